@@ -1,0 +1,3 @@
+"""edgebuild: a build system for models that run at the edge."""
+
+__version__ = "0.1.0"

@@ -1,0 +1,1 @@
+"""What is shipped: layout, runner, manifest, and the check of every digest."""

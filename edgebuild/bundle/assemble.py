@@ -1,0 +1,142 @@
+"""Assembles what is shipped: the chosen model file, its runner, labels, pre-processing, card, evidence, manifest."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from dataclasses import asdict, dataclass
+from importlib import metadata
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from edgebuild import __version__
+from edgebuild.bundle import manifest, png
+from edgebuild.spec import dataset
+from edgebuild.spec.artifact import Determinism, StepIO
+from edgebuild.spec.errors import UsageError
+from edgebuild.spec.model import ImageInput, TensorSpec
+from edgebuild.spec.target import Runtime
+
+if TYPE_CHECKING:
+    from edgebuild.spec.dataset import Array
+
+_PAYLOAD = Path(__file__).parent / "payload"
+_STATUS = {"pass": "released", "inconclusive": "candidate"}
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """What a bundle is about: the target and the model, as they were declared."""
+
+    target: str
+    target_description: str
+    cpu: str
+    model: str
+    model_description: str
+    labels: tuple[str, ...]
+    inputs: tuple[TensorSpec, ...]
+    preprocess: ImageInput | None
+    sample: int
+
+
+@dataclass(frozen=True, slots=True)
+class Assemble:
+    """Inputs: `candidate/<format>`, `evidence/<name>`, `verdicts` and the data (for the sample).
+
+    The output has `evidence/`, and `bundle/` unless a gate failed: then there is nothing to ship.
+    `files` and `packages` name each runtime's model file and distribution, in the order of `runtimes`.
+    """
+
+    subject: Subject
+    runtimes: tuple[Runtime, ...]
+    files: tuple[str, ...]
+    packages: tuple[str, ...]
+
+    consumes: ClassVar[tuple[str, ...]] = ()
+    produces: ClassVar[str | None] = "bundle"
+    needs: ClassVar[tuple[str, ...]] = ("verdicts", "data")
+    tools: ClassVar[tuple[str, ...]] = ("jinja2",)
+    deterministic: ClassVar[Determinism] = "everywhere"
+    exclusive: ClassVar[bool] = False
+
+    def run(self, io: StepIO) -> None:
+        """Write the folders."""
+        verdicts = json.loads((io.path("verdicts") / "verdicts.json").read_text())
+        _gather(io, io.output / "evidence")
+        if verdicts["status"] in _STATUS:
+            shutil.copytree(io.output / "evidence", io.output / "bundle" / "evidence")
+            self._fill(io, io.output / "bundle", verdicts)
+
+    def _fill(self, io: StepIO, folder: Path, verdicts: dict[str, Any]) -> None:
+        index = [runtime.format for runtime in self.runtimes].index(verdicts["format"])
+        runtime, file, package = self.runtimes[index], self.files[index], self.packages[index]
+        shutil.copyfile(io.path(f"candidate/{runtime.format}") / file, folder / file)
+        shutil.copyfile(_PAYLOAD / "run.py", folder / "run.py")
+        (folder / "requirements.txt").write_text(f"numpy>=1.24\n{package}=={metadata.version(package)}\n")
+        _write_json(folder / "labels.json", list(self.subject.labels))
+        sample = self._sample(io, folder)
+        facts = self._facts(verdicts, runtime, file, io)
+        (folder / "README.md").write_text(self._card(facts, sample), encoding="utf-8")
+        manifest.seal(folder, facts)
+
+    def _facts(self, verdicts: dict[str, Any], runtime: Runtime, file: str, io: StepIO) -> dict[str, Any]:
+        chosen = verdicts["formats"][verdicts["format"]]
+        return {
+            "schema": 1,
+            "edgebuild": __version__,
+            "status": _STATUS[verdicts["status"]],
+            "subject": asdict(self.subject),
+            "file": file,
+            "runtime": asdict(runtime),
+            "evidence": chosen["evidence"],
+            "verdicts": chosen["verdicts"],
+            "formats": {name: found["status"] for name, found in verdicts["formats"].items()},
+            "provenance": list(io.provenance),
+        }
+
+    def _sample(self, io: StepIO, folder: Path) -> str:
+        """Put one held-out example into the bundle; its file name."""
+        test = dataset.read(io.path("data"), "test")
+        if self.subject.sample >= len(test):
+            raise UsageError(f"there are {len(test)} held-out examples", file=f"models/{self.subject.model}/model.toml", key="sample")
+        how, example = self.subject.preprocess, test.inputs[0][self.subject.sample]
+        if how is None:
+            import numpy as np
+
+            np.save(folder / "sample.npy", example[None])
+            return "sample.npy"
+        _write_json(folder / "preprocess.json", asdict(how))
+        (folder / "sample.png").write_bytes(png.encode(_pixels(example, how)))
+        return "sample.png"
+
+    def _card(self, facts: dict[str, Any], sample: str) -> str:
+        import jinja2
+
+        template = jinja2.Template((_PAYLOAD / "card.md.jinja").read_text(encoding="utf-8"), keep_trailing_newline=True)
+        return template.render(
+            subject=self.subject,
+            version=__version__,
+            sample=sample,
+            percent=lambda share: f"{100 * share:.2f} %",
+            **{name: facts[name] for name in ("status", "runtime", "evidence", "verdicts")},
+        )
+
+
+def _gather(io: StepIO, folder: Path) -> None:
+    """Copy every piece of evidence below `folder`, one sub-folder each."""
+    for name, item in io.roles("evidence").items():
+        shutil.copytree(item.path, folder / name, copy_function=shutil.copyfile)
+
+
+def _pixels(example: Array, how: ImageInput) -> Array:
+    """The picture that pre-processing turns into `example` [channels, height, width]: its inverse."""
+    import numpy as np
+
+    plane = example.transpose(1, 2, 0) * np.array(how.std) + np.array(how.mean)
+    pixels = np.clip(np.rint(plane * 255), 0, 255)
+    inverted: Array = (255 - pixels if how.invert else pixels).astype(np.uint8)
+    return inverted
+
+
+def _write_json(path: Path, value: Any) -> None:
+    path.write_text(json.dumps(value, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")

@@ -1,0 +1,68 @@
+"""The manifest of a bundle: the digest of every file, and the check that nothing was added, changed or lost."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+from edgebuild.spec.errors import IntegrityError, UsageError
+
+MANIFEST, SEAL = "manifest.json", "manifest.sha256"
+
+
+def seal(folder: Path, facts: dict[str, Any]) -> None:
+    """Write the manifest with the digests of all files that are in `folder`, and the manifest's own digest."""
+    text = json.dumps({**facts, "files": listing(folder)}, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
+    (folder / MANIFEST).write_text(text, encoding="utf-8")
+    (folder / SEAL).write_text(f"{_digest(folder / MANIFEST)}  {MANIFEST}\n")
+
+
+def listing(folder: Path) -> dict[str, dict[str, Any]]:
+    """{relative path: digest and size} of every file but the manifest and its seal."""
+    files = sorted(path for path in folder.rglob("*") if not path.is_dir())
+    named = {path.relative_to(folder).as_posix(): path for path in files}
+    return {
+        name: {"sha256": _digest(path), "bytes": path.stat().st_size}
+        for name, path in named.items()
+        if name not in (MANIFEST, SEAL)
+    }
+
+
+def read(folder: Path) -> dict[str, Any]:
+    """The manifest of a bundle, its own digest checked; UsageError for no bundle, IntegrityError for a wrong digest."""
+    if not (folder / MANIFEST).is_file():
+        raise UsageError(f"is not a bundle: it has no {MANIFEST}", file=str(folder))
+    try:
+        sealed = (folder / SEAL).read_text(encoding="utf-8")
+        expected = f"{_digest(folder / MANIFEST)}  {MANIFEST}\n"
+    except (OSError, UnicodeDecodeError) as error:
+        raise IntegrityError(f"{SEAL} cannot be read: {error}", file=str(folder)) from None
+    if sealed != expected:
+        raise IntegrityError(f"{MANIFEST} is not what {SEAL} says", file=str(folder))
+    found: dict[str, Any] = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+    return found
+
+
+def verify(folder: Path) -> dict[str, Any]:
+    """The manifest of a bundle of which every byte is as recorded; IntegrityError names the first file that is not."""
+    manifest = read(folder)
+    recorded = manifest["files"]
+    for path in folder.rglob("*"):
+        if path.is_symlink():
+            raise IntegrityError("is a link; a bundle has none", file=str(path))
+    present = listing(folder)
+    for name in sorted({*recorded, *present}):
+        if name not in present:
+            raise IntegrityError("is missing from the bundle", file=str(folder / name))
+        if name not in recorded:
+            raise IntegrityError("is in the bundle but not in its manifest", file=str(folder / name))
+        if present[name] != recorded[name]:
+            raise IntegrityError("is not the file that was built: its digest differs", file=str(folder / name))
+    return manifest
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

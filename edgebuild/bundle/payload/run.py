@@ -1,0 +1,156 @@
+#!/usr/bin/env python3
+"""Classify an example with the model of this bundle: `python run.py sample.png` (or an .npy array).
+
+Needs Python 3.9, numpy and the runtime named in requirements.txt, nothing else.
+"""
+
+import argparse
+import importlib
+import json
+import struct
+import sys
+import zlib
+from pathlib import Path
+
+import numpy as np
+
+HERE = Path(__file__).resolve().parent
+CHANNELS = {0: 1, 2: 3, 4: 2, 6: 4}  # PNG colour type → samples a pixel
+
+
+def read_png(path):
+    """Pixels of an 8-bit grey or colour PNG without interlace, uint8 [height, width, channels]."""
+    data = path.read_bytes()
+    if data[:8] != b"\x89PNG\r\n\x1a\n":
+        raise ValueError("%s is not a PNG file" % path.name)
+    chunks = dict(read_chunks(data))
+    width, height, depth, colour, _, _, interlace = struct.unpack(">IIBBBBB", chunks[b"IHDR"])
+    if depth != 8 or colour not in CHANNELS or interlace:
+        raise ValueError("%s: only 8-bit grey or colour PNGs without interlace are read" % path.name)
+    channels = CHANNELS[colour]
+    raw = np.frombuffer(zlib.decompress(chunks[b"IDAT"]), np.uint8).reshape(height, 1 + width * channels)
+    return unfilter(raw, channels).reshape(height, width, channels)
+
+
+def read_chunks(data):
+    """(name, content) of every chunk; the parts of the picture are joined."""
+    position, picture = 8, b""
+    while position + 8 <= len(data):
+        length, name = struct.unpack(">I4s", data[position : position + 8])
+        content = data[position + 8 : position + 8 + length]
+        picture += content if name == b"IDAT" else b""
+        yield name, picture if name == b"IDAT" else content
+        position += 12 + length
+
+
+def unfilter(raw, step):
+    """Undo the five PNG row filters (ISO/IEC 15948, section 9)."""
+    lines = np.zeros((raw.shape[0] + 1, raw.shape[1] - 1 + step), np.int32)  # a row above and a pixel before
+    for y, (kind, *_) in enumerate(raw, start=1):
+        line, above = lines[y], lines[y - 1]
+        for x, value in enumerate(raw[y - 1, 1:], start=step):
+            left, up, corner = line[x - step], above[x], above[x - step]
+            guess = (0, left, up, (left + up) // 2, paeth(left, up, corner))[kind]
+            line[x] = (int(value) + int(guess)) & 255
+    return lines[1:, step:].astype(np.uint8)
+
+
+def paeth(left, up, corner):
+    """The neighbour nearest to left + up - corner."""
+    guess = left + up - corner
+    return min((left, up, corner), key=lambda value: abs(guess - value))
+
+
+def prepare(pixels, how):
+    """Pixels [h, w, c] as the model's input [1, channels, height, width] float32, as preprocess.json says."""
+    pixels = pixels[..., : pixels.shape[-1] // 2 * 2 - 1].astype(np.float32)  # without alpha
+    if how["channels"] == 1 and pixels.shape[-1] == 3:
+        pixels = pixels @ np.array([[0.299], [0.587], [0.114]], np.float32)  # ITU-R BT.601 luma
+    if how["channels"] == 3 and pixels.shape[-1] == 1:
+        pixels = pixels.repeat(3, axis=-1)
+    pixels = resize(pixels, how["height"], how["width"])
+    if how["invert"]:
+        pixels = 255 - pixels
+    scaled = (pixels / 255 - np.array(how["mean"], np.float32)) / np.array(how["std"], np.float32)
+    return scaled.transpose(2, 0, 1)[None].astype(np.float32)
+
+
+def resize(pixels, height, width):
+    """Bilinear, with pixel centres at half coordinates."""
+    for axis, size in ((0, height), (1, width)):
+        length = pixels.shape[axis]
+        if length != size:
+            at = ((np.arange(size) + 0.5) * length / size - 0.5).clip(0, length - 1)
+            low = np.floor(at).astype(int)
+            share = (at - low).reshape([-1, 1, 1] if axis == 0 else [1, -1, 1]).astype(np.float32)
+            high = np.minimum(low + 1, length - 1)
+            pixels = pixels.take(low, axis) * (1 - share) + pixels.take(high, axis) * share
+    return pixels
+
+
+def open_tflite(path, threads, providers):
+    """A function from the model's input to its first output, by LiteRT or the older tflite_runtime."""
+    for name in ("ai_edge_litert.interpreter", "tflite_runtime.interpreter"):
+        try:
+            interpreter = importlib.import_module(name).Interpreter(model_path=str(path), num_threads=threads)
+            break
+        except ModuleNotFoundError:
+            continue
+    else:
+        raise ModuleNotFoundError("no TFLite runtime: pip install -r requirements.txt")
+    interpreter.allocate_tensors()
+    given, made = interpreter.get_input_details()[0]["index"], interpreter.get_output_details()[0]["index"]
+
+    def run(values):
+        interpreter.set_tensor(given, values)
+        interpreter.invoke()
+        return interpreter.get_tensor(made)
+
+    return run
+
+
+def open_onnx(path, threads, providers):
+    """A function from the model's input to its first output, by ONNX Runtime."""
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    known = onnxruntime.get_available_providers()
+    wanted = [name for name in providers if name in known] or ["CPUExecutionProvider"]
+    session = onnxruntime.InferenceSession(str(path), options, providers=wanted)
+    name = session.get_inputs()[0].name
+    return lambda values: session.run(None, {name: values})[0]
+
+
+def classify(path):
+    """[(label, probability)] for one file, most likely first."""
+    manifest = json.loads((HERE / "manifest.json").read_text(encoding="utf-8"))
+    labels = json.loads((HERE / "labels.json").read_text(encoding="utf-8"))
+    if path.suffix == ".npy":
+        values = np.load(path, allow_pickle=False)
+    else:
+        values = prepare(read_png(path), json.loads((HERE / "preprocess.json").read_text(encoding="utf-8")))
+    runtime = manifest["runtime"]
+    opener = {"tflite": open_tflite, "onnx": open_onnx}[runtime["format"]]
+    logits = opener(HERE / manifest["file"], runtime["threads"], runtime["providers"])(values)[0].astype(np.float64)
+    shares = np.exp(logits - logits.max())
+    shares /= shares.sum()
+    return [(labels[k], float(shares[k])) for k in np.argsort(-shares, kind="stable")]
+
+
+def main():
+    """Print the likeliest labels of each file."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("files", nargs="+", type=Path, help="pictures (.png) or arrays (.npy)")
+    parser.add_argument("--top", type=int, default=1, help="how many labels to print")
+    arguments = parser.parse_args()
+    for path in arguments.files:
+        try:
+            ranked = classify(path)[: arguments.top]
+        except (OSError, ValueError, KeyError, ModuleNotFoundError) as error:
+            sys.exit("run.py: %s: %s" % (path, error))
+        print("%s: %s" % (path.name, ", ".join("%s (%.1f %%)" % (name, 100 * share) for name, share in ranked)))
+
+
+if __name__ == "__main__":
+    main()

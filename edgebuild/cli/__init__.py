@@ -1,0 +1,62 @@
+"""The command line: one file a verb; parses, calls one function, prints, returns the exit code."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+import sys
+from typing import Any
+
+import rich_click as click
+
+from edgebuild import __version__
+
+_FIRST = ("build", "plan", "explain", "report", "verify")
+_OWN_OPTIONS = ("--help", "-h", "--version")
+
+
+class Verbs(click.RichGroup):
+    """Loads a verb's file when it is needed; an option in the verb's place means `build`."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """All verbs, those of every day first."""
+        found = {module.name for module in pkgutil.iter_modules(__path__) if not module.name.startswith("_")}
+        return [*_FIRST, *sorted(found - {*_FIRST})]
+
+    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
+        """The verb of this name."""
+        if name not in self.list_commands(ctx):
+            return None
+        command: click.Command = importlib.import_module(f"{__name__}.{name}").command
+        return command
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """`edgebuild --target rpi4` is `edgebuild build --target rpi4`."""
+        if args and args[0].startswith("-") and args[0] not in _OWN_OPTIONS:
+            args = ["build", *args]
+        return super().parse_args(ctx, args)
+
+
+@click.command(cls=Verbs, context_settings={"help_option_names": ["-h", "--help"]}, no_args_is_help=True)
+@click.version_option(__version__, prog_name="edgebuild")
+def root() -> None:
+    """Build models for the edge: compress, convert, judge on the target, bundle.
+
+    `edgebuild --target rpi4` builds every model of the project for that target.
+    Exit codes: 0 all gates pass, 1 a gate failed, 2 usage, 3 inconclusive, 4 device or worker, 5 integrity.
+    """
+
+
+def main(args: list[str] | None = None) -> int:
+    """Run the command line and return the exit code."""
+    try:
+        given: Any = root.main(args=args, prog_name="edgebuild", standalone_mode=False)
+    except click.exceptions.Abort:
+        print("edgebuild: stopped; what was finished is kept", file=sys.stderr)
+        return 130
+    except click.ClickException as error:
+        print(f"edgebuild: {' '.join(error.format_message().split())}", file=sys.stderr)
+        return 2
+    except click.exceptions.Exit as stop:
+        return stop.exit_code
+    return given if isinstance(given, int) else 0

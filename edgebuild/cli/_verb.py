@@ -1,0 +1,66 @@
+"""What every verb shares: the project option, `--json`, errors in one line, and the exit code."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import wraps
+from pathlib import Path
+from typing import Any
+
+import rich_click as click
+
+from edgebuild.spec.errors import EdgebuildError
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a verb found: plain data for `--json`, a function that prints it for people, the exit code."""
+
+    document: Any
+    show: Callable[[], None]
+    exit_code: int = 0
+
+
+def verb(name: str) -> Callable[[Callable[..., Answer]], click.Command]:
+    """Make a command of a function that returns an Answer; adds `--json` and turns errors into one line."""
+
+    def decorate(function: Callable[..., Answer]) -> click.Command:
+        @click.command(name, context_settings={"help_option_names": ["-h", "--help"]})
+        @click.option("--json", "as_json", is_flag=True, help="One JSON document on standard output, nothing else.")
+        @wraps(function)
+        def command(as_json: bool, **options: Any) -> int:
+            try:
+                answer = function(**options)
+            except EdgebuildError as error:
+                return _failed(error, as_json)
+            if as_json:
+                print(json.dumps(answer.document, indent=1, ensure_ascii=False, default=str))
+            else:
+                answer.show()
+            return answer.exit_code
+
+        made: click.Command = command
+        return made
+
+    return decorate
+
+
+def _failed(error: EdgebuildError, as_json: bool) -> int:
+    print(f"edgebuild: {error.line}", file=sys.stderr)
+    if as_json:
+        print(json.dumps({"error": error.to_json(), "exit_code": error.exit_code}, ensure_ascii=False))
+    return error.exit_code
+
+
+project_option = click.option(
+    "--project",
+    "-C",
+    type=click.Path(path_type=Path, file_okay=False, exists=True),
+    default=Path(),
+    help="The project's folder, with targets/ and models/.",
+)
+target_option = click.option("--target", "-t", "targets", multiple=True, required=True, help="Target; may be repeated.")
+model_option = click.option("--model", "-m", "models", multiple=True, help="Model; default: every model of the project.")

@@ -1,0 +1,31 @@
+"""`edgebuild cache`: how large the store is, and how to empty it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import rich_click as click
+
+from edgebuild.cli._verb import Answer, project_option, verb
+
+
+@verb("cache")
+@click.argument("action", type=click.Choice(["info", "clear"]), default="info")
+@project_option
+def command(action: str, project: Path) -> Answer:
+    """Show the store's size, or remove all of it.
+
+    Example: edgebuild cache info
+    """
+    from edgebuild.engine.files import remove_tree
+    from edgebuild.spec.project import open_project
+    from edgebuild.spec.units import show_bytes
+
+    store = open_project(project).store
+    size = sum(path.stat().st_size for path in store.rglob("*") if path.is_file())
+    artifacts = sum(1 for _ in (store / "cas").glob("*"))
+    if action == "clear":
+        remove_tree(store)
+    document = {"store": str(store), "bytes": size, "artifacts": artifacts, "cleared": action == "clear"}
+    told = "removed" if action == "clear" else "holds"
+    return Answer(document, lambda: print(f"{store}: {told} {artifacts} artifacts, {show_bytes(size)}"))

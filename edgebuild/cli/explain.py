@@ -1,0 +1,35 @@
+"""`edgebuild explain`: why a build would run what it would run, and why the last one ran what it ran."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import rich_click as click
+
+from edgebuild.cli._verb import Answer, model_option, project_option, target_option, verb
+
+
+@verb("explain")
+@click.argument("step", required=False)
+@target_option
+@model_option
+@project_option
+def command(step: str | None, targets: tuple[str, ...], models: tuple[str, ...], project: Path) -> Answer:
+    """Say which part of a key changed; with STEP, show all parts of that step's key.
+
+    Example: edgebuild explain --target rpi4 rpi4/digits/judge
+    """
+    from edgebuild import session
+    from edgebuild.report import steps
+    from edgebuild.spec.errors import UsageError
+    from edgebuild.spec.project import open_project, suggest
+
+    opened = open_project(project)
+    foreseen = session.foresee(session.Request(opened, targets, models))
+    labels = [item.label for item in foreseen]
+    if step is not None and step not in labels:
+        raise UsageError(f"unknown step {step!r}", hint=suggest(step, labels))
+    chosen = [item for item in foreseen if step in (None, item.label)]
+    last = session.last_build(opened)
+    document = {"steps": [steps.as_data(item, parts=True) for item in chosen], "last_build": last}
+    return Answer(document, lambda: steps.show_explanation(chosen, last, whole=step is not None))

@@ -1,0 +1,22 @@
+"""`edgebuild schema`: JSON Schema of what people write, for editors."""
+
+from __future__ import annotations
+
+import json
+
+import rich_click as click
+
+from edgebuild.cli._verb import Answer, verb
+
+
+@verb("schema")
+@click.argument("kind", type=click.Choice(["target", "model"]))
+def command(kind: str) -> Answer:
+    """Print the JSON Schema of a target file or of a model.toml.
+
+    Example: edgebuild schema target > target.schema.json
+    """
+    from edgebuild.plan import schemas
+
+    found = schemas.target() if kind == "target" else schemas.model()
+    return Answer(found, lambda: print(json.dumps(found, indent=1, ensure_ascii=False)))

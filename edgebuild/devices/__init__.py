@@ -1,0 +1,1 @@
+"""Devices, one file a transport, and the small runner that travels to them."""

@@ -1,0 +1,80 @@
+"""Durable, atomic file operations: what is renamed into place is whole, also after a power cut."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+
+def write_file(path: Path, data: bytes, scratch: Path) -> None:
+    """Put `data` at `path` in one step: written and synced in `scratch` (same file system), then renamed."""
+    temporary = scratch / f"{path.name}.{os.getpid()}.{id(data):x}"
+    with temporary.open("wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+    temporary.rename(path)
+    sync_folder(path.parent)
+
+
+def sync_tree(folder: Path) -> None:
+    """Flush every file and folder below `folder`, and itself, to the disk."""
+    for root, _, files in os.walk(folder, topdown=False):
+        for name in files:
+            _sync(Path(root) / name)
+        sync_folder(Path(root))
+
+
+def sync_folder(folder: Path) -> None:
+    """Flush a folder's entries, so that a rename into it survives a power cut."""
+    _sync(folder)
+
+
+def _sync(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def make_read_only(folder: Path) -> None:
+    """Mode 0444 for every file below: an artifact is never changed in place."""
+    for path in folder.rglob("*"):
+        if path.is_file():
+            path.chmod(0o444)
+
+
+def remove_tree(folder: Path) -> None:
+    """Remove a folder if it is there; another process may be removing it too."""
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def copy_tree(source: Path, destination: Path) -> None:
+    """Copy a folder as plain writable files: never links, which runtimes refuse and edits would follow back."""
+    for path in sorted(source.rglob("*")):
+        target = destination / path.relative_to(source)
+        if path.is_dir():
+            target.mkdir(parents=True, exist_ok=True)
+        else:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(path, target)
+
+
+def publish_tree(source: Path, destination: Path) -> None:
+    """Replace `destination` by a copy of `source`: a reader sees the old folder, none for an instant, or the new."""
+    destination.parent.mkdir(parents=True, exist_ok=True)
+    fresh = destination.parent / f".{destination.name}.new.{os.getpid()}"
+    stale = destination.parent / f".{destination.name}.old.{os.getpid()}"
+    try:
+        fresh.mkdir()
+        copy_tree(source, fresh)
+        sync_tree(fresh)
+        if destination.exists():
+            destination.rename(stale)
+        fresh.rename(destination)
+        sync_folder(destination.parent)
+    finally:
+        remove_tree(fresh)
+        remove_tree(stale)

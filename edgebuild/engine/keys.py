@@ -1,0 +1,60 @@
+"""The key of a step: SHA-256 over named parts, so that a rebuild can say which part changed."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Mapping
+from functools import cache
+from importlib import metadata
+
+from edgebuild.engine import digests
+from edgebuild.engine.graph import Node, option_parts
+from edgebuild.spec.artifact import Artifact
+
+
+def parts(node: Node, inputs: Mapping[str, Artifact]) -> dict[str, str]:
+    """Everything that the output of `node` depends on, by name; `inputs` are the artifacts by role."""
+    step = type(node.step)
+    named = {"step": f"{step.__module__}.{step.__qualname__}", "kind": node.kind}
+    named |= option_parts(node)
+    named |= {f"code.{name}": digest for name, digest in digests.of_code((step.__module__, *node.code)).items()}
+    named |= {f"input.{role}": f"{item.kind}:{item.digest}" for role, item in inputs.items()}
+    named |= {f"tool.{name}": version(name) for name in (*step.tools, *node.tools)}
+    named |= {f"fact.{name}": text for name, text in node.facts.items()}
+    named["tool.python"] = platform.python_version()
+    return dict(sorted(named.items()))
+
+
+def of(named: Mapping[str, str]) -> str:
+    """The key for these parts."""
+    return digests.of_json(dict(named))
+
+
+@cache
+def version(distribution: str) -> str:
+    """The installed version of a distribution, or "absent"."""
+    try:
+        return metadata.version(distribution)
+    except metadata.PackageNotFoundError:
+        return "absent"
+
+
+def changes(before: Mapping[str, str], after: Mapping[str, str]) -> list[str]:
+    """The parts that differ, each as one line such as `option.ratio 0.5 → 0.51`."""
+    lines = []
+    for name in sorted({*before, *after}):
+        old, new = before.get(name), after.get(name)
+        if old != new:
+            lines.append(f"{name} {_short(name, old)} → {_short(name, new)}")
+    return lines
+
+
+def _short(name: str, value: str | None) -> str:
+    if value is None:
+        return "(none)"
+    if name.startswith("code."):
+        return value[:12]
+    if name.startswith("input."):
+        kind, _, digest = value.partition(":")
+        return f"{kind}:{digest[:12]}"
+    return value

@@ -1,0 +1,178 @@
+"""Brings a graph up to date: uses what the store has, runs the rest in workers, several at a time.
+
+It keeps no state that the store does not have: a build that is killed at any moment is resumed by the next one.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from multiprocessing import connection
+from typing import TYPE_CHECKING, Protocol
+
+from edgebuild.engine import files, keys
+from edgebuild.engine.graph import Graph, Node
+from edgebuild.engine.resolve import Resolver
+from edgebuild.engine.store import Action, Store
+from edgebuild.engine.worker import Limits, Task, Worker
+
+if TYPE_CHECKING:
+    from filelock import FileLock
+
+_POLL_SECONDS = 0.1
+
+
+class Events(Protocol):
+    """Who listens to a build: a progress display, or a test."""
+
+    def cached(self, label: str) -> None:
+        """A step's output was in the store."""
+
+    def started(self, label: str, reason: str) -> None:
+        """A step runs, for this reason."""
+
+    def progress(self, label: str, done: float, note: str) -> None:
+        """A running step says how far it is (0 to 1)."""
+
+    def finished(self, label: str, seconds: float, unchanged: bool) -> None:
+        """A step ended well; `unchanged` when it made the same bytes as before."""
+
+    def waiting(self, label: str) -> None:
+        """Another build runs this very step; its result will be used."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Run:
+    """A step that is running: its worker, the key that it will be stored under, and the locks it holds."""
+
+    node: Node
+    worker: Worker
+    key: str
+    parts: dict[str, str]
+    locks: list[FileLock]
+    before: Action | None
+
+
+class Scheduler:
+    """One build of one graph in one store, on this machine."""
+
+    def __init__(self, graph: Graph, store: Store, *, jobs: int, events: Events, limits: Limits) -> None:
+        """`jobs` is how many steps, of one compute thread each, may run side by side."""
+        self._resolver = Resolver(graph, store)
+        self._graph, self._store, self._jobs = graph, store, jobs
+        self._events, self._limits = events, limits
+        self._running: dict[str, _Run] = {}
+        self._told: set[str] = set()
+
+    def build(self) -> dict[str, Action]:
+        """Run what must run; the action of every node by id. Raises the first error after stopping the others."""
+        waiting = self._graph.order()
+        try:
+            while waiting or self._running:
+                started = [name for name in waiting if self._resolver.ready(name) and self._advance(name)]
+                waiting = [name for name in waiting if name not in started]
+                if not started:
+                    self._wait()
+                self._collect()
+        finally:
+            self._stop()
+        return self._resolver.done
+
+    def _advance(self, name: str) -> bool:
+        """Take a node's output from the store, or start it where there is room; whether either was done."""
+        parts = self._resolver.parts(name)
+        key = keys.of(parts)
+        if (action := self._store.find(key)) is not None:
+            return self._reuse(name, action)
+        if not self._room(self._graph.nodes[name]):
+            return False
+        locks = self._claim(name, key)
+        if locks is None:
+            return False
+        if (action := self._store.find(key)) is not None:  # the build that held the lock has just made it
+            _release(locks)
+            return self._reuse(name, action)
+        self._start(name, key, parts, locks)
+        return True
+
+    def _reuse(self, name: str, action: Action) -> bool:
+        self._resolver.accept(name, action)
+        self._events.cached(self._graph.label(name))
+        return True
+
+    def _room(self, node: Node) -> bool:
+        if node.step.exclusive or any(run.node.step.exclusive for run in self._running.values()):
+            return not self._running
+        return len(self._running) < self._jobs
+
+    def _start(self, name: str, key: str, parts: dict[str, str], locks: list[FileLock]) -> None:
+        node, label = self._graph.nodes[name], self._graph.label(name)
+        self._events.started(label, self._resolver.reason(name, parts))
+        provenance = tuple(self._resolver.provenance(name)) if node.records else ()
+        task = Task(label, node.step, self._resolver.inputs(name), self._store.scratch(label), provenance)
+        before = self._store.last(label)
+        self._running[name] = _Run(node, Worker(task, self._limits), key, parts, locks, before)
+
+    def _claim(self, name: str, key: str) -> list[FileLock] | None:
+        """The locks that the node needs, or None while another build has one of them.
+
+        A node that measures time also takes a lock of its own, so that two builds do not disturb each other.
+        """
+        from filelock import Timeout
+
+        held: list[FileLock] = []
+        for wanted in (key, "exclusive") if self._graph.nodes[name].step.exclusive else (key,):
+            lock = self._store.claim(wanted)
+            try:
+                lock.acquire(blocking=False)
+            except Timeout:
+                _release(held)
+                self._tell_once(name)
+                return None
+            held.append(lock)
+        return held
+
+    def _tell_once(self, name: str) -> None:
+        if name not in self._told:
+            self._told.add(name)
+            self._events.waiting(self._graph.label(name))
+
+    def _wait(self) -> None:
+        """Sleep until a step ends, but wake to pass on progress and to see what another build has finished."""
+        sentinels = [run.worker.sentinel for run in self._running.values()]
+        if sentinels:
+            connection.wait(sentinels, timeout=_POLL_SECONDS)
+        else:
+            time.sleep(_POLL_SECONDS)
+
+    def _collect(self) -> None:
+        for name, run in list(self._running.items()):
+            if (news := run.worker.progress()) is not None:
+                self._events.progress(self._graph.label(name), *news)
+            if connection.wait([run.worker.sentinel], timeout=0):
+                self._end(name, run)
+            elif run.worker.late:
+                raise run.worker.too_late()
+
+    def _end(self, name: str, run: _Run) -> None:
+        if (error := run.worker.outcome()) is not None:
+            raise error
+        task = run.worker.task
+        output = self._store.put(task.folder / "output", run.node.kind)
+        action = Action(run.key, task.label, run.parts, output, round(run.worker.seconds, 3))
+        self._store.record(action)
+        self._resolver.accept(name, action)
+        files.remove_tree(task.folder)
+        _release(self._running.pop(name).locks)
+        self._events.finished(task.label, action.seconds, run.before is not None and run.before.output == output)
+
+    def _stop(self) -> None:
+        for run in self._running.values():
+            run.worker.kill()
+            _release(run.locks)
+        self._running.clear()
+
+
+def _release(locks: list[FileLock]) -> None:
+    for lock in locks:
+        lock.release()

@@ -1,0 +1,196 @@
+"""The content-addressed store: `cas/<digest>/` holds artifacts, `actions/<key>.json` says which key made which.
+
+Every entry is written aside, synced and renamed into place; a reader never sees half of one. What is read is
+checked against its digest, and an entry that does not match is dropped and counts as never made.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import json
+import os
+import shutil
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from edgebuild.engine import digests, files
+from edgebuild.spec.artifact import Artifact
+from edgebuild.spec.errors import UsageError
+
+if TYPE_CHECKING:
+    from filelock import FileLock
+
+_FOLDERS = ("cas", "actions", "last", "tmp", "locks")
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    """What the store knows of a step that ran: the named parts of its key, its output, how long it took (s)."""
+
+    key: str
+    label: str
+    parts: dict[str, str]
+    output: Artifact
+    seconds: float
+
+
+class Store:
+    """A store in one folder, shared safely by any number of builds on this machine."""
+
+    def __init__(self, root: Path) -> None:
+        """Open the store, making it when it is new; UsageError when the folder cannot be written."""
+        self.root = root
+        self._checked: set[str] = set()
+        try:
+            for name in _FOLDERS:
+                (root / name).mkdir(parents=True, exist_ok=True)
+            self._session = root / "tmp" / f"{os.getpid()}-{os.urandom(4).hex()}"
+            self._guard = self._hold()
+        except OSError as error:
+            raise disk_error(error, root) from None
+
+    def close(self) -> None:
+        """Drop this session's scratch space; what was put into the store stays."""
+        files.remove_tree(self._session)
+        self._guard.close()
+        self._session.with_suffix(".lock").unlink(missing_ok=True)
+
+    def _hold(self) -> Any:
+        """Make this session's scratch folder, marked as alive by a lock that dies with the process."""
+        guard = self._session.with_suffix(".lock").open("w")
+        fcntl.flock(guard, fcntl.LOCK_EX)
+        self._session.mkdir()
+        self._sweep()
+        return guard
+
+    def _sweep(self) -> None:
+        """Remove the scratch folders of builds that were killed: those whose lock nobody holds."""
+        for lock in (self.root / "tmp").glob("*.lock"):
+            if lock.stem == self._session.name:
+                continue
+            with suppress(OSError), lock.open("r+") as handle:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                files.remove_tree(lock.with_suffix(""))
+                lock.unlink(missing_ok=True)
+
+    def scratch(self, name: str) -> Path:
+        """A new empty folder on the store's own disk, gone when the build ends or the next one starts."""
+        folder = self._session / f"{name.replace('/', '-')}-{os.urandom(4).hex()}"
+        folder.mkdir(parents=True)
+        return folder
+
+    def path(self, artifact: Artifact) -> Path:
+        """Where the artifact's files are; they are read-only."""
+        return self.root / "cas" / artifact.digest
+
+    def holds(self, artifact: Artifact) -> bool:
+        """Whether the artifact is here and whole; a damaged one is removed, so that it is made again."""
+        if artifact.digest in self._checked:
+            return True
+        folder = self.path(artifact)
+        if not folder.is_dir():
+            return False
+        if digests.of_tree(folder) != artifact.digest:
+            self._discard(folder)
+            return False
+        self._checked.add(artifact.digest)
+        return True
+
+    def _discard(self, folder: Path) -> None:
+        grave = self._session / f"damaged-{os.urandom(4).hex()}"
+        with suppress(OSError):
+            folder.rename(grave)
+        files.remove_tree(grave)
+
+    def put(self, folder: Path, kind: str) -> Artifact:
+        """Move the files of `folder` (inside this store's scratch space) into the store."""
+        artifact = Artifact(kind, digests.of_tree(folder))
+        if not self.holds(artifact):
+            try:
+                files.make_read_only(folder)
+                files.sync_tree(folder)
+                self._settle(folder, self.path(artifact))
+            except OSError as error:
+                raise disk_error(error, self.root) from None
+        self._checked.add(artifact.digest)
+        return artifact
+
+    def _settle(self, folder: Path, place: Path) -> None:
+        try:
+            folder.rename(place)
+        except OSError as error:
+            if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+                raise
+            return  # another build put the same bytes there first
+        files.sync_folder(place.parent)
+
+    def snapshot(self, source: dict[str, Path], kind: str) -> Artifact:
+        """A copy of these files (relative name → path) as an artifact: what a build reads cannot change under it."""
+        folder = self.scratch("snapshot")
+        for name, path in source.items():
+            place = folder / name
+            place.parent.mkdir(parents=True, exist_ok=True)
+            try:
+                shutil.copyfile(path, place)
+            except FileNotFoundError:
+                raise UsageError("no such file", file=str(path)) from None
+            except OSError as error:
+                raise disk_error(error, path) from None
+        return self.put(folder, kind)
+
+    def find(self, key: str) -> Action | None:
+        """The action with this key, if its output is here and whole."""
+        action = self._read(self.root / "actions" / f"{key}.json")
+        return action if action and action.key == key and self.holds(action.output) else None
+
+    def record(self, action: Action) -> None:
+        """Remember what `action` made; its output must have been put before."""
+        self._write(self.root / "actions" / f"{action.key}.json", action)
+
+    def last(self, label: str) -> Action | None:
+        """The action that was last used under this label, whatever became of its output."""
+        return self._read(self._last_path(label))
+
+    def remember(self, label: str, action: Action) -> None:
+        """Let `last(label)` answer `action` from now on."""
+        if self.last(label) != action:
+            self._write(self._last_path(label), action)
+
+    def _last_path(self, label: str) -> Path:
+        return self.root / "last" / f"{digests.of_bytes(label.encode())}.json"
+
+    def _write(self, path: Path, action: Action) -> None:
+        body = {"key": action.key, "label": action.label, "parts": action.parts, "seconds": action.seconds}
+        body["output"] = {"kind": action.output.kind, "digest": action.output.digest}
+        data = digests.canonical({"action": body, "sha256": digests.of_json(body)}).encode()
+        try:
+            files.write_file(path, data, self._session)
+        except OSError as error:
+            raise disk_error(error, self.root) from None
+
+    def _read(self, path: Path) -> Action | None:
+        """The action in the file; None when it is not there or damaged."""
+        try:
+            stored = json.loads(path.read_bytes())
+            body = stored["action"]
+            if stored["sha256"] != digests.of_json(body):
+                return None
+            return Action(body["key"], body["label"], body["parts"], Artifact(**body["output"]), body["seconds"])
+        except (OSError, ValueError, KeyError, TypeError):
+            return None
+
+    def claim(self, key: str) -> FileLock:
+        """The lock that lets one build at a time run the step with this key; `acquire(blocking=False)` asks for it."""
+        from filelock import FileLock
+
+        return FileLock(self.root / "locks" / key, mode=0o644)
+
+
+def disk_error(error: OSError, path: Path) -> UsageError:
+    """One line for a folder that cannot be written or is full, with what to do."""
+    full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+    hint = "free some space" if full else "make it writable, or name another place"
+    return UsageError(f"cannot be written: {error.strerror or error}", file=str(path), hint=hint)

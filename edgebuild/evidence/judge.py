@@ -1,0 +1,60 @@
+"""Holds all evidence of a model on a target against its gates, and chooses the format to ship."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from edgebuild.spec.artifact import Determinism, StepIO
+from edgebuild.spec.evidence import Status, Verdict, combine
+from edgebuild.spec.registry import GATES
+from edgebuild.spec.target import Gate
+
+_RANK: dict[Status, int] = {"pass": 0, "inconclusive": 1, "fail": 2}
+
+
+@dataclass(frozen=True, slots=True)
+class Judge:
+    """Inputs: `accuracy/<format>`, `footprint/<format>`, `parity/<format>`, and `latency` for all formats."""
+
+    gates: tuple[Gate, ...]
+    formats: tuple[str, ...]
+
+    consumes: ClassVar[tuple[str, ...]] = ()
+    produces: ClassVar[str | None] = "verdicts"
+    needs: ClassVar[tuple[str, ...]] = ("latency",)
+    tools: ClassVar[tuple[str, ...]] = ("scipy",)
+    deterministic: ClassVar[Determinism] = "everywhere"
+    exclusive: ClassVar[bool] = False
+
+    def run(self, io: StepIO) -> None:
+        """Write `verdicts.json`: per format its verdicts and status, the format to ship, and the build's status."""
+        evidence = {name: self._gather(io, name) for name in self.formats}
+        verdicts = {name: self.judge(found) for name, found in evidence.items()}
+        statuses = {name: combine([v.status for v in given]) for name, given in verdicts.items()}
+        chosen = min(self.formats, key=lambda name: (_RANK[statuses[name]], evidence[name]["latency"]["speed"]))
+        found = {
+            "status": statuses[chosen],
+            "format": chosen,
+            "formats": {
+                name: {
+                    "status": statuses[name],
+                    "verdicts": [verdict.to_json() for verdict in verdicts[name]],
+                    "evidence": evidence[name],
+                }
+                for name in self.formats
+            },
+        }
+        (io.output / "verdicts.json").write_text(json.dumps(found, indent=1, sort_keys=True) + "\n")
+
+    def judge(self, evidence: dict[str, Any]) -> list[Verdict]:
+        """A verdict for every gate on the evidence of one format."""
+        return [GATES.get(gate.metric)().judge(gate, evidence) for gate in self.gates]
+
+    def _gather(self, io: StepIO, name: str) -> dict[str, Any]:
+        kinds = ("accuracy", "footprint", "parity")
+        found = {kind: json.loads((io.path(f"{kind}/{name}") / "evidence.json").read_text()) for kind in kinds}
+        latency = json.loads((io.path("latency") / "evidence.json").read_text())
+        shared = {key: value for key, value in latency.items() if key != "formats"}
+        return found | {"latency": shared | latency["formats"][name]}

@@ -1,0 +1,91 @@
+"""How long the candidates take against their baselines, all interleaved in one process on a device."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import asdict, dataclass, field
+from typing import Any, ClassVar
+
+from edgebuild.jobs.device import Device
+from edgebuild.jobs.outputs import write_inputs
+from edgebuild.measure import ratio
+from edgebuild.measure.latency import Plan, TimedModel, Timings, measure
+from edgebuild.spec import dataset
+from edgebuild.spec.artifact import EXCUSED, Determinism, StepIO
+from edgebuild.spec.registry import FORMATS
+from edgebuild.spec.target import Fidelity, Runtime
+
+_EXAMPLES = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Latency:
+    """Inputs: `candidate/<format>` and `baseline/<format>` for each runtime, and the data to run them on.
+
+    The measurement ends at the first look where every format's verdict against `deltas` (the gates' relative
+    limits) has fallen; with no limit it ends at the first look.
+    """
+
+    device: Device
+    fidelity: Fidelity
+    runtimes: tuple[Runtime, ...]
+    deltas: tuple[float, ...] = ()
+    plan: Plan = field(default_factory=Plan)
+    timeout: float = field(default=600.0, metadata=EXCUSED)
+
+    consumes: ClassVar[tuple[str, ...]] = ()
+    produces: ClassVar[str | None] = "evidence"
+    needs: ClassVar[tuple[str, ...]] = ("data",)
+    tools: ClassVar[tuple[str, ...]] = ("numpy",)
+    deterministic: ClassVar[Determinism] = "no"
+    exclusive: ClassVar[bool] = True
+
+    def run(self, io: StepIO) -> None:
+        """Write `evidence.json` (estimates, per-process medians) and `samples.json` (every raw value)."""
+        test = dataset.read(io.path("data"), "test")
+        write_inputs(io.scratch / "inputs.npz", tuple(values[:_EXAMPLES] for values in test.inputs))
+        timings = measure(
+            self.device, self._models(io), io.scratch / "inputs.npz", io.scratch / "jobs", self._decide(io), self.plan
+        )
+        found = {"fidelity": self.fidelity, "device": self.device.transport, **self._summary(timings)}
+        (io.output / "evidence.json").write_text(json.dumps(found, indent=1, sort_keys=True) + "\n")
+        samples = [asdict(process) for process in timings.processes]
+        (io.output / "samples.json").write_text(json.dumps(samples, sort_keys=True) + "\n")
+
+    def _models(self, io: StepIO) -> list[TimedModel]:
+        models = []
+        for runtime in self.runtimes:
+            for role in ("candidate", "baseline"):
+                file = io.path(f"{role}/{runtime.format}") / FORMATS.get(runtime.format).file
+                models.append(TimedModel(_name(role, runtime), file, runtime.threads, runtime.providers))
+        return models
+
+    def _decide(self, io: StepIO) -> Any:
+        def enough(timings: Timings) -> bool:
+            looks = self.plan.looks
+            done = len(timings.processes)
+            io.progress(done / looks[-1], f"{done} processes")
+            ratios = [timings.log_ratios(_name("candidate", r), _name("baseline", r)) for r in self.runtimes]
+            verdicts = [ratio.judge_ratio(values, delta, looks) for values in ratios for delta in self.deltas]
+            return all(verdict.status != "continue" for verdict in verdicts)
+
+        return enough
+
+    def _summary(self, timings: Timings) -> dict[str, Any]:
+        """Seconds and ratios; `speed` compares each format's candidate with the first format's, to rank them."""
+        first = _name("candidate", self.runtimes[0])
+        formats = {}
+        for runtime in self.runtimes:
+            ours, theirs = _name("candidate", runtime), _name("baseline", runtime)
+            formats[runtime.format] = {
+                "log_ratios": timings.log_ratios(ours, theirs),
+                "candidate_seconds": [value * 1e-9 for value in timings.medians(ours)],
+                "baseline_seconds": [value * 1e-9 for value in timings.medians(theirs)],
+                "speed": math.exp(ratio.hodges_lehmann(timings.log_ratios(ours, first)).estimate),
+            }
+        return {"formats": formats, "looks": list(self.plan.looks), "processes": len(timings.processes)}
+
+
+def _name(role: str, runtime: Runtime) -> str:
+    return f"{role}-{runtime.format}"

@@ -1,0 +1,43 @@
+"""What a model file answers on held-out examples, executed by the target's runtime on a device."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from dataclasses import dataclass, field
+from typing import ClassVar
+
+from edgebuild.jobs import outputs
+from edgebuild.jobs.device import Device
+from edgebuild.spec import dataset
+from edgebuild.spec.artifact import EXCUSED, Determinism, StepIO
+from edgebuild.spec.registry import FORMATS
+from edgebuild.spec.target import Fidelity
+
+
+@dataclass(frozen=True, slots=True)
+class Outputs:
+    """`outputs.npz` holds the outputs by position, `origin.json` the runtime's version and the fidelity."""
+
+    device: Device
+    fidelity: Fidelity
+    threads: int = 1
+    providers: tuple[str, ...] = ()
+    timeout: float = field(default=1800.0, metadata=EXCUSED)
+
+    consumes: ClassVar[tuple[str, ...]] = ("onnx", "tflite")
+    produces: ClassVar[str | None] = "outputs"
+    needs: ClassVar[tuple[str, ...]] = ("model", "data")
+    tools: ClassVar[tuple[str, ...]] = ("numpy",)
+    deterministic: ClassVar[Determinism] = "same-cpu"
+    exclusive: ClassVar[bool] = False
+
+    def run(self, io: StepIO) -> None:
+        """Run every held-out example."""
+        file = io.path("model") / FORMATS.get(io.kind("model")).file
+        model = outputs.ModelJob(file, self.threads, self.providers)
+        test = dataset.read(io.path("data"), "test")
+        result = outputs.run(self.device, model, test.inputs, io.scratch, self.timeout)
+        shutil.copyfile(io.scratch / "model.outputs.npz", io.output / "outputs.npz")
+        origin = {"fidelity": self.fidelity, "device": self.device.transport, "runtimes": result["runtimes"]}
+        (io.output / "origin.json").write_text(json.dumps(origin, sort_keys=True) + "\n")

@@ -1,0 +1,40 @@
+"""What the torch model answers on held-out examples: the reference that a conversion must keep to."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from edgebuild.nn import checkpoint
+from edgebuild.spec import dataset
+from edgebuild.spec.artifact import Determinism, StepIO
+
+_BATCH = 64
+
+
+@dataclass(frozen=True, slots=True)
+class TorchOutputs:
+    """`outputs.npz` as a device's runner would write it."""
+
+    consumes: ClassVar[tuple[str, ...]] = ("torch",)
+    produces: ClassVar[str | None] = "outputs"
+    needs: ClassVar[tuple[str, ...]] = ("model", "data")
+    tools: ClassVar[tuple[str, ...]] = ("torch", "numpy")
+    deterministic: ClassVar[Determinism] = "same-cpu"
+    exclusive: ClassVar[bool] = False
+
+    def run(self, io: StepIO) -> None:
+        """Run every held-out example through the module."""
+        import numpy as np
+        import torch
+
+        module = checkpoint.load(io.path("model")).module
+        test = dataset.read(io.path("data"), "test")
+        parts: list[list[torch.Tensor]] = []
+        with torch.no_grad():
+            for start in range(0, len(test), _BATCH):
+                rows = slice(start, start + _BATCH)
+                given = module(*(torch.from_numpy(np.array(values[rows])) for values in test.inputs))
+                parts.append([given] if isinstance(given, torch.Tensor) else list(given))
+        stacked = {str(k): torch.cat(values).numpy() for k, values in enumerate(zip(*parts, strict=True))}
+        np.savez(io.output / "outputs.npz", **stacked)  # type: ignore[arg-type]

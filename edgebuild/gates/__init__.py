@@ -1,0 +1,1 @@
+"""Metrics that a release is judged by, one file each: evidence and a limit give a verdict."""

@@ -1,0 +1,49 @@
+"""Accuracy: the candidate may be worse than its float baseline by at most the margin, shown pair by pair."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from edgebuild.measure import paired
+from edgebuild.spec.evidence import Verdict
+from edgebuild.spec.target import Gate, reaches
+from edgebuild.spec.units import SHARE, parse
+
+
+class Accuracy:
+    """Paired non-inferiority by the score interval of Tango 1998; the limit is a margin such as "1 pp"."""
+
+    @staticmethod
+    def limit(text: str) -> float:
+        """The margin as a share, above 0 and below 1; ValueError otherwise."""
+        margin = parse(text, SHARE)
+        if not 0 < margin < 1:
+            raise ValueError(f"a margin of accuracy must be above 0 and below 100 pp, not {text!r}")
+        return margin
+
+    def judge(self, gate: Gate, evidence: dict[str, Any]) -> Verdict:
+        """Pass when the bound on the drop is inside the margin, fail when it is proved to be outside."""
+        found, margin = evidence["accuracy"], self.limit(gate.limit)
+        bound = paired.drop_bound(found["lost"], found["won"], found["n"], gate.confidence)
+        fidelity = found["origin"]["fidelity"]
+        if bound.low >= margin:
+            status, reason = "fail", f"the drop is at least {_pp(bound.low)}"
+        elif bound.high >= margin:
+            status, reason = "inconclusive", self._too_few(found, margin, gate)
+        elif not reaches(fidelity, gate.fidelity):
+            status, reason = "inconclusive", f"inside the margin, but only {fidelity}; the gate asks for {gate.fidelity}"
+        else:
+            status, reason = "pass", f"the drop is below {_pp(bound.high)}"
+        n = found["n"]
+        return Verdict("accuracy", status, gate.limit, "drop", *bound, n, fidelity, reason)  # type: ignore[arg-type]
+
+    def _too_few(self, found: dict[str, Any], margin: float, gate: Gate) -> str:
+        rate = (found["lost"] + found["won"]) / found["n"]
+        needed = paired.examples_needed(rate, margin, alpha=1 - gate.confidence)
+        if needed > found["n"]:
+            return f"{found['n']} examples are too few to tell: with {rate:.1%} discordant, {needed} are needed"
+        return "the drop is too near the margin to tell"
+
+
+def _pp(share: float) -> str:
+    return f"{100 * share:.2f} pp"

@@ -1,0 +1,33 @@
+"""Parity: the float conversion must answer as the torch model does, within a tolerance."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from edgebuild.spec.evidence import Verdict
+from edgebuild.spec.target import Gate
+
+
+class Parity:
+    """The limit is the largest difference relative to the largest output, such as "1e-3"; never bit equality."""
+
+    @staticmethod
+    def limit(text: str) -> float:
+        """The tolerance, a plain number above zero; ValueError otherwise."""
+        try:
+            tolerance = float(text)
+        except ValueError:
+            raise ValueError(f"{text!r} is not a plain number such as 1e-3") from None
+        if not 0 < tolerance < 1:
+            raise ValueError(f"a tolerance must be above 0 and below 1, got {text!r}")
+        return tolerance
+
+    def judge(self, gate: Gate, evidence: dict[str, Any]) -> Verdict:
+        """Pass when no held-out example differs by more; the reason tells what quantization did on top."""
+        found, fidelity = evidence["parity"]["converted"], evidence["accuracy"]["origin"]["fidelity"]
+        apart, final = found["relative"], evidence["parity"]["candidate"]
+        status = "pass" if apart <= self.limit(gate.limit) else "fail"
+        reason = f"float conversion agrees on {found['agreement']:.2%}, the shipped file on {final['agreement']:.2%}"
+        reason += f" at {final['snr_db']:.1f} dB"
+        n = found["n"]
+        return Verdict("parity", status, gate.limit, "relative", apart, apart, apart, n, fidelity, reason)  # type: ignore[arg-type]

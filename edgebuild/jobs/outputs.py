@@ -1,0 +1,45 @@
+"""Runs examples through a model on a device and brings the outputs back."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from edgebuild.jobs import outcome
+from edgebuild.jobs.device import Device
+
+if TYPE_CHECKING:
+    from edgebuild.spec.dataset import Array
+
+
+@dataclass(frozen=True, slots=True)
+class ModelJob:
+    """A model file and how the device's runtime is to run it."""
+
+    file: Path
+    threads: int = 1
+    providers: tuple[str, ...] = ()
+
+
+def write_inputs(path: Path, inputs: tuple[Array, ...]) -> None:
+    """Write the inputs of a job: arrays "0", "1", … by argument position, examples on axis 0."""
+    import numpy as np
+
+    np.savez(path, **{str(position): values for position, values in enumerate(inputs)})  # type: ignore[arg-type]
+
+
+def run(device: Device, model: ModelJob, inputs: tuple[Array, ...], job: Path, timeout: float) -> dict[str, Any]:
+    """Execute the model on every example; `job`/model.outputs.npz holds the outputs, the runner's result returns.
+
+    Raises DeviceError when the runner fails.
+    """
+    name = f"model{model.file.suffix}"
+    shutil.copyfile(model.file, job / name)
+    write_inputs(job / "inputs.npz", inputs)
+    spec = {"name": "model", "file": name, "threads": model.threads, "providers": list(model.providers)}
+    (job / "job.json").write_text(json.dumps({"mode": "outputs", "models": [spec], "inputs": "inputs.npz"}))
+    device.execute(job, timeout=timeout)
+    return outcome.read_result(job)

@@ -1,0 +1,589 @@
+#!/usr/bin/env python3
+"""Runs models on a device: `python runner.py JOBDIR` reads JOBDIR/job.json and writes JOBDIR/result.json.
+
+This one file travels to the device.  It needs Python 3.9, numpy and the runtime of the models (ai_edge_litert
+or tflite_runtime for .tflite, onnxruntime for .onnx), and must never import anything of edgebuild.
+
+job.json
+    mode               "outputs", "latency" or "count"
+    models             [{"name", "file", "threads" = 1, "providers" = ["CPUExecutionProvider"], "batch" = 1}]
+                       "batch" is the batch given to a model that leaves it open; a static one is obeyed
+    inputs             an .npz of arrays "0", "1", … by argument position, examples on axis 0
+    seed = 0, warmup_iterations = 60, warmup_seconds = 2.0, iterations = 200      latency
+    count_inferences = 1, count_warmups = 2                                       count
+result.json
+    runner, python, runtimes, fingerprint, models {name: …}; latency adds peak_rss_bytes, fingerprint_after
+    on failure, with exit code 3: {"error": {"kind", "message"}}, kind being one of ERRORS
+<name>.outputs.npz     mode "outputs": arrays "0", "1", … by output position, examples on axis 0
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import gc
+import importlib
+import json
+import os
+import platform
+import random
+import re
+import shutil
+import statistics
+import subprocess
+import sys
+import time
+from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Optional, Protocol, Sequence, Tuple
+
+VERSION = "1"
+ERRORS = (
+    "bad-job", "runtime-missing", "provider-missing", "bad-model", "bad-input", "inference-failed",
+    "out-of-memory", "internal",
+)  # fmt: skip
+FAILED = 3  # exit code
+MARK_SYSCALL, BEGIN, END = 5000, 1, 2  # agreed with the counting plugin; a real kernel answers ENOSYS
+DISTINCT_FEEDS = 32  # prepared ahead, so that timing sees varied data but memory stays small
+
+Array = Any  # numpy.ndarray: numpy is imported late, so that its absence can be reported
+
+
+class RunnerError(Exception):
+    """A failure with one of ERRORS as its kind and one line for the user."""
+
+    def __init__(self, kind: str, message: str) -> None:
+        super().__init__(message)
+        self.kind = kind
+
+
+class Port(NamedTuple):
+    """An input or output of a model; -1 in `shape` is open; real value = (stored - zero_point) * scale."""
+
+    name: str
+    key: Any
+    shape: Tuple[int, ...]
+    dtype: Any
+    scale: float = 0.0
+    zero_point: int = 0
+
+
+class Model(Protocol):
+    """A loaded model: `fit` fixes open shapes, `run` maps raw inputs to raw outputs, both by position."""
+
+    inputs: List[Port]
+    outputs: List[Port]
+
+    def fit(self, shapes: Sequence[Tuple[int, ...]]) -> None: ...
+
+    def run(self, feed: Sequence[Array]) -> List[Array]: ...
+
+
+# ---------------------------------------------------------------- runtimes
+
+
+class TfliteModel:
+    """A .tflite model in the LiteRT (or older tflite_runtime) interpreter."""
+
+    def __init__(self, path: str, spec: Dict[str, Any]) -> None:
+        module = import_first("ai_edge_litert.interpreter", "tflite_runtime.interpreter")
+        self._interpreter = module.Interpreter(model_path=path, num_threads=int(spec.get("threads", 1)))
+        self._interpreter.allocate_tensors()
+        self.inputs = self._ports("input")
+        self.outputs = self._ports("output")
+
+    def fit(self, shapes: Sequence[Tuple[int, ...]]) -> None:
+        for port, shape in zip(self.inputs, shapes):
+            if -1 in port.shape:
+                self._interpreter.resize_tensor_input(port.key, shape, strict=True)
+        self._interpreter.allocate_tensors()
+
+    def run(self, feed: Sequence[Array]) -> List[Array]:
+        interpreter = self._interpreter
+        for port, array in zip(self.inputs, feed):
+            interpreter.set_tensor(port.key, array)
+        interpreter.invoke()
+        return [interpreter.get_tensor(port.key) for port in self.outputs]
+
+    def _ports(self, side: str) -> List[Port]:
+        """Ports in argument order.
+
+        The subgraph's own order need not be that of the arguments, and signatures list their names sorted as
+        text (args_0, args_1, args_10, args_2 …): so the number at the end of the signature's names decides,
+        and only without such numbers the subgraph's order.
+        """
+        details = getattr(self._interpreter, "get_%s_details" % side)()
+        for key in self._interpreter.get_signature_list():
+            named = getattr(self._interpreter.get_signature_runner(key), "get_%s_details" % side)()
+            same = {d["index"] for d in named.values()} == {d["index"] for d in details}
+            if same and all(re.search(r"\d+$", name) for name in named):
+                in_order = sorted(named, key=lambda name: int(re.findall(r"\d+$", name)[0]))
+                return [self._port(name, named[name]) for name in in_order]
+        return [self._port(d["name"], d) for d in details]
+
+    @staticmethod
+    def _port(name: str, detail: Dict[str, Any]) -> Port:
+        shape = detail["shape_signature"] if len(detail["shape_signature"]) else detail["shape"]
+        quantized = detail["quantization_parameters"]
+        if len(quantized["scales"]) == 0:
+            return Port(name, detail["index"], tuple(map(int, shape)), detail["dtype"])
+        if len(quantized["scales"]) > 1:
+            raise RunnerError("bad-model", "%s is quantized per channel" % name)
+        scale, zero_point = float(quantized["scales"][0]), int(quantized["zero_points"][0])
+        return Port(name, detail["index"], tuple(map(int, shape)), detail["dtype"], scale, zero_point)
+
+
+ONNX_TYPES = {"float": "float32", "double": "float64"}  # the others are called as in numpy
+
+
+class OnnxModel:
+    """An .onnx or .ort model in ONNX Runtime."""
+
+    def __init__(self, path: str, spec: Dict[str, Any]) -> None:
+        ort = import_first("onnxruntime")
+        options = ort.SessionOptions()
+        options.intra_op_num_threads = int(spec.get("threads", 1))
+        options.inter_op_num_threads = 1
+        options.execution_mode = ort.ExecutionMode.ORT_SEQUENTIAL
+        options.log_severity_level = 3
+        # Idle threads that spin would steal the processor from the other model of the process.
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        providers = list(spec.get("providers") or ["CPUExecutionProvider"])
+        self._need(providers, ort.get_available_providers())
+        self._session = ort.InferenceSession(path, options, providers=providers)
+        self._need(providers, self._session.get_providers())
+        self.inputs = [self._port(value) for value in self._session.get_inputs()]
+        self.outputs = [self._port(value) for value in self._session.get_outputs()]
+        self._names = [port.name for port in self.inputs]
+
+    def fit(self, shapes: Sequence[Tuple[int, ...]]) -> None:
+        pass  # the session takes any shape that the graph leaves open
+
+    def run(self, feed: Sequence[Array]) -> List[Array]:
+        return list(self._session.run(None, dict(zip(self._names, feed))))
+
+    @staticmethod
+    def _need(wanted: Sequence[str], present: Sequence[str]) -> None:
+        """ONNX Runtime falls back to the CPU with a mere warning; a measurement must not."""
+        missing = [name for name in wanted if name not in present]
+        if missing:
+            raise RunnerError("provider-missing", "%s not in %s" % (", ".join(missing), ", ".join(present)))
+
+    @staticmethod
+    def _port(value: Any) -> Port:
+        import numpy as np
+
+        found = re.match(r"tensor\((\w+)\)$", value.type)
+        try:
+            dtype = np.dtype(ONNX_TYPES.get(found.group(1), found.group(1)) if found else "not a tensor")
+        except TypeError:
+            raise RunnerError("bad-model", "%s has type %s" % (value.name, value.type)) from None
+        shape = tuple(d if isinstance(d, int) else -1 for d in value.shape)
+        return Port(value.name, value.name, shape, dtype.type)
+
+
+LOADERS: Dict[str, Callable[[str, Dict[str, Any]], Model]] = {
+    ".tflite": TfliteModel, ".onnx": OnnxModel, ".ort": OnnxModel,
+}  # fmt: skip
+
+
+def import_first(*names: str) -> Any:
+    """The first module of `names` that can be imported."""
+    reasons = []
+    for name in names:
+        try:
+            return importlib.import_module(name)
+        except ImportError as error:
+            reasons.append("%s: %s" % (name, error))
+    raise RunnerError("runtime-missing", "; ".join(reasons))
+
+
+# ---------------------------------------------------------------- values in and out
+
+
+def to_raw(array: Array, port: Port) -> Array:
+    """What the model stores for real values: quantized, or cast where only float precision is lost."""
+    import numpy as np
+
+    if array.dtype == port.dtype:
+        return np.ascontiguousarray(array)
+    if port.scale:
+        limits = np.iinfo(port.dtype)
+        stored = np.rint(array.astype(np.float32) / np.float32(port.scale)) + port.zero_point
+        return np.clip(stored, limits.min, limits.max).astype(port.dtype)
+    with np.errstate(invalid="ignore", over="ignore"):
+        cast = array.astype(port.dtype)
+    if np.issubdtype(port.dtype, np.integer) and not np.array_equal(cast, array):
+        raise RunnerError("bad-input", "%s values do not fit %s %s" % (array.dtype, cast.dtype, port.name))
+    return cast
+
+
+def to_real(array: Array, port: Port) -> Array:
+    """Real values of a raw output: float32 where it was quantized or half precision, else as it is."""
+    import numpy as np
+
+    if port.scale:
+        return (array.astype(np.float32) - np.float32(port.zero_point)) * np.float32(port.scale)
+    return array.astype(np.float32) if array.dtype == np.float16 else array
+
+
+class Loaded(NamedTuple):
+    """A model with its place in the job and what loading it took."""
+
+    name: str
+    model: Model
+    batch: int
+    load_ns: int
+
+    def feeds(self, arrays: List[Array], limit: Optional[int] = None) -> Iterator[Tuple[int, List[Array]]]:
+        """(examples, raw inputs) a batch; a last short batch is filled by repeating its last example."""
+        import numpy as np
+
+        starts = range(0, len(arrays[0]), self.batch)
+        for start in starts[:limit]:
+            wanted = np.arange(start, start + self.batch).clip(max=len(arrays[0]) - 1)
+            real = min(self.batch, len(arrays[0]) - start)
+            yield real, [to_raw(array[wanted], port) for array, port in zip(arrays, self.model.inputs)]
+
+
+def read_inputs(path: str) -> List[Array]:
+    """Arrays by position, each (examples, …)."""
+    np = import_first("numpy")
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            arrays = [archive[str(position)] for position in range(len(archive.files))]
+    except (OSError, ValueError, KeyError, EOFError) as error:
+        raise RunnerError("bad-input", "inputs: %s" % error) from error
+    if not arrays or any(array.ndim < 1 for array in arrays) or len({len(array) for array in arrays}) != 1:
+        raise RunnerError("bad-input", "inputs differ in examples: %s" % [a.shape for a in arrays])
+    if len(arrays[0]) == 0:
+        raise RunnerError("bad-input", "inputs hold no example")
+    return arrays
+
+
+def load(folder: str, spec: Dict[str, Any], arrays: List[Array]) -> Loaded:
+    """Load one model, check the inputs against it and fix its open shapes."""
+    name, path = spec["name"], os.path.join(folder, spec["file"])
+    loader = LOADERS.get(os.path.splitext(path)[1])
+    if loader is None or not os.path.isfile(path):
+        raise RunnerError("bad-model", "%s: %s is not a file of %s" % (name, path, ", ".join(LOADERS)))
+    started = time.perf_counter_ns()
+    with reported("bad-model", name):
+        model = loader(path, spec)
+    load_ns = time.perf_counter_ns() - started
+    declared = [port.shape[0] for port in model.inputs if port.shape and port.shape[0] > 0]
+    batch = declared[0] if declared else int(spec.get("batch", 1))
+    check(name, model, arrays, batch)
+    with reported("bad-input", name):
+        model.fit([(batch, *array.shape[1:]) for array in arrays])
+    return Loaded(name, model, batch, load_ns)
+
+
+def check(name: str, model: Model, arrays: List[Array], batch: int) -> None:
+    """Refuse inputs that do not match what the model declares."""
+    if len(arrays) != len(model.inputs):
+        raise RunnerError("bad-input", "%s takes %d inputs, not %d" % (name, len(model.inputs), len(arrays)))
+    for array, port in zip(arrays, model.inputs):
+        shape = (batch, *array.shape[1:])
+        if len(shape) != len(port.shape) or any(d not in (-1, s) for d, s in zip(port.shape, shape)):
+            raise RunnerError("bad-input", "%s: %s is %s, not %s" % (name, port.name, port.shape, shape))
+
+
+@contextlib.contextmanager
+def reported(kind: str, name: str) -> Iterator[None]:
+    """Give a runtime's exceptions a kind and the model's name."""
+    try:
+        yield
+    except RunnerError as error:
+        raise RunnerError(error.kind, "%s: %s" % (name, error)) from error
+    except Exception as error:  # the runtimes raise classes of their own, found in no common base
+        starved = isinstance(error, MemoryError) or re.search(r"bad_?alloc|(?i:allocate.*memory)", str(error))
+        raise RunnerError("out-of-memory" if starved else kind, "%s: %s" % (name, error)) from error
+
+
+# ---------------------------------------------------------------- the three modes
+
+
+class Work(NamedTuple):
+    """A job with everything loaded."""
+
+    job: Dict[str, Any]
+    folder: str
+    arrays: List[Array]
+    models: List[Loaded]
+
+    def feeds(self, loaded: Loaded) -> List[List[Array]]:
+        """The few raw inputs that timing and counting cycle through."""
+        return [feed for _, feed in loaded.feeds(self.arrays, DISTINCT_FEEDS)]
+
+
+def outputs(work: Work) -> Dict[str, Any]:
+    """Every example through every model."""
+    results = {}
+    for loaded in work.models:
+        with reported("inference-failed", loaded.name):
+            stacked = collect(loaded, work.arrays)
+        write_npz(os.path.join(work.folder, loaded.name + ".outputs.npz"), stacked)
+        names = [port.name for port in loaded.model.outputs]
+        results[loaded.name] = {"examples": len(work.arrays[0]), "outputs": names}
+    return results
+
+
+def collect(loaded: Loaded, arrays: List[Array]) -> List[Array]:
+    """Real outputs by position, each (examples, …)."""
+    import numpy as np
+
+    parts: List[List[Array]] = [[] for _ in loaded.model.outputs]
+    for count, feed in loaded.feeds(arrays):
+        for part, raw, port in zip(parts, loaded.model.run(feed), loaded.model.outputs):
+            raw = np.asarray(raw)
+            if raw.ndim == 0 or raw.shape[0] != loaded.batch:
+                if loaded.batch != 1:
+                    raise RunnerError("bad-model", "output %s %s has no batch axis" % (port.name, raw.shape))
+                raw = raw[None]
+            part.append(to_real(raw[:count], port))
+    return [np.concatenate(part) for part in parts]
+
+
+def latency(work: Work) -> Dict[str, Any]:
+    """The unit process: rounds in which every model runs once, in random order, on the same example."""
+    job, models = work.job, work.models
+    order = random.Random(int(job.get("seed", 0)))
+    feeds = [work.feeds(loaded) for loaded in models]
+    least, seconds = int(job.get("warmup_iterations", 60)), float(job.get("warmup_seconds", 2.0))
+    warmups: List[List[int]] = [[] for _ in models]
+    values: List[List[int]] = [[] for _ in models]
+    with quiet_collector():
+        started = time.perf_counter()
+        while len(warmups[0]) < least or time.perf_counter() - started < seconds:
+            one_round(order, models, feeds, warmups)
+        for _ in range(int(job.get("iterations", 200))):
+            one_round(order, models, feeds, values)
+    return {
+        loaded.name: {"values_ns": taken, "warmup_ns": warm, "median_ns": statistics.median(taken)}
+        for loaded, taken, warm in zip(models, values, warmups)
+    }
+
+
+def one_round(
+    order: random.Random, models: List[Loaded], feeds: List[List[List[Array]]], taken: List[List[int]]
+) -> None:
+    """Time each model once, nanoseconds appended to its list in `taken`."""
+    for index in order.sample(range(len(models)), len(models)):
+        feed = feeds[index][len(taken[index]) % len(feeds[index])]
+        with reported("inference-failed", models[index].name):
+            run = models[index].model.run
+            started = time.perf_counter_ns()
+            run(feed)
+            taken[index].append(time.perf_counter_ns() - started)
+
+
+def count(work: Work) -> Dict[str, Any]:
+    """Inferences between the marks of one region a model, for an emulator that counts instructions."""
+    inferences, warmups = int(work.job.get("count_inferences", 1)), int(work.job.get("count_warmups", 2))
+    results, mark = {}, marker()
+    for region, loaded in enumerate(work.models):
+        feeds, run = work.feeds(loaded), loaded.model.run
+        with reported("inference-failed", loaded.name), quiet_collector():
+            for step in range(warmups):
+                run(feeds[step % len(feeds)])
+            chosen = [feeds[step % len(feeds)] for step in range(inferences)]
+            mark(BEGIN, region)
+            for feed in chosen:
+                run(feed)
+            mark(END, region)
+        results[loaded.name] = {"region": region, "inferences": inferences}
+    return results
+
+
+def marker() -> Callable[[int, int], Any]:
+    """The raw system call that an emulator's plugin watches."""
+    if not sys.platform.startswith("linux"):
+        raise RunnerError("bad-job", "mode count needs Linux, this is %s" % sys.platform)
+    libc = ctypes.CDLL(None)
+    libc.syscall.argtypes = [ctypes.c_long] * 3
+    return lambda kind, region: libc.syscall(MARK_SYSCALL, kind, region)
+
+
+@contextlib.contextmanager
+def quiet_collector() -> Iterator[None]:
+    """No garbage collection inside what is timed or counted."""
+    gc.collect()
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
+
+
+# ---------------------------------------------------------------- the device
+
+
+def fingerprint() -> Dict[str, Any]:
+    """What this machine is and what state it is in; None where it does not say."""
+    cpufreq = "/sys/devices/system/cpu/cpu0/cpufreq/"
+    frequency, temperature = read(cpufreq + "scaling_cur_freq"), read("/sys/class/thermal/thermal_zone0/temp")
+    memory = re.search(r"MemTotal:\s+(\d+) kB", read("/proc/meminfo") or "")
+    return {
+        "machine": platform.machine(),
+        "board": read("/proc/device-tree/model"),
+        "cpu": cpu_model(),
+        "microcode": cpu_field("microcode"),
+        "cores": os.cpu_count(),
+        "kernel": platform.release(),
+        "governor": read(cpufreq + "scaling_governor"),
+        "frequency_khz": int(frequency) if frequency else None,
+        "temperature_c": int(temperature) / 1000 if temperature else None,
+        "throttle": throttle(),
+        "load_average": list(os.getloadavg()) if hasattr(os, "getloadavg") else None,
+        "affinity": sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else None,
+        "memory_bytes": int(memory.group(1)) * 1024 if memory else None,
+        "memory_limit": read("/sys/fs/cgroup/memory.max"),
+    }
+
+
+def read(path: str) -> Optional[str]:
+    """Content of a small system file without blanks and NULs at its ends, None where there is none."""
+    try:
+        with open(path, encoding="utf-8", errors="replace") as file:
+            return file.read().strip("\0 \n") or None
+    except OSError:
+        return None
+
+
+def cpu_field(name: str) -> Optional[str]:
+    """A field of the first processor in /proc/cpuinfo."""
+    found = re.search(r"^%s\s*:\s*(.+?)\s*$" % re.escape(name), read("/proc/cpuinfo") or "", re.MULTILINE)
+    return found.group(1) if found else None
+
+
+def cpu_model() -> Optional[str]:
+    """The processor's name, or on ARM, which prints none, its identification numbers."""
+    named = cpu_field("model name")
+    part = cpu_field("CPU part")
+    if named or not part:
+        return named or platform.processor() or None
+    fields = ("CPU implementer", "CPU variant", "CPU revision")
+    return "part %s " % part + " ".join("%s %s" % (f.split()[1], cpu_field(f)) for f in fields)
+
+
+def throttle() -> Optional[str]:
+    """Throttle bits of a Raspberry Pi, such as 0x0."""
+    program = shutil.which("vcgencmd")
+    if program is None:
+        return None
+    try:
+        said = subprocess.run(
+            [program, "get_throttled"], capture_output=True, text=True, timeout=5, check=True
+        )
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return said.stdout.strip().partition("=")[2] or None
+
+
+def peak_rss() -> Optional[int]:
+    """High-water mark of this process's memory in bytes.
+
+    Not from getrusage: on Linux that starts at the size of the process which started this one.
+    """
+    found = re.search(r"VmHWM:\s+(\d+) kB", read("/proc/self/status") or "")
+    return int(found.group(1)) * 1024 if found else None
+
+
+def runtimes() -> Dict[str, Optional[str]]:
+    """Versions of what has been imported."""
+    modules = ("numpy", "onnxruntime", "ai_edge_litert", "tflite_runtime")
+    return {module.replace("ai_edge_", ""): version(module) for module in modules}
+
+
+def version(module: str) -> Optional[str]:
+    """Version of an imported module, from itself or from its package's metadata."""
+    from importlib import metadata
+
+    if module not in sys.modules:
+        return None
+    try:
+        return str(
+            getattr(sys.modules[module], "__version__", None) or metadata.version(module.replace("_", "-"))
+        )
+    except metadata.PackageNotFoundError:
+        return "unknown"
+
+
+# ---------------------------------------------------------------- the job
+
+MODES: Dict[str, Callable[[Work], Dict[str, Any]]] = {"outputs": outputs, "latency": latency, "count": count}
+
+
+def read_job(folder: str) -> Dict[str, Any]:
+    """job.json, checked as far as the modes rely on it."""
+    try:
+        with open(os.path.join(folder, "job.json"), encoding="utf-8") as file:
+            job: Dict[str, Any] = json.load(file)
+        names = [spec["name"] for spec in job["models"] if spec["file"] and spec.get("batch", 1) >= 1]
+        known = job["mode"] in MODES and bool(job["inputs"]) and job.get("iterations", 1) >= 1
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise RunnerError("bad-job", "job.json: %s %s" % (type(error).__name__, error)) from error
+    if not known or not names or len(set(names)) != len(job["models"]):
+        raise RunnerError("bad-job", "job.json: unknown mode, nothing to run, or two models of one name")
+    if not all(re.match(r"[A-Za-z0-9][\w.-]*$", name) for name in names):
+        raise RunnerError("bad-job", "job.json: a model's name is not fit for a file: %s" % names)
+    return job
+
+
+def perform(folder: str) -> Dict[str, Any]:
+    """Do the job; the result to be written."""
+    job = read_job(folder)
+    arrays = read_inputs(os.path.join(folder, job["inputs"]))
+    before = fingerprint()
+    models = [load(folder, spec, arrays) for spec in job["models"]]
+    results = MODES[job["mode"]](Work(job, folder, arrays, models))
+    for loaded in models:
+        results[loaded.name].update(batch=loaded.batch, load_ns=loaded.load_ns)
+    result: Dict[str, Any] = {"runner": VERSION, "python": platform.python_version(), "runtimes": runtimes()}
+    result.update(mode=job["mode"], models=results, fingerprint=before)
+    if job["mode"] == "latency":
+        result.update(peak_rss_bytes=peak_rss(), fingerprint_after=fingerprint())
+    return result
+
+
+def write_npz(path: str, arrays: List[Array]) -> None:
+    """Arrays by position, in one step: a file that is there is whole."""
+    import numpy as np
+
+    with open(path + ".part", "wb") as file:
+        np.savez(file, **{str(position): array for position, array in enumerate(arrays)})
+    os.replace(path + ".part", path)
+
+
+def write_result(folder: str, result: Dict[str, Any]) -> None:
+    """result.json, in one step."""
+    path = os.path.join(folder, "result.json")
+    with open(path + ".part", "w", encoding="utf-8") as file:
+        json.dump(result, file)
+    os.replace(path + ".part", path)
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Exit code 0, 2 for wrong usage, or FAILED."""
+    if len(arguments) != 1 or not os.path.isdir(arguments[0]):
+        print("usage: python runner.py JOBDIR", file=sys.stderr)
+        return 2
+    try:
+        result, code = perform(arguments[0]), 0
+    except RunnerError as error:
+        result, code = {"error": {"kind": error.kind, "message": one_line(error)}}, FAILED
+    except MemoryError as error:
+        result, code = {"error": {"kind": "out-of-memory", "message": one_line(error)}}, FAILED
+    except Exception as error:  # whatever else goes wrong must reach the caller as a line, not as silence
+        message = "%s: %s" % (type(error).__name__, one_line(error))
+        result, code = {"error": {"kind": "internal", "message": message}}, FAILED
+    write_result(arguments[0], result)
+    return code
+
+
+def one_line(error: BaseException) -> str:
+    """The message without line breaks, at most 500 characters."""
+    return " ".join(str(error).split())[:500] or type(error).__name__
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

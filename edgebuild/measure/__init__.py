@@ -1,0 +1,1 @@
+"""How latency is measured: the protocol and its statistics."""

@@ -1,0 +1,1 @@
+"""Torch helpers that several steps share."""

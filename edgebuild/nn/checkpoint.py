@@ -1,0 +1,155 @@
+"""A torch model as an artifact: weights, what pruning changed, and the code that builds it; no pickle, same bytes.
+
+`weights.safetensors` holds the tensors, `torch.json` the builder, its inputs and the attributes in which the module
+differs from a freshly built one (`out_channels` of a pruned convolution), `source/` the model's own code.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from edgebuild.nn.source import Source, example
+from edgebuild.spec.errors import UsageError
+from edgebuild.spec.model import TensorSpec
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+    from edgebuild.nn.training import Augment
+
+WEIGHTS = "weights.safetensors"
+DESCRIPTION = "torch.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """A built and filled module, and where it came from."""
+
+    module: nn.Module
+    source: Source
+    builder: str
+    inputs: tuple[TensorSpec, ...]
+    augment: str | None = None
+
+    def augmentation(self) -> Augment | None:
+        """The model's own augmentation of training examples, if it declares one."""
+        return self.source.function(self.augment, "augment") if self.augment else None
+
+    def example(self, batch: int = 1) -> tuple[Tensor, ...]:
+        """Zeros that the module accepts."""
+        return example(self.inputs, batch)
+
+
+def save(checkpoint: Checkpoint, folder: Path) -> None:
+    """Write the checkpoint into `folder`, which must exist."""
+    from safetensors.torch import save_file
+
+    fresh = checkpoint.source.build(checkpoint.builder, checkpoint.inputs)
+    description = {
+        "builder": checkpoint.builder,
+        "origin": checkpoint.source.origin,
+        "inputs": [asdict(spec) for spec in checkpoint.inputs],
+        "augment": checkpoint.augment,
+        "structure": structure(checkpoint.module, fresh),
+    }
+    (folder / DESCRIPTION).write_text(json.dumps(description, indent=1, sort_keys=True) + "\n")
+    save_file({name: _plain(t) for name, t in checkpoint.module.state_dict().items()}, folder / WEIGHTS)
+    shutil.copytree(checkpoint.source.folder, folder / "source", copy_function=shutil.copyfile)
+
+
+def load(folder: Path) -> Checkpoint:
+    """Build the module anew, give it the saved structure and fill it; in eval mode."""
+    described = json.loads((folder / DESCRIPTION).read_text())
+    source = Source(folder / "source", described["origin"])
+    inputs = tuple(TensorSpec(s["name"], tuple(s["shape"]), s["dtype"]) for s in described["inputs"])
+    module = source.build(described["builder"], inputs)
+    reshape(module, described["structure"])
+    resize(module, folder / WEIGHTS)
+    fill(module, folder / WEIGHTS, f"{source.origin}: {WEIGHTS}")
+    return Checkpoint(module.eval(), source, described["builder"], inputs, described["augment"])
+
+
+def fill(module: nn.Module, weights: Path, shown: str) -> None:
+    """Load a safetensors file into the module, strictly; UsageError names the first tensor that does not fit."""
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    try:
+        tensors = load_file(weights)
+    except (SafetensorError, OSError) as error:
+        raise UsageError(f"not a readable safetensors file: {error}", file=shown) from None
+    wanted = {name: tuple(tensor.shape) for name, tensor in module.state_dict().items()}
+    given = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
+    for name in sorted({*wanted, *given}):
+        if wanted.get(name) != given.get(name):
+            told = f"tensor {name!r} is {_shape(given.get(name))} in the file and {_shape(wanted.get(name))} in the model"
+            raise UsageError(told, file=shown)
+    module.load_state_dict(tensors, strict=True)
+
+
+def _shape(shape: tuple[int, ...] | None) -> str:
+    return "absent" if shape is None else str(list(shape))
+
+
+def structure(module: nn.Module, fresh: nn.Module) -> dict[str, dict[str, Any]]:
+    """{sub-module: {attribute: value}} for each public whole-number attribute (or tuple of them) that differs."""
+    built, kept = dict(fresh.named_modules()), dict(module.named_modules())
+    if built.keys() != kept.keys():
+        raise ValueError(f"other sub-modules than as built: {sorted(built.keys() ^ kept.keys())}")
+    found = {name: dict(_changed(kept[name], built[name])) for name in kept}
+    return {name: changed for name, changed in found.items() if changed}
+
+
+def _changed(module: nn.Module, built: nn.Module) -> Iterator[tuple[str, Any]]:
+    for name, value in vars(module).items():
+        plain = not name.startswith("_") and name != "training" and _whole(value)
+        if plain and value != getattr(built, name, None):
+            yield name, value
+
+
+def _whole(value: Any) -> bool:
+    if isinstance(value, tuple | list):
+        return all(_whole(item) for item in value)
+    return isinstance(value, int)
+
+
+def reshape(module: nn.Module, attributes: dict[str, dict[str, Any]]) -> None:
+    """Set the recorded attributes on a freshly built module; JSON has no tuples, so types follow what is there."""
+    parts = dict(module.named_modules())
+    for part, changed in attributes.items():
+        for name, value in changed.items():
+            setattr(parts[part], name, type(getattr(parts[part], name))(value))
+
+
+def resize(module: nn.Module, weights: Path) -> None:
+    """Give every tensor the shape that it has in the file: the other half of what pruning changed."""
+    from safetensors import safe_open
+
+    with safe_open(weights, "pt") as file:
+        shapes = {name: file.get_slice(name).get_shape() for name in file.keys()}  # noqa: SIM118 (no mapping)
+    for name, old in module.state_dict(keep_vars=True).items():
+        if name in shapes and list(old.shape) != shapes[name]:
+            _replace(module, name, old, old.new_empty(shapes[name]))
+
+
+def _replace(module: nn.Module, name: str, old: Tensor, new: Tensor) -> None:
+    from torch import nn
+
+    path, _, leaf = name.rpartition(".")
+    owner = module.get_submodule(path)
+    if isinstance(old, nn.Parameter):
+        setattr(owner, leaf, nn.Parameter(new, requires_grad=old.requires_grad))
+    else:
+        owner._buffers[leaf] = new
+
+
+def _plain(tensor: Tensor) -> Tensor:
+    """Its own contiguous copy: safetensors refuses shared and channels-last storage."""
+    import torch
+
+    return tensor.detach().cpu().clone(memory_format=torch.contiguous_format)

@@ -1,0 +1,96 @@
+"""Runs the user's own `model.py`: the only place where code of the project is executed, always in a worker."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+from edgebuild.spec.errors import EdgebuildError, UsageError
+from edgebuild.spec.model import TensorSpec
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A snapshot of a model's folder; `origin` is how messages name that folder."""
+
+    folder: Path
+    origin: str
+
+    @property
+    def file(self) -> str:
+        """The code file as messages show it."""
+        return f"{self.origin}/model.py"
+
+    def function(self, name: str, key: str) -> Callable[..., Any]:
+        """The function `name` of model.py; UsageError when the file fails to import or has no such function."""
+        module = self._guarded(lambda: self._import(), key)
+        found = getattr(module, name, None)
+        if not callable(found):
+            raise UsageError(f"has no function {name!r}", file=self.file, key=key)
+        return lambda *args: self._guarded(lambda: found(*args), f"{name}()")
+
+    def build(self, builder: str, inputs: tuple[TensorSpec, ...]) -> nn.Module:
+        """The module that `builder` returns, shown to accept the declared inputs; UsageError when it does not."""
+        from torch import nn
+
+        module = self.function(builder, "builder")()
+        if not isinstance(module, nn.Module):
+            raise UsageError(f"returned {type(module).__name__}, not a torch.nn.Module", file=self.file, key=f"{builder}()")
+        self._try(module, inputs, builder)
+        return module
+
+    def _try(self, module: nn.Module, inputs: tuple[TensorSpec, ...], builder: str) -> None:
+        import torch
+
+        shapes = ", ".join(f"{spec.name} {list(spec.shape)} {spec.dtype}" for spec in inputs)
+        try:
+            with torch.no_grad():
+                module.eval()(*example(inputs, 2))
+        except Exception as error:  # a forward pass may fail in any way
+            reason = f"its model does not accept the declared inputs ({shapes}): {_first_line(error)}"
+            raise UsageError(reason, file=f"{self.origin}/model.toml", key=f"inputs, {builder}()") from None
+
+    def _import(self) -> ModuleType:
+        sys.path.insert(0, str(self.folder))  # so that model.py may import its neighbours
+        spec = importlib.util.spec_from_file_location("edgebuild_user_model", self.folder / "model.py")
+        if spec is None or spec.loader is None or not (self.folder / "model.py").is_file():
+            raise UsageError("no such file", file=self.file)
+        module = importlib.util.module_from_spec(spec)
+        sys.modules[spec.name] = module
+        spec.loader.exec_module(module)
+        return module
+
+    def _guarded(self, call: Callable[[], Any], key: str) -> Any:
+        try:
+            return call()
+        except EdgebuildError:
+            raise
+        except Exception as error:  # the user's code may raise anything
+            traceback.print_exc()
+            raise UsageError(f"raised {_first_line(error)}{self._line(error)}", file=self.file, key=key) from None
+
+    def _line(self, error: Exception) -> str:
+        frames = traceback.extract_tb(error.__traceback__)
+        own = [frame.lineno for frame in frames if Path(frame.filename).parent == self.folder]
+        return f" at line {own[-1]}" if own else ""
+
+
+def example(inputs: tuple[TensorSpec, ...], batch: int) -> tuple[Tensor, ...]:
+    """Zeros of the declared shapes and types with this batch size."""
+    import torch
+
+    return tuple(torch.zeros((batch, *spec.shape), dtype=getattr(torch, spec.dtype)) for spec in inputs)
+
+
+def _first_line(error: Exception) -> str:
+    text = str(error).strip().split("\n")[0]
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__

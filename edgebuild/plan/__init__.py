@@ -1,0 +1,1 @@
+"""From a target and a model to the graph of a build."""

@@ -1,0 +1,125 @@
+"""Plans a recipe for one runtime: each step on what the one before it made, converted where a step needs a file."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from typing import Any
+
+from edgebuild.engine import keys
+from edgebuild.engine.graph import Graph, Node
+from edgebuild.plan.weights import Weights
+from edgebuild.spec.artifact import Step
+from edgebuild.spec.errors import UsageError
+from edgebuild.spec.files import check
+from edgebuild.spec.model import ModelSpec
+from edgebuild.spec.registry import FORMATS, STEPS
+from edgebuild.spec.target import Runtime, StepSpec, Target
+from edgebuild.stages.convert import Convert
+
+
+@dataclass(frozen=True, slots=True)
+class Chain:
+    """Ids of what the recipe makes for one runtime: the last torch model, its float file, the file to ship,
+    and the float model's own file that the others are compared with."""
+
+    runtime: Runtime
+    torch: str
+    converted: str
+    candidate: str
+    baseline: str
+
+
+class Recipes:
+    """Adds the nodes of a target's recipe for one model."""
+
+    def __init__(self, graph: Graph, target: Target, model: ModelSpec, weights: Weights, prefix: str) -> None:
+        """Check the options that the model gives to steps; UsageError for the first mistake."""
+        self._graph, self._target, self._model = graph, target, model
+        self._weights, self._prefix = weights, prefix
+        for name, options in model.declared.steps.items():
+            check(STEPS.get(name, file=model.file, key="steps"), options, file=model.file, prefix=f"steps.{name}")
+
+    def chain(self, runtime: Runtime) -> Chain:
+        """The nodes for one runtime; UsageError for an unknown or misplaced step, option, format or package."""
+        self._need_packages(runtime)
+        current, torch, converted = self._weights.float, self._weights.float, None
+        for number, line in enumerate(self._target.recipe):
+            step = self._step(line)
+            kind = self._graph.kind(current)
+            if kind not in step.consumes:
+                self._may_convert(line, step, kind, runtime, number)
+                current = converted = self._convert(current, runtime, "convert")
+            current = self._add(line, step, current, runtime, number)
+            if self._graph.kind(current) == "torch":
+                torch = current
+        if converted is None:
+            current = converted = self._convert(torch, runtime, "convert")
+        baseline = self._convert(self._weights.float, runtime, "baseline")
+        return Chain(runtime, torch, converted, current, baseline)
+
+    def _need_packages(self, runtime: Runtime) -> None:
+        index = self._target.runtimes.index(runtime)
+        key = f"runtimes[{index}].format"
+        needed = FORMATS.get(runtime.format, file=self._target.file, key=key).requires
+        missing = [name for name in needed if keys.version(name) == "absent"]
+        if missing:
+            told = f"{runtime.format} needs {', '.join(missing)}, which is not installed"
+            raise UsageError(told, file=self._target.file, key=key, hint=f"pip install 'edgebuild[{runtime.format}]'")
+
+    def _step(self, line: StepSpec) -> Step:
+        kind = STEPS.get(line.use, file=self._target.file, key=line.key)
+        given = self._from_hardware(kind) | dict(self._model.declared.steps.get(line.use, {})) | dict(line.options)
+        step: Step = check(kind, given, file=self._target.file, prefix=line.key)
+        return step
+
+    def _from_hardware(self, kind: Any) -> dict[str, Any]:
+        """Options whose default is a property of the target's hardware."""
+        named = {f.name: f.metadata.get("from_hardware") for f in dataclasses.fields(kind)}
+        return {name: getattr(self._target.hardware, source) for name, source in named.items() if source}
+
+    def _may_convert(self, line: StepSpec, step: Step, kind: str, runtime: Runtime, number: int) -> None:
+        """UsageError unless converting makes what the step works on."""
+        where = {"file": self._target.file, "key": line.key}
+        takes = " or ".join(step.consumes)
+        if kind != "torch":
+            before = self._target.recipe[number - 1].use
+            told = f"{line.use!r} works on {takes}, but {before!r} before it makes {kind}"
+            raise UsageError(told, **where, hint=f"move {line.use!r} before {before!r}")
+        if runtime.format not in step.consumes:
+            raise UsageError(f"{line.use!r} works on {takes}, not on {runtime.format}", **where)
+
+    def _convert(self, model: str, runtime: Runtime, stage: str) -> str:
+        target_format = FORMATS.get(runtime.format)
+        node = Node(
+            Convert(runtime.format),
+            {"model": model},
+            runtime.format,
+            code=(FORMATS.module(runtime.format),),
+            tools=target_format.tools,
+        )
+        return self._graph.add(f"{self._prefix}/{runtime.format}/{stage}", node)
+
+    def _add(self, line: StepSpec, step: Step, current: str, runtime: Runtime, number: int) -> str:
+        inputs = {"model": current} | {role: self._role(role, line) for role in step.needs if role != "model"}
+        kind = step.produces or self._graph.kind(current)
+        of_format = kind == runtime.format
+        node = Node(
+            step,
+            inputs,
+            kind,
+            code=(FORMATS.module(runtime.format),) if of_format else (),
+            tools=FORMATS.get(runtime.format).tools if of_format else (),
+        )
+        repeated = sum(earlier.use == line.use for earlier in self._target.recipe[:number])
+        stage = line.use + (f"-{repeated + 1}" if repeated else "")
+        label = f"{self._prefix}/{runtime.format}/{stage}" if of_format else f"{self._prefix}/{stage}"
+        return self._graph.add(label, node)
+
+    def _role(self, role: str, line: StepSpec) -> str:
+        known = {"data": self._weights.data, "teacher": self._weights.teacher, "source": self._weights.source}
+        if role not in known:
+            raise UsageError(f"{line.use!r} needs {role!r}, which no plan can give", file=self._target.file, key=line.key)
+        return known[role]
+
+

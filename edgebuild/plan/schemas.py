@@ -1,0 +1,46 @@
+"""JSON Schemas of the files that people write, with the options of every step, device and metric there is."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from edgebuild.spec.files import TargetFile, schema
+from edgebuild.spec.model import ModelFile
+from edgebuild.spec.registry import DEVICES, GATES, STEPS, Registry
+
+_DRAFT = {"$schema": "https://json-schema.org/draft/2020-12/schema"}
+
+
+def target() -> dict[str, Any]:
+    """The schema of a file in `targets/`."""
+    found = schema(TargetFile)
+    found["properties"]["recipe"]["items"] = _one_of(found, STEPS, "use")
+    found["properties"]["devices"]["items"] = _one_of(found, DEVICES, "transport")
+    found["$defs"]["Gate"]["properties"]["metric"]["enum"] = GATES.names()
+    return _DRAFT | found
+
+
+def model() -> dict[str, Any]:
+    """The schema of a `model.toml`."""
+    return _DRAFT | schema(ModelFile)
+
+
+def _one_of(whole: dict[str, Any], registry: Registry, key: str) -> dict[str, Any]:
+    """A choice between the plug-ins of a registry, each with its own options beside the `key` that names it."""
+    choices = []
+    line = whole["$defs"].get("DeviceLine" if key == "transport" else "RecipeLine", {})
+    shared = {name: text for name, text in line.get("properties", {}).items() if name != key}
+    for name in registry.names():
+        own = schema(registry.get(name))
+        whole["$defs"] |= own.pop("$defs", {})
+        properties = {key: {"const": name}} | shared | own.get("properties", {})
+        choices.append(
+            {
+                "type": "object",
+                "title": name,
+                "properties": properties,
+                "required": [key, *own.get("required", ())],
+                "additionalProperties": False,
+            }
+        )
+    return {"oneOf": choices}

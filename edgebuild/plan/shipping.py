@@ -1,0 +1,42 @@
+"""Plans the bundle: what goes into it and what its manifest records."""
+
+from __future__ import annotations
+
+from edgebuild.bundle.assemble import Assemble, Subject
+from edgebuild.engine.graph import Node
+from edgebuild.plan.measuring import Measuring
+from edgebuild.plan.recipe import Chain
+from edgebuild.plan.weights import Weights
+from edgebuild.spec.model import ModelSpec
+from edgebuild.spec.registry import FORMATS
+from edgebuild.spec.target import Target
+
+
+def bundle_node(
+    target: Target, model: ModelSpec, weights: Weights, chains: list[Chain], measuring: Measuring
+) -> Node:
+    """The node that assembles the bundle out of the files to choose from and all evidence."""
+    declared = model.declared
+    subject = Subject(
+        target=target.name,
+        target_description=target.description,
+        cpu=target.hardware.cpu,
+        model=model.name,
+        model_description=declared.description,
+        labels=declared.labels,
+        inputs=declared.inputs,
+        preprocess=declared.preprocess,
+        sample=declared.sample,
+    )
+    inputs = {f"candidate/{chain.runtime.format}": chain.candidate for chain in chains}
+    inputs |= {f"evidence/{role.replace('/', '-')}": item for role, item in measuring.evidence.items()}
+    inputs |= {"data": weights.data, "verdicts": measuring.evidence["verdicts"]}
+    runtimes = tuple(chain.runtime for chain in chains)
+    formats = tuple(FORMATS.get(runtime.format) for runtime in runtimes)
+    return Node(
+        Assemble(subject, runtimes, tuple(kind.file for kind in formats), tuple(kind.runtime for kind in formats)),
+        inputs,
+        "bundle",
+        tools=tuple(kind.runtime for kind in formats),
+        records=True,
+    )

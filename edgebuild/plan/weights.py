@@ -1,0 +1,82 @@
+"""Plans what a model starts from: its code, its data, its float weights and its teacher."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from edgebuild.engine.graph import Graph, Node
+from edgebuild.engine.store import Store
+from edgebuild.spec.artifact import Artifact
+from edgebuild.spec.errors import UsageError
+from edgebuild.spec.model import ModelSpec, Training
+from edgebuild.stages.import_weights import ImportWeights
+from edgebuild.stages.load_data import LoadData
+from edgebuild.stages.train import Train
+
+
+@dataclass(frozen=True, slots=True)
+class Weights:
+    """Ids of what every target of a model shares. Without a declared teacher the float model teaches itself."""
+
+    source: str
+    data: str
+    float: str
+    teacher: str
+
+    @classmethod
+    def plan(cls, graph: Graph, store: Store, model: ModelSpec) -> Weights:
+        """Add the shared nodes of `model`."""
+        declared, name = model.declared, model.name
+        source = graph.add_source(f"{name}/source", store.snapshot(_files(model), "source"))
+        loader = LoadData(declared.data, declared.inputs, len(declared.labels), _origin(model))
+        data = graph.add(f"{name}/data", Node(loader, {"source": source}, "data", tools=declared.tools))
+        make = _Maker(graph, store, model, source, data)
+        weights = make("float", declared.builder, declared.weights, declared.training)
+        teacher = weights
+        if declared.teacher is not None:
+            own = declared.teacher
+            teacher = make("teacher", own.builder, own.weights, own.training)
+        return cls(source, data, weights, teacher)
+
+
+@dataclass(frozen=True, slots=True)
+class _Maker:
+    """Plans one set of weights: read from the user's file where one is named, else trained."""
+
+    graph: Graph
+    store: Store
+    model: ModelSpec
+    source: str
+    data: str
+
+    def __call__(self, role: str, builder: str, weights: str | None, training: Training) -> str:
+        declared, label = self.model.declared, f"{self.model.name}/{role}"
+        shared = (declared.augment, _origin(self.model))
+        if weights is None:
+            step = Train(builder, declared.inputs, training, *shared)
+            return self.graph.add(label, Node(step, {"source": self.source, "data": self.data}, "torch"))
+        file = self.model.folder / weights
+        taken = self.graph.add_source(f"{label}/file", self._snapshot(file, role))
+        reader = ImportWeights(builder, declared.inputs, *shared, shown=f"{_origin(self.model)}/{weights}")
+        return self.graph.add(label, Node(reader, {"source": self.source, "weights": taken}, "torch"))
+
+    def _snapshot(self, file: Path, role: str) -> Artifact:
+        if not file.is_file():
+            key = "weights" if role == "float" else f"{role}.weights"
+            raise UsageError(f"no such file: {file.name!r}", file=self.model.file, key=key)
+        return self.store.snapshot({"weights.safetensors": file}, "weights")
+
+
+def _origin(model: ModelSpec) -> str:
+    """How messages name the model's folder; the same wherever the project lies."""
+    return f"models/{model.name}"
+
+
+def _files(model: ModelSpec) -> dict[str, Path]:
+    """The files of the folder that the model's code is made of."""
+    patterns = ("*.py", *model.declared.include)
+    found = {path for pattern in patterns for path in model.folder.glob(pattern) if path.is_file()}
+    if model.folder / "model.py" not in found:
+        raise UsageError("no such file", file=f"{_origin(model)}/model.py", hint="it must hold the builder and the data")
+    return {path.relative_to(model.folder).as_posix(): path for path in sorted(found)}

@@ -1,0 +1,1 @@
+"""The only rendering: tables for people, plain data for machines."""

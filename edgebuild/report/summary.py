@@ -1,0 +1,101 @@
+"""The table of a build: float against compressed, and the verdict of every gate."""
+
+from __future__ import annotations
+
+import math
+import statistics
+from typing import TYPE_CHECKING, Any
+
+from edgebuild.spec.units import show_count, show_seconds
+
+if TYPE_CHECKING:
+    from edgebuild.session import Journal, Outcome
+
+_COLOURS = {"pass": "green", "fail": "red", "inconclusive": "yellow"}
+_MEANING = {"pass": "released", "fail": "no bundle, only the evidence", "inconclusive": "candidate, not released"}
+
+
+def document(outcomes: list[Outcome], journal: Journal, status: str) -> dict[str, Any]:
+    """The build as plain data."""
+    return {
+        "status": status,
+        "ran": journal.ran,
+        "reused": journal.reused,
+        "bundles": [
+            {"target": o.target, "model": o.model, "status": o.status, "folder": str(o.folder), **o.verdicts}
+            for o in outcomes
+        ],
+    }
+
+
+def show(outcomes: list[Outcome], journal: Journal) -> None:
+    """Print every outcome and one line about the work done."""
+    for outcome in outcomes:
+        verdicts = outcome.verdicts
+        for name in sorted(verdicts["formats"], key=lambda name: name != verdicts["format"]):
+            found = verdicts["formats"][name]
+            shipped = name == verdicts["format"] and outcome.status != "fail"
+            _show_one(f"{outcome.model} for {outcome.target}, {name}{' (shipped)' * shipped}", found)
+        _line(f"[{_COLOURS[outcome.status]}]{outcome.status}[/]: {outcome.folder} ({_MEANING[outcome.status]})")
+    ran = f"{len(journal.ran)} steps run, {journal.reused} up to date" if journal.ran else "nothing changed, nothing run"
+    _line(f"[dim]{ran}[/]")
+
+
+def show_bundle(manifest: dict[str, Any]) -> None:
+    """Print the table of a bundle from its manifest."""
+    subject = manifest["subject"]
+    _show_one(f"{subject['model']} for {subject['target']}, {manifest['runtime']['format']}", manifest)
+    _line(f"status: {manifest['status']}")
+
+
+def _show_one(title: str, found: dict[str, Any]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    measured = Table("", "float", "compressed", "", title=title, title_justify="left", box=None, pad_edge=False)
+    for row in rows(found["evidence"]):
+        measured.add_row(*row)
+    gates = Table("gate", "limit", "verdict", "n", "fidelity", "why", box=None, pad_edge=False)
+    for v in found["verdicts"]:
+        verdict = f"[{_COLOURS[v['status']]}]{v['status']}[/]"
+        gates.add_row(v["metric"], v["limit"], verdict, str(v["n"]), v["fidelity"], v["reason"])
+    console = Console()
+    console.print(measured)
+    console.print(gates)
+
+
+def rows(evidence: dict[str, Any]) -> list[tuple[str, str, str, str]]:
+    """What was measured: name, float baseline, compressed, and how they compare."""
+    accuracy, footprint, latency = evidence["accuracy"], evidence["footprint"], evidence["latency"]
+    drop = accuracy["baseline"]["accuracy"] - accuracy["candidate"]["accuracy"]
+    counted = [
+        (name, show_count(footprint["baseline"][key]), show_count(footprint["candidate"][key]), _times(footprint, key))
+        for name, key in (("bytes", "bytes"), ("parameters", "parameters"), ("MACs", "macs"))
+    ]
+    times = [statistics.median(latency[f"{role}_seconds"]) for role in ("baseline", "candidate")]
+    return [
+        ("accuracy", _rate(accuracy["baseline"]), _rate(accuracy["candidate"]), f"{-100 * drop:+.2f} pp"),
+        *counted,
+        (f"latency ({latency['fidelity']})", *(show_seconds(value) for value in times), _speed(latency, times)),
+    ]
+
+
+def _rate(rate: dict[str, float]) -> str:
+    return f"{rate['accuracy']:.2%} [{rate['low']:.2%}, {rate['high']:.2%}]"
+
+
+def _times(footprint: dict[str, dict[str, int]], key: str) -> str:
+    return f"{footprint['baseline'][key] / footprint['candidate'][key]:.1f}× smaller"
+
+
+def _speed(latency: dict[str, Any], times: list[float]) -> str:
+    """The interleaved ratio where there is one: medians of separate times would hide the machine's drift."""
+    logs = latency.get("log_ratios")
+    faster = math.exp(-statistics.median(logs)) if logs else times[0] / times[1]
+    return f"{faster:.2f}× faster"
+
+
+def _line(text: str) -> None:
+    from rich.console import Console
+
+    Console(soft_wrap=True, highlight=False).print(text)

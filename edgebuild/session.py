@@ -1,0 +1,171 @@
+"""The product in one call: load what was asked for, plan it, bring it up to date, put the bundles in place."""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from edgebuild.engine import digests, files
+from edgebuild.engine.store import Store, disk_error
+from edgebuild.spec.errors import UsageError
+from edgebuild.spec.project import Project
+
+if TYPE_CHECKING:
+    from edgebuild.engine.resolve import Outlook
+    from edgebuild.engine.scheduler import Events
+    from edgebuild.engine.store import Action
+    from edgebuild.engine.worker import Limits
+    from edgebuild.plan.planner import Plan, Product
+
+# Imported once by the server that steps are forked from. Only what is safe to fork: no thread may be running.
+_PRELOAD = ("numpy", "torch", "onnx", "edgebuild.nn.checkpoint", "edgebuild.nn.training")
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What to build: names of targets, names of models (empty: all), and how many steps side by side."""
+
+    project: Project
+    targets: tuple[str, ...]
+    models: tuple[str, ...] = ()
+    jobs: int = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of one model on one target: its status, where the bundle or the evidence is, and the verdicts."""
+
+    target: str
+    model: str
+    status: str
+    folder: Path
+    verdicts: dict[str, Any]
+
+
+@dataclass(slots=True)
+class Journal:
+    """Events that remembers what ran and why, and passes everything on."""
+
+    onward: Events
+    ran: list[dict[str, Any]] = field(default_factory=list)
+    reused: int = 0
+
+    def cached(self, label: str) -> None:
+        """Count it."""
+        self.reused += 1
+        self.onward.cached(label)
+
+    def started(self, label: str, reason: str) -> None:
+        """Note the reason."""
+        self.ran.append({"step": label, "reason": reason})
+        self.onward.started(label, reason)
+
+    def progress(self, label: str, done: float, note: str) -> None:
+        """Pass it on."""
+        self.onward.progress(label, done, note)
+
+    def finished(self, label: str, seconds: float, unchanged: bool) -> None:
+        """Note the time."""
+        for entry in self.ran:
+            if entry["step"] == label:
+                entry |= {"seconds": seconds, "same_bytes": unchanged}
+        self.onward.finished(label, seconds, unchanged)
+
+    def waiting(self, label: str) -> None:
+        """Pass it on."""
+        self.onward.waiting(label)
+
+
+def build(request: Request, events: Events, limits: Limits) -> tuple[list[Outcome], Journal]:
+    """Build everything that was asked for and publish it; raises the first error, with nothing half-written."""
+    from edgebuild.engine import worker
+    from edgebuild.engine.scheduler import Scheduler
+
+    with _planned(request) as (store, plan):
+        _check_output(request.project.dist)
+        worker.preload(_PRELOAD)
+        journal = Journal(events)
+        scheduler = Scheduler(plan.graph, store, jobs=request.jobs, events=journal, limits=limits)
+        try:
+            done = scheduler.build()
+        finally:
+            _keep_journal(store, journal)
+        return [_publish(request.project, store, product, done) for product in plan.products], journal
+
+
+def foresee(request: Request) -> list[Outlook]:
+    """What a build would do now, step by step, without running anything."""
+    from edgebuild.engine.resolve import outlook
+
+    with _planned(request) as (store, plan):
+        return outlook(plan.graph, store)
+
+
+def last_build(project: Project) -> list[dict[str, Any]]:
+    """What the last build ran and why; empty when there was none."""
+    try:
+        ran: list[dict[str, Any]] = json.loads((project.store / "last-build.json").read_text())
+    except (OSError, ValueError):
+        return []
+    return ran
+
+
+@contextmanager
+def _planned(request: Request) -> Iterator[tuple[Store, Plan]]:
+    """The open store and the plan for a request."""
+    from edgebuild.plan import planner
+
+    project = request.project
+    targets = [project.target(name) for name in dict.fromkeys(request.targets)]
+    models = [project.model(name) for name in dict.fromkeys(request.models or tuple(project.model_folders()))]
+    if not models:
+        raise UsageError("no model to build", file="models", hint="a model is a folder with a model.toml")
+    store = Store(project.store)
+    try:
+        yield store, planner.make(store, targets, models, tuple(project.target_files()))
+    finally:
+        store.close()
+
+
+def _check_output(dist: Path) -> None:
+    """UsageError now rather than after the build when bundles cannot be written."""
+    try:
+        dist.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=dist) as file:
+            file.write(b"\0" * 4096)
+    except OSError as error:
+        raise disk_error(error, dist) from None
+
+
+def _keep_journal(store: Store, journal: Journal) -> None:
+    if journal.ran:
+        text = json.dumps(journal.ran, indent=1, ensure_ascii=False)
+        files.write_file(store.root / "last-build.json", text.encode(), store.root / "tmp")
+
+
+def _publish(project: Project, store: Store, product: Product, done: dict[str, Action]) -> Outcome:
+    """Put the bundle in place, or, where a gate failed, take an older one away and leave the evidence."""
+    made = store.path(done[product.bundle].output)
+    verdicts = json.loads((store.path(done[product.verdicts].output) / "verdicts.json").read_text())
+    place = project.dist / product.target / product.model
+    evidence = place.with_name(f"{product.model}.evidence")
+    shipped = (made / "bundle").is_dir()
+    source, folder, other = (made / "bundle", place, evidence) if shipped else (made / "evidence", evidence, place)
+    try:
+        if not folder.is_dir() or digests.of_tree(folder) != digests.of_tree(source):
+            files.publish_tree(source, folder)
+        files.remove_tree(other)
+    except OSError as error:
+        raise disk_error(error, folder) from None
+    return Outcome(product.target, product.model, verdicts["status"], folder, verdicts)
+
+
+def cores() -> int:
+    """The cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -1,0 +1,89 @@
+"""Artifacts, steps and what a step sees while it runs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any, ClassVar, Literal, Protocol
+
+Determinism = Literal["everywhere", "same-cpu", "no"]
+
+# Metadata of a step's field that does not change its result and so stays out of the key (labels, limits of time).
+EXCUSED: dict[str, Any] = {"in_key": False}
+
+
+@dataclass(frozen=True, slots=True)
+class Artifact:
+    """A folder of bytes in the store: `kind` says what it holds, `digest` is the SHA-256 of its content."""
+
+    kind: str
+    digest: str
+
+
+@dataclass(frozen=True, slots=True)
+class Input:
+    """An artifact that a step may read: its kind, digest and folder (read-only)."""
+
+    kind: str
+    digest: str
+    path: Path
+
+
+def _silent(done: float, note: str) -> None:
+    """Progress that nobody listens to."""
+
+
+@dataclass(frozen=True, slots=True)
+class StepIO:
+    """All that a running step may touch: inputs by role, an empty output folder, scratch space, a progress line."""
+
+    inputs: Mapping[str, Input]
+    output: Path
+    scratch: Path
+    progress: Callable[[float, str], None] = field(default=_silent)
+    provenance: tuple[Mapping[str, Any], ...] = ()
+
+    def path(self, role: str) -> Path:
+        """The folder of the input with this role; KeyError when the plan did not connect it."""
+        return self.inputs[role].path
+
+    def kind(self, role: str) -> str:
+        """The kind of the input with this role."""
+        return self.inputs[role].kind
+
+    def roles(self, prefix: str) -> dict[str, Input]:
+        """The inputs whose role is `prefix/name`, by name: for steps that take a varying number of inputs."""
+        head = prefix + "/"
+        return {role.removeprefix(head): item for role, item in self.inputs.items() if role.startswith(head)}
+
+
+class Step(Protocol):
+    """A frozen dataclass whose fields are its options; one file in `steps/` or `evidence/`.
+
+    consumes: kinds that the input `model` may have (empty: takes no model)
+    produces: the kind of the output; None means the kind of `model`
+    needs: the other roles that must be connected
+    tools: distributions whose versions are part of the key
+    deterministic: on which machines the same inputs give the same bytes
+    threads: cores that the step keeps busy; exclusive steps run with nothing beside them
+    """
+
+    consumes: ClassVar[tuple[str, ...]]
+    produces: ClassVar[str | None]
+    needs: ClassVar[tuple[str, ...]]
+    tools: ClassVar[tuple[str, ...]]
+    deterministic: ClassVar[Determinism]
+    exclusive: ClassVar[bool]
+
+    def run(self, io: StepIO) -> None:
+        """Read `io.inputs`, write files into `io.output`."""
+
+
+def options(step: Step) -> dict[str, Any]:
+    """The options of `step` that belong into its key, by name."""
+    return {f.name: getattr(step, f.name) for f in _fields(step) if f.metadata.get("in_key", True)}
+
+
+def _fields(step: Step) -> tuple[Any, ...]:
+    return fields(step)  # type: ignore[arg-type]

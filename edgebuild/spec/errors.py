@@ -1,0 +1,60 @@
+"""Errors for the person who must mend them: one line with file, key, reason and what to do, and an exit code."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class EdgebuildError(Exception):
+    """The root of every error that a user may see; `exit_code` is what the command returns for it."""
+
+    exit_code: ClassVar[int] = 4
+
+    def __init__(self, reason: str, *, file: str | None = None, key: str | None = None, hint: str | None = None):
+        self.reason, self.file, self.key, self.hint = " ".join(str(reason).split()), file, key, hint
+        super().__init__(self.line)
+
+    @property
+    def line(self) -> str:
+        """The whole message in one line: `file: key: reason (hint)`."""
+        where = [part for part in (self.file, self.key) if part]
+        tail = f" ({self.hint})" if self.hint else ""
+        return ": ".join([*where, self.reason]) + tail
+
+    def to_json(self) -> dict[str, str | None]:
+        """The error as plain data, so that a worker process can hand it to its parent."""
+        kind = type(self).__name__
+        return {"kind": kind, "reason": self.reason, "file": self.file, "key": self.key, "hint": self.hint}
+
+
+class UsageError(EdgebuildError):
+    """What the user wrote cannot be built: a wrong name, key, value, type, file or folder."""
+
+    exit_code = 2
+
+
+class StepError(EdgebuildError):
+    """A step's worker crashed, ran out of memory or time, or raised what nobody foresaw."""
+
+    exit_code = 4
+
+
+class DeviceError(EdgebuildError):
+    """A device cannot be reached or used, or died while it ran."""
+
+    exit_code = 4
+
+
+class IntegrityError(EdgebuildError):
+    """Bytes are not what their digest says."""
+
+    exit_code = 5
+
+
+_KINDS = {kind.__name__: kind for kind in (EdgebuildError, UsageError, StepError, DeviceError, IntegrityError)}
+
+
+def from_json(data: dict[str, str | None]) -> EdgebuildError:
+    """Rebuild an error from `EdgebuildError.to_json`; an unknown kind becomes a StepError."""
+    kind = _KINDS.get(data.get("kind") or "", StepError)
+    return kind(data.get("reason") or "no reason given", file=data["file"], key=data["key"], hint=data["hint"])

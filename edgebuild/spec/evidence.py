@@ -1,0 +1,52 @@
+"""Measurements and verdicts: what evidence says, and what a gate makes of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
+
+from edgebuild.spec.target import Fidelity
+
+Status = Literal["pass", "fail", "inconclusive"]
+
+EXIT_CODES: dict[Status, int] = {"pass": 0, "fail": 1, "inconclusive": 3}
+
+
+@dataclass(frozen=True, slots=True)
+class Measurement:
+    """Values of one metric with their unit and origin; `values` are raw, warm-up values are kept apart."""
+
+    metric: str
+    unit: str
+    values: tuple[float, ...]
+    fidelity: Fidelity
+    warmups: tuple[float, ...] = ()
+    fingerprint: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What a gate says: the estimate with its interval, over n observations, and the rule that fired."""
+
+    metric: str
+    status: Status
+    limit: str
+    unit: str
+    estimate: float | None
+    low: float | None
+    high: float | None
+    n: int
+    fidelity: Fidelity
+    reason: str
+
+    def to_json(self) -> dict[str, Any]:
+        """The verdict as plain data."""
+        return asdict(self)
+
+
+def combine(statuses: list[Status]) -> Status:
+    """A release needs every pass: one fail fails, else one doubt is a doubt; no gate at all proves nothing."""
+    if "fail" in statuses:
+        return "fail"
+    return "pass" if statuses and all(status == "pass" for status in statuses) else "inconclusive"

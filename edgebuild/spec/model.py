@@ -1,0 +1,106 @@
+"""A model: who builds it, on which data it is trained and judged, and what it may cost on each target."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Any, ClassVar, Literal
+
+from annotated_types import Ge, Gt
+from pydantic import ConfigDict, Field
+
+_STRICT = ConfigDict(extra="forbid")
+
+
+@dataclass(frozen=True, slots=True)
+class TensorSpec:
+    """One input of the model without its batch axis: `shape` of one example, and the element type."""
+
+    __pydantic_config__: ClassVar[ConfigDict] = _STRICT
+
+    name: str
+    shape: tuple[Annotated[int, Ge(1)], ...]
+    dtype: Literal["float32", "int64", "int32"] = "float32"
+
+
+@dataclass(frozen=True, slots=True)
+class ImageInput:
+    """How a picture becomes the model's input; the bundle's runner follows it, so it is data, not code.
+
+    value = (pixel / 255 − mean) / std, per channel; `invert` first takes 255 − pixel (dark ink on white paper).
+    """
+
+    __pydantic_config__: ClassVar[ConfigDict] = _STRICT
+
+    kind: Literal["image"] = "image"
+    width: Annotated[int, Ge(1)] = 28
+    height: Annotated[int, Ge(1)] = 28
+    channels: Literal[1, 3] = 1
+    mean: tuple[float, ...] = (0.0,)
+    std: tuple[Annotated[float, Gt(0)], ...] = (1.0,)
+    invert: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Training:
+    """How weights are made: passes over the data, examples a step, peak learning rate, decay, seed."""
+
+    __pydantic_config__: ClassVar[ConfigDict] = _STRICT
+
+    epochs: Annotated[int, Ge(1)] = 20
+    batch_size: Annotated[int, Ge(1)] = 64
+    learning_rate: Annotated[float, Gt(0)] = 2e-3
+    weight_decay: Annotated[float, Ge(0)] = 1e-2
+    label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    seed: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Teacher:
+    """A larger model that the compressed one learns from; trained like the model unless weights are given."""
+
+    __pydantic_config__: ClassVar[ConfigDict] = _STRICT
+
+    builder: str
+    weights: str | None = None
+    training: Training = field(default_factory=Training)
+
+
+@dataclass(frozen=True, slots=True)
+class ModelFile:
+    """The content of a `model.toml`."""
+
+    __pydantic_config__: ClassVar[ConfigDict] = _STRICT
+
+    description: str
+    builder: Annotated[str, Field(description="function in model.py that returns the torch.nn.Module")]
+    data: Annotated[str, Field(description="function in model.py that returns the examples")]
+    inputs: Annotated[tuple[TensorSpec, ...], Field(min_length=1)]
+    labels: Annotated[tuple[str, ...], Field(min_length=2, description="names of the classes, in output order")]
+    task: Literal["classification"] = "classification"
+    metric: Literal["accuracy"] = "accuracy"
+    augment: str | None = None
+    weights: Annotated[str | None, Field(description="safetensors file; without it the model is trained")] = None
+    include: Annotated[tuple[str, ...], Field(description="more files of the folder that the code reads")] = ()
+    tools: Annotated[tuple[str, ...], Field(description="distributions that the code uses")] = ()
+    training: Training = field(default_factory=Training)
+    teacher: Teacher | None = None
+    preprocess: ImageInput | None = None
+    sample: Annotated[int, Ge(0), Field(description="held-out example that the bundle carries as a sample")] = 0
+    steps: Annotated[Mapping[str, Mapping[str, Any]], Field(description="options of steps for this model")] = field(
+        default_factory=dict
+    )
+    budgets: Annotated[Mapping[str, Mapping[str, str]], Field(description="target → metric → limit")] = field(
+        default_factory=dict
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class ModelSpec:
+    """A model of the project: its name, folder and declaration. `file` is the path that messages show."""
+
+    name: str
+    folder: Path
+    file: str
+    declared: ModelFile

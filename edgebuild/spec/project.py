@@ -1,0 +1,74 @@
+"""Where targets and models are found: the user's own folders first, then those in the wheel."""
+
+from __future__ import annotations
+
+import difflib
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from edgebuild.spec.errors import UsageError
+from edgebuild.spec.files import read_model, read_target
+from edgebuild.spec.model import ModelSpec
+from edgebuild.spec.target import Target
+
+_PACKAGE = Path(__file__).resolve().parent.parent
+
+
+@dataclass(frozen=True, slots=True)
+class Project:
+    """A folder with `targets/` and `models/`, where the store is, and where bundles go."""
+
+    root: Path
+    store: Path
+    dist: Path
+
+    def target_files(self) -> dict[str, Path]:
+        """Every target by name; a file of the project hides a built-in one of the same name."""
+        found = {path.stem: path for path in sorted(_built_in("targets").glob("*.toml"))}
+        return found | {path.stem: path for path in sorted((self.root / "targets").glob("*.toml"))}
+
+    def target(self, name: str) -> Target:
+        """The target with this name; UsageError with the nearest names when there is none."""
+        files = self.target_files()
+        if name not in files:
+            raise UsageError(f"unknown target {name!r}", hint=suggest(name, files))
+        return read_target(files[name], self.shown(files[name]))
+
+    def model_folders(self) -> dict[str, Path]:
+        """Every model by name: the folders with a `model.toml`."""
+        found = {path.parent.name: path.parent for path in sorted(_built_in("models").glob("*/model.toml"))}
+        own = {path.parent.name: path.parent for path in sorted((self.root / "models").glob("*/model.toml"))}
+        return own or found
+
+    def model(self, name: str) -> ModelSpec:
+        """The model with this name; UsageError with the nearest names when there is none."""
+        folders = self.model_folders()
+        if name not in folders:
+            raise UsageError(f"unknown model {name!r}", hint=suggest(name, folders))
+        return read_model(folders[name], self.shown(folders[name] / "model.toml"))
+
+    def shown(self, path: Path) -> str:
+        """`path` as messages show it: relative to the project where it lies inside."""
+        return str(path.relative_to(self.root)) if path.is_relative_to(self.root) else str(path)
+
+
+def open_project(root: Path, dist: Path | None = None) -> Project:
+    """The project in `root`; EDGEBUILD_STORE names another place for the store."""
+    root = root.resolve()
+    store = Path(os.environ.get("EDGEBUILD_STORE") or root / ".edgebuild")
+    return Project(root=root, store=store, dist=(dist or root / "dist").absolute())
+
+
+def suggest(name: str, known: object) -> str:
+    """A hint that names what is close to `name`, or all that is known."""
+    names = sorted(known)  # type: ignore[call-overload]
+    close = difflib.get_close_matches(name, names, n=1)
+    listed = ", ".join(names) or "none"
+    return f"did you mean {close[0]!r}? known: {listed}" if close else f"known: {listed}"
+
+
+def _built_in(folder: str) -> Path:
+    """A data folder of the product: inside the package in a wheel, beside it in a checkout."""
+    inside = _PACKAGE / "_data" / folder
+    return inside if inside.is_dir() else _PACKAGE.parent / folder

@@ -1,0 +1,64 @@
+"""Finds plug-ins by file name: `steps/prune_channels.py` holds the class PruneChannels, known as `prune_channels`.
+
+Third parties add theirs by the entry points `edgebuild.steps`, `edgebuild.formats`, `edgebuild.devices`,
+`edgebuild.gates`; a file of ours wins over an entry point of the same name.
+"""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from dataclasses import dataclass
+from functools import cache
+from importlib.metadata import EntryPoint, entry_points
+from typing import Any
+
+from edgebuild.spec.errors import UsageError
+from edgebuild.spec.project import suggest
+
+
+@dataclass(frozen=True, slots=True)
+class Registry:
+    """The plug-ins of one folder of the package; `noun` is what messages call one of them."""
+
+    package: str
+    noun: str
+
+    def names(self) -> list[str]:
+        """Every known name, sorted."""
+        return sorted({*_own(self.package), *_foreign(self.package)})
+
+    def get(self, name: str, *, file: str | None = None, key: str | None = None) -> Any:
+        """The class of this name; UsageError with the nearest names when there is none."""
+        if name in _own(self.package):
+            return getattr(importlib.import_module(f"{self.package}.{name}"), class_name(name))
+        if name in _foreign(self.package):
+            return _foreign(self.package)[name].load()
+        raise UsageError(f"unknown {self.noun} {name!r}", file=file, key=key, hint=suggest(name, self.names()))
+
+    def module(self, name: str) -> str:
+        """The module that holds the class of this name: its code is part of the keys of what uses it."""
+        module: str = self.get(name).__module__
+        return module
+
+
+def class_name(name: str) -> str:
+    """The class that a file holds: `prune_channels` → `PruneChannels`."""
+    return "".join(word.capitalize() for word in name.split("_"))
+
+
+@cache
+def _own(package: str) -> tuple[str, ...]:
+    folder = importlib.import_module(package).__path__
+    return tuple(module.name for module in pkgutil.iter_modules(folder) if not module.name.startswith("_"))
+
+
+@cache
+def _foreign(package: str) -> dict[str, EntryPoint]:
+    return {point.name: point for point in entry_points(group=package)}
+
+
+STEPS = Registry("edgebuild.steps", "step")
+FORMATS = Registry("edgebuild.formats", "format")
+DEVICES = Registry("edgebuild.devices", "device transport")
+GATES = Registry("edgebuild.gates", "metric")

@@ -1,0 +1,106 @@
+"""A target: the hardware, its runtimes, the recipe, the devices that stand for it and the gates."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Annotated, Any, ClassVar, Literal
+
+from annotated_types import Ge
+from pydantic import ConfigDict, Field
+
+from edgebuild.spec.units import Bytes, BytesPerSecond, Hertz, OpsPerSecond
+
+Fidelity = Literal["hardware", "emulated", "host", "estimated"]
+FIDELITIES: tuple[Fidelity, ...] = ("estimated", "host", "emulated", "hardware")
+
+_STRICT = ConfigDict(extra="forbid", arbitrary_types_allowed=False)
+
+
+def reaches(given: Fidelity, wanted: Fidelity) -> bool:
+    """Whether evidence of fidelity `given` is good enough for a gate that asks for `wanted`."""
+    return FIDELITIES.index(given) >= FIDELITIES.index(wanted)
+
+
+@dataclass(frozen=True, slots=True)
+class Roofline:
+    """Peak rates for an estimate of time where no device can be had (Williams 2009)."""
+
+    __pydantic_config__: ClassVar[ConfigDict] = _STRICT
+
+    peak: Annotated[OpsPerSecond, Field(description="peak arithmetic rate at the recipe's precision")]
+    bandwidth: Annotated[BytesPerSecond, Field(description="memory bandwidth")]
+    source: Annotated[str, Field(description="where the figures come from")]
+
+
+@dataclass(frozen=True, slots=True)
+class Hardware:
+    """What the model will run on. `clock` is in Hz, `ram` in bytes."""
+
+    __pydantic_config__: ClassVar[ConfigDict] = _STRICT
+
+    arch: Annotated[str, Field(description="instruction set: aarch64, x86_64, or host")]
+    cpu: Annotated[str, Field(description="core name as compilers know it, such as cortex-a72")]
+    cores: Annotated[int, Ge(1)] = 1
+    clock: Hertz | None = None
+    ram: Bytes | None = None
+    isa: tuple[str, ...] = ()
+    channel_multiple: Annotated[int, Ge(1), Field(description="channel counts that its kernels like")] = 8
+    accelerator: str | None = None
+    roofline: Roofline | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Runtime:
+    """What executes the model on the target: a file format, threads, and the runtime's own settings."""
+
+    __pydantic_config__: ClassVar[ConfigDict] = _STRICT
+
+    format: Annotated[str, Field(description="file format: onnx or tflite")]
+    threads: Annotated[int, Ge(1)] = 1
+    providers: Annotated[tuple[str, ...], Field(description="ONNX Runtime execution providers, best first")] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class StepSpec:
+    """One line of a recipe: which step, with which options. `key` is where the file says so, for messages."""
+
+    use: str
+    options: Mapping[str, Any]
+    key: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceSpec:
+    """A device that stands for the target: how to reach it and what it is trusted to measure."""
+
+    transport: str
+    measures: tuple[str, ...] = ("outputs", "latency")
+    options: Mapping[str, Any] = field(default_factory=dict)
+    key: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Gate:
+    """A limit on one metric. `confidence` is one-sided; `fidelity` is the least that may pass."""
+
+    __pydantic_config__: ClassVar[ConfigDict] = _STRICT
+
+    metric: str
+    limit: str
+    confidence: Annotated[float, Field(ge=0.5, lt=1.0)] = 0.95
+    fidelity: Fidelity = "host"
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A target profile, as one file in `targets/` declares it."""
+
+    name: str
+    description: str
+    hardware: Hardware
+    runtimes: tuple[Runtime, ...]
+    recipe: tuple[StepSpec, ...]
+    devices: tuple[DeviceSpec, ...]
+    gates: tuple[Gate, ...]
+    file: str

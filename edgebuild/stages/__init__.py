@@ -1,0 +1,1 @@
+"""Steps that every plan has before and between techniques: load the data, make the weights, convert."""

@@ -1,0 +1,41 @@
+"""Makes a model file compute in 8-bit integers: static post-training quantization with calibration data."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, ClassVar, Literal
+
+from annotated_types import Ge
+from pydantic import Field
+
+from edgebuild.spec import dataset
+from edgebuild.spec.artifact import Determinism, StepIO
+from edgebuild.spec.registry import FORMATS
+
+
+@dataclass(frozen=True, slots=True)
+class Int8:
+    """Weights symmetric per channel, activations affine per tensor from the true minimum and maximum seen.
+
+    Inputs and outputs stay float32, so that a caller need not know scales (Jacob et al., CVPR 2018).
+    """
+
+    calibration: Annotated[int, Ge(1), Field(description="training examples that set the ranges")] = 256
+    seed: int = 0
+    activations: Annotated[Literal["uint8", "int8"], Field(description="ONNX only: TFLite's kernels are int8")] = "uint8"
+
+    consumes: ClassVar[tuple[str, ...]] = ("onnx", "tflite")
+    produces: ClassVar[str | None] = None
+    needs: ClassVar[tuple[str, ...]] = ("model", "data")
+    tools: ClassVar[tuple[str, ...]] = ()
+    deterministic: ClassVar[Determinism] = "everywhere"
+    exclusive: ClassVar[bool] = False
+
+    def run(self, io: StepIO) -> None:
+        """Write the integer model file."""
+        target_format = FORMATS.get(io.kind("model"))()
+        examples = dataset.calibration(io.path("data"), self.calibration, self.seed)
+        samples = [tuple(x[i : i + 1] for x in examples.inputs) for i in range(len(examples))]
+        model = (io.path("model") / target_format.file).read_bytes()
+        quantized = target_format.int8(model, samples, signed=self.activations == "int8")
+        (io.output / target_format.file).write_bytes(quantized)
