@@ -80,15 +80,19 @@ def _without_docstrings(tree: ast.Module) -> ast.Module:
 
 
 def _imports(tree: ast.Module, package: str) -> set[str]:
-    """Modules of `package` that the tree imports anywhere, also inside functions."""
+    """Modules of `package` that the tree imports anywhere, also inside functions; others are never looked up."""
     names: set[str] = set()
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
-            names.update(alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            names.update(alias.name for alias in node.names if _within(alias.name, package))
+        elif isinstance(node, ast.ImportFrom) and node.module and _within(node.module, package):
             names.add(node.module)
             names.update(f"{node.module}.{alias.name}" for alias in node.names if _is_module(node.module, alias.name))
-    return {name for name in names if name == package or name.startswith(package + ".")}
+    return names
+
+
+def _within(module: str, package: str) -> bool:
+    return module == package or module.startswith(package + ".")
 
 
 def _is_module(parent: str, name: str) -> bool:

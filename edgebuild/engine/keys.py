@@ -52,7 +52,7 @@ def changes(before: Mapping[str, str], after: Mapping[str, str]) -> list[str]:
 def _short(name: str, value: str | None) -> str:
     if value is None:
         return "(none)"
-    if name.startswith("code."):
+    if name.startswith("code.") or name == "provenance":
         return value[:12]
     if name.startswith("input."):
         kind, _, digest = value.partition(":")

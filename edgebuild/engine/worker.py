@@ -153,7 +153,6 @@ def _child(task: Task, limits: Limits, progress: Connection) -> None:
     part.write_text(json.dumps({"error": error}))
     part.rename(task.folder / "outcome.json")
     progress.close()
-    os._exit(0)  # heavy libraries have exit handlers that can hang or crash; the step's bytes are all written
 
 
 def _confine(limits: Limits) -> None:

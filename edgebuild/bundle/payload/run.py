@@ -63,7 +63,8 @@ def paeth(left, up, corner):
 
 def prepare(pixels, how):
     """Pixels [h, w, c] as the model's input [1, channels, height, width] float32, as preprocess.json says."""
-    pixels = pixels[..., : pixels.shape[-1] // 2 * 2 - 1].astype(np.float32)  # without alpha
+    colours = 3 if pixels.shape[-1] >= 3 else 1  # what is more is alpha
+    pixels = pixels[..., :colours].astype(np.float32)
     if how["channels"] == 1 and pixels.shape[-1] == 3:
         pixels = pixels @ np.array([[0.299], [0.587], [0.114]], np.float32)  # ITU-R BT.601 luma
     if how["channels"] == 3 and pixels.shape[-1] == 1:
