@@ -98,7 +98,9 @@ class Assemble:
         """Put one held-out example into the bundle; its file name."""
         test = dataset.read(io.path("data"), "test")
         if self.subject.sample >= len(test):
-            raise UsageError(f"there are {len(test)} held-out examples", file=f"models/{self.subject.model}/model.toml", key="sample")
+            raise UsageError(
+                f"there are {len(test)} held-out examples", file=f"models/{self.subject.model}/model.toml", key="sample"
+            )
         how, example = self.subject.preprocess, test.inputs[0][self.subject.sample]
         if how is None:
             import numpy as np
@@ -113,13 +115,14 @@ class Assemble:
         import jinja2
 
         template = jinja2.Template((_PAYLOAD / "card.md.jinja").read_text(encoding="utf-8"), keep_trailing_newline=True)
-        return template.render(
+        card: str = template.render(
             subject=self.subject,
             version=__version__,
             sample=sample,
             percent=lambda share: f"{100 * share:.2f} %",
             **{name: facts[name] for name in ("status", "runtime", "evidence", "verdicts")},
         )
+        return card
 
 
 def _gather(io: StepIO, folder: Path) -> None:

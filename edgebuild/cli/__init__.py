@@ -8,6 +8,7 @@ import sys
 from typing import Any
 
 import rich_click as click
+from click.exceptions import Abort, Exit
 
 from edgebuild import __version__
 
@@ -51,12 +52,12 @@ def main(args: list[str] | None = None) -> int:
     """Run the command line and return the exit code."""
     try:
         given: Any = root.main(args=args, prog_name="edgebuild", standalone_mode=False)
-    except click.exceptions.Abort:
+    except Abort:
         print("edgebuild: stopped; what was finished is kept", file=sys.stderr)
         return 130
     except click.ClickException as error:
         print(f"edgebuild: {' '.join(error.format_message().split())}", file=sys.stderr)
         return 2
-    except click.exceptions.Exit as stop:
+    except Exit as stop:
         return stop.exit_code
     return given if isinstance(given, int) else 0

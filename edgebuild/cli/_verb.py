@@ -63,4 +63,6 @@ project_option = click.option(
     help="The project's folder, with targets/ and models/.",
 )
 target_option = click.option("--target", "-t", "targets", multiple=True, required=True, help="Target; may be repeated.")
-model_option = click.option("--model", "-m", "models", multiple=True, help="Model; default: every model of the project.")
+model_option = click.option(
+    "--model", "-m", "models", multiple=True, help="Model; default: every model of the project."
+)

@@ -38,7 +38,7 @@ class Accuracy:
         found: dict[str, Any] = {role: _rate(values) for role, values in hits.items()}
         found |= {"n": pairs.n, "lost": pairs.lost, "won": pairs.won}
         found["origin"] = json.loads((io.path("candidate") / "origin.json").read_text())
-        np.savez(io.output / "hits.npz", **hits)  # type: ignore[arg-type]
+        np.savez(io.output / "hits.npz", **hits)
         (io.output / "evidence.json").write_text(json.dumps(found, indent=1, sort_keys=True) + "\n")
 
 

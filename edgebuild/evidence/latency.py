@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import json
 import math
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from typing import Any, ClassVar
 
 from edgebuild.jobs.device import Device
 from edgebuild.jobs.outputs import write_inputs
 from edgebuild.measure import ratio
-from edgebuild.measure.latency import Plan, TimedModel, Timings, measure
+from edgebuild.measure.latency import TimedModel, Timings, measure
 from edgebuild.spec import dataset
-from edgebuild.spec.artifact import EXCUSED, Determinism, StepIO
+from edgebuild.spec.artifact import Determinism, StepIO
 from edgebuild.spec.registry import FORMATS
-from edgebuild.spec.target import Fidelity, Runtime
+from edgebuild.spec.target import Fidelity, Runtime, Timing
 
 _EXAMPLES = 64
 
@@ -30,9 +30,8 @@ class Latency:
     device: Device
     fidelity: Fidelity
     runtimes: tuple[Runtime, ...]
+    timing: Timing
     deltas: tuple[float, ...] = ()
-    plan: Plan = field(default_factory=Plan)
-    timeout: float = field(default=600.0, metadata=EXCUSED)
 
     consumes: ClassVar[tuple[str, ...]] = ()
     produces: ClassVar[str | None] = "evidence"
@@ -46,7 +45,7 @@ class Latency:
         test = dataset.read(io.path("data"), "test")
         write_inputs(io.scratch / "inputs.npz", tuple(values[:_EXAMPLES] for values in test.inputs))
         timings = measure(
-            self.device, self._models(io), io.scratch / "inputs.npz", io.scratch / "jobs", self._decide(io), self.plan
+            self.device, self._models(io), io.scratch / "inputs.npz", io.scratch / "jobs", self._decide(io), self.timing
         )
         found = {"fidelity": self.fidelity, "device": self.device.transport, **self._summary(timings)}
         (io.output / "evidence.json").write_text(json.dumps(found, indent=1, sort_keys=True) + "\n")
@@ -63,7 +62,7 @@ class Latency:
 
     def _decide(self, io: StepIO) -> Any:
         def enough(timings: Timings) -> bool:
-            looks = self.plan.looks
+            looks = self.timing.looks
             done = len(timings.processes)
             io.progress(done / looks[-1], f"{done} processes")
             ratios = [timings.log_ratios(_name("candidate", r), _name("baseline", r)) for r in self.runtimes]
@@ -84,7 +83,7 @@ class Latency:
                 "baseline_seconds": [value * 1e-9 for value in timings.medians(theirs)],
                 "speed": math.exp(ratio.hodges_lehmann(timings.log_ratios(ours, first)).estimate),
             }
-        return {"formats": formats, "looks": list(self.plan.looks), "processes": len(timings.processes)}
+        return {"formats": formats, "looks": list(self.timing.looks), "processes": len(timings.processes)}
 
 
 def _name(role: str, runtime: Runtime) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from edgebuild.measure import paired
-from edgebuild.spec.evidence import Verdict
+from edgebuild.spec.evidence import Status, Verdict
 from edgebuild.spec.target import Gate, reaches
 from edgebuild.spec.units import SHARE, parse
 
@@ -26,16 +26,16 @@ class Accuracy:
         found, margin = evidence["accuracy"], self.limit(gate.limit)
         bound = paired.drop_bound(found["lost"], found["won"], found["n"], gate.confidence)
         fidelity = found["origin"]["fidelity"]
+        status: Status = "inconclusive"
         if bound.low >= margin:
             status, reason = "fail", f"the drop is at least {_pp(bound.low)}"
         elif bound.high >= margin:
-            status, reason = "inconclusive", self._too_few(found, margin, gate)
+            reason = self._too_few(found, margin, gate)
         elif not reaches(fidelity, gate.fidelity):
-            status, reason = "inconclusive", f"inside the margin, but only {fidelity}; the gate asks for {gate.fidelity}"
+            reason = f"inside the margin, but only {fidelity}; the gate asks for {gate.fidelity}"
         else:
             status, reason = "pass", f"the drop is below {_pp(bound.high)}"
-        n = found["n"]
-        return Verdict("accuracy", status, gate.limit, "drop", *bound, n, fidelity, reason)  # type: ignore[arg-type]
+        return Verdict("accuracy", gate.limit, "share", status, reason, fidelity, found["n"], *bound)
 
     def _too_few(self, found: dict[str, Any], margin: float, gate: Gate) -> str:
         rate = (found["lost"] + found["won"]) / found["n"]

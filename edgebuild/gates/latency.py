@@ -6,7 +6,7 @@ import math
 from typing import Any
 
 from edgebuild.measure import ratio
-from edgebuild.spec.evidence import Verdict
+from edgebuild.spec.evidence import Status, Verdict
 from edgebuild.spec.target import Gate, reaches
 from edgebuild.spec.units import SHARE, parse
 
@@ -29,15 +29,24 @@ class Latency:
             return self._estimated(gate, found)
         delta = self.limit(gate.limit)
         verdict = ratio.judge_ratio(found["log_ratios"], delta, found["looks"], alpha=1 - gate.confidence)
-        change = [math.expm1(min(value, 700.0)) for value in (verdict.estimate, verdict.low, verdict.high)]
-        status = "inconclusive" if verdict.status == "continue" else verdict.status
-        reason = f"{-change[0]:.1%} less time" if change[0] < 0 else f"{change[0]:.1%} more time"
-        reason += f" over {verdict.n} processes"
+        change = [
+            math.expm1(value) if math.isfinite(value) else None
+            for value in (verdict.estimate, verdict.low, verdict.high)
+        ]
+        status: Status = "inconclusive" if verdict.status == "continue" else verdict.status
+        reason = f"{_told(math.expm1(verdict.estimate))} over {verdict.n} processes"
         if not reaches(found["fidelity"], gate.fidelity):
-            status, reason = "inconclusive", f"{reason}, but only {found['fidelity']}; the gate asks for {gate.fidelity}"
-        return Verdict("latency", status, gate.limit, "change", *change, verdict.n, found["fidelity"], reason)  # type: ignore[arg-type]
+            status, reason = (
+                "inconclusive",
+                f"{reason}, but only {found['fidelity']}; the gate asks for {gate.fidelity}",
+            )
+        return Verdict("latency", gate.limit, "change", status, reason, found["fidelity"], verdict.n, *change)
 
     def _estimated(self, gate: Gate, found: dict[str, Any]) -> Verdict:
         change = found["candidate_seconds"][0] / found["baseline_seconds"][0] - 1
         reason = f"a {found['device']} estimate proves nothing; the gate asks for {gate.fidelity}"
-        return Verdict("latency", "inconclusive", gate.limit, "change", change, None, None, 0, found["fidelity"], reason)
+        return Verdict("latency", gate.limit, "change", "inconclusive", reason, found["fidelity"], 0, change)
+
+
+def _told(change: float) -> str:
+    return f"{-change:.1%} less time" if change < 0 else f"{change:.1%} more time"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from edgebuild.spec.evidence import Verdict
+from edgebuild.spec.evidence import Status, Verdict
 from edgebuild.spec.target import Gate
 
 
@@ -26,8 +26,7 @@ class Parity:
         """Pass when no held-out example differs by more; the reason tells what quantization did on top."""
         found, fidelity = evidence["parity"]["converted"], evidence["accuracy"]["origin"]["fidelity"]
         apart, final = found["relative"], evidence["parity"]["candidate"]
-        status = "pass" if apart <= self.limit(gate.limit) else "fail"
+        status: Status = "pass" if apart <= self.limit(gate.limit) else "fail"
         reason = f"float conversion agrees on {found['agreement']:.2%}, the shipped file on {final['agreement']:.2%}"
         reason += f" at {final['snr_db']:.1f} dB"
-        n = found["n"]
-        return Verdict("parity", status, gate.limit, "relative", apart, apart, apart, n, fidelity, reason)  # type: ignore[arg-type]
+        return Verdict("parity", gate.limit, "relative", status, reason, fidelity, found["n"], apart, apart, apart)

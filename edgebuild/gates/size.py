@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from edgebuild.spec.evidence import Verdict
+from edgebuild.spec.evidence import Status, Verdict
 from edgebuild.spec.target import Gate
 from edgebuild.spec.units import BYTES, SHARE, parse, show_bytes
 
@@ -31,6 +31,6 @@ class Size:
         ours, theirs = found["candidate"]["bytes"], found["baseline"]["bytes"]
         limit, change = self.limit(gate.limit)
         most = limit if limit is not None else theirs * (1 + (change or 0.0))
-        status = "pass" if ours <= most else "fail"
+        status: Status = "pass" if ours <= most else "fail"
         reason = f"{show_bytes(ours)} of at most {show_bytes(most)}; the float file has {show_bytes(theirs)}"
-        return Verdict("size", status, gate.limit, "B", ours, ours, ours, 1, "hardware", reason)  # type: ignore[arg-type]
+        return Verdict("size", gate.limit, "B", status, reason, "hardware", 1, ours, ours, ours)

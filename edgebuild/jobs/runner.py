@@ -33,7 +33,22 @@ import statistics
 import subprocess
 import sys
 import time
-from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Optional, Protocol, Sequence, Tuple
+import zipfile
+from typing import (
+    Any,
+    Callable,
+    Dict,
+    Iterable,
+    Iterator,
+    List,
+    NamedTuple,
+    Optional,
+    Protocol,
+    Sequence,
+    Tuple,
+    Type,
+    Union,
+)
 
 VERSION = "1"
 ERRORS = (
@@ -84,11 +99,14 @@ class TfliteModel:
     """A .tflite model in the LiteRT (or older tflite_runtime) interpreter."""
 
     def __init__(self, path: str, spec: Dict[str, Any]) -> None:
-        module = import_first("ai_edge_litert.interpreter", "tflite_runtime.interpreter")
-        self._interpreter = module.Interpreter(model_path=path, num_threads=int(spec.get("threads", 1)))
+        self._interpreter = self.runtime().Interpreter(model_path=path, num_threads=int(spec.get("threads", 1)))
         self._interpreter.allocate_tensors()
         self.inputs = self._ports("input")
         self.outputs = self._ports("output")
+
+    @staticmethod
+    def runtime() -> Any:
+        return import_first("ai_edge_litert.interpreter", "tflite_runtime.interpreter")
 
     def fit(self, shapes: Sequence[Tuple[int, ...]]) -> None:
         for port, shape in zip(self.inputs, shapes):
@@ -107,15 +125,15 @@ class TfliteModel:
         """Ports in argument order.
 
         The subgraph's own order need not be that of the arguments, and signatures list their names sorted as
-        text (args_0, args_1, args_10, args_2 …): so the number at the end of the signature's names decides,
-        and only without such numbers the subgraph's order.
+        text (args_0, args_1, args_10, args_2 …): so the numbers in the signature's names decide, and only
+        without such numbers the subgraph's order.
         """
         details = getattr(self._interpreter, "get_%s_details" % side)()
         for key in self._interpreter.get_signature_list():
             named = getattr(self._interpreter.get_signature_runner(key), "get_%s_details" % side)()
             same = {d["index"] for d in named.values()} == {d["index"] for d in details}
-            if same and all(re.search(r"\d+$", name) for name in named):
-                in_order = sorted(named, key=lambda name: int(re.findall(r"\d+$", name)[0]))
+            in_order = numbered(named)
+            if same and in_order:
                 return [self._port(name, named[name]) for name in in_order]
         return [self._port(d["name"], d) for d in details]
 
@@ -138,7 +156,7 @@ class OnnxModel:
     """An .onnx or .ort model in ONNX Runtime."""
 
     def __init__(self, path: str, spec: Dict[str, Any]) -> None:
-        ort = import_first("onnxruntime")
+        ort = self.runtime()
         options = ort.SessionOptions()
         options.intra_op_num_threads = int(spec.get("threads", 1))
         options.inter_op_num_threads = 1
@@ -153,6 +171,10 @@ class OnnxModel:
         self.inputs = [self._port(value) for value in self._session.get_inputs()]
         self.outputs = [self._port(value) for value in self._session.get_outputs()]
         self._names = [port.name for port in self.inputs]
+
+    @staticmethod
+    def runtime() -> Any:
+        return import_first("onnxruntime")
 
     def fit(self, shapes: Sequence[Tuple[int, ...]]) -> None:
         pass  # the session takes any shape that the graph leaves open
@@ -180,9 +202,20 @@ class OnnxModel:
         return Port(value.name, value.name, shape, dtype.type)
 
 
-LOADERS: Dict[str, Callable[[str, Dict[str, Any]], Model]] = {
+LOADERS: Dict[str, Union[Type[TfliteModel], Type[OnnxModel]]] = {
     ".tflite": TfliteModel, ".onnx": OnnxModel, ".ort": OnnxModel,
 }  # fmt: skip
+
+
+def numbered(names: Iterable[str]) -> List[str]:
+    """The names by their number if they are stem0, stem1, … without a gap, else none.
+
+    Other numbers (Keras: input_3, input_7) count what was created, not the position of an argument.
+    """
+    found = {name: re.match(r"(.*?)(\d+)$", name) for name in names}
+    order = sorted((match.group(1), int(match.group(2)), name) for name, match in found.items() if match)
+    expected = [(order[0][0], number) for number in range(len(found))] if order else []
+    return [name for _, _, name in order] if [part[:2] for part in order] == expected else []
 
 
 def import_first(*names: str) -> Any:
@@ -250,7 +283,7 @@ def read_inputs(path: str) -> List[Array]:
     try:
         with np.load(path, allow_pickle=False) as archive:
             arrays = [archive[str(position)] for position in range(len(archive.files))]
-    except (OSError, ValueError, KeyError, EOFError) as error:
+    except (OSError, ValueError, KeyError, EOFError, TypeError, zipfile.BadZipFile) as error:
         raise RunnerError("bad-input", "inputs: %s" % error) from error
     if not arrays or any(array.ndim < 1 for array in arrays) or len({len(array) for array in arrays}) != 1:
         raise RunnerError("bad-input", "inputs differ in examples: %s" % [a.shape for a in arrays])
@@ -265,9 +298,10 @@ def load(folder: str, spec: Dict[str, Any], arrays: List[Array]) -> Loaded:
     loader = LOADERS.get(os.path.splitext(path)[1])
     if loader is None or not os.path.isfile(path):
         raise RunnerError("bad-model", "%s: %s is not a file of %s" % (name, path, ", ".join(LOADERS)))
+    loader.runtime()  # imported once a process, so not part of the time to load a model
     started = time.perf_counter_ns()
     with reported("bad-model", name):
-        model = loader(path, spec)
+        model: Model = loader(path, spec)
     load_ns = time.perf_counter_ns() - started
     declared = [port.shape[0] for port in model.inputs if port.shape and port.shape[0] > 0]
     batch = declared[0] if declared else int(spec.get("batch", 1))
@@ -471,9 +505,7 @@ def throttle() -> Optional[str]:
     if program is None:
         return None
     try:
-        said = subprocess.run(
-            [program, "get_throttled"], capture_output=True, text=True, timeout=5, check=True
-        )
+        said = subprocess.run([program, "get_throttled"], capture_output=True, text=True, timeout=5, check=True)
     except (OSError, subprocess.SubprocessError):
         return None
     return said.stdout.strip().partition("=")[2] or None
@@ -501,9 +533,7 @@ def version(module: str) -> Optional[str]:
     if module not in sys.modules:
         return None
     try:
-        return str(
-            getattr(sys.modules[module], "__version__", None) or metadata.version(module.replace("_", "-"))
-        )
+        return str(getattr(sys.modules[module], "__version__", None) or metadata.version(module.replace("_", "-")))
     except metadata.PackageNotFoundError:
         return "unknown"
 
@@ -519,12 +549,13 @@ def read_job(folder: str) -> Dict[str, Any]:
         with open(os.path.join(folder, "job.json"), encoding="utf-8") as file:
             job: Dict[str, Any] = json.load(file)
         names = [spec["name"] for spec in job["models"] if spec["file"] and spec.get("batch", 1) >= 1]
+        fit = [re.match(r"[A-Za-z0-9][\w.-]*$", name) for name in names]
         known = job["mode"] in MODES and bool(job["inputs"]) and job.get("iterations", 1) >= 1
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise RunnerError("bad-job", "job.json: %s %s" % (type(error).__name__, error)) from error
     if not known or not names or len(set(names)) != len(job["models"]):
         raise RunnerError("bad-job", "job.json: unknown mode, nothing to run, or two models of one name")
-    if not all(re.match(r"[A-Za-z0-9][\w.-]*$", name) for name in names):
+    if not all(fit):
         raise RunnerError("bad-job", "job.json: a model's name is not fit for a file: %s" % names)
     return job
 

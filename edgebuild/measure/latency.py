@@ -18,6 +18,7 @@ from typing import Any
 
 from edgebuild.jobs import outcome
 from edgebuild.jobs.device import Device
+from edgebuild.spec.target import Timing
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,19 +29,6 @@ class TimedModel:
     file: Path
     threads: int = 1
     providers: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """How much to measure: `looks` in processes, `iterations` and warm-up per process, `timeout` in
-    seconds."""
-
-    looks: tuple[int, ...] = (10, 20, 40)
-    iterations: int = 200
-    warmup_iterations: int = 60
-    warmup_seconds: float = 2.0
-    seed: int = 0
-    timeout: float = 600.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,9 +77,9 @@ def measure(
     inputs: Path,
     folder: Path,
     decide: Callable[[Timings], bool],
-    plan: Plan = Plan(),
+    timing: Timing,
 ) -> Timings:
-    """Run unit processes of all `models` on `device`, up to the last look of `plan`.
+    """Run unit processes of all `models` on `device`, up to the last look of `timing`.
 
     `inputs` is an .npz of arrays "0", "1", … with examples on axis 0.  `decide` is asked after each look and
     ends the measurement by answering True.  Each process leaves its job and result in `folder`/process-NNN.
@@ -99,18 +87,16 @@ def measure(
     Raises DeviceError when a process fails, FileExistsError when `folder` holds an earlier measurement.
     """
     done: list[UnitProcess] = []
-    for look in plan.looks:
+    for look in timing.looks:
         while len(done) < look:
             job = folder / f"process-{len(done):03}"
-            done.append(
-                _run(device, _prepare(job, models, inputs, plan, plan.seed + len(done)), plan.timeout)
-            )
+            done.append(_run(device, _prepare(job, models, inputs, timing, timing.seed + len(done)), timing.timeout))
         if decide(Timings(tuple(done))):
             break
     return Timings(tuple(done))
 
 
-def _prepare(job: Path, models: Sequence[TimedModel], inputs: Path, plan: Plan, seed: int) -> Path:
+def _prepare(job: Path, models: Sequence[TimedModel], inputs: Path, timing: Timing, seed: int) -> Path:
     """A complete job folder; each process gets a seed, hence an order of the models, of its own."""
     job.mkdir(parents=True)
     _share(inputs, job / "inputs.npz")
@@ -119,8 +105,15 @@ def _prepare(job: Path, models: Sequence[TimedModel], inputs: Path, plan: Plan, 
         file = f"{model.name}{model.file.suffix}"
         _share(model.file, job / file)
         specs.append(asdict(model) | {"file": file})
-    protocol = {name: getattr(plan, name) for name in ("iterations", "warmup_iterations", "warmup_seconds")}
-    content = {"mode": "latency", "models": specs, "inputs": "inputs.npz", "seed": seed} | protocol
+    content = {
+        "mode": "latency",
+        "models": specs,
+        "inputs": "inputs.npz",
+        "seed": seed,
+        "iterations": timing.iterations,
+        "warmup_iterations": timing.warmup_iterations,
+        "warmup_seconds": timing.warmup,
+    }
     (job / "job.json").write_text(json.dumps(content), encoding="utf-8")
     return job
 
@@ -151,7 +144,8 @@ def _unit(result: Mapping[str, Any]) -> UnitProcess:
 
 def _share(source: Path, target: Path) -> None:
     """Hard link, or a copy where file systems differ: runners only read, and forty copies of a model are
-    big."""
+    big.
+    """
     try:
         os.link(source.resolve(), target)
     except OSError:

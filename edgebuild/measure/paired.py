@@ -78,7 +78,8 @@ def drop_bound(b: int, c: int, n: int, confidence: float = 0.95) -> Bound:
 
 def drop_interval(b: int, c: int, n: int, confidence: float = 0.95) -> Bound:
     """Drop in accuracy with its *two-sided* interval at `confidence` (in (0, 1)); otherwise as
-    `drop_bound`."""
+    `drop_bound`.
+    """
     return drop_bound(b, c, n, (1 + confidence) / 2)
 
 

@@ -99,7 +99,7 @@ class Measuring:
         inputs = {f"candidate/{chain.runtime.format}": chain.candidate for chain in chains}
         inputs |= {f"baseline/{chain.runtime.format}": chain.baseline for chain in chains}
         node = Node(
-            Latency(device, fidelity, runtimes, deltas),
+            Latency(device, fidelity, runtimes, self._target.timing, deltas),
             inputs | {"data": self._weights.data},
             "evidence",
             code=(DEVICES.module(self._target.devices[number].transport),),

@@ -86,5 +86,7 @@ def display(stream: TextIO) -> Iterator[Events]:
     from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
     columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(bar_width=24), TimeElapsedColumn())
-    with Progress(*columns, TextColumn("[dim]{task.fields[note]}"), console=Console(file=stream), transient=True) as bars:
+    with Progress(
+        *columns, TextColumn("[dim]{task.fields[note]}"), console=Console(file=stream), transient=True
+    ) as bars:
         yield Bars(bars)

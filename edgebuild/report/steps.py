@@ -14,7 +14,7 @@ _WORDS = {"current": "up to date", "run": "would run", "depends": "if its inputs
 
 def as_data(item: Outlook, *, parts: bool = False) -> dict[str, Any]:
     """One step as plain data; with `parts`, the named parts of the key it was last used under."""
-    known = {"step": item.label, "state": item.state, "reason": item.reason}
+    known: dict[str, Any] = {"step": item.label, "state": item.state, "reason": item.reason}
     last = item.action
     if parts and last is not None:
         known |= {"last_key": last.key, "last_parts": last.parts, "last_output": last.output.digest}

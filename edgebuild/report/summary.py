@@ -37,7 +37,9 @@ def show(outcomes: list[Outcome], journal: Journal) -> None:
             shipped = name == verdicts["format"] and outcome.status != "fail"
             _show_one(f"{outcome.model} for {outcome.target}, {name}{' (shipped)' * shipped}", found)
         _line(f"[{_COLOURS[outcome.status]}]{outcome.status}[/]: {outcome.folder} ({_MEANING[outcome.status]})")
-    ran = f"{len(journal.ran)} steps run, {journal.reused} up to date" if journal.ran else "nothing changed, nothing run"
+    ran = (
+        f"{len(journal.ran)} steps run, {journal.reused} up to date" if journal.ran else "nothing changed, nothing run"
+    )
     _line(f"[dim]{ran}[/]")
 
 
@@ -72,11 +74,11 @@ def rows(evidence: dict[str, Any]) -> list[tuple[str, str, str, str]]:
         (name, show_count(footprint["baseline"][key]), show_count(footprint["candidate"][key]), _times(footprint, key))
         for name, key in (("bytes", "bytes"), ("parameters", "parameters"), ("MACs", "macs"))
     ]
-    times = [statistics.median(latency[f"{role}_seconds"]) for role in ("baseline", "candidate")]
+    theirs, ours = (statistics.median(latency[f"{role}_seconds"]) for role in ("baseline", "candidate"))
     return [
         ("accuracy", _rate(accuracy["baseline"]), _rate(accuracy["candidate"]), f"{-100 * drop:+.2f} pp"),
         *counted,
-        (f"latency ({latency['fidelity']})", *(show_seconds(value) for value in times), _speed(latency, times)),
+        (f"latency ({latency['fidelity']})", show_seconds(theirs), show_seconds(ours), _speed(latency, theirs / ours)),
     ]
 
 
@@ -88,10 +90,10 @@ def _times(footprint: dict[str, dict[str, int]], key: str) -> str:
     return f"{footprint['baseline'][key] / footprint['candidate'][key]:.1f}× smaller"
 
 
-def _speed(latency: dict[str, Any], times: list[float]) -> str:
+def _speed(latency: dict[str, Any], separate: float) -> str:
     """The interleaved ratio where there is one: medians of separate times would hide the machine's drift."""
     logs = latency.get("log_ratios")
-    faster = math.exp(-statistics.median(logs)) if logs else times[0] / times[1]
+    faster = math.exp(-statistics.median(logs)) if logs else separate
     return f"{faster:.2f}× faster"
 
 

@@ -30,15 +30,15 @@ class Verdict:
     """What a gate says: the estimate with its interval, over n observations, and the rule that fired."""
 
     metric: str
-    status: Status
     limit: str
     unit: str
-    estimate: float | None
-    low: float | None
-    high: float | None
-    n: int
-    fidelity: Fidelity
+    status: Status
     reason: str
+    fidelity: Fidelity
+    n: int
+    estimate: float | None = None
+    low: float | None = None
+    high: float | None = None
 
     def to_json(self) -> dict[str, Any]:
         """The verdict as plain data."""

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from edgebuild.spec.errors import UsageError
 from edgebuild.spec.model import ModelFile, ModelSpec
-from edgebuild.spec.target import DeviceSpec, Gate, Hardware, Runtime, StepSpec, Target
+from edgebuild.spec.target import DeviceSpec, Gate, Hardware, Runtime, StepSpec, Target, Timing
 
 T = TypeVar("T")
 
@@ -42,6 +42,7 @@ class TargetFile(BaseModel):
     recipe: tuple[RecipeLine, ...] = ()
     devices: Annotated[tuple[DeviceLine, ...], Field(min_length=1)]
     gates: Annotated[tuple[Gate, ...], Field(min_length=1)]
+    timing: Timing = Timing()
 
 
 def read_toml(path: Path, shown: str) -> dict[str, Any]:
@@ -73,6 +74,7 @@ def read_target(path: Path, shown: str) -> Target:
         recipe=recipe,
         devices=devices,
         gates=declared.gates,
+        timing=declared.timing,
         file=shown,
     )
 

@@ -9,7 +9,7 @@ from typing import Annotated, Any, ClassVar, Literal
 from annotated_types import Ge
 from pydantic import ConfigDict, Field
 
-from edgebuild.spec.units import Bytes, BytesPerSecond, Hertz, OpsPerSecond
+from edgebuild.spec.units import Bytes, BytesPerSecond, Hertz, OpsPerSecond, Seconds
 
 Fidelity = Literal["hardware", "emulated", "host", "estimated"]
 FIDELITIES: tuple[Fidelity, ...] = ("estimated", "host", "emulated", "hardware")
@@ -62,6 +62,23 @@ class Runtime:
 
 
 @dataclass(frozen=True, slots=True)
+class Timing:
+    """How time is measured: processes at each look, rounds and warm-up of a process, seconds until it is given up.
+
+    The defaults are those of the protocol; smaller ones suit a quick look, larger ones a noisy device.
+    """
+
+    __pydantic_config__: ClassVar[ConfigDict] = _STRICT
+
+    looks: Annotated[tuple[Annotated[int, Ge(1)], ...], Field(min_length=1)] = (10, 20, 40)
+    iterations: Annotated[int, Ge(1)] = 200
+    warmup_iterations: Annotated[int, Ge(1)] = 60
+    warmup: Seconds = 2.0
+    timeout: Seconds = 600.0
+    seed: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class StepSpec:
     """One line of a recipe: which step, with which options. `key` is where the file says so, for messages."""
 
@@ -103,4 +120,5 @@ class Target:
     recipe: tuple[StepSpec, ...]
     devices: tuple[DeviceSpec, ...]
     gates: tuple[Gate, ...]
+    timing: Timing
     file: str

@@ -1,0 +1,368 @@
+"""The runner as a process: real tiny ONNX and TFLite models, quantized ones, errors, and its independence."""
+
+from __future__ import annotations
+
+import ast
+import json
+import random
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from edgebuild.jobs import runner
+from tests.zoo import Ended, dense
+
+Start = Callable[..., Ended]
+X = np.random.default_rng(0).normal(size=(7, 4)).astype(np.float32)
+
+
+def said(folder: Path) -> dict[str, Any]:
+    """What torch computed."""
+    with np.load(folder / "torch.npz") as archive:
+        return dict(archive)
+
+
+# ---- outputs
+
+
+def test_onnx_outputs(start: Start, zoo: Path) -> None:
+    ended = start("outputs", {"m": zoo / "mlp.onnx"}, [X])
+    (y,) = ended.outputs("m")
+    assert ended.code == 0
+    assert y.dtype == np.float32
+    np.testing.assert_allclose(y, dense(X, 16), rtol=1e-4, atol=1e-4)
+    assert ended.result["models"]["m"]["examples"] == 7
+    assert ended.result["models"]["m"]["batch"] == 1
+
+
+def test_onnx_batch_of_an_open_model_follows_the_job(start: Start, zoo: Path) -> None:
+    ended = start("outputs", {"m": zoo / "mlp.onnx"}, [X], m={"batch": 3})
+    np.testing.assert_allclose(ended.outputs("m")[0], dense(X, 16), rtol=1e-4, atol=1e-4)
+    assert ended.result["models"]["m"]["batch"] == 3
+
+
+def test_onnx_static_batch_with_a_short_rest(start: Start, zoo: Path) -> None:
+    ended = start("outputs", {"m": zoo / "fixed4.onnx"}, [X], m={"batch": 3})
+    np.testing.assert_allclose(ended.outputs("m")[0], dense(X, 16), rtol=1e-4, atol=1e-4)
+    assert ended.result["models"]["m"]["batch"] == 4
+
+
+def test_half_precision_io_is_cast_both_ways(start: Start, zoo: Path) -> None:
+    (y,) = start("outputs", {"m": zoo / "half.onnx"}, [X]).outputs("m")
+    assert y.dtype == np.float32
+    np.testing.assert_allclose(y, dense(X, 16), rtol=0.05, atol=0.05)
+
+
+def test_position_is_argument_order_not_name_order(start: Start, zoo: Path) -> None:
+    (y,) = start("outputs", {"m": zoo / "minus.onnx"}, [X, X * 3]).outputs("m")
+    np.testing.assert_allclose(y, X - X * 3)
+
+
+def test_int64_tokens_become_int32(start: Start, zoo: Path) -> None:
+    tokens = np.arange(6, dtype=np.int64).reshape(2, 3)
+    (y,) = start("outputs", {"m": zoo / "tokens.onnx"}, [tokens]).outputs("m")
+    np.testing.assert_array_equal(y, tokens)
+
+
+@pytest.mark.parametrize("wrong", [2**31, 0.5])
+def test_values_that_a_cast_would_change_are_refused(start: Start, zoo: Path, wrong: float) -> None:
+    ended = start("outputs", {"m": zoo / "tokens.onnx"}, [np.array([[1, 2, wrong]])])
+    assert ended.code == 3
+    assert ended.result["error"]["kind"] == "bad-input"
+
+
+def test_output_without_a_batch_axis_is_stacked(start: Start, zoo: Path) -> None:
+    (y,) = start("outputs", {"m": zoo / "total.onnx"}, [X]).outputs("m")
+    np.testing.assert_allclose(y, X.sum(1), rtol=1e-5)
+
+
+@pytest.mark.parametrize("file", ["mlp", "mlp4", "open"])
+def test_tflite_outputs(start: Start, lite: Path, file: str) -> None:
+    torch = said(lite)
+    ended = start("outputs", {"m": lite / f"{file}.tflite"}, [torch["x"][:15]], m={"batch": 2})
+    np.testing.assert_allclose(ended.outputs("m")[0], torch["mlp"][:15], rtol=1e-5, atol=1e-6)
+    assert ended.result["models"]["m"]["batch"] == {"mlp": 1, "mlp4": 4, "open": 2}[file]
+
+
+def test_twelve_tflite_arguments_and_results_keep_their_positions(start: Start, lite: Path) -> None:
+    inputs = [X + k for k in range(12)]
+    found = start("outputs", {"m": lite / "twelve.tflite"}, inputs).outputs("m")
+    for k, y in enumerate(found):
+        np.testing.assert_allclose(y, (X + k) * (k + 1), rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("names", "order"),
+    [
+        (["args_1", "args_10", "args_2", "args_0"], []),  # a gap
+        ([f"a{k}" for k in sorted(map(str, range(11)))], [f"a{k}" for k in range(11)]),
+        (["input_3", "input_1"], []),
+        (["x", "y"], []),
+        (["x0", "y1"], []),
+        (["x0", "y"], []),
+        ([], []),
+    ],
+)
+def test_only_a_complete_numbering_gives_an_order(names: list[str], order: list[str]) -> None:
+    assert runner.numbered(names) == order
+
+
+def test_tflite_tokens_and_floats(start: Start, lite: Path) -> None:
+    torch = said(lite)
+    (y,) = start("outputs", {"m": lite / "tokens.tflite"}, [torch["tokens"].astype("i8"), torch["x"]]).outputs("m")
+    np.testing.assert_allclose(y, torch["embed"], rtol=1e-5, atol=1e-6)
+
+
+def test_int8_tflite_takes_real_or_stored_values_and_gives_real_ones(start: Start, lite: Path) -> None:
+    """int8 arrays for an int8 input are already what the model stores."""
+    from ai_edge_litert.interpreter import Interpreter
+
+    torch = said(lite)
+    interpreter = Interpreter(str(lite / "int8.tflite"))
+    interpreter.allocate_tensors()
+    entry, end = interpreter.get_input_details()[0], interpreter.get_output_details()[0]
+    assert entry["dtype"] == end["dtype"] == np.int8
+    scale, zero = entry["quantization"]
+    stored = np.clip(np.rint(torch["x"] / np.float32(scale)) + zero, -128, 127).astype(np.int8)
+    expected = []
+    for row in stored:
+        interpreter.set_tensor(entry["index"], row[None])
+        interpreter.invoke()
+        raw = interpreter.get_tensor(end["index"])[0].astype(float)
+        expected.append((raw - end["quantization"][1]) * end["quantization"][0])
+    for inputs in (torch["x"], stored):
+        (y,) = start("outputs", {"m": lite / "int8.tflite"}, [inputs]).outputs("m")
+        assert y.dtype == np.float32
+        np.testing.assert_allclose(y, expected, rtol=1e-6)
+    assert np.corrcoef(y.ravel(), torch["mlp"].ravel())[0, 1] > 0.9
+
+
+@pytest.mark.parametrize(("dtype", "low", "high"), [(np.int8, -128, 127), (np.uint8, 0, 255)])
+def test_quantization_rounds_and_saturates(dtype: type, low: int, high: int) -> None:
+    port = runner.Port("x", 0, (1,), dtype, scale=0.5, zero_point=3)
+    raw = runner.to_raw(np.array([0.0, 0.6, -1000, 1000], np.float32), port)
+    assert raw.tolist() == [3, 4, low, high]
+    assert runner.to_real(np.array([3, 4], dtype), port).tolist() == [0.0, 0.5]
+
+
+# ---- latency and count
+
+
+def test_latency_keeps_warm_up_apart_and_interleaves(start: Start, zoo: Path, lite: Path) -> None:
+    models = {"a": zoo / "mlp.onnx", "b": zoo / "wide.onnx", "c": lite / "mlp.tflite"}
+    options: dict[str, Any] = {"iterations": 50, "warmup_iterations": 5, "warmup_seconds": 0.0, "seed": 3}
+    ended = start("latency", models, [X], **options)
+    assert ended.code == 0
+    for found in ended.result["models"].values():
+        assert len(found["values_ns"]) == 50
+        assert len(found["warmup_ns"]) == 5
+        assert found["median_ns"] == np.median(found["values_ns"]) > 0
+        assert found["load_ns"] > 0
+    assert ended.result["models"]["b"]["median_ns"] > 2 * ended.result["models"]["a"]["median_ns"]
+    assert 10**7 < ended.result["peak_rss_bytes"] < 10**9
+    assert set(ended.result["runtimes"]) == {"numpy", "onnxruntime", "litert", "tflite_runtime"}
+    assert ended.result["runtimes"]["litert"] == "2.3.0"
+
+
+def test_warm_up_lasts_both_iterations_and_seconds(start: Start, zoo: Path) -> None:
+    options = {"iterations": 1, "warmup_iterations": 5, "warmup_seconds": 0.3}
+    found = start("latency", {"m": zoo / "mlp.onnx"}, [X], **options).result["models"]["m"]
+    assert len(found["warmup_ns"]) > 100
+    assert sum(found["warmup_ns"]) < 0.31e9
+
+
+@dataclass(slots=True)
+class Fake:
+    """A model that only notes that it ran."""
+
+    number: int
+    ran: list[Any]
+    inputs: list[Any] = field(default_factory=list)
+    outputs: list[Any] = field(default_factory=list)
+
+    def fit(self, shapes: Any) -> None: ...
+
+    def run(self, feed: Any) -> list[Any]:
+        self.ran.append(self.number)
+        return []
+
+
+def test_regions_hold_the_inferences_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two warm-ups before the begin mark; marks in pairs, numbered by model."""
+    ran: list[Any] = []
+    monkeypatch.setattr(runner, "marker", lambda: lambda kind, region: ran.append((kind, region)))
+    models = [runner.Loaded(name, Fake(k, ran), 1, 0) for k, name in enumerate("ab")]
+    runner.count(runner.Work({"count_inferences": 3}, "", [X], models))
+    begin, end = runner.BEGIN, runner.END
+    assert ran == [0, 0, (begin, 0), 0, 0, 0, (end, 0), 1, 1, (begin, 1), 1, 1, 1, (end, 1)]
+
+
+def test_every_round_runs_each_model_once_in_varying_order() -> None:
+    ran: list[Any] = []
+    models = [runner.Loaded(str(k), Fake(k, ran), 1, 0) for k in range(3)]
+    taken: list[list[int]] = [[], [], []]
+    order = random.Random(0)
+    for _ in range(60):
+        runner.one_round(order, models, [[[]], [[]], [[]]], taken)
+    rounds = [tuple(ran[k : k + 3]) for k in range(0, 180, 3)]
+    assert all(sorted(r) == [0, 1, 2] for r in rounds)
+    assert len(set(rounds)) == 6
+
+
+def test_count_marks_a_region_a_model(start: Start, zoo: Path, lite: Path) -> None:
+    models = {"a": zoo / "mlp.onnx", "b": lite / "mlp.tflite"}
+    ended = start("count", models, [X], count_inferences=3)
+    assert ended.code == 0
+    first = ended.result["models"]["a"]
+    assert (first["region"], first["inferences"], first["batch"]) == (0, 3, 1)
+    assert ended.result["models"]["b"]["region"] == 1
+
+
+def test_the_marker_is_the_raw_system_call() -> None:
+    import ctypes
+    import errno
+
+    assert runner.marker()(runner.BEGIN, 0) == -1
+    libc = ctypes.CDLL(None, use_errno=True)
+    libc.syscall(ctypes.c_long(runner.MARK_SYSCALL), ctypes.c_long(1), ctypes.c_long(0))
+    assert ctypes.get_errno() == errno.ENOSYS
+
+
+# ---- errors
+
+
+@pytest.mark.parametrize(
+    ("file", "inputs", "options", "kind"),
+    [
+        ("absent.onnx", [X], {}, "bad-model"),
+        ("mlp.txt", [X], {}, "bad-model"),
+        ("broken.onnx", [X], {}, "bad-model"),
+        ("broken.tflite", [X], {}, "bad-model"),
+        ("mlp.onnx", [X, X], {}, "bad-input"),
+        ("mlp.onnx", [X[:, :3]], {}, "bad-input"),
+        ("mlp.onnx", [X[:, :, None]], {}, "bad-input"),
+        ("mlp.onnx", [X[:0]], {}, "bad-input"),
+        ("minus.onnx", [X, X[:3]], {}, "bad-input"),
+        ("mlp.onnx", [], {}, "bad-input"),
+        ("mlp.onnx", [X], {"m": {"providers": ["CUDAExecutionProvider"]}}, "provider-missing"),
+        ("mlp.onnx", [X], {"iterations": 0}, "bad-job"),
+    ],
+)
+def test_errors_have_a_kind_and_one_line(
+    start: Start, zoo: Path, file: str, inputs: Any, options: Any, kind: str
+) -> None:
+    (zoo / "broken.onnx").write_bytes(b"no model")
+    (zoo / "broken.tflite").write_bytes(b"no model either")
+    (zoo / "mlp.txt").write_text("")
+    ended = start("latency", {"m": zoo / file}, inputs, **options)
+    assert ended.code == 3
+    assert ended.result["error"]["kind"] == kind
+    assert kind in runner.ERRORS
+    assert "\n" not in ended.result["error"]["message"]
+    assert ended.result["error"]["message"]
+
+
+def test_unknown_mode(start: Start, zoo: Path) -> None:
+    assert start("guess", {"m": zoo / "mlp.onnx"}, [X]).result["error"]["kind"] == "bad-job"
+
+
+def test_nothing_to_run(start: Start) -> None:
+    assert start("outputs", {}, [X]).result["error"]["kind"] == "bad-job"
+
+
+def test_a_models_name_cannot_leave_the_folder(start: Start, zoo: Path) -> None:
+    assert start("outputs", {"../m": zoo / "mlp.onnx"}, [X]).result["error"]["kind"] == "bad-job"
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "",
+        "[]",
+        "{}",
+        '{"mode": "outputs", "inputs": "i", "models": [{}]}',
+        '{"mode": "outputs", "inputs": "i", "models": [{"name": 1, "file": "m"}]}',
+    ],
+)
+def test_broken_job_file(tmp_path: Path, content: str) -> None:
+    (tmp_path / "job.json").write_text(content)
+    assert runner.main([str(tmp_path)]) == 3
+    assert json.loads((tmp_path / "result.json").read_text())["error"]["kind"] == "bad-job"
+
+
+def test_inputs_that_are_no_archive(tmp_path: Path) -> None:
+    np.save(tmp_path / "array.npy", X)
+    np.savez(tmp_path / "whole.npz", **{"0": X})  # type: ignore[arg-type]
+    cut, array = (tmp_path / "whole.npz").read_bytes()[:-30], (tmp_path / "array.npy").read_bytes()
+    for name, content in (("text.npz", b"text"), ("array.npz", array), ("cut.npz", cut), ("void.npz", b"")):
+        (tmp_path / name).write_bytes(content)
+        with pytest.raises(runner.RunnerError) as caught:
+            runner.read_inputs(str(tmp_path / name))
+        assert caught.value.kind == "bad-input"
+
+
+@pytest.mark.parametrize("missing", ["numpy", "onnxruntime", "ai_edge_litert.interpreter"])
+def test_missing_runtime(tmp_path: Path, zoo: Path, lite: Path, missing: str) -> None:
+    model = lite / "mlp.tflite" if "litert" in missing else zoo / "mlp.onnx"
+    np.savez(tmp_path / "inputs.npz", **{"0": X})  # type: ignore[arg-type]
+    job = {"mode": "outputs", "models": [{"name": "m", "file": str(model)}], "inputs": "inputs.npz"}
+    (tmp_path / "job.json").write_text(json.dumps(job))
+    code = (
+        f"import sys, runpy; sys.modules[{missing!r}] = None; "
+        f"sys.argv = ['runner.py', {str(tmp_path)!r}]; "
+        f"runpy.run_path({runner.__file__!r}, run_name='__main__')"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 3
+    error = json.loads((tmp_path / "result.json").read_text())["error"]
+    assert error["kind"] == "runtime-missing"
+    assert missing in error["message"]
+
+
+@pytest.mark.parametrize("error", [MemoryError(), RuntimeError("std::bad_alloc"), OSError("Cannot allocate memory")])
+def test_out_of_memory_is_recognised(error: Exception) -> None:
+    with pytest.raises(runner.RunnerError) as caught, runner.reported("bad-model", "m"):
+        raise error
+    assert caught.value.kind == "out-of-memory"
+
+
+def test_wrong_usage() -> None:
+    assert runner.main([]) == 2
+    assert runner.main(["/nowhere"]) == 2
+
+
+# ---- independence
+
+
+def test_only_the_standard_library_is_imported_at_the_top() -> None:
+    tree = ast.parse(Path(runner.__file__).read_text())
+    top = [node for node in tree.body if isinstance(node, ast.Import | ast.ImportFrom)]
+    names = {a.name for n in top if isinstance(n, ast.Import) for a in n.names} | {
+        str(n.module) for n in top if isinstance(n, ast.ImportFrom)
+    }
+    assert {name.partition(".")[0] for name in names} <= sys.stdlib_module_names
+
+
+def test_it_is_python_3_9() -> None:
+    source = Path(runner.__file__).read_text()
+    ast.parse(source, feature_version=(3, 9))
+    assert "import edgebuild" not in source
+    assert "from edgebuild" not in source
+
+
+def test_fingerprint_is_plain_data() -> None:
+    found = runner.fingerprint()
+    assert json.loads(json.dumps(found)) == found
+    assert found["cores"] >= 1
+    assert found["cpu"]
+
+
+def test_arm_processors_are_named_by_their_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
+    a72 = "processor\t: 0\nCPU implementer\t: 0x41\nCPU variant\t: 0x0\nCPU part\t: 0xd08\nCPU revision\t: 3\n"
+    monkeypatch.setattr(runner, "read", lambda path: a72 if path == "/proc/cpuinfo" else None)
+    assert runner.cpu_model() == "part 0xd08 implementer 0x41 variant 0x0 revision 3"
