@@ -4,9 +4,9 @@ PYTHON ?= python3
 VENV := .venv
 READY := $(VENV)/.ready
 
-.PHONY: run test lint setup bench clean
+.PHONY: run test lint setup devices bench clean
 
-run: setup
+run: setup devices
 	"$(VENV)/bin/edgebuild" --target rpi4
 
 test: setup
@@ -20,6 +20,10 @@ setup: $(READY)
 
 $(READY): pyproject.toml requirements.lock scripts/setup
 	scripts/setup "$(PYTHON)" "$(VENV)"
+
+# The emulated Pi. Where it cannot be had the build says so and goes on with this machine alone.
+devices: setup
+	-@"$(VENV)/bin/edgebuild" devices setup >/dev/null
 
 bench: setup
 	"$(VENV)/bin/python" -m benchmarks

@@ -9,16 +9,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from edgebuild.engine import digests, files
+from edgebuild.engine.scheduler import Events
 from edgebuild.engine.store import Store, disk_error
 from edgebuild.spec.errors import UsageError
 from edgebuild.spec.project import Project
 
 if TYPE_CHECKING:
     from edgebuild.engine.resolve import Outlook
-    from edgebuild.engine.scheduler import Events
     from edgebuild.engine.store import Action
     from edgebuild.engine.worker import Limits
     from edgebuild.plan.planner import Plan, Product
@@ -46,6 +46,13 @@ class Outcome:
     status: str
     folder: Path
     verdicts: dict[str, Any]
+
+
+class Listener(Events, Protocol):
+    """Who listens to a whole build: to its steps, and to what the user should know before they run."""
+
+    def notice(self, text: str) -> None:
+        """Something the user should know, such as a device that is not there."""
 
 
 @dataclass(slots=True)
@@ -82,13 +89,15 @@ class Journal:
         self.onward.waiting(label)
 
 
-def build(request: Request, events: Events, limits: Limits) -> tuple[list[Outcome], Journal]:
+def build(request: Request, events: Listener, limits: Limits) -> tuple[list[Outcome], Journal]:
     """Build everything that was asked for and publish it; raises the first error, with nothing half-written."""
     from edgebuild.engine import worker
     from edgebuild.engine.scheduler import Scheduler
 
     with _planned(request) as (store, plan):
         _check_output(request.project.dist)
+        for notice in plan.notices:
+            events.notice(notice)
         worker.preload(_PRELOAD)
         journal = Journal(events)
         scheduler = Scheduler(plan.graph, store, jobs=request.jobs, events=journal, limits=limits)

@@ -1,1 +1,43 @@
-"""What tests share: one project with a tiny model that is trained once a session."""
+"""What tests share: the artifacts of a tiny model that is trained once a session."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests import tiny
+
+
+@pytest.fixture(scope="session")
+def made(tmp_path_factory: pytest.TempPathFactory) -> tiny.Made:
+    """The tiny residual CNN and all that is made of it, on demand."""
+    return tiny.start("tiny", tmp_path_factory.mktemp("tiny"))
+
+
+@pytest.fixture(scope="session")
+def pair(tmp_path_factory: pytest.TempPathFactory) -> tiny.Made:
+    """A model of two inputs and all that is made of it, on demand."""
+    return tiny.start("pair", tmp_path_factory.mktemp("pair"))
+
+
+@pytest.fixture(scope="session")
+def tokens(tmp_path_factory: pytest.TempPathFactory) -> tiny.Made:
+    """A model of whole numbers and all that is made of it, on demand."""
+    return tiny.start("tokens", tmp_path_factory.mktemp("tokens"))
+
+
+@pytest.fixture(scope="session")
+def elsewhere(tmp_path_factory: pytest.TempPathFactory) -> tiny.Made:
+    """The artifacts of the tiny CNN as another process makes them, with another hash seed, home and time zone."""
+    root = tmp_path_factory.mktemp("elsewhere")
+    other = {"PYTHONHASHSEED": "4711", "HOME": str(root), "TZ": "Asia/Tokyo"}
+    command = [sys.executable, "-m", "tests.tiny", str(root / "tiny")]
+    done = subprocess.run(
+        command, cwd=Path(__file__).parent.parent, env=os.environ | other, capture_output=True, text=True, timeout=600
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    return tiny.Made("tiny", root / "tiny")

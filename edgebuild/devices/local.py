@@ -22,6 +22,8 @@ STABLE = ("machine", "board", "cpu", "microcode", "cores", "kernel", "governor")
 KEPT = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "LD_LIBRARY_PATH", "CUDA_VISIBLE_DEVICES", "SYSTEMROOT")
 # The job says how many threads a model has; pools of BLAS and OpenMP beside it would only compete.
 SINGLE = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+# ONNX Runtime would otherwise start threads that report to its maker, and write an identifier below HOME.
+QUIET = {"ORT_DISABLE_TELEMETRY": "1"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +31,12 @@ class Local:
     """This machine, with the packages of the Python that runs edgebuild."""
 
     transport: ClassVar[str] = "local"
+    counts: ClassVar[bool] = False
+    examples: ClassVar[int | None] = None
+
+    def attach(self, hardware: Hardware) -> Local:
+        """This machine is what it is, whatever it stands for."""
+        return self
 
     def why_unusable(self) -> str | None:
         """None: where this program runs, its runner runs (a missing runtime is reported by the job)."""
@@ -70,7 +78,7 @@ def _command(job: Path) -> list[str]:
 def _environment() -> dict[str, str]:
     """The few variables that the runner gets."""
     kept = {name: os.environ[name] for name in KEPT if name in os.environ}
-    return kept | dict.fromkeys(SINGLE, "1")
+    return kept | QUIET | dict.fromkeys(SINGLE, "1")
 
 
 def _run(command: list[str], job: Path, timeout: float) -> int:

@@ -12,7 +12,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-_BLOCK = 1 << 20
+_DOCUMENTED = ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
 
 
 def of_json(value: Any) -> str:
@@ -68,37 +68,43 @@ def _read_module(name: str) -> tuple[str, tuple[str, ...]]:
     if spec is None or spec.origin is None:
         raise ModuleNotFoundError(name)
     tree = _without_docstrings(ast.parse(Path(spec.origin).read_bytes()))
-    own = name.partition(".")[0]
-    return of_bytes(ast.dump(tree).encode()), tuple(sorted(_imports(tree, own)))
+    return of_bytes(ast.dump(tree).encode()), tuple(sorted(_imports(tree, spec.parent or name, name)))
 
 
 def _without_docstrings(tree: ast.Module) -> ast.Module:
     for node in ast.walk(tree):
-        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) and ast.get_docstring(node, clean=False):
+        if isinstance(node, _DOCUMENTED) and ast.get_docstring(node, clean=False) is not None:
             node.body = node.body[1:]
     return tree
 
 
-def _imports(tree: ast.Module, package: str) -> set[str]:
-    """Modules of `package` that the tree imports anywhere, also inside functions; others are never looked up."""
+def _imports(tree: ast.Module, parent: str, name: str) -> set[str]:
+    """Modules of ours that the tree imports anywhere, also inside functions; others are never looked up.
+
+    Ours are those of edgebuild, and of the package that the module itself, `name` in `parent`, belongs to.
+    """
     names: set[str] = set()
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
-            names.update(alias.name for alias in node.names if _within(alias.name, package))
-        elif isinstance(node, ast.ImportFrom) and node.module and _within(node.module, package):
-            names.add(node.module)
-            names.update(f"{node.module}.{alias.name}" for alias in node.names if _is_module(node.module, alias.name))
+            names.update(alias.name for alias in node.names if _ours(alias.name, name))
+        elif isinstance(node, ast.ImportFrom):
+            module = importlib.util.resolve_name("." * node.level + (node.module or ""), parent)
+            if _ours(module, name):
+                names.add(module)
+                names.update(f"{module}.{alias.name}" for alias in node.names if _is_module(module, alias.name))
     return names
 
 
-def _within(module: str, package: str) -> bool:
-    return module == package or module.startswith(package + ".")
+def _ours(module: str, importer: str) -> bool:
+    return module.partition(".")[0] in (importer.partition(".")[0], __name__.partition(".")[0])
 
 
 def _is_module(parent: str, name: str) -> bool:
     spec = importlib.util.find_spec(parent)
     folders = (spec.submodule_search_locations or ()) if spec else ()
-    return any((Path(folder) / f"{name}.py").is_file() for folder in folders)
+    return any(
+        path.is_file() for folder in folders for path in (Path(folder, f"{name}.py"), Path(folder, name, "__init__.py"))
+    )
 
 
 def plain(value: Any) -> Any:
@@ -106,9 +112,16 @@ def plain(value: Any) -> Any:
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return {f.name: plain(getattr(value, f.name)) for f in dataclasses.fields(value)}
     if isinstance(value, Mapping):
-        return {str(key): plain(item) for key, item in sorted(value.items())}
+        return {text(key): plain(item) for key, item in sorted(value.items())}
     if isinstance(value, tuple | list):
         return [plain(item) for item in value]
     if value is None or isinstance(value, bool | int | float | str):
         return value
     raise TypeError(f"{type(value).__name__} cannot be part of a key")
+
+
+def text(key: Any) -> str:
+    """A mapping's key: text, because 1 and "1" would be the same in JSON."""
+    if not isinstance(key, str):
+        raise TypeError(f"a mapping with {type(key).__name__} keys cannot be part of a key")
+    return key

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 
@@ -65,16 +68,31 @@ def copy_tree(source: Path, destination: Path) -> None:
 def publish_tree(source: Path, destination: Path) -> None:
     """Replace `destination` by a copy of `source`: a reader sees the old folder, none for an instant, or the new."""
     destination.parent.mkdir(parents=True, exist_ok=True)
-    fresh = destination.parent / f".{destination.name}.new.{os.getpid()}"
-    stale = destination.parent / f".{destination.name}.old.{os.getpid()}"
+    fresh = destination.with_name(f".{destination.name}.new")
+    stale = destination.with_name(f".{destination.name}.old")
+    with _alone_in(destination.parent):
+        try:
+            remove_tree(fresh)  # of a build that was killed here
+            remove_tree(stale)
+            fresh.mkdir()
+            copy_tree(source, fresh)
+            sync_tree(fresh)
+            if destination.exists():
+                destination.rename(stale)
+            fresh.rename(destination)
+            sync_folder(destination.parent)
+        finally:
+            remove_tree(fresh)
+            remove_tree(stale)
+
+
+@contextmanager
+def _alone_in(folder: Path) -> Iterator[None]:
+    """Hold the folder's own lock, which leaves no file behind; a file system without locks goes without."""
+    handle = os.open(folder, os.O_RDONLY)
     try:
-        fresh.mkdir()
-        copy_tree(source, fresh)
-        sync_tree(fresh)
-        if destination.exists():
-            destination.rename(stale)
-        fresh.rename(destination)
-        sync_folder(destination.parent)
+        with suppress(OSError):
+            fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
     finally:
-        remove_tree(fresh)
-        remove_tree(stale)
+        os.close(handle)

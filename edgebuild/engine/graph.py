@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import graphlib
+import os.path
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, is_dataclass
+from typing import Any
 
 from edgebuild.engine import digests
 from edgebuild.spec.artifact import Artifact, Step, options
+
+_SCALAR = bool | int | float | str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +58,9 @@ class Graph:
         missing = [role for role in node.step.needs if role not in node.inputs]
         if missing:
             raise ValueError(f"{label}: inputs {missing} are not connected")
+        unknown = [role for role, item in node.inputs.items() if item not in self.nodes and item not in self.sources]
+        if unknown:
+            raise ValueError(f"{label}: inputs {unknown} come from nowhere")
         self.nodes.setdefault(node.identity, node)
         return self._label(node.identity, label)
 
@@ -67,39 +74,57 @@ class Graph:
         """The first label of a node or source."""
         return self.labels[identity][0]
 
+    def label_near(self, identity: str, other: str) -> str:
+        """The label that shares most with that of `other`: the same one whatever else is in the graph."""
+        return max(self.labels[identity], key=lambda label: len(os.path.commonpath([label, self.label(other)])))
+
     def kind(self, identity: str) -> str:
         """What the node or source gives."""
         return self.nodes[identity].kind if identity in self.nodes else self.sources[identity].kind
 
     def order(self) -> list[str]:
         """Node ids so that each comes after all that it needs."""
-        needs = {name: set(node.inputs.values()) for name, node in self.nodes.items()}
+        needs = {name: list(node.inputs.values()) for name, node in self.nodes.items()}
         return [name for name in graphlib.TopologicalSorter(needs).static_order() if name in self.nodes]
 
     def upstream(self, identity: str) -> Iterable[str]:
-        """Ids of all nodes that this one depends on, in build order."""
-        wanted, waiting = set(), list(self.nodes[identity].inputs.values())
-        while waiting:
-            name = waiting.pop()
-            if name in self.nodes and name not in wanted:
-                wanted.add(name)
-                waiting.extend(self.nodes[name].inputs.values())
-        return [name for name in self.order() if name in wanted]
+        """Ids of all nodes that this one depends on, each after all that it needs, whatever else is in the graph."""
+        found: dict[str, None] = {}
+
+        def visit(name: str) -> None:
+            for _, item in sorted(self.nodes[name].inputs.items()):
+                if item in self.nodes and item not in found:
+                    visit(item)
+                    found[item] = None
+
+        visit(identity)
+        return list(found)
 
 
 def option_parts(node: Node) -> dict[str, str]:
     """The options of a node's step as named parts of its key, nested ones by dotted name."""
     parts: dict[str, str] = {}
     for name, value in options(node.step).items():
-        parts |= _flatten(f"option.{name}", digests.plain(value))
+        parts |= _flatten(f"option.{name}", value)
     return parts
 
 
-def _flatten(name: str, value: object) -> dict[str, str]:
-    if isinstance(value, dict):
-        nested = [_flatten(f"{name}.{key}", item) for key, item in value.items()]
-    elif isinstance(value, list) and any(isinstance(item, dict) for item in value):
-        nested = [_flatten(f"{name}[{i}]", item) for i, item in enumerate(value)]
+def _flatten(name: str, value: Any) -> dict[str, str]:
+    if is_dataclass(type(value)):
+        kind = type(value)
+        parts = {f"{name}.class": f"{kind.__module__}.{kind.__qualname__}"}
+        nested = {f"{name}.{key}": item for key, item in options(value).items()}
+    elif isinstance(value, Mapping) and value:
+        parts, nested = {}, {f"{name}.{_quoted(key)}": item for key, item in value.items()}
+    elif isinstance(value, tuple | list) and not all(isinstance(item, _SCALAR) for item in value):
+        parts, nested = {}, {f"{name}[{i}]": item for i, item in enumerate(value)}
     else:
-        return {name: digests.canonical(value)}
-    return {key: text for part in nested for key, text in part.items()} or {name: digests.canonical(value)}
+        return {name: digests.canonical(digests.plain(value))}
+    for key, item in nested.items():
+        parts |= _flatten(key, item)
+    return parts
+
+
+def _quoted(key: str) -> str:
+    """A mapping's key in a dotted name: one with dots of its own cannot be taken for two."""
+    return key if digests.text(key).isidentifier() else digests.canonical(key)

@@ -45,12 +45,12 @@ class Resolver:
 
     def provenance(self, name: str) -> list[dict[str, Any]]:
         """What was done to make the node's inputs, step by step in build order."""
-        return [self._record(item) for item in self.graph.upstream(name)]
+        return [self._record(item, self.graph.label_near(item, name)) for item in self.graph.upstream(name)]
 
-    def _record(self, name: str) -> dict[str, Any]:
+    def _record(self, name: str, label: str) -> dict[str, Any]:
         action = self.done[name]
         return {
-            "step": self.graph.label(name),
+            "step": label,
             "key": action.key,
             "output": action.output.digest,
             "deterministic": self.graph.nodes[name].step.deterministic,

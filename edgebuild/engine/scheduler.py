@@ -8,13 +8,14 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 from multiprocessing import connection
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, NoReturn, Protocol
 
 from edgebuild.engine import files, keys
 from edgebuild.engine.graph import Graph, Node
 from edgebuild.engine.resolve import Resolver
-from edgebuild.engine.store import Action, Store
+from edgebuild.engine.store import Action, Store, disk_error
 from edgebuild.engine.worker import Limits, Task, Worker
+from edgebuild.spec.errors import EdgebuildError, StepError
 
 if TYPE_CHECKING:
     from filelock import FileLock
@@ -109,9 +110,13 @@ class Scheduler:
         node, label = self._graph.nodes[name], self._graph.label(name)
         self._events.started(label, self._resolver.reason(name, parts))
         provenance = tuple(self._resolver.provenance(name)) if node.records else ()
-        task = Task(label, node.step, self._resolver.inputs(name), self._store.scratch(label), provenance)
         before = self._store.last(label)
-        self._running[name] = _Run(node, Worker(task, self._limits), key, parts, locks, before)
+        try:
+            task = Task(label, node.step, self._resolver.inputs(name), self._store.scratch(label), provenance)
+            self._running[name] = _Run(node, Worker(task, self._limits), key, parts, locks, before)
+        except BaseException:
+            _release(locks)
+            raise
 
     def _claim(self, name: str, key: str) -> list[FileLock] | None:
         """The locks that the node needs, or None while another build has one of them.
@@ -129,6 +134,9 @@ class Scheduler:
                 _release(held)
                 self._tell_once(name)
                 return None
+            except OSError as error:
+                _release(held)
+                raise disk_error(error, self._store.root) from None
             held.append(lock)
         return held
 
@@ -152,11 +160,11 @@ class Scheduler:
             if connection.wait([run.worker.sentinel], timeout=0):
                 self._end(name, run)
             elif run.worker.late:
-                raise run.worker.too_late()
+                self._fail(run, run.worker.too_late())
 
     def _end(self, name: str, run: _Run) -> None:
         if (error := run.worker.outcome()) is not None:
-            raise error
+            self._fail(run, error)
         task = run.worker.task
         output = self._store.put(task.folder / "output", run.node.kind)
         action = Action(run.key, task.label, run.parts, output, round(run.worker.seconds, 3))
@@ -166,9 +174,20 @@ class Scheduler:
         _release(self._running.pop(name).locks)
         self._events.finished(task.label, action.seconds, run.before is not None and run.before.output == output)
 
+    def _fail(self, run: _Run, error: EdgebuildError) -> NoReturn:
+        """Raise the error; where the step itself failed, with the path of its log."""
+        run.worker.kill()
+        task = run.worker.task
+        if isinstance(error, StepError) and (log := self._store.keep_log(task.label, task.folder / "log.txt")):
+            hint = f"{error.hint}; log: {log}" if error.hint else f"log: {log}"
+            raise StepError(error.reason, file=error.file, key=error.key, hint=hint)
+        raise error
+
     def _stop(self) -> None:
+        """End what still runs, and take away all that was not finished."""
         for run in self._running.values():
             run.worker.kill()
+            files.remove_tree(run.worker.task.folder)
             _release(run.locks)
         self._running.clear()
 

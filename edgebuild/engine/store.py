@@ -23,7 +23,9 @@ from edgebuild.spec.errors import UsageError
 if TYPE_CHECKING:
     from filelock import FileLock
 
-_FOLDERS = ("cas", "actions", "last", "tmp", "locks")
+_FOLDERS = ("cas", "actions", "last", "tmp", "locks", "logs")
+_LOG_TAIL = 64 * 1024
+_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,8 +62,12 @@ class Store:
 
     def _hold(self) -> Any:
         """Make this session's scratch folder, marked as alive by a lock that dies with the process."""
-        guard = self._session.with_suffix(".lock").open("w")
+        path = self._session.with_suffix(".lock")
+        guard = path.open("w")
         fcntl.flock(guard, fcntl.LOCK_EX)
+        if not path.exists():  # another session swept it before it was locked
+            guard.close()
+            return self._hold()
         self._session.mkdir()
         self._sweep()
         return guard
@@ -74,12 +80,16 @@ class Store:
             with suppress(OSError), lock.open("r+") as handle:
                 fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 files.remove_tree(lock.with_suffix(""))
-                lock.unlink(missing_ok=True)
+                if not lock.with_suffix("").exists():  # else a step that is just being killed still writes there
+                    lock.unlink(missing_ok=True)
 
     def scratch(self, name: str) -> Path:
         """A new empty folder on the store's own disk, gone when the build ends or the next one starts."""
         folder = self._session / f"{name.replace('/', '-')}-{os.urandom(4).hex()}"
-        folder.mkdir(parents=True)
+        try:
+            folder.mkdir(parents=True)
+        except OSError as error:
+            raise disk_error(error, self.root) from None
         return folder
 
     def path(self, artifact: Artifact) -> Path:
@@ -91,9 +101,9 @@ class Store:
         if artifact.digest in self._checked:
             return True
         folder = self.path(artifact)
-        if not folder.is_dir():
+        if not os.path.lexists(folder):
             return False
-        if digests.of_tree(folder) != artifact.digest:
+        if not _matches(folder, artifact.digest):
             self._discard(folder)
             return False
         self._checked.add(artifact.digest)
@@ -107,14 +117,14 @@ class Store:
 
     def put(self, folder: Path, kind: str) -> Artifact:
         """Move the files of `folder` (inside this store's scratch space) into the store."""
-        artifact = Artifact(kind, digests.of_tree(folder))
-        if not self.holds(artifact):
-            try:
+        try:
+            artifact = Artifact(kind, digests.of_tree(folder))
+            if not self.holds(artifact):
                 files.make_read_only(folder)
                 files.sync_tree(folder)
                 self._settle(folder, self.path(artifact))
-            except OSError as error:
-                raise disk_error(error, self.root) from None
+        except OSError as error:
+            raise disk_error(error, self.root) from None
         self._checked.add(artifact.digest)
         return artifact
 
@@ -138,7 +148,9 @@ class Store:
             except FileNotFoundError:
                 raise UsageError("no such file", file=str(path)) from None
             except OSError as error:
-                raise disk_error(error, path) from None
+                if error.errno in _FULL:
+                    raise disk_error(error, self.root) from None
+                raise UsageError(f"cannot be read: {error.strerror or error}", file=str(path)) from None
         return self.put(folder, kind)
 
     def find(self, key: str) -> Action | None:
@@ -179,8 +191,18 @@ class Store:
             if stored["sha256"] != digests.of_json(body):
                 return None
             return Action(body["key"], body["label"], body["parts"], Artifact(**body["output"]), body["seconds"])
-        except (OSError, ValueError, KeyError, TypeError):
+        except (OSError, ValueError, KeyError, TypeError, RecursionError):
             return None
+
+    def keep_log(self, label: str, log: Path) -> Path | None:
+        """Keep the end of a failed step's log where the next build does not sweep it; None when it says nothing."""
+        place = self.root / "logs" / f"{label.replace('/', '-')}.log"
+        with suppress(OSError):
+            data = log.read_bytes()[-_LOG_TAIL:]
+            if data:
+                files.write_file(place, data, self._session)
+                return place
+        return None
 
     def claim(self, key: str) -> FileLock:
         """The lock that lets one build at a time run the step with this key; `acquire(blocking=False)` asks for it."""
@@ -189,8 +211,16 @@ class Store:
         return FileLock(self.root / "locks" / key, mode=0o644)
 
 
+def _matches(folder: Path, digest: str) -> bool:
+    """Whether the folder's content has this digest; what cannot be read does not."""
+    try:
+        return folder.is_dir() and digests.of_tree(folder) == digest
+    except (OSError, ValueError):
+        return False
+
+
 def disk_error(error: OSError, path: Path) -> UsageError:
     """One line for a folder that cannot be written or is full, with what to do."""
-    full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+    full = error.errno in _FULL
     hint = "free some space" if full else "make it writable, or name another place"
     return UsageError(f"cannot be written: {error.strerror or error}", file=str(path), hint=hint)

@@ -29,7 +29,11 @@ class Accuracy:
     exclusive: ClassVar[bool] = False
 
     def run(self, io: StepIO) -> None:
-        """Write `evidence.json` and `hits.npz`."""
+        """Write `evidence.json` and `hits.npz`.
+
+        With an `agreement`, the host's outputs speak for a device that ran some of the examples; how far the two may
+        differ on the others is kept as the penalty that the gate adds to the drop.
+        """
         import numpy as np
 
         labels = dataset.read(io.path("data"), "test").labels
@@ -38,8 +42,15 @@ class Accuracy:
         found: dict[str, Any] = {role: _rate(values) for role, values in hits.items()}
         found |= {"n": pairs.n, "lost": pairs.lost, "won": pairs.won}
         found["origin"] = json.loads((io.path("candidate") / "origin.json").read_text())
+        if "agreement" in io.inputs:
+            found |= self._of_device(io)
         np.savez(io.output / "hits.npz", **hits)
         (io.output / "evidence.json").write_text(json.dumps(found, indent=1, sort_keys=True) + "\n")
+
+
+    def _of_device(self, io: StepIO) -> dict[str, Any]:
+        agreement = json.loads((io.path("agreement") / "evidence.json").read_text())
+        return {"origin": agreement.pop("origin"), "agreement": agreement}
 
 
 def _hits(folder: Path, labels: Array) -> Any:

@@ -53,8 +53,14 @@ class Judge:
         return [GATES.get(gate.metric)().judge(gate, evidence) for gate in self.gates]
 
     def _gather(self, io: StepIO, name: str) -> dict[str, Any]:
-        kinds = ("accuracy", "footprint", "parity")
-        found = {kind: json.loads((io.path(f"{kind}/{name}") / "evidence.json").read_text()) for kind in kinds}
-        latency = json.loads((io.path("latency") / "evidence.json").read_text())
-        shared = {key: value for key, value in latency.items() if key != "formats"}
-        return found | {"latency": shared | latency["formats"][name]}
+        """All evidence on one format: what is about it alone, and its part of what is about all formats."""
+        found = {}
+        for role, item in io.inputs.items():
+            kind, _, of = role.partition("/")
+            evidence = json.loads((item.path / "evidence.json").read_text())
+            if of == name:
+                found[kind] = evidence
+            elif not of:
+                shared = {key: value for key, value in evidence.items() if key != "formats"}
+                found[kind] = shared | evidence["formats"][name]
+        return found

@@ -22,8 +22,8 @@ class Onnx:
 
     file: ClassVar[str] = "model.onnx"
     runtime: ClassVar[str] = "onnxruntime"
-    requires: ClassVar[tuple[str, ...]] = ("onnx", "onnxscript", "onnxruntime")
-    tools: ClassVar[tuple[str, ...]] = (*requires, "onnxconverter-common")
+    requires: ClassVar[tuple[str, ...]] = ("onnx", "onnxscript", "onnxruntime", "onnxconverter-common")
+    tools: ClassVar[tuple[str, ...]] = requires
 
     def convert(self, module: nn.Module, example: tuple[Tensor, ...]) -> bytes:
         """A float32 file with the static shapes of `example`; inputs, outputs and names as in PyTorch."""
@@ -33,7 +33,7 @@ class Onnx:
             module.eval(), example, dynamo=True, external_data=False, opset_version=OPSET, verbose=False
         )
         assert program is not None  # dynamo=True always returns a program
-        return _clean(program.model_proto).SerializeToString(deterministic=True)
+        return _bytes(_clean(program.model_proto))
 
     def float16(self, model: bytes) -> bytes:
         """Weights and arithmetic in float16, inputs and outputs still float32."""
@@ -86,7 +86,12 @@ def _strip(model: onnx.ModelProto) -> bytes:
 
     _number(_clean(model).graph)
     onnx.checker.check_model(model, full_check=True)
-    return model.SerializeToString(deterministic=True)
+    return _bytes(model)
+
+
+def _bytes(model: onnx.ModelProto) -> bytes:
+    serialized: bytes = model.SerializeToString(deterministic=True)
+    return serialized
 
 
 def _clean(model: onnx.ModelProto) -> onnx.ModelProto:

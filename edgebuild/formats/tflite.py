@@ -73,10 +73,15 @@ def _ranges(job: Any, samples: Iterable[Sample]) -> dict[str, Any]:
     from ai_edge_quantizer.utils import qsv_utils
 
     run = calibrator.Calibrator(job._float_model_buffer, num_threads=1, qsv_update_func=qsv_utils.min_max_update)
-    feeds = [{f"args_{i}": value for i, value in enumerate(sample)} for sample in samples]
+    feeds = [{f"args_{i}": _as_taken(value) for i, value in enumerate(sample)} for sample in samples]
     run.calibrate({_SIGNATURE: feeds}, job._recipe_manager)
     ranges: dict[str, Any] = run.get_model_qsvs()
     return ranges
+
+
+def _as_taken(value: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    """litert-torch makes int32 inputs of PyTorch's int64."""
+    return value.astype("int32") if value.dtype == "int64" else value
 
 
 def _strip(model: bytes) -> bytes:

@@ -25,6 +25,8 @@ class Accuracy:
         """Pass when the bound on the drop is inside the margin, fail when it is proved to be outside."""
         found, margin = evidence["accuracy"], self.limit(gate.limit)
         bound = paired.drop_bound(found["lost"], found["won"], found["n"], gate.confidence)
+        penalty = found.get("agreement", {}).get("penalty", 0.0)
+        bound = bound._replace(low=bound.low - penalty, high=bound.high + penalty)
         fidelity = found["origin"]["fidelity"]
         status: Status = "inconclusive"
         if bound.low >= margin:
@@ -34,7 +36,7 @@ class Accuracy:
         elif not reaches(fidelity, gate.fidelity):
             reason = f"inside the margin, but only {fidelity}; the gate asks for {gate.fidelity}"
         else:
-            status, reason = "pass", f"the drop is below {_pp(bound.high)}"
+            status, reason = "pass", f"the drop is below {_pp(bound.high)}{_agreed(found)}"
         return Verdict("accuracy", gate.limit, "share", status, reason, fidelity, found["n"], *bound)
 
     def _too_few(self, found: dict[str, Any], margin: float, gate: Gate) -> str:
@@ -43,6 +45,16 @@ class Accuracy:
         if needed > found["n"]:
             return f"{found['n']} examples are too few to tell: with {rate:.1%} discordant, {needed} are needed"
         return "the drop is too near the margin to tell"
+
+
+def _agreed(found: dict[str, Any]) -> str:
+    """How the device's own answers compare with the host's, where only some examples ran on the device."""
+    agreement = found.get("agreement")
+    if agreement is None:
+        return ""
+    if agreement["identical"]:
+        return f"; host and device are bit-identical on {agreement['n']} examples"
+    return f"; host and device differ in {agreement['answers_differing']} of {agreement['n']} answers"
 
 
 def _pp(share: float) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import ClassVar, Protocol
+from typing import Any, ClassVar, Protocol
 
 from edgebuild.spec.target import Fidelity, Hardware
 
@@ -12,6 +12,16 @@ class Device(Protocol):
     """A place where artifacts run.  The format of a job folder is documented in `runner.py`."""
 
     transport: ClassVar[str]
+    counts: ClassVar[bool]  # whether it counts work (`count`) instead of timing it
+
+    @property
+    def examples(self) -> int | None:
+        """How many held-out examples run here, the first ones; None: all of them."""
+        ...
+
+    def attach(self, hardware: Hardware) -> Device:
+        """This device, standing for a target with this hardware."""
+        ...
 
     def why_unusable(self) -> str | None:
         """One line saying why nothing can run here, or None when it can."""
@@ -33,4 +43,12 @@ class Device(Protocol):
 
         Raises DeviceError with one line when the runner reports an error, crashes or takes too long.
         """
+        ...
+
+
+class CountingDevice(Device, Protocol):
+    """A device that counts the work of a job exactly instead of timing it."""
+
+    def count(self, job: Path, mcpu: str, *, timeout: float) -> dict[str, Any]:
+        """Execute a job of mode "count": instructions, classes, caches and the cycles that `mcpu` needs for them."""
         ...

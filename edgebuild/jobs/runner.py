@@ -1,6 +1,8 @@
 #!/usr/bin/env python3
 """Runs models on a device: `python runner.py JOBDIR` reads JOBDIR/job.json and writes JOBDIR/result.json.
 
+`python runner.py --fingerprint` prints what the device is and what is installed there, as JSON.
+
 This one file travels to the device.  It needs Python 3.9, numpy and the runtime of the models (ai_edge_litert
 or tflite_runtime for .tflite, onnxruntime for .onnx), and must never import anything of edgebuild.
 
@@ -454,7 +456,7 @@ def quiet_collector() -> Iterator[None]:
 def fingerprint() -> Dict[str, Any]:
     """What this machine is and what state it is in; None where it does not say."""
     cpufreq = "/sys/devices/system/cpu/cpu0/cpufreq/"
-    frequency, temperature = read(cpufreq + "scaling_cur_freq"), read("/sys/class/thermal/thermal_zone0/temp")
+    temperature = whole(read("/sys/class/thermal/thermal_zone0/temp"))
     memory = re.search(r"MemTotal:\s+(\d+) kB", read("/proc/meminfo") or "")
     return {
         "machine": platform.machine(),
@@ -464,8 +466,8 @@ def fingerprint() -> Dict[str, Any]:
         "cores": os.cpu_count(),
         "kernel": platform.release(),
         "governor": read(cpufreq + "scaling_governor"),
-        "frequency_khz": int(frequency) if frequency else None,
-        "temperature_c": int(temperature) / 1000 if temperature else None,
+        "frequency_khz": whole(read(cpufreq + "scaling_cur_freq")),
+        "temperature_c": None if temperature is None else temperature / 1000,
         "throttle": throttle(),
         "load_average": list(os.getloadavg()) if hasattr(os, "getloadavg") else None,
         "affinity": sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else None,
@@ -481,6 +483,11 @@ def read(path: str) -> Optional[str]:
             return file.read().strip("\0 \n") or None
     except OSError:
         return None
+
+
+def whole(text: Optional[str]) -> Optional[int]:
+    """A whole number, None for anything else: some drivers answer <unknown>."""
+    return int(text) if text and re.match(r"-?[0-9]+$", text) else None
 
 
 def cpu_field(name: str) -> Optional[str]:
@@ -536,6 +543,28 @@ def version(module: str) -> Optional[str]:
         return str(getattr(sys.modules[module], "__version__", None) or metadata.version(module.replace("_", "-")))
     except metadata.PackageNotFoundError:
         return "unknown"
+
+
+def about() -> Dict[str, Any]:
+    """The fingerprint, with what is installed here; nothing heavy is imported."""
+    packages = ("numpy", "onnxruntime", "ai-edge-litert", "tflite-runtime")
+    return {
+        "runner": VERSION,
+        "host": platform.node(),
+        "python": platform.python_version(),
+        "packages": {name: installed(name) for name in packages},
+        "fingerprint": fingerprint(),
+    }
+
+
+def installed(package: str) -> Optional[str]:
+    """Version of a package that can be imported, None where it cannot be found."""
+    from importlib import metadata, util
+
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return "unknown" if util.find_spec(package.replace("-", "_")) else None
 
 
 # ---------------------------------------------------------------- the job
@@ -595,6 +624,9 @@ def write_result(folder: str, result: Dict[str, Any]) -> None:
 
 def main(arguments: Sequence[str]) -> int:
     """Exit code 0, 2 for wrong usage, or FAILED."""
+    if list(arguments) == ["--fingerprint"]:
+        print(json.dumps(about()))
+        return 0
     if len(arguments) != 1 or not os.path.isdir(arguments[0]):
         print("usage: python runner.py JOBDIR", file=sys.stderr)
         return 2

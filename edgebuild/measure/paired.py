@@ -164,3 +164,16 @@ def _restricted_won_rate(drop: float, b: int, c: int, n: int) -> float:
     a_, b_, c_ = 2.0 * n, (2 * n - b + c) * drop - b - c, -c * drop * (1 - drop)
     root = math.sqrt(max(b_ * b_ - 4 * a_ * c_, 0.0))
     return (root - b_) / (2 * a_) if b_ <= 0 else -2 * c_ / (root + b_)
+
+
+def differing_bound(differing: int, n: int, confidence: float = 0.95) -> float:
+    """Most that the share behind `differing` of `n` can be, at a one-sided confidence: the exact binomial limit.
+
+    With none differing it is 1 − (1 − confidence)^(1/n), about 3/n. Raises ValueError for impossible counts.
+    Source: Clopper & Pearson 1934, Biometrika 26:404–413.
+    """
+    from scipy.stats import beta
+
+    if n < 1 or not 0 <= differing <= n:
+        raise ValueError(f"impossible counts: {differing} of {n}")
+    return 1.0 if differing == n else float(beta.ppf(confidence, differing + 1, n - differing))

@@ -87,8 +87,8 @@ def fill(module: nn.Module, weights: Path, shown: str) -> None:
     given = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
     for name in sorted({*wanted, *given}):
         if wanted.get(name) != given.get(name):
-            told = f"tensor {name!r} is {_shape(given.get(name))} in the file and {_shape(wanted.get(name))} in the model"
-            raise UsageError(told, file=shown)
+            told = f"{_shape(given.get(name))} in the file and {_shape(wanted.get(name))} in the model"
+            raise UsageError(f"tensor {name!r} is {told}", file=shown)
     module.load_state_dict(tensors, strict=True)
 
 

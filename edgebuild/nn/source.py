@@ -17,6 +17,8 @@ from edgebuild.spec.model import TensorSpec
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
+_TRIED = 2  # examples that a new module is shown: one would hide a lost batch axis
+
 
 @dataclass(frozen=True, slots=True)
 class Source:
@@ -32,34 +34,43 @@ class Source:
 
     def function(self, name: str, key: str) -> Callable[..., Any]:
         """The function `name` of model.py; UsageError when the file fails to import or has no such function."""
-        module = self._guarded(lambda: self._import(), key)
+        module = self._guarded(self._import, key)
         found = getattr(module, name, None)
         if not callable(found):
             raise UsageError(f"has no function {name!r}", file=self.file, key=key)
         return lambda *args: self._guarded(lambda: found(*args), f"{name}()")
 
-    def build(self, builder: str, inputs: tuple[TensorSpec, ...]) -> nn.Module:
-        """The module that `builder` returns, shown to accept the declared inputs; UsageError when it does not."""
+    def build(self, builder: str, inputs: tuple[TensorSpec, ...], classes: int | None = None) -> nn.Module:
+        """The module that `builder` returns; UsageError unless it accepts the declared inputs.
+
+        With `classes`, its one output must be [N, classes].
+        """
         from torch import nn
 
         module = self.function(builder, "builder")()
         if not isinstance(module, nn.Module):
-            raise UsageError(f"returned {type(module).__name__}, not a torch.nn.Module", file=self.file, key=f"{builder}()")
-        self._try(module, inputs, builder)
+            told = f"returned {type(module).__name__}, not a torch.nn.Module"
+            raise UsageError(told, file=self.file, key=f"{builder}()")
+        given = self._try(module, inputs, builder)
+        if classes is not None and _shape(given) != [_TRIED, classes]:
+            told = f"its model answers {_shape(given)} to {_TRIED} examples"
+            wanted = f"not {[_TRIED, classes]}: one score for each of the {classes} labels"
+            raise UsageError(f"{told}, {wanted}", file=self.file, key=f"{builder}()")
         return module
 
-    def _try(self, module: nn.Module, inputs: tuple[TensorSpec, ...], builder: str) -> None:
+    def _try(self, module: nn.Module, inputs: tuple[TensorSpec, ...], builder: str) -> Any:
         import torch
 
         shapes = ", ".join(f"{spec.name} {list(spec.shape)} {spec.dtype}" for spec in inputs)
         try:
             with torch.no_grad():
-                module.eval()(*example(inputs, 2))
+                return module.eval()(*example(inputs, _TRIED))
         except Exception as error:  # a forward pass may fail in any way
             reason = f"its model does not accept the declared inputs ({shapes}): {_first_line(error)}"
             raise UsageError(reason, file=f"{self.origin}/model.toml", key=f"inputs, {builder}()") from None
 
     def _import(self) -> ModuleType:
+        sys.dont_write_bytecode = True  # the folder is an artifact: nothing may be added to it
         sys.path.insert(0, str(self.folder))  # so that model.py may import its neighbours
         spec = importlib.util.spec_from_file_location("edgebuild_user_model", self.folder / "model.py")
         if spec is None or spec.loader is None or not (self.folder / "model.py").is_file():
@@ -89,6 +100,10 @@ def example(inputs: tuple[TensorSpec, ...], batch: int) -> tuple[Tensor, ...]:
     import torch
 
     return tuple(torch.zeros((batch, *spec.shape), dtype=getattr(torch, spec.dtype)) for spec in inputs)
+
+
+def _shape(given: Any) -> list[int] | str:
+    return list(given.shape) if hasattr(given, "shape") else type(given).__name__
 
 
 def _first_line(error: Exception) -> str:

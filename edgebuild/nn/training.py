@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 from edgebuild.spec.dataset import Split
+from edgebuild.spec.errors import UsageError
 from edgebuild.spec.model import Training
 
 if TYPE_CHECKING:
@@ -52,7 +53,7 @@ def fit(
     import torch
 
     generator = seeded(training.seed)
-    module.train().to(memory_format=torch.channels_last)
+    module.train().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     optimiser = _optimiser(module, training)
     steps = training.epochs * _batches_per_epoch(data, training)
     schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda step: _rate(step / steps))
@@ -63,8 +64,16 @@ def fit(
         optimiser.step()
         schedule.step()
         if step % 10 == 0 or step == steps - 1:
+            _check_finite(value.item(), step)
             progress((step + 1) / steps, f"loss {value.item():.3f}")
-    return module.eval().to(memory_format=torch.contiguous_format)
+    module.eval().to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
+    return module
+
+
+def _check_finite(loss: float, step: int) -> None:
+    if not math.isfinite(loss):
+        told = f"training diverged: the loss is {loss} at step {step + 1}"
+        raise UsageError(told, key="learning_rate", hint="lower it")
 
 
 def _batches_per_epoch(data: Split, training: Training) -> int:
@@ -97,9 +106,9 @@ def _batches(
 
     inputs = tuple(torch.from_numpy(np.array(values)) for values in data.inputs)
     labels = torch.from_numpy(np.array(data.labels))
-    used = _batches_per_epoch(data, training) * training.batch_size
+    used = min(len(labels), _batches_per_epoch(data, training) * training.batch_size)
     for _ in range(training.epochs):
         order = torch.randperm(len(labels), generator=generator)
-        for rows in order[:used].split(training.batch_size):
+        for rows in order[:used].split(min(training.batch_size, used)):  # type: ignore[no-untyped-call]
             chosen = tuple(values[rows] for values in inputs)
             yield (augment(chosen[0], generator), *chosen[1:]) if augment else chosen, labels[rows]

@@ -7,13 +7,14 @@ from dataclasses import dataclass
 
 from edgebuild.engine.graph import Graph
 from edgebuild.engine.store import Store
+from edgebuild.plan.instruments import Instruments
 from edgebuild.plan.measuring import Measuring
 from edgebuild.plan.recipe import Recipes
 from edgebuild.plan.shipping import bundle_node
 from edgebuild.plan.weights import Weights
 from edgebuild.spec.errors import UsageError
 from edgebuild.spec.model import ModelSpec
-from edgebuild.spec.project import suggest
+from edgebuild.spec.names import suggest
 from edgebuild.spec.target import Target
 
 
@@ -29,10 +30,11 @@ class Product:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """The graph of a build and what it makes."""
+    """The graph of a build and what it makes; `notices` tell what the user should know before it runs."""
 
     graph: Graph
     products: tuple[Product, ...]
+    notices: tuple[str, ...]
 
 
 def make(store: Store, targets: Sequence[Target], models: Sequence[ModelSpec], known: Sequence[str]) -> Plan:
@@ -45,14 +47,18 @@ def make(store: Store, targets: Sequence[Target], models: Sequence[ModelSpec], k
     for model in models:
         _check_budgets(model, known)
     weights = {model.name: Weights.plan(graph, store, model) for model in models}
-    products = tuple(_product(graph, target, model, weights[model.name]) for target in targets for model in models)
-    return Plan(graph, products)
+    products, notices = [], []
+    for target in targets:
+        instruments = Instruments(target)
+        products += [_product(graph, target, model, weights[model.name], instruments) for model in models]
+        notices += instruments.notices
+    return Plan(graph, tuple(products), tuple(notices))
 
 
-def _product(graph: Graph, target: Target, model: ModelSpec, weights: Weights) -> Product:
+def _product(graph: Graph, target: Target, model: ModelSpec, weights: Weights, instruments: Instruments) -> Product:
     prefix = f"{target.name}/{model.name}"
     recipes = Recipes(graph, target, model, weights, prefix)
-    measuring = Measuring(graph, target, model, weights, prefix)
+    measuring = Measuring(graph, target, model, weights, instruments, prefix)
     chains = [recipes.chain(runtime) for runtime in target.runtimes]
     verdicts = measuring.judge(chains)
     bundle = graph.add(f"{prefix}/bundle", bundle_node(target, model, weights, chains, measuring))

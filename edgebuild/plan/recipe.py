@@ -6,8 +6,8 @@ import dataclasses
 from dataclasses import dataclass
 from typing import Any
 
-from edgebuild.engine import keys
 from edgebuild.engine.graph import Graph, Node
+from edgebuild.plan.packages import need
 from edgebuild.plan.weights import Weights
 from edgebuild.spec.artifact import Step
 from edgebuild.spec.errors import UsageError
@@ -21,7 +21,8 @@ from edgebuild.stages.convert import Convert
 @dataclass(frozen=True, slots=True)
 class Chain:
     """Ids of what the recipe makes for one runtime: the last torch model, its float file, the file to ship,
-    and the float model's own file that the others are compared with."""
+    and the float model's own file that the others are compared with.
+    """
 
     runtime: Runtime
     torch: str
@@ -34,18 +35,19 @@ class Recipes:
     """Adds the nodes of a target's recipe for one model."""
 
     def __init__(self, graph: Graph, target: Target, model: ModelSpec, weights: Weights, prefix: str) -> None:
-        """Check the options that the model gives to steps; UsageError for the first mistake."""
+        """Check the recipe's steps, and the options that the model gives to any; UsageError for the first mistake."""
         self._graph, self._target, self._model = graph, target, model
         self._weights, self._prefix = weights, prefix
         for name, options in model.declared.steps.items():
             check(STEPS.get(name, file=model.file, key="steps"), options, file=model.file, prefix=f"steps.{name}")
+        self._steps = tuple(self._step(line) for line in target.recipe)
+        self._check_numbers()
 
     def chain(self, runtime: Runtime) -> Chain:
         """The nodes for one runtime; UsageError for an unknown or misplaced step, option, format or package."""
         self._need_packages(runtime)
         current, torch, converted = self._weights.float, self._weights.float, None
-        for number, line in enumerate(self._target.recipe):
-            step = self._step(line)
+        for number, (line, step) in enumerate(zip(self._target.recipe, self._steps, strict=True)):
             kind = self._graph.kind(current)
             if kind not in step.consumes:
                 self._may_convert(line, step, kind, runtime, number)
@@ -62,13 +64,21 @@ class Recipes:
         index = self._target.runtimes.index(runtime)
         key = f"runtimes[{index}].format"
         needed = FORMATS.get(runtime.format, file=self._target.file, key=key).requires
-        missing = [name for name in needed if keys.version(name) == "absent"]
-        if missing:
-            told = f"{runtime.format} needs {', '.join(missing)}, which is not installed"
-            raise UsageError(told, file=self._target.file, key=key, hint=f"pip install 'edgebuild[{runtime.format}]'")
+        need(needed, runtime.format, file=self._target.file, key=key, extra=runtime.format)
+
+    def _check_numbers(self) -> None:
+        """UsageError when a second step changes what the file computes in: no quantizer reads a quantized file."""
+        done: str | None = None
+        for line, step in zip(self._target.recipe, self._steps, strict=True):
+            numbers = getattr(step, "numbers", None)
+            if numbers and done:
+                told = f"{line.use!r} cannot follow {done!r}: what a file computes in changes once"
+                raise UsageError(told, file=self._target.file, key=f"{line.key}.use", hint="keep one of the two")
+            done = line.use if numbers else done
 
     def _step(self, line: StepSpec) -> Step:
-        kind = STEPS.get(line.use, file=self._target.file, key=line.key)
+        kind = STEPS.get(line.use, file=self._target.file, key=f"{line.key}.use")
+        need(kind.tools, line.use, file=self._target.file, key=f"{line.key}.use")
         given = self._from_hardware(kind) | dict(self._model.declared.steps.get(line.use, {})) | dict(line.options)
         step: Step = check(kind, given, file=self._target.file, prefix=line.key)
         return step
@@ -80,7 +90,7 @@ class Recipes:
 
     def _may_convert(self, line: StepSpec, step: Step, kind: str, runtime: Runtime, number: int) -> None:
         """UsageError unless converting makes what the step works on."""
-        where = {"file": self._target.file, "key": line.key}
+        where = {"file": self._target.file, "key": f"{line.key}.use"}
         takes = " or ".join(step.consumes)
         if kind != "torch":
             before = self._target.recipe[number - 1].use
@@ -119,7 +129,6 @@ class Recipes:
     def _role(self, role: str, line: StepSpec) -> str:
         known = {"data": self._weights.data, "teacher": self._weights.teacher, "source": self._weights.source}
         if role not in known:
-            raise UsageError(f"{line.use!r} needs {role!r}, which no plan can give", file=self._target.file, key=line.key)
+            told = f"{line.use!r} needs {role!r}, which no plan can give"
+            raise UsageError(told, file=self._target.file, key=f"{line.key}.use")
         return known[role]
-
-

@@ -12,9 +12,7 @@ from edgebuild.spec.registry import FORMATS
 from edgebuild.spec.target import Target
 
 
-def bundle_node(
-    target: Target, model: ModelSpec, weights: Weights, chains: list[Chain], measuring: Measuring
-) -> Node:
+def bundle_node(target: Target, model: ModelSpec, weights: Weights, chains: list[Chain], measuring: Measuring) -> Node:
     """The node that assembles the bundle out of the files to choose from and all evidence."""
     declared = model.declared
     subject = Subject(

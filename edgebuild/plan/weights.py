@@ -7,6 +7,7 @@ from pathlib import Path
 
 from edgebuild.engine.graph import Graph, Node
 from edgebuild.engine.store import Store
+from edgebuild.plan.packages import need
 from edgebuild.spec.artifact import Artifact
 from edgebuild.spec.errors import UsageError
 from edgebuild.spec.model import ModelSpec, Training
@@ -28,6 +29,8 @@ class Weights:
     def plan(cls, graph: Graph, store: Store, model: ModelSpec) -> Weights:
         """Add the shared nodes of `model`."""
         declared, name = model.declared, model.name
+        need(("torch", "safetensors"), "a build", file=model.file, key=None, extra="torch")
+        need(declared.tools, "the model's code", file=model.file, key="tools")
         source = graph.add_source(f"{name}/source", store.snapshot(_files(model), "source"))
         loader = LoadData(declared.data, declared.inputs, len(declared.labels), _origin(model))
         data = graph.add(f"{name}/data", Node(loader, {"source": source}, "data", tools=declared.tools))
@@ -52,13 +55,13 @@ class _Maker:
 
     def __call__(self, role: str, builder: str, weights: str | None, training: Training) -> str:
         declared, label = self.model.declared, f"{self.model.name}/{role}"
-        shared = (declared.augment, _origin(self.model))
+        built, shared = (builder, declared.inputs, len(declared.labels)), (declared.augment, _origin(self.model))
         if weights is None:
-            step = Train(builder, declared.inputs, training, *shared)
+            step = Train(*built, training, *shared)
             return self.graph.add(label, Node(step, {"source": self.source, "data": self.data}, "torch"))
         file = self.model.folder / weights
         taken = self.graph.add_source(f"{label}/file", self._snapshot(file, role))
-        reader = ImportWeights(builder, declared.inputs, *shared, shown=f"{_origin(self.model)}/{weights}")
+        reader = ImportWeights(*built, *shared, shown=f"{_origin(self.model)}/{weights}")
         return self.graph.add(label, Node(reader, {"source": self.source, "weights": taken}, "torch"))
 
     def _snapshot(self, file: Path, role: str) -> Artifact:
@@ -77,6 +80,7 @@ def _files(model: ModelSpec) -> dict[str, Path]:
     """The files of the folder that the model's code is made of."""
     patterns = ("*.py", *model.declared.include)
     found = {path for pattern in patterns for path in model.folder.glob(pattern) if path.is_file()}
+    found = {path for path in found if "__pycache__" not in path.parts}
     if model.folder / "model.py" not in found:
-        raise UsageError("no such file", file=f"{_origin(model)}/model.py", hint="it must hold the builder and the data")
+        raise UsageError("no such file", file=f"{_origin(model)}/model.py", hint="it holds the builder and the data")
     return {path.relative_to(model.folder).as_posix(): path for path in sorted(found)}

@@ -11,7 +11,7 @@ from edgebuild.spec.units import show_seconds
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
-    from edgebuild.engine.scheduler import Events
+    from edgebuild.session import Listener
 
 
 class Lines:
@@ -37,6 +37,10 @@ class Lines:
     def finished(self, label: str, seconds: float, unchanged: bool) -> None:
         """The step and how long it took."""
         self._say(f"done  {label}  {_ended(seconds, unchanged)}")
+
+    def notice(self, text: str) -> None:
+        """A line of its own."""
+        self._say(f"note  {text}")
 
     def waiting(self, label: str) -> None:
         """Another build has the step."""
@@ -67,6 +71,10 @@ class Bars:
         self._display.remove_task(self._bars.pop(label))
         self._display.console.print(f"[green]✓[/] {label}  [dim]{_ended(seconds, unchanged)}[/]", highlight=False)
 
+    def notice(self, text: str) -> None:
+        """A line of its own."""
+        self._display.console.print(f"[yellow]![/] {text}", highlight=False)
+
     def waiting(self, label: str) -> None:
         """Another build has the step."""
         self._display.console.print(f"[yellow]…[/] {label}  [dim]another build runs it[/]", highlight=False)
@@ -77,8 +85,8 @@ def _ended(seconds: float, unchanged: bool) -> str:
 
 
 @contextmanager
-def display(stream: TextIO) -> Iterator[Events]:
-    """Events that show a build on `stream`."""
+def display(stream: TextIO) -> Iterator[Listener]:
+    """A listener that shows a build on `stream`."""
     if not stream.isatty():
         yield Lines(stream)
         return

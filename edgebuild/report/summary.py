@@ -68,18 +68,23 @@ def _show_one(title: str, found: dict[str, Any]) -> None:
 
 def rows(evidence: dict[str, Any]) -> list[tuple[str, str, str, str]]:
     """What was measured: name, float baseline, compressed, and how they compare."""
-    accuracy, footprint, latency = evidence["accuracy"], evidence["footprint"], evidence["latency"]
-    drop = accuracy["baseline"]["accuracy"] - accuracy["candidate"]["accuracy"]
+    accuracy, footprint = evidence["accuracy"], evidence["footprint"]
+    gain = accuracy["candidate"]["accuracy"] - accuracy["baseline"]["accuracy"]
     counted = [
         (name, show_count(footprint["baseline"][key]), show_count(footprint["candidate"][key]), _times(footprint, key))
         for name, key in (("bytes", "bytes"), ("parameters", "parameters"), ("MACs", "macs"))
     ]
+    timed = [_timed(evidence[kind]) for kind in ("latency", "host-latency") if kind in evidence]
+    rates = (_rate(accuracy["baseline"]), _rate(accuracy["candidate"]))
+    return [("accuracy", *rates, f"{100 * gain:+.2f} pp"), *counted, *timed]
+
+
+def _timed(latency: dict[str, Any]) -> tuple[str, str, str, str]:
+    """Seconds of float and compressed; a prediction shows its band."""
     theirs, ours = (statistics.median(latency[f"{role}_seconds"]) for role in ("baseline", "candidate"))
-    return [
-        ("accuracy", _rate(accuracy["baseline"]), _rate(accuracy["candidate"]), f"{-100 * drop:+.2f} pp"),
-        *counted,
-        (f"latency ({latency['fidelity']})", show_seconds(theirs), show_seconds(ours), _speed(latency, theirs / ours)),
-    ]
+    band = f" ± {latency['band']:.0%}" if "band" in latency else ""
+    name = f"latency ({latency['fidelity']})"
+    return name, show_seconds(theirs) + band, show_seconds(ours) + band, _speed(latency, theirs / ours)
 
 
 def _rate(rate: dict[str, float]) -> str:

@@ -67,6 +67,7 @@ class Step(Protocol):
     tools: distributions whose versions are part of the key
     deterministic: on which machines the same inputs give the same bytes
     threads: cores that the step keeps busy; exclusive steps run with nothing beside them
+    numbers: what it makes a file compute in ("int8"); only steps that change that have it, and a recipe has one
     """
 
     consumes: ClassVar[tuple[str, ...]]

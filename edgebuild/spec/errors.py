@@ -11,7 +11,7 @@ class EdgebuildError(Exception):
     exit_code: ClassVar[int] = 4
 
     def __init__(self, reason: str, *, file: str | None = None, key: str | None = None, hint: str | None = None):
-        self.reason, self.file, self.key, self.hint = " ".join(str(reason).split()), file, key, hint
+        self.reason, self.file, self.key, self.hint = _readable(" ".join(str(reason).split())), file, key, hint
         super().__init__(self.line)
 
     @property
@@ -19,12 +19,17 @@ class EdgebuildError(Exception):
         """The whole message in one line: `file: key: reason (hint)`."""
         where = [part for part in (self.file, self.key) if part]
         tail = f" ({self.hint})" if self.hint else ""
-        return ": ".join([*where, self.reason]) + tail
+        return " ".join((": ".join([*where, self.reason]) + tail).split())
 
     def to_json(self) -> dict[str, str | None]:
         """The error as plain data, so that a worker process can hand it to its parent."""
         kind = type(self).__name__
         return {"kind": kind, "reason": self.reason, "file": self.file, "key": self.key, "hint": self.hint}
+
+
+def _readable(reason: str) -> str:
+    """At most a few lines of a terminal: both ends of what a converter or a file had to say at length."""
+    return reason if len(reason) <= 600 else f"{reason[:400]} … {reason[-190:]}"
 
 
 class UsageError(EdgebuildError):

@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+import dataclasses
+import json
+import re
 import tomllib
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal, TypeVar
+from typing import Annotated, Any, ClassVar, Literal, TypeVar, cast
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, field_validator, with_config
 
 from edgebuild.spec.errors import UsageError
+from edgebuild.spec.fields import STRICT
 from edgebuild.spec.model import ModelFile, ModelSpec
+from edgebuild.spec.names import suggest
 from edgebuild.spec.target import DeviceSpec, Gate, Hardware, Runtime, StepSpec, Target, Timing
 
 T = TypeVar("T")
+
+_UNKNOWN = ("extra_forbidden", "unexpected_keyword_argument")
 
 
 class RecipeLine(BaseModel):
@@ -35,7 +42,7 @@ class DeviceLine(BaseModel):
 class TargetFile(BaseModel):
     """The content of one file in `targets/`."""
 
-    model_config: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
+    model_config: ClassVar[ConfigDict] = STRICT
     description: str
     hardware: Hardware
     runtimes: Annotated[tuple[Runtime, ...], Field(min_length=1)]
@@ -44,15 +51,25 @@ class TargetFile(BaseModel):
     gates: Annotated[tuple[Gate, ...], Field(min_length=1)]
     timing: Timing = Timing()
 
+    @field_validator("runtimes")
+    @classmethod
+    def _differ(cls, runtimes: tuple[Runtime, ...]) -> tuple[Runtime, ...]:
+        formats = [runtime.format for runtime in runtimes]
+        if len({*formats}) < len(formats):
+            raise ValueError(f"a format may be named once, got {', '.join(formats)}")
+        return runtimes
+
 
 def read_toml(path: Path, shown: str) -> dict[str, Any]:
     """The tables of a TOML file; UsageError with the line where it is not TOML, not UTF-8 or not readable."""
     try:
         return tomllib.loads(path.read_bytes().decode("utf-8"))
-    except tomllib.TOMLDecodeError as error:
-        raise UsageError(f"not valid TOML: {error}", file=shown) from None
     except UnicodeDecodeError as error:
         raise UsageError(f"not UTF-8 at byte {error.start}", file=shown) from None
+    except RecursionError:
+        raise UsageError("nested too deeply", file=shown) from None
+    except ValueError as error:  # TOMLDecodeError, and what Python says of numbers with thousands of digits
+        raise UsageError(f"not valid TOML: {error}", file=shown) from None
     except OSError as error:
         raise UsageError(f"cannot be read: {error.strerror}", file=shown) from None
 
@@ -60,11 +77,10 @@ def read_toml(path: Path, shown: str) -> dict[str, Any]:
 def read_target(path: Path, shown: str) -> Target:
     """The target that the file declares; UsageError with file, key and reason when it does not."""
     declared = check(TargetFile, read_toml(path, shown), file=shown)
-    recipe = tuple(
-        StepSpec(line.use, line.model_extra or {}, f"recipe[{i}]") for i, line in enumerate(declared.recipe)
-    )
+    recipe = tuple(StepSpec(line.use, line.model_extra or {}, f"recipe[{i}]") for i, line in enumerate(declared.recipe))
     devices = tuple(
-        DeviceSpec(d.transport, d.measures, d.model_extra or {}, f"devices[{i}]") for i, d in enumerate(declared.devices)
+        DeviceSpec(line.transport, line.measures, line.model_extra or {}, f"devices[{i}]")
+        for i, line in enumerate(declared.devices)
     )
     return Target(
         name=path.stem,
@@ -87,48 +103,79 @@ def read_model(folder: Path, shown: str) -> ModelSpec:
 
 @cache
 def _adapter(kind: Any) -> TypeAdapter[Any]:
+    if dataclasses.is_dataclass(kind) and not hasattr(kind, "__pydantic_config__"):
+        kind = with_config(STRICT)(cast(Any, kind))  # a step or a device, which need not know how its options are read
     return TypeAdapter(kind)
 
 
 def check(kind: type[T], data: Mapping[str, Any], *, file: str, prefix: str = "") -> T:
-    """`data` as a `kind`, or UsageError for its first mistake; `prefix` is where in the file the data stands."""
+    """`data` as a `kind`, or UsageError for its first mistake; `prefix` is where in the file the data stands.
+
+    Nothing is converted: "0.5" is no number, 1.5 and true are no whole numbers. It is read as JSON, where lists may
+    stand for tuples all the same.
+    """
     try:
-        checked: T = _adapter(kind).validate_python(dict(data))
+        checked: T = _adapter(cast(Any, kind)).validate_json(json.dumps(dict(data), default=_date), strict=True)
     except ValidationError as error:
         raise _first_mistake(error, kind, file, prefix) from None
+    except RecursionError:
+        raise UsageError("nested too deeply", file=file, key=prefix or None) from None
     return checked
 
 
+def _date(value: object) -> dict[str, str]:
+    """TOML's dates and times are the one type that JSON lacks; as a table they fit nothing."""
+    return {type(value).__name__: str(value)}
+
+
 def _first_mistake(error: ValidationError, kind: type, file: str, prefix: str) -> UsageError:
-    mistake = error.errors(include_url=False)[0]
-    key = _key(mistake["loc"], prefix)
+    mistakes = error.errors(include_url=False)
+    mistake = min(mistakes, key=lambda found: found["type"] not in _UNKNOWN)  # it may be why another is missing
+    location, reason = mistake["loc"], mistake["msg"]
+    key = _key(location, prefix) or None
+    if mistake["type"] in _UNKNOWN:
+        name = str(location[-1])
+        hint = suggest(name, _known_keys(kind, location))
+        return UsageError(f"unknown key {name!r}", file=file, key=_key(location[:-1], prefix) or None, hint=hint)
     match mistake["type"]:
-        case "extra_forbidden" | "unexpected_keyword_argument":
-            parent, _, name = key.rpartition(".")
-            known = _known_keys(kind, mistake["loc"])
-            return UsageError(f"unknown key {name!r}", file=file, key=parent or None, hint=f"known: {known}" if known else None)
         case "missing" | "missing_argument":
             return UsageError("is missing", file=file, key=key)
-    reason = mistake["msg"].removeprefix("Value error, ")
-    reason = reason[0].lower() + reason[1:]
-    return UsageError(f"{reason}, got {mistake['input']!r}", file=file, key=key)
+        case "value_error":
+            return UsageError(reason.removeprefix("Value error, "), file=file, key=key)
+        case "json_invalid":
+            return UsageError("nested too deeply", file=file, key=key)
+    return UsageError(f"{reason[0].lower()}{reason[1:]}, got {_short(mistake['input'])}", file=file, key=key)
+
+
+def _short(value: object) -> str:
+    text = json.dumps(value, ensure_ascii=False, default=str)
+    return text if len(text) <= 60 else f"{text[:57]}…"
 
 
 def _key(location: tuple[int | str, ...], prefix: str) -> str:
     key = prefix
     for part in location:
-        key += f"[{part}]" if isinstance(part, int) else f".{part}" if key else str(part)
+        if isinstance(part, int):
+            key += f"[{part}]"
+        elif part != "[key]":  # pydantic's word for a mistake in a key itself
+            name = part if re.fullmatch(r"[\w-]+", part) else repr(part)
+            key += f".{name}" if key else name
     return key
 
 
-def _known_keys(kind: type, location: tuple[int | str, ...]) -> str:
+def _known_keys(kind: type, location: tuple[int | str, ...]) -> list[str]:
     """The keys that the schema allows at `location`, for a message about one that it does not."""
-    schema = _adapter(kind).json_schema()
+    schema = _schema(kind)
     here = schema
     for part in location[:-1]:
         here = _resolve(schema, here)
         here = here.get("items", {}) if isinstance(part, int) else here.get("properties", {}).get(part, {})
-    return ", ".join(_resolve(schema, here).get("properties", {}))
+    return [*_resolve(schema, here).get("properties", {})]
+
+
+@cache
+def _schema(kind: Any) -> dict[str, Any]:
+    return _adapter(kind).json_schema()
 
 
 def _resolve(schema: dict[str, Any], here: dict[str, Any]) -> dict[str, Any]:

@@ -10,14 +10,14 @@ from typing import Annotated, Any, ClassVar, Literal
 from annotated_types import Ge, Gt
 from pydantic import ConfigDict, Field
 
-_STRICT = ConfigDict(extra="forbid")
+from edgebuild.spec.fields import STRICT, Inside, Seed
 
 
 @dataclass(frozen=True, slots=True)
 class TensorSpec:
     """One input of the model without its batch axis: `shape` of one example, and the element type."""
 
-    __pydantic_config__: ClassVar[ConfigDict] = _STRICT
+    __pydantic_config__: ClassVar[ConfigDict] = STRICT
 
     name: str
     shape: tuple[Annotated[int, Ge(1)], ...]
@@ -31,7 +31,7 @@ class ImageInput:
     value = (pixel / 255 − mean) / std, per channel; `invert` first takes 255 − pixel (dark ink on white paper).
     """
 
-    __pydantic_config__: ClassVar[ConfigDict] = _STRICT
+    __pydantic_config__: ClassVar[ConfigDict] = STRICT
 
     kind: Literal["image"] = "image"
     width: Annotated[int, Ge(1)] = 28
@@ -41,29 +41,35 @@ class ImageInput:
     std: tuple[Annotated[float, Gt(0)], ...] = (1.0,)
     invert: bool = False
 
+    def __post_init__(self) -> None:
+        """ValueError unless mean and std have one value for all channels, or one each."""
+        for name, values in (("mean", self.mean), ("std", self.std)):
+            if len(values) not in (1, self.channels):
+                raise ValueError(f"{name} has {len(values)} values for {self.channels} channels")
+
 
 @dataclass(frozen=True, slots=True)
 class Training:
     """How weights are made: passes over the data, examples a step, peak learning rate, decay, seed."""
 
-    __pydantic_config__: ClassVar[ConfigDict] = _STRICT
+    __pydantic_config__: ClassVar[ConfigDict] = STRICT
 
     epochs: Annotated[int, Ge(1)] = 20
     batch_size: Annotated[int, Ge(1)] = 64
     learning_rate: Annotated[float, Gt(0)] = 2e-3
     weight_decay: Annotated[float, Ge(0)] = 1e-2
     label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
-    seed: int = 0
+    seed: Seed = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Teacher:
     """A larger model that the compressed one learns from; trained like the model unless weights are given."""
 
-    __pydantic_config__: ClassVar[ConfigDict] = _STRICT
+    __pydantic_config__: ClassVar[ConfigDict] = STRICT
 
     builder: str
-    weights: str | None = None
+    weights: Inside | None = None
     training: Training = field(default_factory=Training)
 
 
@@ -71,7 +77,7 @@ class Teacher:
 class ModelFile:
     """The content of a `model.toml`."""
 
-    __pydantic_config__: ClassVar[ConfigDict] = _STRICT
+    __pydantic_config__: ClassVar[ConfigDict] = STRICT
 
     description: str
     builder: Annotated[str, Field(description="function in model.py that returns the torch.nn.Module")]
@@ -81,8 +87,8 @@ class ModelFile:
     task: Literal["classification"] = "classification"
     metric: Literal["accuracy"] = "accuracy"
     augment: str | None = None
-    weights: Annotated[str | None, Field(description="safetensors file; without it the model is trained")] = None
-    include: Annotated[tuple[str, ...], Field(description="more files of the folder that the code reads")] = ()
+    weights: Annotated[Inside | None, Field(description="safetensors file; without it the model is trained")] = None
+    include: Annotated[tuple[Inside, ...], Field(description="more files of the folder that the code reads")] = ()
     tools: Annotated[tuple[str, ...], Field(description="distributions that the code uses")] = ()
     training: Training = field(default_factory=Training)
     teacher: Teacher | None = None
@@ -94,6 +100,16 @@ class ModelFile:
     budgets: Annotated[Mapping[str, Mapping[str, str]], Field(description="target → metric → limit")] = field(
         default_factory=dict
     )
+
+    def __post_init__(self) -> None:
+        """ValueError for declarations that contradict each other."""
+        names = [spec.name for spec in self.inputs]
+        if len({*names}) < len(names):
+            raise ValueError(f"inputs must have different names, not {', '.join(names)}")
+        if self.preprocess is not None:
+            made = (self.preprocess.channels, self.preprocess.height, self.preprocess.width)
+            if [(spec.shape, spec.dtype) for spec in self.inputs] != [(made, "float32")]:
+                raise ValueError(f"preprocess makes one float32 input of shape {list(made)}; inputs says otherwise")
 
 
 @dataclass(frozen=True, slots=True)

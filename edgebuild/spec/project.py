@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +9,10 @@ from pathlib import Path
 from edgebuild.spec.errors import UsageError
 from edgebuild.spec.files import read_model, read_target
 from edgebuild.spec.model import ModelSpec
+from edgebuild.spec.names import suggest
 from edgebuild.spec.target import Target
+
+__all__ = ["Project", "open_project", "suggest"]
 
 _PACKAGE = Path(__file__).resolve().parent.parent
 
@@ -58,14 +60,6 @@ def open_project(root: Path, dist: Path | None = None) -> Project:
     root = root.resolve()
     store = Path(os.environ.get("EDGEBUILD_STORE") or root / ".edgebuild")
     return Project(root=root, store=store, dist=(dist or root / "dist").absolute())
-
-
-def suggest(name: str, known: object) -> str:
-    """A hint that names what is close to `name`, or all that is known."""
-    names = sorted(known)  # type: ignore[call-overload]
-    close = difflib.get_close_matches(name, names, n=1)
-    listed = ", ".join(names) or "none"
-    return f"did you mean {close[0]!r}? known: {listed}" if close else f"known: {listed}"
 
 
 def _built_in(folder: str) -> Path:

@@ -14,7 +14,7 @@ from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
 from edgebuild.spec.errors import UsageError
-from edgebuild.spec.project import suggest
+from edgebuild.spec.names import suggest
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,12 +9,12 @@ from typing import Annotated, Any, ClassVar, Literal
 from annotated_types import Ge
 from pydantic import ConfigDict, Field
 
+from edgebuild.spec.core import Core
+from edgebuild.spec.fields import STRICT, Seed
 from edgebuild.spec.units import Bytes, BytesPerSecond, Hertz, OpsPerSecond, Seconds
 
 Fidelity = Literal["hardware", "emulated", "host", "estimated"]
 FIDELITIES: tuple[Fidelity, ...] = ("estimated", "host", "emulated", "hardware")
-
-_STRICT = ConfigDict(extra="forbid", arbitrary_types_allowed=False)
 
 
 def reaches(given: Fidelity, wanted: Fidelity) -> bool:
@@ -26,7 +26,7 @@ def reaches(given: Fidelity, wanted: Fidelity) -> bool:
 class Roofline:
     """Peak rates for an estimate of time where no device can be had (Williams 2009)."""
 
-    __pydantic_config__: ClassVar[ConfigDict] = _STRICT
+    __pydantic_config__: ClassVar[ConfigDict] = STRICT
 
     peak: Annotated[OpsPerSecond, Field(description="peak arithmetic rate at the recipe's precision")]
     bandwidth: Annotated[BytesPerSecond, Field(description="memory bandwidth")]
@@ -37,7 +37,7 @@ class Roofline:
 class Hardware:
     """What the model will run on. `clock` is in Hz, `ram` in bytes."""
 
-    __pydantic_config__: ClassVar[ConfigDict] = _STRICT
+    __pydantic_config__: ClassVar[ConfigDict] = STRICT
 
     arch: Annotated[str, Field(description="instruction set: aarch64, x86_64, or host")]
     cpu: Annotated[str, Field(description="core name as compilers know it, such as cortex-a72")]
@@ -48,13 +48,14 @@ class Hardware:
     channel_multiple: Annotated[int, Ge(1), Field(description="channel counts that its kernels like")] = 8
     accelerator: str | None = None
     roofline: Roofline | None = None
+    core: Annotated[Core | None, Field(description="what an emulator must show of it")] = None
 
 
 @dataclass(frozen=True, slots=True)
 class Runtime:
     """What executes the model on the target: a file format, threads, and the runtime's own settings."""
 
-    __pydantic_config__: ClassVar[ConfigDict] = _STRICT
+    __pydantic_config__: ClassVar[ConfigDict] = STRICT
 
     format: Annotated[str, Field(description="file format: onnx or tflite")]
     threads: Annotated[int, Ge(1)] = 1
@@ -68,14 +69,14 @@ class Timing:
     The defaults are those of the protocol; smaller ones suit a quick look, larger ones a noisy device.
     """
 
-    __pydantic_config__: ClassVar[ConfigDict] = _STRICT
+    __pydantic_config__: ClassVar[ConfigDict] = STRICT
 
     looks: Annotated[tuple[Annotated[int, Ge(1)], ...], Field(min_length=1)] = (10, 20, 40)
     iterations: Annotated[int, Ge(1)] = 200
     warmup_iterations: Annotated[int, Ge(1)] = 60
     warmup: Seconds = 2.0
     timeout: Seconds = 600.0
-    seed: int = 0
+    seed: Seed = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +102,7 @@ class DeviceSpec:
 class Gate:
     """A limit on one metric. `confidence` is one-sided; `fidelity` is the least that may pass."""
 
-    __pydantic_config__: ClassVar[ConfigDict] = _STRICT
+    __pydantic_config__: ClassVar[ConfigDict] = STRICT
 
     metric: str
     limit: str

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from typing import Annotated
 
@@ -21,7 +22,7 @@ def parse(text: object, units: dict[str, float] | dict[str, int]) -> float:
     """The value of `text` in the base unit of `units` (the one whose factor is 1).
 
     Raises ValueError that names the units when the unit is missing or unknown: a bare number never counts,
-    since "40" may be milliseconds or microseconds.
+    since "40" may be milliseconds or microseconds. The value is finite.
     """
     known = ", ".join(units)
     match = _QUANTITY.match(text) if isinstance(text, str) else None
@@ -32,12 +33,15 @@ def parse(text: object, units: dict[str, float] | dict[str, int]) -> float:
         raise ValueError(f"{text!r} has no unit; use one of {known}")
     if unit not in units:
         raise ValueError(f"unknown unit {unit!r} in {text!r}; use one of {known}")
-    return float(number) * units[unit]
+    value = float(number) * units[unit]
+    if not math.isfinite(value):
+        raise ValueError(f"{text!r} is too large")
+    return value
 
 
 def parse_bytes(text: object) -> int:
-    """Bytes, a whole number above zero."""
-    return int(_positive(parse(text, BYTES), text))
+    """Bytes, a whole number above zero; a fraction of a byte is dropped."""
+    return int(_positive(int(parse(text, BYTES)), text))
 
 
 def parse_seconds(text: object) -> float:

@@ -57,8 +57,10 @@ class LoadData:
         if not isinstance(pair, tuple | list) or len(pair) != 2:
             raise self._wrong(source, f"split {name!r} must be a pair (inputs, labels)")
         inputs = pair[0] if isinstance(pair[0], tuple | list) else (pair[0],)
-        arrays = tuple(np.asarray(values) for values in inputs)
-        labels = np.asarray(pair[1])
+        try:
+            arrays, labels = tuple(np.asarray(values) for values in inputs), np.asarray(pair[1])
+        except Exception as error:  # ragged lists, tensors on a GPU, whatever __array__ may raise
+            raise self._wrong(source, f"split {name!r} cannot be read as arrays: {error}") from None
         mistake = self._mistake(arrays, labels)
         if mistake:
             raise self._wrong(source, f"split {name!r} {mistake}")
@@ -86,9 +88,12 @@ def _input_mistake(values: np.ndarray[Any, Any], spec: TensorSpec, examples: int
 
     if values.shape != (examples, *spec.shape):
         return f"has shape {list(values.shape)}; declared and labelled are {[examples, *spec.shape]}"
-    if values.dtype.kind not in "fiu":
-        return f"has elements of type {values.dtype}"
-    if values.dtype.kind == "f" and not np.isfinite(values).all():
-        first = int(np.argwhere(~np.isfinite(values))[0][0])
-        return f"has NaN or infinite values, first in example {first}"
+    declared = np.dtype(spec.dtype)
+    if values.dtype.kind not in ("fiu" if declared.kind == "f" else "iu"):
+        return f"has elements of type {values.dtype}, declared are {declared}"
+    limits = np.finfo(declared) if declared.kind == "f" else np.iinfo(declared)
+    good = (values >= limits.min) & (values <= limits.max)  # NaN is neither
+    if not good.all():
+        first = int(np.argwhere(~good)[0][0])
+        return f"has NaN, infinite or too large values for {declared}, first in example {first}"
     return None

@@ -18,6 +18,7 @@ class Train:
 
     builder: str
     inputs: tuple[TensorSpec, ...]
+    classes: int
     training: Training
     augment: str | None = None
     origin: str = field(default="model", metadata=EXCUSED)
@@ -33,7 +34,7 @@ class Train:
         """Build, fit, save."""
         source = Source(io.path("source"), self.origin)
         training.seeded(self.training.seed)
-        module = source.build(self.builder, self.inputs)
+        module = source.build(self.builder, self.inputs, self.classes)
         loss = training.cross_entropy(self.training.label_smoothing)
         augment = source.function(self.augment, "augment") if self.augment else None
         data = dataset.read(io.path("data"), "train")

@@ -11,11 +11,13 @@ from pydantic import Field
 from edgebuild.nn import checkpoint, losses, training
 from edgebuild.spec import dataset
 from edgebuild.spec.artifact import Determinism, StepIO
+from edgebuild.spec.fields import Seed
 from edgebuild.spec.model import Training
 
 if TYPE_CHECKING:
-    from edgebuild.nn.training import Loss
     from torch import Tensor, nn
+
+    from edgebuild.nn.training import Loss
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +33,7 @@ class Distill:
     batch_size: Annotated[int, Ge(1)] = 64
     learning_rate: Annotated[float, Gt(0)] = 0.05
     weight_decay: Annotated[float, Ge(0)] = 5e-4
-    seed: int = 0
+    seed: Seed = 0
 
     consumes: ClassVar[tuple[str, ...]] = ("torch",)
     produces: ClassVar[str | None] = None

@@ -19,6 +19,7 @@ class Float16:
     tools: ClassVar[tuple[str, ...]] = ()
     deterministic: ClassVar[Determinism] = "everywhere"
     exclusive: ClassVar[bool] = False
+    numbers: ClassVar[str] = "float16"
 
     def run(self, io: StepIO) -> None:
         """Write the half-precision model file."""

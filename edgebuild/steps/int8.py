@@ -10,6 +10,7 @@ from pydantic import Field
 
 from edgebuild.spec import dataset
 from edgebuild.spec.artifact import Determinism, StepIO
+from edgebuild.spec.fields import Seed
 from edgebuild.spec.registry import FORMATS
 
 
@@ -21,8 +22,10 @@ class Int8:
     """
 
     calibration: Annotated[int, Ge(1), Field(description="training examples that set the ranges")] = 256
-    seed: int = 0
-    activations: Annotated[Literal["uint8", "int8"], Field(description="ONNX only: TFLite's kernels are int8")] = "uint8"
+    seed: Seed = 0
+    activations: Annotated[Literal["uint8", "int8"], Field(description="ONNX only: TFLite's kernels are int8")] = (
+        "uint8"
+    )
 
     consumes: ClassVar[tuple[str, ...]] = ("onnx", "tflite")
     produces: ClassVar[str | None] = None
@@ -30,6 +33,7 @@ class Int8:
     tools: ClassVar[tuple[str, ...]] = ()
     deterministic: ClassVar[Determinism] = "everywhere"
     exclusive: ClassVar[bool] = False
+    numbers: ClassVar[str] = "int8"
 
     def run(self, io: StepIO) -> None:
         """Write the integer model file."""

@@ -1,0 +1,143 @@
+"""The target's core, emulated: its own kernels run on this machine, and its work is counted, never timed."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+
+from annotated_types import Ge
+
+from edgebuild.jobs import outcome, runner
+from edgebuild.spec.errors import DeviceError
+from edgebuild.spec.target import Fidelity, Hardware
+
+if TYPE_CHECKING:
+    from edgebuild.emulation.sysroot import Emulator
+
+COUNTS = "counts.jsonl"
+
+
+@dataclass(frozen=True, slots=True)
+class Qemu:
+    """`examples`: how many held-out examples run here; the host runs all, and the two are compared.
+
+    `hardware` is the target's, set by `attach`: it names the core and what Linux says of it.
+    """
+
+    examples: Annotated[int, Ge(1)] = 500
+    hardware: Hardware | None = None
+
+    transport: ClassVar[str] = "qemu"
+    counts: ClassVar[bool] = True
+
+    def attach(self, hardware: Hardware) -> Qemu:
+        """The emulator of this hardware; constants of the time model stay out: they change no output."""
+        core = replace(hardware.core, time=None) if hardware.core else None
+        return replace(self, hardware=replace(hardware, core=core, roofline=None))
+
+    def why_unusable(self) -> str | None:
+        """No core is declared, or the emulator has not been set up on this machine."""
+        from edgebuild.emulation import sysroot
+
+        if self.hardware is None or self.hardware.core is None:
+            return "the target declares no [hardware.core]"
+        return sysroot.why_absent(cache_folder())
+
+    def fidelity(self, hardware: Hardware) -> Fidelity:
+        """The device's own kernels and outputs; time is modelled."""
+        return "emulated"
+
+    def fingerprint(self) -> dict[str, str]:
+        """The core, and the digests of all that emulates it."""
+        from edgebuild.emulation import sysroot
+
+        emulator = self._emulator()
+        return {"cpu": f"{self._profiled().cpu} (emulated)", "emulator": sysroot.digest(emulator)}
+
+    def execute(self, job: Path, *, timeout: float) -> None:
+        """Run the job on the emulated core; a job that counts leaves `counts.jsonl`. See `Device.execute`."""
+        from edgebuild.emulation import emulator as emulation
+
+        outcome.clear(job)
+        mode = json.loads((job / "job.json").read_text(encoding="utf-8"))["mode"]
+        hardware = self._profiled()
+        limits = emulation.Limits(memory_bytes=hardware.ram or 4 << 30, cpu_s=timeout, wall_s=2 * timeout)
+        device = emulation.Device(self._emulator(), hardware.cpu, self._root(), limits)
+        counting = emulation.Counting(job / COUNTS, _profile(hardware).caches) if mode == "count" else None
+        try:
+            emulation.execute(job, device, Path(runner.__file__), [str(job.resolve())], counting=counting)
+        except DeviceError:
+            outcome.check(job, runner.FAILED)  # the runner's own words, where it had any, say more
+            raise
+
+    def count(self, job: Path, mcpu: str, *, timeout: float) -> dict[str, Any]:
+        """Execute a counting job; the least work of its regions, and the cycles that `mcpu`'s pipelines need for it.
+
+        Whatever disturbs a count can only add to it. Raises DeviceError as `execute` does, or when LLVM's tools fail.
+        """
+        from edgebuild.emulation import counted
+
+        self.execute(job, timeout=timeout)
+        region, emulator = counted.least(counted.parse(job / COUNTS)), self._emulator()
+        cycles = counted.cycles(region.blocks, mcpu, emulator.llvm_mc, emulator.llvm_mca)
+        return {
+            "instructions": region.instructions,
+            "classes": dict(region.classes),
+            "caches": {name: asdict(count) for name, count in region.caches.items()},
+            "cycles": cycles / region.covered,
+            "covered": region.covered,
+        }
+
+    def _emulator(self) -> Emulator:
+        from edgebuild.emulation import sysroot
+
+        return sysroot.prepare(cache_folder())
+
+    def _root(self) -> Path:
+        from edgebuild.emulation import cpu_profile
+
+        return cpu_profile.view(cache_folder(), _profile(self._profiled()), self._emulator().system)
+
+    def _profiled(self) -> Hardware:
+        if self.hardware is None or self.hardware.core is None:
+            raise DeviceError("the target declares no [hardware.core]")
+        return self.hardware
+
+
+def cache_folder() -> Path:
+    """Where the emulator is set up: one place a user, shared by all projects."""
+    named = os.environ.get("EDGEBUILD_EMULATOR")
+    home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    return Path(named) if named else home / "edgebuild" / "emulator"
+
+
+def setup(progress: Callable[[str], None], *, verify: bool = False) -> dict[str, Any]:
+    """Set the emulator up (see `sysroot.prepare`); the folder and what was fetched, with digests."""
+    from edgebuild.emulation import sysroot
+
+    emulator = sysroot.prepare(cache_folder(), verify=verify, progress=progress)
+    return {"folder": str(cache_folder()), "parts": emulator.manifest()}
+
+
+def _profile(hardware: Hardware) -> Any:
+    from edgebuild.emulation.cpu_profile import CacheLevel, CpuProfile
+
+    core = hardware.core
+    assert core is not None  # every caller has asked
+    return CpuProfile(
+        cpu=hardware.cpu,
+        implementer=core.implementer,
+        part=core.part,
+        variant=core.variant,
+        revision=core.revision,
+        features=core.features,
+        cores=hardware.cores,
+        clock_hz=int(hardware.clock or 1e9),
+        ram_bytes=hardware.ram or 4 << 30,
+        caches=tuple(CacheLevel(c.level, c.kind, c.size, c.ways, c.shared_by) for c in core.caches),
+        board=core.board,
+    )

@@ -1,0 +1,197 @@
+"""The two processes of a running step: one does the work, the other watches over it and leaves nobody behind.
+
+Whatever a step starts, even in a session of its own, is gone before the watcher ends; so is the step when the build
+that started it is gone. This rests on Linux: child subreaper and pidfd.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import faulthandler
+import os
+import resource
+import signal
+import stat
+import sys
+import time
+import traceback
+from contextlib import suppress
+from multiprocessing import connection
+from multiprocessing.connection import Connection
+from multiprocessing.util import _run_finalizers  # type: ignore[attr-defined]
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from edgebuild.spec.artifact import StepIO
+from edgebuild.spec.errors import EdgebuildError, StepError, UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from edgebuild.engine.worker import Limits, Task
+
+_PR_SET_PDEATHSIG = 1
+_PR_SET_CHILD_SUBREAPER = 36
+_REPORT_SECONDS = 0.05
+_LAST_WORDS_SECONDS = 1.0
+
+
+def watch(task: Task, limits: Limits, line: Connection) -> NoReturn:
+    """Run the step in a process of its own and end as it ended, once all that it started is gone.
+
+    On `line` the step tells the build how far it is and how it ended. A build that closes its end, or dies, stops it.
+    """
+    os.setsid()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    _prctl(_PR_SET_CHILD_SUBREAPER, 1)
+    watcher = os.getpid()
+    step = os.fork()
+    if step == 0:
+        _be_step(task, limits, line, watcher)
+    end = os.pidfd_open(step)
+    connection.wait([line, end])
+    _stop(step, end)
+    _, status = os.waitpid(step, 0)
+    _end_offspring()
+    _end_like(os.waitstatus_to_exitcode(status))
+
+
+def _stop(step: int, end: int) -> None:
+    """End the step, which first prints where it is into its log; when it has ended, this changes nothing."""
+    os.kill(step, signal.SIGABRT)
+    connection.wait([end], _LAST_WORDS_SECONDS)
+    os.kill(step, signal.SIGKILL)
+
+
+def _end_offspring() -> None:
+    """Kill this process's children until there are none: those of a child that dies become its own."""
+    with suppress(ChildProcessError):
+        while True:
+            if os.waitpid(-1, os.WNOHANG) == (0, 0):
+                for child in _children():
+                    with suppress(ProcessLookupError, PermissionError):
+                        os.kill(child, signal.SIGKILL)
+                os.waitpid(-1, 0)
+
+
+def _children() -> list[int]:
+    found = []
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(OSError):
+            parent = path.read_bytes().rpartition(b")")[2].split()[1]
+            if int(parent) == os.getpid():
+                found.append(int(path.parent.name))
+    return found
+
+
+def _end_like(exitcode: int) -> NoReturn:
+    """End this process with this exit code, or by this signal when it is negative."""
+    if exitcode < 0:
+        with suppress(OSError):
+            signal.signal(-exitcode, signal.SIG_DFL)
+        os.kill(os.getpid(), -exitcode)
+    os._exit(exitcode if exitcode >= 0 else 1)
+
+
+def _be_step(task: Task, limits: Limits, line: Connection, watcher: int) -> NoReturn:
+    """Run the step, say how it ended, and end without waiting for threads that it may have left."""
+    _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != watcher:
+        os._exit(1)
+    os.setpgid(0, 0)  # a step that signals its group does not meet the watcher
+    error = _run(task, limits, line)
+    with suppress(OSError, ValueError):
+        sys.stdout.flush()
+        sys.stderr.flush()
+    with suppress(OSError):
+        line.send(("end", error.to_json() if error else None))
+    with suppress(Exception):
+        _run_finalizers(0)  # named semaphores (tqdm makes some) are given back, or their tracker complains
+    os._exit(0)
+
+
+def _run(task: Task, limits: Limits, line: Connection) -> EdgebuildError | None:
+    """The error that the step ended with; what it prints goes to its log."""
+    try:
+        _redirect(task.folder / "log.txt")
+    except OSError as error:
+        return disk_or_step(error, task.label)
+    try:
+        _confine(limits)
+        output = task.folder / "output"
+        task.step.run(StepIO(task.inputs, output, task.folder / "scratch", _reporter(line), task.provenance))
+        _check(output, task.label)
+    except EdgebuildError as error:
+        _explain()
+        return error
+    except MemoryError:
+        _explain()
+        return StepError(f"step {task.label} ran out of memory (its limit is {limits.memory / 2**30:.3g} GiB)")
+    except OSError as error:
+        _explain()
+        return disk_or_step(error, task.label)
+    except BaseException as error:  # a step may raise anything: user code runs in some
+        _explain()
+        return StepError(f"step {task.label} failed: {type(error).__name__}: {error}")
+    return None
+
+
+def _explain() -> None:
+    """Print the traceback; a log that cannot be written, or was closed, changes nothing about the error."""
+    with suppress(OSError, ValueError):
+        traceback.print_exc()
+
+
+def disk_or_step(error: OSError, label: str) -> EdgebuildError:
+    """What an OSError in a step means: a disk that the user must see to, or a failure of the step."""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS):
+        return UsageError(f"step {label} cannot write: {error.strerror}", file=error.filename)
+    return StepError(f"step {label} failed: {type(error).__name__}: {error}")
+
+
+def _redirect(log: Path) -> None:
+    """Print into the log from now on; a crash leaves a traceback there, and so does a step that is stopped."""
+    with log.open("w") as file:
+        os.dup2(file.fileno(), 1)
+        os.dup2(file.fileno(), 2)
+    faulthandler.enable()
+
+
+def _confine(limits: Limits) -> None:
+    _, most = resource.getrlimit(resource.RLIMIT_DATA)
+    memory = limits.memory if most == resource.RLIM_INFINITY else min(limits.memory, most)
+    resource.setrlimit(resource.RLIMIT_DATA, (memory, memory))
+    for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+        os.environ[name] = str(limits.threads)
+    if "torch" in sys.modules:
+        sys.modules["torch"].set_num_threads(limits.threads)
+
+
+def _reporter(line: Connection) -> Callable[[float, str], None]:
+    """The progress function of a step: it passes on plain values, and not more of them than anybody can read."""
+    last = -_REPORT_SECONDS
+
+    def report(done: float, note: str) -> None:
+        nonlocal last
+        now = time.monotonic()
+        if now - last >= _REPORT_SECONDS:
+            last = now
+            with suppress(OSError):
+                line.send(("progress", (float(done), str(note))))
+
+    return report
+
+
+def _check(output: Path, label: str) -> None:
+    """StepError for what an artifact cannot hold: links, which lead out of it, and special files."""
+    for path in output.rglob("*"):
+        found = path.lstat()
+        if not stat.S_ISDIR(found.st_mode) and not (stat.S_ISREG(found.st_mode) and found.st_nlink == 1):
+            raise StepError(f"step {label} failed: its output {path.name!r} is a link or a device, not a file")
+
+
+def _prctl(option: int, value: int) -> None:
+    libc: Any = ctypes.CDLL(None)
+    libc.prctl(option, value)

@@ -1,0 +1,53 @@
+"""Whether the device answers as the host does: what lets a host's run over all examples speak for the device."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from edgebuild.evidence.parity import first_output
+from edgebuild.measure.paired import differing_bound
+from edgebuild.spec.artifact import Determinism, StepIO
+
+
+@dataclass(frozen=True, slots=True)
+class Agreement:
+    """Inputs: `device`, the outputs of the first n held-out examples there, and `host`, of all of them here."""
+
+    consumes: ClassVar[tuple[str, ...]] = ()
+    produces: ClassVar[str | None] = "evidence"
+    needs: ClassVar[tuple[str, ...]] = ("device", "host")
+    tools: ClassVar[tuple[str, ...]] = ("numpy", "scipy")
+    deterministic: ClassVar[Determinism] = "everywhere"
+    exclusive: ClassVar[bool] = False
+
+    def run(self, io: StepIO) -> None:
+        """Write `evidence.json`."""
+        device, host = first_output(io.path("device")), first_output(io.path("host"))
+        origin = json.loads((io.path("device") / "origin.json").read_text())
+        found = {"origin": origin, "of": len(host), **compare(device, host[: len(device)])}
+        (io.output / "evidence.json").write_text(json.dumps(found, indent=1, sort_keys=True) + "\n")
+
+
+def compare(device: Any, host: Any) -> dict[str, Any]:
+    """How two outputs [n, …] of the same examples differ.
+
+    distinct: different values among the device's; one or two would agree with anything. penalty: the most examples,
+    as a share and with 95 % confidence, on which the device may answer otherwise than the host; 0 when every bit of
+    every output is equal, for then the same integer arithmetic was done.
+    """
+    import numpy as np
+
+    n = len(device)
+    differing = int(np.sum(device.reshape(n, -1).argmax(1) != host.reshape(n, -1).argmax(1)))
+    identical = bool(np.array_equal(device, host))
+    return {
+        "n": n,
+        "identical": identical,
+        "distinct": len(np.unique(device)),
+        "max_abs": float(np.max(np.abs(device.astype(np.float64) - host.astype(np.float64)))),
+        "values_differing": int(np.sum(device != host)),
+        "answers_differing": differing,
+        "penalty": 0.0 if identical else differing_bound(differing, n),
+    }

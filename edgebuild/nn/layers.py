@@ -1,0 +1,53 @@
+"""Finds layers of a module by what they do in it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+
+def output_layers(module: nn.Module, example: tuple[Tensor, ...]) -> list[nn.Module]:
+    """The convolutions and linear layers that set the shape of the module's outputs: the last on each way to one.
+
+    What stands between them and the output (a softmax, a reshape, a sum of two heads) is followed backwards through
+    autograd's graph, so the parameters must require gradients.
+    """
+    import torch
+
+    made: dict[Any, nn.Module] = {}
+
+    def note(layer: nn.Module, _: object, result: object) -> None:
+        if isinstance(result, torch.Tensor) and result.grad_fn is not None:
+            made[result.grad_fn] = layer
+
+    weighted = [layer for layer in module.modules() if _has_matrix(layer)]
+    hooks = [layer.register_forward_hook(note) for layer in weighted]
+    with torch.enable_grad():
+        given = module(*example)
+    for hook in hooks:
+        hook.remove()
+    results = [given] if isinstance(given, torch.Tensor) else list(given)
+    return _nearest([result.grad_fn for result in results], made)
+
+
+def _has_matrix(layer: nn.Module) -> bool:
+    weight = getattr(layer, "weight", None)
+    return weight is not None and weight.ndim > 1
+
+
+def _nearest(waiting: list[Any], made: dict[Any, nn.Module]) -> list[nn.Module]:
+    """The layers met first on every way back from these nodes of the autograd graph."""
+    found: list[nn.Module] = []
+    seen = set()
+    while waiting:
+        node = waiting.pop()
+        if node is None or node in seen:
+            continue
+        seen.add(node)
+        if node in made:
+            found.append(made[node])
+        else:
+            waiting.extend(earlier for earlier, _ in node.next_functions)
+    return found

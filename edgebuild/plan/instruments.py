@@ -1,0 +1,99 @@
+"""Chooses the devices that measure for a target: the first of those it declares that is there."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import cached_property
+
+from edgebuild.jobs.device import Device
+from edgebuild.spec.errors import DeviceError
+from edgebuild.spec.files import check
+from edgebuild.spec.registry import DEVICES
+from edgebuild.spec.target import DeviceSpec, Fidelity, Hardware, Target
+
+_HOST = "local"
+
+
+@dataclass(frozen=True)
+class Instrument:
+    """A device that will be used, and what its evidence is worth for the target."""
+
+    device: Device
+    hardware: Hardware
+
+    @property
+    def fidelity(self) -> Fidelity:
+        """What its evidence is worth."""
+        return self.device.fidelity(self.hardware)
+
+    @property
+    def code(self) -> tuple[str, ...]:
+        """The module whose code is part of the keys of what it measures."""
+        return (DEVICES.module(self.device.transport),)
+
+    @cached_property
+    def fingerprint(self) -> dict[str, str]:
+        """What it is; asked once a plan, since a remote device must be called."""
+        return self.device.fingerprint()
+
+
+@dataclass
+class Instruments:
+    """The devices of one target. `notices` tells of those that were passed over, and how to mend that."""
+
+    target: Target
+    notices: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        """UsageError for an unknown transport or a wrong option; no device is called yet."""
+        self.declared = [(spec, self._open(spec)) for spec in self.target.devices]
+        self._reasons: dict[int, str | None] = {}
+
+    def best(self, what: str) -> Instrument:
+        """The first device that is there and trusted to measure `what`; DeviceError when there is none."""
+        reasons = []
+        for number, (spec, instrument) in enumerate(self.declared):
+            if what in spec.measures:
+                reason = self._why_not(number)
+                if reason is None:
+                    self._tell(reasons, instrument)
+                    return instrument
+                reasons.append(f"{spec.transport}: {reason}")
+        told = "; ".join(reasons) or "none is declared for it"
+        raise DeviceError(f"no device can measure {what}: {told}", file=self.target.file, key="devices")
+
+    def declares(self, what: str) -> bool:
+        """Whether any device is declared to measure `what`."""
+        return any(what in spec.measures for spec, _ in self.declared)
+
+    @property
+    def host(self) -> Instrument:
+        """This machine."""
+        return Instrument(DEVICES.get(_HOST)(), self.target.hardware)
+
+    def _open(self, spec: DeviceSpec) -> Instrument:
+        kind = DEVICES.get(spec.transport, file=self.target.file, key=f"{spec.key}.transport")
+        device: Device = check(kind, spec.options, file=self.target.file, prefix=spec.key)
+        return Instrument(device.attach(self.target.hardware), self.target.hardware)
+
+    def _why_not(self, number: int) -> str | None:
+        if number not in self._reasons:
+            self._reasons[number] = self.declared[number][1].device.why_unusable()
+        return self._reasons[number]
+
+    def _tell(self, reasons: list[str], chosen: Instrument) -> None:
+        if reasons:
+            text = f"{self.target.name}: {'; '.join(reasons)}; {chosen.device.transport} stands in for it"
+            if text not in self.notices:
+                self.notices.append(text)
+
+
+def survey(target: Target) -> list[dict[str, str | None]]:
+    """Each device that the target declares: what its evidence is worth, and why it cannot be used here."""
+    found: list[dict[str, str | None]] = []
+    for spec, instrument in Instruments(target).declared:
+        fidelity, reason = instrument.fidelity, instrument.device.why_unusable()
+        found.append(
+            {"target": target.name, "transport": spec.transport, "fidelity": fidelity, "why_unusable": reason}
+        )
+    return found

@@ -1,0 +1,72 @@
+"""A processor core as an emulator must show it and as a model of its speed needs it: data of a target's profile."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, ClassVar, Literal
+
+from annotated_types import Ge, Gt
+from pydantic import ConfigDict, Field
+
+from edgebuild.spec.fields import STRICT
+from edgebuild.spec.units import Bytes, BytesPerSecond
+
+
+@dataclass(frozen=True, slots=True)
+class Cache:
+    """One cache of a core, as its technical reference manual states it. `shared_by` counts cores."""
+
+    __pydantic_config__: ClassVar[ConfigDict] = STRICT
+
+    level: Annotated[int, Field(ge=1, le=3)]
+    kind: Literal["Data", "Instruction", "Unified"]
+    size: Bytes
+    ways: Annotated[int, Ge(1)]
+    shared_by: Annotated[int, Ge(1)] = 1
+
+
+@dataclass(frozen=True, slots=True)
+class TimeModel:
+    """Constants that turn counted work into seconds, and how far such a prediction may be off.
+
+    mcpu: LLVM's name of the core whose pipelines stand for this one
+    miss_cycles: cycles that a miss costs beyond what the pipeline model counts, per cache but the last
+    dram: bandwidth of main memory, for the last cache's misses
+    bands: pairs of threads and relative error either way
+    ratio_band: relative error of the ratio of two artifacts on this core
+    sources: where each constant was measured or published
+    """
+
+    __pydantic_config__: ClassVar[ConfigDict] = STRICT
+
+    mcpu: str
+    dram: BytesPerSecond
+    miss_cycles: dict[Literal["l1i", "l1d", "l2", "l3"], Annotated[float, Ge(0)]]
+    bands: Annotated[tuple[tuple[Annotated[int, Ge(1)], Annotated[float, Field(gt=0, lt=1)]], ...], Field(min_length=1)]
+    ratio_band: Annotated[float, Field(gt=0, lt=1)]
+    sources: Annotated[tuple[str, ...], Field(min_length=1)]
+
+    def band(self, threads: int) -> float:
+        """The relative error for this many threads: that of the next larger number stated, or the widest."""
+        larger = [error for stated, error in self.bands if stated >= threads]
+        return min(larger) if larger else max(error for _, error in self.bands)
+
+
+@dataclass(frozen=True, slots=True)
+class Core:
+    """What Linux says of the processor; it must agree with what the emulator executes under the same name.
+
+    Numbers of the main ID register (MIDR_EL1) are as in the core's technical reference manual; `features` are the
+    kernel's names of hardware capabilities: one that the core lacks makes runtimes choose kernels that crash.
+    """
+
+    __pydantic_config__: ClassVar[ConfigDict] = STRICT
+
+    part: Annotated[int, Gt(0)]
+    variant: Annotated[int, Ge(0)]
+    revision: Annotated[int, Ge(0)]
+    features: Annotated[tuple[str, ...], Field(min_length=1)]
+    caches: Annotated[tuple[Cache, ...], Field(min_length=1)]
+    implementer: Annotated[int, Gt(0)] = 0x41
+    board: str = ""
+    time: TimeModel | None = None

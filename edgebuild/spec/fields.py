@@ -1,0 +1,23 @@
+"""Fields that several declared kinds share, and how strictly all of them are read."""
+
+from __future__ import annotations
+
+from pathlib import PurePosixPath
+from typing import Annotated
+
+from pydantic import AfterValidator, ConfigDict, Field
+
+# For every declared kind: no unknown keys, no infinities. (That nothing is converted is up to who reads.)
+STRICT = ConfigDict(extra="forbid", allow_inf_nan=False)
+
+Seed = Annotated[int, Field(ge=0, lt=2**32, description="of the random numbers; the same seed, the same bytes")]
+
+
+def _inside(path: str) -> str:
+    parts = PurePosixPath(path).parts
+    if not parts or "\0" in path or "\\" in path or parts[0] == "/" or ".." in parts:
+        raise ValueError(f"{path!r} must name something inside the model's folder")
+    return path
+
+
+Inside = Annotated[str, AfterValidator(_inside)]

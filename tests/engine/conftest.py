@@ -1,0 +1,67 @@
+"""What the engine's tests share: a store, a toybox on it, and a watch for processes that are left."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from edgebuild.engine import worker
+from edgebuild.engine.store import Store
+from tests.engine.processes import eventually, forks, marked
+from tests.engine.toybox import Toybox
+
+
+@pytest.fixture(scope="session", autouse=True)
+def fork_server() -> None:
+    """Workers import what they all need once instead of each: the main module, the toys, and nothing heavy."""
+    worker.preload(("pytest", "tests.engine.toys"))
+
+
+@pytest.fixture
+def tmp_path(tmp_path: Path) -> Iterator[Path]:
+    """A folder in memory, where there is one: waiting for a real disk would take most of the time."""
+    memory = Path("/dev/shm")
+    if not os.access(memory, os.W_OK):
+        yield tmp_path
+        return
+    with tempfile.TemporaryDirectory(prefix="edgebuild-test-", dir=memory) as folder:
+        yield Path(folder)
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    """A new store."""
+    opened = Store(tmp_path / "store")
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def box(store: Store) -> Toybox:
+    """An empty toybox on the store."""
+    return Toybox(store)
+
+
+@pytest.fixture
+def mark(tmp_path: Path) -> Iterator[str]:
+    """A word for the command lines of a step's own processes; no process may be left when the test ends."""
+    word = str(tmp_path)
+    yield word
+    assert eventually(lambda: not marked(word) and not forks()), f"left: {marked(word)} {forks()}"
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A disk of 512 KiB, where root may make one."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=512k", "tmpfs", str(disk)]
+    if os.geteuid() != 0 or subprocess.run(mount, check=False, capture_output=True).returncode:
+        pytest.skip("mounting is not possible here")
+    yield disk
+    subprocess.run(["umount", "--lazy", str(disk)], check=True)

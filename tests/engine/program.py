@@ -1,0 +1,63 @@
+"""A build as a program of its own: `python -m tests.engine.program STORE RUNS [WHAT MARK] [--preload MODULE]`.
+
+It prints the digest of every output by label; a Ctrl-C ends it with code 130.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+
+from edgebuild.engine import worker
+from edgebuild.engine.store import Store
+from edgebuild.spec.errors import EdgebuildError
+from tests.engine import toys
+from tests.engine.toybox import Toybox
+
+SIZE = 10
+
+
+def main() -> int:
+    """Build ten toys, one of them alone, or one that misbehaves."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("store", type=Path)
+    parser.add_argument("runs")
+    parser.add_argument("misbehave", nargs="*")
+    parser.add_argument("--preload", default="tests.engine.toys")
+    chosen = parser.parse_args()
+    worker.preload((chosen.preload,))
+    store = Store(chosen.store)
+    try:
+        print(json.dumps(_build(store, chosen.runs, chosen.misbehave)))
+    except KeyboardInterrupt:
+        return 130
+    except EdgebuildError as error:
+        print(error.line, file=sys.stderr)
+        return error.exit_code
+    finally:
+        store.close()
+    return 0
+
+
+def _build(store: Store, runs: str, misbehave: list[str]) -> dict[str, str]:
+    box = Toybox(store)
+    if misbehave:
+        box.add("bad", toys.Misbehaves(*misbehave))
+    else:
+        _fill(box, runs)
+    return {label: action.output.digest for label, action in sorted(box.build().items())}
+
+
+def _fill(box: Toybox, runs: str) -> None:
+    """Six texts, one alone, three that join them: tree-shaped, with something to do side by side."""
+    parts = {name: box.add(name, toys.Write(name, seconds=0.05, tally=runs)) for name in "abcdef"}
+    alone = box.add("alone", toys.Alone("alone", seconds=0.05, tally=runs))
+    left = box.add("left", toys.Join("<", seconds=0.05, tally=runs), **dict(list(parts.items())[:3]))
+    right = box.add("right", toys.Join(">", seconds=0.05, tally=runs), **dict(list(parts.items())[3:]))
+    box.add("all", toys.Join("|", tally=runs), left=left, right=right, alone=alone)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,291 @@
+"""A build runs what must run, once, and nothing else."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from edgebuild.engine import resolve
+from edgebuild.engine.store import Store
+from edgebuild.spec.errors import EdgebuildError, StepError, UsageError
+from tests.engine import toys
+from tests.engine.toybox import Toybox, tally, unsound
+
+pytestmark = pytest.mark.usefixtures("mark")
+
+
+@pytest.fixture
+def runs(tmp_path: Path) -> Path:
+    """A file that steps note their runs in."""
+    return tmp_path / "runs.txt"
+
+
+def names(runs: Path) -> list[str]:
+    return sorted(name for name, _, _ in tally(runs))
+
+
+def overlap(one: tuple[str, float, float], other: tuple[str, float, float]) -> bool:
+    return one[1] < other[2] and other[1] < one[2]
+
+
+class TestOnce:
+    def test_every_node_runs_once_and_the_next_build_runs_none(self, box: Toybox, store: Store, runs: Path) -> None:
+        def fill(box: Toybox) -> Toybox:
+            parts = {name: box.add(name, toys.Write(name, tally=str(runs))) for name in "abc"}
+            box.add("all", toys.Join(tally=str(runs)), **parts)
+            return box
+
+        first = fill(box).build()
+        assert names(runs) == ["a", "b", "c", "join+"]
+        assert box.text(first["all"]) == "a+b+c"
+        again = fill(Toybox(store))
+        assert again.build() == first
+        assert names(runs) == ["a", "b", "c", "join+"]
+        assert (again.heard.ran, sorted(again.heard.reused)) == ([], ["a", "all", "b", "c"])
+
+    def test_two_targets_share_a_node_that_does_the_same(self, box: Toybox, runs: Path) -> None:
+        for target in ("rpi4", "host"):
+            shared = box.add(f"{target}/shared", toys.Write("x", tally=str(runs)))
+            box.add(f"{target}/own", toys.Join(glue=target, tally=str(runs)), one=shared, two=shared)
+        done = box.build()
+        assert names(runs) == ["joinhost", "joinrpi4", "x"]
+        assert done["rpi4/shared"] == done["host/shared"]
+        assert box.text(done["rpi4/own"]) == "xrpi4x"
+
+    def test_two_nodes_with_one_key_run_once(self, box: Toybox, runs: Path) -> None:
+        """They differ in what is excused only."""
+        box.add("a", toys.Write("x", seconds=0.3, tally=str(runs)))
+        box.add("b", toys.Write("x", seconds=0.2, tally=str(runs)))
+        done = box.build()
+        assert names(runs) == ["x"]
+        assert done["a"].output == done["b"].output
+
+    def test_what_ran_before_a_failure_is_kept(self, box: Toybox, store: Store, runs: Path) -> None:
+        good = box.add("good", toys.Write("x", tally=str(runs)))
+        box.add("bad", toys.Misbehaves("value_error"), one=good)
+        with pytest.raises(StepError):
+            box.build()
+        again = Toybox(store)
+        again.add("good", toys.Write("x", tally=str(runs)))
+        again.build()
+        assert names(runs) == ["x"]
+
+    def test_a_step_that_failed_is_tried_again(self, box: Toybox) -> None:
+        box.add("bad", toys.Misbehaves("value_error"))
+        for _ in range(2):
+            with pytest.raises(StepError):
+                box.build()
+
+    def test_an_output_that_was_damaged_or_lost_is_made_again(self, box: Toybox, store: Store, runs: Path) -> None:
+        def build(harm: Callable[[Path], object]) -> str:
+            box = Toybox(fresh := Store(store.root))
+            box.add("last", toys.Join(tally=str(runs)), one=box.add("first", toys.Write("x", tally=str(runs))))
+            done = box.build()
+            text = box.text(done["last"])
+            harm(fresh.path(done["first"].output) / "text.txt")
+            fresh.close()
+            return text
+
+        assert build(lambda file: (file.chmod(0o644), file.write_text("y"))) == "x"
+        assert build(lambda file: shutil.rmtree(file.parent)) == "x"
+        assert build(lambda _: None) == "x"
+        assert len(names(runs)) == 4  # last and first have the same bytes, so that both are made again or neither
+        assert unsound(store.root) == []
+
+
+class TestSideBySide:
+    def test_independent_steps_run_at_once(self, box: Toybox, tmp_path: Path) -> None:
+        """Each waits for the other: one after the other they would never end."""
+        box.add("one", toys.Meets("one", "other", str(tmp_path)))
+        box.add("other", toys.Meets("other", "one", str(tmp_path)))
+        box.build(jobs=2)
+
+    def test_no_more_than_jobs_run_at_once(self, box: Toybox, runs: Path) -> None:
+        for name in "abcdef":
+            box.add(name, toys.Write(name, seconds=0.05, tally=str(runs)))
+        box.build(jobs=1)
+        done = tally(runs)
+        assert not any(overlap(one, other) for one in done for other in done if one is not other)
+
+    def test_an_exclusive_step_runs_alone(self, box: Toybox, runs: Path) -> None:
+        for name in "abcd":
+            box.add(name, toys.Write(name, seconds=0.1, tally=str(runs)))
+            box.add(name.upper(), toys.Alone(name.upper(), seconds=0.1, tally=str(runs)))
+        box.build(jobs=4)
+        done = {name: (name, start, end) for name, start, end in tally(runs)}
+        assert len(done) == 8
+        for name in "ABCD":
+            assert not any(overlap(done[name], other) for other in done.values() if other[0] != name)
+
+    def test_a_step_waits_for_all_its_inputs(self, box: Toybox, runs: Path) -> None:
+        parts = {name: box.add(name, toys.Write(name, seconds=0.1, tally=str(runs))) for name in "abc"}
+        box.add("all", toys.Join(tally=str(runs)), **parts)
+        box.build(jobs=4)
+        done = {name: (start, end) for name, start, end in tally(runs)}
+        assert done["join+"][0] >= max(end for name, (_, end) in done.items() if name != "join+")
+
+
+class TestCutoff:
+    def chain(self, store: Store, runs: Path, length: int) -> Toybox:
+        box = Toybox(store)
+        first = box.add("first", toys.Write("text"))
+        cut = box.add("cut", toys.Join(length=length), one=first)
+        box.add("last", toys.Join(glue="!", tally=str(runs)), one=cut, two=cut)
+        return box
+
+    def test_an_option_that_gives_the_same_bytes_does_not_rerun_what_depends_on_it(
+        self, store: Store, runs: Path
+    ) -> None:
+        self.chain(store, runs, 10).build()
+        box = self.chain(store, runs, 11)
+        box.build()
+        assert box.heard.ran == ["cut"]
+        assert box.heard.unchanged == {"cut": True}
+        assert names(runs) == ["join!"]
+
+    def test_one_that_gives_other_bytes_does(self, store: Store, runs: Path) -> None:
+        self.chain(store, runs, 10).build()
+        box = self.chain(store, runs, 2)
+        assert box.text(box.build()["last"]) == "te!te"
+        assert box.heard.ran == ["cut", "last"]
+        assert box.heard.unchanged == {"cut": False, "last": False}
+
+    def test_going_back_runs_nothing(self, store: Store, runs: Path) -> None:
+        first = self.chain(store, runs, 10).build()
+        self.chain(store, runs, 2).build()
+        box = self.chain(store, runs, 10)
+        assert box.build() == first
+        assert box.heard.ran == []
+
+    def test_the_reason_names_the_part_that_changed(self, store: Store, runs: Path) -> None:
+        box = self.chain(store, runs, 10)
+        box.build()
+        assert set(box.heard.reasons.values()) == {"never built here"}
+        box = self.chain(store, runs, 2)
+        box.build()
+        assert box.heard.reasons["cut"] == "option.length 10 → 2"
+        assert box.heard.reasons["last"].startswith("input.one toy:")
+
+    def test_what_a_build_would_do_is_told_without_running(self, store: Store, runs: Path) -> None:
+        def told(length: int) -> list[tuple[str, str]]:
+            looks = resolve.outlook(self.chain(store, runs, length).graph, store)
+            return [(look.label, look.state) for look in looks]
+
+        assert told(10) == [("first", "run"), ("cut", "depends"), ("last", "depends")]
+        self.chain(store, runs, 10).build()
+        assert told(10) == [("first", "current"), ("cut", "current"), ("last", "current")]
+        assert told(11) == [("first", "current"), ("cut", "run"), ("last", "depends")]
+        assert names(runs) == ["join!"]
+
+
+class TestProvenance:
+    def build(self, store: Store, *targets: str) -> tuple[Toybox, dict[str, str]]:
+        box = Toybox(store)
+        for target in targets:
+            shared = box.add(f"{target}/digits/shared", toys.Write("shared"))
+            own = box.add(f"{target}/digits/own", toys.Join(glue=target), one=shared, two=shared)
+            box.add(f"{target}/digits/bundle", toys.Records(), records=True, own=own)
+        return box, {label: box.text(action) for label, action in box.build().items()}
+
+    def test_a_step_that_records_gets_all_that_it_depends_on_in_build_order(self, store: Store) -> None:
+        _, texts = self.build(store, "rpi4")
+        records = json.loads(texts["rpi4/digits/bundle"])
+        assert [record["step"] for record in records] == ["rpi4/digits/shared", "rpi4/digits/own"]
+        assert records[1]["parts"]["option.glue"] == '"rpi4"'
+        assert not [part for part in records[0]["parts"] if part.startswith("code.")]
+
+    def test_it_is_the_same_whatever_is_built_beside_it(self, store: Store) -> None:
+        _, alone = self.build(store, "rpi4")
+        box, together = self.build(store, "host", "rpi4")
+        assert together["rpi4/digits/bundle"] == alone["rpi4/digits/bundle"]
+        assert sorted(box.heard.ran) == ["host/digits/bundle", "host/digits/own"]
+
+
+class TestInputs:
+    def test_a_file_that_is_edited_during_the_build_never_poisons_a_key(self, store: Store, tmp_path: Path) -> None:
+        """The step changes the very file that its input was taken from, as an editor might while it runs."""
+        source = tmp_path / "text.txt"
+
+        def build(text: str) -> str:
+            source.write_text(text)
+            box = Toybox(store)
+            read = box.graph.add_source("source", store.snapshot({"text.txt": source}, "source"))
+            edit = box.add("edit", toys.Edits(str(source)), source=read)
+            box.add("after", toys.Join(glue="|"), one=edit, two=read)
+            return box.text(box.build()["after"])
+
+        assert build("one") == "one|one"
+        assert source.read_text() == "edited"
+        assert build("two") == "two|two"
+        assert build("one") == "one|one"
+        assert build("edited") == "edited|edited"
+
+    def test_a_step_that_changes_its_input_is_found_out(self, store: Store) -> None:
+        """As root even read-only files can be written: the next build must not believe them."""
+        box = Toybox(store)
+        first = box.add("first", toys.Write("x"))
+        box.add("vandal", toys.Vandal(), one=first)
+        try:
+            box.build()
+        except EdgebuildError:
+            return  # not root: the file could not be written
+        fresh = Store(store.root)
+        again = Toybox(fresh)
+        first = again.add("first", toys.Write("x"))
+        assert again.text(again.build()["first"]) == "x"
+        assert again.heard.ran == ["first"]
+        fresh.close()
+
+
+class TestDisk:
+    @pytest.mark.parametrize("free", [0, 4, 8, 12, 16, 20, 24, 32, 48, 64, 80, 96])
+    def test_a_disk_that_is_full_is_told_in_one_line_and_does_no_harm(self, small_disk: Path, free: int) -> None:
+        """With `free` KiB left when the build begins."""
+        store = Store(small_disk / "store")
+        box = Toybox(store)
+        parts = {name: box.add(name, toys.Write(name * 9_000)) for name in "abc"}
+        box.add("all", toys.Join(length=100_000), **parts)
+        filler = small_disk / "filler"
+        fill(filler, free)
+        line = error_line(box)
+        filler.unlink()
+        store.close()
+        assert "\n" not in line
+        assert "No space left on device" in line or (free >= 80 and not line)
+        assert not list((store.root / "tmp").iterdir())
+        assert unsound(store.root) == []
+        again = Toybox(Store(small_disk / "store"))
+        parts = {name: again.add(name, toys.Write(name * 9_000)) for name in "abc"}
+        again.add("all", toys.Join(length=100_000), **parts)
+        assert again.text(again.build()["all"]) == "+".join(name * 9_000 for name in "abc")
+        again.store.close()
+
+    def test_locks_that_cannot_be_made(self, box: Toybox) -> None:
+        shutil.rmtree(box.store.root / "locks")
+        (box.store.root / "locks").write_text("a file in its place")
+        box.add("a", toys.Write("a"))
+        with pytest.raises(UsageError, match="cannot be written: File exists"):
+            box.build()
+
+
+def error_line(box: Toybox) -> str:
+    """How the build ends, one step after the other: the line of the user's error, or nothing."""
+    try:
+        box.build(jobs=1)
+    except UsageError as error:
+        return error.line
+    return ""
+
+
+def fill(filler: Path, free: int) -> None:
+    """Fill a disk up to `free` KiB."""
+    with filler.open("wb", buffering=0) as file:
+        try:
+            while True:
+                file.write(bytes(4096))
+        except OSError:
+            file.truncate(filler.stat().st_size // 4096 * 4096 - free * 1024)

@@ -1,0 +1,282 @@
+"""A step that dies, hangs, eats memory or leaves others behind takes nothing down with it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from multiprocessing import forkserver
+from pathlib import Path
+
+import pytest
+
+from edgebuild.spec.errors import DeviceError, EdgebuildError, StepError, UsageError
+from tests.engine import toys
+from tests.engine.processes import alive, eventually, forks, marked
+from tests.engine.toybox import Toybox, unsound
+
+pytestmark = pytest.mark.usefixtures("mark")
+
+
+def fail(box: Toybox, what: str, note: str = "", **limits: float) -> EdgebuildError:
+    """The error of a build whose only step does `what`; afterwards the store must be clean and work."""
+    box.add("target/model/bad", toys.Misbehaves(what, note))
+    with pytest.raises(EdgebuildError) as caught:
+        box.build(**limits)  # type: ignore[arg-type]
+    assert not forks()
+    assert unsound(box.store.root) == []
+    again = Toybox(box.store)
+    again.add("good", toys.Write("good"))
+    assert again.text(again.build()["good"]) == "good"
+    return caught.value
+
+
+class TestErrors:
+    def test_a_usage_error_keeps_its_type_parts_and_exit_code(self, box: Toybox) -> None:
+        error = fail(box, "usage_error")
+        assert (type(error), error.exit_code) == (UsageError, 2)
+        assert error.line == "target.toml: ratio: the ratio is too high (lower it)"
+
+    def test_a_device_error_keeps_its_type(self, box: Toybox) -> None:
+        error = fail(box, "device_error")
+        assert (type(error), error.reason) == (DeviceError, "the board does not answer")
+
+    @pytest.mark.parametrize(
+        ("what", "cause"),
+        [
+            ("value_error", "ValueError: nobody foresaw this"),
+            ("system_exit", "SystemExit: 3"),
+            ("missing_file", "FileNotFoundError"),
+            ("closed_output", "ValueError: after closing both"),
+        ],
+    )
+    def test_what_nobody_foresaw_becomes_a_step_error_that_names_step_and_cause(
+        self, box: Toybox, what: str, cause: str
+    ) -> None:
+        error = fail(box, what)
+        assert (type(error), error.exit_code) == (StepError, 4)
+        assert "step target/model/bad" in error.line
+        assert cause in error.line
+        assert "\n" not in error.line
+
+    def test_a_full_disk_in_a_step_is_the_users_to_mend(self, box: Toybox) -> None:
+        error = fail(box, "disk_full")
+        assert (type(error), error.exit_code) == (UsageError, 2)
+        assert error.line == "/somewhere/file: step target/model/bad cannot write: No space left on device"
+
+    @pytest.mark.parametrize("what", ["write_symlink", "write_hard_link", "write_fifo"])
+    def test_a_link_or_device_in_the_output_is_refused_and_its_target_is_left_alone(
+        self, box: Toybox, tmp_path: Path, what: str
+    ) -> None:
+        outside = tmp_path / "outside.txt"
+        outside.write_text("mine")
+        mode = outside.stat().st_mode
+        error = fail(box, what, str(outside))
+        assert (type(error), "link or a device" in error.reason) == (StepError, True)
+        assert (outside.stat().st_mode, outside.read_text()) == (mode, "mine")
+
+
+class TestDeath:
+    @pytest.mark.parametrize(
+        ("what", "cause"),
+        [
+            ("segfault", "SIGSEGV"),
+            ("abort", "SIGABRT"),
+            ("sigkill", "SIGKILL; perhaps out of memory, its limit is 1 GiB"),
+            ("sigkill_group", "SIGKILL"),
+            ("rare_signal", "signal 35"),
+            ("exit_3", "ended with code 3 and said nothing"),
+            ("exit_0", "ended with code 0 and said nothing"),
+        ],
+    )
+    def test_the_build_survives_and_names_step_and_cause(self, box: Toybox, what: str, cause: str) -> None:
+        error = fail(box, what)
+        assert (type(error), error.exit_code) == (StepError, 4)
+        assert "step target/model/bad crashed: its process" in error.line
+        assert cause in error.line
+
+    def test_a_step_that_takes_too_much_memory_is_told_its_limit(self, box: Toybox) -> None:
+        error = fail(box, "hog", memory=256 * 2**20)
+        assert error.reason == "step target/model/bad ran out of memory (its limit is 0.25 GiB)"
+
+    @pytest.mark.parametrize("what", ["loop", "sleep"])
+    def test_a_step_that_takes_too_long_is_stopped(self, box: Toybox, what: str) -> None:
+        error = fail(box, what, seconds=0.4)
+        assert (type(error), error.exit_code) == (StepError, 4)
+        assert error.reason == "step target/model/bad was stopped: still running after 0.4 s"
+
+    def test_a_step_whose_watcher_is_killed_dies_too(self, box: Toybox) -> None:
+        box.add("bad", toys.Misbehaves("kill_watcher"))
+        with pytest.raises(StepError, match="SIGKILL"):
+            box.build()
+
+
+class TestLeftBehind:
+    @pytest.mark.parametrize(
+        "what", ["start_child", "start_session", "start_grandchild", "start_thread", "start_stubborn_thread"]
+    )
+    def test_nothing_outlives_a_step_that_ends_well(self, box: Toybox, mark: str, what: str) -> None:
+        box.add("leaves", toys.Misbehaves(what, mark))
+        box.build(seconds=30)
+        assert not marked(mark)
+        assert not forks()
+
+    def test_nothing_outlives_a_step_that_crashes(self, box: Toybox, mark: str) -> None:
+        assert "SIGSEGV" in fail(box, "start_session_and_crash", mark).reason
+        assert not marked(mark)
+
+    def test_nothing_outlives_a_step_that_is_stopped(self, box: Toybox, mark: str) -> None:
+        assert "was stopped" in fail(box, "start_session_and_sleep", mark, seconds=0.8).reason
+        assert not marked(mark)
+
+    def test_the_failure_of_one_step_stops_those_beside_it(self, box: Toybox, mark: str) -> None:
+        box.add("slow", toys.Misbehaves("start_session_and_sleep", mark))
+        box.add("bad", toys.Misbehaves("wait_for_mark_then_fail", mark))
+        with pytest.raises(StepError, match="step bad failed"):
+            box.build()
+        assert not marked(mark)
+        assert not forks()
+        assert unsound(box.store.root) == []
+
+
+class TestLog:
+    def test_what_a_step_prints_does_not_reach_the_build(self, box: Toybox, capfd: pytest.CaptureFixture[str]) -> None:
+        box.add("loud", toys.Misbehaves("print_much"))
+        box.build()
+        assert capfd.readouterr() == ("", "")
+
+    def test_a_crash_does_not_print_either(self, box: Toybox, capfd: pytest.CaptureFixture[str]) -> None:
+        fail(box, "segfault")
+        assert capfd.readouterr() == ("", "")
+
+    def test_the_log_of_a_failed_step_is_kept_and_named(self, box: Toybox) -> None:
+        error = fail(box, "value_error")
+        log = box.store.root / "logs" / "target-model-bad.log"
+        assert error.hint == f"log: {log}"
+        assert "the last words of the step\n" in log.read_text()
+        assert "ValueError: nobody\nforesaw this" in log.read_text()
+
+    def test_the_log_says_where_a_crash_happened(self, box: Toybox) -> None:
+        fail(box, "segfault")
+        assert "in segfault" in (box.store.root / "logs" / "target-model-bad.log").read_text()
+
+    def test_the_log_says_where_a_step_hung(self, box: Toybox) -> None:
+        fail(box, "loop", seconds=1.2)
+        assert "in loop" in (box.store.root / "logs" / "target-model-bad.log").read_text()
+
+    def test_a_log_is_kept_to_its_end_only(self, box: Toybox) -> None:
+        fail(box, "say_much")
+        log = (box.store.root / "logs" / "target-model-bad.log").read_bytes()
+        assert len(log) == 64 * 1024
+        assert log.endswith(b"ValueError: after a long talk\n")
+
+    def test_a_step_that_said_nothing_has_no_log_to_name(self, box: Toybox) -> None:
+        assert fail(box, "exit_3").hint is None
+
+    def test_a_mistake_of_the_user_needs_no_log(self, box: Toybox) -> None:
+        assert fail(box, "usage_error").hint == "lower it"
+        assert not list((box.store.root / "logs").iterdir())
+
+
+class TestProgress:
+    def test_progress_reaches_the_build_in_order(self, box: Toybox) -> None:
+        box.add("slow", toys.Reports())
+        box.build()
+        assert box.heard.news[-1] == ("slow", 0.8, "part 4")
+        assert box.heard.news == sorted(box.heard.news)
+
+    def test_a_step_that_reports_all_the_time_is_not_held_up(
+        self, box: Toybox, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Nobody listens until it has ended: a pipe that fills up would stop it for ever."""
+        monkeypatch.setattr("edgebuild.engine.worker.Worker.progress", lambda _: None)
+        box.add("chatter", toys.Chatter())
+        assert box.text(box.build(seconds=20)["chatter"]) == "done"
+
+
+SCRIPT = """
+import sys
+from pathlib import Path
+from edgebuild.engine.store import Store
+from tests.engine import toys
+from tests.engine.toybox import Toybox
+
+if __name__ == "__main__":
+    store = Store(Path(sys.argv[1]))
+    box = Toybox(store)
+    parts = {name: box.add(name, toys.Write(name)) for name in "abc"}
+    box.add("all", toys.Join(), **parts)
+    box.add("loud", toys.Misbehaves("print_much"))
+    print(box.text(box.build()["all"]))
+    store.close()
+"""
+
+
+def test_a_whole_build_prints_nothing_of_its_own_and_pythons_resource_tracker_has_no_complaint(tmp_path: Path) -> None:
+    script = tmp_path / "script.py"
+    script.write_text(SCRIPT)
+    root = Path(__file__).parents[2]
+    done = subprocess.run(
+        [sys.executable, str(script), str(tmp_path / "store")],
+        env=os.environ | {"PYTHONPATH": str(root), "PYTHONWARNINGS": "always"},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, "a+b+c\n", "")
+
+
+class TestStart:
+    @pytest.mark.parametrize(
+        ("trouble", "told"),
+        [
+            (BlockingIOError(11, "Resource temporarily unavailable"), "step first failed: BlockingIOError"),
+            (EOFError("unexpected EOF"), "step first cannot start: the server that it is forked from was killed"),
+        ],
+    )
+    def test_a_worker_that_cannot_start_is_an_error_of_the_step_and_frees_its_lock(
+        self, box: Toybox, monkeypatch: pytest.MonkeyPatch, trouble: Exception, told: str
+    ) -> None:
+        def refuse(_: object) -> None:
+            raise trouble
+
+        box.add("first", toys.Write("first"))
+        with monkeypatch.context() as patched:
+            patched.setattr(forkserver, "connect_to_new_process", refuse)
+            with pytest.raises(StepError, match=told):
+                box.build()
+        assert box.text(box.build()["first"]) == "first"
+
+    def test_a_ctrl_c_in_the_midst_of_it_is_quiet_and_leaves_no_process(
+        self, box: Toybox, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+    ) -> None:
+        connect = forkserver.connect_to_new_process
+
+        def interrupted(fds: list[int]) -> tuple[int, int]:
+            signal.raise_signal(signal.SIGINT)
+            return connect(fds)
+
+        box.add("slow", toys.Misbehaves("sleep"))
+        with monkeypatch.context() as patched:
+            patched.setattr(forkserver, "connect_to_new_process", interrupted)
+            with pytest.raises(KeyboardInterrupt):
+                box.build()
+        box.store.close()
+        assert eventually(lambda: not forks())
+        assert capfd.readouterr() == ("", "")
+
+    def test_a_server_that_was_killed_is_started_again(self, box: Toybox) -> None:
+        first = box.add("first", toys.Write("first"))
+        box.build()
+        server = forkserver._forkserver._forkserver_pid  # type: ignore[attr-defined]
+        os.kill(server, signal.SIGKILL)
+        assert eventually(lambda: not alive(server))
+        box.add("second", toys.Join(), one=first)
+        assert box.text(box.build()["second"]) == "first"
+
+    def test_a_server_that_is_killed_while_a_step_runs_is_a_crash_of_the_step(self, box: Toybox, mark: str) -> None:
+        box.add("bad", toys.Misbehaves("kill_server", mark))
+        with pytest.raises(StepError, match="step bad crashed"):
+            box.build()
+        assert eventually(lambda: not marked(mark))

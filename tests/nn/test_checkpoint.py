@@ -1,0 +1,112 @@
+"""Checkpoints: what was saved answers bit for bit the same when loaded, and two saves are the same bytes."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from edgebuild.nn import checkpoint
+from edgebuild.nn.checkpoint import Checkpoint
+from edgebuild.nn.source import Source
+from edgebuild.spec import dataset
+from edgebuild.spec.errors import UsageError
+from edgebuild.spec.model import TensorSpec
+from tests import tiny
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def answers(made: tiny.Made, module: nn.Module) -> torch.Tensor:
+    test = dataset.read(made["data"], "test")
+    with torch.no_grad():
+        found = module(*(torch.from_numpy(np.array(values[:32])) for values in test.inputs))
+    assert isinstance(found, torch.Tensor)
+    return found
+
+
+@pytest.mark.parametrize("artifact", ["float", "pruned", "distilled"])
+def test_a_loaded_module_answers_bit_for_bit_as_the_saved_one(made: tiny.Made, tmp_path: Path, artifact: str) -> None:
+    first = checkpoint.load(made[artifact])
+    checkpoint.save(first, tmp_path)
+    second = checkpoint.load(tmp_path)
+    assert not second.module.training
+    assert torch.equal(answers(made, first.module), answers(made, second.module))
+
+
+@pytest.mark.parametrize("artifact", ["float", "pruned"])
+def test_two_saves_are_the_same_bytes(made: tiny.Made, tmp_path: Path, artifact: str) -> None:
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        checkpoint.save(checkpoint.load(made[artifact]), tmp_path / name)
+    assert contents(tmp_path / "a") == contents(tmp_path / "b") == contents(made[artifact])
+
+
+def test_a_model_of_two_inputs_keeps_their_order_and_shapes_when_pruned(pair: tiny.Made, tmp_path: Path) -> None:
+    first = checkpoint.load(pair["pruned"])
+    checkpoint.save(first, tmp_path)
+    assert torch.equal(answers(pair, first.module), answers(pair, checkpoint.load(tmp_path).module))
+    assert [spec.name for spec in first.inputs] == ["picture", "facts"]
+
+
+def test_a_whole_model_has_no_structure_and_a_pruned_one_names_what_changed(made: tiny.Made) -> None:
+    described = {name: json.loads((made[name] / checkpoint.DESCRIPTION).read_text()) for name in ("float", "pruned")}
+    assert described["float"]["structure"] == {}
+    assert described["pruned"]["structure"]["stem"] == {"out_channels": 8}
+    assert described["pruned"]["structure"]["head"] == {"in_features": 32}
+
+
+def test_nothing_in_a_checkpoint_is_a_pickle_or_names_a_place_on_this_machine(made: tiny.Made) -> None:
+    files = contents(made["pruned"])
+    assert sorted(files) == ["source/model.py", "source/model.toml", "torch.json", "weights.safetensors"]
+    assert not any(b"/tmp" in data or str(tiny.MODELS).encode() in data for data in files.values())
+
+
+def test_tuples_grouped_convolutions_and_own_numbers_of_a_module_survive(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "source").mkdir()
+    (tmp_path / "source" / "model.py").write_text(
+        "import torch\nfrom torch import nn\n"
+        "class N(nn.Module):\n"
+        "    def __init__(self):\n"
+        "        super().__init__()\n"
+        "        self.deep = nn.Conv2d(4, 4, 3, groups=4)\n"
+        "        self.norm = nn.LayerNorm((4, 6, 6))\n"
+        "        self.heads, self.sizes = 2, (1, 2)\n"
+        "    def forward(self, x):\n"
+        "        return self.norm(self.deep(x)) * self.heads + self.sizes[1]\n"
+        "def build():\n    return N()\n"
+    )
+    source, inputs = Source(tmp_path / "source", "models/m"), (TensorSpec("x", (4, 8, 8)),)
+    module = source.build("build", inputs)
+    module.deep = nn.Conv2d(2, 2, 3, groups=2)
+    module.norm = nn.LayerNorm((2, 6, 6))
+    module.heads, module.sizes = 5, (3, 4)  # type: ignore[assignment]
+    (tmp_path / "saved").mkdir()
+    checkpoint.save(Checkpoint(module, source, "build", inputs), tmp_path / "saved")
+    again = checkpoint.load(tmp_path / "saved").module
+    x = torch.randn(1, 2, 8, 8)
+    assert torch.equal(module.eval()(x), again(x))
+    assert (vars(again)["heads"], vars(again)["sizes"]) == (5, (3, 4))
+
+
+def test_a_module_with_other_layers_than_its_builder_makes_is_refused(made: tiny.Made, tmp_path: Path) -> None:
+    model = checkpoint.load(made["float"])
+    model.module.extra = nn.ReLU()
+    with pytest.raises(ValueError, match="other sub-modules than as built: \\['extra'\\]"):
+        checkpoint.save(model, tmp_path)
+
+
+def test_augmentation_is_the_models_own_function(made: tiny.Made) -> None:
+    model = checkpoint.load(made["float"])
+    assert model.augmentation() is None
+    assert callable(Checkpoint(model.module, model.source, "build", model.inputs, "load").augmentation())
+    with pytest.raises(UsageError, match="augment: has no function 'turn'"):
+        Checkpoint(model.module, model.source, "build", model.inputs, "turn").augmentation()

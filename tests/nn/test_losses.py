@@ -1,0 +1,66 @@
+"""Distillation loss: the numbers of the formula, worked out here with plain numpy."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from edgebuild.nn.losses import distillation
+from edgebuild.spec.errors import UsageError
+
+STUDENT = [[1.0, -0.5, 2.0], [0.2, 0.1, -1.0]]
+TEACHER = [[2.0, 0.0, 1.0], [-1.0, 3.0, 0.5]]
+LABELS = [2, 1]
+
+
+def softmax(logits: list[list[float]], temperature: float) -> np.ndarray:
+    raised = np.exp(np.array(logits) / temperature)
+    return np.asarray(raised / raised.sum(1, keepdims=True))
+
+
+def by_hand(alpha: float, temperature: float) -> float:
+    hard = -np.mean([np.log(softmax(STUDENT, 1)[row, label]) for row, label in enumerate(LABELS)])
+    p, q = softmax(TEACHER, temperature), softmax(STUDENT, temperature)
+    soft = np.mean((p * np.log(p / q)).sum(1))
+    return float(alpha * hard + (1 - alpha) * temperature**2 * soft)
+
+
+def loss(alpha: float, temperature: float, student: torch.Tensor | None = None) -> torch.Tensor:
+    given = torch.tensor(STUDENT, dtype=torch.float64) if student is None else student
+    return distillation(given, torch.tensor(TEACHER, dtype=torch.float64), torch.tensor(LABELS), alpha, temperature)
+
+
+@pytest.mark.parametrize(("alpha", "temperature"), [(0, 1), (1, 4), (0.1, 4), (0.5, 2), (0.9, 0.5), (0, 20)])
+def test_it_is_the_published_formula(alpha: float, temperature: float) -> None:
+    assert loss(alpha, temperature).item() == pytest.approx(by_hand(alpha, temperature), rel=1e-12)
+
+
+def test_the_hard_term_written_out() -> None:
+    first = 0.37153903  # -ln(e² / (e + e^-½ + e²)) = ln(1 + e^-1 + e^-2.5)
+    second = 0.89119526  # -ln(e^.1 / (e^.2 + e^.1 + e^-1)) = ln(1 + e^.1 + e^-1.1)
+    assert loss(1, 3).item() == pytest.approx((first + second) / 2, abs=1e-8)
+
+
+def test_a_student_that_answers_as_its_teacher_has_no_soft_loss() -> None:
+    same = torch.tensor(TEACHER, dtype=torch.float64)
+    assert loss(0, 4, same).item() == pytest.approx(0, abs=1e-15)
+
+
+def test_gradients_of_the_soft_term_keep_their_size_as_the_temperature_rises() -> None:
+    def size(temperature: float) -> float:
+        student = torch.tensor(STUDENT, dtype=torch.float64, requires_grad=True)
+        loss(0, temperature, student).backward()  # type: ignore[no-untyped-call]
+        assert student.grad is not None
+        return float(student.grad.norm())
+
+    # For high T the gradient is (z − v) / (N·C) of centred logits, whatever T is (Hinton et al. 2015, equation 4).
+    z, v = (np.array(x) - np.mean(x, axis=1, keepdims=True) for x in (STUDENT, TEACHER))
+    limit = float(np.linalg.norm(z - v) / (2 * 3))
+    assert size(100) == pytest.approx(limit, rel=0.02)
+    assert size(200) == pytest.approx(size(100), rel=0.01)
+
+
+def test_a_teacher_with_other_classes_is_refused() -> None:
+    with pytest.raises(UsageError, match="the teacher's output is \\[2, 4\\], the model's \\[2, 3\\]"):
+        distillation(torch.zeros(2, 3), torch.zeros(2, 4), torch.tensor(LABELS), 0.5, 2)

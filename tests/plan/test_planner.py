@@ -1,0 +1,134 @@
+"""What a plan connects: shared work is one node, labels are unique, options come from target, model and hardware."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from edgebuild.engine.store import Store
+from edgebuild.plan import planner
+from edgebuild.plan.planner import Plan
+from edgebuild.spec.artifact import Step
+from edgebuild.spec.model import Training
+from edgebuild.spec.project import open_project
+from edgebuild.stages.import_weights import ImportWeights
+from edgebuild.stages.train import Train
+from edgebuild.steps.distill import Distill
+from edgebuild.steps.int8 import Int8
+from edgebuild.steps.prune_channels import PruneChannels
+
+ROOT = Path(__file__).parent.parent.parent
+SHIPPED = sorted(path.stem for path in (ROOT / "targets").glob("*.toml"))
+Planner = Callable[..., Plan]
+
+
+def steps(plan: Plan, kind: type[Step]) -> list[Step]:
+    return [node.step for node in plan.graph.nodes.values() if type(node.step) is kind]
+
+
+def labels(plan: Plan) -> list[str]:
+    return [label for names in plan.graph.labels.values() for label in names]
+
+
+def shipped(store: Store, names: list[str]) -> Plan:
+    project = open_project(ROOT)
+    return planner.make(store, [project.target(n) for n in names], [project.model("digits")], SHIPPED)
+
+
+def test_every_shipped_target_plans_with_each_label_standing_for_one_node(store: Store) -> None:
+    plan = shipped(store, SHIPPED)
+    assert [product.target for product in plan.products] == SHIPPED
+    assert [label for label, count in Counter(labels(plan)).items() if count > 1] == []
+    assert len(plan.graph.order()) == len(plan.graph.nodes)
+
+
+def test_targets_share_what_is_the_same_for_both(store: Store) -> None:
+    alone = {name: len(shipped(store, [name]).graph.nodes) for name in ("rpi4", "mobile-cpu")}
+    both = shipped(store, ["rpi4", "mobile-cpu"])
+    assert len(both.graph.nodes) < sum(alone.values())
+    shared = {names[0] for names in both.graph.labels.values() if len({n.split("/")[0] for n in names}) > 1}
+    assert {"rpi4/digits/distill", "rpi4/digits/tflite/int8", "rpi4/digits/tflite/outputs-candidate"} <= shared
+    assert not any(label.endswith(("/bundle", "/judge")) for label in shared)
+
+
+def test_one_training_serves_both_formats_and_the_float_model_teaches_itself(plan: Planner) -> None:
+    made = plan()
+    assert len(steps(made, Train)) == len(steps(made, PruneChannels)) == len(steps(made, Distill)) == 1
+    assert len(steps(made, Int8)) == 2
+    (distil,) = [node for node in made.graph.nodes.values() if isinstance(node.step, Distill)]
+    assert made.graph.label(distil.inputs["teacher"]) == "tiny/float"
+    assert made.graph.label(distil.inputs["model"]) == "board/tiny/prune_channels"
+
+
+def test_a_declared_teacher_is_trained_with_its_own_options(plan: Planner) -> None:
+    made = plan(model='\n[teacher]\nbuilder = "build"\ntraining = {epochs = 7}')
+    (distil,) = [node for node in made.graph.nodes.values() if isinstance(node.step, Distill)]
+    assert made.graph.label(distil.inputs["teacher"]) == "tiny/teacher"
+    teacher = made.graph.nodes[distil.inputs["teacher"]].step
+    assert isinstance(teacher, Train)
+    assert teacher.training == Training(epochs=7)
+
+
+def test_given_weights_are_imported_and_not_trained(plan: Planner) -> None:
+    made = plan(model='weights = "w.safetensors"', files={"w.safetensors": "any bytes"})
+    assert steps(made, Train) == []
+    (reader,) = steps(made, ImportWeights)
+    assert isinstance(reader, ImportWeights)
+    assert (reader.classes, reader.shown) == (4, "models/tiny/w.safetensors")
+
+
+def test_an_option_is_the_targets_own_else_the_models_else_the_hardwares_else_the_default(plan: Planner) -> None:
+    def options(recipe: str, model: str = "") -> tuple[int, float]:
+        (step,) = steps(plan(recipe=recipe, model=model), PruneChannels)
+        assert isinstance(step, PruneChannels)
+        return step.round_to, step.ratio
+
+    of_model = "\n[steps.prune_channels]\nround_to = 2\nratio = 0.25"
+    assert options('[{use = "prune_channels"}]') == (4, 0.5)
+    assert options('[{use = "prune_channels"}]', of_model) == (2, 0.25)
+
+
+def test_the_targets_own_option_wins_over_the_models(plan: Planner) -> None:
+    of_model = "\n[steps.prune_channels]\nround_to = 2\nratio = 0.25"
+    (step,) = steps(plan(recipe='[{use = "prune_channels", round_to = 1}]', model=of_model), PruneChannels)
+    assert isinstance(step, PruneChannels)
+    assert (step.round_to, step.ratio) == (1, 0.25)
+
+
+def test_a_step_that_comes_twice_has_two_labels(plan: Planner) -> None:
+    made = plan(recipe='[{use = "prune_channels", ratio = 0.3}, {use = "distill"}, {use = "prune_channels"}]')
+    assert {"board/tiny/prune_channels", "board/tiny/prune_channels-2"} <= set(labels(made))
+    assert len(steps(made, PruneChannels)) == 2
+
+
+def test_an_empty_recipe_ships_the_float_model(plan: Planner) -> None:
+    made = plan(recipe="[]")
+    both = [names for names in made.graph.labels.values() if "board/tiny/onnx/convert" in names]
+    assert both == [["board/tiny/onnx/convert", "board/tiny/onnx/baseline"]]
+
+
+def test_a_models_budget_takes_the_place_of_the_targets_limit_or_adds_one(plan: Planner) -> None:
+    made = plan(model='\n[budgets.board]\nsize = "100 KiB"\nparity = "1e-4"')
+    judge = made.graph.nodes[made.products[0].verdicts].step
+    limits = {gate.metric: gate.limit for gate in judge.gates}  # type: ignore[attr-defined]
+    assert limits == {"accuracy": "1 pp", "size": "100 KiB", "latency": "3 %", "parity": "1e-4"}
+
+
+def test_only_the_files_that_the_models_code_reads_are_its_source(plan: Planner, store: Store) -> None:
+    files = {"helper.py": "", "words.txt": "", "notes.md": ""}
+    made = plan(model='include = ["*.txt"]', files=files)
+    (source,) = [item for item in made.graph.sources.values() if item.kind == "source"]
+    assert sorted(path.name for path in store.path(source).iterdir()) == ["helper.py", "model.py", "words.txt"]
+
+
+@pytest.mark.parametrize("pattern", ["**/*", "*"])
+def test_compiled_code_is_never_part_of_the_source(plan: Planner, store: Store, pattern: str, tmp_path: Path) -> None:
+    cache = tmp_path / "models" / "tiny" / "__pycache__"
+    cache.mkdir(parents=True)
+    (cache / "model.cpython-311.pyc").write_bytes(b"changes with time")
+    made = plan(model=f'include = ["{pattern}"]')
+    (source,) = [item for item in made.graph.sources.values() if item.kind == "source"]
+    assert sorted(path.name for path in store.path(source).rglob("*")) == ["model.py", "model.toml"]

@@ -1,0 +1,149 @@
+"""A plan that cannot be carried out is refused at once, in one line that names file, key and reason."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from edgebuild.engine import keys
+
+Refuse = Callable[..., str]
+
+TARGET = {
+    "unknown step": (
+        {"recipe": '[{use = "int9"}]'},
+        "recipe[0].use: unknown step 'int9' (did you mean 'int8'? known: distill, float16, int8, prune_channels",
+    ),
+    "unknown option": (
+        {"recipe": '[{use = "int8"}, {use = "distill", apha = 0.5}]'},
+        "recipe[1]: unknown key 'apha' (did you mean 'alpha'? known: alpha, batch_size, epochs",
+    ),
+    "text for a number": (
+        {"recipe": '[{use = "prune_channels", ratio = "0.5"}]'},
+        'recipe[0].ratio: input should be a valid number, got "0.5"',
+    ),
+    "a whole ratio": (
+        {"recipe": '[{use = "prune_channels", ratio = 1}]'},
+        "recipe[0].ratio: input should be less than 1, got 1",
+    ),
+    "float for a count": (
+        {"recipe": '[{use = "int8", calibration = 2.0}]'},
+        "recipe[0].calibration: input should be a valid integer, got 2.0",
+    ),
+    "unknown metric": (
+        {"gates": '[{metric = "acuracy", limit = "1 pp"}]'},
+        "gates[0].metric: unknown metric 'acuracy' (did you mean 'accuracy'? known: accuracy, latency",
+    ),
+    "limit without unit": (
+        {"gates": '[{metric = "size", limit = "1 B"}, {metric = "accuracy", limit = "1"}]'},
+        "gates[1].limit: '1' has no unit; use one of pp, %",
+    ),
+    "limit without sense": (
+        {"gates": '[{metric = "latency", limit = "-100 %"}]'},
+        "gates[0].limit: time cannot fall by 100 % or more, got '-100 %'",
+    ),
+    "unknown format": (
+        {"runtimes": '[{format = "onnx"}, {format = "tflight"}]'},
+        "runtimes[1].format: unknown format 'tflight' (did you mean 'tflite'? known: onnx, tflite",
+    ),
+    "unknown transport": (
+        {"devices": '[{transport = "lokal"}]'},
+        "devices[0].transport: unknown device transport 'lokal' (did you mean 'local'? known: ",
+    ),
+    "unknown option of a device": (
+        {"devices": '[{transport = "local", speed = 3}]'},
+        "devices[0]: unknown key 'speed' (known: none)",
+    ),
+    "no device for time": (
+        {"devices": '[{transport = "local", measures = ["outputs"]}]'},
+        "devices: no device can measure latency: none is declared for it",
+    ),
+    "torch step on a file": (
+        {"recipe": '[{use = "int8"}, {use = "prune_channels"}]'},
+        "recipe[1].use: 'prune_channels' works on torch, but 'int8' before it makes onnx "
+        "(move 'prune_channels' before 'int8')",
+    ),
+    "int8 twice": (
+        {"recipe": '[{use = "int8"}, {use = "int8"}]'},
+        "recipe[1].use: 'int8' cannot follow 'int8': what a file computes in changes once (keep one of the two)",
+    ),
+    "int8 after float16": (
+        {"recipe": '[{use = "float16"}, {use = "int8"}]'},
+        "recipe[1].use: 'int8' cannot follow 'float16': what a file computes in changes once (keep one of the two)",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", TARGET)
+def test_a_target_that_cannot_be_planned_is_refused(refusal: Refuse, kind: str) -> None:
+    lines, told = TARGET[kind]
+    assert refusal(**lines).startswith(f"targets/board.toml: {told}")
+
+
+MODEL = {
+    "budget for no target": (
+        '\n[budgets.rpi5]\nsize = "1 MiB"',
+        "model.toml: budgets: unknown target 'rpi5' (did you mean 'rpi4'? known: board, rpi4)",
+    ),
+    "budget for no metric": (
+        '\n[budgets.board]\nsise = "1 MiB"',
+        "model.toml: budgets.board: unknown metric 'sise' (did you mean 'size'?",
+    ),
+    "budget without unit": (
+        '\n[budgets.board]\nsize = "100"',
+        "model.toml: budgets.board.size: '100' has no unit; use one of B, kB",
+    ),
+    "options of no step": ("\n[steps.int9]\nx = 1", "model.toml: steps: unknown step 'int9' (did you mean 'int8'?"),
+    "unknown option of a step": (
+        "\n[steps.int8]\ncalibratoin = 1",
+        "model.toml: steps.int8: unknown key 'calibratoin' (did you mean 'calibration'?",
+    ),
+    "wrong option of a step": (
+        "\n[steps.distill]\nepochs = true",
+        "model.toml: steps.distill.epochs: input should be a valid integer, got true",
+    ),
+    "no weights": ('weights = "w.bin"', "model.toml: weights: no such file: 'w.bin'"),
+    "no teacher's weights": (
+        '\n[teacher]\nbuilder = "build"\nweights = "t.bin"',
+        "model.toml: teacher.weights: no such file: 't.bin'",
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", MODEL)
+def test_a_model_that_cannot_be_planned_is_refused(refusal: Refuse, kind: str) -> None:
+    text, told = MODEL[kind]
+    assert refusal(model=text).startswith(f"models/tiny/{told}")
+
+
+def absent(monkeypatch: pytest.MonkeyPatch, *names: str) -> None:
+    """Let these distributions look as if they were not installed."""
+    installed = keys.version
+    monkeypatch.setattr(keys, "version", lambda name: "absent" if name in names else installed(name))
+
+
+@pytest.mark.parametrize(
+    ("missing", "told"),
+    [
+        ("torch", "models/tiny/model.toml: a build needs torch, which is not installed "
+                  "(pip install 'edgebuild[torch]')"),
+        ("numpy", "models/tiny/model.toml: tools: the model's code needs numpy, which is not installed "
+                  "(pip install 'numpy')"),
+        ("torch-pruning", "targets/board.toml: recipe[0].use: prune_channels needs torch-pruning, which is not "),
+        ("onnxruntime", "targets/board.toml: runtimes[0].format: onnx needs onnxruntime, which is not installed "
+                        "(pip install 'edgebuild[onnx]')"),
+        ("ai-edge-quantizer", "targets/board.toml: runtimes[1].format: tflite needs ai-edge-quantizer, which is not "
+                              "installed (pip install 'edgebuild[tflite]')"),
+    ],
+)  # fmt: skip
+def test_a_missing_package_is_named_with_what_brings_it(
+    refusal: Refuse, monkeypatch: pytest.MonkeyPatch, missing: str, told: str
+) -> None:
+    absent(monkeypatch, missing)
+    assert refusal().startswith(told)
+
+
+def test_several_missing_packages_are_named_together(refusal: Refuse, monkeypatch: pytest.MonkeyPatch) -> None:
+    absent(monkeypatch, "onnx", "onnxscript")
+    assert "onnx needs onnx, onnxscript, which are not installed" in refusal()

@@ -1,0 +1,63 @@
+"""What a model file answers, example by example, in the runtime that is made for it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgebuild.nn import checkpoint
+from edgebuild.spec import dataset
+from tests import tiny
+
+Array = NDArray[np.float32]
+
+
+def torch_answers(made: tiny.Made, artifact: str = "float", count: int = 100) -> Array:
+    """The torch model's answers to the first held-out examples."""
+    import torch
+
+    module = checkpoint.load(made[artifact]).module
+    test = dataset.read(made["data"], "test")
+    with torch.no_grad():
+        found = module(*(torch.from_numpy(np.array(values[:count])) for values in test.inputs))
+    return np.asarray(found)
+
+
+def file_answers(made: tiny.Made, artifact: str, count: int = 100) -> Array:
+    """The same for a model file."""
+    run = (_onnx if tiny.kind(artifact) == "onnx" else _tflite)(made.file(artifact))
+    inputs = dataset.read(made["data"], "test").inputs
+    return np.concatenate([run([np.array(values[k : k + 1]) for values in inputs]) for k in range(count)])
+
+
+def accuracy(made: tiny.Made, answers: Array) -> float:
+    """The share of the first held-out examples that the answers get right."""
+    return float((answers.argmax(1) == dataset.read(made["data"], "test").labels[: len(answers)]).mean())
+
+
+def _onnx(path: Path):  # type: ignore[no-untyped-def]
+    import onnxruntime
+
+    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    names = [value.name for value in session.get_inputs()]
+    return lambda values: session.run(None, dict(zip(names, values, strict=True)))[0]
+
+
+def _tflite(path: Path):  # type: ignore[no-untyped-def]
+    from ai_edge_litert.interpreter import Interpreter
+
+    interpreter = Interpreter(model_path=str(path), num_threads=1)
+    interpreter.allocate_tensors()
+    inputs = sorted(interpreter.get_input_details(), key=lambda detail: detail["name"])
+    (output,) = interpreter.get_output_details()
+
+    def run(values: list[Array]) -> Array:
+        for detail, value in zip(inputs, values, strict=True):
+            interpreter.set_tensor(detail["index"], value.astype(detail["dtype"]))
+        interpreter.invoke()
+        answer: Array = interpreter.get_tensor(output["index"])
+        return answer
+
+    return run

@@ -1,0 +1,149 @@
+"""A build from end to end: what it leaves behind, what it runs again, and what its exit code says."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from tests.scenarios.conftest import Workspace
+
+
+def test_nothing_changed_nothing_runs(built: Workspace) -> None:
+    ran = built.run("--target", "board", "--json")
+    assert ran.code == 0
+    assert ran.document["ran"] == []
+    assert ran.document["reused"] > 20
+    assert ran.err == ""
+
+
+def test_the_table_is_what_the_manifest_says(built: Workspace) -> None:
+    manifest = json.loads((built.bundle / "manifest.json").read_text())
+    printed = built.run("--target", "board").out
+    footprint, accuracy = manifest["evidence"]["footprint"], manifest["evidence"]["accuracy"]
+    assert f"{accuracy['candidate']['accuracy']:.2%}" in printed
+    assert f"{footprint['candidate']['bytes'] / 1000:.2f} k" in printed
+    assert footprint["candidate"]["bytes"] == (built.bundle / manifest["file"]).stat().st_size
+    assert {v["metric"]: v["status"] for v in manifest["verdicts"]} == dict.fromkeys(
+        ("accuracy", "size", "parity"), "pass"
+    )
+
+
+def test_the_shipped_file_is_small_and_integer(built: Workspace) -> None:
+    footprint = json.loads((built.bundle / "manifest.json").read_text())["evidence"]["footprint"]
+    assert footprint["candidate"]["bytes"] * 8 < footprint["baseline"]["bytes"]
+    assert footprint["candidate"]["parameters"] * 3 < footprint["baseline"]["parameters"]
+
+
+def test_the_bundle_ships_the_faster_format(built: Workspace) -> None:
+    formats = built.run("--target", "board", "--json").document["bundles"][0]["formats"]
+    speeds = {name: found["evidence"]["latency"]["speed"] for name, found in formats.items()}
+    manifest = json.loads((built.bundle / "manifest.json").read_text())
+    assert manifest["runtime"]["format"] == min(speeds, key=speeds.__getitem__)
+
+
+def test_the_bundles_runner_needs_only_numpy_and_the_runtime(built: Workspace, tmp_path: Path) -> None:
+    bundle = shutil.copytree(built.bundle, tmp_path / "elsewhere")
+    blocked = tmp_path / "blocked"
+    blocked.mkdir()
+    for name in ("torch", "onnx", "PIL", "scipy", "edgebuild", "pydantic"):
+        (blocked / f"{name}.py").write_text("raise ImportError('the runner must not need this')")
+    environment = {"PATH": os.environ["PATH"], "PYTHONPATH": str(blocked)}
+    done = subprocess.run(
+        [sys.executable, "run.py", "sample.png"], cwd=bundle, env=environment, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    model = built.root / "models" / "tiny"
+    truth = subprocess.run(
+        [sys.executable, "-c", "import model; print(model.examples(600, 1)[1][0])"],
+        cwd=model, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    labels = json.loads((bundle / "labels.json").read_text())
+    assert done.stdout.startswith(f"sample.png: {labels[int(truth.stdout)]} (")
+
+
+def test_a_changed_limit_trains_and_converts_nothing(workspace: Workspace) -> None:
+    workspace.edit("targets/board.toml", 'limit = "-60 %"', 'limit = "-61 %"')
+    explained = workspace.run("explain", "--target", "board").out
+    assert 'board/tiny/judge: would run: option.gates[1].limit "-60 %" → "-61 %"' in explained
+    ran = workspace.run("--target", "board", "--json").document["ran"]
+    assert [entry["step"] for entry in ran] == ["board/tiny/judge", "board/tiny/bundle"]
+
+
+def test_a_changed_option_names_itself_and_spares_what_does_not_depend_on_it(workspace: Workspace) -> None:
+    workspace.edit("targets/board.toml", 'use = "int8"', 'use = "int8"\ncalibration = 100')
+    explained = workspace.run("explain", "--target", "board", "--json").document["steps"]
+    reasons = {entry["step"]: entry["reason"] for entry in explained if entry["state"] == "run"}
+    assert reasons == dict.fromkeys(
+        ("board/tiny/tflite/int8", "board/tiny/onnx/int8"), "option.calibration 256 → 100"
+    )
+
+
+def test_a_comment_in_the_models_code_is_a_change_of_the_users_own(workspace: Workspace) -> None:
+    workspace.edit("models/tiny/model.py", "def build()", "# a remark\ndef build()")
+    explained = workspace.run("explain", "--target", "board", "--json").document["steps"]
+    first = next(entry for entry in explained if entry["state"] == "run")
+    assert first["step"] == "tiny/data"
+    assert first["reason"].startswith("input.source source:")
+
+
+def test_a_failed_gate_takes_the_bundle_away_and_keeps_the_evidence(workspace: Workspace) -> None:
+    assert workspace.run("--target", "board").code == 0
+    assert workspace.bundle.is_dir()
+    workspace.edit("targets/board.toml", 'limit = "-60 %"', 'limit = "2 KiB"')
+    ran = workspace.run("--target", "board")
+    assert ran.code == 1
+    assert not workspace.bundle.exists()
+    evidence = workspace.bundle.with_name("tiny.evidence")
+    verdicts = json.loads((evidence / "verdicts" / "verdicts.json").read_text())
+    assert verdicts["status"] == "fail"
+    assert "fail" in ran.out
+    assert "of at most 2.0 KiB" in " ".join(ran.out.split())
+
+
+def test_too_low_a_fidelity_leaves_a_candidate(workspace: Workspace) -> None:
+    workspace.edit("targets/board.toml", 'limit = "3 pp"', 'limit = "3 pp"\nfidelity = "hardware"')
+    assert workspace.run("--target", "board").code == 3
+    assert json.loads((workspace.bundle / "manifest.json").read_text())["status"] == "candidate"
+    assert workspace.run("verify", str(workspace.bundle)).code == 0
+    refused = workspace.run("verify", "--released", str(workspace.bundle))
+    assert refused.code == 3
+    assert "refused" in refused.out
+
+
+def test_too_few_examples_are_inconclusive_and_say_how_many_are_needed(workspace: Workspace) -> None:
+    workspace.edit("targets/board.toml", 'limit = "3 pp"', 'limit = "0.1 pp"')
+    ran = workspace.run("--target", "board", "--json")
+    assert ran.code == 3
+    verdicts = ran.document["bundles"][0]["formats"]["tflite"]["verdicts"]
+    reason = next(v["reason"] for v in verdicts if v["metric"] == "accuracy")
+    assert "600 examples are too few" in reason
+    assert "are needed" in reason
+
+
+def test_two_targets_share_what_they_share(workspace: Workspace) -> None:
+    text = (workspace.root / "targets" / "board.toml").read_text()
+    (workspace.root / "targets" / "other.toml").write_text(text.replace('"-60 %"', '"-50 %"'))
+    ran = workspace.run("--target", "board", "--target", "other", "--json").document
+    assert {bundle["target"]: bundle["status"] for bundle in ran["bundles"]} == {"board": "pass", "other": "pass"}
+    assert [entry["step"] for entry in ran["ran"]] == ["other/tiny/judge", "other/tiny/bundle"]
+
+
+def test_two_clones_give_the_same_bytes(fresh: Callable[[], Workspace], built: Workspace, tmp_path: Path) -> None:
+    clone = Workspace(fresh().root, tmp_path / "another store")
+    ran = clone.run("--target", "board", "--json", PYTHONHASHSEED="123")
+    assert ran.code == 0, ran.err
+    assert digests(clone) == digests(built)
+
+
+def digests(workspace: Workspace) -> dict[str, str]:
+    """The output of every step that says it is deterministic."""
+    provenance = json.loads((workspace.bundle / "manifest.json").read_text())["provenance"]
+    found = {entry["step"]: entry["output"] for entry in provenance if entry["deterministic"] != "no"}
+    assert len(found) > 20
+    # The verdicts rest on measured times, which are never the same.
+    return {step: digest for step, digest in found.items() if not step.endswith("/judge")}

@@ -1,0 +1,96 @@
+"""The command line: light to start, documented, and machine-readable on request."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+from edgebuild.cli import root
+from tests.scenarios.conftest import Workspace
+
+VERBS = root.list_commands(None)  # type: ignore[attr-defined]
+
+
+def test_help_loads_no_heavy_package() -> None:
+    code = (
+        "import sys\nfrom edgebuild.cli import main\nmain(['--help'])\n"
+        "heavy = {'torch', 'numpy', 'onnx', 'onnxruntime', 'scipy', 'pydantic', 'ai_edge_litert', 'tensorflow'}\n"
+        "sys.exit(', '.join(sorted(heavy & set(sys.modules))) or 0)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+def test_a_build_with_nothing_to_do_loads_no_framework(built: Workspace) -> None:
+    code = (
+        "import sys\nfrom edgebuild.cli import main\ncode = main(['--target', 'board'])\n"
+        "heavy = {'torch', 'numpy', 'onnx', 'onnxruntime', 'scipy', 'ai_edge_litert', 'jinja2'}\n"
+        "sys.exit(', '.join(sorted(heavy & set(sys.modules))) or code)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=built.root, env={"EDGEBUILD_STORE": str(built.store)}, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_every_verb_has_help_with_an_example(verb: str, built: Workspace) -> None:
+    ran = built.run(verb, "--help")
+    assert ran.code == 0
+    assert "Example: edgebuild" in ran.out
+    assert "--json" in ran.out
+
+
+CALLS = {
+    "build": ["--target", "board"],
+    "plan": ["--target", "board"],
+    "explain": ["--target", "board", "board/tiny/judge"],
+    "report": ["dist/board/tiny"],
+    "verify": ["dist/board/tiny"],
+    "targets": ["show", "board"],
+    "schema": ["target"],
+}
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_json_is_one_document_and_nothing_else(verb: str, built: Workspace) -> None:
+    ran = built.run(verb, *CALLS.get(verb, []), "--json")
+    assert ran.code == 0, ran.err
+    assert isinstance(ran.document, dict)
+    assert ran.err == ""
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_every_verb_prints_something_for_people(verb: str, built: Workspace) -> None:
+    ran = built.run(verb, *CALLS.get(verb, []))
+    assert ran.code == 0, ran.err
+    assert ran.out.strip()
+
+
+def test_an_error_is_json_too(built: Workspace) -> None:
+    ran = built.run("plan", "--target", "nowhere", "--json")
+    assert ran.code == 2
+    assert ran.document["exit_code"] == 2
+    assert ran.document["error"]["kind"] == "UsageError"
+
+
+def test_options_in_the_verbs_place_mean_build(built: Workspace) -> None:
+    assert json.loads(built.run("--target", "board", "--json").out) == json.loads(
+        built.run("build", "--target", "board", "--json").out
+    )
+
+
+def test_an_unknown_verb_is_a_usage_error(built: Workspace) -> None:
+    ran = built.run("biuld")
+    assert ran.code == 2
+    assert ran.err.count("\n") == 1
+
+
+def test_explain_shows_every_part_of_a_key(built: Workspace) -> None:
+    ran = built.run("explain", "--target", "board", "board/tiny/prune_channels")
+    assert "option.ratio = 0.5" in ran.out
+    assert "tool.torch-pruning = " in ran.out
+    assert "code.edgebuild.steps.prune_channels = " in ran.out

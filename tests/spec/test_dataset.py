@@ -1,0 +1,43 @@
+"""Data sets on disk: what is written is read, without a copy; calibration draws are seeded and sorted."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from edgebuild.spec import dataset
+from edgebuild.spec.dataset import Split
+
+
+def split(count: int, inputs: int = 1) -> Split:
+    values = tuple(np.arange(count * 2, dtype=np.float32).reshape(count, 2) + 100 * k for k in range(inputs))
+    return Split(values, np.arange(count))
+
+
+def test_what_is_written_is_read_in_the_order_of_the_inputs(tmp_path: Path) -> None:
+    dataset.write(tmp_path, "train", split(3, inputs=12))
+    found = dataset.read(tmp_path, "train")
+    assert [int(values[0, 0]) for values in found.inputs] == [100 * k for k in range(12)]
+    assert found.labels.tolist() == [0, 1, 2]
+    assert len(found) == 3
+    assert isinstance(found.inputs[0], np.memmap)
+
+
+def test_columns_first_arrays_are_stored_rows_first(tmp_path: Path) -> None:
+    dataset.write(tmp_path, "train", Split((np.asfortranarray(np.ones((4, 3))),), np.zeros(4, np.int64)))
+    assert dataset.read(tmp_path, "train").inputs[0].flags.c_contiguous
+
+
+def test_calibration_draws_the_same_examples_for_a_seed_and_all_when_there_are_fewer(tmp_path: Path) -> None:
+    dataset.write(tmp_path, "train", split(50))
+    draws = [dataset.calibration(tmp_path, 8, seed).labels.tolist() for seed in (0, 0, 1)]
+    assert draws[0] == draws[1] == sorted(set(draws[0]))
+    assert draws[0] != draws[2]
+    assert dataset.calibration(tmp_path, 1000, 0).labels.tolist() == list(range(50))
+
+
+def test_a_split_that_is_not_there_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError):
+        dataset.read(tmp_path, "train")

@@ -1,0 +1,105 @@
+"""Reading a model: types are strict, declarations may not contradict each other, paths stay inside the folder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from edgebuild.spec.errors import UsageError
+from edgebuild.spec.files import read_model
+from edgebuild.spec.model import ModelSpec
+
+GOOD = """\
+description = "a model"
+builder = "build"
+data = "load"
+labels = ["no", "yes"]
+weights = "weights/final.safetensors"
+include = ["tables/*.csv"]
+[[inputs]]
+name = "image"
+shape = [3, 8, 16]
+[preprocess]
+width = 16
+height = 8
+channels = 3
+mean = [0.5]
+std = [0.2, 0.2, 0.3]
+[training]
+epochs = 2
+learning_rate = 1
+[budgets.rpi4]
+size = "1 MiB"
+"""
+
+
+def read(folder: Path, text: str) -> ModelSpec:
+    home = folder / "thing"
+    home.mkdir(exist_ok=True)
+    (home / "model.toml").write_text(text)
+    return read_model(home, "models/thing/model.toml")
+
+
+def refusal(folder: Path, before: str, after: str) -> str:
+    """The line for the good file with `after` in the place of `before`."""
+    assert GOOD.count(before) == 1
+    with pytest.raises(UsageError) as caught:
+        read(folder, GOOD.replace(before, after))
+    line = caught.value.line
+    assert line.startswith("models/thing/model.toml: ")
+    return line.removeprefix("models/thing/model.toml: ")
+
+
+def test_a_model_is_read_with_whole_numbers_standing_for_floats(tmp_path: Path) -> None:
+    model = read(tmp_path, GOOD)
+    assert (model.name, model.folder) == ("thing", tmp_path / "thing")
+    assert model.declared.training.learning_rate == 1.0
+    assert model.declared.inputs[0].shape == (3, 8, 16)
+    assert dict(model.declared.budgets["rpi4"]) == {"size": "1 MiB"}
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "told"),
+    [
+        ("epochs = 2", "epochs = 1.5", "training.epochs: input should be a valid integer, got 1.5"),
+        ("epochs = 2", "epochs = true", "training.epochs: input should be a valid integer, got true"),
+        ("epochs = 2", 'epochs = "2"', 'training.epochs: input should be a valid integer, got "2"'),
+        ("epochs = 2", "epochs = 0", "training.epochs: input should be greater than or equal to 1, got 0"),
+        ("learning_rate = 1", "learning_rate = true", "training.learning_rate: input should be a valid number, got tr"),
+        ("learning_rate = 1", "learning_rate = inf", "training.learning_rate: input should be a finite number, got"),
+        ("epochs = 2", "seed = -1", "training.seed: input should be greater than or equal to 0, got -1"),
+        ("epochs = 2", "ephocs = 2", "training: unknown key 'ephocs' (did you mean 'epochs'? known: batch_size, "),
+        ("[3, 8, 16]", "[3, 8.0, 16]", "inputs[0].shape[1]: input should be a valid integer, got 8.0"),
+        ("[3, 8, 16]", "[3, 0, 16]", "inputs[0].shape[1]: input should be greater than or equal to 1, got 0"),
+        ('["no", "yes"]', '["yes"]', "labels: tuple should have at least 2 items"),
+        ('"1 MiB"', "1048576", "budgets.rpi4.size: input should be a valid string, got 1048576"),
+        ('size = "1 MiB"', "", None),
+        ("channels = 3", "channels = 2", "preprocess.channels: input should be 1 or 3, got 2"),
+        ("channels = 3", "invert = 1", "preprocess.invert: input should be a valid boolean, got 1"),
+    ],
+)  # fmt: skip
+def test_a_mistake_is_told_with_its_key(tmp_path: Path, before: str, after: str, told: str | None) -> None:
+    if told is None:
+        assert read(tmp_path, GOOD.replace(before, after)).declared.budgets == {"rpi4": {}}
+    else:
+        assert refusal(tmp_path, before, after).startswith(told)
+
+
+def test_declarations_that_contradict_each_other_are_refused(tmp_path: Path) -> None:
+    twice = '[[inputs]]\nname = "image"\nshape = [1]\n[preprocess]'
+    assert refusal(tmp_path, "[preprocess]", twice) == "inputs must have different names, not image, image"
+    shape = "preprocess makes one float32 input of shape [3, 8, 9]; inputs says otherwise"
+    assert refusal(tmp_path, "width = 16", "width = 9") == shape
+    assert refusal(tmp_path, "mean = [0.5]", "mean = [0.5, 0.5]") == "preprocess: mean has 2 values for 3 channels"
+
+
+@pytest.mark.parametrize("path", ["/etc/passwd", "../other/w.bin", "a/../../b", "", "a\\\\b", "a\\u0000b"])
+def test_paths_must_stay_inside_the_models_folder(tmp_path: Path, path: str) -> None:
+    told = "must name something inside the model's folder"
+    line = refusal(tmp_path, '"weights/final.safetensors"', f'"{path}"')
+    assert line.startswith("weights: ")
+    assert told in line
+    line = refusal(tmp_path, '"tables/*.csv"', f'"ok.csv", "{path}"')
+    assert line.startswith("include[1]: ")
+    assert told in line

@@ -1,0 +1,64 @@
+"""Where targets and models are found, and what is said when they are not."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from edgebuild.spec.errors import UsageError
+from edgebuild.spec.project import open_project
+
+ROOT = Path(__file__).parent.parent.parent
+TINY = Path(__file__).parent.parent / "models" / "tiny"
+
+
+def test_a_project_without_files_has_the_built_in_targets_and_digits(tmp_path: Path) -> None:
+    project = open_project(tmp_path)
+    assert {"rpi4", "mobile-cpu", "server-gpu", "host"} <= set(project.target_files())
+    assert list(project.model_folders()) == ["digits"]
+    assert project.model("digits").declared.builder == "build"
+
+
+def test_a_target_of_the_project_hides_the_built_in_one_of_the_same_name(tmp_path: Path) -> None:
+    (tmp_path / "targets").mkdir()
+    mine = (ROOT / "targets" / "rpi4.toml").read_text().replace("Raspberry Pi 4 Model B, 4 GB", "mine")
+    (tmp_path / "targets" / "rpi4.toml").write_text(mine)
+    project = open_project(tmp_path)
+    assert project.target("rpi4").description == "mine"
+    assert project.target("rpi4").file == "targets/rpi4.toml"
+    assert project.target("host").description != "mine"
+
+
+def test_a_project_with_models_of_its_own_does_not_have_digits(tmp_path: Path) -> None:
+    shutil.copytree(TINY, tmp_path / "models" / "tiny")
+    (tmp_path / "models" / "empty").mkdir()
+    project = open_project(tmp_path)
+    assert list(project.model_folders()) == ["tiny"]
+    assert project.model("tiny").file == "models/tiny/model.toml"
+    with pytest.raises(UsageError, match="unknown model 'digits' \\(known: tiny\\)"):
+        project.model("digits")
+
+
+def test_an_unknown_name_is_answered_with_the_nearest(tmp_path: Path) -> None:
+    project = open_project(tmp_path)
+    with pytest.raises(UsageError) as caught:
+        project.target("rpi5")
+    assert caught.value.line.startswith("unknown target 'rpi5' (did you mean 'rpi4'? known: ")
+    with pytest.raises(UsageError, match="did you mean 'digits'"):
+        project.model("digit")
+
+
+def test_a_mistake_in_a_file_outside_the_project_is_shown_with_its_whole_path(tmp_path: Path) -> None:
+    project = open_project(tmp_path)
+    assert project.shown(tmp_path / "targets" / "a.toml") == "targets/a.toml"
+    assert project.shown(Path("/elsewhere/a.toml")) == "/elsewhere/a.toml"
+
+
+def test_the_store_may_be_placed_elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("EDGEBUILD_STORE", raising=False)
+    assert open_project(tmp_path).store == tmp_path / ".edgebuild"
+    monkeypatch.setenv("EDGEBUILD_STORE", str(tmp_path / "big disk"))
+    assert open_project(tmp_path).store == tmp_path / "big disk"
+    assert open_project(tmp_path).dist == tmp_path / "dist"

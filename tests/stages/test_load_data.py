@@ -1,0 +1,133 @@
+"""Data of the user's own function: kept as declared, or refused in one line that names file and function."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from edgebuild.spec import dataset
+from edgebuild.spec.model import TensorSpec
+from edgebuild.stages.load_data import LoadData
+from tests import tiny
+
+Refuse = Callable[..., str]
+
+ONE = (TensorSpec("image", (2, 3)),)
+TWO = (TensorSpec("image", (2, 3)), TensorSpec("tokens", (4,), "int64"))
+GOOD = """
+import numpy as np
+x, y = np.ones((5, 2, 3)), np.arange(5) % 2
+def load():
+    return {"train": (x, y), "test": (x, y)}
+"""
+
+
+def step(inputs: tuple[TensorSpec, ...] = ONE) -> LoadData:
+    return LoadData("load", inputs, 2, "models/m")
+
+
+def loaded(source: Callable[[str], Path], folder: Path, code: str, inputs: tuple[TensorSpec, ...] = ONE) -> Path:
+    return tiny.perform(step(inputs), folder / "output", {"source": ("source", source(code))})
+
+
+def test_both_splits_are_kept_in_the_declared_types(source: Callable[[str], Path], tmp_path: Path) -> None:
+    output = loaded(source, tmp_path, GOOD)
+    train = dataset.read(output, "train")
+    assert (train.inputs[0].dtype, train.labels.dtype) == (np.dtype("float32"), np.dtype("int64"))
+    assert train.inputs[0].shape == (5, 2, 3)
+    assert json.loads((output / "data.json").read_text()) == {"examples": {"train": 5, "test": 5}}
+
+
+def test_lists_small_integers_and_torch_tensors_are_taken_as_arrays(
+    source: Callable[[str], Path], tmp_path: Path
+) -> None:
+    code = """
+import numpy as np, torch
+def load():
+    images = torch.ones(3, 2, 3)
+    tokens = np.array([[1, 2, 3, 4]] * 3, dtype=np.uint8)
+    return {"train": [(images, tokens), [0, 1, 0]], "test": ((images, tokens), torch.tensor([0, 1, 1]))}
+"""
+    found = dataset.read(loaded(source, tmp_path, code, TWO), "test")
+    assert [values.dtype for values in found.inputs] == [np.float32, np.int64]
+    assert found.labels.tolist() == [0, 1, 1]
+
+
+SPLITS = {
+    "no examples": ("x[:0], y[:0]", "has no examples"),
+    "NaN": ("np.where(np.arange(5)[:, None, None] == 3, np.nan, x), y",
+            "input 'image' has NaN, infinite or too large values for float32, first in example 3"),
+    "infinity": ("x * np.inf, y", "input 'image' has NaN, infinite or too large values for float32, first in exam"),
+    "too large for float32": ("x * 1e300, y", "input 'image' has NaN, infinite or too large values for float32"),
+    "label too high": ("x, y + 1", "has labels from 1 to 2; the model declares 2 classes"),
+    "label below zero": ("x, y - 1", "has labels from -1 to 0; the model declares 2 classes"),
+    "labels as floats": ("x, y * 1.0", "needs whole-number labels of shape [N], got float64 [5]"),
+    "labels one-hot": ("x, np.eye(2, dtype=int)[y]", "needs whole-number labels of shape [N], got int64 [5, 2]"),
+    "labels as booleans": ("x, y > 0", "needs whole-number labels of shape [N], got bool [5]"),
+    "labels as text": ("x, ['a'] * 5", "needs whole-number labels of shape [N], got <U1 [5]"),
+    "fewer labels": ("x, y[:4]", "input 'image' has shape [5, 2, 3]; declared and labelled are [4, 2, 3]"),
+    "wrong shape": ("x.transpose(0, 2, 1), y", "input 'image' has shape [5, 3, 2]; declared and labelled are [5, "),
+    "no batch axis": ("x[0], y", "input 'image' has shape [2, 3]; declared and labelled are [5, 2, 3]"),
+    "too many inputs": ("(x, x), y", "has 2 inputs, the model declares 1"),
+    "no inputs": ("(), y", "has 0 inputs, the model declares 1"),
+    "complex numbers": ("x * 1j, y", "input 'image' has elements of type complex128, declared are float32"),
+    "text": ("x.astype(str), y", "input 'image' has elements of type <U32, declared are float32"),
+    "objects": ("x.astype(object), y", "input 'image' has elements of type object, declared are float32"),
+    "ragged": ("[[[1, 2], [3]]], y", "cannot be read as arrays: "),
+    "no pair": ("x", "must be a pair (inputs, labels)"),
+    "three parts": ("x, y, y", "must be a pair (inputs, labels)"),
+    "nothing": ("None", "must be a pair (inputs, labels)"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", SPLITS)
+def test_a_split_that_is_not_as_declared_is_refused(refusal: Refuse, kind: str) -> None:
+    given, told = SPLITS[kind]
+    code = GOOD.replace('"test": (x, y)', f'"test": ({given})')
+    assert refusal(step(), code).startswith(f"models/m/model.py: load(): split 'test' {told}")
+
+
+TOKENS = {
+    "fractions": ("np.ones((5, 4)) / 2", "has elements of type float64, declared are int64"),
+    "too large": ("np.full((5, 4), 2**63, dtype=np.uint64)", "has NaN, infinite or too large values for int64"),
+}
+
+
+@pytest.mark.parametrize("kind", TOKENS)
+def test_numbers_that_a_declared_whole_type_cannot_hold_are_refused_not_cut(refusal: Refuse, kind: str) -> None:
+    given, told = TOKENS[kind]
+    code = GOOD.replace('"train": (x, y)', f'"train": ((x, {given}), y)')
+    assert refusal(step(TWO), code).startswith(f"models/m/model.py: load(): split 'train' input 'tokens' {told}")
+
+
+FUNCTIONS = {
+    "raises": ("def load():\n    raise ValueError('no file\\nmore')", "load(): raised ValueError: no file at line 2"),
+    "returns rubbish": ("def load():\n    return 7", "load(): returned int, not a mapping of splits"),
+    "one split": (GOOD.replace('"test"', '"held out"'), "load(): split 'test' must be a pair (inputs, labels)"),
+    "is missing": ("def lode():\n    return 7", "data: has no function 'load'"),
+    "is no function": ("load = 7", "data: has no function 'load'"),
+    "wants arguments": ("def load(path):\n    return 7", "load(): raised TypeError: load() missing 1 required "),
+    "file does not compile": ("def load(:\n", "data: raised SyntaxError: invalid syntax (model.py, line 1)"),
+    "file fails": ("import numpy\n1 / 0", "data: raised ZeroDivisionError: division by zero at line 2"),
+    "file imports what is not there": ("import nunpy", "data: raised ModuleNotFoundError: No module named 'nunpy' at"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", FUNCTIONS)
+def test_a_function_that_gives_no_data_is_refused_with_the_line_of_its_fault(refusal: Refuse, kind: str) -> None:
+    code, told = FUNCTIONS[kind]
+    assert refusal(step(), code).startswith(f"models/m/model.py: {told}")
+
+
+def test_the_models_code_may_import_its_neighbours_and_leaves_no_trace_in_its_folder(
+    source: Callable[[str], Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.dont_write_bytecode", False)
+    folder = source("from neighbour_of_the_model import load\n")
+    (folder / "neighbour_of_the_model.py").write_text(GOOD)
+    tiny.perform(step(), tmp_path / "output", {"source": ("source", folder)})
+    assert sorted(path.name for path in folder.rglob("*")) == ["model.py", "neighbour_of_the_model.py"]

@@ -1,0 +1,106 @@
+"""Artifacts of the tests' own models, each made by the real step when it is first asked for.
+
+`python -m tests.tiny FOLDER` makes all of them in a process of its own, to show that bytes do not depend on one.
+"""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from edgebuild.spec.artifact import Input, Step, StepIO
+from edgebuild.spec.files import read_model
+from edgebuild.spec.model import ModelSpec
+from edgebuild.stages.convert import Convert
+from edgebuild.stages.load_data import LoadData
+from edgebuild.stages.train import Train
+from edgebuild.steps.distill import Distill
+from edgebuild.steps.float16 import Float16
+from edgebuild.steps.int8 import Int8
+from edgebuild.steps.prune_channels import PruneChannels
+
+MODELS = Path(__file__).parent / "models"
+FILES = {"onnx": "model.onnx", "tflite": "model.tflite"}
+
+
+def spec(name: str) -> ModelSpec:
+    """The declaration of one of the tests' models."""
+    return read_model(MODELS / name, f"models/{name}/model.toml")
+
+
+def kind(name: str) -> str:
+    """What an artifact of this name holds."""
+    format_name = name.partition("-")[0]
+    return format_name if format_name in FILES else name if name in ("source", "data") else "torch"
+
+
+def perform(step: Step, output: Path, inputs: Mapping[str, tuple[str, Path]]) -> Path:
+    """Run a step as a worker would, but here; `inputs` are (kind, folder) by role."""
+    scratch = output.with_name(f"{output.name}.scratch")
+    for folder in (output, scratch):
+        folder.mkdir(parents=True, exist_ok=True)
+    step.run(StepIO({role: Input(what, "0" * 64, path) for role, (what, path) in inputs.items()}, output, scratch))
+    return output
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """The artifacts of one model below a folder, by name: `made["onnx-int8"]` is the folder of the int8 ONNX file."""
+
+    name: str
+    root: Path
+
+    def __getitem__(self, artifact: str) -> Path:
+        folder = self.root / artifact
+        if not folder.is_dir():
+            step, inputs = self.recipe(artifact)
+            perform(step, folder, {role: (kind(item), self[item]) for role, item in inputs.items()})
+        return folder
+
+    def source(self) -> None:
+        """Copy the model's folder, as a plan would."""
+        shutil.copytree(MODELS / self.name, self.root / "source", ignore=shutil.ignore_patterns("__pycache__"))
+
+    def recipe(self, artifact: str) -> tuple[Step, dict[str, str]]:
+        """The step that makes an artifact, and its inputs by role."""
+        declared = spec(self.name).declared
+        built = (declared.builder, declared.inputs, len(declared.labels))
+        format_name, _, technique = artifact.partition("-")
+        steps: dict[str, tuple[Step, dict[str, str]]] = {
+            "data": (LoadData(declared.data, declared.inputs, len(declared.labels)), {"source": "source"}),
+            "float": (Train(*built, declared.training), {"source": "source", "data": "data"}),
+            "pruned": (PruneChannels(ratio=0.5, round_to=8), {"model": "float"}),
+            "distilled": (
+                Distill(epochs=4, batch_size=32, learning_rate=0.02),
+                {"model": "pruned", "teacher": "float", "data": "data"},
+            ),
+            "int8": (Int8(calibration=32), {"model": format_name, "data": "data"}),
+            "float16": (Float16(), {"model": format_name}),
+            "convert": (Convert(format_name), {"model": "float"}),
+        }
+        return steps[technique or ("convert" if format_name in FILES else artifact)]
+
+    def file(self, artifact: str) -> Path:
+        """The model file of an artifact in a format."""
+        return self[artifact] / FILES[kind(artifact)]
+
+
+def start(name: str, root: Path) -> Made:
+    """A model whose artifacts will be made below `root`."""
+    import torch
+
+    torch.set_num_threads(1)  # as workers do
+    made = Made(name, root)
+    made.source()
+    return made
+
+
+REPEATABLE = ("distilled", "onnx-int8", "onnx-float16", "tflite-int8", "tflite-float16")
+
+if __name__ == "__main__":
+    all_of_it = start("tiny", Path(sys.argv[1]))
+    for artifact in REPEATABLE:
+        all_of_it[artifact]
