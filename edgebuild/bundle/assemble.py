@@ -101,14 +101,11 @@ class Assemble:
             raise UsageError(
                 f"there are {len(test)} held-out examples", file=f"models/{self.subject.model}/model.toml", key="sample"
             )
-        how, example = self.subject.preprocess, test.inputs[0][self.subject.sample]
-        if how is None:
-            import numpy as np
-
-            np.save(folder / "sample.npy", example[None])
-            return "sample.npy"
+        how, examples = self.subject.preprocess, [values[self.subject.sample] for values in test.inputs]
+        if how is None or len(examples) > 1:
+            return _write_arrays(folder, [example[None] for example in examples])
         _write_json(folder / "preprocess.json", asdict(how))
-        (folder / "sample.png").write_bytes(png.encode(_pixels(example, how)))
+        (folder / "sample.png").write_bytes(png.encode(_pixels(examples[0], how)))
         return "sample.png"
 
     def _card(self, facts: dict[str, Any], sample: str) -> str:
@@ -129,6 +126,17 @@ def _gather(io: StepIO, folder: Path) -> None:
     """Copy every piece of evidence below `folder`, one sub-folder each."""
     for name, item in io.roles("evidence").items():
         shutil.copytree(item.path, folder / name, copy_function=shutil.copyfile)
+
+
+def _write_arrays(folder: Path, arrays: list[Array]) -> str:
+    import numpy as np
+
+    if len(arrays) == 1:
+        np.save(folder / "sample.npy", arrays[0])
+        return "sample.npy"
+    named: dict[str, Any] = {str(position): values for position, values in enumerate(arrays)}
+    np.savez(folder / "sample.npz", **named)
+    return "sample.npz"
 
 
 def _pixels(example: Array, how: ImageInput) -> Array:

@@ -29,7 +29,7 @@ def command(action: str, target: str | None, verify: bool, project: Path) -> Ans
     targets = [opened.target(name) for name in names]
     if action == "list":
         found = [item for each in targets for item in survey(each)]
-        rows = [(d["target"], d["transport"], d["fidelity"], d["why_unusable"] or "ready") for d in found]
+        rows = [[d[key] or "ready" for key in ("target", "transport", "fidelity", "why_unusable")] for d in found]
         return Answer({"devices": found}, lambda: catalogue.table(("target", "device", "fidelity", "state"), rows))
     from edgebuild.devices import qemu
 

@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from edgebuild.emulation.commands import run
-from edgebuild.spec.errors import DeviceError
 from edgebuild.emulation.parts import Download, sha256
+from edgebuild.spec.errors import DeviceError
 
 # The machine's own settings that are carried over: where packages come from, which keys are trusted, proxies.
 # Hooks (APT::Update::Post-Invoke and the like) are left behind: they act on the machine's apt, not on ours.

@@ -5,8 +5,8 @@ from collections.abc import Mapping, MutableMapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from edgebuild.spec.errors import DeviceError
 from edgebuild.emulation.mca import block_cycles, words
+from edgebuild.spec.errors import DeviceError
 
 
 @dataclass(frozen=True, slots=True)

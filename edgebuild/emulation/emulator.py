@@ -13,8 +13,8 @@ from pathlib import Path
 
 from edgebuild.emulation.commands import DIE_WITH_PARENT
 from edgebuild.emulation.cpu_profile import CacheLevel
-from edgebuild.spec.errors import DeviceError
 from edgebuild.emulation.sysroot import Emulator
+from edgebuild.spec.errors import DeviceError
 
 _PYTHON = "usr/bin/python3.11"
 # One thread in every numeric library and a fixed hash order: what is counted must repeat. onnxruntime (1.29 on)

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from edgebuild.emulation.apt import PrivateApt, unpack
 from edgebuild.emulation.commands import run
-from edgebuild.spec.errors import DeviceError
 from edgebuild.emulation.parts import Download
+from edgebuild.spec.errors import DeviceError
 
 # qemu-user of Debian 12 is linked dynamically and so can load plugins; the backport (10.0) is static and cannot.
 # LLVM 19 tells neoverse-n1 and cortex-a72 apart, LLVM 16 gives the same cycles for both.

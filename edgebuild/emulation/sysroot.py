@@ -15,8 +15,8 @@ from pathlib import Path
 from edgebuild.emulation import hosttools, wheels
 from edgebuild.emulation.apt import PrivateApt, unpack
 from edgebuild.emulation.commands import require
-from edgebuild.spec.errors import DeviceError
 from edgebuild.emulation.parts import Download, Part, manifest, obtain, present, sha256
+from edgebuild.spec.errors import DeviceError
 
 _RELEASE = "bookworm"
 # What Python 3.11 and the runtimes' wheels load, for arm64.
@@ -91,9 +91,7 @@ def digest(emulator: Emulator) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def prepare(
-    cache: Path, *, verify: bool = False, progress: Callable[[str], None] = lambda part: None
-) -> Emulator:
+def prepare(cache: Path, *, verify: bool = False, progress: Callable[[str], None] = lambda part: None) -> Emulator:
     """Set up what is missing in `cache` and return where it is; with all present, only four manifests are read.
 
     Args:

@@ -8,8 +8,8 @@ import zipfile
 from pathlib import Path
 
 from edgebuild.emulation.commands import run
-from edgebuild.spec.errors import DeviceError
 from edgebuild.emulation.parts import Download, sha256
+from edgebuild.spec.errors import DeviceError
 
 RUNTIMES = ("numpy", "onnxruntime", "ai-edge-litert")
 # The sysroot is Debian 12: Python 3.11 and glibc 2.36, which runs wheels for every older glibc (PEP 600).

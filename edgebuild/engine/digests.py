@@ -7,6 +7,7 @@ import dataclasses
 import hashlib
 import importlib.util
 import json
+import platform
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
@@ -47,28 +48,56 @@ def listing(folder: Path) -> dict[str, str]:
     return {path.relative_to(folder).as_posix(): of_file(path) for path in files}
 
 
-def of_code(modules: tuple[str, ...]) -> Mapping[str, str]:
+class CodeMemo:
+    """What was found in a module's source, by the source's digest: parsing it anew is most of an idle build's time."""
+
+    def __init__(self, known: Mapping[str, Any] | None = None) -> None:
+        """Start with what an earlier build knew."""
+        self.known: dict[str, Any] = dict(known or {})
+        self.grown = False
+        self._modules: dict[str, tuple[str, list[str]]] = {}
+
+    def read(self, name: str) -> tuple[str, list[str]]:
+        """The digest of a module's code, and the modules of ours that it imports."""
+        if name not in self._modules:
+            self._modules[name] = self._look_up(name)
+        return self._modules[name]
+
+    def _look_up(self, name: str) -> tuple[str, list[str]]:
+        spec = importlib.util.find_spec(name)
+        if spec is None or spec.origin is None:
+            raise ModuleNotFoundError(name)
+        source = Path(spec.origin).read_bytes()
+        key = f"{_reader()}:{name}:{of_bytes(source)}"
+        if key not in self.known:
+            self.grown = True
+            tree = _without_docstrings(ast.parse(source))
+            imports = sorted(_imports(tree, spec.parent or name, name))
+            self.known[key] = [of_bytes(ast.dump(tree).encode()), imports]
+        digest, imports = self.known[key]
+        return digest, [item for item in imports if _is_module(item)]
+
+
+@cache
+def _reader() -> str:
+    """What reads source: a memo of another Python, or of an edgebuild that reads otherwise, is not believed."""
+    return f"{platform.python_version()}:{of_file(Path(__file__))}"
+
+
+def of_code(modules: tuple[str, ...], memo: CodeMemo | None = None) -> Mapping[str, str]:
     """The digest of each of these modules and of every module of ours that they import, by module name.
 
     A comment, a docstring or a line break does not change what code does, so it does not change its digest.
     """
+    memo = memo or CodeMemo()
     found: dict[str, str] = {}
     waiting = list(modules)
     while waiting:
         name = waiting.pop()
         if name not in found:
-            found[name], imports = _read_module(name)
+            found[name], imports = memo.read(name)
             waiting.extend(imports)
     return dict(sorted(found.items()))
-
-
-@cache
-def _read_module(name: str) -> tuple[str, tuple[str, ...]]:
-    spec = importlib.util.find_spec(name)
-    if spec is None or spec.origin is None:
-        raise ModuleNotFoundError(name)
-    tree = _without_docstrings(ast.parse(Path(spec.origin).read_bytes()))
-    return of_bytes(ast.dump(tree).encode()), tuple(sorted(_imports(tree, spec.parent or name, name)))
 
 
 def _without_docstrings(tree: ast.Module) -> ast.Module:
@@ -79,7 +108,7 @@ def _without_docstrings(tree: ast.Module) -> ast.Module:
 
 
 def _imports(tree: ast.Module, parent: str, name: str) -> set[str]:
-    """Modules of ours that the tree imports anywhere, also inside functions; others are never looked up.
+    """Names of ours that the tree imports anywhere, also inside functions; some may be no modules, but what is in one.
 
     Ours are those of edgebuild, and of the package that the module itself, `name` in `parent`, belongs to.
     """
@@ -90,8 +119,7 @@ def _imports(tree: ast.Module, parent: str, name: str) -> set[str]:
         elif isinstance(node, ast.ImportFrom):
             module = importlib.util.resolve_name("." * node.level + (node.module or ""), parent)
             if _ours(module, name):
-                names.add(module)
-                names.update(f"{module}.{alias.name}" for alias in node.names if _is_module(module, alias.name))
+                names.update([module, *(f"{module}.{alias.name}" for alias in node.names)])
     return names
 
 
@@ -99,12 +127,14 @@ def _ours(module: str, importer: str) -> bool:
     return module.partition(".")[0] in (importer.partition(".")[0], __name__.partition(".")[0])
 
 
-def _is_module(parent: str, name: str) -> bool:
+def _is_module(name: str) -> bool:
+    """Whether there is such a module now, which no memo can know; the packages above it are imported, not itself."""
+    parent, _, own = name.rpartition(".")
+    if not parent:
+        return True
     spec = importlib.util.find_spec(parent)
-    folders = (spec.submodule_search_locations or ()) if spec else ()
-    return any(
-        path.is_file() for folder in folders for path in (Path(folder, f"{name}.py"), Path(folder, name, "__init__.py"))
-    )
+    places = [Path(folder, own) for folder in (spec.submodule_search_locations or ())] if spec else []
+    return any(place.with_suffix(".py").is_file() or (place / "__init__.py").is_file() for place in places)
 
 
 def plain(value: Any) -> Any:

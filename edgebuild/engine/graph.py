@@ -47,6 +47,7 @@ class Graph:
         self.nodes: dict[str, Node] = {}
         self.sources: dict[str, Artifact] = {}
         self.labels: dict[str, list[str]] = {}
+        self._earlier: dict[str, set[str]] = {}
 
     def add_source(self, label: str, artifact: Artifact) -> str:
         """Add bytes that no step makes, and return their id."""
@@ -63,6 +64,15 @@ class Graph:
             raise ValueError(f"{label}: inputs {unknown} come from nowhere")
         self.nodes.setdefault(node.identity, node)
         return self._label(node.identity, label)
+
+    def follow(self, later: str, earlier: str) -> None:
+        """Let one node run after another that gives it nothing: a trial ahead of costly work. No part of a key."""
+        self._earlier.setdefault(later, set()).add(earlier)
+
+    def before(self, identity: str) -> set[str]:
+        """Nodes that must have run before this one: those that give it something, and those that it follows."""
+        given = {item for item in self.nodes[identity].inputs.values() if item in self.nodes}
+        return given | self._earlier.get(identity, set())
 
     def _label(self, identity: str, label: str) -> str:
         known = self.labels.setdefault(identity, [])
@@ -84,8 +94,8 @@ class Graph:
 
     def order(self) -> list[str]:
         """Node ids so that each comes after all that it needs."""
-        needs = {name: list(node.inputs.values()) for name, node in self.nodes.items()}
-        return [name for name in graphlib.TopologicalSorter(needs).static_order() if name in self.nodes]
+        needs = {name: sorted(self.before(name)) for name in self.nodes}
+        return list(graphlib.TopologicalSorter(needs).static_order())
 
     def upstream(self, identity: str) -> Iterable[str]:
         """Ids of all nodes that this one depends on, each after all that it needs, whatever else is in the graph."""

@@ -12,12 +12,12 @@ from edgebuild.engine.graph import Node, option_parts
 from edgebuild.spec.artifact import Artifact
 
 
-def parts(node: Node, inputs: Mapping[str, Artifact]) -> dict[str, str]:
+def parts(node: Node, inputs: Mapping[str, Artifact], memo: digests.CodeMemo | None = None) -> dict[str, str]:
     """Everything that the output of `node` depends on, by name; `inputs` are the artifacts by role."""
     step = type(node.step)
     named = {"step": f"{step.__module__}.{step.__qualname__}", "kind": node.kind}
     named |= option_parts(node)
-    named |= {f"code.{name}": digest for name, digest in digests.of_code((step.__module__, *node.code)).items()}
+    named |= {f"code.{name}": digest for name, digest in digests.of_code((step.__module__, *node.code), memo).items()}
     named |= {f"input.{role}": f"{item.kind}:{item.digest}" for role, item in inputs.items()}
     named |= {f"tool.{name}": version(name) for name in (*step.tools, *node.tools)}
     named |= {f"fact.{name}": text for name, text in node.facts.items()}
@@ -37,6 +37,27 @@ def version(distribution: str) -> str:
         return metadata.version(distribution)
     except metadata.PackageNotFoundError:
         return "absent"
+
+
+_TELLING = ("option.", "input.", "fact.", "tool.", "kind", "code.")
+_MOST = 3
+
+
+def reason(before: Mapping[str, str], after: Mapping[str, str]) -> str:
+    """The changes in one line for people: what they themselves changed first, and not more than they can read.
+
+    A step of another kind has other parts altogether; that it is another one says enough.
+    """
+    old, new = before.get("step"), after.get("step")
+    if old != new:
+        return f"step {_last(old)} → {_last(new)}"
+    lines = sorted(changes(before, after), key=lambda line: [not line.startswith(head) for head in _TELLING])
+    more = len(lines) - _MOST
+    return ", ".join(lines[:_MOST]) + (f" and {more} more" if more > 0 else "")
+
+
+def _last(name: str | None) -> str:
+    return name.rpartition(".")[2] if name else "(none)"
 
 
 def changes(before: Mapping[str, str], after: Mapping[str, str]) -> list[str]:

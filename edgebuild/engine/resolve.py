@@ -21,13 +21,13 @@ class Resolver:
         self.done: dict[str, Action] = {}
 
     def ready(self, name: str) -> bool:
-        """Whether all inputs of the node are known."""
-        return all(item in self.done or item in self.graph.sources for item in self.graph.nodes[name].inputs.values())
+        """Whether all that must come before the node is known."""
+        return all(item in self.done for item in self.graph.before(name))
 
     def parts(self, name: str) -> dict[str, str]:
         """The named parts of the node's key; its inputs must be known."""
         node = self.graph.nodes[name]
-        parts = keys.parts(node, {role: self._artifact(item) for role, item in node.inputs.items()})
+        parts = keys.parts(node, {r: self._artifact(i) for r, i in node.inputs.items()}, self.store.code)
         if node.records:
             parts["provenance"] = digests.of_json(self.provenance(name))
         return parts
@@ -62,7 +62,7 @@ class Resolver:
         last = self.store.last(self.graph.label(name))
         if last is None:
             return "never built here"
-        return ", ".join(keys.changes(last.parts, parts)) or "its output is not in the store"
+        return keys.reason(last.parts, parts) or "its output is not in the store"
 
     def _artifact(self, name: str) -> Artifact:
         return self.done[name].output if name in self.done else self.graph.sources[name]
@@ -88,8 +88,8 @@ def _foresee(resolver: Resolver, name: str) -> Outlook:
     graph, label = resolver.graph, resolver.graph.label(name)
     last = resolver.store.last(label)
     if not resolver.ready(name):
-        waits = [i for i in graph.nodes[name].inputs.values() if i in graph.nodes and i not in resolver.done]
-        return Outlook(label, "depends", f"after {', '.join(sorted({graph.label(i) for i in waits}))}", last)
+        waits = sorted({graph.label(item) for item in graph.before(name) if item not in resolver.done})
+        return Outlook(label, "depends", f"after {', '.join(waits)}", last)
     parts = resolver.parts(name)
     action = resolver.store.find(keys.of(parts))
     if action is None:

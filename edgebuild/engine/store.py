@@ -46,6 +46,7 @@ class Store:
         """Open the store, making it when it is new; UsageError when the folder cannot be written."""
         self.root = root
         self._checked: set[str] = set()
+        self.code = digests.CodeMemo(_unseal(root / "code.json"))
         try:
             for name in _FOLDERS:
                 (root / name).mkdir(parents=True, exist_ok=True)
@@ -56,6 +57,9 @@ class Store:
 
     def close(self) -> None:
         """Drop this session's scratch space; what was put into the store stays."""
+        if self.code.grown:
+            with suppress(OSError):  # only a memo: the next build can do without
+                files.write_file(self.root / "code.json", _seal(self.code.known), self._session)
         files.remove_tree(self._session)
         self._guard.close()
         self._session.with_suffix(".lock").unlink(missing_ok=True)
@@ -177,21 +181,17 @@ class Store:
     def _write(self, path: Path, action: Action) -> None:
         body = {"key": action.key, "label": action.label, "parts": action.parts, "seconds": action.seconds}
         body["output"] = {"kind": action.output.kind, "digest": action.output.digest}
-        data = digests.canonical({"action": body, "sha256": digests.of_json(body)}).encode()
         try:
-            files.write_file(path, data, self._session)
+            files.write_file(path, _seal(body), self._session)
         except OSError as error:
             raise disk_error(error, self.root) from None
 
     def _read(self, path: Path) -> Action | None:
         """The action in the file; None when it is not there or damaged."""
+        body = _unseal(path)
         try:
-            stored = json.loads(path.read_bytes())
-            body = stored["action"]
-            if stored["sha256"] != digests.of_json(body):
-                return None
             return Action(body["key"], body["label"], body["parts"], Artifact(**body["output"]), body["seconds"])
-        except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        except (KeyError, TypeError):
             return None
 
     def keep_log(self, label: str, log: Path) -> Path | None:
@@ -217,6 +217,21 @@ def _matches(folder: Path, digest: str) -> bool:
         return folder.is_dir() and digests.of_tree(folder) == digest
     except (OSError, ValueError):
         return False
+
+
+def _seal(body: dict[str, Any]) -> bytes:
+    """Plain data with its own digest, so that damage is seen."""
+    return digests.canonical({"body": body, "sha256": digests.of_json(body)}).encode()
+
+
+def _unseal(path: Path) -> dict[str, Any]:
+    """What was sealed into a file; empty when it is not there or damaged."""
+    try:
+        stored = json.loads(path.read_bytes())
+        body: dict[str, Any] = stored["body"]
+        return body if stored["sha256"] == digests.of_json(body) else {}
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        return {}
 
 
 def disk_error(error: OSError, path: Path) -> UsageError:

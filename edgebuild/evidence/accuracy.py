@@ -47,7 +47,6 @@ class Accuracy:
         np.savez(io.output / "hits.npz", **hits)
         (io.output / "evidence.json").write_text(json.dumps(found, indent=1, sort_keys=True) + "\n")
 
-
     def _of_device(self, io: StepIO) -> dict[str, Any]:
         agreement = json.loads((io.path("agreement") / "evidence.json").read_text())
         return {"origin": agreement.pop("origin"), "agreement": agreement}

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+import warnings
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from edgebuild.nn import checkpoint
 from edgebuild.spec.artifact import Determinism, StepIO
 from edgebuild.spec.registry import FORMATS
+
+if TYPE_CHECKING:
+    from edgebuild.nn.checkpoint import Checkpoint
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,7 +22,7 @@ class Footprint:
     consumes: ClassVar[tuple[str, ...]] = ()
     produces: ClassVar[str | None] = "evidence"
     needs: ClassVar[tuple[str, ...]] = ("candidate", "candidate_torch", "baseline", "baseline_torch")
-    tools: ClassVar[tuple[str, ...]] = ("torch", "torch-pruning")
+    tools: ClassVar[tuple[str, ...]] = ("torch",)
     deterministic: ClassVar[Determinism] = "everywhere"
     exclusive: ClassVar[bool] = False
 
@@ -28,12 +32,25 @@ class Footprint:
         (io.output / "evidence.json").write_text(json.dumps(found, indent=1, sort_keys=True) + "\n")
 
     def _weigh(self, io: StepIO, role: str) -> dict[str, int]:
-        import torch_pruning
-
         model = checkpoint.load(io.path(f"{role}_torch"))
-        example = model.example()
-        macs, parameters = torch_pruning.utils.count_ops_and_params(
-            model.module, example if len(example) > 1 else example[0]
-        )
+        parameters = sum(values.numel() for values in model.module.parameters())
         file = io.path(role) / FORMATS.get(io.kind(role)).file
-        return {"bytes": file.stat().st_size, "parameters": int(parameters), "macs": int(macs)}
+        return {"bytes": file.stat().st_size, "parameters": parameters, "macs": macs(model)}
+
+
+def macs(model: Checkpoint) -> int:
+    """Multiply-accumulates of one inference: all products of matrices and convolutions, whoever asks for them.
+
+    Biases, normalization and activations are not counted. Fused kernels (LSTM, attention) hide their products from
+    the counter, so they are switched off, and gradients stay on, which keeps torch from fusing more.
+    """
+    import torch
+    from torch.nn.attention import SDPBackend, sdpa_kernel
+    from torch.utils.flop_counter import FlopCounterMode
+
+    counter = FlopCounterMode(display=False)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # what switching mkldnn says about GPUs
+        with torch.backends.mkldnn.flags(enabled=False), sdpa_kernel(SDPBackend.MATH), counter:
+            model.module(*model.example())
+    return int(counter.get_total_flops()) // 2

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from edgebuild.spec.artifact import Determinism, StepIO
 
@@ -27,7 +27,8 @@ class Parity:
     def run(self, io: StepIO) -> None:
         """Write `evidence.json`."""
         reference = first_output(io.path("reference"))
-        found = {role: compare(first_output(io.path(role)), reference) for role in ("converted", "candidate")}
+        found: dict[str, Any] = {"origin": json.loads((io.path("converted") / "origin.json").read_text())}
+        found |= {role: compare(first_output(io.path(role)), reference) for role in ("converted", "candidate")}
         (io.output / "evidence.json").write_text(json.dumps(found, indent=1, sort_keys=True) + "\n")
 
 

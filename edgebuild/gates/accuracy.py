@@ -32,7 +32,7 @@ class Accuracy:
         if bound.low >= margin:
             status, reason = "fail", f"the drop is at least {_pp(bound.low)}"
         elif bound.high >= margin:
-            reason = self._too_few(found, margin, gate)
+            reason = self._too_few(found, margin, gate) + _agreed(found)
         elif not reaches(fidelity, gate.fidelity):
             reason = f"inside the margin, but only {fidelity}; the gate asks for {gate.fidelity}"
         else:
@@ -54,7 +54,8 @@ def _agreed(found: dict[str, Any]) -> str:
         return ""
     if agreement["identical"]:
         return f"; host and device are bit-identical on {agreement['n']} examples"
-    return f"; host and device differ in {agreement['answers_differing']} of {agreement['n']} answers"
+    told = f"; host and device differ in {agreement['answers_differing']} of {agreement['n']} answers"
+    return f"{told}, so in at most {_pp(agreement['penalty'])}"
 
 
 def _pp(share: float) -> str:

@@ -54,7 +54,8 @@ class Latency:
         change = [math.expm1(value) if math.isfinite(value) else None for value in _range(verdict)]
         status: Status = "inconclusive" if verdict.status == "continue" else verdict.status
         reason = f"{_told(math.expm1(verdict.estimate))} over {verdict.n} processes"
-        return _weighed(Verdict("latency", gate.limit, "change", status, reason, found["fidelity"], verdict.n, *change), gate)
+        fidelity, n = found["fidelity"], verdict.n
+        return _weighed(Verdict("latency", gate.limit, "change", status, reason, fidelity, n, *change), gate)
 
     def _predicted(self, gate: Gate, found: dict[str, Any]) -> Verdict:
         """The whole of the stated error band must be inside the limit to pass, and outside to fail."""
@@ -68,7 +69,8 @@ class Latency:
             value, low, high = (ours / theirs * each - 1 for each in (1, 1 - band, 1 + band))
             reason = f"{_told(value)} by counted work, ratio ± {band:.0%}"
         status: Status = "pass" if high < limit else "fail" if low > limit else "inconclusive"
-        return _weighed(Verdict("latency", gate.limit, unit, status, reason, found["fidelity"], 1, value, low, high), gate)
+        ends = (value, low, high)
+        return _weighed(Verdict("latency", gate.limit, unit, status, reason, found["fidelity"], 1, *ends), gate)
 
 
 def _weighed(verdict: Verdict, gate: Gate) -> Verdict:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from edgebuild.spec.evidence import Status, Verdict
-from edgebuild.spec.target import Gate
+from edgebuild.spec.target import Gate, reaches
 
 
 class Parity:
@@ -24,9 +24,11 @@ class Parity:
 
     def judge(self, gate: Gate, evidence: dict[str, Any]) -> Verdict:
         """Pass when no held-out example differs by more; the reason tells what quantization did on top."""
-        found, fidelity = evidence["parity"]["converted"], evidence["accuracy"]["origin"]["fidelity"]
+        found, fidelity = evidence["parity"]["converted"], evidence["parity"]["origin"]["fidelity"]
         apart, final = found["relative"], evidence["parity"]["candidate"]
         status: Status = "pass" if apart <= self.limit(gate.limit) else "fail"
         reason = f"float conversion agrees on {found['agreement']:.2%}, the shipped file on {final['agreement']:.2%}"
         reason += f" at {final['snr_db']:.1f} dB"
+        if status == "pass" and not reaches(fidelity, gate.fidelity):
+            status, reason = "inconclusive", f"{reason}, but only {fidelity}; the gate asks for {gate.fidelity}"
         return Verdict("parity", gate.limit, "relative", status, reason, fidelity, found["n"], apart, apart, apart)

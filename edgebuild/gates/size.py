@@ -30,7 +30,8 @@ class Size:
         found = evidence["footprint"]
         ours, theirs = found["candidate"]["bytes"], found["baseline"]["bytes"]
         limit, change = self.limit(gate.limit)
-        most = limit if limit is not None else theirs * (1 + (change or 0.0))
+        # Rounded, for 1 − 0.9 is not 0.1 to a computer, and a file of exactly a tenth is inside "-90 %".
+        most = limit if limit is not None else round(theirs * (1 + (change or 0.0)), 6)
         status: Status = "pass" if ours <= most else "fail"
         reason = f"{show_bytes(ours)} of at most {show_bytes(most)}; the float file has {show_bytes(theirs)}"
         return Verdict("size", gate.limit, "B", status, reason, "hardware", 1, ours, ours, ours)

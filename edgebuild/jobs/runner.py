@@ -7,7 +7,7 @@ This one file travels to the device.  It needs Python 3.9, numpy and the runtime
 or tflite_runtime for .tflite, onnxruntime for .onnx), and must never import anything of edgebuild.
 
 job.json
-    mode               "outputs", "latency" or "count"
+    mode               "outputs", "latency", "count", or "describe", which needs no inputs
     models             [{"name", "file", "threads" = 1, "providers" = ["CPUExecutionProvider"], "batch" = 1}]
                        "batch" is the batch given to a model that leaves it open; a static one is obeyed
     inputs             an .npz of arrays "0", "1", … by argument position, examples on axis 0
@@ -294,8 +294,8 @@ def read_inputs(path: str) -> List[Array]:
     return arrays
 
 
-def load(folder: str, spec: Dict[str, Any], arrays: List[Array]) -> Loaded:
-    """Load one model, check the inputs against it and fix its open shapes."""
+def open_model(folder: str, spec: Dict[str, Any]) -> Tuple[Model, int]:
+    """One model in its runtime, and the nanoseconds that loading it took."""
     name, path = spec["name"], os.path.join(folder, spec["file"])
     loader = LOADERS.get(os.path.splitext(path)[1])
     if loader is None or not os.path.isfile(path):
@@ -304,7 +304,13 @@ def load(folder: str, spec: Dict[str, Any], arrays: List[Array]) -> Loaded:
     started = time.perf_counter_ns()
     with reported("bad-model", name):
         model: Model = loader(path, spec)
-    load_ns = time.perf_counter_ns() - started
+    return model, time.perf_counter_ns() - started
+
+
+def load(folder: str, spec: Dict[str, Any], arrays: List[Array]) -> Loaded:
+    """Load one model, check the inputs against it and fix its open shapes."""
+    name = spec["name"]
+    model, load_ns = open_model(folder, spec)
     declared = [port.shape[0] for port in model.inputs if port.shape and port.shape[0] > 0]
     batch = declared[0] if declared else int(spec.get("batch", 1))
     check(name, model, arrays, batch)
@@ -545,6 +551,9 @@ def version(module: str) -> Optional[str]:
         return "unknown"
 
 
+ANDROID = ("ro.product.model", "ro.soc.model", "ro.build.fingerprint")
+
+
 def about() -> Dict[str, Any]:
     """The fingerprint, with what is installed here; nothing heavy is imported."""
     packages = ("numpy", "onnxruntime", "ai-edge-litert", "tflite-runtime")
@@ -553,8 +562,15 @@ def about() -> Dict[str, Any]:
         "host": platform.node(),
         "python": platform.python_version(),
         "packages": {name: installed(name) for name in packages},
+        "android": {name: android(name) for name in ANDROID} if shutil.which("getprop") else {},
         "fingerprint": fingerprint(),
     }
+
+
+def android(name: str) -> Optional[str]:
+    """A property of an Android system."""
+    said = subprocess.run(["getprop", name], capture_output=True, text=True, timeout=5, check=False)
+    return said.stdout.strip() or None
 
 
 def installed(package: str) -> Optional[str]:
@@ -569,6 +585,7 @@ def installed(package: str) -> Optional[str]:
 
 # ---------------------------------------------------------------- the job
 
+DESCRIBE = "describe"  # needs no inputs, so it is no work on them
 MODES: Dict[str, Callable[[Work], Dict[str, Any]]] = {"outputs": outputs, "latency": latency, "count": count}
 
 
@@ -579,7 +596,8 @@ def read_job(folder: str) -> Dict[str, Any]:
             job: Dict[str, Any] = json.load(file)
         names = [spec["name"] for spec in job["models"] if spec["file"] and spec.get("batch", 1) >= 1]
         fit = [re.match(r"[A-Za-z0-9][\w.-]*$", name) for name in names]
-        known = job["mode"] in MODES and bool(job["inputs"]) and job.get("iterations", 1) >= 1
+        ready = job["mode"] == DESCRIBE or (job["mode"] in MODES and bool(job["inputs"]))
+        known = ready and job.get("iterations", 1) >= 1
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise RunnerError("bad-job", "job.json: %s %s" % (type(error).__name__, error)) from error
     if not known or not names or len(set(names)) != len(job["models"]):
@@ -592,6 +610,8 @@ def read_job(folder: str) -> Dict[str, Any]:
 def perform(folder: str) -> Dict[str, Any]:
     """Do the job; the result to be written."""
     job = read_job(folder)
+    if job["mode"] == DESCRIBE:
+        return describe(folder, job)
     arrays = read_inputs(os.path.join(folder, job["inputs"]))
     before = fingerprint()
     models = [load(folder, spec, arrays) for spec in job["models"]]
@@ -603,6 +623,22 @@ def perform(folder: str) -> Dict[str, Any]:
     if job["mode"] == "latency":
         result.update(peak_rss_bytes=peak_rss(), fingerprint_after=fingerprint())
     return result
+
+
+def describe(folder: str, job: Dict[str, Any]) -> Dict[str, Any]:
+    """What each model takes and gives: name, shape (-1 is open) and element type by position."""
+    models = {}
+    for spec in job["models"]:
+        model, _ = open_model(folder, spec)
+        models[spec["name"]] = {"inputs": ports(model.inputs), "outputs": ports(model.outputs)}
+    return {"runner": VERSION, "mode": DESCRIBE, "models": models, "runtimes": runtimes()}
+
+
+def ports(given: Sequence[Port]) -> List[Dict[str, Any]]:
+    """Ports as plain data."""
+    import numpy as np
+
+    return [{"name": port.name, "shape": list(port.shape), "dtype": np.dtype(port.dtype).name} for port in given]
 
 
 def write_npz(path: str, arrays: List[Array]) -> None:

@@ -46,12 +46,12 @@ class Instruments:
 
     def __post_init__(self) -> None:
         """UsageError for an unknown transport or a wrong option; no device is called yet."""
-        self.declared = [(spec, self._open(spec)) for spec in self.target.devices]
+        self.declared = [(spec, self.open(spec, self.target)) for spec in self.target.devices]
         self._reasons: dict[int, str | None] = {}
 
     def best(self, what: str) -> Instrument:
         """The first device that is there and trusted to measure `what`; DeviceError when there is none."""
-        reasons = []
+        reasons: list[str] = []
         for number, (spec, instrument) in enumerate(self.declared):
             if what in spec.measures:
                 reason = self._why_not(number)
@@ -71,10 +71,12 @@ class Instruments:
         """This machine."""
         return Instrument(DEVICES.get(_HOST)(), self.target.hardware)
 
-    def _open(self, spec: DeviceSpec) -> Instrument:
-        kind = DEVICES.get(spec.transport, file=self.target.file, key=f"{spec.key}.transport")
-        device: Device = check(kind, spec.options, file=self.target.file, prefix=spec.key)
-        return Instrument(device.attach(self.target.hardware), self.target.hardware)
+    @staticmethod
+    def open(spec: DeviceSpec, target: Target) -> Instrument:
+        """A device by its description; UsageError for an unknown transport or a wrong option."""
+        kind = DEVICES.get(spec.transport, file=target.file, key=f"{spec.key}.transport")
+        device: Device = check(kind, spec.options, file=target.file, prefix=spec.key)
+        return Instrument(device.attach(target.hardware), target.hardware)
 
     def _why_not(self, number: int) -> str | None:
         if number not in self._reasons:
@@ -93,7 +95,5 @@ def survey(target: Target) -> list[dict[str, str | None]]:
     found: list[dict[str, str | None]] = []
     for spec, instrument in Instruments(target).declared:
         fidelity, reason = instrument.fidelity, instrument.device.why_unusable()
-        found.append(
-            {"target": target.name, "transport": spec.transport, "fidelity": fidelity, "why_unusable": reason}
-        )
+        found.append({"target": target.name, "transport": spec.transport, "fidelity": fidelity, "why_unusable": reason})
     return found

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from edgebuild.engine.graph import Graph
 from edgebuild.engine.store import Store
+from edgebuild.plan import preflight
 from edgebuild.plan.instruments import Instruments
 from edgebuild.plan.measuring import Measuring
 from edgebuild.plan.recipe import Recipes
@@ -60,6 +61,7 @@ def _product(graph: Graph, target: Target, model: ModelSpec, weights: Weights, i
     recipes = Recipes(graph, target, model, weights, prefix)
     measuring = Measuring(graph, target, model, weights, instruments, prefix)
     chains = [recipes.chain(runtime) for runtime in target.runtimes]
+    preflight.add(graph, target, weights, instruments, prefix)
     verdicts = measuring.judge(chains)
     bundle = graph.add(f"{prefix}/bundle", bundle_node(target, model, weights, chains, measuring))
     return Product(target.name, model.name, verdicts, bundle)

@@ -14,16 +14,23 @@ from edgebuild.spec.model import ModelSpec, Training
 from edgebuild.stages.import_weights import ImportWeights
 from edgebuild.stages.load_data import LoadData
 from edgebuild.stages.train import Train
+from edgebuild.stages.untrained import Untrained
 
 
 @dataclass(frozen=True, slots=True)
 class Weights:
-    """Ids of what every target of a model shares. Without a declared teacher the float model teaches itself."""
+    """Ids of what every target of a model shares. Without a declared teacher the float model teaches itself.
+
+    `trained` are those of the weights that are not read from a file; `untrained` is the model before, None when
+    nothing is trained.
+    """
 
     source: str
     data: str
     float: str
     teacher: str
+    trained: tuple[str, ...]
+    untrained: str | None
 
     @classmethod
     def plan(cls, graph: Graph, store: Store, model: ModelSpec) -> Weights:
@@ -40,7 +47,9 @@ class Weights:
         if declared.teacher is not None:
             own = declared.teacher
             teacher = make("teacher", own.builder, own.weights, own.training)
-        return cls(source, data, weights, teacher)
+        trained = tuple({item: None for item in (weights, teacher) if isinstance(graph.nodes[item].step, Train)})
+        untrained = _untrained(graph, model, source) if trained else None
+        return cls(source, data, weights, teacher, trained, untrained)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +78,12 @@ class _Maker:
             key = "weights" if role == "float" else f"{role}.weights"
             raise UsageError(f"no such file: {file.name!r}", file=self.model.file, key=key)
         return self.store.snapshot({"weights.safetensors": file}, "weights")
+
+
+def _untrained(graph: Graph, model: ModelSpec, source: str) -> str:
+    declared = model.declared
+    step = Untrained(declared.builder, declared.inputs, len(declared.labels), _origin(model))
+    return graph.add(f"{model.name}/untrained", Node(step, {"source": source}, "torch"))
 
 
 def _origin(model: ModelSpec) -> str:

@@ -3,22 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
-from rich.table import Table
-
+from edgebuild.report.table import table
 from edgebuild.spec.target import Target
 
-
-def table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-    """Print a plain table."""
-    made = Table(*columns, box=None, pad_edge=False, header_style="bold")
-    for row in rows:
-        made.add_row(*row)
-    Console().print(made)
+__all__ = ["show_steps", "show_target", "table"]
 
 
 def show_target(target: Target, path: Path) -> None:

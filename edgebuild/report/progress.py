@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, TextIO
 
+from rich.markup import escape
+
 from edgebuild.spec.units import show_seconds
 
 if TYPE_CHECKING:
@@ -60,24 +62,26 @@ class Bars:
 
     def started(self, label: str, reason: str) -> None:
         """Show a bar that does not know its length yet."""
-        self._bars[label] = self._display.add_task(label, total=None, note=reason)
+        self._bars[label] = self._display.add_task(escape(label), total=None, note=escape(reason))
 
     def progress(self, label: str, done: float, note: str) -> None:
         """Move the bar."""
-        self._display.update(self._bars[label], total=1.0, completed=done, note=note)
+        self._display.update(self._bars[label], total=1.0, completed=done, note=escape(note))
 
     def finished(self, label: str, seconds: float, unchanged: bool) -> None:
         """Replace the bar by a line."""
         self._display.remove_task(self._bars.pop(label))
-        self._display.console.print(f"[green]✓[/] {label}  [dim]{_ended(seconds, unchanged)}[/]", highlight=False)
+        self._display.console.print(
+            f"[green]✓[/] {escape(label)}  [dim]{_ended(seconds, unchanged)}[/]", highlight=False
+        )
 
     def notice(self, text: str) -> None:
         """A line of its own."""
-        self._display.console.print(f"[yellow]![/] {text}", highlight=False)
+        self._display.console.print(f"[yellow]![/] {escape(text)}", highlight=False)
 
     def waiting(self, label: str) -> None:
         """Another build has the step."""
-        self._display.console.print(f"[yellow]…[/] {label}  [dim]another build runs it[/]", highlight=False)
+        self._display.console.print(f"[yellow]…[/] {escape(label)}  [dim]another build runs it[/]", highlight=False)
 
 
 def _ended(seconds: float, unchanged: bool) -> str:

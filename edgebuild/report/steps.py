@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from edgebuild.report.catalogue import table
+from edgebuild.report.table import table
 
 if TYPE_CHECKING:
     from edgebuild.engine.resolve import Outlook

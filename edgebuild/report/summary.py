@@ -6,6 +6,7 @@ import math
 import statistics
 from typing import TYPE_CHECKING, Any
 
+from edgebuild.report.table import table
 from edgebuild.spec.units import show_count, show_seconds
 
 if TYPE_CHECKING:
@@ -36,11 +37,11 @@ def show(outcomes: list[Outcome], journal: Journal) -> None:
             found = verdicts["formats"][name]
             shipped = name == verdicts["format"] and outcome.status != "fail"
             _show_one(f"{outcome.model} for {outcome.target}, {name}{' (shipped)' * shipped}", found)
-        _line(f"[{_COLOURS[outcome.status]}]{outcome.status}[/]: {outcome.folder} ({_MEANING[outcome.status]})")
+        _line((outcome.status, _COLOURS[outcome.status]), f": {outcome.folder} ({_MEANING[outcome.status]})")
     ran = (
         f"{len(journal.ran)} steps run, {journal.reused} up to date" if journal.ran else "nothing changed, nothing run"
     )
-    _line(f"[dim]{ran}[/]")
+    _line((ran, "dim"))
 
 
 def show_bundle(manifest: dict[str, Any]) -> None:
@@ -51,19 +52,10 @@ def show_bundle(manifest: dict[str, Any]) -> None:
 
 
 def _show_one(title: str, found: dict[str, Any]) -> None:
-    from rich.console import Console
-    from rich.table import Table
-
-    measured = Table("", "float", "compressed", "", title=title, title_justify="left", box=None, pad_edge=False)
-    for row in rows(found["evidence"]):
-        measured.add_row(*row)
-    gates = Table("gate", "limit", "verdict", "n", "fidelity", "why", box=None, pad_edge=False)
-    for v in found["verdicts"]:
-        verdict = f"[{_COLOURS[v['status']]}]{v['status']}[/]"
-        gates.add_row(v["metric"], v["limit"], verdict, str(v["n"]), v["fidelity"], v["reason"])
-    console = Console()
-    console.print(measured)
-    console.print(gates)
+    table(("", "float", "compressed", ""), rows(found["evidence"]), title=title)
+    keys = ("metric", "limit", "status", "n", "fidelity", "reason")
+    gates = [[str(verdict[key]) for key in keys] for verdict in found["verdicts"]]
+    table(("gate", "limit", "verdict", "n", "fidelity", "why"), gates, colours=_COLOURS)
 
 
 def rows(evidence: dict[str, Any]) -> list[tuple[str, str, str, str]]:
@@ -92,17 +84,24 @@ def _rate(rate: dict[str, float]) -> str:
 
 
 def _times(footprint: dict[str, dict[str, int]], key: str) -> str:
-    return f"{footprint['baseline'][key] / footprint['candidate'][key]:.1f}× smaller"
+    theirs, ours = footprint["baseline"][key], footprint["candidate"][key]
+    return _compared(theirs / ours, "smaller", "larger", 1) if theirs and ours else ""
 
 
 def _speed(latency: dict[str, Any], separate: float) -> str:
     """The interleaved ratio where there is one: medians of separate times would hide the machine's drift."""
     logs = latency.get("log_ratios")
     faster = math.exp(-statistics.median(logs)) if logs else separate
-    return f"{faster:.2f}× faster"
+    return _compared(faster, "faster", "slower", 2)
 
 
-def _line(text: str) -> None:
+def _compared(times: float, better: str, worse: str, digits: int) -> str:
+    return f"{times:.{digits}f}× {better}" if times >= 1 else f"{1 / times:.{digits}f}× {worse}"
+
+
+def _line(*parts: str | tuple[str, str]) -> None:
+    """Print one line of texts, each alone or with its style."""
     from rich.console import Console
+    from rich.text import Text
 
-    Console(soft_wrap=True, highlight=False).print(text)
+    Console(soft_wrap=True, highlight=False).print(Text.assemble(*parts))

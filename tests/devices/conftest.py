@@ -1,5 +1,114 @@
-"""The tiny models of the zoo."""
+"""What tests of devices share: the tiny models of the zoo, a job, places to run it, other programs as the runner."""
 
+from __future__ import annotations
+
+import json
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from edgebuild.jobs import runner
+from tests.devices.adbd import Adbd
+from tests.devices.places import ROOT, WHERE, Place, make
+from tests.devices.sshd import Sshd
 from tests.zoo import lite, start, zoo
 
 __all__ = ["lite", "start", "zoo"]
+
+X = np.arange(8, dtype=np.float32).reshape(2, 4) / 8
+
+
+@pytest.fixture(scope="session")
+def sshd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[], Sshd]]:
+    """A server that is started when it is first asked for."""
+    servers: list[Sshd] = []
+
+    def get() -> Sshd:
+        if not servers:
+            packages("sshd")
+            servers.append(Sshd(tmp_path_factory.mktemp("sshd")).start())
+        return servers[0]
+
+    yield get
+    for server in servers:
+        server.stop()
+
+
+@pytest.fixture(scope="session")
+def adbd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Adbd | None]:
+    """A phone, where the tests run over adb."""
+    if "adb" not in WHERE:
+        yield None
+        return
+    folder = tmp_path_factory.mktemp("adbd")
+    getprop = folder / "getprop"
+    getprop.write_text('#!/bin/sh\n[ "$1" = ro.product.model ] && echo "Pixel of a test"\ntrue\n')
+    getprop.chmod(0o755)
+    running = Adbd(folder).connect()
+    yield running
+    running.stop()
+
+
+def packages(*words: str) -> None:
+    """What Python's packages do not bring; the script's own line says what to do where it cannot be had."""
+    done = subprocess.run([ROOT / "scripts/test-packages", *words], capture_output=True, text=True, timeout=600)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.fixture(params=WHERE)
+def place(request: pytest.FixtureRequest, tmp_path: Path, sshd: Callable[[], Sshd], adbd: Adbd | None) -> Iterator[Place]:
+    """Each kind of device in turn; whatever a test does there, nothing is left."""
+    found = make(request.param, tmp_path, sshd)
+    yield found
+    assert found.leftovers() == []
+
+
+@pytest.fixture
+def job(tmp_path: Path, zoo: Path) -> Path:
+    """A job with a small model in its folder."""
+    folder = tmp_path / "job"
+    fill(folder, zoo, X)
+    return folder
+
+
+def fill(folder: Path, zoo: Path, x: Any, **content: Any) -> Path:
+    folder.mkdir(parents=True)
+    np.savez(folder / "inputs.npz", **{"0": x})
+    (folder / "m.onnx").write_bytes((zoo / "mlp.onnx").read_bytes())
+    write(folder, **content)
+    return folder
+
+
+def write(folder: Path, **content: Any) -> None:
+    base = {"mode": "outputs", "models": [{"name": "m", "file": "m.onnx"}], "inputs": "inputs.npz"}
+    (folder / "job.json").write_text(json.dumps(base | content))
+
+
+@pytest.fixture
+def program(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[[str], str]:
+    """Put another program in the runner's place; its path."""
+
+    def replace(source: str) -> str:
+        path = tmp_path / "other.py"
+        path.write_text("import os, signal, sys, time\n" + source)
+        monkeypatch.setattr(runner, "__file__", str(path))
+        return str(path)
+
+    return replace
+
+
+def gone(pid: int) -> bool:
+    """Whether a process ends (or is at most a zombie) within five seconds."""
+    for _ in range(100):
+        try:
+            if Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] in "ZX":
+                return True
+        except OSError:
+            return True
+        time.sleep(0.05)
+    return False

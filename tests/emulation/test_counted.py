@@ -5,8 +5,8 @@ import json
 import pytest
 
 from edgebuild.emulation.counted import cycles, least, parse
-from edgebuild.spec.errors import DeviceError
 from edgebuild.emulation.mca import words
+from edgebuild.spec.errors import DeviceError
 
 NOP, RET = "d503201f", "d65f03c0"
 

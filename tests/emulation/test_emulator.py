@@ -15,7 +15,6 @@ from edgebuild.emulation.cpu_profile import CpuProfile, view
 from edgebuild.emulation.emulator import Counting, Device, Limits, execute
 from edgebuild.emulation.sysroot import Emulator, prepare
 from edgebuild.spec.errors import DeviceError
-
 from tests.emulation.conftest import A72
 
 MARKERS = "import ctypes\nmark = ctypes.CDLL(None).syscall\n"

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from edgebuild.spec.errors import DeviceError
 from edgebuild.emulation.parts import Download, Part, manifest, obtain
+from edgebuild.spec.errors import DeviceError
 
 
 def _part(builds: list[int], text: str = "content") -> Part:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,6 +14,7 @@ import pytest
 from edgebuild.engine import worker
 from edgebuild.engine.store import Store
 from tests.engine.processes import eventually, forks, marked
+from tests.engine.program import Program
 from tests.engine.toybox import Toybox
 
 
@@ -65,3 +67,34 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
         pytest.skip("mounting is not possible here")
     yield disk
     subprocess.run(["umount", "--lazy", str(disk)], check=True)
+
+
+@pytest.fixture
+def runs(tmp_path: Path) -> Path:
+    """A file that steps note their runs in."""
+    return tmp_path / "runs.txt"
+
+
+@pytest.fixture
+def start(tmp_path: Path, runs: Path) -> Iterator[Program]:
+    """Starts a build as a program with a process group of its own, as a shell does; it may import from `tmp_path`."""
+    started: list[subprocess.Popen[str]] = []
+    path = os.pathsep.join((str(Path(__file__).parents[2]), str(tmp_path)))
+
+    def program(*arguments: str) -> subprocess.Popen[str]:
+        started.append(
+            subprocess.Popen(
+                [sys.executable, "-m", "tests.engine.program", str(tmp_path / "store"), str(runs), *arguments],
+                env=os.environ | {"PYTHONPATH": path, "PYTHONWARNINGS": "always"},
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                text=True,
+                process_group=0,
+            )
+        )
+        return started[-1]
+
+    yield program
+    for process in started:
+        process.kill()
+        process.communicate()

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import argparse
 import json
+import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 from edgebuild.engine import worker
@@ -17,6 +19,14 @@ from tests.engine import toys
 from tests.engine.toybox import Toybox
 
 SIZE = 10
+
+Program = Callable[..., subprocess.Popen[str]]
+
+
+def ended(process: subprocess.Popen[str]) -> tuple[int, str, str]:
+    """Exit code, output and errors of a program that a test has started."""
+    out, err = process.communicate(timeout=100)
+    return process.returncode, out, err
 
 
 def main() -> int:

@@ -42,12 +42,10 @@ def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callabl
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text)
         importlib.invalidate_caches()
-        digests._read_module.cache_clear()
 
     yield write
     for name in [name for name in sys.modules if name.partition(".")[0] in ("ours", "others")]:
         del sys.modules[name]
-    digests._read_module.cache_clear()
 
 
 def of(*modules: str) -> dict[str, str]:
@@ -148,6 +146,49 @@ class TestCode:
         )
         done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
         assert done.stdout == "[]\n"
+
+
+class TestMemo:
+    """What is remembered of sources saves time and changes nothing."""
+
+    def test_the_answer_is_the_same_and_nothing_is_parsed_again(
+        self, package: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        package(step="from ours import helper", helper="VALUE = 1")
+        memo = digests.CodeMemo()
+        first = digests.of_code(("ours.step",), memo)
+        assert memo.grown
+        monkeypatch.setattr("ast.parse", lambda _: pytest.fail("parsed again"))
+        later = digests.CodeMemo(memo.known)
+        assert digests.of_code(("ours.step",), later) == first
+        assert not later.grown
+
+    def test_a_source_that_changed_is_read_again(self, package: Callable[..., None]) -> None:
+        package(step="from ours import helper", helper="VALUE = 1")
+        memo = digests.CodeMemo()
+        digests.of_code(("ours.step",), memo)
+        package(step="from ours import helper", helper="VALUE = 2")
+        assert digests.of_code(("ours.step",), digests.CodeMemo(memo.known)) == of("ours.step")
+
+    def test_a_name_that_became_a_module_is_looked_into(self, package: Callable[..., None]) -> None:
+        """The importer is the same to the byte, so that only the files that there are can tell."""
+        package(step="from ours import helper", __init__="helper = 1")
+        memo = digests.CodeMemo()
+        assert set(digests.of_code(("ours.step",), memo)) == {"ours", "ours.step"}
+        package(step="from ours import helper", helper="VALUE = 1")
+        found = digests.of_code(("ours.step",), digests.CodeMemo(memo.known))
+        assert set(found) == {"ours", "ours.step", "ours.helper"}
+        assert dict(found) == of("ours.step")
+
+    def test_the_memo_of_another_reader_is_not_believed(
+        self, package: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        package(step=CODE)
+        memo = digests.CodeMemo()
+        digests.of_code(("ours.step",), memo)
+        lies = {key: ["0" * 64, []] for key in memo.known}
+        monkeypatch.setattr(digests, "_reader", lambda: "another")
+        assert digests.of_code(("ours.step",), digests.CodeMemo(lies)) == of("ours.step")
 
 
 class TestTree:

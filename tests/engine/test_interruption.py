@@ -7,51 +7,13 @@ import signal
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.engine.processes import alive, below, eventually, marked
-from tests.engine.program import SIZE
+from tests.engine.program import SIZE, Program, ended
 from tests.engine.toybox import tally, unsound
-
-ROOT = Path(__file__).parents[2]
-
-Program = Callable[..., subprocess.Popen[str]]
-
-
-@pytest.fixture
-def runs(tmp_path: Path) -> Path:
-    """A file that steps note their runs in."""
-    return tmp_path / "runs.txt"
-
-
-@pytest.fixture
-def start(tmp_path: Path, runs: Path) -> Iterator[Program]:
-    """Starts a build as a program with a process group of its own, as a shell does."""
-    started: list[subprocess.Popen[str]] = []
-
-    def program(*arguments: str, store: str = "store") -> subprocess.Popen[str]:
-        command = [sys.executable, "-m", "tests.engine.program", str(tmp_path / store), str(runs), *arguments]
-        env = os.environ | {"PYTHONPATH": f"{ROOT}{os.pathsep}{tmp_path}"}
-        started.append(
-            subprocess.Popen(
-                command, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, process_group=0
-            )
-        )
-        return started[-1]
-
-    yield program
-    for process in started:
-        process.kill()
-        process.communicate()
-
-
-def ended(process: subprocess.Popen[str]) -> tuple[int, str, str]:
-    """Exit code, output and errors."""
-    out, err = process.communicate(timeout=100)
-    return process.returncode, out, err
 
 
 def names(runs: Path) -> Counter[str]:
@@ -63,7 +25,9 @@ def expected(tmp_path_factory: pytest.TempPathFactory) -> str:
     """What a build that nobody disturbs prints."""
     folder = tmp_path_factory.mktemp("undisturbed")
     command = [sys.executable, "-m", "tests.engine.program", str(folder / "store"), str(folder / "runs.txt")]
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True, timeout=100).stdout
+    return subprocess.run(
+        command, cwd=Path(__file__).parents[2], capture_output=True, text=True, check=True, timeout=100
+    ).stdout
 
 
 class TestTwoAtOnce:

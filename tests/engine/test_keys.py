@@ -22,10 +22,12 @@ import edgebuild.stages
 import edgebuild.steps
 from edgebuild.bundle import assemble
 from edgebuild.devices.local import Local
-from edgebuild.engine import keys
+from edgebuild.engine import digests, keys
 from edgebuild.engine.graph import Node
 from edgebuild.spec.artifact import EXCUSED, Artifact
 from tests.engine import toys
+
+MEMO = digests.CodeMemo()
 
 
 def step_classes() -> list[type[Any]]:
@@ -114,7 +116,7 @@ def hints(kind: type[Any]) -> dict[str, Any]:
 
 
 def key(step: Any, **inputs: Artifact) -> str:
-    return keys.of(keys.parts(Node(step, {}, "kind"), inputs))
+    return keys.of(keys.parts(Node(step, {}, "kind"), inputs, MEMO))
 
 
 def cases() -> list[Any]:
@@ -201,7 +203,7 @@ class TestNested:
 class TestParts:
     def test_parts_have_names(self) -> None:
         node = Node(Holder(Inner(3)), {}, "toy", code=("edgebuild.gates.size",), tools=("click",), facts={"cpu": "a72"})
-        parts = keys.parts(node, {"model": Artifact("torch", "f" * 64)})
+        parts = keys.parts(node, {"model": Artifact("torch", "f" * 64)}, MEMO)
         assert parts["step"] == "tests.engine.test_keys.Holder"
         assert parts["option.item.depth"] == "3"
         assert parts["input.model"] == "torch:" + "f" * 64
@@ -222,7 +224,7 @@ class TestParts:
         seen = set()
         for version in ("1.0", "1.0.1", "absent"):
             monkeypatch.setattr(keys, "version", lambda _, version=version: version)
-            seen.add(keys.of(keys.parts(node, {})))
+            seen.add(keys.of(keys.parts(node, {}, MEMO)))
         assert len(seen) == 3
 
     def test_a_tool_that_is_not_installed_is_absent(self) -> None:
@@ -237,7 +239,9 @@ class TestParts:
             {"tools": ("click",)},
             {"facts": {"cpu": "a72"}},
         ):
-            assert keys.of(keys.parts(dataclasses.replace(plain, **change), {})) != keys.of(keys.parts(plain, {}))
+            assert keys.of(keys.parts(dataclasses.replace(plain, **change), {}, MEMO)) != keys.of(
+                keys.parts(plain, {}, MEMO)
+            )
 
     def test_two_classes_with_the_same_fields_have_different_keys(self) -> None:
         assert key(toys.Write("a")) != key(toys.Alone("a"))
@@ -266,7 +270,7 @@ class TestChanges:
     def test_an_option_of_a_real_step(self) -> None:
         from edgebuild.steps.prune_channels import PruneChannels
 
-        parts = [keys.parts(Node(PruneChannels(ratio=ratio), {}, "torch"), {}) for ratio in (0.5, 0.51)]
+        parts = [keys.parts(Node(PruneChannels(ratio=ratio), {}, "torch"), {}, MEMO) for ratio in (0.5, 0.51)]
         assert keys.changes(*parts) == ["option.ratio 0.5 → 0.51"]
 
 

@@ -18,12 +18,6 @@ from tests.engine.toybox import Toybox, tally, unsound
 pytestmark = pytest.mark.usefixtures("mark")
 
 
-@pytest.fixture
-def runs(tmp_path: Path) -> Path:
-    """A file that steps note their runs in."""
-    return tmp_path / "runs.txt"
-
-
 def names(runs: Path) -> list[str]:
     return sorted(name for name, _, _ in tally(runs))
 
@@ -63,6 +57,24 @@ class TestOnce:
         done = box.build()
         assert names(runs) == ["x"]
         assert done["a"].output == done["b"].output
+
+    def test_what_another_build_made_while_this_one_wanted_the_lock_is_used(
+        self, box: Toybox, store: Store, runs: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        claim = Store.claim
+
+        def late(mine: Store, key: str) -> object:
+            if mine is store:
+                other = Toybox(Store(store.root))
+                other.add("a", toys.Write("x", tally=str(runs)))
+                other.build()
+                other.store.close()
+            return claim(mine, key)
+
+        monkeypatch.setattr(Store, "claim", late)
+        box.add("a", toys.Write("x", tally=str(runs)))
+        assert box.text(box.build()["a"]) == "x"
+        assert (names(runs), box.heard.reused) == (["x"], ["a"])
 
     def test_what_ran_before_a_failure_is_kept(self, box: Toybox, store: Store, runs: Path) -> None:
         good = box.add("good", toys.Write("x", tally=str(runs)))

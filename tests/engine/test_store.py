@@ -250,6 +250,24 @@ class TestDamage:
         assert again().last("label") == action
 
 
+class TestMemo:
+    def test_what_is_known_of_code_is_kept_for_the_next_build(self, store: Store, again: Callable[[], Store]) -> None:
+        digests.of_code(("edgebuild.spec.errors",), store.code)
+        store.close()
+        assert again().code.known == store.code.known != {}
+
+    def test_when_it_is_damaged_it_is_forgotten(self, store: Store, again: Callable[[], Store]) -> None:
+        digests.of_code(("edgebuild.spec.errors",), store.code)
+        store.close()
+        file = store.root / "code.json"
+        whole = file.read_bytes()
+        for position in positions(len(whole)):
+            write(file, flipped(whole, position, 1))
+            assert again().code.known == {}
+            write(file, whole[:position])
+            assert again().code.known == {}
+
+
 def write(file: Path, data: bytes) -> None:
     if file.exists():
         file.chmod(0o644)

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
-import subprocess
-import sys
 from multiprocessing import forkserver
 from pathlib import Path
 
@@ -14,6 +13,7 @@ import pytest
 from edgebuild.spec.errors import DeviceError, EdgebuildError, StepError, UsageError
 from tests.engine import toys
 from tests.engine.processes import alive, eventually, forks, marked
+from tests.engine.program import SIZE, Program, ended
 from tests.engine.toybox import Toybox, unsound
 
 pytestmark = pytest.mark.usefixtures("mark")
@@ -106,10 +106,14 @@ class TestDeath:
         assert (type(error), error.exit_code) == (StepError, 4)
         assert error.reason == "step target/model/bad was stopped: still running after 0.4 s"
 
-    def test_a_step_whose_watcher_is_killed_dies_too(self, box: Toybox) -> None:
-        box.add("bad", toys.Misbehaves("kill_watcher"))
-        with pytest.raises(StepError, match="SIGKILL"):
-            box.build()
+    def test_a_step_whose_watcher_is_killed_dies_too(self, box: Toybox, tmp_path: Path) -> None:
+        note = tmp_path / "pid"
+        assert "SIGKILL" in fail(box, "kill_watcher", str(note)).reason
+        assert eventually(lambda: not alive(int(note.read_text())))
+
+    def test_a_step_that_kills_its_group_does_not_meet_the_watcher(self, box: Toybox, mark: str) -> None:
+        assert "SIGKILL" in fail(box, "start_session_and_kill_group", mark).reason
+        assert not marked(mark)
 
 
 class TestLeftBehind:
@@ -141,15 +145,6 @@ class TestLeftBehind:
 
 
 class TestLog:
-    def test_what_a_step_prints_does_not_reach_the_build(self, box: Toybox, capfd: pytest.CaptureFixture[str]) -> None:
-        box.add("loud", toys.Misbehaves("print_much"))
-        box.build()
-        assert capfd.readouterr() == ("", "")
-
-    def test_a_crash_does_not_print_either(self, box: Toybox, capfd: pytest.CaptureFixture[str]) -> None:
-        fail(box, "segfault")
-        assert capfd.readouterr() == ("", "")
-
     def test_the_log_of_a_failed_step_is_kept_and_named(self, box: Toybox) -> None:
         error = fail(box, "value_error")
         log = box.store.root / "logs" / "target-model-bad.log"
@@ -195,36 +190,24 @@ class TestProgress:
         assert box.text(box.build(seconds=20)["chatter"]) == "done"
 
 
-SCRIPT = """
-import sys
-from pathlib import Path
-from edgebuild.engine.store import Store
-from tests.engine import toys
-from tests.engine.toybox import Toybox
+class TestProgram:
+    """A whole build as a program: nothing but its own words reaches its output, whoever might want to print."""
 
-if __name__ == "__main__":
-    store = Store(Path(sys.argv[1]))
-    box = Toybox(store)
-    parts = {name: box.add(name, toys.Write(name)) for name in "abc"}
-    box.add("all", toys.Join(), **parts)
-    box.add("loud", toys.Misbehaves("print_much"))
-    print(box.text(box.build()["all"]))
-    store.close()
-"""
+    def test_a_build_is_quiet_and_pythons_resource_tracker_has_no_complaint(self, start: Program) -> None:
+        code, out, err = ended(start())
+        assert (code, len(json.loads(out)), err) == (0, SIZE, "")
 
+    def test_what_a_step_prints_goes_to_its_log(self, start: Program) -> None:
+        code, out, err = ended(start("print_much"))
+        assert (code, list(json.loads(out)), err) == (0, ["bad"], "")
 
-def test_a_whole_build_prints_nothing_of_its_own_and_pythons_resource_tracker_has_no_complaint(tmp_path: Path) -> None:
-    script = tmp_path / "script.py"
-    script.write_text(SCRIPT)
-    root = Path(__file__).parents[2]
-    done = subprocess.run(
-        [sys.executable, str(script), str(tmp_path / "store")],
-        env=os.environ | {"PYTHONPATH": str(root), "PYTHONWARNINGS": "always"},
-        capture_output=True,
-        text=True,
-        timeout=120,
-    )
-    assert (done.returncode, done.stdout, done.stderr) == (0, "a+b+c\n", "")
+    @pytest.mark.parametrize("what", ["segfault", "value_error", "start_session_and_crash"])
+    def test_a_crash_prints_one_line(self, start: Program, tmp_path: Path, what: str) -> None:
+        code, out, err = ended(start(what))
+        assert (code, out) == (4, "")
+        assert err.startswith("step bad ")
+        assert err.endswith(f"(log: {tmp_path / 'store' / 'logs' / 'bad.log'})\n")
+        assert err.count("\n") == 1
 
 
 class TestStart:
@@ -260,10 +243,11 @@ class TestStart:
         box.add("slow", toys.Misbehaves("sleep"))
         with monkeypatch.context() as patched:
             patched.setattr(forkserver, "connect_to_new_process", interrupted)
-            with pytest.raises(KeyboardInterrupt):
+            with pytest.raises(KeyboardInterrupt) as caught:
                 box.build()
         box.store.close()
         assert eventually(lambda: not forks())
+        assert caught  # and with it all that was open when it was raised
         assert capfd.readouterr() == ("", "")
 
     def test_a_server_that_was_killed_is_started_again(self, box: Toybox) -> None:

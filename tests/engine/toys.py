@@ -229,8 +229,13 @@ class Misbehaves(Toy):
         raise ValueError("that is enough")
 
     def kill_watcher(self, io: StepIO) -> None:
+        Path(self.note).write_text(str(os.getpid()))
         os.kill(os.getppid(), signal.SIGKILL)
         time.sleep(60)
+
+    def start_session_and_kill_group(self, io: StepIO) -> None:
+        self.start_session(io)
+        os.killpg(0, signal.SIGKILL)
 
     def kill_server(self, io: StepIO) -> None:
         """Leaves a process, and kills the server that the step's watcher was forked from."""

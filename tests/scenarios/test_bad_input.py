@@ -35,7 +35,7 @@ def refused(ran: Ran, code: int, *words: str) -> None:
         (MODEL, 'builder = "build"', "", ["builder", "is missing"]),
         (MODEL, "shape = [1, 8, 8]", "shape = [1, 8, 0]", ["inputs[0].shape[2]"]),
         (MODEL, "[steps.distill]", "[steps.destill]", ["steps", "unknown step 'destill'"]),
-        (MODEL, "[steps.distill]", '[budgets.boat]\nsize = "1 KiB"\n[steps.distill]', ["budgets", "unknown target 'boat'"]),
+        (MODEL, "[steps.distill]", '[budgets.boat]\nsize = "1 KiB"\n[steps.distill]', ["budgets", "target 'boat'"]),
         (MODEL, 'data = "load"', 'data = "load"\nweights = "none.safetensors"', ["weights", "no such file"]),
     ],
 )  # fmt: skip
@@ -66,7 +66,7 @@ def test_unknown_target_and_model(workspace: Workspace) -> None:
         ("x.astype(np.float32), y", "x.astype(np.float32) * np.nan, y", ["load()", "NaN"]),
         ("x.astype(np.float32), y", "x.astype(np.float32), y + 1", ["load()", "labels from 1 to 4", "4 classes"]),
         ("x.astype(np.float32), y", "x.astype(np.float32)[..., :7], y", ["load()", "shape"]),
-        ("    return Net(64)", '    raise RuntimeError("no luck")', ["build()", "RuntimeError: no luck", "line 27"]),
+        ("    return Net(64)", '    raise RuntimeError("no luck")', ["build()", "RuntimeError: no luck", "line 23"]),
         ("    return Net(64)", "    return None", ["build()", "not a torch.nn.Module"]),
         ("nn.Conv2d(1, width", "nn.Conv2d(3, width", ["inputs", "does not accept the declared inputs"]),
         ("def load()", "def lode()", ["data", "no function 'load'"]),
@@ -81,11 +81,15 @@ def test_a_mistake_in_the_models_code(workspace: Workspace, old: str, new: str, 
 
 @pytest.mark.parametrize(
     ("crash", "cause"),
-    [("import os; os.abort()", "SIGABRT"), ("import ctypes; ctypes.string_at(0)", "SIGSEGV"), ("import os; os._exit(9)", "code 9")],
+    [
+        ("import os; os.abort()", "SIGABRT"),
+        ("import ctypes; ctypes.string_at(0)", "SIGSEGV"),
+        ("import os; os._exit(9)", "code 9"),
+    ],
 )
 def test_a_crashed_worker_names_step_and_cause(workspace: Workspace, crash: str, cause: str) -> None:
     workspace.edit(CODE, "    return Net(64)", f"    {crash}")
-    refused(workspace.run("--target", "board"), 4, "tiny/float", "crashed", cause)
+    refused(workspace.run("--target", "board"), 4, "tiny/untrained", "crashed", cause)
 
 
 def test_an_output_that_cannot_be_written(workspace: Workspace) -> None:

@@ -78,9 +78,7 @@ def test_a_changed_option_names_itself_and_spares_what_does_not_depend_on_it(wor
     workspace.edit("targets/board.toml", 'use = "int8"', 'use = "int8"\ncalibration = 100')
     explained = workspace.run("explain", "--target", "board", "--json").document["steps"]
     reasons = {entry["step"]: entry["reason"] for entry in explained if entry["state"] == "run"}
-    assert reasons == dict.fromkeys(
-        ("board/tiny/tflite/int8", "board/tiny/onnx/int8"), "option.calibration 256 → 100"
-    )
+    assert reasons == dict.fromkeys(("board/tiny/tflite/int8", "board/tiny/onnx/int8"), "option.calibration 256 → 100")
 
 
 def test_a_comment_in_the_models_code_is_a_change_of_the_users_own(workspace: Workspace) -> None:

@@ -31,7 +31,11 @@ def test_a_build_with_nothing_to_do_loads_no_framework(built: Workspace) -> None
         "sys.exit(', '.join(sorted(heavy & set(sys.modules))) or code)\n"
     )
     done = subprocess.run(
-        [sys.executable, "-c", code], cwd=built.root, env={"EDGEBUILD_STORE": str(built.store)}, capture_output=True, text=True
+        [sys.executable, "-c", code],
+        cwd=built.root,
+        env={"EDGEBUILD_STORE": str(built.store)},
+        capture_output=True,
+        text=True,
     )
     assert done.returncode == 0, done.stderr
 
@@ -52,6 +56,7 @@ CALLS = {
     "verify": ["dist/board/tiny"],
     "targets": ["show", "board"],
     "schema": ["target"],
+    "bench": ["dist/board/tiny/model.tflite", "--target", "board"],
 }
 
 

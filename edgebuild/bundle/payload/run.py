@@ -1,5 +1,7 @@
 #!/usr/bin/env python3
-"""Classify an example with the model of this bundle: `python run.py sample.png` (or an .npy array).
+"""Classify an example with the model of this bundle: `python run.py sample.png`.
+
+An .npy file holds the model's only input, an .npz file all of them as arrays "0", "1", … in their order.
 
 Needs Python 3.9, numpy and the runtime named in requirements.txt, nothing else.
 """
@@ -7,6 +9,7 @@ Needs Python 3.9, numpy and the runtime named in requirements.txt, nothing else.
 import argparse
 import importlib
 import json
+import re
 import struct
 import sys
 import zlib
@@ -45,20 +48,24 @@ def read_chunks(data):
 
 def unfilter(raw, step):
     """Undo the five PNG row filters (ISO/IEC 15948, section 9)."""
-    lines = np.zeros((raw.shape[0] + 1, raw.shape[1] - 1 + step), np.int32)  # a row above and a pixel before
-    for y, (kind, *_) in enumerate(raw, start=1):
-        line, above = lines[y], lines[y - 1]
-        for x, value in enumerate(raw[y - 1, 1:], start=step):
-            left, up, corner = line[x - step], above[x], above[x - step]
-            guess = (0, left, up, (left + up) // 2, paeth(left, up, corner))[kind]
-            line[x] = (int(value) + int(guess)) & 255
-    return lines[1:, step:].astype(np.uint8)
+    above, lines = bytearray(step + raw.shape[1] - 1), []  # a row above and a pixel before, all zero
+    for kind, values in zip(raw[:, 0], raw[:, 1:]):
+        if kind > 4:
+            raise ValueError("there is no PNG row filter %d" % kind)
+        line = bytearray(len(above))
+        for x, value in enumerate(values.tobytes(), start=step):
+            left, up = line[x - step], above[x]
+            guess = paeth(left, up, above[x - step]) if kind == 4 else (0, left, up, (left + up) // 2)[kind]
+            line[x] = (value + guess) & 255
+        lines.append(line[step:])
+        above = line
+    return np.frombuffer(b"".join(lines), np.uint8)
 
 
 def paeth(left, up, corner):
     """The neighbour nearest to left + up - corner."""
-    guess = left + up - corner
-    return min((left, up, corner), key=lambda value: abs(guess - value))
+    a, b, c = abs(up - corner), abs(left - corner), abs(left + up - 2 * corner)
+    return left if a <= b and a <= c else up if b <= c else corner
 
 
 def prepare(pixels, how):
@@ -90,7 +97,7 @@ def resize(pixels, height, width):
 
 
 def open_tflite(path, threads, providers):
-    """A function from the model's input to its first output, by LiteRT or the older tflite_runtime."""
+    """A function from the model's inputs to its first output, by LiteRT or the older tflite_runtime."""
     for name in ("ai_edge_litert.interpreter", "tflite_runtime.interpreter"):
         try:
             interpreter = importlib.import_module(name).Interpreter(model_path=str(path), num_threads=threads)
@@ -100,10 +107,13 @@ def open_tflite(path, threads, providers):
     else:
         raise ModuleNotFoundError("no TFLite runtime: pip install -r requirements.txt")
     interpreter.allocate_tensors()
-    given, made = interpreter.get_input_details()[0]["index"], interpreter.get_output_details()[0]["index"]
+    # The file's own order need not be that of the arguments; their numbers are in the names (…_args_0:0, …_args_1:0).
+    inputs = sorted(interpreter.get_input_details(), key=lambda one: list(map(int, re.findall("[0-9]+", one["name"]))))
+    made = interpreter.get_output_details()[0]["index"]
 
     def run(values):
-        interpreter.set_tensor(given, values)
+        for one, value in zip(same_number(inputs, values), values):
+            interpreter.set_tensor(one["index"], value)
         interpreter.invoke()
         return interpreter.get_tensor(made)
 
@@ -111,7 +121,7 @@ def open_tflite(path, threads, providers):
 
 
 def open_onnx(path, threads, providers):
-    """A function from the model's input to its first output, by ONNX Runtime."""
+    """A function from the model's inputs to its first output, by ONNX Runtime."""
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
@@ -119,18 +129,32 @@ def open_onnx(path, threads, providers):
     known = onnxruntime.get_available_providers()
     wanted = [name for name in providers if name in known] or ["CPUExecutionProvider"]
     session = onnxruntime.InferenceSession(str(path), options, providers=wanted)
-    name = session.get_inputs()[0].name
-    return lambda values: session.run(None, {name: values})[0]
+    names = [one.name for one in session.get_inputs()]
+    return lambda values: session.run(None, dict(zip(same_number(names, values), values)))[0]
+
+
+def same_number(inputs, values):
+    """The inputs, if there are as many as values."""
+    if len(inputs) != len(values):
+        raise ValueError("the model takes %d inputs, not %d" % (len(inputs), len(values)))
+    return inputs
+
+
+def read_values(path):
+    """The model's inputs in their order."""
+    if path.suffix == ".npy":
+        return [np.load(path, allow_pickle=False)]
+    if path.suffix == ".npz":
+        with np.load(path, allow_pickle=False) as stored:
+            return [stored[str(position)] for position in range(len(stored.files))]
+    return [prepare(read_png(path), json.loads((HERE / "preprocess.json").read_text(encoding="utf-8")))]
 
 
 def classify(path):
     """[(label, probability)] for one file, most likely first."""
     manifest = json.loads((HERE / "manifest.json").read_text(encoding="utf-8"))
     labels = json.loads((HERE / "labels.json").read_text(encoding="utf-8"))
-    if path.suffix == ".npy":
-        values = np.load(path, allow_pickle=False)
-    else:
-        values = prepare(read_png(path), json.loads((HERE / "preprocess.json").read_text(encoding="utf-8")))
+    values = read_values(path)
     runtime = manifest["runtime"]
     opener = {"tflite": open_tflite, "onnx": open_onnx}[runtime["format"]]
     logits = opener(HERE / manifest["file"], runtime["threads"], runtime["providers"])(values)[0].astype(np.float64)
@@ -142,13 +166,13 @@ def classify(path):
 def main():
     """Print the likeliest labels of each file."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("files", nargs="+", type=Path, help="pictures (.png) or arrays (.npy)")
+    parser.add_argument("files", nargs="+", type=Path, help="pictures (.png) or arrays (.npy, .npz)")
     parser.add_argument("--top", type=int, default=1, help="how many labels to print")
     arguments = parser.parse_args()
     for path in arguments.files:
         try:
             ranked = classify(path)[: arguments.top]
-        except (OSError, ValueError, KeyError, ModuleNotFoundError) as error:
+        except Exception as error:  # runtimes and archives raise classes of their own, found in no common base
             sys.exit("run.py: %s: %s" % (path, error))
         print("%s: %s" % (path.name, ", ".join("%s (%.1f %%)" % (name, 100 * share) for name, share in ranked)))
 

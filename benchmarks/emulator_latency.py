@@ -1,0 +1,98 @@
+"""Latency that is predicted from counted work, beside what others measured on real boards."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from benchmarks._project import target
+from benchmarks._published import FIGURES, OTHER_RUNTIME, Published
+from benchmarks._tables import Row, Table
+from benchmarks.mobilenets import MOBILENETS, File, build
+from edgebuild import benching
+from edgebuild.measure import predicted
+from edgebuild.spec.target import Target
+
+TARGETS = ("rpi4", "mobile-cpu")
+THREADS = 4  # of every published figure
+_MODEL = {"model": ("LiteRT model", ""), "numbers": ("numbers", "")}
+_PREDICTED = {
+    "one": ("1 thread, ms", ".1f"),
+    "one_low": ("low", ".1f"),
+    "one_high": ("high", ".1f"),
+    "four": ("4 threads, ms", ".1f"),
+    "four_low": ("low", ".1f"),
+    "four_high": ("high", ".1f"),
+}
+_COMPARED = {
+    "published": ("published, ms", "g"),
+    "error": ("error", "+.0%"),
+    "inside": ("inside the band", ""),
+    "fitted": ("fitted with it", ""),
+}
+_COUNTED = {
+    "instructions": ("instructions", ",d"),
+    "cycles": ("cycles", ",.0f"),
+    "l1d": ("L1 data misses", ",d"),
+    "l2": ("L2 misses", ",d"),
+    "l3": ("L3 misses", ",d"),
+}
+
+
+def run() -> list[Table]:
+    """Float and int8 TFLite files of four MobileNets, on each target that predicts time."""
+    with tempfile.TemporaryDirectory() as folder:
+        files = [file for net in MOBILENETS for file in build(Path(folder), net, "tflite")]
+        return [table for name in TARGETS for table in _tables(target(name), files)]
+
+
+def _tables(found: Target, files: Sequence[File]) -> list[Table]:
+    rows = [_row(found, file) for file in files]
+    latency = Table(f"{found.name}: {found.description}", _MODEL | _PREDICTED | _COMPARED, rows, _notes(found, rows))
+    return [latency, Table(f"{found.name}: counted work of one inference", _MODEL | _COUNTED, rows)]
+
+
+def _row(found: Target, file: File) -> dict[str, Any]:
+    counted = benching.run(file.path, found).counted
+    assert counted is not None  # target() has made sure of the emulator
+    key = (found.name, file.net, file.numbers)
+    known = FIGURES.get(key) or OTHER_RUNTIME.get(key)
+    one, four = _interval(found, counted, "one", 1), _interval(found, counted, "four", THREADS)
+    named = {"model": file.title, "numbers": file.numbers}
+    return named | one | four | _compared(four, known) | _work(counted)
+
+
+def _interval(found: Target, counted: Mapping[str, Any], name: str, threads: int) -> dict[str, float]:
+    """Milliseconds with the target's own band."""
+    core = found.hardware.core
+    assert core is not None  # a target of TARGETS models time
+    assert core.time is not None
+    ms = 1e3 * predicted.seconds(counted, core.time, found.hardware.clock or 1e9, threads)
+    band = core.time.band(threads)
+    return {name: ms, f"{name}_low": ms * (1 - band), f"{name}_high": ms * (1 + band)}
+
+
+def _compared(four: Mapping[str, float], known: Published | None) -> dict[str, Any]:
+    if known is None:
+        return dict.fromkeys(_COMPARED)
+    inside = four["four_low"] <= known.milliseconds <= four["four_high"]
+    error = four["four"] / known.milliseconds - 1
+    return {"published": known.milliseconds, "error": error, "inside": inside, "fitted": known.fitted}
+
+
+def _work(counted: Mapping[str, Any]) -> dict[str, Any]:
+    misses = {name: counted["caches"].get(name, {}).get("misses") for name in ("l1d", "l2", "l3")}
+    return {"instructions": counted["instructions"], "cycles": counted["cycles"], **misses}
+
+
+def _notes(found: Target, rows: Sequence[Row]) -> list[str]:
+    core = found.hardware.core
+    sources = list(core.time.sources) if core and core.time else []
+    published = {each.source for (name, *_), each in (FIGURES | OTHER_RUNTIME).items() if name == found.name}
+    errors = [abs(row["error"]) for row in rows if row["error"] is not None]
+    worst = f"Largest error {max(errors):.0%} over {len(errors)} published figures." if errors else ""
+    return [note for note in (worst, *(f"Published: {each}." for each in sorted(published))) if note] + [
+        f"Of the target's profile: {each}." for each in sources
+    ]

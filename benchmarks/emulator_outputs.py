@@ -1,0 +1,86 @@
+"""Whether emulated ARM kernels and this machine's kernels give the same outputs from the same file."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from benchmarks._project import target
+from benchmarks._tables import Table
+from benchmarks.mobilenets import MOBILENETS, File, build, noise
+from edgebuild.devices.local import Local
+from edgebuild.evidence.agreement import compare
+from edgebuild.jobs import outputs
+from edgebuild.plan.instruments import Instruments
+
+if TYPE_CHECKING:
+    from edgebuild.jobs.device import Device
+    from edgebuild.spec.dataset import Array
+
+EXAMPLES = 4
+SEEDS = range(6)  # of the weights, for the runtime whose agreement depends on them
+_TIMEOUT = 1800.0
+_COLUMNS = {
+    "model": ("model", ""),
+    "format": ("format", ""),
+    "numbers": ("numbers", ""),
+    "seed": ("weights' seed", "d"),
+    "identical": ("bit-identical", ""),
+    "values_differing": ("values differing", ",d"),
+    "values": ("of", ",d"),
+    "max_share": ("largest difference / range", ".2%"),
+    "distinct": ("distinct values", ",d"),
+    "answers_differing": ("top-1 differing", "d"),
+    "n": ("of", "d"),
+}
+
+
+def run() -> list[Table]:
+    """Host against emulated Cortex-A72, LiteRT and ONNX Runtime."""
+    device = Instruments(target("rpi4")).best("outputs").device
+    with tempfile.TemporaryDirectory() as folder:
+        rows = [_row(device, file, seed, Path(folder)) for file, seed in _files(Path(folder))]
+    notes = [
+        f"Host: {Local().fingerprint()['cpu']}. Device: {device.fingerprint()['cpu']}. {EXAMPLES} inputs of noise.",
+        "Distinct values: outputs that are all alike would agree with anything.",
+        _summary(rows),
+    ]
+    return [Table("Host against device", _COLUMNS, rows, notes)]
+
+
+def _files(folder: Path) -> Iterator[tuple[File, int]]:
+    for net in MOBILENETS:
+        yield from ((file, 0) for file in build(folder, net, "tflite"))
+    for net, seeds in (("v1", SEEDS[:1]), ("v2", SEEDS)):
+        for seed in seeds:
+            for file in build(folder, net, "onnx", seed):
+                if file.numbers == "int8" or seed == SEEDS[0]:
+                    yield file, seed
+
+
+def _row(device: Device, file: File, seed: int, folder: Path) -> dict[str, Any]:
+    inputs = noise(file.net, EXAMPLES, 1000 + seed)
+    there, here = (_outputs(each, file, inputs, folder) for each in (device, Local()))
+    found = compare(there, here)
+    found["max_share"] = found["max_abs"] / float(there.max() - there.min())
+    named = {"model": file.title, "format": file.format, "numbers": file.numbers, "seed": seed}
+    return named | found | {"values": there.size}
+
+
+def _outputs(device: Device, file: File, inputs: Array, folder: Path) -> Array:
+    """The first output of every example."""
+    import numpy as np
+
+    job = Path(tempfile.mkdtemp(prefix="job-", dir=folder))
+    outputs.run(device, outputs.ModelJob(file.path), (inputs,), job, _TIMEOUT)
+    with np.load(job / "model.outputs.npz") as archive:
+        first: Array = archive["0"]
+    return first
+
+
+def _summary(rows: list[dict[str, Any]]) -> str:
+    chosen = [row for row in rows if (row["format"], row["numbers"], row["model"]) == ("onnx", "int8", "MobileNetV2")]
+    other = sum(not row["identical"] for row in chosen)
+    return f"ONNX Runtime int8, MobileNetV2: {other} of {len(chosen)} sets of random weights differ."

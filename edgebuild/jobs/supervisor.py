@@ -1,0 +1,184 @@
+"""Stands by on a remote device for one job: owns its private folder and its process, and outlives neither.
+
+This one file travels to the device by standard input (see `remote.py`).  It needs Python 3.9 alone, and must never
+import anything of edgebuild.  Requests and answers are JSON objects, one a line; an empty line is a sign of life.
+
+open    base, folders, patience         → folder, free, python; the folder is fresh and for this user alone
+files                                   → files {path: [bytes, sha256]} below `job`, free
+run     argv, env, cwd, stdout, stderr  → code, once the process has ended (−n: killed by signal n)
+read    path                            → text, the first 64 KiB of a file
+end                                     nothing more
+
+Whatever ends it (`end`, the end of its input as when the connection is cut, `patience` seconds of silence, a signal)
+kills the process with its group and removes the folder.  A request that fails is answered by `error`, one line.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import select
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from typing import Any
+
+Data = dict[str, Any]
+
+
+class Supervisor:
+    """Answers requests until there are no more."""
+
+    def __init__(self) -> None:
+        self.folder: str | None = None
+        self.process: subprocess.Popen[bytes] | None = None
+        self.patience: float | None = None
+        self.unread = b""
+        self.ended, self.ending = os.pipe()  # a byte arrives when the process has ended
+
+    def serve(self) -> None:
+        """Answer every request; leave nothing behind, however this ends."""
+        try:
+            for request in self.requests():
+                try:
+                    answer = getattr(self, "do_" + request.pop("do"))(**request)
+                except (OSError, ValueError, subprocess.SubprocessError) as error:
+                    answer = {"error": " ".join(str(error).split())}
+                if answer is not None:
+                    say(answer)
+        finally:
+            for number in STOPS:
+                signal.signal(number, signal.SIG_IGN)
+            self.kill()
+            self.remove()
+
+    def requests(self) -> Iterator[Data]:
+        """Requests as they come, until "end"."""
+        while True:
+            line = self.line()
+            if line is None:
+                return
+            request = json.loads(line) if line.strip() else {}
+            if request.get("do") == "end":
+                return
+            if request:
+                yield request
+
+    def line(self) -> bytes | None:
+        """The next line of the input; None at its end, or after too long a silence."""
+        while b"\n" not in self.unread:
+            ready = select.select([0, self.ended], [], [], self.patience)[0]
+            if self.ended in ready:
+                os.read(self.ended, 1)
+                say({"code": self.kill()})
+            if 0 in ready:
+                data = os.read(0, 65536)
+                self.unread += data
+            if not ready or (0 in ready and not data):
+                return None
+        line, _, self.unread = self.unread.partition(b"\n")
+        return line
+
+    def do_open(self, base: str, folders: list[str], patience: float | None) -> Data:
+        """Make the folder."""
+        self.patience = patience
+        base = os.path.expanduser(base) or tempfile.gettempdir()
+        if not os.path.isdir(base):
+            raise ValueError("there is no folder %s" % base)
+        self.folder = tempfile.mkdtemp(prefix="edgebuild-", dir=base)
+        for name in folders:
+            os.makedirs(os.path.join(self.folder, name), mode=0o700, exist_ok=True)
+        return {"folder": self.folder, "free": self.free(), "python": sys.version_info[:2]}
+
+    def do_files(self) -> Data:
+        """Sizes and digests of the job's files; links are not followed."""
+        root, found = self.path("job"), {}
+        for folder, _, names in os.walk(root):
+            for path in (os.path.join(folder, name) for name in names):
+                if os.path.isfile(path) and not os.path.islink(path):
+                    found[os.path.relpath(path, root)] = [os.path.getsize(path), digest(path)]
+        return {"files": found, "free": self.free()}
+
+    def do_run(self, argv: list[str], env: dict[str, str], cwd: str, stdout: str, stderr: str) -> None:
+        """Start a process in its own session; its end is told later."""
+        command = [os.path.expanduser(argv[0]), *argv[1:]]
+        with open(self.path(stdout), "wb") as out, open(self.path(stderr), "wb") as err:
+            self.process = subprocess.Popen(
+                command, cwd=self.path(cwd), env={**os.environ, **env}, stdin=subprocess.DEVNULL, stdout=out,
+                stderr=err, start_new_session=True,
+            )  # fmt: skip
+        threading.Thread(target=self.watch, args=[self.process.pid], daemon=True).start()
+
+    def do_read(self, path: str) -> Data:
+        """The beginning of a file as text."""
+        with open(self.path(path), "rb") as file:
+            return {"text": file.read(65536).decode("utf-8", "replace")}
+
+    def watch(self, pid: int) -> None:
+        """Tell the other thread when the process has ended, leaving it to be reaped there."""
+        with contextlib.suppress(ChildProcessError):
+            os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
+        os.write(self.ending, b"x")
+
+    def kill(self) -> int | None:
+        """Kill what is left of the process's group; its exit code."""
+        process, self.process = self.process, None
+        if process is None:
+            return None
+        with contextlib.suppress(OSError):  # not reaped yet, so the number still belongs to it
+            os.killpg(process.pid, signal.SIGKILL)
+        return process.wait()
+
+    def remove(self) -> None:
+        """Remove the folder; what was killed may take a moment to close its files."""
+        for _ in range(50):
+            if self.folder is None or not os.path.exists(self.folder):
+                return
+            shutil.rmtree(self.folder, ignore_errors=True)
+            time.sleep(0 if not os.path.exists(self.folder) else 0.1)
+
+    def path(self, name: str) -> str:
+        """A file in the folder."""
+        return os.path.join(self.folder or os.devnull, name)
+
+    def free(self) -> int:
+        """Bytes that this user may still write."""
+        state = os.statvfs(self.folder or os.devnull)
+        return state.f_bavail * state.f_frsize
+
+
+def digest(path: str) -> str:
+    """SHA-256 of a file."""
+    found = hashlib.sha256()
+    with open(path, "rb") as file:
+        for block in iter(lambda: file.read(1 << 20), b""):
+            found.update(block)
+    return found.hexdigest()
+
+
+def say(answer: Data) -> None:
+    """One line to the other side (ASCII, whatever the locale)."""
+    line = (json.dumps(answer) + "\n").encode()
+    while line:
+        line = line[os.write(1, line) :]
+
+
+def leave(number: int, frame: Any) -> None:
+    """End as if asked to, so that nothing is left behind."""
+    raise SystemExit(128 + number)
+
+
+STOPS = (signal.SIGHUP, signal.SIGTERM, signal.SIGINT)
+
+if __name__ == "__main__":
+    for stop in STOPS:
+        signal.signal(stop, leave)
+    with contextlib.suppress(BrokenPipeError):
+        Supervisor().serve()

@@ -1,0 +1,56 @@
+"""Parity: the float conversion within a tolerance; what quantization does on top is told, not judged."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from edgebuild.evidence.parity import compare
+from edgebuild.gates.parity import Parity
+from edgebuild.spec.evidence import Verdict
+from edgebuild.spec.target import Fidelity, Gate
+
+REFERENCE = np.array([[1.0, -4.0], [2.0, 0.5]])
+
+
+def judge(apart: float, *, quantized: float = 0.0, fidelity: Fidelity = "host", wanted: Fidelity = "host") -> Verdict:
+    """A conversion whose first value is `apart` off, and a shipped file whose first is `quantized` off."""
+    first = np.array([[1.0, 0.0], [0.0, 0.0]])
+    parity = {
+        "converted": compare(REFERENCE + apart * first, REFERENCE),
+        "candidate": compare(REFERENCE + quantized * first, REFERENCE),
+        "origin": {"fidelity": fidelity},
+    }
+    return Parity().judge(Gate("parity", "1e-3", fidelity=wanted), {"parity": parity})
+
+
+def test_a_difference_is_relative_to_the_largest_output() -> None:
+    assert judge(0.0039).status == "pass"
+    assert judge(0.0041).status == "fail"
+    verdict = judge(0.0041)
+    assert verdict.estimate == pytest.approx(0.0041 / 4)
+    assert verdict.n == 2
+
+
+def test_quantization_is_told_but_not_judged() -> None:
+    verdict = judge(0, quantized=-9)
+    assert verdict.status == "pass"
+    assert verdict.reason == "float conversion agrees on 100.00%, the shipped file on 50.00% at -5.8 dB"
+
+
+def test_values_that_are_not_numbers_fail() -> None:
+    assert judge(np.nan).status == "fail"
+
+
+def test_the_fidelity_is_that_of_the_compared_outputs_and_too_low_a_one_does_not_pass() -> None:
+    verdict = judge(0, fidelity="host", wanted="hardware")
+    assert (verdict.status, verdict.fidelity) == ("inconclusive", "host")
+    assert verdict.reason.endswith(", but only host; the gate asks for hardware")
+    assert judge(0, fidelity="hardware", wanted="hardware").status == "pass"
+    assert judge(1, fidelity="host", wanted="hardware").status == "fail"
+
+
+@pytest.mark.parametrize("text", ["0", "1", "-1e-3", "nan", "1e-3 pp", "1 %", "inf"])
+def test_a_tolerance_is_a_plain_small_number(text: str) -> None:
+    with pytest.raises(ValueError, match="number|tolerance"):
+        Parity.limit(text)
