@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from edgebuild.jobs.device import Device
     from edgebuild.spec.dataset import Array
 
-EXAMPLES = 4
+EXAMPLES = 16
 SEEDS = range(6)  # of the weights, for the runtime whose agreement depends on them
 _TIMEOUT = 1800.0
 _COLUMNS = {
@@ -30,8 +30,9 @@ _COLUMNS = {
     "identical": ("bit-identical", ""),
     "values_differing": ("values differing", ",d"),
     "values": ("of", ",d"),
-    "max_share": ("largest difference / range", ".2%"),
+    "max_share": ("largest difference / range", ".1e"),
     "distinct": ("distinct values", ",d"),
+    "alike": ("inputs with equal outputs", "d"),
     "answers_differing": ("top-1 differing", "d"),
     "n": ("of", "d"),
 }
@@ -64,6 +65,7 @@ def _row(device: Device, file: File, seed: int, folder: Path) -> dict[str, Any]:
     inputs = noise(file.net, EXAMPLES, 1000 + seed)
     there, here = (_outputs(each, file, inputs, folder) for each in (device, Local()))
     found = compare(there, here)
+    found["alike"] = sum(compare(a[None], b[None])["identical"] for a, b in zip(there, here, strict=True))
     found["max_share"] = found["max_abs"] / float(there.max() - there.min())
     named = {"model": file.title, "format": file.format, "numbers": file.numbers, "seed": seed}
     return named | found | {"values": there.size}

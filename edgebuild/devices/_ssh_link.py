@@ -76,8 +76,11 @@ class Link:
             raise DeviceError(
                 f"{self._address} refuses the log-in", hint=f"does `{self._address.login}` work?"
             ) from None
+        try:
+            self._files = await self._connection.start_sftp_client()
+        except (asyncssh.ChannelOpenError, asyncssh.SFTPError):
+            raise DeviceError(f"{self._address} has no SFTP server", hint="install openssh-sftp-server there") from None
         self._process = await self._connection.create_process(command, encoding=None)
-        self._files = await self._connection.start_sftp_client()
         self._beat = asyncio.create_task(self._stay_alive())
 
     def _options(self, trust: Trust) -> dict[str, Any]:

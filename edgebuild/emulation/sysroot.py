@@ -1,7 +1,7 @@
 """Sets up the emulated ARM device in a cache folder: emulator, ARM system files, ARM runtimes, counting plugin.
 
-Needs Debian 12 on x86-64, its apt and dpkg, pip and a C compiler; neither root nor binfmt. Everything lies below the
-cache folder, and nothing else on the machine is changed.
+Needs Debian 12 on x86-64, its apt, dpkg and pip, and a C compiler for counting; neither root nor binfmt. Everything
+lies below the cache folder, and nothing else on the machine is changed.
 """
 
 import hashlib
@@ -42,13 +42,14 @@ _DOCUMENTS = ("usr/share/doc", "usr/share/man", "usr/share/lintian", "usr/share/
 class Emulator:
     """Where the finished parts lie.
 
-    `tools` holds bin/ and lib/ for this machine, `system` the ARM root, `site` the ARM Python packages.
+    `tools` holds bin/ and lib/ for this machine, `system` the ARM root, `site` the ARM Python packages; without a C
+    compiler there is no `plugin`, and nothing can be counted.
     """
 
     tools: Path
     system: Path
     site: Path
-    plugin: Path
+    plugin: Path | None
 
     @property
     def qemu(self) -> Path:
@@ -72,8 +73,9 @@ class Emulator:
 
     def manifest(self) -> dict[str, object]:
         """Recipe and downloads (name, SHA-256, size) of each part, for a device's fingerprint."""
-        trees = {"tools": self.tools, "system": self.system, "site": self.site, "plugin": self.plugin.parent}
-        return {name: manifest(tree) for name, tree in trees.items()}
+        trees = {"tools": self.tools, "system": self.system, "site": self.site}
+        found: dict[str, object] = {name: manifest(tree) for name, tree in trees.items()}
+        return found | ({"plugin": manifest(self.plugin.parent)} if self.plugin else {})
 
 
 def why_absent(cache: Path) -> str | None:
@@ -102,8 +104,15 @@ def prepare(cache: Path, *, verify: bool = False, progress: Callable[[str], None
     Raises:
         DeviceError: wrong system, or no apt, dpkg, pip, compiler, network or space; one line says which.
     """
-    trees = obtain(cache, _parts(), verify=verify, progress=progress)
-    return Emulator(trees["tools"], trees["system"], trees["site"], trees["plugin"] / "plugin.so")
+    counting = _plugin() if can_count(cache) else None
+    trees = obtain(cache, [*_parts(), *([counting] if counting else [])], verify=verify, progress=progress)
+    plugin = trees["plugin"] / "plugin.so" if counting else None
+    return Emulator(trees["tools"], trees["system"], trees["site"], plugin)
+
+
+def can_count(cache: Path) -> bool:
+    """Whether the counting plugin is there, or a C compiler to make it: without it outputs are had, but no work."""
+    return present(cache, [_plugin()]) or shutil.which("cc") is not None
 
 
 def check_machine() -> None:
@@ -117,18 +126,21 @@ def check_machine() -> None:
         release = {}
     if _RELEASE not in (release.get("VERSION_CODENAME"), release.get("DEBIAN_CODENAME")):
         raise DeviceError(f"{what}: needs Debian 12 ({_RELEASE}), this is {release.get('PRETTY_NAME', 'unknown')}")
-    for program in ("apt-get", "apt-config", "dpkg-deb", "ldd", "cc"):
+    for program in ("apt-get", "apt-config", "dpkg-deb", "ldd"):
         require(program, what)
 
 
 def _parts() -> list[Part]:
     versions = wheels.installed_versions()
     return [
-        _part("plugin", {each.name: sha256(each) for each in hosttools.plugin_sources()}, _build_plugin),
         _part("tools", {"packages": hosttools.PACKAGES, "programs": list(hosttools.PROGRAMS)}, _build_tools),
         _part("system", {"packages": list(SYSROOT_PACKAGES), "release": _RELEASE}, _build_system),
         _part("site", {"versions": versions, "python": wheels.PYTHON}, _build_site(versions)),
     ]
+
+
+def _plugin() -> Part:
+    return _part("plugin", {each.name: sha256(each) for each in hosttools.plugin_sources()}, _build_plugin)
 
 
 def _part(name: str, recipe: dict[str, object], build: Callable[[Path, Path], list[Download]]) -> Part:

@@ -12,7 +12,11 @@ class Device(Protocol):
     """A place where artifacts run.  The format of a job folder is documented in `runner.py`."""
 
     transport: ClassVar[str]
-    counts: ClassVar[bool]  # whether it counts work (`count`) instead of timing it
+
+    @property
+    def counts(self) -> bool:
+        """Whether it counts work (`CountingDevice.count`) instead of timing it."""
+        ...
 
     @property
     def examples(self) -> int | None:

@@ -43,7 +43,7 @@ def look(device: Hashable, ask: Callable[[], Facts]) -> Facts:
             memory.found = error
         memory.at = time.monotonic()
     if isinstance(memory.found, DeviceError):
-        raise memory.found
+        raise DeviceError(memory.found.reason, hint=memory.found.hint)
     return memory.found
 
 

@@ -91,7 +91,7 @@ class Supervisor:
         self.patience = patience
         base = os.path.expanduser(base) or tempfile.gettempdir()
         if not os.path.isdir(base):
-            raise ValueError("there is no folder %s" % base)
+            raise ValueError(f"there is no folder {base}")
         self.folder = tempfile.mkdtemp(prefix="edgebuild-", dir=base)
         for name in folders:
             os.makedirs(os.path.join(self.folder, name), mode=0o700, exist_ok=True)

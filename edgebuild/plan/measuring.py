@@ -24,6 +24,7 @@ from edgebuild.spec.artifact import Step
 from edgebuild.spec.core import TimeModel
 from edgebuild.spec.model import ModelSpec
 from edgebuild.spec.registry import FORMATS, GATES
+from edgebuild.spec.target import Roofline as Rates
 from edgebuild.spec.target import Runtime, Target
 
 
@@ -92,18 +93,26 @@ class Measuring:
 
     def _latency(self, chains: list[Chain]) -> None:
         """Time on the target's device; beside a device that only counts, also time on this machine."""
-        rates = self._target.hardware.roofline
-        if rates is not None and not self._instruments.declares("latency"):
-            footprints = {role: item for role, item in self.evidence.items() if role.startswith("footprint/")}
-            step = Roofline(rates, tuple(chain.runtime.format for chain in chains))
-            self._keep("latency", Node(step, footprints, "evidence"))
+        hardware = self._target.hardware
+        if hardware.roofline is not None and not self._instruments.declares("latency"):
+            self._keep("latency", self._estimated(hardware.roofline, chains))
             return
-        instrument, core = self._instruments.best("latency"), self._target.hardware.core
-        if instrument.device.counts and core is not None and core.time is not None:
-            self._keep("latency", self._predicted(instrument, chains, core.time))
-            self._keep("host-latency", self._timed(self._instruments.host, chains))
-        else:
+        instrument = self._instruments.best("latency")
+        if instrument.fidelity != "emulated":
             self._keep("latency", self._timed(instrument, chains))
+            return
+        host = self._timed(self._instruments.host, chains)
+        if instrument.device.counts and hardware.core is not None and hardware.core.time is not None:
+            self._keep("latency", self._predicted(instrument, chains, hardware.core.time))
+        elif hardware.roofline is not None:
+            self._keep("latency", self._estimated(hardware.roofline, chains))
+        else:  # time under an emulator is never evidence
+            self._keep("latency", host)
+        self._keep("host-latency", host)
+
+    def _estimated(self, rates: Rates, chains: list[Chain]) -> Node:
+        footprints = {role: item for role, item in self.evidence.items() if role.startswith("footprint/")}
+        return Node(Roofline(rates, tuple(chain.runtime.format for chain in chains)), footprints, "evidence")
 
     def _keep(self, name: str, node: Node) -> None:
         self.evidence[name] = self._graph.add(f"{self.prefix}/{name}", node)

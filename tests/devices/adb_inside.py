@@ -63,7 +63,7 @@ def test_a_full_disk_is_named(place: Place, tmp_path: Path, zoo: Path) -> None:
     subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "none", str(disk)], check=True)
     small = place.change(folder=str(disk))
     job = fill(tmp_path / "many", zoo, np.zeros((40_000, 4), np.float32))
-    with pytest.raises(DeviceError, match="only .* free on the device"):
+    with pytest.raises(DeviceError, match=r"only .* free on the device"):
         small.execute(job, timeout=60)
     (job / "big").write_bytes(os.urandom(3 << 20))
     with pytest.raises(DeviceError, match="the job needs"):

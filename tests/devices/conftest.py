@@ -61,7 +61,9 @@ def packages(*words: str) -> None:
 
 
 @pytest.fixture(params=WHERE)
-def place(request: pytest.FixtureRequest, tmp_path: Path, sshd: Callable[[], Sshd], adbd: Adbd | None) -> Iterator[Place]:
+def place(
+    request: pytest.FixtureRequest, tmp_path: Path, sshd: Callable[[], Sshd], adbd: Adbd | None
+) -> Iterator[Place]:
     """Each kind of device in turn; whatever a test does there, nothing is left."""
     found = make(request.param, tmp_path, sshd)
     yield found

@@ -9,11 +9,28 @@ CANARY = "edgebuild-canary"
 _TOUCH = f"touch {CANARY}"
 _FORMS = (
     "$({})", "`{}`", "; {};", ";{};", "| {}", "&& {}", "|| {}", "& {}", "\n{}\n", "x\n{}", '"; {}; "', "'; {}; '",
-    '"$({})"', "$({}) $({})", "' $({}) '", "-e $({})", "--help; {}", ") ; {} #", "}; {}; #", "\\'; {}; '", "${x:-$({})}",
+    '"$({})"', "$({}) $({})", "' $({}) '", "-e $({})", "--help; {}", ") ; {} #", "}; {}; #", "\\'; {}; '",
+    "${x:-$({})}",
     "$(({}))", "%s; {}", "<({})", "{}", "-rf *; {}", "~; {}", "\t;\t{}\t", "é模; {}", "\r\n{}\r\n",
 )  # fmt: skip
 _AROUND = ("", " ", "-", "--", "'", '"', "a b ")
-_HARMLESS = ["-rf", "--version", "*", "~root", "$HOME", "${IFS}", "a,b,33188", "!!", "%n", "\\", ":", "a:b", "=", "[x]", "{a,b}"]
+_HARMLESS = [
+    "-rf",
+    "--version",
+    "*",
+    "~root",
+    "$HOME",
+    "${IFS}",
+    "a,b,33188",
+    "!!",
+    "%n",
+    "\\",
+    ":",
+    "a:b",
+    "=",
+    "[x]",
+    "{a,b}",
+]
 _ALL = [around + form.replace("{}", _TOUCH) for around, form in itertools.product(_AROUND, _FORMS)]
 NAMES = list(dict.fromkeys(_ALL))[: 200 - len(_HARMLESS)] + _HARMLESS
 

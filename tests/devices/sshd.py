@@ -23,7 +23,6 @@ UsePAM no
 StrictModes no
 PermitRootLogin prohibit-password
 MaxStartups 100
-Subsystem sftp internal-sftp
 {more}
 """
 
@@ -34,7 +33,7 @@ class Sshd:
 
     folder: Path
     port: int = 0
-    more: str = ""
+    more: str = "Subsystem sftp internal-sftp"
     process: subprocess.Popen[bytes] | None = field(default=None, repr=False)
 
     def start(self) -> Sshd:

@@ -27,8 +27,10 @@ def test_the_contract_holds_over_adb(tmp_path: Path) -> None:
     environment = os.environ | {"EDGEBUILD_TEST_DEVICES": "adb"}
     inside = ["tests/devices/test_contract.py", "tests/devices/adb_inside.py"]
     pytest_ = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", f"--basetemp={tmp_path / 'in'}", *inside]
-    command = ["unshare", "--user", "--map-root-user", "--net", "--mount", *pytest_]
-    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=900)
+    # With its own processes too: none outlives the tests.
+    command = ["unshare", "--user", "--map-root-user", "--net", "--mount", "--pid", "--fork", "--mount-proc"]
+    command += ["--kill-child"]
+    done = subprocess.run([*command, *pytest_], cwd=ROOT, env=environment, capture_output=True, text=True, timeout=900)
     assert done.returncode == 0, (done.stdout + done.stderr)[-6000:]
 
 
@@ -99,6 +101,13 @@ def test_without_its_package_it_says_what_to_install(monkeypatch: pytest.MonkeyP
 
 def test_options_are_checked() -> None:
     assert check(Adb, {"serial": "A1", "python": "/data/local/tmp/python"}, file="x.toml").serial == "A1"
-    for options in ({"serial": "-s"}, {"serial": "a b"}, {"python": ""}, {"python": "-c"}, {"host": "x"}, {"folder": 1}):
-        with pytest.raises(UsageError, match="x.toml"):
+    for options in (
+        {"serial": "-s"},
+        {"serial": "a b"},
+        {"python": ""},
+        {"python": "-c"},
+        {"host": "x"},
+        {"folder": 1},
+    ):
+        with pytest.raises(UsageError, match=r"x\.toml"):
             check(Adb, options, file="x.toml")

@@ -132,5 +132,5 @@ class TestPublish:
 
 
 def _publish_often(source: Path, place: Path) -> None:
-    for _ in range(60):
+    for _ in range(40):
         files.publish_tree(source, place)

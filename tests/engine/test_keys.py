@@ -267,6 +267,16 @@ class TestChanges:
             f"provenance {'2' * 12} → {'5' * 12}",
         ]
 
+    def test_the_reason_puts_first_what_the_user_changed_and_is_short(self) -> None:
+        before = {"step": "a.B", "option.ratio": "0.5"} | {f"code.m{i}": "0" * 64 for i in range(4)}
+        after = {"step": "a.B", "option.ratio": "0.51"} | {f"code.m{i}": "1" * 64 for i in range(4)}
+        assert keys.reason(before, after) == (
+            "option.ratio 0.5 → 0.51, code.m0 000000000000 → 111111111111, code.m1 000000000000 → 111111111111"
+            " and 2 more"
+        )
+        assert keys.reason(before, before) == ""
+        assert keys.reason(before, after | {"step": "a.b.C"}) == "step B → C"
+
     def test_an_option_of_a_real_step(self) -> None:
         from edgebuild.steps.prune_channels import PruneChannels
 
@@ -294,7 +304,7 @@ print([graph.label(name) for name in graph.order()], [graph.label(name) for name
 
 def test_other_processes_and_hash_seeds_give_the_same_keys_and_order() -> None:
     said = set()
-    for seed in ("0", "1", "2", "random"):
+    for seed in ("0", "1", "random"):
         env = os.environ | {"PYTHONHASHSEED": seed, "PYTHONPATH": str(Path(__file__).parents[2])}
         done = subprocess.run([sys.executable, "-c", ASK], env=env, capture_output=True, text=True, timeout=60)
         assert done.returncode == 0, done.stderr

@@ -125,7 +125,7 @@ class TestPut:
         assert len(seen) > 10
 
 
-def positions(size: int, count: int = 40) -> list[int]:
+def positions(size: int, count: int = 25) -> list[int]:
     """Many positions in a file of this size, the first and the last among them."""
     return sorted({round(i * (size - 1) / (count - 1)) for i in range(count)})
 
@@ -210,19 +210,19 @@ class TestDamage:
         self, store: Store, action: Action, damage: Callable[[Callable[[], None]], None], bit: int
     ) -> None:
         file = store.root / "actions" / f"{action.key}.json"
-        for position in positions(file.stat().st_size, 30):
+        for position in positions(file.stat().st_size, 20):
             damage(lambda position=position: write(file, flipped(file.read_bytes(), position, bit)))
 
     def test_a_truncated_action(
         self, store: Store, action: Action, damage: Callable[[Callable[[], None]], None]
     ) -> None:
         file = store.root / "actions" / f"{action.key}.json"
-        for position in positions(file.stat().st_size):
+        for position in positions(file.stat().st_size, 25):
             damage(lambda position=position: write(file, file.read_bytes()[:position]))
 
     def test_a_zeroed_action(self, store: Store, action: Action, damage: Callable[[Callable[[], None]], None]) -> None:
         file = store.root / "actions" / f"{action.key}.json"
-        for position in positions(file.stat().st_size):
+        for position in positions(file.stat().st_size, 25):
             damage(lambda position=position: write(file, zeroed(file.read_bytes(), position)))
 
     @pytest.mark.parametrize("text", ["", "null", "[]", "3", '"text"', "{}", '{"action": {}, "sha256": 1}', "[" * 9999])

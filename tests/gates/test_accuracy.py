@@ -110,7 +110,7 @@ def test_a_fail_must_survive_the_penalty_too() -> None:
 
 @pytest.mark.parametrize("text", ["1", "0 pp", "-1 pp", "100 pp", "1 ms"])
 def test_a_margin_without_sense_is_refused(text: str) -> None:
-    with pytest.raises(ValueError, match="unit|margin"):
+    with pytest.raises(ValueError, match=r"unit|margin"):
         Accuracy.limit(text)
 
 

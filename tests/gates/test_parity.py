@@ -52,5 +52,5 @@ def test_the_fidelity_is_that_of_the_compared_outputs_and_too_low_a_one_does_not
 
 @pytest.mark.parametrize("text", ["0", "1", "-1e-3", "nan", "1e-3 pp", "1 %", "inf"])
 def test_a_tolerance_is_a_plain_small_number(text: str) -> None:
-    with pytest.raises(ValueError, match="number|tolerance"):
+    with pytest.raises(ValueError, match=r"number|tolerance"):
         Parity.limit(text)

@@ -38,5 +38,5 @@ def test_the_reason_tells_size_limit_and_the_float_files_size() -> None:
 
 @pytest.mark.parametrize("text", ["64", "-100 %", "0 B", "-1 KiB", "1 ms", "1 pp %"])
 def test_a_limit_without_unit_or_sense_is_refused(text: str) -> None:
-    with pytest.raises(ValueError, match="unit|size|shrink"):
+    with pytest.raises(ValueError, match=r"unit|size|shrink"):
         Size.limit(text)

@@ -113,7 +113,8 @@ def open_tflite(path, threads, providers):
 
     def run(values):
         for one, value in zip(same_number(inputs, values), values):
-            interpreter.set_tensor(one["index"], value)
+            # Converters store whole numbers of 64 bits in 32.
+            interpreter.set_tensor(one["index"], value.astype(one["dtype"], casting="same_kind"))
         interpreter.invoke()
         return interpreter.get_tensor(made)
 

@@ -1,0 +1,224 @@
+"""Bundles of real model files: what is in them, what the card and the manifest say, and that they run by themselves."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from dataclasses import replace
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from edgebuild.bundle import manifest
+from edgebuild.bundle.assemble import Assemble, Subject
+from edgebuild.evidence.judge import Judge
+from edgebuild.spec import dataset
+from edgebuild.spec.artifact import Input, StepIO
+from edgebuild.spec.errors import UsageError
+from edgebuild.spec.model import ImageInput
+from edgebuild.spec.target import Gate, Runtime
+from tests import runtimes, tiny
+from tests.bundle import pngs
+from tests.evidence import folders
+
+PACKAGES = {"onnx": "onnxruntime", "tflite": "ai-edge-litert"}
+PICTURE = ImageInput(width=12, height=12, mean=(0.5,), std=(0.5,))
+PROVENANCE = ({"step": "tiny/float", "key": "0" * 64, "output": "1" * 64},)
+
+
+def subject(made: tiny.Made, **more: Any) -> Subject:
+    declared = tiny.spec(made.name).declared
+    about = Subject(
+        "board", "A board", "cortex-a72", made.name, declared.description, declared.labels, declared.inputs, None, 3
+    )
+    return replace(about, **more)
+
+
+def assemble(
+    made: tiny.Made, folder: Path, *formats: str, gates: tuple[Gate, ...] = (), lost: int = 0, **more: Any
+) -> Path:
+    """The output folder of the step, judged on evidence made by hand."""
+    runtimes_ = tuple(Runtime(name, threads=2) for name in formats)
+    inputs: dict[str, tuple[str, Path]] = {"data": ("data", made["data"])}
+    evidence: dict[str, tuple[str, Path]] = {}
+    for name in formats:
+        rate = {"accuracy": 0.98, "low": 0.97, "high": 0.99}
+        counted = {"lost": lost, "won": 0, "n": 5000, "origin": {"fidelity": "host"}}
+        sizes = {"bytes": 1000, "parameters": 700, "macs": 30000}
+        evidence[f"accuracy/{name}"] = folders.evidence(
+            folder / f"a-{name}", counted | {"candidate": rate, "baseline": rate | {"accuracy": 0.99}}
+        )
+        evidence[f"footprint/{name}"] = folders.evidence(
+            folder / f"f-{name}", {"candidate": sizes, "baseline": sizes | {"bytes": 4000}}
+        )
+        inputs[f"candidate/{name}"] = (name, made[name])
+    # The last format is the fastest.
+    times = {name: {"speed": 1.0 / (1 + k)} for k, name in enumerate(formats)}
+    evidence["latency"] = folders.evidence(folder / "l", {"fidelity": "host", "device": "that", "formats": times})
+    judge = Judge(gates or (Gate("size", "-50 %"), Gate("accuracy", "1 pp")), formats)
+    inputs["verdicts"] = ("verdicts", tiny.perform(judge, folder / "verdicts", evidence))
+    inputs |= {f"evidence/{role.replace('/', '-')}": item for role, item in evidence.items()}
+    files = tuple(tiny.FILES[name] for name in formats)
+    step = Assemble(subject(made, **more), runtimes_, files, tuple(PACKAGES[name] for name in formats))
+    out = folder / "out"
+    out.mkdir(parents=True)
+    step.run(StepIO({r: Input(k, "0" * 64, p) for r, (k, p) in inputs.items()}, out, out, provenance=PROVENANCE))
+    return out
+
+
+def execute(bundle: Path, *arguments: str, expect: int = 0) -> str:
+    """What `run.py` prints when it is started somewhere else, without this package."""
+    done = subprocess.run(
+        [sys.executable, "-I", str(bundle / "run.py"), *arguments], capture_output=True, text=True, cwd="/", timeout=60
+    )
+    assert done.returncode == expect, done.stderr
+    assert "Traceback" not in done.stderr
+    return done.stdout if expect == 0 else done.stderr
+
+
+@pytest.fixture(scope="module")
+def released(made: tiny.Made, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A bundle with a picture, made of two formats of which the second ships; tests must not change it."""
+    out = assemble(made, tmp_path_factory.mktemp("released"), "tflite", "onnx", preprocess=PICTURE)
+    return out / "bundle"
+
+
+def test_it_holds_the_fastest_passing_file_and_all_that_it_takes_to_run_it(made: tiny.Made, released: Path) -> None:
+    names = {path.relative_to(released).as_posix() for path in released.rglob("*") if path.is_file()}
+    assert {name for name in names if "/" not in name} == {
+        "README.md", "labels.json", "manifest.json", "manifest.sha256", "model.onnx", "preprocess.json",
+        "requirements.txt", "run.py", "sample.png",
+    }  # fmt: skip
+    assert {name.split("/")[1] for name in names if "/" in name} == {
+        "accuracy-onnx", "accuracy-tflite", "footprint-onnx", "footprint-tflite", "latency",
+    }  # fmt: skip
+    assert (released / "model.onnx").read_bytes() == made.file("onnx").read_bytes()
+    assert json.loads((released / "labels.json").read_text()) == list(tiny.spec("tiny").declared.labels)
+    pinned = (released / "requirements.txt").read_text().splitlines()
+    assert pinned == ["numpy>=1.24", f"onnxruntime=={metadata.version('onnxruntime')}"]
+
+
+def test_the_manifest_says_what_it_is_of_what_and_why(released: Path) -> None:
+    found = manifest.verify(released)
+    assert (found["status"], found["file"], found["schema"]) == ("released", "model.onnx", 1)
+    assert found["runtime"] == {"format": "onnx", "threads": 2, "providers": []}
+    assert found["formats"] == {"onnx": "pass", "tflite": "pass"}
+    assert [(v["metric"], v["status"]) for v in found["verdicts"]] == [("size", "pass"), ("accuracy", "pass")]
+    assert found["evidence"]["accuracy"]["n"] == 5000
+    assert found["evidence"]["footprint"]["baseline"]["bytes"] == 4000
+    assert found["provenance"] == list(PROVENANCE)
+    assert found["subject"]["preprocess"]["mean"] == [0.5]
+    assert set(found["files"]) == {
+        path.relative_to(released).as_posix() for path in released.rglob("*") if path.is_file()
+    } - {"manifest.json", "manifest.sha256"}
+
+
+def test_the_card_has_the_verdict_of_every_gate_and_the_figures(released: Path) -> None:
+    card = (released / "README.md").read_text()
+    assert "# tiny for board" in card
+    assert "status: **released**" in card
+    assert "| accuracy on 5000 held-out examples | 99.00 % | 98.00 % |" in card
+    assert "| bytes | 4000 | 1000 |" in card
+    assert "| multiply-accumulates | 30000 | 30000 |" in card
+    for verdict in json.loads((released / "manifest.json").read_text())["verdicts"]:
+        columns = [str(verdict[name]) for name in ("metric", "limit", "status", "n", "fidelity", "reason")]
+        assert f"| {' | '.join(columns)} |" in card
+    assert "python run.py sample.png" in card
+    assert "Input: image float32 [1, 12, 12] with a batch axis of 1." in card
+    assert "each of 4 labels" in card
+    assert "{{" not in card
+
+
+def test_the_sample_picture_is_answered_as_the_runtime_answers_the_example(made: tiny.Made, released: Path) -> None:
+    pixels = pngs.decode((released / "sample.png").read_bytes())
+    assert pixels.shape == (12, 12, 1)
+    said = execute(released, str(released / "sample.png"), "--top", "4")
+    name, _, rest = said.strip().partition(": ")
+    assert name == "sample.png"
+    shares = {part.rpartition(" (")[0]: float(part.rpartition("(")[2].split()[0]) for part in rest.split(", ")}
+    assert set(shares) == set(tiny.spec("tiny").declared.labels)
+    assert list(shares.values()) == sorted(shares.values(), reverse=True)
+    assert sum(shares.values()) == pytest.approx(100, abs=0.3)
+
+
+@pytest.mark.parametrize("name", ["onnx", "tflite"])
+@pytest.mark.parametrize("model", ["made", "pair", "tokens"])
+def test_a_bundle_answers_its_sample_array_as_the_file_does(
+    request: pytest.FixtureRequest, tmp_path: Path, model: str, name: str
+) -> None:
+    """One input, two inputs and whole numbers; the label and the share are those of the runtime's own outputs."""
+    made: tiny.Made = request.getfixturevalue(model)
+    bundle = assemble(made, tmp_path, name) / "bundle"
+    sample = "sample.npz" if model == "pair" else "sample.npy"
+    values = dataset.read(made["data"], "test").inputs
+    with np.load(bundle / sample) if model == "pair" else _one(bundle / sample) as stored:
+        for position, value in enumerate(values):
+            assert np.array_equal(stored[str(position)], value[3:4])
+    logits = runtimes.file_answers(made, name, count=4)[3].astype(np.float64)
+    shares = np.exp(logits) / np.exp(logits).sum()
+    label = tiny.spec(made.name).declared.labels[int(shares.argmax())]
+    assert execute(bundle, str(bundle / sample)) == f"{sample}: {label} ({100 * shares.max():.1f} %)\n"
+
+
+class _one(dict[str, Any]):
+    """A single array as an archive of one."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__({"0": np.load(path)})
+
+    def __enter__(self) -> _one:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+
+def test_what_it_cannot_read_is_one_line(released: Path, tmp_path: Path) -> None:
+    (tmp_path / "empty.npy").write_bytes(b"")
+    (tmp_path / "text.npy").write_text("no array")
+    (tmp_path / "text.npz").write_text("no archive")
+    (tmp_path / "text.png").write_text("no picture")
+    (tmp_path / "short.png").write_bytes((released / "sample.png").read_bytes()[:70])
+    np.save(tmp_path / "shape.npy", np.zeros((1, 1, 3, 3), np.float32))
+    np.save(tmp_path / "kind.npy", np.zeros((1, 1, 12, 12), np.float64))
+    np.savez(tmp_path / "two.npz", **{"0": np.zeros(1), "1": np.zeros(1)})  # type: ignore[arg-type]
+    files = [*sorted(tmp_path.iterdir()), tmp_path / "absent.png"]
+    assert len(files) == 9
+    for path in files:
+        said = execute(released, str(path), expect=1)
+        assert said.startswith(f"run.py: {path}: ")
+
+
+def test_a_doubt_makes_a_candidate(made: tiny.Made, tmp_path: Path) -> None:
+    out = assemble(made, tmp_path, "tflite", lost=45)
+    assert manifest.verify(out / "bundle")["status"] == "candidate"
+    assert "status: **candidate**" in (out / "bundle" / "README.md").read_text()
+
+
+def test_a_failed_gate_leaves_the_evidence_and_no_bundle(made: tiny.Made, tmp_path: Path) -> None:
+    out = assemble(made, tmp_path, "tflite", lost=500)
+    assert {path.name for path in out.iterdir()} == {"evidence"}
+    assert (out / "evidence" / "accuracy-tflite" / "evidence.json").is_file()
+
+
+def test_the_same_inputs_make_the_same_bytes(made: tiny.Made, tmp_path: Path) -> None:
+    first = assemble(made, tmp_path / "a", "tflite") / "bundle"
+    second = assemble(made, tmp_path / "b", "tflite") / "bundle"
+    assert manifest.listing(first) == manifest.listing(second)
+    assert (first / "manifest.json").read_bytes() == (second / "manifest.json").read_bytes()
+
+
+def test_a_sample_beyond_the_examples_is_the_users_mistake(made: tiny.Made, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"models/tiny/model.toml: sample: there are 400 held-out examples"):
+        assemble(made, tmp_path, "tflite", sample=400)
+
+
+def test_a_bundle_can_be_moved(released: Path, tmp_path: Path) -> None:
+    moved = shutil.copytree(released, tmp_path / "a place" / "ärm")
+    manifest.verify(moved)
+    assert execute(moved, str(moved / "sample.png")) == execute(released, str(released / "sample.png"))

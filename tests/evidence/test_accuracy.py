@@ -1,0 +1,77 @@
+"""Accuracy from hits: counted example by example, from outputs made by hand."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from scipy.stats import binomtest
+
+from edgebuild.evidence.accuracy import Accuracy
+from edgebuild.spec.errors import StepError
+from tests import tiny
+from tests.evidence import folders
+
+LABELS = [0, 1, 2, 0, 1, 2, 0, 1]
+RIGHT = np.eye(3)[LABELS]
+WRONG = np.eye(3)[[1, 2, 0, 1, 2, 0, 1, 2]]
+
+
+def answers(*wrong: int) -> Any:
+    """Right but for these examples."""
+    given = RIGHT.copy()
+    given[list(wrong)] = WRONG[list(wrong)]
+    return given
+
+
+def measure(tmp_path: Path, candidate: Any, baseline: Any, **more: tuple[str, Path]) -> tuple[Any, Path]:
+    inputs = {
+        "candidate": folders.outputs(tmp_path / "candidate", candidate),
+        "baseline": folders.outputs(tmp_path / "baseline", baseline),
+        "data": folders.data(tmp_path / "data", LABELS),
+    }
+    out = tiny.perform(Accuracy(), tmp_path / "out", inputs | more)
+    return folders.read(out), out
+
+
+def test_hits_are_counted_in_pairs(tmp_path: Path) -> None:
+    found, out = measure(tmp_path, answers(0, 1, 2), answers(2, 7))
+    assert (found["n"], found["lost"], found["won"]) == (8, 2, 1)
+    assert found["candidate"]["accuracy"] == 5 / 8
+    assert found["baseline"]["accuracy"] == 6 / 8
+    with np.load(out / "hits.npz") as hits:
+        assert hits["candidate"].tolist() == [False, False, False, True, True, True, True, True]
+        assert hits["baseline"].tolist() == [True, True, False, True, True, True, True, False]
+
+
+def test_each_rate_has_wilsons_interval(tmp_path: Path) -> None:
+    found, _ = measure(tmp_path, answers(), answers(0, 1))
+    for role, hits in (("candidate", 8), ("baseline", 6)):
+        interval = binomtest(hits, 8).proportion_ci(method="wilson")
+        assert (found[role]["low"], found[role]["high"]) == pytest.approx((interval.low, interval.high))
+
+
+def test_the_origin_is_the_candidates_or_that_of_the_device_it_agrees_with(tmp_path: Path) -> None:
+    alone, _ = measure(tmp_path / "a", answers(), answers())
+    assert alone["origin"]["fidelity"] == "host"
+    assert "agreement" not in alone
+    agreed = {"origin": {"fidelity": "emulated"}, "n": 3, "penalty": 0.25}
+    both, _ = measure(tmp_path / "b", answers(), answers(), agreement=folders.evidence(tmp_path / "agreed", agreed))
+    assert both["origin"] == {"fidelity": "emulated"}
+    assert both["agreement"] == {"n": 3, "penalty": 0.25}
+
+
+def test_answers_that_are_no_numbers_are_an_error_and_not_a_class(tmp_path: Path) -> None:
+    broken = answers()
+    broken[3, 1] = np.nan
+    with pytest.raises(StepError, match="NaN or infinite values"):
+        measure(tmp_path, broken, answers())
+
+
+def test_outputs_of_another_shape_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(StepError, match=r"outputs of shape \[7, 3\] cannot be compared with 8 labels"):
+        measure(tmp_path, answers()[:7], answers())
+    with pytest.raises(StepError, match=r"outputs of shape \[8, 3, 1\]"):
+        measure(tmp_path / "two", answers()[..., None], answers())

@@ -1,0 +1,69 @@
+"""How far a file is from the torch model, against numbers made by hand; and for real files of the tiny model."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from edgebuild.devices.local import Local
+from edgebuild.evidence.outputs import Outputs
+from edgebuild.evidence.parity import Parity, compare
+from edgebuild.evidence.torch_outputs import TorchOutputs
+from tests import tiny
+from tests.evidence import folders
+
+
+def test_differences_are_those_made_by_hand() -> None:
+    found = compare(np.array([[3.0, 4.0], [1.0, 0.0]]), np.array([[3.0, 4.5], [0.0, 2.0]]))
+    assert found["n"] == 2
+    assert found["max_abs"] == 2.0
+    assert found["relative"] == pytest.approx(2 / 4.5)
+    assert found["cosine"] == pytest.approx(0.0)  # of the second example, at right angles
+    assert found["agreement"] == 0.5
+    assert found["snr_db"] == pytest.approx(10 * math.log10((9 + 20.25 + 4) / (0.25 + 1 + 4)))
+
+
+def test_equal_outputs_have_no_noise() -> None:
+    same = np.array([[3.0, 4.0], [1.0, 0.0]])
+    found = compare(same, same)
+    assert (found["max_abs"], found["relative"], found["agreement"], found["snr_db"]) == (0, 0, 1, 999)
+    assert found["cosine"] == pytest.approx(1.0)
+
+
+def test_a_model_that_answers_zero_everywhere_is_compared_without_dividing_by_it() -> None:
+    zero = np.zeros((2, 3))
+    assert compare(zero, zero)["relative"] == 0
+    assert compare(zero + 1, zero)["snr_db"] == 999  # no power to compare with; relative tells it
+    assert compare(zero + 1, zero)["relative"] > 1e9
+
+
+def test_outputs_of_more_axes_are_compared_as_one_vector_an_example() -> None:
+    ours, theirs = np.arange(12.0).reshape(2, 3, 2), np.ones((2, 3, 2))
+    assert compare(ours, theirs) == compare(ours.reshape(2, 6), theirs.reshape(2, 6))
+
+
+def test_real_files_are_near_the_torch_model_and_the_evidence_says_where_they_ran(
+    made: tiny.Made, tmp_path: Path
+) -> None:
+    """The float file to a few units of float32, the int8 file to a few per cent."""
+    data = ("data", made["data"])
+    local = Outputs(Local(), "host")
+    inputs = {
+        "reference": ("outputs", tiny.perform(TorchOutputs(), tmp_path / "torch",
+                                              {"model": ("torch", made["float"]), "data": data})),
+        "converted": ("outputs", tiny.perform(local, tmp_path / "float",
+                                              {"model": ("onnx", made["onnx"]), "data": data})),
+        "candidate": ("outputs", tiny.perform(local, tmp_path / "int8",
+                                              {"model": ("onnx", made["onnx-int8"]), "data": data})),
+    }  # fmt: skip
+    found = folders.read(tiny.perform(Parity(), tmp_path / "out", inputs))
+    assert found["converted"]["n"] == 400  # every held-out example
+    assert found["converted"]["relative"] < 1e-4
+    assert found["converted"]["agreement"] == 1.0
+    assert 1e-4 < found["candidate"]["relative"] < 0.1
+    assert 20 < found["candidate"]["snr_db"] < found["converted"]["snr_db"]
+    assert found["origin"] == {"device": "local", "fidelity": "host", "runtimes": found["origin"]["runtimes"]}
+    assert found["origin"]["runtimes"]["onnxruntime"]

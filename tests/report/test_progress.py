@@ -1,0 +1,66 @@
+"""What is said while a build runs: plain lines in a log, bars on a terminal; any text is shown as it is."""
+
+from __future__ import annotations
+
+import io
+
+import pytest
+from rich.console import Console
+from rich.progress import Progress, TextColumn
+
+from edgebuild.report.progress import Bars, Lines, display
+
+ODD = "option.x [/] → [red], [hardware.core]"
+
+
+def test_a_log_has_a_line_when_a_step_starts_and_one_when_it_ends() -> None:
+    stream = io.StringIO()
+    with display(stream) as listener:
+        listener.cached("board/tiny/data")
+        listener.notice("board: the emulator is not set up")
+        listener.started("board/tiny/judge", ODD)
+        listener.progress("board/tiny/judge", 0.5, "half")
+        listener.finished("board/tiny/judge", 0.0123, False)
+        listener.waiting("board/tiny/bundle")
+        listener.finished("board/tiny/bundle", 61.0, True)
+    assert stream.getvalue().splitlines() == [
+        "note  board: the emulator is not set up",
+        f"run   board/tiny/judge  ({ODD})",
+        "done  board/tiny/judge  12.3 ms",
+        "wait  board/tiny/bundle  (another build runs it)",
+        "done  board/tiny/bundle  61 s, same bytes as before",
+    ]
+
+
+def test_a_line_is_flushed_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    flushed = []
+    stream = io.StringIO()
+    monkeypatch.setattr(stream, "flush", lambda: flushed.append(stream.getvalue()))
+    Lines(stream).started("a", "b")
+    assert flushed == ["run   a  (b)\n"]
+
+
+def test_bars_show_any_text_as_it_is() -> None:
+    stream = io.StringIO()
+    console = Console(file=stream, force_terminal=True, width=200, color_system=None)
+    columns = (TextColumn("{task.description}"), TextColumn("[dim]{task.fields[note]}"))
+    with Progress(*columns, console=console, auto_refresh=False) as shown:
+        bars = Bars(shown)
+        bars.cached("silent")
+        bars.notice(f"notice {ODD}")
+        bars.started("a [step]", f"reason {ODD}")
+        shown.refresh()
+        bars.progress("a [step]", 0.5, f"half {ODD}")
+        shown.refresh()
+        bars.finished("a [step]", 2.0, True)
+        bars.waiting("another [step]")
+    said = stream.getvalue()
+    for text in (
+        f"! notice {ODD}",
+        f"a [step] reason {ODD}",
+        f"a [step] half {ODD}",
+        "… another [step]  another build",
+    ):
+        assert text in said
+    assert "✓ a [step]  2 s, same bytes as before" in said
+    assert "silent" not in said

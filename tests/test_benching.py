@@ -1,0 +1,123 @@
+"""Measuring any model file: timed here, counted on the emulated core, and refused in one line when it is none."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from edgebuild import benching, cli
+from edgebuild.devices.qemu import cache_folder
+from edgebuild.emulation import sysroot
+from edgebuild.spec.errors import UsageError
+from edgebuild.spec.project import open_project
+from edgebuild.spec.target import Target
+from tests import tiny
+
+ROOT = Path(__file__).parent.parent
+FORMATS = ("onnx", "tflite")
+
+
+@pytest.fixture(scope="module")
+def pi() -> Target:
+    """The shipped Raspberry Pi 4, its emulator set up."""
+    sysroot.prepare(cache_folder())
+    return open_project(ROOT).target("rpi4")
+
+
+def refused(capsys: pytest.CaptureFixture[str], *arguments: str, code: int) -> str:
+    """The one line that the command ends with."""
+    assert cli.main(["bench", "-C", str(ROOT), "--target", "rpi4", *arguments]) == code
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert said.err.count("\n") == 1
+    return said.err
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_a_file_is_timed_on_this_machine(made: tiny.Made, pi: Target, name: str) -> None:
+    found = benching.run(made.file(name), pi, device="local")
+    assert (found.device, found.fidelity, found.counted, found.notices) == ("local", "host", None, ())
+    assert 0 < found.low <= found.seconds <= found.high
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_a_file_is_counted_on_the_targets_emulated_core(made: tiny.Made, pi: Target, name: str) -> None:
+    found = benching.run(made.file(f"{name}-int8"), pi)
+    assert (found.device, found.fidelity, found.threads, found.target) == ("qemu", "emulated", 1, "rpi4")
+    assert found.counted is not None
+    assert found.counted["instructions"] > 100_000
+    assert (found.low, found.high) == pytest.approx((0.7 * found.seconds, 1.3 * found.seconds))  # the stated band
+    assert found.seconds > found.counted["cycles"] / 1.5e9
+
+
+@pytest.mark.parametrize("model", ["pair", "tokens"])
+@pytest.mark.parametrize("name", FORMATS)
+def test_inputs_are_made_of_the_files_own_shapes_and_types(
+    request: pytest.FixtureRequest, pi: Target, tmp_path: Path, model: str, name: str
+) -> None:
+    made: tiny.Made = request.getfixturevalue(model)
+    host = benching.named("local", pi).device
+    inputs = benching.random_inputs(host, made.file(name), tmp_path, seed=0)
+    assert [values.shape for values in inputs] == ([(1, 1, 8, 8), (1, 5)] if model == "pair" else [(1, 7)])
+    assert {values.dtype.kind for values in inputs} == ({"f"} if model == "pair" else {"i"})
+
+
+def test_the_command_prints_a_time_with_its_range(made: tiny.Made, capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = ["bench", str(made.file("onnx")), "-C", str(ROOT), "-t", "host"]
+    assert cli.main(arguments) == 0
+    first, second = capsys.readouterr().out.splitlines()
+    assert first == f"{made.file('onnx')} on host, 1 thread(s), by local (hardware):"
+    assert " an inference, " in second
+    assert cli.main([*arguments, "--json"]) == 0
+    document = json.loads(capsys.readouterr().out)
+    assert document["fidelity"] == "hardware"
+    assert document["low"] <= document["seconds"] <= document["high"]
+
+
+def test_what_is_no_model_file_is_a_usage_error(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "notes.txt").write_text("no model")
+    (tmp_path / "model").write_bytes(b"TFL3")
+    (tmp_path / "folder.onnx").mkdir()
+    assert ".txt is no known format (.onnx, .tflite)" in refused(capsys, str(tmp_path / "notes.txt"), code=2)
+    assert "a file without ending is no known format" in refused(capsys, str(tmp_path / "model"), code=2)
+    assert "absent.onnx: no such file" in refused(capsys, str(tmp_path / "absent.onnx"), code=2)
+    assert "folder.onnx: no such file" in refused(capsys, str(tmp_path / "folder.onnx"), code=2)
+
+
+def damaged(data: bytes) -> dict[str, bytes]:
+    """Files that are no longer models, each in its own way."""
+    return {
+        "empty": b"",
+        "text": b"no model at all",
+        "head": data[:64],
+        "half": data[: len(data) // 2],
+        "zeros": data[:32] + bytes(len(data) - 32),
+        "noise": data[:32] + bytes(255 - byte for byte in data[32:]),
+    }
+
+
+@pytest.mark.parametrize("name", FORMATS)
+@pytest.mark.parametrize("kind", list(damaged(bytes(64))))
+def test_a_damaged_file_ends_in_one_line_and_not_with_this_process(
+    made: tiny.Made, tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str, kind: str
+) -> None:
+    file = tmp_path / f"{kind}.{name}"
+    file.write_bytes(damaged(made.file(name).read_bytes())[kind])
+    told = refused(capsys, str(file), "--device", "local", code=4)
+    assert any(word in told for word in ("bad-model", "crashed with", "out-of-memory"))
+
+
+def test_an_unknown_device_is_a_usage_error(made: tiny.Made, pi: Target) -> None:
+    with pytest.raises(UsageError, match=r"--device: unknown device transport 'lokal' \(did you mean 'local'\?"):
+        benching.run(made.file("onnx"), pi, device="lokal")
+
+
+def test_nothing_is_left_behind(made: tiny.Made, pi: Target, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    (tmp_path / "x.onnx").write_bytes(b"")
+    benching.random_inputs(benching.named("local", pi).device, made.file("onnx"), tmp_path, seed=0)
+    with pytest.raises(Exception, match="bad-model"):
+        benching.run(tmp_path / "x.onnx", pi, device="local")
+    assert {path.name for path in tmp_path.iterdir()} == {"x.onnx", "describe"}
