@@ -7,12 +7,14 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from benchmarks._fitting import Point, fitted, left_out
 from benchmarks._project import target
 from benchmarks._published import FIGURES, OTHER_RUNTIME, Published
 from benchmarks._tables import Row, Table
 from benchmarks.mobilenets import MOBILENETS, File, build
 from edgebuild import benching
 from edgebuild.measure import predicted
+from edgebuild.spec.core import TimeModel
 from edgebuild.spec.target import Target
 
 TARGETS = ("rpi4", "mobile-cpu")
@@ -30,7 +32,12 @@ _COMPARED = {
     "published": ("published, ms", "g"),
     "error": ("error", "+.0%"),
     "inside": ("inside the band", ""),
-    "fitted": ("fitted with it", ""),
+}
+_LEFT_OUT = {
+    "dram": ("memory rate fitted to the others, GB/s", ".2f"),
+    "published": ("published, ms", "g"),
+    "unseen": ("predicted, ms", ".1f"),
+    "unseen_error": ("error", "+.0%"),
 }
 _COUNTED = {
     "instructions": ("instructions", ",d"),
@@ -51,7 +58,8 @@ def run() -> list[Table]:
 def _tables(found: Target, files: Sequence[File]) -> list[Table]:
     rows = [_row(found, file) for file in files]
     latency = Table(f"{found.name}: {found.description}", _MODEL | _PREDICTED | _COMPARED, rows, _notes(found, rows))
-    return [latency, Table(f"{found.name}: counted work of one inference", _MODEL | _COUNTED, rows)]
+    work = Table(f"{found.name}: counted work of one inference", _MODEL | _COUNTED, rows)
+    return [latency, *_unseen(found, rows), work]
 
 
 def _row(found: Target, file: File) -> dict[str, Any]:
@@ -60,18 +68,38 @@ def _row(found: Target, file: File) -> dict[str, Any]:
     key = (found.name, file.net, file.numbers)
     known = FIGURES.get(key) or OTHER_RUNTIME.get(key)
     one, four = _interval(found, counted, "one", 1), _interval(found, counted, "four", THREADS)
-    named = {"model": file.title, "numbers": file.numbers}
-    return named | one | four | _compared(four, known) | _work(counted)
+    named = {"net": file.net, "model": file.title, "numbers": file.numbers}
+    return named | one | four | _compared(four, known) | _work(counted) | {"counted": counted}
+
+
+def _unseen(found: Target, rows: Sequence[Row]) -> list[Table]:
+    """How well a rate fitted to the other published figures of the same runtime predicts each one."""
+    chosen = [row for row in rows if (found.name, row["net"], row["numbers"]) in FIGURES]
+    if not chosen:
+        return []
+    points = [Point(row["model"], row["counted"], row["published"], THREADS) for row in chosen]
+    model, clock = _model(found), found.hardware.clock or 1e9
+    results = [
+        {**row, "dram": each.dram / 1e9, "unseen": row["published"] * (1 + wrong), "unseen_error": wrong}
+        for row, (each, wrong) in zip(chosen, left_out(points, model, clock), strict=True)
+    ]
+    best = fitted(points, model, clock).dram / 1e9
+    notes = [f"Fitted to all of them the rate would be {best:.2f} GB/s; the profile says {model.dram / 1e9:.2f} GB/s."]
+    return [Table(f"{found.name}: each model predicted from the others alone", _MODEL | _LEFT_OUT, results, notes)]
 
 
 def _interval(found: Target, counted: Mapping[str, Any], name: str, threads: int) -> dict[str, float]:
     """Milliseconds with the target's own band."""
+    model = _model(found)
+    ms, band = 1e3 * predicted.seconds(counted, model, found.hardware.clock or 1e9, threads), model.band(threads)
+    return {name: ms, f"{name}_low": ms * (1 - band), f"{name}_high": ms * (1 + band)}
+
+
+def _model(found: Target) -> TimeModel:
     core = found.hardware.core
     assert core is not None  # a target of TARGETS models time
     assert core.time is not None
-    ms = 1e3 * predicted.seconds(counted, core.time, found.hardware.clock or 1e9, threads)
-    band = core.time.band(threads)
-    return {name: ms, f"{name}_low": ms * (1 - band), f"{name}_high": ms * (1 + band)}
+    return core.time
 
 
 def _compared(four: Mapping[str, float], known: Published | None) -> dict[str, Any]:
@@ -79,7 +107,7 @@ def _compared(four: Mapping[str, float], known: Published | None) -> dict[str, A
         return dict.fromkeys(_COMPARED)
     inside = four["four_low"] <= known.milliseconds <= four["four_high"]
     error = four["four"] / known.milliseconds - 1
-    return {"published": known.milliseconds, "error": error, "inside": inside, "fitted": known.fitted}
+    return {"published": known.milliseconds, "error": error, "inside": inside}
 
 
 def _work(counted: Mapping[str, Any]) -> dict[str, Any]:
@@ -88,11 +116,10 @@ def _work(counted: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _notes(found: Target, rows: Sequence[Row]) -> list[str]:
-    core = found.hardware.core
-    sources = list(core.time.sources) if core and core.time else []
     published = {each.source for (name, *_), each in (FIGURES | OTHER_RUNTIME).items() if name == found.name}
     errors = [abs(row["error"]) for row in rows if row["error"] is not None]
-    worst = f"Largest error {max(errors):.0%} over {len(errors)} published figures." if errors else ""
-    return [note for note in (worst, *(f"Published: {each}." for each in sorted(published))) if note] + [
-        f"Of the target's profile: {each}." for each in sources
+    return [
+        f"Largest error {max(errors):.0%} over {len(errors)} published figures.",
+        *(f"Published: {each}." for each in sorted(published)),
+        *(f"Of the target's profile: {each}." for each in _model(found).sources),
     ]

@@ -6,7 +6,7 @@ import json
 import os
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -155,7 +155,8 @@ def _check_output(dist: Path) -> None:
 def _keep_journal(store: Store, journal: Journal) -> None:
     if journal.ran:
         text = json.dumps(journal.ran, indent=1, ensure_ascii=False)
-        files.write_file(store.root / "last-build.json", text.encode(), store.root / "tmp")
+        with suppress(OSError):  # the build's own error, if there is one, is the one to tell
+            files.write_file(store.root / "last-build.json", text.encode(), store.scratch("journal"))
 
 
 def _publish(project: Project, store: Store, product: Product, done: dict[str, Action]) -> Outcome:

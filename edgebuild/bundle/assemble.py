@@ -20,7 +20,7 @@ from edgebuild.spec.target import Runtime
 if TYPE_CHECKING:
     from edgebuild.spec.dataset import Array
 
-_PAYLOAD = Path(__file__).parent / "payload"
+PAYLOAD = Path(__file__).parent / "payload"
 _STATUS = {"pass": "released", "inconclusive": "candidate"}
 
 
@@ -71,7 +71,7 @@ class Assemble:
         index = [runtime.format for runtime in self.runtimes].index(verdicts["format"])
         runtime, file, package = self.runtimes[index], self.files[index], self.packages[index]
         shutil.copyfile(io.path(f"candidate/{runtime.format}") / file, folder / file)
-        shutil.copyfile(_PAYLOAD / "run.py", folder / "run.py")
+        shutil.copyfile(PAYLOAD / "run.py", folder / "run.py")
         (folder / "requirements.txt").write_text(f"numpy>=1.24\n{package}=={metadata.version(package)}\n")
         _write_json(folder / "labels.json", list(self.subject.labels))
         sample = self._sample(io, folder)
@@ -111,7 +111,7 @@ class Assemble:
     def _card(self, facts: dict[str, Any], sample: str) -> str:
         import jinja2
 
-        template = jinja2.Template((_PAYLOAD / "card.md.jinja").read_text(encoding="utf-8"), keep_trailing_newline=True)
+        template = jinja2.Template((PAYLOAD / "card.md.jinja").read_text(encoding="utf-8"), keep_trailing_newline=True)
         card: str = template.render(
             subject=self.subject,
             version=__version__,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import select
 import signal
 import site
 import subprocess
@@ -88,11 +89,13 @@ def _run(command: list[str], job: Path, timeout: float) -> int:
             command, cwd=job, env=_environment(), stdin=subprocess.DEVNULL, stdout=out, stderr=err,
             start_new_session=True,
         )  # fmt: skip
+        end = os.pidfd_open(process.pid)
         try:
-            return process.wait(timeout)
-        except subprocess.TimeoutExpired:
-            raise DeviceError(f"no result within {timeout:g} s") from None
-        finally:
-            if process.poll() is None:  # time-out, or Ctrl-C in the caller
-                os.killpg(process.pid, signal.SIGKILL)
-                process.wait()
+            in_time, _, _ = select.select([end], [], [], timeout)
+        finally:  # also at Ctrl-C; before it is reaped, since until then the number of its group is its own
+            os.close(end)
+            os.killpg(process.pid, signal.SIGKILL)
+            code = process.wait()
+    if not in_time:
+        raise DeviceError(f"no result within {timeout:g} s")
+    return code

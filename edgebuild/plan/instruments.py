@@ -12,6 +12,7 @@ from edgebuild.spec.registry import DEVICES
 from edgebuild.spec.target import DeviceSpec, Fidelity, Hardware, Target
 
 _HOST = "local"
+_ARITHMETIC = ("cpu", "emulator", "python", "numpy", "onnxruntime", "ai-edge-litert", "tflite-runtime")
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,11 @@ class Instrument:
     def code(self) -> tuple[str, ...]:
         """The module whose code is part of the keys of what it measures."""
         return (DEVICES.module(self.device.transport),)
+
+    @property
+    def arithmetic(self) -> dict[str, str]:
+        """The part of the fingerprint that outputs depend on: the processor, what emulates it, and its runtimes."""
+        return {name: text for name, text in self.fingerprint.items() if name in _ARITHMETIC}
 
     @cached_property
     def fingerprint(self) -> dict[str, str]:

@@ -87,7 +87,7 @@ class Measuring:
             "outputs",
             code=instrument.code,
             tools=(FORMATS.get(runtime.format).runtime,),
-            facts={name: text for name, text in instrument.fingerprint.items() if name in ("cpu", "emulator")},
+            facts=instrument.arithmetic,
         )
         return self._graph.add(f"{self.prefix}/{runtime.format}/outputs-{role}", node)
 

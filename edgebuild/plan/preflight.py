@@ -32,7 +32,7 @@ def add(graph: Graph, target: Target, weights: Weights, instruments: Instruments
             "evidence",
             code=instrument.code,
             tools=(kind.runtime,),
-            facts={name: text for name, text in instrument.fingerprint.items() if name in ("cpu", "emulator")},
+            facts=instrument.arithmetic,
         )
         for trained in weights.trained:
             graph.follow(trained, graph.add(label, tried))

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from edgebuild.bundle.assemble import Assemble, Subject
+from edgebuild.bundle.assemble import PAYLOAD, Assemble, Subject
+from edgebuild.engine import digests
 from edgebuild.engine.graph import Node
 from edgebuild.plan.measuring import Measuring
 from edgebuild.plan.recipe import Chain
@@ -36,5 +37,6 @@ def bundle_node(target: Target, model: ModelSpec, weights: Weights, chains: list
         inputs,
         "bundle",
         tools=tuple(kind.runtime for kind in formats),
+        facts={f"payload.{path.name}": digests.of_file(path) for path in sorted(PAYLOAD.glob("*.*"))},
         records=True,
     )

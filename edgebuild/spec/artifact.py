@@ -66,7 +66,7 @@ class Step(Protocol):
     needs: the other roles that must be connected
     tools: distributions whose versions are part of the key
     deterministic: on which machines the same inputs give the same bytes
-    threads: cores that the step keeps busy; exclusive steps run with nothing beside them
+    exclusive: whether it runs with nothing beside it, as what measures time must
     numbers: what it makes a file compute in ("int8"); only steps that change that have it, and a recipe has one
     """
 

@@ -9,6 +9,7 @@ from typing import Annotated, Any, ClassVar, Literal
 from annotated_types import Ge
 from pydantic import ConfigDict, Field
 
+from edgebuild.spec.artifact import EXCUSED
 from edgebuild.spec.core import Core
 from edgebuild.spec.fields import STRICT, Seed
 from edgebuild.spec.units import Bytes, BytesPerSecond, Hertz, OpsPerSecond, Seconds
@@ -75,7 +76,7 @@ class Timing:
     iterations: Annotated[int, Ge(1)] = 200
     warmup_iterations: Annotated[int, Ge(1)] = 60
     warmup: Seconds = 2.0
-    timeout: Seconds = 600.0
+    timeout: Seconds = field(default=600.0, metadata=EXCUSED)
     seed: Seed = 0
 
 

@@ -17,6 +17,9 @@ from edgebuild.spec.files import check, schema
 from edgebuild.spec.registry import class_name
 
 HEAVY = (
+    "asyncssh",
+    "adbutils",
+    "asyncio",
     "torch",
     "numpy",
     "onnx",

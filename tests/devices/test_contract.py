@@ -97,8 +97,6 @@ def test_time_out_kills_the_whole_group(place: Place, job: Path, program: Callab
 
 
 def test_what_a_job_leaves_running_ends_with_it(place: Place, job: Path, program: Callable[[str], str]) -> None:
-    if not place.remote:
-        pytest.skip("a local job's group is killed at its time-out only")
     program("if os.fork() == 0: time.sleep(600)")
     with pytest.raises(DeviceError, match="no result"):
         place.device.execute(job, timeout=120)

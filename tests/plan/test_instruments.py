@@ -90,7 +90,6 @@ def test_a_target_without_a_core_cannot_be_emulated(pi: Target) -> None:
     assert instruments.notices == ["rpi4: qemu: the target declares no [hardware.core]; local stands in for it"]
 
 
-@pytest.mark.xfail(strict=True, reason="Qemu.execute hides what the emulator said behind 'code 3 and no result'")
 def test_a_core_that_the_emulator_does_not_know_is_one_line(pi: Target, tmp_path: Path) -> None:
     sysroot.prepare(cache_folder())
     (tmp_path / "job.json").write_text(json.dumps({"mode": "describe", "models": []}))
