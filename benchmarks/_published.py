@@ -16,7 +16,7 @@ class Published:
 
 XNNPACK = "XNNPACK README, Raspberry Pi 4 (BCM2711, ARM64), multi-threaded, random weights, February 2022"
 EXECUTORCH = (
-    "ExecuTorch, not LiteRT, with the same kernel library XNNPACK, on a Raspberry Pi 5; threads not stated, four assumed "
+    "ExecuTorch, not LiteRT, over the same kernel library, on a Raspberry Pi 5; threads not stated, four assumed "
     "(learn.arm.com, ExecuTorch on Arm, module 2)"
 )
 

@@ -59,7 +59,7 @@ def examine(project: Project, targets: Sequence[Target], models: Sequence[ModelS
         _python(),
         *_packages(targets, models),
         *(finding for target in targets for finding in _devices(target)),
-        _compiler(absent),
+        _compiler(emulated and not sysroot.can_count(qemu.cache_folder())),
         *_places(project, emulator=absent),
     ]
 
@@ -161,6 +161,7 @@ def _mend(spec: DeviceSpec) -> str:
 
 
 def _compiler(needed: bool) -> Finding:
+    """What makes the plugin that counts an emulator's work; with the plugin there it has nothing to do."""
     found = shutil.which("cc")
     return Finding("C compiler", found or "cc is not installed", found is not None, needed, "apt-get install gcc")
 

@@ -180,7 +180,7 @@ def test_an_extra_is_needed_by_who_uses_it(doctor: Doctor, root: Path, monkeypat
     assert "package numpy" not in found  # comes with us
 
 
-def test_the_compiler_is_needed_to_set_the_emulator_up_and_for_nothing_else(
+def test_the_compiler_is_needed_to_count_the_emulators_work_and_for_nothing_else(
     doctor: Doctor, root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(shutil, "which", lambda name: None)

@@ -44,10 +44,11 @@ def again(made: tiny.Made, pi: Qemu, tmp_path_factory: pytest.TempPathFactory) -
     for name in names:
         shutil.copyfile(made.file(name), job / f"{name}.tflite")
     write_inputs(job / "inputs.npz", (dataset.read(made["data"], "test").inputs[0][:1],))
-    models = [{"name": name, "file": f"{name}.tflite"} for name in names]
+    models = [{"name": f"{name}-{k}", "file": f"{name}.tflite"} for name in names for k in range(3)]
     (job / "job.json").write_text(json.dumps({"mode": "count", "models": models, "inputs": "inputs.npz"}))
     pi.execute(job, timeout=600)
-    return dict(zip(names, counting.parse(job / "counts.jsonl"), strict=True))
+    regions = counting.parse(job / "counts.jsonl")
+    return {"tflite-int8": counting.least(regions[:3]), "tflite": counting.least(regions[3:])}
 
 
 def test_int8_outputs_of_a_tflite_file_are_the_hosts_bit_for_bit(made: tiny.Made, pi: Qemu, tmp_path: Path) -> None:
