@@ -10,7 +10,7 @@ run: setup devices
 	"$(VENV)/bin/edgebuild" --target rpi4
 
 test: setup
-	"$(VENV)/bin/pytest"
+	"$(VENV)/bin/pytest" --numprocesses 2 --dist loadfile
 
 lint: setup
 	"$(VENV)/bin/ruff" check . && "$(VENV)/bin/ruff" format --check .

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ import pytest
 from edgebuild import benching, cli
 from edgebuild.devices.qemu import cache_folder
 from edgebuild.emulation import sysroot
-from edgebuild.spec.errors import UsageError
+from edgebuild.spec.errors import EdgebuildError, UsageError
 from edgebuild.spec.project import open_project
 from edgebuild.spec.target import Target
 from tests import tiny
@@ -112,6 +113,22 @@ def test_a_damaged_file_ends_in_one_line_and_not_with_this_process(
 def test_an_unknown_device_is_a_usage_error(made: tiny.Made, pi: Target) -> None:
     with pytest.raises(UsageError, match=r"--device: unknown device transport 'lokal' \(did you mean 'local'\?"):
         benching.run(made.file("onnx"), pi, device="lokal")
+
+
+@pytest.mark.xfail(strict=True, raises=AttributeError, reason="no device has from_address")
+def test_an_address_names_a_device(pi: Target) -> None:
+    device = benching.named("ssh://pi@board.local:2222", pi).device
+    assert (device.transport, device.host, device.user, device.port) == ("ssh", "board.local", "pi", 2222)  # type: ignore[attr-defined]
+    with pytest.raises(UsageError, match="--device"):
+        benching.named("local://board", pi)
+
+
+@pytest.mark.xfail(strict=True, reason="benching times on an emulator that cannot count")
+def test_time_on_an_emulator_is_never_shown_as_latency(made: tiny.Made, pi: Target, tmp_path: Path) -> None:
+    assert pi.hardware.core is not None
+    untimed = replace(pi, hardware=replace(pi.hardware, core=replace(pi.hardware.core, time=None)))
+    with pytest.raises(EdgebuildError):
+        benching.run(made.file("tflite-int8"), untimed)
 
 
 def test_nothing_is_left_behind(made: tiny.Made, pi: Target, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
 from edgebuild.devices.adb import Adb
@@ -73,7 +74,7 @@ def make(kind: str, root: Path, sshd: Callable[[], Sshd]) -> Place:
     return Place(device, folder)
 
 
-def wrapper(path: Path, folder: Path, then: str = f'exec {sys.executable} "$@"') -> Path:
+def wrapper(path: Path, folder: Path, then: str = f'exec {quote(sys.executable)} "$@"') -> Path:
     """A program that is this Python, with the place in its environment."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(f"#!/bin/sh\nexport {MARK}='{folder}'\n{then}\n")

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
 import numpy as np
@@ -141,7 +142,7 @@ def having(place: Place, tmp_path: Path, *packages: str) -> Any:
     for package in packages:
         for path in Path(np.__file__).parents[1].glob(f"{package}*"):
             (site / path.name).symlink_to(path)
-    then = f'exec {bare}/bin/python "$@"'
+    then = f'exec {quote(str(bare))}/bin/python "$@"'
     return place.change(python=str(wrapper(tmp_path / "poor", place.folder, then)))
 
 
@@ -162,7 +163,7 @@ def test_an_old_python_is_one_line(place: Place, monkeypatch: pytest.MonkeyPatch
 
 
 def test_a_chatty_shell_is_not_listened_to(place: Place, tmp_path: Path, job: Path) -> None:
-    then = f'echo "welcome"; echo "{{}}"; echo "{{x}}" ; echo 7; exec {sys.executable} "$@"'
+    then = f'echo "welcome"; echo "{{}}"; echo "{{x}}" ; echo 7; exec {quote(sys.executable)} "$@"'
     place.change(python=str(wrapper(tmp_path / "chatty", place.folder, then))).execute(job, timeout=60)
 
 
