@@ -1,4 +1,8 @@
-"""`python -m benchmarks [NAME …]`: lists the benchmarks and runs them all, or those whose names begin with NAME."""
+"""`python -m benchmarks [NAME …]`: lists the benchmarks and runs them all, or those whose names begin with NAME.
+
+All together take about 25 minutes on two idle cores. Only counted work and outputs are measured, never this machine's
+time, so that a busy machine gives the same figures.
+"""
 
 from __future__ import annotations
 
@@ -14,6 +18,7 @@ import benchmarks
 from benchmarks._tables import write
 from edgebuild.spec.errors import EdgebuildError
 
+UNKNOWN = 2  # exit code
 RESULTS = Path(__file__).resolve().parent / "results"
 _TOOLS = ("torch", "litert-torch", "ai-edge-quantizer", "ai-edge-litert", "onnxruntime", "numpy")
 
@@ -35,9 +40,6 @@ def main(wanted: Sequence[str]) -> int:
         print(f"unknown benchmark {', '.join(unknown)}", file=sys.stderr)
         return UNKNOWN
     return max([_run(name, each) for name, each in chosen.items()], default=0)
-
-
-UNKNOWN = 2
 
 
 def _run(name: str, benchmark: ModuleType) -> int:

@@ -50,9 +50,10 @@ _COUNTED = {
 
 def run() -> list[Table]:
     """Float and int8 TFLite files of four MobileNets, on each target that predicts time."""
+    targets = [target(name) for name in TARGETS]
     with tempfile.TemporaryDirectory() as folder:
         files = [file for net in MOBILENETS for file in build(Path(folder), net, "tflite")]
-        return [table for name in TARGETS for table in _tables(target(name), files)]
+        return [table for each in targets for table in _tables(each, files)]
 
 
 def _tables(found: Target, files: Sequence[File]) -> list[Table]:

@@ -15,7 +15,7 @@ from edgebuild.jobs.outputs import write_inputs
 from edgebuild.measure import predicted
 from edgebuild.measure.latency import TimedModel, measure
 from edgebuild.plan.instruments import Instrument, Instruments
-from edgebuild.spec.errors import UsageError
+from edgebuild.spec.errors import DeviceError, UsageError
 from edgebuild.spec.registry import DEVICES, FORMATS
 from edgebuild.spec.target import DeviceSpec, Target, Timing
 
@@ -60,6 +60,8 @@ def run(model: Path, target: Target, device: str | None = None, threads: int = 1
             seconds = predicted.seconds(found, core.time, target.hardware.clock or 1e9, threads)
             spread, counted = core.time.band(threads), found
             low, high = seconds * (1 - spread), seconds * (1 + spread)
+        elif instrument.fidelity == "emulated":  # time under an emulator says nothing
+            raise DeviceError("work cannot be counted here, and emulated time is no latency", hint="edgebuild doctor")
         else:
             low, seconds, high = _time(instrument, model, inputs, Path(folder) / "jobs", threads)
             counted = None
@@ -71,6 +73,8 @@ def named(address: str, target: Target) -> Instrument:
     """The device that an address such as `ssh://pi@host` names; UsageError when it cannot be understood."""
     transport, _, place = address.partition("://")
     kind = DEVICES.get(transport, key="--device")
+    if place and not hasattr(kind, "from_address"):
+        raise UsageError(f"{transport} takes no address, got {place!r}", key="--device")
     spec = DeviceSpec(transport, options=kind.from_address(place) if place else {}, key="--device")
     return Instruments.open(spec, target)
 

@@ -115,7 +115,6 @@ def test_an_unknown_device_is_a_usage_error(made: tiny.Made, pi: Target) -> None
         benching.run(made.file("onnx"), pi, device="lokal")
 
 
-@pytest.mark.xfail(strict=True, raises=AttributeError, reason="no device has from_address")
 def test_an_address_names_a_device(pi: Target) -> None:
     device = benching.named("ssh://pi@board.local:2222", pi).device
     assert (device.transport, device.host, device.user, device.port) == ("ssh", "board.local", "pi", 2222)  # type: ignore[attr-defined]
@@ -123,7 +122,6 @@ def test_an_address_names_a_device(pi: Target) -> None:
         benching.named("local://board", pi)
 
 
-@pytest.mark.xfail(strict=True, reason="benching times on an emulator that cannot count")
 def test_time_on_an_emulator_is_never_shown_as_latency(made: tiny.Made, pi: Target, tmp_path: Path) -> None:
     assert pi.hardware.core is not None
     untimed = replace(pi, hardware=replace(pi.hardware, core=replace(pi.hardware.core, time=None)))

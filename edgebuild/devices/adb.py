@@ -31,6 +31,11 @@ class Adb:
     counts: ClassVar[bool] = False
     examples: ClassVar[int | None] = None
 
+    @staticmethod
+    def from_address(place: str) -> dict[str, str]:
+        """The options that a serial number names."""
+        return {"serial": place}
+
     def attach(self, hardware: Hardware) -> Adb:
         """The phone is what it is, whatever it stands for."""
         return self

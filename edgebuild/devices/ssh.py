@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, ClassVar
+from urllib.parse import urlsplit
 
 from annotated_types import Ge, Le
 from pydantic import BeforeValidator, Field, WithJsonSchema
@@ -15,6 +16,7 @@ from edgebuild.devices._ssh_trust import Address
 from edgebuild.devices.local import STABLE
 from edgebuild.jobs import looks, outcome, remote, shipping
 from edgebuild.spec import units
+from edgebuild.spec.errors import UsageError
 from edgebuild.spec.target import Fidelity, Hardware
 
 PATIENCE = 120.0  # seconds without a sign of life from us, after which the device cleans up by itself
@@ -47,6 +49,15 @@ class Ssh:
     transport: ClassVar[str] = "ssh"
     counts: ClassVar[bool] = False
     examples: ClassVar[int | None] = None
+
+    @staticmethod
+    def from_address(place: str) -> dict[str, Any]:
+        """The options that `pi@host:2222` names; UsageError for a port that is no number."""
+        try:
+            found = urlsplit(f"//{place}")
+            return {"host": found.hostname or "", "user": found.username or "", "port": found.port or 22}
+        except ValueError as error:
+            raise UsageError(f"{place!r} is no address: {error}", key="--device") from None
 
     def attach(self, hardware: Hardware) -> Ssh:
         """The device is what it is, whatever it stands for."""

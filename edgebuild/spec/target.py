@@ -107,7 +107,7 @@ class Gate:
 
     metric: str
     limit: str
-    confidence: Annotated[float, Field(ge=0.5, lt=1.0)] = 0.95
+    confidence: Annotated[float, Field(gt=0.5, lt=1.0)] = 0.95
     fidelity: Fidelity = "host"
 
 
