@@ -1,7 +1,7 @@
 """`python -m benchmarks [NAME …]`: lists the benchmarks and runs them all, or those whose names begin with NAME.
 
-All together take about 25 minutes on two idle cores. Only counted work and outputs are measured, never this machine's
-time, so that a busy machine gives the same figures.
+All together take more than half an hour of CPU time. Only counted work and outputs are measured, never this machine's
+time.
 """
 
 from __future__ import annotations
