@@ -52,9 +52,10 @@ def _agreed(found: dict[str, Any]) -> str:
     agreement = found.get("agreement")
     if agreement is None:
         return ""
-    if agreement["identical"]:
-        return f"; host and device are bit-identical on {agreement['n']} examples"
     told = f"; host and device differ in {agreement['answers_differing']} of {agreement['n']} answers"
+    if agreement["identical"]:
+        told = f"; host and device are bit-identical on {agreement['n']} examples"
+        return f"{told}, so answers differ in at most {_pp(agreement['penalty'])}"
     return f"{told}, so in at most {_pp(agreement['penalty'])}"
 
 

@@ -16,7 +16,7 @@ from tests.evidence import folders
 HOST = np.random.default_rng(0).permutation(5000).reshape(500, 10).astype(np.float32)
 
 
-def test_equal_bits_cost_nothing() -> None:
+def test_equal_bits_on_some_examples_cost_what_those_cannot_exclude() -> None:
     assert compare(HOST, HOST.copy()) == {
         "n": 500,
         "identical": True,
@@ -24,8 +24,15 @@ def test_equal_bits_cost_nothing() -> None:
         "max_abs": 0.0,
         "values_differing": 0,
         "answers_differing": 0,
-        "penalty": 0.0,
+        "penalty": pytest.approx(1 - 0.05 ** (1 / 500)),
     }
+
+
+def test_where_every_example_ran_the_share_is_known() -> None:
+    assert compare(HOST, HOST.copy(), whole=True)["penalty"] == 0
+    device = HOST.copy()
+    device[:5] = -device[:5]
+    assert compare(device, HOST, whole=True)["penalty"] == 5 / 500
 
 
 def test_noise_in_the_last_bit_costs_what_the_examples_cannot_exclude() -> None:
@@ -81,5 +88,15 @@ def test_the_step_compares_the_first_examples_and_keeps_the_devices_origin(tmp_p
         "host": folders.outputs(tmp_path / "host", HOST, "host"),
     }
     found = folders.read(tiny.perform(Agreement(), tmp_path / "out", inputs))
-    assert (found["n"], found["of"], found["identical"], found["penalty"]) == (200, 500, True, 0.0)
+    assert (found["n"], found["of"], found["identical"]) == (200, 500, True)
+    assert found["penalty"] == pytest.approx(1 - 0.05 ** (1 / 200))
     assert found["origin"]["fidelity"] == "emulated"
+
+
+def test_the_step_knows_when_every_example_ran(tmp_path: Path) -> None:
+    inputs = {
+        "device": folders.outputs(tmp_path / "device", HOST, "emulated"),
+        "host": folders.outputs(tmp_path / "host", HOST, "host"),
+    }
+    found = folders.read(tiny.perform(Agreement(), tmp_path / "out", inputs))
+    assert (found["n"], found["of"], found["penalty"]) == (500, 500, 0)

@@ -46,7 +46,7 @@ def test_int8_outputs_of_a_tflite_file_are_the_hosts_bit_for_bit(made: tiny.Made
     assert host.shape == (400, 4)
     assert device.shape == (24, 4)  # as many as the device takes, the first ones
     assert device.tobytes() == np.ascontiguousarray(host[:24]).tobytes()
-    assert compare(device, host[:24])["penalty"] == 0
+    assert compare(device, host[:24])["identical"]
     assert len(np.unique(device)) > 10
     origin = folders.read(there, "origin.json")
     assert (origin["fidelity"], origin["device"]) == ("emulated", "qemu")

@@ -80,11 +80,18 @@ def test_a_good_result_of_too_low_a_fidelity_does_not_pass() -> None:
     assert judge(10, 9, 5000, fidelity="hardware", wanted="emulated").status == "pass"
 
 
-def test_an_identical_device_costs_nothing() -> None:
+def test_a_device_that_ran_every_example_and_agreed_costs_nothing() -> None:
+    same = np.random.default_rng(0).normal(size=(500, 10))
+    alone, identical = judge(10, 9, 5000), judge(10, 9, 5000, agreement=compare(same, same, whole=True))
+    assert (identical.low, identical.high) == (alone.low, alone.high)
+
+
+def test_equal_bits_on_some_examples_do_not_speak_for_all() -> None:
     same = np.random.default_rng(0).normal(size=(500, 10))
     alone, identical = judge(10, 9, 5000), judge(10, 9, 5000, agreement=compare(same, same))
-    assert (identical.low, identical.high) == (alone.low, alone.high)
-    assert identical.reason == f"{alone.reason}; host and device are bit-identical on 500 examples"
+    assert alone.high is not None
+    assert identical.high == pytest.approx(alone.high + 1 - 0.05 ** (1 / 500))
+    assert "bit-identical on 500 examples, so answers differ in at most 0.60 pp" in identical.reason
 
 
 def test_float_noise_without_a_differing_answer_costs_what_500_examples_cannot_exclude() -> None:
