@@ -1,7 +1,8 @@
 """A torch model as an artifact: weights, what pruning changed, and the code that builds it; no pickle, same bytes.
 
 `weights.safetensors` holds the tensors, `torch.json` the builder, its inputs and the attributes in which the module
-differs from a freshly built one (`out_channels` of a pruned convolution), `source/` the model's own code.
+differs from a freshly built one (`out_channels` of a pruned convolution) and the names of its sparse parameters,
+`source/` the model's own code.
 """
 
 from __future__ import annotations
@@ -28,13 +29,21 @@ DESCRIPTION = "torch.json"
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
-    """A built and filled module, and where it came from."""
+    """A built and filled module, and where it came from.
+
+    `sparse` names the parameters that were pruned weight by weight: what is zero in them must stay zero in training.
+    """
 
     module: nn.Module
     source: Source
     builder: str
     inputs: tuple[TensorSpec, ...]
     augment: str | None = None
+    sparse: tuple[str, ...] = ()
+
+    def sparse_parameters(self) -> list[nn.Parameter]:
+        """The parameters whose zeros `training.fit` must hold."""
+        return [self.module.get_parameter(name) for name in self.sparse]
 
     def augmentation(self) -> Augment | None:
         """The model's own augmentation of training examples, if it declares one."""
@@ -55,6 +64,7 @@ def save(checkpoint: Checkpoint, folder: Path) -> None:
         "origin": checkpoint.source.origin,
         "inputs": [asdict(spec) for spec in checkpoint.inputs],
         "augment": checkpoint.augment,
+        "sparse": checkpoint.sparse,
         "structure": structure(checkpoint.module, fresh),
     }
     (folder / DESCRIPTION).write_text(json.dumps(description, indent=1, sort_keys=True) + "\n")
@@ -71,7 +81,8 @@ def load(folder: Path) -> Checkpoint:
     reshape(module, described["structure"])
     resize(module, folder / WEIGHTS)
     fill(module, folder / WEIGHTS, f"{source.origin}: {WEIGHTS}")
-    return Checkpoint(module.eval(), source, described["builder"], inputs, described["augment"])
+    sparse = tuple(described["sparse"])
+    return Checkpoint(module.eval(), source, described["builder"], inputs, described["augment"], sparse)
 
 
 def fill(module: nn.Module, weights: Path, shown: str) -> None:

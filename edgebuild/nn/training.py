@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING
 
 from edgebuild.spec.dataset import Split
@@ -42,18 +42,21 @@ def fit(
     loss: Loss,
     training: Training,
     *,
+    sparse: Iterable[nn.Parameter],
     augment: Augment | None = None,
     progress: Progress,
 ) -> nn.Module:
     """Minimise `loss(module, inputs, labels)` over shuffled batches; the module, in eval mode.
 
     SGD with Nesterov momentum; the learning rate rises linearly to its peak over the first 15 % of the steps and
-    falls to zero along half a cosine (Loshchilov & Hutter 2017). `augment` is applied to the first input.
+    falls to zero along half a cosine (Loshchilov & Hutter 2017). `augment` is applied to the first input. Zeros of
+    the `sparse` parameters stay zero (Han et al. 2015, section 3).
     """
     import torch
 
     generator = seeded(training.seed)
     module.train().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    masks = [(parameter, parameter.detach() != 0) for parameter in sparse]
     optimiser = _optimiser(module, training)
     steps = training.epochs * _batches_per_epoch(data, training)
     schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda step: _rate(step / steps))
@@ -62,12 +65,19 @@ def fit(
         value = loss(module, inputs, labels)
         value.backward()  # type: ignore[no-untyped-call]
         optimiser.step()
+        _hold(masks)
         schedule.step()
         if step % 10 == 0 or step == steps - 1:
             _check_finite(value.item(), step)
             progress((step + 1) / steps, f"loss {value.item():.3f}")
     module.eval().to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
     return module
+
+
+def _hold(masks: list[tuple[nn.Parameter, Tensor]]) -> None:
+    """Set to zero what momentum and decay, as much as gradients, may have moved."""
+    for parameter, kept in masks:
+        parameter.data.mul_(kept)
 
 
 def _check_finite(loss: float, step: int) -> None:

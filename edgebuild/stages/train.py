@@ -38,5 +38,5 @@ class Train:
         loss = training.cross_entropy(self.training.label_smoothing)
         augment = source.function(self.augment, "augment") if self.augment else None
         data = dataset.read(io.path("data"), "train")
-        training.fit(module, data, loss, self.training, augment=augment, progress=io.progress)
+        training.fit(module, data, loss, self.training, sparse=(), augment=augment, progress=io.progress)
         checkpoint.save(checkpoint.Checkpoint(module, source, self.builder, self.inputs, self.augment), io.output)

@@ -48,7 +48,8 @@ class Distill:
         data = dataset.read(io.path("data"), "train")
         how = Training(self.epochs, self.batch_size, self.learning_rate, self.weight_decay, seed=self.seed)
         loss = self._loss(checkpoint.load(io.path("teacher")).module)
-        training.fit(student.module, data, loss, how, augment=student.augmentation(), progress=io.progress)
+        sparse, augment = student.sparse_parameters(), student.augmentation()
+        training.fit(student.module, data, loss, how, sparse=sparse, augment=augment, progress=io.progress)
         checkpoint.save(student, io.output)
 
     def _loss(self, teacher: nn.Module) -> Loss:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from pathlib import Path
 
@@ -95,6 +96,17 @@ def test_tuples_grouped_convolutions_and_own_numbers_of_a_module_survive(
     x = torch.randn(1, 2, 8, 8)
     assert torch.equal(module.eval()(x), again(x))
     assert (vars(again)["heads"], vars(again)["sizes"]) == (5, (3, 4))
+
+
+def test_sparse_parameters_are_remembered_by_name_and_found_in_the_loaded_module(
+    made: tiny.Made, tmp_path: Path
+) -> None:
+    first = dataclasses.replace(checkpoint.load(made["float"]), sparse=("stem.weight",))
+    checkpoint.save(first, tmp_path)
+    again = checkpoint.load(tmp_path)
+    assert again.sparse == ("stem.weight",)
+    assert again.sparse_parameters() == [again.module.get_parameter("stem.weight")]
+    assert checkpoint.load(made["float"]).sparse_parameters() == []
 
 
 def test_a_module_with_other_layers_than_its_builder_makes_is_refused(made: tiny.Made, tmp_path: Path) -> None:

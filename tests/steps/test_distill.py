@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from edgebuild.nn import checkpoint
 from edgebuild.nn.source import Source
@@ -41,6 +43,20 @@ def test_without_labels_the_student_comes_closer_to_its_teacher(made: tiny.Made,
     (tmp_path / "root" / "student").symlink_to(tmp_path / "out")
     after = runtimes.torch_answers(tiny.Made("tiny", tmp_path / "root"), "student")
     assert distance(after, teacher) < 0.5 * distance(before, teacher)
+
+
+def test_zeros_of_a_pruned_student_stay_zero(made: tiny.Made, tmp_path: Path) -> None:
+    model = checkpoint.load(made["float"])
+    weight = model.module.get_parameter("spread.weight")
+    zero = weight.detach().abs() < weight.detach().abs().median()
+    weight.data[zero] = 0
+    (tmp_path / "sparse").mkdir()
+    checkpoint.save(replace(model, sparse=("spread.weight",)), tmp_path / "sparse")
+    inputs = {"model": ("torch", tmp_path / "sparse"), "teacher": ("torch", made["float"])}
+    tiny.perform(Distill(epochs=1, batch_size=32), tmp_path / "out", inputs | {"data": ("data", made["data"])})
+    after = checkpoint.load(tmp_path / "out")
+    assert after.sparse == ("spread.weight",)
+    assert torch.equal(after.module.get_parameter("spread.weight") == 0, zero)
 
 
 def distance(a: runtimes.Array, b: runtimes.Array) -> float:
