@@ -7,14 +7,16 @@ This one file travels to the device.  It needs Python 3.9, numpy and the runtime
 or tflite_runtime for .tflite, onnxruntime for .onnx), and must never import anything of edgebuild.
 
 job.json
-    mode               "outputs", "latency", "count", or "describe", which needs no inputs
+    mode               "outputs", "latency", "count", "layers", or "describe", which needs no inputs
     models             [{"name", "file", "threads" = 1, "providers" = ["CPUExecutionProvider"], "batch" = 1}]
                        "batch" is the batch given to a model that leaves it open; a static one is obeyed
     inputs             an .npz of arrays "0", "1", … by argument position, examples on axis 0
     seed = 0, warmup_iterations = 60, warmup_seconds = 2.0, iterations = 200      latency
     count_inferences = 1, count_warmups = 2                                       count
+    layer_inferences = 50, layer_warmups = 10                                     layers
 result.json
     runner, python, runtimes, fingerprint, models {name: …}; latency adds peak_rss_bytes, fingerprint_after
+    layers: each model has layers [{"name", "op", "output", "median_us", "share"}], or null and the reason
     on failure, with exit code 3: {"error": {"kind", "message"}}, kind being one of ERRORS
 <name>.outputs.npz     mode "outputs": arrays "0", "1", … by output position, examples on axis 0
 """
@@ -84,8 +86,13 @@ class Port(NamedTuple):
 
 
 class Model(Protocol):
-    """A loaded model: `fit` fixes open shapes, `run` maps raw inputs to raw outputs, both by position."""
+    """A loaded model: `fit` fixes open shapes, `run` maps raw inputs to raw outputs, both by position.
 
+    `layerless` says why the runtime cannot tell the time of its operators; None where it can, and then a model opened
+    with "profile" in its spec gives by `trace`, once, the events of all its inferences.
+    """
+
+    layerless: Optional[str]
     inputs: List[Port]
     outputs: List[Port]
 
@@ -93,12 +100,17 @@ class Model(Protocol):
 
     def run(self, feed: Sequence[Array]) -> List[Array]: ...
 
+    def trace(self) -> List[Dict[str, Any]]: ...
+
 
 # ---------------------------------------------------------------- runtimes
 
 
 class TfliteModel:
     """A .tflite model in the LiteRT (or older tflite_runtime) interpreter."""
+
+    # Its profiler is reached from C++ alone, and sees the whole of a delegated graph as one operator.
+    layerless: Optional[str] = "LiteRT's Python runtime offers no per-operator time"
 
     def __init__(self, path: str, spec: Dict[str, Any]) -> None:
         self._interpreter = self.runtime().Interpreter(model_path=path, num_threads=int(spec.get("threads", 1)))
@@ -122,6 +134,9 @@ class TfliteModel:
             interpreter.set_tensor(port.key, array)
         interpreter.invoke()
         return [interpreter.get_tensor(port.key) for port in self.outputs]
+
+    def trace(self) -> List[Dict[str, Any]]:
+        raise RunnerError("bad-job", str(self.layerless))
 
     def _ports(self, side: str) -> List[Port]:
         """Ports in argument order.
@@ -157,6 +172,8 @@ ONNX_TYPES = {"float": "float32", "double": "float64"}  # the others are called 
 class OnnxModel:
     """An .onnx or .ort model in ONNX Runtime."""
 
+    layerless: Optional[str] = None
+
     def __init__(self, path: str, spec: Dict[str, Any]) -> None:
         ort = self.runtime()
         options = ort.SessionOptions()
@@ -166,6 +183,8 @@ class OnnxModel:
         options.log_severity_level = 3
         # Idle threads that spin would steal the processor from the other model of the process.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        options.enable_profiling = bool(spec.get("profile"))
+        options.profile_file_prefix = path
         providers = list(spec.get("providers") or ["CPUExecutionProvider"])
         self._need(providers, ort.get_available_providers())
         self._session = ort.InferenceSession(path, options, providers=providers)
@@ -183,6 +202,13 @@ class OnnxModel:
 
     def run(self, feed: Sequence[Array]) -> List[Array]:
         return list(self._session.run(None, dict(zip(self._names, feed))))
+
+    def trace(self) -> List[Dict[str, Any]]:
+        written = self._session.end_profiling()
+        with open(written, encoding="utf-8") as file:
+            events: List[Dict[str, Any]] = json.load(file)
+        os.remove(written)
+        return events
 
     @staticmethod
     def _need(wanted: Sequence[str], present: Sequence[str]) -> None:
@@ -341,7 +367,7 @@ def reported(kind: str, name: str) -> Iterator[None]:
         raise RunnerError("out-of-memory" if starved else kind, "%s: %s" % (name, error)) from error
 
 
-# ---------------------------------------------------------------- the three modes
+# ---------------------------------------------------------------- the modes
 
 
 class Work(NamedTuple):
@@ -434,6 +460,51 @@ def count(work: Work) -> Dict[str, Any]:
             mark(END, region)
         results[loaded.name] = {"region": region, "inferences": inferences}
     return results
+
+
+def layers(work: Work) -> Dict[str, Any]:
+    """Time of each operator, by the runtime's own profile: it slows what it watches, so nothing else is timed here."""
+    warmups, inferences = int(work.job.get("layer_warmups", 10)), int(work.job.get("layer_inferences", 50))
+    results: Dict[str, Any] = {}
+    for loaded in work.models:
+        if loaded.model.layerless is not None:
+            results[loaded.name] = {"layers": None, "reason": loaded.model.layerless}
+            continue
+        feeds, run = work.feeds(loaded), loaded.model.run
+        with reported("inference-failed", loaded.name), quiet_collector():
+            for step in range(warmups + inferences):
+                run(feeds[step % len(feeds)])
+            results[loaded.name] = {"layers": by_operator(loaded.model.trace(), warmups), "reason": None}
+    return results
+
+
+NODE_END = "_kernel_time"
+
+
+def by_operator(events: Iterable[Dict[str, Any]], warmups: int) -> List[Dict[str, Any]]:
+    """Operators in the order of execution: median µs an inference, and that as a share of the median inference.
+
+    `events` are those of ONNX Runtime's profile: an inference's operators come before its own "model_run". What runs
+    several times an inference is added up; the share of an operator that runs a graph of its own holds its parts'.
+    """
+    runs: List[Tuple[float, Dict[Tuple[str, str], float]]] = []
+    about: Dict[Tuple[str, str], Dict[str, Any]] = {}
+    taken: Dict[Tuple[str, str], float] = {}
+    for event in events:
+        name, details = event["name"], event.get("args", {})
+        if event.get("cat") == "Node" and name.endswith(NODE_END):
+            key = (name[: -len(NODE_END)], str(details.get("node_index")))
+            taken[key] = taken.get(key, 0.0) + event["dur"]
+            first = [shape for each in details.get("output_type_shape", [])[:1] for shape in each.values()]
+            shape = first[0] if first else None
+            about.setdefault(key, {"name": key[0], "op": details.get("op_name"), "output": shape})
+        elif name == "model_run":
+            runs.append((event["dur"], taken))
+            taken = {}
+    kept = runs[warmups:]
+    whole = statistics.median(duration for duration, _ in kept)
+    medians = {key: statistics.median(each.get(key, 0.0) for _, each in kept) for key in about}
+    return [dict(about[key], median_us=took, share=took / whole if whole else 0.0) for key, took in medians.items()]
 
 
 def marker() -> Callable[[int, int], Any]:
@@ -586,7 +657,9 @@ def installed(package: str) -> Optional[str]:
 # ---------------------------------------------------------------- the job
 
 DESCRIBE = "describe"  # needs no inputs, so it is no work on them
-MODES: Dict[str, Callable[[Work], Dict[str, Any]]] = {"outputs": outputs, "latency": latency, "count": count}
+MODES: Dict[str, Callable[[Work], Dict[str, Any]]] = {
+    "outputs": outputs, "latency": latency, "count": count, "layers": layers,
+}  # fmt: skip
 
 
 def read_job(folder: str) -> Dict[str, Any]:
@@ -614,7 +687,8 @@ def perform(folder: str) -> Dict[str, Any]:
         return describe(folder, job)
     arrays = read_inputs(os.path.join(folder, job["inputs"]))
     before = fingerprint()
-    models = [load(folder, spec, arrays) for spec in job["models"]]
+    profiled = {"profile": job["mode"] == "layers"}
+    models = [load(folder, dict(spec, **profiled), arrays) for spec in job["models"]]
     results = MODES[job["mode"]](Work(job, folder, arrays, models))
     for loaded in models:
         results[loaded.name].update(batch=loaded.batch, load_ns=loaded.load_ns)

@@ -224,6 +224,64 @@ def test_count_marks_a_region_a_model(start: Start, zoo: Path, lite: Path) -> No
     assert ended.result["models"]["b"]["region"] == 1
 
 
+# ---- layers
+
+
+def node(name: str, duration: float, index: int, op: str = "Conv", **more: Any) -> dict[str, Any]:
+    """An event of ONNX Runtime's profile, as version 1.31 writes it."""
+    details = {"op_name": op, "node_index": str(index), "output_type_shape": [{"float": [1, 8]}], **more}
+    return {"cat": "Node", "name": f"{name}_kernel_time", "dur": duration, "args": details}
+
+
+def inference(duration: float, *nodes: dict[str, Any]) -> list[dict[str, Any]]:
+    """Its operators, then itself."""
+    return [*nodes, {"cat": "Session", "name": "SequentialExecutor::Execute", "dur": duration, "args": {}},
+            {"cat": "Session", "name": "model_run", "dur": duration, "args": {}}]  # fmt: skip
+
+
+def test_an_operators_time_is_its_median_over_inferences_without_the_warm_ups() -> None:
+    runs = [inference(10_000, node("a", 9000, 0)), *(inference(100, node("a", took, 0)) for took in (30, 10, 80))]
+    events = [
+        {"cat": "Session", "name": "session_initialization", "dur": 7, "args": {}},
+        *(event for run in runs for event in run),
+    ]
+    (found,) = runner.by_operator(events, warmups=1)
+    assert found == {"name": "a", "op": "Conv", "output": [1, 8], "median_us": 30, "share": 0.3}
+
+
+def test_what_runs_several_times_an_inference_is_added_up_and_namesakes_are_kept_apart() -> None:
+    once = inference(100, node("b", 5, 3), node("b", 20, 4, op="Relu"), node("b", 6, 3), node("c", 1, 5))
+    found = runner.by_operator([*once, *once], warmups=0)
+    assert [(each["name"], each["op"], each["median_us"]) for each in found] == [
+        ("b", "Conv", 11), ("b", "Relu", 20), ("c", "Conv", 1),
+    ]  # fmt: skip
+
+
+def test_onnx_tells_the_time_of_its_operators_and_leaves_no_trace(start: Start, zoo: Path) -> None:
+    model = zoo / "wide.onnx"
+    ended = start("layers", {"m": model}, [X], layer_inferences=5, layer_warmups=1)
+    found = ended.result["models"]["m"]
+    assert found["reason"] is None
+    assert [each["op"] for each in found["layers"]] == ["MatMul", "Relu", "MatMul"]
+    assert [each["output"] for each in found["layers"]] == [[1, 200_000], [1, 200_000], [1, 3]]
+    assert all(each["median_us"] > 0 for each in found["layers"])
+    assert 0.5 < sum(each["share"] for each in found["layers"]) <= 1.05  # medians need not add up
+    assert {path.name for path in ended.folder.iterdir()} == {"inputs.npz", "job.json", "result.json"}
+    assert [path.name for path in zoo.iterdir() if path.suffix == ".json"] == []
+
+
+def test_tflite_says_plainly_that_it_tells_none(start: Start, lite: Path) -> None:
+    found = start("layers", {"m": lite / "mlp.tflite"}, [said(lite)["x"][:2]]).result["models"]["m"]
+    assert (found["layers"], found["reason"]) == (None, "LiteRT's Python runtime offers no per-operator time")
+
+
+def test_nothing_is_profiled_while_time_is_taken(start: Start, zoo: Path) -> None:
+    job = {"warmup_seconds": 0.0, "warmup_iterations": 1, "iterations": 2}
+    ended = start("latency", {"m": zoo / "mlp.onnx"}, [X], **job)
+    assert {path.name for path in ended.folder.iterdir()} == {"inputs.npz", "job.json", "result.json"}
+    assert [path.name for path in zoo.iterdir() if path.suffix == ".json"] == []
+
+
 def test_the_marker_is_the_raw_system_call() -> None:
     import ctypes
     import errno
