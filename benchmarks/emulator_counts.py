@@ -23,6 +23,7 @@ LIMIT = 1e-4  # instructions of any two runs should differ by no more
 _COLUMNS = {
     "model": ("model", ""),
     "format": ("format", ""),
+    "numbers": ("numbers", ""),
     "least": ("instructions, least", ",d"),
     "idle": ("spread, idle", ".4%"),
     "busy": ("spread, busy", ".4%"),
@@ -34,16 +35,16 @@ _COLUMNS = {
 
 
 def run() -> list[Table]:
-    """Five runs idle and five beside four busy processes, of int8 files large and tiny."""
+    """Five runs idle and five beside four busy processes, of a small and a larger network's files."""
     rpi4 = target("rpi4")
     with tempfile.TemporaryDirectory() as folder:
-        pairs = [(net, kind) for net in ("v2", "tiny") for kind in ("tflite", "onnx")]
-        rows = [_row(rpi4, build(Path(folder), net, kind)[1]) for net, kind in pairs]
+        pairs = [(net, kind) for net in ("tiny", "v3-small") for kind in ("tflite", "onnx")]
+        rows = [_row(rpi4, file) for net, kind in pairs for file in build(Path(folder), net, kind)]
     notes = [
         "Spread: (largest − least) / least. One run is what `edgebuild bench` counts: the least of three inferences.",
         f"Busy: {BUSY} processes that do nothing but loop. Idle: none of ours, on a machine shared with others.",
     ]
-    return [Table(f"Counts of {RUNS} + {RUNS} runs, target rpi4, int8", _COLUMNS, rows, notes)]
+    return [Table(f"Counts of {RUNS} + {RUNS} runs, target rpi4", _COLUMNS, rows, notes)]
 
 
 def _row(rpi4: Target, file: File) -> dict[str, Any]:
@@ -59,7 +60,13 @@ def _row(rpi4: Target, file: File) -> dict[str, Any]:
         "seconds": _spread([each.seconds for each in both]),
     }
     counts = [_counted(each)["instructions"] for each in both]
-    named = {"model": file.title, "format": file.format, "least": min(counts), "counts": counts}
+    named = {
+        "model": file.title,
+        "format": file.format,
+        "numbers": file.numbers,
+        "least": min(counts),
+        "counts": counts,
+    }
     return named | values | {"within": values["all"] <= LIMIT}
 
 

@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Any
 from edgebuild.jobs import outcome
 from edgebuild.jobs.device import Device
 from edgebuild.jobs.outputs import write_inputs
-from edgebuild.measure import predicted
+from edgebuild.measure import layers, predicted
 from edgebuild.measure.latency import TimedModel, measure
 from edgebuild.plan.instruments import Instrument, Instruments
+from edgebuild.spec.core import TimeModel
 from edgebuild.spec.errors import DeviceError, UsageError
 from edgebuild.spec.registry import DEVICES, FORMATS
 from edgebuild.spec.target import DeviceSpec, Target, Timing
@@ -23,13 +24,17 @@ if TYPE_CHECKING:
     from edgebuild.spec.dataset import Array
 
 _TIMEOUT = 1800.0
+_NO_LAYERS = "an emulator counts blocks of machine code, which belong to no one operator, and its time is no evidence"
 # A quick look, not a verdict: no baseline is interleaved and no limit decides when to stop.
 _LOOK = Timing(looks=(3,), iterations=100, warmup=0.5)
 
 
 @dataclass(frozen=True, slots=True)
 class Bench:
-    """What was measured: seconds with their band or spread, and the counted work where the device counts."""
+    """What was measured: seconds with their band or spread, and the counted work where the device counts.
+
+    `layers` are those of `measure/layers.py`, slowest first; None where there are none, and `layers_reason` says why.
+    """
 
     model: str
     target: str
@@ -40,6 +45,8 @@ class Bench:
     low: float
     high: float
     counted: dict[str, Any] | None
+    layers: layers.Layers | None
+    layers_reason: str | None
     notices: tuple[str, ...]
 
 
@@ -54,19 +61,14 @@ def run(model: Path, target: Target, device: str | None = None, threads: int = 1
     with tempfile.TemporaryDirectory(prefix="edgebuild-bench-") as folder:
         inputs = Path(folder) / "inputs.npz"
         write_inputs(inputs, random_inputs(instruments.host.device, model, Path(folder), seed))
-        core = target.hardware.core
-        if instrument.device.counts and core is not None and core.time is not None:
-            found = _count(instrument, model, inputs, Path(folder), core.time.mcpu)
-            seconds = predicted.seconds(found, core.time, target.hardware.clock or 1e9, threads)
-            spread, counted = core.time.band(threads), found
-            low, high = seconds * (1 - spread), seconds * (1 + spread)
+        if instrument.device.counts and target.hardware.core is not None and target.hardware.core.time is not None:
+            found = _counted(instrument, target, target.hardware.core.time, model, inputs, Path(folder), threads)
         elif instrument.fidelity == "emulated":  # time under an emulator says nothing
             raise DeviceError("work cannot be counted here, and emulated time is no latency", hint="edgebuild doctor")
         else:
-            low, seconds, high = _time(instrument, model, inputs, Path(folder) / "jobs", threads)
-            counted = None
-    transport, notices = instrument.device.transport, tuple(instruments.notices)
-    return Bench(str(model), target.name, transport, instrument.fidelity, threads, seconds, low, high, counted, notices)
+            found = _timed(instrument, model, inputs, Path(folder), threads)
+    device_facts = (instrument.device.transport, instrument.fidelity)
+    return Bench(str(model), target.name, *device_facts, threads, **found, notices=tuple(instruments.notices))
 
 
 def named(address: str, target: Target) -> Instrument:
@@ -111,6 +113,26 @@ def _check(model: Path) -> None:
         raise UsageError("no such file", file=str(model))
 
 
+def _counted(
+    instrument: Instrument, target: Target, model: TimeModel, file: Path, inputs: Path, folder: Path, threads: int
+) -> dict[str, Any]:
+    """Seconds that follow from counted work, with the target's band."""
+    counted = _count(instrument, file, inputs, folder, model.mcpu)
+    seconds, band = predicted.seconds(counted, model, target.hardware.clock or 1e9, threads), model.band(threads)
+    found = {"seconds": seconds, "low": seconds * (1 - band), "high": seconds * (1 + band), "counted": counted}
+    return found | {"layers": None, "layers_reason": _NO_LAYERS}
+
+
+def _timed(instrument: Instrument, file: Path, inputs: Path, folder: Path, threads: int) -> dict[str, Any]:
+    """Seconds: the least, the middle and the largest of the processes' medians; then, apart, the time of the layers."""
+    timed = TimedModel("model", file, threads)
+    timings = measure(instrument.device, [timed], inputs, folder / "jobs", lambda _: True, _LOOK)
+    ordered = sorted(value * 1e-9 for value in timings.medians("model"))
+    found = {"seconds": ordered[len(ordered) // 2], "low": ordered[0], "high": ordered[-1], "counted": None}
+    parts, reason = layers.measure(instrument.device, file, inputs, folder / "layers", threads, _TIMEOUT)
+    return found | {"layers": parts, "layers_reason": reason}
+
+
 def _count(instrument: Instrument, model: Path, inputs: Path, folder: Path, mcpu: str) -> dict[str, Any]:
     job = folder / "count"
     job.mkdir()
@@ -120,11 +142,3 @@ def _count(instrument: Instrument, model: Path, inputs: Path, folder: Path, mcpu
     (job / "job.json").write_text(json.dumps({"mode": "count", "models": models, "inputs": "inputs.npz"}))
     counted: dict[str, Any] = instrument.device.count(job, mcpu, timeout=_TIMEOUT)  # type: ignore[attr-defined]
     return counted
-
-
-def _time(instrument: Instrument, model: Path, inputs: Path, folder: Path, threads: int) -> tuple[float, float, float]:
-    """Seconds: the least, the middle and the largest of the processes' medians."""
-    timed = TimedModel("model", model, threads)
-    timings = measure(instrument.device, [timed], inputs, folder, lambda _: True, _LOOK)
-    ordered = sorted(value * 1e-9 for value in timings.medians("model"))
-    return ordered[0], ordered[len(ordered) // 2], ordered[-1]

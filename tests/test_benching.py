@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 
 from edgebuild import benching, cli
+from edgebuild.devices.local import Local
 from edgebuild.devices.qemu import cache_folder
 from edgebuild.emulation import sysroot
-from edgebuild.spec.errors import EdgebuildError, UsageError
+from edgebuild.spec.errors import DeviceError, EdgebuildError, UsageError
 from edgebuild.spec.project import open_project
 from edgebuild.spec.target import Target
 from tests import tiny
@@ -51,6 +52,34 @@ def test_a_file_is_counted_on_the_targets_emulated_core(made: tiny.Made, pi: Tar
     assert found.counted["instructions"] > 100_000
     assert (found.low, found.high) == pytest.approx((0.7 * found.seconds, 1.3 * found.seconds))  # the stated band
     assert found.seconds > found.counted["cycles"] / 1.5e9
+    assert found.layers is None
+    assert found.layers_reason is not None
+    assert "machine code" in found.layers_reason
+
+
+def test_where_the_runtime_tells_no_time_of_layers_the_reason_is_shown(
+    made: tiny.Made, pi: Target, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.main(["bench", str(made.file("tflite")), "-C", str(ROOT), "-t", "host"]) == 0
+    assert capsys.readouterr().out.splitlines()[-1] == (
+        "no time by layer: LiteRT's Python runtime offers no per-operator time"
+    )
+
+
+def test_a_profile_that_fails_costs_the_layers_and_not_the_time(
+    made: tiny.Made, pi: Target, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = Local.execute
+
+    def execute(device: Local, job: Path, *, timeout: float) -> None:
+        if json.loads((job / "job.json").read_text())["mode"] == "layers":
+            raise DeviceError("the connection was lost")
+        real(device, job, timeout=timeout)
+
+    monkeypatch.setattr(Local, "execute", execute)
+    found = benching.run(made.file("onnx"), pi, device="local")
+    assert (found.layers, found.layers_reason) == (None, "the connection was lost")
+    assert found.seconds > 0
 
 
 @pytest.mark.parametrize("model", ["pair", "tokens"])
@@ -68,13 +97,21 @@ def test_inputs_are_made_of_the_files_own_shapes_and_types(
 def test_the_command_prints_a_time_with_its_range(made: tiny.Made, capsys: pytest.CaptureFixture[str]) -> None:
     arguments = ["bench", str(made.file("onnx")), "-C", str(ROOT), "-t", "host"]
     assert cli.main(arguments) == 0
-    first, second = capsys.readouterr().out.splitlines()
+    first, second, head, *rows = capsys.readouterr().out.splitlines()
     assert first == f"{made.file('onnx')} on host, 1 thread(s), by local (hardware):"
     assert " an inference, " in second
+    assert head.split("  ")[0] == "slowest layers"
     assert cli.main([*arguments, "--json"]) == 0
     document = json.loads(capsys.readouterr().out)
     assert document["fidelity"] == "hardware"
     assert document["low"] <= document["seconds"] <= document["high"]
+    times = [layer["median_us"] for layer in document["layers"]]
+    assert times == sorted(times, reverse=True)
+    assert sorted(layer["position"] for layer in document["layers"]) == list(range(len(times)))
+    assert len(rows) == min(len(times), 11)
+    assert document["layers"][0]["op"] in {row.split()[0] for row in rows}
+    assert sum(layer["share"] for layer in document["layers"]) == pytest.approx(1)
+    assert document["layers_reason"] is None
 
 
 def test_what_is_no_model_file_is_a_usage_error(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

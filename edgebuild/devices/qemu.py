@@ -75,8 +75,8 @@ class Qemu:
         limits = emulation.Limits(memory_bytes=hardware.ram or 4 << 30, cpu_s=timeout, wall_s=2 * timeout)
         device = emulation.Device(self._emulator(), hardware.cpu, self._root(), limits)
         counting = emulation.Counting(job / COUNTS, _profile(hardware).caches) if mode == "count" else None
-        try:
-            emulation.execute(job, device, Path(runner.__file__), [str(job.resolve())], counting=counting)
+        try:  # in the job's folder, named alike wherever it is: what is counted must not depend on its path
+            emulation.execute(job, device, Path(runner.__file__), ["."], counting=counting)
         except DeviceError:
             if (job / outcome.RESULT).is_file():  # the runner's own words, where it had any, say more
                 outcome.check(job, runner.FAILED)

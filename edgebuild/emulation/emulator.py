@@ -92,7 +92,7 @@ def execute(
             process = subprocess.Popen(
                 command,
                 cwd=job,
-                env=_guest_environment(job, device, environment or {}),
+                env=_guest_environment(device, environment or {}),
                 stdin=subprocess.DEVNULL,
                 stdout=out,
                 stderr=err,
@@ -126,8 +126,9 @@ def _plugin(plugin: Path, counting: Counting) -> str:
     return ",".join(value.replace(",", ",,") for value in values)  # QEMU's own way to write a comma inside a value
 
 
-def _guest_environment(job: Path, device: Device, more: Mapping[str, str]) -> dict[str, str]:
-    own = {"HOME": str(job), "PYTHONPATH": str(device.emulator.site), "LD_LIBRARY_PATH": str(device.emulator.libraries)}
+def _guest_environment(device: Device, more: Mapping[str, str]) -> dict[str, str]:
+    """HOME is the job's folder by a name of one length: longer texts on the stack move counts by up to 0.07 %."""
+    own = {"HOME": ".", "PYTHONPATH": str(device.emulator.site), "LD_LIBRARY_PATH": str(device.emulator.libraries)}
     return {**_ENVIRONMENT, **more, **own}
 
 

@@ -482,12 +482,14 @@ NODE_END = "_kernel_time"
 
 
 def by_operator(events: Iterable[Dict[str, Any]], warmups: int) -> List[Dict[str, Any]]:
-    """Operators in the order of execution: median µs an inference, and that as a share of the median inference.
+    """Operators in the order of execution: median µs an inference, and that as a share of what all take.
 
     `events` are those of ONNX Runtime's profile: an inference's operators come before its own "model_run". What runs
-    several times an inference is added up; the share of an operator that runs a graph of its own holds its parts'.
+    several times an inference is added up. The parts of an operator that runs a graph of its own (Loop, If) are
+    listed beside it, though their time is in its own too. Shares are of the sum of medians, not of the inference: one
+    of a few milliseconds is often interrupted on a busy machine, an operator seldom.
     """
-    runs: List[Tuple[float, Dict[Tuple[str, str], float]]] = []
+    runs: List[Dict[Tuple[str, str], float]] = []
     about: Dict[Tuple[str, str], Dict[str, Any]] = {}
     taken: Dict[Tuple[str, str], float] = {}
     for event in events:
@@ -499,12 +501,11 @@ def by_operator(events: Iterable[Dict[str, Any]], warmups: int) -> List[Dict[str
             shape = first[0] if first else None
             about.setdefault(key, {"name": key[0], "op": details.get("op_name"), "output": shape})
         elif name == "model_run":
-            runs.append((event["dur"], taken))
+            runs.append(taken)
             taken = {}
-    kept = runs[warmups:]
-    whole = statistics.median(duration for duration, _ in kept)
-    medians = {key: statistics.median(each.get(key, 0.0) for _, each in kept) for key in about}
-    return [dict(about[key], median_us=took, share=took / whole if whole else 0.0) for key, took in medians.items()]
+    medians = {key: statistics.median(run.get(key, 0.0) for run in runs[warmups:]) for key in about}
+    whole = sum(medians.values()) or 1.0
+    return [dict(about[key], median_us=took, share=took / whole) for key, took in medians.items()]
 
 
 def marker() -> Callable[[int, int], Any]:

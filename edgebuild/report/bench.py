@@ -2,27 +2,58 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from edgebuild.report.table import table
 from edgebuild.spec.units import show_count, show_seconds
 
 if TYPE_CHECKING:
     from edgebuild.benching import Bench
+    from edgebuild.measure.layers import Layers
+
+_SHOWN = 10  # layers in the table; --json has all
 
 
 def show(found: Bench) -> None:
-    """The time with its range, then what it rests on."""
+    """The time with its range, then what it rests on: counted work, and the operators that take most of it."""
     for notice in found.notices:
         print(f"note: {notice}")
     spread = f"{show_seconds(found.low)} to {show_seconds(found.high)}"
     print(f"{found.model} on {found.target}, {found.threads} thread(s), by {found.device} ({found.fidelity}):")
     print(f"  {show_seconds(found.seconds)} an inference, {spread}")
-    if found.counted is None:
-        return
-    counted = found.counted
+    if found.counted is not None:
+        _work(found.counted)
+    if found.layers is None:
+        print(f"no time by layer: {found.layers_reason}")
+    else:
+        _layers(found.layers)
+
+
+def _work(counted: dict[str, Any]) -> None:
     rows = [("instructions", show_count(counted["instructions"])), ("cycles (1 thread)", show_count(counted["cycles"]))]
     rows += [(f"misses of {name}", show_count(cache["misses"])) for name, cache in counted["caches"].items()]
     classes = sorted(counted["classes"].items(), key=lambda item: -item[1])
     rows += [(f"  {name}", show_count(count)) for name, count in classes if count]
     table(("counted work", "an inference"), rows)
+
+
+def _layers(layers: Layers) -> None:
+    """The slowest operators, and what all others take together."""
+    shown, rest = layers[:_SHOWN], layers[_SHOWN:]
+    rows = [
+        (
+            layer["op"],
+            layer["name"],
+            "×".join(map(str, layer["output"] or [])),
+            *_cost(layer["median_us"], layer["share"]),
+        )
+        for layer in shown
+    ]
+    if rest:
+        cost = _cost(sum(layer["median_us"] for layer in rest), sum(layer["share"] for layer in rest))
+        rows.append((f"{len(rest)} others", "", "", *cost))
+    table(("slowest layers", "name", "output", "an inference, profiled", "share"), rows)
+
+
+def _cost(microseconds: float, share: float) -> tuple[str, str]:
+    return show_seconds(microseconds * 1e-6), f"{share:.1%}"
