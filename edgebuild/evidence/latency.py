@@ -13,8 +13,8 @@ from edgebuild.measure import ratio
 from edgebuild.measure.latency import TimedModel, Timings, measure
 from edgebuild.spec import dataset
 from edgebuild.spec.artifact import Determinism, StepIO
-from edgebuild.spec.registry import FORMATS
-from edgebuild.spec.target import Fidelity, Runtime, Timing
+from edgebuild.spec.registry import FORMATS, GATES
+from edgebuild.spec.target import Fidelity, Gate, Runtime, Timing
 
 _EXAMPLES = 64
 
@@ -23,15 +23,15 @@ _EXAMPLES = 64
 class Latency:
     """Inputs: `candidate/<format>` and `baseline/<format>` for each runtime, and the data to run them on.
 
-    The measurement ends at the first look where every format's verdict against `deltas` (the gates' relative
-    limits) has fallen; with no limit it ends at the first look.
+    The measurement ends at the first look where every one of `gates` is settled for every format, without a gate at
+    the first look.
     """
 
     device: Device
     fidelity: Fidelity
     runtimes: tuple[Runtime, ...]
     timing: Timing
-    deltas: tuple[float, ...] = ()
+    gates: tuple[Gate, ...] = ()
 
     consumes: ClassVar[tuple[str, ...]] = ()
     produces: ClassVar[str | None] = "evidence"
@@ -62,12 +62,9 @@ class Latency:
 
     def _decide(self, io: StepIO) -> Any:
         def enough(timings: Timings) -> bool:
-            looks = self.timing.looks
             done = len(timings.processes)
-            io.progress(done / looks[-1], f"{done} processes")
-            ratios = [timings.log_ratios(_name("candidate", r), _name("baseline", r)) for r in self.runtimes]
-            verdicts = [ratio.judge_ratio(values, delta, looks) for values in ratios for delta in self.deltas]
-            return all(verdict.status != "continue" for verdict in verdicts)
+            io.progress(done / self.timing.looks[-1], f"{done} processes")
+            return settled(self.gates, "latency", self._summary(timings))
 
         return enough
 
@@ -81,9 +78,29 @@ class Latency:
                 "log_ratios": timings.log_ratios(ours, theirs),
                 "candidate_seconds": [value * 1e-9 for value in timings.medians(ours)],
                 "baseline_seconds": [value * 1e-9 for value in timings.medians(theirs)],
+                "slow": [asdict(timings.slow(ours, share, limit)) for share, limit in self._percentiles()],
                 "speed": math.exp(ratio.hodges_lehmann(timings.log_ratios(ours, first)).estimate),
             }
-        return {"formats": formats, "looks": list(self.timing.looks), "processes": len(timings.processes)}
+        return {
+            "formats": formats,
+            "looks": list(self.timing.looks),
+            "processes": len(timings.processes),
+        }
+
+    def _percentiles(self) -> list[tuple[float, float]]:
+        """The percentiles with a limit in time, for which slow inferences are counted."""
+        limits = [GATES.get(gate.metric).limit(gate.limit) for gate in self.gates]
+        return sorted({(each.percentile, each.value) for each in limits if each.percentile and each.value})
+
+
+def settled(gates: tuple[Gate, ...], kind: str, found: dict[str, Any]) -> bool:
+    """Whether every gate is settled for every format by what evidence of this kind holds so far."""
+    shared = {key: value for key, value in found.items() if key != "formats"}
+    return all(
+        GATES.get(gate.metric)().settled(gate, {kind: shared | each})
+        for gate in gates
+        for each in found["formats"].values()
+    )
 
 
 def _name(role: str, runtime: Runtime) -> str:

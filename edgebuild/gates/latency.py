@@ -2,88 +2,125 @@
 
 from __future__ import annotations
 
-import math
-from dataclasses import replace
 from typing import Any
 
-from edgebuild.measure import ratio
+from edgebuild.gates._timed import (
+    Limit,
+    Ruling,
+    log_ratios,
+    missing,
+    read_limit,
+    rule_change,
+    rule_median,
+    ruled,
+    tell,
+)
+from edgebuild.measure import percentile
 from edgebuild.spec.evidence import Status, Verdict
-from edgebuild.spec.target import Gate, reaches
-from edgebuild.spec.units import SECONDS, SHARE, parse, show_seconds
+from edgebuild.spec.target import Gate, Timing
+from edgebuild.spec.units import SECONDS, show_seconds
 
 
 class Latency:
-    """The limit is a change ("+3 %", or "-50 %": at most half the float model's time) or a time ("40 ms")."""
+    """The limit is a change ("+3 %", or "-50 %": at most half the float model's time) or a time ("40 ms").
+
+    Both are of the median; "p95 40 ms" and "p95 +10 %" are of a percentile.
+    """
 
     @staticmethod
-    def limit(text: str) -> float:
-        """The relative change, above −1, or the seconds, above zero; ValueError otherwise."""
-        if "%" in text:
-            value = parse(text, SHARE)
-            if value <= -1:
-                raise ValueError(f"time cannot fall by 100 % or more, got {text!r}")
-            return value
-        value = parse(text, SECONDS)
-        if value <= 0:
-            raise ValueError(f"a time must be above zero, got {text!r}")
-        return value
+    def limit(text: str) -> Limit:
+        """The limit in seconds or as a change; ValueError where it has no unit or no sense."""
+        return read_limit(text, SECONDS, "a time")
 
     @classmethod
-    def change(cls, text: str) -> float | None:
-        """The relative change that a limit names, None for a time."""
-        return cls.limit(text) if "%" in text else None
+    def asks(cls, text: str) -> str:
+        """The evidence that decides: processes of one model each for the change of a percentile."""
+        limit = cls.limit(text)
+        return "processes" if limit.percentile and limit.change is not None else "latency"
+
+    @classmethod
+    def implies(cls, text: str, other: str) -> bool:
+        """Whether a model that keeps the limit `text` also keeps `other`."""
+        return cls.limit(text).implies(cls.limit(other))
+
+    @classmethod
+    def unmeasurable(cls, gate: Gate, timing: Timing) -> str | None:
+        """Why `timing` can never decide the gate, or None."""
+        limit, confidence = cls.limit(gate.limit), max(gate.confidence, percentile.CONFIDENCE)
+        if limit.percentile is None:
+            return None
+        needed = percentile.samples_needed(limit.percentile, confidence)
+        each = timing.iterations * (1 if limit.change is not None else timing.looks[-1])
+        if each < needed:
+            where = "a process" if limit.change is not None else f"{timing.looks[-1]} processes"
+            return f"{gate.limit!r} needs {needed} inferences at {confidence:g}, and [timing] allows {each} in {where}"
+        if limit.change is None and timing.looks[-1] < percentile.LEAST_PROCESSES:
+            least = percentile.LEAST_PROCESSES
+            return f"{gate.limit!r} needs {least} processes, and [timing] allows {timing.looks[-1]}"
+        return None
+
+    def settled(self, gate: Gate, evidence: dict[str, Any]) -> bool:
+        """Whether more processes of the measurement that is under way could change nothing for this gate."""
+        return self._rule(gate, evidence).status != "continue"
 
     def judge(self, gate: Gate, evidence: dict[str, Any]) -> Verdict:
         """By the kind of evidence: timed, predicted from counted work, or a mere estimate."""
         found = evidence["latency"]
+        if self.asks(gate.limit) == "processes":
+            if "processes" not in evidence:
+                return missing(gate, "no device here times processes of one model each")
+            return self._rule(gate, evidence).verdict(gate, evidence["processes"])
         if "log_ratios" in found:
-            return self._timed(gate, found)
+            return self._rule(gate, evidence).verdict(gate, found)
+        if self.limit(gate.limit).percentile:
+            reason = f"only a device's own run has percentiles, and this is {found['fidelity']}"
+            return missing(gate, reason, found["fidelity"])
         if "band" in found:
-            return self._predicted(gate, found)
+            return self._predicted(gate, found).verdict(gate, found)
         change = found["candidate_seconds"][0] / found["baseline_seconds"][0] - 1
         reason = f"a {found['device']} estimate proves nothing; the gate asks for {gate.fidelity}"
         return Verdict("latency", gate.limit, "change", "inconclusive", reason, found["fidelity"], 0, change)
 
-    def _timed(self, gate: Gate, found: dict[str, Any]) -> Verdict:
-        """The sequential rule of `ratio.judge_ratio` on interleaved ratios."""
-        delta = self.change(gate.limit)
-        if delta is None:
-            reason = "a limit in time needs the percentiles of a device's own run, which this build does not measure"
-            return Verdict("latency", gate.limit, "s", "inconclusive", reason, found["fidelity"], 0)
-        verdict = ratio.judge_ratio(found["log_ratios"], delta, found["looks"], alpha=1 - gate.confidence)
-        change = [math.expm1(value) if math.isfinite(value) else None for value in _range(verdict)]
-        status: Status = "inconclusive" if verdict.status == "continue" else verdict.status
-        reason = f"{_told(math.expm1(verdict.estimate))} over {verdict.n} processes"
-        fidelity, n = found["fidelity"], verdict.n
-        return _weighed(Verdict("latency", gate.limit, "change", status, reason, fidelity, n, *change), gate)
+    def _rule(self, gate: Gate, evidence: dict[str, Any]) -> Ruling:
+        """Interleaved ratios, medians of processes, counts of slow inferences, or pairs of processes."""
+        limit = self.limit(gate.limit)
+        if self.asks(gate.limit) == "processes":
+            found = evidence["processes"]
+            ratios = log_ratios(found, f"{gate.limit.split()[0]}_seconds")
+            return rule_change(ratios, limit.change or 0.0, found, gate, "time")
+        found = evidence["latency"]
+        if limit.change is not None:
+            return rule_change(found["log_ratios"], limit.change, found, gate, "time")
+        if limit.percentile is not None:
+            return self._slow(gate, found)
+        return rule_median(found["candidate_seconds"], limit.value or 0.0, found, gate, "s", show_seconds)
 
-    def _predicted(self, gate: Gate, found: dict[str, Any]) -> Verdict:
+    def _slow(self, gate: Gate, found: dict[str, Any]) -> Ruling:
+        """By the inferences that took longer than the limit, and by how much processes differ."""
+        limit = self.limit(gate.limit)
+        counted = [each for each in found.get("slow", ()) if (each["percentile"], each["limit"]) == limit[::2]]
+        if not counted:
+            return Ruling("inconclusive", "inferences over this limit were not counted", "s", 0)
+        confidence = max(gate.confidence, percentile.CONFIDENCE)
+        counts = percentile.SlowCounts(**counted[0])
+        verdict = percentile.judge_percentile(counts, found["looks"], confidence)
+        n, share = verdict.n * counts.each, verdict.share
+        reason = f"{share.estimate:.2%} of {n} inferences took longer, at most {share.high:.2%}" if share else ""
+        needed = percentile.samples_needed(counts.percentile, confidence)
+        if n < needed or verdict.n < percentile.LEAST_PROCESSES:
+            reason += f"; {needed} inferences in {percentile.LEAST_PROCESSES} processes are needed"
+        return ruled(verdict, f"{reason}; {verdict.n} processes", "s")
+
+    def _predicted(self, gate: Gate, found: dict[str, Any]) -> Ruling:
         """The whole of the stated error band must be inside the limit to pass, and outside to fail."""
         ours, theirs = found["candidate_seconds"][0], found["baseline_seconds"][0]
-        delta, band = self.change(gate.limit), found["band"]
-        if delta is None:
-            limit, unit, value, low, high = self.limit(gate.limit), "s", ours, ours * (1 - band), ours * (1 + band)
+        limit, band = self.limit(gate.limit), found["band"]
+        if limit.change is None:
+            most, unit, value, low, high = limit.value or 0.0, "s", ours, ours * (1 - band), ours * (1 + band)
             reason = f"predicted {show_seconds(ours)} ± {band:.0%} from counted work"
         else:
-            band, limit, unit = found["ratio_band"], delta, "change"
+            band, most, unit = found["ratio_band"], limit.change, "change"
             value, low, high = (ours / theirs * each - 1 for each in (1, 1 - band, 1 + band))
-            reason = f"{_told(value)} by counted work, ratio ± {band:.0%}"
-        status: Status = "pass" if high < limit else "fail" if low > limit else "inconclusive"
-        ends = (value, low, high)
-        return _weighed(Verdict("latency", gate.limit, unit, status, reason, found["fidelity"], 1, *ends), gate)
-
-
-def _weighed(verdict: Verdict, gate: Gate) -> Verdict:
-    """Evidence of too low a fidelity proves nothing either way: another core may be faster or slower."""
-    if reaches(verdict.fidelity, gate.fidelity):
-        return verdict
-    reason = f"{verdict.reason}, but only {verdict.fidelity}; the gate asks for {gate.fidelity}"
-    return replace(verdict, status="inconclusive", reason=reason)
-
-
-def _range(verdict: ratio.RatioVerdict) -> tuple[float, float, float]:
-    return verdict.estimate, verdict.low, verdict.high
-
-
-def _told(change: float) -> str:
-    return f"{-change:.1%} less time" if change < 0 else f"{change:.1%} more time"
+            reason = f"{tell(value, 'time')} by counted work, ratio ± {band:.0%}"
+        status: Status = "pass" if high < most else "fail" if low > most else "inconclusive"
+        return Ruling(status, reason, unit, 1, value, low, high)

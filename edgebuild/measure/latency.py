@@ -18,6 +18,7 @@ from typing import Any
 
 from edgebuild.jobs import outcome
 from edgebuild.jobs.device import Device
+from edgebuild.measure.percentile import SlowCounts
 from edgebuild.spec.target import Timing
 
 
@@ -56,6 +57,17 @@ class Timings:
     def medians(self, name: str) -> tuple[float, ...]:
         """Median nanoseconds of an inference, one value a process."""
         return tuple(float(median(process.values[name])) for process in self.processes)
+
+    def percentiles(self, name: str, share: float) -> list[float]:
+        """Seconds within which this share of a process's inferences ended: the least such value, one a process."""
+        ordered = [sorted(process.values[name]) for process in self.processes]
+        return [values[math.ceil(share * len(values)) - 1] * 1e-9 for values in ordered]
+
+    def slow(self, name: str, share: float, limit: float) -> SlowCounts:
+        """What a limit of `limit` seconds on a percentile is judged by."""
+        over = [sum(value * 1e-9 > limit for value in process.values[name]) for process in self.processes]
+        each = len(self.processes[0].values[name])
+        return SlowCounts(share, limit, each, over, self.percentiles(name, share))
 
     def log_ratios(self, candidate: str, baseline: str) -> tuple[float, ...]:
         """Median over rounds of ln(candidate / baseline), one value a process.

@@ -145,12 +145,17 @@ def _decide(shift: Shift, limit: float) -> Status:
     return "continue"
 
 
+def check_looks(looks: Sequence[int]) -> None:
+    """Raise ValueError unless `looks` are numbers of processes that increase."""
+    if not looks or looks[0] < 1 or any(a >= b for a, b in pairwise(looks)):
+        raise ValueError(f"looks {tuple(looks)} must be positive and increasing")
+
+
 def _check(log_ratios: Sequence[float], delta: float, looks: Sequence[int], alpha: float) -> None:
     """Raise ValueError for arguments that no measurement plan can mean."""
     if not delta > -1:
         raise ValueError(f"delta {delta}: a duration cannot shrink by 100 % or more")
-    if not looks or looks[0] < 1 or any(a >= b for a, b in pairwise(looks)):
-        raise ValueError(f"looks {tuple(looks)} must be positive and increasing")
+    check_looks(looks)
     if not 0 < alpha < 1:
         raise ValueError(f"alpha {alpha} is not between 0 and 1")
     if not log_ratios or not all(map(math.isfinite, log_ratios)):

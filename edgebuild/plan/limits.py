@@ -3,15 +3,29 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import permutations
+from typing import NamedTuple
 
 from edgebuild.spec.errors import UsageError
 from edgebuild.spec.model import ModelSpec
 from edgebuild.spec.registry import GATES
-from edgebuild.spec.target import Gate, Target
+from edgebuild.spec.target import FIDELITIES, Gate, Target, Timing, reaches
+
+
+class _Placed(NamedTuple):
+    """A gate with the file and key that say so."""
+
+    gate: Gate
+    file: str
+    key: str
 
 
 def gates_of(target: Target, model: ModelSpec) -> tuple[Gate, ...]:
-    """The target's gates, then budgets on metrics that it has no gate for; UsageError for a wrong metric or limit."""
+    """The target's gates, then budgets on metrics that it has no gate for.
+
+    UsageError for a wrong metric or limit, for one that `timing` can never decide, and for one that says nothing
+    beside another.
+    """
     budgets = dict(model.declared.budgets.get(target.name, {}))
     gates = []
     for number, gate in enumerate(target.gates):
@@ -22,14 +36,51 @@ def gates_of(target: Target, model: ModelSpec) -> tuple[Gate, ...]:
             gates.append(_checked(replace(gate, limit=own), model.file, f"budgets.{target.name}", gate.metric))
     for metric, limit in budgets.items():
         gates.append(_checked(Gate(metric, limit), model.file, f"budgets.{target.name}", metric))
-    return tuple(gates)
+    for placed in gates:
+        _refuse_unmeasurable(placed, target.timing)
+    for placed, other in permutations(gates, 2):
+        _refuse_needless(placed, other)
+    return tuple(placed.gate for placed in gates)
 
 
-def _checked(gate: Gate, file: str, key: str, name: str | None = None) -> Gate:
+def stopping(gates: tuple[Gate, ...], evidence: str) -> tuple[Gate, ...]:
+    """The gates that a measurement of this kind must settle; what they ask of its fidelity does not matter to it."""
+    asking = (gate for gate in gates if _asks(gate) == evidence)
+    return tuple(dict.fromkeys(replace(gate, fidelity=FIDELITIES[0]) for gate in asking))
+
+
+def _asks(gate: Gate) -> str | None:
+    kind = GATES.get(gate.metric)
+    return kind.asks(gate.limit) if hasattr(kind, "asks") else None
+
+
+def _checked(gate: Gate, file: str, key: str, name: str | None = None) -> _Placed:
     """The gate, if its metric is known and its limit means something."""
     kind = GATES.get(gate.metric, file=file, key=key if name else f"{key}.metric")
+    place = f"{key}.{name or 'limit'}"
     try:
         kind.limit(gate.limit)
     except ValueError as error:
-        raise UsageError(str(error), file=file, key=f"{key}.{name or 'limit'}") from None
-    return gate
+        raise UsageError(str(error), file=file, key=place) from None
+    return _Placed(gate, file, place)
+
+
+def _refuse_unmeasurable(placed: _Placed, timing: Timing) -> None:
+    kind = GATES.get(placed.gate.metric)
+    reason = kind.unmeasurable(placed.gate, timing) if hasattr(kind, "unmeasurable") else None
+    if reason:
+        raise UsageError(reason, file=placed.file, key=placed.key, hint="raise iterations or looks in [timing]")
+
+
+def _refuse_needless(placed: _Placed, other: _Placed) -> None:
+    """UsageError where passing `other`, which asks for no weaker evidence, would always pass `placed` too."""
+    weak, strong = placed.gate, other.gate
+    if weak.metric != strong.metric or weak.confidence > strong.confidence:
+        return
+    if not reaches(strong.fidelity, weak.fidelity):
+        return
+    kind = GATES.get(weak.metric)
+    implied = kind.implies(strong.limit, weak.limit) if hasattr(kind, "implies") else strong.limit == weak.limit
+    if implied:
+        reason = f"{weak.limit!r} says nothing beside {strong.limit!r} on the same metric, which is at least as strict"
+        raise UsageError(reason, file=placed.file, key=placed.key, hint="keep one of the two")

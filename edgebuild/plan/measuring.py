@@ -17,7 +17,7 @@ from edgebuild.evidence.predict import Predict
 from edgebuild.evidence.roofline import Roofline
 from edgebuild.evidence.torch_outputs import TorchOutputs
 from edgebuild.plan.instruments import Instrument, Instruments
-from edgebuild.plan.limits import gates_of
+from edgebuild.plan.limits import gates_of, stopping
 from edgebuild.plan.recipe import Chain
 from edgebuild.plan.weights import Weights
 from edgebuild.spec.artifact import Step
@@ -119,17 +119,16 @@ class Measuring:
 
     def _timed(self, instrument: Instrument, chains: list[Chain]) -> Node:
         """All files of all formats, interleaved in one process."""
-        deltas = [GATES.get("latency").change(gate.limit) for gate in self.gates if gate.metric == "latency"]
         runtimes = tuple(_on(instrument, chain.runtime) for chain in chains)
         files = {f"candidate/{chain.runtime.format}": chain.candidate for chain in chains}
         files |= {f"baseline/{chain.runtime.format}": chain.baseline for chain in chains}
-        relative = tuple(delta for delta in deltas if delta is not None)
+        gates = stopping(self.gates, "latency")
         return Node(
-            Latency(instrument.device, instrument.fidelity, runtimes, self._target.timing, relative),
+            Latency(instrument.device, instrument.fidelity, runtimes, self._target.timing, gates),
             files | {"data": self._weights.data},
             "evidence",
-            code=instrument.code,
-            tools=tuple(FORMATS.get(runtime.format).runtime for runtime in runtimes),
+            code=(*instrument.code, *sorted({GATES.module(gate.metric) for gate in gates})),
+            tools=("scipy", *(FORMATS.get(runtime.format).runtime for runtime in runtimes)),
             facts=instrument.fingerprint,
         )
 

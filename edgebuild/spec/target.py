@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Annotated, Any, ClassVar, Literal
 
 from annotated_types import Ge
-from pydantic import ConfigDict, Field
+from pydantic import AfterValidator, ConfigDict, Field
 
 from edgebuild.spec.artifact import EXCUSED
 from edgebuild.spec.core import Core
@@ -63,6 +64,12 @@ class Runtime:
     providers: Annotated[tuple[str, ...], Field(description="ONNX Runtime execution providers, best first")] = ()
 
 
+def _increasing(looks: tuple[int, ...]) -> tuple[int, ...]:
+    if any(later <= earlier for earlier, later in pairwise(looks)):
+        raise ValueError(f"looks must increase, got {', '.join(map(str, looks))}")
+    return looks
+
+
 @dataclass(frozen=True, slots=True)
 class Timing:
     """How time is measured: processes at each look, rounds and warm-up of a process, seconds until it is given up.
@@ -72,7 +79,7 @@ class Timing:
 
     __pydantic_config__: ClassVar[ConfigDict] = STRICT
 
-    looks: Annotated[tuple[Annotated[int, Ge(1)], ...], Field(min_length=1)] = (10, 20, 40)
+    looks: Annotated[tuple[Annotated[int, Ge(1)], ...], Field(min_length=1), AfterValidator(_increasing)] = (10, 20, 40)
     iterations: Annotated[int, Ge(1)] = 200
     warmup_iterations: Annotated[int, Ge(1)] = 60
     warmup: Seconds = 2.0

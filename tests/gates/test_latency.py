@@ -9,7 +9,7 @@ import pytest
 
 from edgebuild.gates.latency import Latency
 from edgebuild.spec.evidence import Verdict
-from edgebuild.spec.target import Fidelity, Gate
+from edgebuild.spec.target import Fidelity, Gate, Timing
 
 
 def judge(limit: str, found: dict[str, Any], fidelity: Fidelity, wanted: Fidelity = "emulated") -> Verdict:
@@ -67,10 +67,109 @@ def test_the_reason_tells_the_change_in_words() -> None:
     assert timed("+3 %", 0.2).reason == "20.0% more time over 10 processes"
 
 
-def test_a_limit_in_time_is_open_where_only_ratios_were_measured() -> None:
-    verdict = timed("40 ms", 0.0)
+def limited(limit: str, seconds: list[float], over: list[int] | None = None, each: int = 200) -> Verdict:
+    """Processes with these medians and percentiles, in which so many inferences took longer than the 40 ms."""
+    found = {"log_ratios": [0.0], "looks": [10, 20, 40], "candidate_seconds": seconds}
+    share = float(limit[1:3]) / 100 if limit[0] == "p" else 0.5
+    slow = {"percentile": share, "limit": 0.04, "each": each, "over": over, "seconds": seconds}
+    return judge(limit, found | {"slow": [slow] if over else []}, "hardware", "hardware")
+
+
+def test_a_median_is_judged_by_the_processes_medians() -> None:
+    """Ten processes at 99 % over three looks: all ten must be within, since 11/1024 > 0.01/3."""
+    good = [0.030 + 0.001 * k for k in range(10)]
+    verdict = limited("40 ms", good)
+    assert (verdict.status, verdict.unit, verdict.n) == ("pass", "s", 10)
+    assert (verdict.estimate, verdict.low, verdict.high) == pytest.approx((0.0345, 0.030, 0.039))
+    assert verdict.reason == "34.5 ms, at most 39 ms over 10 processes"
+    assert limited("40 ms", [*good[:9], 0.041]).status == "inconclusive"
+    assert limited("40 ms", [each + 0.0101 for each in good]).status == "fail"
+
+
+def test_too_few_processes_for_a_median_say_how_many_are_needed() -> None:
+    verdict = limited("40 ms", [0.01] * 8)
+    assert (verdict.status, verdict.low, verdict.high) == ("inconclusive", None, None)
+    assert verdict.reason == "8 processes are too few to tell; 9 are needed"
+
+
+def test_a_percentile_is_judged_by_the_inferences_that_took_longer_and_by_how_processes_differ() -> None:
+    near = [0.035, 0.036] * 5
+    passed = limited("p95 40 ms", near, [2] * 10)
+    assert (passed.status, passed.unit, passed.n, passed.estimate) == ("pass", "s", 10, pytest.approx(0.0355))
+    assert passed.high is not None
+    assert 0.036 < passed.high < 0.04
+    assert passed.reason.startswith("1.00% of 2000 inferences took longer, at most ")
+    assert limited("p95 40 ms", [0.030, 0.041] * 5, [2] * 10).status == "inconclusive"  # processes differ too much
+    assert limited("p95 40 ms", near, [9] * 10).status == "inconclusive"
+    assert limited("p95 40 ms", [0.045] * 10, [25] * 10).status == "fail"
+    assert limited("p95 40 ms", [0.035] * 9 + [0.09], [25] * 10).status == "inconclusive"
+    assert limited("p99 40 ms", near, [2] * 10).status == "inconclusive"
+
+
+def test_too_few_samples_for_a_percentile_say_how_many_are_needed() -> None:
+    verdict = limited("p99 40 ms", [0.03] * 40, [0] * 40, each=16)  # 640 in all
     assert verdict.status == "inconclusive"
-    assert "a limit in time needs" in verdict.reason
+    assert "662 inferences in 5 processes are needed" in verdict.reason
+
+
+def test_a_percentile_needs_counts_for_its_own_limit() -> None:
+    verdict = limited("p95 41 ms", [0.03] * 10, [1] * 10)
+    assert (verdict.status, verdict.reason) == ("inconclusive", "inferences over this limit were not counted")
+
+
+def test_a_prediction_has_no_percentiles() -> None:
+    verdict = predicted("p95 40 ms", 0.001)
+    assert (verdict.status, verdict.fidelity) == ("inconclusive", "emulated")
+    assert "only a device's own run has percentiles" in verdict.reason
+
+
+def test_void_evidence_proves_nothing() -> None:
+    found = {"log_ratios": [0.5] * 10, "looks": [10], "void": "11 blocks were void"}
+    verdict = judge("+3 %", found, "hardware", "hardware")
+    assert verdict.status == "inconclusive"
+    assert verdict.reason.startswith("11 blocks were void")
+
+
+def test_the_gates_own_confidence_stops_the_measurement() -> None:
+    """At 0.95 the ten ratios decide, at 0.9999 not even ten equal ones do: (2/1024) > 0.0001/3."""
+    found = {"log_ratios": [0.0] * 10, "looks": [10, 20, 40]}
+    gates = [Gate("latency", "+3 %", confidence=c) for c in (0.95, 0.9999)]
+    assert [Latency().settled(gate, {"latency": found}) for gate in gates] == [True, False]
+
+
+@pytest.mark.parametrize(
+    ("strong", "weak", "implied"),
+    [
+        ("40 ms", "50 ms", True),
+        ("50 ms", "40 ms", False),
+        ("p95 40 ms", "40 ms", True),
+        ("p95 40 ms", "p90 45 ms", True),
+        ("p95 40 ms", "p90 35 ms", False),
+        ("p90 40 ms", "p99 40 ms", False),
+        ("40 ms", "+3 %", False),
+        ("-50 %", "+3 %", True),
+        ("p95 -50 %", "+3 %", False),
+        ("p95 +5 %", "p95 +10 %", True),
+    ],
+)
+def test_which_limit_makes_another_needless(strong: str, weak: str, implied: bool) -> None:
+    assert Latency.implies(strong, weak) is implied
+
+
+@pytest.mark.parametrize(
+    ("limit", "timing", "told"),
+    [
+        ("p99 40 ms", Timing(looks=(5,), iterations=100), "needs 662 inferences at 0.99, and [timing] allows 500"),
+        ("p95 40 ms", Timing(looks=(2, 4)), "needs 5 processes, and [timing] allows 4"),
+        ("p99 +10 %", Timing(), "needs 662 inferences at 0.99, and [timing] allows 200 in a process"),
+        ("p99 40 ms", Timing(), None),
+        ("p95 +10 %", Timing(), None),
+        ("40 ms", Timing(looks=(1,), iterations=1), None),
+    ],
+)
+def test_a_percentile_that_can_never_be_decided_is_foreseen(limit: str, timing: Timing, told: str | None) -> None:
+    reason = Latency.unmeasurable(Gate("latency", limit), timing)
+    assert reason is None if told is None else told in (reason or "")
 
 
 @pytest.mark.parametrize(
@@ -120,11 +219,17 @@ def test_too_low_a_fidelity_proves_nothing_either_way() -> None:
         assert predicted("40 ms", ours, wanted="host").status != "inconclusive"
 
 
-@pytest.mark.parametrize("text", ["40", "3", "-100 %", "0 ms", "-1 ms", "1 pp", "40 kB"])
+@pytest.mark.parametrize(
+    "text",
+    ["40", "3", "-100 %", "0 ms", "-1 ms", "1 pp", "40 kB", "p95 40", "p95", "p50 40 ms", "p100 40 ms", "p95 -100 %"],
+)
 def test_a_limit_without_unit_or_sense_is_refused(text: str) -> None:
-    with pytest.raises(ValueError, match=r"unit|time"):
+    with pytest.raises(ValueError, match=r"unit|time|percentile"):
         Latency.limit(text)
 
 
 def test_a_limit_is_a_change_or_seconds() -> None:
-    assert (Latency.change("+3 %"), Latency.change("40 ms"), Latency.limit("40 ms")) == (0.03, None, 0.04)
+    assert Latency.limit("+3 %") == (None, 0.03, None)
+    assert Latency.limit("40 ms") == (None, None, 0.04)
+    assert Latency.limit("p99.9 40 ms") == (pytest.approx(0.999), None, 0.04)
+    assert Latency.limit(" p95  +10 %") == (0.95, 0.1, None)

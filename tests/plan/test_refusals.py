@@ -41,7 +41,21 @@ TARGET = {
     ),
     "limit without sense": (
         {"gates": '[{metric = "latency", limit = "-100 %"}]'},
-        "gates[0].limit: time cannot fall by 100 % or more, got '-100 %'",
+        "gates[0].limit: a time cannot fall by 100 % or more, got '-100 %'",
+    ),
+    "percentile with too few inferences": (
+        {"gates": '[{metric = "latency", limit = "p99.99 40 ms"}]'},
+        "gates[0].limit: 'p99.99 40 ms' needs 66381 inferences at 0.99, and [timing] allows 8000 in 40 processes "
+        "(raise iterations or looks in [timing])",
+    ),
+    "limit that another makes needless": (
+        {"gates": '[{metric = "latency", limit = "p95 40 ms"}, {metric = "latency", limit = "50 ms"}]'},
+        "gates[1].limit: '50 ms' says nothing beside 'p95 40 ms' on the same metric, which is at least as strict "
+        "(keep one of the two)",
+    ),
+    "the same limit twice": (
+        {"gates": '[{metric = "size", limit = "9 %"}, {metric = "size", limit = "9 %"}]'},
+        "gates[0].limit: '9 %' says nothing beside '9 %'",
     ),
     "unknown format": (
         {"runtimes": '[{format = "onnx"}, {format = "tflight"}]'},

@@ -1,0 +1,122 @@
+"""What gates on measured time and memory share: limits as they are written, and rulings that become verdicts."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple
+
+from edgebuild.measure import percentile, ratio
+from edgebuild.spec.evidence import Status, Verdict
+from edgebuild.spec.target import Gate, reaches
+from edgebuild.spec.units import SHARE, parse
+
+_PERCENTILE = re.compile(r"\s*p(\d+(?:\.\d+)?)\s+(.*)", re.DOTALL)
+
+
+class Limit(NamedTuple):
+    """A limit as written: of the median (`percentile` None) or of a percentile; a change or an absolute `value`."""
+
+    percentile: float | None
+    change: float | None
+    value: float | None
+
+    def implies(self, other: Limit) -> bool:
+        """Whether keeping this limit keeps the other: a higher percentile, of the same kind, and no larger."""
+        if (self.percentile or 0.5) < (other.percentile or 0.5) or (self.change is None) != (other.change is None):
+            return False
+        if self.change is not None and other.change is not None:  # a ratio of p95 says nothing of that of medians
+            return self.percentile == other.percentile and self.change <= other.change
+        return self.value is not None and other.value is not None and self.value <= other.value
+
+
+def read_limit(text: str, units: dict[str, float] | dict[str, int], noun: str) -> Limit:
+    """A limit such as "+3 %", "40 ms" or "p95 40 ms"; ValueError with what is wrong and `noun` for what is limited."""
+    share, quantity = None, text
+    if match := _PERCENTILE.fullmatch(text):
+        share, quantity = float(match[1]) / 100, match[2]
+        if not 0.5 < share < 1:
+            raise ValueError(f"a percentile lies above p50, the median, which needs no word, and below p100: {text!r}")
+    if "%" in quantity:
+        change = parse(quantity, SHARE)
+        if change <= -1:
+            raise ValueError(f"{noun} cannot fall by 100 % or more, got {text!r}")
+        return Limit(share, change, None)
+    value = parse(quantity, units)
+    if value <= 0:
+        raise ValueError(f"{noun} must be above zero, got {text!r}")
+    return Limit(share, None, value)
+
+
+@dataclass(frozen=True, slots=True)
+class Ruling:
+    """What the rule says of a measurement so far: "continue" while more processes may decide."""
+
+    status: ratio.Status
+    reason: str
+    unit: str
+    n: int
+    estimate: float | None = None
+    low: float | None = None
+    high: float | None = None
+
+    def verdict(self, gate: Gate, found: dict[str, Any]) -> Verdict:
+        """The verdict at the end of the measurement; evidence that is void or of too low a fidelity proves nothing."""
+        status: Status = "inconclusive" if self.status == "continue" else self.status
+        reason, fidelity = self.reason, found["fidelity"]
+        if found.get("void"):
+            status, reason = "inconclusive", f"{found['void']}; until then {reason}"
+        elif not reaches(fidelity, gate.fidelity):  # another core may be faster or slower
+            status, reason = "inconclusive", f"{reason}, but only {fidelity}; the gate asks for {gate.fidelity}"
+        ends = (self.estimate, self.low, self.high)
+        return Verdict(gate.metric, gate.limit, self.unit, status, reason, fidelity, self.n, *ends)
+
+
+def missing(gate: Gate, reason: str, fidelity: Any = "estimated") -> Verdict:
+    """The verdict where nothing was measured."""
+    return Verdict(gate.metric, gate.limit, "", "inconclusive", reason, fidelity, 0)
+
+
+def rule_change(log_ratios: Sequence[float], change: float, found: dict[str, Any], gate: Gate, told: str) -> Ruling:
+    """By `ratio.judge_ratio`; `told` names what takes less or more: "time", "memory"."""
+    if not log_ratios:
+        return Ruling("continue", "nothing was measured", "change", 0)
+    verdict = ratio.judge_ratio(log_ratios, change, found["looks"], alpha=1 - gate.confidence)
+    low, high = (math.expm1(each) if math.isfinite(each) else each for each in (verdict.low, verdict.high))
+    change = math.expm1(verdict.estimate)
+    reason = f"{tell(change, told)} over {verdict.n} {'pairs of ' * bool(found.get('apart'))}processes"
+    return ruled(replace(verdict, estimate=change, low=low, high=high), reason, "change")
+
+
+def rule_median(
+    values: Sequence[float], limit: float, found: dict[str, Any], gate: Gate, unit: str, show: Callable[[float], str]
+) -> Ruling:
+    """By `percentile.judge_median` at 0.99, or at the gate's own confidence where that is higher."""
+    if not values:
+        return Ruling("continue", "nothing was measured", unit, 0)
+    confidence = max(gate.confidence, percentile.CONFIDENCE)
+    verdict = percentile.judge_median(values, limit, found["looks"], confidence)
+    reason = f"{show(verdict.estimate)}, at most {show(verdict.high)} over {verdict.n} processes"
+    if not math.isfinite(verdict.high):
+        needed = percentile.processes_needed(found["looks"], confidence)
+        reason = f"{verdict.n} processes are too few to tell; {needed} are needed"
+    return ruled(verdict, reason, unit)
+
+
+def ruled(verdict: percentile.TimeVerdict | ratio.RatioVerdict, reason: str, unit: str) -> Ruling:
+    """A verdict of the statistics as a ruling; what is not bounded has no limit."""
+    ends = (each if math.isfinite(each) else None for each in (verdict.estimate, verdict.low, verdict.high))
+    return Ruling(verdict.status, reason, unit, verdict.n, *ends)
+
+
+def tell(change: float, what: str) -> str:
+    """A relative change in words."""
+    return f"{-change:.1%} less {what}" if change < 0 else f"{change:.1%} more {what}"
+
+
+def log_ratios(found: dict[str, Any], what: str) -> list[float]:
+    """ln(candidate / baseline) of each pair of processes."""
+    values = found[what]
+    return [math.log(ours / theirs) for ours, theirs in zip(values["candidate"], values["baseline"], strict=True)]
