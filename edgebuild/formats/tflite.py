@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
+
+from edgebuild.formats import _calibration, _tflite_graph, _tflite_quantize
+from edgebuild.spec.quantization import Layer, Quantization, Range
 
 if TYPE_CHECKING:
     import numpy as np
     from torch import Tensor, nn
 
     Sample = tuple[np.ndarray[Any, Any], ...]
-
-_SIGNATURE = "serving_default"
 
 
 class Tflite:
@@ -52,36 +53,18 @@ class Tflite:
         job.update_quantization_recipe(".*", every, config, quantizer.AlgorithmName.FLOAT_CASTING)
         return _strip(bytes(job.quantize(enable_progress_report=False).quantized_model))
 
-    def int8(self, model: bytes, samples: Iterable[Sample], *, signed: bool) -> bytes:
-        """Static int8, weights symmetric per channel; a sample is one tuple of inputs in the file's shapes.
+    def layers(self, model: bytes) -> tuple[Layer, ...]:
+        """The operators of a float file that have weights, in the file's order."""
+        return _tflite_graph.layers(model)
 
-        TFLite's integer kernels take signed activations alone, whatever `signed` says.
-        """
-        from ai_edge_quantizer import qtyping, quantizer, recipe
+    def observe(self, model: bytes, how: Quantization, samples: Sequence[Sample]) -> dict[str, Range]:
+        """The ranges of all activations of a float file; a sample is one tuple of inputs in the file's shapes."""
+        return _calibration.calibrate(lambda: _tflite_graph.activations(model, samples), how)
 
-        del signed
-        job = quantizer.Quantizer(model, recipe.static_wi8_ai8())
-        for edge in (qtyping.TFLOperationName.INPUT, qtyping.TFLOperationName.OUTPUT):
-            job.update_quantization_recipe(".*", edge, None, quantizer.AlgorithmName.NO_QUANTIZE)
-        result = job.quantize(_ranges(job, samples), enable_progress_report=False)
-        return _strip(bytes(result.quantized_model))
-
-
-def _ranges(job: Any, samples: Iterable[Sample]) -> dict[str, Any]:
-    """True minimum and maximum of every tensor: the default, a moving average, forgets rare activations."""
-    from ai_edge_quantizer import calibrator
-    from ai_edge_quantizer.utils import qsv_utils
-
-    run = calibrator.Calibrator(job._float_model_buffer, num_threads=1, qsv_update_func=qsv_utils.min_max_update)
-    feeds = [{f"args_{i}": _as_taken(value) for i, value in enumerate(sample)} for sample in samples]
-    run.calibrate({_SIGNATURE: feeds}, job._recipe_manager)
-    ranges: dict[str, Any] = run.get_model_qsvs()
-    return ranges
-
-
-def _as_taken(value: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
-    """litert-torch makes int32 inputs of PyTorch's int64."""
-    return value.astype("int32") if value.dtype == "int64" else value
+    def quantize(self, model: bytes, how: Quantization, samples: Sequence[Sample] = ()) -> bytes:
+        """The quantized file; `samples` set the ranges that `how` does not give."""
+        ranges = self.observe(model, how, samples) | dict(how.ranges)
+        return _strip(_tflite_quantize.static(model, ranges, how))
 
 
 def _strip(model: bytes) -> bytes:

@@ -11,6 +11,7 @@ from pydantic import Field
 from edgebuild.spec import dataset
 from edgebuild.spec.artifact import Determinism, StepIO
 from edgebuild.spec.fields import Seed
+from edgebuild.spec.quantization import Quantization
 from edgebuild.spec.registry import FORMATS
 
 
@@ -41,5 +42,6 @@ class Int8:
         examples = dataset.calibration(io.path("data"), self.calibration, self.seed)
         samples = [tuple(x[i : i + 1] for x in examples.inputs) for i in range(len(examples))]
         model = (io.path("model") / target_format.file).read_bytes()
-        quantized = target_format.int8(model, samples, signed=self.activations == "int8")
+        how = Quantization("static", activations=self.activations)
+        quantized = target_format.quantize(model, how, samples)
         (io.output / target_format.file).write_bytes(quantized)

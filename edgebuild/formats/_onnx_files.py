@@ -1,0 +1,78 @@
+"""ONNX files without what no runtime reads, with numbers for names: the same bytes wherever they are made."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import onnx
+
+
+def strip(model: onnx.ModelProto) -> bytes:
+    """The cleaned model with numbers for names: what a device needs, and no more."""
+    import onnx
+
+    _number(clean(model).graph)
+    onnx.checker.check_model(model, full_check=True)
+    return to_bytes(model)
+
+
+def to_bytes(model: onnx.ModelProto) -> bytes:
+    """The file."""
+    serialized: bytes = model.SerializeToString(deterministic=True)
+    return serialized
+
+
+def clean(model: onnx.ModelProto) -> onnx.ModelProto:
+    """Drop (in place) what no runtime reads: doc strings, metadata (it holds source paths), unused domains."""
+    graph = model.graph
+    for item in [model, graph, *graph.node, *graph.initializer, *graph.input, *graph.output]:
+        item.ClearField("metadata_props")
+        item.ClearField("doc_string")
+    graph.ClearField("value_info")
+    used = {node.domain for node in graph.node}
+    domains = [domain for domain in model.opset_import if domain.domain in used]
+    model.ClearField("opset_import")
+    model.opset_import.extend(domains)
+    return model
+
+
+def name_layers(model: onnx.ModelProto) -> onnx.ModelProto:
+    """Call (in place) every node that has weights as the torch module is called that it came from.
+
+    The exporter tells by the weights' names and by the scopes in its metadata.
+    """
+    weights = {tensor.name: len(tensor.dims) for tensor in model.graph.initializer}
+    taken: set[str] = set()
+    for node in model.graph.node:
+        own = [name for name in node.input if weights.get(name, 0) > 1]
+        module = _module(node, own)
+        if own and module and module not in taken:
+            node.name = module
+            taken.add(module)
+    return model
+
+
+def _module(node: onnx.NodeProto, weights: list[str]) -> str:
+    import ast
+
+    owners = [name.removesuffix(".weight") for name in weights if name.endswith(".weight")]
+    if owners:
+        return owners[0]
+    scopes = [item.value for item in node.metadata_props if item.key.endswith("name_scopes")]
+    return str((ast.literal_eval(scopes[0])[:-1] or [""])[-1]) if scopes else ""
+
+
+def _number(graph: onnx.GraphProto) -> None:
+    """Replace every node's name, and every value's but those of the graph's own inputs and outputs."""
+    kept = {"": ""}  # an absent optional input
+    kept |= {value.name: value.name for value in [*graph.input, *graph.output]}
+    names = [tensor.name for tensor in graph.initializer]
+    for name in names + [name for node in graph.node for name in node.output]:
+        kept.setdefault(name, f"{len(kept):x}")
+    for tensor in graph.initializer:
+        tensor.name = kept[tensor.name]
+    for node in graph.node:
+        node.name = ""
+        node.input[:] = [kept[name] for name in node.input]
+        node.output[:] = [kept[name] for name in node.output]

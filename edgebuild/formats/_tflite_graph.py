@@ -1,0 +1,107 @@
+"""What a .tflite file consists of: its operators, its layers under their torch names, its activations."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from edgebuild.spec.quantization import Layer
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    Sample = tuple[np.ndarray[Any, Any], ...]
+
+# Operators with weights, and where these stand among the inputs.
+_WEIGHTS = {
+    "CONV_2D": 1,
+    "DEPTHWISE_CONV_2D": 1,
+    "TRANSPOSE_CONV": 1,
+    "FULLY_CONNECTED": 1,
+    "BATCH_MATMUL": 1,
+    "EMBEDDING_LOOKUP": 1,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Operator:
+    """One operator of the main graph; tensors by name, an absent optional input is empty."""
+
+    kind: str
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+    constants: frozenset[str]
+
+
+def operators(model: bytes) -> tuple[Operator, ...]:
+    """The operators of the main graph in order of execution."""
+    from ai_edge_litert.tools import flatbuffer_utils
+
+    parsed = flatbuffer_utils.read_model_from_bytearray(bytearray(model))
+    graph = parsed.subgraphs[0]
+    names = [tensor.name.decode() for tensor in graph.tensors]
+    filled = [parsed.buffers[tensor.buffer].data is not None for tensor in graph.tensors]
+    found = []
+    for operator in graph.operators:
+        inputs, outputs = [int(i) for i in operator.inputs], [int(i) for i in operator.outputs]
+        kind = flatbuffer_utils.opcode_to_name(parsed, operator.opcodeIndex) or "CUSTOM"
+        constants = frozenset(names[i] for i in inputs if i >= 0 and filled[i])
+        taken = tuple(names[i] if i >= 0 else "" for i in inputs)
+        found.append(Operator(kind, taken, tuple(names[i] for i in outputs), constants))
+    return tuple(found)
+
+
+def layers(model: bytes) -> tuple[Layer, ...]:
+    """The operators with weights; of several in one torch module the second is called `name:2`, and so on."""
+    counted: Counter[str] = Counter()
+    found = []
+    for operator in operators(model):
+        place = _WEIGHTS.get(operator.kind)
+        if place is None or operator.inputs[place] not in operator.constants:
+            continue
+        name = _module(operator.inputs[place]) or _module(operator.outputs[0]) or operator.kind.lower()
+        counted[name] += 1
+        shown = name if counted[name] == 1 else f"{name}:{counted[name]}"
+        found.append(Layer(shown, operator.kind, operator.inputs[1 - place], operator.outputs[0]))
+    return tuple(found)
+
+
+def _module(tensor: str) -> str:
+    """The torch module that the exporter wrote into a tensor's name as `a.Net/b.Sequential_blocks/b.Conv2d_0;1`."""
+    places = [part for part in tensor.split(";") if "/" in part]
+    steps = places[-1].split("/")[1:] if places else []
+    return ".".join(step.rpartition(".")[2].partition("_")[2] for step in steps)
+
+
+def activations(model: bytes, samples: Iterable[Sample]) -> Iterator[dict[str, Any]]:
+    """Every float tensor that the runtime computes, inputs included, for one sample after another."""
+    from ai_edge_litert.interpreter import Interpreter, OpResolverType
+
+    resolver = OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES  # a delegate keeps no tensor but its results
+    interpreter = Interpreter(
+        model_content=model,
+        num_threads=1,
+        experimental_op_resolver_type=resolver,
+        experimental_preserve_all_tensors=True,
+    )
+    interpreter.allocate_tensors()
+    computed = {name for operator in operators(model) for name in operator.outputs}
+    inputs = input_details(interpreter)
+    computed.update(detail["name"] for detail in inputs)
+    kept = [detail for detail in interpreter.get_tensor_details() if detail["name"] in computed]
+    floats = {d["name"]: d["index"] for d in kept if d["dtype"].__name__ == "float32"}
+    for sample in samples:
+        for detail, value in zip(inputs, sample, strict=True):
+            interpreter.set_tensor(detail["index"], value.astype(detail["dtype"], copy=False))
+        interpreter.invoke()
+        yield {name: interpreter.get_tensor(index) for name, index in floats.items()}
+
+
+def input_details(interpreter: Any) -> list[dict[str, Any]]:
+    """The inputs by argument: litert-torch calls them args_0, args_1 …, which sorts as text."""
+    (key,) = interpreter.get_signature_list()
+    named = interpreter.get_signature_runner(key).get_input_details()
+    by_index = {detail["index"]: detail for detail in interpreter.get_input_details()}
+    return [by_index[named[f"args_{number}"]["index"]] for number in range(len(named))]
