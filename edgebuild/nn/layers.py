@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
+
+from edgebuild.spec.errors import UsageError
+from edgebuild.spec.names import suggest
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -30,6 +34,15 @@ def output_layers(module: nn.Module, example: tuple[Tensor, ...]) -> list[nn.Mod
         hook.remove()
     results = [given] if isinstance(given, torch.Tensor) else list(given)
     return _nearest([result.grad_fn for result in results], made)
+
+
+def named(module: nn.Module, names: Sequence[str], key: str) -> list[nn.Module]:
+    """The layers of these names, with all that is in them; UsageError for a name that the model does not have."""
+    layers = dict(module.named_modules())
+    for name in names:
+        if not name or name not in layers:
+            raise UsageError(f"the model has no layer {name!r}", key=key, hint=suggest(name, filter(None, layers)))
+    return [part for name in names for part in layers[name].modules()]
 
 
 def _has_matrix(layer: nn.Module) -> bool:

@@ -74,6 +74,19 @@ def fit(
     return module
 
 
+def gradients(module: nn.Module, data: Split, loss: Loss, batch: int = 64) -> None:
+    """Leave ∂L/∂w in every parameter's `.grad`; L is the mean loss over these examples, the module in eval mode."""
+    import numpy as np
+    import torch
+
+    module.eval().zero_grad()
+    for start in range(0, len(data), batch):
+        part = data.take(np.arange(start, min(start + batch, len(data))))
+        inputs = tuple(torch.from_numpy(values) for values in part.inputs)
+        value = loss(module, inputs, torch.from_numpy(part.labels)) * len(part) / len(data)
+        value.backward()  # type: ignore[no-untyped-call]
+
+
 def _hold(masks: list[tuple[nn.Parameter, Tensor]]) -> None:
     """Set to zero what momentum and decay, as much as gradients, may have moved."""
     for parameter, kept in masks:

@@ -111,7 +111,8 @@ class Recipes:
         return self._graph.add(f"{self._prefix}/{runtime.format}/{stage}", node)
 
     def _add(self, line: StepSpec, step: Step, current: str, runtime: Runtime, number: int) -> str:
-        inputs = {"model": current} | {role: self._role(role, line) for role in step.needs if role != "model"}
+        needed: tuple[str, ...] = step.uses() if hasattr(step, "uses") else step.needs
+        inputs = {"model": current} | {role: self._role(role, line) for role in needed if role != "model"}
         kind = step.produces or self._graph.kind(current)
         of_format = kind == runtime.format
         node = Node(

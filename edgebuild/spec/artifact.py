@@ -67,6 +67,7 @@ class Step(Protocol):
     tools: distributions whose versions are part of the key
     deterministic: on which machines the same inputs give the same bytes
     exclusive: whether it runs with nothing beside it, as what measures time must
+    uses(): of `needs`, what it reads with these options; a step that always reads all of it does not have this
     numbers: what it makes a file compute in ("int8"); only steps that change that have it, and a recipe has one
     """
 

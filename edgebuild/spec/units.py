@@ -64,6 +64,14 @@ def parse_ops_per_second(text: object) -> float:
     return _positive(parse(text, OPS_PER_SECOND), text)
 
 
+def parse_share(text: object) -> float:
+    """A share of one, above zero and below one."""
+    value = _positive(parse(text, SHARE), text)
+    if value >= 1:
+        raise ValueError(f"{text!r} must be below 100 %")
+    return value
+
+
 def _positive(value: float, text: object) -> float:
     if value <= 0:
         raise ValueError(f"{text!r} must be above zero")
@@ -103,3 +111,4 @@ Seconds = Annotated[float, BeforeValidator(parse_seconds), _text("40 ms")]
 Hertz = Annotated[float, BeforeValidator(parse_hertz), _text("1.5 GHz")]
 BytesPerSecond = Annotated[float, BeforeValidator(parse_bytes_per_second), _text("5.5 GB/s")]
 OpsPerSecond = Annotated[float, BeforeValidator(parse_ops_per_second), _text("65 TFLOP/s")]
+Share = Annotated[float, BeforeValidator(parse_share), _text("1 pp")]
