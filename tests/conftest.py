@@ -31,6 +31,18 @@ def tokens(tmp_path_factory: pytest.TempPathFactory) -> tiny.Made:
 
 
 @pytest.fixture(scope="session")
+def centre(tmp_path_factory: pytest.TempPathFactory) -> tiny.Made:
+    """A regression (a small CNN, two values) and all that is made of it, on demand."""
+    return tiny.start("centre", tmp_path_factory.mktemp("centre"))
+
+
+@pytest.fixture(scope="session")
+def arrows(tmp_path_factory: pytest.TempPathFactory) -> tiny.Made:
+    """An embedding (two linear layers, eight values), with unlabelled data, and all that is made of it, on demand."""
+    return tiny.start("arrows", tmp_path_factory.mktemp("arrows"))
+
+
+@pytest.fixture(scope="session")
 def elsewhere(tmp_path_factory: pytest.TempPathFactory) -> tiny.Made:
     """The artifacts of the tiny CNN as another process makes them, with another hash seed, home and time zone."""
     root = tmp_path_factory.mktemp("elsewhere")

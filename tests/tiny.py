@@ -67,10 +67,13 @@ class Made:
     def recipe(self, artifact: str) -> tuple[Step, dict[str, str]]:
         """The step that makes an artifact, and its inputs by role."""
         declared = spec(self.name).declared
-        built = (declared.builder, declared.inputs, len(declared.labels))
+        built = (declared.builder, declared.inputs, declared.width)
         format_name, _, technique = artifact.partition("-")
         steps: dict[str, tuple[Step, dict[str, str]]] = {
-            "data": (LoadData(declared.data, declared.inputs, len(declared.labels)), {"source": "source"}),
+            "data": (
+                LoadData(declared.data, declared.inputs, declared.width, task=declared.task),
+                {"source": "source"},
+            ),
             "float": (Train(*built, declared.training), {"source": "source", "data": "data"}),
             "pruned": (PruneChannels(ratio=0.5, round_to=8), {"model": "float"}),
             "distilled": (

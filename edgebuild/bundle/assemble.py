@@ -14,7 +14,7 @@ from edgebuild.bundle import manifest, png
 from edgebuild.spec import dataset
 from edgebuild.spec.artifact import Determinism, StepIO
 from edgebuild.spec.errors import UsageError
-from edgebuild.spec.model import ImageInput, TensorSpec
+from edgebuild.spec.model import ImageInput, Task, TensorSpec
 from edgebuild.spec.target import Runtime
 
 if TYPE_CHECKING:
@@ -37,6 +37,8 @@ class Subject:
     inputs: tuple[TensorSpec, ...]
     preprocess: ImageInput | None
     sample: int
+    task: Task = "classification"
+    outputs: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +75,8 @@ class Assemble:
         shutil.copyfile(io.path(f"candidate/{runtime.format}") / file, folder / file)
         shutil.copyfile(PAYLOAD / "run.py", folder / "run.py")
         (folder / "requirements.txt").write_text(f"numpy>=1.24\n{package}=={metadata.version(package)}\n")
-        _write_json(folder / "labels.json", list(self.subject.labels))
+        if self.subject.labels:
+            _write_json(folder / "labels.json", list(self.subject.labels))
         sample = self._sample(io, folder)
         facts = self._facts(verdicts, runtime, file, io)
         (folder / "README.md").write_text(self._card(facts, sample), encoding="utf-8")

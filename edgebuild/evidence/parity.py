@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from edgebuild.spec.artifact import Determinism, StepIO
+from edgebuild.spec.errors import StepError
+from edgebuild.spec.model import Task
 
 if TYPE_CHECKING:
     from edgebuild.spec.dataset import Array
@@ -16,6 +18,8 @@ if TYPE_CHECKING:
 @dataclass(frozen=True, slots=True)
 class Parity:
     """Inputs: `reference` (torch), `converted` (the float32 file), `candidate` (the file that would be shipped)."""
+
+    task: Task = "classification"
 
     consumes: ClassVar[tuple[str, ...]] = ()
     produces: ClassVar[str | None] = "evidence"
@@ -28,16 +32,22 @@ class Parity:
         """Write `evidence.json`."""
         reference = first_output(io.path("reference"))
         found: dict[str, Any] = {"origin": json.loads((io.path("converted") / "origin.json").read_text())}
-        found |= {role: compare(first_output(io.path(role)), reference) for role in ("converted", "candidate")}
+        for role in ("converted", "candidate"):
+            found[role] = compare(first_output(io.path(role)), reference)
+            if self.task != "classification":
+                del found[role]["agreement"]  # the largest of values that are no scores means nothing
         (io.output / "evidence.json").write_text(json.dumps(found, indent=1, sort_keys=True) + "\n")
 
 
 def first_output(folder: Path) -> Array:
-    """The model's first output on every example, [N, …] float."""
+    """The model's first output on every example, [N, …] float; StepError where one is not a finite number."""
     import numpy as np
 
     with np.load(folder / "outputs.npz") as stored:
         values: Array = stored["0"]
+    if not np.isfinite(values).all():
+        first = int(np.argwhere(~np.isfinite(values))[0][0])
+        raise StepError(f"the model answers NaN or infinite values on held-out examples, first on example {first}")
     return values
 
 

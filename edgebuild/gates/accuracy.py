@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 from edgebuild.measure import paired
 from edgebuild.spec.evidence import Status, Verdict
+from edgebuild.spec.model import Task
 from edgebuild.spec.target import Gate, reaches
 from edgebuild.spec.units import SHARE, parse
 
 
 class Accuracy:
     """Paired non-inferiority by the score interval of Tango 1998; the limit is a margin such as "1 pp"."""
+
+    tasks: ClassVar[tuple[Task, ...]] = ("classification",)
 
     @staticmethod
     def limit(text: str) -> float:

@@ -27,8 +27,16 @@ class Parity:
         found, fidelity = evidence["parity"]["converted"], evidence["parity"]["origin"]["fidelity"]
         apart, final = found["relative"], evidence["parity"]["candidate"]
         status: Status = "pass" if apart <= self.limit(gate.limit) else "fail"
-        reason = f"float conversion agrees on {found['agreement']:.2%}, the shipped file on {final['agreement']:.2%}"
-        reason += f" at {final['snr_db']:.1f} dB"
+        reason = f"{_told(found, final)} at {final['snr_db']:.1f} dB"
         if status == "pass" and not reaches(fidelity, gate.fidelity):
             status, reason = "inconclusive", f"{reason}, but only {fidelity}; the gate asks for {gate.fidelity}"
         return Verdict("parity", gate.limit, "relative", status, reason, fidelity, found["n"], apart, apart, apart)
+
+
+def _told(found: dict[str, Any], final: dict[str, Any]) -> str:
+    """By the share of equal answers, or where answers are values by how far these are apart."""
+    if "agreement" in found:
+        return f"float conversion agrees on {found['agreement']:.2%}, the shipped file on {final['agreement']:.2%}"
+    return (
+        f"float conversion is off by {found['relative']:.1e}, the shipped file by {final['relative']:.1e} of the range"
+    )

@@ -40,10 +40,10 @@ class Source:
             raise UsageError(f"has no function {name!r}", file=self.file, key=key)
         return lambda *args: self._guarded(lambda: found(*args), f"{name}()")
 
-    def build(self, builder: str, inputs: tuple[TensorSpec, ...], classes: int | None = None) -> nn.Module:
+    def build(self, builder: str, inputs: tuple[TensorSpec, ...], width: int | None = None) -> nn.Module:
         """The module that `builder` returns; UsageError unless it accepts the declared inputs.
 
-        With `classes`, its one output must be [N, classes].
+        With `width`, its one output must be [N, width].
         """
         from torch import nn
 
@@ -52,9 +52,9 @@ class Source:
             told = f"returned {type(module).__name__}, not a torch.nn.Module"
             raise UsageError(told, file=self.file, key=f"{builder}()")
         given = self._try(module, inputs, builder)
-        if classes is not None and _shape(given) != [_TRIED, classes]:
+        if width is not None and _shape(given) != [_TRIED, width]:
             told = f"its model answers {_shape(given)} to {_TRIED} examples"
-            wanted = f"not {[_TRIED, classes]}: one score for each of the {classes} labels"
+            wanted = f"not {[_TRIED, width]}: one value for each of the {width} labels or outputs"
             raise UsageError(f"{told}, {wanted}", file=self.file, key=f"{builder}()")
         return module
 

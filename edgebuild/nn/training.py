@@ -6,9 +6,10 @@ import math
 from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING
 
+from edgebuild.nn import losses
 from edgebuild.spec.dataset import Split
 from edgebuild.spec.errors import UsageError
-from edgebuild.spec.model import Training
+from edgebuild.spec.model import Task, Training
 
 if TYPE_CHECKING:
     import torch
@@ -29,11 +30,10 @@ def seeded(seed: int) -> torch.Generator:
     return torch.Generator().manual_seed(seed)
 
 
-def cross_entropy(smoothing: float) -> Loss:
-    """The loss of plain training: cross-entropy of logits [N, C] with class numbers [N]."""
-    from torch.nn import functional
-
-    return lambda module, inputs, labels: functional.cross_entropy(module(*inputs), labels, label_smoothing=smoothing)
+def supervised(task: Task, smoothing: float = 0.0) -> Loss:
+    """The loss of plain training: what `losses.of_task` says of the module's answers and the labels."""
+    criterion = losses.of_task(task, smoothing)
+    return lambda module, inputs, labels: criterion(module(*inputs), labels)
 
 
 def fit(

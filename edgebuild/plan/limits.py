@@ -7,7 +7,7 @@ from itertools import permutations
 from typing import NamedTuple
 
 from edgebuild.spec.errors import UsageError
-from edgebuild.spec.model import ModelSpec
+from edgebuild.spec.model import ModelSpec, Task
 from edgebuild.spec.registry import GATES
 from edgebuild.spec.target import FIDELITIES, Gate, Target, Timing, reaches
 
@@ -21,20 +21,24 @@ class _Placed(NamedTuple):
 
 
 def gates_of(target: Target, model: ModelSpec) -> tuple[Gate, ...]:
-    """The target's gates, then budgets on metrics that it has no gate for.
+    """The target's gates, the model's budgets in the place of their limits, then budgets on further metrics.
 
-    UsageError for a wrong metric or limit, for one that `timing` can never decide, and for one that says nothing
-    beside another.
+    UsageError for a wrong metric or limit, for a metric that the model's answers do not have, for a limit that
+    `timing` can never decide, for one that says nothing beside another, and for a budget that might replace either
+    of two gates.
     """
     budgets = dict(model.declared.budgets.get(target.name, {}))
     gates = []
     for number, gate in enumerate(target.gates):
-        own = budgets.pop(gate.metric, None)
-        if own is None:
-            gates.append(_checked(gate, target.file, f"gates[{number}]"))
+        _refuse_unfit(gate.metric, model, target.file, f"gates[{number}].metric")
+        if gate.metric in budgets:
+            _refuse_ambiguous(gate.metric, target, model)
+            own = replace(gate, limit=budgets.pop(gate.metric))
+            gates.append(_checked(own, model.file, f"budgets.{target.name}", gate.metric))
         else:
-            gates.append(_checked(replace(gate, limit=own), model.file, f"budgets.{target.name}", gate.metric))
+            gates.append(_checked(gate, target.file, f"gates[{number}]"))
     for metric, limit in budgets.items():
+        _refuse_unfit(metric, model, model.file, f"budgets.{target.name}")
         gates.append(_checked(Gate(metric, limit), model.file, f"budgets.{target.name}", metric))
     for placed in gates:
         _refuse_unmeasurable(placed, target.timing)
@@ -84,3 +88,26 @@ def _refuse_needless(placed: _Placed, other: _Placed) -> None:
     if implied:
         reason = f"{weak.limit!r} says nothing beside {strong.limit!r} on the same metric, which is at least as strict"
         raise UsageError(reason, file=placed.file, key=placed.key, hint="keep one of the two")
+
+
+def _refuse_ambiguous(metric: str, target: Target, model: ModelSpec) -> None:
+    limits = [gate.limit for gate in target.gates if gate.metric == metric]
+    if len(limits) > 1:
+        reason = f"{target.file} has {len(limits)} gates on {metric!r} ({', '.join(limits)}): which one is replaced?"
+        hint = "leave the budget out, or one of those gates"
+        raise UsageError(reason, file=model.file, key=f"budgets.{target.name}.{metric}", hint=hint)
+
+
+def _refuse_unfit(metric: str, model: ModelSpec, file: str, key: str) -> None:
+    """UsageError for a metric that the model's answers do not have; a gate without `tasks` fits all."""
+    task = model.declared.task
+    GATES.get(metric, file=file, key=key)
+    if task not in _tasks(metric, task):
+        fitting = [name for name in GATES.names() if task in _tasks(name, task)]
+        reason = f"{metric!r} does not fit model {model.name!r}, whose task is {task}"
+        raise UsageError(reason, file=file, key=key, hint=f"what fits: {', '.join(fitting)}")
+
+
+def _tasks(metric: str, every: Task) -> tuple[Task, ...]:
+    tasks: tuple[Task, ...] = getattr(GATES.get(metric), "tasks", (every,))
+    return tasks

@@ -36,7 +36,7 @@ class Measuring:
     ) -> None:
         """Check the gates; UsageError for the first that means nothing."""
         self._graph, self._target, self._weights, self.prefix = graph, target, weights, prefix
-        self._instruments = instruments
+        self._instruments, self._task = instruments, model.declared.task
         self.gates = gates_of(target, model)
         self.evidence: dict[str, str] = {}
 
@@ -64,15 +64,21 @@ class Measuring:
             Node(TorchOutputs(), {"model": chain.torch, "data": self._weights.data}, "outputs"),
         )
         parity = {"reference": torch, "converted": converted, "candidate": candidate}
-        self._add(chain, "parity", Parity(), parity)
+        self._add(chain, "parity", Parity(self._task), parity)
         pairs = {"candidate": candidate, "baseline": baseline, "data": self._weights.data}
-        if everywhere is not instrument:
-            device = self._outputs(instrument, chain, chain.candidate, "device")
-            pairs["agreement"] = self._add(chain, "agreement", Agreement(), {"device": device, "host": candidate})
-        self._add(chain, "accuracy", Accuracy(), pairs)
+        if self._task == "classification":
+            self._accuracy(chain, instrument, pairs)
         files = {"candidate": chain.candidate, "baseline": chain.baseline}
         torches = {"candidate_torch": chain.torch, "baseline_torch": self._weights.float}
         self._add(chain, "footprint", Footprint(), files | torches)
+
+    def _accuracy(self, chain: Chain, instrument: Instrument, pairs: dict[str, str]) -> None:
+        """Right answers of all examples; where the device takes only some, with how far it agrees with the host."""
+        if instrument.device.examples is not None:
+            device = self._outputs(instrument, chain, chain.candidate, "device")
+            both = {"device": device, "host": pairs["candidate"]}
+            pairs = pairs | {"agreement": self._add(chain, "agreement", Agreement(), both)}
+        self._add(chain, "accuracy", Accuracy(), pairs)
 
     def _add(self, chain: Chain, kind: str, step: Step, inputs: dict[str, str]) -> str:
         name, node = chain.runtime.format, Node(step, inputs, "evidence")

@@ -26,6 +26,8 @@ def bundle_node(target: Target, model: ModelSpec, weights: Weights, chains: list
         inputs=declared.inputs,
         preprocess=declared.preprocess,
         sample=declared.sample,
+        task=declared.task,
+        outputs=declared.outputs,
     )
     inputs = {f"candidate/{chain.runtime.format}": chain.candidate for chain in chains}
     inputs |= {f"evidence/{role.replace('/', '-')}": item for role, item in measuring.evidence.items()}

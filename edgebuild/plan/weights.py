@@ -39,7 +39,7 @@ class Weights:
         need(("torch", "safetensors"), "a build", file=model.file, key=None, extra="torch")
         need(declared.tools, "the model's code", file=model.file, key="tools")
         source = graph.add_source(f"{name}/source", store.snapshot(_files(model), "source"))
-        loader = LoadData(declared.data, declared.inputs, len(declared.labels), _origin(model))
+        loader = LoadData(declared.data, declared.inputs, declared.width, _origin(model), declared.task)
         data = graph.add(f"{name}/data", Node(loader, {"source": source}, "data", tools=declared.tools))
         make = _Maker(graph, store, model, source, data)
         weights = make("float", declared.builder, declared.weights, declared.training)
@@ -64,7 +64,7 @@ class _Maker:
 
     def __call__(self, role: str, builder: str, weights: str | None, training: Training) -> str:
         declared, label = self.model.declared, f"{self.model.name}/{role}"
-        built, shared = (builder, declared.inputs, len(declared.labels)), (declared.augment, _origin(self.model))
+        built, shared = (builder, declared.inputs, declared.width), (declared.augment, _origin(self.model))
         if weights is None:
             step = Train(*built, training, *shared)
             return self.graph.add(label, Node(step, {"source": self.source, "data": self.data}, "torch"))
@@ -82,7 +82,7 @@ class _Maker:
 
 def _untrained(graph: Graph, model: ModelSpec, source: str) -> str:
     declared = model.declared
-    step = Untrained(declared.builder, declared.inputs, len(declared.labels), _origin(model))
+    step = Untrained(declared.builder, declared.inputs, declared.width, _origin(model))
     return graph.add(f"{model.name}/untrained", Node(step, {"source": source}, "torch"))
 
 

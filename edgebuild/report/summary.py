@@ -60,15 +60,20 @@ def _show_one(title: str, found: dict[str, Any]) -> None:
 
 def rows(evidence: dict[str, Any]) -> list[tuple[str, str, str, str]]:
     """What was measured: name, float baseline, compressed, and how they compare."""
-    accuracy, footprint = evidence["accuracy"], evidence["footprint"]
-    gain = accuracy["candidate"]["accuracy"] - accuracy["baseline"]["accuracy"]
+    footprint = evidence["footprint"]
     counted = [
         (name, show_count(footprint["baseline"][key]), show_count(footprint["candidate"][key]), _times(footprint, key))
         for name, key in (("bytes", "bytes"), ("parameters", "parameters"), ("MACs", "macs"))
     ]
     timed = [_timed(evidence[kind]) for kind in ("latency", "host-latency") if kind in evidence]
-    rates = (_rate(accuracy["baseline"]), _rate(accuracy["candidate"]))
-    return [("accuracy", *rates, f"{100 * gain:+.2f} pp"), *counted, *timed]
+    right = [_right(evidence["accuracy"])] if "accuracy" in evidence else []
+    return [*right, *counted, *timed]
+
+
+def _right(accuracy: dict[str, Any]) -> tuple[str, str, str, str]:
+    """Shares of right answers; only a classification has them."""
+    gain = accuracy["candidate"]["accuracy"] - accuracy["baseline"]["accuracy"]
+    return "accuracy", _rate(accuracy["baseline"]), _rate(accuracy["candidate"]), f"{100 * gain:+.2f} pp"
 
 
 def _timed(latency: dict[str, Any]) -> tuple[str, str, str, str]:

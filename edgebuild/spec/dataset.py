@@ -1,23 +1,34 @@
 """A data set as an artifact: plain .npy files, memory-mapped when read, so that a device's runner can read them too.
 
-`<split>.<position>.npy` holds the examples of the model's input at that position, `<split>.labels.npy` the classes.
+`<split>.<position>.npy` holds the examples of the model's input at that position, `<split>.labels.npy` what they
+should be answered with, `test.slices.npy` which held-out examples belong to which slice, `data.json` the rest.
 """
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+from edgebuild.spec.model import Task
 
 if TYPE_CHECKING:
     import numpy as np
 
     Array = np.ndarray[tuple[int, ...], np.dtype[np.generic]]
 
+_DESCRIPTION, _SLICES = "data.json", "test.slices.npy"
+_USUAL: Task = "classification"
+
 
 @dataclass(frozen=True, slots=True)
 class Split:
-    """Examples of one split: `inputs[k]` is [N, …] for the model's input k, `labels` is [N] int64."""
+    """Examples of one split: `inputs[k]` is [N, …] for the model's input k.
+
+    `labels` is [N] int64 with the number of each example's class, or [N, D] float32 with its target values.
+    """
 
     inputs: tuple[Array, ...]
     labels: Array
@@ -33,20 +44,49 @@ class Split:
 
 def write(folder: Path, name: str, split: Split) -> None:
     """Write one split; `folder` must exist."""
+    write_inputs(folder, name, split.inputs)
+    _write(folder / f"{name}.labels.npy", split.labels)
+
+
+def write_inputs(folder: Path, name: str, inputs: tuple[Array, ...]) -> None:
+    """Write the inputs of a split that has no labels."""
+    for position, values in enumerate(inputs):
+        _write(folder / f"{name}.{position}.npy", values)
+
+
+def describe(folder: Path, task: Task, examples: Mapping[str, int], slices: Mapping[str, Array]) -> None:
+    """Write what is not in the splits: the task, the number of examples of each, [N] bool masks of `test` by name."""
     import numpy as np
 
-    for position, values in enumerate(split.inputs):
-        np.save(folder / f"{name}.{position}.npy", np.ascontiguousarray(values))
-    np.save(folder / f"{name}.labels.npy", np.ascontiguousarray(split.labels))
+    found: dict[str, object] = {"examples": dict(examples)}
+    if task != _USUAL:
+        found["task"] = task
+    if slices:
+        found["slices"] = list(slices)
+        _write(folder / _SLICES, np.stack(list(slices.values())))
+    (folder / _DESCRIPTION).write_text(json.dumps(found) + "\n")
 
 
 def read(folder: Path, name: str) -> Split:
     """Read one split without copying it into memory; FileNotFoundError when there is none of this name."""
-    import numpy as np
+    return Split(_inputs(folder, name), _read(folder / f"{name}.labels.npy"))
 
-    paths = sorted(folder.glob(f"{name}.[0-9]*.npy"), key=lambda path: int(path.name.split(".")[1]))
-    inputs = tuple(np.load(path, mmap_mode="r") for path in paths)
-    return Split(inputs, np.load(folder / f"{name}.labels.npy", mmap_mode="r"))
+
+def unlabelled(folder: Path) -> tuple[Array, ...]:
+    """The inputs of the examples that nobody labelled; empty when the model's data has none."""
+    return _inputs(folder, "unlabelled")
+
+
+def task(folder: Path) -> Task:
+    """What the labels are: class numbers, values to come near to, or vectors to point along."""
+    found: Task = _described(folder).get("task", _USUAL)
+    return found
+
+
+def slices(folder: Path) -> dict[str, Array]:
+    """Which held-out examples belong to a slice, [N] bool by the slice's name; they may overlap."""
+    names = _described(folder).get("slices", [])
+    return dict(zip(names, _read(folder / _SLICES), strict=True)) if names else {}
 
 
 def calibration(folder: Path, count: int, seed: int) -> Split:
@@ -56,3 +96,27 @@ def calibration(folder: Path, count: int, seed: int) -> Split:
     train = read(folder, "train")
     rows = np.random.default_rng(seed).permutation(len(train))[:count]
     return train.take(np.sort(rows))
+
+
+def _described(folder: Path) -> dict[str, Any]:
+    file = folder / _DESCRIPTION
+    found: dict[str, Any] = json.loads(file.read_text()) if file.is_file() else {}
+    return found
+
+
+def _inputs(folder: Path, name: str) -> tuple[Array, ...]:
+    paths = sorted(folder.glob(f"{name}.[0-9]*.npy"), key=lambda path: int(path.name.split(".")[1]))
+    return tuple(_read(path) for path in paths)
+
+
+def _write(path: Path, values: Array) -> None:
+    import numpy as np
+
+    np.save(path, np.ascontiguousarray(values))
+
+
+def _read(path: Path) -> Array:
+    import numpy as np
+
+    values: Array = np.load(path, mmap_mode="r")
+    return values

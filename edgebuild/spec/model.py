@@ -12,6 +12,8 @@ from pydantic import ConfigDict, Field
 
 from edgebuild.spec.fields import STRICT, Inside, Seed
 
+Task = Literal["classification", "regression", "embedding"]
+
 
 @dataclass(frozen=True, slots=True)
 class TensorSpec:
@@ -83,9 +85,13 @@ class ModelFile:
     builder: Annotated[str, Field(description="function in model.py that returns the torch.nn.Module")]
     data: Annotated[str, Field(description="function in model.py that returns the examples")]
     inputs: Annotated[tuple[TensorSpec, ...], Field(min_length=1)]
-    labels: Annotated[tuple[str, ...], Field(min_length=2, description="names of the classes, in output order")]
-    task: Literal["classification"] = "classification"
-    metric: Literal["accuracy"] = "accuracy"
+    task: Annotated[Task, Field(description="what labels are: class numbers, values, or vectors to point along")] = (
+        "classification"
+    )
+    labels: Annotated[tuple[str, ...], Field(min_length=2, description="names of the classes, in output order")] = ()
+    outputs: Annotated[int | None, Field(ge=1, description="values that the model answers; classes need no count")] = (
+        None
+    )
     augment: str | None = None
     weights: Annotated[Inside | None, Field(description="safetensors file; without it the model is trained")] = None
     include: Annotated[tuple[Inside, ...], Field(description="more files of the folder that the code reads")] = ()
@@ -110,6 +116,25 @@ class ModelFile:
             made = (self.preprocess.channels, self.preprocess.height, self.preprocess.width)
             if [(spec.shape, spec.dtype) for spec in self.inputs] != [(made, "float32")]:
                 raise ValueError(f"preprocess makes one float32 input of shape {list(made)}; inputs says otherwise")
+        _check_answers(self)
+
+    @property
+    def width(self) -> int:
+        """Values that the model answers for one example: a score for each class, or the declared outputs."""
+        return self.outputs or len(self.labels)
+
+
+def _check_answers(model: ModelFile) -> None:
+    """ValueError unless the declaration says what the model answers, in the words of its task alone."""
+    if model.task == "classification":
+        if not model.labels or model.outputs is not None:
+            raise ValueError("a classification names its classes in labels, and has no outputs")
+        return
+    if model.outputs is None or model.labels:
+        raise ValueError(f"task {model.task!r} says how many values are answered in outputs, and has no labels")
+    trainings = [model.training] + ([model.teacher.training] if model.teacher else [])
+    if any(training.label_smoothing for training in trainings):
+        raise ValueError(f"label_smoothing is for classes; task {model.task!r} has none")
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ class ImportWeights:
 
     builder: str
     inputs: tuple[TensorSpec, ...]
-    classes: int
+    width: int
     augment: str | None = None
     origin: str = field(default="model", metadata=EXCUSED)
     shown: str = field(default="weights", metadata=EXCUSED)
@@ -32,7 +32,7 @@ class ImportWeights:
     def run(self, io: StepIO) -> None:
         """Build, fill, save."""
         source = Source(io.path("source"), self.origin)
-        module = source.build(self.builder, self.inputs, self.classes)
+        module = source.build(self.builder, self.inputs, self.width)
         (weights,) = io.path("weights").iterdir()
         checkpoint.fill(module, weights, self.shown)
         checkpoint.save(checkpoint.Checkpoint(module, source, self.builder, self.inputs, self.augment), io.output)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -11,22 +10,31 @@ from edgebuild.nn.source import Source
 from edgebuild.spec import dataset
 from edgebuild.spec.artifact import EXCUSED, Determinism, StepIO
 from edgebuild.spec.errors import UsageError
-from edgebuild.spec.model import TensorSpec
+from edgebuild.spec.model import Task, TensorSpec
+from edgebuild.spec.names import suggest
 
 if TYPE_CHECKING:
     import numpy as np
 
+    Values = np.ndarray[Any, Any]
+
 SPLITS = ("train", "test")
+KEYS = (*SPLITS, "unlabelled", "slices")
 
 
 @dataclass(frozen=True, slots=True)
 class LoadData:
-    """The function must return {"train": (x, labels), "test": (x, labels)}; x is an array, or a tuple of arrays."""
+    """The function must return {"train": (x, labels), "test": (x, labels)}; x is an array, or a tuple of arrays.
+
+    Labels are [N] class numbers below `width`, or for other tasks [N, width] values. It may add "unlabelled": x, and
+    "slices": {name: [N] mask of the test split} of parts of the data that must not get worse on their own.
+    """
 
     function: str
     inputs: tuple[TensorSpec, ...]
-    classes: int
+    width: int
     origin: str = field(default="model", metadata=EXCUSED)
+    task: Task = "classification"
 
     consumes: ClassVar[tuple[str, ...]] = ()
     produces: ClassVar[str | None] = "data"
@@ -36,7 +44,7 @@ class LoadData:
     exclusive: ClassVar[bool] = False
 
     def run(self, io: StepIO) -> None:
-        """Write both splits; UsageError for no examples, NaN, wrong shapes or labels out of range."""
+        """Write all splits; UsageError for no examples, NaN, wrong shapes, labels out of range or unknown keys."""
         source = Source(io.path("source"), self.origin)
         given = source.function(self.function, "data")()
         if not isinstance(given, Mapping):
@@ -46,44 +54,104 @@ class LoadData:
             split = self._checked(source, name, given.get(name))
             dataset.write(io.output, name, split)
             counts[name] = len(split)
-        (io.output / "data.json").write_text(json.dumps({"examples": counts}) + "\n")
+        if "unlabelled" in given:
+            inputs = self._unlabelled(source, given["unlabelled"])
+            dataset.write_inputs(io.output, "unlabelled", inputs)
+            counts["unlabelled"] = len(inputs[0])
+        slices = self._slices(source, given.get("slices", {}), counts["test"])
+        for name in given:
+            if name not in KEYS:
+                raise self._wrong(source, f"returned {name!r}, which nothing uses", hint=suggest(str(name), KEYS))
+        dataset.describe(io.output, self.task, counts, slices)
 
-    def _wrong(self, source: Source, reason: str) -> UsageError:
-        return UsageError(reason, file=source.file, key=f"{self.function}()")
+    def _wrong(self, source: Source, reason: str, hint: str | None = None) -> UsageError:
+        return UsageError(reason, file=source.file, key=f"{self.function}()", hint=hint)
 
     def _checked(self, source: Source, name: str, pair: Any) -> dataset.Split:
-        import numpy as np
-
         if not isinstance(pair, tuple | list) or len(pair) != 2:
             raise self._wrong(source, f"split {name!r} must be a pair (inputs, labels)")
-        inputs = pair[0] if isinstance(pair[0], tuple | list) else (pair[0],)
-        try:
-            arrays, labels = tuple(np.asarray(values) for values in inputs), np.asarray(pair[1])
-        except Exception as error:  # ragged lists, tensors on a GPU, whatever __array__ may raise
-            raise self._wrong(source, f"split {name!r} cannot be read as arrays: {error}") from None
-        mistake = self._mistake(arrays, labels)
+        *arrays, labels = self._arrays(source, name, [*_listed(pair[0]), pair[1]])
+        mistake = self._label_mistake(labels) or self._mistake(arrays, len(labels))
         if mistake:
             raise self._wrong(source, f"split {name!r} {mistake}")
-        typed = tuple(a.astype(spec.dtype, copy=False) for a, spec in zip(arrays, self.inputs, strict=True))
-        return dataset.Split(typed, labels.astype(np.int64, copy=False))
+        kept = "int64" if self.task == "classification" else "float32"
+        return dataset.Split(self._typed(arrays), labels.astype(kept, copy=False))
 
-    def _mistake(self, inputs: tuple[np.ndarray[Any, Any], ...], labels: np.ndarray[Any, Any]) -> str | None:
-        """What is wrong with a split, in words that follow its name; None when nothing is."""
-        if len(inputs) != len(self.inputs):
-            return f"has {len(inputs)} inputs, the model declares {len(self.inputs)}"
+    def _unlabelled(self, source: Source, given: Any) -> tuple[Values, ...]:
+        arrays = self._arrays(source, "unlabelled", _listed(given))
+        examples = len(arrays[0]) if arrays and arrays[0].ndim else 0
+        mistake = self._mistake(arrays, examples) or ("" if examples else "has no examples")
+        if mistake:
+            raise self._wrong(source, f"split 'unlabelled' {mistake}")
+        return self._typed(arrays)
+
+    def _slices(self, source: Source, given: Any, examples: int) -> dict[str, Values]:
+        import numpy as np
+
+        if not isinstance(given, Mapping):
+            raise self._wrong(source, f"'slices' must map names to masks, not be {type(given).__name__}")
+        names = [str(name) for name in given]
+        masks = self._arrays(source, "slices", list(given.values()))
+        for name, mask in zip(names, masks, strict=True):
+            if mask.dtype != np.bool_ or mask.shape != (examples,):
+                wanted = f"a mask of {examples} booleans, one for each test example"
+                raise self._wrong(source, f"slice {name!r} must be {wanted}, not {mask.dtype} {list(mask.shape)}")
+            if not mask.any():
+                raise self._wrong(source, f"slice {name!r} has no examples")
+        return dict(zip(names, masks, strict=True))
+
+    def _arrays(self, source: Source, name: str, given: list[Any]) -> list[Values]:
+        import numpy as np
+
+        try:
+            return [np.asarray(values) for values in given]
+        except Exception as error:  # ragged lists, tensors on a GPU, whatever __array__ may raise
+            raise self._wrong(source, f"split {name!r} cannot be read as arrays: {error}") from None
+
+    def _typed(self, arrays: list[Values]) -> tuple[Values, ...]:
+        return tuple(a.astype(spec.dtype, copy=False) for a, spec in zip(arrays, self.inputs, strict=True))
+
+    def _label_mistake(self, labels: Values) -> str | None:
+        """What is wrong with the labels of a split, in words that follow its name; None when nothing is."""
         if labels.size == 0:
             return "has no examples"
+        if self.task != "classification":
+            return self._target_mistake(labels)
         if labels.ndim != 1 or labels.dtype.kind not in "iu":
             return f"needs whole-number labels of shape [N], got {labels.dtype} {list(labels.shape)}"
-        if labels.min() < 0 or labels.max() >= self.classes:
-            return f"has labels from {labels.min()} to {labels.max()}; the model declares {self.classes} classes"
+        if labels.min() < 0 or labels.max() >= self.width:
+            return f"has labels from {labels.min()} to {labels.max()}; the model declares {self.width} classes"
+        return None
+
+    def _target_mistake(self, targets: Values) -> str | None:
+        import numpy as np
+
+        if targets.ndim != 2 or targets.shape[1] != self.width or targets.dtype.kind not in "fiu":
+            wanted = f"needs numbers of shape [N, {self.width}] as labels"
+            return f"{wanted} for task {self.task!r}, got {targets.dtype} {list(targets.shape)}"
+        good = (np.abs(targets) <= np.finfo(np.float32).max).all(1)  # NaN is not
+        if self.task == "embedding":
+            good &= (targets != 0).any(1)  # a vector of no length points nowhere
+        if not good.all():
+            what = "NaN, infinite or zero vectors" if self.task == "embedding" else "NaN or infinite values"
+            return f"has {what} among its labels, first in example {int(np.argmin(good))}"
+        return None
+
+    def _mistake(self, inputs: list[Values], examples: int) -> str | None:
+        """What is wrong with the inputs of a split, in words that follow its name; None when nothing is."""
+        if len(inputs) != len(self.inputs):
+            return f"has {len(inputs)} inputs, the model declares {len(self.inputs)}"
         for values, spec in zip(inputs, self.inputs, strict=True):
-            if mistake := _input_mistake(values, spec, len(labels)):
+            if mistake := _input_mistake(values, spec, examples):
                 return f"input {spec.name!r} {mistake}"
         return None
 
 
-def _input_mistake(values: np.ndarray[Any, Any], spec: TensorSpec, examples: int) -> str | None:
+def _listed(inputs: Any) -> list[Any]:
+    return list(inputs) if isinstance(inputs, tuple | list) else [inputs]
+
+
+def _input_mistake(values: Values, spec: TensorSpec, examples: int) -> str | None:
     import numpy as np
 
     if values.shape != (examples, *spec.shape):

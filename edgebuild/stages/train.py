@@ -14,11 +14,11 @@ from edgebuild.spec.model import TensorSpec, Training
 
 @dataclass(frozen=True, slots=True)
 class Train:
-    """Cross-entropy with the model's own training options; one compute thread, so that the bytes repeat."""
+    """The loss of the data's task, the model's own training options; one compute thread, so that the bytes repeat."""
 
     builder: str
     inputs: tuple[TensorSpec, ...]
-    classes: int
+    width: int
     training: Training
     augment: str | None = None
     origin: str = field(default="model", metadata=EXCUSED)
@@ -34,8 +34,8 @@ class Train:
         """Build, fit, save."""
         source = Source(io.path("source"), self.origin)
         training.seeded(self.training.seed)
-        module = source.build(self.builder, self.inputs, self.classes)
-        loss = training.cross_entropy(self.training.label_smoothing)
+        module = source.build(self.builder, self.inputs, self.width)
+        loss = training.supervised(dataset.task(io.path("data")), self.training.label_smoothing)
         augment = source.function(self.augment, "augment") if self.augment else None
         data = dataset.read(io.path("data"), "train")
         training.fit(module, data, loss, self.training, sparse=(), augment=augment, progress=io.progress)

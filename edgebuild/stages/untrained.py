@@ -17,7 +17,7 @@ class Untrained:
 
     builder: str
     inputs: tuple[TensorSpec, ...]
-    classes: int
+    width: int
     origin: str = field(default="model", metadata=EXCUSED)
 
     consumes: ClassVar[tuple[str, ...]] = ()
@@ -31,5 +31,5 @@ class Untrained:
         """Build and save."""
         source = Source(io.path("source"), self.origin)
         training.seeded(0)
-        module = source.build(self.builder, self.inputs, self.classes)
+        module = source.build(self.builder, self.inputs, self.width)
         checkpoint.save(checkpoint.Checkpoint(module, source, self.builder, self.inputs), io.output)

@@ -36,7 +36,7 @@ def subject(made: tiny.Made, **more: Any) -> Subject:
     about = Subject(
         "board", "A board", "cortex-a72", made.name, declared.description, declared.labels, declared.inputs, None, 3
     )
-    return replace(about, **more)
+    return replace(about, task=declared.task, outputs=declared.outputs, **more)
 
 
 def assemble(
@@ -163,6 +163,16 @@ def test_a_bundle_answers_its_sample_array_as_the_file_does(
     shares = np.exp(logits) / np.exp(logits).sum()
     label = tiny.spec(made.name).declared.labels[int(shares.argmax())]
     assert execute(bundle, str(bundle / sample)) == f"{sample}: {label} ({100 * shares.max():.1f} %)\n"
+
+
+def test_a_bundle_whose_answers_are_values_prints_them(arrows: tiny.Made, tmp_path: Path) -> None:
+    bundle = assemble(arrows, tmp_path, "onnx") / "bundle"
+    values = runtimes.file_answers(arrows, "onnx", count=4)[3]
+    name, _, said = execute(bundle, str(bundle / "sample.npy")).partition(": ")
+    assert (name, len(said.split())) == ("sample.npy", 8)
+    assert [float(word) for word in said.split()] == pytest.approx(values.tolist(), rel=1e-5)
+    assert not (bundle / "labels.json").exists()
+    assert "Output: 8 values (embedding)." in (bundle / "README.md").read_text()
 
 
 class _one(dict[str, Any]):

@@ -12,6 +12,9 @@ from edgebuild.devices.local import Local
 from edgebuild.evidence.outputs import Outputs
 from edgebuild.evidence.parity import Parity, compare
 from edgebuild.evidence.torch_outputs import TorchOutputs
+from edgebuild.gates.parity import Parity as ParityGate
+from edgebuild.spec.errors import StepError
+from edgebuild.spec.target import Gate
 from tests import tiny
 from tests.evidence import folders
 
@@ -67,3 +70,27 @@ def test_real_files_are_near_the_torch_model_and_the_evidence_says_where_they_ra
     assert 20 < found["candidate"]["snr_db"] < found["converted"]["snr_db"]
     assert found["origin"] == {"device": "local", "fidelity": "host", "runtimes": found["origin"]["runtimes"]}
     assert found["origin"]["runtimes"]["onnxruntime"]
+
+
+@pytest.mark.parametrize("broken", ["reference", "converted", "candidate"])
+@pytest.mark.parametrize("value", [np.nan, -np.inf])
+def test_answers_that_are_no_numbers_are_an_error_and_not_evidence(tmp_path: Path, broken: str, value: float) -> None:
+    inputs = {}
+    for role in ("reference", "converted", "candidate"):
+        answers = np.ones((4, 3))
+        answers[2, 1] = value if role == broken else 1
+        inputs[role] = folders.outputs(tmp_path / role, answers)
+    with pytest.raises(StepError, match="answers NaN or infinite values on held-out examples, first on example 2"):
+        tiny.perform(Parity(), tmp_path / "out", inputs)
+    assert list((tmp_path / "out").iterdir()) == []
+
+
+def test_of_values_that_are_no_scores_no_largest_is_compared(tmp_path: Path) -> None:
+    roles = ("reference", "converted", "candidate")
+    inputs = {role: folders.outputs(tmp_path / role, np.eye(3) + k / 8) for k, role in enumerate(roles)}
+    found = folders.read(tiny.perform(Parity("regression"), tmp_path / "out", inputs))
+    assert (found["converted"]["relative"], found["candidate"]["relative"]) == (1 / 8, 1 / 4)
+    assert "agreement" not in found["converted"]
+    verdict = ParityGate().judge(Gate("parity", "0.2"), {"parity": found})
+    assert verdict.status == "pass"
+    assert verdict.reason.startswith("float conversion is off by 1.2e-01, the shipped file by 2.5e-01 of the range at ")

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from edgebuild.nn.losses import distillation
+from edgebuild.nn.losses import distillation, of_task
 from edgebuild.spec.errors import UsageError
 
 STUDENT = [[1.0, -0.5, 2.0], [0.2, 0.1, -1.0]]
@@ -64,3 +64,21 @@ def test_gradients_of_the_soft_term_keep_their_size_as_the_temperature_rises() -
 def test_a_teacher_with_other_classes_is_refused() -> None:
     with pytest.raises(UsageError, match="the teacher's output is \\[2, 4\\], the model's \\[2, 3\\]"):
         distillation(torch.zeros(2, 3), torch.zeros(2, 4), torch.tensor(LABELS), 0.5, 2)
+
+
+def test_the_loss_of_a_classification_is_smoothed_cross_entropy() -> None:
+    given, labels = torch.tensor(STUDENT, dtype=torch.float64), torch.tensor(LABELS)
+    logs = np.log(softmax(STUDENT, 1))
+    hard, even = -logs[[0, 1], LABELS].mean(), -logs.mean()
+    assert of_task("classification")(given, labels).item() == pytest.approx(hard, rel=1e-12)
+    assert of_task("classification", 0.3)(given, labels).item() == pytest.approx(0.7 * hard + 0.3 * even, rel=1e-12)
+
+
+def test_the_loss_of_a_regression_is_the_mean_of_all_squares() -> None:
+    loss = of_task("regression")(torch.tensor([[1.0, 2.0], [0.0, -1.0]]), torch.tensor([[0.0, 4.0], [0.0, 0.0]]))
+    assert loss.item() == (1 + 4 + 0 + 1) / 4
+
+
+def test_the_loss_of_an_embedding_is_one_minus_the_cosine() -> None:
+    loss = of_task("embedding")(torch.tensor([[2.0, 0.0], [0.0, -3.0]]), torch.tensor([[5.0, 0.0], [4.0, 4.0]]))
+    assert loss.item() == pytest.approx((0 + 1 + 0.5**0.5) / 2)

@@ -27,7 +27,7 @@ def data(count: int = 40) -> Split:
 def fitted(how: Training, count: int = 40, **options: object) -> nn.Linear:
     torch.manual_seed(7)
     module = nn.Linear(3, 2)
-    loss = training.cross_entropy(how.label_smoothing)
+    loss = training.supervised("classification", how.label_smoothing)
     training.fit(module, data(count), loss, how, sparse=(), progress=lambda *_: None, **options)  # type: ignore[arg-type]
     return module
 
@@ -67,7 +67,7 @@ def test_label_smoothing_is_what_the_paper_says() -> None:
     logits, labels = torch.tensor([[2.0, -1.0, 0.5]]), torch.tensor([0])
     log_p = np.log(np.exp([2, -1, 0.5]) / np.exp([2, -1, 0.5]).sum())
     by_hand = -(0.9 * log_p[0] + 0.1 * log_p.mean())  # Szegedy et al. 2016, section 7
-    found = training.cross_entropy(0.1)(nn.Identity(), (logits,), labels)
+    found = training.supervised("classification", 0.1)(nn.Identity(), (logits,), labels)
     assert found.item() == pytest.approx(by_hand, rel=1e-6)
 
 
@@ -108,7 +108,7 @@ def test_augmentation_sees_the_first_input_and_the_seeded_generator() -> None:
 def test_progress_ends_at_one(tmp_path: Path) -> None:
     told: list[tuple[float, str]] = []
     training.fit(
-        nn.Linear(3, 2), data(), training.cross_entropy(0), Training(epochs=3, batch_size=7),
+        nn.Linear(3, 2), data(), training.supervised("classification", 0), Training(epochs=3, batch_size=7),
         sparse=(), progress=lambda done, note: told.append((done, note)),
     )  # fmt: skip
     assert told[-1][0] == 1
@@ -125,7 +125,7 @@ def test_zeros_of_sparse_parameters_stay_zero_and_the_others_learn(decay: float)
     second.weight.data[0, 0] = 0
     before = first.weight.detach().clone()
     how = Training(epochs=3, batch_size=8, learning_rate=0.1, weight_decay=decay)
-    loss, sparse = training.cross_entropy(0), [first.weight]
+    loss, sparse = training.supervised("classification", 0), [first.weight]
     training.fit(nn.Sequential(first, second), data(), loss, how, sparse=sparse, progress=lambda *_: None)
     assert torch.equal(first.weight == 0, zero)
     assert (first.weight != before)[~zero].all()

@@ -9,16 +9,20 @@ from pathlib import Path
 import pytest
 
 from edgebuild.engine.store import Store
+from edgebuild.evidence.accuracy import Accuracy
+from edgebuild.evidence.parity import Parity
 from edgebuild.plan import planner
 from edgebuild.plan.planner import Plan
 from edgebuild.spec.artifact import Step
 from edgebuild.spec.model import Training
 from edgebuild.spec.project import open_project
 from edgebuild.stages.import_weights import ImportWeights
+from edgebuild.stages.load_data import LoadData
 from edgebuild.stages.train import Train
 from edgebuild.steps.distill import Distill
 from edgebuild.steps.int8 import Int8
 from edgebuild.steps.prune_channels import PruneChannels
+from tests import tiny
 
 ROOT = Path(__file__).parent.parent.parent
 SHIPPED = sorted(path.stem for path in (ROOT / "targets").glob("*.toml"))
@@ -77,7 +81,7 @@ def test_given_weights_are_imported_and_not_trained(plan: Planner) -> None:
     assert steps(made, Train) == []
     (reader,) = steps(made, ImportWeights)
     assert isinstance(reader, ImportWeights)
-    assert (reader.classes, reader.shown) == (4, "models/tiny/w.safetensors")
+    assert (reader.width, reader.shown) == (4, "models/tiny/w.safetensors")
 
 
 def test_an_option_is_the_targets_own_else_the_models_else_the_hardwares_else_the_default(plan: Planner) -> None:
@@ -132,3 +136,13 @@ def test_compiled_code_is_never_part_of_the_source(plan: Planner, store: Store, 
     made = plan(model=f'include = ["{pattern}"]')
     (source,) = [item for item in made.graph.sources.values() if item.kind == "source"]
     assert sorted(path.name for path in store.path(source).rglob("*")) == ["model.py", "model.toml"]
+
+
+def test_a_model_whose_answers_are_values_is_measured_without_counting_right_ones(plan: Planner) -> None:
+    declared = (tiny.MODELS / "centre" / "model.toml").read_text()
+    made = plan(files={"model.toml": declared}, gates='[{metric = "parity", limit = "1e-3"}]')
+    (loader,) = steps(made, LoadData)
+    assert isinstance(loader, LoadData)
+    assert (loader.width, loader.task) == (2, "regression")
+    assert steps(made, Accuracy) == []
+    assert [step.task for step in steps(made, Parity) if isinstance(step, Parity)] == ["regression"] * 2

@@ -7,6 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from edgebuild.engine import keys
+from tests import tiny
 
 Refuse = Callable[..., str]
 
@@ -125,6 +126,13 @@ MODEL = {
 }
 
 
+def test_a_budget_on_a_metric_with_two_gates_is_refused(refusal: Refuse) -> None:
+    gates = '[{metric = "latency", limit = "-50 %"}, {metric = "latency", limit = "40 ms"}]'
+    line = refusal(gates=gates, model='\n[budgets.board]\nlatency = "10 ms"')
+    told = "targets/board.toml has 2 gates on 'latency' (-50 %, 40 ms): which one is replaced?"
+    assert line.startswith(f"models/tiny/model.toml: budgets.board.latency: {told}")
+
+
 @pytest.mark.parametrize("kind", MODEL)
 def test_a_model_that_cannot_be_planned_is_refused(refusal: Refuse, kind: str) -> None:
     text, told = MODEL[kind]
@@ -161,3 +169,13 @@ def test_a_missing_package_is_named_with_what_brings_it(
 def test_several_missing_packages_are_named_together(refusal: Refuse, monkeypatch: pytest.MonkeyPatch) -> None:
     absent(monkeypatch, "onnx", "onnxscript")
     assert "onnx needs onnx, onnxscript, which are not installed" in refusal()
+
+
+def test_a_metric_that_the_models_answers_do_not_have_is_refused_with_those_that_fit(refusal: Refuse) -> None:
+    declared = (tiny.MODELS / "centre" / "model.toml").read_text()
+    line = refusal(files={"model.toml": declared})
+    reason, _, fits = line.partition(" (what fits: ")
+    told = "targets/board.toml: gates[0].metric: 'accuracy' does not fit model 'tiny', whose task is regression"
+    assert reason == told
+    assert {"latency", "parity", "size"} <= set(fits.rstrip(")").split(", "))
+    assert "accuracy" not in fits

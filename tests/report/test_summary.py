@@ -52,6 +52,12 @@ def test_every_row_has_float_compressed_and_how_they_compare() -> None:
     assert row(evidence(), "MACs") == ("10.00 M", "2.50 M", "4.0× smaller")
 
 
+def test_a_model_without_classes_has_no_row_of_accuracy() -> None:
+    found = evidence()
+    del found["accuracy"]
+    assert summary.rows(found)[0][0] == "bytes"
+
+
 def test_accuracy_has_its_interval_and_the_change() -> None:
     theirs, ours, change = row(evidence(), "accuracy")
     assert theirs == "99.00% [97.46%, 99.61%]"

@@ -103,3 +103,40 @@ def test_paths_must_stay_inside_the_models_folder(tmp_path: Path, path: str) -> 
     line = refusal(tmp_path, '"tables/*.csv"', f'"ok.csv", "{path}"')
     assert line.startswith("include[1]: ")
     assert told in line
+
+
+VALUES = GOOD.replace('labels = ["no", "yes"]', 'task = "regression"\noutputs = 3')
+
+
+def test_a_model_answers_a_score_for_each_class_or_the_declared_values(tmp_path: Path) -> None:
+    assert read(tmp_path, GOOD).declared.width == 2
+    declared = read(tmp_path, VALUES).declared
+    assert (declared.task, declared.width, declared.labels) == ("regression", 3, ())
+
+
+TASKS = {
+    "no classes": (GOOD.replace("labels", "#"), "a classification names its classes in labels, and has no outputs"),
+    "a count of classes": (
+        GOOD.replace("data =", "outputs = 2\ndata ="),
+        "a classification names its classes in label",
+    ),
+    "no outputs": (
+        VALUES.replace("outputs", "#"),
+        "task 'regression' says how many values are answered in outputs, an",
+    ),
+    "names of values": (VALUES.replace("outputs", 'labels = ["a", "b"]\noutputs'), "task 'regression' says how many "),
+    "none answered": (VALUES.replace("= 3", "= 0"), "outputs: input should be greater than or equal to 1, got 0"),
+    "unknown": (VALUES.replace("regression", "ranking"), "task: input should be 'classification', 'regression' or "),
+    "smoothed values": (
+        VALUES.replace("epochs", "label_smoothing = 0.1\nepochs"),
+        "label_smoothing is for classes; task 'regression' has none",
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", TASKS)
+def test_a_task_that_contradicts_what_is_answered_is_refused(tmp_path: Path, kind: str) -> None:
+    text, told = TASKS[kind]
+    with pytest.raises(UsageError) as caught:
+        read(tmp_path, text)
+    assert caught.value.line.startswith(f"models/thing/model.toml: {told}")

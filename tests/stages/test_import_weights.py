@@ -74,5 +74,5 @@ def test_a_pickle_is_refused_and_not_run(refusal: Refuse, weights: Path) -> None
 
 def test_a_model_with_other_classes_is_refused(refusal: Refuse, weights: Path) -> None:
     save_file(GOOD, weights / "weights.safetensors")
-    told = "models/m/model.py: build(): its model answers [2, 3] to 2 examples, not [2, 10]: one score for each of "
+    told = "models/m/model.py: build(): its model answers [2, 3] to 2 examples, not [2, 10]: one value for each of "
     assert refusal(ImportWeights("build", STEP.inputs, 10, origin="models/m"), NET, weights=weights).startswith(told)

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from edgebuild.spec import dataset
-from edgebuild.spec.model import TensorSpec
+from edgebuild.spec.model import Task, TensorSpec
 from edgebuild.stages.load_data import LoadData
 from tests import tiny
 
@@ -131,3 +131,94 @@ def test_the_models_code_may_import_its_neighbours_and_leaves_no_trace_in_its_fo
     (folder / "neighbour_of_the_model.py").write_text(GOOD)
     tiny.perform(step(), tmp_path / "output", {"source": ("source", folder)})
     assert sorted(path.name for path in folder.rglob("*")) == ["model.py", "neighbour_of_the_model.py"]
+
+
+def of_task(task: Task) -> LoadData:
+    return LoadData("load", ONE, 3, "models/m", task)
+
+
+VALUES = """
+import numpy as np
+x, y = np.ones((5, 2, 3)), np.arange(15.0).reshape(5, 3) + 1
+def load():
+    return {"train": (x, y), "test": (x, y)}
+"""
+
+
+@pytest.mark.parametrize("task", ["regression", "embedding"])
+def test_targets_are_kept_as_floats_and_the_data_says_what_they_are(
+    source: Callable[[str], Path], tmp_path: Path, task: Task
+) -> None:
+    out = tiny.perform(of_task(task), tmp_path / "out", {"source": ("source", source(VALUES))})
+    test = dataset.read(out, "test")
+    assert (test.labels.dtype, test.labels.shape, float(test.labels[4, 2])) == (np.float32, (5, 3), 15.0)
+    assert dataset.task(out) == task
+
+
+TARGETS = {
+    "class numbers": ("x, np.arange(5)", "regression", "needs numbers of shape [N, 3] as labels for task 'regression'"),
+    "another width": ("x, y[:, :2]", "regression", "needs numbers of shape [N, 3] as labels for task 'regression', g"),
+    "no numbers": ("x, y > 2", "embedding", "needs numbers of shape [N, 3] as labels for task 'embedding', got bool"),
+    "NaN": ("x, np.where(y == 8, np.nan, y)", "regression", "has NaN or infinite values among its labels, first in ex"),
+    "too large": ("x, y * 1e300", "regression", "has NaN or infinite values among its labels, first in example 0"),
+    "a vector of no length": (
+        "x, y * (np.arange(5) != 2)[:, None]",
+        "embedding",
+        "has NaN, infinite or zero vectors among its labels, first in example 2",
+    ),
+    "fewer": ("x, y[:4]", "embedding", "input 'image' has shape [5, 2, 3]; declared and labelled are [4, 2, 3]"),
+    "none": ("x, y[:0]", "embedding", "has no examples"),
+}
+
+
+@pytest.mark.parametrize("kind", TARGETS)
+def test_targets_that_are_none_are_refused(refusal: Refuse, kind: str) -> None:
+    given, task, told = TARGETS[kind]
+    code = VALUES.replace('"test": (x, y)', f'"test": ({given})')
+    assert refusal(of_task(task), code).startswith(f"models/m/model.py: load(): split 'test' {told}")  # type: ignore[arg-type]
+
+
+def test_unlabelled_examples_and_slices_are_kept(source: Callable[[str], Path], tmp_path: Path) -> None:
+    more = '"unlabelled": [x[:3]], "slices": {"odd ones": y == 1, "a/b": y == 0}}'
+    out = loaded(source, tmp_path, GOOD.replace("(x, y)}", f"(x, y), {more}"))
+    (inputs,) = dataset.unlabelled(out)
+    assert (inputs.shape, inputs.dtype) == ((3, 2, 3), np.float32)
+    assert {name: mask.tolist() for name, mask in dataset.slices(out).items()} == {
+        "odd ones": [False, True, False, True, False],
+        "a/b": [True, False, True, False, True],
+    }
+    described = json.loads((out / "data.json").read_text())
+    assert described == {"examples": {"train": 5, "test": 5, "unlabelled": 3}, "slices": ["odd ones", "a/b"]}
+
+
+def test_data_without_them_has_none(source: Callable[[str], Path], tmp_path: Path) -> None:
+    out = loaded(source, tmp_path, GOOD)
+    assert (dataset.unlabelled(out), dataset.slices(out), dataset.task(out)) == ((), {}, "classification")
+
+
+MORE = {
+    "a misspelt split": (
+        '"unlabeled": x',
+        "returned 'unlabeled', which nothing uses (did you mean 'unlabelled'? known",
+    ),
+    "unlabelled pairs": ('"unlabelled": (x, y)', "split 'unlabelled' has 2 inputs, the model declares 1"),
+    "unlabelled of another shape": (
+        '"unlabelled": x[0]',
+        "split 'unlabelled' input 'image' has shape [2, 3]; declared",
+    ),
+    "no unlabelled": ('"unlabelled": x[:0]', "split 'unlabelled' has no examples"),
+    "slices as a list": ('"slices": [y == 1]', "'slices' must map names to masks, not be list"),
+    "a slice of numbers": (
+        '"slices": {"odd": [1, 3]}',
+        "slice 'odd' must be a mask of 5 booleans, one for each test example, not int64 [2]",
+    ),
+    "a slice of another length": ('"slices": {"odd": y[:4] == 1}', "slice 'odd' must be a mask of 5 booleans, one for"),
+    "an empty slice": ('"slices": {"third": y == 3}', "slice 'third' has no examples"),
+}
+
+
+@pytest.mark.parametrize("kind", MORE)
+def test_what_is_added_wrongly_is_refused_not_ignored(refusal: Refuse, kind: str) -> None:
+    given, told = MORE[kind]
+    code = GOOD.replace("(x, y)}", f"(x, y), {given}}}")
+    assert refusal(step(), code).startswith(f"models/m/model.py: load(): {told}")

@@ -40,7 +40,8 @@ BUILDERS = {
     ),
     "gives other classes": (
         NET.replace(", 4)", ", 7)"),
-        "model.py: build(): its model answers [2, 7] to 2 examples, not [2, 4]: one score for each of the 4 labels",
+        "model.py: build(): its model answers [2, 7] to 2 examples, not [2, 4]: one value for each of the 4 labels "
+        "or outputs",
     ),
     "gives a map": (
         HEAD + "def build():\n    return nn.Conv2d(1, 4, 3)",
@@ -112,3 +113,21 @@ def test_classes_are_only_checked_where_they_are_known(made: tiny.Made) -> None:
     source.build("build", inputs)
     with pytest.raises(UsageError, match="not \\[2, 5\\]"):
         source.build("build", inputs, 5)
+
+
+def answers(made: tiny.Made) -> np.ndarray:
+    test, module = dataset.read(made["data"], "test"), checkpoint.load(made["float"]).module
+    with torch.no_grad():
+        given = module(torch.from_numpy(np.array(test.inputs[0])))
+    return np.asarray(given.numpy())
+
+
+def test_a_regression_learns_values(centre: tiny.Made) -> None:
+    goals = dataset.read(centre["data"], "test").labels
+    assert np.abs(answers(centre) - goals).mean() < 0.3 * np.abs(goals).mean()
+
+
+def test_an_embedding_learns_directions(arrows: tiny.Made) -> None:
+    given, goals = answers(arrows), dataset.read(arrows["data"], "test").labels
+    cosine = (given * goals).sum(1) / np.linalg.norm(given, axis=1) / np.linalg.norm(goals, axis=1)
+    assert cosine.mean() > 0.8

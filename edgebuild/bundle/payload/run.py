@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
-"""Classify an example with the model of this bundle: `python run.py sample.png`.
+"""Run the model of this bundle on an example: `python run.py sample.png`.
 
+Where there is a labels.json the likeliest labels are printed, else the values that the model answers.
 An .npy file holds the model's only input, an .npz file all of them as arrays "0", "1", … in their order.
 
 Needs Python 3.9, numpy and the runtime named in requirements.txt, nothing else.
@@ -151,31 +152,42 @@ def read_values(path):
     return [prepare(read_png(path), json.loads((HERE / "preprocess.json").read_text(encoding="utf-8")))]
 
 
-def classify(path):
-    """[(label, probability)] for one file, most likely first."""
+def answer(path):
+    """The model's first output for one file, without the batch axis, float64."""
     manifest = json.loads((HERE / "manifest.json").read_text(encoding="utf-8"))
-    labels = json.loads((HERE / "labels.json").read_text(encoding="utf-8"))
     values = read_values(path)
     runtime = manifest["runtime"]
     opener = {"tflite": open_tflite, "onnx": open_onnx}[runtime["format"]]
-    logits = opener(HERE / manifest["file"], runtime["threads"], runtime["providers"])(values)[0].astype(np.float64)
+    return opener(HERE / manifest["file"], runtime["threads"], runtime["providers"])(values)[0].astype(np.float64)
+
+
+def ranked(logits, labels):
+    """[(label, probability)], most likely first."""
     shares = np.exp(logits - logits.max())
     shares /= shares.sum()
     return [(labels[k], float(shares[k])) for k in np.argsort(-shares, kind="stable")]
 
 
+def told(values, top):
+    """What to print of an answer: the first `top` labels, or without labels all values."""
+    if not (HERE / "labels.json").is_file():
+        return " ".join("%.6g" % value for value in values.reshape(-1))
+    labels = json.loads((HERE / "labels.json").read_text(encoding="utf-8"))
+    return ", ".join("%s (%.1f %%)" % (name, 100 * share) for name, share in ranked(values, labels)[:top])
+
+
 def main():
-    """Print the likeliest labels of each file."""
+    """Print the answer to each file."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("files", nargs="+", type=Path, help="pictures (.png) or arrays (.npy, .npz)")
     parser.add_argument("--top", type=int, default=1, help="how many labels to print")
     arguments = parser.parse_args()
     for path in arguments.files:
         try:
-            ranked = classify(path)[: arguments.top]
+            text = told(answer(path), arguments.top)
         except Exception as error:  # runtimes and archives raise classes of their own, found in no common base
             sys.exit("run.py: %s: %s" % (path, error))
-        print("%s: %s" % (path.name, ", ".join("%s (%.1f %%)" % (name, 100 * share) for name, share in ranked)))
+        print("%s: %s" % (path.name, text))
 
 
 if __name__ == "__main__":
