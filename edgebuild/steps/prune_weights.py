@@ -111,7 +111,7 @@ class PruneWeights:
 
     def _scores(self, module: nn.Module, parameters: dict[str, nn.Parameter], io: StepIO) -> Scores:
         if self.criterion == "taylor":
-            training.gradients(module, self._seen(io), training.cross_entropy(0))
+            training.gradients(module, self._seen(io), training.supervised(dataset.task(io.path("data"))))
         by_name = {"magnitude": sparsity.magnitude, "taylor": sparsity.taylor, "random": sparsity.random}
         return by_name[self.criterion](parameters)
 
