@@ -35,6 +35,24 @@ class Onnx:
         assert program is not None  # dynamo=True always returns a program
         return _onnx_files.to_bytes(_onnx_files.clean(_onnx_files.name_layers(program.model_proto)))
 
+    def activations(self, model: bytes, sample: Sample) -> dict[str, np.ndarray[Any, Any]]:
+        """Every floating-point value that a float32 file computes from one sample, by its name in the file."""
+        import onnx
+        import onnxruntime
+
+        parsed = onnx.shape_inference.infer_shapes(onnx.load_from_string(model))
+        shown = {value.name for value in parsed.graph.output}
+        computed = {name for node in parsed.graph.node for name in node.output} - shown
+        for value in parsed.graph.value_info:
+            if value.name in computed and value.type.tensor_type.elem_type == onnx.TensorProto.FLOAT:
+                parsed.graph.output.append(value)
+        options = onnxruntime.SessionOptions()
+        options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+        session = onnxruntime.InferenceSession(_bytes(parsed), options, providers=["CPUExecutionProvider"])
+        feeds = dict(zip([value.name for value in session.get_inputs()], sample, strict=True))
+        names = [value.name for value in session.get_outputs()]
+        return feeds | dict(zip(names, session.run(names, feeds), strict=True))
+
     def float16(self, model: bytes) -> bytes:
         """Weights and arithmetic in float16, inputs and outputs still float32."""
         import onnx

@@ -40,6 +40,26 @@ class Tflite:
             edge.export(str(path))
             return path.read_bytes()
 
+    def activations(self, model: bytes, sample: Sample) -> dict[str, np.ndarray[Any, Any]]:
+        """Every floating-point value that a float32 file computes from one sample, by its name in the file."""
+        import numpy as np
+        from ai_edge_litert.interpreter import Interpreter, OpResolverType
+
+        plain = OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES  # a delegate's inner tensors cannot be read
+        run = Interpreter(
+            model_content=model, experimental_preserve_all_tensors=True, experimental_op_resolver_type=plain
+        )
+        run.allocate_tensors()
+        feeds = {f"args_{number}": _as_taken(value) for number, value in enumerate(sample)}
+        run.get_signature_runner(_SIGNATURE)(**feeds)
+        computed = {int(tensor) for operator in run._get_ops_details() for tensor in operator["outputs"]}
+        taken = {detail["index"] for detail in run.get_input_details()}
+        return {
+            detail["name"]: run.get_tensor(detail["index"])
+            for detail in run.get_tensor_details()
+            if detail["index"] in computed | taken and detail["dtype"] == np.float32
+        }
+
     def float16(self, model: bytes) -> bytes:
         """Weights of convolutions and matrices in float16; computed in float32 where the CPU has no half precision."""
         from ai_edge_quantizer import qtyping, quantizer

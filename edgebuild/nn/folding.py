@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from edgebuild.nn.graph import Layer, layers, operator, parameter, trace
 from edgebuild.spec.model import TensorSpec
@@ -43,7 +43,7 @@ def _fold(graph: fx.GraphModule, layer: Layer) -> None:
     assert mean is not None
     assert variance is not None
     assert weight is not None
-    epsilon = layer.norm.args[7]
+    epsilon: Any = layer.norm.args[7]
     factor = (variance + epsilon).rsqrt() * (1 if gamma is None else gamma)
     shift = ((0 if bias is None else bias) - mean) * factor + (0 if beta is None else beta)
     shape = [1] * weight.ndim
@@ -59,5 +59,5 @@ def _fold(graph: fx.GraphModule, layer: Layer) -> None:
 
 
 def _argument(graph: fx.GraphModule, node: fx.Node, place: int) -> Tensor | None:
-    given = node.args[place] if place < len(node.args) else None
-    return None if given is None else parameter(graph, str(given.target))  # type: ignore[union-attr]
+    given: Any = node.args[place] if place < len(node.args) else None
+    return None if given is None else parameter(graph, given.target)

@@ -74,6 +74,7 @@ def trace(module: nn.Module, inputs: tuple[TensorSpec, ...]) -> fx.GraphModule:
     """
     import torch
     from torch import fx
+    from torch.fx.experimental.symbolic_shapes import is_concrete_int
 
     given = example(inputs, 2)
     try:
@@ -88,7 +89,7 @@ def trace(module: nn.Module, inputs: tuple[TensorSpec, ...]) -> fx.GraphModule:
     graph.graph.eliminate_dead_code()
     graph.recompile()
     for node in graph.graph.find_nodes(op="placeholder"):
-        if node.users and isinstance(node.meta["val"].shape[0], int):
+        if node.users and is_concrete_int(node.meta["val"].shape[0]):
             told = f"the model's code fixes the batch size that input {node.name!r} may have"
             raise UsageError(told, key="builder", hint="take it from the input: x.shape[0], or -1 in a reshape")
     return graph
@@ -142,8 +143,8 @@ def parameter(graph: nn.Module, name: str) -> Tensor:
 
 def is_float(node: fx.Node) -> bool:
     """Whether the node gives one floating-point tensor."""
-    value = node.meta.get("val")
-    return hasattr(value, "is_floating_point") and value.is_floating_point()
+    value: Any = node.meta.get("val")
+    return bool(hasattr(value, "is_floating_point") and value.is_floating_point())
 
 
 def walk(graph: fx.GraphModule, inputs: tuple[Tensor, ...], see: Callable[[fx.Node, Any], Any]) -> Any:
