@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from edgebuild.formats import _calibration, _onnx_files, _onnx_quantize
@@ -35,24 +35,6 @@ class Onnx:
         assert program is not None  # dynamo=True always returns a program
         return _onnx_files.to_bytes(_onnx_files.clean(_onnx_files.name_layers(program.model_proto)))
 
-    def activations(self, model: bytes, sample: Sample) -> dict[str, np.ndarray[Any, Any]]:
-        """Every floating-point value that a float32 file computes from one sample, by its name in the file."""
-        import onnx
-        import onnxruntime
-
-        parsed = onnx.shape_inference.infer_shapes(onnx.load_from_string(model))
-        shown = {value.name for value in parsed.graph.output}
-        computed = {name for node in parsed.graph.node for name in node.output} - shown
-        for value in parsed.graph.value_info:
-            if value.name in computed and value.type.tensor_type.elem_type == onnx.TensorProto.FLOAT:
-                parsed.graph.output.append(value)
-        options = onnxruntime.SessionOptions()
-        options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
-        session = onnxruntime.InferenceSession(_bytes(parsed), options, providers=["CPUExecutionProvider"])
-        feeds = dict(zip([value.name for value in session.get_inputs()], sample, strict=True))
-        names = [value.name for value in session.get_outputs()]
-        return feeds | dict(zip(names, session.run(names, feeds), strict=True))
-
     def float16(self, model: bytes) -> bytes:
         """Weights and arithmetic in float16, inputs and outputs still float32."""
         import onnx
@@ -63,6 +45,10 @@ class Onnx:
     def layers(self, model: bytes) -> tuple[Layer, ...]:
         """The operators of a float file that have weights, in the file's order."""
         return _onnx_quantize.layers(_onnx_quantize.ready(model))
+
+    def activations(self, model: bytes, samples: Sequence[Sample]) -> Iterator[dict[str, np.ndarray[Any, Any]]]:
+        """Every float value that a float file computes from one sample after another, by the names of `observe`."""
+        return _onnx_quantize.activations(_onnx_quantize.ready(model), samples)
 
     def observe(self, model: bytes, how: Quantization, samples: Sequence[Sample]) -> dict[str, Range]:
         """The ranges of all activations of a float file; a sample is one tuple of inputs in the file's shapes."""

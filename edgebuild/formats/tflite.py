@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -40,26 +40,6 @@ class Tflite:
             edge.export(str(path))
             return path.read_bytes()
 
-    def activations(self, model: bytes, sample: Sample) -> dict[str, np.ndarray[Any, Any]]:
-        """Every floating-point value that a float32 file computes from one sample, by its name in the file."""
-        import numpy as np
-        from ai_edge_litert.interpreter import Interpreter, OpResolverType
-
-        plain = OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES  # a delegate's inner tensors cannot be read
-        run = Interpreter(
-            model_content=model, experimental_preserve_all_tensors=True, experimental_op_resolver_type=plain
-        )
-        run.allocate_tensors()
-        feeds = {f"args_{number}": _as_taken(value) for number, value in enumerate(sample)}
-        run.get_signature_runner(_SIGNATURE)(**feeds)
-        computed = {int(tensor) for operator in run._get_ops_details() for tensor in operator["outputs"]}
-        taken = {detail["index"] for detail in run.get_input_details()}
-        return {
-            detail["name"]: run.get_tensor(detail["index"])
-            for detail in run.get_tensor_details()
-            if detail["index"] in computed | taken and detail["dtype"] == np.float32
-        }
-
     def float16(self, model: bytes) -> bytes:
         """Weights of convolutions and matrices in float16; computed in float32 where the CPU has no half precision."""
         from ai_edge_quantizer import qtyping, quantizer
@@ -76,6 +56,10 @@ class Tflite:
     def layers(self, model: bytes) -> tuple[Layer, ...]:
         """The operators of a float file that have weights, in the file's order."""
         return _tflite_graph.layers(model)
+
+    def activations(self, model: bytes, samples: Sequence[Sample]) -> Iterator[dict[str, np.ndarray[Any, Any]]]:
+        """Every float value that a float file computes from one sample after another, by the names of `observe`."""
+        return _tflite_graph.activations(model, samples)
 
     def observe(self, model: bytes, how: Quantization, samples: Sequence[Sample]) -> dict[str, Range]:
         """The ranges of all activations of a float file; a sample is one tuple of inputs in the file's shapes."""

@@ -52,7 +52,7 @@ def _named(
     import numpy as np
 
     known = ranges.values(model, probe)
-    runs = [target_format.activations(file, sample) for sample in probe]
+    runs = list(target_format.activations(file, probe))
     found = {name: np.concatenate([run[name].ravel() for run in runs]) for name in runs[0]}
     matched = ranges.match({name: values for name, (_, values) in known.items()}, found)
     return {name: learnt[known[node][0]] for name, node in matched.items()}

@@ -5,11 +5,16 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import numpy as np
+import onnx
 import pytest
 import torch
+from ai_edge_litert.interpreter import Interpreter
+from onnx import numpy_helper
 
 from edgebuild.nn import checkpoint, ranges
 from edgebuild.stages.convert import Convert
+from edgebuild.steps.int8 import Int8
 from edgebuild.steps.qat import Qat
 from tests import runtimes, tiny
 
@@ -73,3 +78,27 @@ def test_zeros_of_pruned_weights_and_folded_norms_hold(made: tiny.Made, tmp_path
     assert not after.module.spread.weight[::2].any()
     norm = after.module.blocks[0].norm1
     assert torch.equal(norm.weight * (norm.running_var + norm.eps).rsqrt(), torch.ones(32))
+
+
+def scales(folder: Path) -> set[float]:
+    """The scales of all activations of an integer file, to six digits."""
+    if (folder / "model.onnx").is_file():
+        graph = onnx.load(folder / "model.onnx").graph
+        known = {tensor.name: numpy_helper.to_array(tensor) for tensor in graph.initializer}
+        found = [known[node.input[1]] for node in graph.node if node.op_type == "QuantizeLinear"]
+    else:
+        details = Interpreter(model_path=str(folder / "model.tflite")).get_tensor_details()
+        found = [d["quantization_parameters"]["scales"] for d in details if d["dtype"] == np.int8]
+    return {float(f"{float(scale.item()):.6g}") for scale in found if scale.size == 1}
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_the_integer_file_has_the_learnt_ranges_whatever_calibration_would_say(
+    made: tiny.Made, root: Path, tmp_path: Path, name: str
+) -> None:
+    inputs = {"model": (name, root / name), "data": ("data", made["data"])}
+    output = tiny.perform(Int8(calibration=1), tmp_path / "out", inputs)
+    learnt = {float(f"{np.float32((high - low) / 255):.6g}") for low, high in ranges.load(root / "torch").values()}
+    given = scales(output)
+    assert len(given) > 9
+    assert all(min(abs(scale / other - 1) for other in learnt) < 1e-5 for scale in given)
