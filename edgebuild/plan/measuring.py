@@ -36,7 +36,7 @@ class Measuring:
     ) -> None:
         """Check the gates; UsageError for the first that means nothing."""
         self._graph, self._target, self._weights, self.prefix = graph, target, weights, prefix
-        self._instruments, self._task = instruments, model.declared.task
+        self._instruments, self._declared = instruments, model.declared
         self.gates = gates_of(target, model)
         self.evidence: dict[str, str] = {}
 
@@ -64,9 +64,9 @@ class Measuring:
             Node(TorchOutputs(), {"model": chain.torch, "data": self._weights.data}, "outputs"),
         )
         parity = {"reference": torch, "converted": converted, "candidate": candidate}
-        self._add(chain, "parity", Parity(self._task), parity)
+        self._add(chain, "parity", Parity(self._declared.task), parity)
         pairs = {"candidate": candidate, "baseline": baseline, "data": self._weights.data}
-        if self._task == "classification":
+        if self._declared.task == "classification":
             self._accuracy(chain, instrument, pairs)
         files = {"candidate": chain.candidate, "baseline": chain.baseline}
         torches = {"candidate_torch": chain.torch, "baseline_torch": self._weights.float}
@@ -78,7 +78,7 @@ class Measuring:
             device = self._outputs(instrument, chain, chain.candidate, "device")
             both = {"device": device, "host": pairs["candidate"]}
             pairs = pairs | {"agreement": self._add(chain, "agreement", Agreement(), both)}
-        self._add(chain, "accuracy", Accuracy(), pairs)
+        self._add(chain, "accuracy", Accuracy(self._declared.labels), pairs)
 
     def _add(self, chain: Chain, kind: str, step: Step, inputs: dict[str, str]) -> str:
         name, node = chain.runtime.format, Node(step, inputs, "evidence")
