@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from edgebuild.engine import digests, files
 from edgebuild.engine.scheduler import Events
 from edgebuild.engine.store import Store, disk_error
+from edgebuild.release import history
 from edgebuild.spec.errors import UsageError
 from edgebuild.spec.project import Project
 
@@ -39,13 +40,16 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of one model on one target: its status, where the bundle or the evidence is, and the verdicts."""
+    """What became of one model on one target: its status, where the bundle or the evidence is, the verdicts, and
+    whether the folder is new.
+    """
 
     target: str
     model: str
     status: str
     folder: Path
     verdicts: dict[str, Any]
+    new: bool = False
 
 
 class Listener(Events, Protocol):
@@ -105,7 +109,9 @@ def build(request: Request, events: Listener, limits: Limits) -> tuple[list[Outc
             done = scheduler.build()
         finally:
             _keep_journal(store, journal)
-        return [_publish(request.project, store, product, done) for product in plan.products], journal
+        outcomes = [_publish(request.project, store, product, done) for product in plan.products]
+        _remember(request.project, plan, outcomes, done, events)
+        return outcomes, journal
 
 
 def foresee(request: Request) -> list[Outlook]:
@@ -168,12 +174,31 @@ def _publish(project: Project, store: Store, product: Product, done: dict[str, A
     shipped = (made / "bundle").is_dir()
     source, folder, other = (made / "bundle", place, evidence) if shipped else (made / "evidence", evidence, place)
     try:
-        if not folder.is_dir() or digests.of_tree(folder) != digests.of_tree(source):
+        new = not folder.is_dir() or digests.of_tree(folder) != digests.of_tree(source)
+        if new:
             files.publish_tree(source, folder)
         files.remove_tree(other)
     except OSError as error:
         raise disk_error(error, folder) from None
-    return Outcome(product.target, product.model, verdicts["status"], folder, verdicts)
+    return Outcome(product.target, product.model, verdicts["status"], folder, verdicts, new)
+
+
+def _remember(project: Project, plan: Plan, outcomes: list[Outcome], done: dict[str, Action], events: Listener) -> None:
+    """Add a line for each new outcome to the project's history; one that cannot be written undoes no build."""
+    pairs = [pair for pair in zip(plan.products, outcomes, strict=True) if pair[1].new]
+    try:
+        history.append(project.root, [_entry(project, plan, *pair, done) for pair in pairs])
+    except OSError as error:
+        events.notice(f"{history.FILE} cannot be written: {error.strerror}")
+
+
+def _entry(project: Project, plan: Plan, product: Product, outcome: Outcome, done: dict[str, Action]) -> dict[str, Any]:
+    name = outcome.verdicts["format"]
+    judged = outcome.verdicts["formats"][name] | {"format": name}
+    inputs = plan.graph.nodes[product.bundle].inputs
+    digests_ = {role: done[inputs[f"{role}/{name}"]].output.digest for role in ("candidate", "baseline")}
+    measured_on = plan.graph.fingerprint(inputs["evidence/latency"])
+    return history.entry(project.root, "build", product.target, product.model, judged, digests_, measured_on)
 
 
 def cores() -> int:

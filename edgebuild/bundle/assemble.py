@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import shutil
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -43,16 +44,18 @@ class Subject:
 
 @dataclass(frozen=True, slots=True)
 class Assemble:
-    """Inputs: `candidate/<format>`, `evidence/<name>`, `verdicts` and the data (for the sample).
+    """Inputs: `candidate/<format>`, `baseline/<format>`, `evidence/<name>`, `verdicts`, and the data for the sample.
 
     The output has `evidence/`, and `bundle/` unless a gate failed: then there is nothing to ship.
-    `files` and `packages` name each runtime's model file and distribution, in the order of `runtimes`.
+    `files` and `packages` name each runtime's model file and distribution, in the order of `runtimes`;
+    `fingerprints` say by role what each piece of evidence was measured on.
     """
 
     subject: Subject
     runtimes: tuple[Runtime, ...]
     files: tuple[str, ...]
     packages: tuple[str, ...]
+    fingerprints: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
     consumes: ClassVar[tuple[str, ...]] = ()
     produces: ClassVar[str | None] = "bundle"
@@ -93,6 +96,8 @@ class Assemble:
             "runtime": asdict(runtime),
             "evidence": chosen["evidence"],
             "verdicts": chosen["verdicts"],
+            "sources": _sources(io, runtime.format),
+            "fingerprints": _of_format(self.fingerprints, runtime.format),
             "formats": {name: found["status"] for name, found in verdicts["formats"].items()},
             "provenance": list(io.provenance),
         }
@@ -123,6 +128,18 @@ class Assemble:
             **{name: facts[name] for name in ("status", "runtime", "evidence", "verdicts")},
         )
         return card
+
+
+def _sources(io: StepIO, name: str) -> dict[str, str]:
+    """Digests of the artifacts that a gate needs again: they are found by them in a store or beside a baseline."""
+    roles = {"candidate": f"candidate/{name}", "baseline": f"baseline/{name}", "data": "data"}
+    return {role: io.inputs[source].digest for role, source in roles.items()}
+
+
+def _of_format(by_role: Mapping[str, Mapping[str, str]], name: str) -> dict[str, dict[str, str]]:
+    """What is about one format or about all, by the kind of evidence alone."""
+    split = {role: role.partition("/") for role in by_role}
+    return {kind: dict(by_role[role]) for role, (kind, _, of) in split.items() if of in ("", name)}
 
 
 def _gather(io: StepIO, folder: Path) -> None:

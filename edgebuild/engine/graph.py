@@ -97,6 +97,15 @@ class Graph:
         needs = {name: sorted(self.before(name)) for name in self.nodes}
         return list(graphlib.TopologicalSorter(needs).static_order())
 
+    def fingerprint(self, identity: str) -> dict[str, str]:
+        """What measured this node's output or what it is made of; facts of several devices stand side by side."""
+        found: dict[str, list[str]] = {}
+        for item in [*self.upstream(identity), identity]:
+            for name, text in self.nodes[item].facts.items():
+                known = found.setdefault(name, [])
+                known += [] if text in known else [text]
+        return {name: " and ".join(texts) for name, texts in sorted(found.items())}
+
     def upstream(self, identity: str) -> Iterable[str]:
         """Ids of all nodes that this one depends on, each after all that it needs, whatever else is in the graph."""
         found: dict[str, None] = {}

@@ -30,12 +30,14 @@ def bundle_node(target: Target, model: ModelSpec, weights: Weights, chains: list
         outputs=declared.outputs,
     )
     inputs = {f"candidate/{chain.runtime.format}": chain.candidate for chain in chains}
+    inputs |= {f"baseline/{chain.runtime.format}": chain.baseline for chain in chains}
     inputs |= {f"evidence/{role.replace('/', '-')}": item for role, item in measuring.evidence.items()}
     inputs |= {"data": weights.data, "verdicts": measuring.evidence["verdicts"]}
     runtimes = tuple(chain.runtime for chain in chains)
     formats = tuple(FORMATS.get(runtime.format) for runtime in runtimes)
+    names = tuple(kind.file for kind in formats), tuple(kind.runtime for kind in formats)
     return Node(
-        Assemble(subject, runtimes, tuple(kind.file for kind in formats), tuple(kind.runtime for kind in formats)),
+        Assemble(subject, runtimes, *names, measuring.fingerprints()),
         inputs,
         "bundle",
         tools=tuple(kind.runtime for kind in formats),

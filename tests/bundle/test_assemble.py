@@ -56,7 +56,7 @@ def assemble(
         evidence[f"footprint/{name}"] = folders.evidence(
             folder / f"f-{name}", {"candidate": sizes, "baseline": sizes | {"bytes": 4000}}
         )
-        inputs[f"candidate/{name}"] = (name, made[name])
+        inputs |= {f"{role}/{name}": (name, made[name]) for role in ("candidate", "baseline")}
     # The last format is the fastest.
     times = {name: {"speed": 1.0 / (1 + k)} for k, name in enumerate(formats)}
     evidence["latency"] = folders.evidence(folder / "l", {"fidelity": "host", "device": "that", "formats": times})

@@ -56,6 +56,7 @@ CALLS = {
     "verify": ["dist/board/tiny"],
     "targets": ["show", "board"],
     "schema": ["target"],
+    "history": ["--last", "3"],
     "bench": ["dist/board/tiny/model.tflite", "--target", "board"],
 }
 

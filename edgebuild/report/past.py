@@ -1,0 +1,72 @@
+"""How the history and the baselines of a project are shown."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from edgebuild.report.table import table
+from edgebuild.spec.errors import EdgebuildError
+from edgebuild.spec.units import show_seconds
+
+if TYPE_CHECKING:
+    from edgebuild.release.baselines import Baseline
+
+_COLOURS = {"pass": "green", "fail": "red", "inconclusive": "yellow"}
+_HEADS = ("when", "commit", "by", "what", "format", "verdict", "latency", "float or baseline", "gates")
+
+
+def show(entries: Sequence[dict[str, Any]], damaged: Sequence[int]) -> None:
+    """One line an entry, oldest first; then which lines of the file cannot be read."""
+    table(_HEADS, [_row(entry) for entry in entries], colours=_COLOURS)
+    if damaged:
+        print(f"damaged lines that are left out: {', '.join(map(str, damaged))}")
+
+
+def _row(entry: dict[str, Any]) -> tuple[str, ...]:
+    seconds = entry.get("seconds", {})
+    return (
+        entry["time"],
+        commit(entry.get("commit")),
+        entry["command"],
+        f"{entry['target']}/{entry['model']}",
+        entry.get("format", ""),
+        entry["status"],
+        *(_seconds(seconds.get(role)) for role in ("candidate", "baseline")),
+        ", ".join(f"{verdict['metric']} {verdict['status']}" for verdict in entry["verdicts"]),
+    )
+
+
+def commit(found: dict[str, Any] | None) -> str:
+    """The short name of a commit, with a plus where files had changed since."""
+    return f"{found['id'][:10]}{'+' * found['changed']}" if found else ""
+
+
+def _seconds(value: float | None) -> str:
+    return "" if value is None else show_seconds(value)
+
+
+def show_baselines(found: Sequence[Baseline | EdgebuildError], folder: str) -> None:
+    """One line a baseline; one that cannot be used says why."""
+    if not found:
+        print(f"{folder}: no baseline yet (edgebuild baseline set BUNDLE)")
+        return
+    rows = [(item.line,) if isinstance(item, EdgebuildError) else _baseline(item) for item in found]
+    heads = ("baseline", "of", "format", "status", "set", "commit", "with")
+    table(heads, [(*row, *[""] * (len(heads) - len(row))) for row in rows])
+
+
+def _baseline(item: Baseline) -> tuple[str, ...]:
+    facts = item.facts
+    parts = ", ".join(role for role in ("reference", "data") if item.part(role))
+    what = f"{item.target}/{item.model}"
+    return item.name, what, item.format, str(facts["status"]), str(facts["set"]), commit(facts["commit"]), parts
+
+
+def show_baseline(item: Baseline) -> None:
+    """One baseline whole: what it is of, what was measured, and on what."""
+    rows = list(zip(("baseline", "of", "format", "status", "set", "commit", "with"), _baseline(item), strict=True))
+    rows += [("file", str(item.facts["file"])), ("edgebuild", str(item.facts["edgebuild"]))]
+    table(("", ""), rows)
+    for role, facts in item.facts["fingerprints"].items():
+        print(f"{role} was measured on: {', '.join(f'{name} {text}' for name, text in facts.items())}")
