@@ -7,7 +7,7 @@ import os
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from edgebuild.engine.store import Action
     from edgebuild.engine.worker import Limits
     from edgebuild.plan.planner import Plan, Product
+    from edgebuild.plan.recipe import Without
 
 # Imported once by the server that steps are forked from. Only what is safe to fork: no thread may be running.
 _PRELOAD = ("numpy", "torch", "onnx", "edgebuild.nn.checkpoint", "edgebuild.nn.training")
@@ -30,12 +31,15 @@ _PRELOAD = ("numpy", "torch", "onnx", "edgebuild.nn.checkpoint", "edgebuild.nn.t
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What to build: names of targets, names of models (empty: all), and how many steps side by side."""
+    """What to build: names of targets, names of models (empty: all), how many steps side by side, and the name of a
+    recipe in the place of the targets' own.
+    """
 
     project: Project
     targets: tuple[str, ...]
     models: tuple[str, ...] = ()
     jobs: int = 2
+    recipe: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,24 +98,62 @@ class Journal:
 
 
 def build(request: Request, events: Listener, limits: Limits) -> tuple[list[Outcome], Journal]:
-    """Build everything that was asked for and publish it; raises the first error, with nothing half-written."""
+    """Build everything that was asked for and publish it; raises the first error, with nothing half-written.
+
+    Where a recipe drops what is useless, the build is repeated without the steps that proved so, until none does.
+    """
+    journal = Journal(events)
+    without: dict[tuple[str, str], Without] = {}
+    while True:
+        with _planned(request, without) as (store, plan):
+            _check_output(request.project.dist)
+            for notice in plan.notices:
+                events.notice(notice)
+            done = _bring_up(store, plan, request.jobs, journal, limits)
+            if not _dropped(store, plan, done, without, events):
+                outcomes = [_publish(request.project, store, product, done) for product in plan.products]
+                _remember(request.project, plan, outcomes, done, events)
+                return outcomes, journal
+
+
+def _dropped(
+    store: Store,
+    plan: Plan,
+    done: dict[str, Action],
+    without: dict[tuple[str, str], Without],
+    events: Listener,
+) -> bool:
+    """Add to `without` what proved useless where the recipe says to leave it out; whether there was any."""
+    from edgebuild.plan.useless import useless
+
+    again = False
+    for product in plan.products:
+        place = (product.target, product.model)
+        found = useless(product.chains, _verdicts(store, product, done)) if product.drop_useless else frozenset()
+        if found:
+            events.notice(f"{'/'.join(place)}: {len(found)} useless steps are left out of the recipe")
+            without[place] = without.get(place, frozenset()) | found
+            again = True
+    return again
+
+
+def _verdicts(store: Store, product: Product, done: dict[str, Action]) -> dict[str, Any]:
+    folder = store.path(done[product.verdicts].output)
+    found: dict[str, Any] = json.loads((folder / "verdicts.json").read_text())
+    return found
+
+
+def _bring_up(store: Store, plan: Plan, jobs: int, journal: Journal, limits: Limits) -> dict[str, Action]:
+    """Run what is not up to date; what ran is kept for `explain` whatever happens."""
     from edgebuild.engine import worker
     from edgebuild.engine.scheduler import Scheduler
 
-    with _planned(request) as (store, plan):
-        _check_output(request.project.dist)
-        for notice in plan.notices:
-            events.notice(notice)
-        worker.preload(_PRELOAD)
-        journal = Journal(events)
-        scheduler = Scheduler(plan.graph, store, jobs=request.jobs, events=journal, limits=limits)
-        try:
-            done = scheduler.build()
-        finally:
-            _keep_journal(store, journal)
-        outcomes = [_publish(request.project, store, product, done) for product in plan.products]
-        _remember(request.project, plan, outcomes, done, events)
-        return outcomes, journal
+    worker.preload(_PRELOAD)
+    scheduler = Scheduler(plan.graph, store, jobs=jobs, events=journal, limits=limits)
+    try:
+        return scheduler.build()
+    finally:
+        _keep_journal(store, journal)
 
 
 def foresee(request: Request) -> list[Outlook]:
@@ -132,18 +174,21 @@ def last_build(project: Project) -> list[dict[str, Any]]:
 
 
 @contextmanager
-def _planned(request: Request) -> Iterator[tuple[Store, Plan]]:
-    """The open store and the plan for a request."""
+def _planned(request: Request, without: dict[tuple[str, str], Without] | None = None) -> Iterator[tuple[Store, Plan]]:
+    """The open store and the plan for a request, less the steps of its recipes that are left out."""
     from edgebuild.plan import planner
 
     project = request.project
     targets = [project.target(name) for name in dict.fromkeys(request.targets)]
+    if request.recipe is not None:
+        recipe = project.recipe(request.recipe, key="--recipe")
+        targets = [replace(target, recipe=recipe) for target in targets]
     models = [project.model(name) for name in dict.fromkeys(request.models or tuple(project.model_folders()))]
     if not models:
         raise UsageError("no model to build", file="models", hint="a model is a folder with a model.toml")
     store = Store(project.store)
     try:
-        yield store, planner.make(store, targets, models, tuple(project.target_files()))
+        yield store, planner.make(store, targets, models, tuple(project.target_files()), without)
     finally:
         store.close()
 
@@ -168,7 +213,7 @@ def _keep_journal(store: Store, journal: Journal) -> None:
 def _publish(project: Project, store: Store, product: Product, done: dict[str, Action]) -> Outcome:
     """Put the bundle in place, or, where a gate failed, take an older one away and leave the evidence."""
     made = store.path(done[product.bundle].output)
-    verdicts = json.loads((store.path(done[product.verdicts].output) / "verdicts.json").read_text())
+    verdicts = _verdicts(store, product, done)
     place = project.dist / product.target / product.model
     evidence = place.with_name(f"{product.model}.evidence")
     shipped = (made / "bundle").is_dir()

@@ -48,7 +48,8 @@ class Assemble:
 
     The output has `evidence/`, and `bundle/` unless a gate failed: then there is nothing to ship.
     `files` and `packages` name each runtime's model file and distribution, in the order of `runtimes`;
-    `fingerprints` say by role what each piece of evidence was measured on.
+    `fingerprints` say by role what each piece of evidence was measured on; `dropped` are the steps of the recipe that
+    were left out because they bought nothing.
     """
 
     subject: Subject
@@ -56,6 +57,7 @@ class Assemble:
     files: tuple[str, ...]
     packages: tuple[str, ...]
     fingerprints: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    dropped: tuple[str, ...] = ()
 
     consumes: ClassVar[tuple[str, ...]] = ()
     produces: ClassVar[str | None] = "bundle"
@@ -99,6 +101,7 @@ class Assemble:
             "sources": _sources(io, runtime.format),
             "fingerprints": _of_format(self.fingerprints, runtime.format),
             "formats": {name: found["status"] for name, found in verdicts["formats"].items()},
+            "dropped": list(self.dropped),
             "provenance": list(io.provenance),
         }
 

@@ -66,3 +66,4 @@ target_option = click.option("--target", "-t", "targets", multiple=True, require
 model_option = click.option(
     "--model", "-m", "models", multiple=True, help="Model; default: every model of the project."
 )
+recipe_option = click.option("--recipe", "-r", help="A recipe by name, in the place of the targets' own.")

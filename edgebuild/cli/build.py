@@ -7,12 +7,13 @@ from pathlib import Path
 
 import rich_click as click
 
-from edgebuild.cli._verb import Answer, model_option, project_option, target_option, verb
+from edgebuild.cli._verb import Answer, model_option, project_option, recipe_option, target_option, verb
 
 
 @verb("build")
 @target_option
 @model_option
+@recipe_option
 @click.option("--jobs", "-j", type=click.IntRange(min=1), help="Steps side by side; default: the cores there are.")
 @click.option("--output", "-o", type=click.Path(path_type=Path), help="Where bundles go; default: dist/.")
 @click.option("--step-memory", default="8 GiB", show_default=True, help="Most memory a step may use.")
@@ -21,6 +22,7 @@ from edgebuild.cli._verb import Answer, model_option, project_option, target_opt
 def command(
     targets: tuple[str, ...],
     models: tuple[str, ...],
+    recipe: str | None,
     jobs: int | None,
     output: Path | None,
     step_memory: str,
@@ -38,7 +40,7 @@ def command(
     from edgebuild.spec.project import open_project
 
     limits = Limits(memory=_quantity("--step-memory", step_memory), seconds=_quantity("--step-time", step_time))
-    request = session.Request(open_project(project, output), targets, models, jobs or session.cores())
+    request = session.Request(open_project(project, output), targets, models, jobs or session.cores(), recipe)
     with progress.display(sys.stderr) as events:
         outcomes, journal = session.build(request, events, limits)
     status = combine([outcome.status for outcome in outcomes])  # type: ignore[misc]

@@ -6,15 +6,18 @@ from pathlib import Path
 
 import rich_click as click
 
-from edgebuild.cli._verb import Answer, model_option, project_option, target_option, verb
+from edgebuild.cli._verb import Answer, model_option, project_option, recipe_option, target_option, verb
 
 
 @verb("explain")
 @click.argument("step", required=False)
 @target_option
 @model_option
+@recipe_option
 @project_option
-def command(step: str | None, targets: tuple[str, ...], models: tuple[str, ...], project: Path) -> Answer:
+def command(
+    step: str | None, targets: tuple[str, ...], models: tuple[str, ...], recipe: str | None, project: Path
+) -> Answer:
     """Say which part of a key changed; with STEP, show all parts of that step's key.
 
     Example: edgebuild explain --target rpi4 rpi4/digits/judge
@@ -25,7 +28,7 @@ def command(step: str | None, targets: tuple[str, ...], models: tuple[str, ...],
     from edgebuild.spec.project import open_project, suggest
 
     opened = open_project(project)
-    foreseen = session.foresee(session.Request(opened, targets, models))
+    foreseen = session.foresee(session.Request(opened, targets, models, recipe=recipe))
     labels = [item.label for item in foreseen]
     if step is not None and step not in labels:
         raise UsageError(f"unknown step {step!r}", hint=suggest(step, labels))

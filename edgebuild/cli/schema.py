@@ -10,13 +10,13 @@ from edgebuild.cli._verb import Answer, verb
 
 
 @verb("schema")
-@click.argument("kind", type=click.Choice(["target", "model"]))
+@click.argument("kind", type=click.Choice(["target", "model", "recipe"]))
 def command(kind: str) -> Answer:
-    """Print the JSON Schema of a target file or of a model.toml.
+    """Print the JSON Schema of a target file, a model.toml or a recipe.
 
     Example: edgebuild schema target > target.schema.json
     """
     from edgebuild.plan import schemas
 
-    found = schemas.target() if kind == "target" else schemas.model()
+    found = {"target": schemas.target, "model": schemas.model, "recipe": schemas.recipe}[kind]()
     return Answer(found, lambda: print(json.dumps(found, indent=1, ensure_ascii=False)))

@@ -37,7 +37,7 @@ class Accuracy:
         import numpy as np
 
         labels = dataset.read(io.path("data"), "test").labels
-        hits = {role: _hits(io.path(role), labels) for role in ("candidate", "baseline")}
+        hits = {role: read_hits(io.path(role), labels) for role in ("candidate", "baseline")}
         pairs = paired.count_pairs(hits["candidate"], hits["baseline"])
         found: dict[str, Any] = {role: _rate(values) for role, values in hits.items()}
         found |= {"n": pairs.n, "lost": pairs.lost, "won": pairs.won}
@@ -52,7 +52,8 @@ class Accuracy:
         return {"origin": agreement.pop("origin"), "agreement": agreement}
 
 
-def _hits(folder: Path, labels: Array) -> Any:
+def read_hits(folder: Path, labels: Array) -> Any:
+    """Which examples [N] the outputs in a folder get right; StepError for outputs that cannot be compared."""
     outputs = first_output(folder)
     if outputs.ndim != 2 or len(outputs) != len(labels):
         raise StepError(f"outputs of shape {list(outputs.shape)} cannot be compared with {len(labels)} labels")

@@ -177,3 +177,19 @@ def differing_bound(differing: int, n: int, confidence: float = 0.95) -> float:
     if n < 1 or not 0 <= differing <= n:
         raise ValueError(f"impossible counts: {differing} of {n}")
     return 1.0 if differing == n else float(beta.ppf(confidence, differing + 1, n - differing))
+
+
+def mean_bound(differences: NDArray[np.float64], confidence: float = 0.95) -> Bound:
+    """Mean of paired differences (n,) with its two one-sided limits, each at `confidence`.
+
+    Student's t: mean ± t(n − 1)·s/√n (Gosset 1908). Raises ValueError for fewer than two examples.
+    """
+    import numpy as np
+    from scipy.stats import t
+
+    n = len(differences)
+    if n < 2:
+        raise ValueError(f"{n} example is too few for an interval")
+    mean, deviation = float(np.mean(differences)), float(np.std(differences, ddof=1))
+    half = float(t.ppf(confidence, n - 1)) * deviation / math.sqrt(n)
+    return Bound(mean, mean - half, mean + half)

@@ -14,11 +14,12 @@ from edgebuild.evidence.latency import Latency
 from edgebuild.evidence.outputs import Outputs
 from edgebuild.evidence.parity import Parity
 from edgebuild.evidence.predict import Predict
+from edgebuild.evidence.proof import Proof
 from edgebuild.evidence.roofline import Roofline
 from edgebuild.evidence.torch_outputs import TorchOutputs
 from edgebuild.plan.instruments import Instrument, Instruments
 from edgebuild.plan.limits import gates_of, stopping
-from edgebuild.plan.recipe import Chain
+from edgebuild.plan.recipe import Chain, Stage
 from edgebuild.plan.weights import Weights
 from edgebuild.spec.artifact import Step
 from edgebuild.spec.core import TimeModel
@@ -45,6 +46,8 @@ class Measuring:
         for chain in chains:
             self._of_one(chain)
         self._latency(chains)
+        for chain in chains:
+            self._proof(chain)
         formats = tuple(chain.runtime.format for chain in chains)
         codes = tuple(GATES.module(gate.metric) for gate in self.gates)
         node = Node(Judge(self.gates, formats), dict(self.evidence), "verdicts", code=codes)
@@ -58,9 +61,7 @@ class Measuring:
 
     def _of_one(self, chain: Chain) -> None:
         """Parity, accuracy and footprint of one format."""
-        instrument = self._instruments.best("outputs")
-        # A device that takes only some examples is compared with the host, which takes all.
-        everywhere = instrument if instrument.device.examples is None else self._instruments.host
+        instrument, everywhere = self._instruments.best("outputs"), self._everywhere()
         candidate = self._outputs(everywhere, chain, chain.candidate, "candidate")
         baseline = self._outputs(everywhere, chain, chain.baseline, "baseline")
         converted = self._outputs(everywhere, chain, chain.converted, "float")
@@ -84,6 +85,46 @@ class Measuring:
             both = {"device": device, "host": pairs["candidate"]}
             pairs = pairs | {"agreement": self._add(chain, "agreement", Agreement(), both)}
         self._add(chain, "accuracy", Accuracy(), pairs)
+
+    def _everywhere(self) -> Instrument:
+        """The device that takes all examples: one that takes only some is compared with the host."""
+        instrument = self._instruments.best("outputs")
+        return instrument if instrument.device.examples is None else self._instruments.host
+
+    def _proof(self, chain: Chain) -> None:
+        """What each technique changed: state 0 is the float model, each stage makes the next."""
+        counter, float_model = self._counter(), self._weights.float
+        states = [Stage("float", -1, float_model, float_model, chain.baseline), *chain.stages]
+        inputs = {"data": self._weights.data}
+        for number, stage in enumerate(states):
+            inputs[f"made/{number}"] = stage.made
+            inputs[f"outputs/{number}"] = self._answers(chain, stage)
+            files = {"candidate": stage.file, "baseline": chain.baseline}
+            weighed = files | {"candidate_torch": stage.torch, "baseline_torch": float_model}
+            label = f"{self.prefix}/{chain.runtime.format}/{stage.name}"
+            inputs[f"footprint/{number}"] = self._graph.add(
+                f"{label}-footprint", Node(Footprint(), weighed, "evidence")
+            )
+            if counter is not None:
+                inputs[f"count/{number}"] = self._count(counter[0], chain, stage.file, stage.name, counter[1])
+        names = tuple(stage.name for stage in chain.stages)
+        clock, model = self._target.hardware.clock or 1e9, counter[1] if counter else None
+        self._add(chain, "proof", Proof(names, model, clock, chain.runtime.threads), inputs)
+
+    def _counter(self) -> tuple[Instrument, TimeModel] | None:
+        """The device that counts work and what makes time of it; None where time is measured or estimated."""
+        core = self._target.hardware.core
+        if core is None or core.time is None or not self._instruments.declares("latency"):
+            return None
+        instrument = self._instruments.best("latency")
+        return (instrument, core.time) if instrument.fidelity == "emulated" and instrument.device.counts else None
+
+    def _answers(self, chain: Chain, stage: Stage) -> str:
+        """Outputs on all held-out examples, by the runtime for a file, by the framework for a torch model."""
+        if self._graph.kind(stage.made) != "torch":
+            return self._outputs(self._everywhere(), chain, stage.made, stage.name)
+        node = Node(TorchOutputs(), {"model": stage.made, "data": self._weights.data}, "outputs")
+        return self._graph.add(f"{self.prefix}/{stage.name}-outputs", node)
 
     def _add(self, chain: Chain, kind: str, step: Step, inputs: dict[str, str]) -> str:
         name, node = chain.runtime.format, Node(step, inputs, "evidence")
@@ -113,8 +154,8 @@ class Measuring:
             self._keep("latency", self._timed(instrument, chains))
             return
         host = self._timed(self._instruments.host, chains)
-        if instrument.device.counts and hardware.core is not None and hardware.core.time is not None:
-            self._keep("latency", self._predicted(instrument, chains, hardware.core.time))
+        if (counter := self._counter()) is not None:
+            self._keep("latency", self._predicted(*counter, chains))
         elif hardware.roofline is not None:
             self._keep("latency", self._estimated(hardware.roofline, chains))
         else:  # time under an emulator is never evidence
@@ -143,7 +184,7 @@ class Measuring:
             facts=instrument.fingerprint,
         )
 
-    def _predicted(self, instrument: Instrument, chains: list[Chain], model: TimeModel) -> Node:
+    def _predicted(self, instrument: Instrument, model: TimeModel, chains: list[Chain]) -> Node:
         """Seconds from the counted work of every file."""
         counted = {}
         for chain in chains:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from edgebuild.engine.graph import Graph
@@ -10,7 +10,7 @@ from edgebuild.engine.store import Store
 from edgebuild.plan import preflight
 from edgebuild.plan.instruments import Instruments
 from edgebuild.plan.measuring import Measuring
-from edgebuild.plan.recipe import Recipes
+from edgebuild.plan.recipe import Chain, Recipes, Without
 from edgebuild.plan.shipping import bundle_node
 from edgebuild.plan.weights import Weights
 from edgebuild.spec.errors import UsageError
@@ -21,12 +21,16 @@ from edgebuild.spec.target import Target
 
 @dataclass(frozen=True, slots=True)
 class Product:
-    """What a build makes for one model on one target: ids of the nodes with the verdicts and with the bundle."""
+    """What a build makes for one model on one target: ids of the nodes with the verdicts and with the bundle, the
+    chains that they come from, and whether useless steps of the recipe are to be left out.
+    """
 
     target: str
     model: str
     verdicts: str
     bundle: str
+    chains: tuple[Chain, ...]
+    drop_useless: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,8 +42,16 @@ class Plan:
     notices: tuple[str, ...]
 
 
-def make(store: Store, targets: Sequence[Target], models: Sequence[ModelSpec], known: Sequence[str]) -> Plan:
+def make(
+    store: Store,
+    targets: Sequence[Target],
+    models: Sequence[ModelSpec],
+    known: Sequence[str],
+    without: Mapping[tuple[str, str], Without] | None = None,
+) -> Plan:
     """The plan for every model on every target; `known` names all targets there are.
+
+    `without` names the steps of the recipe that are left out for a target and a model.
 
     The models' own files are copied into the store, so that a build sees them as they are now. Raises UsageError
     for what cannot be built and DeviceError where no device can measure.
@@ -48,23 +60,28 @@ def make(store: Store, targets: Sequence[Target], models: Sequence[ModelSpec], k
     for model in models:
         _check_budgets(model, known)
     weights = {model.name: Weights.plan(graph, store, model) for model in models}
-    products, notices = [], []
+    products: list[Product] = []
+    notices: list[str] = []
     for target in targets:
         instruments = Instruments(target)
-        products += [_product(graph, target, model, weights[model.name], instruments) for model in models]
+        for model in models:
+            left_out = (without or {}).get((target.name, model.name), frozenset())
+            products.append(_product(graph, target, model, weights[model.name], instruments, left_out))
         notices += instruments.notices
     return Plan(graph, tuple(products), tuple(notices))
 
 
-def _product(graph: Graph, target: Target, model: ModelSpec, weights: Weights, instruments: Instruments) -> Product:
+def _product(
+    graph: Graph, target: Target, model: ModelSpec, weights: Weights, instruments: Instruments, without: Without
+) -> Product:
     prefix = f"{target.name}/{model.name}"
-    recipes = Recipes(graph, target, model, weights, prefix)
+    recipes = Recipes(graph, target, model, weights, prefix, without)
     measuring = Measuring(graph, target, model, weights, instruments, prefix)
     chains = [recipes.chain(runtime) for runtime in target.runtimes]
     preflight.add(graph, target, weights, instruments, prefix)
     verdicts = measuring.judge(chains)
-    bundle = graph.add(f"{prefix}/bundle", bundle_node(target, model, weights, chains, measuring))
-    return Product(target.name, model.name, verdicts, bundle)
+    bundle = graph.add(f"{prefix}/bundle", bundle_node(target, model, weights, chains, measuring, without))
+    return Product(target.name, model.name, verdicts, bundle, tuple(chains), target.recipe.drop_useless)
 
 
 def _check_budgets(model: ModelSpec, known: Sequence[str]) -> None:

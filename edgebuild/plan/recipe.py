@@ -19,9 +19,23 @@ from edgebuild.stages.convert import Convert
 
 
 @dataclass(frozen=True, slots=True)
+class Stage:
+    """What one technique of a recipe made: `made` itself, the torch model it comes from, and the file to weigh.
+
+    A step that changes only values leaves bytes and operations as they were, so one file stands for several stages.
+    """
+
+    name: str
+    number: int
+    made: str
+    torch: str
+    file: str
+
+
+@dataclass(frozen=True, slots=True)
 class Chain:
     """Ids of what the recipe makes for one runtime: the last torch model, its float file, the file to ship,
-    and the float model's own file that the others are compared with.
+    the float model's own file that the others are compared with, and what each technique made on the way.
     """
 
     runtime: Runtime
@@ -29,36 +43,78 @@ class Chain:
     converted: str
     candidate: str
     baseline: str
+    stages: tuple[Stage, ...] = ()
+
+
+# (format, place in the recipe) of steps that are left out
+Without = frozenset[tuple[str, int]]
 
 
 class Recipes:
     """Adds the nodes of a target's recipe for one model."""
 
-    def __init__(self, graph: Graph, target: Target, model: ModelSpec, weights: Weights, prefix: str) -> None:
+    def __init__(
+        self,
+        graph: Graph,
+        target: Target,
+        model: ModelSpec,
+        weights: Weights,
+        prefix: str,
+        without: Without = frozenset(),
+    ) -> None:
         """Check the recipe's steps, and the options that the model gives to any; UsageError for the first mistake."""
         self._graph, self._target, self._model = graph, target, model
-        self._weights, self._prefix = weights, prefix
+        self._weights, self._prefix, self._without = weights, prefix, without
+        self._lines = target.recipe.steps
         for name, options in model.declared.steps.items():
             check(STEPS.get(name, file=model.file, key="steps"), options, file=model.file, prefix=f"steps.{name}")
-        self._steps = tuple(self._step(line) for line in target.recipe)
+        self._steps = tuple(self._step(line) for line in self._lines)
         self._check_numbers()
 
     def chain(self, runtime: Runtime) -> Chain:
         """The nodes for one runtime; UsageError for an unknown or misplaced step, option, format or package."""
         self._need_packages(runtime)
         current, torch, converted = self._weights.float, self._weights.float, None
-        for number, (line, step) in enumerate(zip(self._target.recipe, self._steps, strict=True)):
+        made: list[tuple[int, str]] = []
+        for number, (line, step) in enumerate(zip(self._lines, self._steps, strict=True)):
+            if (runtime.format, number) in self._without:
+                continue
             kind = self._graph.kind(current)
             if kind not in step.consumes:
                 self._may_convert(line, step, kind, runtime, number)
                 current = converted = self._convert(current, runtime, "convert")
             current = self._add(line, step, current, runtime, number)
+            made.append((number, current))
             if self._graph.kind(current) == "torch":
                 torch = current
         if converted is None:
             current = converted = self._convert(torch, runtime, "convert")
         baseline = self._convert(self._weights.float, runtime, "baseline")
-        return Chain(runtime, torch, converted, current, baseline)
+        return Chain(runtime, torch, converted, current, baseline, self._stages(made, runtime, converted))
+
+    def _stages(self, made: list[tuple[int, str]], runtime: Runtime, converted: str) -> tuple[Stage, ...]:
+        """Last first: a torch model is weighed as the file of the last one after it that has the same operations."""
+        found: list[Stage] = []
+        torch = [item for _, item in made if self._graph.kind(item) == "torch"]
+        for number, item in reversed(made):
+            if item not in torch:
+                found.append(Stage(self._name(number), number, item, (torch or [self._weights.float])[-1], item))
+                continue
+            later = found[-1] if found and found[-1].made in torch else None
+            if later is None:
+                file = converted
+            elif getattr(self._steps[later.number], "values_only", False):
+                file = later.file
+            else:
+                file = self._convert(item, runtime, f"{self._name(number)}-convert")
+            found.append(Stage(self._name(number), number, item, item, file))
+        return tuple(reversed(found))
+
+    def _name(self, number: int) -> str:
+        """The technique; the second of the same name is `prune_channels-2`."""
+        use = self._lines[number].use
+        repeated = sum(earlier.use == use for earlier in self._lines[:number])
+        return use + (f"-{repeated + 1}" if repeated else "")
 
     def _need_packages(self, runtime: Runtime) -> None:
         index = self._target.runtimes.index(runtime)
@@ -69,18 +125,18 @@ class Recipes:
     def _check_numbers(self) -> None:
         """UsageError when a second step changes what the file computes in: no quantizer reads a quantized file."""
         done: str | None = None
-        for line, step in zip(self._target.recipe, self._steps, strict=True):
+        for line, step in zip(self._lines, self._steps, strict=True):
             numbers = getattr(step, "numbers", None)
             if numbers and done:
                 told = f"{line.use!r} cannot follow {done!r}: what a file computes in changes once"
-                raise UsageError(told, file=self._target.file, key=f"{line.key}.use", hint="keep one of the two")
+                raise UsageError(told, file=line.file, key=f"{line.key}.use", hint="keep one of the two")
             done = line.use if numbers else done
 
     def _step(self, line: StepSpec) -> Step:
-        kind = STEPS.get(line.use, file=self._target.file, key=f"{line.key}.use")
-        need(kind.tools, line.use, file=self._target.file, key=f"{line.key}.use")
+        kind = STEPS.get(line.use, file=line.file, key=f"{line.key}.use")
+        need(kind.tools, line.use, file=line.file, key=f"{line.key}.use")
         given = self._from_hardware(kind) | dict(self._model.declared.steps.get(line.use, {})) | dict(line.options)
-        step: Step = check(kind, given, file=self._target.file, prefix=line.key)
+        step: Step = check(kind, given, file=line.file, prefix=line.key)
         return step
 
     def _from_hardware(self, kind: Any) -> dict[str, Any]:
@@ -90,10 +146,10 @@ class Recipes:
 
     def _may_convert(self, line: StepSpec, step: Step, kind: str, runtime: Runtime, number: int) -> None:
         """UsageError unless converting makes what the step works on."""
-        where = {"file": self._target.file, "key": f"{line.key}.use"}
+        where = {"file": line.file, "key": f"{line.key}.use"}
         takes = " or ".join(step.consumes)
         if kind != "torch":
-            before = self._target.recipe[number - 1].use
+            before = self._lines[number - 1].use
             told = f"{line.use!r} works on {takes}, but {before!r} before it makes {kind}"
             raise UsageError(told, **where, hint=f"move {line.use!r} before {before!r}")
         if runtime.format not in step.consumes:
@@ -122,8 +178,7 @@ class Recipes:
             code=(FORMATS.module(runtime.format),) if of_format else (),
             tools=FORMATS.get(runtime.format).tools if of_format else (),
         )
-        repeated = sum(earlier.use == line.use for earlier in self._target.recipe[:number])
-        stage = line.use + (f"-{repeated + 1}" if repeated else "")
+        stage = self._name(number)
         label = f"{self._prefix}/{runtime.format}/{stage}" if of_format else f"{self._prefix}/{stage}"
         return self._graph.add(label, node)
 
@@ -131,5 +186,5 @@ class Recipes:
         known = {"data": self._weights.data, "teacher": self._weights.teacher, "source": self._weights.source}
         if role not in known:
             told = f"{line.use!r} needs {role!r}, which no plan can give"
-            raise UsageError(told, file=self._target.file, key=f"{line.key}.use")
+            raise UsageError(told, file=line.file, key=f"{line.key}.use")
         return known[role]

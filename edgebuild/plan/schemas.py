@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from edgebuild.spec.files import TargetFile, schema
+from edgebuild.spec.files import RecipeFile, RecipeTable, TargetFile, schema
 from edgebuild.spec.model import ModelFile
 from edgebuild.spec.registry import DEVICES, GATES, STEPS, Registry
 
@@ -14,9 +14,21 @@ _DRAFT = {"$schema": "https://json-schema.org/draft/2020-12/schema"}
 def target() -> dict[str, Any]:
     """The schema of a file in `targets/`."""
     found = schema(TargetFile)
-    found["properties"]["recipe"]["items"] = _one_of(found, STEPS, "use")
+    steps = {"type": "array", "items": _one_of(found, STEPS, "use")}
+    table = schema(RecipeTable)
+    found["$defs"] |= table.pop("$defs")
+    table["properties"]["steps"] = steps
+    named = {"type": "string", "description": "a recipe by name"}
+    found["properties"]["recipe"] = {"anyOf": [steps, named, table], "default": []}
     found["properties"]["devices"]["items"] = _one_of(found, DEVICES, "transport")
     found["$defs"]["Gate"]["properties"]["metric"]["enum"] = GATES.names()
+    return _DRAFT | found
+
+
+def recipe() -> dict[str, Any]:
+    """The schema of a file in `recipes/`."""
+    found = schema(RecipeFile)
+    found["properties"]["steps"]["items"] = _one_of(found, STEPS, "use")
     return _DRAFT | found
 
 

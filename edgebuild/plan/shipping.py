@@ -6,15 +6,19 @@ from edgebuild.bundle.assemble import PAYLOAD, Assemble, Subject
 from edgebuild.engine import digests
 from edgebuild.engine.graph import Node
 from edgebuild.plan.measuring import Measuring
-from edgebuild.plan.recipe import Chain
+from edgebuild.plan.recipe import Chain, Without
 from edgebuild.plan.weights import Weights
 from edgebuild.spec.model import ModelSpec
 from edgebuild.spec.registry import FORMATS
 from edgebuild.spec.target import Target
 
 
-def bundle_node(target: Target, model: ModelSpec, weights: Weights, chains: list[Chain], measuring: Measuring) -> Node:
+def bundle_node(
+    target: Target, model: ModelSpec, weights: Weights, chains: list[Chain], measuring: Measuring, without: Without
+) -> Node:
     """The node that assembles the bundle out of the files to choose from and all evidence."""
+    lines = target.recipe.steps
+    dropped = tuple(f"{format_}: {lines[number].use} ({lines[number].key})" for format_, number in sorted(without))
     declared = model.declared
     subject = Subject(
         target=target.name,
@@ -37,7 +41,7 @@ def bundle_node(target: Target, model: ModelSpec, weights: Weights, chains: list
     formats = tuple(FORMATS.get(runtime.format) for runtime in runtimes)
     names = tuple(kind.file for kind in formats), tuple(kind.runtime for kind in formats)
     return Node(
-        Assemble(subject, runtimes, *names, measuring.fingerprints()),
+        Assemble(subject, runtimes, *names, measuring.fingerprints(), dropped),
         inputs,
         "bundle",
         tools=tuple(kind.runtime for kind in formats),

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from edgebuild.session import Journal, Outcome
 
 _COLOURS = {"pass": "green", "fail": "red", "inconclusive": "yellow"}
+_CHANGES = ("bytes", "compressed", "macs", "instructions", "seconds")
 _MEANING = {"pass": "released", "fail": "no bundle, only the evidence", "inconclusive": "candidate, not released"}
 
 
@@ -53,6 +54,8 @@ def show_bundle(manifest: dict[str, Any]) -> None:
 
 def _show_one(title: str, found: dict[str, Any]) -> None:
     table(("", "float", "compressed", ""), rows(found["evidence"]), title=title)
+    if found["evidence"].get("proof", {}).get("steps"):
+        table(*proofs(found["evidence"]["proof"]))
     keys = ("metric", "limit", "status", "n", "fidelity", "reason")
     gates = [[str(verdict[key]) for key in keys] for verdict in found["verdicts"]]
     table(("gate", "limit", "verdict", "n", "fidelity", "why"), gates, colours=_COLOURS)
@@ -74,6 +77,35 @@ def _right(accuracy: dict[str, Any]) -> tuple[str, str, str, str]:
     """Shares of right answers; only a classification has them."""
     gain = accuracy["candidate"]["accuracy"] - accuracy["baseline"]["accuracy"]
     return "accuracy", _rate(accuracy["baseline"]), _rate(accuracy["candidate"]), f"{100 * gain:+.2f} pp"
+
+
+def proofs(proof: dict[str, Any]) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
+    """Columns, and a row for each technique of the recipe: what it changed, and whether it bought anything."""
+    answers = proof["task"] == "classification"
+    columns = ("step", "bytes", "compressed", "MACs", "instructions", "time", "right answers" if answers else "error")
+    return (*columns, ""), [(*_changes(step), _effect(step["drop"], answers), _worth(step)) for step in proof["steps"]]
+
+
+def _changes(step: dict[str, Any]) -> list[str]:
+    return [step["step"], *(_change(step["before"].get(name), step["after"].get(name)) for name in _CHANGES)]
+
+
+def _effect(drop: dict[str, float], answers: bool) -> str:
+    """On right answers in points, or on the mean error in its own unit."""
+    if not answers:
+        return f"{drop['estimate']:+.3g} [{drop['low']:+.3g}, {drop['high']:+.3g}]"
+    gain, low, high = (0.0 - 100 * drop[name] for name in ("estimate", "high", "low"))  # 0.0 − 0.0 has no sign
+    return f"{gain:+.2f} pp [{low:+.2f}, {high:+.2f}]"
+
+
+def _worth(step: dict[str, Any]) -> str:
+    if step["useless"]:
+        return f"useless: costs {' and '.join(step['costs'])}, buys nothing"
+    return "pays" if step["gains"] else "changes nothing that is measured here"
+
+
+def _change(before: float | None, after: float | None) -> str:
+    return f"{after / before - 1:+.1%}" if before and after else ""
 
 
 def _timed(latency: dict[str, Any]) -> tuple[str, str, str, str]:

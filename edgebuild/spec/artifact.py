@@ -69,6 +69,7 @@ class Step(Protocol):
     exclusive: whether it runs with nothing beside it, as what measures time must
     uses(): of `needs`, what it reads with these options; a step that always reads all of it does not have this
     numbers: what it makes a file compute in ("int8"); only steps that change that have it, and a recipe has one
+    values_only: whether a torch model keeps its operations and their sizes; steps without it may change both
     """
 
     consumes: ClassVar[tuple[str, ...]]

@@ -6,18 +6,27 @@ import dataclasses
 import json
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, TypeVar, cast
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, field_validator, with_config
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    TypeAdapter,
+    ValidationError,
+    field_validator,
+    model_validator,
+    with_config,
+)
 
 from edgebuild.spec.errors import UsageError
 from edgebuild.spec.fields import STRICT
 from edgebuild.spec.model import ModelFile, ModelSpec
 from edgebuild.spec.names import suggest
-from edgebuild.spec.target import DeviceSpec, Gate, Hardware, Runtime, StepSpec, Target, Timing
+from edgebuild.spec.target import DeviceSpec, Gate, Hardware, Recipe, Runtime, StepSpec, Target, Timing
 
 T = TypeVar("T")
 
@@ -29,6 +38,30 @@ class RecipeLine(BaseModel):
 
     model_config = ConfigDict(extra="allow")
     use: str
+
+
+class RecipeTable(BaseModel):
+    """A recipe as a table: its own steps, or one that has a name, and what is done with steps that buy nothing."""
+
+    model_config = STRICT
+    use: Annotated[str | None, Field(description="a recipe by name, instead of steps")] = None
+    steps: tuple[RecipeLine, ...] | None = None
+    drop_useless: Annotated[bool, Field(description="leave out steps that cost and buy nothing on the target")] = False
+
+    @model_validator(mode="after")
+    def _either(self) -> RecipeTable:
+        if (self.use is None) == (self.steps is None):
+            raise ValueError("a recipe has either steps or the name of another in use")
+        return self
+
+
+class RecipeFile(BaseModel):
+    """The content of one file in `recipes/`."""
+
+    model_config = STRICT
+    description: str
+    steps: Annotated[tuple[RecipeLine, ...], Field(min_length=1)]
+    drop_useless: bool = False
 
 
 class DeviceLine(BaseModel):
@@ -74,10 +107,14 @@ def read_toml(path: Path, shown: str) -> dict[str, Any]:
         raise UsageError(f"cannot be read: {error.strerror}", file=shown) from None
 
 
-def read_target(path: Path, shown: str) -> Target:
-    """The target that the file declares; UsageError with file, key and reason when it does not."""
-    declared = check(TargetFile, read_toml(path, shown), file=shown)
-    recipe = tuple(StepSpec(line.use, line.model_extra or {}, f"recipe[{i}]") for i, line in enumerate(declared.recipe))
+def read_target(path: Path, shown: str, recipes: Callable[[str], Recipe] | None = None) -> Target:
+    """The target that the file declares; UsageError with file, key and reason when it does not.
+
+    `recipes` finds a recipe by its name, for files that name one.
+    """
+    given = read_toml(path, shown)
+    recipe = _recipe(given.get("recipe", []), shown, recipes)
+    declared = check(TargetFile, given | ({"recipe": []} if recipe else {}), file=shown)
     devices = tuple(
         DeviceSpec(line.transport, line.measures, line.model_extra or {}, f"devices[{i}]")
         for i, line in enumerate(declared.devices)
@@ -87,12 +124,37 @@ def read_target(path: Path, shown: str) -> Target:
         description=declared.description,
         hardware=declared.hardware,
         runtimes=declared.runtimes,
-        recipe=recipe,
+        recipe=recipe or Recipe(_steps(declared.recipe, "recipe", shown)),
         devices=devices,
         gates=declared.gates,
         timing=declared.timing,
         file=shown,
     )
+
+
+def read_recipe(path: Path, shown: str) -> Recipe:
+    """The recipe that a file in `recipes/` declares; UsageError with file, key and reason when it does not."""
+    declared = check(RecipeFile, read_toml(path, shown), file=shown)
+    return Recipe(_steps(declared.steps, "steps", shown), declared.drop_useless, path.stem, declared.description)
+
+
+def _recipe(given: Any, shown: str, recipes: Callable[[str], Recipe] | None) -> Recipe | None:
+    """A recipe that is given as a name or a table; None for a list of steps, or for what is none of them."""
+    if isinstance(given, str):
+        given = {"use": given}
+    if not isinstance(given, dict):
+        return None
+    table = check(RecipeTable, given, file=shown, prefix="recipe")
+    if table.use is None:
+        return Recipe(_steps(table.steps or (), "recipe.steps", shown), table.drop_useless)
+    if recipes is None:
+        raise UsageError(f"no recipe {table.use!r} can be found here", file=shown, key="recipe")
+    named = recipes(table.use)
+    return dataclasses.replace(named, drop_useless=named.drop_useless or table.drop_useless)
+
+
+def _steps(lines: tuple[RecipeLine, ...], key: str, shown: str) -> tuple[StepSpec, ...]:
+    return tuple(StepSpec(line.use, line.model_extra or {}, f"{key}[{i}]", shown) for i, line in enumerate(lines))
 
 
 def read_model(folder: Path, shown: str) -> ModelSpec:

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edgebuild.spec.errors import UsageError
-from edgebuild.spec.files import read_model, read_target
+from edgebuild.spec.files import read_model, read_recipe, read_target
 from edgebuild.spec.model import ModelSpec
 from edgebuild.spec.names import suggest
-from edgebuild.spec.target import Target
+from edgebuild.spec.target import Recipe, Target
 
 __all__ = ["Project", "open_project", "suggest"]
 
@@ -35,7 +35,20 @@ class Project:
         files = self.target_files()
         if name not in files:
             raise UsageError(f"unknown target {name!r}", hint=suggest(name, files))
-        return read_target(files[name], self.shown(files[name]))
+        shown = self.shown(files[name])
+        return read_target(files[name], shown, lambda recipe: self.recipe(recipe, file=shown, key="recipe"))
+
+    def recipe_files(self) -> dict[str, Path]:
+        """Every recipe by name; a file of the project hides a built-in one of the same name."""
+        found = {path.stem: path for path in sorted(_built_in("recipes").glob("*.toml"))}
+        return found | {path.stem: path for path in sorted((self.root / "recipes").glob("*.toml"))}
+
+    def recipe(self, name: str, *, file: str | None = None, key: str | None = None) -> Recipe:
+        """The recipe with this name; UsageError with the nearest names when there is none."""
+        files = self.recipe_files()
+        if name not in files:
+            raise UsageError(f"unknown recipe {name!r}", file=file, key=key, hint=suggest(name, files))
+        return read_recipe(files[name], self.shown(files[name]))
 
     def model_folders(self) -> dict[str, Path]:
         """Every model by name: the folders with a `model.toml`."""

@@ -89,11 +89,22 @@ class Timing:
 
 @dataclass(frozen=True, slots=True)
 class StepSpec:
-    """One line of a recipe: which step, with which options. `key` is where the file says so, for messages."""
+    """One line of a recipe: which step, with which options. `file` and `key` are where it says so, for messages."""
 
     use: str
     options: Mapping[str, Any]
     key: str = ""
+    file: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """The techniques in order; with `drop_useless` those that cost and buy nothing on the target are left out."""
+
+    steps: tuple[StepSpec, ...] = ()
+    drop_useless: bool = False
+    name: str | None = None
+    description: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +137,7 @@ class Target:
     description: str
     hardware: Hardware
     runtimes: tuple[Runtime, ...]
-    recipe: tuple[StepSpec, ...]
+    recipe: Recipe
     devices: tuple[DeviceSpec, ...]
     gates: tuple[Gate, ...]
     timing: Timing

@@ -41,6 +41,7 @@ class Distill:
     tools: ClassVar[tuple[str, ...]] = ("torch",)
     deterministic: ClassVar[Determinism] = "same-cpu"
     exclusive: ClassVar[bool] = False
+    values_only: ClassVar[bool] = True
 
     def run(self, io: StepIO) -> None:
         """Fit the model and save it."""

@@ -21,6 +21,7 @@ from edgebuild.measure.paired import (
     drop_bound,
     drop_interval,
     examples_needed,
+    mean_bound,
     wilson,
 )
 
@@ -218,3 +219,12 @@ def test_hits_must_be_boolean_and_alike() -> None:
 def test_importing_stays_light(module: str) -> None:
     code = f"import sys, edgebuild.measure.{module}; sys.exit('numpy' in sys.modules or 'scipy' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_a_mean_difference_has_students_limits() -> None:
+    """By hand: mean 2, s² = 2/3, n = 4; t(0.95, 3) = 2.3534 of the tables."""
+    bound = mean_bound(np.array([1.0, 2.0, 2.0, 3.0]))
+    half = 2.35336 * math.sqrt(2 / 3) / 2
+    assert bound == pytest.approx((2.0, 2.0 - half, 2.0 + half), rel=1e-5)
+    with pytest.raises(ValueError, match="too few"):
+        mean_bound(np.array([1.0]))

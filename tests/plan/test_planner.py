@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ import pytest
 from edgebuild.engine.store import Store
 from edgebuild.evidence.accuracy import Accuracy
 from edgebuild.evidence.parity import Parity
+from edgebuild.evidence.proof import Proof
 from edgebuild.plan import planner
 from edgebuild.plan.planner import Plan
 from edgebuild.spec.artifact import Step
@@ -146,3 +148,39 @@ def test_a_model_whose_answers_are_values_is_measured_without_counting_right_one
     assert (loader.width, loader.task) == (2, "regression")
     assert steps(made, Accuracy) == []
     assert [step.task for step in steps(made, Parity) if isinstance(step, Parity)] == ["regression"] * 2
+
+
+def test_a_torch_step_that_changes_only_values_is_weighed_as_the_file_after_it(plan: Planner) -> None:
+    (product,) = plan().products
+    for chain in product.chains:
+        prune, distill, int8 = chain.stages
+        assert [stage.name for stage in chain.stages] == ["prune_channels", "distill", "int8"]
+        assert prune.file == distill.file == chain.converted
+        assert (int8.file, int8.torch) == (chain.candidate, distill.made)
+
+
+def test_a_step_after_which_operations_change_again_is_converted_for_its_proof(plan: Planner) -> None:
+    recipe = '[{use = "prune_channels", ratio = 0.25}, {use = "prune_channels"}]'
+    made = plan(recipe=recipe)
+    first, second = made.products[0].chains[0].stages
+    assert made.graph.label(first.file) == "board/tiny/onnx/prune_channels-convert"
+    assert second.file == made.products[0].chains[0].converted
+    assert (first.name, second.name) == ("prune_channels", "prune_channels-2")
+
+
+def test_every_state_of_a_recipe_is_weighed(plan: Planner) -> None:
+    made = plan()
+    proofs = [node for node in made.graph.nodes.values() if isinstance(node.step, Proof)]
+    assert [proof.step.stages for proof in proofs] == [("prune_channels", "distill", "int8")] * 2  # type: ignore[attr-defined]
+    for proof in proofs:
+        assert {f"{kind}/{k}" for kind in ("made", "outputs", "footprint") for k in range(4)} | {"data"} == {
+            *proof.inputs
+        }
+
+
+def test_every_recipe_that_is_shipped_plans_for_every_target(store: Store) -> None:
+    project = open_project(ROOT)
+    for name in project.recipe_files():
+        targets = [replace(project.target(t), recipe=project.recipe(name)) for t in ("rpi4", "host")]
+        made = planner.make(store, targets, [project.model("digits")], SHIPPED)
+        assert len(made.products) == 2

@@ -34,7 +34,7 @@ TARGET = {
     ),
     "unknown metric": (
         {"gates": '[{metric = "acuracy", limit = "1 pp"}]'},
-        "gates[0].metric: unknown metric 'acuracy' (did you mean 'accuracy'? known: accuracy, latency",
+        "gates[0].metric: unknown metric 'acuracy' (did you mean 'accuracy'? known: accuracy",
     ),
     "limit without unit": (
         {"gates": '[{metric = "size", limit = "1 B"}, {metric = "accuracy", limit = "1"}]'},

@@ -145,3 +145,42 @@ def digests(workspace: Workspace) -> dict[str, str]:
     assert len(found) > 20
     # The verdicts rest on measured times, which are never the same.
     return {step: digest for step, digest in found.items() if not step.endswith("/judge")}
+
+
+def test_a_step_that_costs_and_buys_nothing_is_told_of_and_left_out_on_demand(workspace: Workspace) -> None:
+    """A second distillation at a huge learning rate spoils the model: without it the build passes."""
+    target = workspace.root / "targets" / "board.toml"
+    lines = "[recipe]\ndrop_useless = false\n\n" + target.read_text()[:0]
+    text = target.read_text().replace("[[recipe]]", "[[recipe.steps]]")
+    spoil = '[[recipe.steps]]\nuse = "distill"\nlearning_rate = 0.8\nepochs = 1\n\n'
+    at = text.index('[[recipe.steps]]\nuse = "int8"')
+    text = text[:at] + spoil + text[at:]
+    first = text.index("[[recipe.steps]]")
+    target.write_text(text[:first] + lines + text[first:])
+
+    kept = workspace.run("--target", "board", "--json")
+    assert kept.code == 1, kept.err
+    formats = kept.document["bundles"][0]["formats"]
+    spoilt = formats["tflite"]["evidence"]["proof"]["steps"][2]
+    assert (spoilt["step"], spoilt["useless"], spoilt["costs"]) == ("distill-2", True, ["accuracy"])
+    assert "useless: costs accuracy, buys nothing" in workspace.run("--target", "board").out
+
+    workspace.edit("targets/board.toml", "drop_useless = false", "drop_useless = true")
+    dropped = workspace.run("--target", "board", "--json")
+    assert dropped.code == 0, dropped.err
+    assert "useless steps are left out" in dropped.err
+    manifest = json.loads((workspace.bundle / "manifest.json").read_text())
+    assert manifest["dropped"] == ["onnx: distill (recipe.steps[2])", "tflite: distill (recipe.steps[2])"]
+    assert [step["step"] for step in manifest["evidence"]["proof"]["steps"]] == ["prune_channels", "distill", "int8"]
+    assert workspace.run("--target", "board", "--json").document["ran"] == []
+
+
+def test_a_recipe_can_be_named_on_the_command_line(workspace: Workspace) -> None:
+    (workspace.root / "recipes").mkdir()
+    (workspace.root / "recipes" / "half.toml").write_text('description = "Half"\nsteps = [{use = "float16"}]\n')
+    assert "half" in workspace.run("recipes").out
+    ran = workspace.run("--target", "board", "--recipe", "half", "--json")
+    assert ran.code == 1  # the size gate: half of the bytes is not enough
+    steps = ran.document["bundles"][0]["formats"]["onnx"]["evidence"]["proof"]["steps"]
+    assert [(step["step"], step["gains"]) for step in steps] == [("float16", ["bytes", "compressed"])]
+    assert "unknown recipe 'hlaf' (did you mean 'half'?" in workspace.run("-t", "board", "-r", "hlaf").err

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from edgebuild.spec.errors import UsageError
-from edgebuild.spec.files import read_target
-from edgebuild.spec.target import Target, reaches
+from edgebuild.spec.files import read_recipe, read_target
+from edgebuild.spec.target import Recipe, StepSpec, Target, reaches
 
 GOOD = """\
 description = "a board"
@@ -54,7 +55,7 @@ def test_a_target_is_read_with_its_units_and_the_options_of_steps_and_devices_ke
     target = read(tmp_path, GOOD)
     assert (target.name, target.file, target.description) == ("board", "targets/board.toml", "a board")
     assert (target.hardware.clock, target.hardware.ram, target.hardware.isa) == (1.5e9, 4 * 2**30, ("fp",))
-    assert (target.recipe[0].use, dict(target.recipe[0].options)) == ("int8", {"calibration": 8})
+    assert (target.recipe.steps[0].use, dict(target.recipe.steps[0].options)) == ("int8", {"calibration": 8})
     assert (target.devices[0].transport, target.devices[0].measures) == ("local", ("outputs",))
     assert dict(target.devices[0].options) == {"speed": 3}
     assert (target.gates[0].confidence, target.gates[0].fidelity) == (0.95, "host")
@@ -161,3 +162,51 @@ def test_better_evidence_reaches_what_less_is_asked_for() -> None:
     assert reaches("host", "host")
     assert not reaches("estimated", "host")
     assert not reaches("host", "emulated")
+
+
+LIST = """[[recipe]]
+use = "int8"
+calibration = 8
+"""
+
+
+def test_a_recipe_is_a_list_a_name_or_a_table(tmp_path: Path) -> None:
+    assert LIST in GOOD
+    named = Recipe((StepSpec("float16", {}, "steps[0]", "recipes/half.toml"),), False, "half", "Half")
+
+    def recipe(text: str) -> Recipe:
+        file = tmp_path / "board.toml"
+        file.write_text(text + GOOD.replace(LIST, ""))
+        return read_target(file, "targets/board.toml", {"half": named}.__getitem__).recipe
+
+    assert recipe('recipe = "half"\n') == named
+    assert recipe('recipe = {use = "half", drop_useless = true}\n') == replace(named, drop_useless=True)
+    own = recipe('recipe = {steps = [{use = "int8", calibration = 8}], drop_useless = true}\n')
+    assert own == Recipe((StepSpec("int8", {"calibration": 8}, "recipe.steps[0]", "targets/board.toml"),), True)
+
+
+@pytest.mark.parametrize(
+    ("recipe", "line"),
+    [
+        ('"half"', "recipe: no recipe 'half' can be found here"),
+        ("{drop_useless = true}", "recipe: a recipe has either steps or the name of another in use"),
+        ('{use = "half", steps = []}', "recipe: a recipe has either steps or the name of another in use"),
+        ("{steps = [], drop = true}", "recipe: unknown key 'drop' (known: drop_useless"),
+        ("{steps = [{calibration = 8}]}", "recipe.steps[0].use: is missing"),
+        ("7", "recipe: input should be a valid array, got 7"),
+    ],
+)
+def test_a_wrong_recipe_is_refused(tmp_path: Path, recipe: str, line: str) -> None:
+    assert refusal(tmp_path, f"recipe = {recipe}\n" + GOOD.replace(LIST, "")).startswith(line)
+
+
+def test_a_recipe_file_names_itself_in_messages(tmp_path: Path) -> None:
+    file = tmp_path / "half.toml"
+    file.write_text('description = "Half"\nsteps = [{use = "float16"}]\n')
+    assert read_recipe(file, "recipes/half.toml") == Recipe(
+        (StepSpec("float16", {}, "steps[0]", "recipes/half.toml"),), False, "half", "Half"
+    )
+    file.write_text('description = "Half"\nsteps = []\n')
+    with pytest.raises(UsageError) as caught:
+        read_recipe(file, "recipes/half.toml")
+    assert caught.value.line.startswith("recipes/half.toml: steps: ")

@@ -1,0 +1,36 @@
+"""Which steps a build leaves out: a shared one only where it is useless to every format."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from edgebuild.plan.recipe import Chain, Stage, Without
+from edgebuild.plan.useless import useless
+from edgebuild.spec.target import Runtime
+
+
+def chain(name: str) -> Chain:
+    """A recipe of one step on the torch model, which formats share, and one on the file."""
+    stages = (Stage("distill", 0, "t", "t", "file"), Stage("int8", 1, f"int8-{name}", "t", f"int8-{name}"))
+    return Chain(Runtime(name), "t", "file", f"int8-{name}", "baseline", stages)
+
+
+def verdicts(**found: tuple[bool, bool]) -> dict[str, Any]:
+    steps = {name: [{"useless": each} for each in both] for name, both in found.items()}
+    return {"formats": {name: {"evidence": {"proof": {"steps": each}}} for name, each in steps.items()}}
+
+
+@pytest.mark.parametrize(
+    ("onnx", "tflite", "expected"),
+    [
+        ((False, False), (False, False), set()),
+        ((False, True), (False, False), {("onnx", 1)}),
+        ((False, True), (False, True), {("onnx", 1), ("tflite", 1)}),
+        ((True, False), (False, False), set()),
+        ((True, False), (True, False), {("onnx", 0), ("tflite", 0)}),
+    ],
+)
+def test_what_is_left_out(onnx: tuple[bool, bool], tflite: tuple[bool, bool], expected: Without) -> None:
+    assert useless([chain("onnx"), chain("tflite")], verdicts(onnx=onnx, tflite=tflite)) == expected
