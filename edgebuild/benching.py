@@ -13,7 +13,8 @@ from edgebuild.jobs import outcome
 from edgebuild.jobs.device import Device
 from edgebuild.jobs.outputs import write_inputs
 from edgebuild.measure import layers, predicted
-from edgebuild.measure.latency import TimedModel, measure
+from edgebuild.measure.latency import measure
+from edgebuild.measure.process import TimedModel
 from edgebuild.plan.instruments import Instrument, Instruments
 from edgebuild.spec.core import TimeModel
 from edgebuild.spec.errors import DeviceError, UsageError

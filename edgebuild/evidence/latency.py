@@ -10,7 +10,8 @@ from typing import Any, ClassVar
 from edgebuild.jobs.device import Device
 from edgebuild.jobs.outputs import write_inputs
 from edgebuild.measure import ratio
-from edgebuild.measure.latency import TimedModel, Timings, measure
+from edgebuild.measure.latency import Timings, measure
+from edgebuild.measure.process import TimedModel
 from edgebuild.spec import dataset
 from edgebuild.spec.artifact import Determinism, StepIO
 from edgebuild.spec.registry import FORMATS, GATES
@@ -45,20 +46,17 @@ class Latency:
         test = dataset.read(io.path("data"), "test")
         write_inputs(io.scratch / "inputs.npz", tuple(values[:_EXAMPLES] for values in test.inputs))
         timings = measure(
-            self.device, self._models(io), io.scratch / "inputs.npz", io.scratch / "jobs", self._decide(io), self.timing
+            self.device,
+            timed_models(io, self.runtimes),
+            io.scratch / "inputs.npz",
+            io.scratch / "jobs",
+            self._decide(io),
+            self.timing,
         )
         found = {"fidelity": self.fidelity, "device": self.device.transport, **self._summary(timings)}
         (io.output / "evidence.json").write_text(json.dumps(found, indent=1, sort_keys=True) + "\n")
         samples = [asdict(process) for process in timings.processes]
         (io.output / "samples.json").write_text(json.dumps(samples, sort_keys=True) + "\n")
-
-    def _models(self, io: StepIO) -> list[TimedModel]:
-        models = []
-        for runtime in self.runtimes:
-            for role in ("candidate", "baseline"):
-                file = io.path(f"{role}/{runtime.format}") / FORMATS.get(runtime.format).file
-                models.append(TimedModel(_name(role, runtime), file, runtime.threads, runtime.providers))
-        return models
 
     def _decide(self, io: StepIO) -> Any:
         def enough(timings: Timings) -> bool:
@@ -70,10 +68,10 @@ class Latency:
 
     def _summary(self, timings: Timings) -> dict[str, Any]:
         """Seconds and ratios; `speed` compares each format's candidate with the first format's, to rank them."""
-        first = _name("candidate", self.runtimes[0])
+        first = roles(self.runtimes[0])["candidate"]
         formats = {}
         for runtime in self.runtimes:
-            ours, theirs = _name("candidate", runtime), _name("baseline", runtime)
+            ours, theirs = roles(runtime).values()
             formats[runtime.format] = {
                 "log_ratios": timings.log_ratios(ours, theirs),
                 "candidate_seconds": [value * 1e-9 for value in timings.medians(ours)],
@@ -85,12 +83,28 @@ class Latency:
             "formats": formats,
             "looks": list(self.timing.looks),
             "processes": len(timings.processes),
+            "void": timings.void,
         }
 
     def _percentiles(self) -> list[tuple[float, float]]:
         """The percentiles with a limit in time, for which slow inferences are counted."""
         limits = [GATES.get(gate.metric).limit(gate.limit) for gate in self.gates]
         return sorted({(each.percentile, each.value) for each in limits if each.percentile and each.value})
+
+
+def timed_models(io: StepIO, runtimes: tuple[Runtime, ...]) -> list[TimedModel]:
+    """Candidate and baseline of each runtime in turn."""
+    models = []
+    for runtime in runtimes:
+        for role, name in roles(runtime).items():
+            file = io.path(f"{role}/{runtime.format}") / FORMATS.get(runtime.format).file
+            models.append(TimedModel(name, file, runtime.threads, runtime.providers))
+    return models
+
+
+def roles(runtime: Runtime) -> dict[str, str]:
+    """What a measurement calls the candidate and the baseline of a runtime."""
+    return {role: f"{role}-{runtime.format}" for role in ("candidate", "baseline")}
 
 
 def settled(gates: tuple[Gate, ...], kind: str, found: dict[str, Any]) -> bool:
@@ -101,7 +115,3 @@ def settled(gates: tuple[Gate, ...], kind: str, found: dict[str, Any]) -> bool:
         for gate in gates
         for each in found["formats"].values()
     )
-
-
-def _name(role: str, runtime: Runtime) -> str:
-    return f"{role}-{runtime.format}"

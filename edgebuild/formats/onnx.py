@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from edgebuild.formats import _calibration, _onnx_files, _onnx_quantize
@@ -45,6 +45,10 @@ class Onnx:
     def layers(self, model: bytes) -> tuple[Layer, ...]:
         """The operators of a float file that have weights, in the file's order."""
         return _onnx_quantize.layers(_onnx_quantize.ready(model))
+
+    def activations(self, model: bytes, samples: Sequence[Sample]) -> Iterator[dict[str, np.ndarray[Any, Any]]]:
+        """Every float value that a float file computes from one sample after another, by the names of `observe`."""
+        return _onnx_quantize.activations(_onnx_quantize.ready(model), samples)
 
     def observe(self, model: bytes, how: Quantization, samples: Sequence[Sample]) -> dict[str, Range]:
         """The ranges of all activations of a float file; a sample is one tuple of inputs in the file's shapes."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -56,6 +56,10 @@ class Tflite:
     def layers(self, model: bytes) -> tuple[Layer, ...]:
         """The operators of a float file that have weights, in the file's order."""
         return _tflite_graph.layers(model)
+
+    def activations(self, model: bytes, samples: Sequence[Sample]) -> Iterator[dict[str, np.ndarray[Any, Any]]]:
+        """Every float value that a float file computes from one sample after another, by the names of `observe`."""
+        return _tflite_graph.activations(model, samples)
 
     def observe(self, model: bytes, how: Quantization, samples: Sequence[Sample]) -> dict[str, Range]:
         """The ranges of all activations of a float file; a sample is one tuple of inputs in the file's shapes."""

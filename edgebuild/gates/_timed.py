@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from edgebuild.measure import percentile, ratio
 from edgebuild.spec.evidence import Status, Verdict
-from edgebuild.spec.target import Gate, reaches
+from edgebuild.spec.target import Fidelity, Gate, reaches
 from edgebuild.spec.units import SHARE, parse
 
 _PERCENTILE = re.compile(r"\s*p(\d+(?:\.\d+)?)\s+(.*)", re.DOTALL)
@@ -74,19 +74,39 @@ class Ruling:
         return Verdict(gate.metric, gate.limit, self.unit, status, reason, fidelity, self.n, *ends)
 
 
-def missing(gate: Gate, reason: str, fidelity: Any = "estimated") -> Verdict:
+def missing(gate: Gate, reason: str, fidelity: Fidelity = "estimated") -> Verdict:
     """The verdict where nothing was measured."""
     return Verdict(gate.metric, gate.limit, "", "inconclusive", reason, fidelity, 0)
 
 
-def rule_change(log_ratios: Sequence[float], change: float, found: dict[str, Any], gate: Gate, told: str) -> Ruling:
-    """By `ratio.judge_ratio`; `told` names what takes less or more: "time", "memory"."""
-    if not log_ratios:
-        return Ruling("continue", "nothing was measured", "change", 0)
+def judge_pairs(gate: Gate, evidence: dict[str, Any], rule: Callable[[Gate, dict[str, Any]], Ruling]) -> Verdict:
+    """The verdict by pairs of processes, which exist only where a device times."""
+    if "processes" not in evidence:
+        return missing(gate, "no device measured processes of one model each")
+    return rule(gate, evidence["processes"]).verdict(gate, evidence["processes"])
+
+
+def rule_pairs(
+    gate: Gate, limit: Limit, found: dict[str, Any], what: str, told: str, unit: str, show: Callable[[float], str]
+) -> Ruling:
+    """By the values of `found[what]`: a change by the ratio of each pair, a limit by the candidate's own processes."""
+    ours, theirs = found[what]["candidate"], found[what]["baseline"]
+    if not ours or len(ours) != len(theirs):
+        return Ruling("inconclusive", f"the device does not tell its {told}", unit, 0)
+    if limit.change is None:
+        return rule_median(ours, limit.value or 0.0, found, gate, unit, show)
+    ratios = [math.log(one / other) for one, other in zip(ours, theirs, strict=True)]
+    return rule_change(ratios, limit.change, found, gate, told, "pairs of processes")
+
+
+def rule_change(
+    log_ratios: Sequence[float], change: float, found: dict[str, Any], gate: Gate, told: str, over: str = "processes"
+) -> Ruling:
+    """By `ratio.judge_ratio`; `told` names what there is less or more of: "time", "memory"."""
     verdict = ratio.judge_ratio(log_ratios, change, found["looks"], alpha=1 - gate.confidence)
     low, high = (math.expm1(each) if math.isfinite(each) else each for each in (verdict.low, verdict.high))
     change = math.expm1(verdict.estimate)
-    reason = f"{tell(change, told)} over {verdict.n} {'pairs of ' * bool(found.get('apart'))}processes"
+    reason = f"{tell(change, told)} over {verdict.n} {over}"
     return ruled(replace(verdict, estimate=change, low=low, high=high), reason, "change")
 
 
@@ -94,8 +114,6 @@ def rule_median(
     values: Sequence[float], limit: float, found: dict[str, Any], gate: Gate, unit: str, show: Callable[[float], str]
 ) -> Ruling:
     """By `percentile.judge_median` at 0.99, or at the gate's own confidence where that is higher."""
-    if not values:
-        return Ruling("continue", "nothing was measured", unit, 0)
     confidence = max(gate.confidence, percentile.CONFIDENCE)
     verdict = percentile.judge_median(values, limit, found["looks"], confidence)
     reason = f"{show(verdict.estimate)}, at most {show(verdict.high)} over {verdict.n} processes"
@@ -114,9 +132,3 @@ def ruled(verdict: percentile.TimeVerdict | ratio.RatioVerdict, reason: str, uni
 def tell(change: float, what: str) -> str:
     """A relative change in words."""
     return f"{-change:.1%} less {what}" if change < 0 else f"{change:.1%} more {what}"
-
-
-def log_ratios(found: dict[str, Any], what: str) -> list[float]:
-    """ln(candidate / baseline) of each pair of processes."""
-    values = found[what]
-    return [math.log(ours / theirs) for ours, theirs in zip(values["candidate"], values["baseline"], strict=True)]

@@ -7,11 +7,12 @@ from typing import Any
 from edgebuild.gates._timed import (
     Limit,
     Ruling,
-    log_ratios,
+    judge_pairs,
     missing,
     read_limit,
     rule_change,
     rule_median,
+    rule_pairs,
     ruled,
     tell,
 )
@@ -67,9 +68,7 @@ class Latency:
         """By the kind of evidence: timed, predicted from counted work, or a mere estimate."""
         found = evidence["latency"]
         if self.asks(gate.limit) == "processes":
-            if "processes" not in evidence:
-                return missing(gate, "no device here times processes of one model each")
-            return self._rule(gate, evidence).verdict(gate, evidence["processes"])
+            return judge_pairs(gate, evidence, self._tail)
         if "log_ratios" in found:
             return self._rule(gate, evidence).verdict(gate, found)
         if self.limit(gate.limit).percentile:
@@ -85,15 +84,18 @@ class Latency:
         """Interleaved ratios, medians of processes, counts of slow inferences, or pairs of processes."""
         limit = self.limit(gate.limit)
         if self.asks(gate.limit) == "processes":
-            found = evidence["processes"]
-            ratios = log_ratios(found, f"{gate.limit.split()[0]}_seconds")
-            return rule_change(ratios, limit.change or 0.0, found, gate, "time")
+            return self._tail(gate, evidence["processes"])
         found = evidence["latency"]
         if limit.change is not None:
             return rule_change(found["log_ratios"], limit.change, found, gate, "time")
         if limit.percentile is not None:
             return self._slow(gate, found)
         return rule_median(found["candidate_seconds"], limit.value or 0.0, found, gate, "s", show_seconds)
+
+    def _tail(self, gate: Gate, found: dict[str, Any]) -> Ruling:
+        """By the processes' own percentiles, candidate against baseline."""
+        limit = self.limit(gate.limit)
+        return rule_pairs(gate, limit, found, percentile.name(limit.percentile or 0.5), "time", "s", show_seconds)
 
     def _slow(self, gate: Gate, found: dict[str, Any]) -> Ruling:
         """By the inferences that took longer than the limit, and by how much processes differ."""

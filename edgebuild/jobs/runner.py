@@ -15,7 +15,8 @@ job.json
     count_inferences = 1, count_warmups = 2                                       count
     layer_inferences = 50, layer_warmups = 10                                     layers
 result.json
-    runner, python, runtimes, fingerprint, models {name: …}; latency adds peak_rss_bytes, fingerprint_after
+    runner, python, runtimes, fingerprint, models {name: …}; latency adds base_rss_bytes (before any
+    model is loaded), peak_rss_bytes, fingerprint_after
     layers: each model has layers [{"name", "op", "output", "median_us", "share"}], or null and the reason
     on failure, with exit code 3: {"error": {"kind", "message"}}, kind being one of ERRORS
 <name>.outputs.npz     mode "outputs": arrays "0", "1", … by output position, examples on axis 0
@@ -596,13 +597,23 @@ def throttle() -> Optional[str]:
     return said.stdout.strip().partition("=")[2] or None
 
 
-def peak_rss() -> Optional[int]:
-    """High-water mark of this process's memory in bytes.
+def rss(which: str) -> Optional[int]:
+    """This process's resident memory in bytes: VmRSS, what it is now, or VmHWM, its high-water mark.
 
     Not from getrusage: on Linux that starts at the size of the process which started this one.
     """
-    found = re.search(r"VmHWM:\s+(\d+) kB", read("/proc/self/status") or "")
+    found = re.search(r"%s:\s+(\d+) kB" % which, read("/proc/self/status") or "")
     return int(found.group(1)) * 1024 if found else None
+
+
+def rss_without_models(specs: Sequence[Dict[str, Any]]) -> Optional[int]:
+    """Resident memory with the runtimes imported; from here on the high-water mark starts anew, where that may be."""
+    for loader in {LOADERS[end] for end in (os.path.splitext(spec["file"])[1] for spec in specs) if end in LOADERS}:
+        loader.runtime()
+    gc.collect()
+    with contextlib.suppress(OSError), open("/proc/self/clear_refs", "w", encoding="ascii") as file:
+        file.write("5")
+    return rss("VmRSS")
 
 
 def runtimes() -> Dict[str, Optional[str]]:
@@ -688,6 +699,7 @@ def perform(folder: str) -> Dict[str, Any]:
         return describe(folder, job)
     arrays = read_inputs(os.path.join(folder, job["inputs"]))
     before = fingerprint()
+    base = rss_without_models(job["models"]) if job["mode"] == "latency" else None
     profiled = {"profile": job["mode"] == "layers"}
     models = [load(folder, dict(spec, **profiled), arrays) for spec in job["models"]]
     results = MODES[job["mode"]](Work(job, folder, arrays, models))
@@ -696,7 +708,7 @@ def perform(folder: str) -> Dict[str, Any]:
     result: Dict[str, Any] = {"runner": VERSION, "python": platform.python_version(), "runtimes": runtimes()}
     result.update(mode=job["mode"], models=results, fingerprint=before)
     if job["mode"] == "latency":
-        result.update(peak_rss_bytes=peak_rss(), fingerprint_after=fingerprint())
+        result.update(base_rss_bytes=base, peak_rss_bytes=rss("VmHWM"), fingerprint_after=fingerprint())
     return result
 
 

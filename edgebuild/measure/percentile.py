@@ -67,6 +67,11 @@ class TimeVerdict:
     share: Share | None = None
 
 
+def name(percentile: float) -> str:
+    """How a percentile is called: p95, p99.9."""
+    return f"p{100 * percentile:g}"
+
+
 def samples_needed(percentile: float, confidence: float = CONFIDENCE) -> int:
     """Least samples of which one may be over the limit and the percentile is still proved.
 

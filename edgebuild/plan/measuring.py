@@ -14,6 +14,7 @@ from edgebuild.evidence.latency import Latency
 from edgebuild.evidence.outputs import Outputs
 from edgebuild.evidence.parity import Parity
 from edgebuild.evidence.predict import Predict
+from edgebuild.evidence.processes import Processes
 from edgebuild.evidence.proof import Proof
 from edgebuild.evidence.roofline import Roofline
 from edgebuild.evidence.torch_outputs import TorchOutputs
@@ -25,8 +26,8 @@ from edgebuild.spec.artifact import Step
 from edgebuild.spec.core import TimeModel
 from edgebuild.spec.model import ModelSpec
 from edgebuild.spec.registry import FORMATS, GATES
+from edgebuild.spec.target import Gate, Runtime, Target
 from edgebuild.spec.target import Roofline as Rates
-from edgebuild.spec.target import Runtime, Target
 
 
 class Measuring:
@@ -37,7 +38,7 @@ class Measuring:
     ) -> None:
         """Check the gates; UsageError for the first that means nothing."""
         self._graph, self._target, self._weights, self.prefix = graph, target, weights, prefix
-        self._instruments, self._task = instruments, model.declared.task
+        self._instruments, self._declared = instruments, model.declared
         self.gates = gates_of(target, model)
         self.evidence: dict[str, str] = {}
 
@@ -46,6 +47,7 @@ class Measuring:
         for chain in chains:
             self._of_one(chain)
         self._latency(chains)
+        self._processes(chains)
         for chain in chains:
             self._proof(chain)
         formats = tuple(chain.runtime.format for chain in chains)
@@ -70,9 +72,9 @@ class Measuring:
             Node(TorchOutputs(), {"model": chain.torch, "data": self._weights.data}, "outputs"),
         )
         parity = {"reference": torch, "converted": converted, "candidate": candidate}
-        self._add(chain, "parity", Parity(self._task), parity)
+        self._add(chain, "parity", Parity(self._declared.task), parity)
         pairs = {"candidate": candidate, "baseline": baseline, "data": self._weights.data}
-        if self._task == "classification":
+        if self._declared.task == "classification":
             self._accuracy(chain, instrument, pairs)
         files = {"candidate": chain.candidate, "baseline": chain.baseline}
         torches = {"candidate_torch": chain.torch, "baseline_torch": self._weights.float}
@@ -84,7 +86,7 @@ class Measuring:
             device = self._outputs(instrument, chain, chain.candidate, "device")
             both = {"device": device, "host": pairs["candidate"]}
             pairs = pairs | {"agreement": self._add(chain, "agreement", Agreement(), both)}
-        self._add(chain, "accuracy", Accuracy(), pairs)
+        self._add(chain, "accuracy", Accuracy(self._declared.labels), pairs)
 
     def _everywhere(self) -> Instrument:
         """The device that takes all examples: one that takes only some is compared with the host."""
@@ -169,14 +171,31 @@ class Measuring:
     def _keep(self, name: str, node: Node) -> None:
         self.evidence[name] = self._graph.add(f"{self.prefix}/{name}", node)
 
+    def _processes(self, chains: list[Chain]) -> None:
+        """Where a gate asks for it, starts, memory and tails; an emulator's are not the device's, so this machine's."""
+        gates = stopping(self.gates, "processes")
+        if gates and self._instruments.declares("latency"):
+            instrument = self._instruments.best("latency")
+            measured = self._instruments.host if instrument.fidelity == "emulated" else instrument
+            self._keep("processes", self._run_timed(Processes, measured, chains, gates))
+
     def _timed(self, instrument: Instrument, chains: list[Chain]) -> Node:
         """All files of all formats, interleaved in one process."""
+        return self._run_timed(Latency, instrument, chains, stopping(self.gates, "latency"))
+
+    def _run_timed(
+        self,
+        kind: type[Latency] | type[Processes],
+        instrument: Instrument,
+        chains: list[Chain],
+        gates: tuple[Gate, ...],
+    ) -> Node:
+        """All files of all formats on a device that times, until the gates are settled."""
         runtimes = tuple(_on(instrument, chain.runtime) for chain in chains)
         files = {f"candidate/{chain.runtime.format}": chain.candidate for chain in chains}
         files |= {f"baseline/{chain.runtime.format}": chain.baseline for chain in chains}
-        gates = stopping(self.gates, "latency")
         return Node(
-            Latency(instrument.device, instrument.fidelity, runtimes, self._target.timing, gates),
+            kind(instrument.device, instrument.fidelity, runtimes, self._target.timing, gates),
             files | {"data": self._weights.data},
             "evidence",
             code=(*instrument.code, *sorted({GATES.module(gate.metric) for gate in gates})),

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import traceback
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
-from edgebuild.nn import checkpoint
+from edgebuild.nn import checkpoint, ranges
+from edgebuild.nn.checkpoint import Checkpoint
 from edgebuild.spec.artifact import Determinism, StepIO
 from edgebuild.spec.errors import StepError
 from edgebuild.spec.registry import FORMATS
@@ -14,7 +16,7 @@ from edgebuild.spec.registry import FORMATS
 
 @dataclass(frozen=True, slots=True)
 class Convert:
-    """The format's own exporter; static shapes, batch 1."""
+    """The format's own exporter; static shapes, batch 1. Learnt ranges go on in `ranges.json`, by the file's names."""
 
     format: str
 
@@ -35,6 +37,25 @@ class Convert:
             traceback.print_exc()
             raise StepError(f"the model cannot be converted to {self.format}: {_cause(error)}") from None
         (io.output / target_format.file).write_bytes(converted)
+        if learnt := ranges.load(io.path("model")):
+            named = _named(model, learnt, target_format, converted, ranges.probe(io.path("model")))
+            (io.output / ranges.FILE).write_text(json.dumps(named, indent=1, sort_keys=True) + "\n")
+
+
+def _named(
+    model: Checkpoint, learnt: ranges.Ranges, target_format: Any, file: bytes, probe: list[Any]
+) -> ranges.Ranges:
+    """The learnt ranges by the names of the file's tensors, found by running both on the same examples.
+
+    Values that the exporter made of its own have no range and are left to calibration.
+    """
+    import numpy as np
+
+    known = ranges.values(model, probe)
+    runs = list(target_format.activations(file, probe))
+    found = {name: np.concatenate([run[name].ravel() for run in runs]) for name in runs[0]}
+    matched = ranges.match({name: values for name, (_, values) in known.items()}, found)
+    return {name: learnt[known[node][0]] for name, node in matched.items()}
 
 
 def _cause(error: BaseException) -> str:

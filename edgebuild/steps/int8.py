@@ -8,6 +8,7 @@ from typing import Annotated, ClassVar, Literal
 from annotated_types import Ge
 from pydantic import Field
 
+from edgebuild.nn import ranges
 from edgebuild.spec import dataset
 from edgebuild.spec.artifact import Determinism, StepIO
 from edgebuild.spec.fields import Seed
@@ -19,7 +20,8 @@ from edgebuild.spec.registry import FORMATS
 class Int8:
     """Weights symmetric per channel, activations affine per tensor from the true minimum and maximum seen.
 
-    Inputs and outputs stay float32, so that a caller need not know scales (Jacob et al., CVPR 2018).
+    Ranges learnt in training (`qat`) are taken as they are. Inputs and outputs stay float32, so that a caller need
+    not know scales (Jacob et al., CVPR 2018).
     """
 
     calibration: Annotated[int, Ge(1), Field(description="training examples that set the ranges")] = 256
@@ -42,6 +44,7 @@ class Int8:
         examples = dataset.calibration(io.path("data"), self.calibration, self.seed)
         samples = [tuple(x[i : i + 1] for x in examples.inputs) for i in range(len(examples))]
         model = (io.path("model") / target_format.file).read_bytes()
-        how = Quantization("static", activations=self.activations)
+        learnt = ranges.load(io.path("model"))
+        how = Quantization("static", activations=self.activations, ranges=learnt)
         quantized = target_format.quantize(model, how, samples)
         (io.output / target_format.file).write_bytes(quantized)

@@ -10,6 +10,8 @@ import pytest
 from scipy.stats import binomtest
 
 from edgebuild.evidence.accuracy import Accuracy
+from edgebuild.measure import paired
+from edgebuild.spec import dataset
 from edgebuild.spec.errors import StepError
 from tests import tiny
 from tests.evidence import folders
@@ -32,7 +34,7 @@ def measure(tmp_path: Path, candidate: Any, baseline: Any, **more: tuple[str, Pa
         "baseline": folders.outputs(tmp_path / "baseline", baseline),
         "data": folders.data(tmp_path / "data", LABELS),
     }
-    out = tiny.perform(Accuracy(), tmp_path / "out", inputs | more)
+    out = tiny.perform(Accuracy(("zero", "same", "same", "never")), tmp_path / "out", inputs | more)
     return folders.read(out), out
 
 
@@ -57,10 +59,10 @@ def test_the_origin_is_the_candidates_or_that_of_the_device_it_agrees_with(tmp_p
     alone, _ = measure(tmp_path / "a", answers(), answers())
     assert alone["origin"]["fidelity"] == "host"
     assert "agreement" not in alone
-    agreed = {"origin": {"fidelity": "emulated"}, "n": 3, "penalty": 0.25}
+    agreed = {"origin": {"fidelity": "emulated"}, "n": 3, "answers_differing": 1}
     both, _ = measure(tmp_path / "b", answers(), answers(), agreement=folders.evidence(tmp_path / "agreed", agreed))
     assert both["origin"] == {"fidelity": "emulated"}
-    assert both["agreement"] == {"n": 3, "penalty": 0.25}
+    assert both["agreement"] == {"n": 3, "answers_differing": 1}
 
 
 def test_answers_that_are_no_numbers_are_an_error_and_not_a_class(tmp_path: Path) -> None:
@@ -75,3 +77,27 @@ def test_outputs_of_another_shape_are_refused(tmp_path: Path) -> None:
         measure(tmp_path, answers()[:7], answers())
     with pytest.raises(StepError, match=r"outputs of shape \[8, 3, 1\]"):
         measure(tmp_path / "two", answers()[..., None], answers())
+
+
+def test_each_class_has_its_own_counts_and_bounds_that_hold_for_all_classes(tmp_path: Path) -> None:
+    """Examples 0, 3 and 6 are zeros; 1, 4, 7 and 2, 5 the two classes of one name; nothing is of the fourth."""
+    found, _ = measure(tmp_path, answers(0, 3, 2), answers(2, 7))
+    classes = found["classes"]
+    assert {name: (c["n"], c["lost"], c["won"]) for name, c in classes.items()} == {
+        "zero": (3, 2, 0), "same (1)": (3, 0, 1), "same (2)": (2, 0, 0),
+    }  # fmt: skip
+    assert classes["zero"]["drop"] == pytest.approx(2 / 3)
+    bound = paired.drop_bound(2, 0, 3, 1 - 0.05 / 3)
+    assert (classes["zero"]["low"], classes["zero"]["high"]) == (bound.low, bound.high)
+    assert {c["confidence"] for c in classes.values()} == {1 - 0.05 / 3}
+
+
+def test_slices_of_the_data_are_counted_too_and_may_overlap(tmp_path: Path) -> None:
+    role, folder = folders.data(tmp_path / "sliced", LABELS)
+    first, late = np.arange(8) < 3, np.arange(8) > 1
+    dataset.describe(folder, "classification", {"test": 8}, {"first": first, "late": late})
+    found, _ = measure(tmp_path, answers(0, 1, 2), answers(7), data=(role, folder))
+    assert {name: (s["n"], s["lost"], s["won"]) for name, s in found["slices"].items()} == {
+        "first": (3, 3, 0), "late": (6, 1, 1),
+    }  # fmt: skip
+    assert measure(tmp_path / "without", answers(), answers())[0]["slices"] == {}

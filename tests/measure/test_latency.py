@@ -15,7 +15,8 @@ import pytest
 from edgebuild.devices.local import Local
 from edgebuild.jobs import runner
 from edgebuild.jobs.device import Device
-from edgebuild.measure.latency import TimedModel, Timings, UnitProcess, measure
+from edgebuild.measure.latency import Timings, measure
+from edgebuild.measure.process import TimedModel, UnitProcess
 from edgebuild.measure.ratio import RatioVerdict, judge_ratio
 from edgebuild.spec.errors import DeviceError
 from edgebuild.spec.target import Timing
@@ -40,8 +41,8 @@ class Pretend:
         self.jobs.append(job)
         times = {"base": [100, 200, 400], "ours": [150, 300, 600]}
         models = {name: {"values_ns": t, "warmup_ns": [1], "load_ns": 5} for name, t in times.items()}
-        result = {"runner": runner.VERSION, "models": models, "peak_rss_bytes": 1, "fingerprint": {},
-                  "fingerprint_after": {}}  # fmt: skip
+        state = {"fingerprint": {}, "fingerprint_after": {}}
+        result = {"runner": runner.VERSION, "models": models, "base_rss_bytes": 1, "peak_rss_bytes": 1, **state}
         (job / "result.json").write_text(json.dumps(result))
 
 
@@ -97,7 +98,7 @@ def test_the_ratio_is_taken_within_rounds() -> None:
     """A burst that slows both models in the same rounds must cancel."""
     base = [100, 100, 1000, 1000, 1000]
     values: Mapping[str, tuple[int, ...]] = {"base": tuple(base), "ours": tuple(int(v * 1.1) for v in base)}
-    timings = Timings((UnitProcess(values, {}, {}, None, {}, {}),))
+    timings = Timings((UnitProcess(values, {}, {}, None, None, {}, {}),))
     assert timings.log_ratios("ours", "base") == pytest.approx([math.log(1.1)], rel=1e-3)
 
 

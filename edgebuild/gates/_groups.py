@@ -1,0 +1,56 @@
+"""Judges the drop in accuracy of every class or slice on its own: one that got worse hides in a good average."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from edgebuild.gates._agreement import Allowance, allowance, points, told
+from edgebuild.gates._margin import points_of_a_share, too_few
+from edgebuild.measure.paired import Bound, Pairs, drop_bound
+from edgebuild.spec.evidence import Status, Verdict
+from edgebuild.spec.target import Gate, reaches
+
+
+@dataclass(frozen=True, slots=True)
+class _Group:
+    """A class or slice with the bounds on its drop: `low` holds for all groups at once, `high` for each alone."""
+
+    name: str
+    pairs: Pairs
+    bound: Bound
+
+
+def judge(gate: Gate, found: dict[str, Any], noun: str, groups: dict[str, Any]) -> Verdict:
+    """Pass when every group's drop is inside the margin, fail when one is proved to be outside.
+
+    To pass, each must: that needs no correction (intersection-union test, Berger 1982). To fail, one is enough, and
+    among k some would by chance: each is tested at alpha / k (Bonferroni, which for the first of k is Holm's).
+    """
+    margin, allowed = points_of_a_share(gate.limit), allowance(found, gate.confidence)
+    judged = [_bounded(name, counts, found["n"], allowed, len(groups)) for name, counts in groups.items()]
+    worst = max(judged, key=lambda group: (group.bound.low, group.bound.high))
+    widest = max(judged, key=lambda group: group.bound.high)
+    fidelity = found["origin"]["fidelity"]
+    status: Status = "inconclusive"
+    if worst.bound.low >= margin:
+        status, shown, reason = "fail", worst, f"{noun} {worst.name!r} lost at least {points(worst.bound.low)}"
+    elif widest.bound.high >= margin:
+        shown, said = widest, too_few(widest.pairs, margin, gate) or "the drop is too near the margin to tell"
+        reason = f"{noun} {widest.name!r}: {said}{told(found, allowed)}"
+    elif not reaches(fidelity, gate.fidelity):
+        shown, reason = widest, f"inside the margin, but only {fidelity}; the gate asks for {gate.fidelity}"
+    else:
+        drop = points(widest.bound.high)
+        status, shown, reason = "pass", widest, f"no {noun} of {len(judged)} lost {drop}{told(found, allowed)}"
+    return Verdict(gate.metric, gate.limit, "share", status, reason, fidelity, shown.pairs.n, *shown.bound)
+
+
+def _bounded(name: str, counts: dict[str, int], n: int, allowed: Allowance, groups: int) -> _Group:
+    """All answers in which host and device may differ might lie in this group."""
+    pairs = Pairs(counts["lost"], counts["won"], counts["n"])
+    penalty = min(1.0, allowed.penalty * n / pairs.n)
+    each = 1 - (1 - allowed.confidence) / groups
+    drop = drop_bound(pairs.lost, pairs.won, pairs.n, allowed.confidence)
+    low = drop_bound(pairs.lost, pairs.won, pairs.n, each).low
+    return _Group(name, pairs, Bound(drop.estimate, low - penalty, drop.high + penalty))

@@ -1,0 +1,34 @@
+"""Margins of non-inferiority: how they are written, and how many examples it takes to stay inside one."""
+
+from __future__ import annotations
+
+from edgebuild.measure import paired
+from edgebuild.spec.target import Gate
+from edgebuild.spec.units import SHARE, parse
+
+
+def points_of_a_share(text: str) -> float:
+    """A margin such as "1 pp" as a share, above 0 and below 1; ValueError otherwise."""
+    margin = parse(text, SHARE)
+    if not 0 < margin < 1:
+        raise ValueError(f"a margin must be above 0 and below 100 pp, not {text!r}")
+    return margin
+
+
+def plain(text: str) -> float:
+    """A margin without unit such as "0.01", above 0 and below 1; ValueError otherwise."""
+    try:
+        margin = float(text)
+    except ValueError:
+        raise ValueError(f"{text!r} is not a plain number such as 0.01") from None
+    if not 0 < margin < 1:
+        raise ValueError(f"a margin must be above 0 and below 1, not {text!r}")
+    return margin
+
+
+def too_few(pairs: paired.Pairs, margin: float, gate: Gate) -> str | None:
+    """How many examples it would take, where there are fewer; None where there are enough."""
+    needed = paired.examples_needed(pairs.discordant_rate, margin, alpha=1 - gate.confidence)
+    if needed <= pairs.n:
+        return None
+    return f"{pairs.n} examples are too few to tell: with {pairs.discordant_rate:.1%} discordant, {needed} are needed"

@@ -1,0 +1,27 @@
+"""Accuracy class by class: no class may be worse than with the float baseline by more than the margin."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from edgebuild.gates import _groups
+from edgebuild.gates._margin import points_of_a_share
+from edgebuild.spec.evidence import Verdict
+from edgebuild.spec.model import Task
+from edgebuild.spec.target import Gate
+
+
+class ClassAccuracy:
+    """The limit is a margin such as "5 pp"; the examples of each class must suffice for it."""
+
+    tasks: ClassVar[tuple[Task, ...]] = ("classification",)
+
+    @staticmethod
+    def limit(text: str) -> float:
+        """The margin as a share, above 0 and below 1; ValueError otherwise."""
+        return points_of_a_share(text)
+
+    def judge(self, gate: Gate, evidence: dict[str, Any]) -> Verdict:
+        """By the worst class."""
+        found = evidence["accuracy"]
+        return _groups.judge(gate, found, "class", found["classes"])

@@ -1,0 +1,30 @@
+"""Accuracy slice by slice: no part of the data that its function names may be worse by more than the margin."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from edgebuild.gates import _groups
+from edgebuild.gates._margin import points_of_a_share
+from edgebuild.spec.evidence import Verdict
+from edgebuild.spec.model import Task
+from edgebuild.spec.target import Gate
+
+
+class SliceAccuracy:
+    """The limit is a margin such as "5 pp"; slices are what the data function returns as "slices"."""
+
+    tasks: ClassVar[tuple[Task, ...]] = ("classification",)
+
+    @staticmethod
+    def limit(text: str) -> float:
+        """The margin as a share, above 0 and below 1; ValueError otherwise."""
+        return points_of_a_share(text)
+
+    def judge(self, gate: Gate, evidence: dict[str, Any]) -> Verdict:
+        """By the worst slice; inconclusive without any."""
+        found = evidence["accuracy"]
+        if not found["slices"]:
+            reason = 'the data has no slices; let its function return {"slices": {name: mask of the test split}}'
+            return Verdict(gate.metric, gate.limit, "share", "inconclusive", reason, found["origin"]["fidelity"], 0)
+        return _groups.judge(gate, found, "slice", found["slices"])

@@ -1,0 +1,96 @@
+"""Which values of a graph an integer file quantizes, and which of them share one range."""
+
+from __future__ import annotations
+
+import operator as python
+from typing import TYPE_CHECKING, Any
+
+from edgebuild.nn.graph import OUTPUT_AXIS, is_float, operator, walk
+from edgebuild.spec.errors import UsageError
+
+if TYPE_CHECKING:
+    from torch import Tensor, fx
+
+# What moves, repeats or leaves out values: both formats give its output the range of its input.
+_MOVES = {
+    *("view", "reshape", "flatten", "unflatten", "permute", "transpose", "t", "movedim", "unsqueeze", "squeeze"),
+    *("select", "slice", "chunk", "split", "split_with_sizes", "unbind", "expand", "contiguous", "clone", "alias"),
+    *("dropout", "max_pool1d", "max_pool2d", "max_pool3d", "adaptive_max_pool2d", "pad", "constant_pad_nd"),
+    *("pixel_shuffle", "upsample_nearest2d", "repeat", "flip", "to"),
+}
+# Both formats compute these together with what stands before them.
+_FUSED = {"relu", "relu6", "hardtanh"}
+_FUSE = {*OUTPUT_AXIS, "batch_norm", "add", "sub", "mul"}
+
+
+def from_input(graph: fx.GraphModule) -> set[fx.Node]:
+    """The nodes whose tensors depend on the inputs, not on parameters and sizes alone."""
+    found: set[fx.Node] = set()
+    for node in graph.graph.nodes:
+        if _is_tensor(node) and (node.op == "placeholder" or found & {*node.all_input_nodes}):
+            found.add(node)
+    return found
+
+
+def _is_tensor(node: fx.Node) -> bool:
+    value: Any = node.meta.get("val")
+    return hasattr(value, "dtype") or (isinstance(value, list | tuple) and any(hasattr(v, "dtype") for v in value))
+
+
+def owners(graph: fx.GraphModule) -> dict[fx.Node, fx.Node]:
+    """{node: the node whose range it has} for all values that an integer file holds.
+
+    Left out are whole numbers and what is computed together with its one user: a convolution before its batch norm,
+    a sum before its ReLU.
+    """
+    found: dict[fx.Node, fx.Node] = {}
+    varying = from_input(graph)
+    for node in graph.graph.nodes:
+        if node not in varying or _is_fused(node):
+            continue
+        if _moves(node) and node.args[0] in found:
+            found[node] = found[node.args[0]]
+        elif is_float(node):
+            found[node] = node
+    return found
+
+
+def _moves(node: fx.Node) -> bool:
+    return operator(node) in _MOVES or node.target is python.getitem
+
+
+def _is_fused(node: fx.Node) -> bool:
+    (user, *others) = node.users
+    if others or operator(node) not in _FUSE:
+        return False
+    return operator(user) in _FUSED or (operator(user) == "batch_norm" and operator(node) in OUTPUT_AXIS)
+
+
+def observe(graph: fx.GraphModule, batches: list[tuple[Tensor, ...]]) -> dict[str, tuple[float, float]]:
+    """{node: (minimum, maximum)} over all batches, of every node that has a range of its own.
+
+    UsageError names the first value that no example makes anything but zero.
+    """
+    own = {node for node, owner in owners(graph).items() if node is owner}
+    found: dict[str, tuple[float, float]] = {}
+
+    def see(node: fx.Node, value: Any) -> Any:
+        if node in own:
+            low, high = found.get(node.name, (0.0, 0.0))
+            found[node.name] = min(low, float(value.min())), max(high, float(value.max()))
+        return value
+
+    for batch in batches:
+        walk(graph, batch, see)
+    for node in own:
+        if found[node.name] == (0.0, 0.0):
+            told = f"no calibration example makes the output of {place(node)} anything but zero"
+            raise UsageError(told, hint="use more examples, or remove that layer")
+    return found
+
+
+def place(node: fx.Node) -> str:
+    """A value as messages name it: its operator, and the sub-module that computes it."""
+    stack = node.meta.get("nn_module_stack") or {}
+    path = next((path for path, _ in reversed(list(stack.values()))), "")
+    return f"{operator(node) or node.name!r} in {path!r}" if path else repr(node.name)
