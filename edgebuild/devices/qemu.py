@@ -81,6 +81,11 @@ class Qemu:
             if (job / outcome.RESULT).is_file():  # the runner's own words, where it had any, say more
                 outcome.check(job, runner.FAILED)
             raise
+        finally:
+            for written, name in ((emulation.STDOUT, outcome.STDOUT), (emulation.STDERR, outcome.STDERR)):
+                if (job / written).is_file():
+                    (job / written).replace(job / name)
+        outcome.check(job, 0)
 
     def count(self, job: Path, mcpu: str, *, timeout: float) -> dict[str, Any]:
         """Execute a counting job; the least work of its regions, and the cycles that `mcpu`'s pipelines need for it.

@@ -16,6 +16,7 @@ from edgebuild.emulation.cpu_profile import CacheLevel
 from edgebuild.emulation.sysroot import Emulator
 from edgebuild.spec.errors import DeviceError
 
+STDOUT, STDERR = "stdout.txt", "stderr.txt"
 _PYTHON = "usr/bin/python3.11"
 # One thread in every numeric library and a fixed hash order: what is counted must repeat. onnxruntime (1.29 on)
 # otherwise starts threads that report to its maker, and writes an identifier below HOME.
@@ -86,7 +87,7 @@ def execute(
     """
     job = job.resolve()
     command = _command(device, script, arguments, counting)
-    stdout, stderr = job / "stdout.txt", job / "stderr.txt"
+    stdout, stderr = job / STDOUT, job / STDERR
     with stdout.open("wb") as out, stderr.open("wb") as err:
         try:
             process = subprocess.Popen(

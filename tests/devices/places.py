@@ -13,17 +13,24 @@ from pathlib import Path
 from shlex import quote
 from typing import Any
 
+import pytest
+
 from edgebuild.devices.adb import Adb
 from edgebuild.devices.local import Local
+from edgebuild.devices.qemu import Qemu, cache_folder
 from edgebuild.devices.ssh import Ssh
+from edgebuild.emulation import sysroot
+from edgebuild.emulation.sysroot import Emulator
 from edgebuild.jobs.device import Device
+from edgebuild.spec.project import open_project
+from edgebuild.spec.target import Hardware
 from tests.devices.adbd import SERIAL
 from tests.devices.sshd import Sshd
 
 MARK = "EDGEBUILD_TEST_PLACE"
 ROOT = Path(__file__).parents[2]
 # Over adb the tests run in a namespace of their own: see test_adb.py.
-WHERE = os.environ.get("EDGEBUILD_TEST_DEVICES", "local ssh").split()
+WHERE = os.environ.get("EDGEBUILD_TEST_DEVICES", "local ssh qemu").split()
 
 
 @dataclass(frozen=True)
@@ -38,7 +45,7 @@ class Place:
 
     @property
     def remote(self) -> bool:
-        return not isinstance(self.device, Local)
+        return isinstance(self.device, Ssh | Adb)
 
     def leftovers(self) -> list[str]:
         """Files and processes on the device, once it has had ten seconds to be rid of them."""
@@ -65,6 +72,9 @@ def make(kind: str, root: Path, sshd: Callable[[], Sshd]) -> Place:
     folder.mkdir()
     if kind == "local":
         return Place(Local(), folder)
+    if kind == "qemu":
+        ready()
+        return Place(Qemu().attach(pi()), folder)
     python = wrapper(root / "python", folder)
     device: Device
     if kind == "ssh":
@@ -72,6 +82,36 @@ def make(kind: str, root: Path, sshd: Callable[[], Sshd]) -> Place:
     else:
         device = Adb(serial=SERIAL, python=str(python), folder=str(folder))
     return Place(device, folder)
+
+
+def pi() -> Hardware:
+    """The shipped Raspberry Pi 4."""
+    return open_project(ROOT).target("rpi4").hardware
+
+
+def ready() -> Emulator:
+    """The emulator; the test is skipped where it has not been set up."""
+    reason = sysroot.why_absent(cache_folder())
+    if reason:
+        pytest.skip(reason)
+    return sysroot.prepare(cache_folder())
+
+
+def emulated(path: Path, folder: Path) -> Path:
+    """A program that is the emulated Raspberry Pi's Python.
+
+    Its packages are found by PYTHONPATH, which -E would have it ignore: a board's Python has them in itself.
+    """
+    found, device = ready(), Qemu().attach(pi())
+    root = device._root()
+    words = [str(found.qemu), "-cpu", "cortex-a72", "-R", "0x100000000", "-L", str(root), "-U", "LD_LIBRARY_PATH"]
+    words.append(str(root / "usr/bin/python3.11"))
+    then = (
+        'for word; do shift; [ "$word" = -E ] || set -- "$@" "$word"; done\n'
+        f"export LD_LIBRARY_PATH={quote(str(found.libraries))} PYTHONPATH={quote(str(found.site))}\n"
+        f'exec {" ".join(map(quote, words))} "$@"'
+    )
+    return wrapper(path, folder, then)
 
 
 def wrapper(path: Path, folder: Path, then: str = f'exec {quote(sys.executable)} "$@"') -> Path:
@@ -83,15 +123,16 @@ def wrapper(path: Path, folder: Path, then: str = f'exec {quote(sys.executable)}
 
 
 def processes(place: str) -> dict[str, list[str]]:
-    """Processes of a device by number, with their words: those with its mark or its job's folder."""
+    """Processes of a device by number, with their words: those with its mark, or its job's folder as one or theirs."""
     found, job = {}, str(Path(place).parent / "job")
     for entry in Path("/proc").glob("[0-9]*"):
         try:
             words = (entry / "cmdline").read_bytes().decode(errors="replace").split("\0")
             environment = (entry / "environ").read_bytes().split(b"\0")
+            works_in = os.readlink(entry / "cwd")
         except OSError:
             continue
-        if f"{MARK}={place}".encode() in environment or any(word.startswith(job) for word in words):
+        if f"{MARK}={place}".encode() in environment or any(word.startswith(job) for word in [works_in, *words]):
             found[entry.name] = words
     return found
 
