@@ -17,12 +17,16 @@ from edgebuild.spec.target import Fidelity
 
 @dataclass(frozen=True, slots=True)
 class Outputs:
-    """`outputs.npz` holds the outputs by position, `origin.json` the runtime's version and the fidelity."""
+    """`outputs.npz` holds the outputs by position, `origin.json` the runtime's version and the fidelity.
+
+    `most`: run no more examples than so many, besides what the device takes.
+    """
 
     device: Device
     fidelity: Fidelity
     threads: int = 1
     providers: tuple[str, ...] = ()
+    most: int | None = None
     timeout: float = field(default=1800.0, metadata=EXCUSED)
 
     consumes: ClassVar[tuple[str, ...]] = ("onnx", "tflite")
@@ -37,7 +41,8 @@ class Outputs:
         file = io.path("model") / FORMATS.get(io.kind("model")).file
         model = outputs.ModelJob(file, self.threads, self.providers)
         test = dataset.read(io.path("data"), "test")
-        some = tuple(values[: self.device.examples] for values in test.inputs)
+        most = min(limit for limit in (self.device.examples, self.most, len(test)) if limit is not None)
+        some = tuple(values[dataset.chosen(len(test), most)] for values in test.inputs)
         result = outputs.run(self.device, model, some, io.scratch, self.timeout)
         shutil.copyfile(io.scratch / "model.outputs.npz", io.output / "outputs.npz")
         origin = {"fidelity": self.fidelity, "device": self.device.transport, "runtimes": result["runtimes"]}

@@ -23,14 +23,30 @@ class Parity:
         return tolerance
 
     def judge(self, gate: Gate, evidence: dict[str, Any]) -> Verdict:
-        """Pass when no held-out example differs by more; the reason tells what quantization did on top."""
-        found, fidelity = evidence["parity"]["converted"], evidence["parity"]["origin"]["fidelity"]
-        apart, final = found["relative"], evidence["parity"]["candidate"]
+        """Pass when no held-out example differs by more; the reason tells what quantization did on top.
+
+        Where a device ran some of the examples and this machine all, neither may differ by more, and the evidence is
+        the device's.
+        """
+        parity = evidence["parity"]
+        found, device = parity["converted"], parity.get("device")
+        fidelity = (device or parity)["origin"]["fidelity"]
+        final = parity["candidate"]
+        apart = max(found["relative"], device["converted"]["relative"]) if device else found["relative"]
         status: Status = "pass" if apart <= self.limit(gate.limit) else "fail"
-        reason = f"{_told(found, final)} at {final['snr_db']:.1f} dB"
+        reason = f"{_told(found, final)} at {final['snr_db']:.1f} dB{_there(device)}"
         if status == "pass" and not reaches(fidelity, gate.fidelity):
             status, reason = "inconclusive", f"{reason}, but only {fidelity}; the gate asks for {gate.fidelity}"
         return Verdict("parity", gate.limit, "relative", status, reason, fidelity, found["n"], apart, apart, apart)
+
+
+def _there(device: dict[str, Any] | None) -> str:
+    """The same of the device's own outputs, where they are not those that all else is about."""
+    if device is None:
+        return ""
+    where, found, final = device["origin"]["device"], device["converted"], device["candidate"]
+    said = f"off by {found['relative']:.1e} on {found['n']} examples, {final['snr_db']:.1f} dB on {final['n']}"
+    return f"; on {where} {said}"
 
 
 def _told(found: dict[str, Any], final: dict[str, Any]) -> str:

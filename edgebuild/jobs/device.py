@@ -20,7 +20,7 @@ class Device(Protocol):
 
     @property
     def examples(self) -> int | None:
-        """How many held-out examples run here, the first ones; None: all of them."""
+        """How many held-out examples run here, drawn at random; None: all of them."""
         ...
 
     def attach(self, hardware: Hardware) -> Device:

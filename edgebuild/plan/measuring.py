@@ -29,6 +29,8 @@ from edgebuild.spec.registry import FORMATS, GATES
 from edgebuild.spec.target import Gate, Runtime, Target
 from edgebuild.spec.target import Roofline as Rates
 
+_FLOAT_EXAMPLES = 50
+
 
 class Measuring:
     """Adds the evidence nodes of one model on one target."""
@@ -72,6 +74,8 @@ class Measuring:
             Node(TorchOutputs(), {"model": chain.torch, "data": self._weights.data}, "outputs"),
         )
         parity = {"reference": torch, "converted": converted, "candidate": candidate}
+        if everywhere is not instrument:
+            parity |= self._on_device(instrument, chain, baseline)
         self._add(chain, "parity", Parity(self._declared.task), parity)
         pairs = {"candidate": candidate, "baseline": baseline, "data": self._weights.data}
         if self._declared.task == "classification":
@@ -79,6 +83,21 @@ class Measuring:
         files = {"candidate": chain.candidate, "baseline": chain.baseline}
         torches = {"candidate_torch": chain.torch, "baseline_torch": self._weights.float}
         self._add(chain, "footprint", Footprint(), files | torches)
+
+    def _on_device(self, instrument: Instrument, chain: Chain, baseline: str) -> dict[str, str]:
+        """What the device itself answers where it takes only some examples: candidate, float conversion and baseline.
+
+        Emulated float files are slow (0.1 s an inference of the digits), so few of their examples run. How far the
+        baseline agrees with the host is told and widens no bound: it is the yardstick, and means the float model as
+        this machine answers. Bounding its difference too, from as many examples as are affordable, would cost more
+        than the usual margin.
+        """
+        there = self._outputs(instrument, chain, chain.baseline, "device-baseline", most=_FLOAT_EXAMPLES)
+        self._add(chain, "baseline-agreement", Agreement(), {"device": there, "host": baseline})
+        return {
+            "device_converted": self._outputs(instrument, chain, chain.converted, "device-float", most=_FLOAT_EXAMPLES),
+            "device_candidate": self._outputs(instrument, chain, chain.candidate, "device"),
+        }
 
     def _accuracy(self, chain: Chain, instrument: Instrument, pairs: dict[str, str]) -> None:
         """Right answers of all examples; where the device takes only some, with how far it agrees with the host."""
@@ -133,10 +152,10 @@ class Measuring:
         self.evidence[f"{kind}/{name}"] = self._graph.add(f"{self.prefix}/{name}/{kind}", node)
         return self.evidence[f"{kind}/{name}"]
 
-    def _outputs(self, instrument: Instrument, chain: Chain, model: str, role: str) -> str:
+    def _outputs(self, instrument: Instrument, chain: Chain, model: str, role: str, most: int | None = None) -> str:
         runtime = _on(instrument, chain.runtime)
         node = Node(
-            Outputs(instrument.device, instrument.fidelity, runtime.threads, runtime.providers),
+            Outputs(instrument.device, instrument.fidelity, runtime.threads, runtime.providers, most),
             {"model": model, "data": self._weights.data},
             "outputs",
             code=instrument.code,

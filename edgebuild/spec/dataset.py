@@ -89,6 +89,17 @@ def slices(folder: Path) -> dict[str, Array]:
     return dict(zip(names, _read(folder / _SLICES), strict=True)) if names else {}
 
 
+def chosen(total: int, count: int) -> Array:
+    """Rows [count] that stand for all `total` examples: the same at every call, and fewer are among those of more.
+
+    Drawn at random, since examples are often sorted by class; all of them, in order, when all are asked for.
+    """
+    import numpy as np
+
+    drawn: Array = np.random.default_rng(0).permutation(total)[:count]
+    return np.arange(total) if count >= total else drawn
+
+
 def calibration(folder: Path, count: int, seed: int) -> Split:
     """`count` training examples drawn at random with this seed (all of them when there are fewer)."""
     import numpy as np

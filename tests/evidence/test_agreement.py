@@ -10,6 +10,7 @@ from scipy.stats import binomtest
 
 from edgebuild.evidence.agreement import Agreement, compare
 from edgebuild.measure.paired import differing_bound
+from edgebuild.spec import dataset
 from tests import tiny
 from tests.evidence import folders
 
@@ -73,7 +74,7 @@ def test_impossible_counts_are_refused(differing: int, n: int) -> None:
 
 def test_the_step_compares_the_first_examples_and_keeps_the_devices_origin(tmp_path: Path) -> None:
     inputs = {
-        "device": folders.outputs(tmp_path / "device", HOST[:200], "emulated"),
+        "device": folders.outputs(tmp_path / "device", HOST[dataset.chosen(500, 200)], "emulated"),
         "host": folders.outputs(tmp_path / "host", HOST, "host"),
     }
     found = folders.read(tiny.perform(Agreement(), tmp_path / "out", inputs))

@@ -13,6 +13,7 @@ from edgebuild.evidence.outputs import Outputs
 from edgebuild.evidence.parity import Parity, compare
 from edgebuild.evidence.torch_outputs import TorchOutputs
 from edgebuild.gates.parity import Parity as ParityGate
+from edgebuild.spec import dataset
 from edgebuild.spec.errors import StepError
 from edgebuild.spec.target import Gate
 from tests import tiny
@@ -46,6 +47,25 @@ def test_a_model_that_answers_zero_everywhere_is_compared_without_dividing_by_it
 def test_outputs_of_more_axes_are_compared_as_one_vector_an_example() -> None:
     ours, theirs = np.arange(12.0).reshape(2, 3, 2), np.ones((2, 3, 2))
     assert compare(ours, theirs) == compare(ours.reshape(2, 6), theirs.reshape(2, 6))
+
+
+def test_a_device_that_takes_some_examples_is_compared_on_those_and_named(tmp_path: Path) -> None:
+    torch = np.random.default_rng(0).normal(size=(30, 4))
+    rows = dataset.chosen(30, 6)
+    inputs = {
+        "reference": folders.outputs(tmp_path / "torch", torch),
+        "converted": folders.outputs(tmp_path / "float", torch),
+        "candidate": folders.outputs(tmp_path / "int8", torch + 0.25),
+        "device_converted": folders.outputs(tmp_path / "there", torch[rows[:3]] + 0.5, "emulated"),
+        "device_candidate": folders.outputs(tmp_path / "there-int8", torch[rows] + 0.125, "emulated"),
+    }
+    found = folders.read(tiny.perform(Parity(), tmp_path / "out", inputs))
+    assert (found["origin"]["fidelity"], found["device"]["origin"]["fidelity"]) == ("host", "emulated")
+    assert [found[role]["n"] for role in ("converted", "candidate")] == [30, 30]
+    assert [found["device"][role]["n"] for role in ("converted", "candidate")] == [3, 6]
+    assert (found["converted"]["max_abs"], found["candidate"]["max_abs"]) == (0, pytest.approx(0.25))
+    assert found["device"]["converted"]["max_abs"] == pytest.approx(0.5)
+    assert found["device"]["candidate"]["max_abs"] == pytest.approx(0.125)
 
 
 def test_real_files_are_near_the_torch_model_and_the_evidence_says_where_they_ran(

@@ -54,3 +54,16 @@ def test_the_fidelity_is_that_of_the_compared_outputs_and_too_low_a_one_does_not
 def test_a_tolerance_is_a_plain_small_number(text: str) -> None:
     with pytest.raises(ValueError, match=r"number|tolerance"):
         Parity.limit(text)
+
+
+def test_a_device_of_its_own_may_not_differ_by_more_either_and_gives_the_fidelity() -> None:
+    def judged(here: float, there: float) -> Verdict:
+        first = np.array([[1.0, 0.0], [0.0, 0.0]])
+        near, far = (compare(REFERENCE + apart * first, REFERENCE) for apart in (here, there))
+        device = {"converted": far, "candidate": far, "origin": {"fidelity": "emulated", "device": "qemu"}}
+        parity = {"converted": near, "candidate": near, "origin": {"fidelity": "host"}, "device": device}
+        return Parity().judge(Gate("parity", "1e-3", fidelity="emulated"), {"parity": parity})
+
+    assert (judged(0.0039, 0.0039).status, judged(0.0039, 0.0039).fidelity) == ("pass", "emulated")
+    assert judged(0.0041, 0).status == judged(0, 0.0041).status == "fail"
+    assert judged(0, 0.004).reason.endswith("; on qemu off by 1.0e-03 on 2 examples, 61.2 dB on 2")

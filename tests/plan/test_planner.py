@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from edgebuild.devices.qemu import cache_folder
+from edgebuild.emulation import sysroot
 from edgebuild.engine.store import Store
 from edgebuild.evidence.accuracy import Accuracy
 from edgebuild.evidence.parity import Parity
@@ -184,3 +186,22 @@ def test_every_recipe_that_is_shipped_plans_for_every_target(store: Store) -> No
         targets = [replace(project.target(t), recipe=project.recipe(name)) for t in ("rpi4", "host")]
         made = planner.make(store, targets, [project.model("digits")], SHIPPED)
         assert len(made.products) == 2
+
+
+def test_a_device_that_takes_some_examples_answers_for_itself_in_parity(store: Store) -> None:
+    """Its own outputs of candidate and float conversion, and how its baseline agrees; few of the slow float ones."""
+    sysroot.prepare(cache_folder())
+    plan = shipped(store, ["rpi4"])
+    for node in plan.graph.nodes.values():
+        if type(node.step) is Parity:
+            there = {role: plan.graph.nodes[node.inputs[f"device_{role}"]].step for role in ("converted", "candidate")}
+            here = plan.graph.nodes[node.inputs["converted"]].step
+            assert [step.device.transport for step in (here, *there.values())] == ["local", "qemu", "qemu"]  # type: ignore[attr-defined]
+            assert [step.most for step in (here, *there.values())] == [None, 50, None]  # type: ignore[attr-defined]
+    assert "rpi4/digits/tflite/baseline-agreement" in labels(plan)
+    assert "rpi4/digits/onnx/outputs-device-baseline" in labels(plan)
+
+
+def test_a_device_that_takes_all_examples_is_the_only_one(store: Store) -> None:
+    parities = [node for node in shipped(store, ["host"]).graph.nodes.values() if type(node.step) is Parity]
+    assert all(set(node.inputs) == {"reference", "converted", "candidate"} for node in parities)

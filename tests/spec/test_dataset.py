@@ -41,3 +41,11 @@ def test_calibration_draws_the_same_examples_for_a_seed_and_all_when_there_are_f
 def test_a_split_that_is_not_there_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
         dataset.read(tmp_path, "train")
+
+
+def test_the_chosen_examples_are_drawn_at_random_always_the_same_and_fewer_are_among_more() -> None:
+    few, many = dataset.chosen(2000, 50), dataset.chosen(2000, 500)
+    assert few.tolist() == many[:50].tolist() == dataset.chosen(2000, 50).tolist()
+    assert len(set(many.tolist())) == 500
+    assert 850 < many.mean() < 1150  # of sorted examples every part is among them
+    assert dataset.chosen(7, 7).tolist() == dataset.chosen(7, 9).tolist() == list(range(7))
