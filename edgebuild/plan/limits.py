@@ -53,6 +53,21 @@ def stopping(gates: tuple[Gate, ...], evidence: str) -> tuple[Gate, ...]:
     return tuple(dict.fromkeys(replace(gate, fidelity=FIDELITIES[0]) for gate in asking))
 
 
+def resampled(gates: tuple[Gate, ...], task: Task) -> tuple[tuple[str, float], ...]:
+    """Metrics that need the paired bootstrap, each with a confidence: those of gates, and where answers are values,
+    which cannot be right or wrong, all that fit.
+    """
+    wanted = [(gate.metric, gate.confidence) for gate in gates if _is_score(gate.metric)]
+    if task != "classification":
+        others = {name for name in GATES.names() if _is_score(name) and task in _tasks(name, task)}
+        wanted += [(name, 0.95) for name in sorted(others - {metric for metric, _ in wanted})]
+    return tuple(dict.fromkeys(wanted))
+
+
+def _is_score(metric: str) -> bool:
+    return hasattr(GATES.get(metric), "score")
+
+
 def _asks(gate: Gate) -> str | None:
     kind = GATES.get(gate.metric)
     return kind.asks(gate.limit) if hasattr(kind, "asks") else None

@@ -17,9 +17,10 @@ from edgebuild.evidence.predict import Predict
 from edgebuild.evidence.processes import Processes
 from edgebuild.evidence.proof import Proof
 from edgebuild.evidence.roofline import Roofline
+from edgebuild.evidence.scores import Scores
 from edgebuild.evidence.torch_outputs import TorchOutputs
 from edgebuild.plan.instruments import Instrument, Instruments
-from edgebuild.plan.limits import gates_of, stopping
+from edgebuild.plan.limits import gates_of, resampled, stopping
 from edgebuild.plan.recipe import Chain, Stage
 from edgebuild.plan.weights import Weights
 from edgebuild.spec.artifact import Step
@@ -80,6 +81,7 @@ class Measuring:
         pairs = {"candidate": candidate, "baseline": baseline, "data": self._weights.data}
         if self._declared.task == "classification":
             self._accuracy(chain, instrument, pairs)
+        self._scores(chain, instrument, pairs)
         files = {"candidate": chain.candidate, "baseline": chain.baseline}
         torches = {"candidate_torch": chain.torch, "baseline_torch": self._weights.float}
         self._add(chain, "footprint", Footprint(), files | torches)
@@ -147,8 +149,16 @@ class Measuring:
         node = Node(TorchOutputs(), {"model": stage.made, "data": self._weights.data}, "outputs")
         return self._graph.add(f"{self.prefix}/{stage.name}-outputs", node)
 
-    def _add(self, chain: Chain, kind: str, step: Step, inputs: dict[str, str]) -> str:
-        name, node = chain.runtime.format, Node(step, inputs, "evidence")
+    def _scores(self, chain: Chain, instrument: Instrument, pairs: dict[str, str]) -> None:
+        """Metrics by bootstrap, on the device's own answers, also where these are of some examples."""
+        metrics = resampled(self.gates, self._declared.task)
+        if metrics:
+            own = pairs | {"candidate": self._outputs(instrument, chain, chain.candidate, "device")}
+            codes = tuple(GATES.module(name) for name, _ in metrics)
+            self._add(chain, "scores", Scores(metrics), own, codes)
+
+    def _add(self, chain: Chain, kind: str, step: Step, inputs: dict[str, str], code: tuple[str, ...] = ()) -> str:
+        name, node = chain.runtime.format, Node(step, inputs, "evidence", code=code)
         self.evidence[f"{kind}/{name}"] = self._graph.add(f"{self.prefix}/{name}/{kind}", node)
         return self.evidence[f"{kind}/{name}"]
 

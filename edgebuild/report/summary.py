@@ -70,7 +70,7 @@ def rows(evidence: dict[str, Any]) -> list[tuple[str, str, str, str]]:
     ]
     timed = [_timed(evidence[kind]) for kind in ("latency", "host-latency") if kind in evidence]
     right = [_right(evidence["accuracy"])] if "accuracy" in evidence else []
-    return [*right, *counted, *timed]
+    return [*right, *_scores(evidence.get("scores", {})), *counted, *timed]
 
 
 def _right(accuracy: dict[str, Any]) -> tuple[str, str, str, str]:
@@ -106,6 +106,18 @@ def _worth(step: dict[str, Any]) -> str:
 
 def _change(before: float | None, after: float | None) -> str:
     return f"{after / before - 1:+.1%}" if before and after else ""
+
+
+def _scores(scores: dict[str, Any]) -> list[tuple[str, str, str, str]]:
+    """Metrics that were compared by bootstrap; one without a value has the reason instead."""
+    rows = []
+    for metric, bounds in scores.get("metrics", {}).items():
+        found = next(iter(bounds.values()))
+        if "undefined" in found:
+            rows.append((metric, "", "", found["undefined"]))
+        else:
+            rows.append((metric, f"{found['baseline']:.4g}", f"{found['candidate']:.4g}", f"n = {scores['n']}"))
+    return rows
 
 
 def _timed(latency: dict[str, Any]) -> tuple[str, str, str, str]:

@@ -15,6 +15,7 @@ from edgebuild.engine.store import Store
 from edgebuild.evidence.accuracy import Accuracy
 from edgebuild.evidence.parity import Parity
 from edgebuild.evidence.proof import Proof
+from edgebuild.evidence.scores import Scores
 from edgebuild.plan import planner
 from edgebuild.plan.planner import Plan
 from edgebuild.spec.artifact import Step
@@ -150,6 +151,17 @@ def test_a_model_whose_answers_are_values_is_measured_without_counting_right_one
     assert (loader.width, loader.task) == (2, "regression")
     assert steps(made, Accuracy) == []
     assert [step.task for step in steps(made, Parity) if isinstance(step, Parity)] == ["regression"] * 2
+    (scores, _) = steps(made, Scores)
+    assert isinstance(scores, Scores)
+    assert scores.metrics == (("correlation", 0.95), ("mae", 0.95))  # told, though no gate asks
+
+
+def test_metrics_by_bootstrap_are_measured_where_a_gate_asks_and_as_sure_as_it_asks(plan: Planner) -> None:
+    assert steps(plan(), Scores) == []
+    gates = '[{metric = "f1", limit = "1 pp", confidence = 0.9}, {metric = "auc", limit = "1 pp"}]'
+    (scores, _) = steps(plan(gates=gates), Scores)
+    assert isinstance(scores, Scores)
+    assert scores.metrics == (("f1", 0.9), ("auc", 0.95))
 
 
 def test_a_torch_step_that_changes_only_values_is_weighed_as_the_file_after_it(plan: Planner) -> None:

@@ -58,6 +58,19 @@ def test_a_model_without_classes_has_no_row_of_accuracy() -> None:
     assert summary.rows(found)[0][0] == "bytes"
 
 
+def test_metrics_by_bootstrap_have_a_row_each_and_one_without_a_value_the_reason() -> None:
+    scores = {
+        "n": 500,
+        "metrics": {
+            "mae": {"0.95": {"baseline": 0.5, "candidate": 0.51}},
+            "correlation": {"0.95": {"undefined": "correlation has no value"}},
+        },
+    }
+    found = evidence(scores=scores)
+    assert row(found, "mae") == ("0.5", "0.51", "n = 500")
+    assert row(found, "correlation") == ("", "", "correlation has no value")
+
+
 def test_accuracy_has_its_interval_and_the_change() -> None:
     theirs, ours, change = row(evidence(), "accuracy")
     assert theirs == "99.00% [97.46%, 99.61%]"

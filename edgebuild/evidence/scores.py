@@ -1,0 +1,61 @@
+"""Metrics of the candidate's and its float baseline's answers on held-out examples, and how sure their change is."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from edgebuild.evidence.parity import first_output
+from edgebuild.measure.bootstrap import UndefinedError, change_bound
+from edgebuild.spec import dataset
+from edgebuild.spec.artifact import Determinism, StepIO
+from edgebuild.spec.errors import StepError
+from edgebuild.spec.registry import GATES
+
+
+@dataclass(frozen=True, slots=True)
+class Scores:
+    """`metrics` are pairs of a metric and the confidence of its limits.
+
+    Inputs: `candidate` and `baseline`, the outputs of both. Where the device ran some of the examples, the candidate's
+    are those alone, and the baseline is compared on the same ones: nothing has to be said about the others.
+    """
+
+    metrics: tuple[tuple[str, float], ...]
+
+    consumes: ClassVar[tuple[str, ...]] = ()
+    produces: ClassVar[str | None] = "evidence"
+    needs: ClassVar[tuple[str, ...]] = ("candidate", "baseline", "data")
+    tools: ClassVar[tuple[str, ...]] = ("numpy", "scipy")
+    deterministic: ClassVar[Determinism] = "everywhere"
+    exclusive: ClassVar[bool] = False
+
+    def run(self, io: StepIO) -> None:
+        """Write `evidence.json`; a metric without a value has the reason in its place."""
+        ours, theirs = first_output(io.path("candidate")), first_output(io.path("baseline"))
+        targets = dataset.read(io.path("data"), "test").labels
+        if ours.ndim != 2 or ours.shape[1:] != theirs.shape[1:] or len(ours) > len(theirs):
+            raise StepError(f"outputs {list(ours.shape)} cannot be compared with the baseline's {list(theirs.shape)}")
+        n = len(ours)
+        metrics: dict[str, Any] = {}
+        for number, (metric, confidence) in enumerate(self.metrics):
+            io.progress(number / len(self.metrics), metric)
+            found = _measured(metric, confidence, ours, theirs[:n], targets[:n])
+            metrics.setdefault(metric, {})[str(confidence)] = found
+        origin = json.loads((io.path("candidate") / "origin.json").read_text())
+        whole = {"n": n, "of": len(targets), "origin": origin, "metrics": metrics}
+        (io.output / "evidence.json").write_text(json.dumps(whole, indent=1, sort_keys=True) + "\n")
+
+
+def _measured(metric: str, confidence: float, ours: Any, theirs: Any, targets: Any) -> dict[str, Any]:
+    import numpy as np
+
+    kind, every = GATES.get(metric), np.ones(len(ours))
+    try:
+        candidate, baseline = kind.score(ours, targets), kind.score(theirs, targets)
+        values = {"candidate": candidate(every), "baseline": baseline(every)}
+        bound = change_bound(lambda w: kind.change(candidate(w), baseline(w)), len(ours), confidence)
+    except UndefinedError as error:
+        return {"undefined": f"{metric} {error}"}
+    return values | bound._asdict()

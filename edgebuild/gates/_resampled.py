@@ -1,0 +1,42 @@
+"""Judges a metric that has no right and wrong examples, by what the paired bootstrap says of its change."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from edgebuild.measure import paired
+from edgebuild.measure.bootstrap import examples_needed
+from edgebuild.spec.evidence import Status, Verdict
+from edgebuild.spec.target import Gate, reaches
+
+Show = Callable[[float], str]
+
+
+def judge(gate: Gate, evidence: dict[str, Any], margin: float, show: Show, unit: str) -> Verdict:
+    """Non-inferiority: pass when the limit of the change for the worse is inside the margin, fail when outside.
+
+    `show` writes a change for people. Metrics without a value, and fewer examples than would do if none changed at
+    all (where a bootstrap sees no spread and would be sure of everything), prove nothing.
+    """
+    scores = evidence["scores"]
+    found, n, fidelity = scores["metrics"][gate.metric][str(gate.confidence)], scores["n"], scores["origin"]["fidelity"]
+    if "undefined" in found:
+        return Verdict(gate.metric, gate.limit, unit, "inconclusive", found["undefined"], fidelity, n)
+    least = paired.examples_needed(0, margin, alpha=1 - gate.confidence)
+    low, high = found["low"], found["high"]
+    told = f"{found['baseline']:.4g} → {found['candidate']:.4g}"
+    status: Status = "inconclusive"
+    if n < least:
+        reason = f"{n} examples are too few to tell: at least {least} are needed"
+    elif low >= margin:
+        status, reason = "fail", f"{told}, worse by at least {show(low)}"
+    elif high >= margin:
+        needed = examples_needed(found["error"], n, margin, alpha=1 - gate.confidence)
+        few = f"{n} examples are too few to tell: about {needed} are needed"
+        reason = f"{told}, {few if needed > n else 'too near the margin to tell'}"
+    elif not reaches(fidelity, gate.fidelity):
+        reason = f"inside the margin, but only {fidelity}; the gate asks for {gate.fidelity}"
+    else:
+        status, reason = "pass", f"{told}, worse by less than {show(high)}"
+    return Verdict(gate.metric, gate.limit, unit, status, reason, fidelity, n, found["estimate"], low, high)

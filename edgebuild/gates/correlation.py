@@ -1,0 +1,55 @@
+"""Correlation: Pearson's, of a regression's values with their targets, must not fall by the margin."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from edgebuild.gates import _resampled
+from edgebuild.gates._margin import plain
+from edgebuild.measure.bootstrap import UndefinedError
+from edgebuild.spec.evidence import Verdict
+from edgebuild.spec.model import Task
+from edgebuild.spec.target import Gate
+
+if TYPE_CHECKING:
+    from edgebuild.measure.bootstrap import Score, Weights
+
+
+class Correlation:
+    """The limit is a margin without unit, such as "0.01"."""
+
+    tasks: ClassVar[tuple[Task, ...]] = ("regression",)
+
+    @staticmethod
+    def limit(text: str) -> float:
+        """The margin, above 0 and below 1; ValueError otherwise."""
+        return plain(text)
+
+    @staticmethod
+    def score(outputs: Any, targets: Any) -> Score:
+        """cov(output, target) / (σ·σ) of each value, the mean over values; Pearson 1895."""
+        import numpy as np
+
+        x, y = outputs.astype(np.float64), np.asarray(targets, np.float64)
+        for values, whose in ((x, "the model answers"), (y, "the targets have")):
+            if (np.ptp(values, 0) == 0).any():
+                raise UndefinedError(f"has no value: {whose} the same value {int(np.argmin(np.ptp(values, 0)))} always")
+        x, y = x - x.mean(0), y - y.mean(0)
+
+        def value(weights: Weights) -> float:
+            share = weights / weights.sum()
+            mean_x, mean_y = share @ x, share @ y
+            together = share @ (x * y) - mean_x * mean_y
+            apart = (share @ x**2 - mean_x**2) * (share @ y**2 - mean_y**2)
+            return float(np.mean(together / np.sqrt(apart))) if (apart > 0).all() else float("nan")
+
+        return value
+
+    @staticmethod
+    def change(candidate: float, baseline: float) -> float:
+        """How much worse."""
+        return baseline - candidate
+
+    def judge(self, gate: Gate, evidence: dict[str, Any]) -> Verdict:
+        """By the paired bootstrap."""
+        return _resampled.judge(gate, evidence, self.limit(gate.limit), lambda fall: f"{fall:.4f}", "1")

@@ -1,0 +1,52 @@
+"""MAE: the mean absolute error of a regression may grow by at most a share of the float baseline's."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from edgebuild.gates import _resampled
+from edgebuild.measure.bootstrap import UndefinedError
+from edgebuild.spec.evidence import Verdict
+from edgebuild.spec.model import Task
+from edgebuild.spec.target import Gate
+from edgebuild.spec.units import SHARE, parse
+
+if TYPE_CHECKING:
+    from edgebuild.measure.bootstrap import Score, Weights
+
+
+class Mae:
+    """The limit is the growth that is allowed, such as "5 %", whatever the unit of the targets."""
+
+    tasks: ClassVar[tuple[Task, ...]] = ("regression",)
+
+    @staticmethod
+    def limit(text: str) -> float:
+        """The growth as a share, above 0 and below 1; ValueError otherwise."""
+        growth = parse(text, {"%": SHARE["%"]})
+        if not 0 < growth < 1:
+            raise ValueError(f"an error may grow by more than 0 and less than 100 %, not by {text!r}")
+        return growth
+
+    @staticmethod
+    def score(outputs: Any, targets: Any) -> Score:
+        """The mean over examples and values of |output − target|; as scikit-learn's `mean_absolute_error`."""
+        import numpy as np
+
+        errors = np.abs(outputs.astype(np.float64) - targets).mean(1)
+
+        def value(weights: Weights) -> float:
+            return float(weights @ errors / weights.sum())
+
+        return value
+
+    @staticmethod
+    def change(candidate: float, baseline: float) -> float:
+        """The growth, as a share of the baseline's."""
+        if baseline == 0:
+            raise UndefinedError("cannot be compared: the baseline makes no error on the examples")
+        return candidate / baseline - 1
+
+    def judge(self, gate: Gate, evidence: dict[str, Any]) -> Verdict:
+        """By the paired bootstrap."""
+        return _resampled.judge(gate, evidence, self.limit(gate.limit), lambda share: f"{share:.2%}", "change")

@@ -1,0 +1,199 @@
+"""Metrics without right and wrong examples: their values against scikit-learn's, and verdicts by bootstrap."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from scipy.special import softmax
+from scipy.stats import pearsonr
+from sklearn import metrics
+from sklearn.metrics.pairwise import cosine_similarity
+
+from edgebuild.evidence.scores import Scores
+from edgebuild.measure.bootstrap import UndefinedError
+from edgebuild.spec import dataset
+from edgebuild.spec.errors import StepError
+from edgebuild.spec.evidence import Verdict
+from edgebuild.spec.registry import GATES
+from edgebuild.spec.target import Fidelity, Gate
+from tests import tiny
+from tests.evidence import folders
+from tests.measure import few
+
+RNG = np.random.default_rng(0)
+LABELS = RNG.integers(0, 4, 300)
+LOGITS = RNG.normal(0, 1, (300, 4)) + 1.5 * np.eye(4)[LABELS]
+COARSE = np.round(LOGITS[:, :2])  # many ties
+TARGETS = RNG.normal(0, 1, (300, 3))
+VALUES = TARGETS + RNG.normal(0, 0.5, (300, 3))
+
+Peer = Callable[[Any, Any], float]
+
+
+def auc(outputs: Any, labels: Any) -> float:
+    shares = softmax(outputs, axis=1)
+    if shares.shape[1] == 2:
+        return float(metrics.roc_auc_score(labels, shares[:, 1]))
+    return float(metrics.roc_auc_score(labels, shares, multi_class="ovr", average="macro"))
+
+
+def correlation(outputs: Any, targets: Any) -> float:
+    return float(np.mean([pearsonr(x, y)[0] for x, y in zip(outputs.T, targets.T, strict=True)]))
+
+
+PEERS: dict[str, tuple[str, Any, Any, Peer]] = {
+    "f1": ("f1", LOGITS, LABELS, lambda o, y: metrics.f1_score(y, o.argmax(1), average="macro")),
+    "f1 without a class": ("f1", LOGITS, LABELS % 2, lambda o, y: metrics.f1_score(y, o.argmax(1), average="macro")),
+    "auc": ("auc", LOGITS, LABELS, auc),
+    "auc of two classes with ties": ("auc", COARSE, LABELS % 2, auc),
+    "auc of ties in many classes": ("auc", np.round(LOGITS), LABELS, auc),
+    "mae": ("mae", VALUES, TARGETS, lambda o, y: metrics.mean_absolute_error(y, o)),
+    "correlation": ("correlation", VALUES, TARGETS, correlation),
+    "cosine": ("cosine", VALUES, TARGETS, lambda o, y: float(np.diag(cosine_similarity(o, y)).mean())),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", PEERS)
+def test_the_value_is_the_librarys_on_the_whole_and_on_a_resample(kind: str) -> None:
+    metric, outputs, targets, peer = PEERS[kind]
+    score = GATES.get(metric).score(outputs, targets)
+    assert score(np.ones(300)) == pytest.approx(peer(outputs, targets), rel=1e-9)
+    rows = np.random.default_rng(1).integers(0, 300, 300)
+    drawn = np.bincount(rows, minlength=300).astype(float)
+    assert score(drawn) == pytest.approx(peer(outputs[rows], targets[rows]), rel=1e-9)
+
+
+UNDEFINED = {
+    "f1": (LOGITS, LABELS * 0, "all held-out examples are of one class"),
+    "auc": (LOGITS, LABELS % 3, "no held-out example is of class 3"),
+    "correlation": (VALUES * [1, 0, 1], TARGETS, "the model answers the same value 1 always"),
+    "cosine": (VALUES * (np.arange(300) != 5)[:, None], TARGETS, "the vector of example 5 has no length"),
+}
+
+
+@pytest.mark.parametrize("metric", UNDEFINED)
+def test_a_metric_without_a_value_says_why(metric: str) -> None:
+    outputs, targets, told = UNDEFINED[metric]
+    with pytest.raises(UndefinedError, match=told):
+        GATES.get(metric).score(outputs, targets)
+
+
+def measured(folder: Path, metric: str, ours: Any, theirs: Any, targets: Any, fidelity: str = "host") -> dict[str, Any]:
+    """What the step finds out about outputs."""
+    data = folder / "data"
+    data.mkdir(parents=True)
+    dataset.write(data, "test", dataset.Split((np.zeros((len(targets), 1), np.float32),), np.asarray(targets)))
+    inputs = {
+        "candidate": folders.outputs(folder / "candidate", ours, fidelity),
+        "baseline": folders.outputs(folder / "baseline", theirs),
+        "data": ("data", data),
+    }
+    found: dict[str, Any] = folders.read(tiny.perform(Scores(((metric, 0.95),)), folder / "out", inputs))
+    return found
+
+
+def judge(found: dict[str, Any], metric: str, limit: str, wanted: Fidelity = "host") -> Verdict:
+    verdict: Verdict = GATES.get(metric)().judge(Gate(metric, limit, fidelity=wanted), {"scores": found})
+    return verdict
+
+
+@pytest.fixture(autouse=True)
+def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    few.resamples(monkeypatch, 499)
+
+
+def worse(metric: str, how_much: float) -> tuple[Any, Any, Any]:
+    """Outputs that are worse in a share of 1,000 examples, those of the baseline, and the targets."""
+    rng = np.random.default_rng(0)
+    if metric in ("f1", "auc"):
+        labels = rng.integers(0, 4, 1000)
+        theirs = rng.normal(0, 1, (1000, 4)) + 3 * np.eye(4)[labels]
+    else:
+        labels = rng.normal(0, 1, (1000, 4))
+        theirs = labels + rng.normal(0, 0.3, (1000, 4))
+    ours = theirs + rng.normal(0, 1e-3, theirs.shape)
+    bad = rng.random(1000) < how_much
+    ours[bad] = rng.permuted(theirs[bad], axis=1)
+    return ours, theirs, labels
+
+
+CASES = {"f1": "1 pp", "auc": "1 pp", "mae": "5 %", "correlation": "0.01", "cosine": "0.01"}
+
+
+@pytest.mark.parametrize("metric", CASES)
+def test_noise_in_the_third_digit_passes_and_answers_that_are_lost_fail(tmp_path: Path, metric: str) -> None:
+    found = measured(tmp_path / "same", metric, *worse(metric, 0))
+    verdict = judge(found, metric, CASES[metric])
+    assert (verdict.status, verdict.n) == ("pass", 1000)
+    assert " → " in verdict.reason
+    assert ", worse by less than " in verdict.reason
+    lost = judge(measured(tmp_path / "lost", metric, *worse(metric, 0.2)), metric, CASES[metric])
+    assert lost.status == "fail"
+    assert ", worse by at least " in lost.reason
+    assert lost.low is not None
+    assert lost.estimate is not None
+    assert lost.high is not None
+    assert 0 < lost.low < lost.estimate < lost.high
+
+
+def test_no_loss_that_few_examples_cannot_show_is_told_with_the_number_it_needs(tmp_path: Path) -> None:
+    ours, theirs, labels = worse("f1", 0)
+    ours[:5], theirs[5:10] = -ours[:5], -theirs[5:10]  # each is wrong where the other is right
+    verdict = judge(measured(tmp_path, "f1", ours[:400], theirs[:400], labels[:400]), "f1", "1 pp")
+    assert verdict.status == "inconclusive"
+    told = verdict.reason.partition("400 examples are too few to tell: about ")[2]
+    assert 1500 < int(told.split()[0]) < 3000  # 2,141 by the formula for accuracy, at 2.5 % discordant
+
+
+def test_no_change_in_fewer_examples_than_would_ever_do_proves_nothing(tmp_path: Path) -> None:
+    """A bootstrap of 50 equal answers is sure of everything; the floor is the accuracy gate's, z²(1 − δ)/δ."""
+    _, same, labels = worse("f1", 0)
+    verdict = judge(measured(tmp_path, "f1", same[:50], same[:50], labels[:50]), "f1", "1 pp")
+    assert (verdict.status, verdict.high) == ("inconclusive", 0.0)
+    assert verdict.reason == "50 examples are too few to tell: at least 268 are needed"
+
+
+def test_an_undefined_metric_is_no_pass_and_names_itself_and_why(tmp_path: Path) -> None:
+    verdict = judge(measured(tmp_path, "auc", LOGITS, LOGITS, LABELS % 3), "auc", "1 pp")
+    assert verdict.status == "inconclusive"
+    assert verdict.reason == "auc has no value: no held-out example is of class 3"
+    exact = judge(measured(tmp_path / "b", "mae", VALUES, TARGETS, TARGETS.astype(np.float32)), "mae", "5 %")
+    assert exact.status == "inconclusive"
+    assert exact.reason == "mae cannot be compared: the baseline makes no error on the examples"
+
+
+def test_a_device_that_ran_some_examples_is_judged_on_those_and_needs_no_penalty(tmp_path: Path) -> None:
+    ours, theirs, labels = worse("f1", 0)
+    found = measured(tmp_path, "f1", ours[:500], theirs, labels, "emulated")
+    assert (found["n"], found["of"], found["origin"]["fidelity"]) == (500, 1000, "emulated")
+    alone = measured(tmp_path / "alone", "f1", ours[:500], theirs[:500], labels[:500])
+    assert found["metrics"] == alone["metrics"]
+    assert judge(found, "f1", "1 pp", "emulated").status == "pass"
+    verdict = judge(found, "f1", "1 pp", "hardware")
+    assert verdict.reason == "inside the margin, but only emulated; the gate asks for hardware"
+
+
+def test_answers_of_another_shape_are_an_error(tmp_path: Path) -> None:
+    with pytest.raises(StepError, match=r"outputs \[300, 3\] cannot be compared with the baseline's \[300, 4\]"):
+        measured(tmp_path, "f1", LOGITS[:, :3], LOGITS, LABELS)
+
+
+@pytest.mark.parametrize(
+    ("metric", "text", "limit"),
+    [("f1", "0.5 pp", 0.005), ("auc", "1 %", 0.01), ("mae", "5 %", 0.05), ("cosine", "0.01", 0.01)],
+)
+def test_margins_are_written_in_the_metrics_own_unit(metric: str, text: str, limit: float) -> None:
+    assert GATES.get(metric).limit(text) == pytest.approx(limit)
+
+
+@pytest.mark.parametrize(
+    ("metric", "text"),
+    [("f1", "0.01"), ("mae", "1 pp"), ("mae", "100 %"), ("mae", "0.5"), ("correlation", "1 pp"), ("cosine", "0")],
+)
+def test_a_margin_of_another_unit_is_refused(metric: str, text: str) -> None:
+    with pytest.raises(ValueError, match=r"unit|plain number|must be above|may grow"):
+        GATES.get(metric).limit(text)
