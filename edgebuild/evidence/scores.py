@@ -37,14 +37,14 @@ class Scores:
         targets = dataset.read(io.path("data"), "test").labels
         if ours.ndim != 2 or ours.shape[1:] != theirs.shape[1:] or len(ours) > len(theirs):
             raise StepError(f"outputs {list(ours.shape)} cannot be compared with the baseline's {list(theirs.shape)}")
-        n = len(ours)
+        same = dataset.chosen(len(targets), len(ours))
         metrics: dict[str, Any] = {}
         for number, (metric, confidence) in enumerate(self.metrics):
             io.progress(number / len(self.metrics), metric)
-            found = _measured(metric, confidence, ours, theirs[:n], targets[:n])
+            found = _measured(metric, confidence, ours, theirs[same], targets[same])
             metrics.setdefault(metric, {})[str(confidence)] = found
         origin = json.loads((io.path("candidate") / "origin.json").read_text())
-        whole = {"n": n, "of": len(targets), "origin": origin, "metrics": metrics}
+        whole = {"n": len(ours), "of": len(targets), "origin": origin, "metrics": metrics}
         (io.output / "evidence.json").write_text(json.dumps(whole, indent=1, sort_keys=True) + "\n")
 
 

@@ -168,9 +168,10 @@ def test_an_undefined_metric_is_no_pass_and_names_itself_and_why(tmp_path: Path)
 
 def test_a_device_that_ran_some_examples_is_judged_on_those_and_needs_no_penalty(tmp_path: Path) -> None:
     ours, theirs, labels = worse("f1", 0)
-    found = measured(tmp_path, "f1", ours[:500], theirs, labels, "emulated")
+    rows = dataset.chosen(1000, 500)
+    found = measured(tmp_path, "f1", ours[rows], theirs, labels, "emulated")
     assert (found["n"], found["of"], found["origin"]["fidelity"]) == (500, 1000, "emulated")
-    alone = measured(tmp_path / "alone", "f1", ours[:500], theirs[:500], labels[:500])
+    alone = measured(tmp_path / "alone", "f1", ours[rows], theirs[rows], labels[rows])
     assert found["metrics"] == alone["metrics"]
     assert judge(found, "f1", "1 pp", "emulated").status == "pass"
     verdict = judge(found, "f1", "1 pp", "hardware")
