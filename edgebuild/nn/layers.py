@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Container, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from edgebuild.spec.errors import UsageError
@@ -33,7 +33,7 @@ def output_layers(module: nn.Module, example: tuple[Tensor, ...]) -> list[nn.Mod
     for hook in hooks:
         hook.remove()
     results = [given] if isinstance(given, torch.Tensor) else list(given)
-    return _nearest([result.grad_fn for result in results], made)
+    return [made[node] for node in nearest([result.grad_fn for result in results], made)]
 
 
 def named(module: nn.Module, names: Sequence[str], key: str) -> list[nn.Module]:
@@ -50,17 +50,17 @@ def _has_matrix(layer: nn.Module) -> bool:
     return weight is not None and weight.ndim > 1
 
 
-def _nearest(waiting: list[Any], made: dict[Any, nn.Module]) -> list[nn.Module]:
-    """The layers met first on every way back from these nodes of the autograd graph."""
-    found: list[nn.Module] = []
-    seen = set()
+def nearest(starts: Iterable[Any], stops: Container[Any]) -> list[Any]:
+    """The stops met first on every way back from these nodes of the autograd graph, each once."""
+    found: list[Any] = []
+    waiting, seen = list(starts), set()
     while waiting:
         node = waiting.pop()
         if node is None or node in seen:
             continue
         seen.add(node)
-        if node in made:
-            found.append(made[node])
+        if node in stops:
+            found.append(node)
         else:
             waiting.extend(earlier for earlier, _ in node.next_functions)
     return found
