@@ -56,6 +56,15 @@ class Units:
         stay = int((len(self.members) if of is None else of) * (1 - ratio))
         return stay - stay % self.multiple
 
+    def rounded(self, stay: int) -> int:
+        """`stay` rounded down to the multiple, but one multiple at least, and all of them when none was to go."""
+        return stay if stay == len(self.members) else max(stay - stay % self.multiple, self.multiple)
+
+    @property
+    def size(self) -> int:
+        """The number of channels (or heads) there are."""
+        return sum(len(channels) for channels in self.members)
+
     @property
     def fixed(self) -> bool:
         """Whether there are too few for any to go."""
@@ -78,8 +87,8 @@ def inventory(module: nn.Module, example: tuple[Tensor, ...], keep: Sequence[nn.
     import torch_pruning
 
     names = {part: name for name, part in module.named_modules()}
-    whole = {layer: "named in keep" for layer in keep} | dict(_unfit(module, names, keep))
-    whole |= {layer: "it makes an output" for layer in output_layers(module, example)}
+    whole = dict.fromkeys(keep, "named in keep") | dict(_unfit(module, names, keep))
+    whole |= dict.fromkeys(output_layers(module, example), "it makes an output")
     given = example if len(example) > 1 else example[0]
     graph = torch_pruning.DependencyGraph().build_dependency(module, example_inputs=given, verbose=False)
     attending = attentions(module, example)
@@ -127,7 +136,10 @@ def _channels(graph: Any, group: Any, name: str, round_to: int) -> Units:
     def remove(units: Sequence[int]) -> None:
         graph.get_pruning_group(layer, handler, sorted(c for unit in units for c in members[unit])).prune()
 
-    return Units(name, "channels", group, members, round_to // math.gcd(round_to, groups), remove)
+    least = (
+        1 if groups == 1 else 2
+    )  # with one channel a group it would be a depthwise convolution, and depend otherwise
+    return Units(name, "channels", group, members, max(least, round_to // math.gcd(round_to, groups)), remove)
 
 
 def _groups(graph: Any, dep: Any) -> int:
@@ -144,7 +156,10 @@ def _heads(graph: Any, attention: Attention, module: nn.Module, example: tuple[T
     from torch_pruning.dependency import Dependency, Group
 
     group = Group()
-    sides = (attention.made, torch_pruning.prune_linear_out_channels), (attention.read, torch_pruning.prune_linear_in_channels)
+    sides = (
+        (attention.made, torch_pruning.prune_linear_out_channels),
+        (attention.read, torch_pruning.prune_linear_in_channels),
+    )
     for layers, handler in sides:
         for layer, features in layers.items():
             node = graph.module2node[layer]
@@ -162,23 +177,34 @@ def cut(found: Inventory, scores: Mapping[str, Tensor], stays: Stays) -> None:
             units.remove(scores[units.name].argsort(stable=True)[:gone].tolist())
 
 
-def together(found: Inventory, scores: Mapping[str, Tensor], ratio: float, of: Mapping[str, int]) -> dict[str, int]:
-    """How many units stay when all of a noun compete: the least of all go until `ratio` of all (`of`) are gone.
+def scores(found: Inventory, importance: Importance) -> dict[str, Tensor]:
+    """How important each unit is, by name; without those that the criterion says nothing about."""
+    scored = {units.name: units.scores(importance) for units in found.units}
+    return {name: score for name, score in scored.items() if score is not None}
 
-    What is left of each is rounded down to its multiple, and at least one multiple stays.
+
+def together(
+    found: Inventory, scores: Mapping[str, Tensor], ratios: Mapping[str, float], of: Mapping[str, int]
+) -> dict[str, int]:
+    """How many units stay when all of a noun compete: the least of all go, as many as the ratios add up to.
+
+    What is left of each is rounded down to its multiple, and at least one multiple stays. `of` are the numbers that
+    the ratios are of.
     """
+    stays: dict[str, int] = {}
+    for noun in sorted({units.noun for units in found.units}):
+        competing = [units for units in found.units if units.noun == noun and units.name in scores and not units.fixed]
+        stays |= _compete(competing, scores, sum(int(of[u.name] * (1 - ratios[u.name])) for u in competing))
+    return stays
+
+
+def _compete(competing: Sequence[Units], scores: Mapping[str, Tensor], stay: int) -> dict[str, int]:
     import torch
 
-    stays = {}
-    for noun in {units.noun for units in found.units}:
-        ranked = [units for units in found.units if units.noun == noun and units.name in scores]
-        flat = torch.cat([scores[units.name] for units in ranked]) if ranked else torch.zeros(0)
-        gone = max(0, len(flat) - int(sum(of[units.name] for units in ranked) * (1 - ratio)))
-        least = torch.zeros(len(flat), dtype=torch.bool)
-        least[flat.argsort(stable=True)[:gone]] = True
-        parts = torch.split(least, [len(units.members) for units in ranked])
-        for units, part in zip(ranked, parts, strict=True):
-            stay = len(part) - int(part.sum())
-            touched = stay < len(part)
-            stays[units.name] = max(stay - stay % units.multiple, units.multiple) if touched else stay
-    return stays
+    if not competing:
+        return {}
+    flat = torch.cat([scores[units.name] for units in competing])
+    best = torch.zeros(len(flat), dtype=torch.bool)
+    best[flat.argsort(stable=True)[max(0, len(flat) - stay) :]] = True
+    parts = torch.split(best, [len(units.members) for units in competing])
+    return {units.name: units.rounded(int(part.sum())) for units, part in zip(competing, parts, strict=True)}

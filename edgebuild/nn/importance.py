@@ -17,6 +17,8 @@ from edgebuild.spec.errors import UsageError
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
+    from edgebuild.nn.training import Loss
+
     Importance = Callable[[Any], Tensor | None]
 
 Name = Literal["magnitude", "random", "taylor", "batch_norm", "apoz", "mean_activation", "stability"]
@@ -28,10 +30,11 @@ _RESAMPLES = 32
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """What a criterion may look at: the module, examples (asked for only by those that need them), norm and seed."""
+    """What a criterion may look at; `examples` and `loss` are asked for only by those that need them."""
 
     module: nn.Module
     examples: Callable[[], Split]
+    loss: Callable[[], Loss]
     norm: int
     seed: int
 
@@ -76,7 +79,7 @@ def taylor(subject: Subject) -> Importance:
     """
     import torch_pruning
 
-    training.gradients(subject.module, subject.examples(), training.cross_entropy(0))
+    training.gradients(subject.module, subject.examples(), subject.loss())
     names = {part: name for name, part in subject.module.named_modules()}
     score = torch_pruning.importance.GroupTaylorImportance()
 
@@ -98,13 +101,8 @@ def batch_norm(subject: Subject) -> Importance:
     from torch import nn
 
     kinds = [nn.modules.batchnorm._BatchNorm]
-    score = torch_pruning.importance.GroupMagnitudeImportance(p=1, normalizer=None, target_types=kinds)
-
-    def importance(group: Any) -> Tensor | None:
-        found = score(group)
-        return found if len(found) else None
-
-    return importance
+    found: Importance = torch_pruning.importance.GroupMagnitudeImportance(p=1, normalizer=None, target_types=kinds)
+    return found
 
 
 def apoz(subject: Subject) -> Importance:
@@ -173,9 +171,8 @@ def observe(module: nn.Module, data: Split) -> Activations:
 
     def note(layer: nn.Module, inputs: tuple[Any, ...]) -> None:
         values = inputs[0].detach()
-        by_row = values.flatten(2) if isinstance(layer, kinds[0]) else values.flatten(1, -2).transpose(1, 2)
-        if values.ndim == 2:
-            by_row = values[:, :, None]
+        features = 1 if isinstance(layer, kinds[0]) else -1
+        by_row = values.movedim(features, 1).flatten(2) if values.ndim > 2 else values[:, :, None]
         found.setdefault(layer, []).append((by_row.abs().mean(2), (by_row == 0).float().mean(2)))
 
     hooks = [part.register_forward_pre_hook(note) for part in module.modules() if isinstance(part, kinds)]

@@ -13,7 +13,7 @@ from edgebuild.nn import checkpoint, losses, training
 from edgebuild.spec import dataset
 from edgebuild.spec.artifact import StepIO
 from edgebuild.spec.fields import STRICT
-from edgebuild.spec.model import Training
+from edgebuild.spec.model import Task, Training
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -26,7 +26,7 @@ _ALPHA, _TEMPERATURE = 0.1, 4.0  # of the fine-tuning's loss, as `distill` has t
 
 @dataclass(frozen=True, slots=True)
 class Schedule:
-    """After each of its rounds, `epochs` of fine-tuning by self-distillation from the model as it was before.
+    """After each of its rounds, `epochs` of fine-tuning; classifiers learn from themselves as they were before too.
 
     one-shot: everything in one round. iterative: the same share more in each (Han et al. 2015, section 3.3). cubic:
     s_k = s·(1 − (1 − k/n)³), much at first and little at the end (Zhu & Gupta 2017, equation 1 with s_0 = 0).
@@ -72,12 +72,17 @@ class Schedule:
         def progress(done: float, note: str) -> None:
             io.progress((number + done) / self.rounds, f"round {number + 1} of {self.rounds}, {note}")
 
+        loss = _loss(dataset.task(io.path("data")), teacher)
         sparse, augment = model.sparse_parameters(), model.augmentation()
-        training.fit(model.module, data, _loss(teacher), how, sparse=sparse, augment=augment, progress=progress)
+        training.fit(model.module, data, loss, how, sparse=sparse, augment=augment, progress=progress)
 
 
-def _loss(teacher: nn.Module) -> Loss:
+def _loss(task: Task, teacher: nn.Module) -> Loss:
+    """Labels and softened answers of the teacher for classes, labels alone for other tasks."""
     import torch
+
+    if task != "classification":
+        return training.supervised(task)
 
     def loss(module: nn.Module, inputs: tuple[Tensor, ...], labels: Tensor) -> Tensor:
         with torch.no_grad():

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from edgebuild.spec.errors import UsageError
+from edgebuild.spec.model import Task
 
 if TYPE_CHECKING:
     from torch import nn
@@ -57,8 +58,10 @@ class Scan:
         return sorted({0.0, *(rise for rise in seen if rise > 0)})
 
 
-def chosen(layers: Sequence[str], budget: float, trial: Trial) -> dict[str, Any]:
-    """The scan and the ratios chosen from it, as plain data for a record."""
+def chosen(layers: Sequence[str], budget: float, trial: Trial, task: Task) -> dict[str, Any]:
+    """The scan and the ratios chosen from it, as plain data for a record; UsageError for tasks without accuracy."""
+    if task != "classification":
+        raise UsageError(f"a budget is one of accuracy, which a {task} has not", key="budget", hint="give a ratio")
     found = scan(layers, trial)
     ratios = choose(found, budget, trial)
     return {

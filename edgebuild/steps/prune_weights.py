@@ -132,7 +132,7 @@ class PruneWeights:
             return found
 
         assert self.budget is not None
-        return sensitivity.chosen([*parameters], self.budget, trial)
+        return sensitivity.chosen([*parameters], self.budget, trial, dataset.task(io.path("data")))
 
     def _parameters(self, module: nn.Module) -> tuple[dict[str, nn.Parameter], dict[str, str]]:
         """What to prune by name, and why the rest is not; UsageError when nothing is left."""

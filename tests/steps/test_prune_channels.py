@@ -2,20 +2,31 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any, get_args
 
+import onnx
 import pytest
 import torch
 from safetensors.torch import load_file
+from torch import nn
 
-from edgebuild.nn import checkpoint
+from edgebuild.nn import checkpoint, importance, records, sensitivity
 from edgebuild.nn.checkpoint import Checkpoint
+from edgebuild.nn.schedule import Schedule
+from edgebuild.nn.slimming import Slimming, penalized
 from edgebuild.nn.source import Source
+from edgebuild.spec import dataset
 from edgebuild.spec.errors import UsageError
+from edgebuild.spec.files import check
 from edgebuild.spec.model import TensorSpec
+from edgebuild.stages.convert import Convert
 from edgebuild.steps.prune_channels import PruneChannels
+from edgebuild.steps.prune_weights import PruneWeights
 from tests import tiny
+from tests.steps import nets
 
 Shapes = dict[str, list[int]]
 
@@ -165,3 +176,158 @@ def test_a_model_whose_shapes_are_written_into_its_code_is_refused(tmp_path: Pat
 def test_a_model_of_two_inputs_is_pruned(pair: tiny.Made) -> None:
     found = shapes(pair["pruned"])
     assert (found["seen.weight"], found["known.weight"], found["head.weight"]) == ([8, 1, 3, 3], [8, 5], [2, 16])
+
+
+def test_by_default_it_is_what_torch_prunings_own_pruner_does(made: tiny.Made) -> None:
+    """Byte for byte, so that recipes without options keep their results."""
+    import torch_pruning
+
+    reference = checkpoint.load(made["float"])
+    module = reference.module.requires_grad_(True)
+    pruner = torch_pruning.pruner.BasePruner(
+        module, reference.example()[0], torch_pruning.importance.GroupMagnitudeImportance(p=2), pruning_ratio=0.5,
+        round_to=8, ignored_layers=[module.head],
+    )  # fmt: skip
+    pruner.step()
+    pruned = load_file(made["pruned"] / checkpoint.WEIGHTS)
+    assert all(torch.equal(value, pruned[name]) for name, value in module.state_dict().items())
+
+
+def perform(builder: str, folder: Path, step: PruneChannels) -> tuple[Path, dict[str, Any]]:
+    """Prune an untrained network of another kind: the artifact and its record."""
+    model, data = nets.save(builder, folder / "net"), nets.data(builder, folder / "data")
+    roles = {"model": ("torch", model), "data": ("data", data)}
+    done = tiny.perform(step, folder / "out", {role: roles[role] for role in step.uses()})
+    return done, json.loads((done / records.FILE).read_text())
+
+
+@pytest.mark.parametrize("builder", ["apart", "by_hand", "fused", "Transformer"])
+def test_attention_loses_whole_heads_and_the_loaded_model_knows(tmp_path: Path, builder: str) -> None:
+    done, record = perform(builder, tmp_path, PruneChannels(ratio=0.25, heads=0.5, round_to=4))
+    assert record["left"] == {
+        "blocks.0.attention": [2, 4], "blocks.0.inner": [48, 64], "blocks.1.attention": [2, 4],
+        "blocks.1.inner": [48, 64], "blocks.1.outer": [24, 32],
+    }  # fmt: skip
+    model = checkpoint.load(done)
+    assert model.module.get_submodule("blocks.0.attention").heads == 2
+    assert model.module.get_submodule("blocks.0.attention.out").in_features == 16
+    assert model.module(*model.example(3)).shape == (3, 4)
+
+
+def test_inverted_residuals_and_grouped_convolutions_stay_what_they_are(tmp_path: Path) -> None:
+    done, record = perform("Depthwise", tmp_path, PruneChannels(round_to=4))
+    module = checkpoint.load(done).module
+    assert record["left"] == {"grouped": [16, 32], "inverted.3": [16, 32], "inverted.6": [8, 16]}
+    deep, grouped = module.get_submodule("inverted.3"), module.get_submodule("grouped")
+    assert (deep.groups, deep.weight.shape) == (16, (16, 1, 3, 3))
+    assert (grouped.groups, grouped.weight.shape) == (4, (16, 2, 3, 3))
+
+
+def test_what_cannot_be_followed_is_refused_or_named(tmp_path: Path) -> None:
+    with pytest.raises(
+        UsageError, match="'first' is recurrent \\(LSTM\\): its channels cannot be removed \\(use prune_weig"
+    ):
+        perform("Recurrent", tmp_path / "lstm", PruneChannels(round_to=1))
+    with pytest.raises(UsageError, match="'second' is recurrent \\(GRU\\)"):
+        perform("Recurrent", tmp_path / "gru", PruneChannels(round_to=1, keep=("first",)))
+    _, record = perform("Recurrent", tmp_path / "kept", PruneChannels(round_to=1, keep=("first", "second")))
+    assert record["left"] == {"inner": [16, 32]}
+    with pytest.raises(UsageError, match="attention 'blocks.0.attention' cannot lose heads"):
+        perform("Stuck", tmp_path / "stuck", PruneChannels(round_to=1))
+    _, record = perform("Library", tmp_path / "library", PruneChannels(round_to=1))
+    assert record["whole"]["layer.linear2"] == "nn.MultiheadAttention ties its width to its heads"
+    assert record["left"] == {"layer.linear1": [32, 64]}
+
+
+def test_a_ratio_that_takes_every_head_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="ratio 0.8 would remove all 4 heads of 'blocks.0.attention'"):
+        perform("Transformer", tmp_path, PruneChannels(heads=0.8, round_to=1))
+
+
+@pytest.mark.parametrize("criterion", get_args(importance.Name))
+def test_every_criterion_leaves_a_smaller_model_that_runs(made: tiny.Made, tmp_path: Path, criterion: Any) -> None:
+    step = PruneChannels(criterion=criterion, round_to=1, examples=64, keep=("blocks.0.conv1", "blocks.1"))
+    roles = {"model": ("torch", made["float"]), "data": ("data", made["data"])}
+    done = tiny.perform(step, tmp_path / "out", {role: roles[role] for role in step.uses()})
+    record = json.loads((done / records.FILE).read_text())
+    says = {"batch_norm": {"blocks.0.shortcut": [16, 32]}}.get(criterion, {"spread": [32, 64], "stem": [8, 16]})
+    assert {name: record["left"][name] for name in says} == says
+    if criterion == "batch_norm":
+        assert record["whole"]["stem"] == "criterion 'batch_norm' says nothing about it"
+    model = checkpoint.load(done)
+    assert model.module(*model.example(2)).shape == (2, 4)
+
+
+def test_a_criterion_that_says_nothing_anywhere_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="criterion 'apoz' says nothing about any layer"):
+        perform("Transformer", tmp_path, PruneChannels(criterion="apoz", round_to=1))
+
+
+def test_all_layers_compete_and_none_is_emptied(made: tiny.Made, tmp_path: Path) -> None:
+    step = PruneChannels(ratio=0.7, scope="global", criterion="batch_norm", round_to=4)
+    done = tiny.perform(step, tmp_path / "out", {"model": ("torch", made["float"])})
+    record = json.loads((done / records.FILE).read_text())["left"]
+    norms = {name: record[name] for name in record if name.startswith("blocks")}
+    assert all(left >= 4 and left % 4 == 0 for left, _ in norms.values())
+    assert len({left / count for left, count in norms.values()}) > 1
+    assert sum(left for left, _ in norms.values()) <= 0.3 * sum(count for _, count in norms.values()) + 4 * len(norms)
+
+
+def test_a_budget_chooses_ratios_and_keeps_the_evidence(made: tiny.Made, tmp_path: Path) -> None:
+    step = PruneChannels(budget=0.05, examples=128, round_to=4)
+    inputs = {"model": ("torch", made["float"]), "data": ("data", made["data"])}
+    record = json.loads((tiny.perform(step, tmp_path / "out", inputs) / records.FILE).read_text())
+    scan = record["sensitivity"]
+    assert scan["whole"]["accuracy"] - scan["together"]["accuracy"] <= 0.05
+    for name, (left, count) in record["left"].items():
+        wanted = int(count * (1 - scan["ratios"][name]))
+        assert left == (count if not scan["ratios"][name] else max(4, wanted - wanted % 4))
+
+
+def test_rounds_with_fine_tuning_leave_fewer_channels_in_the_exported_file(made: tiny.Made, tmp_path: Path) -> None:
+    step = PruneChannels(ratio=0.75, round_to=4, schedule=Schedule("iterative", 2, 1, batch_size=32))
+    inputs = {"model": ("torch", made["float"]), "data": ("data", made["data"])}
+    done = tiny.perform(step, tmp_path / "out", inputs)
+    model = checkpoint.load(done)
+    assert sensitivity.measure(model.module, dataset.read(made["data"], "test")).accuracy > 0.9
+    file = tiny.perform(Convert("onnx"), tmp_path / "onnx", {"model": ("torch", done)}) / "model.onnx"
+    kernels = {tuple(t.dims) for t in onnx.load(file).graph.initializer if len(t.dims) == 4}
+    assert (16, 16, 3, 3) in kernels
+    assert max(dims[0] for dims in kernels) == 16  # of 64
+
+
+def test_slimming_makes_scales_small_and_adds_their_sum_to_the_loss(made: tiny.Made, tmp_path: Path) -> None:
+    scales = [nn.Parameter(torch.tensor([1.0, -2.0])), nn.Parameter(torch.tensor([0.5]))]
+    plain = penalized(lambda *_: torch.tensor(1.0), scales, 0.1)
+    assert plain(nn.Identity(), (), torch.zeros(1)).item() == pytest.approx(1 + 0.1 * 3.5)
+    inputs = {"model": ("torch", made["float"]), "data": ("data", made["data"])}
+
+    def total(strength: float) -> float:
+        step = PruneChannels(criterion="batch_norm", round_to=1, slimming=Slimming(2, strength), ratio=0.1)
+        module = checkpoint.load(tiny.perform(step, tmp_path / str(strength), inputs)).module
+        return sum(float(p.abs().sum()) for name, p in module.named_parameters() if "norm" in name and "weight" in name)
+
+    assert total(1.0) < 0.7 * total(1e-9)
+
+
+def test_zeros_of_a_sparse_model_hold_when_its_channels_go(made: tiny.Made, tmp_path: Path) -> None:
+    roles = {"model": ("torch", made["float"]), "data": ("data", made["data"])}
+    sparse = tiny.perform(PruneWeights(ratio=0.5), tmp_path / "sparse", {"model": roles["model"]})
+    step = PruneChannels(round_to=8, schedule=Schedule(epochs=1))
+    model = checkpoint.load(tiny.perform(step, tmp_path / "out", roles | {"model": ("torch", sparse)}))
+    assert len(model.sparse) == 9
+    assert all(0.1 < float((p == 0).float().mean()) < 0.7 for p in model.sparse_parameters())
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        ({"budget": "1 pp", "scope": "global"}, "budget decides layer by layer, so scope cannot be global"),
+        ({"budget": "1 pp", "heads": 0.5}, "budget and heads each say how many heads go: keep one"),
+        ({"slimming": {"epochs": 1}}, "slimming trains the scales of batch norms, which criterion magnitude ignores"),
+        ({"criterion": "apos"}, "input should be 'magnitude', 'random'"),
+    ],
+)
+def test_contradictions_are_refused_when_the_plan_is_made(options: dict[str, Any], told: str) -> None:
+    with pytest.raises(UsageError, match=told):
+        check(PruneChannels, options, file="t.toml", prefix="recipe[0]")
