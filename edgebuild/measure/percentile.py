@@ -16,7 +16,7 @@ from functools import lru_cache
 from statistics import NormalDist, mean, median, stdev
 from typing import NamedTuple
 
-from edgebuild.measure.ratio import Status, check_looks
+from edgebuild.measure.ratio import Status, check_looks, split
 
 CONFIDENCE = 0.99  # of MLPerf LoadGen's early stopping
 LEAST_PROCESSES = 5
@@ -148,7 +148,7 @@ def judge_percentile(counts: SlowCounts, looks: Sequence[int], confidence: float
     """
     check_looks(looks)
     _check(confidence)
-    at_look = 1 - (1 - confidence) / len(looks)
+    at_look = 1 - split(1 - confidence, looks)
     allowed, floor = 1 - counts.percentile, samples_needed(counts.percentile, confidence)
 
     def at(m: int) -> TimeVerdict:
@@ -181,7 +181,7 @@ def judge_median(
     check_looks(looks)
     if not values or not all(map(math.isfinite, values)):
         raise ValueError("values are missing or not finite")
-    at_look = 1 - (1 - confidence) / len(looks)
+    at_look = 1 - split(1 - confidence, looks)
 
     def at(m: int) -> TimeVerdict:
         low, high = _median_limits(sorted(values[:m]), at_look)
@@ -193,7 +193,7 @@ def judge_median(
 
 def processes_needed(looks: Sequence[int], confidence: float = CONFIDENCE) -> int:
     """Least processes at which `judge_median` can decide with this many looks."""
-    return _least(lambda n: most_over(n, _MEDIAN, 1 - (1 - confidence) / len(looks)) >= 0)
+    return _least(lambda n: most_over(n, _MEDIAN, 1 - split(1 - confidence, looks)) >= 0)
 
 
 def _median_limits(ordered: Sequence[float], confidence: float) -> tuple[float, float]:

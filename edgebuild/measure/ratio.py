@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 Status = Literal["pass", "fail", "continue", "inconclusive"]
+FALSE_FAIL = 0.01  # how often an equal candidate may fail
 
 
 class Shift(NamedTuple):
@@ -58,23 +59,30 @@ def judge_ratio(
     With L = ln(1 + delta): pass when high < L; fail when low > min(0, L) and estimate ≥ L; otherwise
     "continue", and at the last look "inconclusive".  The first look that decides is final, whatever was
     measured later: this is what rules out retrying until green.  Between looks the answer is "continue".
+    For a fail, low is taken one-sided at FALSE_FAIL over all looks where alpha / 2 is larger: where noise is so
+    large that only estimates beyond L differ from 0, nothing else would keep equal models from failing in 2.5 %.
 
     Raises ValueError when delta ≤ −1, the looks do not increase, alpha is outside (0, 1), or values are
     missing or not finite.  Source: GATES.md; Hodges & Lehmann 1963, Annals of Mathematical Statistics
     34:598–611.
     """
     _check(log_ratios, delta, looks, alpha)
-    confidence = 1 - alpha / len(looks)
+    confidence = 1 - split(alpha, looks)
     for look in looks:
         if look > len(log_ratios):
             break
         shift = hodges_lehmann(log_ratios[:look], confidence)
-        status = _decide(shift, math.log1p(delta))
+        status = _decide(log_ratios[:look], shift, math.log1p(delta), split(min(FALSE_FAIL, alpha / 2), looks))
         if status != "continue":
             return RatioVerdict(status, *shift, n=look)
     n = min(len(log_ratios), looks[-1])
     status = "continue" if n < looks[-1] else "inconclusive"
     return RatioVerdict(status, *hodges_lehmann(log_ratios[:n], confidence), n=n)
+
+
+def split(error: float, looks: Sequence[int]) -> float:
+    """The error that one look may make so that all together make at most `error` (Bonferroni)."""
+    return error / len(looks)
 
 
 def hodges_lehmann(values: Sequence[float], confidence: float = 0.95) -> Shift:
@@ -134,13 +142,14 @@ def signed_rank_counts(n: int) -> tuple[int, ...]:
     return tuple(counts)
 
 
-def _decide(shift: Shift, limit: float) -> Status:
-    """One look: the rule of GATES.md, with `limit` = ln(1 + delta)."""
+def _decide(values: Sequence[float], shift: Shift, limit: float, error: float) -> Status:
+    """One look: the rule of GATES.md, with `limit` = ln(1 + delta) and the one-sided `error` of a fail."""
     if shift.high < limit:
         return "pass"
     # With a limit above 0 a fail also needs proof of *some* slowdown; below 0 "not fast enough" must be
     # proved.
-    if shift.low > min(0.0, limit) and shift.estimate >= limit:
+    proved = min(0.0, limit)
+    if shift.estimate >= limit and shift.low > proved and hodges_lehmann(values, 1 - 2 * error).low > proved:
         return "fail"
     return "continue"
 
