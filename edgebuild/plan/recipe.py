@@ -9,7 +9,7 @@ from typing import Any
 from edgebuild.engine.graph import Graph, Node
 from edgebuild.plan.packages import need
 from edgebuild.plan.weights import Weights
-from edgebuild.spec.artifact import Step
+from edgebuild.spec.artifact import Step, needed
 from edgebuild.spec.errors import UsageError
 from edgebuild.spec.files import check
 from edgebuild.spec.model import ModelSpec
@@ -167,8 +167,7 @@ class Recipes:
         return self._graph.add(f"{self._prefix}/{runtime.format}/{stage}", node)
 
     def _add(self, line: StepSpec, step: Step, current: str, runtime: Runtime, number: int) -> str:
-        needed: tuple[str, ...] = step.uses() if hasattr(step, "uses") else step.needs
-        inputs = {"model": current} | {role: self._role(role, line) for role in needed if role != "model"}
+        inputs = {"model": current} | {role: self._role(role, line) for role in needed(step) if role != "model"}
         kind = step.produces or self._graph.kind(current)
         of_format = kind == runtime.format
         node = Node(

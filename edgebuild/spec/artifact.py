@@ -67,7 +67,7 @@ class Step(Protocol):
     tools: distributions whose versions are part of the key
     deterministic: on which machines the same inputs give the same bytes
     exclusive: whether it runs with nothing beside it, as what measures time must
-    uses(): of `needs`, what it reads with these options; a step that always reads all of it does not have this
+    uses(): of `needs`, what these options read; a step that always reads all of it does not have this
     numbers: what it makes a file compute in ("int8"); only steps that change that have it, and a recipe has one
     values_only: whether a torch model keeps its operations and their sizes; steps without it may change both
     """
@@ -81,6 +81,12 @@ class Step(Protocol):
 
     def run(self, io: StepIO) -> None:
         """Read `io.inputs`, write files into `io.output`."""
+
+
+def needed(step: Step) -> tuple[str, ...]:
+    """The roles that must be connected for `step` with the options that it has."""
+    found: tuple[str, ...] = step.uses() if hasattr(step, "uses") else step.needs
+    return found
 
 
 def options(step: Step) -> dict[str, Any]:

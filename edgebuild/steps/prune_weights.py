@@ -51,6 +51,7 @@ class PruneWeights:
     tools: ClassVar[tuple[str, ...]] = ("torch",)
     deterministic: ClassVar[Determinism] = "same-cpu"
     exclusive: ClassVar[bool] = False
+    values_only: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         """ValueError for options that contradict each other."""

@@ -217,3 +217,18 @@ def test_a_device_that_takes_some_examples_answers_for_itself_in_parity(store: S
 def test_a_device_that_takes_all_examples_is_the_only_one(store: Store) -> None:
     parities = [node for node in shipped(store, ["host"]).graph.nodes.values() if type(node.step) is Parity]
     assert all(set(node.inputs) == {"reference", "converted", "candidate"} for node in parities)
+
+
+def test_data_are_an_input_only_of_what_looks_at_them() -> None:
+    from edgebuild.nn.schedule import Schedule
+    from edgebuild.spec.artifact import needed
+    from edgebuild.steps.prune_channels import PruneChannels
+    from edgebuild.steps.prune_weights import PruneWeights
+
+    for step in (PruneChannels(), PruneChannels(criterion="random"), PruneWeights(threshold=0.1)):
+        assert needed(step) == ("model",)
+    for looking in (
+        PruneChannels(criterion="apoz"), PruneChannels(schedule=Schedule(epochs=1)), PruneChannels(budget=0.01),
+        PruneWeights(criterion="taylor"), PruneWeights(budget=0.01),
+    ):  # fmt: skip
+        assert needed(looking) == ("model", "data")
