@@ -23,12 +23,11 @@ from multiprocessing.util import _run_finalizers  # type: ignore[attr-defined]
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from edgebuild.spec.artifact import StepIO
+from edgebuild.engine.curves import Curves
+from edgebuild.spec.artifact import Progress, StepIO
 from edgebuild.spec.errors import EdgebuildError, StepError, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from edgebuild.engine.worker import Limits, Task
 
 _PR_SET_PDEATHSIG = 1
@@ -118,10 +117,12 @@ def _run(task: Task, limits: Limits, line: Connection) -> EdgebuildError | None:
         _redirect(task.folder / "log.txt")
     except OSError as error:
         return disk_or_step(error, task.label)
+    curves = Curves(task.curves)
     try:
         _confine(limits)
         output = task.folder / "output"
-        task.step.run(StepIO(task.inputs, output, task.folder / "scratch", _reporter(line), task.provenance))
+        report = _reporter(line, curves)
+        task.step.run(StepIO(task.inputs, output, task.folder / "scratch", report, task.provenance))
         _check(output, task.label)
     except EdgebuildError as error:
         _explain()
@@ -135,6 +136,8 @@ def _run(task: Task, limits: Limits, line: Connection) -> EdgebuildError | None:
     except BaseException as error:  # a step may raise anything: user code runs in some
         _explain()
         return StepError(f"step {task.label} failed: {type(error).__name__}: {error}")
+    finally:
+        curves.close()
     return None
 
 
@@ -169,12 +172,14 @@ def _confine(limits: Limits) -> None:
         sys.modules["torch"].set_num_threads(limits.threads)
 
 
-def _reporter(line: Connection) -> Callable[[float, str], None]:
+def _reporter(line: Connection, curves: Curves) -> Progress:
     """The progress function of a step: it passes on plain values, and not more of them than anybody can read."""
     last = -_REPORT_SECONDS
 
-    def report(done: float, note: str) -> None:
+    def report(done: float, note: str, *, step: int = 0, **scalars: float) -> None:
         nonlocal last
+        if scalars:
+            curves.add(scalars, step)
         now = time.monotonic()
         if now - last >= _REPORT_SECONDS:
             last = now

@@ -112,7 +112,8 @@ class Scheduler:
         provenance = tuple(self._resolver.provenance(name)) if node.records else ()
         before = self._store.last(label)
         try:
-            task = Task(label, node.step, self._resolver.inputs(name), self._store.scratch(label), provenance)
+            folder, curves = self._store.scratch(label), self._store.curves(label)
+            task = Task(label, node.step, self._resolver.inputs(name), folder, curves, provenance)
             self._running[name] = _Run(node, Worker(task, self._limits), key, parts, locks, before)
         except BaseException:
             _release(locks)

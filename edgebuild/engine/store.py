@@ -194,6 +194,10 @@ class Store:
         except (KeyError, TypeError):
             return None
 
+    def curves(self, label: str) -> Path:
+        """Where the curves of a step are kept: one folder a step, that of its last run."""
+        return self.root / "curves" / label
+
     def keep_log(self, label: str, log: Path) -> Path | None:
         """Keep the end of a failed step's log where the next build does not sweep it; None when it says nothing."""
         place = self.root / "logs" / f"{label.replace('/', '-')}.log"

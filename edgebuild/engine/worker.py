@@ -34,12 +34,13 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """A step to run: where its inputs are, and the folder with `output/`, `scratch/` and its log."""
+    """A step to run: where its inputs are, the folder with `output/`, `scratch/` and its log, the one for curves."""
 
     label: str
     step: Step
     inputs: Mapping[str, Input]
     folder: Path
+    curves: Path
     provenance: tuple[Mapping[str, Any], ...] = ()
 
 

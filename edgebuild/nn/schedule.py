@@ -69,8 +69,9 @@ class Schedule:
         how = Training(self.epochs, self.batch_size, self.learning_rate, self.weight_decay, seed=seed)
         data = dataset.read(io.path("data"), "train")
 
-        def progress(done: float, note: str) -> None:
-            io.progress((number + done) / self.rounds, f"round {number + 1} of {self.rounds}, {note}")
+        def progress(done: float, note: str, *, step: int = 0, **scalars: float) -> None:
+            told = f"round {number + 1} of {self.rounds}, {note}"
+            io.progress((number + done) / self.rounds, told, step=step, **scalars)
 
         loss = _loss(dataset.task(io.path("data")), teacher)
         sparse, augment = model.sparse_parameters(), model.augmentation()

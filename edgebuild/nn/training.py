@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING
 
 from edgebuild.nn import losses
+from edgebuild.spec.artifact import Progress
 from edgebuild.spec.dataset import Split
 from edgebuild.spec.errors import UsageError
 from edgebuild.spec.model import Task, Training
@@ -17,8 +18,6 @@ if TYPE_CHECKING:
 
     Augment = Callable[[Tensor, torch.Generator], Tensor]
     Loss = Callable[[nn.Module, tuple[Tensor, ...], Tensor], Tensor]
-
-Progress = Callable[[float, str], None]
 
 
 def seeded(seed: int) -> torch.Generator:
@@ -69,7 +68,8 @@ def fit(
         schedule.step()
         if step % 10 == 0 or step == steps - 1:
             _check_finite(value.item(), step)
-            progress((step + 1) / steps, f"loss {value.item():.3f}")
+            now = {"loss": value.item(), "learning_rate": float(schedule.get_last_lr()[0])}
+            progress((step + 1) / steps, f"loss {now['loss']:.3f}", step=step + 1, **now)
     module.eval().to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
     return module
 

@@ -182,7 +182,7 @@ class Recipes:
         return self._graph.add(label, node)
 
     def _role(self, role: str, line: StepSpec) -> str:
-        known = {"data": self._weights.data, "teacher": self._weights.teacher, "source": self._weights.source}
+        known = {"data": self._weights.data, "teacher": self._weights.teachers[0], "source": self._weights.source}
         if role not in known:
             told = f"{line.use!r} needs {role!r}, which no plan can give"
             raise UsageError(told, file=line.file, key=f"{line.key}.use")

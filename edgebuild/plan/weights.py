@@ -19,7 +19,7 @@ from edgebuild.stages.untrained import Untrained
 
 @dataclass(frozen=True, slots=True)
 class Weights:
-    """Ids of what every target of a model shares. Without a declared teacher the float model teaches itself.
+    """Ids of what every target of a model shares. Without declared teachers the float model teaches itself.
 
     `trained` are those of the weights that are not read from a file; `untrained` is the model before, None when
     nothing is trained.
@@ -28,7 +28,7 @@ class Weights:
     source: str
     data: str
     float: str
-    teacher: str
+    teachers: tuple[str, ...]
     trained: tuple[str, ...]
     untrained: str | None
 
@@ -43,13 +43,13 @@ class Weights:
         data = graph.add(f"{name}/data", Node(loader, {"source": source}, "data", tools=declared.tools))
         make = _Maker(graph, store, model, source, data)
         weights = make("float", declared.builder, declared.weights, declared.training)
-        teacher = weights
-        if declared.teacher is not None:
-            own = declared.teacher
-            teacher = make("teacher", own.builder, own.weights, own.training)
-        trained = tuple({item: None for item in (weights, teacher) if isinstance(graph.nodes[item].step, Train)})
+        teachers = tuple(
+            make("teacher" + (f"-{number}" if number > 1 else ""), own.builder, own.weights, own.training)
+            for number, own in enumerate(declared.all_teachers, 1)
+        )
+        trained = tuple({item: None for item in (weights, *teachers) if isinstance(graph.nodes[item].step, Train)})
         untrained = _untrained(graph, model, source) if trained else None
-        return cls(source, data, weights, teacher, trained, untrained)
+        return cls(source, data, weights, teachers or (weights,), trained, untrained)
 
 
 @dataclass(frozen=True, slots=True)

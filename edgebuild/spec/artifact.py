@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Protocol
@@ -30,7 +30,14 @@ class Input:
     path: Path
 
 
-def _silent(done: float, note: str) -> None:
+class Progress(Protocol):
+    """Told by a step: the share that is done, a short note, and points of curves at an optimiser step."""
+
+    def __call__(self, done: float, note: str, *, step: int = 0, **scalars: float) -> None:
+        """Tell it."""
+
+
+def _silent(done: float, note: str, *, step: int = 0, **scalars: float) -> None:
     """Progress that nobody listens to."""
 
 
@@ -41,7 +48,7 @@ class StepIO:
     inputs: Mapping[str, Input]
     output: Path
     scratch: Path
-    progress: Callable[[float, str], None] = field(default=_silent)
+    progress: Progress = field(default=_silent)
     provenance: tuple[Mapping[str, Any], ...] = ()
 
     def path(self, role: str) -> Path:

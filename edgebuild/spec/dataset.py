@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     Array = np.ndarray[tuple[int, ...], np.dtype[np.generic]]
 
+UNLABELLED = -1  # in the place of a class number; a target value that is missing is NaN
 _DESCRIPTION, _SLICES = "data.json", "test.slices.npy"
 _USUAL: Task = "classification"
 
@@ -75,6 +76,19 @@ def read(folder: Path, name: str) -> Split:
 def unlabelled(folder: Path) -> tuple[Array, ...]:
     """The inputs of the examples that nobody labelled; empty when the model's data has none."""
     return _inputs(folder, "unlabelled")
+
+
+def with_unlabelled(folder: Path, split: Split) -> Split:
+    """The split, followed by the examples without labels: `UNLABELLED` as their class, NaN as their values."""
+    import numpy as np
+
+    more = unlabelled(folder)
+    if not more:
+        return split
+    missing = UNLABELLED if split.labels.ndim == 1 else np.nan
+    blank = np.full((len(more[0]), *split.labels.shape[1:]), missing, split.labels.dtype)
+    inputs = tuple(np.concatenate(both) for both in zip(split.inputs, more, strict=True))
+    return Split(inputs, np.concatenate([split.labels, blank]))
 
 
 def task(folder: Path) -> Task:

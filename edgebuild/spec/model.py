@@ -98,6 +98,7 @@ class ModelFile:
     tools: Annotated[tuple[str, ...], Field(description="distributions that the code uses")] = ()
     training: Training = field(default_factory=Training)
     teacher: Teacher | None = None
+    teachers: Annotated[tuple[Teacher, ...], Field(description="several teachers, which teach as their mean")] = ()
     preprocess: ImageInput | None = None
     sample: Annotated[int, Ge(0), Field(description="held-out example that the bundle carries as a sample")] = 0
     steps: Annotated[Mapping[str, Mapping[str, Any]], Field(description="options of steps for this model")] = field(
@@ -116,7 +117,14 @@ class ModelFile:
             made = (self.preprocess.channels, self.preprocess.height, self.preprocess.width)
             if [(spec.shape, spec.dtype) for spec in self.inputs] != [(made, "float32")]:
                 raise ValueError(f"preprocess makes one float32 input of shape {list(made)}; inputs says otherwise")
+        if self.teacher is not None and self.teachers:
+            raise ValueError("teacher is for one, teachers for several: keep one of the two")
         _check_answers(self)
+
+    @property
+    def all_teachers(self) -> tuple[Teacher, ...]:
+        """Those that are declared, however many."""
+        return (self.teacher,) if self.teacher is not None else self.teachers
 
     @property
     def width(self) -> int:
@@ -132,7 +140,7 @@ def _check_answers(model: ModelFile) -> None:
         return
     if model.outputs is None or model.labels:
         raise ValueError(f"task {model.task!r} says how many values are answered in outputs, and has no labels")
-    trainings = [model.training] + ([model.teacher.training] if model.teacher else [])
+    trainings = [model.training, *(teacher.training for teacher in model.all_teachers)]
     if any(training.label_smoothing for training in trainings):
         raise ValueError(f"label_smoothing is for classes; task {model.task!r} has none")
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from edgebuild.nn.losses import distillation, of_task
+from edgebuild.nn.losses import attention, distillation, of_task, of_teacher
 from edgebuild.spec.errors import UsageError
 
 STUDENT = [[1.0, -0.5, 2.0], [0.2, 0.1, -1.0]]
@@ -82,3 +82,47 @@ def test_the_loss_of_a_regression_is_the_mean_of_all_squares() -> None:
 def test_the_loss_of_an_embedding_is_one_minus_the_cosine() -> None:
     loss = of_task("embedding")(torch.tensor([[2.0, 0.0], [0.0, -3.0]]), torch.tensor([[5.0, 0.0], [4.0, 4.0]]))
     assert loss.item() == pytest.approx((0 + 1 + 0.5**0.5) / 2)
+
+
+SECOND = [[0.5, 1.5, -2.0], [0.0, 0.3, 0.9]]
+
+
+def goal(kind: str, *teachers: list[list[float]], task: str = "classification", temperature: float = 2.0) -> float:
+    tensors = [torch.tensor(values, dtype=torch.float64) for values in teachers]
+    student = torch.tensor(STUDENT, dtype=torch.float64)
+    return float(of_teacher(task, kind, student, tensors, temperature))  # type: ignore[arg-type]
+
+
+def test_the_logits_of_a_teacher_are_a_regression_target() -> None:
+    """By hand: (1 + 0.25 + 1 + 1.44 + 8.41 + 2.25) / 6."""
+    assert goal("logits", TEACHER) == pytest.approx(14.35 / 6)
+
+
+def test_a_pseudo_label_is_the_teachers_first_choice() -> None:
+    assert goal("pseudo_labels", TEACHER) == pytest.approx(
+        -np.mean([np.log(softmax(STUDENT, 1)[0, 0]), np.log(softmax(STUDENT, 1)[1, 1])])
+    )
+
+
+def test_several_teachers_are_one_with_their_mean_probabilities() -> None:
+    mean, given = (softmax(TEACHER, 2) + softmax(SECOND, 2)) / 2, softmax(STUDENT, 2)
+    assert goal("soft", TEACHER, SECOND) == pytest.approx(4 * np.mean((mean * np.log(mean / given)).sum(1)))
+    assert goal("soft", TEACHER, TEACHER) == pytest.approx(goal("soft", TEACHER))
+    assert goal("logits", TEACHER, SECOND) == pytest.approx(
+        np.mean((np.array(STUDENT) - (np.array(TEACHER) + np.array(SECOND)) / 2) ** 2)
+    )
+
+
+def test_without_classes_the_soft_goal_is_the_tasks_own_loss() -> None:
+    squares = np.mean((np.array(STUDENT) - np.array(TEACHER)) ** 2)
+    assert goal("soft", TEACHER, task="regression") == pytest.approx(squares)
+    assert 0 < goal("soft", TEACHER, task="embedding") < 2
+
+
+def test_attention_is_where_features_are_large_whatever_their_channels() -> None:
+    """By hand: maps (1, 4)/√17 and (9, 0)/9; the mean of the two squares."""
+    student = torch.tensor([[[[1.0, 2.0]]]])
+    teacher = torch.tensor([[[[2.0, 0.0]], [[2.0, 0.0]], [[1.0, 0.0]]]])
+    expected = ((1 / 17**0.5 - 1) ** 2 + (4 / 17**0.5) ** 2) / 2
+    assert attention(student, teacher).item() == pytest.approx(expected, rel=1e-6)
+    assert attention(teacher, 3 * teacher).item() == pytest.approx(0, abs=1e-12)

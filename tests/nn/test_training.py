@@ -28,7 +28,7 @@ def fitted(how: Training, count: int = 40, **options: object) -> nn.Linear:
     torch.manual_seed(7)
     module = nn.Linear(3, 2)
     loss = training.supervised("classification", how.label_smoothing)
-    training.fit(module, data(count), loss, how, sparse=(), progress=lambda *_: None, **options)  # type: ignore[arg-type]
+    training.fit(module, data(count), loss, how, sparse=(), progress=lambda *_, **__: None, **options)  # type: ignore[arg-type]
     return module
 
 
@@ -109,7 +109,7 @@ def test_progress_ends_at_one(tmp_path: Path) -> None:
     told: list[tuple[float, str]] = []
     training.fit(
         nn.Linear(3, 2), data(), training.supervised("classification", 0), Training(epochs=3, batch_size=7),
-        sparse=(), progress=lambda done, note: told.append((done, note)),
+        sparse=(), progress=lambda done, note, **_: told.append((done, note)),
     )  # fmt: skip
     assert told[-1][0] == 1
     assert told[-1][1].startswith("loss ")
@@ -126,7 +126,7 @@ def test_zeros_of_sparse_parameters_stay_zero_and_the_others_learn(decay: float)
     before = first.weight.detach().clone()
     how = Training(epochs=3, batch_size=8, learning_rate=0.1, weight_decay=decay)
     loss, sparse = training.supervised("classification", 0), [first.weight]
-    training.fit(nn.Sequential(first, second), data(), loss, how, sparse=sparse, progress=lambda *_: None)
+    training.fit(nn.Sequential(first, second), data(), loss, how, sparse=sparse, progress=lambda *_, **__: None)
     assert torch.equal(first.weight == 0, zero)
     assert (first.weight != before)[~zero].all()
     assert second.weight[0, 0] != 0

@@ -1,0 +1,63 @@
+"""A student with what teaches it beside its answers: comparisons of inner layers, and labels that may be missing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from torch import Tensor, nn
+
+from edgebuild.nn import losses
+from edgebuild.spec.dataset import UNLABELLED
+
+if TYPE_CHECKING:
+    from edgebuild.nn.losses import Criterion
+
+
+class Taught(nn.Module):
+    """Answers as the student does; `distance` is how far its tapped layers then are from the teacher's.
+
+    With `channels` (student's, teacher's, a pair a layer) features are compared as they are, through a linear
+    regressor over channels where those differ, which is trained and thrown away; without, by their attention maps.
+    """
+
+    def __init__(
+        self,
+        student: nn.Module,
+        taps: tuple[Mapping[str, Tensor], Mapping[str, Tensor]],
+        pairs: Sequence[tuple[str, str]],
+        channels: Sequence[tuple[int, int]] | None,
+    ) -> None:
+        super().__init__()
+        self.student, self._taps, self._pairs = student, taps, pairs
+        same = [nn.Identity() if a == b else nn.Linear(a, b) for a, b in channels or ()]
+        self.regressors = nn.ModuleList(same)
+
+    def forward(self, *inputs: Tensor) -> Tensor:
+        """The student's answer."""
+        answer: Tensor = self.student(*inputs)
+        return answer
+
+    def distance(self) -> Tensor:
+        """The sum over the pairs of layers, of the last run of both."""
+        total = Tensor([0.0])
+        for number, (mine, theirs) in enumerate(self._pairs):
+            given, goal = self._taps[0][mine], self._taps[1][theirs].detach()
+            if not self.regressors:
+                total = total + losses.attention(given, goal)
+            else:
+                brought = self.regressors[number](given.movedim(1, -1)).movedim(-1, 1)
+                total = total + nn.functional.mse_loss(brought, goal)
+        return total.squeeze()
+
+
+def masked(criterion: Criterion) -> Criterion:
+    """The loss over the examples that have a label; zero for a batch without any."""
+
+    def loss(given: Tensor, labels: Tensor) -> Tensor:
+        known = labels != UNLABELLED if labels.ndim == 1 else labels.isfinite().all(1)
+        if known.all():
+            return criterion(given, labels)
+        return criterion(given[known], labels[known]) if known.any() else 0.0 * given.sum()
+
+    return loss
