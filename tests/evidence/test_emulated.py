@@ -29,7 +29,7 @@ def count(made: tiny.Made, pi: Qemu, artifact: str, folder: Path) -> dict[str, A
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where all counting happens: a path of another length moves the stack, and a hundred instructions come or go."""
+    """Where all counting happens."""
     return tmp_path_factory.mktemp("count")
 
 
@@ -55,10 +55,11 @@ def test_int8_outputs_of_a_tflite_file_are_the_hosts_bit_for_bit(made: tiny.Made
     assert origin["runtimes"]["litert"]
 
 
-def test_counts_repeat_to_a_ten_thousandth(made: tiny.Made, pi: Qemu, counted: dict[str, Any], place: Path) -> None:
-    again = count(made, pi, "tflite-int8", place / "b")
-    assert again["instructions"] == pytest.approx(counted["instructions"], rel=1e-4)
-    assert again["cycles"] == pytest.approx(counted["cycles"], rel=1e-3)
+def test_counts_repeat_wherever_the_job_lies(made: tiny.Made, pi: Qemu, counted: dict[str, Any], place: Path) -> None:
+    """Text on the stack, such as a longer path, would move it, and a hundred instructions come or go."""
+    again = count(made, pi, "tflite-int8", place / ("b" * 61))
+    assert again["instructions"] == pytest.approx(counted["instructions"], rel=1e-5)
+    assert again["cycles"] == pytest.approx(counted["cycles"], rel=1e-4)
 
 
 def test_more_work_is_more_instructions_and_cycles(
