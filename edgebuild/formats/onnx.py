@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from edgebuild.formats import _calibration, _onnx_files, _onnx_quantize
+from edgebuild.spec.constant import Constant
 from edgebuild.spec.quantization import Layer, Quantization, Range
 
 if TYPE_CHECKING:
@@ -60,3 +62,15 @@ class Onnx:
         prepared = _onnx_quantize.ready(model)
         ranges = self.observe(model, how, samples) | dict(how.ranges)
         return _onnx_files.strip(_onnx_quantize.static(prepared, ranges, how))
+
+    def constants(self, model: bytes) -> list[Constant]:
+        """Where the weights are in the file; those that are not stored as raw bytes are left out."""
+        import onnx
+
+        found, position = [], 0
+        for tensor in onnx.load_from_string(model).graph.initializer:
+            start = model.find(tensor.raw_data, position) if tensor.raw_data else -1
+            if start >= 0:
+                found.append(Constant.of(start, len(tensor.raw_data), math.prod(tensor.dims)))
+                position = found[-1].end
+        return found

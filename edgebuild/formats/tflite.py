@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -9,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from edgebuild.formats import _calibration, _tflite_graph, _tflite_quantize
+from edgebuild.spec.constant import Constant
 from edgebuild.spec.quantization import Layer, Quantization, Range
 
 if TYPE_CHECKING:
@@ -69,6 +71,27 @@ class Tflite:
         """The quantized file; `samples` set the ranges that `how` does not give."""
         ranges = self.observe(model, how, samples) | dict(how.ranges)
         return _strip(_tflite_quantize.static(model, ranges, how))
+
+    def constants(self, model: bytes) -> list[Constant]:
+        """Where the weights are in the file; those that lie outside the flatbuffer are left out."""
+        import numpy as np
+        from ai_edge_litert.schema_py_generated import Model
+
+        root, base = Model.GetRootAs(model), _address(np.frombuffer(model, np.uint8))
+        graphs = [root.Subgraphs(number) for number in range(root.SubgraphsLength())]
+        tensors = [graph.Tensors(number) for graph in graphs for number in range(graph.TensorsLength())]
+        found = []
+        for tensor in tensors:
+            data = root.Buffers(tensor.Buffer()).DataAsNumpy()
+            if not isinstance(data, int):  # 0 where a tensor is computed
+                elements = math.prod(tensor.Shape(axis) for axis in range(tensor.ShapeLength()))
+                found.append(Constant.of(_address(data) - base, len(data), elements))
+        return found
+
+
+def _address(data: np.ndarray[Any, Any]) -> int:
+    address: int = data.__array_interface__["data"][0]
+    return address
 
 
 def _strip(model: bytes) -> bytes:

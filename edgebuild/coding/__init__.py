@@ -1,0 +1,1 @@
+"""The coded download: a model file in fewer bytes, rebuilt bit for bit by a decoder that travels with it."""
