@@ -70,6 +70,7 @@ class Recipes:
             check(STEPS.get(name, file=model.file, key="steps"), options, file=model.file, prefix=f"steps.{name}")
         self._steps = tuple(self._step(line) for line in self._lines)
         self._check_numbers()
+        self._check_final()
 
     def chain(self, runtime: Runtime) -> Chain:
         """The nodes for one runtime; UsageError for an unknown or misplaced step, option, format or package."""
@@ -131,6 +132,13 @@ class Recipes:
                 told = f"{line.use!r} cannot follow {done!r}: what a file computes in changes once"
                 raise UsageError(told, file=line.file, key=f"{line.key}.use", hint="keep one of the two")
             done = line.use if numbers else done
+
+    def _check_final(self) -> None:
+        """UsageError when a step follows one whose result it would throw away."""
+        for line, step, after in zip(self._lines, self._steps, self._lines[1:], strict=False):
+            if getattr(step, "final", False):
+                told = f"{after.use!r} cannot follow {line.use!r}, whose result it would throw away"
+                raise UsageError(told, file=after.file, key=f"{after.key}.use", hint=f"put {line.use!r} last")
 
     def _step(self, line: StepSpec) -> Step:
         kind = STEPS.get(line.use, file=line.file, key=f"{line.key}.use")

@@ -83,6 +83,10 @@ TARGET = {
         {"recipe": '[{use = "int8"}, {use = "int8"}]'},
         "recipe[1].use: 'int8' cannot follow 'int8': what a file computes in changes once (keep one of the two)",
     ),
+    "a step after encode": (
+        {"recipe": '[{use = "encode"}, {use = "int8"}]'},
+        "recipe[1].use: 'int8' cannot follow 'encode', whose result it would throw away (put 'encode' last)",
+    ),
     "int8 after float16": (
         {"recipe": '[{use = "float16"}, {use = "int8"}]'},
         "recipe[1].use: 'int8' cannot follow 'float16': what a file computes in changes once (keep one of the two)",
