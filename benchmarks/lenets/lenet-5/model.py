@@ -1,3 +1,4 @@
+# mypy: ignore-errors
 """LeNet-5 as Caffe and Deep Compression have it (Han et al. 2016), on the digits of `models/digits`."""
 
 from digits import augment, load

@@ -1,3 +1,4 @@
+# mypy: ignore-errors
 """LeNet-300-100 (LeCun et al. 1998), on the digits of `models/digits`."""
 
 from digits import augment, load
