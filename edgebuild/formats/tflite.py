@@ -9,8 +9,9 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from edgebuild.formats import _calibration, _tflite_graph, _tflite_quantize
+from edgebuild.formats import _calibration, _tflite_graph, _tflite_memory, _tflite_quantize
 from edgebuild.spec.constant import Constant
+from edgebuild.spec.lifetime import Lifetime
 from edgebuild.spec.quantization import Layer, Quantization, Range
 
 if TYPE_CHECKING:
@@ -62,6 +63,10 @@ class Tflite:
     def activations(self, model: bytes, samples: Sequence[Sample]) -> Iterator[dict[str, np.ndarray[Any, Any]]]:
         """Every float value that a float file computes from one sample after another, by the names of `observe`."""
         return _tflite_graph.activations(model, samples)
+
+    def lifetimes(self, model: bytes) -> tuple[Lifetime, ...]:
+        """Bytes of each activation, and from which operator to which it is needed; weights are not among them."""
+        return _tflite_memory.lifetimes(model)
 
     def observe(self, model: bytes, how: Quantization, samples: Sequence[Sample]) -> dict[str, Range]:
         """The ranges of all activations of a float file; a sample is one tuple of inputs in the file's shapes."""

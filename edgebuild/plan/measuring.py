@@ -7,6 +7,7 @@ from dataclasses import replace
 from edgebuild.engine.graph import Graph, Node
 from edgebuild.evidence.accuracy import Accuracy
 from edgebuild.evidence.agreement import Agreement
+from edgebuild.evidence.arena import Arena
 from edgebuild.evidence.count import Count
 from edgebuild.evidence.footprint import Footprint
 from edgebuild.evidence.judge import Judge
@@ -85,6 +86,15 @@ class Measuring:
         files = {"candidate": chain.candidate, "baseline": chain.baseline}
         torches = {"candidate_torch": chain.torch, "baseline_torch": self._weights.float}
         self._add(chain, "footprint", Footprint(), files | torches)
+        if stopping(self.gates, "arena"):
+            self._add(
+                chain,
+                "arena",
+                Arena(),
+                files,
+                (FORMATS.module(chain.runtime.format),),
+                FORMATS.get(chain.runtime.format).tools,
+            )
 
     def _on_device(self, instrument: Instrument, chain: Chain, baseline: str) -> dict[str, str]:
         """What the device itself answers where it takes only some examples: candidate, float conversion and baseline.
@@ -157,8 +167,16 @@ class Measuring:
             codes = tuple(GATES.module(name) for name, _ in metrics)
             self._add(chain, "scores", Scores(metrics), own, codes)
 
-    def _add(self, chain: Chain, kind: str, step: Step, inputs: dict[str, str], code: tuple[str, ...] = ()) -> str:
-        name, node = chain.runtime.format, Node(step, inputs, "evidence", code=code)
+    def _add(
+        self,
+        chain: Chain,
+        kind: str,
+        step: Step,
+        inputs: dict[str, str],
+        code: tuple[str, ...] = (),
+        tools: tuple[str, ...] = (),
+    ) -> str:
+        name, node = chain.runtime.format, Node(step, inputs, "evidence", code=code, tools=tools)
         self.evidence[f"{kind}/{name}"] = self._graph.add(f"{self.prefix}/{name}/{kind}", node)
         return self.evidence[f"{kind}/{name}"]
 

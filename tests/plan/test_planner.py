@@ -13,6 +13,7 @@ from edgebuild.devices.qemu import cache_folder
 from edgebuild.emulation import sysroot
 from edgebuild.engine.store import Store
 from edgebuild.evidence.accuracy import Accuracy
+from edgebuild.evidence.arena import Arena
 from edgebuild.evidence.parity import Parity
 from edgebuild.evidence.proof import Proof
 from edgebuild.evidence.scores import Scores
@@ -232,3 +233,8 @@ def test_data_are_an_input_only_of_what_looks_at_them() -> None:
         PruneWeights(criterion="taylor"), PruneWeights(budget=0.01),
     ):  # fmt: skip
         assert needed(looking) == ("model", "data")
+
+
+def test_memory_is_planned_where_a_gate_asks(plan: Planner) -> None:
+    assert steps(plan(), Arena) == []
+    assert len(steps(plan(gates='[{metric = "arena", limit = "64 KiB"}]'), Arena)) == 2

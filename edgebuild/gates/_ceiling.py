@@ -1,0 +1,61 @@
+"""Limits on what is counted, not measured: absolute or against the float baseline, exact, on any machine."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+from edgebuild.spec.evidence import Status, Verdict
+from edgebuild.spec.target import Fidelity, Gate, reaches
+from edgebuild.spec.units import SHARE, parse
+
+
+class Ceiling(NamedTuple):
+    """A limit as written: an amount, or a change of the baseline's."""
+
+    amount: float | None
+    change: float | None
+
+    def most(self, baseline: float) -> float:
+        """The largest count that is inside, given the baseline's."""
+        if self.amount is not None:
+            return self.amount
+        # Rounded, for 1 − 0.9 is not 0.1 to a computer, and a file of exactly a tenth is inside "-90 %".
+        return round(baseline * (1 + (self.change or 0.0)), 6)
+
+
+class Counts(NamedTuple):
+    """What was counted of the candidate and of its float baseline, and by how much a count may vary, as a share."""
+
+    ours: float
+    theirs: float
+    tolerance: float = 0.0
+
+
+def read(text: str, units: dict[str, float] | dict[str, int], noun: str) -> Ceiling:
+    """A limit such as "9.1 M" or "-50 %"; ValueError with what is wrong, `noun` being what is limited."""
+    if "%" in text:
+        change = parse(text, SHARE)
+        if change <= -1:
+            raise ValueError(f"{noun} cannot shrink by 100 % or more, got {text!r}")
+        return Ceiling(None, change)
+    amount = parse(text, units)
+    if amount <= 0:
+        raise ValueError(f"{noun} must be above zero, got {text!r}")
+    return Ceiling(amount, None)
+
+
+def judge(
+    gate: Gate, ceiling: Ceiling, counts: Counts, unit: str, show: Callable[[float], str], fidelity: Fidelity
+) -> Verdict:
+    """Pass when the count is not above the limit, else fail; inconclusive only nearer to it than counts repeat."""
+    most, (ours, theirs, tolerance) = ceiling.most(counts.theirs), counts
+    # The limit varies too where it is relative to a count.
+    spread = tolerance * (ours + (most if ceiling.amount is None else 0.0))
+    status: Status = "pass" if ours + spread <= most else "fail" if ours - spread > most else "inconclusive"
+    reason = f"{show(ours)} of at most {show(most)}; the float file has {show(theirs)}"
+    if status == "inconclusive":
+        reason += f", and counts repeat within {tolerance:.2%} only"
+    elif status == "pass" and not reaches(fidelity, gate.fidelity):
+        status, reason = "inconclusive", f"{reason}, but only {fidelity}; the gate asks for {gate.fidelity}"
+    return Verdict(gate.metric, gate.limit, unit, status, reason, fidelity, 1, ours, ours - spread, ours + spread)

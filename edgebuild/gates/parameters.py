@@ -1,0 +1,25 @@
+"""Parameters: the numbers that were learnt, absolute or against the float baseline's."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from edgebuild.gates import _ceiling
+from edgebuild.gates._ceiling import Ceiling, Counts
+from edgebuild.spec.evidence import Verdict
+from edgebuild.spec.target import Gate
+from edgebuild.spec.units import COUNTS, show_count
+
+
+class Parameters:
+    """The limit is a count ("80 k") or a change ("-50 %"). Counted on the torch model, so it carries no noise."""
+
+    @staticmethod
+    def limit(text: str) -> Ceiling:
+        """The limit; ValueError where it has no unit or no sense."""
+        return _ceiling.read(text, COUNTS, "a number of parameters")
+
+    def judge(self, gate: Gate, evidence: dict[str, Any]) -> Verdict:
+        """Pass when there are not more than the limit, else fail."""
+        counts = Counts(*(evidence["footprint"][role]["parameters"] for role in ("candidate", "baseline")))
+        return _ceiling.judge(gate, self.limit(gate.limit), counts, "1", show_count, "hardware")
