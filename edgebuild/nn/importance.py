@@ -6,7 +6,7 @@ which channel of the group. A criterion that says nothing about a group gives No
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 Name = Literal["magnitude", "random", "taylor", "batch_norm", "apoz", "mean_activation", "stability"]
 DATA_FREE: tuple[Name, ...] = ("magnitude", "random", "batch_norm")
 
-_BATCH = 64
 _RESAMPLES = 32
 
 
@@ -177,21 +176,12 @@ def observe(module: nn.Module, data: Split) -> Activations:
 
     hooks = [part.register_forward_pre_hook(note) for part in module.modules() if isinstance(part, kinds)]
     with torch.no_grad():
-        for inputs in _batches(data):
+        for inputs, _ in training.in_order(data):
             module.eval()(*inputs)
     for hook in hooks:
         hook.remove()
     joined = {layer: [torch.cat(parts) for parts in zip(*pairs, strict=True)] for layer, pairs in found.items()}
     return Activations({layer: pair[0] for layer, pair in joined.items()}, {k: pair[1] for k, pair in joined.items()})
-
-
-def _batches(data: Split) -> Iterator[tuple[Tensor, ...]]:
-    import numpy as np
-    import torch
-
-    for start in range(0, len(data), _BATCH):
-        rows = slice(start, start + _BATCH)
-        yield tuple(torch.from_numpy(np.array(values[rows])) for values in data.inputs)
 
 
 def _by_channel(group: Any, seen: dict[nn.Module, Tensor]) -> Tensor | None:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from edgebuild.nn import training
 from edgebuild.spec.errors import UsageError
 from edgebuild.spec.model import Task
 
@@ -98,16 +99,13 @@ def choose(found: Scan, budget: float, trial: Trial) -> dict[str, float]:
 
 def measure(module: nn.Module, data: Split) -> Quality:
     """The quality of a classifier in eval mode: logits [N, C] against class numbers [N]."""
-    import numpy as np
     import torch
     from torch.nn import functional
 
     right, loss = 0, 0.0
     with torch.no_grad():
-        for start in range(0, len(data), _BATCH):
-            rows = slice(start, start + _BATCH)
-            answers = module(*(torch.from_numpy(np.array(values[rows])) for values in data.inputs))
-            labels = torch.from_numpy(np.array(data.labels[rows]))
+        for inputs, labels in training.in_order(data, _BATCH):
+            answers = module(*inputs)
             right += int((answers.argmax(1) == labels).sum())
             loss += float(functional.cross_entropy(answers, labels, reduction="sum"))
     return Quality(right / len(data), loss / len(data))

@@ -74,17 +74,22 @@ def fit(
     return module
 
 
-def gradients(module: nn.Module, data: Split, loss: Loss, batch: int = 64) -> None:
+def gradients(module: nn.Module, data: Split, loss: Loss) -> None:
     """Leave ∂L/∂w in every parameter's `.grad`; L is the mean loss over these examples, the module in eval mode."""
+    module.eval().zero_grad()
+    for inputs, labels in in_order(data):
+        value = loss(module, inputs, labels) * len(labels) / len(data)
+        value.backward()  # type: ignore[no-untyped-call]
+
+
+def in_order(data: Split, size: int = 64) -> Iterator[tuple[tuple[Tensor, ...], Tensor]]:
+    """All examples once as they come, in batches of inputs and labels; the last may be shorter."""
     import numpy as np
     import torch
 
-    module.eval().zero_grad()
-    for start in range(0, len(data), batch):
-        part = data.take(np.arange(start, min(start + batch, len(data))))
-        inputs = tuple(torch.from_numpy(values) for values in part.inputs)
-        value = loss(module, inputs, torch.from_numpy(part.labels)) * len(part) / len(data)
-        value.backward()  # type: ignore[no-untyped-call]
+    for start in range(0, len(data), size):
+        part = data.take(np.arange(start, min(start + size, len(data))))
+        yield tuple(torch.from_numpy(values) for values in part.inputs), torch.from_numpy(part.labels)
 
 
 def _hold(masks: list[tuple[nn.Parameter, Tensor]]) -> None:
