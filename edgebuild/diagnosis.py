@@ -27,7 +27,7 @@ _OURS = "edgebuild"
 _NOT_OF_A_BUILD = ("all", "dev")
 _GIB = 2**30
 # What gates judge by: the outputs of a device, or its time.
-_JUDGED = {"outputs": ("accuracy", "parity"), "latency": ("latency",)}
+_JUDGED = {"outputs": ("accuracy", "parity"), "latency": ("latency", "cold_start", "memory")}
 _REQUIREMENT = re.compile(r"^([\w.-]+)\s*(?:(==|>=)\s*([\d.]+))?.*?(?:;\s*extra\s*==\s*['\"]([\w-]+)['\"])?$")
 
 

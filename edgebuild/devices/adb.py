@@ -26,6 +26,7 @@ class Adb:
     serial: Annotated[str, Field(pattern=r"^([^-\s]\S*)?$")] = ""
     folder: str = "/data/local/tmp"
     python: Annotated[str, Field(pattern=r"^[^-\s]")] = "python3"
+    cooldown: looks.Cooldown = 0.0
 
     transport: ClassVar[str] = "adb"
     counts: ClassVar[bool] = False
@@ -56,6 +57,7 @@ class Adb:
         """Run the job in a fresh private folder there; killed whole at `timeout` seconds; see `Device.execute`."""
         outcome.clear(job)
         with self._session(shipping.folders(job)) as session:
+            looks.cool_down(self, session.facts, self.cooldown)
             shipping.execute(session, job, timeout)
 
     def _ask(self) -> dict[str, Any]:

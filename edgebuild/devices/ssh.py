@@ -10,23 +10,15 @@ from typing import Annotated, Any, ClassVar
 from urllib.parse import urlsplit
 
 from annotated_types import Ge, Le
-from pydantic import BeforeValidator, Field, WithJsonSchema
+from pydantic import Field
 
 from edgebuild.devices._ssh_trust import Address
 from edgebuild.devices.local import STABLE
 from edgebuild.jobs import looks, outcome, remote, shipping
-from edgebuild.spec import units
 from edgebuild.spec.errors import UsageError
 from edgebuild.spec.target import Fidelity, Hardware
 
 PATIENCE = 120.0  # seconds without a sign of life from us, after which the device cleans up by itself
-
-
-def _wait(text: object) -> float:
-    seconds = units.parse(text, units.SECONDS)
-    if seconds < 0:
-        raise ValueError(f"{text!r} must not be below zero")
-    return seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +36,7 @@ class Ssh:
     known_hosts: str = ""
     python: Annotated[str, Field(pattern=r"^[^-\s]")] = "python3"
     folder: str = ""
-    cooldown: Annotated[float, BeforeValidator(_wait), WithJsonSchema({"type": "string", "examples": ["2 min"]})] = 0.0
+    cooldown: looks.Cooldown = 0.0
 
     transport: ClassVar[str] = "ssh"
     counts: ClassVar[bool] = False

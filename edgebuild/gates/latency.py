@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from edgebuild.gates._timed import (
@@ -107,11 +108,14 @@ class Latency:
         counts = percentile.SlowCounts(**counted[0])
         verdict = percentile.judge_percentile(counts, found["looks"], confidence)
         n, share = verdict.n * counts.each, verdict.share
-        reason = f"{share.estimate:.2%} of {n} inferences took longer, at most {share.high:.2%}" if share else ""
+        high = f"at most {show_seconds(verdict.high)}" if math.isfinite(verdict.high) else "not bounded"
+        reason = f"{show_seconds(verdict.estimate)}, {high} over {verdict.n} processes"
+        if share is not None:
+            reason += f"; {share.estimate:.2%} of {n} inferences took longer, at most {share.high:.2%}"
         needed = percentile.samples_needed(counts.percentile, confidence)
         if n < needed or verdict.n < percentile.LEAST_PROCESSES:
             reason += f"; {needed} inferences in {percentile.LEAST_PROCESSES} processes are needed"
-        return ruled(verdict, f"{reason}; {verdict.n} processes", "s")
+        return ruled(verdict, reason, "s")
 
     def _predicted(self, gate: Gate, found: dict[str, Any]) -> Ruling:
         """The whole of the stated error band must be inside the limit to pass, and outside to fail."""

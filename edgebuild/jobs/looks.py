@@ -6,10 +6,13 @@ import time
 from collections.abc import Callable, Hashable, Iterable
 from dataclasses import dataclass
 from functools import cache
-from typing import Any
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator, WithJsonSchema
 
 from edgebuild.jobs.remote import RUNTIMES
 from edgebuild.spec.errors import DeviceError
+from edgebuild.spec.units import SECONDS, parse
 
 FRESH = 5.0  # seconds during which a device is not asked again
 POLL = 5.0  # seconds between two looks at the temperature
@@ -17,6 +20,17 @@ NEAR_C = 2.0  # as warm as at first
 THROTTLED_NOW = 0xF  # a Raspberry Pi's bits 0-3; 16-19 say only that it happened since it was started
 
 Facts = dict[str, Any]
+
+
+def _wait(text: object) -> float:
+    seconds = parse(text, SECONDS)
+    if seconds < 0:
+        raise ValueError(f"{text!r} must not be below zero")
+    return seconds
+
+
+# How long a job may wait for the device to be as cool as when the first one started; an option of remote devices.
+Cooldown = Annotated[float, BeforeValidator(_wait), WithJsonSchema({"type": "string", "examples": ["2 min"]})]
 
 
 @dataclass(slots=True)

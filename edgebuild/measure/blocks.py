@@ -96,5 +96,5 @@ def _cooled(before: Any, after: Any, start: Any) -> str | None:
         return f"its clock fell from {max(clocks) / 1000:.0f} to {clocks[-1] / 1000:.0f} MHz"
     cool, warm = start.get("temperature_c"), before.get("temperature_c")
     if cool is not None and warm is not None and abs(warm - cool) > _NEAR_C:
-        return f"it started at {warm:.1f} °C, the first block at {cool:.1f} °C"
+        return f"it started at {warm:.1f} °C, the first block at {cool:.1f} °C (give the device a longer cooldown)"
     return None

@@ -32,8 +32,16 @@ def block(before: dict[str, Any] | None = None, after: dict[str, Any] | None = N
         ({}, {"frequency_khz": 1_465_000}, "its clock fell from 1500 to 1465 MHz"),
         ({"frequency_khz": 600_000}, {"frequency_khz": 600_000}, "its clock fell from 1500 to 600 MHz"),
         ({"temperature_c": 56.9}, {"temperature_c": 70.0}, None),  # what it does meanwhile is its own
-        ({"temperature_c": 57.1}, {}, "it started at 57.1 °C, the first block at 55.0 °C"),
-        ({"temperature_c": 52.9}, {}, "it started at 52.9 °C, the first block at 55.0 °C"),
+        (
+            {"temperature_c": 57.1},
+            {},
+            "it started at 57.1 °C, the first block at 55.0 °C (give the device a longer cooldown)",
+        ),
+        (
+            {"temperature_c": 52.9},
+            {},
+            "it started at 52.9 °C, the first block at 55.0 °C (give the device a longer cooldown)",
+        ),
         ({}, {"governor": "powersave"}, "governor changed from performance to powersave"),
         ({"affinity": [0]}, {"affinity": [0]}, "affinity changed from [0, 1, 2, 3] to [0]"),
         (dict.fromkeys(PI), dict.fromkeys(PI), None),  # it does not tell

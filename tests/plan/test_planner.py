@@ -14,7 +14,9 @@ from edgebuild.emulation import sysroot
 from edgebuild.engine.store import Store
 from edgebuild.evidence.accuracy import Accuracy
 from edgebuild.evidence.arena import Arena
+from edgebuild.evidence.latency import Latency
 from edgebuild.evidence.parity import Parity
+from edgebuild.evidence.processes import Processes
 from edgebuild.evidence.proof import Proof
 from edgebuild.evidence.scores import Scores
 from edgebuild.plan import planner
@@ -22,6 +24,7 @@ from edgebuild.plan.planner import Plan
 from edgebuild.spec.artifact import Step
 from edgebuild.spec.model import Training
 from edgebuild.spec.project import open_project
+from edgebuild.spec.target import Gate
 from edgebuild.stages.import_weights import ImportWeights
 from edgebuild.stages.load_data import LoadData
 from edgebuild.stages.train import Train
@@ -125,6 +128,24 @@ def test_a_models_budget_takes_the_place_of_the_targets_limit_or_adds_one(plan: 
     judge = made.graph.nodes[made.products[0].verdicts].step
     limits = {gate.metric: gate.limit for gate in judge.gates}  # type: ignore[attr-defined]
     assert limits == {"accuracy": "1 pp", "size": "100 KiB", "latency": "3 %", "parity": "1e-4"}
+
+
+TAILS = '[{metric = "latency", limit = "p95 +10 %"}, {metric = "cold_start", limit = "1 s", confidence = 0.99}]'
+
+
+def test_starts_and_tails_are_measured_only_where_a_gate_asks(plan: Planner) -> None:
+    assert steps(plan(), Processes) == []
+    made = plan(gates=TAILS)
+    (processes,) = steps(made, Processes)
+    assert isinstance(processes, Processes)
+    # What stops a measurement is limits and confidence, not what a pass is worth.
+    assert processes.gates == (
+        Gate("latency", "p95 +10 %", fidelity="estimated"),
+        Gate("cold_start", "1 s", 0.99, fidelity="estimated"),
+    )
+    (timed,) = steps(made, Latency)
+    assert isinstance(timed, Latency)
+    assert timed.gates == ()
 
 
 def test_only_the_files_that_the_models_code_reads_are_its_source(plan: Planner, store: Store) -> None:
