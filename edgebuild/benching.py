@@ -128,6 +128,8 @@ def _timed(instrument: Instrument, file: Path, inputs: Path, folder: Path, threa
     """Seconds: the least, the middle and the largest of the processes' medians; then, apart, the time of the layers."""
     timed = TimedModel("model", file, threads)
     timings = measure(instrument.device, [timed], inputs, folder / "jobs", lambda _: True, _LOOK)
+    if timings.void:
+        raise DeviceError(f"{instrument.device.transport}: {timings.void}")
     ordered = sorted(value * 1e-9 for value in timings.medians("model"))
     found = {"seconds": ordered[len(ordered) // 2], "low": ordered[0], "high": ordered[-1], "counted": None}
     parts, reason = layers.measure(instrument.device, file, inputs, folder / "layers", threads, _TIMEOUT)

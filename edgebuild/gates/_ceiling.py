@@ -16,6 +16,12 @@ class Ceiling(NamedTuple):
     amount: float | None
     change: float | None
 
+    def implies(self, other: Ceiling) -> bool:
+        """Whether what is inside this limit is inside the other, whatever the baseline is."""
+        if self.amount is not None and other.amount is not None:
+            return self.amount <= other.amount
+        return self.change is not None and other.change is not None and self.change <= other.change
+
     def most(self, baseline: float) -> float:
         """The largest count that is inside, given the baseline's."""
         if self.amount is not None:

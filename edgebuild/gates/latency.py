@@ -41,11 +41,6 @@ class Latency:
         return "processes" if limit.percentile and limit.change is not None else "latency"
 
     @classmethod
-    def implies(cls, text: str, other: str) -> bool:
-        """Whether a model that keeps the limit `text` also keeps `other`."""
-        return cls.limit(text).implies(cls.limit(other))
-
-    @classmethod
     def unmeasurable(cls, gate: Gate, timing: Timing) -> str | None:
         """Why `timing` can never decide the gate, or None."""
         limit, confidence = cls.limit(gate.limit), max(gate.confidence, percentile.CONFIDENCE)

@@ -29,11 +29,6 @@ class Memory:
         """The evidence that decides: processes of one model each."""
         return "processes"
 
-    @classmethod
-    def implies(cls, text: str, other: str) -> bool:
-        """Whether a model that keeps the limit `text` also keeps `other`."""
-        return cls.limit(text).implies(cls.limit(other))
-
     def settled(self, gate: Gate, evidence: dict[str, Any]) -> bool:
         """Whether more processes of the measurement that is under way could change nothing for this gate."""
         return self._rule(gate, evidence["processes"]).status != "continue"

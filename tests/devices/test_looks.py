@@ -7,9 +7,11 @@ from typing import Any
 
 import pytest
 
+from edgebuild.devices.adb import Adb
 from edgebuild.devices.ssh import Ssh
 from edgebuild.jobs import looks
-from edgebuild.spec.errors import DeviceError
+from edgebuild.spec.errors import DeviceError, UsageError
+from edgebuild.spec.files import check
 
 State = tuple[float | None, str | None]
 
@@ -58,6 +60,13 @@ def test_what_is_not_told_is_not_waited_for(cool: Callable[..., float]) -> None:
 
 def test_without_a_limit_nothing_is_asked() -> None:
     looks.cool_down(Ssh("nowhere"), lambda: pytest.fail("asked"), 0)
+
+
+@pytest.mark.parametrize(("kind", "options"), [(Ssh, {"host": "pi"}), (Adb, {})])
+def test_boards_and_phones_take_a_time_to_cool(kind: Any, options: dict[str, str]) -> None:
+    assert check(kind, options | {"cooldown": "2 min"}, file="x.toml").cooldown == 120
+    with pytest.raises(UsageError, match="has no unit"):
+        check(kind, options | {"cooldown": "2"}, file="x.toml")
 
 
 def test_a_failure_is_remembered_for_a_few_seconds() -> None:

@@ -72,6 +72,6 @@ def test_a_limit_without_unit_or_sense_is_refused(kind: Any, text: str) -> None:
 
 
 def test_which_limit_makes_another_needless() -> None:
-    assert Memory.implies("32 MiB", "64 MiB")
-    assert not Memory.implies("32 MiB", "+10 %")
-    assert ColdStart.implies("-5 %", "+10 %")
+    assert Memory.limit("32 MiB").implies(Memory.limit("64 MiB"))
+    assert not Memory.limit("32 MiB").implies(Memory.limit("+10 %"))
+    assert ColdStart.limit("-5 %").implies(ColdStart.limit("+10 %"))

@@ -14,7 +14,7 @@ Refuse = Callable[..., str]
 TARGET = {
     "unknown step": (
         {"recipe": '[{use = "int9"}]'},
-        "recipe[0].use: unknown step 'int9' (did you mean 'int8'? known: distill, float16, int8, prune_channels",
+        "recipe[0].use: unknown step 'int9' (did you mean 'int8'? known: ",
     ),
     "unknown option": (
         {"recipe": '[{use = "int8"}, {use = "distill", apha = 0.5}]'},
@@ -53,6 +53,14 @@ TARGET = {
         {"gates": '[{metric = "latency", limit = "p95 40 ms"}, {metric = "latency", limit = "50 ms"}]'},
         "gates[1].limit: '50 ms' says nothing beside 'p95 40 ms' on the same metric, which is at least as strict "
         "(keep one of the two)",
+    ),
+    "a wider margin beside a narrower one": (
+        {"gates": '[{metric = "accuracy", limit = "1 pp"}, {metric = "accuracy", limit = "2 pp"}]'},
+        "gates[1].limit: '2 pp' says nothing beside '1 pp'",
+    ),
+    "more memory beside less": (
+        {"gates": '[{metric = "arena", limit = "2 MiB"}, {metric = "arena", limit = "1 MiB"}]'},
+        "gates[0].limit: '2 MiB' says nothing beside '1 MiB'",
     ),
     "the same limit twice": (
         {"gates": '[{metric = "size", limit = "9 %"}, {metric = "size", limit = "9 %"}]'},
