@@ -18,6 +18,7 @@ from edgebuild.stages.convert import Convert
 from edgebuild.stages.load_data import LoadData
 from edgebuild.stages.train import Train
 from edgebuild.steps.distill import Distill
+from edgebuild.steps.encode import Encode
 from edgebuild.steps.float16 import Float16
 from edgebuild.steps.int8 import Int8
 from edgebuild.steps.prune_channels import PruneChannels
@@ -82,6 +83,7 @@ class Made:
             ),
             "int8": (Int8(calibration=32), {"model": format_name, "data": "data"}),
             "float16": (Float16(), {"model": format_name}),
+            "encoded": (Encode(), {"model": format_name}),
             "convert": (Convert(format_name), {"model": "float"}),
         }
         return steps[technique or ("convert" if format_name in FILES else artifact)]

@@ -77,13 +77,13 @@ class Assemble:
     def _fill(self, io: StepIO, folder: Path, verdicts: dict[str, Any]) -> None:
         index = [runtime.format for runtime in self.runtimes].index(verdicts["format"])
         runtime, file, package = self.runtimes[index], self.files[index], self.packages[index]
-        shutil.copyfile(io.path(f"candidate/{runtime.format}") / file, folder / file)
+        coded = manifest.ship(io.path(f"candidate/{runtime.format}") / file, folder)
         shutil.copyfile(PAYLOAD / "run.py", folder / "run.py")
         (folder / "requirements.txt").write_text(f"numpy>=1.24\n{package}=={metadata.version(package)}\n")
         if self.subject.labels:
             _write_json(folder / "labels.json", list(self.subject.labels))
         sample = self._sample(io, folder)
-        facts = self._facts(verdicts, runtime, file, io)
+        facts = self._facts(verdicts, runtime, file, io) | {"coded": coded}
         (folder / "README.md").write_text(self._card(facts, sample), encoding="utf-8")
         manifest.seal(folder, facts)
 

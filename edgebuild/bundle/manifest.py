@@ -1,15 +1,42 @@
-"""The manifest of a bundle: the digest of every file, and the check that nothing was added, changed or lost."""
+"""The manifest of a bundle: the digest of every file, and the check that nothing was added, changed or lost.
+
+Where the recipe codes the download, the bundle has that and its decoder in the model file's place; `coded` names them
+with the digest of the model file, which appears beside them on first use.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import json
+import shutil
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from edgebuild import coding
 from edgebuild.spec.errors import IntegrityError, UsageError
 
 MANIFEST, SEAL = "manifest.json", "manifest.sha256"
+DECODER = "decode.py"  # in a bundle
+
+
+def ship(model: Path, folder: Path) -> dict[str, Any] | None:
+    """Put a model file into a bundle, or its download and the decoder where it has one: what the manifest says of it.
+
+    None for a file that is shipped as it is.
+    """
+    download = model.with_name(model.name + coding.SUFFIX)
+    if not download.is_file():
+        shutil.copyfile(model, folder / model.name)
+        return None
+    shutil.copyfile(download, folder / download.name)
+    shutil.copyfile(decoder(), folder / DECODER)
+    return {"file": download.name, "decoder": DECODER, "sha256": _digest(model), "bytes": model.stat().st_size}
+
+
+def decoder() -> Path:
+    """The program that decodes a download, as it travels."""
+    return Path(coding.__file__).with_name("decoder.py")
 
 
 def seal(folder: Path, facts: dict[str, Any]) -> None:
@@ -45,6 +72,23 @@ def read(folder: Path) -> dict[str, Any]:
     return found
 
 
+def model(folder: Path, facts: Mapping[str, Any]) -> bytes:
+    """The model file of a bundle with this manifest, decoded where it ships coded; IntegrityError if it cannot be."""
+    coded = facts.get("coded")
+    if coded is None:
+        return Path(folder, facts["file"]).read_bytes()
+    from edgebuild.coding.decoder import Damaged, decode
+
+    place = folder / coded["file"]
+    try:
+        content: bytes = decode(place.read_bytes(), coded["bytes"])
+    except (Damaged, OSError) as error:
+        raise IntegrityError(f"cannot be decoded: {error}", file=str(place)) from None
+    if hashlib.sha256(content).hexdigest() != coded["sha256"]:
+        raise IntegrityError("does not give the model file that was built", file=str(place))
+    return content
+
+
 def verify(folder: Path) -> dict[str, Any]:
     """The manifest of a bundle of which every byte is as recorded; IntegrityError names the first file that is not."""
     manifest = read(folder)
@@ -53,6 +97,9 @@ def verify(folder: Path) -> dict[str, Any]:
         if path.is_symlink():
             raise IntegrityError("is a link; a bundle has none", file=str(path))
     present = listing(folder)
+    if manifest.get("coded"):
+        model(folder, manifest)
+        recorded = recorded | _decoded(manifest, present)
     for name in sorted({*recorded, *present}):
         if name not in present:
             raise IntegrityError("is missing from the bundle", file=str(folder / name))
@@ -61,6 +108,13 @@ def verify(folder: Path) -> dict[str, Any]:
         if present[name] != recorded[name]:
             raise IntegrityError("is not the file that was built: its digest differs", file=str(folder / name))
     return manifest
+
+
+def _decoded(facts: dict[str, Any], present: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """The model file as it must be, where first use has left it in the bundle."""
+    return (
+        {facts["file"]: {key: facts["coded"][key] for key in ("sha256", "bytes")}} if facts["file"] in present else {}
+    )
 
 
 def _digest(path: Path) -> str:

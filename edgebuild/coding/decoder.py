@@ -32,7 +32,6 @@ import numpy as np
 
 MAGIC = b"EDZ1"
 HEADER = len(MAGIC) + 32 + 4
-SUFFIX = ".edz"  # of a download: model.tflite → model.tflite.edz
 LIMIT = 1 << 31  # bytes of a decoded file, where the caller knows no better
 STORED, DEFLATE, LZMA, RANS = range(4)  # coders of a stream
 SPARSE, CODEBOOK = 1, 2  # flags of a tensor

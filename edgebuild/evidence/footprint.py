@@ -7,6 +7,7 @@ import warnings
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
+from edgebuild.coding import SUFFIX
 from edgebuild.nn import checkpoint
 from edgebuild.spec.artifact import Determinism, StepIO
 from edgebuild.spec.registry import FORMATS
@@ -17,7 +18,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Footprint:
-    """Bytes are the exported file's; parameters and MACs are counted on the torch model that it was made of."""
+    """Bytes are the exported file's, `download` those of its coded download where it has one.
+
+    Parameters and MACs are counted on the torch model that the file was made of.
+    """
 
     consumes: ClassVar[tuple[str, ...]] = ()
     produces: ClassVar[str | None] = "evidence"
@@ -35,7 +39,9 @@ class Footprint:
         model = checkpoint.load(io.path(f"{role}_torch"))
         parameters = sum(values.numel() for values in model.module.parameters())
         file = io.path(role) / FORMATS.get(io.kind(role)).file
-        return {"bytes": file.stat().st_size, "parameters": parameters, "macs": macs(model)}
+        size, download = file.stat().st_size, file.with_name(file.name + SUFFIX)
+        coded = download.stat().st_size if download.is_file() else size
+        return {"bytes": size, "download": coded, "parameters": parameters, "macs": macs(model)}
 
 
 def macs(model: Checkpoint) -> int:

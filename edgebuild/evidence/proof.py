@@ -83,6 +83,8 @@ class Proof:
         made = io.inputs[f"made/{number}"]
         file = checkpoint.WEIGHTS if made.kind == "torch" else FORMATS.get(made.kind).file
         found["compressed"] = len(zlib.compress((made.path / file).read_bytes()))
+        if weighed["download"] < weighed["bytes"]:
+            found["compressed"] = weighed["download"]
         if self.model is not None:
             counted = json.loads((io.path(f"count/{number}") / "evidence.json").read_text())
             found["instructions"] = counted["instructions"]

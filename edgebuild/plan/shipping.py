@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from edgebuild.bundle import manifest
 from edgebuild.bundle.assemble import PAYLOAD, Assemble, Subject
 from edgebuild.engine import digests
 from edgebuild.engine.graph import Node
@@ -40,11 +41,12 @@ def bundle_node(
     runtimes = tuple(chain.runtime for chain in chains)
     formats = tuple(FORMATS.get(runtime.format) for runtime in runtimes)
     names = tuple(kind.file for kind in formats), tuple(kind.runtime for kind in formats)
+    payload = [*sorted(PAYLOAD.glob("*.*")), manifest.decoder()]
     return Node(
         Assemble(subject, runtimes, *names, measuring.fingerprints(), dropped),
         inputs,
         "bundle",
         tools=tuple(kind.runtime for kind in formats),
-        facts={f"payload.{path.name}": digests.of_file(path) for path in sorted(PAYLOAD.glob("*.*"))},
+        facts={f"payload.{path.name}": digests.of_file(path) for path in payload},
         records=True,
     )

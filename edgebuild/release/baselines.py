@@ -131,7 +131,7 @@ def _about(bundle: Path, root: Path) -> dict[str, Any]:
 
 def _fill(made: Path, bundle: Path, built: Mapping[str, Any], store: Store, *, data: bool) -> None:
     (made / "artifact").mkdir()
-    shutil.copyfile(bundle / built["file"], made / "artifact" / built["file"])
+    (made / "artifact" / built["file"]).write_bytes(manifest.model(bundle, built))
     shutil.copytree(bundle / "evidence", made / "evidence", copy_function=shutil.copyfile)
     sources = built["sources"]
     reference = _stored(store, built["runtime"]["format"], sources["baseline"], "the float model", bundle)

@@ -52,6 +52,9 @@ def show_bundle(manifest: dict[str, Any]) -> None:
     _line(f"status: {manifest['status']}")
 
 
+_FOOTPRINT = (("bytes", "bytes"), ("download", "download"), ("parameters", "parameters"), ("MACs", "macs"))
+
+
 def _show_one(title: str, found: dict[str, Any]) -> None:
     table(("", "float", "compressed", ""), rows(found["evidence"]), title=title)
     if found["evidence"].get("proof", {}).get("steps"):
@@ -66,7 +69,8 @@ def rows(evidence: dict[str, Any]) -> list[tuple[str, str, str, str]]:
     footprint = evidence["footprint"]
     counted = [
         (name, show_count(footprint["baseline"][key]), show_count(footprint["candidate"][key]), _times(footprint, key))
-        for name, key in (("bytes", "bytes"), ("parameters", "parameters"), ("MACs", "macs"))
+        for name, key in _FOOTPRINT
+        if key != "download" or footprint["candidate"].get(key) not in (None, footprint["candidate"]["bytes"])
     ]
     timed = [_timed(evidence[kind]) for kind in ("latency", "host-latency") if kind in evidence]
     right = [_right(evidence["accuracy"])] if "accuracy" in evidence else []

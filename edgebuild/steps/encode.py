@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
+from edgebuild.coding import SUFFIX
 from edgebuild.spec.artifact import Determinism, StepIO
 from edgebuild.spec.errors import StepError
 from edgebuild.spec.registry import FORMATS
@@ -36,4 +37,4 @@ class Encode:
         if decoder.decode(coded) != model:
             raise StepError("the download does not give the model file again")
         (io.output / target_format.file).write_bytes(model)
-        (io.output / (target_format.file + decoder.SUFFIX)).write_bytes(coded)
+        (io.output / (target_format.file + SUFFIX)).write_bytes(coded)

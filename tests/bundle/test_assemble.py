@@ -40,7 +40,13 @@ def subject(made: tiny.Made, **more: Any) -> Subject:
 
 
 def assemble(
-    made: tiny.Made, folder: Path, *formats: str, gates: tuple[Gate, ...] = (), lost: int = 0, **more: Any
+    made: tiny.Made,
+    folder: Path,
+    *formats: str,
+    gates: tuple[Gate, ...] = (),
+    lost: int = 0,
+    technique: str = "",
+    **more: Any,
 ) -> Path:
     """The output folder of the step, judged on evidence made by hand."""
     runtimes_ = tuple(Runtime(name, threads=2) for name in formats)
@@ -56,7 +62,7 @@ def assemble(
         evidence[f"footprint/{name}"] = folders.evidence(
             folder / f"f-{name}", {"candidate": sizes, "baseline": sizes | {"bytes": 4000}}
         )
-        inputs |= {f"{role}/{name}": (name, made[name]) for role in ("candidate", "baseline")}
+        inputs |= {f"candidate/{name}": (name, made[name + technique]), f"baseline/{name}": (name, made[name])}
     # The last format is the fastest.
     times = {name: {"speed": 1.0 / (1 + k)} for k, name in enumerate(formats)}
     evidence["latency"] = folders.evidence(folder / "l", {"fidelity": "host", "device": "that", "formats": times})

@@ -8,7 +8,9 @@ Needs Python 3.9, numpy and the runtime named in requirements.txt, nothing else.
 """
 
 import argparse
+import hashlib
 import importlib
+import importlib.util
 import json
 import re
 import struct
@@ -99,9 +101,10 @@ def resize(pixels, height, width):
 
 def open_tflite(path, threads, providers):
     """A function from the model's inputs to its first output, by LiteRT or the older tflite_runtime."""
+    given = {"model_content": path} if isinstance(path, bytes) else {"model_path": str(path)}
     for name in ("ai_edge_litert.interpreter", "tflite_runtime.interpreter"):
         try:
-            interpreter = importlib.import_module(name).Interpreter(model_path=str(path), num_threads=threads)
+            interpreter = importlib.import_module(name).Interpreter(num_threads=threads, **given)
             break
         except ModuleNotFoundError:
             continue
@@ -126,11 +129,12 @@ def open_onnx(path, threads, providers):
     """A function from the model's inputs to its first output, by ONNX Runtime."""
     import onnxruntime
 
+    given = path if isinstance(path, bytes) else str(path)
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     known = onnxruntime.get_available_providers()
     wanted = [name for name in providers if name in known] or ["CPUExecutionProvider"]
-    session = onnxruntime.InferenceSession(str(path), options, providers=wanted)
+    session = onnxruntime.InferenceSession(given, options, providers=wanted)
     names = [one.name for one in session.get_inputs()]
     return lambda values: session.run(None, dict(zip(same_number(names, values), values)))[0]
 
@@ -158,7 +162,29 @@ def answer(path):
     values = read_values(path)
     runtime = manifest["runtime"]
     opener = {"tflite": open_tflite, "onnx": open_onnx}[runtime["format"]]
-    return opener(HERE / manifest["file"], runtime["threads"], runtime["providers"])(values)[0].astype(np.float64)
+    return opener(model_file(manifest), runtime["threads"], runtime["providers"])(values)[0].astype(np.float64)
+
+
+def model_file(manifest):
+    """The model file: its path, or its content where it must be decoded and the folder cannot be written."""
+    path, coded = HERE / manifest["file"], manifest.get("coded")
+    if coded is None or (path.is_file() and hashlib.sha256(path.read_bytes()).hexdigest() == coded["sha256"]):
+        return path
+    decoder = load(HERE / coded["decoder"])
+    try:
+        decoder.rebuild(str(HERE / coded["file"]), str(path), coded["bytes"])
+        return path
+    except OSError:
+        return decoder.decode((HERE / coded["file"]).read_bytes(), coded["bytes"])
+
+
+def load(path):
+    """A Python file of this bundle as a module; nothing may be added to the bundle."""
+    sys.dont_write_bytecode = True
+    spec = importlib.util.spec_from_file_location("bundle_" + path.stem, str(path))
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
 def ranked(logits, labels):
