@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from edgebuild.evidence.accuracy import read_hits
 from edgebuild.evidence.parity import first_output
-from edgebuild.measure import paired, predicted
+from edgebuild.measure import paired, predicted, ratio
 from edgebuild.nn import checkpoint
 from edgebuild.spec import dataset
 from edgebuild.spec.artifact import Determinism, StepIO
@@ -29,7 +30,8 @@ _SIZES = ("bytes", "parameters", "macs")
 @dataclass(frozen=True, slots=True)
 class Proof:
     """Inputs by state, 0 the float model and k what the k-th of `stages` made: `made/<k>`, `footprint/<k>`,
-    `outputs/<k>` and, where the target's work can be counted, `count/<k>`; and the data.
+    `outputs/<k>` and, where the target's work can be counted, `count/<k>`; and the data. Where the target is timed,
+    `times` has those of the distinct files, of which `files[k]` is the one of state k.
 
     A gain is believed at once, a cost only when it is proved: what a build may leave out must have cost something and
     bought nothing. So time is a cost only beyond the band of the time model, and accuracy only when Tango's bound is
@@ -37,6 +39,7 @@ class Proof:
     """
 
     stages: tuple[str, ...]
+    files: tuple[int, ...] = ()
     model: TimeModel | None = None
     clock: float = 1e9
     threads: int = 1
@@ -52,22 +55,30 @@ class Proof:
         """Write `evidence.json`: for each technique before and after, what it bought, what it cost."""
         task, labels = dataset.task(io.path("data")), dataset.read(io.path("data"), "test").labels
         places = [io.path(f"outputs/{number}") for number in range(len(self.stages) + 1)]
-        states = [self._state(io, number) for number in range(len(places))]
+        times = json.loads((io.path("times") / "evidence.json").read_text()) if "times" in io.inputs else None
+        states = [self._state(io, number, times) for number in range(len(places))]
         steps = []
         for number, name in enumerate(self.stages):
             before, after = states[number], states[number + 1]
             drop = _drop(task, labels, places[number], places[number + 1])
-            steps.append({"step": name, "before": before, "after": after, **self.weigh(before, after, drop)})
+            slower = self._slower(times, number) if times else None
+            steps.append({"step": name, "before": before, "after": after, **self.weigh(before, after, drop, slower)})
         found = {"steps": steps, "task": task}
         (io.output / "evidence.json").write_text(json.dumps(found, indent=1, sort_keys=True) + "\n")
 
-    def weigh(self, before: dict[str, Any], after: dict[str, Any], drop: paired.Bound) -> dict[str, Any]:
+    def weigh(
+        self, before: dict[str, Any], after: dict[str, Any], drop: paired.Bound, slower: ratio.Shift | None = None
+    ) -> dict[str, Any]:
         """What a step bought and cost, by name; `useless` when it cost something and bought nothing.
 
-        `drop` is what the answers lost (see `_drop`), with its one-sided 95 % limits.
+        `drop` is what the answers lost (see `_drop`), with its one-sided 95 % limits; `slower`, where time was
+        measured, the log-ratio of after to before with its two-sided 90 % interval.
         """
         changes = {name: after[name] / before[name] - 1 for name in _NOTICEABLE if name in before and name in after}
         limits = _NOTICEABLE | ({"seconds": self.model.ratio_band} if self.model else {})
+        if slower is not None:
+            changes["seconds"] = math.expm1(slower.estimate)
+            limits["seconds"] = _NOTICEABLE["seconds"] if slower.low > math.log1p(_NOTICEABLE["seconds"]) else math.inf
         gains = [name for name, change in changes.items() if change < -_NOTICEABLE[name]]
         costs = [name for name, change in changes.items() if change > limits[name]]
         if drop.high < 0:
@@ -76,7 +87,14 @@ class Proof:
             costs.append("accuracy")
         return {"drop": drop._asdict(), "gains": gains, "costs": costs, "useless": bool(costs) and not gains}
 
-    def _state(self, io: StepIO, number: int) -> dict[str, Any]:
+    def _slower(self, times: dict[str, Any], number: int) -> ratio.Shift | None:
+        """How much more time a stage takes than the one before; None for the same file, or a disturbed device."""
+        before, after = self.files[number], self.files[number + 1]
+        if after != before + 1 or times["void"]:
+            return None
+        return ratio.hodges_lehmann(times["log_ratios"][before], confidence=0.9)
+
+    def _state(self, io: StepIO, number: int, times: dict[str, Any] | None) -> dict[str, Any]:
         """Sizes, work and time of one state; `compressed` shows what sparse or shared weights save in a download."""
         weighed = json.loads((io.path(f"footprint/{number}") / "evidence.json").read_text())["candidate"]
         found: dict[str, Any] = {name: weighed[name] for name in _SIZES}
@@ -89,6 +107,8 @@ class Proof:
             counted = json.loads((io.path(f"count/{number}") / "evidence.json").read_text())
             found["instructions"] = counted["instructions"]
             found["seconds"] = predicted.seconds(counted, self.model, self.clock, self.threads)
+        elif times is not None:
+            found["seconds"] = times["seconds"][self.files[number]]
         return found
 
 

@@ -19,6 +19,7 @@ from edgebuild.evidence.processes import Processes
 from edgebuild.evidence.proof import Proof
 from edgebuild.evidence.roofline import Roofline
 from edgebuild.evidence.scores import Scores
+from edgebuild.evidence.stage_times import StageTimes
 from edgebuild.evidence.torch_outputs import TorchOutputs
 from edgebuild.plan.instruments import Instrument, Instruments
 from edgebuild.plan.limits import gates_of, resampled, stopping
@@ -28,10 +29,11 @@ from edgebuild.spec.artifact import Step
 from edgebuild.spec.core import TimeModel
 from edgebuild.spec.model import ModelSpec
 from edgebuild.spec.registry import FORMATS, GATES
-from edgebuild.spec.target import Gate, Runtime, Target
+from edgebuild.spec.target import Gate, Runtime, Target, Timing
 from edgebuild.spec.target import Roofline as Rates
 
 _FLOAT_EXAMPLES = 50
+_BRIEF = Timing(looks=(6,), iterations=100, warmup_iterations=20, warmup=0.5)  # which technique paid, no verdict
 
 
 class Measuring:
@@ -126,23 +128,60 @@ class Measuring:
 
     def _proof(self, chain: Chain) -> None:
         """What each technique changed: state 0 is the float model, each stage makes the next."""
-        counter, float_model = self._counter(), self._weights.float
+        float_model, counter = self._weights.float, self._counter()
         states = [Stage("float", -1, float_model, float_model, chain.baseline), *chain.stages]
         inputs = {"data": self._weights.data}
         for number, stage in enumerate(states):
             inputs[f"made/{number}"] = stage.made
             inputs[f"outputs/{number}"] = self._answers(chain, stage)
-            files = {"candidate": stage.file, "baseline": chain.baseline}
-            weighed = files | {"candidate_torch": stage.torch, "baseline_torch": float_model}
-            label = f"{self.prefix}/{chain.runtime.format}/{stage.name}"
-            inputs[f"footprint/{number}"] = self._graph.add(
-                f"{label}-footprint", Node(Footprint(), weighed, "evidence")
-            )
+            inputs[f"footprint/{number}"] = self._weighed(chain, stage)
             if counter is not None:
                 inputs[f"count/{number}"] = self._count(counter[0], chain, stage.file, stage.name, counter[1])
-        names = tuple(stage.name for stage in chain.stages)
-        clock, model = self._target.hardware.clock or 1e9, counter[1] if counter else None
-        self._add(chain, "proof", Proof(names, model, clock, chain.runtime.threads), inputs)
+        files = list(dict.fromkeys(stage.file for stage in states))
+        if counter is None and len(files) > 1 and (clock := self._clock()) is not None:
+            label = f"{self.prefix}/{chain.runtime.format}/stage-times"
+            inputs["times"] = self._graph.add(label, self._stage_times(clock, chain, files))
+        step = Proof(
+            tuple(stage.name for stage in chain.stages),
+            tuple(files.index(stage.file) for stage in states),
+            counter[1] if counter else None,
+            self._target.hardware.clock or 1e9,
+            chain.runtime.threads,
+        )
+        self._add(chain, "proof", step, inputs)
+
+    def _weighed(self, chain: Chain, stage: Stage) -> str:
+        """Bytes and operations of one state."""
+        files = {"candidate": stage.file, "baseline": chain.baseline}
+        torches = {"candidate_torch": stage.torch, "baseline_torch": self._weights.float}
+        label = f"{self.prefix}/{chain.runtime.format}/{stage.name}-footprint"
+        return self._graph.add(label, Node(Footprint(), files | torches, "evidence"))
+
+    def _clock(self) -> Instrument | None:
+        """The device that times for the target; None where time is modelled or estimated."""
+        if not self._instruments.declares("latency"):
+            return None
+        instrument = self._instruments.best("latency")
+        return None if instrument.fidelity == "emulated" else instrument
+
+    def _stage_times(self, instrument: Instrument, chain: Chain, files: list[str]) -> Node:
+        """A short measurement of all files that the recipe made on its way."""
+        runtime, timing = _on(instrument, chain.runtime), self._target.timing
+        brief = replace(
+            timing,
+            looks=(min(_BRIEF.looks[0], timing.looks[0]),),
+            iterations=min(_BRIEF.iterations, timing.iterations),
+            warmup_iterations=min(_BRIEF.warmup_iterations, timing.warmup_iterations),
+            warmup=min(_BRIEF.warmup, timing.warmup),
+        )
+        return Node(
+            StageTimes(instrument.device, instrument.fidelity, runtime, brief),
+            {f"file/{number}": file for number, file in enumerate(files)} | {"data": self._weights.data},
+            "evidence",
+            code=instrument.code,
+            tools=(FORMATS.get(runtime.format).runtime,),
+            facts=instrument.fingerprint,
+        )
 
     def _counter(self) -> tuple[Instrument, TimeModel] | None:
         """The device that counts work and what makes time of it; None where time is measured or estimated."""

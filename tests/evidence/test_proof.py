@@ -12,6 +12,7 @@ import pytest
 
 from edgebuild.evidence.proof import Proof
 from edgebuild.measure.paired import Bound
+from edgebuild.measure.ratio import Shift
 from edgebuild.spec.core import TimeModel
 from tests import tiny
 from tests.evidence import folders
@@ -22,7 +23,7 @@ MODEL = TimeModel("cortex-a72", 2e9, {"l1d": 0.0}, ((1, 0.3),), 0.25, ("a source
 
 
 def weigh(drop: Bound = SAME, **after: float) -> dict[str, Any]:
-    found = Proof(("x",), MODEL).weigh(BEFORE, BEFORE | after, drop)
+    found = Proof(("x",), (0, 0), MODEL).weigh(BEFORE, BEFORE | after, drop)
     return {name: found[name] for name in ("gains", "costs", "useless")}
 
 
@@ -74,7 +75,7 @@ def test_states_are_compared_each_with_the_one_before(tmp_path: Path) -> None:
             f"count/{number}": folders.evidence(tmp_path / f"count{number}", counted),
             f"outputs/{number}": folders.outputs(tmp_path / f"outputs{number}", answers),
         }
-    step = replace(Proof(("prune", "tune"), MODEL), clock=1000.0)
+    step = replace(Proof(("prune", "tune"), (0, 1, 1), MODEL), clock=1000.0)
     prune, tune = json.loads((tiny.perform(step, tmp_path / "proof", inputs) / "evidence.json").read_text())["steps"]
     assert (prune["step"], prune["gains"], prune["costs"]) == (
         "prune",
@@ -85,3 +86,18 @@ def test_states_are_compared_each_with_the_one_before(tmp_path: Path) -> None:
     assert (prune["before"]["seconds"], prune["after"]["seconds"]) == (1.0, 0.4)
     assert (prune["drop"]["estimate"], tune["drop"]["estimate"]) == (1.0, -1.0)
     assert tune["before"] == prune["after"]
+
+
+@pytest.mark.parametrize(
+    ("slower", "gains", "costs"),
+    [
+        (Shift(-0.3, -0.4, -0.2), ["seconds"], []),
+        (Shift(-0.02, -0.1, 0.1), ["seconds"], []),
+        (Shift(0.3, -0.1, 0.5), [], []),  # not proved
+        (Shift(0.3, 0.005, 0.5), [], []),  # proved, but perhaps not noticeable
+        (Shift(0.3, 0.02, 0.5), [], ["seconds"]),
+    ],
+)
+def test_measured_time_is_a_cost_only_beyond_its_interval(slower: Shift, gains: list[str], costs: list[str]) -> None:
+    found = Proof(("x",), (0, 1)).weigh(BEFORE, BEFORE, SAME, slower)
+    assert (found["gains"], found["costs"]) == (gains, costs)

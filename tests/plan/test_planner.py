@@ -209,9 +209,9 @@ def test_every_state_of_a_recipe_is_weighed(plan: Planner) -> None:
     proofs = [node for node in made.graph.nodes.values() if isinstance(node.step, Proof)]
     assert [proof.step.stages for proof in proofs] == [("prune_channels", "distill", "int8")] * 2  # type: ignore[attr-defined]
     for proof in proofs:
-        assert {f"{kind}/{k}" for kind in ("made", "outputs", "footprint") for k in range(4)} | {"data"} == {
-            *proof.inputs
-        }
+        kinds = [f"{kind}/{k}" for kind in ("made", "outputs", "footprint") for k in range(4)]
+        assert {*kinds, "data", "times"} == {*proof.inputs}
+        assert proof.step.files == (0, 1, 1, 2)  # type: ignore[attr-defined]
 
 
 def test_every_recipe_that_is_shipped_plans_for_every_target(store: Store) -> None:
