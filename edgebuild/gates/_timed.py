@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from edgebuild.measure import percentile, ratio
 from edgebuild.spec.evidence import Status, Verdict
-from edgebuild.spec.target import Fidelity, Gate, reaches
+from edgebuild.spec.target import Fidelity, Gate, Timing, reaches
 from edgebuild.spec.units import SHARE, parse
 
 _PERCENTILE = re.compile(r"\s*p(\d+(?:\.\d+)?)\s+(.*)", re.DOTALL)
@@ -48,6 +48,30 @@ def read_limit(text: str, units: dict[str, float] | dict[str, int], noun: str) -
     if value <= 0:
         raise ValueError(f"{noun} must be above zero, got {text!r}")
     return Limit(share, None, value)
+
+
+def undecidable(gate: Gate, limit: Limit, timing: Timing) -> str | None:
+    """Why `timing` can never decide a gate with this limit, or None: too few processes, or inferences in them."""
+    confidence = max(gate.confidence, percentile.CONFIDENCE)
+    most, processes = timing.looks[-1], _least_processes(gate, limit, timing.looks)
+    if most < processes:
+        return f"{gate.limit!r} needs {processes} processes, and [timing] allows {most}"
+    inferences = percentile.samples_needed(limit.percentile, confidence) if limit.percentile else 0
+    # A change of a percentile is judged by the percentiles of single processes, a limit by all inferences.
+    allowed, where = timing.iterations, "a process"
+    if limit.change is None:
+        allowed, where = timing.iterations * most, f"{most} processes"
+    if allowed < inferences:
+        return f"{gate.limit!r} needs {inferences} inferences, and [timing] allows {allowed} in {where}"
+    return None
+
+
+def _least_processes(gate: Gate, limit: Limit, looks: Sequence[int]) -> int:
+    if limit.change is not None:
+        return ratio.processes_needed(looks, 1 - gate.confidence)
+    if limit.percentile is not None:
+        return percentile.LEAST_PROCESSES
+    return percentile.processes_needed(looks, max(gate.confidence, percentile.CONFIDENCE))
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from edgebuild.gates._timed import Limit, Ruling, judge_pairs, read_limit, rule_pairs
+from edgebuild.gates._timed import Limit, Ruling, judge_pairs, read_limit, rule_pairs, undecidable
 from edgebuild.spec.evidence import Verdict
-from edgebuild.spec.target import Gate
+from edgebuild.spec.target import Gate, Timing
 from edgebuild.spec.units import SECONDS, show_seconds
 
 
@@ -28,6 +28,11 @@ class ColdStart:
     def asks(text: str) -> str:
         """The evidence that decides: processes of one model each."""
         return "processes"
+
+    @classmethod
+    def unmeasurable(cls, gate: Gate, timing: Timing) -> str | None:
+        """Why `timing` can never decide the gate, or None."""
+        return undecidable(gate, cls.limit(gate.limit), timing)
 
     def settled(self, gate: Gate, evidence: dict[str, Any]) -> bool:
         """Whether more processes of the measurement that is under way could change nothing for this gate."""

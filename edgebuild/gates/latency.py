@@ -16,6 +16,7 @@ from edgebuild.gates._timed import (
     rule_pairs,
     ruled,
     tell,
+    undecidable,
 )
 from edgebuild.measure import percentile
 from edgebuild.spec.evidence import Status, Verdict
@@ -43,18 +44,7 @@ class Latency:
     @classmethod
     def unmeasurable(cls, gate: Gate, timing: Timing) -> str | None:
         """Why `timing` can never decide the gate, or None."""
-        limit, confidence = cls.limit(gate.limit), max(gate.confidence, percentile.CONFIDENCE)
-        if limit.percentile is None:
-            return None
-        needed = percentile.samples_needed(limit.percentile, confidence)
-        each = timing.iterations * (1 if limit.change is not None else timing.looks[-1])
-        if each < needed:
-            where = "a process" if limit.change is not None else f"{timing.looks[-1]} processes"
-            return f"{gate.limit!r} needs {needed} inferences at {confidence:g}, and [timing] allows {each} in {where}"
-        if limit.change is None and timing.looks[-1] < percentile.LEAST_PROCESSES:
-            least = percentile.LEAST_PROCESSES
-            return f"{gate.limit!r} needs {least} processes, and [timing] allows {timing.looks[-1]}"
-        return None
+        return undecidable(gate, cls.limit(gate.limit), timing)
 
     def settled(self, gate: Gate, evidence: dict[str, Any]) -> bool:
         """Whether more processes of the measurement that is under way could change nothing for this gate."""

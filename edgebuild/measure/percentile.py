@@ -192,8 +192,8 @@ def judge_median(
 
 
 def processes_needed(looks: Sequence[int], confidence: float = CONFIDENCE) -> int:
-    """Least processes at which `judge_median` can decide with this many looks."""
-    return _least(lambda n: most_over(n, _MEDIAN, 1 - split(1 - confidence, looks)) >= 0)
+    """Least processes at which `judge_median` can decide with this many looks: the least n with 2⁻ⁿ below the error."""
+    return _least(lambda n: _MEDIAN**n < split(1 - confidence, looks))
 
 
 def _median_limits(ordered: Sequence[float], confidence: float) -> tuple[float, float]:

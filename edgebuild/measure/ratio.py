@@ -10,7 +10,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from itertools import pairwise
+from itertools import count, pairwise
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 if TYPE_CHECKING:
@@ -78,6 +78,11 @@ def judge_ratio(
     n = min(len(log_ratios), looks[-1])
     status = "continue" if n < looks[-1] else "inconclusive"
     return RatioVerdict(status, *hodges_lehmann(log_ratios[:n], confidence), n=n)
+
+
+def processes_needed(looks: Sequence[int], alpha: float = 0.05) -> int:
+    """Least processes of which an interval can be made at all: the least n with 2⁻ⁿ ≤ alpha / 2 / looks."""
+    return next(n for n in count(1) if 0.5**n <= split(alpha, looks) / 2)
 
 
 def split(error: float, looks: Sequence[int]) -> float:

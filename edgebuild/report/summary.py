@@ -7,7 +7,7 @@ import statistics
 from typing import TYPE_CHECKING, Any
 
 from edgebuild.report.table import table
-from edgebuild.spec.units import show_count, show_seconds
+from edgebuild.spec.units import show_bytes, show_count, show_seconds
 
 if TYPE_CHECKING:
     from edgebuild.session import Journal, Outcome
@@ -74,7 +74,22 @@ def rows(evidence: dict[str, Any]) -> list[tuple[str, str, str, str]]:
     ]
     timed = [_timed(evidence[kind]) for kind in ("latency", "host-latency") if kind in evidence]
     right = [_right(evidence["accuracy"])] if "accuracy" in evidence else []
-    return [*right, *_scores(evidence.get("scores", {})), *counted, *timed]
+    return [*right, *_scores(evidence.get("scores", {})), *counted, *timed, *_of_processes(evidence)]
+
+
+def _of_processes(evidence: dict[str, Any]) -> list[tuple[str, str, str, str]]:
+    """Starts and memory, where a gate had them measured."""
+    found, rows = evidence.get("processes", {}), []
+    for kind, show, words in (
+        ("cold_start", show_seconds, ("faster", "slower")),
+        ("memory", show_bytes, ("smaller", "larger")),
+    ):
+        values = found.get(kind, {"baseline": []})
+        if values["baseline"]:
+            theirs, ours = (statistics.median(values[role]) for role in ("baseline", "candidate"))
+            name = f"{kind.replace('_', ' ')} ({found['fidelity']})"
+            rows.append((name, show(theirs), show(ours), _compared(theirs / ours, *words, 2)))
+    return rows
 
 
 def _right(accuracy: dict[str, Any]) -> tuple[str, str, str, str]:

@@ -159,15 +159,19 @@ def test_which_limit_makes_another_needless(strong: str, weak: str, implied: boo
 @pytest.mark.parametrize(
     ("limit", "timing", "told"),
     [
-        ("p99 40 ms", Timing(looks=(5,), iterations=100), "needs 662 inferences at 0.99, and [timing] allows 500"),
+        ("p99 40 ms", Timing(looks=(5,), iterations=100), "needs 662 inferences, and [timing] allows 500"),
         ("p95 40 ms", Timing(looks=(2, 4)), "needs 5 processes, and [timing] allows 4"),
-        ("p99 +10 %", Timing(), "needs 662 inferences at 0.99, and [timing] allows 200 in a process"),
+        ("p99 +10 %", Timing(), "needs 662 inferences, and [timing] allows 200 in a process"),
         ("p99 40 ms", Timing(), None),
         ("p95 +10 %", Timing(), None),
-        ("40 ms", Timing(looks=(1,), iterations=1), None),
+        ("p95 40 ms", Timing(looks=(5,)), None),
+        ("40 ms", Timing(looks=(6,), iterations=1), "needs 7 processes, and [timing] allows 6"),
+        ("40 ms", Timing(looks=(7,), iterations=1), None),
+        ("+3 %", Timing(looks=(2, 6)), "needs 7 processes, and [timing] allows 6"),
+        ("+3 %", Timing(looks=(6,)), None),
     ],
 )
-def test_a_percentile_that_can_never_be_decided_is_foreseen(limit: str, timing: Timing, told: str | None) -> None:
+def test_what_can_never_be_decided_is_foreseen(limit: str, timing: Timing, told: str | None) -> None:
     reason = Latency.unmeasurable(Gate("latency", limit), timing)
     assert reason is None if told is None else told in (reason or "")
 

@@ -10,7 +10,7 @@ from edgebuild.gates.cold_start import ColdStart
 from edgebuild.gates.latency import Latency
 from edgebuild.gates.memory import Memory
 from edgebuild.spec.evidence import Verdict
-from edgebuild.spec.target import Gate
+from edgebuild.spec.target import Gate, Timing
 
 KINDS: dict[str, Any] = {"cold_start": ColdStart, "memory": Memory, "latency": Latency}
 
@@ -75,3 +75,10 @@ def test_which_limit_makes_another_needless() -> None:
     assert Memory.limit("32 MiB").implies(Memory.limit("64 MiB"))
     assert not Memory.limit("32 MiB").implies(Memory.limit("+10 %"))
     assert ColdStart.limit("-5 %").implies(ColdStart.limit("+10 %"))
+
+
+@pytest.mark.parametrize("kind", [ColdStart, Memory])
+def test_too_few_processes_are_foreseen(kind: Any) -> None:
+    gate = Gate("x", "+10 %")
+    assert kind.unmeasurable(gate, Timing(looks=(5,))) == "'+10 %' needs 6 processes, and [timing] allows 5"
+    assert kind.unmeasurable(gate, Timing()) is None

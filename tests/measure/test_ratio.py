@@ -17,6 +17,7 @@ from edgebuild.measure.ratio import (
     RatioVerdict,
     hodges_lehmann,
     judge_ratio,
+    processes_needed,
     signed_rank_counts,
     signed_rank_order,
     walsh_averages,
@@ -93,6 +94,13 @@ def test_turning_the_sign_mirrors(values: list[float]) -> None:
 def test_too_few_values_have_no_interval() -> None:
     assert hodges_lehmann([0.1] * 5)[1:] == (-math.inf, math.inf)
     assert hodges_lehmann([0.1] * 6).low == pytest.approx(0.1)
+
+
+@pytest.mark.parametrize(("looks", "alpha"), [((6,), 0.05), ((10, 20, 40), 0.05), ((5, 9), 0.2), ((40,), 0.001)])
+def test_the_fewest_processes_that_have_an_interval(looks: tuple[int, ...], alpha: float) -> None:
+    needed = processes_needed(looks, alpha)
+    assert signed_rank_order(needed, alpha / len(looks)) > 0
+    assert signed_rank_order(needed - 1, alpha / len(looks)) == 0
 
 
 def test_walsh_averages() -> None:

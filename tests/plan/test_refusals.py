@@ -46,7 +46,7 @@ TARGET = {
     ),
     "percentile with too few inferences": (
         {"gates": '[{metric = "latency", limit = "p99.99 40 ms"}]'},
-        "gates[0].limit: 'p99.99 40 ms' needs 66381 inferences at 0.99, and [timing] allows 8000 in 40 processes "
+        "gates[0].limit: 'p99.99 40 ms' needs 66381 inferences, and [timing] allows 8000 in 40 processes "
         "(raise iterations or looks in [timing])",
     ),
     "limit that another makes needless": (

@@ -95,6 +95,15 @@ def test_a_prediction_shows_its_band_and_the_hosts_time_stands_beside_it() -> No
     assert row(found, "latency (host)") == ("2 ms", "1 ms", "2.00× faster")
 
 
+def test_starts_and_memory_have_a_row_where_a_gate_had_them_measured() -> None:
+    values = {"cold_start": {"baseline": [0.3, 0.1, 0.2], "candidate": [0.1] * 3}, "fidelity": "host"}
+    found = evidence(processes=values | {"memory": {"baseline": [2**20] * 3, "candidate": [2**21] * 3}})
+    assert row(found, "cold start (host)") == ("200 ms", "100 ms", "2.00× faster")
+    assert row(found, "memory (host)") == ("1.0 MiB", "2.0 MiB", "2.00× larger")
+    unknown = evidence(processes=values | {"memory": {"baseline": [], "candidate": []}})
+    assert "memory (host)" not in [line[0] for line in summary.rows(unknown)]
+
+
 def test_what_grew_or_got_slower_is_said_so() -> None:
     found = evidence()
     found["footprint"]["candidate"]["bytes"] = 4_000_000
