@@ -7,19 +7,26 @@ from edgebuild.cli._verb import Answer, verb
 
 @verb("steps")
 def command() -> Answer:
-    """List the steps that a recipe may use, what each works on, and its options.
+    """List the steps that a recipe may use, what each works on, its options, and which quantizations are real.
 
     Example: edgebuild steps
     """
     from edgebuild.report import catalogue
     from edgebuild.spec.files import schema
-    from edgebuild.spec.registry import STEPS
+    from edgebuild.spec.quantization import rows
+    from edgebuild.spec.registry import FORMATS, STEPS
 
     found = {name: STEPS.get(name) for name in STEPS.names()}
     document = {
         "steps": [
             {"name": name, "consumes": step.consumes, "deterministic": step.deterministic, "options": schema(step)}
             for name, step in found.items()
-        ]
+        ],
+        "quantization": rows({name: FORMATS.get(name) for name in FORMATS.names()}),
     }
-    return Answer(document, lambda: catalogue.show_steps(found))
+
+    def show() -> None:
+        catalogue.show_steps(found)
+        catalogue.show_quantization(document["quantization"])
+
+    return Answer(document, show)

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Set
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
+from edgebuild.formats import _histogram
+from edgebuild.formats._histogram import Histogram
 from edgebuild.spec.errors import UsageError
+from edgebuild.spec.names import suggest
 from edgebuild.spec.quantization import Quantization, Range
 
 if TYPE_CHECKING:
@@ -16,18 +20,44 @@ if TYPE_CHECKING:
 
 # Beyond it a value stands for "no value", as the -inf of an attention mask does; it must not stretch a range.
 _LIMIT = 3e38
+# Examples whose minimum and maximum count as one observation.
+_BATCH = 16
+# Weight of the old average when a new observation comes (Jacob et al., CVPR 2018: close to 1; AI Edge Quantizer: 0.95).
+_MOMENTUM = 0.95
+# A range that leaves out more of what was seen does not belong to this tensor.
+_CLIPPED = 0.1
 
 
-def calibrate(activations: Pass, how: Quantization) -> dict[str, Range]:
+def calibrate(activations: Pass, how: Quantization, fed: Set[str]) -> dict[str, Range]:
     """The range of every tensor; `activations()` gives all tensors of one example after another, as often as called.
 
-    A range always holds 0, so that padding and ReLU are exact (Jacob et al., CVPR 2018).
-    UsageError for NaN, for no examples and for a tensor without a finite value.
+    A range always holds 0, so that padding and ReLU are exact (Jacob et al., CVPR 2018). `fed` are the tensors that
+    depend on the model's inputs. UsageError names the tensor that has NaN or no finite value, that is 0 in all
+    examples, that a range clips too much, or for which a range is given though there is none of that name.
     """
-    found = _extremes(activations())
-    if not found:
+    extremes = _extremes(activations())
+    if not extremes:
         raise UsageError("no calibration examples: no tensor has a range", key="calibration")
-    return {name: (min(low, 0.0), max(high, 0.0)) for name, (low, high) in found.items()}
+    _refuse_dead(extremes, fed)
+    if how.calibrator == "minmax" and not how.ranges:
+        return extremes
+    seen = _histograms(activations(), extremes)
+    if search := _histogram.SEARCHES.get(how.calibrator):
+        found = {name: search(one, how) for name, one in seen.items()}
+    else:
+        found = extremes if how.calibrator == "minmax" else _averages(activations())
+    found = found | _given(how.ranges, extremes)
+    _refuse_clipping(found, seen)
+    return found
+
+
+def _given(ranges: Mapping[str, Range], known: Mapping[str, Range]) -> dict[str, Range]:
+    for name, (low, high) in ranges.items():
+        if name not in known:
+            raise UsageError(f"a range is given for {name!r}, which no operator writes", hint=suggest(name, known))
+        if not low <= 0.0 <= high or low == high:
+            raise UsageError(f"the range given for tensor {name!r} is {low:g} to {high:g}: it must hold 0 and more")
+    return {name: (float(low), float(high)) for name, (low, high) in ranges.items()}
 
 
 def _extremes(examples: Iterable[Mapping[str, Array]]) -> dict[str, Range]:
@@ -35,15 +65,56 @@ def _extremes(examples: Iterable[Mapping[str, Array]]) -> dict[str, Range]:
     for values in examples:
         for name, tensor in values.items():
             low, high = _of_one(name, tensor)
-            old = found.get(name, (low, high))
+            old = found.get(name, (0.0, 0.0))
             found[name] = min(low, old[0]), max(high, old[1])
+    return found
+
+
+def _averages(examples: Iterable[Mapping[str, Array]]) -> dict[str, Range]:
+    """Exponential moving averages of each batch's minimum and maximum, in the examples' order."""
+    found: dict[str, Range] = {}
+    waiting = iter(examples)
+    while batch := list(islice(waiting, _BATCH)):
+        for name, (low, high) in _extremes(batch).items():
+            old = found.get(name, (low, high))
+            found[name] = _mixed(old[0], low), _mixed(old[1], high)
+    return found
+
+
+def _mixed(old: float, new: float) -> float:
+    return _MOMENTUM * old + (1 - _MOMENTUM) * new
+
+
+def _histograms(examples: Iterable[Mapping[str, Array]], extremes: Mapping[str, Range]) -> dict[str, Histogram]:
+    found = {name: Histogram.empty(extreme) for name, extreme in extremes.items()}
+    for values in examples:
+        for name, tensor in values.items():
+            found[name].add(tensor)
     return found
 
 
 def _of_one(name: str, tensor: Array) -> Range:
     import numpy as np
 
+    if np.isnan(tensor).any():
+        raise UsageError(f"tensor {name!r} has NaN on calibration data")
     finite = tensor[np.abs(tensor) < _LIMIT]
-    if np.isnan(tensor).any() or not finite.size:
-        raise UsageError(f"tensor {name!r} has {'NaN' if finite.size else 'no finite value'} on calibration data")
+    if not finite.size:
+        raise UsageError(f"tensor {name!r} has no finite value on calibration data")
     return float(finite.min()), float(finite.max())
+
+
+def _refuse_dead(extremes: Mapping[str, Range], fed: Set[str]) -> None:
+    """A scale of 1 for a tensor that was never seen to move would be a guess that nobody made."""
+    for name, (low, high) in extremes.items():
+        if low == high == 0.0 and name in fed:
+            told = f"tensor {name!r} is 0 in all calibration examples, so it has no range"
+            raise UsageError(told, key="calibration", hint="give examples that reach it, or remove the dead layer")
+
+
+def _refuse_clipping(found: Mapping[str, Range], seen: Mapping[str, Histogram]) -> None:
+    for name, (low, high) in found.items():
+        clipped = seen[name].outside(low, high)
+        if clipped > _CLIPPED:
+            told = f"the range {low:g} to {high:g} of tensor {name!r} clips {clipped:.1%} of its values"
+            raise UsageError(told, key="calibrator", hint="take minmax, or a higher percentile")

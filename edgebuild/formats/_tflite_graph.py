@@ -53,6 +53,33 @@ def operators(model: bytes) -> tuple[Operator, ...]:
     return tuple(found)
 
 
+def constants(model: bytes) -> dict[str, Any]:
+    """The float32 constants of the main graph by name, flat."""
+    import numpy as np
+    from ai_edge_litert.tools import flatbuffer_utils
+
+    parsed = flatbuffer_utils.read_model_from_bytearray(bytearray(model))
+    filled = [(tensor, parsed.buffers[tensor.buffer].data) for tensor in parsed.subgraphs[0].tensors]
+    float32 = 0  # TensorType.FLOAT32
+    return {
+        tensor.name.decode(): np.frombuffer(bytes(data), np.float32)
+        for tensor, data in filled
+        if data is not None and tensor.type == float32
+    }
+
+
+def fed(model: bytes) -> set[str]:
+    """The tensors that depend on the model's inputs."""
+    every = operators(model)
+    computed = {name for operator in every for name in operator.outputs}
+    found = {name for operator in every for name in operator.inputs} - computed
+    found -= {name for operator in every for name in operator.constants}
+    for operator in every:
+        if found.intersection(operator.inputs):
+            found.update(operator.outputs)
+    return found
+
+
 def layers(model: bytes) -> tuple[Layer, ...]:
     """The operators with weights; of several in one torch module the second is called `name:2`, and so on."""
     counted: Counter[str] = Counter()
@@ -97,6 +124,20 @@ def activations(model: bytes, samples: Iterable[Sample]) -> Iterator[dict[str, A
             interpreter.set_tensor(detail["index"], value.astype(detail["dtype"], copy=False))
         interpreter.invoke()
         yield {name: interpreter.get_tensor(index) for name, index in floats.items()}
+
+
+def run(model: bytes, samples: Iterable[Sample]) -> Iterator[tuple[Any, ...]]:
+    """The file's outputs for one sample after another, by the delegate's kernels; float32 borders only."""
+    from ai_edge_litert.interpreter import Interpreter
+
+    interpreter = Interpreter(model_content=model, num_threads=1)
+    interpreter.allocate_tensors()
+    inputs, outputs = input_details(interpreter), interpreter.get_output_details()
+    for sample in samples:
+        for detail, value in zip(inputs, sample, strict=True):
+            interpreter.set_tensor(detail["index"], value.astype(detail["dtype"], copy=False))
+        interpreter.invoke()
+        yield tuple(interpreter.get_tensor(detail["index"]) for detail in outputs)
 
 
 def input_details(interpreter: Any) -> list[dict[str, Any]]:

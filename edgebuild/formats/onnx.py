@@ -6,13 +6,14 @@ import math
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from edgebuild.formats import _calibration, _onnx_files, _onnx_memory, _onnx_quantize
+from edgebuild.formats import _calibration, _onnx_files, _onnx_memory, _onnx_quantize, _onnx_weights
 from edgebuild.spec.constant import Constant
 from edgebuild.spec.lifetime import Lifetime
-from edgebuild.spec.quantization import Layer, Quantization, Range
+from edgebuild.spec.quantization import Layer, Missing, Quantization, Range, Support
 
 if TYPE_CHECKING:
     import numpy as np
+    import onnx
     from torch import Tensor, nn
 
     Sample = tuple[np.ndarray[Any, Any], ...]
@@ -27,6 +28,21 @@ class Onnx:
     runtime: ClassVar[str] = "onnxruntime"
     requires: ClassVar[tuple[str, ...]] = ("onnx", "onnxscript", "onnxruntime", "onnxconverter-common")
     tools: ClassVar[tuple[str, ...]] = requires
+    real: ClassVar[tuple[Support, ...]] = (
+        Support("static", ("int8",), ("channel", "tensor"), "all but recurrent layers", "int8", ("uint8", "int8")),
+        Support("dynamic", ("int8",), ("channel", "tensor"), "matrices, embeddings, LSTM", "int8, ranges at run time"),
+        Support("dynamic", ("int4", "int8"), ("block",), "matrices, embeddings", "int8, ranges at run time"),
+        Support("weights_only", ("int8", "int4"), ("channel", "tensor"), "all layers", "float32, widened when loaded"),
+        Support("weights_only", ("int4", "int8"), ("block",), "matrices, embeddings", "float32"),
+        Support("weights_only", ("float16",), ("channel",), "all layers", "float32, widened when loaded"),
+        Support("float16", ("float16",), ("channel",), "all operators", "float16 where the CPU has it"),
+    )
+    unreal: ClassVar[tuple[Missing, ...]] = (
+        Missing("static", "a file has nowhere to say the scale of its inputs", 'io = "float32"', borders=("int8",)),
+        Missing("static", "there are no kernels with blocks and integer activations", "dynamic_int8", (), ("block",)),
+        Missing("static", "integer kernels take int8 weights alone", "weights_only, or dynamic_int8", ("int4",)),
+        Missing("dynamic", "by channel there are kernels for int8 alone", 'granularity = "block"', ("int4",)),
+    )
 
     def convert(self, module: nn.Module, example: tuple[Tensor, ...]) -> bytes:
         """A float32 file with the static shapes of `example`; inputs, outputs and names as in PyTorch."""
@@ -37,13 +53,6 @@ class Onnx:
         )
         assert program is not None  # dynamo=True always returns a program
         return _onnx_files.to_bytes(_onnx_files.clean(_onnx_files.name_layers(program.model_proto)))
-
-    def float16(self, model: bytes) -> bytes:
-        """Weights and arithmetic in float16, inputs and outputs still float32."""
-        import onnx
-        from onnxconverter_common.float16 import convert_float_to_float16
-
-        return _onnx_files.strip(convert_float_to_float16(onnx.load_from_string(model), keep_io_types=True))
 
     def layers(self, model: bytes) -> tuple[Layer, ...]:
         """The operators of a float file that have weights, in the file's order."""
@@ -60,13 +69,45 @@ class Onnx:
     def observe(self, model: bytes, how: Quantization, samples: Sequence[Sample]) -> dict[str, Range]:
         """The ranges of all activations of a float file; a sample is one tuple of inputs in the file's shapes."""
         prepared = _onnx_quantize.ready(model)
-        return _calibration.calibrate(lambda: _onnx_quantize.activations(prepared, samples), how)
+        fed = _onnx_quantize.fed(prepared)
+        return _calibration.calibrate(lambda: _onnx_quantize.activations(prepared, samples), how, fed)
+
+    def run(self, model: bytes, samples: Sequence[Sample]) -> Iterator[tuple[np.ndarray[Any, Any], ...]]:
+        """The outputs of any file for one sample after another, in the runtime as it is used."""
+        return _onnx_quantize.run(model, samples)
 
     def quantize(self, model: bytes, how: Quantization, samples: Sequence[Sample] = ()) -> bytes:
-        """The quantized file; `samples` set the ranges that `how` does not give."""
-        prepared = _onnx_quantize.ready(model)
-        ranges = self.observe(model, how, samples) | dict(how.ranges)
-        return _onnx_files.strip(_onnx_quantize.static(prepared, ranges, how))
+        """The quantized file; a static technique takes the ranges that `how` does not give from `samples`."""
+        made = {
+            "static": lambda: self._static(model, how, samples),
+            "dynamic": lambda: self._dynamic(model, how),
+            "weights_only": lambda: self._weights_only(model, how),
+            "float16": lambda: self._float16(model),
+        }
+        return _onnx_files.strip(made[how.technique]())
+
+    def _static(self, model: bytes, how: Quantization, samples: Sequence[Sample]) -> onnx.ModelProto:
+        return _onnx_quantize.static(_onnx_quantize.ready(model), self.observe(model, how, samples), how)
+
+    def _dynamic(self, model: bytes, how: Quantization) -> onnx.ModelProto:
+        import onnx
+
+        if how.granularity == "block":
+            return _onnx_weights.blocks(onnx.load_from_string(model), how)
+        return _onnx_quantize.dynamic(_onnx_quantize.ready(model), how)
+
+    def _weights_only(self, model: bytes, how: Quantization) -> onnx.ModelProto:
+        import onnx
+
+        make = _onnx_weights.blocks if how.granularity == "block" else _onnx_weights.widened
+        return make(onnx.load_from_string(model), how)
+
+    def _float16(self, model: bytes) -> onnx.ModelProto:
+        import onnx
+        from onnxconverter_common.float16 import convert_float_to_float16
+
+        converted: onnx.ModelProto = convert_float_to_float16(onnx.load_from_string(model), keep_io_types=True)
+        return converted
 
     def constants(self, model: bytes) -> list[Constant]:
         """Where the weights are in the file; those that are not stored as raw bytes are left out."""

@@ -6,13 +6,14 @@ import math
 import os
 import tempfile
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from edgebuild.formats import _calibration, _tflite_graph, _tflite_memory, _tflite_quantize
 from edgebuild.spec.constant import Constant
 from edgebuild.spec.lifetime import Lifetime
-from edgebuild.spec.quantization import Layer, Quantization, Range
+from edgebuild.spec.quantization import Layer, Missing, Quantization, Range, Support
 
 if TYPE_CHECKING:
     import numpy as np
@@ -28,6 +29,21 @@ class Tflite:
     runtime: ClassVar[str] = "ai-edge-litert"
     requires: ClassVar[tuple[str, ...]] = ("litert-torch", "ai-edge-quantizer", "ai-edge-litert")
     tools: ClassVar[tuple[str, ...]] = requires
+    real: ClassVar[tuple[Support, ...]] = (
+        Support("static", ("int8",), ("channel", "tensor"), "all operators", "int8", borders=("float32", "int8")),
+        Support("dynamic", ("int8",), ("channel", "tensor"), "all layers but depthwise", "int8, ranges at run time"),
+        Support("dynamic", ("int4",), ("channel", "block"), "matrices, embeddings", "int8, ranges at run time"),
+        Support("weights_only", ("int8",), ("channel", "tensor"), "all layers", "float32, widened when loaded"),
+        Support("weights_only", ("float16",), ("channel",), "all layers", "float32, widened when loaded"),
+        Support("float16", ("float16",), ("channel",), "all layers", "float32, widened when loaded"),
+    )
+    unreal: ClassVar[tuple[Missing, ...]] = (
+        Missing("static", "int4 convolutions leave the delegate: slower than float", "dynamic_int8", ("int4",)),
+        Missing("static", "there are no kernels with blocks and integer activations", "dynamic_int8", (), ("block",)),
+        Missing("dynamic", "blocks have kernels for int4 alone", 'granularity = "channel"', ("int8",), ("block",)),
+        Missing("weights_only", "blocks have no float kernel", "dynamic_int8", (), ("block",)),
+        Missing("weights_only", "int4 would be widened at every inference, 2 to 3 times slower", "int8", ("int4",)),
+    )
 
     def convert(self, module: nn.Module, example: tuple[Tensor, ...]) -> bytes:
         """A float32 file with the static shapes of `example`; inputs and outputs as in PyTorch.
@@ -43,19 +59,6 @@ class Tflite:
             edge.export(str(path))
             return path.read_bytes()
 
-    def float16(self, model: bytes) -> bytes:
-        """Weights of convolutions and matrices in float16; computed in float32 where the CPU has no half precision."""
-        from ai_edge_quantizer import qtyping, quantizer
-
-        half = qtyping.TensorQuantizationConfig(num_bits=16, dtype=qtyping.TensorDataType.FLOAT)
-        config = qtyping.OpQuantizationConfig(
-            weight_tensor_config=half, compute_precision=qtyping.ComputePrecision.FLOAT, explicit_dequantize=True
-        )
-        job = quantizer.Quantizer(model)
-        every = qtyping.TFLOperationName.ALL_SUPPORTED
-        job.update_quantization_recipe(".*", every, config, quantizer.AlgorithmName.FLOAT_CASTING)
-        return _strip(bytes(job.quantize(enable_progress_report=False).quantized_model))
-
     def layers(self, model: bytes) -> tuple[Layer, ...]:
         """The operators of a float file that have weights, in the file's order."""
         return _tflite_graph.layers(model)
@@ -70,12 +73,22 @@ class Tflite:
 
     def observe(self, model: bytes, how: Quantization, samples: Sequence[Sample]) -> dict[str, Range]:
         """The ranges of all activations of a float file; a sample is one tuple of inputs in the file's shapes."""
-        return _calibration.calibrate(lambda: _tflite_graph.activations(model, samples), how)
+        fed = _tflite_graph.fed(model)
+        return _calibration.calibrate(lambda: _tflite_graph.activations(model, samples), how, fed)
+
+    def run(self, model: bytes, samples: Sequence[Sample]) -> Iterator[tuple[np.ndarray[Any, Any], ...]]:
+        """The outputs of any file for one sample after another, in the runtime as it is used."""
+        return _tflite_graph.run(model, samples)
 
     def quantize(self, model: bytes, how: Quantization, samples: Sequence[Sample] = ()) -> bytes:
-        """The quantized file; `samples` set the ranges that `how` does not give."""
-        ranges = self.observe(model, how, samples) | dict(how.ranges)
-        return _strip(_tflite_quantize.static(model, ranges, how))
+        """The quantized file; a static technique takes the ranges that `how` does not give from `samples`."""
+        made = {
+            "static": lambda: _tflite_quantize.static(model, self.observe(model, how, samples), how),
+            "dynamic": lambda: _tflite_quantize.dynamic(model, how),
+            "weights_only": lambda: _tflite_quantize.weights_only(model, how),
+            "float16": lambda: _tflite_quantize.weights_only(model, replace(how, technique="weights_only")),
+        }
+        return _strip(made[how.technique]())
 
     def constants(self, model: bytes) -> list[Constant]:
         """Where the weights are in the file; those that lie outside the flatbuffer are left out."""

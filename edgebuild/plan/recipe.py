@@ -13,6 +13,7 @@ from edgebuild.spec.artifact import Step, needed
 from edgebuild.spec.errors import UsageError
 from edgebuild.spec.files import check
 from edgebuild.spec.model import ModelSpec
+from edgebuild.spec.quantization import refusal
 from edgebuild.spec.registry import FORMATS, STEPS
 from edgebuild.spec.target import Runtime, StepSpec, Target
 from edgebuild.stages.convert import Convert
@@ -175,6 +176,7 @@ class Recipes:
         return self._graph.add(f"{self._prefix}/{runtime.format}/{stage}", node)
 
     def _add(self, line: StepSpec, step: Step, current: str, runtime: Runtime, number: int) -> str:
+        self._refuse_unreal(line, step, runtime)
         inputs = {"model": current} | {role: self._role(role, line) for role in needed(step) if role != "model"}
         kind = step.produces or self._graph.kind(current)
         of_format = kind == runtime.format
@@ -188,6 +190,16 @@ class Recipes:
         stage = self._name(number)
         label = f"{self._prefix}/{runtime.format}/{stage}" if of_format else f"{self._prefix}/{stage}"
         return self._graph.add(label, node)
+
+    def _refuse_unreal(self, line: StepSpec, step: Step, runtime: Runtime) -> None:
+        """UsageError for a quantization that no kernel of the runtime computes."""
+        if not hasattr(step, "quantization"):
+            return
+        kind = FORMATS.get(runtime.format)
+        gap = refusal(kind.real, kind.unreal, step.quantization())
+        if gap is not None:
+            told = f"{line.use!r} cannot be had on {runtime.format} with these options: {gap.reason}"
+            raise UsageError(told, file=line.file, key=line.key, hint=f"instead: {gap.instead}")
 
     def _role(self, role: str, line: StepSpec) -> str:
         known = {"data": self._weights.data, "teacher": self._weights.teachers[0], "source": self._weights.source}

@@ -10,7 +10,7 @@ from typing import Any
 from edgebuild.report.table import table
 from edgebuild.spec.target import Target
 
-__all__ = ["show_steps", "show_target", "table"]
+__all__ = ["show_quantization", "show_steps", "show_target", "table"]
 
 
 def show_target(target: Target, path: Path) -> None:
@@ -23,6 +23,15 @@ def show_steps(steps: Mapping[str, Any]) -> None:
     """Print every step with what it works on and its options' defaults."""
     rows = []
     for name, step in steps.items():
-        options = ", ".join(f"{f.name}={f.default!r}" for f in dataclasses.fields(step))
+        options = ", ".join(f"{f.name}={getattr(step(), f.name)!r}" for f in dataclasses.fields(step))
         rows.append((name, " ".join(step.consumes), options, (step.__doc__ or "").split("\n")[0]))
     table(("step", "works on", "options", "what it does"), rows)
+
+
+def show_quantization(rows: list[dict[str, Any]]) -> None:
+    """Print which technique, weights and granularity a format's runtime has kernels for, and why not the others."""
+    real = [[row[k] for k in ("format", "technique", "weights", "granularity", "covers", "arithmetic")] for row in rows]
+    table(
+        ("format", "technique", "weights", "a scale for each", "layers", "arithmetic, or why not"),
+        [[(", ".join(cell) or "any") if isinstance(cell, tuple) else cell for cell in cells] for cells in real],
+    )

@@ -114,12 +114,12 @@ def chosen(total: int, count: int) -> Array:
     return np.arange(total) if count >= total else drawn
 
 
-def calibration(folder: Path, count: int, seed: int) -> Split:
-    """`count` training examples drawn at random with this seed (all of them when there are fewer)."""
+def calibration(folder: Path, count: int, seed: int, skip: int = 0) -> Split:
+    """`count` training examples drawn at random with this seed, after `skip` others (fewer when there are fewer)."""
     import numpy as np
 
     train = read(folder, "train")
-    rows = np.random.default_rng(seed).permutation(len(train))[:count]
+    rows = np.random.default_rng(seed).permutation(len(train))[skip : skip + count]
     return train.take(np.sort(rows))
 
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
-from typing import Literal
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any, Literal
 
 Technique = Literal["static", "dynamic", "weights_only", "float16"]
 Weights = Literal["int8", "int4", "float16"]
@@ -12,7 +12,7 @@ Granularity = Literal["tensor", "channel", "block"]
 Activations = Literal["int8", "uint8"]
 Borders = Literal["float32", "int8"]
 Calibrator = Literal["minmax", "moving_average", "percentile", "entropy", "mse"]
-Operators = Literal["auto", "all", "matrix"]
+Operators = Literal["auto", "all", "layers"]
 
 # The least and the greatest real value of a tensor.
 Range = tuple[float, float]
@@ -28,7 +28,7 @@ class Quantization:
     activations, symmetric: type of quantized activations; symmetric ones have zero point 0 (or 128)
     borders: what the file takes and gives
     calibrator: how ranges follow from what calibration sees; `percentile` is the share of values kept, in percent
-    operators: which operators compute in integers: `all` that can, `matrix` (matrix products alone), or `auto`
+    operators: which operators compute in integers: `all` that can, `layers` (those with weights), or what pays (`auto`)
     keep: layers that stay float, by name (see `Layer`)
     ranges: of activations by tensor name, in place of calibrated ones: learnt in training
     """
@@ -45,6 +45,10 @@ class Quantization:
     operators: Operators = "auto"
     keep: tuple[str, ...] = ()
     ranges: Mapping[str, Range] = field(default_factory=dict, hash=False)
+
+    def with_ranges(self, ranges: Mapping[str, Range]) -> Quantization:
+        """The same with these ranges of activations."""
+        return replace(self, ranges=ranges)
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,3 +114,15 @@ def refusal(table: Iterable[Support], gaps: Iterable[Missing], how: Quantization
         return None
     general = Missing(how.technique, "no kernel of this runtime computes it", "see `edgebuild steps`")
     return next((gap for gap in gaps if gap.concerns(how)), general)
+
+
+def rows(formats: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """What each of these formats can do and what it cannot, as plain data: the table of `edgebuild steps`."""
+    found: list[dict[str, Any]] = []
+    for name, kind in formats.items():
+        found += [{"format": name, "real": True, **asdict(row)} for row in kind.real]
+        for gap in kind.unreal:
+            where = f" with borders in {', '.join(gap.borders)}" if gap.borders else ""
+            told = {"covers": f"none{where}", "arithmetic": f"{gap.reason}; instead: {gap.instead}"}
+            found.append({"format": name, "real": False, **asdict(gap), **told})
+    return found

@@ -6,12 +6,16 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from edgebuild.spec.artifact import Determinism, StepIO
-from edgebuild.spec.registry import FORMATS
+from edgebuild.spec.quantization import Quantization
+from edgebuild.steps import _files
 
 
 @dataclass(frozen=True, slots=True)
 class Float16:
-    """Inputs and outputs stay float32. ONNX computes in float16; TFLite widens to float32 where the CPU lacks it."""
+    """Inputs and outputs stay float32. ONNX computes in float16; TFLite widens to float32 where the CPU lacks it.
+
+    For small weights and float32 arithmetic in both formats take `weights_only` with `weights = "float16"`.
+    """
 
     consumes: ClassVar[tuple[str, ...]] = ("onnx", "tflite")
     produces: ClassVar[str | None] = None
@@ -21,8 +25,10 @@ class Float16:
     exclusive: ClassVar[bool] = False
     numbers: ClassVar[str] = "float16"
 
+    def quantization(self) -> Quantization:
+        """What the format is asked for."""
+        return Quantization("float16", weights="float16")
+
     def run(self, io: StepIO) -> None:
         """Write the half-precision model file."""
-        target_format = FORMATS.get(io.kind("model"))()
-        model = (io.path("model") / target_format.file).read_bytes()
-        (io.output / target_format.file).write_bytes(target_format.float16(model))
+        _files.quantize(io, self.quantization())

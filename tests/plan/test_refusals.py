@@ -95,6 +95,26 @@ TARGET = {
         {"recipe": '[{use = "encode"}, {use = "int8"}]'},
         "recipe[1].use: 'int8' cannot follow 'encode', whose result it would throw away (put 'encode' last)",
     ),
+    "integer borders in ONNX": (
+        {"recipe": '[{use = "int8", io = "int8"}]'},
+        "recipe[0]: 'int8' cannot be had on onnx with these options: a file has nowhere to say the scale of its "
+        'inputs (instead: io = "float32")',
+    ),
+    "int4 by channel in ONNX at run time": (
+        {"recipe": '[{use = "dynamic_int8", weights = "int4"}]'},
+        "recipe[0]: 'dynamic_int8' cannot be had on onnx with these options: by channel there are kernels for int8 "
+        'alone (instead: granularity = "block")',
+    ),
+    "int8 in blocks in TFLite": (
+        {"recipe": '[{use = "dynamic_int8", granularity = "block"}]'},
+        "recipe[0]: 'dynamic_int8' cannot be had on tflite with these options: blocks have kernels for int4 alone "
+        '(instead: granularity = "channel")',
+    ),
+    "int4 widened in TFLite": (
+        {"recipe": '[{use = "weights_only", weights = "int4"}]'},
+        "recipe[0]: 'weights_only' cannot be had on tflite with these options: int4 would be widened at every "
+        "inference, 2 to 3 times slower (instead: int8)",
+    ),
     "int8 after float16": (
         {"recipe": '[{use = "float16"}, {use = "int8"}]'},
         "recipe[1].use: 'int8' cannot follow 'float16': what a file computes in changes once (keep one of the two)",

@@ -1,0 +1,34 @@
+"""What steps on model files share: the file that comes in, examples as the file takes them, the file that goes out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from edgebuild.spec import dataset
+from edgebuild.spec.artifact import StepIO
+from edgebuild.spec.quantization import Quantization
+from edgebuild.spec.registry import FORMATS
+
+if TYPE_CHECKING:
+    from edgebuild.spec.dataset import Array
+
+    Sample = tuple[Array, ...]
+
+
+def read(io: StepIO) -> tuple[Any, bytes]:
+    """The format of the input `model`, and its file."""
+    target_format = FORMATS.get(io.kind("model"))()
+    return target_format, (io.path("model") / target_format.file).read_bytes()
+
+
+def quantize(io: StepIO, how: Quantization, samples: Sequence[Sample] = ()) -> None:
+    """Write the quantized file."""
+    target_format, model = read(io)
+    (io.output / target_format.file).write_bytes(target_format.quantize(model, how, samples))
+
+
+def samples(io: StepIO, count: int, seed: int, skip: int = 0) -> list[Sample]:
+    """`count` training examples, one tuple of inputs [1, …] each; the `skip` that are drawn first are left out."""
+    examples = dataset.calibration(io.path("data"), count, seed, skip)
+    return [tuple(x[i : i + 1] for x in examples.inputs) for i in range(len(examples))]
