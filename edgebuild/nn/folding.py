@@ -27,13 +27,24 @@ def fold(module: nn.Module, inputs: tuple[TensorSpec, ...]) -> list[str]:
     return [layer.name for layer in foldable]
 
 
+def freeze(graph: fx.GraphModule) -> None:
+    """Let training leave alone what batch norms multiply layers by: the file's weights are to be those trained."""
+    for layer in layers(graph):
+        if layer.norm is not None and layer.norm.args[1] is not None:
+            gamma: Any = layer.norm.args[1]
+            parameter(graph, gamma.target).requires_grad_(False)
+
+
 def _can_fold(layer: Layer) -> bool:
     """Not where there is no place for the bias, or the norm's channels are not the layer's outputs."""
+    from torch import fx
+
     one_each = operator(layer.node) != "linear" or layer.node.meta["val"].ndim == 2
     simple = layer.axis == 0 or layer.groups == 1
     assert layer.norm is not None
     has_statistics = all(place is not None for place in layer.norm.args[3:5])
-    return one_each and simple and has_statistics and layer.shift is not None
+    alone = all(len(place.users) == 1 for place in layer.norm.args[1:5] if isinstance(place, fx.Node))
+    return one_each and simple and has_statistics and alone and layer.shift is not None
 
 
 def _fold(graph: fx.GraphModule, layer: Layer) -> None:

@@ -32,7 +32,7 @@ _GROUPS = {"conv1d": 6, "conv2d": 6, "conv3d": 6, "conv_transpose1d": 6, "conv_t
 class Layer:
     """The one use of a weight: its node, its parameters' names, and who adds a number to each output channel.
 
-    shift: the parameter that does so, the layer's own bias or that of a batch norm which follows alone; or None
+    shift: the parameter that alone does so, the layer's own bias or that of a batch norm which follows alone; or None
     norm: the node of that batch norm, or None
     end: the node that gives the layer's output, the batch norm's where there is one
     """
@@ -125,7 +125,13 @@ def _layer(node: fx.Node) -> Layer:
     assert weight is not None
     users = list(node.users)
     norm = users[0] if len(users) == 1 and operator(users[0]) == "batch_norm" else None
-    return Layer(node, weight, _parameter(node, 2) or (_parameter(norm, 2) if norm else None), norm)
+    return Layer(node, weight, _own(node, 2) or (_own(norm, 2) if norm else None), norm)
+
+
+def _own(node: fx.Node, place: int) -> str | None:
+    """The name of a parameter that no other node uses."""
+    name: Any = _parameter(node, place)
+    return name if name and len(node.args[place].users) == 1 else None  # type: ignore[union-attr]
 
 
 def _parameter(node: fx.Node, place: int) -> str | None:

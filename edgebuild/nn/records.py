@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-FILE = "pruning.json"
+FILE = "record.json"
 
 
 def write(folder: Path, found: Mapping[str, Any]) -> None:

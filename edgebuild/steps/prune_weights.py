@@ -78,7 +78,7 @@ class PruneWeights:
         return ("model", "data") if looks else ("model",)
 
     def run(self, io: StepIO) -> None:
-        """Prune, fine-tune where the schedule says so, and save; `pruning.json` says what became of each layer."""
+        """Prune, fine-tune where the schedule says so, and save; `record.json` says what became of each layer."""
         training.seeded(self.seed)
         model = checkpoint.load(io.path("model"))
         parameters, skipped = self._parameters(model.module)

@@ -9,15 +9,15 @@ from annotated_types import Ge, Gt
 from pydantic import Field
 
 from edgebuild.nn import checkpoint, fake_quant, losses, points, ranges, training
-from edgebuild.nn.folding import fold
-from edgebuild.nn.graph import layers, parameter, trace
+from edgebuild.nn.folding import fold, freeze
+from edgebuild.nn.graph import trace
 from edgebuild.spec import dataset
 from edgebuild.spec.artifact import Determinism, StepIO
 from edgebuild.spec.fields import Seed
 from edgebuild.spec.model import Training
 
 if TYPE_CHECKING:
-    from torch import Tensor, fx, nn
+    from torch import Tensor, nn
 
     from edgebuild.nn.training import Loss
 
@@ -61,7 +61,7 @@ class Qat:
         model = checkpoint.load(io.path("model"))
         fold(model.module, model.inputs)
         graph = trace(model.module, model.inputs)
-        _freeze_folded(graph)
+        freeze(graph)
         first = dataset.calibration(io.path("data"), self.calibration, self.seed)
         batches = [tuple(torch.from_numpy(x[k : k + 64]) for x in first.inputs) for k in range(0, len(first), 64)]
         learning: dict[str, Any] = {name: self._range(*ends) for name, ends in points.observe(graph, batches).items()}
@@ -91,11 +91,3 @@ class Qat:
             return losses.distillation(module(*inputs), goal, labels, self.alpha, self.temperature)
 
         return loss
-
-
-def _freeze_folded(graph: fx.GraphModule) -> None:
-    """A factor behind a rounded weight would give the file another weight than the one that was trained."""
-    for layer in layers(graph):
-        if layer.norm is not None and layer.norm.args[1] is not None:
-            gamma: Any = layer.norm.args[1]
-            parameter(graph, gamma.target).requires_grad_(False)

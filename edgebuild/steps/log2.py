@@ -1,0 +1,60 @@
+"""Rounds weights to powers of two: a multiplication by one is a shift, and an exponent is all there is to store."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, ClassVar
+
+from annotated_types import Ge, Le
+from pydantic import Field
+
+from edgebuild.nn import checkpoint, records, sharing
+from edgebuild.nn.folding import fold
+from edgebuild.spec.artifact import Determinism, StepIO
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+@dataclass(frozen=True, slots=True)
+class Log2:
+    """Logarithmic weights, sign·2^round(log₂|w|) (Miyashita, Lee & Murmann 2016, section 3).
+
+    Of the 2^bits codes one bit is the sign and one code zero: 2^(bits−1) − 1 exponents below that of the tensor's
+    largest weight, smaller weights become 0. Batch norms are folded first. No runtime here has kernels that shift:
+    the gain is in the download.
+    """
+
+    bits: Annotated[int, Ge(2), Le(8), Field(description="of a weight, its sign included")] = 5
+
+    consumes: ClassVar[tuple[str, ...]] = ("torch",)
+    produces: ClassVar[str | None] = None
+    needs: ClassVar[tuple[str, ...]] = ("model",)
+    tools: ClassVar[tuple[str, ...]] = ("torch",)
+    deterministic: ClassVar[Determinism] = "everywhere"
+    exclusive: ClassVar[bool] = False
+
+    def run(self, io: StepIO) -> None:
+        """Fold, round every matrix and kernel, save."""
+        import torch
+
+        model = checkpoint.load(io.path("model"))
+        fold(model.module, model.inputs)
+        values: dict[str, list[int]] = {}
+        with torch.no_grad():
+            for name, weight in model.module.named_parameters():
+                if weight.ndim > 1:
+                    rounded = powers_of_two(weight, self.bits)
+                    values[name] = [sharing.distinct(weight), sharing.distinct(rounded)]
+                    weight.copy_(rounded)
+        checkpoint.save(model, io.output)
+        records.write(io.output, {"values": values})
+
+
+def powers_of_two(weight: Tensor, bits: int) -> Tensor:
+    """Sign(w)·2^e, e = round(log₂|w|), for the 2^(bits−1) − 1 exponents from the largest down; 0 below them."""
+    import torch
+
+    exponents = weight.abs().log2().round()  # of zero: −∞
+    least = exponents.max() - (2 ** (bits - 1) - 1)
+    return torch.where(exponents > least, weight.sign() * exponents.exp2(), 0.0)
