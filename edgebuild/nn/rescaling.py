@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from edgebuild.nn.paths import Reader, readers
 from edgebuild.nn.graph import layers, operator, parameter
+from edgebuild.nn.paths import Reader, readers
 from edgebuild.spec.errors import StepError
 
 if TYPE_CHECKING:

@@ -42,7 +42,7 @@ def _means(values: Array, count: int) -> tuple[Tensor, Tensor]:
     if len(distinct) <= count:
         return torch.from_numpy(distinct), torch.from_numpy(places.ravel())
     first = np.linspace(distinct[0], distinct[-1], count, dtype=values.dtype)
-    found = KMeans(count, init=first[:, None], n_init=1, max_iter=100).fit(values[:, None])
+    found = KMeans(count, init=first[:, None], n_init=1, tol=0).fit(values[:, None])
     return torch.from_numpy(found.cluster_centers_.ravel()), torch.from_numpy(found.labels_.astype(np.int64))
 
 

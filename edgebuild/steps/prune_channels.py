@@ -74,7 +74,7 @@ class PruneChannels:
         return ("model", "data") if looks else ("model",)
 
     def run(self, io: StepIO) -> None:
-        """Prune, fine-tune where the schedule says so, and save; `pruning.json` says what became of each layer.
+        """Prune, fine-tune where the schedule says so, and save; `record.json` says what became of each layer.
 
         UsageError when nothing, or a whole layer, would be removed, and for models whose channels cannot be traced.
         """

@@ -1,0 +1,47 @@
+"""A trained-like transformer with outliers in few channels of its layer norms, and rows to calibrate with."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from edgebuild.nn import checkpoint
+from edgebuild.nn.source import Source
+from edgebuild.spec import dataset
+from edgebuild.spec.model import TensorSpec
+
+CODE = """
+import torch
+from torch import nn
+class N(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.layer = nn.TransformerEncoderLayer(
+            16, 2, 32, norm_first={first}, batch_first=True, activation="gelu", dropout=0.0)
+        self.head = nn.Linear(16, 3)
+    def forward(self, x):
+        return {end}
+def build():
+    return N()
+"""
+
+
+def write(folder: Path, first: bool = True, end: str = "self.head(self.layer(x).mean(1))") -> tuple[Path, Path]:
+    """(model, data) below `folder`."""
+    source, model, data = folder / "source", folder / "model", folder / "data"
+    for path in (source, model, data):
+        path.mkdir()
+    (source / "model.py").write_text(CODE.format(first=first, end=end))
+    taken, inputs = Source(source, "models/m"), (TensorSpec("x", (6, 16)),)
+    torch.manual_seed(0)
+    module = taken.build("build", inputs)
+    with torch.no_grad():
+        for norm in (module.layer.norm1, module.layer.norm2):
+            norm.weight[3] = 60
+    checkpoint.save(checkpoint.Checkpoint(module, taken, "build", inputs), model)
+    x = np.random.default_rng(0).normal(size=(128, 6, 16)).astype(np.float32)
+    for split in ("train", "test"):
+        dataset.write(data, split, dataset.Split((x,), np.zeros(128, np.int64)))
+    return model, data
