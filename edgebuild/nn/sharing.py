@@ -47,32 +47,35 @@ def _means(values: Array, count: int) -> tuple[Tensor, Tensor]:
 
 
 def trainable(graph: nn.Module, shared: dict[str, tuple[Tensor, Tensor]], zeros: set[str]) -> nn.Module:
-    """The graph with weights looked up among their shared values, which are its parameters.
+    """The graph with weights looked up among their shared values; `current()` gives the values as they are now.
 
-    So the gradient of a value is the sum of the gradients of its weights (Han et al. 2016, equation 3). The first
-    value of those in `zeros` stays 0.
+    The gradient of a value is the sum over its weights (Han et al. 2016, equation 3). What is trained is the value
+    times √n for the n weights that share it, so that a step moves it by the mean of what it would move each of them:
+    learning rates are those of ordinary fine-tuning. The first value of those in `zeros` stays 0.
     """
     import torch
     from torch import nn
+
+    counts = [torch.bincount(places.flatten(), minlength=len(values)) for values, places in shared.values()]
+    roots = [count.clamp_min(1).sqrt() for count in counts]
+    moving = [torch.ones(len(root)) for root in roots]
+    for name, moves in zip(shared, moving, strict=True):
+        moves[0] = 0.0 if name in zeros else 1.0
 
     class Shared(nn.Module):
         def __init__(self) -> None:
             super().__init__()
             self.graph = graph
-            self.values = nn.ParameterList([values for values, _ in shared.values()])
+            pairs = zip(shared.values(), roots, strict=True)
+            self.scaled = nn.ParameterList([values * root for (values, _), root in pairs])
+
+        def current(self) -> list[Tensor]:
+            parts = zip(self.scaled, roots, moving, strict=True)
+            return [scaled / root * moves for scaled, root, moves in parts]
 
         def forward(self, *inputs: Tensor) -> Any:
-            return torch.func.functional_call(self.graph, self.weights(), inputs)
-
-        def weights(self) -> dict[str, Tensor]:
-            looked = zip(shared.items(), self.values, strict=True)
-            return {name: with_zero(values, name in zeros)[places] for (name, (_, places)), values in looked}
+            looked = zip(shared.items(), self.current(), strict=True)
+            weights = {name: values[places] for (name, (_, places)), values in looked}
+            return torch.func.functional_call(self.graph, weights, inputs)
 
     return Shared()
-
-
-def with_zero(values: Tensor, has_zero: bool) -> Tensor:
-    """The values, the first set to zero where it stands for pruned weights."""
-    import torch
-
-    return torch.cat([torch.zeros(1), values[1:]]) if has_zero else values

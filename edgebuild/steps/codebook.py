@@ -36,7 +36,7 @@ class Codebook:
     linear_bits: Annotated[int | None, Ge(1), Le(8), Field(description="of matrices, where other than `bits`")] = None
     epochs: Annotated[int, Ge(0), Field(description="of fine-tuning of the shared values")] = 0
     batch_size: Annotated[int, Ge(1)] = 64
-    learning_rate: Annotated[float, Gt(0)] = 1e-3
+    learning_rate: Annotated[float, Gt(0)] = 0.01
     seed: Seed = 0
 
     consumes: ClassVar[tuple[str, ...]] = ("torch",)
@@ -87,6 +87,5 @@ class Codebook:
         loss = training.supervised(dataset.task(io.path("data")))
         how = Training(self.epochs, self.batch_size, self.learning_rate, 0.0, seed=self.seed)
         training.fit(tuned, data, loss, how, sparse=(), augment=model.augmentation(), progress=io.progress)
-        for (name, (_, places)), values in zip(list(shared.items()), tuned.values, strict=True):
-            kept = sharing.with_zero(values.detach(), name in model.sparse)
-            shared[name] = (kept, places)
+        for (name, (_, places)), values in zip(list(shared.items()), tuned.current(), strict=True):
+            shared[name] = (values.detach(), places)

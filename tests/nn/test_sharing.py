@@ -51,8 +51,11 @@ def test_the_gradient_of_a_value_is_the_sum_of_its_weights_gradients() -> None:
     given = tuned(torch.tensor([[1.0, 10, 100]]))
     assert given.item() == 202
     given.backward()
-    (values,) = tuned.values
-    assert values.grad.tolist() == [0, 101]  # the first stands for pruned weights
+    (scaled,) = tuned.scaled
+    assert scaled.grad.tolist() == [0, pytest.approx(101 / 2**0.5)]  # the first stands for pruned weights
+    with torch.no_grad():
+        scaled -= 0.1 * scaled.grad
+    assert tuned.current()[0].tolist() == [0, pytest.approx(2 - 0.1 * (1 + 100) / 2)]
 
 
 @pytest.mark.parametrize(

@@ -67,12 +67,12 @@ def test_the_file_has_no_more_values_than_the_codebook(
 
 
 def test_fine_tuned_values_stay_shared_and_bring_back_accuracy(made: tiny.Made, sparse: Path, tmp_path: Path) -> None:
-    coarse = make(made, Codebook(bits=1), tmp_path / "a", sparse)
-    tuned = make(made, Codebook(bits=1, epochs=3, learning_rate=0.01), tmp_path / "b", sparse)
+    coarse = make(made, Codebook(bits=2), tmp_path / "a", sparse)
+    tuned = make(made, Codebook(bits=2, epochs=2), tmp_path / "b", sparse)
     loss = [_loss(made, folder) for folder in (coarse, tuned)]
     assert loss[1] < 0.5 * loss[0]
     model = checkpoint.load(tuned).module
-    assert {len(p.unique()) for name, p in model.named_parameters() if p.ndim > 1} == {2}
+    assert {len(p.unique()) for name, p in model.named_parameters() if p.ndim > 1} == {4}
     assert torch.equal(model.spread.weight == 0, checkpoint.load(sparse).module.spread.weight == 0)
 
 
