@@ -52,4 +52,4 @@ class Correlation:
 
     def judge(self, gate: Gate, evidence: dict[str, Any]) -> Verdict:
         """By the paired bootstrap."""
-        return _resampled.judge(gate, evidence, self.limit(gate.limit), lambda fall: f"{fall:.4f}", "1")
+        return _resampled.judge(gate, evidence, self.limit(gate.limit), lambda fall: f"{fall:.2g}", "1")
