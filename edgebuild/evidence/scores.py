@@ -43,19 +43,41 @@ class Scores:
             io.progress(number / len(self.metrics), metric)
             found = _measured(metric, confidence, ours, theirs[same], targets[same])
             metrics.setdefault(metric, {})[str(confidence)] = found
+        slices = {}
+        for name, mask in dataset.slices(io.path("data")).items():
+            rows = same[mask[same]]
+            slices[name] = self._of_part(ours[mask[same]], theirs[rows], targets[rows])
         origin = json.loads((io.path("candidate") / "origin.json").read_text())
-        whole = {"n": len(ours), "of": len(targets), "origin": origin, "metrics": metrics}
+        whole = {"n": len(ours), "of": len(targets), "origin": origin, "metrics": metrics, "slices": slices}
         (io.output / "evidence.json").write_text(json.dumps(whole, indent=1, sort_keys=True) + "\n")
+
+    def _of_part(self, ours: Any, theirs: Any, targets: Any) -> dict[str, Any]:
+        """The values of every metric on a slice, told and not judged."""
+        found: dict[str, Any] = {"n": len(ours)}
+        for metric in {name: None for name, _ in self.metrics}:
+            found[metric] = _values(metric, ours, theirs, targets)
+        return found
+
+
+def _values(metric: str, ours: Any, theirs: Any, targets: Any) -> dict[str, Any]:
+    import numpy as np
+
+    if not len(ours):
+        return {"undefined": f"{metric} has no value: there are no examples"}
+    try:
+        every, score = np.ones(len(ours)), GATES.get(metric).score
+        return {"candidate": score(ours, targets)(every), "baseline": score(theirs, targets)(every)}
+    except UndefinedError as error:
+        return {"undefined": f"{metric} {error}"}
 
 
 def _measured(metric: str, confidence: float, ours: Any, theirs: Any, targets: Any) -> dict[str, Any]:
-    import numpy as np
-
-    kind, every = GATES.get(metric), np.ones(len(ours))
+    found, kind = _values(metric, ours, theirs, targets), GATES.get(metric)
+    if "undefined" in found:
+        return found
+    candidate, baseline = kind.score(ours, targets), kind.score(theirs, targets)
     try:
-        candidate, baseline = kind.score(ours, targets), kind.score(theirs, targets)
-        values = {"candidate": candidate(every), "baseline": baseline(every)}
         bound = change_bound(lambda w: kind.change(candidate(w), baseline(w)), len(ours), confidence)
     except UndefinedError as error:
         return {"undefined": f"{metric} {error}"}
-    return values | bound._asdict()
+    return found | bound._asdict()

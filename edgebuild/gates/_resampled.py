@@ -17,7 +17,7 @@ def judge(gate: Gate, evidence: dict[str, Any], margin: float, show: Show, unit:
     """Non-inferiority: pass when the limit of the change for the worse is inside the margin, fail when outside.
 
     `show` writes a change for people. Metrics without a value, and fewer examples than would do if none changed at
-    all (where a bootstrap sees no spread and would be sure of everything), prove nothing.
+    all, prove nothing.
     """
     scores = evidence["scores"]
     found, n, fidelity = scores["metrics"][gate.metric][str(gate.confidence)], scores["n"], scores["origin"]["fidelity"]

@@ -12,6 +12,8 @@ from collections.abc import Callable
 from statistics import NormalDist
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from edgebuild.measure import paired
+
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
@@ -42,8 +44,9 @@ class Resampled(NamedTuple):
 def change_bound(change: Score, n: int, confidence: float = 0.95, seed: int = 0) -> Resampled:
     """The change of a metric over `n` examples and its *one-sided* limits, each at `confidence`.
 
-    Bias-corrected and accelerated (BCa, Efron 1987), or plain percentiles where that has no value: all resamples
-    equal, or more than 5,000 examples. Raises UndefinedError where the metric has no value on the resamples.
+    Bias-corrected and accelerated (BCa, Efron 1987), or plain percentiles where that has no value or there are more
+    than 5,000 examples. Where all resamples are equal, no example changed the metric, and the limits are those of a
+    share of which none of `n` was seen (Tango's). Raises UndefinedError where a resample leaves it without a value.
     """
     import numpy as np
     from scipy.stats import bootstrap
@@ -65,6 +68,9 @@ def change_bound(change: Score, n: int, confidence: float = 0.95, seed: int = 0)
                 rng=np.random.default_rng(seed),
                 bootstrap_result=found,
             )
+        if found.standard_error == 0:
+            unseen, same = paired.drop_bound(0, 0, n, confidence), change(np.ones(n))
+            return Resampled(same, same + unseen.low, same + unseen.high, 0.0, "none changed")
         low, high = (float(limit) for limit in found.confidence_interval)
         if math.isfinite(low) and math.isfinite(high):
             return Resampled(change(np.ones(n)), low, high, float(found.standard_error), method)

@@ -14,6 +14,7 @@ from sklearn import metrics
 from sklearn.metrics.pairwise import cosine_similarity
 
 from edgebuild.evidence.scores import Scores
+from edgebuild.measure import paired
 from edgebuild.measure.bootstrap import UndefinedError
 from edgebuild.spec import dataset
 from edgebuild.spec.errors import StepError
@@ -150,10 +151,10 @@ def test_no_loss_that_few_examples_cannot_show_is_told_with_the_number_it_needs(
 
 
 def test_no_change_in_fewer_examples_than_would_ever_do_proves_nothing(tmp_path: Path) -> None:
-    """A bootstrap of 50 equal answers is sure of everything; the floor is the accuracy gate's, z²(1 − δ)/δ."""
+    """As the accuracy gate: at least z²(1 − δ)/δ."""
     _, same, labels = worse("f1", 0)
     verdict = judge(measured(tmp_path, "f1", same[:50], same[:50], labels[:50]), "f1", "1 pp")
-    assert (verdict.status, verdict.high) == ("inconclusive", 0.0)
+    assert (verdict.status, verdict.high) == ("inconclusive", paired.drop_bound(0, 0, 50).high)
     assert verdict.reason == "50 examples are too few to tell: at least 268 are needed"
 
 
@@ -176,6 +177,29 @@ def test_a_device_that_ran_some_examples_is_judged_on_those_and_needs_no_penalty
     assert judge(found, "f1", "1 pp", "emulated").status == "pass"
     verdict = judge(found, "f1", "1 pp", "hardware")
     assert verdict.reason == "inside the margin, but only emulated; the gate asks for hardware"
+
+
+def test_slices_have_their_own_values_on_the_examples_that_ran(tmp_path: Path) -> None:
+    ours, theirs, targets = worse("mae", 0.1)
+    rows, mask = dataset.chosen(1000, 200), np.arange(1000) % 3 == 0
+    data = tmp_path / "data"
+    data.mkdir()
+    dataset.write(data, "test", dataset.Split((np.zeros((1000, 1), np.float32),), targets))
+    dataset.describe(
+        data, "regression", {"test": 1000}, {"third": mask, "none of those": ~np.isin(np.arange(1000), rows)}
+    )
+    inputs = {
+        "candidate": folders.outputs(tmp_path / "candidate", ours[rows]),
+        "baseline": folders.outputs(tmp_path / "baseline", theirs),
+        "data": ("data", data),
+    }
+    slices = folders.read(tiny.perform(Scores((("mae", 0.95),)), tmp_path / "out", inputs))["slices"]
+    third = rows[mask[rows]]
+    assert slices["third"]["n"] == len(third)
+    for role, values in (("candidate", ours), ("baseline", theirs)):
+        expected = metrics.mean_absolute_error(targets[third], values[third])
+        assert slices["third"]["mae"][role] == pytest.approx(expected, rel=1e-5)
+    assert slices["none of those"] == {"n": 0, "mae": {"undefined": "mae has no value: there are no examples"}}
 
 
 def test_answers_of_another_shape_are_an_error(tmp_path: Path) -> None:

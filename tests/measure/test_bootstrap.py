@@ -61,11 +61,18 @@ def test_the_same_seed_gives_the_same_limits() -> None:
     assert change_bound(values, 50).high != change_bound(values, 50, seed=1).high
 
 
-def test_many_examples_take_percentiles_and_none_that_changed_have_no_spread(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_many_examples_take_percentiles(monkeypatch: pytest.MonkeyPatch) -> None:
     few.resamples(monkeypatch, 99)
-    many = change_bound(mean(np.zeros(6000)), 6000)
-    assert (many.low, many.high, many.error, many.method) == (0, 0, 0, "percentile")
-    assert change_bound(mean(np.zeros(60)), 60).method == "percentile"
+    values = np.random.default_rng(5).normal(0, 1, 6000)
+    assert change_bound(mean(values), 6000).method == "percentile"
+    assert change_bound(mean(values[:60]), 60).method == "BCa"
+
+
+def test_where_no_example_changed_anything_the_limits_are_those_of_what_was_never_seen() -> None:
+    """A bootstrap of equal values has no spread; that none of 60 changed does not mean that none ever will."""
+    found, z = change_bound(mean(np.zeros(60)), 60), norm.ppf(0.95)
+    assert (found.estimate, found.error, found.method) == (0, 0, "none changed")
+    assert (found.low, found.high) == pytest.approx((-z * z / (60 + z * z), z * z / (60 + z * z)))
 
 
 def test_a_value_that_resamples_lack_is_an_error_and_no_limit() -> None:
