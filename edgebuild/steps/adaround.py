@@ -46,6 +46,7 @@ class Adaround:
     tools: ClassVar[tuple[str, ...]] = ("torch",)
     deterministic: ClassVar[Determinism] = "same-cpu"
     exclusive: ClassVar[bool] = False
+    values_only: ClassVar[bool] = True
 
     def run(self, io: StepIO) -> None:
         """Fold, round layer after layer, save; UsageError for a layer that no example reaches."""

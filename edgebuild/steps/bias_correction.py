@@ -43,6 +43,7 @@ class BiasCorrection:
     tools: ClassVar[tuple[str, ...]] = ("torch",)
     deterministic: ClassVar[Determinism] = "same-cpu"
     exclusive: ClassVar[bool] = False
+    values_only: ClassVar[bool] = True
 
     def run(self, io: StepIO) -> None:
         """Fold, correct, save; UsageError when no layer has a bias. The record names layers without one."""

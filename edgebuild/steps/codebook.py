@@ -45,6 +45,7 @@ class Codebook:
     tools: ClassVar[tuple[str, ...]] = ("torch", "scikit-learn")
     deterministic: ClassVar[Determinism] = "same-cpu"
     exclusive: ClassVar[bool] = False
+    values_only: ClassVar[bool] = True
 
     def uses(self) -> tuple[str, ...]:
         """Data only for fine-tuning."""

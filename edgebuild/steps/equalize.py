@@ -40,6 +40,7 @@ class Equalize:
     tools: ClassVar[tuple[str, ...]] = ("torch",)
     deterministic: ClassVar[Determinism] = "same-cpu"
     exclusive: ClassVar[bool] = False
+    values_only: ClassVar[bool] = True
 
     def run(self, io: StepIO) -> None:
         """Fold, equalize until nothing moves, check, save; UsageError when no two layers can be equalized."""

@@ -33,6 +33,7 @@ class Log2:
     tools: ClassVar[tuple[str, ...]] = ("torch",)
     deterministic: ClassVar[Determinism] = "everywhere"
     exclusive: ClassVar[bool] = False
+    values_only: ClassVar[bool] = True
 
     def run(self, io: StepIO) -> None:
         """Fold, round every matrix and kernel, save."""

@@ -53,6 +53,7 @@ class Qat:
     tools: ClassVar[tuple[str, ...]] = ("torch",)
     deterministic: ClassVar[Determinism] = "same-cpu"
     exclusive: ClassVar[bool] = False
+    values_only: ClassVar[bool] = True
 
     def run(self, io: StepIO) -> None:
         """Fold, train with rounding, save the float model with its ranges."""

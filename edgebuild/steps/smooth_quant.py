@@ -37,6 +37,7 @@ class SmoothQuant:
     tools: ClassVar[tuple[str, ...]] = ("torch",)
     deterministic: ClassVar[Determinism] = "same-cpu"
     exclusive: ClassVar[bool] = False
+    values_only: ClassVar[bool] = True
 
     def run(self, io: StepIO) -> None:
         """Measure, move, check, save; UsageError when no layer norm has readers of its own."""

@@ -68,7 +68,7 @@ def test_states_are_compared_each_with_the_one_before(tmp_path: Path) -> None:
         made.mkdir()
         (made / "weights.safetensors").write_bytes(np.random.default_rng(number).bytes(size))
         counted = {"instructions": 2 * size, "cycles": size, "caches": {"l1d": {"misses": 0}, "l2": {"misses": 0}}}
-        footprint = {"candidate": {"bytes": size, "parameters": size // 4, "macs": size}}
+        footprint = {"candidate": {"bytes": size, "download": size, "parameters": size // 4, "macs": size}}
         inputs |= {
             f"made/{number}": ("torch", made),
             f"footprint/{number}": folders.evidence(tmp_path / f"footprint{number}", footprint),

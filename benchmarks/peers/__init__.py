@@ -1,0 +1,174 @@
+"""Other tools' int8 files of our digits model beside our own, all measured in the same way.
+
+Each peer is a folder: `requirements.txt` for an environment of its own, and `quantize.py FLOAT EXAMPLES OUTPUT`. All
+get the same float file and the same calibration examples.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from benchmarks._project import target
+from benchmarks._tables import Table
+from benchmarks.peers import _environments
+from edgebuild import benching
+from edgebuild.devices.local import Local
+from edgebuild.jobs import outputs
+from edgebuild.measure import latency, paired, ratio
+from edgebuild.measure.process import TimedModel
+from edgebuild.spec.registry import FORMATS
+from edgebuild.spec.target import Target, Timing
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+PEERS = {"onnx": ("onnxruntime", "olive"), "tflite": ("litert",)}
+OURS = {"float": "", "edgebuild int8 alone": 'use = "int8"', "edgebuild balanced": "balanced"}
+CALIBRATION = 256
+_TIMING = Timing(looks=(10,), iterations=100, warmup_iterations=30, warmup=0.5)
+_COLUMNS = {
+    "name": ("tool", ""),
+    "accuracy": ("accuracy", ".2%"),
+    "drop": ("drop below (95 %), pp", ".2f"),
+    "bytes": ("bytes", ",d"),
+    "times": ("time on this machine / float", ".2f"),
+    "times_low": ("low", ".2f"),
+    "times_high": ("high", ".2f"),
+    "instructions": ("instructions, emulated Pi", ",d"),
+    "ms": ("predicted on the Pi, ms", ".3f"),
+    "seconds": ("made in, s", ".1f"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """A model file and how long the tool took to make it of the float file; None for ours, which trains as well."""
+
+    name: str
+    file: Path
+    seconds: float | None
+
+
+def run() -> list[Table]:
+    """A table for each format."""
+    board = target("rpi4")
+    with tempfile.TemporaryDirectory() as folder:
+        return [_table(board, name, Path(folder)) for name in PEERS]
+
+
+def _table(board: Target, name: str, folder: Path) -> Table:
+    data = _data()
+    examples = folder / f"{name}-examples.npz"
+    outputs.write_inputs(examples, (data["train"][0][:CALIBRATION],))
+    made = [Made(title, _ours(title, recipe, name, folder), None) for title, recipe in OURS.items()]
+    made += [_peer(peer, made[0].file, examples, folder) for peer in PEERS[name]]
+    rows = _measured(board, made, data["test"], folder / name)
+    notes = [
+        f"{len(data['test'][1]):,} held-out digits; calibration with the first {CALIBRATION:,} training examples, the "
+        "same for every peer; ours draws as many of them.",
+        "Time on this machine: one thread, all files interleaved in one process, ten processes, Hodges-Lehmann of the "
+        "ratio to float with its 95 % Wilcoxon interval.",
+        "`balanced` also prunes and distills, which peers leave to the user; `int8 alone` is the like-for-like row.",
+        _claim(rows),
+    ]
+    return Table(f"digits, {name}", _COLUMNS, rows, notes)
+
+
+def _data() -> dict[str, Any]:
+    """The splits of the digits model, by its own function."""
+    from edgebuild.nn.source import Source
+
+    found: dict[str, Any] = Source(ROOT / "models" / "digits", "models/digits").function("load", "data")()
+    return found
+
+
+def _ours(title: str, recipe: str, name: str, folder: Path) -> Path:
+    """What the product makes of the digits with a recipe, in one format; kept in a store, so made once."""
+    project = folder / f"{name} {title}"
+    shutil.copytree(ROOT / "models" / "digits", project / "models" / "digits", ignore=shutil.ignore_patterns("__*"))
+    (project / "targets").mkdir()
+    steps = f'"{recipe}"' if recipe.isidentifier() else f"[{{{recipe}}}]" if recipe else "[]"
+    (project / "targets" / "board.toml").write_text(
+        f'description = "A Pi"\nrecipe = {steps}\nhardware = {{arch = "aarch64", cpu = "cortex-a72"}}\n'
+        f'runtimes = [{{format = "{name}"}}]\ndevices = [{{transport = "local"}}]\n'
+        'gates = [{metric = "parity", limit = "1e-3"}]\n'
+        'timing = {looks = [1], iterations = 5, warmup_iterations = 1, warmup = "0.01 s"}\n'
+    )
+    command = [sys.executable, "-m", "edgebuild", "build", "--target", "board", "--project", str(project)]
+    environment = os.environ | {"EDGEBUILD_STORE": str(_environments.cache() / "store")}
+    subprocess.run(command, check=True, env=environment, stdout=subprocess.DEVNULL)
+    return project / "dist" / "board" / "digits" / str(FORMATS.get(name).file)
+
+
+def _peer(peer: str, model: Path, examples: Path, folder: Path) -> Made:
+    """The peer's int8 file; the time is that of its whole process, the second one, when its files are in memory."""
+    script, interpreter = _environments.HERE / peer / "quantize.py", _environments.python(peer)
+    for attempt in ("first", "second"):
+        output = folder / f"{peer}-{attempt}" / model.name
+        output.parent.mkdir()
+        started = time.monotonic()
+        command = [str(interpreter), str(script), str(model), str(examples), str(output)]
+        subprocess.run(command, check=True, cwd=output.parent, stdout=subprocess.DEVNULL)
+    return Made(peer, output, time.monotonic() - started)
+
+
+def _measured(board: Target, made: Sequence[Made], test: Any, folder: Path) -> list[dict[str, Any]]:
+    inputs, labels = test
+    folder.mkdir()
+    hits = [_hits(each.file, inputs, labels, folder / f"outputs-{number}") for number, each in enumerate(made)]
+    outputs.write_inputs(folder / "inputs.npz", (inputs[:64],))
+    models = [TimedModel(f"m{number}", each.file) for number, each in enumerate(made)]
+    times = latency.measure(Local(), models, folder / "inputs.npz", folder / "jobs", lambda _: False, _TIMING)
+    rows = []
+    for number, each in enumerate(made):
+        pairs = paired.count_pairs(hits[number], hits[0])
+        shift = ratio.hodges_lehmann(times.log_ratios(f"m{number}", "m0"))
+        found = benching.run(each.file, board)
+        assert found.counted is not None  # target() has made sure of the emulator
+        rows.append(
+            {
+                "name": each.name,
+                "accuracy": float(hits[number].mean()),
+                "drop": 100 * paired.drop_bound(pairs.lost, pairs.won, pairs.n).high if number else None,
+                "bytes": each.file.stat().st_size,
+                **_times(shift, first=number == 0),
+                "instructions": found.counted["instructions"],
+                "ms": 1e3 * found.seconds,
+                "seconds": each.seconds,
+            }
+        )
+    return rows
+
+
+def _times(shift: ratio.Shift, *, first: bool) -> dict[str, float | None]:
+    named = {"times": shift.estimate, "times_low": shift.low, "times_high": shift.high}
+    return {name: None if first else math.exp(value) for name, value in named.items()}
+
+
+def _hits(file: Path, inputs: Any, labels: Any, folder: Path) -> Any:
+    """Which examples the file gets right, by the real runtime here."""
+    import numpy as np
+
+    folder.mkdir()
+    outputs.run(Local(), outputs.ModelJob(file), (inputs,), folder, timeout=600)
+    with np.load(folder / "model.outputs.npz") as stored:
+        found: Any = stored["0"].argmax(1) == labels
+    return found
+
+
+def _claim(rows: Sequence[dict[str, Any]]) -> str:
+    """How the whole recipe compares with the best peer at equal accuracy."""
+    ours, peers = rows[len(OURS) - 1], rows[len(OURS) :]
+    best = {key: min(row[key] for row in peers) for key in ("bytes", "ms")}
+    return (
+        f"`balanced` has {ours['bytes'] / best['bytes']:.2f} of the bytes and {ours['ms'] / best['ms']:.2f} of the "
+        "predicted time on the Pi of the best peer."
+    )
