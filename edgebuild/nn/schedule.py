@@ -26,7 +26,7 @@ _ALPHA, _TEMPERATURE = 0.1, 4.0  # of the fine-tuning's loss, as `distill` has t
 
 @dataclass(frozen=True, slots=True)
 class Schedule:
-    """After each of its rounds, `epochs` of fine-tuning; classifiers learn from themselves as they were before too.
+    """After each of its rounds, `epochs` of fine-tuning on labels and on the model's own answers before pruning.
 
     one-shot: everything in one round. iterative: the same share more in each (Han et al. 2015, section 3.3). cubic:
     s_k = s·(1 − (1 − k/n)³), much at first and little at the end (Zhu & Gupta 2017, equation 1 with s_0 = 0).
@@ -69,9 +69,11 @@ class Schedule:
         how = Training(self.epochs, self.batch_size, self.learning_rate, self.weight_decay, seed=seed)
         data = dataset.read(io.path("data"), "train")
 
+        before = number * training.steps(data, how)
+
         def progress(done: float, note: str, *, step: int = 0, **scalars: float) -> None:
             told = f"round {number + 1} of {self.rounds}, {note}"
-            io.progress((number + done) / self.rounds, told, step=step, **scalars)
+            io.progress((number + done) / self.rounds, told, step=before + step, **scalars)
 
         loss = _loss(dataset.task(io.path("data")), teacher)
         sparse, augment = model.sparse_parameters(), model.augmentation()
@@ -79,15 +81,18 @@ class Schedule:
 
 
 def _loss(task: Task, teacher: nn.Module) -> Loss:
-    """Labels and softened answers of the teacher for classes, labels alone for other tasks."""
+    """Labels, and what the teacher says of each example."""
     import torch
 
-    if task != "classification":
-        return training.supervised(task)
+    hard = losses.of_task(task)
+    teacher.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def loss(module: nn.Module, inputs: tuple[Tensor, ...], labels: Tensor) -> Tensor:
         with torch.no_grad():
             goal = teacher(*inputs)
-        return losses.distillation(module(*inputs), goal, labels, _ALPHA, _TEMPERATURE)
+        given = module(*inputs)
+        return _ALPHA * hard(given, labels) + (1 - _ALPHA) * losses.of_teacher(
+            task, "soft", given, [goal], _TEMPERATURE
+        )
 
     return loss

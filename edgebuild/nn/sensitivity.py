@@ -62,7 +62,9 @@ class Scan:
 def chosen(layers: Sequence[str], budget: float, trial: Trial, task: Task) -> dict[str, Any]:
     """The scan and the ratios chosen from it, as plain data for a record; UsageError for tasks without accuracy."""
     if task != "classification":
-        raise UsageError(f"a budget is one of accuracy, which a {task} has not", key="budget", hint="give a ratio")
+        raise UsageError(
+            f"a budget is one of accuracy, which a model for {task} has not", key="budget", hint="give a ratio"
+        )
     found = scan(layers, trial)
     ratios = choose(found, budget, trial)
     return {

@@ -43,9 +43,13 @@ class Slimming:
             )
         plain = training.supervised(dataset.task(io.path("data")))
         how = Training(self.epochs, self.batch_size, self.learning_rate, self.weight_decay, seed=seed)
+
+        def progress(done: float, note: str, *, step: int = 0, **scalars: float) -> None:
+            io.progress(done, f"slimming, {note}", step=step, **{f"slimming_{k}": v for k, v in scalars.items()})
+
         data, sparse = dataset.read(io.path("data"), "train"), model.sparse_parameters()
         loss = penalized(plain, scales, self.strength)
-        training.fit(model.module, data, loss, how, sparse=sparse, augment=model.augmentation(), progress=io.progress)
+        training.fit(model.module, data, loss, how, sparse=sparse, augment=model.augmentation(), progress=progress)
 
 
 def penalized(loss: Loss, scales: list[nn.Parameter], strength: float) -> Loss:

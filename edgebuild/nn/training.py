@@ -57,8 +57,8 @@ def fit(
     module.train().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     masks = [(parameter, parameter.detach() != 0) for parameter in sparse]
     optimiser = _optimiser(module, training)
-    steps = training.epochs * _batches_per_epoch(data, training)
-    schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda step: _rate(step / steps))
+    last = steps(data, training)
+    schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda step: _rate(step / last))
     for step, (inputs, labels) in enumerate(_batches(data, training, generator, augment)):
         optimiser.zero_grad()
         value = loss(module, inputs, labels)
@@ -66,10 +66,10 @@ def fit(
         optimiser.step()
         _hold(masks)
         schedule.step()
-        if step % 10 == 0 or step == steps - 1:
+        if step % 10 == 0 or step == last - 1:
             _check_finite(value.item(), step)
             now = {"loss": value.item(), "learning_rate": float(schedule.get_last_lr()[0])}
-            progress((step + 1) / steps, f"loss {now['loss']:.3f}", step=step + 1, **now)
+            progress((step + 1) / last, f"loss {now['loss']:.3f}", step=step + 1, **now)
     module.eval().to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
     return module
 
@@ -102,6 +102,11 @@ def _check_finite(loss: float, step: int) -> None:
     if not math.isfinite(loss):
         told = f"training diverged: the loss is {loss} at step {step + 1}"
         raise UsageError(told, key="learning_rate", hint="lower it")
+
+
+def steps(data: Split, training: Training) -> int:
+    """How many optimiser steps `fit` takes."""
+    return training.epochs * _batches_per_epoch(data, training)
 
 
 def _batches_per_epoch(data: Split, training: Training) -> int:

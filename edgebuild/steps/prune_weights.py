@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class PruneWeights:
-    """A share of the weights becomes zero and stays zero in training (Han et al. 2015, "Learning both weights and …").
+    """A share of the weights becomes zero and stays zero in training (Han et al. 2015).
 
     What goes is, one of the four: the least important `ratio` of each layer (or of all together, `scope`); weights
     with |w| ≤ `threshold`; all but N of every M (`pattern` "2:4", Mishra et al. 2021); or what a sensitivity scan

@@ -2,9 +2,19 @@
 
 from __future__ import annotations
 
-import pytest
+from dataclasses import replace
+from pathlib import Path
 
+import numpy as np
+import pytest
+import torch
+
+from edgebuild.nn import checkpoint, losses
 from edgebuild.nn.schedule import Schedule
+from edgebuild.spec import dataset
+from edgebuild.spec.errors import UsageError
+from edgebuild.steps.prune_weights import PruneWeights
+from tests import tiny
 
 
 def test_the_shares_of_the_rounds() -> None:
@@ -25,3 +35,28 @@ def test_the_shares_of_the_rounds() -> None:
 def test_contradictions_are_refused(given: tuple[str, int, int], told: str) -> None:
     with pytest.raises(ValueError, match=told):
         Schedule(*given)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("name", ["arrows", "centre"])
+def test_models_that_answer_values_are_fine_tuned_by_their_own_loss(
+    request: pytest.FixtureRequest, tmp_path: Path, name: str
+) -> None:
+    made: tiny.Made = request.getfixturevalue(name)
+    inputs = {"model": ("torch", made["float"]), "data": ("data", made["data"])}
+
+    def loss(folder: Path) -> float:
+        data = dataset.read(made["data"], "test")
+        with torch.no_grad():
+            values = tuple(torch.from_numpy(np.array(x)) for x in data.inputs)
+            given = checkpoint.load(folder).module(*values)
+        criterion = losses.of_task(dataset.task(made["data"]))
+        return float(criterion(given, torch.from_numpy(np.array(data.labels))))
+
+    step = PruneWeights(ratio=0.8, criterion="random")
+    bare = tiny.perform(step, tmp_path / "bare", {"model": inputs["model"]})
+    tuned = replace(step, schedule=Schedule("iterative", 2, 4, batch_size=32, learning_rate=0.1))
+    assert loss(tiny.perform(tuned, tmp_path / "tuned", inputs)) < 0.8 * loss(bare)
+    with pytest.raises(
+        UsageError, match="budget: a budget is one of accuracy, which a model for (regression|embedding) has not"
+    ):
+        tiny.perform(PruneWeights(budget=0.01), tmp_path / "budget", inputs)

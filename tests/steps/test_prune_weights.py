@@ -24,6 +24,7 @@ from edgebuild.stages.convert import Convert
 from edgebuild.steps.distill import Distill
 from edgebuild.steps.prune_weights import PruneWeights
 from tests import tiny
+from tests.steps import nets
 
 Prune = Callable[..., Path]
 
@@ -176,6 +177,10 @@ def test_contradictions_are_refused_when_the_plan_is_made(options: dict[str, Any
 @pytest.mark.parametrize(
     ("step", "told"),
     [
+        (
+            PruneWeights(ratio=0.999),
+            "prune_weights: all 144 weights of 'stem.weight' would be removed (lower the ratio",
+        ),
         (PruneWeights(threshold=50.0), "prune_weights: all 144 weights of 'stem.weight' would be removed (lower "),
         (PruneWeights(threshold=1e-12), "prune_weights: no weight is removed (raise the ratio or threshold)"),
         (PruneWeights(pattern="3:7"), "prune_weights: there are no weights to prune (stem.weight: its 1 inputs are "),
@@ -199,3 +204,17 @@ def test_zeros_survive_a_second_pruning_of_other_layers(made: tiny.Made, prune: 
     model = checkpoint.load(second)
     assert torch.count_nonzero(model.module.get_parameter("spread.weight") == 0) >= 64 * 64 * 9 // 2
     assert "head.weight" in model.sparse
+
+
+@pytest.mark.parametrize("kind", ["onnx", "tflite"])
+def test_weights_of_recurrent_layers_are_zero_in_the_exported_file(tmp_path: Path, kind: str) -> None:
+    model, data = nets.save("Recurrent", tmp_path / "net"), nets.data("Recurrent", tmp_path / "data")
+    step = PruneWeights(ratio=0.75, schedule=Schedule(epochs=1))
+    folder = tiny.perform(step, tmp_path / "out", {"model": ("torch", model), "data": ("data", data)})
+    assert {*zeros(folder)} == {
+        "first.weight_hh_l0", "first.weight_ih_l0", "head.weight", "inner.weight", "second.weight_hh_l0",
+        "second.weight_ih_l0",
+    }  # fmt: skip
+    matrices = [w for w in exported(folder, kind, tmp_path / kind) if w.shape[-2] > 1]  # not the biases
+    assert sum(w.size for w in matrices) >= 64 * 8 + 64 * 16 + 48 * 16 * 2 + 32 * 16 + 4 * 32
+    assert all(float((w == 0).mean()) == pytest.approx(0.75, abs=0.01) for w in matrices)
