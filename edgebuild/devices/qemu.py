@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
@@ -17,6 +17,7 @@ from edgebuild.spec.errors import DeviceError
 from edgebuild.spec.target import Fidelity, Hardware
 
 if TYPE_CHECKING:
+    from edgebuild.emulation import emulator as emulation
     from edgebuild.emulation.sysroot import Emulator
 
 COUNTS = "counts.jsonl"
@@ -71,10 +72,8 @@ class Qemu:
 
         outcome.clear(job)
         mode = json.loads((job / "job.json").read_text(encoding="utf-8"))["mode"]
-        hardware = self._profiled()
-        limits = emulation.Limits(memory_bytes=hardware.ram or 4 << 30, cpu_s=timeout, wall_s=2 * timeout)
-        device = emulation.Device(self._emulator(), hardware.cpu, self._root(), limits)
-        counting = emulation.Counting(job / COUNTS, _profile(hardware).caches) if mode == "count" else None
+        device, caches = self._device(timeout), _profile(self._profiled()).caches
+        counting = emulation.Counting(job / COUNTS, caches) if mode == "count" else None
         try:  # in the job's folder, named alike wherever it is: what is counted must not depend on its path
             emulation.execute(job, device, Path(runner.__file__), ["."], counting=counting)
         except DeviceError:
@@ -86,6 +85,22 @@ class Qemu:
                 if (job / written).is_file():
                     (job / written).replace(job / name)
         outcome.check(job, 0)
+
+    def run(self, script: Path, arguments: Sequence[str], folder: Path, *, timeout: float) -> None:
+        """Run another Python program that travels, such as the decoder of a download, on the core in `folder`.
+
+        Raises DeviceError with one line when it fails or takes too long.
+        """
+        from edgebuild.emulation import emulator as emulation
+
+        emulation.execute(folder, self._device(timeout), script, arguments)
+
+    def _device(self, timeout: float) -> emulation.Device:
+        from edgebuild.emulation import emulator as emulation
+
+        hardware = self._profiled()
+        limits = emulation.Limits(memory_bytes=hardware.ram or 4 << 30, cpu_s=timeout, wall_s=2 * timeout)
+        return emulation.Device(self._emulator(), hardware.cpu, self._root(), limits)
 
     def count(self, job: Path, mcpu: str, *, timeout: float) -> dict[str, Any]:
         """Execute a counting job; the least work of its regions, and the cycles that `mcpu`'s pipelines need for it.
