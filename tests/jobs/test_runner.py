@@ -170,6 +170,18 @@ def test_latency_keeps_warm_up_apart_and_interleaves(start: Start, zoo: Path, li
     assert ended.result["runtimes"]["litert"] == "2.3.0"
 
 
+def test_memory_of_models_is_counted_from_what_was_there_before() -> None:
+    """A peak before the models (here 100 MB, given back) is none of theirs."""
+    code = (
+        "import runner; held = bytearray(10**8); del held; before = runner.rss('VmHWM')\n"
+        "base = runner.rss_without_models([]); print(before, base, runner.rss('VmHWM'))"
+    )
+    folder = Path(runner.__file__).parent
+    done = subprocess.run([sys.executable, "-c", code], cwd=folder, capture_output=True, text=True, timeout=60)
+    before, base, after = map(int, done.stdout.split())
+    assert base <= after < before - 5 * 10**7
+
+
 def test_warm_up_lasts_both_iterations_and_seconds(start: Start, zoo: Path) -> None:
     options = {"iterations": 1, "warmup_iterations": 5, "warmup_seconds": 0.3}
     found = start("latency", {"m": zoo / "mlp.onnx"}, [X], **options).result["models"]["m"]

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from edgebuild.devices.local import Local
 from edgebuild.devices.qemu import cache_folder
 from edgebuild.emulation import sysroot
 from edgebuild.engine.store import Store
@@ -20,11 +21,12 @@ from edgebuild.evidence.processes import Processes
 from edgebuild.evidence.proof import Proof
 from edgebuild.evidence.scores import Scores
 from edgebuild.plan import planner
+from edgebuild.plan.instruments import Instrument, Instruments
 from edgebuild.plan.planner import Plan
 from edgebuild.spec.artifact import Step
 from edgebuild.spec.model import Training
 from edgebuild.spec.project import open_project
-from edgebuild.spec.target import Gate
+from edgebuild.spec.target import Gate, Hardware
 from edgebuild.stages.import_weights import ImportWeights
 from edgebuild.stages.load_data import LoadData
 from edgebuild.stages.train import Train
@@ -146,6 +148,22 @@ def test_starts_and_tails_are_measured_only_where_a_gate_asks(plan: Planner) -> 
     (timed,) = steps(made, Latency)
     assert isinstance(timed, Latency)
     assert timed.gates == ()
+
+
+def test_an_emulators_starts_and_memory_are_not_the_devices(plan: Planner, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the device is emulated they are measured on this machine, and count as that."""
+    emulator = Instrument(Local(), Hardware("aarch64", "cortex-a72"))
+    monkeypatch.setattr(Local, "fidelity", lambda self, hardware: "host" if hardware.arch == "aarch64" else "emulated")
+    monkeypatch.setattr(Instruments, "best", lambda self, what: replace(emulator, hardware=Hardware("x", "x")))
+    (processes,) = steps(plan(gates=TAILS), Processes)
+    assert isinstance(processes, Processes)
+    assert processes.fidelity == "host"
+
+
+@pytest.mark.parametrize("more", ['fidelity = "hardware"', "confidence = 0.99"])
+def test_a_wider_limit_that_asks_for_better_evidence_says_something(plan: Planner, more: str) -> None:
+    gates = f'[{{metric = "size", limit = "9 %"}}, {{metric = "size", limit = "10 %", {more}}}]'
+    assert len(plan(gates=gates).products) == 1
 
 
 def test_only_the_files_that_the_models_code_reads_are_its_source(plan: Planner, store: Store) -> None:
