@@ -21,10 +21,11 @@ def lifetimes(model: bytes) -> tuple[Lifetime, ...]:
     Layouts of one processor family are not among those. Sizes are seen in a run on zeros; activations of inner graphs
     (loops) are not counted.
     """
-    graph = _optimized(model).graph
+    optimized = _optimized(model)
+    graph = optimized.graph
     inputs, outputs = [value.name for value in graph.input], [value.name for value in graph.output]
     operators = [(list(node.input), [name for name in node.output if name]) for node in graph.node]
-    return _lifetimes.of_graph(operators, inputs, outputs, _sizes(model))
+    return _lifetimes.of_graph(operators, inputs, outputs, _sizes(optimized))
 
 
 def _optimized(model: bytes) -> onnx.ModelProto:
@@ -41,13 +42,14 @@ def _optimized(model: bytes) -> onnx.ModelProto:
         return onnx.load(file)
 
 
-def _sizes(model: bytes) -> dict[str, int]:
-    """Bytes of each value of the optimized graph, all of them made outputs."""
+def _sizes(optimized: onnx.ModelProto) -> dict[str, int]:
+    """Bytes of each value of the graph, all of them made outputs."""
     import numpy as np
     import onnx
     import onnxruntime
 
-    whole = _optimized(model)
+    whole = onnx.ModelProto()
+    whole.CopyFrom(optimized)
     given = {value.name for value in whole.graph.output}
     made = [name for node in whole.graph.node for name in node.output if name and name not in given]
     whole.graph.output.extend(onnx.ValueInfoProto(name=name) for name in made)

@@ -73,6 +73,12 @@ def test_onnx_is_planned_as_the_runtime_fuses_it(made: tiny.Made) -> None:
 
 
 @pytest.mark.parametrize("name", ["onnx", "tflite"])
+def test_half_precision_is_planned_too(made: tiny.Made, name: str) -> None:
+    """LiteRT computes in float32 all the same; ONNX Runtime too on a CPU without kernels for halves."""
+    assert planned(lifetimes(made, f"{name}-float16")) >= 0.5 * planned(lifetimes(made, name))
+
+
+@pytest.mark.parametrize("name", ["onnx", "tflite"])
 def test_inputs_of_other_kinds_are_counted_in_their_own_type(tokens: tiny.Made, pair: tiny.Made, name: str) -> None:
     sizes = {tensor.bytes for tensor in lifetimes(tokens, name)}
     assert 7 * (8 if name == "onnx" else 4) in sizes  # TFLite stores whole numbers of 64 bits in 32
