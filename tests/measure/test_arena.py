@@ -18,8 +18,12 @@ PLANS = {
     "a chain, each with the one before": ([(640, 0, 1), (128, 1, 2), (640, 2, 3)], 768),
     # The two largest at 0 and 640; the smaller ones in the gap at 0 when the first has died, side by side.
     "small ones in a gap": ([(640, 0, 1), (640, 1, 3), (64, 2, 3), (128, 2, 3)], 1280),
-    # Gaps of 320 and of 128 bytes: the smallest that fits is taken.
-    "the smallest gap": ([(320, 0, 0), (1280, 0, 9), (128, 0, 0), (640, 0, 9), (100, 5, 5)], 1920 + 320 + 128),
+    # When the second and the fourth have died there are gaps of 640 and 448 bytes. 384 go into the smaller one, so that
+    # twice 320 fit into the larger; put into the first gap that fits, one of these would have no place left.
+    "the smallest gap that fits": (
+        [(1280, 0, 9), (640, 0, 0), (576, 0, 9), (448, 0, 0), (448, 0, 9), (384, 5, 5), (320, 5, 5), (320, 5, 5)],
+        1280 + 640 + 576 + 448 + 448,
+    ),
 }
 
 
