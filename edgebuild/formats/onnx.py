@@ -77,7 +77,10 @@ class Onnx:
         return _onnx_quantize.run(model, samples)
 
     def quantize(self, model: bytes, how: Quantization, samples: Sequence[Sample] = ()) -> bytes:
-        """The quantized file; a static technique takes the ranges that `how` does not give from `samples`."""
+        """The quantized file; a static technique takes the ranges that `how` does not give from `samples`.
+
+        Without samples `how` must give them all.
+        """
         made = {
             "static": lambda: self._static(model, how, samples),
             "dynamic": lambda: self._dynamic(model, how),
@@ -87,7 +90,8 @@ class Onnx:
         return _onnx_files.strip(made[how.technique]())
 
     def _static(self, model: bytes, how: Quantization, samples: Sequence[Sample]) -> onnx.ModelProto:
-        return _onnx_quantize.static(_onnx_quantize.ready(model), self.observe(model, how, samples), how)
+        ranges = self.observe(model, how, samples) if samples or not how.ranges else how.ranges
+        return _onnx_quantize.static(_onnx_quantize.ready(model), ranges, how)
 
     def _dynamic(self, model: bytes, how: Quantization) -> onnx.ModelProto:
         import onnx

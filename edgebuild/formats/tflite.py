@@ -81,14 +81,21 @@ class Tflite:
         return _tflite_graph.run(model, samples)
 
     def quantize(self, model: bytes, how: Quantization, samples: Sequence[Sample] = ()) -> bytes:
-        """The quantized file; a static technique takes the ranges that `how` does not give from `samples`."""
+        """The quantized file; a static technique takes the ranges that `how` does not give from `samples`.
+
+        Without samples `how` must give them all.
+        """
         made = {
-            "static": lambda: _tflite_quantize.static(model, self.observe(model, how, samples), how),
+            "static": lambda: self._static(model, how, samples),
             "dynamic": lambda: _tflite_quantize.dynamic(model, how),
             "weights_only": lambda: _tflite_quantize.weights_only(model, how),
             "float16": lambda: _tflite_quantize.weights_only(model, replace(how, technique="weights_only")),
         }
         return _strip(made[how.technique]())
+
+    def _static(self, model: bytes, how: Quantization, samples: Sequence[Sample]) -> bytes:
+        ranges = self.observe(model, how, samples) if samples or not how.ranges else how.ranges
+        return _tflite_quantize.static(model, ranges, how)
 
     def constants(self, model: bytes) -> list[Constant]:
         """Where the weights are in the file; those that lie outside the flatbuffer are left out."""
