@@ -15,11 +15,11 @@ from edgebuild.jobs.outputs import write_inputs
 from edgebuild.measure import layers, predicted
 from edgebuild.measure.latency import measure
 from edgebuild.measure.process import TimedModel
-from edgebuild.plan.instruments import Instrument, Instruments
+from edgebuild.plan.instruments import Instrument, Instruments, addressed
 from edgebuild.spec.core import TimeModel
 from edgebuild.spec.errors import DeviceError, UsageError
-from edgebuild.spec.registry import DEVICES, FORMATS
-from edgebuild.spec.target import DeviceSpec, Target, Timing
+from edgebuild.spec.registry import FORMATS
+from edgebuild.spec.target import Target, Timing
 
 if TYPE_CHECKING:
     from edgebuild.spec.dataset import Array
@@ -74,12 +74,7 @@ def run(model: Path, target: Target, device: str | None = None, threads: int = 1
 
 def named(address: str, target: Target) -> Instrument:
     """The device that an address such as `ssh://pi@host` names; UsageError when it cannot be understood."""
-    transport, _, place = address.partition("://")
-    kind = DEVICES.get(transport, key="--device")
-    if place and not hasattr(kind, "from_address"):
-        raise UsageError(f"{transport} takes no address, got {place!r}", key="--device")
-    spec = DeviceSpec(transport, options=kind.from_address(place) if place else {}, key="--device")
-    return Instruments.open(spec, target)
+    return Instruments.open(addressed(address), target)
 
 
 def random_inputs(host: Device, model: Path, folder: Path, seed: int) -> tuple[Array, ...]:

@@ -11,14 +11,16 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
+from edgebuild.bundle import manifest
 from edgebuild.engine import digests, files
 from edgebuild.engine.scheduler import Events
 from edgebuild.engine.store import Store, disk_error
 from edgebuild.release import history
-from edgebuild.spec.errors import UsageError
+from edgebuild.spec.errors import EdgebuildError, UsageError
 from edgebuild.spec.project import Project
 
 if TYPE_CHECKING:
+    from edgebuild.engine.graph import Graph
     from edgebuild.engine.resolve import Outlook
     from edgebuild.engine.store import Action
     from edgebuild.engine.worker import Limits
@@ -109,7 +111,7 @@ def build(request: Request, events: Listener, limits: Limits) -> tuple[list[Outc
             _check_output(request.project.dist)
             for notice in plan.notices:
                 events.notice(notice)
-            done = _bring_up(store, plan, request.jobs, journal, limits)
+            done = bring_up(store, plan.graph, request.jobs, journal, limits)
             if not _dropped(store, plan, done, without, events):
                 outcomes = [_publish(request.project, store, product, done) for product in plan.products]
                 _remember(request.project, plan, outcomes, done, events)
@@ -143,13 +145,13 @@ def _verdicts(store: Store, product: Product, done: dict[str, Action]) -> dict[s
     return found
 
 
-def _bring_up(store: Store, plan: Plan, jobs: int, journal: Journal, limits: Limits) -> dict[str, Action]:
+def bring_up(store: Store, graph: Graph, jobs: int, journal: Journal, limits: Limits) -> dict[str, Action]:
     """Run what is not up to date; what ran is kept for `explain` whatever happens."""
     from edgebuild.engine import worker
     from edgebuild.engine.scheduler import Scheduler
 
     worker.preload(_PRELOAD)
-    scheduler = Scheduler(plan.graph, store, jobs=jobs, events=journal, limits=limits)
+    scheduler = Scheduler(graph, store, jobs=jobs, events=journal, limits=limits)
     try:
         return scheduler.build()
     finally:
@@ -218,6 +220,8 @@ def _publish(project: Project, store: Store, product: Product, done: dict[str, A
     evidence = place.with_name(f"{product.model}.evidence")
     shipped = (made / "bundle").is_dir()
     source, folder, other = (made / "bundle", place, evidence) if shipped else (made / "evidence", evidence, place)
+    if shipped and (gated := _as_gated(place, source, verdicts)) is not None:
+        return Outcome(product.target, product.model, gated["status"], place, gated)
     try:
         new = not folder.is_dir() or digests.of_tree(folder) != digests.of_tree(source)
         if new:
@@ -226,6 +230,21 @@ def _publish(project: Project, store: Store, product: Product, done: dict[str, A
     except OSError as error:
         raise disk_error(error, folder) from None
     return Outcome(product.target, product.model, verdicts["status"], folder, verdicts, new)
+
+
+def _as_gated(place: Path, built: Path, verdicts: dict[str, Any]) -> dict[str, Any] | None:
+    """The verdicts with a gate's in their place, where a gate has judged this very bundle since; else None."""
+    try:
+        facts = manifest.verify(place)
+    except EdgebuildError:
+        return None
+    gate = facts.get("gate", {})
+    if gate.get("from") != digests.of_file(built / manifest.MANIFEST):
+        return None
+    status = "pass" if facts["status"] == "released" else "fail"
+    judged = {"status": status, "verdicts": facts["verdicts"], "evidence": facts["evidence"]}
+    formats = verdicts["formats"] | {verdicts["format"]: judged}
+    return verdicts | {"status": status, "formats": formats, "gate": {"status": facts["status"], **gate}}
 
 
 def _remember(project: Project, plan: Plan, outcomes: list[Outcome], done: dict[str, Action], events: Listener) -> None:

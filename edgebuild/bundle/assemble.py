@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from edgebuild import __version__
-from edgebuild.bundle import manifest, png
+from edgebuild.bundle import card, manifest, png
+from edgebuild.bundle.card import PAYLOAD
 from edgebuild.spec import dataset
 from edgebuild.spec.artifact import Determinism, StepIO
 from edgebuild.spec.errors import UsageError
@@ -21,7 +22,6 @@ from edgebuild.spec.target import Runtime
 if TYPE_CHECKING:
     from edgebuild.spec.dataset import Array
 
-PAYLOAD = Path(__file__).parent / "payload"
 _STATUS = {"pass": "released", "inconclusive": "candidate"}
 
 
@@ -84,7 +84,7 @@ class Assemble:
             _write_json(folder / "labels.json", list(self.subject.labels))
         sample = self._sample(io, folder)
         facts = self._facts(verdicts, runtime, file, io) | {"coded": coded}
-        (folder / "README.md").write_text(self._card(facts, sample), encoding="utf-8")
+        (folder / "README.md").write_text(card.render(facts, sample), encoding="utf-8")
         manifest.seal(folder, facts)
 
     def _facts(self, verdicts: dict[str, Any], runtime: Runtime, file: str, io: StepIO) -> dict[str, Any]:
@@ -118,19 +118,6 @@ class Assemble:
         _write_json(folder / "preprocess.json", asdict(how))
         (folder / "sample.png").write_bytes(png.encode(_pixels(examples[0], how)))
         return "sample.png"
-
-    def _card(self, facts: dict[str, Any], sample: str) -> str:
-        import jinja2
-
-        template = jinja2.Template((PAYLOAD / "card.md.jinja").read_text(encoding="utf-8"), keep_trailing_newline=True)
-        card: str = template.render(
-            subject=self.subject,
-            version=__version__,
-            sample=sample,
-            percent=lambda share: f"{100 * share:.2f} %",
-            **{name: facts[name] for name in ("status", "runtime", "evidence", "verdicts")},
-        )
-        return card
 
 
 def _sources(io: StepIO, name: str) -> dict[str, str]:

@@ -16,6 +16,7 @@ class Accuracy:
     """Paired non-inferiority by the score interval of Tango 1998; the limit is a margin such as "1 pp"."""
 
     tasks: ClassVar[tuple[Task, ...]] = ("classification",)
+    regression: ClassVar[str] = "1 pp"
 
     @staticmethod
     def limit(text: str) -> float:

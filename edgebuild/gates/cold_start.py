@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 from edgebuild.gates._timed import Limit, Ruling, judge_pairs, read_limit, rule_pairs, undecidable
 from edgebuild.spec.evidence import Verdict
@@ -15,6 +15,8 @@ class ColdStart:
 
     Python and the runtime's library count as there already: they belong to the application.
     """
+
+    regression: ClassVar[str] = "+10 %"
 
     @staticmethod
     def limit(text: str) -> Limit:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, ClassVar
 
 from edgebuild.gates._timed import (
     Limit,
@@ -29,6 +29,8 @@ class Latency:
 
     Both are of the median; "p95 40 ms" and "p95 +10 %" are of a percentile.
     """
+
+    regression: ClassVar[str] = "+3 %"
 
     @staticmethod
     def limit(text: str) -> Limit:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 from edgebuild.gates import _ceiling
 from edgebuild.gates._ceiling import Ceiling, Counts
@@ -13,6 +13,8 @@ from edgebuild.spec.units import BYTES, show_bytes
 
 class Size:
     """The limit is bytes ("64 KiB") or a change ("-90 %": at most a tenth of the float file). Sizes carry no noise."""
+
+    regression: ClassVar[str] = "+1 %"
 
     @staticmethod
     def limit(text: str) -> Ceiling:

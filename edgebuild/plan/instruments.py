@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from edgebuild.jobs.device import Device
-from edgebuild.spec.errors import DeviceError
+from edgebuild.spec.errors import DeviceError, UsageError
 from edgebuild.spec.files import check
 from edgebuild.spec.registry import DEVICES
 from edgebuild.spec.target import DeviceSpec, Fidelity, Hardware, Target
@@ -94,6 +94,15 @@ class Instruments:
             text = f"{self.target.name}: {'; '.join(reasons)}; {chosen.device.transport} stands in for it"
             if text not in self.notices:
                 self.notices.append(text)
+
+
+def addressed(address: str) -> DeviceSpec:
+    """The device that an address such as `ssh://pi@host` names; UsageError when it cannot be understood."""
+    transport, _, place = address.partition("://")
+    kind = DEVICES.get(transport, key="--device")
+    if place and not hasattr(kind, "from_address"):
+        raise UsageError(f"{transport} takes no address, got {place!r}", key="--device")
+    return DeviceSpec(transport, options=kind.from_address(place) if place else {}, key="--device")
 
 
 def survey(target: Target) -> list[dict[str, str | None]]:

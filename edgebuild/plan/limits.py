@@ -47,6 +47,27 @@ def gates_of(target: Target, model: ModelSpec) -> tuple[Gate, ...]:
     return tuple(placed.gate for placed in gates)
 
 
+def regressions_of(target: Target, model: ModelSpec) -> tuple[Gate, ...]:
+    """The gates between a candidate and an earlier release.
+
+    What the target declares as `regressions`; else, for each of its gates, the metric's usual limit between two
+    releases, with the gate's own confidence and fidelity. UsageError as `gates_of`, and where there is none.
+    """
+    usual = dict.fromkeys(
+        replace(gate, limit=GATES.get(gate.metric).regression)
+        for gate in target.gates
+        if hasattr(GATES.get(gate.metric), "regression")
+    )
+    gates = [_checked(gate, target.file, f"regressions[{n}]") for n, gate in enumerate(target.regressions or usual)]
+    if not gates:
+        hint = "declare [[regressions]]"
+        raise UsageError("has no gate that holds between two releases", file=target.file, hint=hint)
+    for placed in gates:
+        _refuse_unfit(placed.gate.metric, model, placed.file, placed.key)
+        _refuse_unmeasurable(placed, target.timing)
+    return tuple(placed.gate for placed in gates)
+
+
 def stopping(gates: tuple[Gate, ...], evidence: str) -> tuple[Gate, ...]:
     """The gates that a measurement of this kind must settle; what they ask of its fidelity does not matter to it."""
     asking = (gate for gate in gates if _asks(gate) == evidence)

@@ -9,6 +9,7 @@ from edgebuild.engine.graph import Graph
 from edgebuild.engine.store import Store
 from edgebuild.plan import preflight
 from edgebuild.plan.instruments import Instruments
+from edgebuild.plan.limits import gates_of
 from edgebuild.plan.measuring import Measuring
 from edgebuild.plan.recipe import Chain, Recipes, Without
 from edgebuild.plan.shipping import bundle_node
@@ -76,10 +77,10 @@ def _product(
 ) -> Product:
     prefix = f"{target.name}/{model.name}"
     recipes = Recipes(graph, target, model, weights, prefix, without)
-    measuring = Measuring(graph, target, model, weights, instruments, prefix)
+    measuring = Measuring(graph, target, model, weights.data, instruments, prefix, gates_of(target, model))
     chains = [recipes.chain(runtime) for runtime in target.runtimes]
     preflight.add(graph, target, weights, instruments, prefix)
-    verdicts = measuring.judge(chains)
+    verdicts = measuring.judge(chains, weights.float)
     bundle = graph.add(f"{prefix}/bundle", bundle_node(target, model, weights, chains, measuring, without))
     return Product(target.name, model.name, verdicts, bundle, tuple(chains), target.recipe.drop_useless)
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from edgebuild.bundle import manifest
-from edgebuild.bundle.assemble import PAYLOAD, Assemble, Subject
+from edgebuild.bundle.assemble import Assemble, Subject
+from edgebuild.bundle.card import PAYLOAD
 from edgebuild.engine import digests
 from edgebuild.engine.graph import Node
 from edgebuild.plan.measuring import Measuring

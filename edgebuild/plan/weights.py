@@ -35,12 +35,9 @@ class Weights:
     @classmethod
     def plan(cls, graph: Graph, store: Store, model: ModelSpec) -> Weights:
         """Add the shared nodes of `model`."""
-        declared, name = model.declared, model.name
+        declared = model.declared
         need(("torch", "safetensors"), "a build", file=model.file, key=None, extra="torch")
-        need(declared.tools, "the model's code", file=model.file, key="tools")
-        source = graph.add_source(f"{name}/source", store.snapshot(_files(model), "source"))
-        loader = LoadData(declared.data, declared.inputs, declared.width, _origin(model), declared.task)
-        data = graph.add(f"{name}/data", Node(loader, {"source": source}, "data", tools=declared.tools))
+        source, data = plan_data(graph, store, model)
         make = _Maker(graph, store, model, source, data)
         weights = make("float", declared.builder, declared.weights, declared.training)
         teachers = tuple(
@@ -50,6 +47,15 @@ class Weights:
         trained = tuple({item: None for item in (weights, *teachers) if isinstance(graph.nodes[item].step, Train)})
         untrained = _untrained(graph, model, source) if trained else None
         return cls(source, data, weights, teachers or (weights,), trained, untrained)
+
+
+def plan_data(graph: Graph, store: Store, model: ModelSpec) -> tuple[str, str]:
+    """Add the model's code as it is now and the data that it loads; their ids."""
+    declared, name = model.declared, model.name
+    need(declared.tools, "the model's code", file=model.file, key="tools")
+    source = graph.add_source(f"{name}/source", store.snapshot(_files(model), "source"))
+    loader = LoadData(declared.data, declared.inputs, declared.width, _origin(model), declared.task)
+    return source, graph.add(f"{name}/data", Node(loader, {"source": source}, "data", tools=declared.tools))
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,6 +23,7 @@ from edgebuild.bundle import manifest
 from edgebuild.engine import digests, files
 from edgebuild.engine.store import Store, disk_error
 from edgebuild.release import commit
+from edgebuild.spec import dataset
 from edgebuild.spec.artifact import Artifact
 from edgebuild.spec.errors import EdgebuildError, UsageError
 from edgebuild.spec.names import suggest
@@ -138,7 +139,8 @@ def _fill(made: Path, bundle: Path, built: Mapping[str, Any], store: Store, *, d
     shutil.copytree(reference, made / "reference", copy_function=shutil.copyfile)
     if data:
         (made / "data").mkdir()
-        for path in _stored(store, "data", sources["data"], "the held-out examples", bundle).glob("test.*.npy"):
+        stored = _stored(store, "data", sources["data"], "the held-out examples", bundle)
+        for path in (stored / dataset.DESCRIPTION, *stored.glob("test.*.npy")):
             shutil.copyfile(path, made / "data" / path.name)
 
 

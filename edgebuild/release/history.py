@@ -105,3 +105,15 @@ def _parse(line: bytes) -> dict[str, Any] | None:
     except (ValueError, RecursionError):
         return None
     return item if isinstance(item, dict) and item.keys() >= _NEEDED else None
+
+
+def times(root: Path, digest: str, fingerprint: Mapping[str, str]) -> list[float]:
+    """Seconds that the file with this digest took in earlier builds and gates on the same device."""
+    try:
+        entries = read(root).entries
+    except UsageError:
+        return []
+    same = [item for item in entries if item["fingerprint"] == dict(fingerprint)]
+    both = [(item.get("digests", {}), item.get("seconds", {})) for item in same]
+    found = [seconds.get(role) for named, seconds in both for role in named if named[role] == digest]
+    return [value for value in found if value is not None]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from edgebuild.report.summary import COLOURS
 from edgebuild.report.table import table
 from edgebuild.spec.errors import EdgebuildError
 from edgebuild.spec.units import show_seconds
@@ -12,13 +13,12 @@ from edgebuild.spec.units import show_seconds
 if TYPE_CHECKING:
     from edgebuild.release.baselines import Baseline
 
-_COLOURS = {"pass": "green", "fail": "red", "inconclusive": "yellow"}
 _HEADS = ("when", "commit", "by", "what", "format", "verdict", "latency", "float or baseline", "gates")
 
 
 def show(entries: Sequence[dict[str, Any]], damaged: Sequence[int]) -> None:
     """One line an entry, oldest first; then which lines of the file cannot be read."""
-    table(_HEADS, [_row(entry) for entry in entries], colours=_COLOURS)
+    table(_HEADS, [_row(entry) for entry in entries], colours=COLOURS)
     if damaged:
         print(f"damaged lines that are left out: {', '.join(map(str, damaged))}")
 

@@ -12,7 +12,7 @@ from edgebuild.spec.units import show_bytes, show_count, show_seconds
 if TYPE_CHECKING:
     from edgebuild.session import Journal, Outcome
 
-_COLOURS = {"pass": "green", "fail": "red", "inconclusive": "yellow"}
+COLOURS = {"pass": "green", "fail": "red", "inconclusive": "yellow"}
 _CHANGES = ("bytes", "compressed", "macs", "instructions", "seconds")
 _MEANING = {"pass": "released", "fail": "no bundle, only the evidence", "inconclusive": "candidate, not released"}
 
@@ -37,31 +37,37 @@ def show(outcomes: list[Outcome], journal: Journal) -> None:
         for name in sorted(verdicts["formats"], key=lambda name: name != verdicts["format"]):
             found = verdicts["formats"][name]
             shipped = name == verdicts["format"] and outcome.status != "fail"
-            _show_one(f"{outcome.model} for {outcome.target}, {name}{' (shipped)' * shipped}", found)
-        _line((outcome.status, _COLOURS[outcome.status]), f": {outcome.folder} ({_MEANING[outcome.status]})")
+            show_one(f"{outcome.model} for {outcome.target}, {name}{' (shipped)' * shipped}", found)
+        line((outcome.status, COLOURS[outcome.status]), f": {outcome.folder} ({_meaning(outcome)})")
     ran = (
         f"{len(journal.ran)} steps run, {journal.reused} up to date" if journal.ran else "nothing changed, nothing run"
     )
-    _line((ran, "dim"))
+    line((ran, "dim"))
+
+
+def _meaning(outcome: Outcome) -> str:
+    gate = outcome.verdicts.get("gate")
+    return f"{gate['status']} by a gate on {gate['device']}" if gate else _MEANING[outcome.status]
 
 
 def show_bundle(manifest: dict[str, Any]) -> None:
     """Print the table of a bundle from its manifest."""
     subject = manifest["subject"]
-    _show_one(f"{subject['model']} for {subject['target']}, {manifest['runtime']['format']}", manifest)
-    _line(f"status: {manifest['status']}")
+    show_one(f"{subject['model']} for {subject['target']}, {manifest['runtime']['format']}", manifest)
+    line(f"status: {manifest['status']}")
 
 
 _FOOTPRINT = (("bytes", "bytes"), ("download", "download"), ("parameters", "parameters"), ("MACs", "macs"))
 
 
-def _show_one(title: str, found: dict[str, Any]) -> None:
-    table(("", "float", "compressed", ""), rows(found["evidence"]), title=title)
+def show_one(title: str, found: dict[str, Any], names: tuple[str, str] = ("float", "compressed")) -> None:
+    """Print the measurements and verdicts of one comparison; `names` are those of its two files."""
+    table(("", *names, ""), rows(found["evidence"]), title=title)
     if found["evidence"].get("proof", {}).get("steps"):
         table(*proofs(found["evidence"]["proof"]))
     keys = ("metric", "limit", "status", "n", "fidelity", "reason")
     gates = [[str(verdict[key]) for key in keys] for verdict in found["verdicts"]]
-    table(("gate", "limit", "verdict", "n", "fidelity", "why"), gates, colours=_COLOURS)
+    table(("gate", "limit", "verdict", "n", "fidelity", "why"), gates, colours=COLOURS)
 
 
 def rows(evidence: dict[str, Any]) -> list[tuple[str, str, str, str]]:
@@ -167,7 +173,7 @@ def _compared(times: float, better: str, worse: str, digits: int) -> str:
     return f"{times:.{digits}f}× {better}" if times >= 1 else f"{1 / times:.{digits}f}× {worse}"
 
 
-def _line(*parts: str | tuple[str, str]) -> None:
+def line(*parts: str | tuple[str, str]) -> None:
     """Print one line of texts, each alone or with its style."""
     from rich.console import Console
     from rich.text import Text

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     Array = np.ndarray[tuple[int, ...], np.dtype[np.generic]]
 
 UNLABELLED = -1  # in the place of a class number; a target value that is missing is NaN
-_DESCRIPTION, _SLICES = "data.json", "test.slices.npy"
+DESCRIPTION, _SLICES = "data.json", "test.slices.npy"
 _USUAL: Task = "classification"
 
 
@@ -65,7 +65,7 @@ def describe(folder: Path, task: Task, examples: Mapping[str, int], slices: Mapp
     if slices:
         found["slices"] = list(slices)
         _write(folder / _SLICES, np.stack(list(slices.values())))
-    (folder / _DESCRIPTION).write_text(json.dumps(found) + "\n")
+    (folder / DESCRIPTION).write_text(json.dumps(found) + "\n")
 
 
 def read(folder: Path, name: str) -> Split:
@@ -124,7 +124,7 @@ def calibration(folder: Path, count: int, seed: int, skip: int = 0) -> Split:
 
 
 def _described(folder: Path) -> dict[str, Any]:
-    file = folder / _DESCRIPTION
+    file = folder / DESCRIPTION
     found: dict[str, Any] = json.loads(file.read_text()) if file.is_file() else {}
     return found
 

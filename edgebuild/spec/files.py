@@ -82,6 +82,7 @@ class TargetFile(BaseModel):
     recipe: tuple[RecipeLine, ...] = ()
     devices: Annotated[tuple[DeviceLine, ...], Field(min_length=1)]
     gates: Annotated[tuple[Gate, ...], Field(min_length=1)]
+    regressions: Annotated[tuple[Gate, ...], Field(description="limits against an earlier release")] = ()
     timing: Timing = Timing()
 
     @field_validator("runtimes")
@@ -129,6 +130,7 @@ def read_target(path: Path, shown: str, recipes: Callable[[str], Recipe] | None 
         gates=declared.gates,
         timing=declared.timing,
         file=shown,
+        regressions=declared.regressions,
     )
 
 

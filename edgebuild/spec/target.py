@@ -131,7 +131,10 @@ class Gate:
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A target profile, as one file in `targets/` declares it."""
+    """A target profile, as one file in `targets/` declares it.
+
+    `gates` hold a candidate against the float model, `regressions` against an earlier release.
+    """
 
     name: str
     description: str
@@ -142,3 +145,4 @@ class Target:
     gates: tuple[Gate, ...]
     timing: Timing
     file: str
+    regressions: tuple[Gate, ...] = ()

@@ -36,7 +36,8 @@ def test_a_baseline_has_the_file_the_float_model_the_samples_and_the_fingerprint
     name = manifest["file"]
     assert (kept / "v1" / "artifact" / name).read_bytes() == (built.bundle / name).read_bytes()
     assert digests.of_tree(kept / "v1" / "reference") == manifest["sources"]["baseline"]
-    assert sorted(path.name for path in (kept / "v1" / "data").iterdir()) == ["test.0.npy", "test.labels.npy"]
+    examples = {path.name for path in (kept / "v1" / "data").iterdir()}
+    assert examples == {"data.json", "test.0.npy", "test.labels.npy"}
     assert json.loads((kept / "v1" / "evidence" / "latency" / "samples.json").read_text())
     assert (kept / "v1" / "evidence" / f"accuracy-{manifest['runtime']['format']}" / "hits.npz").is_file()
     assert facts["fingerprints"] == manifest["fingerprints"]

@@ -1,0 +1,20 @@
+"""The model card of a bundle: its manifest's facts for people."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+PAYLOAD = Path(__file__).parent / "payload"
+
+
+def render(facts: Mapping[str, Any], sample: str) -> str:
+    """The card in Markdown; `facts` are those of the manifest, `sample` is the file that the bundle can be tried on."""
+    import jinja2
+
+    template = jinja2.Template((PAYLOAD / "card.md.jinja").read_text(encoding="utf-8"), keep_trailing_newline=True)
+    card: str = template.render(
+        **facts, version=facts["edgebuild"], sample=sample, percent=lambda share: f"{100 * share:.2f} %"
+    )
+    return card

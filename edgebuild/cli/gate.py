@@ -1,0 +1,48 @@
+"""`edgebuild gate`: judge a finished bundle on a device, and promote a candidate that passes."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import rich_click as click
+
+from edgebuild.cli._verb import Answer, project_option, verb
+
+
+@verb("gate")
+@click.argument("bundle", type=click.Path(path_type=Path))
+@click.option("--target", "-t", required=True, help="The target whose gates judge.")
+@click.option("--against", help="An earlier release: the name of a baseline, or its folder.")
+@click.option("--device", help="Another device than the target's, such as local or ssh://pi@host.")
+@click.option("--withdraw", is_flag=True, help="A bundle that fails is no longer released.")
+@click.option("--baselines", type=click.Path(path_type=Path), help="Where baselines are; default: baselines/.")
+@project_option
+def command(
+    bundle: Path,
+    target: str,
+    against: str | None,
+    device: str | None,
+    withdraw: bool,
+    baselines: Path | None,
+    project: Path,
+) -> Answer:
+    """Measure a bundle's file again, on the device that counts, and judge it by every gate of the target.
+
+    A candidate that passes is released. One that fails stays as it is, unless --withdraw is given; the evidence is
+    kept beside the bundle. Example: edgebuild gate dist/rpi4/digits --target rpi4 --device ssh://pi@pi.local
+    """
+    from edgebuild import gating
+    from edgebuild.engine.worker import Limits
+    from edgebuild.release.baselines import FOLDER
+    from edgebuild.report import gate, progress
+    from edgebuild.spec.evidence import EXIT_CODES
+    from edgebuild.spec.project import open_project
+
+    opened = open_project(project)
+    folder = baselines or opened.root / FOLDER
+    request = gating.Request(opened, bundle.absolute(), target, folder, against, device, withdraw)
+    with progress.display(sys.stderr) as events:
+        result, journal = gating.gate(request, events, Limits())
+    document = result.to_json() | {"ran": journal.ran, "reused": journal.reused}
+    return Answer(document, lambda: gate.show(result), EXIT_CODES[result.status])

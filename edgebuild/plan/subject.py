@@ -1,0 +1,96 @@
+"""Finds what a gate on a finished bundle needs: files that the bundle names by digest, and what its build has told."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from edgebuild.engine.store import Store
+from edgebuild.plan.gate import Against, Subject
+from edgebuild.release import baselines
+from edgebuild.release.baselines import Baseline
+from edgebuild.spec.artifact import Artifact
+from edgebuild.spec.errors import EdgebuildError, UsageError
+from edgebuild.spec.model import ModelSpec
+from edgebuild.spec.target import Target
+
+FLOAT = "the float model"
+# What the build has told of weights and conversion, which no device changes.
+_CARRIED = ("parity", "footprint", "proof")
+
+
+@dataclass(frozen=True, slots=True)
+class Finder:
+    """Looks in the store, in the baseline that is compared with, then in all others of the folder `baselines`.
+
+    `bundle` is how messages name it, `copy` a copy that does not change, `facts` its manifest.
+    """
+
+    store: Store
+    bundle: Path
+    copy: Path
+    facts: Mapping[str, Any]
+    baselines: Path
+    release: Baseline | None
+
+    def subject(self, target: Target, model: ModelSpec) -> Subject:
+        """All that a gate is planned from; UsageError, with how to get it, for what is nowhere."""
+        file, kind = str(self.facts["file"]), str(self.facts["runtime"]["format"])
+        return Subject(
+            target=target,
+            model=model,
+            format=kind,
+            candidate=self.store.snapshot({file: self.copy / file}, kind),
+            float=Against(FLOAT, self._float_model(kind), self._carried(kind)),
+            release=self._against(self.release) if self.release else None,
+            data=self._find("data", "data", "data"),
+        )
+
+    def _float_model(self, kind: str) -> Artifact:
+        found = self._find("baseline", kind, "reference")
+        if found is None:
+            told = "the float model that its gates refer to is neither in the store nor beside a baseline"
+            hint = "edgebuild baseline set BUNDLE where it was built brings it along, or build it here"
+            raise UsageError(told, file=str(self.bundle), hint=hint)
+        return found
+
+    def _find(self, role: str, kind: str, part: str) -> Artifact | None:
+        """What the bundle names in this role; None where it is nowhere."""
+        digest = self.facts.get("sources", {}).get(role)
+        if digest is None:
+            told = "was built by an edgebuild that did not name its sources"
+            raise UsageError(told, file=str(self.bundle), hint="build it again")
+        artifact = Artifact(kind, digest)
+        if self.store.holds(artifact):
+            return artifact
+        for known in self._baselines():
+            folder = known.part(part)
+            if known.facts["sources"][role] == digest and folder is not None:
+                return self._snapshot(folder, kind)
+        return None
+
+    def _baselines(self) -> Iterator[Baseline]:
+        if self.release is not None:
+            yield self.release
+        yield from (item for item in baselines.survey(self.baselines) if not isinstance(item, EdgebuildError))
+
+    def _carried(self, kind: str) -> dict[str, Artifact]:
+        """The build's evidence that stays true on any device."""
+        folders = {name: self.copy / "evidence" / f"{name}-{kind}" for name in _CARRIED}
+        return {name: self._snapshot(folder, "evidence") for name, folder in folders.items() if folder.is_dir()}
+
+    def _against(self, release: Baseline) -> Against:
+        """The earlier release; what the two weigh is in the evidence of their builds."""
+        weights = {"candidate": self.facts, "baseline": release.facts}
+        footprint = {role: of["evidence"]["footprint"]["candidate"] for role, of in weights.items()}
+        folder = self.store.scratch("footprint")
+        (folder / "evidence.json").write_text(json.dumps(footprint, indent=1, sort_keys=True) + "\n")
+        name = str(release.facts["file"])
+        file = self.store.snapshot({name: release.folder / "artifact" / name}, release.format)
+        return Against(release.name, file, {"footprint": self._snapshot(folder, "evidence")})
+
+    def _snapshot(self, folder: Path, kind: str) -> Artifact:
+        return self.store.snapshot({path.name: path for path in sorted(folder.iterdir())}, kind)
