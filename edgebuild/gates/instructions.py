@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 from edgebuild.gates import _ceiling
 from edgebuild.gates._ceiling import Ceiling, Counts
@@ -16,6 +16,8 @@ _REPEATS_WITHIN = 3e-4
 
 class Instructions:
     """The limit is a count ("9.1 M") or a change ("-50 %"), of one inference on one thread, counted by an emulator."""
+
+    regression: ClassVar[str] = "+1 %"
 
     @staticmethod
     def limit(text: str) -> Ceiling:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 from edgebuild.gates import _ceiling
 from edgebuild.gates._ceiling import Ceiling, Counts
@@ -13,6 +13,8 @@ from edgebuild.spec.units import COUNTS, show_count
 
 class Parameters:
     """The limit is a count ("80 k") or a change ("-50 %"). Counted on the torch model, so it carries no noise."""
+
+    regression: ClassVar[str] = "+1 %"
 
     @staticmethod
     def limit(text: str) -> Ceiling:
