@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from edgebuild.bundle import manifest
 from edgebuild.engine.store import Store
 from edgebuild.plan.gate import Against, Subject
 from edgebuild.release import baselines
@@ -38,16 +39,21 @@ class Finder:
 
     def subject(self, target: Target, model: ModelSpec) -> Subject:
         """All that a gate is planned from; UsageError, with how to get it, for what is nowhere."""
-        file, kind = str(self.facts["file"]), str(self.facts["runtime"]["format"])
+        kind = str(self.facts["runtime"]["format"])
         return Subject(
             target=target,
             model=model,
             format=kind,
-            candidate=self.store.snapshot({file: self.copy / file}, kind),
+            candidate=self._candidate(kind),
             float=Against(FLOAT, self._float_model(kind), self._carried(kind)),
             release=self._against(self.release) if self.release else None,
             data=self._find("data", "data", "data"),
         )
+
+    def _candidate(self, kind: str) -> Artifact:
+        folder = self.store.scratch("candidate")
+        (folder / str(self.facts["file"])).write_bytes(manifest.model(self.copy, self.facts))
+        return self.store.put(folder, kind)
 
     def _float_model(self, kind: str) -> Artifact:
         found = self._find("baseline", kind, "reference")
