@@ -26,6 +26,11 @@ def plain(text: str) -> float:
     return margin
 
 
+def least(margin: float, gate: Gate) -> int:
+    """Examples below which no result at all is inside the margin, not even that nothing changed."""
+    return paired.examples_needed(0, margin, alpha=1 - gate.confidence)
+
+
 def too_few(pairs: paired.Pairs, margin: float, gate: Gate) -> str | None:
     """How many examples it would take, where there are fewer; None where there are enough."""
     needed = paired.examples_needed(pairs.discordant_rate, margin, alpha=1 - gate.confidence)

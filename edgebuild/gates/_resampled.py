@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from edgebuild.measure import paired
+from edgebuild.gates._margin import least
 from edgebuild.measure.bootstrap import examples_needed
 from edgebuild.spec.evidence import Status, Verdict
 from edgebuild.spec.target import Gate, reaches
@@ -23,12 +23,12 @@ def judge(gate: Gate, evidence: dict[str, Any], margin: float, show: Show, unit:
     found, n, fidelity = scores["metrics"][gate.metric][str(gate.confidence)], scores["n"], scores["origin"]["fidelity"]
     if "undefined" in found:
         return Verdict(gate.metric, gate.limit, unit, "inconclusive", found["undefined"], fidelity, n)
-    least = paired.examples_needed(0, margin, alpha=1 - gate.confidence)
+    needed_at_all = least(margin, gate)
     low, high = found["low"], found["high"]
     told = f"{found['baseline']:.4g} → {found['candidate']:.4g}"
     status: Status = "inconclusive"
-    if n < least:
-        reason = f"{n} examples are too few to tell: at least {least} are needed"
+    if n < needed_at_all:
+        reason = f"{n} examples are too few to tell: at least {needed_at_all} are needed"
     elif low >= margin:
         status, reason = "fail", f"{told}, worse by at least {show(low)}"
     elif high >= margin:

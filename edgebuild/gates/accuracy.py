@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
+from edgebuild.gates import _margin
 from edgebuild.gates._agreement import allowance, points, told
 from edgebuild.gates._margin import points_of_a_share, too_few
 from edgebuild.measure import paired
@@ -22,6 +23,11 @@ class Accuracy:
     def limit(text: str) -> float:
         """The margin as a share, above 0 and below 1; ValueError otherwise."""
         return points_of_a_share(text)
+
+    @classmethod
+    def least(cls, gate: Gate) -> int:
+        """Held-out examples below which it can never pass."""
+        return _margin.least(cls.limit(gate.limit), gate)
 
     def judge(self, gate: Gate, evidence: dict[str, Any]) -> Verdict:
         """Pass when the bound on the drop is inside the margin, fail when it is proved to be outside."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from edgebuild.gates import _resampled
+from edgebuild.gates import _margin, _resampled
 from edgebuild.gates._agreement import points
 from edgebuild.gates._margin import points_of_a_share
 from edgebuild.measure.bootstrap import UndefinedError
@@ -65,6 +65,11 @@ class Auc:
     def change(candidate: float, baseline: float) -> float:
         """How much worse."""
         return baseline - candidate
+
+    @classmethod
+    def least(cls, gate: Gate) -> int:
+        """Held-out examples below which it can never pass."""
+        return _margin.least(cls.limit(gate.limit), gate)
 
     def judge(self, gate: Gate, evidence: dict[str, Any]) -> Verdict:
         """By the paired bootstrap."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from edgebuild.gates import _resampled
+from edgebuild.gates import _margin, _resampled
 from edgebuild.gates._margin import plain
 from edgebuild.measure.bootstrap import UndefinedError
 from edgebuild.spec.evidence import Verdict
@@ -45,6 +45,11 @@ class Cosine:
     def change(candidate: float, baseline: float) -> float:
         """How much worse."""
         return baseline - candidate
+
+    @classmethod
+    def least(cls, gate: Gate) -> int:
+        """Held-out examples below which it can never pass."""
+        return _margin.least(cls.limit(gate.limit), gate)
 
     def judge(self, gate: Gate, evidence: dict[str, Any]) -> Verdict:
         """By the paired bootstrap."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from edgebuild.gates import _resampled
+from edgebuild.gates import _margin, _resampled
 from edgebuild.measure.bootstrap import UndefinedError
 from edgebuild.spec.evidence import Verdict
 from edgebuild.spec.model import Task
@@ -46,6 +46,11 @@ class Mae:
         if baseline == 0:
             raise UndefinedError("cannot be compared: the baseline makes no error on the examples")
         return candidate / baseline - 1
+
+    @classmethod
+    def least(cls, gate: Gate) -> int:
+        """Held-out examples below which it can never pass."""
+        return _margin.least(cls.limit(gate.limit), gate)
 
     def judge(self, gate: Gate, evidence: dict[str, Any]) -> Verdict:
         """By the paired bootstrap."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from edgebuild.engine.graph import Graph
 from edgebuild.engine.store import Store
-from edgebuild.plan import preflight
+from edgebuild.plan import enough, preflight
 from edgebuild.plan.instruments import Instruments
 from edgebuild.plan.limits import gates_of
 from edgebuild.plan.measuring import Measuring
@@ -68,6 +68,7 @@ def make(
         for model in models:
             left_out = (without or {}).get((target.name, model.name), frozenset())
             products.append(_product(graph, target, model, weights[model.name], instruments, left_out))
+            notices += enough.notices(graph, store, target, model, weights[model.name])
         notices += instruments.notices
     return Plan(graph, tuple(products), tuple(notices))
 

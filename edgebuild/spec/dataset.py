@@ -97,6 +97,12 @@ def task(folder: Path) -> Task:
     return found
 
 
+def examples(folder: Path) -> dict[str, int]:
+    """The number of examples of each split."""
+    found: dict[str, int] = _described(folder)["examples"]
+    return found
+
+
 def slices(folder: Path) -> dict[str, Array]:
     """Which held-out examples belong to a slice, [N] bool by the slice's name; they may overlap."""
     names = _described(folder).get("slices", [])
