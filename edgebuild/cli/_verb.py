@@ -8,11 +8,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import wraps
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import rich_click as click
 
 from edgebuild.spec.errors import EdgebuildError
+
+if TYPE_CHECKING:
+    from edgebuild.report.judged import Judged
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,3 +70,26 @@ model_option = click.option(
     "--model", "-m", "models", multiple=True, help="Model; default: every model of the project."
 )
 recipe_option = click.option("--recipe", "-r", help="A recipe by name, in the place of the targets' own.")
+
+
+def report_options(function: Callable[..., Answer]) -> Callable[..., Answer]:
+    """Add the options that name files for reports; the command gets them as `junit`, `sarif` and `markdown`."""
+    told = {
+        "markdown": "Write a summary in Markdown, small enough for code hosts.",
+        "sarif": "Write what did not pass as SARIF 2.1.0.",
+        "junit": "Write the verdicts as JUnit XML.",
+    }
+    for name, text in told.items():
+        function = click.option(f"--{name}", type=click.Path(path_type=Path, dir_okay=False), help=text)(function)
+    return function
+
+
+def write_reports(judged: list[Judged], **paths: Path | None) -> None:
+    """Write each report whose path is given, by the name of its file in `edgebuild/report/`."""
+    import importlib
+
+    from edgebuild.report.judged import write
+
+    for name, path in paths.items():
+        if path is not None:
+            write(path, importlib.import_module(f"edgebuild.report.{name}").render, judged)

@@ -7,7 +7,16 @@ from pathlib import Path
 
 import rich_click as click
 
-from edgebuild.cli._verb import Answer, model_option, project_option, recipe_option, target_option, verb
+from edgebuild.cli._verb import (
+    Answer,
+    model_option,
+    project_option,
+    recipe_option,
+    report_options,
+    target_option,
+    verb,
+    write_reports,
+)
 
 
 @verb("build")
@@ -18,6 +27,7 @@ from edgebuild.cli._verb import Answer, model_option, project_option, recipe_opt
 @click.option("--output", "-o", type=click.Path(path_type=Path), help="Where bundles go; default: dist/.")
 @click.option("--step-memory", default="8 GiB", show_default=True, help="Most memory a step may use.")
 @click.option("--step-time", default="60 min", show_default=True, help="Most time a step may take.")
+@report_options
 @project_option
 def command(
     targets: tuple[str, ...],
@@ -27,6 +37,9 @@ def command(
     output: Path | None,
     step_memory: str,
     step_time: str,
+    junit: Path | None,
+    sarif: Path | None,
+    markdown: Path | None,
     project: Path,
 ) -> Answer:
     """Build, judge and bundle models for targets.
@@ -35,7 +48,7 @@ def command(
     """
     from edgebuild import session
     from edgebuild.engine.worker import Limits
-    from edgebuild.report import progress, summary
+    from edgebuild.report import judged, progress, summary
     from edgebuild.spec.evidence import EXIT_CODES, combine
     from edgebuild.spec.project import open_project
 
@@ -43,6 +56,7 @@ def command(
     request = session.Request(open_project(project, output), targets, models, jobs or session.cores(), recipe)
     with progress.display(sys.stderr) as events:
         outcomes, journal = session.build(request, events, limits)
+    write_reports(judged.of_build(outcomes, request.project), junit=junit, sarif=sarif, markdown=markdown)
     status = combine([outcome.status for outcome in outcomes])  # type: ignore[misc]
     document = summary.document(outcomes, journal, status)
     return Answer(document, lambda: summary.show(outcomes, journal), EXIT_CODES[status])

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import rich_click as click
 
-from edgebuild.cli._verb import Answer, project_option, verb
+from edgebuild.cli._verb import Answer, project_option, report_options, verb, write_reports
 
 
 @verb("gate")
@@ -17,6 +17,7 @@ from edgebuild.cli._verb import Answer, project_option, verb
 @click.option("--device", help="Another device than the target's, such as local or ssh://pi@host.")
 @click.option("--withdraw", is_flag=True, help="A bundle that fails is no longer released.")
 @click.option("--baselines", type=click.Path(path_type=Path), help="Where baselines are; default: baselines/.")
+@report_options
 @project_option
 def command(
     bundle: Path,
@@ -25,6 +26,9 @@ def command(
     device: str | None,
     withdraw: bool,
     baselines: Path | None,
+    junit: Path | None,
+    sarif: Path | None,
+    markdown: Path | None,
     project: Path,
 ) -> Answer:
     """Measure a bundle's file again, on the device that counts, and judge it by every gate of the target.
@@ -35,7 +39,7 @@ def command(
     from edgebuild import gating
     from edgebuild.engine.worker import Limits
     from edgebuild.release.baselines import FOLDER
-    from edgebuild.report import gate, progress
+    from edgebuild.report import gate, judged, progress
     from edgebuild.spec.evidence import EXIT_CODES
     from edgebuild.spec.project import open_project
 
@@ -44,5 +48,6 @@ def command(
     request = gating.Request(opened, bundle.absolute(), target, folder, against, device, withdraw)
     with progress.display(sys.stderr) as events:
         result, journal = gating.gate(request, events, Limits())
+    write_reports(judged.of_gate(result, opened), junit=junit, sarif=sarif, markdown=markdown)
     document = result.to_json() | {"ran": journal.ran, "reused": journal.reused}
     return Answer(document, lambda: gate.show(result), EXIT_CODES[result.status])

@@ -1,0 +1,85 @@
+"""Verdicts one by one, for reports that other programs read: what was judged, against what, and where it says so."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+from edgebuild.spec.errors import UsageError
+
+if TYPE_CHECKING:
+    from edgebuild.gating import Result
+    from edgebuild.session import Outcome
+    from edgebuild.spec.project import Project
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """A verdict (as `Verdict.to_json`) on one format of a model for a target; `file` declares the gate."""
+
+    target: str
+    model: str
+    format: str
+    against: str
+    file: str
+    verdict: dict[str, Any]
+
+    @property
+    def suite(self) -> str:
+        """What was judged, against what."""
+        return f"{self.target}/{self.model}/{self.format} against {self.against}"
+
+    @property
+    def name(self) -> str:
+        """The gate: metrics may have several, with different limits."""
+        return f"{self.verdict['metric']} {self.verdict['limit']}"
+
+    @property
+    def told(self) -> str:
+        """Why, on how much, from where: one line."""
+        verdict = self.verdict
+        return f"{verdict['reason']} (n = {verdict['n']}, {verdict['fidelity']})"
+
+
+class Renderer(Protocol):
+    """Makes the text of a report."""
+
+    def __call__(self, judged: list[Judged]) -> str:
+        """All of it."""
+
+
+def of_build(outcomes: Iterable[Outcome], project: Project) -> list[Judged]:
+    """The verdicts on the format that each outcome ships, or would ship."""
+    found = []
+    for outcome in outcomes:
+        name = outcome.verdicts["format"]
+        place = _declared(project, outcome.target)
+        for verdict in outcome.verdicts["formats"][name]["verdicts"]:
+            found.append(Judged(outcome.target, outcome.model, name, "the float model", place, verdict))
+    return found
+
+
+def of_gate(result: Result, project: Project) -> list[Judged]:
+    """The verdicts of all comparisons."""
+    place = _declared(project, result.target)
+    return [
+        Judged(result.target, result.model, result.format, comparison.against, place, verdict)
+        for comparison in result.comparisons
+        for verdict in comparison.verdicts
+    ]
+
+
+def write(path: Path, render: Renderer, judged: list[Judged]) -> None:
+    """Write a report; UsageError when it cannot be written."""
+    try:
+        path.write_text(render(judged), encoding="utf-8")
+    except OSError as error:
+        raise UsageError(f"cannot be written: {error.strerror}", file=str(path)) from None
+
+
+def _declared(project: Project, target: str) -> str:
+    """The target's file relative to the project; a built-in one is named as if it were the project's own."""
+    path = project.target_files()[target]
+    return path.relative_to(project.root).as_posix() if path.is_relative_to(project.root) else f"targets/{path.name}"
