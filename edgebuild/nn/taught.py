@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from torch import Tensor, nn
+from torch import Tensor, channels_last, nn, no_grad
 
 from edgebuild.nn import losses
 from edgebuild.spec.dataset import UNLABELLED
 
 if TYPE_CHECKING:
-    from edgebuild.nn.losses import Criterion
+    from edgebuild.nn.losses import Criterion, Goal
+    from edgebuild.nn.training import Loss
+    from edgebuild.spec.model import Task
 
 
 class Taught(nn.Module):
@@ -49,6 +51,22 @@ class Taught(nn.Module):
                 brought = self.regressors[number](given.movedim(1, -1)).movedim(-1, 1)
                 total = total + nn.functional.mse_loss(brought, goal)
         return total.squeeze()
+
+
+def lesson(task: Task, goal: Goal, alpha: float, temperature: float, teachers: Sequence[nn.Module]) -> Loss:
+    """α·loss of the labels + (1−α)·loss of the goal that the teachers set (Hinton et al. 2015, section 2)."""
+    for teacher in teachers:
+        teacher.to(memory_format=channels_last)  # type: ignore[call-overload]
+    hard = masked(losses.of_task(task))
+
+    def loss(module: nn.Module, inputs: tuple[Tensor, ...], labels: Tensor) -> Tensor:
+        with no_grad():
+            goals = [teacher(*inputs) for teacher in teachers]
+        given = module(*inputs)
+        soft = losses.of_teacher(task, goal, given, goals, temperature)
+        return alpha * hard(given, labels) + (1 - alpha) * soft
+
+    return loss
 
 
 def masked(criterion: Criterion) -> Criterion:

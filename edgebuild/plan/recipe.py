@@ -136,8 +136,9 @@ class Recipes:
 
     def _check_final(self) -> None:
         """UsageError when a step follows one whose result it would throw away."""
-        for line, step, after in zip(self._lines, self._steps, self._lines[1:], strict=False):
-            if getattr(step, "final", False):
+        lines = zip(self._lines, self._steps, self._lines[1:], self._steps[1:], strict=False)
+        for line, step, after, taking in lines:
+            if getattr(step, "final", False) and {*step.consumes} & {*taking.consumes}:
                 told = f"{after.use!r} cannot follow {line.use!r}, whose result it would throw away"
                 raise UsageError(told, file=after.file, key=f"{after.key}.use", hint=f"put {line.use!r} last")
 

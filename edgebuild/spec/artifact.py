@@ -76,7 +76,7 @@ class Step(Protocol):
     exclusive: whether it runs with nothing beside it, as what measures time must
     uses(): of `needs`, what these options read; a step that always reads all of it does not have this
     numbers: what it makes a file compute in ("int8"); only steps that change that have it, and a recipe has one
-    final: True where no step may follow, because it adds to the model file what the next would not carry on
+    final: True where no step on the same kind of artifact may follow: it would not carry on what this one adds
     values_only: whether a torch model keeps its operations and their sizes; steps without it may change both
     """
 

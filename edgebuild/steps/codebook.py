@@ -46,6 +46,7 @@ class Codebook:
     deterministic: ClassVar[Determinism] = "same-cpu"
     exclusive: ClassVar[bool] = False
     values_only: ClassVar[bool] = True
+    final: ClassVar[bool] = True
 
     def uses(self) -> tuple[str, ...]:
         """Data only for fine-tuning."""

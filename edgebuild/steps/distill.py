@@ -18,7 +18,7 @@ from edgebuild.spec.fields import Seed
 from edgebuild.spec.model import Training
 
 if TYPE_CHECKING:
-    from torch import Tensor, nn
+    from torch import nn
 
     from edgebuild.nn.checkpoint import Checkpoint
     from edgebuild.nn.taught import Taught
@@ -84,21 +84,9 @@ class Distill:
         self, student: Checkpoint, teachers: list[nn.Module], task: Task, stack: ExitStack
     ) -> tuple[nn.Module, Loss]:
         """What is fitted, and to what: the student, with regressors where features need them."""
-        import torch
+        from edgebuild.nn.taught import lesson
 
-        from edgebuild.nn.taught import masked
-
-        for teacher in teachers:
-            teacher.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        hard = masked(losses.of_task(task))
-
-        def loss(module: nn.Module, inputs: tuple[Tensor, ...], labels: Tensor) -> Tensor:
-            with torch.no_grad():
-                goals = [teacher(*inputs) for teacher in teachers]
-            given = module(*inputs)
-            soft = losses.of_teacher(task, self.goal, given, goals, self.temperature)
-            return self.alpha * hard(given, labels) + (1 - self.alpha) * soft
-
+        loss = lesson(task, self.goal, self.alpha, self.temperature, teachers)
         if self.features is None:
             return student.module, loss
         taught = self._with_features(student, teachers[0], stack)

@@ -34,6 +34,7 @@ class Log2:
     deterministic: ClassVar[Determinism] = "everywhere"
     exclusive: ClassVar[bool] = False
     values_only: ClassVar[bool] = True
+    final: ClassVar[bool] = True
 
     def run(self, io: StepIO) -> None:
         """Fold, round every matrix and kernel, save."""

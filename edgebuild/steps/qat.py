@@ -17,11 +17,12 @@ from edgebuild.spec.fields import Seed
 from edgebuild.spec.model import Training
 
 if TYPE_CHECKING:
-    from torch import Tensor, nn
+    from torch import fx
 
     from edgebuild.nn.training import Loss
 
 _PROBE = 4  # examples by whose values the tensors of an exported file are recognized
+_AT_ONCE = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +40,8 @@ class Qat:
         "channel"
     )
     calibration: Annotated[int, Ge(1), Field(description="training examples that set the first ranges")] = 256
-    alpha: Annotated[float, Field(ge=0, le=1)] = 0.1
+    goal: losses.Goal = "soft"
+    alpha: Annotated[float, Field(ge=0, le=1, description="weight of the labels")] = 0.1
     temperature: Annotated[float, Gt(0)] = 4.0
     epochs: Annotated[int, Ge(1)] = 5
     batch_size: Annotated[int, Ge(1)] = 64
@@ -54,41 +56,38 @@ class Qat:
     deterministic: ClassVar[Determinism] = "same-cpu"
     exclusive: ClassVar[bool] = False
     values_only: ClassVar[bool] = True
+    final: ClassVar[bool] = True
 
     def run(self, io: StepIO) -> None:
         """Fold, train with rounding, save the float model with its ranges."""
-        import torch
-
         model = checkpoint.load(io.path("model"))
         fold(model.module, model.inputs)
         graph = trace(model.module, model.inputs)
         freeze(graph)
         first = dataset.calibration(io.path("data"), self.calibration, self.seed)
-        batches = [tuple(torch.from_numpy(x[k : k + 64]) for x in first.inputs) for k in range(0, len(first), 64)]
-        learning: dict[str, Any] = {name: self._range(*ends) for name, ends in points.observe(graph, batches).items()}
+        learning = self._learning(graph, first)
         fake_quant.insert(graph, learning, self.granularity == "channel")
         data = dataset.read(io.path("data"), "train")
         how = Training(self.epochs, self.batch_size, self.learning_rate, self.weight_decay, seed=self.seed)
-        loss = self._loss(checkpoint.load(io.path("teacher")).module)
         sparse, augment = model.sparse_parameters(), model.augmentation()
-        training.fit(graph, data, loss, how, sparse=sparse, augment=augment, progress=io.progress)
+        training.fit(graph, data, self._loss(io), how, sparse=sparse, augment=augment, progress=io.progress)
         checkpoint.save(model, io.output)
         learnt = {name: module.ends() for name, module in learning.items()}
         ranges.save(learnt, tuple(x[:_PROBE] for x in first.inputs), io.output)
 
-    def _range(self, low: float, high: float) -> nn.Module:
-        if self.ranges == "learnt":
-            return fake_quant.learnt_scale(low, high)
-        return fake_quant.moving_average(low, high, self.momentum)
-
-    def _loss(self, teacher: nn.Module) -> Loss:
+    def _learning(self, graph: fx.GraphModule, examples: dataset.Split) -> dict[str, Any]:
+        """What learns each value's range, from what the float model makes of the examples."""
         import torch
 
-        teacher.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        parts = [tuple(x[k : k + _AT_ONCE] for x in examples.inputs) for k in range(0, len(examples), _AT_ONCE)]
+        seen = points.observe(graph, [tuple(map(torch.from_numpy, part)) for part in parts])
+        if self.ranges == "learnt":
+            return {name: fake_quant.learnt_scale(*ends) for name, ends in seen.items()}
+        return {name: fake_quant.moving_average(*ends, self.momentum) for name, ends in seen.items()}
 
-        def loss(module: nn.Module, inputs: tuple[Tensor, ...], labels: Tensor) -> Tensor:
-            with torch.no_grad():
-                goal = teacher(*inputs)
-            return losses.distillation(module(*inputs), goal, labels, self.alpha, self.temperature)
+    def _loss(self, io: StepIO) -> Loss:
+        from edgebuild.nn.taught import lesson
 
-        return loss
+        taught_by = [io.inputs["teacher"], *io.roles("teacher").values()]
+        teachers = [checkpoint.load(item.path).module for item in taught_by]
+        return lesson(dataset.task(io.path("data")), self.goal, self.alpha, self.temperature, teachers)

@@ -95,6 +95,10 @@ TARGET = {
         {"recipe": '[{use = "encode"}, {use = "int8"}]'},
         "recipe[1].use: 'int8' cannot follow 'encode', whose result it would throw away (put 'encode' last)",
     ),
+    "training after learnt ranges": (
+        {"recipe": '[{use = "qat"}, {use = "distill"}, {use = "int8"}]'},
+        "recipe[1].use: 'distill' cannot follow 'qat', whose result it would throw away (put 'qat' last)",
+    ),
     "integer borders in ONNX": (
         {"recipe": '[{use = "int8", io = "int8"}]'},
         "recipe[0]: 'int8' cannot be had on onnx with these options: a file has nowhere to say the scale of its "

@@ -102,3 +102,16 @@ def test_the_integer_file_has_the_learnt_ranges_whatever_calibration_would_say(
     given = scales(output)
     assert len(given) > 9
     assert all(min(abs(scale / other - 1) for other in learnt) < 1e-5 for scale in given)
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_with_one_calibration_example_it_answers_better_than_quantization_after_training(
+    made: tiny.Made, root: Path, tmp_path: Path, name: str
+) -> None:
+    for how, model in (("ptq", made[name]), ("qat", root / name)):
+        inputs = {"model": (name, model), "data": ("data", made["data"])}
+        tiny.perform(Int8(calibration=1), tmp_path / f"{name}-{how}", inputs)
+    wanted, place = runtimes.torch_answers(made), tiny.Made("tiny", tmp_path)
+    after, trained = (runtimes.file_answers(place, f"{name}-{how}") for how in ("ptq", "qat"))
+    assert runtimes.accuracy(made, trained) >= runtimes.accuracy(made, after)
+    assert np.abs(trained - wanted).mean() < 0.5 * np.abs(after - wanted).mean()
