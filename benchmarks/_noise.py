@@ -83,6 +83,16 @@ def spikes(rng: np.random.Generator, trials: int, processes: int, rounds: int) -
     return _own(rng, shape, 0.0, 0.02) + off + spike[0] - spike[1]
 
 
+def wander(rng: np.random.Generator, trials: int, processes: int, rounds: int) -> Ratios:
+    """The ratio itself wanders by ± 1 % from process to process (φ = 0.5), as no interleaving can cancel."""
+    from scipy.signal import lfilter
+
+    phi, settling = 0.5, 50
+    steps = rng.normal(0, 0.01 * math.sqrt(1 - phi * phi), (trials, settling + processes, 1))
+    wandering = np.asarray(lfilter([1.0], [1.0, -phi], steps, axis=1))[:, settling:]
+    return np.asarray(_own(rng, (trials, processes, rounds), 0.0, 0.02) + wandering)
+
+
 def recorded(rng: np.random.Generator, trials: int, processes: int, rounds: int) -> Ratios:
     """Whole recorded processes, drawn with replacement; which of the two equal models is ours is drawn too."""
     known = _known()
@@ -107,6 +117,13 @@ NOISES = (
     Noise("spikes", spikes),
     Noise("recorded", recorded),
 )
+OUTSIDE = Noise("AR(1) of the ratio", wander)  # processes that are not independent: no rule here allows for that
+
+
+def neighbours_alike() -> float:
+    """Correlation of a recorded process's median log-ratio with the next one's; 0 for independent processes."""
+    medians = np.median(_known(), axis=1)
+    return float(np.corrcoef(medians[:-1], medians[1:])[0, 1])
 
 
 def record() -> None:

@@ -57,7 +57,7 @@ def run() -> list[Table]:
             for case, (candidate, _) in _CASES.items():
                 verdicts[case].append(Latency().judge(GATE, _evidence(timings, candidate)))
     rows = [_row(case, wrong, verdicts[case]) for case, (_, wrong) in _CASES.items()]
-    return [Table(f"{TRIALS} verdicts on a limit of +3 %", _COLUMNS, rows, _notes(loads))]
+    return [Table(f"{TRIALS} verdicts on a limit of +3 %", _COLUMNS, rows, _notes(loads, rows[-1]))]
 
 
 def _settled(timings: Timings) -> bool:
@@ -79,7 +79,7 @@ def _row(case: str, wrong: str, verdicts: list[Any]) -> dict[str, Any]:
     return {"case": case, **shown, "processes": middle, **ends, "holds": counts.get(wrong, 0) == 0}
 
 
-def _notes(loads: list[float]) -> list[str]:
+def _notes(loads: list[float], slow: dict[str, Any]) -> list[str]:
     facts = runner.fingerprint()
     most = 1 - math.exp(math.log(0.05) / TRIALS)
     return [
@@ -87,5 +87,7 @@ def _notes(loads: list[float]) -> list[str]:
         f"{statistics.median(loads):.1f}: other processes ran beside it.",
         f"{_TIMING.iterations} rounds a process after at least {_TIMING.warmup_iterations} rounds and "
         f"{_TIMING.warmup:g} s of warm-up, looks at {', '.join(map(str, _TIMING.looks))} processes.",
+        f"{SLOWER} layers for {LAYERS} took {slow['middle']:.1%} more time: a call has a cost of its own beside its "
+        "layers.",
         f"None in {TRIALS} bounds the rate at {most:.0%} with 95 % confidence; `gates` has sharper figures.",
     ]

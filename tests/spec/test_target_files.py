@@ -210,3 +210,10 @@ def test_a_recipe_file_names_itself_in_messages(tmp_path: Path) -> None:
     with pytest.raises(UsageError) as caught:
         read_recipe(file, "recipes/half.toml")
     assert caught.value.line.startswith("recipes/half.toml: steps: ")
+
+
+def test_looks_must_increase(tmp_path: Path) -> None:
+    assert read(tmp_path, GOOD + "[timing]\nlooks = [4, 8]\n").timing.looks == (4, 8)
+    for looks in ("[8, 4]", "[4, 4]"):
+        told = refusal(tmp_path, GOOD + f"[timing]\nlooks = {looks}\n")
+        assert told.startswith("timing.looks: looks must increase, got ")
