@@ -38,7 +38,7 @@ def random(parameters: Parameters) -> Scores:
 
 
 def taylor(parameters: Parameters) -> Scores:
-    """|w·∂L/∂w| from the gradients that are there: first-order change of the loss (Molchanov et al. 2019, eq. 6).
+    """|w·∂L/∂w| from the gradients that are there: first-order change of the loss (Molchanov et al. 2019).
 
     UsageError when the examples reach a layer with no gradient at all: its weights would go in no order.
     """

@@ -74,12 +74,23 @@ def fit(
     return module
 
 
-def gradients(module: nn.Module, data: Split, loss: Loss) -> None:
-    """Leave ∂L/∂w in every parameter's `.grad`; L is the mean loss over these examples, the module in eval mode."""
-    module.eval().zero_grad()
-    for inputs, labels in in_order(data):
-        value = loss(module, inputs, labels) * len(labels) / len(data)
-        value.backward()  # type: ignore[no-untyped-call]
+def gradients(module: nn.Module, data: Split, loss: Loss, size: int = 32) -> None:
+    """Leave the mean over batches of |∂L/∂w| in every parameter's `.grad`, None where L does not depend on it.
+
+    Absolute batch by batch, for over all examples the gradients of a trained model cancel out (Molchanov et al. 2019,
+    section 3.2). The module is in eval mode.
+    """
+    module.eval()
+    totals: dict[nn.Parameter, Tensor] = {}
+    for inputs, labels in in_order(data, size):
+        module.zero_grad()
+        loss(module, inputs, labels).backward()  # type: ignore[no-untyped-call]
+        for parameter in module.parameters():
+            if parameter.grad is not None:
+                part = parameter.grad.abs() * (len(labels) / len(data))
+                totals[parameter] = totals[parameter] + part if parameter in totals else part
+    for parameter in module.parameters():
+        parameter.grad = totals.get(parameter)
 
 
 def in_order(data: Split, size: int = 64) -> Iterator[tuple[tuple[Tensor, ...], Tensor]]:

@@ -43,7 +43,7 @@ class MergeChannels:
     exclusive: ClassVar[bool] = False
 
     def run(self, io: StepIO) -> None:
-        """Merge and save; `pruning.json` names every pair. UsageError when no two channels are alike enough."""
+        """Merge and save; the record names every pair. UsageError when no two channels are alike enough."""
         training.seeded(self.seed)
         model = checkpoint.load(io.path("model"))
         keep = layers.named(model.module, self.keep, "merge_channels.keep")
