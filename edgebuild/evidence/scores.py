@@ -77,7 +77,9 @@ def _measured(metric: str, confidence: float, ours: Any, theirs: Any, targets: A
         return found
     candidate, baseline = kind.score(ours, targets), kind.score(theirs, targets)
     try:
-        bound = change_bound(lambda w: kind.change(candidate(w), baseline(w)), len(ours), confidence)
+        bound = change_bound(
+            lambda w: kind.change(candidate(w), baseline(w)), len(ours), confidence, discrete=kind.discrete
+        )
     except UndefinedError as error:
         return {"undefined": f"{metric} {error}"}
     return found | bound._asdict()

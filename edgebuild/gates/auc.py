@@ -20,6 +20,7 @@ class Auc:
     """Area under the ROC curve of softmax scores, one class against the rest; the limit is a margin such as "1 pp"."""
 
     tasks: ClassVar[tuple[Task, ...]] = ("classification",)
+    discrete: ClassVar[bool] = False
 
     @staticmethod
     def limit(text: str) -> float:

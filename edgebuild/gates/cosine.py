@@ -19,6 +19,7 @@ class Cosine:
     """The limit is a margin without unit, such as "0.01"."""
 
     tasks: ClassVar[tuple[Task, ...]] = ("embedding",)
+    discrete: ClassVar[bool] = False
 
     @staticmethod
     def limit(text: str) -> float:

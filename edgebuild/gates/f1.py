@@ -20,6 +20,7 @@ class F1:
     """Macro F1; the limit is a margin such as "1 pp". Rare classes weigh as much as common ones."""
 
     tasks: ClassVar[tuple[Task, ...]] = ("classification",)
+    discrete: ClassVar[bool] = True  # only answers that change change it
 
     @staticmethod
     def limit(text: str) -> float:

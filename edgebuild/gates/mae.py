@@ -19,6 +19,7 @@ class Mae:
     """The limit is the growth that is allowed, such as "5 %", whatever the unit of the targets."""
 
     tasks: ClassVar[tuple[Task, ...]] = ("regression",)
+    discrete: ClassVar[bool] = False
 
     @staticmethod
     def limit(text: str) -> float:

@@ -41,12 +41,16 @@ class Resampled(NamedTuple):
     method: str
 
 
-def change_bound(change: Score, n: int, confidence: float = 0.95, seed: int = 0) -> Resampled:
+def change_bound(
+    change: Score, n: int, confidence: float = 0.95, seed: int = 0, *, discrete: bool = False
+) -> Resampled:
     """The change of a metric over `n` examples and its *one-sided* limits, each at `confidence`.
 
     Bias-corrected and accelerated (BCa, Efron 1987), or plain percentiles where that has no value or there are more
-    than 5,000 examples. Where all resamples are equal, no example changed the metric, and the limits are those of a
-    share of which none of `n` was seen (Tango's). Raises UndefinedError where a resample leaves it without a value.
+    than 5,000 examples. Resamples hold no kind of example that the sample lacks: where few examples change the metric
+    (`discrete`: it depends on answers alone, most of which stay) or none does, losses may be of a kind that was not
+    seen, so the limits are widened by those of a share of which none of `n` was seen (Tango's, z² / (n + z²)).
+    Raises UndefinedError where a resample leaves the metric without a value.
     """
     import numpy as np
     from scipy.stats import bootstrap
@@ -68,12 +72,14 @@ def change_bound(change: Score, n: int, confidence: float = 0.95, seed: int = 0)
                 rng=np.random.default_rng(seed),
                 bootstrap_result=found,
             )
-        if found.standard_error == 0:
-            unseen, same = paired.drop_bound(0, 0, n, confidence), change(np.ones(n))
-            return Resampled(same, same + unseen.low, same + unseen.high, 0.0, "none changed")
+        error = float(found.standard_error)
+        estimate, unseen = change(np.ones(n)), paired.drop_bound(0, 0, n, confidence).high
+        if error == 0:
+            return Resampled(estimate, estimate - unseen, estimate + unseen, error, "none changed")
         low, high = (float(limit) for limit in found.confidence_interval)
         if math.isfinite(low) and math.isfinite(high):
-            return Resampled(change(np.ones(n)), low, high, float(found.standard_error), method)
+            more = unseen if discrete else 0.0
+            return Resampled(estimate, low - more, high + more, error, method)
     raise UndefinedError("has no value on some resamples of the held-out examples: too few of a kind are among them")
 
 

@@ -75,6 +75,16 @@ def test_where_no_example_changed_anything_the_limits_are_those_of_what_was_neve
     assert (found.low, found.high) == pytest.approx((-z * z / (60 + z * z), z * z / (60 + z * z)))
 
 
+def test_a_metric_of_answers_alone_allows_for_losses_that_were_not_seen() -> None:
+    """Two of 500 won and none lost: a bootstrap alone would swear that nothing is ever lost."""
+    changes = np.zeros(500)
+    changes[:2] = -1
+    alone, allowed = change_bound(mean(changes), 500), change_bound(mean(changes), 500, discrete=True)
+    assert alone.high <= 0
+    assert allowed.high == pytest.approx(alone.high + 0.00538, abs=1e-5)
+    assert allowed.low == pytest.approx(alone.low - 0.00538, abs=1e-5)
+
+
 def test_a_value_that_resamples_lack_is_an_error_and_no_limit() -> None:
     only = np.arange(40) == 7
     with pytest.raises(UndefinedError, match="has no value on some resamples"):
