@@ -18,6 +18,7 @@ from edgebuild.engine.store import Store, disk_error
 from edgebuild.release import history
 from edgebuild.spec.errors import EdgebuildError, UsageError
 from edgebuild.spec.project import Project
+from edgebuild.spec.registry import GATES
 
 if TYPE_CHECKING:
     from edgebuild.engine.graph import Graph
@@ -164,6 +165,55 @@ def foresee(request: Request) -> list[Outlook]:
 
     with _planned(request) as (store, plan):
         return outlook(plan.graph, store)
+
+
+def last_verdicts(request: Request, metric: str) -> list[dict[str, Any]]:
+    """What the last build said of one metric, format by format, with what its evidence was measured on.
+
+    `state` is whether a build would judge anew. UsageError where nothing was judged yet, or not by this metric.
+    """
+    from edgebuild.engine.resolve import outlook
+
+    found: list[dict[str, Any]] = []
+    with _planned(request) as (store, plan):
+        foreseen = {item.label: item for item in outlook(plan.graph, store)}
+        for product in plan.products:
+            item = foreseen[plan.graph.label(product.verdicts)]
+            if item.action is None or not store.holds(item.action.output):
+                told = f"{product.target}/{product.model} was never judged here"
+                raise UsageError(told, hint=f"edgebuild build --target {product.target}")
+            stored = json.loads((store.path(item.action.output) / "verdicts.json").read_text())
+            for verdict in _of_metric(stored, metric):
+                measured_on = _measured_on(store, plan, product, verdict)
+                about = {"target": product.target, "model": product.model, "state": item.state, "why": item.reason}
+                found.append(about | verdict | {"fingerprint": measured_on})
+    return found
+
+
+def _of_metric(stored: dict[str, Any], metric: str) -> list[dict[str, Any]]:
+    every = [
+        {"format": name, "shipped": name == stored["format"], **verdict}
+        for name, judged in stored["formats"].items()
+        for verdict in judged["verdicts"]
+    ]
+    if found := [verdict for verdict in every if verdict["metric"] == metric]:
+        return found
+    known = ", ".join(dict.fromkeys(verdict["metric"] for verdict in every))
+    raise UsageError(f"no gate on {metric!r}", key="--gate", hint=f"judged were: {known}")
+
+
+def _measured_on(store: Store, plan: Plan, product: Product, verdict: dict[str, Any]) -> dict[str, str]:
+    """The facts in the keys of the steps that the metric's evidence came from, as they were then."""
+    inputs = plan.graph.nodes[product.verdicts].inputs
+    metric, kind = verdict["metric"], verdict["format"]
+    asked = getattr(GATES.get(metric), "asks", lambda _: metric)(verdict["limit"])
+    role = next((name for name in (asked, f"{asked}/{kind}", f"{metric}/{kind}") if name in inputs), None)
+    found: dict[str, str] = {}
+    for identity in [*plan.graph.upstream(inputs[role]), inputs[role]] if role else ():
+        last = store.last(plan.graph.label(identity))
+        parts = last.parts if last else {}
+        found |= {name.removeprefix("fact."): text for name, text in parts.items() if name.startswith("fact.")}
+    return dict(sorted(found.items()))
 
 
 def last_build(project: Project) -> list[dict[str, Any]]:

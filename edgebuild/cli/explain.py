@@ -11,23 +11,34 @@ from edgebuild.cli._verb import Answer, model_option, project_option, recipe_opt
 
 @verb("explain")
 @click.argument("step", required=False)
+@click.option("--gate", help="Explain the last verdict on this metric instead.")
 @target_option
 @model_option
 @recipe_option
 @project_option
 def command(
-    step: str | None, targets: tuple[str, ...], models: tuple[str, ...], recipe: str | None, project: Path
+    step: str | None,
+    gate: str | None,
+    targets: tuple[str, ...],
+    models: tuple[str, ...],
+    recipe: str | None,
+    project: Path,
 ) -> Answer:
-    """Say which part of a key changed; with STEP, show all parts of that step's key.
+    """Say which part of a key changed; with STEP, show all parts of that step's key; with --gate, a verdict whole.
 
     Example: edgebuild explain --target rpi4 rpi4/digits/judge
     """
     from edgebuild import session
-    from edgebuild.report import steps
+    from edgebuild.report import steps, verdict
     from edgebuild.spec.errors import UsageError
     from edgebuild.spec.project import open_project, suggest
 
     opened = open_project(project)
+    if gate is not None:
+        if step is not None:
+            raise UsageError("explains a verdict, and STEP a key: name one of the two", key="--gate")
+        found = session.last_verdicts(session.Request(opened, targets, models, recipe=recipe), gate)
+        return Answer({"verdicts": found}, lambda: verdict.show(found))
     foreseen = session.foresee(session.Request(opened, targets, models, recipe=recipe))
     labels = [item.label for item in foreseen]
     if step is not None and step not in labels:

@@ -54,6 +54,12 @@ class Onnx:
         assert program is not None  # dynamo=True always returns a program
         return _onnx_files.to_bytes(_onnx_files.clean(_onnx_files.name_layers(program.model_proto)))
 
+    def operators(self, model: bytes) -> tuple[str, ...]:
+        """The kind of every operator of any file, in the file's order."""
+        import onnx
+
+        return tuple(node.op_type for node in onnx.load_from_string(model).graph.node)
+
     def layers(self, model: bytes) -> tuple[Layer, ...]:
         """The operators of a float file that have weights, in the file's order."""
         return _onnx_quantize.layers(_onnx_quantize.ready(model))

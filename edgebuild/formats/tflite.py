@@ -59,6 +59,14 @@ class Tflite:
             edge.export(str(path))
             return path.read_bytes()
 
+    def operators(self, model: bytes) -> tuple[str, ...]:
+        """The kind of every operator of any file, in the file's order."""
+        from ai_edge_litert.tools import flatbuffer_utils
+
+        parsed = flatbuffer_utils.read_model_from_bytearray(bytearray(model))
+        called = [operator.opcodeIndex for graph in parsed.subgraphs for operator in graph.operators]
+        return tuple(flatbuffer_utils.opcode_to_name(parsed, index) for index in called)
+
     def layers(self, model: bytes) -> tuple[Layer, ...]:
         """The operators of a float file that have weights, in the file's order."""
         return _tflite_graph.layers(model)

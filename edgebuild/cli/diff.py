@@ -1,0 +1,24 @@
+"""`edgebuild diff`: how two bundles differ."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import rich_click as click
+
+from edgebuild.cli._verb import Answer, verb
+
+
+@verb("diff")
+@click.argument("first", type=click.Path(path_type=Path))
+@click.argument("second", type=click.Path(path_type=Path))
+def command(first: Path, second: Path) -> Answer:
+    """Compare two bundles: sizes, operators, answers, time, verdicts, recipe, and versions of tools.
+
+    Both are checked first; exit 5 when one is damaged. Example: edgebuild diff dist/rpi4/digits old/digits
+    """
+    from edgebuild.release import comparison
+    from edgebuild.report import diff
+
+    found = comparison.compare(first, second)
+    return Answer(found, lambda: diff.show(found))
