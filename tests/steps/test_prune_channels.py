@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 import onnx
+import onnxruntime
 import pytest
 import torch
 from safetensors.torch import load_file
@@ -212,6 +213,21 @@ def test_attention_loses_whole_heads_and_the_loaded_model_knows(tmp_path: Path, 
     assert model.module.get_submodule("blocks.0.attention").heads == 2
     assert model.module.get_submodule("blocks.0.attention.out").in_features == 16
     assert model.module(*model.example(3)).shape == (3, 4)
+
+
+def test_the_exported_file_has_fewer_heads_and_answers_as_the_model(tmp_path: Path) -> None:
+    done, _ = perform("Transformer", tmp_path, PruneChannels(ratio=0.25, heads=0.5, round_to=4))
+    file = tiny.perform(Convert("onnx"), tmp_path / "onnx", {"model": ("torch", done)}) / "model.onnx"
+    graph = onnx.load(file).graph
+    sizes = {tuple(sorted(tensor.dims)) for tensor in graph.initializer}
+    assert (24, 48) in sizes  # 24 wide, 2 heads of 8 for each of queries, keys and values
+    assert not any(96 in dims or 32 in dims for dims in sizes)
+    session = onnxruntime.InferenceSession(str(file), providers=["CPUExecutionProvider"])
+    x = torch.randn(1, 6, 8)
+    given = session.run(None, {session.get_inputs()[0].name: x.numpy()})[0]
+    with torch.no_grad():
+        wanted = checkpoint.load(done).module(x)
+    assert torch.allclose(torch.from_numpy(given), wanted, atol=1e-5)
 
 
 def test_inverted_residuals_and_grouped_convolutions_stay_what_they_are(tmp_path: Path) -> None:
