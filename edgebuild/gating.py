@@ -101,7 +101,11 @@ def gate(request: Request, events: Listener, limits: Limits) -> tuple[Result, Jo
         comparisons = tuple(_comparison(store, item, done) for item in plan.compared)
         warnings = tuple(_warnings(request, facts, release, comparisons, subject))
         result = _result(request, facts, plan, comparisons, warnings)
-        _settle(request, result, facts, copy, store, plan, done)
+        _settle(request, result, copy, store, plan, done)
+        try:
+            history.append(request.project.root, [_entry(request, result, facts)])
+        except OSError as error:
+            events.notice(f"{history.FILE} cannot be written: {error.strerror}")
     return result, journal
 
 
@@ -112,7 +116,10 @@ def _opened(request: Request) -> Iterator[tuple[Store, Path]]:
     try:
         manifest.read(request.bundle)
         copy = store.scratch("gate") / "bundle"
-        shutil.copytree(request.bundle, copy, symlinks=True, copy_function=shutil.copyfile)
+        try:
+            shutil.copytree(request.bundle, copy, symlinks=True, copy_function=shutil.copyfile)
+        except (OSError, shutil.Error) as error:
+            raise UsageError(f"cannot be read: {error}", file=str(request.bundle)) from None
         yield store, copy
     finally:
         store.close()
@@ -213,13 +220,12 @@ def _result(
 def _settle(
     request: Request,
     result: Result,
-    facts: Mapping[str, Any],
     copy: Path,
     store: Store,
     plan: GatePlan,
     done: Mapping[str, Action],
 ) -> None:
-    """Keep the evidence, give the bundle its new status, and add a line to the history."""
+    """Keep the evidence, and give the bundle its new status."""
     made = Path(tempfile.mkdtemp(dir=store.scratch("gate-evidence")))
     for number, item in enumerate(plan.compared):
         for role, identity in item.evidence.items():
@@ -232,18 +238,16 @@ def _settle(
             _restate(request, result, copy, made)
     except OSError as error:
         raise disk_error(error, request.bundle) from None
+
+
+def _entry(request: Request, result: Result, facts: Mapping[str, Any]) -> dict[str, Any]:
+    """The line of the history: the verdicts of all comparisons, the times of the first."""
     first = result.comparisons[0]
     verdicts = [verdict for item in result.comparisons for verdict in item.verdicts]
-    judged = {
-        "status": result.status,
-        "format": result.format,
-        "evidence": first.evidence,
-        "verdicts": verdicts,
-    }
+    judged = {"status": result.status, "format": result.format, "evidence": first.evidence, "verdicts": verdicts}
     named = {role: facts["sources"][role] for role in ("candidate", "baseline")}
     measured_on = first.fingerprints.get("latency", {})
-    line = history.entry(request.project.root, "gate", result.target, result.model, judged, named, measured_on)
-    history.append(request.project.root, [line])
+    return history.entry(request.project.root, "gate", result.target, result.model, judged, named, measured_on)
 
 
 def _restate(request: Request, result: Result, copy: Path, evidence: Path) -> None:

@@ -9,7 +9,7 @@ from edgebuild.engine.graph import Graph
 from edgebuild.engine.store import Store
 from edgebuild.plan import enough, preflight
 from edgebuild.plan.instruments import Instruments
-from edgebuild.plan.limits import gates_of
+from edgebuild.plan.limits import gates_of, regressions_of
 from edgebuild.plan.measuring import Measuring
 from edgebuild.plan.recipe import Chain, Recipes, Without
 from edgebuild.plan.shipping import bundle_node
@@ -78,6 +78,8 @@ def _product(
 ) -> Product:
     prefix = f"{target.name}/{model.name}"
     recipes = Recipes(graph, target, model, weights, prefix, without)
+    if target.regressions:
+        regressions_of(target, model)  # wrong ones are refused now, not when a gate asks for them
     measuring = Measuring(graph, target, model, weights.data, instruments, prefix, gates_of(target, model))
     chains = [recipes.chain(runtime) for runtime in target.runtimes]
     preflight.add(graph, target, weights, instruments, prefix)

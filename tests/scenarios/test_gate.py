@@ -7,6 +7,7 @@ import shutil
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 
@@ -214,3 +215,22 @@ def test_a_baseline_of_another_format_is_refused(workspace: Workspace, kept: Pat
     assert workspace.run("--target", "board").code == 0
     ran = workspace.run("gate", "dist/board/tiny", "-t", "board", "--against", "v1", "--baselines", str(kept))
     refused(ran, 2, f"format '{shipped}'")
+
+
+def test_reports_for_other_programs_are_written_beside_the_answer(built: Workspace, tmp_path: Path) -> None:
+    places = {name: tmp_path / f"out.{name}" for name in ("junit", "sarif", "markdown")}
+    options = [word for name, place in places.items() for word in (f"--{name}", str(place))]
+    ran = built.run("--target", "board", "--json", *options)
+    assert ran.code == 0, ran.err
+    judged = ran.document["bundles"][0]
+    verdicts = judged["formats"][judged["format"]]["verdicts"]
+    assert ElementTree.parse(places["junit"]).getroot().get("tests") == str(len(verdicts))
+    assert json.loads(places["sarif"].read_text())["runs"][0]["results"] == []
+    assert places["markdown"].read_text().count("✅") == len(verdicts)
+    refused(built.run("--target", "board", "--junit", str(tmp_path / "no" / "x.xml")), 2, "x.xml", "cannot be written")
+
+
+def test_a_wrong_regression_is_refused_by_the_build_already(workspace: Workspace) -> None:
+    with (workspace.root / TARGET).open("a") as file:
+        file.write('[[regressions]]\nmetric = "latency"\nlimit = "3"\n')
+    refused(workspace.run("--target", "board"), 2, "regressions[0].limit", "no unit")
