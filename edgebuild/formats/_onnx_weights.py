@@ -74,12 +74,21 @@ def _whole(name: str, values: Array, axis: int, how: Quantization) -> tuple[list
     largest = np.abs(values).max(others if how.granularity == "channel" else None, keepdims=True)
     scale = (np.where(largest > 0, largest, top) / top).astype(np.float32)
     q = np.round(values / scale).astype(np.int8)
-    stored = helper.make_tensor(f"{name}/q", kind, q.shape, q.flatten() if top == 7 else q.tobytes(), raw=top != 7)
+    stored = helper.make_tensor(f"{name}/q", kind, q.shape, _packed(q) if top == 7 else q.tobytes(), raw=True)
     nodes = [
         helper.make_node("Cast", [f"{name}/q"], [f"{name}/wide"], to=TensorProto.FLOAT),
         helper.make_node("Mul", [f"{name}/wide", f"{name}/scale"], [name]),
     ]
     return nodes, [stored, numpy_helper.from_array(scale, f"{name}/scale")]
+
+
+def _packed(q: Array) -> bytes:
+    """Two 4-bit integers to a byte, the first in the lower half (ONNX: TensorProto.raw_data)."""
+    import numpy as np
+
+    halves = (np.append(q.ravel(), np.int8(0)) if q.size % 2 else q.ravel()).astype(np.uint8) & 0xF
+    data: bytes = (halves[::2] | halves[1::2] << 4).tobytes()
+    return data
 
 
 _STORED: Mapping[str, Any] = {"float16": _half, "int8": _whole, "int4": _whole}
