@@ -13,7 +13,7 @@ from edgebuild.spec.errors import UsageError
 from edgebuild.spec.quantization import Quantization, Range
 
 # Operators that the delegate computes fast, by technique and weights. In its place other kernels run for int4
-# convolutions (1.1 to 2 times the time of float) and for depthwise convolutions with dynamic ranges (5 to 7 times).
+# convolutions (1.1 to 2 times the time of float) and for depthwise convolutions with dynamic ranges (2 to 7 times).
 _FAST: Mapping[tuple[str, str], tuple[str, ...]] = {
     ("static", "int8"): ("CONV_2D", "DEPTHWISE_CONV_2D", "CONV_2D_TRANSPOSE", "FULLY_CONNECTED"),
     ("dynamic", "int8"): ("CONV_2D", "CONV_2D_TRANSPOSE", "FULLY_CONNECTED", "EMBEDDING_LOOKUP"),
