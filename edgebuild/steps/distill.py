@@ -11,6 +11,7 @@ from pydantic import Field
 
 from edgebuild.nn import checkpoint, losses, training
 from edgebuild.nn.taps import shapes, tapped
+from edgebuild.nn.taught import Features, lesson
 from edgebuild.spec import dataset
 from edgebuild.spec.artifact import Determinism, StepIO
 from edgebuild.spec.errors import UsageError
@@ -18,10 +19,9 @@ from edgebuild.spec.fields import Seed
 from edgebuild.spec.model import Training
 
 if TYPE_CHECKING:
-    from torch import nn
+    from torch import Tensor, nn
 
     from edgebuild.nn.checkpoint import Checkpoint
-    from edgebuild.nn.taught import Taught
     from edgebuild.nn.training import Loss
     from edgebuild.spec.model import Task
 
@@ -84,21 +84,20 @@ class Distill:
         self, student: Checkpoint, teachers: list[nn.Module], task: Task, stack: ExitStack
     ) -> tuple[nn.Module, Loss]:
         """What is fitted, and to what: the student, with regressors where features need them."""
-        from edgebuild.nn.taught import lesson
+        from torch import nn
 
         loss = lesson(task, self.goal, self.alpha, self.temperature, teachers)
         if self.features is None:
             return student.module, loss
-        taught = self._with_features(student, teachers[0], stack)
-        return (
-            taught,
-            lambda module, inputs, labels: loss(module, inputs, labels) + self.feature_weight * taught.distance(),
-        )
+        features = self._features(student, teachers[0], stack)
 
-    def _with_features(self, student: Checkpoint, teacher: nn.Module, stack: ExitStack) -> Taught:
-        """The student whose named layers are compared with the first teacher's; UsageError for what cannot be."""
-        from edgebuild.nn.taught import Taught
+        def with_features(_: nn.Module, inputs: tuple[Tensor, ...], labels: Tensor) -> Tensor:
+            return loss(student.module, inputs, labels) + self.feature_weight * features.distance()
 
+        return nn.ModuleList([student.module, features.regressors]), with_features
+
+    def _features(self, student: Checkpoint, teacher: nn.Module, stack: ExitStack) -> Features:
+        """The named layers beside the first teacher's; UsageError for what cannot be compared."""
         training.seeded(self.seed)
         pairs = [(mine, theirs or mine) for mine, _, theirs in (name.partition("=") for name in self.layers)]
         mine, theirs = [pair[0] for pair in pairs], [pair[1] for pair in pairs]
@@ -113,4 +112,4 @@ class Distill:
             stack.enter_context(tapped(teacher, theirs, _TEACHER_LAYERS)),
         )
         channels = [(ours[name][1], goals[goal][1]) for name, goal in pairs]
-        return Taught(student.module, taps, pairs, channels if self.features == "hints" else None)
+        return Features(taps, pairs, channels if self.features == "hints" else None)

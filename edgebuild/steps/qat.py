@@ -11,6 +11,7 @@ from pydantic import Field
 from edgebuild.nn import checkpoint, fake_quant, losses, points, ranges, training
 from edgebuild.nn.folding import fold, freeze
 from edgebuild.nn.graph import trace
+from edgebuild.nn.taught import lesson
 from edgebuild.spec import dataset
 from edgebuild.spec.artifact import Determinism, StepIO
 from edgebuild.spec.fields import Seed
@@ -86,8 +87,6 @@ class Qat:
         return {name: fake_quant.moving_average(*ends, self.momentum) for name, ends in seen.items()}
 
     def _loss(self, io: StepIO) -> Loss:
-        from edgebuild.nn.taught import lesson
-
         taught_by = [io.inputs["teacher"], *io.roles("teacher").values()]
         teachers = [checkpoint.load(item.path).module for item in taught_by]
         return lesson(dataset.task(io.path("data")), self.goal, self.alpha, self.temperature, teachers)

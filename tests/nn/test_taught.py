@@ -8,7 +8,7 @@ from torch import nn
 
 from edgebuild.nn.losses import of_task
 from edgebuild.nn.taps import shapes, tapped
-from edgebuild.nn.taught import Taught, masked
+from edgebuild.nn.taught import Features, masked
 from edgebuild.spec.errors import UsageError
 
 NAN = float("nan")
@@ -35,28 +35,28 @@ def test_the_distance_of_features_falls_when_it_is_minimised(channels: list[tupl
     student, teacher = pair()
     inputs = torch.randn(8, 1, 6, 6)
     with tapped(student, ["0"], "k") as ours, tapped(teacher, ["0"], "k") as theirs:
-        taught = Taught(student, (ours, theirs), [("0", "0")], channels)
-        optimiser = torch.optim.Adam(taught.parameters(), 0.02)
+        features = Features((ours, theirs), [("0", "0")], channels)
+        optimiser = torch.optim.Adam([*student.parameters(), *features.regressors.parameters()], 0.02)
         distances = []
         for _ in range(60):
             with torch.no_grad():
                 teacher(inputs)
-            taught(inputs)
-            distances.append(taught.distance())
+            student(inputs)
+            distances.append(features.distance())
             optimiser.zero_grad()
             distances[-1].backward()  # type: ignore[no-untyped-call]
             optimiser.step()
     assert distances[-1].item() < 0.5 * distances[0].item()
     assert teacher[0].weight.grad is None
-    assert len(list(taught.regressors.parameters())) == (2 if channels else 0)
+    assert len(list(features.regressors.parameters())) == (2 if channels else 0)
 
 
 def test_layers_of_equal_channels_are_compared_as_they_are() -> None:
     student, _ = pair()
     with tapped(student, ["0"], "k") as ours:
-        taught = Taught(student, (ours, ours), [("0", "0")], [(3, 3)])
-        taught(torch.randn(2, 1, 6, 6))
-        assert taught.distance().item() == 0
+        features = Features((ours, ours), [("0", "0")], [(3, 3)])
+        student(torch.randn(2, 1, 6, 6))
+        assert features.distance().item() == 0
 
 
 def test_a_layer_that_is_not_there_or_answers_no_channels_is_refused() -> None:
