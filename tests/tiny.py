@@ -69,6 +69,7 @@ class Made:
         """The step that makes an artifact, and its inputs by role."""
         declared = spec(self.name).declared
         built = (declared.builder, declared.inputs, declared.width)
+        pruning = declared.steps.get("prune_channels", {})
         format_name, _, technique = artifact.partition("-")
         steps: dict[str, tuple[Step, dict[str, str]]] = {
             "data": (
@@ -76,7 +77,7 @@ class Made:
                 {"source": "source"},
             ),
             "float": (Train(*built, declared.training), {"source": "source", "data": "data"}),
-            "pruned": (PruneChannels(ratio=0.5, round_to=8), {"model": "float"}),
+            "pruned": (PruneChannels(ratio=0.5, round_to=8, **pruning), {"model": "float"}),
             "distilled": (
                 Distill(epochs=4, batch_size=32, learning_rate=0.02),
                 {"model": "pruned", "teacher": "float", "data": "data"},
@@ -85,6 +86,8 @@ class Made:
             "float16": (Float16(), {"model": format_name}),
             "encoded": (Encode(), {"model": format_name}),
             "convert": (Convert(format_name), {"model": "float"}),
+            "small": (Convert(format_name), {"model": "distilled"}),
+            "small_int8": (Int8(calibration=64), {"model": f"{format_name}-small", "data": "data"}),
         }
         return steps[technique or ("convert" if format_name in FILES else artifact)]
 

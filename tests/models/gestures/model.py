@@ -1,10 +1,10 @@
-"""A recurrent net for tests, once with a cell of linear layers and once with PyTorch's GRU, and made-up gestures."""
+"""A recurrent net for tests, its cell made of linear layers, and made-up gestures."""
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-STEPS, UNITS = 6, 32
+STEPS, UNITS = 6, 192
 
 
 class Cell(nn.Module):
@@ -36,25 +36,9 @@ class Net(nn.Module):
         return self.head(state)
 
 
-class Library(nn.Module):
-    """The same with PyTorch's own layer, and a hidden layer behind it."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.gru, self.inner, self.head = nn.GRU(2, UNITS, batch_first=True), nn.Linear(UNITS, 32), nn.Linear(32, 4)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.head(torch.relu(self.inner(self.gru(x)[0][:, -1])))
-
-
 def build() -> nn.Module:
     """[N, 6, 2] -> [N, 4]."""
     return Net()
-
-
-def build_library() -> nn.Module:
-    """[N, 6, 2] -> [N, 4], with nn.GRU."""
-    return Library()
 
 
 def load() -> dict[str, tuple[np.ndarray, np.ndarray]]:

@@ -5,7 +5,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-WIDTH, HEADS, SIDE, PATCH = 32, 4, 12, 3
+WIDTH, HEADS, SIDE, PATCH = 64, 4, 12, 3
 
 
 class Attention(nn.Module):

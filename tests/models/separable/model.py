@@ -18,8 +18,8 @@ def build() -> nn.Module:
     """[N, 3, 16, 16] -> [N, 4]."""
     return nn.Sequential(
         nn.Conv2d(3, 16, 3, 2, 1, bias=False), nn.BatchNorm2d(16), nn.ReLU6(),
-        separable(16, 32, 1), separable(32, 64, 2), separable(64, 64, 1),
-        nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(64, 4),
+        separable(16, 64, 1), separable(64, 128, 2), separable(128, 128, 1),
+        nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(128, 4),
     )  # fmt: skip
 
 
