@@ -8,7 +8,7 @@ STEPS, UNITS = 6, 192
 
 
 class Cell(nn.Module):
-    """A gated recurrent unit of linear layers (Cho et al. 2014, arXiv 1406.1078; reset behind the product, as cuDNN)."""
+    """A gated recurrent unit (Cho et al. 2014, arXiv 1406.1078) of linear layers, its reset behind the product."""
 
     def __init__(self, inputs: int, units: int) -> None:
         super().__init__()
