@@ -68,6 +68,14 @@ def test_any_scale_moved_leaves_the_function(way: str) -> None:
     assert torch.allclose(module(x), before, atol=1e-4)
 
 
+def test_channels_that_are_pooled_together_are_not_followed() -> None:
+    rows = nets.Forward(
+        lambda n, x: n.b(torch.max_pool1d(n.a(x), 2).repeat(1, 1, 2)), a=nn.Linear(16, 8), b=nn.Linear(8, 4)
+    )
+    straight = nets.Forward(lambda n, x: n.b(torch.max_pool1d(n.a(x), 1)), a=nn.Linear(16, 8), b=nn.Linear(8, 4))
+    assert pairs_of(rows, nets.ROWS) == pairs_of(straight, nets.ROWS) == {}
+
+
 def test_norms_between_layers_are_folded_or_in_the_way() -> None:
     module, inputs, _ = nets.build("convolutions")
     assert pairs_of(module, inputs) == {"0": ["3"], "6": ["9"], "9": ["14"]}  # ReLU6 stands behind 3
