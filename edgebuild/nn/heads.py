@@ -56,7 +56,7 @@ class Attention:
                 return
             setattr(part, name, self.count)
         told = f"attention {self.owner!r} cannot lose heads: with {count} of {self.count} it does not run"
-        hint = "let it keep their number as an attribute (self.heads) and reshape to -1, or name it in keep"
+        hint = "let it keep their number as an attribute (self.heads) and reshape to -1, or set heads = 0"
         raise UsageError(told, key="prune_channels", hint=hint)
 
     def _counters(self, module: nn.Module) -> Iterable[tuple[nn.Module, str]]:
