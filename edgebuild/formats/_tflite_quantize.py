@@ -51,6 +51,11 @@ def _static(model: bytes, ranges: Mapping[str, Range], how: Quantization) -> byt
 
     activations = qtyping.TensorQuantizationConfig(num_bits=8, symmetric=how.symmetric)
     job = _job(model, how, activation_tensor_config=activations, compute_precision=qtyping.ComputePrecision.INTEGER)
+    # Embeddings have no kernel with fixed ranges: the rows that are looked up are widened.
+    table = qtyping.OpQuantizationConfig(
+        weight_tensor_config=_weights(how), compute_precision=qtyping.ComputePrecision.INTEGER
+    )
+    job.update_quantization_recipe(".*", qtyping.TFLOperationName.EMBEDDING_LOOKUP, table)
     if how.borders == "float32":
         _leave(job, ".*", (qtyping.TFLOperationName.INPUT, qtyping.TFLOperationName.OUTPUT))
     _keep(job, model, how)

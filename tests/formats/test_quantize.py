@@ -239,6 +239,12 @@ def test_tflite_quantizes_only_layers_where_all_would_cut_the_file_into_more_par
     assert parts("auto") == parts("layers") <= whole
 
 
+def test_embeddings_of_a_static_tflite_file_are_integers_too() -> None:
+    (table,) = [d for d in details(quantized("transformer", "tflite", STATIC)) if d["shape"].tolist() == [40, 32]]
+    assert table["dtype"] == np.int8
+    assert len(table["quantization_parameters"]["scales"]) == 40
+
+
 def test_depthwise_convolutions_stay_float_in_dynamic_tflite() -> None:
     layers = FORMATS.get("tflite")().layers(nets.file("depthwise", "tflite"))
     depthwise = sum(layer.operator == "DEPTHWISE_CONV_2D" for layer in layers)
