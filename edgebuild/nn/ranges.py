@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     Sample = tuple[Array, ...]
 
 FILE = "ranges.json"
+_MANY = 64  # values that a multiple of another tensor must have: fewer are alike by chance
 Ranges = dict[str, tuple[float, float]]
 
 
@@ -65,12 +66,15 @@ def values(model: Checkpoint, examples: list[Sample]) -> dict[str, tuple[str, Ar
     return {node.name: (owned[node].name, np.concatenate(arrays)) for node, arrays in seen.items()}
 
 
-def match(known: Mapping[str, Array], found: Mapping[str, Array], tolerance: float = 1e-4) -> dict[str, str]:
-    """{name in `found`: name in `known`} for tensors that hold the same values in whatever order, zeros aside.
+def match(
+    known: Mapping[str, Array], found: Mapping[str, Array], tolerance: float = 1e-4
+) -> dict[str, tuple[str, float]]:
+    """{name in `found`: (name in `known`, factor)} for tensors of the same values, times the factor, in any order.
 
-    Exporters transpose, reshape and pad with zeros, so sorted values are compared, the fewer filled up with zeros.
-    Two tensors are the same when no value differs by more than `tolerance` of the largest; of several the closest
-    is taken, then the first. Tensors of nothing but zeros match none.
+    Exporters transpose, reshape and pad with zeros, so sorted values are compared, the fewer filled up with zeros; and
+    they merge constants, so where no tensor has the same values one that has a positive multiple of them is taken.
+    Two are the same when no value differs by more than `tolerance` of the largest; of several the closest is taken,
+    then the first. Tensors of nothing but zeros match none.
     """
     import numpy as np
 
@@ -78,18 +82,31 @@ def match(known: Mapping[str, Array], found: Mapping[str, Array], tolerance: flo
     matched = {}
     for name, values in found.items():
         given = np.sort(values, axis=None)
-        distances = {other: _distance(given, wanted) for other, wanted in candidates.items()}
-        nearest = min(distances, key=lambda other: distances[other], default="")
-        if nearest and distances[nearest] <= tolerance:
-            matched[name] = nearest
+        for factors in (dict.fromkeys(candidates, 1.0), {other: _ratio(given, v) for other, v in candidates.items()}):
+            distances = {other: _distance(given, factors[other] * v) for other, v in candidates.items()}
+            nearest = min(distances, key=lambda other: distances[other], default="")
+            if nearest and distances[nearest] <= tolerance:
+                matched[name] = nearest, factors[nearest]
+                break
     return matched
+
+
+def _ratio(a: Array, b: Array) -> float:
+    """By what the largest of sorted values is larger; 1 where there is too little to tell a multiple by."""
+    if min(a.size, b.size) < _MANY or not _largest(b):
+        return 1.0
+    return _largest(a) / _largest(b)
+
+
+def _largest(values: Array) -> float:
+    return max(map(abs, (*values[:1].tolist(), *values[-1:].tolist())), default=0.0)
 
 
 def _distance(a: Array, b: Array) -> float:
     """The largest difference between sorted values as a share of the largest value; infinite when their ends differ."""
     import numpy as np
 
-    largest = max(map(abs, (*a[:1], *a[-1:], *b[:1], *b[-1:])), default=0.0)
+    largest = max(_largest(a), _largest(b))
     if not largest or a.size > 2 * b.size or b.size > 2 * a.size:
         return float("inf")
     if a.size != b.size:

@@ -55,7 +55,8 @@ def _named(
     runs = list(target_format.activations(file, probe))
     found = {name: np.concatenate([run[name].ravel() for run in runs]) for name in runs[0]}
     matched = ranges.match({name: values for name, (_, values) in known.items()}, found)
-    return {name: learnt[known[node][0]] for name, node in matched.items()}
+    ends = {name: (learnt[known[node][0]], factor) for name, (node, factor) in matched.items()}
+    return {name: (factor * low, factor * high) for name, ((low, high), factor) in ends.items()}
 
 
 def _cause(error: BaseException) -> str:
