@@ -64,9 +64,13 @@ DUELS: tuple[tuple[str, str, tuple[Any, ...], tuple[Any, ...]], ...] = (
      _channels(0.75, **_schedule("iterative")), _channels(0.75, **_schedule("one-shot"))),
     ("cubic", "one-shot: 75 % of channels",
      _channels(0.75, **_schedule("cubic")), _channels(0.75, **_schedule("one-shot"))),
+    ("iterative", f"one-shot: 75 % of channels, {EPOCHS} more epochs behind both",
+     _channels(0.75, _TAUGHT, **_schedule("iterative")), _channels(0.75, _TAUGHT, **_schedule("one-shot"))),
     ("distilled", "fine-tuned on labels: 75 % of channels", _channels(0.75, _TAUGHT), _channels(0.75, _PLAIN)),
     ("iterative", "one-shot: 97 % of weights",
      _weights(0.97, **_schedule("iterative")), _weights(0.97, **_schedule("one-shot"))),
+    ("iterative", f"one-shot: 97 % of weights, {EPOCHS} more epochs behind both",
+     (*_weights(0.97, **_schedule("iterative")), _TAUGHT), (*_weights(0.97, **_schedule("one-shot")), _TAUGHT)),
 )  # fmt: skip
 
 _HALF = _channels(0.5, _TAUGHT)
@@ -78,7 +82,7 @@ VARIANTS = (
     Variant("weights_only", "int8", (("weights_only", {}),)),
     Variant("qat + int8", "1 epoch", (("qat", {"epochs": 1}), ("int8", {}))),
     Variant("codebook + encode", "5 bits", (("codebook", {}), ("encode", {}))),
-    *(Variant("prune_weights + encode", f"{ratio:.0%}", (*_weights(ratio), ("encode", {}))) for ratio in (0.5, 0.8)),
+    *(Variant("prune_weights + encode", f"{ratio * 100:.0f} %", (*_weights(ratio), ("encode", {}))) for ratio in (0.5, 0.8)),
     *(Variant(f"prune_weights {kind} + encode", "97 %", (*_weights(0.97, **_schedule(kind)), ("encode", {})))
       for kind in ("one-shot", "iterative")),
     Variant("prune_channels + distill", "25 %", _channels(0.25, _TAUGHT)),
@@ -160,7 +164,7 @@ def _table(digits: Digits) -> Table:
         packed = zlib.compress((digits.folder(file) / FORMATS.get(FORMAT).file).read_bytes(), 9)
         rows.append({
             "technique": variant.technique, "setting": variant.setting, "accuracy": float(hits.mean()),
-            "change": -drop.estimate, "low": -drop.high, "high": -drop.low, "bytes": sizes["bytes"],
+            "change": 0 - drop.estimate, "low": -drop.high, "high": -drop.low, "bytes": sizes["bytes"],
             "compressed": sizes["download"] if coded else len(packed), "macs": sizes["macs"],
             "instructions": digits.evidence(count)["instructions"],
             "ratio": timed["seconds"][number] / timed["seconds"][0],
