@@ -82,7 +82,8 @@ VARIANTS = (
     Variant("weights_only", "int8", (("weights_only", {}),)),
     Variant("qat + int8", "1 epoch", (("qat", {"epochs": 1}), ("int8", {}))),
     Variant("codebook + encode", "5 bits", (("codebook", {}), ("encode", {}))),
-    *(Variant("prune_weights + encode", f"{ratio * 100:.0f} %", (*_weights(ratio), ("encode", {}))) for ratio in (0.5, 0.8)),
+    *(Variant("prune_weights + encode", f"{ratio * 100:.0f} %", (*_weights(ratio), ("encode", {})))
+      for ratio in (0.5, 0.8)),
     *(Variant(f"prune_weights {kind} + encode", "97 %", (*_weights(0.97, **_schedule(kind)), ("encode", {})))
       for kind in ("one-shot", "iterative")),
     Variant("prune_channels + distill", "25 %", _channels(0.25, _TAUGHT)),
