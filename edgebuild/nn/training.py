@@ -55,7 +55,7 @@ def fit(
 
     generator = seeded(training.seed)
     module.train().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    masks = [(parameter, parameter.detach() != 0) for parameter in sparse]
+    masks = [(parameter, parameter.detach() == 0) for parameter in sparse]
     optimiser = _optimiser(module, training)
     last = steps(data, training)
     schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda step: _rate(step / last))
@@ -104,9 +104,9 @@ def in_order(data: Split, size: int = 64) -> Iterator[tuple[tuple[Tensor, ...], 
 
 
 def _hold(masks: list[tuple[nn.Parameter, Tensor]]) -> None:
-    """Set to zero what momentum and decay, as much as gradients, may have moved."""
-    for parameter, kept in masks:
-        parameter.data.mul_(kept)
+    """Set to zero what momentum and decay, as much as gradients, may have moved; never to −0, which codes worse."""
+    for parameter, gone in masks:
+        parameter.data.masked_fill_(gone, 0.0)
 
 
 def _check_finite(loss: float, step: int) -> None:

@@ -122,5 +122,5 @@ def test_real_processes_to_a_real_verdict(inputs: Path, tmp_path: Path, zoo: Pat
     timings = measure(device, pair, inputs, tmp_path / "m", lambda t: wide(t).status != "continue", plan)
     assert wide(timings).status == "fail"
     assert judge_ratio(timings.log_ratios("base", "wide"), -0.1, looks=(6, 12), alpha=0.1).status == "pass"
-    assert len(timings.processes) == 6
+    assert len(timings.processes) in (6, 12)  # at the first look, unless the machine is very busy
     assert timings.processes[0].before["cores"] >= 1

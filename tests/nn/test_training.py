@@ -128,5 +128,6 @@ def test_zeros_of_sparse_parameters_stay_zero_and_the_others_learn(decay: float)
     loss, sparse = training.supervised("classification", 0), [first.weight]
     training.fit(nn.Sequential(first, second), data(), loss, how, sparse=sparse, progress=lambda *_, **__: None)
     assert torch.equal(first.weight == 0, zero)
+    assert not torch.signbit(first.weight[zero]).any()
     assert (first.weight != before)[~zero].all()
     assert second.weight[0, 0] != 0
