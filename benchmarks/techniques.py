@@ -80,7 +80,6 @@ VARIANTS = (
     Variant("int8", "static", (("int8", {}),)),
     Variant("dynamic_int8", "", (("dynamic_int8", {}),)),
     Variant("weights_only", "int8", (("weights_only", {}),)),
-    Variant("qat + int8", "1 epoch", (("qat", {"epochs": 1}), ("int8", {}))),
     Variant("codebook + encode", "5 bits", (("codebook", {}), ("encode", {}))),
     *(Variant("prune_weights + encode", f"{ratio * 100:.0f} %", (*_weights(ratio), ("encode", {})))
       for ratio in (0.5, 0.8)),
