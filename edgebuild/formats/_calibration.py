@@ -47,7 +47,7 @@ def calibrate(activations: Pass, how: Quantization, fed: Set[str]) -> dict[str, 
     else:
         found = extremes if how.calibrator == "minmax" else _averages(activations())
     found = found | _given(how.ranges, extremes)
-    _refuse_clipping(found, seen)
+    _refuse_clipping(found, seen, learnt=set(how.ranges or ()))
     return found
 
 
@@ -112,9 +112,11 @@ def _refuse_dead(extremes: Mapping[str, Range], fed: Set[str]) -> None:
             raise UsageError(told, key="calibration", hint="give examples that reach it, or remove the dead layer")
 
 
-def _refuse_clipping(found: Mapping[str, Range], seen: Mapping[str, Histogram]) -> None:
+def _refuse_clipping(found: Mapping[str, Range], seen: Mapping[str, Histogram], learnt: Set[str]) -> None:
     for name, (low, high) in found.items():
         clipped = seen[name].outside(low, high)
         if clipped > _CLIPPED:
             told = f"the range {low:g} to {high:g} of tensor {name!r} clips {clipped:.1%} of its values"
+            if name in learnt:
+                raise UsageError(told, key="qat", hint="train longer, or let its ranges follow with a higher momentum")
             raise UsageError(told, key="calibrator", hint="take minmax, or a higher percentile")

@@ -78,7 +78,8 @@ def learnt_scale(low: float, high: float) -> nn.Module:
     """Fake quantization whose scale is a parameter: LSQ (Esser et al., ICLR 2020) with Q_N = z and Q_P = 255 − z.
 
     The zero point stays that of the first range. Where x/s lies within the grid ∂x̂/∂s = round(x/s) − x/s, else it
-    is the grid's end (equation 3); the gradient is divided by √(N·Q_P) for N values (section 2.2).
+    is the grid's end (equation 3); the gradient is divided by √(N·Q_P) for N values (section 2.2). The scale is kept
+    above a tenth of the first one: a large step could take it below zero, where it means nothing.
     """
     import torch
     from torch import nn
@@ -89,9 +90,10 @@ def learnt_scale(low: float, high: float) -> nn.Module:
     class LearntScale(nn.Module):
         def __init__(self) -> None:
             super().__init__()
-            self.scale = nn.Parameter(first)
+            self.scale = nn.Parameter(first.clone())
 
         def forward(self, x: Tensor) -> Tensor:
+            self.scale.data.clamp_min_(0.1 * first)
             share = 1 / (x.numel() * max(most, 1)) ** 0.5
             scale = self.scale.detach() + share * (self.scale - self.scale.detach())
             steps = (x / scale).clamp(least, most)
@@ -100,7 +102,7 @@ def learnt_scale(low: float, high: float) -> nn.Module:
             return result
 
         def ends(self) -> tuple[float, float]:
-            scale = float(self.scale.detach())
+            scale = max(float(self.scale.detach()), 0.1 * float(first))
             return least * scale, most * scale
 
     return LearntScale()

@@ -36,7 +36,7 @@ class Qat:
     """
 
     ranges: Literal["moving_average", "learnt"] = "moving_average"
-    momentum: Annotated[float, Field(gt=0, le=1, description="of the moving average, per batch")] = 0.01
+    momentum: Annotated[float, Field(gt=0, le=1, description="of the moving average, per batch")] = 0.05
     granularity: Annotated[Literal["channel", "tensor"], Field(description="of weights, as in the step behind")] = (
         "channel"
     )

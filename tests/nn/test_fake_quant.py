@@ -97,3 +97,12 @@ def test_a_value_that_no_example_reaches_is_refused_by_name() -> None:
     graph = trace(module, (TensorSpec("x", (4,)),))
     with pytest.raises(UsageError, match=r"no calibration example makes the output of 'relu' anything but zero"):
         observe(graph, [(torch.randn(8, 4),)])
+
+
+def test_a_learnt_scale_stays_positive_however_large_the_step() -> None:
+    module = fake_quant.learnt_scale(0.0, 2.55)
+    module.scale.data.fill_(-3.0)  # type: ignore[union-attr, operator]
+    low, high = module.ends()  # type: ignore[operator]
+    assert (low, high) == (0.0, pytest.approx(0.255))
+    assert module(torch.tensor([0.1, 5.0])).tolist() == pytest.approx([0.1, 0.255], abs=1e-3)
+    assert module.scale.item() == pytest.approx(0.001)  # type: ignore[union-attr, operator]
