@@ -46,7 +46,7 @@ class Qat:
     temperature: Annotated[float, Gt(0)] = 4.0
     epochs: Annotated[int, Ge(1)] = 5
     batch_size: Annotated[int, Ge(1)] = 64
-    learning_rate: Annotated[float, Gt(0)] = 0.01
+    learning_rate: Annotated[float, Gt(0)] = 0.001
     weight_decay: Annotated[float, Ge(0)] = 1e-4
     seed: Seed = 0
 
