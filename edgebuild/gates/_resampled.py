@@ -3,14 +3,47 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar
 
 from edgebuild.gates._margin import least
 from edgebuild.measure.bootstrap import examples_needed
 from edgebuild.spec.evidence import Status, Verdict
+from edgebuild.spec.model import Task
 from edgebuild.spec.target import Gate, reaches
 
 Show = Callable[[float], str]
+
+
+class Resampled:
+    """What such metrics share. Each has its `limit` and its `score`; `show` writes a change for people, in `unit`.
+
+    `discrete` metrics move only with answers that change.
+    """
+
+    tasks: ClassVar[tuple[Task, ...]]
+    discrete: ClassVar[bool] = False
+    unit: ClassVar[str]
+    show: ClassVar[staticmethod[[float], str]]
+    limit: ClassVar[staticmethod[[str], float]]
+
+    @staticmethod
+    def change(candidate: float, baseline: float) -> float:
+        """How much worse."""
+        return baseline - candidate
+
+    @classmethod
+    def least(cls, gate: Gate) -> int:
+        """Held-out examples below which it can never pass."""
+        return least(cls.limit(gate.limit), gate)
+
+    def judge(self, gate: Gate, evidence: dict[str, Any]) -> Verdict:
+        """By the paired bootstrap."""
+        return judge(gate, evidence, self.limit(gate.limit), self.show, self.unit)
+
+
+def brief(change: float) -> str:
+    """A change without a unit."""
+    return f"{change:.2g}"
 
 
 def judge(gate: Gate, evidence: dict[str, Any], margin: float, show: Show, unit: str) -> Verdict:

@@ -4,28 +4,22 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from edgebuild.gates import _margin, _resampled
 from edgebuild.gates._agreement import points
 from edgebuild.gates._margin import points_of_a_share
+from edgebuild.gates._resampled import Resampled
 from edgebuild.measure.bootstrap import UndefinedError
-from edgebuild.spec.evidence import Verdict
 from edgebuild.spec.model import Task
-from edgebuild.spec.target import Gate
 
 if TYPE_CHECKING:
     from edgebuild.measure.bootstrap import Score, Weights
 
 
-class Auc:
+class Auc(Resampled):
     """Area under the ROC curve of softmax scores, one class against the rest; the limit is a margin such as "1 pp"."""
 
     tasks: ClassVar[tuple[Task, ...]] = ("classification",)
-    discrete: ClassVar[bool] = False
-
-    @staticmethod
-    def limit(text: str) -> float:
-        """The margin as a share, above 0 and below 1; ValueError otherwise."""
-        return points_of_a_share(text)
+    show, unit = staticmethod(points), "share"
+    limit = staticmethod(points_of_a_share)
 
     @staticmethod
     def score(outputs: Any, labels: Any) -> Score:
@@ -61,17 +55,3 @@ class Auc:
             return float(np.mean(above[there] / pairs[there])) if there.any() else float("nan")
 
         return value
-
-    @staticmethod
-    def change(candidate: float, baseline: float) -> float:
-        """How much worse."""
-        return baseline - candidate
-
-    @classmethod
-    def least(cls, gate: Gate) -> int:
-        """Held-out examples below which it can never pass."""
-        return _margin.least(cls.limit(gate.limit), gate)
-
-    def judge(self, gate: Gate, evidence: dict[str, Any]) -> Verdict:
-        """By the paired bootstrap."""
-        return _resampled.judge(gate, evidence, self.limit(gate.limit), points, "share")

@@ -4,27 +4,21 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from edgebuild.gates import _margin, _resampled
 from edgebuild.gates._margin import plain
+from edgebuild.gates._resampled import Resampled, brief
 from edgebuild.measure.bootstrap import UndefinedError
-from edgebuild.spec.evidence import Verdict
 from edgebuild.spec.model import Task
-from edgebuild.spec.target import Gate
 
 if TYPE_CHECKING:
     from edgebuild.measure.bootstrap import Score, Weights
 
 
-class Correlation:
+class Correlation(Resampled):
     """The limit is a margin without unit, such as "0.01"."""
 
     tasks: ClassVar[tuple[Task, ...]] = ("regression",)
-    discrete: ClassVar[bool] = False
-
-    @staticmethod
-    def limit(text: str) -> float:
-        """The margin, above 0 and below 1; ValueError otherwise."""
-        return plain(text)
+    show, unit = staticmethod(brief), "1"
+    limit = staticmethod(plain)
 
     @staticmethod
     def score(outputs: Any, targets: Any) -> Score:
@@ -45,17 +39,3 @@ class Correlation:
             return float(np.mean(together / np.sqrt(apart))) if (apart > 0).all() else float("nan")
 
         return value
-
-    @staticmethod
-    def change(candidate: float, baseline: float) -> float:
-        """How much worse."""
-        return baseline - candidate
-
-    @classmethod
-    def least(cls, gate: Gate) -> int:
-        """Held-out examples below which it can never pass."""
-        return _margin.least(cls.limit(gate.limit), gate)
-
-    def judge(self, gate: Gate, evidence: dict[str, Any]) -> Verdict:
-        """By the paired bootstrap."""
-        return _resampled.judge(gate, evidence, self.limit(gate.limit), lambda fall: f"{fall:.2g}", "1")

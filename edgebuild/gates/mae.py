@@ -4,22 +4,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from edgebuild.gates import _margin, _resampled
+from edgebuild.gates._resampled import Resampled
 from edgebuild.measure.bootstrap import UndefinedError
-from edgebuild.spec.evidence import Verdict
 from edgebuild.spec.model import Task
-from edgebuild.spec.target import Gate
 from edgebuild.spec.units import SHARE, parse
 
 if TYPE_CHECKING:
     from edgebuild.measure.bootstrap import Score, Weights
 
 
-class Mae:
+class Mae(Resampled):
     """The limit is the growth that is allowed, such as "5 %", whatever the unit of the targets."""
 
     tasks: ClassVar[tuple[Task, ...]] = ("regression",)
-    discrete: ClassVar[bool] = False
+    show, unit = staticmethod("{:.2%}".format), "change"
 
     @staticmethod
     def limit(text: str) -> float:
@@ -47,12 +45,3 @@ class Mae:
         if baseline == 0:
             raise UndefinedError("cannot be compared: the baseline makes no error on the examples")
         return candidate / baseline - 1
-
-    @classmethod
-    def least(cls, gate: Gate) -> int:
-        """Held-out examples below which it can never pass."""
-        return _margin.least(cls.limit(gate.limit), gate)
-
-    def judge(self, gate: Gate, evidence: dict[str, Any]) -> Verdict:
-        """By the paired bootstrap."""
-        return _resampled.judge(gate, evidence, self.limit(gate.limit), lambda share: f"{share:.2%}", "change")
