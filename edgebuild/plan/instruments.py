@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from edgebuild.jobs.device import Device
 from edgebuild.spec.errors import DeviceError, UsageError
 from edgebuild.spec.files import check
 from edgebuild.spec.registry import DEVICES
-from edgebuild.spec.target import DeviceSpec, Fidelity, Hardware, Target
+from edgebuild.spec.target import DeviceSpec, Fidelity, Hardware, Runtime, Target
 
 _HOST = "local"
 _ARITHMETIC = ("cpu", "emulator", "python", "numpy", "onnxruntime", "ai-edge-litert", "tflite-runtime")
@@ -36,6 +36,10 @@ class Instrument:
     def arithmetic(self) -> dict[str, str]:
         """The part of the fingerprint that outputs depend on: the processor, what emulates it, and its runtimes."""
         return {name: text for name, text in self.fingerprint.items() if name in _ARITHMETIC}
+
+    def runtime(self, declared: Runtime) -> Runtime:
+        """The runtime as it is there: only the target's own hardware has the target's execution providers."""
+        return declared if self.fidelity == "hardware" else replace(declared, providers=())
 
     @cached_property
     def fingerprint(self) -> dict[str, str]:
