@@ -80,7 +80,7 @@ def _unseen(found: Target, rows: Sequence[Row]) -> list[Table]:
     if not chosen:
         return []
     points = [Point(row["model"], row["counted"], row["published"], THREADS) for row in chosen]
-    model, clock = _model(found), found.hardware.clock or 1e9
+    model, clock = _model(found), found.hardware.core_clock
     results = [
         {**row, "dram": each.dram / 1e9, "unseen": row["published"] * (1 + wrong), "unseen_error": wrong}
         for row, (each, wrong) in zip(chosen, left_out(points, model, clock), strict=True)
@@ -105,7 +105,7 @@ def _older(points: Sequence[Point], older: Sequence[bool], model: TimeModel, clo
 def _interval(found: Target, counted: Mapping[str, Any], name: str, threads: int) -> dict[str, float]:
     """Milliseconds with the target's own band."""
     model = _model(found)
-    ms, band = 1e3 * predicted.seconds(counted, model, found.hardware.clock or 1e9, threads), model.band(threads)
+    ms, band = 1e3 * predicted.seconds(counted, model, found.hardware.core_clock, threads), model.band(threads)
     return {name: ms, f"{name}_low": ms * (1 - band), f"{name}_high": ms * (1 + band)}
 
 

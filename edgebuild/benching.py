@@ -114,7 +114,7 @@ def _counted(
 ) -> dict[str, Any]:
     """Seconds that follow from counted work, with the target's band."""
     counted = _count(instrument, file, inputs, folder, model.mcpu)
-    seconds, band = predicted.seconds(counted, model, target.hardware.clock or 1e9, threads), model.band(threads)
+    seconds, band = predicted.seconds(counted, model, target.hardware.core_clock, threads), model.band(threads)
     found = {"seconds": seconds, "low": seconds * (1 - band), "high": seconds * (1 + band), "counted": counted}
     return found | {"layers": None, "layers_reason": _NO_LAYERS}
 

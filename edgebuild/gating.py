@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from edgebuild.bundle import manifest, promote
 from edgebuild.engine import digests, files
 from edgebuild.engine.store import Store, disk_error
-from edgebuild.measure.drift import Drift, drift
+from edgebuild.measure.drift import COUNTED, MEASURED, Drift, drift
 from edgebuild.release import baselines, commit, history
 from edgebuild.session import Journal, Listener, bring_up
 from edgebuild.spec.errors import UsageError
@@ -175,8 +175,9 @@ def _warnings(
         measured_on = comparison.fingerprints.get("latency", {})
         stored = baselines.samples(known, "candidate", measured_on) if known else []
         earlier = stored + history.times(request.project.root, digest, measured_on)
-        now = history.middle(comparison.evidence["latency"], "baseline")
-        if now is not None and (alarm := drift(earlier, now)) is not None:
+        latency = comparison.evidence["latency"]
+        now, tolerance = history.middle(latency, "baseline"), COUNTED if "counted" in latency else MEASURED
+        if now is not None and (alarm := drift(earlier, now, tolerance)) is not None:
             yield _alarm(comparison.against, alarm)
         if known and (keys := baselines.differing(measured_on, known.facts["fingerprints"].get("latency", {}))):
             yield f"{known.name} was measured elsewhere ({', '.join(keys)} differ): its stored times are not compared"

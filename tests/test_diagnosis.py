@@ -23,7 +23,8 @@ from tests import scenarios
 PROJECT = Path(scenarios.__file__).parent / "project"
 BOARD = """\
 description = "a board"
-hardware = {arch = "aarch64", cpu = "cortex-a72", core = {part = 0xd08, variant = 0, revision = 3, features = ["fp"], \
+hardware = {arch = "aarch64", cpu = "cortex-a72", clock = "1.5 GHz", ram = "4 GiB", \
+core = {part = 0xd08, variant = 0, revision = 3, features = ["fp"], \
 caches = [{level = 1, kind = "Data", size = "32 KiB", ways = 2}]}}
 runtimes = [{format = "onnx"}]
 recipe = []

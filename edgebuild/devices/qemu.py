@@ -99,7 +99,7 @@ class Qemu:
         from edgebuild.emulation import emulator as emulation
 
         hardware = self._profiled()
-        limits = emulation.Limits(memory_bytes=hardware.ram or 4 << 30, cpu_s=timeout, wall_s=2 * timeout)
+        limits = emulation.Limits(memory_bytes=hardware.core_ram, cpu_s=timeout, wall_s=2 * timeout)
         return emulation.Device(self._emulator(), hardware.cpu, self._root(), limits)
 
     def count(self, job: Path, mcpu: str, *, timeout: float) -> dict[str, Any]:
@@ -164,8 +164,8 @@ def _profile(hardware: Hardware) -> Any:
         revision=core.revision,
         features=core.features,
         cores=hardware.cores,
-        clock_hz=int(hardware.clock or 1e9),
-        ram_bytes=hardware.ram or 4 << 30,
+        clock_hz=int(hardware.core_clock),
+        ram_bytes=hardware.core_ram,
         caches=tuple(CacheLevel(c.level, c.kind, c.size, c.ways, c.shared_by) for c in core.caches),
         board=core.board,
     )

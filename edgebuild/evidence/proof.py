@@ -41,7 +41,7 @@ class Proof:
     stages: tuple[str, ...]
     files: tuple[int, ...] = ()
     model: TimeModel | None = None
-    clock: float = 1e9
+    clock: float | None = None
     threads: int = 1
 
     consumes: ClassVar[tuple[str, ...]] = ()
@@ -104,7 +104,7 @@ class Proof:
         found["compressed"] = weighed["download"] if coded else len(zlib.compress((made.path / file).read_bytes()))
         if weighed["download"] < weighed["bytes"]:
             found["compressed"] = weighed["download"]
-        if self.model is not None:
+        if self.model is not None and self.clock is not None:
             counted = json.loads((io.path(f"count/{number}") / "evidence.json").read_text())
             found["instructions"] = counted["instructions"]
             found["seconds"] = predicted.seconds(counted, self.model, self.clock, self.threads)

@@ -7,11 +7,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 _LEAST = 5  # quartiles of fewer values say nothing
+# A smaller change matters to no usual gate: between two releases they allow +3 % of measured time and +1 % of work.
+MEASURED, COUNTED = 0.03, 0.01
 
 
 @dataclass(frozen=True, slots=True)
 class Drift:
-    """`now` seconds lie above `fence` = Q3 + 3·IQR of `n` earlier values of the same file on the same device."""
+    """`now` seconds lie above the `fence` of `n` earlier values of the same file on the same device."""
 
     now: float
     median: float
@@ -19,14 +21,16 @@ class Drift:
     n: int
 
 
-def drift(earlier: Sequence[float], now: float) -> Drift | None:
+def drift(earlier: Sequence[float], now: float, tolerance: float = MEASURED) -> Drift | None:
     """The alarm, or None where `now` is within the fence or fewer than five earlier values are known.
 
-    Q3 + 3·IQR is the far-out fence of Tukey 1977, Exploratory Data Analysis, section 2D; quartiles are interpolated
-    between order statistics (type 7 of Hyndman & Fan 1996). Only longer times alarm: a faster machine harms nobody.
+    The fence is Q3 + 3·IQR, the far-out fence of Tukey 1977, Exploratory Data Analysis, section 2D; quartiles are
+    interpolated between order statistics (type 7 of Hyndman & Fan 1996). Where values repeat so well that it lies
+    within a `tolerance` (a share) of the median, as those predicted from counted work do, it is median·(1 + tolerance):
+    what no gate minds is no drift. Only longer times alarm: a faster machine harms nobody.
     """
     if len(earlier) < _LEAST:
         return None
     first, middle, third = statistics.quantiles(earlier, n=4, method="inclusive")
-    fence = third + 3 * (third - first)
+    fence = max(third + 3 * (third - first), middle * (1 + tolerance))
     return Drift(now, middle, fence, len(earlier)) if now > fence else None

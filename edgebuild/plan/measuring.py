@@ -292,8 +292,7 @@ class Measuring:
             for role, file in (("candidate", chain.candidate), ("baseline", chain.baseline)):
                 counted[f"{role}/{chain.runtime.format}"] = self.count(instrument, chain, file, role, model)
         runtimes = tuple(chain.runtime for chain in chains)
-        clock = self.target.hardware.clock or 1e9
-        return Node(Predict(model, clock, runtimes), counted, "evidence")
+        return Node(Predict(model, self.target.hardware.core_clock, runtimes), counted, "evidence")
 
     def count(self, instrument: Instrument, chain: Pair, file: str, role: str, model: TimeModel) -> str:
         """The work of one inference of a file on a device that counts; the node's id."""

@@ -40,7 +40,7 @@ def proof(measuring: Measuring, chain: Chain, float_model: str) -> tuple[Proof, 
         tuple(stage.name for stage in chain.stages),
         tuple(files.index(stage.file) for stage in states),
         counter[1] if counter else None,
-        measuring.target.hardware.clock or 1e9,
+        measuring.target.hardware.core_clock if counter else None,
         chain.runtime.threads,
     )
     return step, inputs

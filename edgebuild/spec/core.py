@@ -24,6 +24,11 @@ class Cache:
     ways: Annotated[int, Ge(1)]
     shared_by: Annotated[int, Ge(1)] = 1
 
+    @property
+    def name(self) -> str:
+        """What counts and `miss_cycles` call it: l1d, l1i, l2, l3."""
+        return f"l{self.level}" + ({"Data": "d", "Instruction": "i"}[self.kind] if self.kind != "Unified" else "")
+
 
 @dataclass(frozen=True, slots=True)
 class TimeModel:
@@ -70,3 +75,13 @@ class Core:
     implementer: Annotated[int, Gt(0)] = 0x41
     board: str = ""
     time: TimeModel | None = None
+
+    def __post_init__(self) -> None:
+        """ValueError unless the time model says what a miss of each cache but the last costs, and of no other."""
+        if self.time is None:
+            return
+        last = max(cache.level for cache in self.caches)
+        wanted, stated = {cache.name for cache in self.caches if cache.level < last}, {*self.time.miss_cycles}
+        if stated != wanted:
+            names = (", ".join(sorted(each)) or "none" for each in (wanted, stated))
+            raise ValueError("time.miss_cycles must be stated for {}, not for {}".format(*names))

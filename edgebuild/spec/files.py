@@ -93,6 +93,15 @@ class TargetFile(BaseModel):
             raise ValueError(f"a format may be named once, got {', '.join(formats)}")
         return runtimes
 
+    @model_validator(mode="after")
+    def _enough_cores(self) -> TargetFile:
+        """More threads than cores would be predicted as if each had a core of its own."""
+        for number, runtime in enumerate(self.runtimes):
+            if self.hardware.core is not None and runtime.threads > self.hardware.cores:
+                told = f"runtimes[{number}].threads is {runtime.threads}, and hardware.cores is {self.hardware.cores}"
+                raise ValueError(told)
+        return self
+
 
 def read_toml(path: Path, shown: str) -> dict[str, Any]:
     """The tables of a TOML file; UsageError with the line where it is not TOML, not UTF-8 or not readable."""

@@ -50,7 +50,26 @@ class Hardware:
     channel_multiple: Annotated[int, Ge(1), Field(description="channel counts that its kernels like")] = 8
     accelerator: str | None = None
     roofline: Roofline | None = None
-    core: Annotated[Core | None, Field(description="what an emulator must show of it")] = None
+    core: Annotated[Core | None, Field(description="what an emulator must show of it; needs clock and ram")] = None
+
+    def __post_init__(self) -> None:
+        """ValueError for a core whose clock or memory nobody states: a guess would be taken for a measurement."""
+        needs = {"clock": "its time is predicted from it", "ram": "an emulator must show it"}
+        for name, reason in needs.items():
+            if self.core is not None and getattr(self, name) is None:
+                raise ValueError(f"{name} is missing, and a declared core needs it: {reason}")
+
+    @property
+    def core_clock(self) -> float:
+        """Hz of the declared core."""
+        assert self.clock is not None  # __post_init__ sees to it
+        return self.clock
+
+    @property
+    def core_ram(self) -> int:
+        """Bytes of memory beside the declared core."""
+        assert self.ram is not None  # __post_init__ sees to it
+        return self.ram
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from edgebuild.measure.drift import drift
+from edgebuild.measure.drift import COUNTED, drift
 
 
 def test_the_fence_is_q3_and_three_interquartile_ranges() -> None:
@@ -28,3 +28,14 @@ def test_a_faster_machine_and_four_values_are_no_alarm() -> None:
     assert drift([1.0, 1.1, 1.2, 1.3, 1.4], 0.0001) is None
     assert drift([1.0, 1.0, 1.0, 1.0], 50.0) is None
     assert drift([], 1.0) is None
+
+
+def test_times_that_repeat_exactly_raise_no_alarm_by_a_millionth() -> None:
+    assert drift([0.02] * 9, 0.02 * (1 + 1e-6)) is None
+    assert drift([0.02] * 9, 0.02 * 1.029) is None
+    assert drift([0.02] * 9, 0.02 * 1.031) is not None
+
+
+def test_counted_work_drifts_by_less_than_measured_time_may() -> None:
+    assert drift([0.02] * 9, 0.02 * 1.009, COUNTED) is None
+    assert drift([0.02] * 9, 0.02 * 1.011, COUNTED) is not None

@@ -101,7 +101,8 @@ def test_a_core_that_the_emulator_does_not_know_is_one_line(pi: Target, tmp_path
 
 TARGET = """\
 description = "A board that cannot be emulated here"
-hardware = {arch = "aarch64", cpu = "cortex-a72", core = {part = 0xd08, variant = 0, revision = 3, features = ["fp"], \
+hardware = {arch = "aarch64", cpu = "cortex-a72", clock = "1.5 GHz", ram = "4 GiB", \
+core = {part = 0xd08, variant = 0, revision = 3, features = ["fp"], \
 caches = [{level = 1, kind = "Data", size = "32 KiB", ways = 2}]}}
 runtimes = [{format = "onnx"}]
 recipe = []
