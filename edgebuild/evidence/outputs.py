@@ -19,7 +19,8 @@ from edgebuild.spec.target import Fidelity
 class Outputs:
     """`outputs.npz` holds the outputs by position, `origin.json` the runtime's version and the fidelity.
 
-    `most`: run no more examples than so many, besides what the device takes.
+    `most`: run no more examples than so many, besides what the device takes. `split`: whose examples; a choice is made
+    by what is answered on those for validation.
     """
 
     device: Device
@@ -27,6 +28,7 @@ class Outputs:
     threads: int = 1
     providers: tuple[str, ...] = ()
     most: int | None = None
+    split: dataset.Held = "test"
     timeout: float = field(default=1800.0, metadata=EXCUSED)
 
     consumes: ClassVar[tuple[str, ...]] = ("onnx", "tflite")
@@ -40,7 +42,7 @@ class Outputs:
         """Run the held-out examples, or as many of them as the device takes."""
         file = io.path("model") / FORMATS.get(io.kind("model")).file
         model = outputs.ModelJob(file, self.threads, self.providers)
-        test = dataset.read(io.path("data"), "test")
+        test = dataset.read(io.path("data"), self.split)
         most = min(limit for limit in (self.device.examples, self.most, len(test)) if limit is not None)
         some = tuple(values[dataset.chosen(len(test), most)] for values in test.inputs)
         result = outputs.run(self.device, model, some, io.scratch, self.timeout)

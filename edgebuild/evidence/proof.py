@@ -30,8 +30,8 @@ _SIZES = ("bytes", "parameters", "macs")
 @dataclass(frozen=True, slots=True)
 class Proof:
     """Inputs by state, 0 the float model and k what the k-th of `stages` made: `made/<k>`, `footprint/<k>`,
-    `outputs/<k>` and, where the target's work can be counted, `count/<k>`; and the data. Where the target is timed,
-    `times` has those of the distinct files, of which `files[k]` is the one of state k.
+    `outputs/<k>` on the validation examples and, where the target's work can be counted, `count/<k>`; and the data.
+    Where the target is timed, `times` has those of the distinct files, of which `files[k]` is the one of state k.
 
     A gain is believed at once, a cost only when it is proved: what a build may leave out must have cost something and
     bought nothing. So time is a cost only beyond the band of the time model, and accuracy only when Tango's bound is
@@ -53,7 +53,7 @@ class Proof:
 
     def run(self, io: StepIO) -> None:
         """Write `evidence.json`: for each technique before and after, what it bought, what it cost."""
-        task, labels = dataset.task(io.path("data")), dataset.read(io.path("data"), "test").labels
+        task, labels = dataset.task(io.path("data")), dataset.read(io.path("data"), "validation").labels
         places = [io.path(f"outputs/{number}") for number in range(len(self.stages) + 1)]
         times = json.loads((io.path("times") / "evidence.json").read_text()) if "times" in io.inputs else None
         states = [self._state(io, number, times) for number in range(len(places))]
@@ -63,7 +63,8 @@ class Proof:
             drop = _drop(task, labels, places[number], places[number + 1])
             slower = self._slower(times, number) if times else None
             steps.append({"step": name, "before": before, "after": after, **self.weigh(before, after, drop, slower)})
-        found = {"steps": steps, "task": task}
+        examples = {"n": len(labels), "cut": dataset.is_cut(io.path("data"))}
+        found = {"steps": steps, "task": task, "validation": examples}
         (io.output / "evidence.json").write_text(json.dumps(found, indent=1, sort_keys=True) + "\n")
 
     def weigh(

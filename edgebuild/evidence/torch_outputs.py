@@ -1,4 +1,4 @@
-"""What the torch model answers on held-out examples: the reference that a conversion must keep to."""
+"""What the torch model answers on examples that nothing has learnt from: the reference that a conversion must keep."""
 
 from __future__ import annotations
 
@@ -14,7 +14,9 @@ _BATCH = 64
 
 @dataclass(frozen=True, slots=True)
 class TorchOutputs:
-    """`outputs.npz` as a device's runner would write it."""
+    """`outputs.npz` as a device's runner would write it, on the examples of a `split`."""
+
+    split: dataset.Held = "test"
 
     consumes: ClassVar[tuple[str, ...]] = ("torch",)
     produces: ClassVar[str | None] = "outputs"
@@ -29,7 +31,7 @@ class TorchOutputs:
         import torch
 
         module = checkpoint.load(io.path("model")).module
-        test = dataset.read(io.path("data"), "test")
+        test = dataset.read(io.path("data"), self.split)
         parts: list[list[torch.Tensor]] = []
         with torch.no_grad():
             for start in range(0, len(test), _BATCH):

@@ -25,6 +25,7 @@ from edgebuild.plan import proving
 from edgebuild.plan.instruments import Instrument, Instruments
 from edgebuild.plan.limits import resampled, stopping
 from edgebuild.plan.recipe import Chain
+from edgebuild.spec import dataset
 from edgebuild.spec.artifact import Step
 from edgebuild.spec.core import TimeModel
 from edgebuild.spec.model import ModelSpec
@@ -214,11 +215,19 @@ class Measuring:
         self.evidence[f"{kind}/{name}"] = self.graph.add(f"{self.prefix}/{name}/{kind}", node)
         return self.evidence[f"{kind}/{name}"]
 
-    def outputs(self, instrument: Instrument, chain: Pair, model: str, role: str, most: int | None = None) -> str:
-        """What a file answers on a device, on all held-out examples or on `most` of them; the node's id."""
+    def outputs(
+        self,
+        instrument: Instrument,
+        chain: Pair,
+        model: str,
+        role: str,
+        most: int | None = None,
+        split: dataset.Held = "test",
+    ) -> str:
+        """What a file answers on a device, on all examples of a split or on `most` of them; the node's id."""
         runtime = instrument.runtime(chain.runtime)
         node = Node(
-            Outputs(instrument.device, instrument.fidelity, runtime.threads, runtime.providers, most),
+            Outputs(instrument.device, instrument.fidelity, runtime.threads, runtime.providers, most, split),
             {"model": model, "data": self.data},
             "outputs",
             code=instrument.code,

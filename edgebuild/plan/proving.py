@@ -47,10 +47,14 @@ def proof(measuring: Measuring, chain: Chain, float_model: str) -> tuple[Proof, 
 
 
 def _answers(measuring: Measuring, chain: Chain, stage: Stage) -> str:
-    """Outputs on all held-out examples, by the runtime for a file, by the framework for a torch model."""
+    """Outputs on the validation examples, by the runtime for a file, by the framework for a torch model.
+
+    What proves useless is left out, so this is a choice, and the examples that judge must have no part in it.
+    """
     if measuring.graph.kind(stage.made) != "torch":
-        return measuring.outputs(measuring.everywhere(), chain, stage.made, stage.name)
-    node = Node(TorchOutputs(), {"model": stage.made, "data": measuring.data}, "outputs")
+        role = f"{stage.name}-validation"
+        return measuring.outputs(measuring.everywhere(), chain, stage.made, role, split="validation")
+    node = Node(TorchOutputs("validation"), {"model": stage.made, "data": measuring.data}, "outputs")
     return measuring.graph.add(f"{measuring.prefix}/{stage.name}-outputs", node)
 
 

@@ -64,7 +64,7 @@ def show_one(title: str, found: dict[str, Any], names: tuple[str, str] = ("float
     """Print the measurements and verdicts of one comparison; `names` are those of its two files."""
     table(("", *names, ""), rows(found["evidence"]), title=title)
     if found["evidence"].get("proof", {}).get("steps"):
-        table(*proofs(found["evidence"]["proof"]))
+        table(*proofs(found["evidence"]["proof"]), title=_chosen_by(found["evidence"]["proof"]))
     keys = ("metric", "limit", "status", "n", "fidelity", "reason")
     gates = [[str(verdict[key]) for key in keys] for verdict in found["verdicts"]]
     table(("gate", "limit", "verdict", "n", "fidelity", "why"), gates, colours=COLOURS)
@@ -109,6 +109,15 @@ def proofs(proof: dict[str, Any]) -> tuple[tuple[str, ...], list[tuple[str, ...]
     answers = proof["task"] == "classification"
     columns = ("step", "bytes", "compressed", "MACs", "instructions", "time", "right answers" if answers else "error")
     return (*columns, ""), [(*_changes(step), _effect(step["drop"], answers), _worth(step)) for step in proof["steps"]]
+
+
+def _chosen_by(proof: dict[str, Any]) -> str:
+    """Which examples the proofs are told on: never those that judge."""
+    if "validation" not in proof:  # a bundle of an edgebuild that chose by the examples that judge
+        return ""
+    examples = proof["validation"]
+    origin = ", cut from the training data" if examples["cut"] else ""
+    return f"what each step changed; answers on {examples['n']} validation examples{origin}"
 
 
 def _changes(step: dict[str, Any]) -> list[str]:

@@ -2,6 +2,9 @@
 
 `<split>.<position>.npy` holds the examples of the model's input at that position, `<split>.labels.npy` what they
 should be answered with, `test.slices.npy` which held-out examples belong to which slice, `data.json` the rest.
+
+Three splits, and each has one use: `train` is learnt from, `validation` is what every choice is made on (ratios, layers
+to keep in float, steps to leave out), and `test` belongs to the judge, who would be biased had anybody chosen by it.
 """
 
 from __future__ import annotations
@@ -10,7 +13,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from edgebuild.spec.model import Task
 
@@ -19,6 +22,9 @@ if TYPE_CHECKING:
 
     Array = np.ndarray[tuple[int, ...], np.dtype[np.generic]]
 
+# Set aside of `train` where the data brings no validation split: a tenth, and no more than decide any choice here.
+_SHARE, _MOST = 0.1, 5000
+Held = Literal["test", "validation"]  # the splits that nothing is learnt from
 UNLABELLED = -1  # in the place of a class number; a target value that is missing is NaN
 DESCRIPTION, _SLICES = "data.json", "test.slices.npy"
 _USUAL: Task = "classification"
@@ -55,11 +61,17 @@ def write_inputs(folder: Path, name: str, inputs: tuple[Array, ...]) -> None:
         _write(folder / f"{name}.{position}.npy", values)
 
 
-def describe(folder: Path, task: Task, examples: Mapping[str, int], slices: Mapping[str, Array]) -> None:
-    """Write what is not in the splits: the task, the number of examples of each, [N] bool masks of `test` by name."""
+def describe(
+    folder: Path, task: Task, examples: Mapping[str, int], slices: Mapping[str, Array], *, cut: bool = False
+) -> None:
+    """Write what is not in the splits: the task, the number of examples of each, [N] bool masks of `test` by name, and
+    whether the validation split was cut from the training examples.
+    """
     import numpy as np
 
     found: dict[str, object] = {"examples": dict(examples)}
+    if cut:
+        found["cut"] = True
     if task != _USUAL:
         found["task"] = task
     if slices:
@@ -103,6 +115,44 @@ def examples(folder: Path) -> dict[str, int]:
     return found
 
 
+def is_cut(folder: Path) -> bool:
+    """Whether the validation split was cut from the training examples, for want of one of its own."""
+    return bool(_described(folder).get("cut", False))
+
+
+def cut(train: Split, seed: int = 0) -> tuple[Split, Split]:
+    """What is left of the training examples, and the validation split that was cut from them at random.
+
+    Classes are cut in proportion (largest remainders; no class loses its last example), values at random. ValueError
+    for fewer than two examples.
+    """
+    import numpy as np
+
+    if len(train) < 2:
+        raise ValueError("has 1 example, and one more is needed to choose by")
+    rng = np.random.default_rng(seed)
+    classes = [] if train.labels.ndim > 1 else np.unique(train.labels).tolist()
+    groups = [np.flatnonzero(train.labels == one) for one in classes]
+    if len(groups) in (0, len(train)):  # values, or one example a class: nothing to be in proportion to
+        groups = [np.arange(len(train))]
+    count = min(max(1, round(_SHARE * len(train))), _MOST)
+    aside = np.zeros(len(train), bool)
+    for rows, part in zip(groups, _in_proportion([len(rows) for rows in groups], count), strict=True):
+        aside[rng.permutation(rows)[:part]] = True
+    return train.take(np.flatnonzero(~aside)), train.take(np.flatnonzero(aside))
+
+
+def _in_proportion(sizes: list[int], count: int) -> list[int]:
+    """`count` shared out among groups of these sizes, each keeping one at least."""
+    wanted = [size * count / sum(sizes) for size in sizes]
+    parts = [min(int(share), size - 1) for share, size in zip(wanted, sizes, strict=True)]
+    order = sorted(range(len(sizes)), key=lambda group: parts[group] - wanted[group])
+    for group in order:
+        if sum(parts) < count and parts[group] < sizes[group] - 1:
+            parts[group] += 1
+    return parts
+
+
 def slices(folder: Path) -> dict[str, Array]:
     """Which held-out examples belong to a slice, [N] bool by the slice's name; they may overlap."""
     names = _described(folder).get("slices", [])
@@ -120,13 +170,21 @@ def chosen(total: int, count: int) -> Array:
     return np.arange(total) if count >= total else drawn
 
 
-def calibration(folder: Path, count: int, seed: int, skip: int = 0) -> Split:
-    """`count` training examples drawn at random with this seed, after `skip` others (fewer when there are fewer)."""
+def calibration(folder: Path, count: int, seed: int) -> Split:
+    """`count` training examples drawn at random with this seed (fewer when there are fewer)."""
+    return _drawn(read(folder, "train"), count, seed)
+
+
+def validation(folder: Path, count: int, seed: int) -> Split:
+    """`count` examples to choose by, drawn as `calibration` draws; nothing was learnt from them, and none judges."""
+    return _drawn(read(folder, "validation"), count, seed)
+
+
+def _drawn(split: Split, count: int, seed: int) -> Split:
     import numpy as np
 
-    train = read(folder, "train")
-    rows = np.random.default_rng(seed).permutation(len(train))[skip : skip + count]
-    return train.take(np.sort(rows))
+    rows = np.random.default_rng(seed).permutation(len(split))[:count]
+    return split.take(np.sort(rows))
 
 
 def _described(folder: Path) -> dict[str, Any]:

@@ -19,15 +19,16 @@ if TYPE_CHECKING:
     Values = np.ndarray[Any, Any]
 
 SPLITS = ("train", "test")
-KEYS = (*SPLITS, "unlabelled", "slices")
+KEYS = (*SPLITS, "validation", "unlabelled", "slices")
 
 
 @dataclass(frozen=True, slots=True)
 class LoadData:
     """The function must return {"train": (x, labels), "test": (x, labels)}; x is an array, or a tuple of arrays.
 
-    Labels are [N] class numbers below `width`, or for other tasks [N, width] values. It may add "unlabelled": x, and
-    "slices": {name: [N] mask of the test split} of parts of the data that must not get worse on their own.
+    Labels are [N] class numbers below `width`, or for other tasks [N, width] values. It may add "validation", which is
+    cut from "train" where it does not; "unlabelled": x; and "slices": {name: [N] mask of the test split} of parts of
+    the data that must not get worse on their own.
     """
 
     function: str
@@ -49,11 +50,13 @@ class LoadData:
         given = source.function(self.function, "data")()
         if not isinstance(given, Mapping):
             raise self._wrong(source, f"returned {type(given).__name__}, not a mapping of splits")
-        counts = {}
-        for name in SPLITS:
-            split = self._checked(source, name, given.get(name))
+        splits = self._splits(source, given)
+        for name, split in splits.items():
             dataset.write(io.output, name, split)
-            counts[name] = len(split)
+        counts = {name: len(split) for name, split in splits.items()}
+        cut = "validation" not in given
+        if cut:
+            io.progress(1.0, f"{counts['validation']} training examples are set aside to choose by")
         if "unlabelled" in given:
             inputs = self._unlabelled(source, given["unlabelled"])
             dataset.write_inputs(io.output, "unlabelled", inputs)
@@ -62,7 +65,19 @@ class LoadData:
         for name in given:
             if name not in KEYS:
                 raise self._wrong(source, f"returned {name!r}, which nothing uses", hint=suggest(str(name), KEYS))
-        dataset.describe(io.output, self.task, counts, slices)
+        dataset.describe(io.output, self.task, counts, slices, cut=cut)
+
+    def _splits(self, source: Source, given: Mapping[str, Any]) -> dict[str, dataset.Split]:
+        """Those to learn from, to choose by and to judge by."""
+        names = [name for name in (*SPLITS, "validation") if name in SPLITS or name in given]
+        splits = {name: self._checked(source, name, given.get(name)) for name in names}
+        if "validation" not in splits:
+            try:
+                splits["train"], splits["validation"] = dataset.cut(splits["train"])
+            except ValueError as error:
+                hint = 'give more, or a split "validation"'
+                raise self._wrong(source, f"split 'train' {error}", hint=hint) from None
+        return splits
 
     def _wrong(self, source: Source, reason: str, hint: str | None = None) -> UsageError:
         return UsageError(reason, file=source.file, key=f"{self.function}()", hint=hint)

@@ -11,7 +11,7 @@ from edgebuild.spec.quantization import Quantization
 from edgebuild.spec.registry import FORMATS
 
 if TYPE_CHECKING:
-    from edgebuild.spec.dataset import Array
+    from edgebuild.spec.dataset import Array, Split
 
     Sample = tuple[Array, ...]
 
@@ -28,7 +28,15 @@ def quantize(io: StepIO, how: Quantization, samples: Sequence[Sample] = ()) -> N
     (io.output / target_format.file).write_bytes(target_format.quantize(model, how, samples))
 
 
-def samples(io: StepIO, count: int, seed: int, skip: int = 0) -> list[Sample]:
-    """`count` training examples, one tuple of inputs [1, …] each; the `skip` that are drawn first are left out."""
-    examples = dataset.calibration(io.path("data"), count, seed, skip)
+def samples(io: StepIO, count: int, seed: int) -> list[Sample]:
+    """`count` training examples, one tuple of inputs [1, …] each."""
+    return _singly(dataset.calibration(io.path("data"), count, seed))
+
+
+def unlearnt(io: StepIO, count: int, seed: int) -> list[Sample]:
+    """`count` validation examples, one tuple of inputs [1, …] each: what a choice is made on."""
+    return _singly(dataset.validation(io.path("data"), count, seed))
+
+
+def _singly(examples: Split) -> list[Sample]:
     return [tuple(x[i : i + 1] for x in examples.inputs) for i in range(len(examples))]

@@ -34,15 +34,15 @@ class MixedPrecision:
     """Static int8 where each layer was first quantized alone, and those that lose most stay float32.
 
     Layers are ranked by the signal-to-noise ratio of the model's output. One more stays float in each round, and only
-    if that raises the ratio of the whole, until the file agrees with the float one within `margin` on training
-    examples that calibration has not seen. `blame.json` beside the file tells every layer's loss.
+    if that raises the ratio of the whole, until the file agrees with the float one within `margin` on
+    validation examples. `blame.json` beside the file tells every layer's loss.
     """
 
     margin: Annotated[
         float, Field(ge=0, lt=1, description="share of answers that may change; without classes, of error in spread")
     ] = 0.01
     rounds: Annotated[int, Ge(0), Field(description="layers that may be tried in float")] = 8
-    examples: Annotated[int, Ge(1), Field(description="training examples that agreement is measured on")] = 256
+    examples: Annotated[int, Ge(1), Field(description="validation examples that agreement is measured on")] = 256
     ranking: Annotated[int, Ge(1), Field(description="how many of these rank the layers")] = 64
     calibration: Annotated[int, Ge(1), Field(description="training examples that set the ranges")] = 256
     calibrator: Calibrator = "minmax"
@@ -68,10 +68,7 @@ class MixedPrecision:
         """Write the model file and the report; UsageError when the margin is not reached in the rounds allowed."""
         target_format, model = _files.read(io)
         seen = _files.samples(io, self.calibration, self.seed)
-        held_out = _files.samples(io, self.examples, self.seed, skip=self.calibration)
-        if not held_out:
-            told = f"calibration takes all training examples ({len(seen)}), so none is left to measure agreement on"
-            raise UsageError(told, key="mixed_precision.calibration", hint="lower it")
+        held_out = _files.unlearnt(io, self.examples, self.seed)
         learnt = self.quantization().with_ranges(ranges.load(io.path("model")))
         how = learnt.with_ranges(target_format.observe(model, learnt, seen))
         trial = _Trial(target_format, model, held_out, dataset.task(io.path("data")), io)

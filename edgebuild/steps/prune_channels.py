@@ -49,7 +49,9 @@ class PruneChannels:
     budget: Annotated[Share | None, Field(description="accuracy that the whole may lose before fine-tuning")] = None
     schedule: Schedule = field(default_factory=Schedule)
     slimming: Annotated[Slimming | None, Field(description="sparsity training, for batch_norm")] = None
-    examples: Annotated[int, Field(ge=2, description="training examples for criteria and for the scan")] = 512
+    examples: Annotated[
+        int, Field(ge=2, description="training examples for criteria, validation examples for the scan")
+    ] = 512
     seed: Seed = 0
 
     consumes: ClassVar[tuple[str, ...]] = ("torch",)
@@ -167,7 +169,7 @@ class PruneChannels:
         found = self._inventory(model, model.module)
         scores = channels.scores(found, self._importance(model.module, io))
         counts = {units.name: len(units.members) for units in found.units}
-        data = dataset.calibration(io.path("data"), self.examples, self.seed)
+        data = dataset.validation(io.path("data"), self.examples, self.seed)
 
         def trial(ratios: Mapping[str, float]) -> sensitivity.Quality:
             tried = copy.deepcopy(model.module)

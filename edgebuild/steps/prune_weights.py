@@ -42,7 +42,9 @@ class PruneWeights:
     budget: Annotated[Share | None, Field(description="accuracy that the whole may lose before fine-tuning")] = None
     schedule: Schedule = field(default_factory=Schedule)
     keep: tuple[str, ...] = ()
-    examples: Annotated[int, Field(ge=1, description="training examples for gradients and for the scan")] = 512
+    examples: Annotated[
+        int, Field(ge=1, description="training examples for gradients, validation examples for the scan")
+    ] = 512
     seed: Seed = 0
 
     consumes: ClassVar[tuple[str, ...]] = ("torch",)
@@ -121,7 +123,8 @@ class PruneWeights:
 
     def _scan(self, module: nn.Module, parameters: dict[str, nn.Parameter], io: StepIO) -> dict[str, Any]:
         """The sensitivity of each layer and the ratios chosen from it, as plain data."""
-        scores, data = self._scores(module, parameters, io), self._seen(io)
+        scores = self._scores(module, parameters, io)
+        data = dataset.validation(io.path("data"), self.examples, self.seed)
 
         def trial(ratios: Mapping[str, float]) -> sensitivity.Quality:
             whole = {name: parameters[name].detach().clone() for name in ratios}

@@ -26,11 +26,11 @@ def evidence(folder: Path, found: Any) -> tuple[str, Path]:
     return "evidence", folder
 
 
-def data(folder: Path, labels: Any) -> tuple[str, Path]:
-    """Held-out examples with these labels."""
+def data(folder: Path, labels: Any, split: str = "test") -> tuple[str, Path]:
+    """Examples with these labels that nothing has learnt from."""
     folder.mkdir(parents=True)
     values = np.asarray(labels, np.int64)
-    dataset.write(folder, "test", dataset.Split((np.zeros((len(values), 1), np.float32),), values))
+    dataset.write(folder, split, dataset.Split((np.zeros((len(values), 1), np.float32),), values))
     return "data", folder
 
 

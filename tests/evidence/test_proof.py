@@ -62,7 +62,7 @@ def test_without_counted_work_nothing_is_said_of_time() -> None:
 def test_states_are_compared_each_with_the_one_before(tmp_path: Path) -> None:
     labels = np.zeros(100, int)
     right, wrong = np.eye(2)[labels], np.eye(2)[1 - labels]
-    inputs = {"data": folders.data(tmp_path / "data", labels)}
+    inputs = {"data": folders.data(tmp_path / "data", labels, "validation")}
     for number, (size, answers) in enumerate([(1000, right), (400, wrong), (400, right)]):
         made = tmp_path / f"made{number}"
         made.mkdir()

@@ -49,3 +49,31 @@ def test_the_chosen_examples_are_drawn_at_random_always_the_same_and_fewer_are_a
     assert len(set(many.tolist())) == 500
     assert 850 < many.mean() < 1150  # of sorted examples every part is among them
     assert dataset.chosen(7, 7).tolist() == dataset.chosen(7, 9).tolist() == list(range(7))
+
+
+def test_validation_examples_are_cut_in_proportion_to_the_classes_and_always_the_same() -> None:
+    labels = np.repeat([0, 1, 2, 3], [500, 300, 196, 4])
+    whole = Split((np.arange(1000, dtype=np.float32)[:, None],), labels)
+    train, aside = dataset.cut(whole)
+    assert np.bincount(aside.labels).tolist() == [50, 30, 20]
+    assert len(train) == 900
+    both = np.concatenate([train.inputs[0], aside.inputs[0]]).ravel()
+    assert sorted(both.tolist()) == list(range(1000))
+    assert dataset.cut(whole)[1].inputs[0].tolist() == aside.inputs[0].tolist()
+
+
+def test_values_are_cut_at_random_and_classes_of_one_example_stay_where_others_can_go() -> None:
+    values = Split((np.zeros((50, 1)),), np.arange(100, dtype=np.float32).reshape(50, 2))
+    assert [len(part) for part in dataset.cut(values)] == [45, 5]
+    alone = Split((np.zeros((30, 1)),), np.array([0] * 28 + [1, 2]))
+    train, aside = dataset.cut(alone)
+    assert len(aside) == 3
+    assert {1, 2} <= set(train.labels.tolist())
+    assert [len(part) for part in dataset.cut(Split((np.zeros((7, 1)),), np.arange(7)))] == [6, 1]
+    with pytest.raises(ValueError, match="1 example"):
+        dataset.cut(Split((np.zeros((1, 1)),), np.zeros(1, np.int64)))
+
+
+def test_no_more_is_set_aside_than_decides_anything() -> None:
+    many = Split((np.zeros((100_000, 1), np.uint8),), np.arange(100_000) % 10)
+    assert [len(part) for part in dataset.cut(many)] == [95_000, 5_000]

@@ -38,8 +38,11 @@ def test_both_splits_are_kept_in_the_declared_types(source: Callable[[str], Path
     output = loaded(source, tmp_path, GOOD)
     train = dataset.read(output, "train")
     assert (train.inputs[0].dtype, train.labels.dtype) == (np.dtype("float32"), np.dtype("int64"))
-    assert train.inputs[0].shape == (5, 2, 3)
-    assert json.loads((output / "data.json").read_text()) == {"examples": {"train": 5, "test": 5}}
+    assert train.inputs[0].shape == (4, 2, 3)
+    assert json.loads((output / "data.json").read_text()) == {
+        "examples": {"train": 4, "test": 5, "validation": 1},
+        "cut": True,
+    }
 
 
 def test_lists_small_integers_and_torch_tensors_are_taken_as_arrays(
@@ -55,6 +58,34 @@ def load():
     found = dataset.read(loaded(source, tmp_path, code, TWO), "test")
     assert [values.dtype for values in found.inputs] == [np.float32, np.int64]
     assert found.labels.tolist() == [0, 1, 1]
+
+
+def test_a_validation_split_that_the_data_brings_is_kept_and_nothing_is_cut(
+    source: Callable[[str], Path], tmp_path: Path
+) -> None:
+    output = loaded(source, tmp_path, GOOD.replace('"test"', '"validation": (x[:3], y[:3]), "test"'))
+    assert dataset.examples(output) == {"train": 5, "validation": 3, "test": 5}
+    assert not dataset.is_cut(output)
+    assert len(dataset.read(output, "validation")) == 3
+
+
+def test_examples_that_are_cut_are_in_one_split_alone_and_told(source: Callable[[str], Path], tmp_path: Path) -> None:
+    code = """
+import numpy as np
+x, y = np.arange(200.0).repeat(6).reshape(200, 2, 3), np.arange(200) % 2
+def load():
+    return {"train": (x[:100], y[:100]), "test": (x[100:], y[100:])}
+"""
+    output = loaded(source, tmp_path, code)
+    assert dataset.is_cut(output)
+    parts = {name: dataset.read(output, name).inputs[0][:, 0, 0].tolist() for name in ("train", "validation", "test")}
+    assert {name: len(values) for name, values in parts.items()} == {"train": 90, "validation": 10, "test": 100}
+    assert sorted(value for values in parts.values() for value in values) == list(range(200))
+
+
+def test_a_single_training_example_leaves_none_to_choose_by(refusal: Refuse) -> None:
+    told = refusal(step(), GOOD.replace('"train": (x, y)', '"train": (x[:1], y[:1])'))
+    assert told.startswith("models/m/model.py: load(): split 'train' has 1 example, and one more is needed")
 
 
 SPLITS = {
@@ -188,7 +219,8 @@ def test_unlabelled_examples_and_slices_are_kept(source: Callable[[str], Path], 
         "a/b": [True, False, True, False, True],
     }
     described = json.loads((out / "data.json").read_text())
-    assert described == {"examples": {"train": 5, "test": 5, "unlabelled": 3}, "slices": ["odd ones", "a/b"]}
+    assert described["slices"] == ["odd ones", "a/b"]
+    assert described["examples"]["unlabelled"] == 3
 
 
 def test_data_without_them_has_none(source: Callable[[str], Path], tmp_path: Path) -> None:

@@ -44,6 +44,6 @@ def write(folder: Path, first: bool = True, end: str = "self.head(self.layer(x).
             weight[:, 3] /= 60
     checkpoint.save(checkpoint.Checkpoint(module, taken, "build", inputs), model)
     x = np.random.default_rng(0).normal(size=(128, 6, 16)).astype(np.float32)
-    for split in ("train", "test"):
+    for split in ("train", "validation", "test"):
         dataset.write(data, split, dataset.Split((x,), np.zeros(128, np.int64)))
     return model, data

@@ -169,6 +169,6 @@ def data(builder: str, folder: Path) -> Path:
     rng = np.random.default_rng(0)
     x = rng.normal(size=(128, *SHAPES.get(builder, (6, 8)))).astype(np.float32)
     folder.mkdir(parents=True)
-    for name in ("train", "test"):
+    for name in ("train", "validation", "test"):
         dataset.write(folder, name, dataset.Split((x,), rng.integers(0, 4, 128)))
     return folder

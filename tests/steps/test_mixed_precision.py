@@ -24,7 +24,9 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Noise, labelled anyhow: the step compares files with each other."""
     folder = tmp_path_factory.mktemp("noise")
     pictures = np.concatenate([x for (x,) in nets.samples("residual", 160)])
-    dataset.write(folder, "train", dataset.Split((pictures,), np.zeros(160, np.int64)))
+    rows = np.random.default_rng(0).permutation(160)
+    for name, part in (("train", rows[:32]), ("validation", rows[32:128])):
+        dataset.write(folder, name, dataset.Split((pictures[np.sort(part)],), np.zeros(len(part), np.int64)))
     return folder
 
 
@@ -96,6 +98,7 @@ def test_a_margin_that_no_round_reaches_is_refused_with_the_layers_tried(
         perform(step, spiky / "onnx", data, tmp_path / "out")
 
 
-def test_calibration_that_leaves_no_example_is_refused(made: tiny.Made, tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="calibration takes all training examples"):
-        perform(MixedPrecision(calibration=100_000), made["onnx"], made["data"], tmp_path / "out")
+def test_agreement_is_measured_on_validation_examples(made: tiny.Made, tmp_path: Path) -> None:
+    step = MixedPrecision(calibration=100_000, examples=100_000, ranking=8)
+    report = perform(step, made["onnx"], made["data"], tmp_path / "out")
+    assert report["examples"] == len(dataset.read(made["data"], "validation")) < 100
