@@ -16,6 +16,7 @@ from edgebuild.engine import digests, files
 from edgebuild.engine.scheduler import Events
 from edgebuild.engine.store import Store, disk_error
 from edgebuild.release import history
+from edgebuild.spec import notes
 from edgebuild.spec.errors import EdgebuildError, UsageError
 from edgebuild.spec.project import Project
 from edgebuild.spec.registry import GATES
@@ -47,8 +48,8 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of one model on one target: its status, where the bundle or the evidence is, the verdicts, and
-    whether the folder is new.
+    """What became of one model on one target: its status, where the bundle or the evidence is, the verdicts, whether
+    the folder is new, and what the steps noted about their work.
     """
 
     target: str
@@ -57,6 +58,7 @@ class Outcome:
     folder: Path
     verdicts: dict[str, Any]
     new: bool = False
+    notes: tuple[str, ...] = ()
 
 
 class Listener(Events, Protocol):
@@ -268,10 +270,10 @@ def _publish(project: Project, store: Store, product: Product, done: dict[str, A
     verdicts = _verdicts(store, product, done)
     place = project.dist / product.target / product.model
     evidence = place.with_name(f"{product.model}.evidence")
-    shipped = (made / "bundle").is_dir()
+    shipped, said = (made / "bundle").is_dir(), tuple(notes.read(made / "evidence"))
     source, folder, other = (made / "bundle", place, evidence) if shipped else (made / "evidence", evidence, place)
     if shipped and (gated := _as_gated(place, source, verdicts)) is not None:
-        return Outcome(product.target, product.model, gated["status"], place, gated)
+        return Outcome(product.target, product.model, gated["status"], place, gated, notes=said)
     try:
         new = not folder.is_dir() or digests.of_tree(folder) != digests.of_tree(source)
         if new:
@@ -279,7 +281,7 @@ def _publish(project: Project, store: Store, product: Product, done: dict[str, A
         files.remove_tree(other)
     except OSError as error:
         raise disk_error(error, folder) from None
-    return Outcome(product.target, product.model, verdicts["status"], folder, verdicts, new)
+    return Outcome(product.target, product.model, verdicts["status"], folder, verdicts, new, said)
 
 
 def _as_gated(place: Path, built: Path, verdicts: dict[str, Any]) -> dict[str, Any] | None:

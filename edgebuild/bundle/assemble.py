@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from edgebuild import __version__
 from edgebuild.bundle import card, manifest, png
 from edgebuild.bundle.card import PAYLOAD
-from edgebuild.spec import dataset
+from edgebuild.spec import dataset, notes
 from edgebuild.spec.artifact import Determinism, StepIO
 from edgebuild.spec.errors import UsageError
 from edgebuild.spec.model import ImageInput, Task, TensorSpec
@@ -70,6 +70,7 @@ class Assemble:
         """Write the folders."""
         verdicts = json.loads((io.path("verdicts") / "verdicts.json").read_text())
         _gather(io, io.output / "evidence")
+        notes.write(io.output / "evidence", _notes(io))
         if verdicts["status"] in _STATUS:
             shutil.copytree(io.output / "evidence", io.output / "bundle" / "evidence")
             self._fill(io, io.output / "bundle", verdicts)
@@ -102,6 +103,7 @@ class Assemble:
             "fingerprints": _of_format(self.fingerprints, runtime.format),
             "formats": {name: found["status"] for name, found in verdicts["formats"].items()},
             "dropped": list(self.dropped),
+            "notes": _notes(io),
             "provenance": list(io.provenance),
         }
 
@@ -124,6 +126,11 @@ def _sources(io: StepIO, name: str) -> dict[str, str]:
     """Digests of the artifacts that a gate needs again: they are found by them in a store or beside a baseline."""
     roles = {"candidate": f"candidate/{name}", "baseline": f"baseline/{name}", "data": "data"}
     return {role: io.inputs[source].digest for role, source in roles.items()}
+
+
+def _notes(io: StepIO) -> list[str]:
+    """What the steps said of their own accord, each line behind the step's name."""
+    return [f"{record['step']}: {line}" for record in io.provenance for line in record.get("notes", ())]
 
 
 def _of_format(by_role: Mapping[str, Mapping[str, str]], name: str) -> dict[str, dict[str, str]]:

@@ -9,6 +9,7 @@ from typing import Any
 from edgebuild.engine import digests, keys
 from edgebuild.engine.graph import Graph
 from edgebuild.engine.store import Action, Store
+from edgebuild.spec import notes
 from edgebuild.spec.artifact import Artifact, Input
 
 
@@ -49,7 +50,8 @@ class Resolver:
 
     def _record(self, name: str, label: str) -> dict[str, Any]:
         action = self.done[name]
-        return {
+        said = notes.read(self.store.path(action.output))
+        return ({"notes": said} if said else {}) | {
             "step": label,
             "key": action.key,
             "output": action.output.digest,

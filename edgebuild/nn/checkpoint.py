@@ -14,8 +14,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from edgebuild.nn import state_dict
 from edgebuild.nn.source import Source, example
-from edgebuild.spec.errors import UsageError
 from edgebuild.spec.model import TensorSpec
 
 if TYPE_CHECKING:
@@ -74,37 +74,17 @@ def save(checkpoint: Checkpoint, folder: Path) -> None:
 
 def load(folder: Path) -> Checkpoint:
     """Build the module anew, give it the saved structure and fill it; in eval mode."""
+    from safetensors.torch import load_file
+
     described = json.loads((folder / DESCRIPTION).read_text())
     source = Source(folder / "source", described["origin"])
     inputs = tuple(TensorSpec(s["name"], tuple(s["shape"]), s["dtype"]) for s in described["inputs"])
     module = source.build(described["builder"], inputs)
     reshape(module, described["structure"])
     resize(module, folder / WEIGHTS)
-    fill(module, folder / WEIGHTS, f"{source.origin}: {WEIGHTS}")
+    state_dict.fit(module, load_file(folder / WEIGHTS), f"{source.origin}: {WEIGHTS}")
     sparse = tuple(described["sparse"])
     return Checkpoint(module.eval(), source, described["builder"], inputs, described["augment"], sparse)
-
-
-def fill(module: nn.Module, weights: Path, shown: str) -> None:
-    """Load a safetensors file into the module, strictly; UsageError names the first tensor that does not fit."""
-    from safetensors import SafetensorError
-    from safetensors.torch import load_file
-
-    try:
-        tensors = load_file(weights)
-    except (SafetensorError, OSError) as error:
-        raise UsageError(f"not a readable safetensors file: {error}", file=shown) from None
-    wanted = {name: tuple(tensor.shape) for name, tensor in module.state_dict().items()}
-    given = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
-    for name in sorted({*wanted, *given}):
-        if wanted.get(name) != given.get(name):
-            told = f"{_shape(given.get(name))} in the file and {_shape(wanted.get(name))} in the model"
-            raise UsageError(f"tensor {name!r} is {told}", file=shown)
-    module.load_state_dict(tensors, strict=True)
-
-
-def _shape(shape: tuple[int, ...] | None) -> str:
-    return "absent" if shape is None else str(list(shape))
 
 
 def structure(module: nn.Module, fresh: nn.Module) -> dict[str, dict[str, Any]]:

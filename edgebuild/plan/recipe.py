@@ -178,7 +178,9 @@ class Recipes:
 
     def _add(self, line: StepSpec, step: Step, current: str, runtime: Runtime, number: int) -> str:
         self._refuse_unreal(line, step, runtime)
-        inputs = {"model": current} | {role: self._role(role, line) for role in needed(step) if role != "model"}
+        inputs = {"model": current}
+        for role in needed(step):
+            inputs |= self._connected(role, line) if role != "model" else {}
         kind = step.produces or self._graph.kind(current)
         of_format = kind == runtime.format
         node = Node(
@@ -202,9 +204,12 @@ class Recipes:
             told = f"{line.use!r} cannot be had on {runtime.format} with these options: {gap.reason}"
             raise UsageError(told, file=line.file, key=line.key, hint=f"instead: {gap.instead}")
 
-    def _role(self, role: str, line: StepSpec) -> str:
-        known = {"data": self._weights.data, "teacher": self._weights.teachers[0], "source": self._weights.source}
+    def _connected(self, role: str, line: StepSpec) -> dict[str, str]:
+        """What a step gets for a role that it needs: every further teacher has a role `teacher/<number>` of its own."""
+        first, *others = self._weights.teachers
+        known = {"data": self._weights.data, "teacher": first, "source": self._weights.source}
         if role not in known:
             told = f"{line.use!r} needs {role!r}, which no plan can give"
             raise UsageError(told, file=line.file, key=f"{line.key}.use")
-        return known[role]
+        more = {f"teacher/{number}": item for number, item in enumerate(others, 2)} if role == "teacher" else {}
+        return {role: known[role]} | more

@@ -83,7 +83,7 @@ class _Maker:
         if not file.is_file():
             key = "weights" if role == "float" else f"{role}.weights"
             raise UsageError(f"no such file: {file.name!r}", file=self.model.file, key=key)
-        return self.store.snapshot({"weights.safetensors": file}, "weights")
+        return self.store.snapshot({file.name: file}, "weights")
 
 
 def _untrained(graph: Graph, model: ModelSpec, source: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import statistics
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from edgebuild.report.table import table
@@ -25,6 +26,7 @@ def document(outcomes: list[Outcome], journal: Journal, status: str) -> dict[str
         "reused": journal.reused,
         "bundles": [
             {"target": o.target, "model": o.model, "status": o.status, "folder": str(o.folder), **o.verdicts}
+            | {"notes": list(o.notes)}
             for o in outcomes
         ],
     }
@@ -38,6 +40,7 @@ def show(outcomes: list[Outcome], journal: Journal) -> None:
             found = verdicts["formats"][name]
             shipped = name == verdicts["format"] and outcome.status != "fail"
             show_one(f"{outcome.model} for {outcome.target}, {name}{' (shipped)' * shipped}", found)
+        _show_notes(outcome.notes)
         line((outcome.status, COLOURS[outcome.status]), f": {outcome.folder} ({_meaning(outcome)})")
     ran = (
         f"{len(journal.ran)} steps run, {journal.reused} up to date" if journal.ran else "nothing changed, nothing run"
@@ -54,7 +57,14 @@ def show_bundle(manifest: dict[str, Any]) -> None:
     """Print the table of a bundle from its manifest."""
     subject = manifest["subject"]
     show_one(f"{subject['model']} for {subject['target']}, {manifest['runtime']['format']}", manifest)
+    _show_notes(manifest.get("notes", ()))
     line(f"status: {manifest['status']}")
+
+
+def _show_notes(notes: Iterable[str]) -> None:
+    """What the steps did of their own accord, a line each."""
+    for note in notes:
+        line(("note: ", "yellow"), note)
 
 
 _FOOTPRINT = (("bytes", "bytes"), ("download", "download"), ("parameters", "parameters"), ("MACs", "macs"))

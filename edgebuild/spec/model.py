@@ -93,7 +93,9 @@ class ModelFile:
         None
     )
     augment: str | None = None
-    weights: Annotated[Inside | None, Field(description="safetensors file; without it the model is trained")] = None
+    weights: Annotated[
+        Inside | None, Field(description="safetensors or .pth file with the state dict; else the model is trained")
+    ] = None
     include: Annotated[tuple[Inside, ...], Field(description="more files of the folder that the code reads")] = ()
     tools: Annotated[tuple[str, ...], Field(description="distributions that the code uses")] = ()
     training: Training = field(default_factory=Training)

@@ -1,0 +1,164 @@
+"""Trained weights from elsewhere: read without running code, under the model's own names, and held against the model.
+
+What PyTorch itself accepts is accepted: batch norms that do not say how many batches they saw, and the prefix that a
+wrapper put before every name. Nothing else is guessed.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from edgebuild.spec.errors import UsageError
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+    Tensors = Mapping[str, Tensor]
+
+# What DataParallel, a module that holds the model, and torch.compile put before the names of all tensors.
+_WRAPPERS = ("module.", "model.", "_orig_mod.")
+# Where training scripts keep the state dict beside the optimizer's.
+_PLACES = ("state_dict", "model", "model_state", "model_state_dict")
+_COUNTER = "num_batches_tracked"
+_SHOWN = 3
+
+
+def read(path: Path, shown: str) -> tuple[Tensors, list[str]]:
+    """The tensors of a safetensors file or of what `torch.save` wrote, by name, and what was done to find them.
+
+    UsageError, in one line, for a file that is neither, or that would have to run code to be read.
+    """
+    if _is_safetensors(path):
+        return _safetensors(path, shown), []
+    state, place = _state(_saved(path, shown), shown)
+    return state, [f"tensors are those under {place!r} in the file"] if place else []
+
+
+def fit(module: nn.Module, tensors: Tensors, shown: str) -> list[str]:
+    """Fill the module, and say what was done to make the tensors fit; UsageError names those that do not."""
+    wanted = module.state_dict()
+    readings = list(_readings(tensors))
+    named_well = [
+        reading for reading in readings if not _absent(wanted, reading[1]) and not _unknown(wanted, reading[1])
+    ]
+    # Where none fits, the error speaks of the names that are nearest to the model's.
+    nearest = max(readings, key=lambda reading: len(reading[1].keys() & wanted.keys()))
+    dropped, named = named_well[0] if named_well else nearest
+    if misfit := _misfit(wanted, named):
+        raise UsageError(misfit, file=shown)
+    counters = {name: tensor for name, tensor in wanted.items() if name not in named}
+    module.load_state_dict({**counters, **named}, strict=True)
+    done = [f"the prefix {dropped!r} of all names is left out"] if dropped else []
+    return done + ([f"{_COUNTER} is absent {len(counters)} times and stays 0"] if counters else [])
+
+
+def _readings(tensors: Tensors) -> Iterator[tuple[str, Tensors]]:
+    """The names as they are, then without each wrapper's prefix that all of them share, from the outside in."""
+    prefix = ""
+    while True:
+        yield prefix, tensors
+        shared = [head for head in _WRAPPERS if tensors and all(name.startswith(head) for name in tensors)]
+        if not shared:
+            return
+        prefix += shared[0]
+        tensors = {name.removeprefix(shared[0]): tensor for name, tensor in tensors.items()}
+
+
+def _unknown(wanted: Tensors, given: Tensors) -> list[str]:
+    return [name for name in given if name not in wanted]
+
+
+def _absent(wanted: Tensors, given: Tensors) -> list[str]:
+    """What the model needs and is not there; a norm answers the same whatever number of batches it has counted."""
+    return [name for name in wanted if name not in given and not _counts_batches(name, wanted)]
+
+
+def _counts_batches(name: str, wanted: Tensors) -> bool:
+    path, _, leaf = name.rpartition(".")
+    return leaf == _COUNTER and (f"{path}.running_mean" if path else "running_mean") in wanted
+
+
+def _misfit(wanted: Tensors, given: Tensors) -> str | None:
+    """What does not fit, in one line; None when all does."""
+    here, there = ({name: list(tensor.shape) for name, tensor in one.items()} for one in (wanted, given))
+    other = [name for name in there if name in here and there[name] != here[name]]
+    told = {
+        "the file lacks": [f"{name!r} {here[name]}" for name in _absent(wanted, given)],
+        "the model has no": [f"{name!r} {there[name]}" for name in _unknown(wanted, given)],
+        "of another shape:": [f"{name!r} {there[name]}, in the model {here[name]}" for name in other],
+    }
+    lines = [f"{words} {_few(names)}" for words, names in told.items() if names]
+    return f"the weights do not fit: {'; '.join(lines)}" if lines else None
+
+
+def _few(names: list[str]) -> str:
+    more = len(names) - _SHOWN
+    return ", ".join(names[:_SHOWN]) + (f" and {more} more" if more > 0 else "")
+
+
+def _is_safetensors(path: Path) -> bool:
+    """By its name, or by the JSON header that starts behind eight bytes of its length: no pickle and no zip does."""
+    with path.open("rb") as file:
+        return path.suffix == ".safetensors" or file.read(9)[8:] == b"{"
+
+
+def _safetensors(path: Path, shown: str) -> Tensors:
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    try:
+        found: Tensors = load_file(path)
+    except (SafetensorError, OSError) as error:
+        raise UsageError(f"not a readable safetensors file: {error}", file=shown) from None
+    return found
+
+
+def _saved(path: Path, shown: str) -> Any:
+    """What `torch.save` wrote, as long as it is plain data and tensors."""
+    import torch
+
+    try:
+        return torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # it raises whatever the bytes lead to
+        hint = "save the state dict alone: torch.save(model.state_dict(), …), or safetensors.torch.save_file"
+        raise UsageError(_why_unreadable(path, error), file=shown, hint=hint) from None
+
+
+def _why_unreadable(path: Path, error: Exception) -> str:
+    """One line for what torch says in many."""
+    from torch.serialization import get_unsafe_globals_in_checkpoint
+
+    if "TorchScript" in str(error):
+        return "a TorchScript archive: it is a program, no state dict"
+    try:
+        needed = get_unsafe_globals_in_checkpoint(path)
+    except Exception:  # only files of the new format can be asked
+        needed = re.findall(r"GLOBAL (\S+)", str(error))
+    if needed:
+        return f"not plain tensors: it needs the code of {_few(sorted({*needed}))}, which is not run"
+    return f"not a file of torch.save with plain tensors ({type(error).__name__})"
+
+
+def _state(saved: Any, shown: str) -> tuple[Tensors, str | None]:
+    """The state dict in what was saved, and the key that it lies under where it is not all of it."""
+    if _all_tensors(saved):
+        return dict(saved), None
+    places = [key for key in _PLACES if isinstance(saved, Mapping) and _all_tensors(saved.get(key))]
+    if len(places) == 1:
+        return dict(saved[places[0]]), places[0]
+    if places:
+        raise UsageError(f"several state dicts: under {_few(list(map(repr, places)))}", file=shown)
+    keys = [repr(key) for key in saved] if isinstance(saved, Mapping) else []
+    held = f"a mapping with {_few(keys) or 'nothing in it'}" if isinstance(saved, Mapping) else type(saved).__name__
+    looked = f"tensors are looked for at its top and under {', '.join(_PLACES)}"
+    raise UsageError(f"holds no state dict but {held}; {looked}", file=shown)
+
+
+def _all_tensors(value: Any) -> bool:
+    import torch
+
+    named = isinstance(value, Mapping) and value and all(isinstance(name, str) for name in value)
+    return bool(named) and all(isinstance(item, torch.Tensor) for item in value.values())
