@@ -130,10 +130,10 @@ def record() -> None:
     """Write `recorded_noise.json`: processes that interleave a file and its copy."""
     from benchmarks._matmuls import inputs, matmuls
     from edgebuild.devices.local import Local
-    from edgebuild.jobs import runner
     from edgebuild.measure.latency import measure
     from edgebuild.measure.process import TimedModel
     from edgebuild.spec.target import Timing
+    from edgebuild.travels import runner
 
     timing = Timing(looks=(_PROCESSES,), iterations=_ROUNDS, warmup_iterations=20, warmup=0.2)
     before = os.getloadavg()[0]

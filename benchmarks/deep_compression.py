@@ -21,7 +21,7 @@ import zstandard
 
 from benchmarks import _project
 from benchmarks._tables import Table
-from edgebuild.coding import SUFFIX, decoder, encoder
+from edgebuild.coding import SUFFIX, encoder
 from edgebuild.devices.qemu import Qemu
 from edgebuild.engine.store import Store
 from edgebuild.engine.worker import Limits
@@ -32,6 +32,7 @@ from edgebuild.spec.constant import Constant
 from edgebuild.spec.project import Project, open_project
 from edgebuild.spec.registry import FORMATS
 from edgebuild.spec.target import Target
+from edgebuild.travels import decoder
 
 HERE = Path(__file__).resolve().parent
 TARGET, RECIPE = "rpi4", "deep-compression"

@@ -20,10 +20,10 @@ from benchmarks._matmuls import inputs, matmuls
 from benchmarks._tables import Table
 from edgebuild.devices.local import Local
 from edgebuild.gates.latency import Latency
-from edgebuild.jobs import runner
 from edgebuild.measure.latency import Timings, measure
 from edgebuild.measure.process import TimedModel
 from edgebuild.spec.target import Gate, Timing
+from edgebuild.travels import runner
 
 TRIALS, LAYERS, SLOWER = 30, 20, 22
 GATE = Gate("latency", "+3 %")

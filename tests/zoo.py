@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from edgebuild.jobs import runner
+from edgebuild.travels import runner
 
 Arrays = Sequence[NDArray[Any]]
 

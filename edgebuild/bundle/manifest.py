@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from edgebuild import coding
+from edgebuild import coding, travels
 from edgebuild.spec.errors import IntegrityError, UsageError
 
 MANIFEST, SEAL = "manifest.json", "manifest.sha256"
@@ -36,7 +36,7 @@ def ship(model: Path, folder: Path) -> dict[str, Any] | None:
 
 def decoder() -> Path:
     """The program that decodes a download, as it travels."""
-    return Path(coding.__file__).with_name("decoder.py")
+    return travels.file(travels.DECODER)
 
 
 def seal(folder: Path, facts: dict[str, Any]) -> None:
@@ -77,7 +77,7 @@ def model(folder: Path, facts: Mapping[str, Any]) -> bytes:
     coded = facts.get("coded")
     if coded is None:
         return Path(folder, facts["file"]).read_bytes()
-    from edgebuild.coding.decoder import Damaged, decode
+    from edgebuild.travels.decoder import Damaged, decode
 
     place = folder / coded["file"]
     try:

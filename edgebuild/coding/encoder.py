@@ -14,9 +14,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from edgebuild.coding import rans
-from edgebuild.coding.decoder import CODEBOOK, DEFLATE, LZMA, MAGIC, MAX_LANES, MAX_SLOTS, RANS, SPARSE, STORED
 from edgebuild.coding.tensors import Layout, layouts
 from edgebuild.spec.constant import Constant
+from edgebuild.travels.decoder import CODEBOOK, DEFLATE, LZMA, MAGIC, MAX_LANES, MAX_SLOTS, RANS, SPARSE, STORED
 
 if TYPE_CHECKING:
     import numpy as np

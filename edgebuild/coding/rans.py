@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from edgebuild.coding.decoder import LEAST
+from edgebuild.travels.decoder import LEAST
 
 if TYPE_CHECKING:
     import numpy as np

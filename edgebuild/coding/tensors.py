@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from edgebuild.coding.decoder import CODEBOOK, SPARSE
+from edgebuild.travels.decoder import CODEBOOK, SPARSE
 
 if TYPE_CHECKING:
     import numpy as np

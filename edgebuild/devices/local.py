@@ -12,9 +12,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
-from edgebuild.jobs import outcome, runner
+from edgebuild.jobs import outcome
 from edgebuild.spec.errors import DeviceError
 from edgebuild.spec.target import Fidelity, Hardware
+from edgebuild.travels import runner
 
 STABLE = ("machine", "board", "cpu", "microcode", "cores", "kernel", "governor")
 

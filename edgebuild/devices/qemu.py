@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 from annotated_types import Ge
 from pydantic.json_schema import SkipJsonSchema
 
-from edgebuild.jobs import outcome, runner
+from edgebuild.jobs import outcome
 from edgebuild.spec.errors import DeviceError
 from edgebuild.spec.target import Fidelity, Hardware
+from edgebuild.travels import runner
 
 if TYPE_CHECKING:
     from edgebuild.emulation import emulator as emulation

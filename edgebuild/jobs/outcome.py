@@ -7,8 +7,8 @@ import signal
 from pathlib import Path
 from typing import Any
 
-from edgebuild.jobs import runner
 from edgebuild.spec.errors import DeviceError
+from edgebuild.travels import runner
 
 RESULT, STDOUT, STDERR = "result.json", "runner.stdout", "runner.stderr"
 

@@ -16,9 +16,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from edgebuild.jobs import outcome, runner, supervisor
+from edgebuild import travels
+from edgebuild.jobs import outcome
 from edgebuild.spec.errors import DeviceError
 from edgebuild.spec.units import show_bytes
+from edgebuild.travels import runner, supervisor
 
 CONNECT, ANSWER, SHIP = 5.0, 60.0, 3600.0  # seconds to connect, to answer a small question, to move a file
 NEEDED = (3, 9)
@@ -97,8 +99,8 @@ class Session:
     def run(self, words: list[str], name: str, timeout: float) -> int:
         """Exit code of the runner with these arguments; what it prints is in the folder, in `name`.stdout, .stderr.
 
-        The runner is alone in its own folder, so that nothing beside it can hide a package; its working folder is
-        the job's.
+        The runner and the loaders are alone in their own folder, so that nothing beside them can hide a package; the
+        working folder is the job's.
         """
         argv = [self.python, "-E", "-B", "-X", "faulthandler", f"{self.folder}/runner/runner.py", *words]
         streams = {"stdout": f"{name}.stdout", "stderr": f"{name}.stderr"}
@@ -131,6 +133,8 @@ def session(link: Link, python: str, base: str, folders: list[str], patience: fl
             raise DeviceError(f"{python} on the device is Python {opened['python'][0]}.{opened['python'][1]}, not 3.9")
         ready = Session(link, python, str(opened["folder"]), int(opened["free"]))
         ready.push(Path(runner.__file__), "runner/runner.py")
+        for name in travels.RUNNER[1:]:
+            ready.push(travels.file(name), f"runner/{name}")
         yield ready
     finally:
         link.close()

@@ -29,7 +29,8 @@ class Encode:
 
     def run(self, io: StepIO) -> None:
         """Write the model file and its download; StepError should the download not give the same file again."""
-        from edgebuild.coding import decoder, encoder
+        from edgebuild.coding import encoder
+        from edgebuild.travels import decoder
 
         target_format = FORMATS.get(io.kind("model"))()
         model = (io.path("model") / target_format.file).read_bytes()

@@ -14,7 +14,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edgebuild.coding import decoder, encoder
+from edgebuild.coding import encoder
+from edgebuild.travels import decoder
 from tests.coding.contents import file_of, pruned
 
 SOURCE = Path(decoder.__file__)

@@ -10,8 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from edgebuild.coding import decoder, encoder
+from edgebuild.coding import encoder
 from edgebuild.spec.constant import Constant
+from edgebuild.travels import decoder
 from tests.coding.contents import Array, file_of, pruned
 
 DTYPES = st.sampled_from([np.uint8, np.int8, np.float16, np.int32, np.float32, np.int64, np.float64])

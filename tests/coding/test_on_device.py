@@ -6,10 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from edgebuild.coding import decoder, encoder
+from edgebuild.coding import encoder
 from edgebuild.devices.qemu import Qemu
 from edgebuild.spec.errors import DeviceError
 from edgebuild.spec.project import open_project
+from edgebuild.travels import decoder
 from tests import tiny
 from tests.coding.contents import file_of, pruned
 

@@ -7,7 +7,8 @@ import math
 import numpy as np
 import pytest
 
-from edgebuild.coding import decoder, rans
+from edgebuild.coding import rans
+from edgebuild.travels import decoder
 from tests.coding.contents import Array
 
 

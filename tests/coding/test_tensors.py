@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from edgebuild.coding.decoder import CODEBOOK, SPARSE
 from edgebuild.coding.tensors import layouts, planes, sparse
+from edgebuild.travels.decoder import CODEBOOK, SPARSE
 
 
 def test_gaps_are_those_of_a_small_example() -> None:

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from edgebuild.jobs import runner
+from edgebuild.travels import runner
 from tests.devices.adbd import Adbd
 from tests.devices.places import ROOT, WHERE, Place, make
 from tests.devices.sshd import Sshd

@@ -140,7 +140,7 @@ def processes(place: str) -> dict[str, list[str]]:
 def client(place: Place, job: Path, runner: str) -> subprocess.Popen[bytes]:
     """Another process that executes the job on the place."""
     code = (
-        "import sys\nfrom pathlib import Path\nfrom edgebuild.jobs import runner\n"
+        "import sys\nfrom pathlib import Path\nfrom edgebuild.travels import runner\n"
         f"from edgebuild.devices.{place.device.transport} import {type(place.device).__name__}\n"
         f"runner.__file__ = {runner!r}\n"
         f"{place.device!r}.execute(Path({str(job)!r}), timeout=120)"

@@ -17,9 +17,10 @@ import numpy as np
 import pytest
 
 from edgebuild.devices.local import STABLE
-from edgebuild.jobs import outcome, remote, runner
+from edgebuild.jobs import outcome, remote
 from edgebuild.spec.errors import DeviceError
 from edgebuild.spec.target import Hardware
+from edgebuild.travels import runner
 from tests.devices.conftest import X, fill, write
 from tests.devices.hostile import CANARY, NAMES, shouted
 from tests.devices.places import Place, client, wrapper

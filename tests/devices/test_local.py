@@ -15,9 +15,10 @@ import pytest
 
 from edgebuild.devices import local
 from edgebuild.devices.local import Local
-from edgebuild.jobs import outcome, runner
+from edgebuild.jobs import outcome
 from edgebuild.jobs.device import Device
 from edgebuild.spec.errors import DeviceError
+from edgebuild.travels import runner
 
 X = np.ones((2, 4), np.float32)
 
@@ -148,7 +149,7 @@ def test_a_result_of_another_runner_is_refused(job: Path) -> None:
 def test_ctrl_c_leaves_nothing_behind(job: Path, program: Any) -> None:
     program("open('pid', 'w').write(str(os.getpid()))\ntime.sleep(60)")
     code = (
-        "import sys\nfrom pathlib import Path\nfrom edgebuild.jobs import runner\n"
+        "import sys\nfrom pathlib import Path\nfrom edgebuild.travels import runner\n"
         "from edgebuild.devices.local import Local\n"
         f"runner.__file__ = {str(runner.__file__)!r}\n"
         f"Local().execute(Path({str(job)!r}), timeout=60)"

@@ -15,8 +15,8 @@ import numpy as np
 import pytest
 
 from edgebuild.devices import ssh
-from edgebuild.jobs import runner
 from edgebuild.spec.errors import DeviceError
+from edgebuild.travels import runner
 from tests.devices.conftest import fill
 from tests.devices.places import Place, make, processes
 from tests.devices.sshd import Sshd

@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from edgebuild.jobs import supervisor
+from edgebuild.travels import supervisor
 
 SOURCE = Path(supervisor.__file__).read_text()
 

@@ -15,7 +15,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from edgebuild.jobs import runner
+from edgebuild import travels
+from edgebuild.travels import load_tflite, runner
 from tests.zoo import Ended, dense
 
 Start = Callable[..., Ended]
@@ -110,7 +111,7 @@ def test_twelve_tflite_arguments_and_results_keep_their_positions(start: Start, 
     ],
 )
 def test_only_a_complete_numbering_gives_an_order(names: list[str], order: list[str]) -> None:
-    assert runner.numbered(names) == order
+    assert load_tflite.numbered(names) == order
 
 
 def test_tflite_tokens_and_floats(start: Start, lite: Path) -> None:
@@ -411,17 +412,25 @@ def test_wrong_usage() -> None:
 # ---- independence
 
 
-def test_only_the_standard_library_is_imported_at_the_top() -> None:
-    tree = ast.parse(Path(runner.__file__).read_text())
-    top = [node for node in tree.body if isinstance(node, ast.Import | ast.ImportFrom)]
+TRAVELLERS = sorted(Path(travels.__file__).parent.glob("[!_]*.py"))
+
+
+@pytest.mark.parametrize("path", TRAVELLERS, ids=lambda path: path.stem)
+def test_only_the_standard_library_numpy_and_siblings_are_imported_at_the_top(path: Path) -> None:
+    tree = ast.parse(path.read_text())
+    inner = {id(n) for f in ast.walk(tree) if isinstance(f, ast.FunctionDef) for n in ast.walk(f)}
+    top = [node for node in ast.walk(tree) if isinstance(node, ast.Import | ast.ImportFrom) and id(node) not in inner]
     names = {a.name for n in top if isinstance(n, ast.Import) for a in n.names} | {
-        str(n.module) for n in top if isinstance(n, ast.ImportFrom)
+        str(n.module or "model_values") for n in top if isinstance(n, ast.ImportFrom)
     }
-    assert {name.partition(".")[0] for name in names} <= sys.stdlib_module_names
+    siblings = {path.stem for path in TRAVELLERS}
+    more = {"numpy"} if path.name in ("run.py", "decoder.py") else set()
+    assert {name.partition(".")[0] for name in names} <= sys.stdlib_module_names | siblings | more
 
 
-def test_it_is_python_3_9() -> None:
-    source = Path(runner.__file__).read_text()
+@pytest.mark.parametrize("path", TRAVELLERS, ids=lambda path: path.stem)
+def test_it_is_python_3_9(path: Path) -> None:
+    source = path.read_text()
     ast.parse(source, feature_version=(3, 9))
     assert "import edgebuild" not in source
     assert "from edgebuild" not in source

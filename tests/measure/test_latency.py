@@ -13,13 +13,13 @@ import numpy as np
 import pytest
 
 from edgebuild.devices.local import Local
-from edgebuild.jobs import runner
 from edgebuild.jobs.device import Device
 from edgebuild.measure.latency import Timings, measure
 from edgebuild.measure.process import TimedModel, UnitProcess
 from edgebuild.measure.ratio import RatioVerdict, judge_ratio
 from edgebuild.spec.errors import DeviceError
 from edgebuild.spec.target import Timing
+from edgebuild.travels import runner
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 
 from edgebuild.devices.local import Local
-from edgebuild.jobs import runner
 from edgebuild.measure.pairs import PairTimings, measure_pairs
 from edgebuild.measure.process import TimedModel
 from edgebuild.spec.target import Timing
+from edgebuild.travels import runner
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edgebuild.coding import decoder
 from edgebuild.spec.constant import Constant
 from edgebuild.spec.registry import FORMATS
 from edgebuild.steps.encode import Encode
+from edgebuild.travels import decoder
 from tests import tiny
 
 ARTIFACTS = ["tflite", "tflite-int8", "tflite-float16", "onnx", "onnx-int8", "onnx-float16"]

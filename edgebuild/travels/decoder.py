@@ -1,5 +1,4 @@
 #!/usr/bin/env python3
-# ruff: noqa: B905
 """Rebuilds a model file from its coded download: `python decoder.py model.tflite.edz model.tflite`.
 
 This one file travels with the download. It needs Python 3.9 and numpy, and must never import anything of edgebuild.

@@ -3,13 +3,15 @@
 
 `python runner.py --fingerprint` prints what the device is and what is installed there, as JSON.
 
-This one file travels to the device.  It needs Python 3.9, numpy and the runtime of the models (ai_edge_litert
-or tflite_runtime for .tflite, onnxruntime for .onnx), and must never import anything of edgebuild.
+This file travels to the device, with the loaders of models beside it.  They need Python 3.9, numpy and the runtime of
+the models (ai_edge_litert or tflite_runtime for .tflite, onnxruntime for .onnx), and import nothing else of ours.
 
 job.json
     mode               "outputs", "latency", "count", "layers", or "describe", which needs no inputs
-    models             [{"name", "file", "threads" = 1, "providers" = ["CPUExecutionProvider"], "batch" = 1}]
+    models             [{"name", "file", "threads" = 1, "providers" = ["CPUExecutionProvider"], "batch" = 1,
+                         "layouts" = {"inputs": [null, …], "outputs": [null, …]}}]
                        "batch" is the batch given to a model that leaves it open; a static one is obeyed
+                       a layout is "nhwc" where the file has channels last; arrays have them first, as in PyTorch
     inputs             an .npz of arrays "0", "1", … by argument position, examples on axis 0
     seed = 0, warmup_iterations = 60, warmup_seconds = 2.0, iterations = 200      latency
     count_inferences = 1, count_warmups = 2                                       count
@@ -27,7 +29,6 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import gc
-import importlib
 import json
 import os
 import platform
@@ -48,12 +49,27 @@ from typing import (
     List,
     NamedTuple,
     Optional,
-    Protocol,
     Sequence,
     Tuple,
-    Type,
-    Union,
 )
+
+if __package__:
+    from . import load_onnx, load_tflite
+    from .model_values import AnyModel, Port, RunnerError, check, import_first, in_file, to_raw, to_real
+else:  # on a device; last in the search path, so that no file beside this one hides a package
+    sys.path.append(os.path.dirname(os.path.abspath(__file__)))
+    import load_onnx  # type: ignore[import-not-found,no-redef]
+    import load_tflite  # type: ignore[import-not-found,no-redef]
+    from model_values import (  # type: ignore[import-not-found,no-redef,assignment]
+        AnyModel,
+        Port,
+        RunnerError,
+        check,
+        import_first,
+        in_file,
+        to_raw,
+        to_real,
+    )
 
 VERSION = "1"
 ERRORS = (
@@ -65,233 +81,17 @@ MARK_SYSCALL, BEGIN, END = 5000, 1, 2  # agreed with the counting plugin; a real
 DISTINCT_FEEDS = 32  # prepared ahead, so that timing sees varied data but memory stays small
 
 Array = Any  # numpy.ndarray: numpy is imported late, so that its absence can be reported
+LOADERS: Dict[str, Any] = {suffix: loader.Model for loader in (load_tflite, load_onnx) for suffix in loader.SUFFIXES}
 
 
-class RunnerError(Exception):
-    """A failure with one of ERRORS as its kind and one line for the user."""
-
-    def __init__(self, kind: str, message: str) -> None:
-        super().__init__(message)
-        self.kind = kind
-
-
-class Port(NamedTuple):
-    """An input or output of a model; -1 in `shape` is open; real value = (stored - zero_point) * scale."""
-
-    name: str
-    key: Any
-    shape: Tuple[int, ...]
-    dtype: Any
-    scale: float = 0.0
-    zero_point: int = 0
-
-
-class Model(Protocol):
-    """A loaded model: `fit` fixes open shapes, `run` maps raw inputs to raw outputs, both by position.
-
-    `layerless` says why the runtime cannot tell the time of its operators; None where it can, and then a model opened
-    with "profile" in its spec gives by `trace`, once, the events of all its inferences.
-    """
-
-    layerless: Optional[str]
-    inputs: List[Port]
-    outputs: List[Port]
-
-    def fit(self, shapes: Sequence[Tuple[int, ...]]) -> None: ...
-
-    def run(self, feed: Sequence[Array]) -> List[Array]: ...
-
-    def trace(self) -> List[Dict[str, Any]]: ...
-
-
-# ---------------------------------------------------------------- runtimes
-
-
-class TfliteModel:
-    """A .tflite model in the LiteRT (or older tflite_runtime) interpreter."""
-
-    # Its profiler is reached from C++ alone, and sees the whole of a delegated graph as one operator.
-    layerless: Optional[str] = "LiteRT's Python runtime offers no per-operator time"
-
-    def __init__(self, path: str, spec: Dict[str, Any]) -> None:
-        self._interpreter = self.runtime().Interpreter(model_path=path, num_threads=int(spec.get("threads", 1)))
-        self._interpreter.allocate_tensors()
-        self.inputs = self._ports("input")
-        self.outputs = self._ports("output")
-
-    @staticmethod
-    def runtime() -> Any:
-        return import_first("ai_edge_litert.interpreter", "tflite_runtime.interpreter")
-
-    def fit(self, shapes: Sequence[Tuple[int, ...]]) -> None:
-        for port, shape in zip(self.inputs, shapes):
-            if -1 in port.shape:
-                self._interpreter.resize_tensor_input(port.key, shape, strict=True)
-        self._interpreter.allocate_tensors()
-
-    def run(self, feed: Sequence[Array]) -> List[Array]:
-        interpreter = self._interpreter
-        for port, array in zip(self.inputs, feed):
-            interpreter.set_tensor(port.key, array)
-        interpreter.invoke()
-        return [interpreter.get_tensor(port.key) for port in self.outputs]
-
-    def trace(self) -> List[Dict[str, Any]]:
-        raise RunnerError("bad-job", str(self.layerless))
-
-    def _ports(self, side: str) -> List[Port]:
-        """Ports in argument order.
-
-        The subgraph's own order need not be that of the arguments, and signatures list their names sorted as
-        text (args_0, args_1, args_10, args_2 …): so the numbers in the signature's names decide, and only
-        without such numbers the subgraph's order.
-        """
-        details = getattr(self._interpreter, "get_%s_details" % side)()
-        for key in self._interpreter.get_signature_list():
-            named = getattr(self._interpreter.get_signature_runner(key), "get_%s_details" % side)()
-            same = {d["index"] for d in named.values()} == {d["index"] for d in details}
-            in_order = numbered(named)
-            if same and in_order:
-                return [self._port(name, named[name]) for name in in_order]
-        return [self._port(d["name"], d) for d in details]
-
-    @staticmethod
-    def _port(name: str, detail: Dict[str, Any]) -> Port:
-        shape = detail["shape_signature"] if len(detail["shape_signature"]) else detail["shape"]
-        quantized = detail["quantization_parameters"]
-        if len(quantized["scales"]) == 0:
-            return Port(name, detail["index"], tuple(map(int, shape)), detail["dtype"])
-        if len(quantized["scales"]) > 1:
-            raise RunnerError("bad-model", "%s is quantized per channel" % name)
-        scale, zero_point = float(quantized["scales"][0]), int(quantized["zero_points"][0])
-        return Port(name, detail["index"], tuple(map(int, shape)), detail["dtype"], scale, zero_point)
-
-
-ONNX_TYPES = {"float": "float32", "double": "float64"}  # the others are called as in numpy
-
-
-class OnnxModel:
-    """An .onnx or .ort model in ONNX Runtime."""
-
-    layerless: Optional[str] = None
-
-    def __init__(self, path: str, spec: Dict[str, Any]) -> None:
-        ort = self.runtime()
-        options = ort.SessionOptions()
-        options.intra_op_num_threads = int(spec.get("threads", 1))
-        options.inter_op_num_threads = 1
-        options.execution_mode = ort.ExecutionMode.ORT_SEQUENTIAL
-        options.log_severity_level = 3
-        # Idle threads that spin would steal the processor from the other model of the process.
-        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        options.enable_profiling = bool(spec.get("profile"))
-        options.profile_file_prefix = path
-        providers = list(spec.get("providers") or ["CPUExecutionProvider"])
-        self._need(providers, ort.get_available_providers())
-        self._session = ort.InferenceSession(path, options, providers=providers)
-        self._need(providers, self._session.get_providers())
-        self.inputs = [self._port(value) for value in self._session.get_inputs()]
-        self.outputs = [self._port(value) for value in self._session.get_outputs()]
-        self._names = [port.name for port in self.inputs]
-
-    @staticmethod
-    def runtime() -> Any:
-        return import_first("onnxruntime")
-
-    def fit(self, shapes: Sequence[Tuple[int, ...]]) -> None:
-        pass  # the session takes any shape that the graph leaves open
-
-    def run(self, feed: Sequence[Array]) -> List[Array]:
-        return list(self._session.run(None, dict(zip(self._names, feed))))
-
-    def trace(self) -> List[Dict[str, Any]]:
-        written = self._session.end_profiling()
-        with open(written, encoding="utf-8") as file:
-            events: List[Dict[str, Any]] = json.load(file)
-        os.remove(written)
-        return events
-
-    @staticmethod
-    def _need(wanted: Sequence[str], present: Sequence[str]) -> None:
-        """ONNX Runtime falls back to the CPU with a mere warning; a measurement must not."""
-        missing = [name for name in wanted if name not in present]
-        if missing:
-            raise RunnerError("provider-missing", "%s not in %s" % (", ".join(missing), ", ".join(present)))
-
-    @staticmethod
-    def _port(value: Any) -> Port:
-        import numpy as np
-
-        found = re.match(r"tensor\((\w+)\)$", value.type)
-        try:
-            dtype = np.dtype(ONNX_TYPES.get(found.group(1), found.group(1)) if found else "not a tensor")
-        except TypeError:
-            raise RunnerError("bad-model", "%s has type %s" % (value.name, value.type)) from None
-        shape = tuple(d if isinstance(d, int) else -1 for d in value.shape)
-        return Port(value.name, value.name, shape, dtype.type)
-
-
-LOADERS: Dict[str, Union[Type[TfliteModel], Type[OnnxModel]]] = {
-    ".tflite": TfliteModel, ".onnx": OnnxModel, ".ort": OnnxModel,
-}  # fmt: skip
-
-
-def numbered(names: Iterable[str]) -> List[str]:
-    """The names by their number if they are stem0, stem1, … without a gap, else none.
-
-    Other numbers (Keras: input_3, input_7) count what was created, not the position of an argument.
-    """
-    found = {name: re.match(r"(.*?)(\d+)$", name) for name in names}
-    order = sorted((match.group(1), int(match.group(2)), name) for name, match in found.items() if match)
-    expected = [(order[0][0], number) for number in range(len(found))] if order else []
-    return [name for _, _, name in order] if [part[:2] for part in order] == expected else []
-
-
-def import_first(*names: str) -> Any:
-    """The first module of `names` that can be imported."""
-    reasons = []
-    for name in names:
-        try:
-            return importlib.import_module(name)
-        except ImportError as error:
-            reasons.append("%s: %s" % (name, error))
-    raise RunnerError("runtime-missing", "; ".join(reasons))
-
-
-# ---------------------------------------------------------------- values in and out
-
-
-def to_raw(array: Array, port: Port) -> Array:
-    """What the model stores for real values: quantized, or cast where only float precision is lost."""
-    import numpy as np
-
-    if array.dtype == port.dtype:
-        return np.ascontiguousarray(array)
-    if port.scale:
-        limits = np.iinfo(port.dtype)
-        stored = np.rint(array.astype(np.float32) / np.float32(port.scale)) + port.zero_point
-        return np.clip(stored, limits.min, limits.max).astype(port.dtype)
-    with np.errstate(invalid="ignore", over="ignore"):
-        cast = array.astype(port.dtype)
-    if np.issubdtype(port.dtype, np.integer) and not np.array_equal(cast, array):
-        raise RunnerError("bad-input", "%s values do not fit %s %s" % (array.dtype, cast.dtype, port.name))
-    return cast
-
-
-def to_real(array: Array, port: Port) -> Array:
-    """Real values of a raw output: float32 where it was quantized or half precision, else as it is."""
-    import numpy as np
-
-    if port.scale:
-        return (array.astype(np.float32) - np.float32(port.zero_point)) * np.float32(port.scale)
-    return array.astype(np.float32) if array.dtype == np.float16 else array
+# ---------------------------------------------------------------- models and inputs
 
 
 class Loaded(NamedTuple):
     """A model with its place in the job and what loading it took."""
 
     name: str
-    model: Model
+    model: AnyModel
     batch: int
     load_ns: int
 
@@ -321,7 +121,7 @@ def read_inputs(path: str) -> List[Array]:
     return arrays
 
 
-def open_model(folder: str, spec: Dict[str, Any]) -> Tuple[Model, int]:
+def open_model(folder: str, spec: Dict[str, Any]) -> Tuple[AnyModel, int]:
     """One model in its runtime, and the nanoseconds that loading it took."""
     name, path = spec["name"], os.path.join(folder, spec["file"])
     loader = LOADERS.get(os.path.splitext(path)[1])
@@ -330,7 +130,7 @@ def open_model(folder: str, spec: Dict[str, Any]) -> Tuple[Model, int]:
     loader.runtime()  # imported once a process, so not part of the time to load a model
     started = time.perf_counter_ns()
     with reported("bad-model", name):
-        model: Model = loader(path, spec)
+        model: AnyModel = loader(path, spec)
     return model, time.perf_counter_ns() - started
 
 
@@ -340,20 +140,11 @@ def load(folder: str, spec: Dict[str, Any], arrays: List[Array]) -> Loaded:
     model, load_ns = open_model(folder, spec)
     declared = [port.shape[0] for port in model.inputs if port.shape and port.shape[0] > 0]
     batch = declared[0] if declared else int(spec.get("batch", 1))
-    check(name, model, arrays, batch)
+    shapes = [(batch, *array.shape[1:]) for array in arrays]
     with reported("bad-input", name):
-        model.fit([(batch, *array.shape[1:]) for array in arrays])
+        check(model, shapes)
+        model.fit([in_file(shape, port.layout) for shape, port in zip(shapes, model.inputs)])
     return Loaded(name, model, batch, load_ns)
-
-
-def check(name: str, model: Model, arrays: List[Array], batch: int) -> None:
-    """Refuse inputs that do not match what the model declares."""
-    if len(arrays) != len(model.inputs):
-        raise RunnerError("bad-input", "%s takes %d inputs, not %d" % (name, len(model.inputs), len(arrays)))
-    for array, port in zip(arrays, model.inputs):
-        shape = (batch, *array.shape[1:])
-        if len(shape) != len(port.shape) or any(d not in (-1, s) for d, s in zip(port.shape, shape)):
-            raise RunnerError("bad-input", "%s: %s is %s, not %s" % (name, port.name, port.shape, shape))
 
 
 @contextlib.contextmanager

@@ -1,0 +1,20 @@
+"""What travels to a device: Python 3.9, numpy and the model's runtime, nothing of ours beside these files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+# A travelling program finds these beside it.
+VALUES, LOADERS = "model_values.py", ("load_onnx.py", "load_tflite.py")
+RUNNER = ("runner.py", VALUES, *LOADERS)
+DECODER, BUNDLE_RUNNER = "decoder.py", "run.py"
+
+
+def file(name: str) -> Path:
+    """Where the file of this name is."""
+    return Path(__file__).with_name(name)
+
+
+def loader(format_name: str) -> str:
+    """The file that opens models of a format: `load_tflite.py` for tflite."""
+    return f"load_{format_name}.py"

@@ -1,0 +1,89 @@
+"""Opens .tflite models in the LiteRT (or older tflite_runtime) interpreter.
+
+This file travels to devices and in bundles: Python 3.9, numpy and the runtime, nothing of edgebuild.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any, Dict, Iterable, List, Mapping, Sequence, Tuple, Union
+
+if __package__:
+    from . import model_values as values
+else:
+    import model_values as values  # type: ignore[import-not-found,no-redef]
+
+SUFFIXES = (".tflite",)
+
+
+class Model(values.AnyModel):
+    """A .tflite model, from its path or its content."""
+
+    # Its profiler is reached from C++ alone, and sees the whole of a delegated graph as one operator.
+    layerless = "LiteRT's Python runtime offers no per-operator time"
+
+    def __init__(self, model: Union[str, bytes], spec: Mapping[str, Any]) -> None:
+        given = {"model_content": model} if isinstance(model, bytes) else {"model_path": model}
+        self._interpreter = self.runtime().Interpreter(num_threads=int(spec.get("threads", 1)), **given)
+        self._interpreter.allocate_tensors()
+        self.inputs = values.laid_out(ports(self._interpreter, "input"), spec, values.INPUTS)
+        self.outputs = values.laid_out(ports(self._interpreter, "output"), spec, values.OUTPUTS)
+
+    @staticmethod
+    def runtime() -> Any:
+        """The module that executes models; RunnerError where there is none."""
+        return values.import_first("ai_edge_litert.interpreter", "tflite_runtime.interpreter")
+
+    def fit(self, shapes: Sequence[Tuple[int, ...]]) -> None:
+        """Give open inputs these shapes."""
+        for port, shape in zip(self.inputs, shapes):
+            if -1 in port.shape:
+                self._interpreter.resize_tensor_input(port.key, shape, strict=True)
+        self._interpreter.allocate_tensors()
+
+    def run(self, feed: Sequence[Any]) -> List[Any]:
+        """Raw outputs for raw inputs, by position."""
+        interpreter = self._interpreter
+        for port, array in zip(self.inputs, feed):
+            interpreter.set_tensor(port.key, array)
+        interpreter.invoke()
+        return [interpreter.get_tensor(port.key) for port in self.outputs]
+
+
+def ports(interpreter: Any, side: str) -> List[values.Port]:
+    """An interpreter's inputs or outputs (`side` is "input" or "output") in argument order.
+
+    The subgraph's own order need not be that of the arguments, and signatures list their names sorted as
+    text (args_0, args_1, args_10, args_2 …): so the numbers in the signature's names decide, and only
+    without such numbers the subgraph's order.
+    """
+    details = getattr(interpreter, "get_%s_details" % side)()
+    for key in interpreter.get_signature_list():
+        named = getattr(interpreter.get_signature_runner(key), "get_%s_details" % side)()
+        same = {d["index"] for d in named.values()} == {d["index"] for d in details}
+        in_order = numbered(named)
+        if same and in_order:
+            return [_port(name, named[name]) for name in in_order]
+    return [_port(d["name"], d) for d in details]
+
+
+def _port(name: str, detail: Dict[str, Any]) -> values.Port:
+    shape = detail["shape_signature"] if len(detail["shape_signature"]) else detail["shape"]
+    quantized = detail["quantization_parameters"]
+    if len(quantized["scales"]) == 0:
+        return values.Port(name, detail["index"], tuple(map(int, shape)), detail["dtype"])
+    if len(quantized["scales"]) > 1:
+        raise values.RunnerError("bad-model", "%s is quantized per channel" % name)
+    scale, zero_point = float(quantized["scales"][0]), int(quantized["zero_points"][0])
+    return values.Port(name, detail["index"], tuple(map(int, shape)), detail["dtype"], scale, zero_point)
+
+
+def numbered(names: Iterable[str]) -> List[str]:
+    """The names by their number if they are stem0, stem1, … without a gap, else none.
+
+    Other numbers (Keras: input_3, input_7) count what was created, not the position of an argument.
+    """
+    found = {name: re.match(r"(.*?)(\d+)$", name) for name in names}
+    order = sorted((match.group(1), int(match.group(2)), name) for name, match in found.items() if match)
+    expected = [(order[0][0], number) for number in range(len(found))] if order else []
+    return [name for _, _, name in order] if [part[:2] for part in order] == expected else []
