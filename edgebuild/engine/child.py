@@ -7,7 +7,6 @@ that started it is gone. This rests on Linux: child subreaper and pidfd.
 from __future__ import annotations
 
 import ctypes
-import errno
 import faulthandler
 import os
 import resource
@@ -25,7 +24,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from edgebuild.engine.curves import Curves
 from edgebuild.spec.artifact import Progress, StepIO
-from edgebuild.spec.errors import EdgebuildError, StepError, UsageError
+from edgebuild.spec.errors import FULL, EdgebuildError, StepError, UsageError, starved
 
 if TYPE_CHECKING:
     from edgebuild.engine.worker import Limits, Task
@@ -124,32 +123,40 @@ def _run(task: Task, limits: Limits, line: Connection) -> EdgebuildError | None:
         report = _reporter(line, curves)
         task.step.run(StepIO(task.inputs, output, task.folder / "scratch", report, task.provenance))
         _check(output, task.label)
-    except EdgebuildError as error:
-        _explain()
-        return error
-    except MemoryError:
-        _explain()
-        return StepError(f"step {task.label} ran out of memory (its limit is {limits.memory / 2**30:.3g} GiB)")
-    except OSError as error:
-        _explain()
-        return disk_or_step(error, task.label)
     except BaseException as error:  # a step may raise anything: user code runs in some
-        _explain()
-        return StepError(f"step {task.label} failed: {type(error).__name__}: {error}")
+        _explain(error)
+        return _classified(error, task.label, limits)
     finally:
         curves.close()
     return None
 
 
-def _explain() -> None:
-    """Print the traceback; a log that cannot be written, or was closed, changes nothing about the error."""
+def _classified(error: BaseException, label: str, limits: Limits) -> EdgebuildError:
+    """The error that a user sees: as it was raised where it is meant for a user, else by what failed."""
+    if isinstance(error, EdgebuildError):
+        return error
+    if starved(error):
+        return StepError(f"step {label} ran out of memory (its limit is {limits.memory / 2**30:.3g} GiB)")
+    if isinstance(error, OSError):
+        return disk_or_step(error, label)
+    return StepError(f"step {label} failed: {type(error).__name__}: {error}")
+
+
+def _explain(error: BaseException) -> None:
+    """Print the traceback with all causes, also those that the one line for the user leaves out.
+
+    A log that cannot be written, or was closed, changes nothing about the error.
+    """
+    above: BaseException | None = error
+    while above is not None:
+        above.__suppress_context__, above = False, above.__cause__ or above.__context__
     with suppress(OSError, ValueError):
-        traceback.print_exc()
+        traceback.print_exception(error)
 
 
 def disk_or_step(error: OSError, label: str) -> EdgebuildError:
     """What an OSError in a step means: a disk that the user must see to, or a failure of the step."""
-    if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS):
+    if error.errno in FULL:
         return UsageError(f"step {label} cannot write: {error.strerror}", file=error.filename)
     return StepError(f"step {label} failed: {type(error).__name__}: {error}")
 

@@ -15,7 +15,7 @@ from edgebuild.engine.graph import Graph, Node
 from edgebuild.engine.resolve import Resolver
 from edgebuild.engine.store import Action, Store, disk_error
 from edgebuild.engine.worker import Limits, Task, Worker
-from edgebuild.spec.errors import EdgebuildError, StepError
+from edgebuild.spec.errors import EdgebuildError
 
 if TYPE_CHECKING:
     from filelock import FileLock
@@ -176,13 +176,11 @@ class Scheduler:
         self._events.finished(task.label, action.seconds, run.before is not None and run.before.output == output)
 
     def _fail(self, run: _Run, error: EdgebuildError) -> NoReturn:
-        """Raise the error; where the step itself failed, with the path of its log."""
+        """Raise the error with the path of the step's log, which outlives the build."""
         run.worker.kill()
         task = run.worker.task
-        if isinstance(error, StepError) and (log := self._store.keep_log(task.label, task.folder / "log.txt")):
-            hint = f"{error.hint}; log: {log}" if error.hint else f"log: {log}"
-            raise StepError(error.reason, file=error.file, key=error.key, hint=hint)
-        raise error
+        log = self._store.keep_log(task.label, task.folder / "log.txt")
+        raise error if log is None else error.with_hint(f"log: {log}")
 
     def _stop(self) -> None:
         """End what still runs, and take away all that was not finished."""

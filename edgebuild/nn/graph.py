@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import traceback
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from edgebuild.nn.source import example
-from edgebuild.spec.errors import UsageError
+from edgebuild.spec.errors import UsageError, exhausted
 from edgebuild.spec.model import TensorSpec
 
 if TYPE_CHECKING:
@@ -81,7 +80,8 @@ def trace(module: nn.Module, inputs: tuple[TensorSpec, ...]) -> fx.GraphModule:
         sizes = tuple({0: torch.export.Dim.AUTO} for _ in given)
         traced = torch.export.export(module.eval(), given, dynamic_shapes=sizes).module(check_guards=False)
     except Exception as error:  # models that cannot be traced fail in many ways
-        traceback.print_exc()
+        if exhausted(error):
+            raise
         told = f"the model cannot be traced: {type(error).__name__}: {str(error).strip().partition(chr(10))[0]}"
         raise UsageError(told, key="builder") from None
     graph = fx.GraphModule(traced, traced.graph)  # without the train() and eval() that exported modules refuse

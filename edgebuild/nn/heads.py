@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from edgebuild.nn.layers import nearest
-from edgebuild.spec.errors import UsageError
+from edgebuild.spec.errors import UsageError, exhausted
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -71,7 +71,9 @@ class Attention:
     def _has(self, module: nn.Module, example: tuple[Tensor, ...], count: int) -> bool:
         try:
             found = {attention.owner: attention.count for attention in attentions(module, example)}
-        except Exception:  # the user's forward pass may fail in any way, and that is the answer
+        except Exception as error:  # the user's forward pass may fail in any way, and that is the answer
+            if exhausted(error):
+                raise
             return False
         return found.get(self.owner) == count
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-from edgebuild.spec.errors import EdgebuildError, UsageError
+from edgebuild.spec.errors import EdgebuildError, UsageError, exhausted
 from edgebuild.spec.model import TensorSpec
 
 if TYPE_CHECKING:
@@ -66,6 +66,8 @@ class Source:
             with torch.no_grad():
                 return module.eval()(*example(inputs, _TRIED))
         except Exception as error:  # a forward pass may fail in any way
+            if exhausted(error):
+                raise
             reason = f"its model does not accept the declared inputs ({shapes}): {_first_line(error)}"
             raise UsageError(reason, file=f"{self.origin}/model.toml", key=f"inputs, {builder}()") from None
 
@@ -85,11 +87,12 @@ class Source:
             return call()
         except EdgebuildError:
             raise
-        except Exception as error:  # the user's code may raise anything
-            traceback.print_exc()
+        except (Exception, SystemExit) as error:  # the user's code may raise anything
+            if exhausted(error):
+                raise
             raise UsageError(f"raised {_first_line(error)}{self._line(error)}", file=self.file, key=key) from None
 
-    def _line(self, error: Exception) -> str:
+    def _line(self, error: BaseException) -> str:
         frames = traceback.extract_tb(error.__traceback__)
         own = [frame.lineno for frame in frames if Path(frame.filename).parent == self.folder]
         return f" at line {own[-1]}" if own else ""
@@ -106,6 +109,6 @@ def _shape(given: Any) -> list[int] | str:
     return list(given.shape) if hasattr(given, "shape") else type(given).__name__
 
 
-def _first_line(error: Exception) -> str:
+def _first_line(error: BaseException) -> str:
     text = str(error).strip().split("\n")[0]
     return f"{type(error).__name__}: {text}" if text else type(error).__name__

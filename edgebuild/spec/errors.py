@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+import errno
+import re
+from typing import ClassVar, Self
+
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
+# What the runtimes' own allocators say where Python's would raise a MemoryError.
+_STARVED = re.compile(r"bad_?alloc|(?i:can't allocate memory|cannot allocate memory|failed to allocate memory)")
 
 
 class EdgebuildError(Exception):
@@ -20,6 +26,11 @@ class EdgebuildError(Exception):
         where = [part for part in (self.file, self.key) if part]
         tail = f" ({self.hint})" if self.hint else ""
         return " ".join((": ".join([*where, self.reason]) + tail).split())
+
+    def with_hint(self, more: str) -> Self:
+        """The same error with one more thing to do or to look at."""
+        hint = f"{self.hint}; {more}" if self.hint else more
+        return type(self)(self.reason, file=self.file, key=self.key, hint=hint)
 
     def to_json(self) -> dict[str, str | None]:
         """The error as plain data, so that a worker process can hand it to its parent."""
@@ -54,6 +65,18 @@ class IntegrityError(EdgebuildError):
     """Bytes are not what their digest says."""
 
     exit_code = 5
+
+
+def starved(error: BaseException) -> bool:
+    """Whether memory ran out, as Python, the kernel or a runtime's own allocator says it."""
+    if isinstance(error, OSError):
+        return error.errno == errno.ENOMEM
+    return isinstance(error, MemoryError) or (isinstance(error, RuntimeError) and bool(_STARVED.search(str(error))))
+
+
+def exhausted(error: BaseException) -> bool:
+    """Whether the machine ran out of memory or disk: a failure that the code in which it happened is not to blame for."""
+    return starved(error) or (isinstance(error, OSError) and error.errno in FULL)
 
 
 _KINDS = {kind.__name__: kind for kind in (EdgebuildError, UsageError, StepError, DeviceError, IntegrityError)}

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import traceback
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from edgebuild.nn import checkpoint, ranges
 from edgebuild.nn.checkpoint import Checkpoint
 from edgebuild.spec.artifact import Determinism, StepIO
-from edgebuild.spec.errors import StepError
+from edgebuild.spec.errors import StepError, exhausted
 from edgebuild.spec.registry import FORMATS
 
 
@@ -34,7 +33,8 @@ class Convert:
         try:
             converted = target_format.convert(model.module, model.example())
         except Exception as error:  # exporters raise whatever they like, over many lines
-            traceback.print_exc()
+            if exhausted(error):
+                raise
             raise StepError(f"the model cannot be converted to {self.format}: {_cause(error)}") from None
         (io.output / target_format.file).write_bytes(converted)
         if learnt := ranges.load(io.path("model")):

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from edgebuild.nn.source import Source
 from edgebuild.spec import dataset
 from edgebuild.spec.artifact import EXCUSED, Determinism, StepIO
-from edgebuild.spec.errors import UsageError
+from edgebuild.spec.errors import UsageError, exhausted
 from edgebuild.spec.model import Task, TensorSpec
 from edgebuild.spec.names import suggest
 
@@ -121,6 +121,8 @@ class LoadData:
         try:
             return [np.asarray(values) for values in given]
         except Exception as error:  # ragged lists, tensors on a GPU, whatever __array__ may raise
+            if exhausted(error):
+                raise
             raise self._wrong(source, f"split {name!r} cannot be read as arrays: {error}") from None
 
     def _typed(self, arrays: list[Values]) -> tuple[Values, ...]:

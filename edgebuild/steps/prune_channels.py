@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import traceback
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
@@ -17,7 +16,7 @@ from edgebuild.nn.schedule import Schedule
 from edgebuild.nn.slimming import Slimming
 from edgebuild.spec import dataset
 from edgebuild.spec.artifact import Determinism, StepIO
-from edgebuild.spec.errors import EdgebuildError, UsageError
+from edgebuild.spec.errors import EdgebuildError, UsageError, exhausted
 from edgebuild.spec.fields import Seed
 from edgebuild.spec.units import Share
 
@@ -89,7 +88,8 @@ class PruneChannels:
         except EdgebuildError:
             raise
         except Exception as error:  # models whose dependencies cannot be traced fail in many ways
-            traceback.print_exc()
+            if exhausted(error):
+                raise
             reason = f"the model's channels cannot be pruned: {type(error).__name__}: {error}"
             raise UsageError(reason, key="prune_channels", hint="leave the step out, or name layers in keep") from None
         checkpoint.save(model, io.output)

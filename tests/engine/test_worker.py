@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from edgebuild.engine.store import Store
 from edgebuild.spec.errors import DeviceError, EdgebuildError, StepError, UsageError
 from tests.engine import toys
 from tests.engine.processes import alive, eventually, forks, marked
@@ -36,7 +37,7 @@ class TestErrors:
     def test_a_usage_error_keeps_its_type_parts_and_exit_code(self, box: Toybox) -> None:
         error = fail(box, "usage_error")
         assert (type(error), error.exit_code) == (UsageError, 2)
-        assert error.line == "target.toml: ratio: the ratio is too high (lower it)"
+        assert error.line.startswith("target.toml: ratio: the ratio is too high (lower it; log: ")
 
     def test_a_device_error_keeps_its_type(self, box: Toybox) -> None:
         error = fail(box, "device_error")
@@ -63,7 +64,7 @@ class TestErrors:
     def test_a_full_disk_in_a_step_is_the_users_to_mend(self, box: Toybox) -> None:
         error = fail(box, "disk_full")
         assert (type(error), error.exit_code) == (UsageError, 2)
-        assert error.line == "/somewhere/file: step target/model/bad cannot write: No space left on device"
+        assert error.line.startswith("/somewhere/file: step target/model/bad cannot write: No space left on device")
 
     @pytest.mark.parametrize("what", ["write_symlink", "write_hard_link", "write_fifo"])
     def test_a_link_or_device_in_the_output_is_refused_and_its_target_is_left_alone(
@@ -169,9 +170,45 @@ class TestLog:
     def test_a_step_that_said_nothing_has_no_log_to_name(self, box: Toybox) -> None:
         assert fail(box, "exit_3").hint is None
 
-    def test_a_mistake_of_the_user_needs_no_log(self, box: Toybox) -> None:
-        assert fail(box, "usage_error").hint == "lower it"
-        assert not list((box.store.root / "logs").iterdir())
+    @pytest.mark.parametrize(
+        ("what", "said"),
+        [
+            ("usage_error", "UsageError: target.toml: ratio: the ratio is too high"),
+            ("device_error", "DeviceError: the board does not answer"),
+            ("disk_full", "OSError: [Errno 28]"),
+            ("missing_file", "FileNotFoundError"),
+            ("out_of_memory", "MemoryError"),
+            ("user_error", "ZeroDivisionError: the cause"),
+            ("system_exit", "SystemExit: 3"),
+        ],
+    )
+    def test_every_failed_step_has_a_log_that_outlives_the_build(self, box: Toybox, what: str, said: str) -> None:
+        error = fail(box, what)
+        log = box.store.root / "logs" / "target-model-bad.log"
+        assert error.line.endswith(f"log: {log})")
+        assert said in log.read_text()
+        assert "in run" in log.read_text()
+        Store(box.store.root).close()  # the next build sweeps what the last one left
+        assert said in log.read_text()
+
+    def test_a_hint_stays_beside_the_log(self, box: Toybox) -> None:
+        assert str(fail(box, "usage_error").hint).startswith("lower it; log: ")
+
+
+class TestBlame:
+    """Memory and disk that ran out are nobody's code's fault; how a step failed says what the error is."""
+
+    @pytest.mark.parametrize("what", ["out_of_memory", "torch_out_of_memory", "kernel_out_of_memory"])
+    def test_memory_that_ran_out_is_no_mistake_of_the_user(self, box: Toybox, what: str) -> None:
+        error = fail(box, what)
+        assert (type(error), error.exit_code) == (StepError, 4)
+        assert error.reason == "step target/model/bad ran out of memory (its limit is 1 GiB)"
+
+    def test_a_full_disk_is_for_the_user_to_see_to(self, box: Toybox) -> None:
+        assert (type(fail(box, "disk_full")), fail(box, "disk_full").exit_code) == (UsageError, 2)
+
+    def test_what_nobody_foresaw_is_a_failure_of_the_step(self, box: Toybox) -> None:
+        assert {type(fail(box, what)) for what in ("value_error", "missing_file", "system_exit")} == {StepError}
 
 
 class TestProgress:

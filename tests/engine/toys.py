@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import errno
 import json
 import os
 import signal
@@ -159,6 +160,21 @@ class Misbehaves(Toy):
 
     def disk_full(self, io: StepIO) -> None:
         raise OSError(28, os.strerror(28), "/somewhere/file")
+
+    def out_of_memory(self, io: StepIO) -> None:
+        raise MemoryError
+
+    def torch_out_of_memory(self, io: StepIO) -> None:
+        raise RuntimeError("[enforce fail at alloc_cpu.cpp:127] DefaultCPUAllocator: can't allocate memory")
+
+    def kernel_out_of_memory(self, io: StepIO) -> None:
+        raise OSError(errno.ENOMEM, os.strerror(errno.ENOMEM))
+
+    def user_error(self, io: StepIO) -> None:
+        try:
+            raise ZeroDivisionError("the cause")
+        except ZeroDivisionError:
+            raise UsageError("raised in the user's code") from None
 
     def missing_file(self, io: StepIO) -> None:
         Path("/no/such/file").read_text()

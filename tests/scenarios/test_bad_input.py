@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from tests.scenarios.conftest import Ran, Workspace
@@ -77,6 +79,25 @@ def test_a_mistake_in_the_models_code(workspace: Workspace, old: str, new: str, 
     workspace.edit(CODE, old, new)
     refused(workspace.run("--target", "board"), 2, "models/tiny/model", *words)
     assert not workspace.bundle.exists()
+
+
+@pytest.mark.parametrize(
+    ("code", "exit_code", "words"),
+    [
+        ("raise MemoryError", 4, ["tiny/untrained", "ran out of memory"]),
+        ('raise RuntimeError("DefaultCPUAllocator: can\'t allocate memory")', 4, ["ran out of memory"]),
+        ("import sys; sys.exit(1)", 2, ["build()", "SystemExit: 1", "line 23"]),
+        ("open('/no/such/file')", 2, ["build()", "FileNotFoundError", "line 23"]),
+    ],
+)
+def test_only_what_is_the_users_mistake_is_called_so(
+    workspace: Workspace, code: str, exit_code: int, words: list[str]
+) -> None:
+    workspace.edit(CODE, "    return Net(64)", f"    {code}")
+    ran = workspace.run("--target", "board")
+    refused(ran, exit_code, *words)
+    log = Path(ran.err.rpartition("log: ")[2].strip().rstrip(")"))
+    assert "in build" in log.read_text()
 
 
 @pytest.mark.parametrize(
