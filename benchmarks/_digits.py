@@ -23,7 +23,7 @@ from edgebuild.report import progress
 from edgebuild.spec.artifact import Step, needed
 from edgebuild.spec.files import check
 from edgebuild.spec.model import Training
-from edgebuild.spec.project import open_project
+from edgebuild.spec.project import Project
 from edgebuild.spec.registry import FORMATS, STEPS
 from edgebuild.stages.convert import Convert
 
@@ -47,17 +47,19 @@ class Variant:
 
 @dataclass(slots=True)
 class Digits:
-    """The float model, its data, and what variants make of them; without a teacher but itself."""
+    """The float model `digits` of a project, its data, and what variants make of them; it is its own teacher."""
 
+    project: Project
     store: Store
+    training: Training = TRAINING
     graph: Graph = field(default_factory=Graph)
     done: dict[str, Action] = field(default_factory=dict)
     weights: Weights = field(init=False)
 
     def __post_init__(self) -> None:
         """Plan the data and the float model, trained briefly."""
-        model = open_project(Path(__file__).resolve().parent.parent).model("digits")
-        declared = replace(model.declared, training=TRAINING, teacher=None)
+        model = self.project.model("digits")
+        declared = replace(model.declared, training=self.training, teacher=None)
         self.weights = Weights.plan(self.graph, self.store, replace(model, declared=declared))
 
     def torch(self, variant: Variant) -> str:

@@ -10,10 +10,12 @@ from __future__ import annotations
 import hashlib
 import json
 import lzma
+import re
 import shutil
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +39,7 @@ from edgebuild.travels import decoder
 HERE = Path(__file__).resolve().parent
 TARGET, RECIPE = "rpi4", "deep-compression"
 EXAMPLES = 2000
+_EXAMPLES = re.compile("^examples = .*$", re.MULTILINE)
 CLAIMED = {"lenet-300-100": 40, "lenet-5": 39}  # times smaller: Han, Mao & Dally 2016, table 1
 _VERDICTS = {
     "model": ("model", ""),
@@ -73,40 +76,44 @@ _NOTES = [
 ]
 
 
-def run() -> list[Table]:
-    """Build both models, take their evidence, weigh every stage, decode on the emulated core."""
+def run(*, small: bool) -> list[Table]:
+    """Build both models, take their evidence, weigh every stage, decode on the emulated core; `small`: one, tiny."""
     target = _project.target(TARGET)
     with tempfile.TemporaryDirectory(prefix="edgebuild-lenets-") as name:
-        project = lay_out(Path(name))
+        project = lay_out(Path(name), small=small)
+        models = tuple(project.model_folders())
         with progress.display(sys.stderr) as events:
-            build(Request(project, (TARGET,), tuple(CLAIMED), recipe=RECIPE), events, Limits())
-        store = Store(project.store)
-        try:
-            verdicts = [row for model in CLAIMED for row in _verdicts(project, store, model, target)]
-            stages = [row for model in CLAIMED for row in _stages(store, model, target)]
-        finally:
-            store.close()
-    return [Table("Judged", _VERDICTS, verdicts, _NOTES), Table("Stage by stage", _STAGES, stages)]
+            build(Request(project, (TARGET,), models, recipe=RECIPE), events, Limits())
+        with closing(Store(project.store)) as store:
+            verdicts = [row for model in models for row in _verdicts(store, model, target)]
+            stages = [row for model in models for row in _stages(store, model, target)]
+    return [Table("Judged", _VERDICTS, verdicts, _NOTES, _figures(verdicts)), Table("Stage by stage", _STAGES, stages)]
 
 
-def lay_out(folder: Path) -> Project:
+def lay_out(folder: Path, *, small: bool) -> Project:
     """A project of the LeNets with the digits that `models/digits` reads, for the product's own target.
 
     But all held-out digits run on the emulated core: the nets are small, and what host and device differ in is known.
     """
+    project = _project.digits(folder, small=True) if small else open_project(folder)
     (folder / "targets").mkdir()
-    target = (HERE.parent / "targets" / f"{TARGET}.toml").read_text(encoding="utf-8")
-    emulated = 'transport = "qemu"\n'
-    everywhere = target.replace(emulated, f"{emulated}examples = {EXAMPLES}\n")
+    profile = (_project.ROOT / "targets" / f"{TARGET}.toml").read_text(encoding="utf-8")
+    everywhere = _EXAMPLES.sub(f"examples = {EXAMPLES}", profile)
     (folder / "targets" / f"{TARGET}.toml").write_text(everywhere, encoding="utf-8")
     shutil.copytree(HERE / "lenets" / "recipes", folder / "recipes")
-    for model in CLAIMED:
+    for model in () if small else CLAIMED:
         shutil.copytree(HERE / "lenets" / model, folder / "models" / model)
-        shutil.copyfile(HERE.parent / "models" / "digits" / "model.py", folder / "models" / model / "digits.py")
-    return open_project(folder)
+        shutil.copyfile(_project.ROOT / "models" / "digits" / "model.py", folder / "models" / model / "digits.py")
+    assert project.target(TARGET).devices[0].options["examples"] == EXAMPLES
+    return project
 
 
-def _verdicts(project: Project, store: Store, model: str, target: Target) -> Iterator[dict[str, Any]]:
+def _figures(rows: Sequence[Mapping[str, Any]]) -> dict[str, str]:
+    times = [row["times"] for row in rows]
+    return {"least": f"{min(times):.1f}", "most": f"{max(times):.1f}"}
+
+
+def _verdicts(store: Store, model: str, target: Target) -> Iterator[dict[str, Any]]:
     judged = json.loads((_made(store, f"{TARGET}/{model}/judge") / "verdicts.json").read_text())["formats"]
     for runtime in target.runtimes:
         kind, found = runtime.format, judged[runtime.format]
@@ -126,7 +133,7 @@ def _verdicts(project: Project, store: Store, model: str, target: Target) -> Ite
             "status": verdict["status"],
             "download": download,
             "times": footprint["baseline"]["bytes"] / download,
-            "claimed": CLAIMED[model],
+            "claimed": CLAIMED.get(model),
             "weights": _weights_alone(content, FORMATS.get(kind)().constants(content)),
             "decoded": _decoded_there(folder / (file + SUFFIX), content, target),
         }

@@ -15,7 +15,7 @@ from typing import Any
 
 from benchmarks._project import target
 from benchmarks._tables import Table
-from benchmarks.mobilenets import File, build, noise
+from benchmarks.mobilenets import FORMATS, File, build, nets, noise
 from edgebuild.devices.qemu import COUNTS, Qemu
 from edgebuild.emulation.counted import Region, least, parse
 from edgebuild.jobs.outputs import write_inputs
@@ -39,25 +39,28 @@ _COLUMNS = {
 }
 
 
-def run() -> list[Table]:
-    """Five runs idle and five beside four busy processes, of a small and a larger network's files."""
+def run(*, small: bool) -> list[Table]:
+    """So many runs idle and beside four busy processes, of a small and a larger network's files; `small`: few runs."""
     device = Qemu().attach(target("rpi4").hardware)
+    runs, networks = (1, nets(small)) if small else (RUNS, ("tiny", "v3-small"))
     with tempfile.TemporaryDirectory() as folder:
-        pairs = [(net, kind) for net in ("tiny", "v3-small") for kind in ("tflite", "onnx")]
-        files = [file for net, kind in pairs for file in build(Path(folder), net, kind)]
-        rows = [_row(device, file, Path(folder)) for file in files]
+        files = [file for net in networks for kind in FORMATS for file in build(Path(folder), net, kind)]
+        rows = [_row(device, file, Path(folder), runs) for file in files[: 1 if small else None]]
     notes = [
         "Spread: (largest − least) / least. One run is what a build counts, a process of its own: the least of three "
         "inferences. Each lies in a folder of another length.",
         f"Busy: {BUSY} processes that do nothing but loop. Idle: none of ours, on a machine shared with others.",
     ]
-    return [Table(f"Counts of {RUNS} + {RUNS} runs, target rpi4", _COLUMNS, rows, notes)]
+    same = sum(row["all"] == 0 for row in rows)
+    figures = {"runs": str(2 * runs), "files": str(len(rows)), "files_alike": str(same)}
+    figures |= {"spread": f"{max(row['all'] for row in rows):.4%}"}
+    return [Table(f"Counts of {runs} + {runs} runs, target rpi4", _COLUMNS, rows, notes, figures)]
 
 
-def _row(device: Qemu, file: File, folder: Path) -> dict[str, Any]:
-    idle = [_counted(device, file, folder, run) for run in range(RUNS)]
+def _row(device: Qemu, file: File, folder: Path, runs: int) -> dict[str, Any]:
+    idle = [_counted(device, file, folder, run) for run in range(runs)]
     with _busy():
-        busy = [_counted(device, file, folder, RUNS + run) for run in range(RUNS)]
+        busy = [_counted(device, file, folder, runs + run) for run in range(runs)]
     counts, l1d, l2 = (
         [each.instructions for each in idle + busy],
         _misses(idle + busy, "l1d"),
@@ -65,8 +68,8 @@ def _row(device: Qemu, file: File, folder: Path) -> dict[str, Any]:
     )
     values = {
         "least": min(counts),
-        "idle": _spread(counts[:RUNS]),
-        "busy": _spread(counts[RUNS:]),
+        "idle": _spread(counts[:runs]),
+        "busy": _spread(counts[runs:]),
         "all": _spread(counts),
         "l1d": _spread(l1d),
         "l2": _spread(l2),

@@ -11,7 +11,7 @@ from benchmarks._fitting import Point, error, fitted, left_out
 from benchmarks._project import target
 from benchmarks._published import FIGURES, OTHER_RUNTIME, Published
 from benchmarks._tables import Row, Table
-from benchmarks.mobilenets import MOBILENETS, File, build
+from benchmarks.mobilenets import File, build, nets
 from edgebuild import benching
 from edgebuild.measure import predicted
 from edgebuild.spec.core import TimeModel
@@ -49,11 +49,11 @@ _COUNTED = {
 }
 
 
-def run() -> list[Table]:
-    """Float and int8 TFLite files of four MobileNets, on each target that predicts time."""
-    targets = [target(name) for name in TARGETS]
+def run(*, small: bool) -> list[Table]:
+    """Float and int8 TFLite files of four MobileNets, on each target that predicts time; `small`: of a tiny one."""
+    targets = [target(name) for name in TARGETS[: 1 if small else None]]
     with tempfile.TemporaryDirectory() as folder:
-        files = [file for net in MOBILENETS for file in build(Path(folder), net, "tflite")]
+        files = [file for net in nets(small) for file in build(Path(folder), net, "tflite")]
         return [table for each in targets for table in _tables(each, files)]
 
 
@@ -132,7 +132,7 @@ def _notes(found: Target, rows: Sequence[Row]) -> list[str]:
     published = {each.source for (name, *_), each in (FIGURES | OTHER_RUNTIME).items() if name == found.name}
     errors = [abs(row["error"]) for row in rows if row["error"] is not None]
     return [
-        f"Largest error {max(errors):.0%} over {len(errors)} published figures.",
+        f"Largest error {max(errors, default=0):.0%} over {len(errors)} published figures.",
         *(f"Published: {each}." for each in sorted(published)),
         *(f"Of the target's profile: {each}." for each in _model(found).sources),
     ]

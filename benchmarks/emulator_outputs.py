@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from benchmarks._project import target
 from benchmarks._tables import Table
-from benchmarks.mobilenets import MOBILENETS, File, build, noise
+from benchmarks.mobilenets import FORMATS, MOBILENETS, File, build, noise
 from edgebuild.devices.local import Local
 from edgebuild.evidence.agreement import compare
 from edgebuild.jobs import outputs
@@ -38,20 +38,23 @@ _COLUMNS = {
 }
 
 
-def run() -> list[Table]:
-    """Host against emulated Cortex-A72, LiteRT and ONNX Runtime."""
-    device = Instruments(target("rpi4")).best("outputs").device
+def run(*, small: bool) -> list[Table]:
+    """Host against emulated Cortex-A72, LiteRT and ONNX Runtime; `small`: a tiny network, two inputs."""
+    device, count = Instruments(target("rpi4")).best("outputs").device, 2 if small else EXAMPLES
     with tempfile.TemporaryDirectory() as folder:
-        rows = [_row(device, file, seed, Path(folder)) for file, seed in _files(Path(folder))]
+        rows = [_row(device, file, seed, count, Path(folder)) for file, seed in _files(Path(folder), small)]
     notes = [
-        f"Host: {Local().fingerprint()['cpu']}. Device: {device.fingerprint()['cpu']}. {EXAMPLES} inputs of noise.",
+        f"Host: {Local().fingerprint()['cpu']}. Device: {device.fingerprint()['cpu']}. {count} inputs of noise.",
         "Distinct values: outputs that are all alike would agree with anything.",
         _summary(rows),
     ]
     return [Table("Host against device", _COLUMNS, rows, notes)]
 
 
-def _files(folder: Path) -> Iterator[tuple[File, int]]:
+def _files(folder: Path, small: bool) -> Iterator[tuple[File, int]]:
+    if small:
+        yield from ((build(folder, "tiny", kind)[-1], 0) for kind in FORMATS)
+        return
     for net in MOBILENETS:
         yield from ((file, 0) for file in build(folder, net, "tflite"))
     for net, seeds in (("v1", SEEDS[:1]), ("v2", SEEDS)):
@@ -61,8 +64,8 @@ def _files(folder: Path) -> Iterator[tuple[File, int]]:
                     yield file, seed
 
 
-def _row(device: Device, file: File, seed: int, folder: Path) -> dict[str, Any]:
-    inputs = noise(file.net, EXAMPLES, 1000 + seed)
+def _row(device: Device, file: File, seed: int, count: int, folder: Path) -> dict[str, Any]:
+    inputs = noise(file.net, count, 1000 + seed)
     there, here = (_outputs(each, file, inputs, folder) for each in (device, Local()))
     found = compare(there, here)
     found["alike"] = sum(compare(a[None], b[None])["identical"] for a, b in zip(there, here, strict=True))

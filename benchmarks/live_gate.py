@@ -42,22 +42,23 @@ _COLUMNS = {
 }
 
 
-def run() -> list[Table]:
-    """Thirty measurements, each judged twice."""
+def run(*, small: bool) -> list[Table]:
+    """Thirty measurements, each judged twice; `small`: one."""
+    trials = 1 if small else TRIALS
     verdicts: dict[str, list[Any]] = {case: [] for case in _CASES}
     loads = [os.getloadavg()[0]]
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         base, slow = matmuls(folder / "base.onnx", LAYERS), matmuls(folder / "slow.onnx", SLOWER)
         models = [TimedModel("base", base), TimedModel("same", base), TimedModel("slow", slow)]
-        for trial in range(TRIALS):
+        for trial in range(trials):
             timing = replace(_TIMING, seed=1000 * trial)
             timings = measure(Local(), models, inputs(folder), folder / f"trial-{trial}", _settled, timing)
             loads.append(os.getloadavg()[0])
             for case, (candidate, _) in _CASES.items():
                 verdicts[case].append(Latency().judge(GATE, _evidence(timings, candidate)))
     rows = [_row(case, wrong, verdicts[case]) for case, (_, wrong) in _CASES.items()]
-    return [Table(f"{TRIALS} verdicts on a limit of +3 %", _COLUMNS, rows, _notes(loads, rows[-1]))]
+    return [Table(f"{trials} verdicts on a limit of +3 %", _COLUMNS, rows, _notes(loads, rows[-1], trials))]
 
 
 def _settled(timings: Timings) -> bool:
@@ -79,9 +80,9 @@ def _row(case: str, wrong: str, verdicts: list[Any]) -> dict[str, Any]:
     return {"case": case, **shown, "processes": middle, **ends, "holds": counts.get(wrong, 0) == 0}
 
 
-def _notes(loads: list[float], slow: dict[str, Any]) -> list[str]:
+def _notes(loads: list[float], slow: dict[str, Any], trials: int) -> list[str]:
     facts = runner.fingerprint()
-    most = 1 - math.exp(math.log(0.05) / TRIALS)
+    most = 1 - math.exp(math.log(0.05) / trials)
     return [
         f"{facts['cpu']}, {facts['cores']} cores; load average {min(loads):.1f} to {max(loads):.1f}, median "
         f"{statistics.median(loads):.1f}: other processes ran beside it.",
@@ -89,5 +90,5 @@ def _notes(loads: list[float], slow: dict[str, Any]) -> list[str]:
         f"{_TIMING.warmup:g} s of warm-up, looks at {', '.join(map(str, _TIMING.looks))} processes.",
         f"{SLOWER} layers for {LAYERS} took {slow['middle']:.1%} more time: a call has a cost of its own beside its "
         "layers.",
-        f"None in {TRIALS} bounds the rate at {most:.0%} with 95 % confidence; `gates` has sharper figures.",
+        f"None in {trials} bounds the rate at {most:.0%} with 95 % confidence; `gates` has sharper figures.",
     ]

@@ -23,6 +23,7 @@ TITLES = {
     "v3-small": "MobileNetV3 small",
 }
 MOBILENETS = ("v1", "v2", "v3-large", "v3-small")
+FORMATS = ("tflite", "onnx")
 CALIBRATION = 8  # images of noise; their values matter to no figure here
 _COLUMNS = {
     "model": ("model", ""),
@@ -48,13 +49,18 @@ class File:
         return TITLES[self.net]
 
 
-def run() -> list[Table]:
-    """Every MobileNet in every format, with its size and digest."""
+def run(*, small: bool) -> list[Table]:
+    """Every MobileNet in every format, with its size and digest; `small`: a tiny network in their place."""
     with tempfile.TemporaryDirectory() as folder:
-        files = [file for net in MOBILENETS for kind in ("tflite", "onnx") for file in build(Path(folder), net, kind)]
+        files = [file for net in nets(small) for kind in FORMATS for file in build(Path(folder), net, kind)]
         rows = [_row(file) for file in files]
     notes = ["Random weights of seed 0: speed depends on shapes alone. Inputs and outputs are float32 everywhere."]
     return [Table("Files", _COLUMNS, rows, notes)]
+
+
+def nets(small: bool) -> tuple[str, ...]:
+    """What a benchmark measures, or the tiny network that shows that it works."""
+    return ("tiny",) if small else MOBILENETS
 
 
 def _row(file: File) -> dict[str, Any]:
@@ -70,12 +76,13 @@ def build(folder: Path, net: str, kind: str, seed: int = 0) -> list[File]:
     import torch
 
     from benchmarks._networks import network, shape
-    from edgebuild.spec.registry import FORMATS
+    from edgebuild.spec import registry
+    from edgebuild.steps.int8 import Int8
 
-    target_format = FORMATS.get(kind)()
+    target_format = registry.FORMATS.get(kind)()
     floating = target_format.convert(network(net, seed), (torch.zeros(1, *shape(net)),))
     samples = [(example,) for example in noise(net, CALIBRATION, seed + 1)[:, None]]
-    contents = {"float": floating, "int8": target_format.int8(floating, samples, signed=False)}
+    contents = {"float": floating, "int8": target_format.quantize(floating, Int8().quantization(), samples)}
     files = [File(net, kind, numbers, folder / f"{net}-{seed}-{numbers}.{kind}") for numbers in contents]
     for file in files:
         file.path.write_bytes(contents[file.numbers])

@@ -5,6 +5,7 @@ Stopped and started again it goes on where it was: results are kept in the proje
 
 from __future__ import annotations
 
+import tempfile
 import zlib
 from collections.abc import Sequence
 from contextlib import closing
@@ -12,6 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from benchmarks import _project
 from benchmarks._digits import FORMAT, TRAINING, Digits, Variant
 from benchmarks._tables import Table
 from edgebuild.devices.local import Local
@@ -24,7 +26,8 @@ from edgebuild.measure import paired
 from edgebuild.plan.instruments import Instruments
 from edgebuild.spec import dataset
 from edgebuild.spec.errors import DeviceError
-from edgebuild.spec.project import open_project
+from edgebuild.spec.model import Training
+from edgebuild.spec.project import Project, open_project
 from edgebuild.spec.registry import FORMATS
 from edgebuild.spec.target import Runtime, Timing
 
@@ -32,7 +35,6 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-ROOT = Path(__file__).resolve().parent.parent
 SEEDS = (0, 1, 2)
 EPOCHS = 3  # of fine-tuning, in all rounds together
 _RATE = {"learning_rate": 0.05}
@@ -55,7 +57,8 @@ def _weights(ratio: float, **options: Any) -> tuple[Any, ...]:
 
 
 # What is said to be better, than what, and both recipes: same size, same number of passes over the data.
-DUELS: tuple[tuple[str, str, tuple[Any, ...], tuple[Any, ...]], ...] = (
+Duel = tuple[str, str, tuple[Any, ...], tuple[Any, ...]]
+DUELS: tuple[Duel, ...] = (
     ("magnitude", "random: 50 % of weights, as pruned", _weights(0.5), _weights(0.5, criterion="random")),
     ("magnitude", "random: 25 % of channels, as pruned", _channels(0.25), _channels(0.25, criterion="random")),
     ("magnitude", "random: 75 % of channels, fine-tuned on labels",
@@ -96,24 +99,35 @@ VARIANTS = (
 )  # fmt: skip
 
 
-def run() -> list[Table]:
-    """Both tables."""
-    with closing(Store(open_project(ROOT).store)) as store:
-        return [_duels(Digits(store)), _table(Digits(store))]
+def run(*, small: bool) -> list[Table]:
+    """Both tables; `small`: one pair and two rows of them, of a small model."""
+    if not small:
+        return _tables(open_project(_project.ROOT), TRAINING, DUELS, VARIANTS, SEEDS)
+    with tempfile.TemporaryDirectory() as folder:
+        project = _project.digits(Path(folder), small=True)
+        return _tables(project, Training(epochs=1), DUELS[:1], VARIANTS[:3], SEEDS[:1])
 
 
-def _duels(digits: Digits) -> Table:
+def _tables(
+    project: Project, training: Training, duels: Sequence[Duel], variants: Sequence[Variant], seeds: Sequence[int]
+) -> list[Table]:
+    with closing(Store(project.store)) as store:
+        first, second = (Digits(project, store, training) for _ in range(2))
+        return [_duels(first, duels, seeds), _table(second, variants)]
+
+
+def _duels(digits: Digits, duels: Sequence[Duel], seeds: Sequence[int]) -> Table:
     """Better against worse on the same examples, over all seeds."""
     pairs = [
         [tuple(digits.answers(digits.torch(Variant(name, "", lines, seed))) for lines in (better, worse))
-         for seed in SEEDS]
-        for name, _, better, worse in DUELS
+         for seed in seeds]
+        for name, _, better, worse in duels
     ]  # fmt: skip
     digits.bring_up(2)
     labels = dataset.read(digits.folder(digits.weights.data), "test").labels
     rows = []
-    for (better, worse, *_), seeds in zip(DUELS, pairs, strict=True):
-        hits = [tuple(read_hits(digits.folder(item), labels) for item in pair) for pair in seeds]
+    for (better, worse, *_), of_seeds in zip(duels, pairs, strict=True):
+        hits = [tuple(read_hits(digits.folder(item), labels) for item in pair) for pair in of_seeds]
         rows.append({"better": better, "worse": worse, "n": len(labels), **compared(hits)})
     columns = {
         "better": ("is", ""), "worse": ("better than", ""), "first": ("accuracy", ".2%"), "second": ("against", ".2%"),
@@ -121,11 +135,13 @@ def _duels(digits: Digits) -> Table:
         "holds": ("holds", ""),
     }  # fmt: skip
     notes = [
-        f"Means over seeds {SEEDS}, {len(labels):,} held-out examples, torch models; the float model has one seed.",
+        f"Means over seeds {tuple(seeds)}, {len(labels):,} held-out examples, torch models; the float model has one "
+        "seed.",
         "Gain: mean difference on the same examples, two-sided 95 % interval (Student's t over examples, whose"
         " differences are means over the seeds): it tells of other examples, the seeds won tell of other seeds.",
         "It holds where the interval is above zero and every seed is won.",
-        f"Float model: {TRAINING.epochs} epochs. Fine-tuning: {EPOCHS} epochs on both sides of every comparison.",
+        f"Float model: {digits.training.epochs} epochs. Fine-tuning: {EPOCHS} epochs on both sides of every "
+        "comparison.",
     ]
     return Table("What is better than what", columns, rows, notes)
 
@@ -141,11 +157,11 @@ def compared(seeds: Sequence[tuple[NDArray[np.bool_], NDArray[np.bool_]]]) -> di
     return figures | {"low": bound.low, "high": bound.high, "wins": wins, "holds": bound.low > 0 and wins == len(seeds)}
 
 
-def _table(digits: Digits) -> Table:
+def _table(digits: Digits, variants: Sequence[Variant]) -> Table:
     """Every variant with its file."""
     counted, device = _counter()
     plans = []
-    for variant in VARIANTS:
+    for variant in variants:
         file = digits.file(variant)
         count = digits.graph.add("digits/count", replace(counted, inputs={"model": file, "data": digits.weights.data}))
         plans.append((file, digits.answers(file), digits.weighed(variant), count))
@@ -155,7 +171,7 @@ def _table(digits: Digits) -> Table:
     timed = digits.evidence(times)
     base = read_hits(digits.folder(plans[0][1]), labels)
     rows = []
-    for number, (variant, (file, answers, weighed, count)) in enumerate(zip(VARIANTS, plans, strict=True)):
+    for number, (variant, (file, answers, weighed, count)) in enumerate(zip(variants, plans, strict=True)):
         hits = read_hits(digits.folder(answers), labels)
         pairs = paired.count_pairs(hits, base)
         drop = paired.drop_interval(pairs.lost, pairs.won, pairs.n)
@@ -188,7 +204,7 @@ def _table(digits: Digits) -> Table:
 
 def _counter() -> tuple[Node, str]:
     """A node that counts the work of a file on the emulated Pi, still without inputs, and the device's name."""
-    target = open_project(ROOT).target("rpi4")
+    target = open_project(_project.ROOT).target("rpi4")
     instrument = Instruments(target).best("latency")
     core = target.hardware.core
     if core is None or core.time is None:

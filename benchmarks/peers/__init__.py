@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from benchmarks._project import target
+from benchmarks._project import digits, target
 from benchmarks._tables import Table
 from benchmarks.peers import _environments
 from edgebuild import benching
@@ -29,9 +29,9 @@ from edgebuild.measure.process import TimedModel
 from edgebuild.spec.registry import FORMATS
 from edgebuild.spec.target import Target, Timing
 
-ROOT = Path(__file__).resolve().parent.parent.parent
 PEERS = {"onnx": ("onnxruntime", "olive"), "tflite": ("litert",)}
 OURS = {"float": "", "edgebuild int8 alone": 'use = "int8"', "edgebuild balanced": "balanced"}
+FOREIGN = ("olive",)  # cannot live in our own environment
 CALIBRATION = 256
 _TIMING = Timing(looks=(10,), iterations=100, warmup_iterations=30, warmup=0.5)
 _COLUMNS = {
@@ -57,43 +57,48 @@ class Made:
     seconds: float | None
 
 
-def run() -> list[Table]:
-    """A table for each format."""
+def run(*, small: bool) -> list[Table]:
+    """A table for each format; `small`: of a small model, beside the peers that our own environment has."""
     board = target("rpi4")
     with tempfile.TemporaryDirectory() as folder:
-        return [_table(board, name, Path(folder)) for name in PEERS]
+        return [_table(board, name, Path(folder), small) for name in PEERS]
 
 
-def _table(board: Target, name: str, folder: Path) -> Table:
-    data = _data()
+def _table(board: Target, name: str, folder: Path, small: bool) -> Table:
+    model = digits(folder / "digits", small=small).model("digits").folder
+    data = _data(model)
     examples = folder / f"{name}-examples.npz"
     outputs.write_inputs(examples, (data["train"][0][:CALIBRATION],))
-    made = [Made(title, _ours(title, recipe, name, folder), None) for title, recipe in OURS.items()]
-    made += [_peer(peer, made[0].file, examples, folder) for peer in PEERS[name]]
+    store = folder / "store" if small else _environments.cache() / "store"
+    made = [Made(title, _ours(title, recipe, name, model, store), None) for title, recipe in OURS.items()]
+    peers = [peer for peer in PEERS[name] if not small or peer not in FOREIGN]
+    made += [_peer(peer, small, made[0].file, examples, folder) for peer in peers]
     rows = _measured(board, made, data["test"], folder / name)
+    best = _best(rows)
     notes = [
         f"{len(data['test'][1]):,} held-out digits; calibration with the first {CALIBRATION:,} training examples, the "
         "same for every peer; ours draws as many of them.",
         "Time on this machine: one thread, all files interleaved in one process, ten processes, Hodges-Lehmann of the "
         "ratio to float with its 95 % Wilcoxon interval.",
         "`balanced` also prunes and distills, which peers leave to the user; `int8 alone` is the like-for-like row.",
-        _claim(rows),
+        f"`balanced` has {best['bytes']} of the bytes and {best['ms']} of the predicted time on the Pi of the best "
+        "peer.",
     ]
-    return Table(f"digits, {name}", _COLUMNS, rows, notes)
+    return Table(f"digits, {name}", _COLUMNS, rows, notes, {f"{name}_{key}": value for key, value in best.items()})
 
 
-def _data() -> dict[str, Any]:
+def _data(model: Path) -> dict[str, Any]:
     """The splits of the digits model, by its own function."""
     from edgebuild.nn.source import Source
 
-    found: dict[str, Any] = Source(ROOT / "models" / "digits", "models/digits").function("load", "data")()
-    return found
+    splits: dict[str, Any] = Source(model, "models/digits").function("load", "data")()
+    return splits
 
 
-def _ours(title: str, recipe: str, name: str, folder: Path) -> Path:
+def _ours(title: str, recipe: str, name: str, model: Path, store: Path) -> Path:
     """What the product makes of the digits with a recipe, in one format; kept in a store, so made once."""
-    project = folder / f"{name} {title}"
-    shutil.copytree(ROOT / "models" / "digits", project / "models" / "digits", ignore=shutil.ignore_patterns("__*"))
+    project = model.parent.parent / f"{name} {title}"
+    shutil.copytree(model, project / "models" / "digits", ignore=shutil.ignore_patterns("__*"))
     (project / "targets").mkdir()
     steps = f'"{recipe}"' if recipe.isidentifier() else f"[{{{recipe}}}]" if recipe else "[]"
     (project / "targets" / "board.toml").write_text(
@@ -103,14 +108,18 @@ def _ours(title: str, recipe: str, name: str, folder: Path) -> Path:
         'timing = {looks = [1], iterations = 5, warmup_iterations = 1, warmup = "0.01 s"}\n'
     )
     command = [sys.executable, "-m", "edgebuild", "build", "--target", "board", "--project", str(project)]
-    environment = os.environ | {"EDGEBUILD_STORE": str(_environments.cache() / "store")}
+    environment = os.environ | {"EDGEBUILD_STORE": str(store)}
     subprocess.run(command, check=True, env=environment, stdout=subprocess.DEVNULL)
     return project / "dist" / "board" / "digits" / str(FORMATS.get(name).file)
 
 
-def _peer(peer: str, model: Path, examples: Path, folder: Path) -> Made:
-    """The peer's int8 file; the time is that of its whole process, the second one, when its files are in memory."""
-    script, interpreter = _environments.HERE / peer / "quantize.py", _environments.python(peer)
+def _peer(peer: str, here: bool, model: Path, examples: Path, folder: Path) -> Made:
+    """The peer's int8 file; the time is that of its whole process, the second one, when its files are in memory.
+
+    It runs in its own environment, or, when `here`, in ours.
+    """
+    script = _environments.HERE / peer / "quantize.py"
+    interpreter = Path(sys.executable) if here else _environments.python(peer)
     for attempt in ("first", "second"):
         output = folder / f"{peer}-{attempt}" / model.name
         output.parent.mkdir()
@@ -164,11 +173,7 @@ def _hits(file: Path, inputs: Any, labels: Any, folder: Path) -> Any:
     return found
 
 
-def _claim(rows: Sequence[dict[str, Any]]) -> str:
-    """How the whole recipe compares with the best peer at equal accuracy."""
+def _best(rows: Sequence[dict[str, Any]]) -> dict[str, str]:
+    """The whole recipe's bytes and predicted time as shares of the best peer's."""
     ours, peers = rows[len(OURS) - 1], rows[len(OURS) :]
-    best = {key: min(row[key] for row in peers) for key in ("bytes", "ms")}
-    return (
-        f"`balanced` has {ours['bytes'] / best['bytes']:.2f} of the bytes and {ours['ms'] / best['ms']:.2f} of the "
-        "predicted time on the Pi of the best peer."
-    )
+    return {key: f"{ours[key] / min(row[key] for row in peers):.2f}" for key in ("bytes", "ms")}

@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from benchmarks import techniques
+from benchmarks import _project, techniques
 from benchmarks._digits import FORMAT, Digits, Variant
 from edgebuild.engine.store import Store
+from edgebuild.spec.project import open_project
 
 BETTER, WORSE = np.array([True] * 6 + [False] * 2), np.array([True] * 3 + [False] * 5)
 
@@ -32,7 +33,7 @@ def test_it_holds_only_when_the_interval_is_above_zero_and_every_seed_is_won() -
 
 def test_every_recipe_is_valid_and_what_two_share_is_made_once(tmp_path: Path) -> None:
     store = Store(tmp_path / "store")
-    digits = Digits(store)
+    digits = Digits(open_project(_project.ROOT), store)
     files = [digits.file(variant) for variant in techniques.VARIANTS]
     assert {digits.graph.kind(file) for file in files} == {FORMAT}
     assert len({*files}) == len(files)

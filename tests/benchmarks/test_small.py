@@ -1,0 +1,42 @@
+"""Every benchmark starts and gives its tables, in the short run that it has for this."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from benchmarks import __main__ as command
+from benchmarks._tables import read, render, write
+from edgebuild.devices.qemu import cache_folder
+from edgebuild.emulation import sysroot
+
+TOOLS = {"numpy": "2"}
+
+
+@pytest.mark.parametrize("name", command.names())
+def test_a_short_run_gives_every_figure_that_its_columns_show(name: str, tmp_path: Path) -> None:
+    sysroot.prepare(cache_folder())
+    tables = command.module(name).run(small=True)
+    assert tables
+    for table in tables:
+        assert table.rows or "unseen" in table.columns
+        assert len(table.grid().splitlines()) == len(table.rows) + 2
+    write(tmp_path, name, render(name, "", tables, TOOLS), tables, TOOLS)
+    json.loads((tmp_path / f"{name}.json").read_text())
+    assert [table.markdown() for table in read(tmp_path, name)] == [table.markdown() for table in tables]
+
+
+def test_help_and_the_list_answer_without_running_anything() -> None:
+    helped, listed = (CliRunner().invoke(command.main, [option]) for option in ("--help", "--list"))
+    assert (helped.exit_code, listed.exit_code) == (0, 0)
+    assert "--small" in helped.output
+    assert [line.split()[0] for line in listed.output.splitlines()] == list(command.names())
+
+
+def test_a_benchmark_that_is_not_there_is_named() -> None:
+    answer = CliRunner().invoke(command.main, ["emulatr"])
+    assert answer.exit_code == 2
+    assert "emulatr" in answer.output
