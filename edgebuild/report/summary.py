@@ -39,6 +39,7 @@ def show(outcomes: list[Outcome], journal: Journal) -> None:
             shipped = name == verdicts["format"] and outcome.status != "fail"
             show_one(f"{outcome.model} for {outcome.target}, {name}{' (shipped)' * shipped}", found)
         line((outcome.status, COLOURS[outcome.status]), f": {outcome.folder} ({_meaning(outcome)})")
+        show_next(verdicts["formats"][verdicts["format"]]["verdicts"])
     ran = (
         f"{len(journal.ran)} steps run, {journal.reused} up to date" if journal.ran else "nothing changed, nothing run"
     )
@@ -55,6 +56,14 @@ def show_bundle(manifest: dict[str, Any]) -> None:
     subject = manifest["subject"]
     show_one(f"{subject['model']} for {subject['target']}, {manifest['runtime']['format']}", manifest)
     line(f"status: {manifest['status']}")
+
+
+def show_next(verdicts: list[dict[str, Any]]) -> None:
+    """Print for each gate that did not pass how it missed, and what is likely to mend it."""
+    for verdict in verdicts:
+        if verdict.get("next"):
+            missed = f"{verdict['metric']} {verdict['limit']!r}, {verdict['status']}: {verdict['reason']}"
+            line(("next: ", "bold"), f"{missed}. Try {verdict['next']}")
 
 
 _FOOTPRINT = (("bytes", "bytes"), ("download", "download"), ("parameters", "parameters"), ("MACs", "macs"))
