@@ -17,10 +17,11 @@ from edgebuild.devices import qemu
 from edgebuild.emulation import sysroot
 from edgebuild.engine import keys
 from edgebuild.plan.instruments import Instrument, Instruments
+from edgebuild.plan.policy import fidelity_of, required
 from edgebuild.spec.errors import DeviceError
 from edgebuild.spec.model import ModelSpec
 from edgebuild.spec.project import Project
-from edgebuild.spec.target import DeviceSpec, Fidelity, Target, reaches
+from edgebuild.spec.target import DeviceSpec, Fidelity, Policy, Target, reaches
 
 _PYTHON = (3, 11)
 _OURS = "edgebuild"
@@ -55,10 +56,11 @@ def examine(project: Project, targets: Sequence[Target], models: Sequence[ModelS
     """Everything that a build of these models for these targets takes; UsageError for a target that means nothing."""
     emulated = any(spec.transport == "qemu" for target in targets for spec in target.devices)
     absent = emulated and sysroot.why_absent(qemu.cache_folder()) is not None
+    policy = project.policy()
     return [
         _python(),
         *_packages(targets, models),
-        *(finding for target in targets for finding in _devices(target)),
+        *(finding for target in targets for finding in _devices(target, policy)),
         _compiler(emulated and not sysroot.can_count(qemu.cache_folder())),
         *_places(project, emulator=absent),
     ]
@@ -128,13 +130,14 @@ def _normal(name: str) -> str:
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
-def _devices(target: Target) -> Iterator[Finding]:
+def _devices(target: Target, policy: Policy) -> Iterator[Finding]:
     """Each device of a target; one is needed where no other that gates would believe is there."""
     declared = Instruments(target).declared
     reasons = [instrument.device.why_unusable() for _, instrument in declared]
     needed: set[int] = set()
     for what, metrics in _JUDGED.items():
-        believed = _believed(declared, what, [gate.fidelity for gate in target.gates if gate.metric in metrics])
+        judged = [line.spec for line in required(target, policy) if line.spec.metric in metrics]
+        believed = _believed(declared, what, [fidelity_of(spec, target) for spec in judged])
         there = [number for number in believed if reasons[number] is None]
         needed |= set(there[:1] or believed)
     for number, (spec, instrument) in enumerate(declared):

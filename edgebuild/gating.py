@@ -151,7 +151,8 @@ def _subject(request: Request, store: Store, copy: Path, facts: Mapping[str, Any
     if request.device is not None:
         target = replace(target, devices=(addressed(request.device),))
     model = request.project.model(facts["subject"]["model"])
-    return Finder(store, request.bundle, copy, facts, request.baselines, release).subject(target, model)
+    finder = Finder(store, request.bundle, copy, facts, request.baselines, release)
+    return finder.subject(target, model, request.project.policy())
 
 
 def _comparison(store: Store, item: Compared, done: Mapping[str, Action]) -> Comparison:

@@ -237,12 +237,13 @@ def _planned(request: Request, without: dict[tuple[str, str], Without] | None = 
     if request.recipe is not None:
         recipe = project.recipe(request.recipe, key="--recipe")
         targets = [replace(target, recipe=recipe) for target in targets]
+    policy = project.policy()
     models = [project.model(name) for name in dict.fromkeys(request.models or tuple(project.model_folders()))]
     if not models:
         raise UsageError("no model to build", file="models", hint="a model is a folder with a model.toml")
     store = Store(project.store)
     try:
-        yield store, planner.make(store, targets, models, tuple(project.target_files()), without)
+        yield store, planner.make(store, targets, models, tuple(project.target_files()), policy, without)
     finally:
         store.close()
 

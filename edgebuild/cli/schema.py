@@ -10,13 +10,14 @@ from edgebuild.cli._verb import Answer, verb
 
 
 @verb("schema")
-@click.argument("kind", type=click.Choice(["target", "model", "recipe"]))
+@click.argument("kind", type=click.Choice(["target", "model", "recipe", "policy"]))
 def command(kind: str) -> Answer:
-    """Print the JSON Schema of a target file, a model.toml or a recipe.
+    """Print the JSON Schema of a target file, a model.toml, a recipe or a policy.
 
     Example: edgebuild schema target > target.schema.json
     """
     from edgebuild.plan import schemas
 
-    found = {"target": schemas.target, "model": schemas.model, "recipe": schemas.recipe}[kind]()
+    kinds = {"target": schemas.target, "model": schemas.model, "recipe": schemas.recipe, "policy": schemas.policy}
+    found = kinds[kind]()
     return Answer(found, lambda: print(json.dumps(found, indent=1, ensure_ascii=False)))

@@ -27,8 +27,9 @@ def command(action: str, name: str | None, project: Path) -> Answer:
     if action == "show":
         if name is None:
             raise UsageError("name the target to show", key="NAME", hint=", ".join(opened.target_files()))
-        target = opened.target(name)
-        return Answer(plain(target), lambda: catalogue.show_target(target, opened.target_files()[name]))
+        target, policy = opened.target(name), opened.policy()
+        document = {**plain(target), "policy": plain(policy)}
+        return Answer(document, lambda: catalogue.show_target(target, opened.target_files()[name], policy))
     targets = [opened.target(known) for known in opened.target_files()]
     rows = [(t.name, t.hardware.cpu, ", ".join(r.format for r in t.runtimes), t.description) for t in targets]
     document = {"targets": [plain(target) for target in targets]}

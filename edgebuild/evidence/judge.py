@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
+from edgebuild.gates._remedies import Tried, remedy
 from edgebuild.spec.artifact import Determinism, StepIO
 from edgebuild.spec.evidence import Status, Verdict, combine
 from edgebuild.spec.registry import GATES
@@ -16,10 +17,15 @@ _RANK: dict[Status, int] = {"pass": 0, "inconclusive": 1, "fail": 2}
 
 @dataclass(frozen=True, slots=True)
 class Judge:
-    """Inputs: `accuracy/<format>`, `footprint/<format>`, `parity/<format>`, and `latency` for all formats."""
+    """Inputs: `accuracy/<format>`, `footprint/<format>`, `parity/<format>`, and `latency` for all formats.
+
+    The name of the `recipe` and its `steps` are for what is said to whom a gate stops.
+    """
 
     gates: tuple[Gate, ...]
     formats: tuple[str, ...]
+    recipe: str | None = None
+    steps: tuple[str, ...] = ()
 
     consumes: ClassVar[tuple[str, ...]] = ()
     produces: ClassVar[str | None] = "verdicts"
@@ -50,7 +56,11 @@ class Judge:
 
     def judge(self, evidence: dict[str, Any]) -> list[Verdict]:
         """A verdict for every gate on the evidence of one format."""
-        return [GATES.get(gate.metric)().judge(gate, evidence) for gate in self.gates]
+        return [self._judged(gate, evidence) for gate in self.gates]
+
+    def _judged(self, gate: Gate, evidence: dict[str, Any]) -> Verdict:
+        verdict: Verdict = GATES.get(gate.metric)().judge(gate, evidence)
+        return replace(verdict, next=remedy(gate, verdict, evidence, Tried(self.recipe, self.steps)))
 
     def _gather(self, io: StepIO, name: str) -> dict[str, Any]:
         """All evidence on one format: what is about it alone, and its part of what is about all formats."""

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+from edgebuild.gates._remedies import Tried, smaller
 from edgebuild.spec.evidence import Status, Verdict
 from edgebuild.spec.target import Fidelity, Gate, reaches
 from edgebuild.spec.units import SHARE, parse
@@ -62,6 +63,16 @@ def judge(
     reason = f"{show(ours)} of at most {show(most)}; the float file has {show(theirs)}"
     if status == "inconclusive":
         reason += f", and counts repeat within {tolerance:.2%} only"
+    elif status == "fail" and most > 0:
+        reason += f"; {ours / most - 1:.1%} too much"
     elif status == "pass" and not reaches(fidelity, gate.fidelity):
         status, reason = "inconclusive", f"{reason}, but only {fidelity}; the gate asks for {gate.fidelity}"
     return Verdict(gate.metric, gate.limit, unit, status, reason, fidelity, 1, ours, ours - spread, ours + spread)
+
+
+class Counted:
+    """What metrics that are counted share: less of the model is what mends them."""
+
+    def mend(self, gate: Gate, verdict: Verdict, evidence: dict[str, Any], tried: Tried) -> str:
+        """What takes more away."""
+        return smaller(tried)

@@ -5,8 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from edgebuild.gates import _margin
 from edgebuild.gates._agreement import Allowance, allowance, points, told
 from edgebuild.gates._margin import points_of_a_share, too_few
+from edgebuild.gates._remedies import Tried
 from edgebuild.measure.paired import Bound, Pairs, drop_bound
 from edgebuild.spec.evidence import Status, Verdict
 from edgebuild.spec.target import Gate, reaches
@@ -54,3 +56,8 @@ def _bounded(name: str, counts: dict[str, int], n: int, allowed: Allowance, grou
     drop = drop_bound(pairs.lost, pairs.won, pairs.n, allowed.confidence)
     low = drop_bound(pairs.lost, pairs.won, pairs.n, each).low
     return _Group(name, pairs, Bound(drop.estimate, low - penalty, drop.high + penalty))
+
+
+def mend(gate: Gate, verdict: Verdict, margin: float, tried: Tried) -> str:
+    """For the group that the verdict is about; where there is none, its reason says what to do."""
+    return _margin.mend(verdict, margin, _margin.least(margin, gate), tried) if verdict.n else ""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from edgebuild.gates._remedies import Tried, gentler, more_examples
 from edgebuild.measure import paired
+from edgebuild.spec.evidence import Verdict
 from edgebuild.spec.target import Gate
 from edgebuild.spec.units import SHARE, parse
 
@@ -37,3 +39,15 @@ def too_few(pairs: paired.Pairs, margin: float, gate: Gate) -> str | None:
     if needed <= pairs.n:
         return None
     return f"{pairs.n} examples are too few to tell: with {pairs.discordant_rate:.1%} discordant, {needed} are needed"
+
+
+def mend(verdict: Verdict, margin: float, needed: int, tried: Tried) -> str:
+    """What costs less where the estimate is outside the margin; else what would settle it.
+
+    `needed` are the examples that would do if the model is as good as it looked.
+    """
+    if verdict.status == "fail" or (verdict.estimate is not None and verdict.estimate >= margin):
+        return gentler(tried)
+    if needed > verdict.n:
+        return f"{more_examples(verdict.n, needed)}; or {gentler(tried)}"
+    return gentler(tried)

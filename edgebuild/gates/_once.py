@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from edgebuild.gates._timed import Limit, Ruling, judge_pairs, read_limit, rule_pairs, undecidable
+from edgebuild.gates._remedies import Tried
+from edgebuild.gates._timed import Limit, Ruling, judge_pairs, mend_timed, read_limit, rule_pairs, undecidable
 from edgebuild.spec.evidence import Verdict
 from edgebuild.spec.target import Gate, Timing
 
@@ -49,6 +50,10 @@ class Once:
     def judge(self, gate: Gate, evidence: dict[str, Any]) -> Verdict:
         """The verdict; inconclusive where no device measured processes."""
         return judge_pairs(gate, evidence, self._rule)
+
+    def mend(self, gate: Gate, verdict: Verdict, evidence: dict[str, Any], tried: Tried) -> str:
+        """A smaller model, or a better measurement."""
+        return mend_timed(verdict, tried)
 
     @classmethod
     def _rule(cls, gate: Gate, found: dict[str, Any]) -> Ruling:

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, ClassVar
 
+from edgebuild.gates import _margin
 from edgebuild.gates._margin import least
+from edgebuild.gates._remedies import Tried
 from edgebuild.measure.bootstrap import examples_needed
 from edgebuild.spec.evidence import Status, Verdict
 from edgebuild.spec.model import Task
@@ -21,6 +23,7 @@ class Resampled:
     """
 
     tasks: ClassVar[tuple[Task, ...]]
+    measured: ClassVar[str] = "outputs"
     discrete: ClassVar[bool] = False
     unit: ClassVar[str]
     show: ClassVar[staticmethod[[float], str]]
@@ -39,6 +42,15 @@ class Resampled:
     def judge(self, gate: Gate, evidence: dict[str, Any]) -> Verdict:
         """By the paired bootstrap."""
         return judge(gate, evidence, self.limit(gate.limit), self.show, self.unit)
+
+    def mend(self, gate: Gate, verdict: Verdict, evidence: dict[str, Any], tried: Tried) -> str:
+        """A smaller loss, or more held-out examples; where the metric has no value, its reason says what to do."""
+        found, margin = evidence["scores"]["metrics"][gate.metric][str(gate.confidence)], self.limit(gate.limit)
+        if "undefined" in found:
+            return ""
+        room = margin - max(found["estimate"], 0.0)
+        needed = examples_needed(found["error"], verdict.n, room, alpha=1 - gate.confidence) if room > 0 else 0
+        return _margin.mend(verdict, margin, max(needed, least(margin, gate)), tried)
 
 
 def brief(change: float) -> str:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
+from edgebuild.gates._remedies import Tried, faster
 from edgebuild.measure import percentile, ratio
 from edgebuild.spec.evidence import Status, Verdict
 from edgebuild.spec.target import Fidelity, Gate, Timing, reaches
@@ -17,18 +18,27 @@ _PERCENTILE = re.compile(r"\s*p(\d+(?:\.\d+)?)\s+(.*)", re.DOTALL)
 
 
 class Limit(NamedTuple):
-    """A limit as written: of the median (`percentile` None) or of a percentile; a change or an absolute `value`."""
+    """A limit as written: of the median (`percentile` None) or of a percentile; a change or an absolute `value`.
+
+    `predicted` is how far the band of a predicted change may reach; without it not beyond `change`.
+    """
 
     percentile: float | None
     change: float | None
     value: float | None
+    predicted: float | None = None
+
+    @property
+    def far(self) -> float:
+        """The largest change that the band of a prediction may hold."""
+        return self.predicted if self.predicted is not None else self.change or 0.0
 
     def implies(self, other: Limit) -> bool:
         """Whether keeping this limit keeps the other: a higher percentile, of the same kind, and no larger."""
         if (self.percentile or 0.5) < (other.percentile or 0.5) or (self.change is None) != (other.change is None):
             return False
         if self.change is not None and other.change is not None:  # a ratio of p95 says nothing of that of medians
-            return self.percentile == other.percentile and self.change <= other.change
+            return self.percentile == other.percentile and self.change <= other.change and self.far <= other.far
         return self.value is not None and other.value is not None and self.value <= other.value
 
 
@@ -96,6 +106,13 @@ class Ruling:
             status, reason = "inconclusive", f"{reason}, but only {fidelity}; the gate asks for {gate.fidelity}"
         ends = (self.estimate, self.low, self.high)
         return Verdict(gate.metric, gate.limit, self.unit, status, reason, fidelity, self.n, *ends)
+
+
+def mend_timed(verdict: Verdict, tried: Tried) -> str:
+    """What takes more time away, or where the measurement left it open what would settle it."""
+    if verdict.status == "fail":
+        return faster(tried)
+    return "measure on a quieter machine, or in more processes (`looks` in [timing] of the target)"
 
 
 def missing(gate: Gate, reason: str, fidelity: Fidelity = "estimated") -> Verdict:

@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 from edgebuild.gates import _margin
 from edgebuild.gates._agreement import allowance, points, told
 from edgebuild.gates._margin import points_of_a_share, too_few
+from edgebuild.gates._remedies import Tried
 from edgebuild.measure import paired
 from edgebuild.spec.evidence import Status, Verdict
 from edgebuild.spec.model import Task
@@ -17,6 +18,7 @@ class Accuracy:
     """Paired non-inferiority by the score interval of Tango 1998; the limit is a margin such as "1 pp"."""
 
     tasks: ClassVar[tuple[Task, ...]] = ("classification",)
+    measured: ClassVar[str] = "outputs"
     regression: ClassVar[str] = "1 pp"
 
     @staticmethod
@@ -47,6 +49,18 @@ class Accuracy:
         else:
             status, reason = "pass", f"the drop is below {points(bound.high)}{told(found, allowed)}"
         return Verdict("accuracy", gate.limit, "share", status, reason + _worst(found), fidelity, found["n"], *bound)
+
+    def mend(self, gate: Gate, verdict: Verdict, evidence: dict[str, Any], tried: Tried) -> str:
+        """A smaller loss, more held-out examples, or where the device took only some of them, more of those."""
+        found, margin = evidence["accuracy"], self.limit(gate.limit)
+        allowed = allowance(found, gate.confidence)
+        if verdict.high is not None and verdict.high - allowed.penalty < margin <= verdict.high:
+            ran = found["agreement"]["n"]
+            return f"more `examples` in [[devices]] of the target: {ran} of {verdict.n} ran on the device"
+        pairs = paired.Pairs(found["lost"], found["won"], found["n"])
+        room = margin - max(verdict.estimate or 0.0, 0.0)
+        needed = paired.examples_needed(pairs.discordant_rate, room, alpha=1 - gate.confidence) if room > 0 else 0
+        return _margin.mend(verdict, margin, needed, tried)
 
 
 def _worst(found: dict[str, Any]) -> str:

@@ -6,6 +6,7 @@ from typing import Any, ClassVar
 
 from edgebuild.gates import _groups
 from edgebuild.gates._margin import points_of_a_share
+from edgebuild.gates._remedies import Tried
 from edgebuild.spec.evidence import Verdict
 from edgebuild.spec.model import Task
 from edgebuild.spec.target import Gate
@@ -15,6 +16,7 @@ class ClassAccuracy:
     """The limit is a margin such as "5 pp"; the examples of each class must suffice for it."""
 
     tasks: ClassVar[tuple[Task, ...]] = ("classification",)
+    measured: ClassVar[str] = "outputs"
 
     @staticmethod
     def limit(text: str) -> float:
@@ -25,3 +27,7 @@ class ClassAccuracy:
         """By the worst class."""
         found = evidence["accuracy"]
         return _groups.judge(gate, found, "class", found["classes"])
+
+    def mend(self, gate: Gate, verdict: Verdict, evidence: dict[str, Any], tried: Tried) -> str:
+        """A smaller loss, or more examples of the class that the reason names."""
+        return _groups.mend(gate, verdict, self.limit(gate.limit), tried)

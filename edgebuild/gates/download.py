@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 from edgebuild.gates import _ceiling
-from edgebuild.gates._ceiling import Ceiling, Counts
+from edgebuild.gates._ceiling import Ceiling, Counted, Counts
 from edgebuild.spec.evidence import Verdict
 from edgebuild.spec.target import Gate
 from edgebuild.spec.units import BYTES, show_bytes
 
 
-class Download:
+class Download(Counted):
     """The limit is bytes ("32 KiB") or a change ("-97 %"). Without the step `encode` the file itself is downloaded."""
 
     @staticmethod

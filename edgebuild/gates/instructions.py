@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 from edgebuild.gates import _ceiling
-from edgebuild.gates._ceiling import Ceiling, Counts
+from edgebuild.gates._ceiling import Ceiling, Counted, Counts
 from edgebuild.spec.evidence import Verdict
 from edgebuild.spec.target import Gate
 from edgebuild.spec.units import COUNTS, show_count
@@ -14,10 +14,11 @@ from edgebuild.spec.units import COUNTS, show_count
 _REPEATS_WITHIN = 3e-4
 
 
-class Instructions:
+class Instructions(Counted):
     """The limit is a count ("9.1 M") or a change ("-50 %"), of one inference on one thread, counted by an emulator."""
 
     regression: ClassVar[str] = "+1 %"
+    measured: ClassVar[str] = "latency"
 
     @staticmethod
     def limit(text: str) -> Ceiling:

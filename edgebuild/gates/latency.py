@@ -5,10 +5,12 @@ from __future__ import annotations
 import math
 from typing import Any, ClassVar
 
+from edgebuild.gates._remedies import ON_A_DEVICE, Tried, faster
 from edgebuild.gates._timed import (
     Limit,
     Ruling,
     judge_pairs,
+    mend_timed,
     missing,
     read_limit,
     rule_change,
@@ -23,19 +25,30 @@ from edgebuild.spec.evidence import Status, Verdict
 from edgebuild.spec.target import Gate, Timing
 from edgebuild.spec.units import SECONDS, show_seconds
 
+_EXAMPLE = "+3 %, predicted +35 %"
+
 
 class Latency:
     """The limit is a change ("+3 %", or "-50 %": at most half the float model's time) or a time ("40 ms").
 
-    Both are of the median; "p95 40 ms" and "p95 +10 %" are of a percentile.
+    Both are of the median; "p95 40 ms" and "p95 +10 %" are of a percentile. "+3 %, predicted +35 %" lets a prediction
+    pass that is itself within the first limit and whose error band ends before the second.
     """
 
     regression: ClassVar[str] = "+3 %"
+    measured: ClassVar[str] = "latency"
 
     @staticmethod
     def limit(text: str) -> Limit:
         """The limit in seconds or as a change; ValueError where it has no unit or no sense."""
-        return read_limit(text, SECONDS, "a time")
+        measured, comma, predicted = text.partition(", predicted ")
+        limit = read_limit(measured, SECONDS, "a time")
+        if not comma:
+            return limit
+        far = read_limit(predicted, SECONDS, "a time").change
+        if limit.percentile or limit.change is None or far is None or far < limit.change:
+            raise ValueError(f'a prediction\'s limit is a change that is no smaller, as in "{_EXAMPLE}", got {text!r}')
+        return limit._replace(predicted=far)
 
     @classmethod
     def asks(cls, text: str) -> str:
@@ -67,6 +80,12 @@ class Latency:
         change = found["candidate_seconds"][0] / found["baseline_seconds"][0] - 1
         reason = f"a {found['device']} estimate proves nothing; the gate asks for {gate.fidelity}"
         return Verdict("latency", gate.limit, "change", "inconclusive", reason, found["fidelity"], 0, change)
+
+    def mend(self, gate: Gate, verdict: Verdict, evidence: dict[str, Any], tried: Tried) -> str:
+        """What takes more time away; where a prediction leaves it open, a device."""
+        if verdict.status == "inconclusive" and "band" in evidence["latency"]:
+            return f"a prediction cannot tell; {ON_A_DEVICE}; or {faster(tried)}"
+        return mend_timed(verdict, tried)
 
     def _rule(self, gate: Gate, evidence: dict[str, Any]) -> Ruling:
         """Interleaved ratios, medians of processes, counts of slow inferences, or pairs of processes."""
@@ -105,15 +124,24 @@ class Latency:
         return ruled(verdict, reason, "s")
 
     def _predicted(self, gate: Gate, found: dict[str, Any]) -> Ruling:
-        """The whole of the stated error band must be inside the limit to pass, and outside to fail."""
+        """The whole of the stated error band must be inside the limit to pass, and outside to fail.
+
+        Where the limit is a change that says how far the band may reach, the prediction itself must be inside the limit
+        and the band within that reach. As with measured times, a change fails where it is beyond the limit and the
+        model is proved to be slower (below 0 %, not fast enough).
+        """
         ours, theirs = found["candidate_seconds"][0], found["baseline_seconds"][0]
         limit, band = self.limit(gate.limit), found["band"]
         if limit.change is None:
             most, unit, value, low, high = limit.value or 0.0, "s", ours, ours * (1 - band), ours * (1 + band)
+            far = beyond = most
             reason = f"predicted {show_seconds(ours)} ± {band:.0%} from counted work"
         else:
             band, most, unit = found["ratio_band"], limit.change, "change"
             value, low, high = (ours / theirs * each - 1 for each in (1, 1 - band, 1 + band))
+            far, beyond = limit.far, min(most, 0.0)
             reason = f"{tell(value, 'time')} by counted work, ratio ± {band:.0%}"
-        status: Status = "pass" if high < most else "fail" if low > most else "inconclusive"
+            reason += f": at most {tell(high, 'time')}" if limit.predicted is not None else ""
+        passes, fails = value <= most and high < far, value > most and low > beyond
+        status: Status = "pass" if passes else "fail" if fails else "inconclusive"
         return Ruling(status, reason, unit, 1, value, low, high)

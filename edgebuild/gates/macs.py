@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 from edgebuild.gates import _ceiling
-from edgebuild.gates._ceiling import Ceiling, Counts
+from edgebuild.gates._ceiling import Ceiling, Counted, Counts
 from edgebuild.spec.evidence import Verdict
 from edgebuild.spec.target import Gate
 from edgebuild.spec.units import COUNTS, show_count
 
 
-class Macs:
+class Macs(Counted):
     """The limit is a count ("2.7 M") or a change ("-50 %"). Counted on the torch model, so it carries no noise."""
 
     regression: ClassVar[str] = "+1 %"

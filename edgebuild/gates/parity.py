@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from edgebuild.gates._remedies import Tried
 from edgebuild.spec.evidence import Status, Verdict
 from edgebuild.spec.target import Gate, reaches
 
@@ -38,6 +39,12 @@ class Parity:
         if status == "pass" and not reaches(fidelity, gate.fidelity):
             status, reason = "inconclusive", f"{reason}, but only {fidelity}; the gate asks for {gate.fidelity}"
         return Verdict("parity", gate.limit, "relative", status, reason, fidelity, found["n"], apart, apart, apart)
+
+    def mend(self, gate: Gate, verdict: Verdict, evidence: dict[str, Any], tried: Tried) -> str:
+        """No recipe changes what the conversion makes of the float model."""
+        return (
+            "no recipe mends a conversion: see that the model answers the same twice (no randomness, no training mode)"
+        )
 
 
 def _there(device: dict[str, Any] | None) -> str:

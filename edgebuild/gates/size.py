@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 from edgebuild.gates import _ceiling
-from edgebuild.gates._ceiling import Ceiling, Counts
+from edgebuild.gates._ceiling import Ceiling, Counted, Counts
 from edgebuild.spec.evidence import Verdict
 from edgebuild.spec.target import Gate
 from edgebuild.spec.units import BYTES, show_bytes
 
 
-class Size:
+class Size(Counted):
     """The limit is bytes ("64 KiB") or a change ("-90 %": at most a tenth of the float file). Sizes carry no noise."""
 
     regression: ClassVar[str] = "+1 %"

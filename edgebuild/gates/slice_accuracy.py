@@ -6,6 +6,7 @@ from typing import Any, ClassVar
 
 from edgebuild.gates import _groups
 from edgebuild.gates._margin import points_of_a_share
+from edgebuild.gates._remedies import Tried
 from edgebuild.spec.evidence import Verdict
 from edgebuild.spec.model import Task
 from edgebuild.spec.target import Gate
@@ -15,6 +16,7 @@ class SliceAccuracy:
     """The limit is a margin such as "5 pp"; slices are what the data function returns as "slices"."""
 
     tasks: ClassVar[tuple[Task, ...]] = ("classification",)
+    measured: ClassVar[str] = "outputs"
 
     @staticmethod
     def limit(text: str) -> float:
@@ -28,3 +30,7 @@ class SliceAccuracy:
             reason = 'the data has no slices; let its function return {"slices": {name: mask of the test split}}'
             return Verdict(gate.metric, gate.limit, "share", "inconclusive", reason, found["origin"]["fidelity"], 0)
         return _groups.judge(gate, found, "slice", found["slices"])
+
+    def mend(self, gate: Gate, verdict: Verdict, evidence: dict[str, Any], tried: Tried) -> str:
+        """A smaller loss, or more examples of the slice that the reason names."""
+        return _groups.mend(gate, verdict, self.limit(gate.limit), tried)

@@ -6,15 +6,16 @@ from edgebuild.engine import keys
 from edgebuild.engine.graph import Graph
 from edgebuild.engine.resolve import Resolver
 from edgebuild.engine.store import Store
-from edgebuild.plan.limits import gates_of
 from edgebuild.plan.weights import Weights
 from edgebuild.spec import dataset
 from edgebuild.spec.model import ModelSpec
 from edgebuild.spec.registry import GATES
-from edgebuild.spec.target import Target
+from edgebuild.spec.target import Gate, Target
 
 
-def notices(graph: Graph, store: Store, target: Target, model: ModelSpec, weights: Weights) -> list[str]:
+def notices(
+    graph: Graph, store: Store, target: Target, model: ModelSpec, gates: tuple[Gate, ...], weights: Weights
+) -> list[str]:
     """A line for each gate that will be inconclusive, because fewer examples are held out than it ever needs.
 
     The build goes on: its bundle is a candidate, and everything else about it is found out.
@@ -25,7 +26,7 @@ def notices(graph: Graph, store: Store, target: Target, model: ModelSpec, weight
         return []
     examples = dataset.examples(store.path(action.output))["test"]
     told = []
-    for gate in gates_of(target, model):
+    for gate in gates:
         kind = GATES.get(gate.metric)
         least = kind.least(gate) if hasattr(kind, "least") else 0
         if examples < least:

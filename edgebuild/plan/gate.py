@@ -17,7 +17,7 @@ from edgebuild.plan.weights import plan_data
 from edgebuild.spec.artifact import Artifact
 from edgebuild.spec.errors import UsageError
 from edgebuild.spec.model import ModelSpec
-from edgebuild.spec.target import Gate, Runtime, Target
+from edgebuild.spec.target import Gate, Policy, Runtime, Target
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,11 +33,13 @@ class Against:
 class Subject:
     """What is judged: a bundle's file, the float model's, and an earlier release's where there is one.
 
-    `data` are the held-out examples; None where the model's own code must load them.
+    `policy` is what all releases must prove; `data` are the held-out examples, None where the model's own code must
+    load them.
     """
 
     target: Target
     model: ModelSpec
+    policy: Policy
     format: str
     candidate: Artifact
     float: Against
@@ -71,9 +73,9 @@ def make(store: Store, subject: Subject) -> GatePlan:
     instruments = Instruments(target)
     instrument = instruments.best("latency" if instruments.declares("latency") else "outputs")
     maker = _Maker(graph, store, subject, instruments)
-    compared = [maker.compare("gate", subject.float, gates_of(target, model))]
+    compared = [maker.compare("gate", subject.float, gates_of(target, model, subject.policy))]
     if subject.release is not None:
-        compared.append(maker.compare("regression", subject.release, regressions_of(target, model)))
+        compared.append(maker.compare("regression", subject.release, regressions_of(target, model, subject.policy)))
     return GatePlan(graph, tuple(compared), instrument, tuple(instruments.notices))
 
 

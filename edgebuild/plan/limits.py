@@ -1,4 +1,7 @@
-"""The gates of a target with a model's own budgets in their place, checked before anything runs."""
+"""The gates of a release: the policy's, a target's own in their place, and a model's budgets in place of either.
+
+All are checked before anything runs.
+"""
 
 from __future__ import annotations
 
@@ -6,10 +9,13 @@ from dataclasses import replace
 from itertools import permutations
 from typing import Any, NamedTuple
 
+from edgebuild.plan.policy import Declared, fidelity_of, required, tasks_of
 from edgebuild.spec.errors import UsageError
 from edgebuild.spec.model import ModelSpec, Task
 from edgebuild.spec.registry import GATES
-from edgebuild.spec.target import FIDELITIES, Gate, Target, Timing, reaches
+from edgebuild.spec.target import FIDELITIES, Gate, GateSpec, Policy, Target, Timing, reaches
+
+_NONE = "none"  # the limit of a metric that a release is not to be judged by
 
 
 class _Placed(NamedTuple):
@@ -20,45 +26,53 @@ class _Placed(NamedTuple):
     key: str
 
 
-def gates_of(target: Target, model: ModelSpec) -> tuple[Gate, ...]:
-    """The target's gates, the model's budgets in the place of their limits, then budgets on further metrics.
+def gates_of(target: Target, model: ModelSpec, policy: Policy) -> tuple[Gate, ...]:
+    """What a release of the model on the target must prove.
+
+    The policy's gates that fit the model's task and the target's hardware; on metrics that the target has gates on,
+    those instead; the model's budgets in the place of any one's limit, then those on further metrics.
 
     UsageError for a wrong metric or limit, for a metric that the model's answers do not have, for a limit that
-    `timing` can never decide, for one that says nothing beside another, and for a budget that might replace either
-    of two gates.
+    `timing` can never decide, for one that says nothing beside another, for a budget that might replace either of two
+    gates, and where nothing would hold the model's answers.
     """
     budgets = dict(model.declared.budgets.get(target.name, {}))
     gates = []
-    for number, gate in enumerate(target.gates):
-        _refuse_unfit(gate.metric, model, target.file, f"gates[{number}].metric")
-        if gate.metric in budgets:
-            _refuse_ambiguous(gate.metric, target, model)
-            own = replace(gate, limit=budgets.pop(gate.metric))
-            gates.append(_checked(own, model.file, f"budgets.{target.name}", gate.metric))
+    for line in required(target, policy, model.declared.task):
+        spec, limit = line.spec, budgets.pop(line.spec.metric, None)
+        if line.file == target.file:
+            _refuse_unfit(spec.metric, model, line.file, f"{line.key}.metric")
+        if limit is not None:
+            _refuse_ambiguous(spec.metric, target, model)
+            own = Declared(replace(spec, limit=limit), model.file, f"budgets.{target.name}")
+            gates.append(_checked(own, target, spec.metric))
         else:
-            gates.append(_checked(gate, target.file, f"gates[{number}]"))
+            gates.append(_checked(line, target))
     for metric, limit in budgets.items():
         _refuse_unfit(metric, model, model.file, f"budgets.{target.name}")
-        gates.append(_checked(Gate(metric, limit), model.file, f"budgets.{target.name}", metric))
-    for placed in gates:
+        gates.append(_checked(Declared(GateSpec(metric, limit), model.file, f"budgets.{target.name}"), target, metric))
+    _refuse_unheld(gates, model, policy)
+    judged = [placed for placed in gates if placed.gate.limit != _NONE]
+    for placed in judged:
         _refuse_unmeasurable(placed, target.timing)
-    for placed, other in permutations(gates, 2):
+    for placed, other in permutations(judged, 2):
         _refuse_needless(placed, other)
-    return tuple(placed.gate for placed in gates)
+    return tuple(placed.gate for placed in judged)
 
 
-def regressions_of(target: Target, model: ModelSpec) -> tuple[Gate, ...]:
+def regressions_of(target: Target, model: ModelSpec, policy: Policy) -> tuple[Gate, ...]:
     """The gates between a candidate and an earlier release.
 
-    What the target declares as `regressions`; else, for each of its gates, the metric's usual limit between two
+    What the target declares as `regressions`; else, for each gate of a release, the metric's usual limit between two
     releases, with the gate's own confidence and fidelity. UsageError as `gates_of`, and where there is none.
     """
     usual = dict.fromkeys(
-        replace(gate, limit=GATES.get(gate.metric).regression)
-        for gate in target.gates
+        GateSpec(gate.metric, GATES.get(gate.metric).regression, gate.confidence, gate.fidelity)
+        for gate in gates_of(target, model, policy)
         if hasattr(GATES.get(gate.metric), "regression")
     )
-    gates = [_checked(gate, target.file, f"regressions[{n}]") for n, gate in enumerate(target.regressions or usual)]
+    lines = [Declared(spec, target.file, f"regressions[{n}]") for n, spec in enumerate(target.regressions or usual)]
+    gates = [_checked(line, target) for line in lines]
     if not gates:
         hint = "declare [[regressions]]"
         raise UsageError("has no gate that holds between two releases", file=target.file, hint=hint)
@@ -80,7 +94,7 @@ def resampled(gates: tuple[Gate, ...], task: Task) -> tuple[tuple[str, float], .
     """
     wanted = [(gate.metric, gate.confidence) for gate in gates if _is_score(gate.metric)]
     if task != "classification":
-        others = {name for name in GATES.names() if _is_score(name) and task in _tasks(name, task)}
+        others = {name for name in GATES.names() if _is_score(name) and task in tasks_of(name, task)}
         wanted += [(name, 0.95) for name in sorted(others - {metric for metric, _ in wanted})]
     return tuple(dict.fromkeys(wanted))
 
@@ -94,15 +108,28 @@ def _asks(gate: Gate) -> str | None:
     return kind.asks(gate.limit) if hasattr(kind, "asks") else None
 
 
-def _checked(gate: Gate, file: str, key: str, name: str | None = None) -> _Placed:
-    """The gate, if its metric is known and its limit means something."""
-    kind = GATES.get(gate.metric, file=file, key=key if name else f"{key}.metric")
+def _checked(line: Declared, target: Target, name: str | None = None) -> _Placed:
+    """The gate, if its metric is known and its limit means something; `name` is its key where it is a budget."""
+    spec, file, key = line
+    kind = GATES.get(spec.metric, file=file, key=key if name else f"{key}.metric")
     place = f"{key}.{name or 'limit'}"
+    limit = spec.limit
     try:
-        kind.limit(gate.limit)
+        if limit != _NONE:
+            limit = _of_hardware(kind, limit, target)
+            kind.limit(limit)
     except ValueError as error:
         raise UsageError(str(error), file=file, key=place) from None
-    return _Placed(gate, file, place)
+    return _Placed(Gate(spec.metric, limit, spec.confidence, fidelity_of(spec, target)), file, place)
+
+
+def _of_hardware(kind: Any, limit: str, target: Target) -> str:
+    """The limit in its own terms where it is a share of something that the hardware has; ValueError without that."""
+    source = getattr(kind, "from_hardware", None)
+    if source is None:
+        return limit
+    limited: str = kind.of_hardware(limit, getattr(target.hardware, source))
+    return limited
 
 
 def _refuse_unmeasurable(placed: _Placed, timing: Timing) -> None:
@@ -140,16 +167,21 @@ def _refuse_ambiguous(metric: str, target: Target, model: ModelSpec) -> None:
         raise UsageError(reason, file=model.file, key=f"budgets.{target.name}.{metric}", hint=hint)
 
 
+def _refuse_unheld(gates: list[_Placed], model: ModelSpec, policy: Policy) -> None:
+    """UsageError where no gate is about what the model answers, and nobody has said that none should be."""
+    task = model.declared.task
+    answers = [name for name in GATES.names() if hasattr(GATES.get(name), "tasks") and task in tasks_of(name, task)]
+    if policy.gates and not any(placed.gate.metric in answers for placed in gates):
+        reason = f"has no gate on what {model.name!r} answers, whose task is {task}"
+        hint = f'one of {", ".join(answers)}; the limit "none" leaves it out'
+        raise UsageError(reason, file=policy.file, key="gates", hint=hint)
+
+
 def _refuse_unfit(metric: str, model: ModelSpec, file: str, key: str) -> None:
     """UsageError for a metric that the model's answers do not have; a gate without `tasks` fits all."""
     task = model.declared.task
     GATES.get(metric, file=file, key=key)
-    if task not in _tasks(metric, task):
-        fitting = [name for name in GATES.names() if task in _tasks(name, task)]
+    if task not in tasks_of(metric, task):
+        fitting = [name for name in GATES.names() if task in tasks_of(name, task)]
         reason = f"{metric!r} does not fit model {model.name!r}, whose task is {task}"
         raise UsageError(reason, file=file, key=key, hint=f"what fits: {', '.join(fitting)}")
-
-
-def _tasks(metric: str, every: Task) -> tuple[Task, ...]:
-    tasks: tuple[Task, ...] = getattr(GATES.get(metric), "tasks", (every,))
-    return tasks

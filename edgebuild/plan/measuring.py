@@ -30,7 +30,7 @@ from edgebuild.spec.artifact import Step
 from edgebuild.spec.core import TimeModel
 from edgebuild.spec.model import ModelSpec
 from edgebuild.spec.registry import FORMATS, GATES
-from edgebuild.spec.target import Gate, Runtime, Target
+from edgebuild.spec.target import Gate, Recipe, Runtime, Target
 from edgebuild.spec.target import Roofline as Rates
 
 _FLOAT_EXAMPLES = 50
@@ -86,13 +86,13 @@ class Measuring:
         self._on_devices(chains)
         for chain in chains:
             self.add(chain, "proof", *proving.proof(self, chain, float_model))
-        return self._verdicts(chains)
+        return self._verdicts(chains, self.target.recipe)
 
     def judge_again(self, files: Files, carried: Mapping[str, str]) -> str:
         """Measure finished files on the devices and judge them with evidence that no device changes, by role."""
         self.evidence |= carried
         self._on_devices([files])
-        return self._verdicts([files])
+        return self._verdicts([files], Recipe())
 
     def _on_devices(self, chains: Sequence[Pair]) -> None:
         for chain in chains:
@@ -101,10 +101,13 @@ class Measuring:
         self._latency(chains)
         self._processes(chains)
 
-    def _verdicts(self, chains: Sequence[Pair]) -> str:
+    def _verdicts(self, chains: Sequence[Pair], recipe: Recipe) -> str:
+        """The node that judges; what it says to do next is about the recipe, where one is known."""
         formats = tuple(chain.runtime.format for chain in chains)
         codes = tuple(GATES.module(gate.metric) for gate in self.gates)
-        node = Node(Judge(self.gates, formats), dict(self.evidence), "verdicts", code=codes)
+        steps = tuple(line.use for line in recipe.steps)
+        judge = Judge(self.gates, formats, recipe.name, steps)
+        node = Node(judge, dict(self.evidence), "verdicts", code=codes)
         self.evidence["verdicts"] = self.graph.add(f"{self.prefix}/judge", node)
         return self.evidence["verdicts"]
 

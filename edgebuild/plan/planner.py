@@ -17,7 +17,7 @@ from edgebuild.plan.weights import Weights
 from edgebuild.spec.errors import UsageError
 from edgebuild.spec.model import ModelSpec
 from edgebuild.spec.names import suggest
-from edgebuild.spec.target import Target
+from edgebuild.spec.target import Gate, Policy, Target
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,9 +48,10 @@ def make(
     targets: Sequence[Target],
     models: Sequence[ModelSpec],
     known: Sequence[str],
+    policy: Policy,
     without: Mapping[tuple[str, str], Without] | None = None,
 ) -> Plan:
-    """The plan for every model on every target; `known` names all targets there are.
+    """The plan for every model on every target; `known` names all targets there are, `policy` what all must prove.
 
     `without` names the steps of the recipe that are left out for a target and a model.
 
@@ -66,21 +67,28 @@ def make(
     for target in targets:
         instruments = Instruments(target)
         for model in models:
+            gates = gates_of(target, model, policy)
+            if target.regressions:
+                regressions_of(target, model, policy)  # wrong ones are refused now, not when a gate asks for them
             left_out = (without or {}).get((target.name, model.name), frozenset())
-            products.append(_product(graph, target, model, weights[model.name], instruments, left_out))
-            notices += enough.notices(graph, store, target, model, weights[model.name])
+            products.append(_product(graph, target, model, weights[model.name], instruments, gates, left_out))
+            notices += enough.notices(graph, store, target, model, gates, weights[model.name])
         notices += instruments.notices
     return Plan(graph, tuple(products), tuple(notices))
 
 
 def _product(
-    graph: Graph, target: Target, model: ModelSpec, weights: Weights, instruments: Instruments, without: Without
+    graph: Graph,
+    target: Target,
+    model: ModelSpec,
+    weights: Weights,
+    instruments: Instruments,
+    gates: tuple[Gate, ...],
+    without: Without,
 ) -> Product:
     prefix = f"{target.name}/{model.name}"
     recipes = Recipes(graph, target, model, weights, prefix, without)
-    if target.regressions:
-        regressions_of(target, model)  # wrong ones are refused now, not when a gate asks for them
-    measuring = Measuring(graph, target, model, weights.data, instruments, prefix, gates_of(target, model))
+    measuring = Measuring(graph, target, model, weights.data, instruments, prefix, gates)
     chains = [recipes.chain(runtime) for runtime in target.runtimes]
     preflight.add(graph, target, weights, instruments, prefix)
     verdicts = measuring.judge(chains, weights.float)

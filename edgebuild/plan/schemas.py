@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from edgebuild.spec.files import RecipeFile, RecipeTable, TargetFile, schema
+from edgebuild.spec.files import PolicyFile, RecipeFile, RecipeTable, TargetFile, schema
 from edgebuild.spec.model import ModelFile
 from edgebuild.spec.registry import DEVICES, GATES, STEPS, Registry
 
@@ -21,8 +21,12 @@ def target() -> dict[str, Any]:
     named = {"type": "string", "description": "a recipe by name"}
     found["properties"]["recipe"] = {"anyOf": [steps, named, table], "default": []}
     found["properties"]["devices"]["items"] = _one_of(found, DEVICES, "transport")
-    found["$defs"]["Gate"]["properties"]["metric"]["enum"] = GATES.names()
-    return _DRAFT | found
+    return _DRAFT | _with_metrics(found)
+
+
+def policy() -> dict[str, Any]:
+    """The schema of a file in `policies/`."""
+    return _DRAFT | _with_metrics(schema(PolicyFile))
 
 
 def recipe() -> dict[str, Any]:
@@ -35,6 +39,12 @@ def recipe() -> dict[str, Any]:
 def model() -> dict[str, Any]:
     """The schema of a `model.toml`."""
     return _DRAFT | schema(ModelFile)
+
+
+def _with_metrics(found: dict[str, Any]) -> dict[str, Any]:
+    """The schema with the metrics that there are where a gate names one."""
+    found["$defs"]["GateSpec"]["properties"]["metric"]["enum"] = GATES.names()
+    return found
 
 
 def _one_of(whole: dict[str, Any], registry: Registry, key: str) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from edgebuild.release.baselines import Baseline
 from edgebuild.spec.artifact import Artifact
 from edgebuild.spec.errors import EdgebuildError, UsageError
 from edgebuild.spec.model import ModelSpec
-from edgebuild.spec.target import Target
+from edgebuild.spec.target import Policy, Target
 
 FLOAT = "the float model"
 # What the build has told of weights and conversion, which no device changes.
@@ -37,12 +37,13 @@ class Finder:
     baselines: Path
     release: Baseline | None
 
-    def subject(self, target: Target, model: ModelSpec) -> Subject:
+    def subject(self, target: Target, model: ModelSpec, policy: Policy) -> Subject:
         """All that a gate is planned from; UsageError, with how to get it, for what is nowhere."""
         kind = str(self.facts["runtime"]["format"])
         return Subject(
             target=target,
             model=model,
+            policy=policy,
             format=kind,
             candidate=self._candidate(kind),
             float=Against(FLOAT, self._float_model(kind), self._carried(kind)),

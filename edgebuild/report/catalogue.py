@@ -7,16 +7,21 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from edgebuild.plan.policy import fidelity_of, required
 from edgebuild.report.table import table
-from edgebuild.spec.target import Target
+from edgebuild.spec.target import Policy, Target
 
 __all__ = ["show_quantization", "show_steps", "show_target", "table"]
 
 
-def show_target(target: Target, path: Path) -> None:
-    """Print a target's own file, below a line that says where it is."""
+def show_target(target: Target, path: Path, policy: Policy) -> None:
+    """Print a target's own file, below a line that says where it is; then as comments what a release must prove."""
     print(f"# {target.name}: {path}")
     print(path.read_text(encoding="utf-8").rstrip())
+    print("\n# What a release must prove here, unless the model's budgets say otherwise:")
+    for line in required(target, policy):
+        least = fidelity_of(line.spec, target)
+        print(f"#   {line.spec.metric} {line.spec.limit!r}, evidence at least {least} ({line.file})")
 
 
 def show_steps(steps: Mapping[str, Any]) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from edgebuild.report.summary import COLOURS, line, show_one
+from edgebuild.report.summary import COLOURS, line, show_next, show_one
 
 if TYPE_CHECKING:
     from edgebuild.gating import Result
@@ -19,6 +19,8 @@ def show(result: Result) -> None:
     for warning in result.warnings:
         line(f"warning: {warning}")
     line((result.status, COLOURS[result.status]), f": {result.bundle} ({_became(result)})")
+    for item in result.comparisons:
+        show_next(item.verdicts)
     line(f"the evidence is in {result.folder}")
 
 

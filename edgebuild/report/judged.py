@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -55,17 +55,18 @@ def of_build(outcomes: Iterable[Outcome], project: Project) -> list[Judged]:
     found = []
     for outcome in outcomes:
         name = outcome.verdicts["format"]
-        place = _declared(project, outcome.target)
+        place = _declarer(project, outcome.target, outcome.model)
         for verdict in outcome.verdicts["formats"][name]["verdicts"]:
-            found.append(Judged(outcome.target, outcome.model, name, "the float model", place, verdict))
+            file = place(verdict["metric"])
+            found.append(Judged(outcome.target, outcome.model, name, "the float model", file, verdict))
     return found
 
 
 def of_gate(result: Result, project: Project) -> list[Judged]:
     """The verdicts of all comparisons."""
-    place = _declared(project, result.target)
+    named, place = (result.target, result.model), _declarer(project, result.target, result.model)
     return [
-        Judged(result.target, result.model, result.format, comparison.against, place, verdict)
+        Judged(*named, result.format, comparison.against, place(verdict["metric"]), verdict)
         for comparison in result.comparisons
         for verdict in comparison.verdicts
     ]
@@ -79,7 +80,26 @@ def write(path: Path, render: Renderer, judged: list[Judged]) -> None:
         raise UsageError(f"cannot be written: {error.strerror}", file=str(path)) from None
 
 
-def _declared(project: Project, target: str) -> str:
-    """The target's file relative to the project; a built-in one is named as if it were the project's own."""
-    path = project.target_files()[target]
-    return path.relative_to(project.root).as_posix() if path.is_relative_to(project.root) else f"targets/{path.name}"
+def _declarer(project: Project, target: str, model: str) -> Callable[[str], str]:
+    """Says which file has the gate on a metric, relative to the project: the model's, the target's or the policy's.
+
+    A built-in one is named as if it were the project's own.
+    """
+    folder, file = project.model_folders()[model], project.target_files()[target]
+    budgets = project.model(model).declared.budgets.get(target, {})
+    own = {spec.metric for spec in project.target(target).gates}
+
+    def place(metric: str) -> str:
+        if metric in budgets:
+            return _within(project, folder / "model.toml")
+        return _within(project, file if metric in own else project.policy_file())
+
+    return place
+
+
+def _within(project: Project, path: Path) -> str:
+    """The last of what names a file: `targets/x.toml`, `models/x/model.toml`, `policies/default.toml`."""
+    if path.is_relative_to(project.root):
+        return path.relative_to(project.root).as_posix()
+    folder = next(part for part in ("targets", "models", "policies") if part in path.parts)
+    return Path(*path.parts[len(path.parts) - path.parts[::-1].index(folder) - 1 :]).as_posix()

@@ -42,6 +42,7 @@ def show(outcomes: list[Outcome], journal: Journal) -> None:
             show_one(f"{outcome.model} for {outcome.target}, {name}{' (shipped)' * shipped}", found)
         _show_notes(outcome.notes)
         line((outcome.status, COLOURS[outcome.status]), f": {outcome.folder} ({_meaning(outcome)})")
+        show_next(verdicts["formats"][verdicts["format"]]["verdicts"])
     ran = (
         f"{len(journal.ran)} steps run, {journal.reused} up to date" if journal.ran else "nothing changed, nothing run"
     )
@@ -65,6 +66,14 @@ def _show_notes(notes: Iterable[str]) -> None:
     """What the steps did of their own accord, a line each."""
     for note in notes:
         line(("note: ", "yellow"), note)
+
+
+def show_next(verdicts: list[dict[str, Any]]) -> None:
+    """Print for each gate that did not pass how it missed, and what is likely to mend it."""
+    for verdict in verdicts:
+        if verdict.get("next"):
+            missed = f"{verdict['metric']} {verdict['limit']!r}, {verdict['status']}: {verdict['reason']}"
+            line(("next: ", "bold"), f"{missed}. Try {verdict['next']}")
 
 
 _FOOTPRINT = (("bytes", "bytes"), ("download", "download"), ("parameters", "parameters"), ("MACs", "macs"))

@@ -29,6 +29,7 @@ def _rows(verdict: dict[str, Any]) -> list[tuple[str, str]]:
         ("interval", f"{_value(verdict['low'], verdict['unit'])} to {_value(verdict['high'], verdict['unit'])}"),
         ("n", str(verdict["n"])),
         ("why", verdict["reason"]),
+        *([("next", verdict["next"])] if verdict.get("next") else []),
         ("rule", " ".join((inspect.getdoc(GATES.get(verdict["metric"])) or "").split())),
         ("fidelity", verdict["fidelity"]),
         ("measured on", measured_on or "nothing that depends on a machine"),

@@ -75,7 +75,7 @@ def starved(error: BaseException) -> bool:
 
 
 def exhausted(error: BaseException) -> bool:
-    """Whether the machine ran out of memory or disk: a failure that the code in which it happened is not to blame for."""
+    """Whether the machine ran out of memory or disk: the code in which it happened is not to blame for that."""
     return starved(error) or (isinstance(error, OSError) and error.errno in FULL)
 
 

@@ -27,7 +27,9 @@ class Measurement:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What a gate says: the estimate with its interval, over n observations, and the rule that fired."""
+    """What a gate says: the estimate with its interval, over n observations, the rule that fired, and `next`, what is
+    likely to mend it where it is no pass.
+    """
 
     metric: str
     limit: str
@@ -39,6 +41,7 @@ class Verdict:
     estimate: float | None = None
     low: float | None = None
     high: float | None = None
+    next: str = ""
 
     def to_json(self) -> dict[str, Any]:
         """The verdict as plain data."""

@@ -1,4 +1,4 @@
-"""Reads targets and models from TOML: the one place where what a person wrote is checked."""
+"""Reads targets, recipes, policies and models from TOML: the one place where what a person wrote is checked."""
 
 from __future__ import annotations
 
@@ -26,7 +26,18 @@ from edgebuild.spec.errors import UsageError
 from edgebuild.spec.fields import STRICT
 from edgebuild.spec.model import ModelFile, ModelSpec
 from edgebuild.spec.names import suggest
-from edgebuild.spec.target import DeviceSpec, Gate, Hardware, Recipe, Runtime, StepSpec, Target, Timing
+from edgebuild.spec.target import (
+    DeviceSpec,
+    GateSpec,
+    Hardware,
+    LeastFidelity,
+    Policy,
+    Recipe,
+    Runtime,
+    StepSpec,
+    Target,
+    Timing,
+)
 
 T = TypeVar("T")
 
@@ -64,6 +75,14 @@ class RecipeFile(BaseModel):
     drop_useless: bool = False
 
 
+class PolicyFile(BaseModel):
+    """The content of `policies/default.toml`: the gates of every release. Those of other tasks than a model's rest."""
+
+    model_config = STRICT
+    description: str
+    gates: Annotated[tuple[GateSpec, ...], Field(min_length=1)]
+
+
 class DeviceLine(BaseModel):
     """A device by transport; every other key is an option of that transport."""
 
@@ -81,8 +100,9 @@ class TargetFile(BaseModel):
     runtimes: Annotated[tuple[Runtime, ...], Field(min_length=1)]
     recipe: tuple[RecipeLine, ...] = ()
     devices: Annotated[tuple[DeviceLine, ...], Field(min_length=1)]
-    gates: Annotated[tuple[Gate, ...], Field(min_length=1)]
-    regressions: Annotated[tuple[Gate, ...], Field(description="limits against an earlier release")] = ()
+    fidelity: Annotated[LeastFidelity, Field(description="the least evidence that counts")] = LeastFidelity()
+    gates: Annotated[tuple[GateSpec, ...], Field(description="in the place of the policy's on the same metrics")] = ()
+    regressions: Annotated[tuple[GateSpec, ...], Field(description="limits against an earlier release")] = ()
     timing: Timing = Timing()
 
     @field_validator("runtimes")
@@ -140,6 +160,7 @@ def read_target(path: Path, shown: str, recipes: Callable[[str], Recipe] | None 
         timing=declared.timing,
         file=shown,
         regressions=declared.regressions,
+        fidelity=declared.fidelity,
     )
 
 
@@ -147,6 +168,11 @@ def read_recipe(path: Path, shown: str) -> Recipe:
     """The recipe that a file in `recipes/` declares; UsageError with file, key and reason when it does not."""
     declared = check(RecipeFile, read_toml(path, shown), file=shown)
     return Recipe(_steps(declared.steps, "steps", shown), declared.drop_useless, path.stem, declared.description)
+
+
+def read_policy(path: Path, shown: str) -> Policy:
+    """The policy that a file declares; UsageError with file, key and reason when it does not."""
+    return Policy(check(PolicyFile, read_toml(path, shown), file=shown).gates, shown)
 
 
 def _recipe(given: Any, shown: str, recipes: Callable[[str], Recipe] | None) -> Recipe | None:

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edgebuild.spec.errors import UsageError
-from edgebuild.spec.files import read_model, read_recipe, read_target
+from edgebuild.spec.files import read_model, read_policy, read_recipe, read_target
 from edgebuild.spec.model import ModelSpec
 from edgebuild.spec.names import suggest
-from edgebuild.spec.target import Recipe, Target
+from edgebuild.spec.target import Policy, Recipe, Target
 
 __all__ = ["Project", "open_project", "suggest"]
 
@@ -49,6 +49,16 @@ class Project:
         if name not in files:
             raise UsageError(f"unknown recipe {name!r}", file=file, key=key, hint=suggest(name, files))
         return read_recipe(files[name], self.shown(files[name]))
+
+    def policy_file(self) -> Path:
+        """What says what every release must prove: the project's own `policies/default.toml`, else the built-in one."""
+        own, ours = (folder / "default.toml" for folder in (self.root / "policies", _built_in("policies")))
+        return own if own.is_file() else ours
+
+    def policy(self) -> Policy:
+        """What every release must prove."""
+        path = self.policy_file()
+        return read_policy(path, self.shown(path))
 
     def model_folders(self) -> dict[str, Path]:
         """Every model by name: the folders with a `model.toml`."""

@@ -1,4 +1,4 @@
-"""A target: the hardware, its runtimes, the recipe, the devices that stand for it and the gates."""
+"""A target: the hardware, its runtimes, the recipe, the devices that stand for it; gates, and the policy of all."""
 
 from __future__ import annotations
 
@@ -137,22 +137,51 @@ class DeviceSpec:
 
 
 @dataclass(frozen=True, slots=True)
-class Gate:
-    """A limit on one metric. `confidence` is one-sided; `fidelity` is the least that may pass."""
+class LeastFidelity:
+    """The least evidence that counts for a target, by what its devices measure: what the best of them can give."""
+
+    __pydantic_config__: ClassVar[ConfigDict] = STRICT
+
+    outputs: Annotated[Fidelity, Field(description="of answers")] = "host"
+    latency: Annotated[Fidelity, Field(description="of time, memory and counted work")] = "host"
+
+
+@dataclass(frozen=True, slots=True)
+class GateSpec:
+    """A gate as a file declares it; without a `fidelity` it asks for what the target says of its devices."""
 
     __pydantic_config__: ClassVar[ConfigDict] = STRICT
 
     metric: str
-    limit: str
+    limit: Annotated[str, Field(description='what the metric takes; "none": this metric is not judged')]
     confidence: Annotated[float, Field(gt=0.5, lt=1.0)] = 0.95
+    fidelity: Fidelity | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Gate:
+    """A limit on one metric. `confidence` is one-sided; `fidelity` is the least that may pass."""
+
+    metric: str
+    limit: str
+    confidence: float = 0.95
     fidelity: Fidelity = "host"
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """What every release must prove, whatever the target; `file` is the one that says so."""
+
+    gates: tuple[GateSpec, ...] = ()
+    file: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
     """A target profile, as one file in `targets/` declares it.
 
-    `gates` hold a candidate against the float model, `regressions` against an earlier release.
+    `gates` are its own, in the place of the policy's on the same metrics, and hold a candidate against the float model;
+    `regressions` hold it against an earlier release. `fidelity` is the least evidence that counts.
     """
 
     name: str
@@ -161,7 +190,8 @@ class Target:
     runtimes: tuple[Runtime, ...]
     recipe: Recipe
     devices: tuple[DeviceSpec, ...]
-    gates: tuple[Gate, ...]
+    gates: tuple[GateSpec, ...]
     timing: Timing
     file: str
-    regressions: tuple[Gate, ...] = ()
+    regressions: tuple[GateSpec, ...] = ()
+    fidelity: LeastFidelity = field(default_factory=LeastFidelity)

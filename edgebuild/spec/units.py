@@ -79,9 +79,15 @@ def _positive(value: float, text: object) -> float:
     return value
 
 
+def exact_bytes(count: int) -> str:
+    """`count` bytes in the largest unit that says them exactly, as `parse_bytes` reads it."""
+    unit = max((unit for unit, factor in BYTES.items() if count % factor == 0), key=lambda unit: BYTES[unit])
+    return f"{count // BYTES[unit]} {unit}"
+
+
 def show_bytes(count: float) -> str:
     """`count` bytes as a person reads it, in binary units."""
-    for unit, factor in (("MiB", 2**20), ("KiB", 2**10)):
+    for unit, factor in (("GiB", 2**30), ("MiB", 2**20), ("KiB", 2**10)):
         if abs(count) >= factor:
             return f"{count / factor:.1f} {unit}"
     return f"{count:.0f} B"

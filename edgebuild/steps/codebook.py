@@ -47,6 +47,7 @@ class Codebook:
     exclusive: ClassVar[bool] = False
     values_only: ClassVar[bool] = True
     final: ClassVar[bool] = True
+    gentler: ClassVar[str] = "more `bits` or `epochs`"
 
     def uses(self) -> tuple[str, ...]:
         """Data only for fine-tuning."""

@@ -59,6 +59,7 @@ class Distill:
     deterministic: ClassVar[Determinism] = "same-cpu"
     exclusive: ClassVar[bool] = False
     values_only: ClassVar[bool] = True
+    gentler: ClassVar[str] = "more `epochs`"
 
     def __post_init__(self) -> None:
         """ValueError unless layers are named exactly where features are compared."""

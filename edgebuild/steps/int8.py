@@ -41,6 +41,7 @@ class Int8:
     deterministic: ClassVar[Determinism] = "everywhere"
     exclusive: ClassVar[bool] = False
     numbers: ClassVar[str] = "int8"
+    gentler: ClassVar[str] = "`qat` before it, or `mixed_precision` in its place"
 
     def quantization(self) -> Quantization:
         """What the format is asked for."""

@@ -35,6 +35,7 @@ class Log2:
     exclusive: ClassVar[bool] = False
     values_only: ClassVar[bool] = True
     final: ClassVar[bool] = True
+    gentler: ClassVar[str] = "more `bits`"
 
     def run(self, io: StepIO) -> None:
         """Fold, round every matrix and kernel, save."""

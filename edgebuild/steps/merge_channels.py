@@ -41,6 +41,8 @@ class MergeChannels:
     tools: ClassVar[tuple[str, ...]] = ("torch", "torch-pruning")
     deterministic: ClassVar[Determinism] = "same-cpu"
     exclusive: ClassVar[bool] = False
+    gentler: ClassVar[str] = "a higher `threshold`"
+    stronger: ClassVar[str] = "a lower `threshold`"
 
     def run(self, io: StepIO) -> None:
         """Merge and save; the record names every pair. UsageError when no two channels are alike enough."""

@@ -56,6 +56,7 @@ class MixedPrecision:
     tools: ClassVar[tuple[str, ...]] = ()
     deterministic: ClassVar[Determinism] = "same-cpu"
     exclusive: ClassVar[bool] = False
+    gentler: ClassVar[str] = "a smaller `margin` or more `rounds`"
     numbers: ClassVar[str] = "int8"
 
     def quantization(self) -> Quantization:

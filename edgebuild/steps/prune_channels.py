@@ -59,6 +59,8 @@ class PruneChannels:
     tools: ClassVar[tuple[str, ...]] = ("torch", "torch-pruning")
     deterministic: ClassVar[Determinism] = "same-cpu"
     exclusive: ClassVar[bool] = False
+    gentler: ClassVar[str] = "a lower `ratio` or a `budget`"
+    stronger: ClassVar[str] = "a higher `ratio`"
 
     def __post_init__(self) -> None:
         """ValueError for options that contradict each other."""

@@ -54,6 +54,7 @@ class PruneWeights:
     deterministic: ClassVar[Determinism] = "same-cpu"
     exclusive: ClassVar[bool] = False
     values_only: ClassVar[bool] = True
+    gentler: ClassVar[str] = "a lower `ratio` or a `budget`"
 
     def __post_init__(self) -> None:
         """ValueError for options that contradict each other."""

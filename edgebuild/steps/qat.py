@@ -58,6 +58,7 @@ class Qat:
     exclusive: ClassVar[bool] = False
     values_only: ClassVar[bool] = True
     final: ClassVar[bool] = True
+    gentler: ClassVar[str] = "more `epochs`"
 
     def run(self, io: StepIO) -> None:
         """Fold, train with rounding, save the float model with its ranges."""

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from edgebuild.gates._timed import tell
 from edgebuild.gates.latency import Latency
 from edgebuild.spec.evidence import Verdict
 from edgebuild.spec.target import Fidelity, Gate, Timing
@@ -233,7 +234,61 @@ def test_a_limit_without_unit_or_sense_is_refused(text: str) -> None:
 
 
 def test_a_limit_is_a_change_or_seconds() -> None:
-    assert Latency.limit("+3 %") == (None, 0.03, None)
-    assert Latency.limit("40 ms") == (None, None, 0.04)
-    assert Latency.limit("p99.9 40 ms") == (pytest.approx(0.999), None, 0.04)
-    assert Latency.limit(" p95  +10 %") == (0.95, 0.1, None)
+    assert Latency.limit("+3 %") == (None, 0.03, None, None)
+    assert Latency.limit("40 ms") == (None, None, 0.04, None)
+    assert Latency.limit("p99.9 40 ms") == (pytest.approx(0.999), None, 0.04, None)
+    assert Latency.limit(" p95  +10 %") == (0.95, 0.1, None, None)
+    assert Latency.limit("+3 %, predicted +35 %") == (None, 0.03, None, pytest.approx(0.35))
+
+
+@pytest.mark.parametrize("text", ["40 ms, predicted +35 %", "+3 %, predicted 40 ms", "+3 %, predicted +2 %",
+                                  "p95 +3 %, predicted +35 %", "+3 %, predicted ", "+3 %, predicted +35"])  # fmt: skip
+def test_what_a_predictions_band_may_reach_is_a_change_no_smaller_than_that_of_the_median(text: str) -> None:
+    with pytest.raises(ValueError, match=r"prediction|quantity|unit"):
+        Latency.limit(text)
+
+
+NOT_SLOWER = "+3 %, predicted +35 %"
+
+
+@pytest.mark.parametrize(
+    ("ours", "status"),
+    [
+        (0.03, "pass"),  # far faster
+        (0.095, "pass"),  # an honest improvement, though smaller than the band
+        (0.1, "pass"),  # an equal file
+        (0.1029, "pass"),
+        (0.105, "inconclusive"),  # slower as predicted, and perhaps not in truth
+        (0.124, "inconclusive"),
+        (0.126, "fail"),  # 1.26 · 0.8 > 1: slower for certain
+        (0.3, "fail"),
+    ],
+)
+def test_no_slower_by_prediction_means_the_prediction_itself_and_a_band_that_ends_in_time(
+    ours: float, status: str
+) -> None:
+    verdict = predicted(NOT_SLOWER, ours)
+    assert verdict.status == status
+    assert verdict.high is not None
+    assert verdict.reason.endswith(f": at most {tell(verdict.high, 'time')}")
+
+
+def test_a_wide_band_proves_nothing_of_an_equal_file() -> None:
+    found = {"candidate_seconds": [0.1], "baseline_seconds": [0.1], "band": 0.3, "ratio_band": 0.4}
+    assert judge(NOT_SLOWER, found, "emulated").status == "inconclusive"  # up to 40 % slower
+    assert judge(NOT_SLOWER, found | {"ratio_band": 0.34}, "emulated").status == "pass"
+
+
+def test_without_a_word_on_predictions_the_whole_band_must_be_inside_and_a_proved_slowdown_fails() -> None:
+    statuses = [predicted("+3 %", ours).status for ours in (0.085, 0.095, 0.1, 0.124, 0.126)]
+    assert statuses == ["pass", "inconclusive", "inconclusive", "inconclusive", "fail"]
+
+
+@pytest.mark.parametrize("change", [-0.4, 0.0, 0.2])
+def test_a_measurement_is_judged_by_the_first_limit_alone(change: float) -> None:
+    assert timed(NOT_SLOWER, change).status == timed("+3 %", change).status
+
+
+def test_a_limit_for_predictions_is_the_weaker_one() -> None:
+    assert Latency.limit("+3 %").implies(Latency.limit(NOT_SLOWER))
+    assert not Latency.limit(NOT_SLOWER).implies(Latency.limit("+3 %"))

@@ -13,6 +13,7 @@ from edgebuild.plan import planner
 from edgebuild.plan.planner import Plan
 from edgebuild.spec.errors import EdgebuildError
 from edgebuild.spec.files import read_model, read_target
+from edgebuild.spec.target import Policy
 from tests import tiny
 
 TARGET = """\
@@ -25,6 +26,7 @@ gates = [{metric = "accuracy", limit = "1 pp"}, {metric = "size", limit = "9 %"}
 """
 
 Planner = Callable[..., Plan]
+NOTHING = Policy()
 
 
 @pytest.fixture
@@ -39,7 +41,7 @@ def store(tmp_path: Path) -> Iterator[Store]:
 def plan(tmp_path: Path, store: Store) -> Planner:
     """Plan the tiny model for the target above, with lines replaced by name; `model` is added to model.toml."""
 
-    def make(*, model: str = "", files: dict[str, str] | None = None, **lines: str) -> Plan:
+    def make(*, model: str = "", files: dict[str, str] | None = None, policy: Policy = NOTHING, **lines: str) -> Plan:
         text = TARGET.splitlines(keepends=True)
         text = [f"{name} = {lines[name]}\n" if (name := line.split()[0]) in lines else line for line in text]
         (tmp_path / "board.toml").write_text("".join(text))
@@ -52,7 +54,7 @@ def plan(tmp_path: Path, store: Store) -> Planner:
             file.write("\n[" + model.partition("\n[")[2] if "\n[" in model else "")
         target = read_target(tmp_path / "board.toml", "targets/board.toml")
         spec = read_model(folder, "models/tiny/model.toml")
-        return planner.make(store, [target], [spec], ["board", "rpi4"])
+        return planner.make(store, [target], [spec], ["board", "rpi4"], policy)
 
     return make
 

@@ -50,7 +50,7 @@ def labels(plan: Plan) -> list[str]:
 
 def shipped(store: Store, names: list[str]) -> Plan:
     project = open_project(ROOT)
-    return planner.make(store, [project.target(n) for n in names], [project.model("digits")], SHIPPED)
+    return planner.make(store, [project.target(n) for n in names], [project.model("digits")], SHIPPED, project.policy())
 
 
 def test_every_shipped_target_plans_with_each_label_standing_for_one_node(store: Store) -> None:
@@ -236,7 +236,7 @@ def test_every_recipe_that_is_shipped_plans_for_every_target(store: Store) -> No
     project = open_project(ROOT)
     for name in project.recipe_files():
         targets = [replace(project.target(t), recipe=project.recipe(name)) for t in ("rpi4", "host")]
-        made = planner.make(store, targets, [project.model("digits")], SHIPPED)
+        made = planner.make(store, targets, [project.model("digits")], SHIPPED, project.policy())
         assert len(made.products) == 2
 
 

@@ -9,7 +9,7 @@ import pytest
 from edgebuild.plan.limits import regressions_of
 from edgebuild.spec.errors import UsageError
 from edgebuild.spec.files import read_target
-from edgebuild.spec.target import Gate
+from edgebuild.spec.target import Gate, Policy
 from tests import tiny
 from tests.plan.conftest import TARGET
 
@@ -20,7 +20,7 @@ def regressions(tmp_path: Path, more: str = "", gates: str = "") -> tuple[Gate, 
     lines = [line for line in TARGET.splitlines() if not (gates and line.startswith("gates"))]
     path = tmp_path / "board.toml"
     path.write_text("\n".join([*lines, *([f"gates = {gates}"] if gates else []), more]))
-    return regressions_of(read_target(path, "targets/board.toml"), MODEL)
+    return regressions_of(read_target(path, "targets/board.toml"), MODEL, Policy())
 
 
 def test_each_metric_has_its_usual_limit_with_the_gates_own_demands(tmp_path: Path) -> None:

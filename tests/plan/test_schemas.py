@@ -14,15 +14,17 @@ from jsonschema import Draft202012Validator
 from edgebuild.plan import schemas
 
 ROOT = Path(__file__).parent.parent.parent
-FILES = [*ROOT.glob("targets/*.toml"), *ROOT.glob("models/*/model.toml"), *ROOT.glob("tests/models/*/model.toml")]
+FILES = [*ROOT.glob("targets/*.toml"), *ROOT.glob("recipes/*.toml"), *ROOT.glob("policies/*.toml")]
+FILES += [*ROOT.glob("models/*/model.toml"), *ROOT.glob("tests/models/*/model.toml")]
 Change = Callable[[dict[str, Any]], object]
 
 
 def validator(path: Path) -> Draft202012Validator:
-    return Draft202012Validator(schemas.model() if path.name == "model.toml" else schemas.target())
+    kinds = {"targets": schemas.target, "recipes": schemas.recipe, "policies": schemas.policy}
+    return Draft202012Validator(kinds.get(path.parent.name, schemas.model)())
 
 
-@pytest.mark.parametrize("schema", [schemas.target, schemas.model])
+@pytest.mark.parametrize("schema", [schemas.target, schemas.model, schemas.recipe, schemas.policy])
 def test_it_is_a_valid_json_schema(schema: Callable[[], dict[str, Any]]) -> None:
     Draft202012Validator.check_schema(schema())
     assert schema() == schema()  # nothing that it is made of is changed by making it
@@ -45,7 +47,8 @@ BROKEN: dict[str, Change] = {
     "step without name": lambda t: t["recipe"][0].pop("use"),
     "unknown transport": lambda t: t["devices"][0].update(transport="smoke"),
     "unknown metric": lambda t: t["gates"][0].update(metric="beauty"),
-    "no gates": lambda t: t.update(gates=[]),
+    "gate without limit": lambda t: t["gates"][0].pop("limit"),
+    "unknown fidelity": lambda t: t["fidelity"].update(latency="sharp"),
     "number for a quantity": lambda t: t["hardware"].update(ram=4),
 }
 
@@ -54,6 +57,8 @@ BROKEN: dict[str, Change] = {
 def test_a_broken_target_is_refused(kind: str) -> None:
     path = ROOT / "targets" / "rpi4.toml"
     data = copy.deepcopy(tomllib.loads(path.read_text()))
+    data |= {"recipe": [{"use": "prune_channels", "ratio": 0.5}], "gates": [{"metric": "size", "limit": "1 MiB"}]}
+    assert validator(path).is_valid(data)
     BROKEN[kind](data)
     assert not validator(path).is_valid(data)
 

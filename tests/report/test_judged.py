@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import shutil
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree as Xml
@@ -122,18 +123,22 @@ def test_nothing_judged_is_a_valid_report() -> None:
     assert markdown.render([]) == ""
 
 
-def test_of_a_build_only_the_shipped_format_counts(tmp_path: Path) -> None:
-    (tmp_path / "targets").mkdir()
-    (tmp_path / "targets" / "board.toml").write_text("")
+def test_of_a_build_only_the_shipped_format_counts_and_the_file_that_has_the_gate_is_named(tmp_path: Path) -> None:
+    """A model's budget, else a target's gate, else the policy: where the reader must go to change it."""
+    project = Path(__file__).parent.parent / "scenarios" / "project"
+    shutil.copytree(project, tmp_path, dirs_exist_ok=True)
+    declared = tmp_path / "models" / "tiny" / "model.toml"
+    declared.write_text(declared.read_text() + '[budgets.host]\nlatency = "+3 %"\n')
     formats = {name: {"verdicts": [judged(status).verdict]} for name, status in (("onnx", "fail"), ("tflite", "pass"))}
     outcomes = [
         Outcome(target, "tiny", "pass", tmp_path, {"format": "tflite", "formats": formats})
-        for target in ("board", "rpi4")
+        for target in ("board", "rpi4", "host")
     ]
     found = of_build(outcomes, open_project(tmp_path))
     assert [(item.format, item.verdict["status"], item.file) for item in found] == [
         ("tflite", "pass", "targets/board.toml"),
-        ("tflite", "pass", "targets/rpi4.toml"),
+        ("tflite", "pass", "policies/default.toml"),
+        ("tflite", "pass", "models/tiny/model.toml"),
     ]
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from edgebuild.spec.errors import UsageError
 from edgebuild.spec.files import read_recipe, read_target
-from edgebuild.spec.target import Recipe, StepSpec, Target, reaches
+from edgebuild.spec.target import LeastFidelity, Recipe, StepSpec, Target, reaches
 
 GOOD = """\
 description = "a board"
@@ -58,7 +58,8 @@ def test_a_target_is_read_with_its_units_and_the_options_of_steps_and_devices_ke
     assert (target.recipe.steps[0].use, dict(target.recipe.steps[0].options)) == ("int8", {"calibration": 8})
     assert (target.devices[0].transport, target.devices[0].measures) == ("local", ("outputs",))
     assert dict(target.devices[0].options) == {"speed": 3}
-    assert (target.gates[0].confidence, target.gates[0].fidelity) == (0.95, "host")
+    assert (target.gates[0].confidence, target.gates[0].fidelity) == (0.95, None)
+    assert target.fidelity == LeastFidelity("host", "host")
 
 
 # What is written instead of what, and what the line then says: key, reason and, for names, the near one.
@@ -67,7 +68,7 @@ MISTAKES = {
     "unknown key at the top": ("[[recipe]]", "[[recipes]]", "unknown key 'recipes' (did you mean 'recipe'? known: "),
     "unknown key in a list": ("format =", "fromat =", "runtimes[0]: unknown key 'fromat' (did you mean 'format'?"),
     "missing key": ('cpu = "cortex-a72"\n', "", "hardware.cpu: is missing"),
-    "missing list": ('[[gates]]\nmetric = "accuracy"\nlimit = "1 pp"\n', "", "gates: is missing"),
+    "missing list": ('[[runtimes]]\nformat = "tflite"\n', "", "runtimes: is missing"),
     "text for a number": ("cores = 4", 'cores = "4"', 'hardware.cores: input should be a valid integer, got "4"'),
     "fraction for a count": ("cores = 4", "cores = 4.5", "hardware.cores: input should be a valid integer, got 4.5"),
     "float for a count": ("cores = 4", "cores = 4.0", "hardware.cores: input should be a valid integer, got 4.0"),
@@ -85,6 +86,7 @@ MISTAKES = {
     "infinite": ('"1 pp"', '"1 pp"\nconfidence = nan', "gates[0].confidence: input should be a finite number, got NaN"),
     "number for a limit": ('"1 pp"', "1", "gates[0].limit: input should be a valid string, got 1"),
     "fidelity": ('"1 pp"', '"1 pp"\nfidelity = "true"', "gates[0].fidelity: input should be 'hardware', 'emulated', "),
+    "fidelity of nothing": ("[[recipe]]", '[fidelity]\ntime = "host"\n[[recipe]]', "fidelity: unknown key 'time' ("),
     "step without name": ('use = "int8"', 'step = "int8"', "recipe[0].use: is missing"),
     "format named twice": ("[[recipe]]", '[[runtimes]]\nformat = "tflite"\n[[recipe]]', "runtimes: a format may be"),
     "line break in a key": ("cores = 4", '"co\\nres" = 4', "hardware: unknown key 'co\\nres'"),
@@ -148,12 +150,11 @@ def test_a_table_where_a_list_belongs_is_refused(tmp_path: Path) -> None:
     )
 
 
-def test_empty_lists_of_runtimes_devices_and_gates_are_refused(tmp_path: Path) -> None:
+def test_empty_lists_of_runtimes_and_devices_are_refused(tmp_path: Path) -> None:
     head = 'description = "x"\nhardware = {arch = "a", cpu = "c"}\n'
     lists = {
         "runtimes": '[{format = "onnx"}]',
         "devices": '[{transport = "local"}]',
-        "gates": '[{metric = "size", limit = "1 B"}]',
     }
     for name in lists:
         text = head + "".join(f"{key} = {'[]' if key == name else value}\n" for key, value in lists.items())

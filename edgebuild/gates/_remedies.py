@@ -1,0 +1,69 @@
+"""What is likely to mend a gate that did not pass, in the words of the recipe that was tried.
+
+Each metric says in `mend` which way to go; what a technique has to offer there it says itself (`gentler`, `stronger`).
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from edgebuild.spec.evidence import Verdict
+from edgebuild.spec.registry import GATES, STEPS
+from edgebuild.spec.target import Gate, reaches
+
+# Recipes that come with edgebuild, by what they spare: those that train nothing, and those that take most away.
+_GENTLE, _SMALL, _FAST = ("int8", "float16"), ("balanced", "smallest"), ("balanced", "fastest")
+
+ON_A_DEVICE = "judge the bundle on a board or phone: edgebuild gate BUNDLE --target NAME --device ssh://USER@HOST"
+
+
+class Tried(NamedTuple):
+    """The recipe that a verdict is about: its name where it has one, and the techniques that are in it."""
+
+    recipe: str | None = None
+    steps: tuple[str, ...] = ()
+
+
+def remedy(gate: Gate, verdict: Verdict, evidence: dict[str, Any], tried: Tried) -> str:
+    """What to do next, in one line; "" for what passed, and where the metric knows nothing that helps."""
+    if verdict.status == "pass":
+        return ""
+    if verdict.status == "inconclusive" and not reaches(verdict.fidelity, gate.fidelity):
+        lacking = "`edgebuild doctor` says what the emulator lacks here, or " if gate.fidelity == "emulated" else ""
+        return f"{lacking}{ON_A_DEVICE}"
+    kind = GATES.get(gate.metric)()
+    return str(kind.mend(gate, verdict, evidence, tried)) if hasattr(kind, "mend") else ""
+
+
+def gentler(tried: Tried) -> str:
+    """What costs fewer right answers: a recipe that changes less, or other options of the steps of this one."""
+    recipes = [name for name in _GENTLE if name != tried.recipe and (name,) != tried.steps]
+    return _ways("a recipe that changes less", recipes, _options(tried, "gentler"))
+
+
+def smaller(tried: Tried) -> str:
+    """What takes more bytes and memory away."""
+    recipes = [name for name in _SMALL if name != tried.recipe]
+    return _ways("a recipe that takes more away", recipes, _options(tried, "stronger"))
+
+
+def faster(tried: Tried) -> str:
+    """What takes more time away."""
+    recipes = [name for name in _FAST if name != tried.recipe]
+    return _ways("a recipe that takes more away", recipes, _options(tried, "stronger"))
+
+
+def more_examples(n: int, needed: int) -> str:
+    """That the held-out examples are too few, and how many would do."""
+    return f'more held-out examples: about {needed} where there are {n}, in "test" of the model\'s data'
+
+
+def _options(tried: Tried, way: str) -> list[str]:
+    """What each technique of the recipe offers this way, once."""
+    known = [name for name in dict.fromkeys(tried.steps) if name in STEPS.names()]
+    return [f"{name} with {offer}" for name in known if (offer := getattr(STEPS.get(name), way, None))]
+
+
+def _ways(noun: str, recipes: list[str], options: list[str]) -> str:
+    named = f"{noun} ({' or '.join(f'--recipe {name}' for name in recipes)})" if recipes else ""
+    return "; or ".join(filter(None, (named, ", ".join(options))))

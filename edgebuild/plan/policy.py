@@ -1,0 +1,57 @@
+"""Which gates a release needs, before a model says anything: the policy's, and a target's own in their place."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from edgebuild.spec.model import Task
+from edgebuild.spec.registry import GATES
+from edgebuild.spec.target import Fidelity, GateSpec, Policy, Target
+
+
+class Declared(NamedTuple):
+    """A gate as declared, with the file and key that say so."""
+
+    spec: GateSpec
+    file: str
+    key: str
+
+
+def required(target: Target, policy: Policy, task: Task | None = None) -> list[Declared]:
+    """The policy's gates on metrics that the target has none on, then the target's.
+
+    Of the policy's those are left out that another task than `task` has, and those that limit a share of what the
+    hardware does not name: a policy is written for all models and targets.
+    """
+    own = {spec.metric for spec in target.gates}
+    general = [Declared(spec, policy.file, f"gates[{number}]") for number, spec in enumerate(policy.gates)]
+    return [
+        *(line for line in general if line.spec.metric not in own and _applies(line, target, task)),
+        *(Declared(spec, target.file, f"gates[{number}]") for number, spec in enumerate(target.gates)),
+    ]
+
+
+def _applies(line: Declared, target: Target, task: Task | None) -> bool:
+    kind = GATES.get(line.spec.metric, file=line.file, key=f"{line.key}.metric")
+    if task is not None and task not in tasks_of(line.spec.metric, task):
+        return False
+    source = getattr(kind, "from_hardware", None)
+    return source is None or getattr(target.hardware, source) is not None
+
+
+def fidelity_of(spec: GateSpec, target: Target) -> Fidelity:
+    """The least evidence that a gate counts: its own word, else the target's on what the metric is measured by.
+
+    What is taken from the file or the model alone is not measured, and is as good from any machine.
+    """
+    if spec.fidelity is not None:
+        return spec.fidelity
+    measured = getattr(GATES.get(spec.metric), "measured", None)
+    fidelity: Fidelity = getattr(target.fidelity, measured) if measured else "host"
+    return fidelity
+
+
+def tasks_of(metric: str, every: Task) -> tuple[Task, ...]:
+    """The tasks whose answers have this metric; a metric that is not about answers fits `every` one."""
+    tasks: tuple[Task, ...] = getattr(GATES.get(metric), "tasks", (every,))
+    return tasks
