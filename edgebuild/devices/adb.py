@@ -31,6 +31,7 @@ class Adb:
     transport: ClassVar[str] = "adb"
     counts: ClassVar[bool] = False
     examples: ClassVar[int | None] = None
+    budget: ClassVar[float | None] = None
 
     @staticmethod
     def from_address(place: str) -> dict[str, str]:

@@ -35,6 +35,7 @@ class Local:
     transport: ClassVar[str] = "local"
     counts: ClassVar[bool] = False
     examples: ClassVar[int | None] = None
+    budget: ClassVar[float | None] = None
 
     def attach(self, hardware: Hardware) -> Local:
         """This machine is what it is, whatever it stands for."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
@@ -13,8 +13,10 @@ from annotated_types import Ge
 from pydantic.json_schema import SkipJsonSchema
 
 from edgebuild.jobs import outcome
+from edgebuild.spec.artifact import EXCUSED
 from edgebuild.spec.errors import DeviceError
 from edgebuild.spec.target import Fidelity, Hardware
+from edgebuild.spec.units import Seconds
 from edgebuild.travels import runner
 
 if TYPE_CHECKING:
@@ -26,12 +28,14 @@ COUNTS = "counts.jsonl"
 
 @dataclass(frozen=True, slots=True)
 class Qemu:
-    """`examples`: how many held-out examples run here; the host runs all, and the two are compared.
+    """`examples`: how many held-out examples may run here; the host runs all, and the two are compared.
 
-    `hardware` is the target's, set by `attach`: it names the core and what Linux says of it.
+    `budget`: how long this machine may emulate examples for one target, all its cores at work; None: as long as it
+    takes. `hardware` is the target's, set by `attach`: it names the core and what Linux says of it.
     """
 
     examples: Annotated[int, Ge(1)] = 500
+    budget: Seconds | None = field(default=None, metadata=EXCUSED)
     hardware: SkipJsonSchema[Hardware | None] = None
 
     transport: ClassVar[str] = "qemu"

@@ -41,6 +41,7 @@ class Ssh:
     transport: ClassVar[str] = "ssh"
     counts: ClassVar[bool] = False
     examples: ClassVar[int | None] = None
+    budget: ClassVar[float | None] = None
 
     @staticmethod
     def from_address(place: str) -> dict[str, Any]:

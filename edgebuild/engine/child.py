@@ -121,7 +121,8 @@ def _run(task: Task, limits: Limits, line: Connection) -> EdgebuildError | None:
         _confine(limits)
         output = task.folder / "output"
         report = _reporter(line, curves)
-        task.step.run(StepIO(task.inputs, output, task.folder / "scratch", report, task.provenance))
+        scratch = task.folder / "scratch"
+        task.step.run(StepIO(task.inputs, output, scratch, report, task.provenance, task.partial, task.cores))
         _check(output, task.label)
     except BaseException as error:  # a step may raise anything: user code runs in some
         _explain(error)

@@ -15,6 +15,7 @@ from edgebuild.engine.graph import Graph, Node
 from edgebuild.engine.resolve import Resolver
 from edgebuild.engine.store import Action, Store, disk_error
 from edgebuild.engine.worker import Limits, Task, Worker
+from edgebuild.spec.cores import Core, Cores
 from edgebuild.spec.errors import EdgebuildError
 
 if TYPE_CHECKING:
@@ -44,12 +45,13 @@ class Events(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class _Run:
-    """A step that is running: its worker, the key that it will be stored under, and the locks it holds."""
+    """A step that is running: its worker, the key that it will be stored under, its core, and the locks it holds."""
 
     node: Node
     worker: Worker
     key: str
     parts: dict[str, str]
+    core: Core
     locks: list[FileLock]
     before: Action | None
 
@@ -61,6 +63,7 @@ class Scheduler:
         """`jobs` is how many steps, of one compute thread each, may run side by side."""
         self._resolver = Resolver(graph, store)
         self._graph, self._store, self._jobs = graph, store, jobs
+        self._cores = Cores(store.scratch("cores"), jobs)
         self._events, self._limits = events, limits
         self._running: dict[str, _Run] = {}
         self._told: set[str] = set()
@@ -87,13 +90,17 @@ class Scheduler:
             return self._reuse(name, action)
         if not self._room(self._graph.nodes[name]):
             return False
+        if (core := self._cores.take()) is None:  # a step that runs has taken more than one, and gives them back soon
+            return False
         locks = self._claim(name, key)
         if locks is None:
+            core.release()
             return False
         if (action := self._store.find(key)) is not None:  # the build that held the lock has just made it
+            core.release()
             _release(locks)
             return self._reuse(name, action)
-        self._start(name, key, parts, locks)
+        self._start(name, key, parts, core, locks)
         return True
 
     def _reuse(self, name: str, action: Action) -> bool:
@@ -106,16 +113,18 @@ class Scheduler:
             return not self._running
         return len(self._running) < self._jobs
 
-    def _start(self, name: str, key: str, parts: dict[str, str], locks: list[FileLock]) -> None:
+    def _start(self, name: str, key: str, parts: dict[str, str], core: Core, locks: list[FileLock]) -> None:
         node, label = self._graph.nodes[name], self._graph.label(name)
         self._events.started(label, self._resolver.reason(name, parts))
         provenance = tuple(self._resolver.provenance(name)) if node.records else ()
         before = self._store.last(label)
         try:
             folder, curves = self._store.scratch(label), self._store.curves(label)
-            task = Task(label, node.step, self._resolver.inputs(name), folder, curves, provenance)
-            self._running[name] = _Run(node, Worker(task, self._limits), key, parts, locks, before)
+            partial = self._store.partial(key)
+            task = Task(label, node.step, self._resolver.inputs(name), folder, curves, provenance, partial, self._cores)
+            self._running[name] = _Run(node, Worker(task, self._limits), key, parts, core, locks, before)
         except BaseException:
+            core.release()
             _release(locks)
             raise
 
@@ -172,7 +181,9 @@ class Scheduler:
         self._store.record(action)
         self._resolver.accept(name, action)
         files.remove_tree(task.folder)
-        _release(self._running.pop(name).locks)
+        files.remove_tree(self._store.partial(run.key))
+        self._running.pop(name).core.release()
+        _release(run.locks)
         self._events.finished(task.label, action.seconds, run.before is not None and run.before.output == output)
 
     def _fail(self, run: _Run, error: EdgebuildError) -> NoReturn:
@@ -187,8 +198,11 @@ class Scheduler:
         for run in self._running.values():
             run.worker.kill()
             files.remove_tree(run.worker.task.folder)
+            run.core.release()
             _release(run.locks)
         self._running.clear()
+        if self._cores.folder is not None:
+            files.remove_tree(self._cores.folder)
 
 
 def _release(locks: list[FileLock]) -> None:

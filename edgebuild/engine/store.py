@@ -11,6 +11,7 @@ import fcntl
 import json
 import os
 import shutil
+import time
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,8 +24,9 @@ from edgebuild.spec.errors import UsageError
 if TYPE_CHECKING:
     from filelock import FileLock
 
-_FOLDERS = ("cas", "actions", "last", "tmp", "locks", "logs")
+_FOLDERS = ("cas", "actions", "last", "tmp", "locks", "logs", "partial")
 _LOG_TAIL = 64 * 1024
+_STALE = 7 * 24 * 3600.0  # seconds after which nobody is expected to take up what was interrupted
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
@@ -74,6 +76,7 @@ class Store:
             return self._hold()
         self._session.mkdir()
         self._sweep()
+        self._forget_stale()
         return guard
 
     def _sweep(self) -> None:
@@ -86,6 +89,13 @@ class Store:
                 files.remove_tree(lock.with_suffix(""))
                 if not lock.with_suffix("").exists():  # else a step that is just being killed still writes there
                     lock.unlink(missing_ok=True)
+
+    def _forget_stale(self) -> None:
+        """Remove what steps kept for a next time that did not come."""
+        for folder in (self.root / "partial").iterdir():
+            with suppress(OSError):
+                if time.time() - folder.stat().st_mtime > _STALE:
+                    files.remove_tree(folder)
 
     def scratch(self, name: str) -> Path:
         """A new empty folder on the store's own disk, gone when the build ends or the next one starts."""
@@ -207,6 +217,10 @@ class Store:
                 files.write_file(place, data, self._session)
                 return place
         return None
+
+    def partial(self, key: str) -> Path:
+        """Where the step with this key may keep what it has done so far; the folder is made by whoever needs it."""
+        return self.root / "partial" / key
 
     def claim(self, key: str) -> FileLock:
         """The lock that lets one build at a time run the step with this key; `acquire(blocking=False)` asks for it."""

@@ -11,13 +11,14 @@ import signal
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from multiprocessing import resource_tracker
 from pathlib import Path
 from typing import Any
 
 from edgebuild.engine import child
 from edgebuild.spec.artifact import Input, Step
+from edgebuild.spec.cores import Cores
 from edgebuild.spec.errors import EdgebuildError, StepError, from_json
 
 _SILENCE = object()
@@ -34,7 +35,9 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """A step to run: where its inputs are, the folder with `output/`, `scratch/` and its log, the one for curves."""
+    """A step to run: where its inputs are, the folder with `output/`, `scratch/` and its log, the one for curves, the
+    one that outlives a kill, and the cores that steps share.
+    """
 
     label: str
     step: Step
@@ -42,6 +45,8 @@ class Task:
     folder: Path
     curves: Path
     provenance: tuple[Mapping[str, Any], ...] = ()
+    partial: Path | None = None
+    cores: Cores = field(default_factory=Cores)
 
 
 class Worker:

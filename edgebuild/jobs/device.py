@@ -20,7 +20,12 @@ class Device(Protocol):
 
     @property
     def examples(self) -> int | None:
-        """How many held-out examples run here, drawn at random; None: all of them."""
+        """How many held-out examples may run here, drawn at random; None: all of them."""
+        ...
+
+    @property
+    def budget(self) -> float | None:
+        """Seconds that this machine, all its cores at work, may spend on examples here; None: as many as it takes."""
         ...
 
     def attach(self, hardware: Hardware) -> Device:

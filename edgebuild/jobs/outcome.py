@@ -20,7 +20,7 @@ _HINTS = {
 
 def clear(job: Path) -> None:
     """Remove earlier results, so that a crash is not taken for the success before it."""
-    for old in [job / RESULT, *job.glob("*.outputs.npz"), *job.glob("*.part")]:
+    for old in [job / RESULT, *job.glob("*.outputs.npz"), *job.glob("*.part"), *job.glob("*.done")]:
         old.unlink(missing_ok=True)
 
 

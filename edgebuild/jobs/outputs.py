@@ -31,15 +31,32 @@ def write_inputs(path: Path, inputs: tuple[Array, ...]) -> None:
     np.savez(path, **{str(position): values for position, values in enumerate(inputs)})  # type: ignore[arg-type]
 
 
-def run(device: Device, model: ModelJob, inputs: tuple[Array, ...], job: Path, timeout: float) -> dict[str, Any]:
+def run(
+    device: Device,
+    model: ModelJob,
+    inputs: tuple[Array, ...],
+    job: Path,
+    timeout: float,
+    seconds: float | None = None,
+) -> dict[str, Any]:
     """Execute the model on every example; `job`/model.outputs.npz holds the outputs, the runner's result returns.
 
-    Raises DeviceError when the runner fails.
+    With `seconds`, no example is begun after so much CPU time; the result says how many were run. `done` tells how far
+    it is while it runs. Raises DeviceError when the runner fails.
     """
     name = f"model{model.file.suffix}"
     shutil.copyfile(model.file, job / name)
     write_inputs(job / "inputs.npz", inputs)
     spec = {"name": "model", "file": name, "threads": model.threads, "providers": list(model.providers)}
-    (job / "job.json").write_text(json.dumps({"mode": "outputs", "models": [spec], "inputs": "inputs.npz"}))
+    limited = {} if seconds is None else {"seconds": seconds}
+    (job / "job.json").write_text(json.dumps({"mode": "outputs", "models": [spec], "inputs": "inputs.npz"} | limited))
     device.execute(job, timeout=timeout)
     return outcome.read_result(job)
+
+
+def done(job: Path) -> int:
+    """How many examples a running job says it has run; 0 where it says nothing, as from another machine."""
+    try:
+        return int((job / "model.done").read_text())
+    except (OSError, ValueError):
+        return 0

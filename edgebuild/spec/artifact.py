@@ -7,6 +7,8 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Protocol
 
+from edgebuild.spec.cores import Cores
+
 Determinism = Literal["everywhere", "same-cpu", "no"]
 
 # Metadata of a step's field that does not change its result and so stays out of the key (labels, limits of time).
@@ -43,13 +45,20 @@ def _silent(done: float, note: str, *, step: int = 0, **scalars: float) -> None:
 
 @dataclass(frozen=True, slots=True)
 class StepIO:
-    """All that a running step may touch: inputs by role, an empty output folder, scratch space, a progress line."""
+    """All that a running step may touch: inputs by role, an empty output folder, scratch space, a progress line.
+
+    `partial` is a folder that the step finds again when it is run anew with the same key after an interruption, and
+    that goes when it ends well. What is found there may be torn: the step checks it. `cores` are what a step that can
+    run processes side by side asks for more of.
+    """
 
     inputs: Mapping[str, Input]
     output: Path
     scratch: Path
     progress: Progress = field(default=_silent)
     provenance: tuple[Mapping[str, Any], ...] = ()
+    partial: Path | None = None
+    cores: Cores = field(default_factory=Cores)
 
     def path(self, role: str) -> Path:
         """The folder of the input with this role; KeyError when the plan did not connect it."""

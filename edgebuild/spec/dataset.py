@@ -166,8 +166,15 @@ def chosen(total: int, count: int) -> Array:
     """
     import numpy as np
 
-    drawn: Array = np.random.default_rng(0).permutation(total)[:count]
-    return np.arange(total) if count >= total else drawn
+    return np.arange(total) if count >= total else drawn(total)[:count]
+
+
+def drawn(total: int) -> Array:
+    """All rows [total] in the order in which they are drawn at random: the same at every call."""
+    import numpy as np
+
+    order: Array = np.random.default_rng(0).permutation(total)
+    return order
 
 
 def calibration(folder: Path, count: int, seed: int) -> Split:

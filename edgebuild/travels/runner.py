@@ -13,15 +13,18 @@ job.json
                        "batch" is the batch given to a model that leaves it open; a static one is obeyed
                        a layout is "nhwc" where the file has channels last; arrays have them first, as in PyTorch
     inputs             an .npz of arrays "0", "1", … by argument position, examples on axis 0
+    seconds            of CPU time after which no further example is begun: outputs; left out: all are run
     seed = 0, warmup_iterations = 60, warmup_seconds = 2.0, iterations = 200      latency
     count_inferences = 1, count_warmups = 2                                       count
     layer_inferences = 50, layer_warmups = 10                                     layers
 result.json
-    runner, python, runtimes, fingerprint, models {name: …}; latency adds base_rss_bytes (before any
+    runner, python, runtimes, fingerprint, models {name: …}; outputs: each model has the examples that were run and
+    the CPU time that they took (cpu_s); latency adds base_rss_bytes (before any
     model is loaded), peak_rss_bytes, fingerprint_after
     layers: each model has layers [{"name", "op", "output", "median_us", "share"}], or null and the reason
     on failure, with exit code 3: {"error": {"kind", "message"}}, kind being one of ERRORS
 <name>.outputs.npz     mode "outputs": arrays "0", "1", … by output position, examples on axis 0
+<name>.done            mode "outputs": how many examples have been run so far, for whoever waits
 """
 
 from __future__ import annotations
@@ -78,6 +81,7 @@ ERRORS = (
 )  # fmt: skip
 FAILED = 3  # exit code
 MARK_SYSCALL, BEGIN, END = 5000, 1, 2  # agreed with the counting plugin; a real kernel answers ENOSYS
+TELL_SECONDS = 0.5  # between two words on how far it is
 DISTINCT_FEEDS = 32  # prepared ahead, so that timing sees varied data but memory stays small
 
 Array = Any  # numpy.ndarray: numpy is imported late, so that its absence can be reported
@@ -176,22 +180,26 @@ class Work(NamedTuple):
 
 
 def outputs(work: Work) -> Dict[str, Any]:
-    """Every example through every model."""
+    """Every example through every model, or as many as the CPU time allows: one at least."""
     results = {}
     for loaded in work.models:
+        started, place = time.process_time(), os.path.join(work.folder, loaded.name)
+        limit = started + float(work.job.get("seconds", "inf"))
         with reported("inference-failed", loaded.name):
-            stacked = collect(loaded, work.arrays)
-        write_npz(os.path.join(work.folder, loaded.name + ".outputs.npz"), stacked)
+            stacked = collect(loaded, work.arrays, limit, place + ".done")
+        write_npz(place + ".outputs.npz", stacked)
         names = [port.name for port in loaded.model.outputs]
-        results[loaded.name] = {"examples": len(work.arrays[0]), "outputs": names}
+        taken = time.process_time() - started
+        results[loaded.name] = {"examples": len(stacked[0]), "outputs": names, "cpu_s": taken}
     return results
 
 
-def collect(loaded: Loaded, arrays: List[Array]) -> List[Array]:
-    """Real outputs by position, each (examples, …)."""
+def collect(loaded: Loaded, arrays: List[Array], limit: float, told: str) -> List[Array]:
+    """Real outputs by position, each (examples, …), until the process has used `limit` seconds of CPU time."""
     import numpy as np
 
     parts: List[List[Array]] = [[] for _ in loaded.model.outputs]
+    done, said = 0, time.monotonic()
     for count, feed in loaded.feeds(arrays):
         for part, raw, port in zip(parts, loaded.model.run(feed), loaded.model.outputs):
             raw = np.asarray(raw)
@@ -200,6 +208,13 @@ def collect(loaded: Loaded, arrays: List[Array]) -> List[Array]:
                     raise RunnerError("bad-model", "output %s %s has no batch axis" % (port.name, raw.shape))
                 raw = raw[None]
             part.append(to_real(raw[:count], port))
+        done += count
+        if time.monotonic() - said > TELL_SECONDS:
+            said = time.monotonic()
+            with open(told, "w", encoding="utf-8") as file:
+                file.write(str(done))
+        if time.process_time() >= limit:
+            break
     return [np.concatenate(part) for part in parts]
 
 

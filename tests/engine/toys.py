@@ -307,3 +307,38 @@ class Tally:
         if self._path:
             with open(self._path, "a") as file:  # short appends are atomic
                 file.write(f"{self._name} {self._start} {time.monotonic()}\n")
+
+
+@dataclass(frozen=True, slots=True)
+class Piecewise(Toy):
+    """Does `pieces` pieces of work, keeps each in its partial folder, and fails after `fails_after` of them."""
+
+    pieces: int = 4
+    fails_after: str = field(default="", metadata=EXCUSED)  # a file with the number; where there is none, it does not
+    tally: str = field(default="", metadata=EXCUSED)
+
+    def run(self, io: StepIO) -> None:
+        assert io.partial is not None
+        io.partial.mkdir(exist_ok=True)
+        for piece in range(self.pieces):
+            if (io.partial / str(piece)).exists():
+                continue
+            if Path(self.fails_after).is_file() and piece == int(Path(self.fails_after).read_text()):
+                raise DeviceError("the board is gone")
+            with Tally(self.tally, str(piece)):
+                (io.partial / str(piece)).touch()
+        (io.output / "text.txt").write_text(" ".join(sorted(path.name for path in io.partial.iterdir())))
+
+
+@dataclass(frozen=True, slots=True)
+class Spread(Toy):
+    """Takes what cores there are beside its own, for `seconds`, and writes how many."""
+
+    name: str
+    seconds: float = 0.0
+    tally: str = field(default="", metadata=EXCUSED)
+
+    def run(self, io: StepIO) -> None:
+        with Tally(self.tally, self.name), io.cores.more(io.cores.count) as more:
+            time.sleep(self.seconds)
+            (io.output / "text.txt").write_text(str(1 + more))
