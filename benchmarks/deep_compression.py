@@ -87,7 +87,10 @@ def run(*, small: bool) -> list[Table]:
         with closing(Store(project.store)) as store:
             verdicts = [row for model in models for row in _verdicts(store, model, target)]
             stages = [row for model in models for row in _stages(store, model, target)]
-    return [Table("Judged", _VERDICTS, verdicts, _NOTES, _figures(verdicts)), Table("Stage by stage", _STAGES, stages)]
+    judged = Table(
+        "Judged", _VERDICTS, verdicts, _NOTES, {"times": _range([row["times"] for row in verdicts], "{:.0f}")}
+    )
+    return [judged, Table("Stage by stage", _STAGES, stages, figures=_by_stage(stages))]
 
 
 def lay_out(folder: Path, *, small: bool) -> Project:
@@ -108,9 +111,16 @@ def lay_out(folder: Path, *, small: bool) -> Project:
     return project
 
 
-def _figures(rows: Sequence[Mapping[str, Any]]) -> dict[str, str]:
-    times = [row["times"] for row in rows]
-    return {"least": f"{min(times):.1f}", "most": f"{max(times):.1f}"}
+def _by_stage(rows: Sequence[Mapping[str, Any]]) -> dict[str, str]:
+    """How much smaller than by xz the files of each stage are."""
+    names = dict.fromkeys(row["stage"] for row in rows)
+    better = {name: [100 * row["better"] for row in rows if row["stage"] == name] for name in names}
+    return {name.replace(" ", "_"): _range(values, "{:.0f} %") for name, values in better.items()}
+
+
+def _range(values: Sequence[float], how: str) -> str:
+    least, most = how.format(min(values)), how.format(max(values))
+    return least if least == most else f"{least} to {most}"
 
 
 def _verdicts(store: Store, model: str, target: Target) -> Iterator[dict[str, Any]]:

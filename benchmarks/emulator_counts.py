@@ -15,12 +15,13 @@ from typing import Any
 
 from benchmarks._project import target
 from benchmarks._tables import Table
-from benchmarks.mobilenets import FORMATS, File, build, nets, noise
+from benchmarks.mobilenets import File, build, noise
 from edgebuild.devices.qemu import COUNTS, Qemu
 from edgebuild.emulation.counted import Region, least, parse
 from edgebuild.jobs.outputs import write_inputs
 
 RUNS, REPEATS, BUSY = 5, 3, 4
+_KINDS = (("tiny", "tflite"), ("tiny", "onnx"), ("v3-small", "tflite"))
 _TIMEOUT = 1800.0
 _LOOP = "import os, sys\nwhile os.getppid() == int(sys.argv[1]): pass"  # ends with us, however we end
 LIMIT = 1e-4  # instructions of any two runs should differ by no more
@@ -42,9 +43,9 @@ _COLUMNS = {
 def run(*, small: bool) -> list[Table]:
     """So many runs idle and beside four busy processes, of a small and a larger network's files; `small`: few runs."""
     device = Qemu().attach(target("rpi4").hardware)
-    runs, networks = (1, nets(small)) if small else (RUNS, ("tiny", "v3-small"))
+    runs, kinds = (1, _KINDS[:1]) if small else (RUNS, _KINDS)
     with tempfile.TemporaryDirectory() as folder:
-        files = [file for net in networks for kind in FORMATS for file in build(Path(folder), net, kind)]
+        files = [file for net, kind in kinds for file in build(Path(folder), net, kind)]
         rows = [_row(device, file, Path(folder), runs) for file in files[: 1 if small else None]]
     notes = [
         "Spread: (largest − least) / least. One run is what a build counts, a process of its own: the least of three "

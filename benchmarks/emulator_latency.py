@@ -20,6 +20,7 @@ from edgebuild.spec.target import Target
 TARGETS = ("rpi4", "mobile-cpu")
 THREADS = 4  # of every published figure
 _OLDER = ("v1", "v2")
+_TIMES = ("one", "four")
 _MODEL = {"model": ("LiteRT model", ""), "numbers": ("numbers", "")}
 _PREDICTED = {
     "one": ("1 thread, ms", ".1f"),
@@ -59,7 +60,9 @@ def run(*, small: bool) -> list[Table]:
 
 def _tables(found: Target, files: Sequence[File]) -> list[Table]:
     rows = [_row(found, file) for file in files]
-    latency = Table(f"{found.name}: {found.description}", _MODEL | _PREDICTED | _COMPARED, rows, _notes(found, rows))
+    shown = _MODEL | _PREDICTED | _COMPARED
+    figures = {f"{found.name}_{row['net']}_{row['numbers']}_{key}": f"{row[key]:.1f}" for row in rows for key in _TIMES}
+    latency = Table(f"{found.name}: {found.description}", shown, rows, _notes(found, rows), figures)
     work = Table(f"{found.name}: counted work of one inference", _MODEL | _COUNTED, rows)
     return [latency, *_unseen(found, rows), work]
 
@@ -89,9 +92,10 @@ def _unseen(found: Target, rows: Sequence[Row]) -> list[Table]:
     notes = [
         f"The profile's rate, {model.dram / 1e9:.2f} GB/s, was chosen with all {len(points)} figures in sight, so the "
         f"errors of the first table are none of a forecast. Fitted to all of them it would be {best:.2f} GB/s.",
-        _older(points, [row["net"] in _OLDER for row in chosen], model, clock),
     ]
-    return [Table(f"{found.name}: each model predicted from the others alone", _MODEL | _LEFT_OUT, results, notes)]
+    older = _older(points, [row["net"] in _OLDER for row in chosen], model, clock)
+    title, shown = f"{found.name}: each model predicted from the others alone", _MODEL | _LEFT_OUT
+    return [Table(title, shown, results, [*notes, older], {"older": older})]
 
 
 def _older(points: Sequence[Point], older: Sequence[bool], model: TimeModel, clock: float) -> str:

@@ -48,7 +48,9 @@ def run(*, small: bool) -> list[Table]:
         "Distinct values: outputs that are all alike would agree with anything.",
         _summary(rows),
     ]
-    return [Table("Host against device", _COLUMNS, rows, notes)]
+    other = sum(row["answers_differing"] for row in rows)
+    top1 = f"The top-1 answer differed for {other} of {sum(row['n'] for row in rows)} inputs."
+    return [Table("Host against device", _COLUMNS, rows, notes, {"top1": top1})]
 
 
 def _files(folder: Path, small: bool) -> Iterator[tuple[File, int]]:
