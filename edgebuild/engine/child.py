@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from edgebuild.engine.curves import Curves
-from edgebuild.spec.artifact import Progress, StepIO
+from edgebuild.spec.artifact import Progress, StepIO, perform
 from edgebuild.spec.errors import EdgebuildError, StepError, UsageError
 
 if TYPE_CHECKING:
@@ -122,7 +122,7 @@ def _run(task: Task, limits: Limits, line: Connection) -> EdgebuildError | None:
         _confine(limits)
         output = task.folder / "output"
         report = _reporter(line, curves)
-        task.step.run(StepIO(task.inputs, output, task.folder / "scratch", report, task.provenance))
+        perform(task.step, StepIO(task.inputs, output, task.folder / "scratch", report, task.provenance))
         _check(output, task.label)
     except EdgebuildError as error:
         _explain()

@@ -7,6 +7,9 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Protocol
 
+from edgebuild.spec.errors import owner
+from edgebuild.spec.registry import file_name
+
 Determinism = Literal["everywhere", "same-cpu", "no"]
 
 # Metadata of a step's field that does not change its result and so stays out of the key (labels, limits of time).
@@ -89,6 +92,12 @@ class Step(Protocol):
 
     def run(self, io: StepIO) -> None:
         """Read `io.inputs`, write files into `io.output`."""
+
+
+def perform(step: Step, io: StepIO) -> None:
+    """Run the step; errors about an option, or about nothing in particular, name the step that ran."""
+    with owner(file_name(type(step))):
+        step.run(io)
 
 
 def needed(step: Step) -> tuple[str, ...]:
