@@ -107,4 +107,4 @@ def test_layers_alone_in_onnx_leave_products_of_two_activations_float() -> None:
     made_by = {name: node.op_type for node in graph.node for name in node.output}
     products = [[made_by.get(name) for name in node.input] for node in graph.node if node.op_type == "MatMul"]
     assert sum("DequantizeLinear" not in sources for sources in products) == 2
-    assert sum("DequantizeLinear" in sources for sources in products) >= 6
+    assert sum("DequantizeLinear" in sources for sources in products) == len(products) - 2 > 2
