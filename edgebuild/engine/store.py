@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edgebuild.engine import digests, files
+from edgebuild.spec import reads
 from edgebuild.spec.artifact import Artifact
 from edgebuild.spec.errors import UsageError
 
@@ -49,6 +50,7 @@ class Store:
         self.root = root
         self._checked: set[str] = set()
         self.code = digests.CodeMemo(_unseal(root / "code.json"))
+        self.reads = reads.Memo(_unseal(root / "reads.json"))
         try:
             for name in _FOLDERS:
                 (root / name).mkdir(parents=True, exist_ok=True)
@@ -59,9 +61,10 @@ class Store:
 
     def close(self) -> None:
         """Drop this session's scratch space; what was put into the store stays."""
-        if self.code.grown:
-            with suppress(OSError):  # only a memo: the next build can do without
-                files.write_file(self.root / "code.json", _seal(self.code.known), self._session)
+        for name, memo in (("code.json", self.code), ("reads.json", self.reads)):
+            if memo.grown:
+                with suppress(OSError):  # only a memo: the next build can do without
+                    files.write_file(self.root / name, _seal(memo.known), self._session)
         files.remove_tree(self._session)
         self._guard.close()
         self._session.with_suffix(".lock").unlink(missing_ok=True)

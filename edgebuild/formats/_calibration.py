@@ -10,7 +10,8 @@ from edgebuild.formats import _histogram
 from edgebuild.formats._histogram import Histogram
 from edgebuild.spec.errors import UsageError
 from edgebuild.spec.names import suggest
-from edgebuild.spec.quantization import Quantization, Range
+from edgebuild.spec.quantization import NO_RANGE, Quantization, Range
+from edgebuild.spec.spread import Spread
 
 if TYPE_CHECKING:
     import numpy as np
@@ -18,8 +19,6 @@ if TYPE_CHECKING:
     Array = np.ndarray[Any, Any]
     Pass = Callable[[], Iterable[Mapping[str, Array]]]
 
-# Beyond it a value stands for "no value", as the -inf of an attention mask does; it must not stretch a range.
-_LIMIT = 3e38
 # Examples whose minimum and maximum count as one observation.
 _BATCH = 16
 # Weight of the old average when a new observation comes (Jacob et al., CVPR 2018: close to 1; AI Edge Quantizer: 0.95).
@@ -28,27 +27,28 @@ _MOMENTUM = 0.95
 _CLIPPED = 0.1
 
 
-def calibrate(activations: Pass, how: Quantization, fed: Set[str]) -> dict[str, Range]:
+def calibrate(activations: Pass, how: Quantization) -> dict[str, Range]:
     """The range of every tensor; `activations()` gives all tensors of one example after another, as often as called.
 
-    A range always holds 0, so that padding and ReLU are exact (Jacob et al., CVPR 2018). `fed` are the tensors that
-    depend on the model's inputs. UsageError names the tensor that has NaN or no finite value, that is 0 in all
-    examples, that a range clips too much, or for which a range is given though there is none of that name.
+    A range always holds 0, so that padding and ReLU are exact (Jacob et al., CVPR 2018). It is (0, 0) where nothing
+    else was seen, and NO_RANGE where values stand for none, as in a mask. UsageError names the tensor that has NaN or
+    no finite value, that a range clips too much, or for which a range is given though there is none of that name.
     """
-    extremes = _extremes(activations())
-    if not extremes:
+    spreads = _spreads(activations())
+    if not spreads:
         raise UsageError("no calibration examples: no tensor has a range", option="calibration")
-    _refuse_dead(extremes, fed)
+    masked = {name: NO_RANGE for name, spread in spreads.items() if spread.masked}
+    extremes = {name: spread.ends for name, spread in spreads.items()}
     if how.calibrator == "minmax" and not how.ranges:
-        return extremes
+        return extremes | masked
     seen = _histograms(activations(), extremes)
     if search := _histogram.SEARCHES.get(how.calibrator):
-        found = {name: search(one, how) for name, one in seen.items()}
+        found = {name: search(one, how) if any(extremes[name]) else (0.0, 0.0) for name, one in seen.items()}
     else:
         found = extremes if how.calibrator == "minmax" else _averages(activations())
     found = found | _given(how.ranges, extremes)
     _refuse_clipping(found, seen, learnt=set(how.ranges or ()))
-    return found
+    return found | masked
 
 
 def _given(ranges: Mapping[str, Range], known: Mapping[str, Range]) -> dict[str, Range]:
@@ -60,13 +60,12 @@ def _given(ranges: Mapping[str, Range], known: Mapping[str, Range]) -> dict[str,
     return {name: (float(low), float(high)) for name, (low, high) in ranges.items()}
 
 
-def _extremes(examples: Iterable[Mapping[str, Array]]) -> dict[str, Range]:
-    found: dict[str, Range] = {}
+def _spreads(examples: Iterable[Mapping[str, Array]]) -> dict[str, Spread]:
+    found: dict[str, Spread] = {}
     for values in examples:
         for name, tensor in values.items():
-            low, high = _of_one(name, tensor)
-            old = found.get(name, (0.0, 0.0))
-            found[name] = min(low, old[0]), max(high, old[1])
+            _refuse_unreal(name, tensor)
+            found.setdefault(name, Spread()).add(tensor)
     return found
 
 
@@ -75,7 +74,8 @@ def _averages(examples: Iterable[Mapping[str, Array]]) -> dict[str, Range]:
     found: dict[str, Range] = {}
     waiting = iter(examples)
     while batch := list(islice(waiting, _BATCH)):
-        for name, (low, high) in _extremes(batch).items():
+        for name, spread in _spreads(batch).items():
+            low, high = spread.ends
             old = found.get(name, (low, high))
             found[name] = _mixed(old[0], low), _mixed(old[1], high)
     return found
@@ -93,27 +93,20 @@ def _histograms(examples: Iterable[Mapping[str, Array]], extremes: Mapping[str, 
     return found
 
 
-def _of_one(name: str, tensor: Array) -> Range:
+def _refuse_unreal(name: str, tensor: Array) -> None:
+    """UsageError for what no range can be taken from: a tensor with NaN, or without one finite value."""
     import numpy as np
 
     if np.isnan(tensor).any():
         raise UsageError(f"tensor {name!r} has NaN on calibration data")
-    finite = tensor[np.abs(tensor) < _LIMIT]
-    if not finite.size:
+    if not np.isfinite(tensor).any():
         raise UsageError(f"tensor {name!r} has no finite value on calibration data")
-    return float(finite.min()), float(finite.max())
-
-
-def _refuse_dead(extremes: Mapping[str, Range], fed: Set[str]) -> None:
-    """A scale of 1 for a tensor that was never seen to move would be a guess that nobody made."""
-    for name, (low, high) in extremes.items():
-        if low == high == 0.0 and name in fed:
-            told = f"tensor {name!r} is 0 in all calibration examples, so it has no range"
-            raise UsageError(told, option="calibration", hint="give examples that reach it, or remove the dead layer")
 
 
 def _refuse_clipping(found: Mapping[str, Range], seen: Mapping[str, Histogram], learnt: Set[str]) -> None:
     for name, (low, high) in found.items():
+        if low == high:
+            continue
         clipped = seen[name].outside(low, high)
         if clipped > _CLIPPED:
             told = f"the range {low:g} to {high:g} of tensor {name!r} clips {clipped:.1%} of its values"

@@ -7,8 +7,11 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from edgebuild.formats import _masks
 from edgebuild.formats._layers import kept
+from edgebuild.formats._masks import Operation
 from edgebuild.spec.quantization import Layer, Quantization, Range
+from edgebuild.spec.spread import Spread, stands_for_none
 
 if TYPE_CHECKING:
     import numpy as np
@@ -32,14 +35,22 @@ _LAYERS = ("Conv", "ConvTranspose", "Gemm", "MatMul", "Gather", "Relu", "Clip")
 
 
 def ready(model: bytes) -> onnx.ModelProto:
-    """The float model with shapes inferred and constants folded, as the quantizer wants it."""
-    import onnx
-    from onnxruntime.quantization.shape_inference import quant_pre_process
+    """The float model with constants folded, shapes inferred and every operator named, as the quantizer wants it.
 
+    Shapes are left to onnx: ONNX Runtime's symbolic inference (`quant_pre_process`) fails on some graphs that it runs.
+    """
+    import onnx
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_BASIC
     with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder, "ready.onnx")
-        quant_pre_process(onnx.load_from_string(model), path)
-        return onnx.load(path)
+        options.optimized_model_filepath = str(Path(folder, "ready.onnx"))
+        onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+        prepared = onnx.shape_inference.infer_shapes(onnx.load(options.optimized_model_filepath), data_prop=True)
+    for number, node in enumerate(prepared.graph.node):
+        node.name = node.name or f"operator_{number}"
+    return prepared
 
 
 def layers(model: onnx.ModelProto) -> tuple[Layer, ...]:
@@ -80,12 +91,12 @@ def activations(model: onnx.ModelProto, samples: Iterable[Sample]) -> Iterator[d
     import onnx
     import onnxruntime
 
-    graph, kinds = model.graph, onnx.TensorProto
-    computed = {name for node in graph.node for name in node.output} - {value.name for value in graph.output}
-    inner = [v for v in graph.value_info if v.type.tensor_type.elem_type == kinds.FLOAT and v.name in computed]
+    graph = model.graph
+    known = {value.name for value in graph.output}
     whole = onnx.ModelProto()
     whole.CopyFrom(model)
-    whole.graph.output.extend(inner)
+    computed = [name for node in graph.node for name in node.output if name and name not in known]
+    whole.graph.output.extend(onnx.ValueInfoProto(name=name) for name in computed)  # the runtime knows their types
     session = onnxruntime.InferenceSession(whole.SerializeToString(), providers=["CPUExecutionProvider"])
     names = [value.name for value in session.get_outputs() if value.type == "tensor(float)"]
     for sample in samples:
@@ -104,13 +115,19 @@ def run(model: bytes, samples: Iterable[Sample]) -> Iterator[tuple[Any, ...]]:
         yield tuple(session.run(None, dict(zip(names, sample, strict=True))))
 
 
-def fed(model: onnx.ModelProto) -> set[str]:
-    """The tensors that depend on the model's inputs."""
-    found = {value.name for value in model.graph.input}
-    for node in model.graph.node:
-        if found.intersection(node.input):
-            found.update(node.output)
-    return found
+def operations(model: onnx.ModelProto) -> list[Operation]:
+    """The operators in order of execution."""
+    return [Operation(node.op_type, tuple(node.input), tuple(node.output)) for node in model.graph.node]
+
+
+def with_masks(model: onnx.ModelProto, ranges: Mapping[str, Range]) -> dict[str, Range]:
+    """The ranges, less those of tensors that hold a mask (see `_masks.with_masks`)."""
+    import numpy as np
+
+    floats = {name: value for name, value in arrays(model).items() if value.dtype == np.float32}
+    far = {name for name, value in floats.items() if stands_for_none(value)}
+    infinite = {name for name in far if Spread.of(floats[name]).infinite}
+    return _masks.with_masks(ranges, operations(model), infinite, far)
 
 
 def static(model: onnx.ModelProto, ranges: Mapping[str, Range], how: Quantization) -> onnx.ModelProto:
@@ -121,7 +138,7 @@ def static(model: onnx.ModelProto, ranges: Mapping[str, Range], how: Quantizatio
     from onnxruntime.quantization.qdq_quantizer import QDQQuantizer
     from onnxruntime.quantization.registry import QDQRegistry, QLinearOpsRegistry
 
-    pairs = {name: (np.float32(low), np.float32(high)) for name, (low, high) in ranges.items()}
+    pairs = {name: (np.float32(low), np.float32(high)) for name, (low, high) in _masks.usable(ranges).items()}
     quantizer = QDQQuantizer(
         model,
         how.granularity == "channel",
@@ -130,12 +147,11 @@ def static(model: onnx.ModelProto, ranges: Mapping[str, Range], how: Quantizatio
         QuantType.QUInt8 if how.activations == "uint8" else QuantType.QInt8,
         TensorsData(CalibrationMethod.MinMax, pairs),
         [],
-        excluded(model, how),
+        excluded(model, how) + _float_for_others(model, ranges, how),
         sorted(_LAYERS if how.operators == "layers" else {*QDQRegistry, *QLinearOpsRegistry}),
         {
             "WeightSymmetric": True,
             "ActivationSymmetric": how.symmetric,
-            "MatMulConstBOnly": how.operators == "layers",
         },
     )
     floats = arrays(model)
@@ -211,3 +227,18 @@ def excluded(model: onnx.ModelProto, how: Quantization) -> list[str]:
     """Names of the nodes that stay float; UsageError for a layer that is not there."""
     left = {layer.name for layer in kept(layers(model), how)}
     return [node.name for node in model.graph.node if short(node.name) in left]
+
+
+def _float_for_others(model: onnx.ModelProto, ranges: Mapping[str, Range], how: Quantization) -> list[str]:
+    """Names of the nodes that stay float besides: those on masks, and, among layers, products of two activations.
+
+    (The quantizer has an option for the latter and does not obey it.)
+    """
+    masked = {name for one in _masks.touching(ranges, operations(model)) for name in one.outputs}
+    constants = {tensor.name for tensor in model.graph.initializer}
+    return [
+        node.name
+        for node in model.graph.node
+        if masked.intersection(node.output)
+        or (how.operators == "layers" and not constants.issuperset(weights(node)[:1]))
+    ]

@@ -68,18 +68,6 @@ def constants(model: bytes) -> dict[str, Any]:
     }
 
 
-def fed(model: bytes) -> set[str]:
-    """The tensors that depend on the model's inputs."""
-    every = operators(model)
-    computed = {name for operator in every for name in operator.outputs}
-    found = {name for operator in every for name in operator.inputs} - computed
-    found -= {name for operator in every for name in operator.constants}
-    for operator in every:
-        if found.intersection(operator.inputs):
-            found.update(operator.outputs)
-    return found
-
-
 def layers(model: bytes) -> tuple[Layer, ...]:
     """The operators with weights; of several in one torch module the second is called `name:2`, and so on."""
     counted: Counter[str] = Counter()

@@ -7,10 +7,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from edgebuild.formats import _tflite_graph
+from edgebuild.formats import _masks, _tflite_graph
 from edgebuild.formats._layers import kept, refuse_without_kernel
+from edgebuild.formats._masks import Operation
 from edgebuild.spec.errors import UsageError
 from edgebuild.spec.quantization import Quantization, Range
+from edgebuild.spec.spread import Spread, stands_for_none
 
 # Operators that the delegate computes fast, by technique and weights. In its place other kernels run for int4
 # convolutions (1.1 to 2 times the time of float) and for depthwise convolutions with dynamic ranges (2 to 7 times).
@@ -59,7 +61,22 @@ def _static(model: bytes, ranges: Mapping[str, Range], how: Quantization) -> byt
     if how.borders == "float32":
         _leave(job, ".*", (qtyping.TFLOperationName.INPUT, qtyping.TFLOperationName.OUTPUT))
     _keep(job, model, how)
-    return mend_dead_channels(_run(job, _statistics(model, ranges)), model)
+    for one in _masks.touching(ranges, operations(model)):
+        _leave(job, f"^{re.escape(';'.join(one.outputs))};$", (qtyping.TFLOperationName.ALL_SUPPORTED,))
+    return mend_dead_channels(_run(job, _statistics(model, _masks.usable(ranges))), model)
+
+
+def operations(model: bytes) -> list[Operation]:
+    """The operators in order of execution."""
+    return [Operation(one.kind, one.inputs, one.outputs) for one in _tflite_graph.operators(model)]
+
+
+def with_masks(model: bytes, ranges: Mapping[str, Range]) -> dict[str, Range]:
+    """The ranges, less those of tensors that hold a mask (see `_masks.with_masks`)."""
+    floats = _tflite_graph.constants(model)
+    far = {name for name, value in floats.items() if stands_for_none(value)}
+    infinite = {name for name in far if Spread.of(floats[name]).infinite}
+    return _masks.with_masks(ranges, operations(model), infinite, far)
 
 
 def dynamic(model: bytes, how: Quantization) -> bytes:

@@ -75,8 +75,8 @@ class Onnx:
     def observe(self, model: bytes, how: Quantization, samples: Sequence[Sample]) -> dict[str, Range]:
         """The ranges of all activations of a float file; a sample is one tuple of inputs in the file's shapes."""
         prepared = _onnx_quantize.ready(model)
-        fed = _onnx_quantize.fed(prepared)
-        return _calibration.calibrate(lambda: _onnx_quantize.activations(prepared, samples), how, fed)
+        ranges = _calibration.calibrate(lambda: _onnx_quantize.activations(prepared, samples), how)
+        return _onnx_quantize.with_masks(prepared, ranges)
 
     def run(self, model: bytes, samples: Sequence[Sample]) -> Iterator[tuple[np.ndarray[Any, Any], ...]]:
         """The outputs of any file for one sample after another, in the runtime as it is used."""

@@ -81,8 +81,8 @@ class Tflite:
 
     def observe(self, model: bytes, how: Quantization, samples: Sequence[Sample]) -> dict[str, Range]:
         """The ranges of all activations of a float file; a sample is one tuple of inputs in the file's shapes."""
-        fed = _tflite_graph.fed(model)
-        return _calibration.calibrate(lambda: _tflite_graph.activations(model, samples), how, fed)
+        ranges = _calibration.calibrate(lambda: _tflite_graph.activations(model, samples), how)
+        return _tflite_quantize.with_masks(model, ranges)
 
     def run(self, model: bytes, samples: Sequence[Sample]) -> Iterator[tuple[np.ndarray[Any, Any], ...]]:
         """The outputs of any file for one sample after another, in the runtime as it is used."""

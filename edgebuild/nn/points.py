@@ -6,7 +6,7 @@ import operator as python
 from typing import TYPE_CHECKING, Any
 
 from edgebuild.nn.graph import OUTPUT_AXIS, is_float, operator, walk
-from edgebuild.spec.errors import UsageError
+from edgebuild.spec.spread import Spread
 
 if TYPE_CHECKING:
     from torch import Tensor, fx
@@ -69,24 +69,19 @@ def _is_fused(node: fx.Node) -> bool:
 def observe(graph: fx.GraphModule, batches: list[tuple[Tensor, ...]]) -> dict[str, tuple[float, float]]:
     """{node: (minimum, maximum)} over all batches, of every node that has a range of its own.
 
-    UsageError names the first value that no example makes anything but zero.
+    Left out are values that no example makes anything but zero, exact at any scale, and those that hold a mask.
     """
     own = {node for node, owner in owners(graph).items() if node is owner}
-    found: dict[str, tuple[float, float]] = {}
+    seen: dict[str, Spread] = {}
 
     def see(node: fx.Node, value: Any) -> Any:
         if node in own:
-            low, high = found.get(node.name, (0.0, 0.0))
-            found[node.name] = min(low, float(value.min())), max(high, float(value.max()))
+            seen.setdefault(node.name, Spread()).add(value.detach().numpy())
         return value
 
     for batch in batches:
         walk(graph, batch, see)
-    for node in own:
-        if found[node.name] == (0.0, 0.0):
-            told = f"no calibration example makes the output of {place(node)} anything but zero"
-            raise UsageError(told, hint="use more examples, or remove that layer")
-    return found
+    return {name: spread.ends for name, spread in seen.items() if any(spread.ends) and not spread.masked}
 
 
 def place(node: fx.Node) -> str:

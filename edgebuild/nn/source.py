@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import importlib.util
 import sys
 import traceback
@@ -38,7 +39,7 @@ class Source:
         found = getattr(module, name, None)
         if not callable(found):
             raise UsageError(f"has no function {name!r}", file=self.file, key=key)
-        return lambda *args: self._guarded(lambda: found(*args), f"{name}()")
+        return functools.wraps(found)(lambda *args: self._guarded(lambda: found(*args), f"{name}()"))
 
     def build(self, builder: str, inputs: tuple[TensorSpec, ...], width: int | None = None) -> nn.Module:
         """The module that `builder` returns; UsageError unless it accepts the declared inputs.

@@ -11,6 +11,7 @@ from edgebuild.plan.packages import need
 from edgebuild.spec.artifact import Artifact
 from edgebuild.spec.errors import UsageError
 from edgebuild.spec.model import ModelSpec, Training
+from edgebuild.spec.reads import Read
 from edgebuild.stages.import_weights import ImportWeights
 from edgebuild.stages.load_data import LoadData
 from edgebuild.stages.train import Train
@@ -54,8 +55,26 @@ def plan_data(graph: Graph, store: Store, model: ModelSpec) -> tuple[str, str]:
     declared, name = model.declared, model.name
     need(declared.tools, "the model's code", file=model.file, key="tools")
     source = graph.add_source(f"{name}/source", store.snapshot(_files(model), "source"))
-    loader = LoadData(declared.data, declared.inputs, declared.width, _origin(model), declared.task)
+    loader = LoadData(
+        declared.data, declared.inputs, declared.width, _origin(model), declared.task, reads=_reads(store, model)
+    )
     return source, graph.add(f"{name}/data", Node(loader, {"source": source}, "data", tools=declared.tools))
+
+
+def _reads(store: Store, model: ModelSpec) -> tuple[Read, ...]:
+    """What the model's data is read from besides its own folder, as it is now; UsageError for what is not there."""
+    found = []
+    for number, name in enumerate(model.declared.reads):
+        key = f"reads[{number}]"
+        try:
+            read = store.reads.read(model.folder, name)
+        except OSError as error:
+            raise UsageError(f"{name!r} cannot be read: {error.strerror}", file=model.file, key=key) from None
+        if read is None:
+            hint = "paths start from the model's folder"
+            raise UsageError(f"no such file: {name!r}", file=model.file, key=key, hint=hint)
+        found.append(read)
+    return tuple(found)
 
 
 @dataclass(frozen=True, slots=True)

@@ -97,6 +97,9 @@ class ModelFile:
         Inside | None, Field(description="safetensors or .pth file with the state dict; else the model is trained")
     ] = None
     include: Annotated[tuple[Inside, ...], Field(description="more files of the folder that the code reads")] = ()
+    reads: Annotated[
+        tuple[str, ...], Field(description="files, folders or patterns elsewhere that data reads; their content counts")
+    ] = ()
     tools: Annotated[tuple[str, ...], Field(description="distributions that the code uses")] = ()
     training: Training = field(default_factory=Training)
     teacher: Teacher | None = None

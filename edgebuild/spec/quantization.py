@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal
@@ -14,8 +15,10 @@ Borders = Literal["float32", "int8"]
 Calibrator = Literal["minmax", "moving_average", "percentile", "entropy", "mse"]
 Operators = Literal["auto", "all", "layers"]
 
-# The least and the greatest real value of a tensor.
+# The least and the greatest real value of a tensor; (0, 0) where nothing but 0 was seen.
 Range = tuple[float, float]
+# Of a tensor in which some values stand for "no value": operators on it stay float.
+NO_RANGE: Range = (-math.inf, math.inf)
 
 
 @dataclass(frozen=True, slots=True)

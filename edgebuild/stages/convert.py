@@ -47,11 +47,11 @@ def _named(
 ) -> ranges.Ranges:
     """The learnt ranges by the names of the file's tensors, found by running both on the same examples.
 
-    Values that the exporter made of its own have no range and are left to calibration.
+    Values that the exporter made of its own, or that have no learnt range, are left to calibration.
     """
     import numpy as np
 
-    known = ranges.values(model, probe)
+    known = {name: pair for name, pair in ranges.values(model, probe).items() if pair[0] in learnt}
     runs = list(target_format.activations(file, probe))
     found = {name: np.concatenate([run[name].ravel() for run in runs]) for name in runs[0]}
     matched = ranges.match({name: values for name, (_, values) in known.items()}, found)

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from edgebuild.nn import opened
 from edgebuild.nn.source import Source
-from edgebuild.spec import dataset
+from edgebuild.spec import dataset, notes, spread
 from edgebuild.spec.artifact import EXCUSED, Determinism, StepIO
 from edgebuild.spec.errors import UsageError, exhausted
 from edgebuild.spec.model import Task, TensorSpec
 from edgebuild.spec.names import suggest
+from edgebuild.spec.reads import Read
 
 if TYPE_CHECKING:
     import numpy as np
@@ -29,6 +33,8 @@ class LoadData:
     Labels are [N] class numbers below `width`, or for other tasks [N, width] values. It may add "validation", which is
     cut from "train" where it does not; "unlabelled": x; and "slices": {name: [N] mask of the test split} of parts of
     the data that must not get worse on their own.
+    `reads` are what it reads outside the model's folder; with a parameter, it is given {name: path, or list of paths}
+    of them.
     """
 
     function: str
@@ -36,6 +42,7 @@ class LoadData:
     width: int
     origin: str = field(default="model", metadata=EXCUSED)
     task: Task = "classification"
+    reads: tuple[Read, ...] = ()
 
     consumes: ClassVar[tuple[str, ...]] = ()
     produces: ClassVar[str | None] = "data"
@@ -47,7 +54,7 @@ class LoadData:
     def run(self, io: StepIO) -> None:
         """Write all splits; UsageError for no examples, NaN, wrong shapes, labels out of range or unknown keys."""
         source = Source(io.path("source"), self.origin)
-        given = source.function(self.function, "data")()
+        given = self._load(source, io)
         if not isinstance(given, Mapping):
             raise self._wrong(source, f"returned {type(given).__name__}, not a mapping of splits")
         splits = self._splits(source, given)
@@ -78,6 +85,29 @@ class LoadData:
                 hint = 'give more, or a split "validation"'
                 raise self._wrong(source, f"split 'train' {error}", hint=hint) from None
         return splits
+
+    def _load(self, source: Source, io: StepIO) -> Any:
+        """What the function returns, given the places of `reads` if it asks for them.
+
+        UsageError when one of these changed since its digest was taken: what was loaded would lie under a wrong key.
+        """
+        load = source.function(self.function, "data")
+        asks = self.reads and any(item.default is item.empty for item in inspect.signature(load).parameters.values())
+        with opened.watched() as seen:
+            given = load({read.name: read.value() for read in self.reads}) if asks else load()
+        for number, read in enumerate(self.reads):
+            if not read.unchanged():
+                told = f"{read.name!r} was changed while the build read it"
+                raise UsageError(told, file=f"{self.origin}/model.toml", key=f"reads[{number}]", hint="build again")
+        declared = [file for read in self.reads for file in read.files()]
+        unknown = opened.outside(seen, [*declared, source.folder, io.output, io.scratch])
+        names = sorted({Path(path).name for path in unknown})  # places differ between machines, an artifact must not
+        if names:
+            told = f"{self.function}() read {spread.shown(names)}, which reads does not name"
+            told = f"{told}: when they change, the data is not loaded anew"
+            print(*unknown, sep="\n")
+            notes.write(io.output, [told])
+        return given
 
     def _wrong(self, source: Source, reason: str, hint: str | None = None) -> UsageError:
         return UsageError(reason, file=source.file, key=f"{self.function}()", hint=hint)

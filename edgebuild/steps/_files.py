@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from edgebuild.spec import dataset
+from edgebuild.spec import dataset, notes, spread
 from edgebuild.spec.artifact import StepIO
 from edgebuild.spec.quantization import Quantization
 from edgebuild.spec.registry import FORMATS
@@ -23,9 +23,12 @@ def read(io: StepIO) -> tuple[Any, bytes]:
 
 
 def quantize(io: StepIO, how: Quantization, samples: Sequence[Sample] = ()) -> None:
-    """Write the quantized file."""
+    """Write the quantized file, and note what calibration could not say."""
     target_format, model = read(io)
-    (io.output / target_format.file).write_bytes(target_format.quantize(model, how, samples))
+    if samples:
+        how = how.with_ranges(target_format.observe(model, how, samples))
+        notes.write(io.output, spread.remarks(how.ranges))
+    (io.output / target_format.file).write_bytes(target_format.quantize(model, how))
 
 
 def samples(io: StepIO, count: int, seed: int) -> list[Sample]:

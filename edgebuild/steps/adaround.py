@@ -49,7 +49,7 @@ class Adaround:
     values_only: ClassVar[bool] = True
 
     def run(self, io: StepIO) -> None:
-        """Fold, round layer after layer, save; UsageError for a layer that no example reaches."""
+        """Fold, round layer after layer, save; a layer that is given nothing but 0 is rounded to nearest."""
         import torch
 
         model = checkpoint.load(io.path("model"))
@@ -81,11 +81,10 @@ class Adaround:
         import torch
 
         x, weight, *rest = given
-        if not x.any():
-            told = f"no calibration example makes the input of {layer.name!r} anything but zero"
-            raise UsageError(told, key="adaround", hint="use more examples, or remove that layer")
         compute: Any = layer.node.target
         rounding = Rounding(weight, layer.axis, self.bits)
+        if not x.any():  # nothing can be learnt, and nothing is lost
+            return rounding.nearest(), {"learnt": 0.0, "nearest": 0.0}
         optimiser = torch.optim.Adam([rounding.share], self.learning_rate)
         for step in range(self.steps):
             rows = torch.randint(len(x), (min(_BATCH, len(x)),), generator=generator)

@@ -10,7 +10,7 @@ from annotated_types import Ge
 from pydantic import Field
 
 from edgebuild.nn import ranges
-from edgebuild.spec import dataset
+from edgebuild.spec import dataset, notes, spread
 from edgebuild.spec.artifact import Determinism, StepIO
 from edgebuild.spec.errors import UsageError
 from edgebuild.spec.fields import Seed
@@ -76,6 +76,7 @@ class MixedPrecision:
         ranked = self._rank(trial, how)
         done, kept = self._fall_back(trial, how, [layer for layer, ratio in ranked if ratio is not None])
         (io.output / target_format.file).write_bytes(done.file)
+        notes.write(io.output, spread.remarks(how.ranges))
         layers = [asdict(layer) | {"snr_db": ratio, "float": layer.name in kept} for layer, ratio in ranked]
         report = {"margin": self.margin, "changed": done.changed, "examples": len(held_out), "layers": layers}
         (io.output / REPORT).write_text(json.dumps(report, indent=1) + "\n")

@@ -8,11 +8,12 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from edgebuild.formats import _histogram
+from edgebuild.formats import _histogram, _masks
 from edgebuild.formats._calibration import calibrate
 from edgebuild.formats._histogram import BINS, CANDIDATES, Histogram, rounded
 from edgebuild.spec.errors import UsageError
-from edgebuild.spec.quantization import Calibrator, Quantization, Range
+from edgebuild.spec.quantization import NO_RANGE, Calibrator, Quantization, Range
+from edgebuild.spec.spread import remarks
 
 RNG = np.random.default_rng(5)
 NORMAL = RNG.normal(size=(20, 500)).astype(np.float32)
@@ -20,7 +21,7 @@ NORMAL = RNG.normal(size=(20, 500)).astype(np.float32)
 
 def ranges(examples: Any, calibrator: Calibrator = "minmax", **options: Any) -> Range:
     how = Quantization("static", calibrator=calibrator, **options)
-    return calibrate(lambda: ({"x": example} for example in examples), how, {"x"})["x"]
+    return calibrate(lambda: ({"x": example} for example in examples), how)["x"]
 
 
 def counted(values: np.ndarray) -> Histogram:
@@ -41,8 +42,32 @@ def test_minmax_is_what_was_seen_and_0() -> None:
     assert ranges([np.float32([-3, -1])]) == (-3.0, 0.0)
 
 
-def test_values_that_stand_for_none_do_not_stretch_a_range() -> None:
-    assert ranges([np.float32([-np.inf, 1, 2])]) == (0.0, 2.0)
+@pytest.mark.parametrize("hidden", [-np.inf, np.inf, np.finfo(np.float32).min, -1e9, 1e9, -65504, -1e4])
+@pytest.mark.parametrize("calibrator", ["minmax", "moving_average", "percentile", "entropy", "mse"])
+def test_a_tensor_in_which_values_stand_for_none_has_no_range(hidden: float, calibrator: Calibrator) -> None:
+    masked = NORMAL + np.where(np.arange(500) < 400, 0, np.float32(hidden))
+    assert ranges(masked, calibrator) == NO_RANGE
+
+
+def test_large_values_without_a_gap_are_numbers() -> None:
+    assert ranges([np.float32([-300, 1, 20_000])]) == (-300.0, 20_000.0)
+    assert ranges([np.float32([0, -1e9])]) == (-1e9, 0.0)  # exact at both ends
+    assert ranges([np.float32([1e4, 5e6, 3e9])]) == (0.0, np.float32(3e9))
+
+
+@pytest.mark.parametrize("calibrator", ["minmax", "moving_average", "percentile", "entropy", "mse"])
+def test_what_is_0_in_all_examples_is_exact_at_any_scale(calibrator: Calibrator) -> None:
+    assert ranges([np.zeros(3, np.float32)] * 4, calibrator) == (0.0, 0.0)
+    assert ranges([np.full(3, 1e-38, np.float32)] * 4, calibrator) == (0.0, 0.0)
+    assert _masks.usable({"x": (0.0, 0.0), "y": (-2.0, 1.0)}) == {"x": (-1.0, 1.0), "y": (-2.0, 1.0)}
+
+
+def test_what_calibration_says_nothing_of_is_told_in_a_line_each() -> None:
+    still = dict.fromkeys("abcde", (0.0, 0.0))
+    first, second = remarks(still | {"m": NO_RANGE, "x": (0.0, 1.0)})
+    assert first.startswith("0 in all calibration examples are the tensors 'a', 'b', 'c' and 2 more")
+    assert second == "values that stand for \"no value\" are in 'm': the operators on them stay float"
+    assert remarks({"x": (0.0, 1.0)}) == []
 
 
 def test_moving_average_forgets_a_twentieth_with_each_batch() -> None:
@@ -115,17 +140,12 @@ def test_symmetric_candidates_have_0_in_the_middle() -> None:
         ([], "no calibration examples"),
         ([np.float32([1, np.nan])], "tensor 'x' has NaN"),
         ([np.float32([np.inf])], "tensor 'x' has no finite value"),
-        ([np.zeros(3, np.float32)] * 4, "tensor 'x' is 0 in all calibration examples"),
+        ([np.zeros((0, 3), np.float32)], "tensor 'x' has no finite value"),
     ],
 )
 def test_what_has_no_range_is_refused_by_name(examples: Any, told: str) -> None:
     with pytest.raises(UsageError, match=told):
         ranges(examples)
-
-
-def test_a_constant_0_that_no_input_reaches_is_no_mistake() -> None:
-    zeros = [np.zeros(3, np.float32)]
-    assert calibrate(lambda: ({"h0": z} for z in zeros), Quantization("static"), set()) == {"h0": (0.0, 0.0)}
 
 
 def test_a_range_that_clips_much_is_refused_with_the_tensors_name() -> None:

@@ -155,6 +155,10 @@ MODEL = {
         "model.toml: steps.distill.epochs: input should be a valid integer, got true",
     ),
     "no weights": ('weights = "w.bin"', "model.toml: weights: no such file: 'w.bin'"),
+    "nothing to read": (
+        'reads = ["model.py", "../no.npz"]',
+        "model.toml: reads[1]: no such file: '../no.npz' (paths s",
+    ),
     "no teacher's weights": (
         '\n[teacher]\nbuilder = "build"\nweights = "t.bin"',
         "model.toml: teacher.weights: no such file: 't.bin'",

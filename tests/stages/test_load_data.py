@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from edgebuild.spec import dataset
+from edgebuild.spec import dataset, notes
 from edgebuild.spec.model import Task, TensorSpec
+from edgebuild.spec.reads import Memo
 from edgebuild.stages.load_data import LoadData
 from tests import tiny
 
@@ -86,6 +88,53 @@ def load():
 def test_a_single_training_example_leaves_none_to_choose_by(refusal: Refuse) -> None:
     told = refusal(step(), GOOD.replace('"train": (x, y)', '"train": (x[:1], y[:1])'))
     assert told.startswith("models/m/model.py: load(): split 'train' has 1 example, and one more is needed")
+
+
+READING = """
+import numpy as np
+def load(reads):
+    x = np.load(reads["../data/x.npy"])
+    parts = [np.load(path) for path in reads["../data/part*.npy"]]
+    assert [len(part) for part in parts] == [1, 2] and reads["../data"].is_dir()
+    return {"train": (x, [0, 1, 0]), "test": (x, [0, 1, 0])}
+"""
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    """A folder of data beside the model's."""
+    folder = tmp_path / "data"
+    folder.mkdir()
+    for name, count in (("x", 3), ("part1", 1), ("part2", 2)):
+        np.save(folder / f"{name}.npy", np.ones((count, 2, 3), np.float32))
+    return folder
+
+
+def reading(folder: Path, *names: str) -> LoadData:
+    found = tuple(Memo().read(folder / "model", name) for name in names)
+    return replace(step(), reads=tuple(read for read in found if read))
+
+
+def test_data_is_given_the_places_of_what_it_reads(source: Callable[[str], Path], tmp_path: Path, data: Path) -> None:
+    one = reading(tmp_path, "../data/x.npy", "../data/part*.npy", "../data")
+    output = tiny.perform(one, tmp_path / "output", {"source": ("source", source(READING))})
+    assert dataset.examples(output) == {"train": 2, "validation": 1, "test": 3}
+    assert notes.read(output) == []
+
+
+def test_what_data_reads_without_saying_so_is_told(source: Callable[[str], Path], tmp_path: Path, data: Path) -> None:
+    code = GOOD + f"    \nold = load\ndef load():\n    np.load({str(data / 'x.npy')!r})\n    return old()\n"
+    (line,) = notes.read(loaded(source, tmp_path, code))
+    assert line == "load() read 'x.npy', which reads does not name: when they change, the data is not loaded anew"
+    output = tiny.perform(reading(tmp_path, "../data"), tmp_path / "named", {"source": ("source", source(code))})
+    assert notes.read(output) == []
+
+
+def test_what_changes_while_it_is_read_is_refused(refusal: Refuse, tmp_path: Path, data: Path) -> None:
+    """What was loaded would lie under the digest of something else."""
+    code = GOOD + f"    \nold = load\ndef load():\n    np.save({str(data / 'x.npy')!r}, x)\n    return old()\n"
+    told = "models/m/model.toml: reads[0]: '../data/x.npy' was changed while the build read it (build again)"
+    assert refusal(reading(tmp_path, "../data/x.npy"), code) == told
 
 
 SPLITS = {
