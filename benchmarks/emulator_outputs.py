@@ -14,6 +14,7 @@ from edgebuild.devices.local import Local
 from edgebuild.evidence.agreement import compare
 from edgebuild.jobs import outputs
 from edgebuild.plan.instruments import Instruments
+from edgebuild.spec import layout
 
 if TYPE_CHECKING:
     from edgebuild.jobs.device import Device
@@ -81,7 +82,7 @@ def _outputs(device: Device, file: File, inputs: Array, folder: Path) -> Array:
     import numpy as np
 
     job = Path(tempfile.mkdtemp(prefix="job-", dir=folder))
-    outputs.run(device, outputs.ModelJob(file.path), (inputs,), job, _TIMEOUT)
+    outputs.run(device, outputs.ModelJob(file.path, layouts=layout.of_file(file.path)), (inputs,), job, _TIMEOUT)
     with np.load(job / "model.outputs.npz") as archive:
         first: Array = archive["0"]
     return first

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import zip_longest
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,7 @@ from numpy.typing import NDArray
 
 from edgebuild.nn import checkpoint
 from edgebuild.spec import dataset
+from edgebuild.spec.registry import FORMATS
 from tests import tiny
 
 Array = NDArray[np.float32]
@@ -51,11 +53,13 @@ def _tflite(path: Path):  # type: ignore[no-untyped-def]
     interpreter = Interpreter(model_path=str(path), num_threads=1)
     interpreter.allocate_tensors()
     inputs = sorted(interpreter.get_input_details(), key=lambda detail: detail["name"])
+    last, _ = FORMATS.get("tflite")().layouts_of(path.read_bytes())
     (output,) = interpreter.get_output_details()
 
     def run(values: list[Array]) -> Array:
-        for detail, value in zip(inputs, values, strict=True):
-            interpreter.set_tensor(detail["index"], value.astype(detail["dtype"]))
+        for detail, value, layout in zip_longest(inputs, values, last):
+            placed = value.transpose(0, 2, 3, 1) if layout == "nhwc" else value
+            interpreter.set_tensor(detail["index"], placed.astype(detail["dtype"]))
         interpreter.invoke()
         answer: Array = interpreter.get_tensor(output["index"])
         return answer

@@ -50,7 +50,7 @@ def start(tmp_path: Path) -> Callable[..., Ended]:
 
 @pytest.fixture(scope="session")
 def zoo(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Folder of tiny .onnx models; `wide` is slow, `fixed4` has a static batch."""
+    """Folder of tiny .onnx models; `wide` is slow, `fixed4` has a static batch, `last` has its channels last."""
     from onnx import TensorProto as T
 
     folder = tmp_path_factory.mktemp("zoo")
@@ -60,6 +60,7 @@ def zoo(tmp_path_factory: pytest.TempPathFactory) -> Path:
     _dense(folder / "fixed4.onnx", [4, 4], 16, T.FLOAT)
     _node(folder / "tokens.onnx", "Cast", {"tok": (T.INT32, [1, 3])}, T.FLOAT, to=T.FLOAT)
     _node(folder / "minus.onnx", "Sub", {"b": (T.FLOAT, [1, 4]), "a": (T.FLOAT, [1, 4])}, T.FLOAT)
+    _channels_last(folder / "last.onnx")
     _node(folder / "total.onnx", "ReduceSum", {"x": (T.FLOAT, ["batch", 4])}, T.FLOAT, keepdims=0)
     return folder
 
@@ -88,6 +89,17 @@ def _dense(path: Path, shape: list[Any], hidden: int, dtype: int) -> None:
     x = helper.make_tensor_value_info("x", dtype, shape)
     y = helper.make_tensor_value_info("y", dtype, [shape[0], 3])
     _save(path, nodes, [x], y, [numpy_helper.from_array(a, "A"), numpy_helper.from_array(b, "B")])
+
+
+def _channels_last(path: Path) -> None:
+    """A convolution of one pixel: x [1, 5, 4, 3] times [[0, 1], [2, 3], [4, 5]]."""
+    from onnx import TensorProto as T
+    from onnx import helper, numpy_helper
+
+    weights = numpy_helper.from_array(np.arange(6, dtype=np.float32).reshape(3, 2), "W")
+    x = helper.make_tensor_value_info("x", T.FLOAT, [1, 5, 4, 3])
+    y = helper.make_tensor_value_info("y", T.FLOAT, [1, 5, 4, 2])
+    _save(path, [helper.make_node("MatMul", ["x", "W"], ["y"])], [x], y, [weights])
 
 
 def _node(path: Path, op: str, inputs: dict[str, Any], out: int, **attributes: Any) -> None:

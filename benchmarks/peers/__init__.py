@@ -26,9 +26,11 @@ from edgebuild.devices.local import Local
 from edgebuild.jobs import outputs
 from edgebuild.measure import latency, paired, ratio
 from edgebuild.measure.process import TimedModel
+from edgebuild.spec import layout
 from edgebuild.spec.registry import FORMATS
 from edgebuild.spec.target import Target, Timing
 
+Layouts = dict[str, list[str | None]]
 PEERS = {"onnx": ("onnxruntime", "olive"), "tflite": ("litert",)}
 OURS = {"float": "", "edgebuild int8 alone": 'use = "int8"', "edgebuild balanced": "balanced"}
 FOREIGN = ("olive",)  # cannot live in our own environment
@@ -68,12 +70,13 @@ def _table(board: Target, name: str, folder: Path, small: bool) -> Table:
     model = digits(folder / "digits", small=small).model("digits").folder
     data = _data(model)
     examples = folder / f"{name}-examples.npz"
-    outputs.write_inputs(examples, (data["train"][0][:CALIBRATION],))
     store = folder / "store" if small else _environments.cache() / "store"
     made = [Made(title, _ours(title, recipe, name, model, store), None) for title, recipe in OURS.items()]
+    layouts = layout.of_file(made[0].file)  # a peer's file takes its inputs as the float file does
+    outputs.write_inputs(examples, (_as_taken(data["train"][0][:CALIBRATION], layouts),))
     peers = [peer for peer in PEERS[name] if not small or peer not in FOREIGN]
     made += [_peer(peer, small, made[0].file, examples, folder) for peer in peers]
-    rows = _measured(board, made, data["test"], folder / name)
+    rows = _measured(board, made, data["test"], folder / name, layouts)
     best = _best(rows)
     notes = [
         f"{len(data['test'][1]):,} held-out digits; calibration with the first {CALIBRATION:,} training examples, the "
@@ -129,12 +132,17 @@ def _peer(peer: str, here: bool, model: Path, examples: Path, folder: Path) -> M
     return Made(peer, output, time.monotonic() - started)
 
 
-def _measured(board: Target, made: Sequence[Made], test: Any, folder: Path) -> list[dict[str, Any]]:
-    inputs, labels = test
+def _as_taken(pictures: Any, layouts: Layouts) -> Any:
+    """Pictures [N, C, H, W] as a file with these layouts takes them."""
+    return pictures.transpose(0, 2, 3, 1) if layouts.get("inputs") == [layout.NHWC] else pictures
+
+
+def _measured(board: Target, made: Sequence[Made], test: Any, folder: Path, layouts: Layouts) -> list[dict[str, Any]]:
+    inputs, _ = test
     folder.mkdir()
-    hits = [_hits(each.file, inputs, labels, folder / f"outputs-{number}") for number, each in enumerate(made)]
+    hits = [_hits(each.file, test, folder / f"outputs-{number}", layouts) for number, each in enumerate(made)]
     outputs.write_inputs(folder / "inputs.npz", (inputs[:64],))
-    models = [TimedModel(f"m{number}", each.file) for number, each in enumerate(made)]
+    models = [TimedModel(f"m{number}", each.file, layouts=layouts) for number, each in enumerate(made)]
     times = latency.measure(Local(), models, folder / "inputs.npz", folder / "jobs", lambda _: False, _TIMING)
     rows = []
     for number, each in enumerate(made):
@@ -162,12 +170,13 @@ def _times(shift: ratio.Shift, *, first: bool) -> dict[str, float | None]:
     return {name: None if first else math.exp(value) for name, value in named.items()}
 
 
-def _hits(file: Path, inputs: Any, labels: Any, folder: Path) -> Any:
+def _hits(file: Path, test: Any, folder: Path, layouts: Layouts) -> Any:
     """Which examples the file gets right, by the real runtime here."""
     import numpy as np
 
+    inputs, labels = test
     folder.mkdir()
-    outputs.run(Local(), outputs.ModelJob(file), (inputs,), folder, timeout=600)
+    outputs.run(Local(), outputs.ModelJob(file, layouts=layouts), (inputs,), folder, timeout=600)
     with np.load(folder / "model.outputs.npz") as stored:
         found: Any = stored["0"].argmax(1) == labels
     return found

@@ -7,13 +7,13 @@ import shutil
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from importlib import metadata
+from itertools import zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from edgebuild import __version__
+from edgebuild import __version__, travels
 from edgebuild.bundle import card, manifest, png
-from edgebuild.bundle.card import PAYLOAD
-from edgebuild.spec import dataset, notes
+from edgebuild.spec import dataset, layout, notes
 from edgebuild.spec.artifact import Determinism, StepIO
 from edgebuild.spec.errors import UsageError
 from edgebuild.spec.model import ImageInput, Task, TensorSpec
@@ -79,12 +79,14 @@ class Assemble:
         index = [runtime.format for runtime in self.runtimes].index(verdicts["format"])
         runtime, file, package = self.runtimes[index], self.files[index], self.packages[index]
         coded = manifest.ship(io.path(f"candidate/{runtime.format}") / file, folder)
-        shutil.copyfile(PAYLOAD / "run.py", folder / "run.py")
+        loader = travels.loader(runtime.format)
+        for name in (travels.BUNDLE_RUNNER, travels.VALUES, loader):
+            shutil.copyfile(travels.file(name), folder / name)
         (folder / "requirements.txt").write_text(f"numpy>=1.24\n{package}=={metadata.version(package)}\n")
         if self.subject.labels:
             _write_json(folder / "labels.json", list(self.subject.labels))
         sample = self._sample(io, folder)
-        facts = self._facts(verdicts, runtime, file, io) | {"coded": coded}
+        facts = self._facts(verdicts, runtime, file, io) | {"coded": coded, "loader": loader}
         (folder / "README.md").write_text(card.render(facts, sample), encoding="utf-8")
         manifest.seal(folder, facts)
 
@@ -97,6 +99,7 @@ class Assemble:
             "subject": asdict(self.subject),
             "file": file,
             "runtime": asdict(runtime),
+            **self._ports(io.path(f"candidate/{runtime.format}") / file),
             "evidence": chosen["evidence"],
             "verdicts": chosen["verdicts"],
             "sources": _sources(io, runtime.format),
@@ -106,6 +109,19 @@ class Assemble:
             "notes": _notes(io),
             "provenance": list(io.provenance),
         }
+
+    def _ports(self, model: Path) -> dict[str, list[dict[str, Any]]]:
+        """Inputs and outputs as a caller of the file must know them: layouts (null: as in PyTorch), inputs' shapes.
+
+        A shape has the batch of 1; where there is a layout it is the one in that.
+        """
+        layouts = layout.of_file(model)
+        given = zip_longest(self.subject.inputs, layouts.get("inputs", ()))
+        inputs = [
+            {"name": spec.name, "layout": how, "shape": list(layout.shape_in_file((1, *spec.shape), how))}
+            for spec, how in given
+        ]
+        return {"inputs": inputs, "outputs": [{"layout": how} for how in layouts.get("outputs", ())]}
 
     def _sample(self, io: StepIO, folder: Path) -> str:
         """Put one held-out example into the bundle; its file name."""

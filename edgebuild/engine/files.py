@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ctypes
+import errno
 import fcntl
 import os
 import shutil
@@ -66,24 +68,63 @@ def copy_tree(source: Path, destination: Path) -> None:
 
 
 def publish_tree(source: Path, destination: Path) -> None:
-    """Replace `destination` by a copy of `source`: a reader sees the old folder, none for an instant, or the new."""
+    """Replace `destination` by a copy of `source`: a reader sees the old folder or the new, whenever this is killed.
+
+    Where the file system cannot exchange two folders in one step a reader may see none for an instant; if this is
+    killed in that instant, the next call begins by putting the old folder back.
+    """
     destination.parent.mkdir(parents=True, exist_ok=True)
     fresh = destination.with_name(f".{destination.name}.new")
     stale = destination.with_name(f".{destination.name}.old")
     with _alone_in(destination.parent):
+        if stale.exists() and not destination.exists():
+            stale.rename(destination)
         try:
             remove_tree(fresh)  # of a build that was killed here
             remove_tree(stale)
             fresh.mkdir()
             copy_tree(source, fresh)
             sync_tree(fresh)
-            if destination.exists():
-                destination.rename(stale)
-            fresh.rename(destination)
+            if not destination.exists():
+                fresh.rename(destination)
+            elif not exchange(fresh, destination):
+                _replace(fresh, destination, stale)
             sync_folder(destination.parent)
         finally:
             remove_tree(fresh)
-            remove_tree(stale)
+            if destination.exists():
+                remove_tree(stale)
+
+
+def _replace(fresh: Path, destination: Path, stale: Path) -> None:
+    """The same in two steps; where the second fails the first is undone."""
+    destination.rename(stale)
+    try:
+        fresh.rename(destination)
+    except OSError:
+        stale.rename(destination)
+        raise
+
+
+_HERE, _EXCHANGE = -100, 2  # AT_FDCWD of fcntl.h, RENAME_EXCHANGE of linux/fs.h
+_CANNOT = (errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP)
+
+
+def exchange(one: Path, other: Path) -> bool:
+    """Let two paths swap what they name, in one step (renameat2); False where kernel, C library or file system cannot.
+
+    OSError for what is wrong with the paths themselves.
+    """
+    call = getattr(ctypes.CDLL(None, use_errno=True), "renameat2", None)
+    if call is None:
+        return False
+    call.argtypes = [ctypes.c_int, ctypes.c_char_p, ctypes.c_int, ctypes.c_char_p, ctypes.c_uint]
+    if call(_HERE, os.fsencode(one), _HERE, os.fsencode(other), _EXCHANGE) == 0:
+        return True
+    code = ctypes.get_errno()
+    if code in _CANNOT:
+        return False
+    raise OSError(code, os.strerror(code), str(other))
 
 
 @contextmanager

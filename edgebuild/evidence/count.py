@@ -9,7 +9,7 @@ from typing import ClassVar
 
 from edgebuild.jobs.device import CountingDevice
 from edgebuild.jobs.outputs import write_inputs
-from edgebuild.spec import dataset
+from edgebuild.spec import dataset, layout
 from edgebuild.spec.artifact import EXCUSED, Determinism, StepIO
 from edgebuild.spec.registry import FORMATS
 
@@ -43,6 +43,7 @@ class Count:
         shutil.copyfile(file, io.scratch / file.name)
         test = dataset.read(io.path("data"), "test")
         write_inputs(io.scratch / "inputs.npz", tuple(values[:1] for values in test.inputs))
-        models = [{"name": f"m{repeat}", "file": file.name, "threads": 1} for repeat in range(_REPEATS)]
+        how = {"file": file.name, "threads": 1, "layouts": layout.of_file(file)}
+        models = [{"name": f"m{repeat}", **how} for repeat in range(_REPEATS)]
         job = {"mode": "count", "models": models, "inputs": "inputs.npz", "count_warmups": 2, "count_inferences": 1}
         (io.scratch / "job.json").write_text(json.dumps(job))

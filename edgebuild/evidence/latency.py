@@ -12,7 +12,7 @@ from edgebuild.jobs.outputs import write_inputs
 from edgebuild.measure import ratio
 from edgebuild.measure.latency import Timings, measure
 from edgebuild.measure.process import TimedModel
-from edgebuild.spec import dataset
+from edgebuild.spec import dataset, layout
 from edgebuild.spec.artifact import Determinism, StepIO
 from edgebuild.spec.registry import FORMATS, GATES
 from edgebuild.spec.target import Fidelity, Gate, Runtime, Timing
@@ -98,7 +98,7 @@ def timed_models(io: StepIO, runtimes: tuple[Runtime, ...]) -> list[TimedModel]:
     for runtime in runtimes:
         for role, name in roles(runtime).items():
             file = io.path(f"{role}/{runtime.format}") / FORMATS.get(runtime.format).file
-            models.append(TimedModel(name, file, runtime.threads, runtime.providers))
+            models.append(TimedModel(name, file, runtime.threads, runtime.providers, layout.of_file(file)))
     return models
 
 

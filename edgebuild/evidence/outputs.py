@@ -9,7 +9,7 @@ from typing import ClassVar
 
 from edgebuild.jobs import outputs
 from edgebuild.jobs.device import Device
-from edgebuild.spec import dataset
+from edgebuild.spec import dataset, layout
 from edgebuild.spec.artifact import EXCUSED, Determinism, StepIO
 from edgebuild.spec.registry import FORMATS
 from edgebuild.spec.target import Fidelity
@@ -41,11 +41,12 @@ class Outputs:
     def run(self, io: StepIO) -> None:
         """Run the held-out examples, or as many of them as the device takes."""
         file = io.path("model") / FORMATS.get(io.kind("model")).file
-        model = outputs.ModelJob(file, self.threads, self.providers)
+        model = outputs.ModelJob(file, self.threads, self.providers, layout.of_file(file))
         test = dataset.read(io.path("data"), self.split)
         most = min(limit for limit in (self.device.examples, self.most, len(test)) if limit is not None)
         some = tuple(values[dataset.chosen(len(test), most)] for values in test.inputs)
         result = outputs.run(self.device, model, some, io.scratch, self.timeout)
         shutil.copyfile(io.scratch / "model.outputs.npz", io.output / "outputs.npz")
         origin = {"fidelity": self.fidelity, "device": self.device.transport, "runtimes": result["runtimes"]}
+        origin |= {"told": told} if (told := result["models"]["model"]["told"]) else {}
         (io.output / "origin.json").write_text(json.dumps(origin, sort_keys=True) + "\n")

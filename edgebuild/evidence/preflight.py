@@ -8,7 +8,7 @@ from typing import ClassVar
 
 from edgebuild.jobs import outputs
 from edgebuild.jobs.device import Device
-from edgebuild.spec import dataset
+from edgebuild.spec import dataset, layout
 from edgebuild.spec.artifact import EXCUSED, Determinism, StepIO
 from edgebuild.spec.errors import DeviceError
 from edgebuild.spec.registry import FORMATS
@@ -32,7 +32,8 @@ class Preflight:
     def run(self, io: StepIO) -> None:
         """Write what the runtime said of itself; DeviceError that names the format when it refuses the model."""
         kind = io.kind("model")
-        model = outputs.ModelJob(io.path("model") / FORMATS.get(kind).file, self.threads)
+        file = io.path("model") / FORMATS.get(kind).file
+        model = outputs.ModelJob(file, self.threads, layouts=layout.of_file(file))
         first = tuple(values[:1] for values in dataset.read(io.path("data"), "test").inputs)
         try:
             result = outputs.run(self.device, model, first, io.scratch, self.timeout)

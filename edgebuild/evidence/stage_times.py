@@ -12,7 +12,7 @@ from edgebuild.jobs.device import Device
 from edgebuild.jobs.outputs import write_inputs
 from edgebuild.measure.latency import Timings, measure
 from edgebuild.measure.process import TimedModel
-from edgebuild.spec import dataset
+from edgebuild.spec import dataset, layout
 from edgebuild.spec.artifact import Determinism, StepIO
 from edgebuild.spec.registry import FORMATS
 from edgebuild.spec.target import Fidelity, Runtime, Timing
@@ -46,11 +46,9 @@ class StageTimes:
         write_inputs(inputs, tuple(values[:_EXAMPLES] for values in test.inputs))
         files = io.roles("file")
         names = [f"stage-{number}" for number in range(len(files))]
-        models = [
-            TimedModel(name, files[str(number)].path / FORMATS.get(self.runtime.format).file, self.runtime.threads,
-                       self.runtime.providers)
-            for number, name in enumerate(names)
-        ]  # fmt: skip
+        paths = [files[str(number)].path / FORMATS.get(self.runtime.format).file for number in range(len(files))]
+        how = self.runtime.threads, self.runtime.providers
+        models = [TimedModel(name, path, *how, layout.of_file(path)) for name, path in zip(names, paths, strict=True)]
 
         def tell(timings: Timings) -> bool:
             done, last = len(timings.processes), self.timing.looks[-1]

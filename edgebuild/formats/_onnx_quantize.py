@@ -105,16 +105,6 @@ def activations(model: onnx.ModelProto, samples: Iterable[Sample]) -> Iterator[d
         yield found | {name: value for name, value in feed.items() if value.dtype == "float32"}
 
 
-def run(model: bytes, samples: Iterable[Sample]) -> Iterator[tuple[Any, ...]]:
-    """The file's outputs for one sample after another."""
-    import onnxruntime
-
-    session = onnxruntime.InferenceSession(model, providers=["CPUExecutionProvider"])
-    names = [value.name for value in session.get_inputs()]
-    for sample in samples:
-        yield tuple(session.run(None, dict(zip(names, sample, strict=True))))
-
-
 def operations(model: onnx.ModelProto) -> list[Operation]:
     """The operators in order of execution."""
     return [Operation(node.op_type, tuple(node.input), tuple(node.output)) for node in model.graph.node]

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from edgebuild.spec.layout import Layouts
 from edgebuild.spec.quantization import Layer
 
 if TYPE_CHECKING:
@@ -90,9 +91,27 @@ def _module(tensor: str) -> str:
     return ".".join(step.rpartition(".")[2].partition("_")[2] for step in steps)
 
 
-def activations(model: bytes, samples: Iterable[Sample]) -> Iterator[dict[str, Any]]:
-    """Every float tensor that the runtime computes, inputs included, for one sample after another."""
+def ends(model: bytes) -> tuple[list[str], list[str]]:
+    """Names of the tensors that are the main graph's inputs and outputs, by argument: its signature's order."""
+    from ai_edge_litert.tools import flatbuffer_utils
+
+    from edgebuild.travels.load_tflite import numbered
+
+    parsed = flatbuffer_utils.read_model_from_bytearray(bytearray(model))
+    tensors = [tensor.name.decode() for tensor in parsed.subgraphs[0].tensors]
+    signature = parsed.signatureDefs[0]
+    sides = []
+    for entries in (signature.inputs, signature.outputs):
+        named = {entry.name.decode(): tensors[entry.tensorIndex] for entry in entries}
+        sides.append([named[name] for name in numbered(named)])
+    return sides[0], sides[1]
+
+
+def activations(model: bytes, samples: Iterable[Sample], layouts: Layouts) -> Iterator[dict[str, Any]]:
+    """Every float tensor that the runtime computes, inputs included, for one sample, as in PyTorch, after another."""
     from ai_edge_litert.interpreter import Interpreter, OpResolverType
+
+    from edgebuild.travels import load_tflite, model_values
 
     resolver = OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES  # a delegate keeps no tensor but its results
     interpreter = Interpreter(
@@ -103,34 +122,12 @@ def activations(model: bytes, samples: Iterable[Sample]) -> Iterator[dict[str, A
     )
     interpreter.allocate_tensors()
     computed = {name for operator in operators(model) for name in operator.outputs}
-    inputs = input_details(interpreter)
-    computed.update(detail["name"] for detail in inputs)
+    computed.update(detail["name"] for detail in interpreter.get_input_details())
+    inputs = model_values.laid_out(load_tflite.ports(interpreter, "input"), {"layouts": {"inputs": layouts}}, "inputs")
     kept = [detail for detail in interpreter.get_tensor_details() if detail["name"] in computed]
     floats = {d["name"]: d["index"] for d in kept if d["dtype"].__name__ == "float32"}
     for sample in samples:
-        for detail, value in zip(inputs, sample, strict=True):
-            interpreter.set_tensor(detail["index"], value.astype(detail["dtype"], copy=False))
+        for port, value in zip(inputs, sample, strict=True):
+            interpreter.set_tensor(port.key, model_values.to_raw(value, port))
         interpreter.invoke()
         yield {name: interpreter.get_tensor(index) for name, index in floats.items()}
-
-
-def run(model: bytes, samples: Iterable[Sample]) -> Iterator[tuple[Any, ...]]:
-    """The file's outputs for one sample after another, by the delegate's kernels; float32 borders only."""
-    from ai_edge_litert.interpreter import Interpreter
-
-    interpreter = Interpreter(model_content=model, num_threads=1)
-    interpreter.allocate_tensors()
-    inputs, outputs = input_details(interpreter), interpreter.get_output_details()
-    for sample in samples:
-        for detail, value in zip(inputs, sample, strict=True):
-            interpreter.set_tensor(detail["index"], value.astype(detail["dtype"], copy=False))
-        interpreter.invoke()
-        yield tuple(interpreter.get_tensor(detail["index"]) for detail in outputs)
-
-
-def input_details(interpreter: Any) -> list[dict[str, Any]]:
-    """The inputs by argument: litert-torch calls them args_0, args_1 …, which sorts as text."""
-    (key,) = interpreter.get_signature_list()
-    named = interpreter.get_signature_runner(key).get_input_details()
-    by_index = {detail["index"]: detail for detail in interpreter.get_input_details()}
-    return [by_index[named[f"args_{number}"]["index"]] for number in range(len(named))]

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from edgebuild.formats import _calibration, _onnx_files, _onnx_memory, _onnx_quantize, _onnx_weights
 from edgebuild.spec.constant import Constant
+from edgebuild.spec.layout import NCHW, Layouts
 from edgebuild.spec.lifetime import Lifetime
 from edgebuild.spec.quantization import Layer, Missing, Quantization, Range, Support
 
@@ -28,6 +29,7 @@ class Onnx:
     runtime: ClassVar[str] = "onnxruntime"
     requires: ClassVar[tuple[str, ...]] = ("onnx", "onnxscript", "onnxruntime", "onnxconverter-common")
     tools: ClassVar[tuple[str, ...]] = requires
+    layouts: ClassVar[tuple[str, ...]] = (NCHW,)
     real: ClassVar[tuple[Support, ...]] = (
         Support("static", ("int8",), ("channel", "tensor"), "all but recurrent layers", "int8", ("uint8", "int8")),
         Support("dynamic", ("int8",), ("channel", "tensor"), "matrices, embeddings, LSTM", "int8, ranges at run time"),
@@ -44,7 +46,7 @@ class Onnx:
         Missing("dynamic", "by channel there are kernels for int8 alone", 'granularity = "block"', ("int4",)),
     )
 
-    def convert(self, module: nn.Module, example: tuple[Tensor, ...]) -> bytes:
+    def convert(self, module: nn.Module, example: tuple[Tensor, ...], layout: str | None = None) -> bytes:
         """A float32 file with the static shapes of `example`; inputs, outputs and names as in PyTorch."""
         import torch
 
@@ -53,6 +55,10 @@ class Onnx:
         )
         assert program is not None  # dynamo=True always returns a program
         return _onnx_files.to_bytes(_onnx_files.clean(_onnx_files.name_layers(program.model_proto)))
+
+    def layouts_of(self, model: bytes) -> tuple[Layouts, Layouts]:
+        """The layouts of a file's inputs and outputs: all are as in PyTorch."""
+        return (), ()
 
     def operators(self, model: bytes) -> tuple[str, ...]:
         """The kind of every operator of any file, in the file's order."""
@@ -80,7 +86,10 @@ class Onnx:
 
     def run(self, model: bytes, samples: Sequence[Sample]) -> Iterator[tuple[np.ndarray[Any, Any], ...]]:
         """The outputs of any file for one sample after another, in the runtime as it is used."""
-        return _onnx_quantize.run(model, samples)
+        from edgebuild.travels import load_onnx
+
+        loaded = load_onnx.Model(model, {})
+        return (tuple(loaded.answer(sample)) for sample in samples)
 
     def quantize(self, model: bytes, how: Quantization, samples: Sequence[Sample] = ()) -> bytes:
         """The quantized file; a static technique takes the ranges that `how` does not give from `samples`.

@@ -10,8 +10,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from edgebuild.formats import _calibration, _tflite_graph, _tflite_memory, _tflite_quantize
+from edgebuild.formats import _calibration, _tflite_graph, _tflite_layout, _tflite_memory, _tflite_quantize
 from edgebuild.spec.constant import Constant
+from edgebuild.spec.layout import NCHW, NHWC, Layouts
 from edgebuild.spec.lifetime import Lifetime
 from edgebuild.spec.quantization import Layer, Missing, Quantization, Range, Support
 
@@ -29,6 +30,7 @@ class Tflite:
     runtime: ClassVar[str] = "ai-edge-litert"
     requires: ClassVar[tuple[str, ...]] = ("litert-torch", "ai-edge-quantizer", "ai-edge-litert")
     tools: ClassVar[tuple[str, ...]] = requires
+    layouts: ClassVar[tuple[str, ...]] = (NHWC, NCHW)
     real: ClassVar[tuple[Support, ...]] = (
         Support("static", ("int8",), ("channel", "tensor"), "all operators", "int8", borders=("float32", "int8")),
         Support("dynamic", ("int8",), ("channel", "tensor"), "all layers but depthwise", "int8, ranges at run time"),
@@ -45,19 +47,43 @@ class Tflite:
         Missing("weights_only", "int4 would be widened at every inference, 2 to 3 times slower", "int8", ("int4",)),
     )
 
-    def convert(self, module: nn.Module, example: tuple[Tensor, ...]) -> bytes:
-        """A float32 file with the static shapes of `example`; inputs and outputs as in PyTorch.
+    def convert(self, module: nn.Module, example: tuple[Tensor, ...], layout: str | None = None) -> bytes:
+        """A float32 file with the static shapes of `example`.
 
-        Inner tensors keep their names: the quantizer tells tensors apart by them.
+        Pictures among inputs and outputs have their channels in `layout`; without it they come last where that saves
+        a transpose. All else is as in PyTorch. Inner tensors keep their names: the quantizer tells tensors apart by
+        them.
         """
+        import torch
+
+        with torch.no_grad():
+            answer = module.eval()(*example)
+        answers = (answer,) if isinstance(answer, torch.Tensor) else tuple(answer)
+        inputs, outputs = (_tflite_layout.images(tensors, layout) for tensors in (example, answers))
+        model = self._export(module, example, inputs, outputs)
+        if layout is None and any((*inputs, *outputs)):
+            kept = _tflite_layout.useful(model, inputs, outputs)
+            model = model if kept == (inputs, outputs) else self._export(module, example, *kept)
+            inputs, outputs = kept
+        return _tflite_layout.mark(model, inputs, outputs) if any((*inputs, *outputs)) else model
+
+    def _export(self, module: nn.Module, example: tuple[Tensor, ...], inputs: Layouts, outputs: Layouts) -> bytes:
         os.environ.setdefault("LITERT_TORCH_SHOW_PROGRESS", "n")
         import litert_torch
 
-        edge = litert_torch.convert(module.eval(), example)
+        sides = [[number for number, layout in enumerate(side) if layout] for side in (inputs, outputs)]
+        if any(sides):
+            module = litert_torch.to_channel_last_io(module, *sides).eval()
+        given = tuple(map(_tflite_layout.channels_last, example, inputs))
+        edge = litert_torch.convert(module, given)
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder, self.file)
             edge.export(str(path))
             return path.read_bytes()
+
+    def layouts_of(self, model: bytes) -> tuple[Layouts, Layouts]:
+        """The layouts of a file's inputs and outputs, by position; empty where all are as in PyTorch."""
+        return _tflite_layout.read(model)
 
     def operators(self, model: bytes) -> tuple[str, ...]:
         """The kind of every operator of any file, in the file's order."""
@@ -73,7 +99,7 @@ class Tflite:
 
     def activations(self, model: bytes, samples: Sequence[Sample]) -> Iterator[dict[str, np.ndarray[Any, Any]]]:
         """Every float value that a float file computes from one sample after another, by the names of `observe`."""
-        return _tflite_graph.activations(model, samples)
+        return _tflite_graph.activations(model, samples, self.layouts_of(model)[0])
 
     def lifetimes(self, model: bytes) -> tuple[Lifetime, ...]:
         """Bytes of each activation, and from which operator to which it is needed; weights are not among them."""
@@ -81,12 +107,16 @@ class Tflite:
 
     def observe(self, model: bytes, how: Quantization, samples: Sequence[Sample]) -> dict[str, Range]:
         """The ranges of all activations of a float file; a sample is one tuple of inputs in the file's shapes."""
-        ranges = _calibration.calibrate(lambda: _tflite_graph.activations(model, samples), how)
+        ranges = _calibration.calibrate(lambda: self.activations(model, samples), how)
         return _tflite_quantize.with_masks(model, ranges)
 
     def run(self, model: bytes, samples: Sequence[Sample]) -> Iterator[tuple[np.ndarray[Any, Any], ...]]:
-        """The outputs of any file for one sample after another, in the runtime as it is used."""
-        return _tflite_graph.run(model, samples)
+        """The outputs of any file for one sample after another, in the runtime as it is used, as in PyTorch."""
+        from edgebuild.travels import load_tflite
+
+        inputs, outputs = self.layouts_of(model)
+        loaded = load_tflite.Model(model, {"layouts": {"inputs": inputs, "outputs": outputs}})
+        return (tuple(loaded.answer(sample)) for sample in samples)
 
     def quantize(self, model: bytes, how: Quantization, samples: Sequence[Sample] = ()) -> bytes:
         """The quantized file; a static technique takes the ranges that `how` does not give from `samples`.

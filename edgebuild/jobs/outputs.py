@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import shutil
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,11 +18,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class ModelJob:
-    """A model file and how the device's runtime is to run it."""
+    """A model file and how the device's runtime is to run it; `layouts` are those of `spec.layout.of_file`."""
 
     file: Path
     threads: int = 1
     providers: tuple[str, ...] = ()
+    layouts: Mapping[str, list[str | None]] = field(default_factory=dict)
 
 
 def write_inputs(path: Path, inputs: tuple[Array, ...]) -> None:
@@ -47,7 +49,8 @@ def run(
     name = f"model{model.file.suffix}"
     shutil.copyfile(model.file, job / name)
     write_inputs(job / "inputs.npz", inputs)
-    spec = {"name": "model", "file": name, "threads": model.threads, "providers": list(model.providers)}
+    spec: dict[str, Any] = {"name": "model", "file": name, "threads": model.threads}
+    spec |= {"providers": list(model.providers), "layouts": dict(model.layouts)}
     limited = {} if seconds is None else {"seconds": seconds}
     (job / "job.json").write_text(json.dumps({"mode": "outputs", "models": [spec], "inputs": "inputs.npz"} | limited))
     device.execute(job, timeout=timeout)

@@ -6,7 +6,7 @@ import json
 import os
 import shutil
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +17,16 @@ from edgebuild.spec.target import Timing
 
 @dataclass(frozen=True, slots=True)
 class TimedModel:
-    """A model to time: its name in the results, its file, and how the runtime is to run it."""
+    """A model to time: its name in the results, its file, and how the runtime is to run it.
+
+    `layouts` are those of `spec.layout.of_file`, where what it is fed is laid out as in PyTorch.
+    """
 
     name: str
     file: Path
     threads: int = 1
     providers: tuple[str, ...] = ()
+    layouts: Mapping[str, list[str | None]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

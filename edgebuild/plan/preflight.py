@@ -19,7 +19,7 @@ def add(graph: Graph, target: Target, weights: Weights, instruments: Instruments
     for runtime in target.runtimes:
         kind = FORMATS.get(runtime.format)
         converted = Node(
-            Convert(runtime.format),
+            Convert(runtime.format, runtime.layout),
             {"model": weights.untrained},
             runtime.format,
             code=(FORMATS.module(runtime.format),),

@@ -121,8 +121,12 @@ class Recipes:
     def _need_packages(self, runtime: Runtime) -> None:
         index = self._target.runtimes.index(runtime)
         key = f"runtimes[{index}].format"
-        needed = FORMATS.get(runtime.format, file=self._target.file, key=key).requires
-        need(needed, runtime.format, file=self._target.file, key=key, extra=runtime.format)
+        kind = FORMATS.get(runtime.format, file=self._target.file, key=key)
+        if runtime.layout is not None and runtime.layout not in kind.layouts:
+            told = f"{runtime.format} files have no inputs and outputs in {runtime.layout!r}"
+            hint = f"leave it out, or take {' or '.join(kind.layouts)}"
+            raise UsageError(told, file=self._target.file, key=f"runtimes[{index}].layout", hint=hint)
+        need(kind.requires, runtime.format, file=self._target.file, key=key, extra=runtime.format)
 
     def _check_numbers(self) -> None:
         """UsageError when a second step changes what the file computes in: no quantizer reads a quantized file."""
@@ -168,7 +172,7 @@ class Recipes:
     def _convert(self, model: str, runtime: Runtime, stage: str) -> str:
         target_format = FORMATS.get(runtime.format)
         node = Node(
-            Convert(runtime.format),
+            Convert(runtime.format, runtime.layout),
             {"model": model},
             runtime.format,
             code=(FORMATS.module(runtime.format),),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from edgebuild.bundle import manifest
+from edgebuild import travels
 from edgebuild.bundle.assemble import Assemble, Subject
 from edgebuild.bundle.card import PAYLOAD
 from edgebuild.engine import digests
@@ -42,7 +42,8 @@ def bundle_node(
     runtimes = tuple(chain.runtime for chain in chains)
     formats = tuple(FORMATS.get(runtime.format) for runtime in runtimes)
     names = tuple(kind.file for kind in formats), tuple(kind.runtime for kind in formats)
-    payload = [*sorted(PAYLOAD.glob("*.*")), manifest.decoder()]
+    travelling = (travels.BUNDLE_RUNNER, travels.VALUES, travels.DECODER, *(travels.loader(r.format) for r in runtimes))
+    payload = [*sorted(PAYLOAD.glob("*.*")), *map(travels.file, travelling)]
     return Node(
         Assemble(subject, runtimes, *names, measuring.fingerprints(), dropped),
         inputs,

@@ -13,6 +13,7 @@ from pydantic import AfterValidator, ConfigDict, Field
 from edgebuild.spec.artifact import EXCUSED
 from edgebuild.spec.core import Core
 from edgebuild.spec.fields import STRICT, Seed
+from edgebuild.spec.layout import Layout
 from edgebuild.spec.units import Bytes, BytesPerSecond, Hertz, OpsPerSecond, Seconds
 
 Fidelity = Literal["hardware", "emulated", "host", "estimated"]
@@ -81,6 +82,9 @@ class Runtime:
     format: Annotated[str, Field(description="file format: onnx or tflite")]
     threads: Annotated[int, Ge(1)] = 1
     providers: Annotated[tuple[str, ...], Field(description="ONNX Runtime execution providers, best first")] = ()
+    layout: Annotated[
+        Layout | None, Field(description="of pictures that go in and come out; left out: what the format runs fastest")
+    ] = None
 
 
 def _increasing(looks: tuple[int, ...]) -> tuple[int, ...]:

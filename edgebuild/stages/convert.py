@@ -10,14 +10,19 @@ from edgebuild.nn import checkpoint, ranges
 from edgebuild.nn.checkpoint import Checkpoint
 from edgebuild.spec.artifact import Determinism, StepIO
 from edgebuild.spec.errors import StepError, exhausted
+from edgebuild.spec.layout import Layout
 from edgebuild.spec.registry import FORMATS
 
 
 @dataclass(frozen=True, slots=True)
 class Convert:
-    """The format's own exporter; static shapes, batch 1. Learnt ranges go on in `ranges.json`, by the file's names."""
+    """The format's own exporter; static shapes, batch 1. Learnt ranges go on in `ranges.json`, by the file's names.
+
+    `layout` is that of pictures which go in and come out; None leaves it to the format.
+    """
 
     format: str
+    layout: Layout | None = None
 
     consumes: ClassVar[tuple[str, ...]] = ("torch",)
     produces: ClassVar[str | None] = None
@@ -31,7 +36,7 @@ class Convert:
         target_format = FORMATS.get(self.format)()
         model = checkpoint.load(io.path("model"))
         try:
-            converted = target_format.convert(model.module, model.example())
+            converted = target_format.convert(model.module, model.example(), self.layout)
         except Exception as error:  # exporters raise whatever they like, over many lines
             if exhausted(error):
                 raise

@@ -5,10 +5,11 @@ This file travels to devices and in bundles: Python 3.9, numpy and the runtime, 
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
-from typing import Any, Dict, List, Mapping, Sequence, Union
+from typing import Any, Dict, Iterator, List, Mapping, Optional, Sequence, Union
 
 if __package__:
     from . import model_values as values
@@ -17,6 +18,7 @@ else:
 
 SUFFIXES = (".onnx", ".ort")
 CPU = "CPUExecutionProvider"
+UNDIVIDED, ASSIGNED = "session.disable_cpu_ep_fallback", "session.record_ep_graph_assignment_info"
 TYPES = {"float": "float32", "double": "float64"}  # the others are called as in numpy
 
 
@@ -25,17 +27,16 @@ class Model(values.AnyModel):
 
     def __init__(self, model: Union[str, bytes], spec: Mapping[str, Any]) -> None:
         ort = self.runtime()
-        wanted = list(spec.get("providers") or [CPU])
-        present = ort.get_available_providers()
-        asked = wanted if not spec.get("fallback") else [name for name in wanted if name in present] or [CPU]
-        need(asked, present)
-        where = model if isinstance(model, str) else ""
-        options = session_options(ort, spec, asked, where)
-        self._session = ort.InferenceSession(model, options, providers=asked)
-        working = self._session.get_providers()
-        self.missing = [name for name in wanted if name not in working]
-        if not spec.get("fallback"):
-            need(asked, working)
+        wanted, fallback = list(spec.get("providers") or [CPU]), bool(spec.get("fallback"))
+        available = ort.get_available_providers()
+        asked = [name for name in wanted if name in available] or [CPU] if fallback else wanted
+        need(asked, available)
+        options = session_options(ort, spec, asked, fallback, model if isinstance(model, str) else "")
+        with undivided(asked):
+            self._session = ort.InferenceSession(model, options, providers=asked)
+        if not fallback:
+            need(asked, self._session.get_providers())
+        self.told = elsewhere(self._session, wanted)
         self.inputs = values.laid_out([_port(value) for value in self._session.get_inputs()], spec, values.INPUTS)
         self.outputs = values.laid_out([_port(value) for value in self._session.get_outputs()], spec, values.OUTPUTS)
         self._names = [port.name for port in self.inputs]
@@ -58,8 +59,12 @@ class Model(values.AnyModel):
         return events
 
 
-def session_options(ort: Any, spec: Mapping[str, Any], providers: Sequence[str], where: str) -> Any:
-    """The options of a session: threads as the spec says, profiled beside the file `where` if it says so."""
+def session_options(ort: Any, spec: Mapping[str, Any], providers: Sequence[str], fallback: bool, where: str) -> Any:
+    """The options of a session on these providers; a profile, where the spec wants one, lands beside the file `where`.
+
+    ONNX Runtime computes on the CPU what another provider cannot. Unless that is allowed, by `fallback` or by the CPU's
+    own place among the providers, such a model is refused: its time would not be the accelerator's.
+    """
     options = ort.SessionOptions()
     options.intra_op_num_threads = int(spec.get("threads", 1))
     options.inter_op_num_threads = 1
@@ -67,9 +72,43 @@ def session_options(ort: Any, spec: Mapping[str, Any], providers: Sequence[str],
     options.log_severity_level = 3
     # Idle threads that spin would steal the processor from the other model of the process.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    if accelerators(providers):
+        options.add_session_config_entry(ASSIGNED, "1")
+        options.add_session_config_entry(UNDIVIDED, "0" if fallback or CPU in providers else "1")
     options.enable_profiling = bool(spec.get("profile"))
     options.profile_file_prefix = where
     return options
+
+
+@contextlib.contextmanager
+def undivided(providers: Sequence[str]) -> Iterator[None]:
+    """Say what to do when a session is refused because the CPU would compute a part of it."""
+    try:
+        yield
+    except Exception as error:  # ONNX Runtime raises classes of its own, found in no common base
+        if "assigned to the default CPU EP" not in str(error):
+            raise
+        message = "%s cannot compute all of it; with %s as the last provider the CPU may compute the rest"
+        raise values.RunnerError("provider-missing", message % (", ".join(providers), CPU)) from error
+
+
+def accelerators(providers: Sequence[str]) -> List[str]:
+    """The providers that are not the CPU's."""
+    return [name for name in providers if name != CPU]
+
+
+def elsewhere(session: Any, wanted: Sequence[str]) -> Optional[str]:
+    """One line on providers that were wanted and are missing, or operators that the CPU computes; None for neither."""
+    working = session.get_providers()
+    missing = [name for name in wanted if name not in working]
+    if missing:
+        return "%s cannot be had here: the model runs on %s" % (", ".join(missing), ", ".join(working))
+    if not accelerators(wanted) or not hasattr(session, "get_provider_graph_assignment_info"):
+        return None
+    counts = [(part.ep_name, len(part.get_nodes())) for part in session.get_provider_graph_assignment_info()]
+    here, every = sum(count for name, count in counts if name == CPU), sum(count for _, count in counts)
+    apart = ", ".join(accelerators(wanted))
+    return "%d of %d operators run on %s, not on %s" % (here, every, CPU, apart) if here else None
 
 
 def need(wanted: Sequence[str], present: Sequence[str]) -> None:

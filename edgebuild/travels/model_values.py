@@ -6,7 +6,7 @@ This file travels to devices and in bundles, beside the loaders: Python 3.9 and 
 from __future__ import annotations
 
 import importlib
-from typing import Any, Dict, Iterable, List, Mapping, NamedTuple, Optional, Sequence, Tuple
+from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Sequence, Tuple
 
 Array = Any  # numpy.ndarray: numpy is imported late, so that its absence can be reported
 NHWC = "nhwc"  # channels last; without a layout a tensor is as in PyTorch, channels first
@@ -36,8 +36,8 @@ class Port(NamedTuple):
 class AnyModel:
     """A loaded model: `fit` fixes open shapes, `run` maps raw inputs to raw outputs, both by position.
 
-    `spec` may have "threads", "providers", "profile", "fallback" (go on without a provider that is missing: `missing`
-    names them) and "layouts", {"inputs": one for each input, "outputs": …}, as the converter left them in the file.
+    `spec` may have "threads", "providers", "profile", "fallback" (go on without a provider that is missing: `told` says
+    so) and "layouts", {"inputs": one for each input, "outputs": …}, as the converter left them in the file.
     `layerless` says why the runtime cannot tell the time of its operators; None where it can, and then a model opened
     with "profile" gives by `trace`, once, the events of all its inferences. `told` is one line on what a reader of its
     results must know, such as work that ran elsewhere than was asked.
@@ -45,7 +45,6 @@ class AnyModel:
 
     layerless: Optional[str] = None
     told: Optional[str] = None
-    missing: Sequence[str] = ()
     inputs: Sequence[Port] = ()
     outputs: Sequence[Port] = ()
 
@@ -73,6 +72,8 @@ class AnyModel:
 def laid_out(ports: Sequence[Port], spec: Mapping[str, Any], side: str) -> List[Port]:
     """The ports with the layouts that a model's spec names for this side, if any."""
     layouts = (spec.get("layouts") or {}).get(side) or [None] * len(ports)
+    if len(layouts) != len(ports):
+        raise RunnerError("bad-job", "%d layouts are given for %d %s" % (len(layouts), len(ports), side))
     return [port._replace(layout=layout) for port, layout in zip(ports, layouts)]
 
 
@@ -143,8 +144,3 @@ def import_first(*names: str) -> Any:
         except ImportError as error:
             reasons.append("%s: %s" % (name, error))
     raise RunnerError("runtime-missing", "; ".join(reasons))
-
-
-def joined(names: Iterable[str]) -> str:
-    """Names for a message."""
-    return ", ".join(names) or "none"

@@ -2,20 +2,20 @@
 """Run the model of this bundle on an example: `python run.py sample.png`.
 
 Where there is a labels.json the likeliest labels are printed, else the values that the model answers.
-An .npy file holds the model's only input, an .npz file all of them as arrays "0", "1", … in their order.
+An .npy file holds the model's only input, an .npz file all of them as arrays "0", "1", … in their order: real values,
+batch of 1, channels first as in PyTorch. What the file stores instead (channels last, integers) is made of them here.
 
 Needs Python 3.9, numpy and the runtime named in requirements.txt, nothing else.
 """
 
 import argparse
 import hashlib
-import importlib
 import importlib.util
 import json
-import re
 import struct
 import sys
 import zlib
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -99,53 +99,6 @@ def resize(pixels, height, width):
     return pixels
 
 
-def open_tflite(path, threads, providers):
-    """A function from the model's inputs to its first output, by LiteRT or the older tflite_runtime."""
-    given = {"model_content": path} if isinstance(path, bytes) else {"model_path": str(path)}
-    for name in ("ai_edge_litert.interpreter", "tflite_runtime.interpreter"):
-        try:
-            interpreter = importlib.import_module(name).Interpreter(num_threads=threads, **given)
-            break
-        except ModuleNotFoundError:
-            continue
-    else:
-        raise ModuleNotFoundError("no TFLite runtime: pip install -r requirements.txt")
-    interpreter.allocate_tensors()
-    # The file's own order need not be that of the arguments; their numbers are in the names (…_args_0:0, …_args_1:0).
-    inputs = sorted(interpreter.get_input_details(), key=lambda one: list(map(int, re.findall("[0-9]+", one["name"]))))
-    made = interpreter.get_output_details()[0]["index"]
-
-    def run(values):
-        for one, value in zip(same_number(inputs, values), values):
-            # Converters store whole numbers of 64 bits in 32.
-            interpreter.set_tensor(one["index"], value.astype(one["dtype"], casting="same_kind"))
-        interpreter.invoke()
-        return interpreter.get_tensor(made)
-
-    return run
-
-
-def open_onnx(path, threads, providers):
-    """A function from the model's inputs to its first output, by ONNX Runtime."""
-    import onnxruntime
-
-    given = path if isinstance(path, bytes) else str(path)
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads
-    known = onnxruntime.get_available_providers()
-    wanted = [name for name in providers if name in known] or ["CPUExecutionProvider"]
-    session = onnxruntime.InferenceSession(given, options, providers=wanted)
-    names = [one.name for one in session.get_inputs()]
-    return lambda values: session.run(None, dict(zip(same_number(names, values), values)))[0]
-
-
-def same_number(inputs, values):
-    """The inputs, if there are as many as values."""
-    if len(inputs) != len(values):
-        raise ValueError("the model takes %d inputs, not %d" % (len(inputs), len(values)))
-    return inputs
-
-
 def read_values(path):
     """The model's inputs in their order."""
     if path.suffix == ".npy":
@@ -158,11 +111,20 @@ def read_values(path):
 
 def answer(path):
     """The model's first output for one file, without the batch axis, float64."""
+    return opened().answer(read_values(path))[0][0].astype(np.float64)
+
+
+@lru_cache(maxsize=None)
+def opened():
+    """The model in its runtime; where that lacks what the model was measured on, standard error says so."""
     manifest = json.loads((HERE / "manifest.json").read_text(encoding="utf-8"))
-    values = read_values(path)
-    runtime = manifest["runtime"]
-    opener = {"tflite": open_tflite, "onnx": open_onnx}[runtime["format"]]
-    return opener(model_file(manifest), runtime["threads"], runtime["providers"])(values)[0].astype(np.float64)
+    runtime, path = manifest["runtime"], model_file(manifest)
+    layouts = {side: [port["layout"] for port in manifest[side]] for side in ("inputs", "outputs")}
+    spec = {"threads": runtime["threads"], "providers": runtime["providers"], "layouts": layouts, "fallback": True}
+    model = load(HERE / manifest["loader"]).Model(path if isinstance(path, bytes) else str(path), spec)
+    if model.told:
+        print("run.py: %s" % model.told, file=sys.stderr)
+    return model
 
 
 def model_file(manifest):
@@ -179,8 +141,9 @@ def model_file(manifest):
 
 
 def load(path):
-    """A Python file of this bundle as a module; nothing may be added to the bundle."""
+    """A Python file of this bundle as a module; nothing is added to the bundle, and none of it hides a package."""
     sys.dont_write_bytecode = True
+    sys.path[:] = [place for place in sys.path if place != str(HERE)] + [str(HERE)]
     spec = importlib.util.spec_from_file_location("bundle_" + path.stem, str(path))
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)

@@ -21,6 +21,7 @@ result.json
     runner, python, runtimes, fingerprint, models {name: …}; outputs: each model has the examples that were run and
     the CPU time that they took (cpu_s); latency adds base_rss_bytes (before any
     model is loaded), peak_rss_bytes, fingerprint_after
+    a model's "told" is one line on work that ran elsewhere than was asked, else null
     layers: each model has layers [{"name", "op", "output", "median_us", "share"}], or null and the reason
     on failure, with exit code 3: {"error": {"kind", "message"}}, kind being one of ERRORS
 <name>.outputs.npz     mode "outputs": arrays "0", "1", … by output position, examples on axis 0
@@ -63,7 +64,7 @@ else:  # on a device; last in the search path, so that no file beside this one h
     sys.path.append(os.path.dirname(os.path.abspath(__file__)))
     import load_onnx  # type: ignore[import-not-found,no-redef]
     import load_tflite  # type: ignore[import-not-found,no-redef]
-    from model_values import (  # type: ignore[import-not-found,no-redef,assignment]
+    from model_values import (  # type: ignore[import-not-found,no-redef]
         AnyModel,
         Port,
         RunnerError,
@@ -510,7 +511,7 @@ def perform(folder: str) -> Dict[str, Any]:
     models = [load(folder, dict(spec, **profiled), arrays) for spec in job["models"]]
     results = MODES[job["mode"]](Work(job, folder, arrays, models))
     for loaded in models:
-        results[loaded.name].update(batch=loaded.batch, load_ns=loaded.load_ns)
+        results[loaded.name].update(batch=loaded.batch, load_ns=loaded.load_ns, told=loaded.model.told)
     result: Dict[str, Any] = {"runner": VERSION, "python": platform.python_version(), "runtimes": runtimes()}
     result.update(mode=job["mode"], models=results, fingerprint=before)
     if job["mode"] == "latency":

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import importlib.util
-from pathlib import Path
 from types import ModuleType
 
 import pytest
 
-from edgebuild.bundle import assemble
+from edgebuild import travels
 
-RUN = Path(assemble.__file__).parent / "payload" / "run.py"
+RUN = travels.file(travels.BUNDLE_RUNNER)
 
 
 @pytest.fixture(scope="session")

@@ -46,10 +46,12 @@ def assemble(
     gates: tuple[Gate, ...] = (),
     lost: int = 0,
     technique: str = "",
+    candidate: Path | None = None,
+    providers: tuple[str, ...] = (),
     **more: Any,
 ) -> Path:
-    """The output folder of the step, judged on evidence made by hand."""
-    runtimes_ = tuple(Runtime(name, threads=2) for name in formats)
+    """The output folder of the step, judged on evidence made by hand; `candidate` was made of the float file."""
+    runtimes_ = tuple(Runtime(name, threads=2, providers=providers) for name in formats)
     inputs: dict[str, tuple[str, Path]] = {"data": ("data", made["data"])}
     evidence: dict[str, tuple[str, Path]] = {}
     for name in formats:
@@ -62,7 +64,8 @@ def assemble(
         evidence[f"footprint/{name}"] = folders.evidence(
             folder / f"f-{name}", {"candidate": sizes, "baseline": sizes | {"bytes": 4000}}
         )
-        inputs |= {f"candidate/{name}": (name, made[name + technique]), f"baseline/{name}": (name, made[name])}
+        shipped = candidate or made[name + technique]
+        inputs |= {f"candidate/{name}": (name, shipped), f"baseline/{name}": (name, made[name])}
     # The last format is the fastest.
     times = {name: {"speed": 1.0 / (1 + k)} for k, name in enumerate(formats)}
     evidence["latency"] = folders.evidence(folder / "l", {"fidelity": "host", "device": "that", "formats": times})
@@ -97,8 +100,8 @@ def released(made: tiny.Made, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_it_holds_the_fastest_passing_file_and_all_that_it_takes_to_run_it(made: tiny.Made, released: Path) -> None:
     names = {path.relative_to(released).as_posix() for path in released.rglob("*") if path.is_file()}
     assert {name for name in names if "/" not in name} == {
-        "README.md", "labels.json", "manifest.json", "manifest.sha256", "model.onnx", "preprocess.json",
-        "requirements.txt", "run.py", "sample.png",
+        "README.md", "labels.json", "load_onnx.py", "manifest.json", "manifest.sha256", "model.onnx", "model_values.py",
+        "preprocess.json", "requirements.txt", "run.py", "sample.png",
     }  # fmt: skip
     assert {name.split("/")[1] for name in names if "/" in name} == {
         "accuracy-onnx", "accuracy-tflite", "footprint-onnx", "footprint-tflite", "latency",
@@ -112,7 +115,7 @@ def test_it_holds_the_fastest_passing_file_and_all_that_it_takes_to_run_it(made:
 def test_the_manifest_says_what_it_is_of_what_and_why(released: Path) -> None:
     found = manifest.verify(released)
     assert (found["status"], found["file"], found["schema"]) == ("released", "model.onnx", 1)
-    assert found["runtime"] == {"format": "onnx", "threads": 2, "providers": []}
+    assert found["runtime"] == {"format": "onnx", "threads": 2, "providers": [], "layout": None}
     assert found["formats"] == {"onnx": "pass", "tflite": "pass"}
     assert [(v["metric"], v["status"]) for v in found["verdicts"]] == [("size", "pass"), ("accuracy", "pass")]
     assert found["evidence"]["accuracy"]["n"] == 5000
@@ -171,6 +174,46 @@ def test_a_bundle_answers_its_sample_array_as_the_file_does(
     assert execute(bundle, str(bundle / sample)) == f"{sample}: {label} ({100 * shares.max():.1f} %)\n"
 
 
+@pytest.mark.parametrize(
+    ("model", "name", "inputs"),
+    [
+        ("made", "tflite", [{"name": "image", "layout": "nhwc", "shape": [1, 12, 12, 1]}]),
+        ("made", "onnx", [{"name": "image", "layout": None, "shape": [1, 1, 12, 12]}]),
+        (
+            "pair",
+            "tflite",
+            [
+                {"name": "picture", "layout": "nhwc", "shape": [1, 8, 8, 1]},
+                {"name": "facts", "layout": None, "shape": [1, 5]},
+            ],
+        ),
+    ],
+)
+def test_the_manifest_and_the_card_say_how_the_file_takes_pictures(
+    request: pytest.FixtureRequest, tmp_path: Path, model: str, name: str, inputs: list[dict[str, Any]]
+) -> None:
+    bundle = assemble(request.getfixturevalue(model), tmp_path, name) / "bundle"
+    assert manifest.verify(bundle)["inputs"] == inputs
+    told = f"The file itself takes {inputs[0]['name']} as {inputs[0]['shape']} (NHWC)"
+    assert (told in (bundle / "README.md").read_text()) == (name == "tflite")
+
+
+@pytest.mark.parametrize("provider", ["CUDAExecutionProvider", "AzureExecutionProvider"])
+def test_what_a_wanted_provider_does_not_do_is_told_beside_the_answer(
+    made: tiny.Made, tmp_path: Path, provider: str
+) -> None:
+    """The one is not in this build of ONNX Runtime, the other is and computes nothing of this model."""
+    bundle = assemble(made, tmp_path, "onnx", providers=(provider,)) / "bundle"
+    command = [sys.executable, "-I", str(bundle / "run.py"), str(bundle / "sample.npy"), str(bundle / "sample.npy")]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0
+    assert len(done.stdout.splitlines()) == 2
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("run.py: ")
+    assert provider in line
+    assert "CPUExecutionProvider" in line
+
+
 def test_a_bundle_whose_answers_are_values_prints_them(arrows: tiny.Made, tmp_path: Path) -> None:
     bundle = assemble(arrows, tmp_path, "onnx") / "bundle"
     values = runtimes.file_answers(arrows, "onnx", count=4)[3]
@@ -201,7 +244,7 @@ def test_what_it_cannot_read_is_one_line(released: Path, tmp_path: Path) -> None
     (tmp_path / "text.png").write_text("no picture")
     (tmp_path / "short.png").write_bytes((released / "sample.png").read_bytes()[:70])
     np.save(tmp_path / "shape.npy", np.zeros((1, 1, 3, 3), np.float32))
-    np.save(tmp_path / "kind.npy", np.zeros((1, 1, 12, 12), np.float64))
+    np.save(tmp_path / "kind.npy", np.zeros((1, 1, 12, 12), np.complex64))
     np.savez(tmp_path / "two.npz", **{"0": np.zeros(1), "1": np.zeros(1)})  # type: ignore[arg-type]
     files = [*sorted(tmp_path.iterdir()), tmp_path / "absent.png"]
     assert len(files) == 9

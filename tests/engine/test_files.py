@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import multiprocessing
 import os
 import stat
+import subprocess
+import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -129,6 +133,91 @@ class TestPublish:
         assert [worker.exitcode for worker in workers] == [0, 0, 0]
         assert digests.listing(place) == digests.listing(tree)
         assert os.listdir(place.parent) == ["model"]
+
+    @pytest.mark.parametrize("exchange", [True, False])
+    def test_killed_at_any_moment_there_is_a_whole_bundle(self, tree: Path, tmp_path: Path, exchange: bool) -> None:
+        """Before every system call; where folders cannot be exchanged, as soon as anybody publishes again."""
+        found = killed_everywhere(tree, tmp_path / "dist" / "model", exchange)
+        new, old = sorted(os.listdir(tree)), ["old.txt"]
+        assert len(found) > 15
+        assert found[0] == {"left": old, "again": new}
+        assert all(moment["again"] == new for moment in found)
+        allowed = [old, new] if exchange else [old, new, None]
+        assert all(moment["left"] in allowed for moment in found)
+        assert found[-1]["left"] == new
+
+    def test_the_old_folder_is_put_back_first(
+        self, tree: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Of a publication that was killed where folders cannot be exchanged; then the disk is full."""
+        place = tmp_path / "dist" / "model"
+        place.with_name(".model.old").mkdir(parents=True)
+        (place.with_name(".model.old") / "old.txt").write_text("old")
+
+        def full(_: int) -> None:
+            raise OSError(28, "No space left on device")
+
+        monkeypatch.setattr(os, "fsync", full)
+        with pytest.raises(OSError, match="No space"):
+            files.publish_tree(tree, place)
+        assert (place / "old.txt").read_text() == "old"
+
+    def test_two_folders_are_exchanged_or_the_reason_is_said(self, tree: Path, tmp_path: Path) -> None:
+        (tmp_path / "other").mkdir()
+        assert files.exchange(tree, tmp_path / "other")
+        assert sorted(os.listdir(tmp_path / "other")) == ["inner", "two.txt"]
+        assert os.listdir(tree) == []
+        with pytest.raises(FileNotFoundError):
+            files.exchange(tree, tmp_path / "nowhere")
+
+
+# Kills a publication before its nth system call, for every n: each in a child of its own, which ends itself in an audit
+# hook of Python's. Only calls that Python makes are seen; no other thread runs and no other change anything.
+_KILLER = """
+import json, os, shutil, signal, sys
+from pathlib import Path
+from edgebuild.engine import files
+
+source, place, exchange = Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3] == "True"
+if not exchange:
+    files.exchange = lambda one, other: False
+
+
+def publish(moment):
+    left = [moment]
+    def hook(event, arguments):
+        if event in ("open", "os.mkdir", "os.rename", "os.remove", "os.rmdir", "ctypes.dlsym", "os.chmod"):
+            left[0] -= 1
+            if left[0] < 0:
+                os.kill(os.getpid(), signal.SIGKILL)
+    sys.addaudithook(hook)
+    files.publish_tree(source, place)
+
+
+found, killed = [], True
+while killed:
+    shutil.rmtree(place.parent, ignore_errors=True)
+    place.mkdir(parents=True)
+    (place / "old.txt").write_text("old")
+    child = os.fork()
+    if child == 0:
+        publish(len(found))
+        os._exit(0)
+    killed = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGKILL
+    left = sorted(os.listdir(place)) if place.is_dir() else None
+    files.publish_tree(source, place)
+    found.append({"left": left, "again": sorted(os.listdir(place))})
+print(json.dumps(found))
+"""
+
+
+def killed_everywhere(source: Path, place: Path, exchange: bool) -> list[dict[str, Any]]:
+    """What is at `place` after each kill, and after publishing once more; the last one was not killed."""
+    command = [sys.executable, "-c", _KILLER, str(source), str(place), str(exchange)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    found: list[dict[str, Any]] = json.loads(done.stdout)
+    return found
 
 
 def _publish_often(source: Path, place: Path) -> None:

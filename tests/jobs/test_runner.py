@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import json
 import random
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -16,7 +17,7 @@ import numpy as np
 import pytest
 
 from edgebuild import travels
-from edgebuild.travels import load_tflite, runner
+from edgebuild.travels import load_onnx, load_tflite, runner
 from tests.zoo import Ended, dense
 
 Start = Callable[..., Ended]
@@ -407,6 +408,60 @@ def test_out_of_memory_is_recognised(error: Exception) -> None:
 def test_wrong_usage() -> None:
     assert runner.main([]) == 2
     assert runner.main(["/nowhere"]) == 2
+
+
+# ---- providers
+
+
+def test_a_model_that_the_cpu_would_compute_for_another_provider_is_refused(start: Start, zoo: Path) -> None:
+    """This build's Azure provider computes no operator: ONNX Runtime gives all of them to the CPU."""
+    ended = start("outputs", {"m": zoo / "mlp.onnx"}, [X], m={"providers": ["AzureExecutionProvider"]})
+    assert ended.code == 3
+    assert ended.result["error"]["kind"] == "provider-missing"
+    told = "with CPUExecutionProvider as the last provider the CPU may compute the rest"
+    assert told in ended.result["error"]["message"]
+
+
+def test_what_the_cpu_may_compute_beside_another_provider_is_told(start: Start, zoo: Path) -> None:
+    both = ["AzureExecutionProvider", "CPUExecutionProvider"]
+    ended = start("outputs", {"m": zoo / "mlp.onnx"}, [X], m={"providers": both})
+    told = ended.result["models"]["m"]["told"]
+    assert re.fullmatch(r"(\d+) of \1 operators run on CPUExecutionProvider, not on AzureExecutionProvider", told)
+    alone = start("outputs", {"m": zoo / "mlp.onnx"}, [X], m={"providers": ["CPUExecutionProvider"]})
+    assert alone.result["models"]["m"]["told"] is None
+
+
+@pytest.mark.parametrize(
+    ("providers", "fallback", "entry"),
+    [
+        (["CUDAExecutionProvider"], False, "1"),
+        (["TensorrtExecutionProvider", "CUDAExecutionProvider"], False, "1"),
+        (["CUDAExecutionProvider", "CPUExecutionProvider"], False, "0"),
+        (["CUDAExecutionProvider"], True, "0"),
+        (["CPUExecutionProvider"], False, None),
+    ],
+)
+def test_a_gpu_alone_forbids_the_fall_back_to_the_cpu(providers: list[str], fallback: bool, entry: str | None) -> None:
+    import onnxruntime
+
+    options = load_onnx.session_options(onnxruntime, {}, providers, fallback, "")
+    if entry is None:
+        with pytest.raises(RuntimeError, match="does not have configuration"):
+            options.get_session_config_entry("session.disable_cpu_ep_fallback")
+        return
+    assert options.get_session_config_entry("session.disable_cpu_ep_fallback") == entry
+
+
+# ---- layouts
+
+
+def test_a_file_with_channels_last_takes_and_answers_arrays_as_in_pytorch(start: Start, zoo: Path) -> None:
+    x = np.random.default_rng(3).normal(size=(6, 3, 5, 4)).astype(np.float32)
+    layouts = {"layouts": {"inputs": ["nhwc"], "outputs": ["nhwc"]}}
+    (y,) = start("outputs", {"m": zoo / "last.onnx"}, [x], m=layouts).outputs("m")
+    np.testing.assert_allclose(y, np.einsum("co,nchw->nohw", np.arange(6).reshape(3, 2), x), rtol=1e-5, atol=1e-5)
+    swapped = start("outputs", {"m": zoo / "last.onnx"}, [x.transpose(0, 2, 3, 1)], m=layouts)
+    assert swapped.result["error"]["message"] == "m: x is (1, 3, 5, 4), not (1, 5, 4, 3)"
 
 
 # ---- independence

@@ -219,3 +219,9 @@ def test_a_metric_that_the_models_answers_do_not_have_is_refused_with_those_that
     assert reason == told
     assert {"latency", "parity", "size"} <= set(fits.rstrip(")").split(", "))
     assert "accuracy" not in fits
+
+
+def test_a_layout_that_the_format_does_not_have(refusal: Refuse) -> None:
+    said = refusal(runtimes='[{format = "tflite", layout = "nhwc"}, {format = "onnx", layout = "nhwc"}]')
+    assert said.startswith("targets/board.toml: runtimes[1].layout: onnx files have no inputs and outputs in 'nhwc'")
+    assert "leave it out, or take nchw" in said
