@@ -10,13 +10,11 @@ from dataclasses import replace
 from itertools import permutations
 from typing import Any, NamedTuple
 
-from edgebuild.plan.policy import Declared, fidelity_of, required, tasks_of
+from edgebuild.plan.policy import NONE, Declared, fidelity_of, required, tasks_of
 from edgebuild.spec.errors import UsageError
 from edgebuild.spec.model import ModelSpec, Task
 from edgebuild.spec.registry import GATES
 from edgebuild.spec.target import FIDELITIES, Gate, GateSpec, Policy, Target, Timing, reaches
-
-_NONE = "none"  # the limit of a metric that a release is not to be judged by
 
 
 class _Placed(NamedTuple):
@@ -40,7 +38,7 @@ def gates_of(target: Target, model: ModelSpec, policy: Policy) -> tuple[Gate, ..
     lines = required(target, policy, model.declared.task)
     gates = [_checked(line, target, budget) for line, budget in _with_budgets(lines, target, model)]
     _refuse_unheld(gates, model, policy)
-    judged = [placed for placed in gates if placed.gate.limit != _NONE]
+    judged = [placed for placed in gates if placed.gate.limit != NONE]
     for placed in judged:
         _refuse_unmeasurable(placed, target.timing)
     for placed, other in permutations(judged, 2):
@@ -121,7 +119,7 @@ def _checked(line: Declared, target: Target, name: str | None = None) -> _Placed
     place = f"{key}.{name or 'limit'}"
     limit = spec.limit
     try:
-        if limit != _NONE:
+        if limit != NONE:
             limit = _of_hardware(kind, limit, target)
             kind.limit(limit)
     except ValueError as error:
