@@ -123,6 +123,16 @@ def test_a_device_is_not_needed_where_another_is_believed_as_well(doctor: Doctor
     assert (code, found["board: qemu"]["state"]) == (0, "not needed")
 
 
+@pytest.mark.parametrize(("least", "state"), [("emulated", "missing"), ("host", "not needed")])
+def test_the_policys_gates_ask_for_what_the_target_says_its_devices_can_give(
+    doctor: Doctor, root: Path, least: str, state: str
+) -> None:
+    """A target without gates of its own, as those that come with edgebuild."""
+    own = 'gates = [{metric = "latency", limit = "3 %", fidelity = "emulated"}]'
+    board(root, old=own, new=f'fidelity = {{outputs = "host", latency = "{least}"}}')
+    assert doctor()[1]["board: qemu"]["state"] == state
+
+
 def test_where_no_device_is_good_enough_any_will_do(doctor: Doctor, root: Path) -> None:
     board(root, fidelity="hardware")
     assert doctor()[0] == 0

@@ -5,17 +5,16 @@ All are checked before anything runs.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 from itertools import permutations
 from typing import Any, NamedTuple
 
-from edgebuild.plan.policy import Declared, fidelity_of, required, tasks_of
+from edgebuild.plan.policy import NONE, Declared, fidelity_of, required, tasks_of
 from edgebuild.spec.errors import UsageError
 from edgebuild.spec.model import ModelSpec, Task
 from edgebuild.spec.registry import GATES
 from edgebuild.spec.target import FIDELITIES, Gate, GateSpec, Policy, Target, Timing, reaches
-
-_NONE = "none"  # the limit of a metric that a release is not to be judged by
 
 
 class _Placed(NamedTuple):
@@ -36,28 +35,33 @@ def gates_of(target: Target, model: ModelSpec, policy: Policy) -> tuple[Gate, ..
     `timing` can never decide, for one that says nothing beside another, for a budget that might replace either of two
     gates, and where nothing would hold the model's answers.
     """
-    budgets = dict(model.declared.budgets.get(target.name, {}))
-    gates = []
-    for line in required(target, policy, model.declared.task):
-        spec, limit = line.spec, budgets.pop(line.spec.metric, None)
-        if line.file == target.file:
-            _refuse_unfit(spec.metric, model, line.file, f"{line.key}.metric")
-        if limit is not None:
-            _refuse_ambiguous(spec.metric, target, model)
-            own = Declared(replace(spec, limit=limit), model.file, f"budgets.{target.name}")
-            gates.append(_checked(own, target, spec.metric))
-        else:
-            gates.append(_checked(line, target))
-    for metric, limit in budgets.items():
-        _refuse_unfit(metric, model, model.file, f"budgets.{target.name}")
-        gates.append(_checked(Declared(GateSpec(metric, limit), model.file, f"budgets.{target.name}"), target, metric))
+    lines = required(target, policy, model.declared.task)
+    gates = [_checked(line, target, budget) for line, budget in _with_budgets(lines, target, model)]
     _refuse_unheld(gates, model, policy)
-    judged = [placed for placed in gates if placed.gate.limit != _NONE]
+    judged = [placed for placed in gates if placed.gate.limit != NONE]
     for placed in judged:
         _refuse_unmeasurable(placed, target.timing)
     for placed, other in permutations(judged, 2):
         _refuse_needless(placed, other)
     return tuple(placed.gate for placed in judged)
+
+
+def _with_budgets(lines: list[Declared], target: Target, model: ModelSpec) -> Iterator[tuple[Declared, str | None]]:
+    """The lines with the model's own limits in their place, then those on further metrics, each with its key."""
+    key = f"budgets.{target.name}"
+    budgets = model.declared.budgets.get(target.name, {})
+    for line in lines:
+        metric = line.spec.metric
+        if line.file == target.file:
+            _refuse_unfit(metric, model, line.file, f"{line.key}.metric")
+        if metric in budgets:
+            _refuse_ambiguous(metric, lines, model, key)
+            yield Declared(replace(line.spec, limit=budgets[metric]), model.file, key), metric
+        else:
+            yield line, None
+    for metric in [name for name in budgets if name not in {line.spec.metric for line in lines}]:
+        _refuse_unfit(metric, model, model.file, key)
+        yield Declared(GateSpec(metric, budgets[metric]), model.file, key), metric
 
 
 def regressions_of(target: Target, model: ModelSpec, policy: Policy) -> tuple[Gate, ...]:
@@ -115,7 +119,7 @@ def _checked(line: Declared, target: Target, name: str | None = None) -> _Placed
     place = f"{key}.{name or 'limit'}"
     limit = spec.limit
     try:
-        if limit != _NONE:
+        if limit != NONE:
             limit = _of_hardware(kind, limit, target)
             kind.limit(limit)
     except ValueError as error:
@@ -159,12 +163,13 @@ def _refuse_needless(placed: _Placed, other: _Placed) -> None:
         raise UsageError(reason, file=placed.file, key=placed.key, hint="keep one of the two")
 
 
-def _refuse_ambiguous(metric: str, target: Target, model: ModelSpec) -> None:
-    limits = [gate.limit for gate in target.gates if gate.metric == metric]
-    if len(limits) > 1:
-        reason = f"{target.file} has {len(limits)} gates on {metric!r} ({', '.join(limits)}): which one is replaced?"
+def _refuse_ambiguous(metric: str, lines: list[Declared], model: ModelSpec, key: str) -> None:
+    same = [line for line in lines if line.spec.metric == metric]
+    if len(same) > 1:
+        limits = ", ".join(line.spec.limit for line in same)
+        reason = f"{same[0].file} has {len(same)} gates on {metric!r} ({limits}): which one is replaced?"
         hint = "leave the budget out, or one of those gates"
-        raise UsageError(reason, file=model.file, key=f"budgets.{target.name}.{metric}", hint=hint)
+        raise UsageError(reason, file=model.file, key=f"{key}.{metric}", hint=hint)
 
 
 def _refuse_unheld(gates: list[_Placed], model: ModelSpec, policy: Policy) -> None:

@@ -8,6 +8,8 @@ from edgebuild.spec.model import Task
 from edgebuild.spec.registry import GATES
 from edgebuild.spec.target import Fidelity, GateSpec, Policy, Target
 
+NONE = "none"  # the limit of a metric that a release is not to be judged by
+
 
 class Declared(NamedTuple):
     """A gate as declared, with the file and key that say so."""

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from edgebuild.plan.policy import fidelity_of, required
+from edgebuild.plan.policy import NONE, fidelity_of, required
 from edgebuild.report.table import table
 from edgebuild.spec.target import Policy, Target
 
@@ -20,8 +20,8 @@ def show_target(target: Target, path: Path, policy: Policy) -> None:
     print(path.read_text(encoding="utf-8").rstrip())
     print("\n# What a release must prove here, unless the model's budgets say otherwise:")
     for line in required(target, policy):
-        least = fidelity_of(line.spec, target)
-        print(f"#   {line.spec.metric} {line.spec.limit!r}, evidence at least {least} ({line.file})")
+        asked = f"{line.spec.limit!r}, evidence at least {fidelity_of(line.spec, target)}"
+        print(f"#   {line.spec.metric} {asked if line.spec.limit != NONE else 'is not judged'} ({line.file})")
 
 
 def show_steps(steps: Mapping[str, Any]) -> None:

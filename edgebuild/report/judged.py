@@ -38,9 +38,10 @@ class Judged:
 
     @property
     def told(self) -> str:
-        """Why, on how much, from where: one line."""
+        """Why, on how much, from where, and what to do next: one line."""
         verdict = self.verdict
-        return f"{verdict['reason']} (n = {verdict['n']}, {verdict['fidelity']})"
+        why = f"{verdict['reason']} (n = {verdict['n']}, {verdict['fidelity']})"
+        return f"{why}. Try {verdict['next']}" if verdict.get("next") else why
 
 
 class Renderer(Protocol):

@@ -37,6 +37,7 @@ def _notice(left: int) -> str:
 def _row(item: Judged) -> str:
     verdict = item.verdict
     cells = [verdict[key] for key in ("metric", "limit", "status", "n", "fidelity", "reason")]
+    cells[-1] += f". Try {verdict['next']}" if verdict.get("next") else ""
     return f"| {_SIGNS[verdict['status']]} | {' | '.join(_escape(str(cell)) for cell in cells)} |\n"
 
 

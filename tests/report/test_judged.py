@@ -117,6 +117,15 @@ def test_markdown_that_fits_leaves_nothing_out() -> None:
     assert text.count("### edgebuild") == 2
 
 
+def test_every_report_says_what_to_do_next() -> None:
+    item = judged("fail")
+    item.verdict["next"] = "another recipe"
+    assert "why (n = 7, emulated). Try another recipe" in junit.render([item])
+    assert "Try another recipe" in json.loads(sarif.render([item]))["runs"][0]["results"][0]["message"]["text"]
+    assert "why. Try another recipe" in markdown.render([item])
+    assert "Try" not in junit.render(ALL) + sarif.render(ALL) + markdown.render(ALL)
+
+
 def test_nothing_judged_is_a_valid_report() -> None:
     assert Xml.fromstring(junit.render([])).get("tests") == "0"
     assert json.loads(sarif.render([]))["runs"][0]["results"] == []

@@ -10,6 +10,8 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
 from tests.scenarios.conftest import Workspace
 
 
@@ -101,6 +103,39 @@ def test_a_failed_gate_takes_the_bundle_away_and_keeps_the_evidence(workspace: W
     assert verdicts["status"] == "fail"
     assert "fail" in ran.out
     assert "of at most 2.0 KiB" in " ".join(ran.out.split())
+    told = "Try a recipe that takes more away (--recipe balanced or --recipe smallest); or prune_channels with a higher"
+    (line,) = [line for line in ran.out.splitlines() if line.startswith("next: ")]
+    assert line.startswith("next: size '2 KiB', fail: ")
+    assert told in line
+    assert told.removeprefix("Try ") in workspace.run("explain", "--target", "board", "--gate", "size").out
+    (bundle,) = workspace.run("--target", "board", "--json").document["bundles"]
+    verdicts = {verdict["metric"]: verdict["next"] for verdict in bundle["formats"][bundle["format"]]["verdicts"]}
+    assert (verdicts["accuracy"], verdicts["size"].startswith(told.removeprefix("Try "))) == ("", True)
+
+
+@pytest.mark.parametrize(("recipe", "trained"), [("int8", []), ("qat", ["board/tiny/qat"])])
+def test_weights_of_ones_own_become_integers(
+    workspace: Workspace, built: Workspace, recipe: str, trained: list[str]
+) -> None:
+    """The commonest wishes: int8 after training and nothing else, and fine-tuned for it; held to what any model can."""
+    provenance = json.loads((built.bundle / "manifest.json").read_text())["provenance"]
+    (digest,) = {entry["output"] for entry in provenance if entry["step"] == "tiny/float"}
+    (weights,) = workspace.store.glob(f"cas/*{digest}*/weights.safetensors")
+    shutil.copyfile(weights, workspace.root / "models" / "tiny" / "mine.safetensors")
+    workspace.edit("models/tiny/model.toml", 'data = "load"', 'data = "load"\nweights = "mine.safetensors"')
+    workspace.edit("targets/board.toml", '[[gates]]\nmetric = "size"\nlimit = "-60 %"\n', "")
+    ran = workspace.run("--target", "board", "--recipe", recipe, "--json")
+    assert ran.code == 0, ran.out
+    steps = [entry["step"] for entry in ran.document["ran"]]
+    assert [step for step in steps if step.endswith(("/train", "/qat", "/distill", "/prune_channels"))] == trained
+    (bundle,) = ran.document["bundles"]
+    for judged in bundle["formats"].values():
+        assert [step["step"] for step in judged["evidence"]["proof"]["steps"]] == [
+            *(["qat"] if trained else []),
+            "int8",
+        ]
+        limits = {verdict["metric"]: verdict["limit"] for verdict in judged["verdicts"]}
+        assert limits == {"accuracy": "3 pp", "parity": "1e-3", "size": "+0 %"}
 
 
 def test_too_low_a_fidelity_leaves_a_candidate(workspace: Workspace) -> None:

@@ -5,12 +5,16 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import tomllib
+from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
 from edgebuild.cli import root
 from tests.scenarios.conftest import Workspace
 
+ROOT = Path(__file__).parent.parent.parent
 VERBS = root.list_commands(None)  # type: ignore[attr-defined]
 
 
@@ -102,3 +106,16 @@ def test_explain_shows_every_part_of_a_key(built: Workspace) -> None:
     assert "option.ratio = 0.5" in ran.out
     assert "tool.torch-pruning = " in ran.out
     assert "code.edgebuild.steps.prune_channels = " in ran.out
+
+
+def test_a_shown_target_can_be_copied_and_says_what_a_release_must_prove_there(fresh: Callable[[], Workspace]) -> None:
+    project = fresh()
+    shown = project.run("targets", "show", "rpi4").out
+    assert tomllib.loads(shown) == tomllib.loads((ROOT / "targets" / "rpi4.toml").read_text())
+    told = [line.split(" (")[0] for line in shown.splitlines() if line.startswith("#   ")]
+    assert "#   accuracy '1 pp', evidence at least emulated" in told
+    assert "#   ram '100 %', evidence at least host" in told
+    own = project.run("targets", "show", "board").out.splitlines()
+    assert "#   size '-60 %', evidence at least host (targets/board.toml)" in own
+    assert "#   latency is not judged (targets/board.toml)" in own
+    assert not any(line.startswith("#   ram") for line in own)  # the board does not say how much it has
