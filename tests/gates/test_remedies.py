@@ -43,6 +43,7 @@ def test_what_was_tried_is_not_said_again() -> None:
     assert "prune_channels" not in told
     assert "int8 with `qat` before it" in told
     assert "--recipe float16" in told
+    assert told == advice("accuracy", "1 pp", right(300, 10, 2000), Tried(None, ("int8",)))  # without its name as well
 
 
 def test_a_drop_beyond_the_margin_is_not_answered_with_more_examples() -> None:
@@ -50,6 +51,13 @@ def test_a_drop_beyond_the_margin_is_not_answered_with_more_examples() -> None:
     told = advice("accuracy", "1 pp", right(8, 2, 300))
     assert "examples" not in told
     assert "--recipe int8" in told
+    classes = {"cat": {"lost": 3, "won": 0, "n": 20, "drop": 0.15}, "dog": {"lost": 0, "won": 0, "n": 280, "drop": 0.0}}
+    told = advice("class_accuracy", "5 pp", right(3, 0, 300, classes=classes))
+    assert "examples" not in told
+    classes["cat"] |= {"lost": 0, "drop": 0.0}
+    assert "more held-out examples: about 52 where" in advice(
+        "class_accuracy", "5 pp", right(0, 0, 300, classes=classes)
+    )
 
 
 def test_too_few_examples_say_how_many_would_do() -> None:
