@@ -69,6 +69,16 @@ class Graph:
         """Let one node run after another that gives it nothing: a trial ahead of costly work. No part of a key."""
         self._earlier.setdefault(later, set()).add(earlier)
 
+    def keep(self, wanted: Iterable[str]) -> None:
+        """Drop every node that none of these needs or follows."""
+        kept, open_ = set[str](), [*wanted]
+        while open_:
+            if (name := open_.pop()) not in kept:
+                kept.add(name)
+                open_ += self.before(name)
+        for name in self.nodes.keys() - kept:
+            del self.nodes[name], self.labels[name]
+
     def before(self, identity: str) -> set[str]:
         """Nodes that must have run before this one: those that give it something, and those that it follows."""
         given = {item for item in self.nodes[identity].inputs.values() if item in self.nodes}

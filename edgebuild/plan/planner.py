@@ -74,6 +74,9 @@ def make(
             products.append(_product(graph, target, model, weights[model.name], instruments, gates, left_out))
             notices += enough.notices(graph, store, target, model, gates, weights[model.name])
         notices += instruments.notices
+    graph.keep(
+        item for product in products for item in (product.verdicts, product.bundle)
+    )  # no idle teacher is trained
     return Plan(graph, tuple(products), tuple(notices))
 
 

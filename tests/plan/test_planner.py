@@ -87,6 +87,15 @@ def test_a_declared_teacher_is_trained_with_its_own_options(plan: Planner) -> No
     assert teacher.training == Training(epochs=7)
 
 
+def test_a_teacher_is_trained_only_where_a_step_learns_from_it(plan: Planner) -> None:
+    """ "int8 after training and nothing else" trains nothing else."""
+    declared = '\n[teacher]\nbuilder = "build"\ntraining = {epochs = 7}'
+    for recipe, taught in (('[{use = "int8"}]', 0), ('[{use = "qat"}, {use = "int8"}]', 1)):
+        made = plan(model=declared, recipe=recipe)
+        assert sum(label == "tiny/teacher" for label in labels(made)) == taught
+        made.graph.order()
+
+
 def test_given_weights_are_imported_and_not_trained(plan: Planner) -> None:
     made = plan(model='weights = "w.safetensors"', files={"w.safetensors": "any bytes"})
     assert steps(made, Train) == []
