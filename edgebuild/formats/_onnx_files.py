@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -68,8 +69,11 @@ def _number(graph: onnx.GraphProto) -> None:
     kept = {"": ""}  # an absent optional input
     kept |= {value.name: value.name for value in [*graph.input, *graph.output]}
     names = [tensor.name for tensor in graph.initializer]
+    taken = {*kept}  # a model's input may be called "10"
+    free = (number for count in itertools.count() if (number := f"{count:x}") not in taken)
     for name in names + [name for node in graph.node for name in node.output]:
-        kept.setdefault(name, f"{len(kept):x}")
+        if name not in kept:
+            kept[name] = next(free)
     for tensor in graph.initializer:
         tensor.name = kept[tensor.name]
     for node in graph.node:
