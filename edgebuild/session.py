@@ -166,7 +166,13 @@ def foresee(request: Request) -> list[Outlook]:
     from edgebuild.engine.resolve import outlook
 
     with _planned(request) as (store, plan):
-        return outlook(plan.graph, store)
+        return [_with_notes(item, store) for item in outlook(plan.graph, store)]
+
+
+def _with_notes(item: Outlook, store: Store) -> Outlook:
+    """The same with what an up-to-date step noted, such as files that it read and whose change nobody would see."""
+    said = notes.read(store.path(item.action.output)) if item.action and item.state == "current" else []
+    return replace(item, reason="; ".join([item.reason, *said]))
 
 
 def last_verdicts(request: Request, metric: str) -> list[dict[str, Any]]:

@@ -7,6 +7,7 @@ from pathlib import Path
 import onnx
 import pytest
 
+from edgebuild.formats import _onnx_files
 from tests import tiny
 
 FILES = ("onnx", "onnx-int8", "onnx-float16")
@@ -50,3 +51,24 @@ def test_weights_are_inside_the_file(made: tiny.Made) -> None:
 
 def test_a_scratch_copy_is_not_left_behind(made: tiny.Made) -> None:
     assert {path.name for path in Path(made.root / "onnx-int8").iterdir()} == {"model.onnx"}
+
+
+def test_inputs_that_are_called_by_numbers_keep_their_names_alone() -> None:
+    from onnx import TensorProto, helper
+
+    inputs = [helper.make_tensor_value_info(name, TensorProto.FLOAT, [1, 2]) for name in ("5", "6", "7")]
+    nodes = [
+        helper.make_node("Add", ["5", "6"], ["sum"]),
+        helper.make_node("Cast", ["sum"], ["cast"], to=TensorProto.UINT8),
+        helper.make_node("Cast", ["cast"], ["back"], to=TensorProto.FLOAT),
+        helper.make_node("Add", ["back", "7"], ["8"]),
+    ]
+    answer = helper.make_tensor_value_info("8", TensorProto.FLOAT, [1, 2])
+    graph = helper.make_graph(nodes, "numbers", inputs, [answer])
+    model = onnx.load_from_string(
+        _onnx_files.strip(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)]))
+    )
+    assert [value.name for value in model.graph.input] == ["5", "6", "7"]
+    made_here = [name for node in model.graph.node for name in node.output]
+    assert len({*made_here, "5", "6", "7"}) == len(made_here) + 3
+    assert made_here[-1] == "8"
