@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from edgebuild.spec import artifact
 from edgebuild.spec.artifact import Input, Step, StepIO
 from edgebuild.spec.files import read_model
 from edgebuild.spec.model import ModelSpec
@@ -43,7 +44,8 @@ def perform(step: Step, output: Path, inputs: Mapping[str, tuple[str, Path]]) ->
     scratch = output.with_name(f"{output.name}.scratch")
     for folder in (output, scratch):
         folder.mkdir(parents=True, exist_ok=True)
-    step.run(StepIO({role: Input(what, "0" * 64, path) for role, (what, path) in inputs.items()}, output, scratch))
+    io = StepIO({role: Input(what, "0" * 64, path) for role, (what, path) in inputs.items()}, output, scratch)
+    artifact.perform(step, io)
     return output
 
 

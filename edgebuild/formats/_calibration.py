@@ -37,7 +37,7 @@ def calibrate(activations: Pass, how: Quantization, fed: Set[str]) -> dict[str, 
     """
     extremes = _extremes(activations())
     if not extremes:
-        raise UsageError("no calibration examples: no tensor has a range", key="calibration")
+        raise UsageError("no calibration examples: no tensor has a range", option="calibration")
     _refuse_dead(extremes, fed)
     if how.calibrator == "minmax" and not how.ranges:
         return extremes
@@ -109,7 +109,7 @@ def _refuse_dead(extremes: Mapping[str, Range], fed: Set[str]) -> None:
     for name, (low, high) in extremes.items():
         if low == high == 0.0 and name in fed:
             told = f"tensor {name!r} is 0 in all calibration examples, so it has no range"
-            raise UsageError(told, key="calibration", hint="give examples that reach it, or remove the dead layer")
+            raise UsageError(told, option="calibration", hint="give examples that reach it, or remove the dead layer")
 
 
 def _refuse_clipping(found: Mapping[str, Range], seen: Mapping[str, Histogram], learnt: Set[str]) -> None:
@@ -119,4 +119,4 @@ def _refuse_clipping(found: Mapping[str, Range], seen: Mapping[str, Histogram], 
             told = f"the range {low:g} to {high:g} of tensor {name!r} clips {clipped:.1%} of its values"
             if name in learnt:
                 raise UsageError(told, key="qat", hint="train longer, or let its ranges follow with a higher momentum")
-            raise UsageError(told, key="calibrator", hint="take minmax, or a higher percentile")
+            raise UsageError(told, option="calibrator", hint="take minmax, or a higher percentile")

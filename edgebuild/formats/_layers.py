@@ -14,7 +14,7 @@ def kept(layers: Iterable[Layer], how: Quantization) -> tuple[Layer, ...]:
     known = {layer.name: layer for layer in layers}
     for name in how.keep:
         if name not in known:
-            raise UsageError(f"the file has no layer {name!r}", key="keep", hint=suggest(name, known))
+            raise UsageError(f"the file has no layer {name!r}", option="keep", hint=suggest(name, known))
     return tuple(known[name] for name in how.keep)
 
 
@@ -27,4 +27,4 @@ def refuse_without_kernel(layers: Iterable[Layer], operators: Set[str], how: Qua
             told = f"layer {layer.name!r} is a {layer.operator}, for which {runtime} has no fast kernel with {words}"
             without = [one.name for one in every if one.operator not in operators]
             hint = f"keep = {without}" if len(without) < 9 else "name such layers in keep, or take int8 by channel"
-            raise UsageError(told, key="keep", hint=hint.replace("'", '"'))
+            raise UsageError(told, option="keep", hint=hint.replace("'", '"'))

@@ -1,145 +1,195 @@
-"""What can be removed from a model so that a smaller dense model is left: units, and how each is taken out.
+"""Takes stock of a model: which channels and heads can be removed from it, and why others stay.
 
-A unit is what must go at once: a channel through all layers that depend on it (DepGraph, Fang et al., CVPR 2023), the
-channels of all groups of a grouped convolution, or a head of attention.
+What depends on one another goes together (DepGraph, Fang et al., CVPR 2023). What cannot be followed, or does not
+stand the trial on a copy, is left alone and named; the rest goes.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+import traceback
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from edgebuild.nn import groups, removal, trial
 from edgebuild.nn.heads import Attention, attentions
 from edgebuild.nn.layers import output_layers
-from edgebuild.spec.errors import UsageError
+from edgebuild.nn.units import Units, remove
+from edgebuild.spec.errors import EdgebuildError, UsageError
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-    from edgebuild.nn.importance import Importance
+    from edgebuild.nn.groups import Traced
 
-Stays = Mapping[str, int]  # by name of the units, how many are left
+    Example = tuple[Tensor, ...]
 
-
-@dataclass(frozen=True, slots=True)
-class Units:
-    """Units that compete with one another.
-
-    name: the layer that stands for all that depend on it, or the attention
-    noun: what one of them is: "channels" or "heads"
-    group: torch-pruning's dependency group, for criteria; its channels are numbered as in `members`
-    members: which channels each unit has
-    multiple: what is left must be a multiple of this many units, and at least this many
-    remove: takes units, by number, out of the model
-    """
-
-    name: str
-    noun: str
-    group: Any
-    members: Sequence[Sequence[int]]
-    multiple: int
-    remove: Callable[[Sequence[int]], None]
-
-    def scores(self, importance: Importance) -> Tensor | None:
-        """How important each unit is, the mean over its channels; None when the criterion says nothing here."""
-        import torch
-
-        found = importance(self.group)
-        return None if found is None else torch.stack([found[list(channels)].mean() for channels in self.members])
-
-    def left(self, ratio: float, of: int | None = None) -> int:
-        """How many units stay when `ratio` of so many (all there are now) go, rounded down to the multiple."""
-        if ratio == 0:
-            return len(self.members)
-        stay = int((len(self.members) if of is None else of) * (1 - ratio))
-        return stay - stay % self.multiple
-
-    def rounded(self, stay: int) -> int:
-        """`stay` rounded down to the multiple, but one multiple at least, and all of them when none was to go."""
-        return stay if stay == len(self.members) else max(stay - stay % self.multiple, self.multiple)
-
-    @property
-    def size(self) -> int:
-        """The number of channels (or heads) there are."""
-        return sum(len(channels) for channels in self.members)
-
-    @property
-    def fixed(self) -> bool:
-        """Whether there are too few for any to go."""
-        return len(self.members) <= self.multiple
+_SEED = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Inventory:
-    """All units of a model, and why the others of its layers stay whole, by name."""
+    """All units of a model, and why the others of its layers stay whole, by name.
+
+    Of those, `unfollowed` are the ones that nobody asked to keep: what depends on them cannot be followed. `joined`
+    are units whose channels drag others of the same layer along.
+    """
 
     units: tuple[Units, ...]
     whole: Mapping[str, str]
+    unfollowed: Mapping[str, str]
+    joined: frozenset[str] = frozenset()
 
 
-def inventory(module: nn.Module, example: tuple[Tensor, ...], keep: Sequence[nn.Module], round_to: int) -> Inventory:
+def inventory(
+    module: nn.Module, example: Example, keep: Sequence[nn.Module], round_to: int, before: Inventory | None = None
+) -> Inventory:
     """Find the units; parameters must require gradients.
 
-    UsageError for recurrent layers outside of `keep`: no dependency graph can follow their gates.
+    Each is tried on a copy (`trial`), and those that cannot go stay whole. `before` is the inventory of the same model
+    when it had more channels: what could go then can go now. UsageError for a model that cannot be traced.
     """
-    import torch_pruning
+    try:
+        return _inventory(module, example, keep, round_to, before)
+    except EdgebuildError:
+        raise
+    except Exception as error:  # the user's model runs in here, and fails in any way
+        traceback.print_exc()
+        told = f"the model's channels cannot be followed: {groups.reason(error)}"
+        raise UsageError(told, hint="leave the step out, or name layers in keep") from None
 
-    names = {part: name for name, part in module.named_modules()}
-    whole = dict.fromkeys(keep, "named in keep") | dict(_unfit(module, names, keep))
-    whole |= dict.fromkeys(output_layers(module, example), "it makes an output")
-    given = example if len(example) > 1 else example[0]
-    graph = torch_pruning.DependencyGraph().build_dependency(module, example_inputs=given, verbose=False)
+
+def _inventory(
+    module: nn.Module, example: Example, keep: Sequence[nn.Module], round_to: int, before: Inventory | None
+) -> Inventory:
+    traced = groups.trace(module, example)
+    found, whole = _listed(module, example, traced, keep, round_to)
+    if before is None:
+        sound, unsound = _tried(module, example, traced, [units for units in found if not units.fixed])
+        known = removal.names(module)
+        lost = {known[part]: why for part, why in (_recurrent(module) | traced.lost).items() if part not in keep}
+        unfollowed = {name: why for name, why in lost.items() if name not in whole} | unsound
+        units = [sound.get(units.name, units) for units in found if units.name not in unsound]
+        joined = frozenset(one.name for one in units if one.name in sound and sound[one.name] not in found)
+        return Inventory(tuple(units), {**unfollowed, **whole}, unfollowed, joined)
+    able = {units.name for units in before.units}
+    units = [_together(traced, units) if units.name in before.joined else units for units in found]
+    whole = {**before.unfollowed, **whole}
+    return Inventory(tuple(one for one in units if one.name in able), whole, before.unfollowed, before.joined)
+
+
+def _listed(
+    module: nn.Module, example: Example, traced: Traced, keep: Sequence[nn.Module], round_to: int
+) -> tuple[list[Units], dict[str, str]]:
+    """All units that the graph shows, and why other groups stay whole."""
+    names = removal.names(module)
+    stays = dict.fromkeys(keep, "named in keep") | _library_attention(module)
+    stays |= dict.fromkeys(output_layers(module, example), "it makes an output")
     attending = attentions(module, example)
-    inner = {layer: attention for attention in attending for layer in attention.layers()}
-    found, left = [], {}
-    for group in graph.get_all_groups():
-        touched = [d.target.module for d, _ in group if graph.is_out_channel_pruning_fn(d.handler)]
-        name = names.get(group[0].dep.target.module, "?")
-        reasons = [whole[part] for part in touched if part in whole]
+    inner = {layer for attention in attending for layer in attention.layers()}
+    found, whole = [], {}
+    for layer, group in traced.groups.items():
+        touched = [dep.target.module for dep, _ in group if traced.graph.is_out_channel_pruning_fn(dep.handler)]
+        reasons = [stays[part] for part in touched if part in stays]
         if reasons:
-            left[name] = reasons[0]
+            whole[names[layer]] = reasons[0]
         elif not any(part in inner for part in touched):
-            found.append(_channels(graph, group, name, round_to))
+            found.append(_channels(traced, layer, names, round_to))
+    whole |= {names[layer]: stays[layer] for layer in traced.lost if layer in stays}
     for attention in attending:
-        reasons = [whole[layer] for layer in attention.layers() if whole.get(layer) == "named in keep"]
-        if reasons or attention.count == 1:
-            left[attention.owner] = reasons[0] if reasons else "its heads cannot be told apart, or it has one"
+        kept = any(stays.get(layer) == "named in keep" for layer in attention.layers())
+        if kept or attention.count == 1:
+            whole[attention.owner] = "named in keep" if kept else "its heads cannot be told apart, or it has one"
         else:
-            found.append(_heads(graph, attention, module, example))
-    return Inventory(tuple(found), left)
+            found.append(_heads(traced, attention, names))
+    return found, whole
 
 
-def _unfit(module: nn.Module, names: Mapping[nn.Module, str], keep: Sequence[nn.Module]) -> dict[nn.Module, str]:
-    """Layers that nothing may be taken from, and why."""
+def _library_attention(module: nn.Module) -> dict[nn.Module, str]:
     from torch import nn
 
-    found: dict[nn.Module, str] = {}
-    for part in module.modules():
-        if isinstance(part, nn.RNNBase) and part not in keep:
-            told = f"{names[part]!r} is recurrent ({type(part).__name__}): its channels cannot be removed"
-            raise UsageError(told, key="prune_channels", hint="use prune_weights, or name it in keep")
-        if isinstance(part, nn.MultiheadAttention):
-            found |= dict.fromkeys(part.modules(), "nn.MultiheadAttention ties its width to its heads")
-    return found
+    layers = [part for part in module.modules() if isinstance(part, nn.MultiheadAttention)]
+    why = "nn.MultiheadAttention ties its width to its heads"
+    return {part: why for layer in layers for part in layer.modules()}
 
 
-def _channels(graph: Any, group: Any, name: str, round_to: int) -> Units:
+def _recurrent(module: nn.Module) -> dict[nn.Module, str]:
+    """Layers whose gates share channels in ways that no group shows."""
+    from torch import nn
+
+    layers = [part for part in module.modules() if isinstance(part, nn.RNNBase | nn.RNNCellBase)]
+    return {part: f"it is recurrent ({type(part).__name__}): its channels cannot be removed" for part in layers}
+
+
+def _tried(
+    module: nn.Module, example: Example, traced: Traced, found: Sequence[Units]
+) -> tuple[dict[str, Units], dict[str, str]]:
+    """By name the units that a copy of the model can lose, and why it cannot lose others.
+
+    Of a group that it cannot, what its channels drag along of the same layer may be what is missing: tried once more.
+    """
+    if not found:
+        return {}, {}
+    copy = trial.prepared(module, example)
+
+    def fault(chosen: Sequence[Units]) -> str | None:
+        gone = [(units, _some(units)) for units in chosen]
+        lost = [part for units, numbers in gone for part in units.lost(numbers)]
+        return copy.fault(lost, lambda pruned, given: remove(pruned, given, gone))
+
+    bad = trial.unsound(found, fault)
+    now = [_together(traced, units) if number in bad else units for number, units in enumerate(found)]
+    tried = [units for units in now if not units.fixed]
+    if bad and any(one is not other for one, other in zip(now, found, strict=True)):
+        bad = {now.index(tried[number]): why for number, why in trial.unsound(tried, fault).items()}
+    sound = {units.name: units for number, units in enumerate(now) if number not in bad}
+    return sound, {now[number].name: why for number, why in bad.items()}
+
+
+def _some(units: Units) -> list[int]:
+    """Half of the units, drawn: as few patterns as possible look right by chance."""
+    import torch
+
+    count = min(len(units.members) // 2, len(units.members) - units.multiple)
+    drawn = torch.randperm(len(units.members), generator=torch.Generator().manual_seed(_SEED))
+    return sorted(drawn[: max(1, count)].tolist())
+
+
+def _channels(traced: Traced, layer: nn.Module, names: Mapping[Any, str], round_to: int) -> Units:
     """The units of a dependency group. In grouped convolutions and norms, each group loses the same places."""
-    layer, handler = group[0].dep.target.module, group[0].dep.handler
-    count = len(group[0].idxs)
-    groups = max(_groups(graph, dep) for dep, _ in group)
-    size = count // groups
-    members = [[place + size * number for number in range(groups)] for place in range(size)]
+    group = traced.groups[layer]
+    number = max(_groups(traced.graph, dep) for dep, _ in group)
+    size = len(group[0].idxs) // number
+    members = [[place + size * each for each in range(number)] for place in range(size)]
+    least = 1 if number == 1 else 2  # with one channel a group it would be a depthwise convolution, and depend so
+    multiple = max(least, round_to // math.gcd(round_to, number))
+    return Units(names[layer], "channels", group, members, multiple, removal.parts(group, names))
 
-    def remove(units: Sequence[int]) -> None:
-        graph.get_pruning_group(layer, handler, sorted(c for unit in units for c in members[unit])).prune()
 
-    least = (
-        1 if groups == 1 else 2
-    )  # with one channel a group it would be a depthwise convolution, and depend otherwise
-    return Units(name, "channels", group, members, max(least, round_to // math.gcd(round_to, groups)), remove)
+def _together(traced: Traced, units: Units) -> Units:
+    """The same units with what their channels drag along; as they are when that joins none."""
+    if units.attention is not None:
+        return units
+    dragged: list[list[int]] = []
+    with suppress(Exception):  # what cannot be followed channel by channel stays as it is
+        dragged = groups.orbits(traced, units.group[0].dep.target.module)
+    joined = _merged([*units.members, *dragged])
+    sizes = {len(channels) for channels in joined}
+    if len(joined) == len(units.members) or len(sizes) != 1:
+        return units
+    return replace(units, members=joined)
+
+
+def _merged(sets: Sequence[Sequence[int]]) -> list[list[int]]:
+    """The classes of numbers that any of the sets joins."""
+    owner: dict[int, int] = {}
+    for members in sets:
+        old = {owner.get(number, number) for number in members}
+        owner |= dict.fromkeys(members, min(old))
+        owner = {number: min(old) if first in old else first for number, first in owner.items()}
+    return [sorted(k for k, first in owner.items() if first == each) for each in sorted({*owner.values()})]
 
 
 def _groups(graph: Any, dep: Any) -> int:
@@ -151,7 +201,7 @@ def _groups(graph: Any, dep: Any) -> int:
     return int(pruner.get_out_channel_groups(layer) if outputs else pruner.get_in_channel_groups(layer))
 
 
-def _heads(graph: Any, attention: Attention, module: nn.Module, example: tuple[Tensor, ...]) -> Units:
+def _heads(traced: Traced, attention: Attention, names: Mapping[Any, str]) -> Units:
     import torch_pruning
     from torch_pruning.dependency import Dependency, Group
 
@@ -162,49 +212,8 @@ def _heads(graph: Any, attention: Attention, module: nn.Module, example: tuple[T
     )
     for layers, handler in sides:
         for layer, features in layers.items():
-            node = graph.module2node[layer]
+            node = traced.graph.module2node[layer]
             group.add_dep(Dependency(handler, handler, node, node), [f for head in features for f in head])
             group[-1].root_idxs = [number for number, head in enumerate(features) for _ in head]
     members = [[number] for number in range(attention.count)]
-    return Units(attention.owner, "heads", group, members, 1, lambda heads: attention.remove(module, example, heads))
-
-
-def cut(found: Inventory, scores: Mapping[str, Tensor], stays: Stays) -> None:
-    """Remove the units of least score, so that as many are left as `stays` says; ties go in the order of channels."""
-    for units in found.units:
-        gone = len(units.members) - stays.get(units.name, len(units.members))
-        if gone > 0:
-            units.remove(scores[units.name].argsort(stable=True)[:gone].tolist())
-
-
-def scores(found: Inventory, importance: Importance) -> dict[str, Tensor]:
-    """How important each unit is, by name; without those that the criterion says nothing about."""
-    scored = {units.name: units.scores(importance) for units in found.units}
-    return {name: score for name, score in scored.items() if score is not None}
-
-
-def together(
-    found: Inventory, scores: Mapping[str, Tensor], ratios: Mapping[str, float], of: Mapping[str, int]
-) -> dict[str, int]:
-    """How many units stay when all of a noun compete: the least of all go, as many as the ratios add up to.
-
-    What is left of each is rounded down to its multiple, and at least one multiple stays. `of` are the numbers that
-    the ratios are of.
-    """
-    stays: dict[str, int] = {}
-    for noun in sorted({units.noun for units in found.units}):
-        competing = [units for units in found.units if units.noun == noun and units.name in scores and not units.fixed]
-        stays |= _compete(competing, scores, sum(int(of[u.name] * (1 - ratios[u.name])) for u in competing))
-    return stays
-
-
-def _compete(competing: Sequence[Units], scores: Mapping[str, Tensor], stay: int) -> dict[str, int]:
-    import torch
-
-    if not competing:
-        return {}
-    flat = torch.cat([scores[units.name] for units in competing])
-    best = torch.zeros(len(flat), dtype=torch.bool)
-    best[flat.argsort(stable=True)[max(0, len(flat) - stay) :]] = True
-    parts = torch.split(best, [len(units.members) for units in competing])
-    return {units.name: units.rounded(int(part.sum())) for units, part in zip(competing, parts, strict=True)}
+    return Units(attention.owner, "heads", group, members, 1, removal.parts(group, names), attention)

@@ -7,7 +7,7 @@ a head axis); the way from a layer to a head is followed through autograd, whate
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -38,26 +38,19 @@ class Attention:
         """The projections to queries, keys and values."""
         return [*self.made]
 
-    def remove(self, module: nn.Module, example: tuple[Tensor, ...], heads: Sequence[int]) -> None:
-        """Take these heads out of all layers and tell the module; UsageError when no attribute of it counts heads."""
-        from torch_pruning import prune_linear_in_channels, prune_linear_out_channels
+    def recount(self, module: nn.Module, example: tuple[Tensor, ...], count: int) -> None:
+        """Tell the module, or a copy of it, that so many heads are left.
 
-        for layer, rows in self.made.items():
-            prune_linear_out_channels(layer, [row for head in heads for row in rows[head]])
-        for layer, columns in self.read.items():
-            prune_linear_in_channels(layer, [column for head in heads for column in columns[head]])
-        self._recount(module, example, self.count - len(heads))
-
-    def _recount(self, module: nn.Module, example: tuple[Tensor, ...], count: int) -> None:
-        """Set the attribute that counts heads: the one with which the model runs, and has that many."""
+        The attribute that counts them is the one with which the module runs, and has that many. UsageError when there
+        is none.
+        """
         for part, name in self._counters(module):
             setattr(part, name, count)
             if self._has(module, example, count):
                 return
             setattr(part, name, self.count)
         told = f"attention {self.owner!r} cannot lose heads: with {count} of {self.count} it does not run"
-        hint = "let it keep their number as an attribute (self.heads) and reshape to -1, or set heads = 0"
-        raise UsageError(told, key="prune_channels", hint=hint)
+        raise UsageError(told, hint="let it keep their number as an attribute (self.heads) and reshape to -1")
 
     def _counters(self, module: nn.Module) -> Iterable[tuple[nn.Module, str]]:
         """Public whole-number attributes that say `head` and have the number; nearest module first."""

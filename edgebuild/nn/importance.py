@@ -59,8 +59,8 @@ def magnitude(subject: Subject) -> Importance:
     """
     import torch_pruning
 
-    found: Importance = torch_pruning.importance.GroupMagnitudeImportance(p=subject.norm)
-    return found
+    score = torch_pruning.importance.GroupMagnitudeImportance(p=subject.norm, normalizer=None)
+    return lambda group: _relative(_by_layers(score, group))
 
 
 def random(subject: Subject) -> Importance:
@@ -80,16 +80,15 @@ def taylor(subject: Subject) -> Importance:
 
     training.gradients(subject.module, subject.examples(), subject.loss())
     names = {part: name for name, part in subject.module.named_modules()}
-    score = torch_pruning.importance.GroupTaylorImportance()
+    score = torch_pruning.importance.GroupTaylorImportance(normalizer=None)
 
     def importance(group: Any) -> Tensor | None:
         weights = {item.dep.target.module: getattr(item.dep.target.module, "weight", None) for item in group}
         for layer, weight in weights.items():
             if weight is not None and (weight.grad is None or not weight.grad.any()):
                 told = f"the loss does not depend on {names.get(layer)!r} for these examples"
-                raise UsageError(told, key="criterion", hint="take another criterion, or name the layer in keep")
-        found: Tensor = score(group)
-        return found
+                raise UsageError(told, option="criterion", hint="take another criterion, or name the layer in keep")
+        return _relative(_by_layers(score, group))
 
     return importance
 
@@ -100,8 +99,8 @@ def batch_norm(subject: Subject) -> Importance:
     from torch import nn
 
     kinds = [nn.modules.batchnorm._BatchNorm]
-    found: Importance = torch_pruning.importance.GroupMagnitudeImportance(p=1, normalizer=None, target_types=kinds)
-    return found
+    score = torch_pruning.importance.GroupMagnitudeImportance(p=1, normalizer=None, target_types=kinds)
+    return lambda group: _by_layers(score, group)
 
 
 def apoz(subject: Subject) -> Importance:
@@ -124,7 +123,7 @@ def mean_activation(subject: Subject) -> Importance:
 
     def importance(group: Any) -> Tensor | None:
         strength = _by_channel(group, seen.strength)
-        return None if strength is None else strength.mean(0) / strength.mean()
+        return None if strength is None else _relative(strength.mean(0))
 
     return importance
 
@@ -184,16 +183,44 @@ def observe(module: nn.Module, data: Split) -> Activations:
     return Activations({layer: pair[0] for layer, pair in joined.items()}, {k: pair[1] for k, pair in joined.items()})
 
 
-def _by_channel(group: Any, seen: dict[nn.Module, Tensor]) -> Tensor | None:
-    """[N, channels of the group]: the mean over the layers that read them; None when no layer does.
+def _by_layers(score: Callable[[Any], Tensor | None], group: Any) -> Tensor | None:
+    """[channels of the group]: the mean of a score over the layers that a channel touches, the sum within a layer.
 
-    A linear layer behind a flatten reads several features of each channel: their mean.
+    Layer by layer, for one behind a `chunk` or `split` has a part of the channels, under numbers of its own. None
+    where the score says nothing about some channel.
+    """
+    import torch
+    from torch_pruning.dependency import Group
+
+    width = _width(group)
+    total, layers = torch.zeros(width), torch.zeros(width)
+    for item in group:
+        alone = Group()
+        alone.add_dep(item.dep, item.idxs)
+        alone[0].root_idxs = [*range(len(item.idxs))]
+        found, roots = score(alone), torch.tensor(item.root_idxs)
+        if found is not None:
+            total.index_add_(0, roots, found.to(total.dtype))
+            layers[sorted({*item.root_idxs})] += 1
+    return total / layers if bool(layers.all()) else None
+
+
+def _relative(found: Tensor | None) -> Tensor | None:
+    """Relative to the group's mean, so that groups can compete; a group of nothing but zeros stays that."""
+    return None if found is None else found / (found.mean() or 1.0)
+
+
+def _by_channel(group: Any, seen: dict[nn.Module, Tensor]) -> Tensor | None:
+    """[N, channels of the group]: the mean over the layers that read a channel; None when no layer reads some channel.
+
+    A linear layer behind a flatten reads several features of each channel: their mean. A layer behind a `chunk` or
+    `split` reads some channels only, and counts for those alone.
     """
     import torch
     from torch import nn
 
-    width = 1 + max(max(item.root_idxs) for item in group)
-    found = []
+    width = _width(group)
+    parts = []
     for item in group:
         layer = item.dep.target.module
         reads = "in_channels" in item.dep.handler.__name__ and not _depthwise(layer)
@@ -201,9 +228,16 @@ def _by_channel(group: Any, seen: dict[nn.Module, Tensor]) -> Tensor | None:
             values, roots = seen[layer][:, item.idxs], torch.tensor(item.root_idxs)
             sums = torch.zeros(len(values), width).index_add_(1, roots, values)
             counts = torch.zeros(width).index_add_(0, roots, torch.ones(len(roots)))
-            found.append(sums / counts)
-    rows = {len(values) for values in found}
-    return torch.stack(found).mean(0) if len(rows) == 1 else None
+            parts.append((sums / counts.clamp(min=1), counts > 0))
+    if len({len(values) for values, _ in parts}) != 1:
+        return None
+    readers = torch.stack([read for _, read in parts]).sum(0)
+    return torch.stack([values for values, _ in parts]).sum(0) / readers if bool(readers.all()) else None
+
+
+def _width(group: Any) -> int:
+    """The number of channels of a group."""
+    return 1 + max(int(channel) for item in group for channel in item.root_idxs)
 
 
 def _depthwise(layer: Any) -> bool:

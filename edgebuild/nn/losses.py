@@ -59,7 +59,7 @@ def of_teacher(task: Task, goal: Goal, student: Tensor, teachers: list[Tensor], 
     for teacher in teachers:
         if student.shape != teacher.shape:
             given = f"the teacher's output is {list(teacher.shape)}, the model's {list(student.shape)}"
-            raise UsageError(given, key="distill", hint="teacher and model need the same outputs")
+            raise UsageError(given, hint="teacher and model need the same outputs")
     mean = torch.stack(teachers).mean(0)
     if goal == "logits":
         return functional.mse_loss(student, mean)

@@ -11,8 +11,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from edgebuild.nn.channels import Units
 from edgebuild.nn.training import in_order
+from edgebuild.nn.units import Units, remove
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -36,6 +36,8 @@ def why_not(units: Units) -> str | None:
     """Why channels of these units cannot be merged, None when they can be."""
     if units.noun != "channels" or any(len(channels) > 1 for channels in units.members):
         return f"its {units.noun} go in groups"
+    if any(len({*item.root_idxs}) < len(units.members) for item in units.group):
+        return "some layer takes only a part of its channels"
     for item in units.group:
         kind, shown = type(item.dep.target.module).__name__, item.dep.target.name
         plain = kind.startswith("_") and not any(word in shown for word in _MIXING)  # torch-pruning's own: no weights
@@ -155,8 +157,7 @@ def merge(module: nn.Module, chosen: Sequence[tuple[Units, list[Pair]]], data: S
         inputs = weight.transpose(0, 1) if not getattr(item.dep.target.module, "transposed", False) else weight
         for pair, factor in zip(pairs, factors, strict=True):
             inputs[_places(item, pair.kept)] += factor * inputs[_places(item, pair.gone)]
-    for units, pairs in chosen:
-        units.remove([pair.gone for pair in pairs])
+    remove(module, (), [(units, [pair.gone for pair in pairs]) for units, pairs in chosen])
 
 
 def _places(item: Any, channel: int) -> list[int]:

@@ -12,6 +12,7 @@ from pydantic import ConfigDict, Field
 from edgebuild.nn import checkpoint, losses, training
 from edgebuild.spec import dataset
 from edgebuild.spec.artifact import StepIO
+from edgebuild.spec.errors import owner
 from edgebuild.spec.fields import STRICT
 from edgebuild.spec.model import Task, Training
 
@@ -77,7 +78,8 @@ class Schedule:
 
         loss = _loss(dataset.task(io.path("data")), teacher)
         sparse, augment = model.sparse_parameters(), model.augmentation()
-        training.fit(model.module, data, loss, how, sparse=sparse, augment=augment, progress=progress)
+        with owner("schedule"):
+            training.fit(model.module, data, loss, how, sparse=sparse, augment=augment, progress=progress)
 
 
 def _loss(task: Task, teacher: nn.Module) -> Loss:

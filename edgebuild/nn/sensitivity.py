@@ -63,7 +63,7 @@ def chosen(layers: Sequence[str], budget: float, trial: Trial, task: Task) -> di
     """The scan and the ratios chosen from it, as plain data for a record; UsageError for tasks without accuracy."""
     if task != "classification":
         raise UsageError(
-            f"a budget is one of accuracy, which a model for {task} has not", key="budget", hint="give a ratio"
+            f"a budget is one of accuracy, which a model for {task} has not", option="budget", hint="give a ratio"
         )
     found = scan(layers, trial)
     ratios = choose(found, budget, trial)
@@ -95,7 +95,7 @@ def choose(found: Scan, budget: float, trial: Trial) -> dict[str, float]:
     ratios = found.ratios(rises[low]) if low >= 0 else {}
     if not any(ratios.values()):
         told = f"no layer can be pruned within {100 * budget:.3g} pp of {100 * found.whole.accuracy:.2f} % accuracy"
-        raise UsageError(told, key="budget", hint="raise the budget, or give a ratio and fine-tune")
+        raise UsageError(told, option="budget", hint="raise the budget, or give a ratio and fine-tune")
     return ratios
 
 

@@ -11,7 +11,7 @@ from pydantic import ConfigDict, Field
 from edgebuild.nn import training
 from edgebuild.spec import dataset
 from edgebuild.spec.artifact import StepIO
-from edgebuild.spec.errors import UsageError
+from edgebuild.spec.errors import UsageError, owner
 from edgebuild.spec.fields import STRICT
 from edgebuild.spec.model import Training
 
@@ -38,9 +38,7 @@ class Slimming:
         """Train the model in place; UsageError when it has no batch norm."""
         scales = _scales(model.module)
         if not scales:
-            raise UsageError(
-                "the model has no batch norm", key="prune_channels.slimming", hint="take another criterion"
-            )
+            raise UsageError("the model has no batch norm", option="slimming", hint="take another criterion")
         plain = training.supervised(dataset.task(io.path("data")))
         how = Training(self.epochs, self.batch_size, self.learning_rate, self.weight_decay, seed=seed)
 
@@ -49,7 +47,8 @@ class Slimming:
 
         data, sparse = dataset.read(io.path("data"), "train"), model.sparse_parameters()
         loss = penalized(plain, scales, self.strength)
-        training.fit(model.module, data, loss, how, sparse=sparse, augment=model.augmentation(), progress=progress)
+        with owner("slimming"):
+            training.fit(model.module, data, loss, how, sparse=sparse, augment=model.augmentation(), progress=progress)
 
 
 def penalized(loss: Loss, scales: list[nn.Parameter], strength: float) -> Loss:

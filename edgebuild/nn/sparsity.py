@@ -48,7 +48,7 @@ def taylor(parameters: Parameters) -> Scores:
 def _gradient(name: str, weight: nn.Parameter) -> Tensor:
     if weight.grad is None or not weight.grad.any():
         told = f"the loss does not depend on {name!r} for these examples, so its gradient says nothing"
-        raise UsageError(told, key="criterion", hint="take another criterion, or name the layer in keep")
+        raise UsageError(told, option="criterion", hint="take another criterion, or name the layer in keep")
     return weight.grad
 
 
@@ -109,6 +109,6 @@ def remove(parameters: Parameters, masks: Masks) -> None:
     for name, mask in masks.items():
         if not (parameters[name].detach().masked_fill(mask, 0)).any():
             told = f"all {mask.numel()} weights of {name!r} would be removed"
-            raise UsageError(told, key="prune_weights", hint="lower the ratio or threshold, or name the layer in keep")
+            raise UsageError(told, hint="lower the ratio or threshold, or name the layer in keep")
     for name, mask in masks.items():
         parameters[name].data.masked_fill_(mask, 0)

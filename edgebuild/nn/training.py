@@ -112,7 +112,7 @@ def _hold(masks: list[tuple[nn.Parameter, Tensor]]) -> None:
 def _check_finite(loss: float, step: int) -> None:
     if not math.isfinite(loss):
         told = f"training diverged: the loss is {loss} at step {step + 1}"
-        raise UsageError(told, key="learning_rate", hint="lower it")
+        raise UsageError(told, option="learning_rate", hint="lower it")
 
 
 def steps(data: Split, training: Training) -> int:

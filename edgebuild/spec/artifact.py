@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any, ClassVar, Literal, Protocol
 
 from edgebuild.spec.cores import Cores
+from edgebuild.spec.errors import owner
+from edgebuild.spec.registry import file_name
 
 Determinism = Literal["everywhere", "same-cpu", "no"]
 
@@ -98,6 +100,12 @@ class Step(Protocol):
 
     def run(self, io: StepIO) -> None:
         """Read `io.inputs`, write files into `io.output`."""
+
+
+def perform(step: Step, io: StepIO) -> None:
+    """Run the step; errors about an option, or about nothing in particular, name the step that ran."""
+    with owner(file_name(type(step))):
+        step.run(io)
 
 
 def needed(step: Step) -> tuple[str, ...]:

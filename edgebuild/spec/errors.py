@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import errno
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import ClassVar, Self
 
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
@@ -12,18 +14,31 @@ _STARVED = re.compile(r"bad_?alloc|(?i:can't allocate memory|cannot allocate mem
 
 
 class EdgebuildError(Exception):
-    """The root of every error that a user may see; `exit_code` is what the command returns for it."""
+    """The root of every error that a user may see; `exit_code` is what the command returns for it.
+
+    What many steps share does not know whose work it does: it names an `option` alone, or nothing, and `owner` puts
+    the name of the step before it on the way out.
+    """
 
     exit_code: ClassVar[int] = 4
 
-    def __init__(self, reason: str, *, file: str | None = None, key: str | None = None, hint: str | None = None):
+    def __init__(
+        self,
+        reason: str,
+        *,
+        file: str | None = None,
+        key: str | None = None,
+        option: str | None = None,
+        hint: str | None = None,
+    ):
         self.reason, self.file, self.key, self.hint = _readable(" ".join(str(reason).split())), file, key, hint
+        self.option = option
         super().__init__(self.line)
 
     @property
     def line(self) -> str:
         """The whole message in one line: `file: key: reason (hint)`."""
-        where = [part for part in (self.file, self.key) if part]
+        where = [part for part in (self.file, self.key or self.option) if part]
         tail = f" ({self.hint})" if self.hint else ""
         return " ".join((": ".join([*where, self.reason]) + tail).split())
 
@@ -35,7 +50,13 @@ class EdgebuildError(Exception):
     def to_json(self) -> dict[str, str | None]:
         """The error as plain data, so that a worker process can hand it to its parent."""
         kind = type(self).__name__
-        return {"kind": kind, "reason": self.reason, "file": self.file, "key": self.key, "hint": self.hint}
+        return {
+            "kind": kind,
+            "reason": self.reason,
+            "file": self.file,
+            "key": self.key or self.option,
+            "hint": self.hint,
+        }
 
 
 def _readable(reason: str) -> str:
@@ -77,6 +98,22 @@ def starved(error: BaseException) -> bool:
 def exhausted(error: BaseException) -> bool:
     """Whether the machine ran out of memory or disk: the code in which it happened is not to blame for that."""
     return starved(error) or (isinstance(error, OSError) and error.errno in FULL)
+
+
+@contextmanager
+def owner(name: str, *, whole: bool = False) -> Iterator[None]:
+    """Put `name` before the option of a UsageError that comes out, or in its place: `ratio` → `prune_weights.ratio`.
+
+    Errors that name a file or a key say already whose they are. With `whole` nobody outside adds to the name.
+    """
+    try:
+        yield
+    except UsageError as error:
+        if error.file is None and error.key is None:
+            error.option = f"{name}.{error.option}" if error.option else name
+            error.key = error.option if whole else None
+            error.args = (error.line,)
+        raise
 
 
 _KINDS = {kind.__name__: kind for kind in (EdgebuildError, UsageError, StepError, DeviceError, IntegrityError)}

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
+import re
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
@@ -45,6 +46,11 @@ class Registry:
 def class_name(name: str) -> str:
     """The class that a file holds: `prune_channels` → `PruneChannels`."""
     return "".join(word.capitalize() for word in name.split("_"))
+
+
+def file_name(kind: type) -> str:
+    """The name of a plug-in whose class this is: `PruneChannels` → `prune_channels`."""
+    return re.sub(r"(?<!^)(?=[A-Z])", "_", kind.__name__).lower()
 
 
 @cache

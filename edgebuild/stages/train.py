@@ -9,6 +9,7 @@ from edgebuild.nn import checkpoint, training
 from edgebuild.nn.source import Source
 from edgebuild.spec import dataset
 from edgebuild.spec.artifact import EXCUSED, Determinism, StepIO
+from edgebuild.spec.errors import owner
 from edgebuild.spec.model import TensorSpec, Training
 
 
@@ -38,5 +39,6 @@ class Train:
         loss = training.supervised(dataset.task(io.path("data")), self.training.label_smoothing)
         augment = source.function(self.augment, "augment") if self.augment else None
         data = dataset.read(io.path("data"), "train")
-        training.fit(module, data, loss, self.training, sparse=(), augment=augment, progress=io.progress)
+        with owner("training", whole=True):
+            training.fit(module, data, loss, self.training, sparse=(), augment=augment, progress=io.progress)
         checkpoint.save(checkpoint.Checkpoint(module, source, self.builder, self.inputs, self.augment), io.output)

@@ -15,8 +15,8 @@ from edgebuild.spec.errors import UsageError
 from edgebuild.spec.fields import Seed
 
 if TYPE_CHECKING:
-    from edgebuild.nn.channels import Units
     from edgebuild.nn.merging import Pair
+    from edgebuild.nn.units import Units
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,11 +54,12 @@ class MergeChannels:
         able = [units for units in found.units if units.name not in reasons]
         chosen = [(units, pairs) for units in able if (pairs := self._pairs(units))]
         if not chosen:
-            self._refuse(able, reasons)
+            self._refuse(able, dict(found.unfollowed) | reasons)
         merging.merge(model.module, chosen, dataset.calibration(io.path("data"), self.examples, self.seed))
         checkpoint.save(model, io.output)
         merged = {units.name: [asdict(pair) for pair in pairs] for units, pairs in chosen}
-        records.write(io.output, {"merged": merged, "whole": dict(found.whole) | reasons})
+        notices = records.stays_whole(found.unfollowed)
+        records.write(io.output, {"merged": merged, "whole": dict(found.whole) | reasons, records.NOTICES: notices})
 
     def _pairs(self, units: Units) -> list[Pair]:
         """The pairs to merge: as many of the most alike as leave a multiple of `round_to`."""
@@ -69,8 +70,8 @@ class MergeChannels:
     def _refuse(self, able: list[Units], reasons: dict[str, Any]) -> None:
         if not able:
             told = "; ".join(f"{name}: {why}" for name, why in reasons.items()) or "nothing can be taken from it"
-            raise UsageError(f"the model has no channels to merge ({told})", key="merge_channels")
+            raise UsageError(f"the model has no channels to merge ({told})")
         cosine, name = max((merging.nearest(merging.signatures(units)), units.name) for units in able)
         told = f"too few channels are alike to leave a multiple of {self.round_to}: the nearest two have cosine"
         hint = "lower the threshold or round_to, or leave the step out"
-        raise UsageError(f"{told} {cosine:.3f}, in {name!r}", key="merge_channels", hint=hint)
+        raise UsageError(f"{told} {cosine:.3f}, in {name!r}", hint=hint)

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from annotated_types import Ge
 from pydantic import Field
 
-from edgebuild.nn import channels, checkpoint, importance, layers, records, sensitivity, training
-from edgebuild.nn.channels import Inventory, Units
+from edgebuild.nn import channels, checkpoint, importance, layers, records, sensitivity, shares, training, units
+from edgebuild.nn.channels import Inventory
 from edgebuild.nn.schedule import Schedule
 from edgebuild.nn.slimming import Slimming
+from edgebuild.nn.units import Units
 from edgebuild.spec import dataset
 from edgebuild.spec.artifact import Determinism, StepIO
-from edgebuild.spec.errors import EdgebuildError, UsageError, exhausted
+from edgebuild.spec.errors import UsageError
 from edgebuild.spec.fields import Seed
 from edgebuild.spec.units import Share
 
@@ -26,16 +27,19 @@ if TYPE_CHECKING:
     from edgebuild.nn.checkpoint import Checkpoint
     from edgebuild.spec.dataset import Split
 
+_NOTICEABLE = 0.005  # of all channels
+
 
 @dataclass(frozen=True, slots=True)
 class PruneChannels:
     """Each dependency group loses `ratio` of its channels, the least important (DepGraph, Fang et al., CVPR 2023).
 
     Attention loses whole heads, `heads` of them or `ratio` as well. `scope` "global" lets all groups compete, and
-    `budget` chooses ratios by a sensitivity scan (Li et al. 2017). What is left is rounded down to a multiple of
-    `round_to`, which defaults to the target's `channel_multiple`; layers with no more channels than that stay whole, as
-    do the layers that make the outputs and those named in `keep`. Criteria and their sources are in `nn/importance.py`.
-    Accuracy falls to chance: fine-tune afterwards, or by the schedule.
+    `budget` chooses ratios by a sensitivity scan (Li et al. 2017). What is left is a multiple of `round_to`, which
+    defaults to the target's `channel_multiple`, as near to the ratio as all layers together allow and never beyond it.
+    Whole stay layers with no more channels than that, those that make the outputs, those named in `keep`, and, named
+    in a notice, those that cannot be followed. Criteria and their sources are in `nn/importance.py`. Accuracy falls to
+    chance: fine-tune afterwards, or by the schedule.
     """
 
     ratio: Annotated[float, Field(gt=0, lt=1)] = 0.5
@@ -79,52 +83,48 @@ class PruneChannels:
     def run(self, io: StepIO) -> None:
         """Prune, fine-tune where the schedule says so, and save; `record.json` says what became of each layer.
 
-        UsageError when nothing, or a whole layer, would be removed, and for models whose channels cannot be traced.
+        UsageError when nothing can be removed, or the model's channels cannot be traced at all.
         """
         training.seeded(self.seed)
         model = checkpoint.load(io.path("model"))
         if self.slimming is not None:
             self.slimming.carry_out(model, io, self.seed)
-        try:
-            record = self._prune(model, io)
-        except EdgebuildError:
-            raise
-        except Exception as error:  # models whose dependencies cannot be traced fail in many ways
-            if exhausted(error):
-                raise
-            reason = f"the model's channels cannot be pruned: {type(error).__name__}: {error}"
-            raise UsageError(reason, key="prune_channels", hint="leave the step out, or name layers in keep") from None
+        record = self._prune(model, io)
         checkpoint.save(model, io.output)
         records.write(io.output, record)
 
     def _prune(self, model: Checkpoint, io: StepIO) -> dict[str, Any]:
         """What became of each layer, as plain data for the record."""
-        module, before = model.module, _parameters(model.module)
-        found = self._inventory(model, module)
-        counts = {units.name: len(units.members) for units in found.units}
-        unscored = self._unscored(found, channels.scores(found, self._importance(module, io)))
-        scan = self._scan(model, io) if self.budget is not None else None
-        ratios = scan["ratios"] if scan else {units.name: self._ratio(units) for units in found.units}
-        if not scan:
-            self._refuse_whole_layers(found, ratios)
+        module, example = model.module, model.example()
+        found = self._inventory(model)
+        scores = units.scored(found.units, self._importance(module, io))
+        unscored = self._unscored(found, scores)
+        able = [one for one in found.units if one.name in scores and not one.fixed]
+        scan = self._scan(model, io, able, scores) if self.budget is not None else None
+        ratios = scan["ratios"] if scan else {one.name: self._ratio(one) for one in able}
+        counts = {one.name: len(one.members) for one in able}
+        left = {one.name: [one.size, one.size] for one in found.units}
 
         def cut(share: float) -> None:
-            now = self._inventory(model, module)
-            scores = channels.scores(now, self._importance(module, io))
-            channels.cut(now, scores, self._stays(now, scores, share, ratios, counts))
-            module(*model.example())
+            now = self._inventory(model, found)
+            fresh = units.scored(now.units, self._importance(module, io))
+            still = [one for one in now.units if one.name in fresh and one.name in ratios and not one.fixed]
+            stays = self._stays(still, fresh, share, ratios, counts)
+            units.cut(module, example, still, fresh, stays)
+            left.update({one.name: [_size(one, stays[one.name]), left[one.name][1]] for one in still})
+            module(*example)
 
         self.schedule.carry_out(model, io, cut, self.seed)
-        if _parameters(module) == before:
-            told = f"no channel can be removed at ratio {self.ratio} with round_to {self.round_to}"
-            raise UsageError(told, key="prune_channels", hint="raise the ratio, or lower round_to")
-        after = {units.name: units.size for units in self._inventory(model, module).units}
-        left = {u.name: [after.get(u.name, 1), u.size] for u in found.units}  # a last head is no longer listed
-        return {"left": left, "whole": dict(found.whole) | unscored, "sensitivity": scan}
+        if all(stay == size for stay, size in left.values()):
+            self._refuse_nothing(found)
+        taken = self._taken(able, ratios, left)
+        notices = [*records.stays_whole(found.unfollowed), *_differing(taken, self.round_to)]
+        whole = dict(found.whole) | unscored
+        return {"left": left, "taken": taken, "whole": whole, records.NOTICES: notices, "sensitivity": scan}
 
-    def _inventory(self, model: Checkpoint, module: nn.Module) -> Inventory:
-        keep = layers.named(module, self.keep, "prune_channels.keep")
-        return channels.inventory(module.requires_grad_(True), model.example(), keep, self.round_to)
+    def _inventory(self, model: Checkpoint, before: Inventory | None = None) -> Inventory:
+        keep = layers.named(model.module, self.keep, "prune_channels.keep")
+        return channels.inventory(model.module.requires_grad_(True), model.example(), keep, self.round_to, before)
 
     def _importance(self, module: nn.Module, io: StepIO) -> importance.Importance:
         def examples() -> Split:
@@ -138,59 +138,76 @@ class PruneChannels:
 
     def _unscored(self, found: Inventory, scores: Mapping[str, Tensor]) -> dict[str, str]:
         """Units that the criterion says nothing about, and that it does not; UsageError when that is all of them."""
-        silent = [units.name for units in found.units if units.name not in scores]
+        silent = [one.name for one in found.units if one.name not in scores]
         if silent and not scores:
             told = f"criterion {self.criterion!r} says nothing about any layer ({', '.join(silent)})"
-            raise UsageError(told, key="prune_channels.criterion", hint="take another criterion")
+            raise UsageError(told, option="criterion", hint="take another criterion")
         return dict.fromkeys(silent, f"criterion {self.criterion!r} says nothing about it")
 
-    def _ratio(self, units: Units) -> float:
-        return self.heads if units.noun == "heads" and self.heads is not None else self.ratio
+    def _ratio(self, one: Units) -> float:
+        return self.heads if one.noun == "heads" and self.heads is not None else self.ratio
 
     def _stays(
         self,
-        found: Inventory,
+        found: Sequence[Units],
         scores: Mapping[str, Tensor],
         share: float,
         ratios: Mapping[str, float],
         counts: Mapping[str, int],
     ) -> dict[str, int]:
-        """How many units are left when so much is gone of what will go in the end."""
-        parts = {name: share * ratio for name, ratio in ratios.items()}
+        """How many units are left when so much is gone of what will go in the end; never more than there are."""
+        wanted = shares.shares(found, {name: share * ratio for name, ratio in ratios.items()}, counts)
         if self.scope == "global":
-            return channels.together(found, scores, parts, counts)
-        return {
-            units.name: max(units.left(parts[units.name], counts[units.name]), units.multiple)
-            for units in found.units
-            if units.name in scores and not units.fixed
-        }
+            wanted = shares.competing(found, scores, wanted)
+        return shares.rounded(found, wanted, up=share < 1)
 
-    def _scan(self, model: Checkpoint, io: StepIO) -> dict[str, Any]:
+    def _scan(
+        self, model: Checkpoint, io: StepIO, able: Sequence[Units], scores: Mapping[str, Tensor]
+    ) -> dict[str, Any]:
         """The sensitivity of each unit and the ratios chosen from it, as plain data."""
         assert self.budget is not None
-        found = self._inventory(model, model.module)
-        scores = channels.scores(found, self._importance(model.module, io))
-        counts = {units.name: len(units.members) for units in found.units}
+        counts = {one.name: len(one.members) for one in able}
         data = dataset.validation(io.path("data"), self.examples, self.seed)
 
         def trial(ratios: Mapping[str, float]) -> sensitivity.Quality:
             tried = copy.deepcopy(model.module)
-            now = self._inventory(model, tried)
-            chosen = dict.fromkeys(counts, 0.0) | dict(ratios)
-            channels.cut(now, scores, self._stays(now, scores, 1, chosen, counts))
+            stays = self._stays(able, scores, 1, dict.fromkeys(counts, 0.0) | dict(ratios), counts)
+            units.cut(tried, model.example(), able, scores, stays)
             return sensitivity.measure(tried.eval(), data)
 
-        names = [units.name for units in found.units if units.name in scores and not units.fixed]
-        return sensitivity.chosen(names, self.budget, trial, dataset.task(io.path("data")))
+        return sensitivity.chosen([*counts], self.budget, trial, dataset.task(io.path("data")))
 
-    def _refuse_whole_layers(self, found: Inventory, ratios: Mapping[str, float]) -> None:
-        for units in found.units:
-            if self.scope == "layer" and not units.fixed and units.left(ratios[units.name]) < units.multiple:
-                rounded = f" with round_to {self.round_to}" if units.noun == "channels" else ""
-                told = f"ratio {ratios[units.name]}{rounded} would remove all {units.size} {units.noun}"
-                hint = "lower the ratio or round_to, or name the layer in keep"
-                raise UsageError(f"{told} of {units.name!r}", key="prune_channels", hint=hint)
+    def _refuse_nothing(self, found: Inventory) -> None:
+        """UsageError with what was in the way."""
+        if found.unfollowed and not [one for one in found.units if not one.fixed]:
+            told = "; ".join(records.stays_whole(found.unfollowed))
+            raise UsageError(f"nothing can be removed: {told}", hint="leave the step out, or take prune_weights")
+        told = f"no channel can be removed at ratio {self.ratio} with round_to {self.round_to}"
+        raise UsageError(told, hint="raise the ratio, or lower round_to")
+
+    def _taken(
+        self, able: Sequence[Units], ratios: Mapping[str, float], left: Mapping[str, Sequence[int]]
+    ) -> dict[str, dict[str, float]]:
+        """Of channels and of heads that could go, the share that was asked for and that which went."""
+        found = {}
+        for noun in sorted({one.noun for one in able}):
+            alike = [one for one in able if one.noun == noun]
+            every = sum(one.size for one in alike)
+            asked = sum(one.size * ratios[one.name] for one in alike) / every
+            found[noun] = {"asked": asked, "taken": 1 - sum(left[one.name][0] for one in alike) / every}
+        return found
 
 
-def _parameters(module: nn.Module) -> int:
-    return sum(parameter.numel() for parameter in module.parameters())
+def _differing(taken: Mapping[str, Mapping[str, float]], round_to: int) -> list[str]:
+    """A notice where multiples keep the step from taking what was asked for."""
+    return [
+        f"asked for {share['asked']:.1%} of the {noun}, took {share['taken']:.1%}: counts are multiples of "
+        f"{round_to if noun == 'channels' else 1}"
+        for noun, share in taken.items()
+        if abs(share["asked"] - share["taken"]) >= _NOTICEABLE
+    ]
+
+
+def _size(one: Units, stay: int) -> int:
+    """The channels (or heads) of so many units."""
+    return stay * one.size // len(one.members)
