@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import count
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -64,12 +65,17 @@ def _module(node: onnx.NodeProto, weights: list[str]) -> str:
 
 
 def _number(graph: onnx.GraphProto) -> None:
-    """Replace every node's name, and every value's but those of the graph's own inputs and outputs."""
-    kept = {"": ""}  # an absent optional input
-    kept |= {value.name: value.name for value in [*graph.input, *graph.output]}
+    """Replace every node's name, and every value's but those of the graph's own inputs and outputs.
+
+    Those may be called "10" as well, so numbers that they have are passed over.
+    """
+    own = {value.name for value in [*graph.input, *graph.output]}
+    kept = {"": "", **{name: name for name in own}}  # the first is an absent optional input
+    numbers = (number for each in count(len(kept)) if (number := f"{each:x}") not in own)
     names = [tensor.name for tensor in graph.initializer]
     for name in names + [name for node in graph.node for name in node.output]:
-        kept.setdefault(name, f"{len(kept):x}")
+        if name not in kept:
+            kept[name] = next(numbers)
     for tensor in graph.initializer:
         tensor.name = kept[tensor.name]
     for node in graph.node:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import traceback
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from edgebuild.nn.groups import Traced
 
     Example = tuple[Tensor, ...]
+    Joining = Callable[[Traced, Units], Units]
 
 _SEED = 0
 
@@ -34,13 +35,13 @@ class Inventory:
     """All units of a model, and why the others of its layers stay whole, by name.
 
     Of those, `unfollowed` are the ones that nobody asked to keep: what depends on them cannot be followed. `joined`
-    are units whose channels drag others of the same layer along.
+    says of units whose channels must go with others of the same layer how those are found.
     """
 
     units: tuple[Units, ...]
     whole: Mapping[str, str]
     unfollowed: Mapping[str, str]
-    joined: frozenset[str] = frozenset()
+    joined: Mapping[str, Joining]
 
 
 def inventory(
@@ -67,15 +68,14 @@ def _inventory(
     traced = groups.trace(module, example)
     found, whole = _listed(module, example, traced, keep, round_to)
     if before is None:
-        sound, unsound = _tried(module, example, traced, [units for units in found if not units.fixed])
+        sound, unsound, joined = _tried(module, example, traced, [units for units in found if not units.fixed])
         known = removal.names(module)
         lost = {known[part]: why for part, why in (_recurrent(module) | traced.lost).items() if part not in keep}
         unfollowed = {name: why for name, why in lost.items() if name not in whole} | unsound
         units = [sound.get(units.name, units) for units in found if units.name not in unsound]
-        joined = frozenset(one.name for one in units if one.name in sound and sound[one.name] not in found)
         return Inventory(tuple(units), {**unfollowed, **whole}, unfollowed, joined)
     able = {units.name for units in before.units}
-    units = [_together(traced, units) if units.name in before.joined else units for units in found]
+    units = [before.joined[one.name](traced, one) if one.name in before.joined else one for one in found]
     whole = {**before.unfollowed, **whole}
     return Inventory(tuple(one for one in units if one.name in able), whole, before.unfollowed, before.joined)
 
@@ -125,13 +125,13 @@ def _recurrent(module: nn.Module) -> dict[nn.Module, str]:
 
 def _tried(
     module: nn.Module, example: Example, traced: Traced, found: Sequence[Units]
-) -> tuple[dict[str, Units], dict[str, str]]:
-    """By name the units that a copy of the model can lose, and why it cannot lose others.
+) -> tuple[dict[str, Units], dict[str, str], dict[str, Joining]]:
+    """By name the units that a copy of the model can lose, why it cannot lose others, and how some were joined.
 
-    Of a group that it cannot, what its channels drag along of the same layer may be what is missing: tried once more.
+    Of a group that cannot go, channels that must go together may be what is missing: tried again with those joined.
     """
     if not found:
-        return {}, {}
+        return {}, {}, {}
     copy = trial.prepared(module, example)
 
     def fault(chosen: Sequence[Units]) -> str | None:
@@ -139,13 +139,20 @@ def _tried(
         lost = [part for units, numbers in gone for part in units.lost(numbers)]
         return copy.fault(lost, lambda pruned, given: remove(pruned, given, gone))
 
-    bad = trial.unsound(found, fault)
-    now = [_together(traced, units) if number in bad else units for number, units in enumerate(found)]
-    tried = [units for units in now if not units.fixed]
-    if bad and any(one is not other for one, other in zip(now, found, strict=True)):
-        bad = {now.index(tried[number]): why for number, why in trial.unsound(tried, fault).items()}
-    sound = {units.name: units for number, units in enumerate(now) if number not in bad}
-    return sound, {now[number].name: why for number, why in bad.items()}
+    now, joined = {units.name: units for units in found}, dict[str, Joining]()
+    bad = _unsound([*now.values()], fault)
+    for joining in (_dragged, _halved):
+        changed = {name: joining(traced, now[name]) for name in bad if now[name].attention is None}
+        fresh = {name: one for name, one in changed.items() if one is not now[name] and not one.fixed}
+        good = fresh.keys() - _unsound([*fresh.values()], fault).keys()
+        good -= _unsound([one for name, one in (now | fresh).items() if name not in bad or name in good], fault).keys()
+        now, joined = now | {name: fresh[name] for name in good}, joined | dict.fromkeys(good, joining)
+        bad = {name: why for name, why in bad.items() if name not in good}
+    return {name: one for name, one in now.items() if name not in bad}, bad, joined
+
+
+def _unsound(units: Sequence[Units], fault: Callable[[Sequence[Units]], str | None]) -> dict[str, str]:
+    return {units[number].name: why for number, why in trial.unsound(units, fault).items()}
 
 
 def _some(units: Units) -> list[int]:
@@ -168,16 +175,25 @@ def _channels(traced: Traced, layer: nn.Module, names: Mapping[Any, str], round_
     return Units(names[layer], "channels", group, members, multiple, removal.parts(group, names))
 
 
-def _together(traced: Traced, units: Units) -> Units:
-    """The same units with what their channels drag along; as they are when that joins none."""
-    if units.attention is not None:
-        return units
+def _dragged(traced: Traced, units: Units) -> Units:
+    """The same units with what their channels drag along (the two halves of a GLU); as they are when that is none."""
     dragged: list[list[int]] = []
     with suppress(Exception):  # what cannot be followed channel by channel stays as it is
         dragged = groups.orbits(traced, units.group[0].dep.target.module)
-    joined = _merged([*units.members, *dragged])
-    sizes = {len(channels) for channels in joined}
-    if len(joined) == len(units.members) or len(sizes) != 1:
+    return _joined(units, dragged)
+
+
+def _halved(_: Traced, units: Units) -> Units:
+    """The same units in pairs, each with that in the other half: what a `chunk` in two makes stays of one size."""
+    half, odd = divmod(len(units.members), 2)
+    if odd:
+        return units
+    return _joined(units, [[*units.members[k], *units.members[half + k]] for k in range(half)])
+
+
+def _joined(units: Units, sets: Sequence[Sequence[int]]) -> Units:
+    joined = _merged([*units.members, *sets])
+    if len(joined) == len(units.members) or len({len(channels) for channels in joined}) != 1:
         return units
     return replace(units, members=joined)
 

@@ -9,7 +9,9 @@ import pytest
 import torch
 from torch import nn
 
+from edgebuild.nn.channels import inventory
 from edgebuild.nn.heads import attentions
+from edgebuild.nn.units import remove
 from edgebuild.spec.errors import UsageError
 from tests.steps import nets
 
@@ -20,6 +22,13 @@ BUILDERS: list[Callable[[], nn.Module]] = [nets.apart, nets.by_hand, nets.fused,
 def built(builder: Callable[[], nn.Module]) -> nn.Module:
     torch.manual_seed(3)
     return builder().eval()
+
+
+def take_out(module: nn.Module, number: int, gone: list[int]) -> None:
+    """Remove heads of the attention of this number."""
+    owner = attentions(module, EXAMPLE)[number].owner
+    (found,) = (one for one in inventory(module, EXAMPLE, [], 1).units if one.name == owner)
+    remove(module, EXAMPLE, [(found, gone)])
 
 
 @pytest.mark.parametrize("builder", BUILDERS)
@@ -43,7 +52,7 @@ def test_a_model_without_heads_answers_as_one_that_does_not_read_them(builder: C
         deaf = attentions(whole, EXAMPLE)[number]
         for layer, columns in deaf.read.items():
             layer.weight.data[:, [column for head in gone for column in columns[head]]] = 0
-        attentions(pruned, EXAMPLE)[number].remove(pruned, EXAMPLE, gone)
+        take_out(pruned, number, gone)
     x = torch.randn(5, 6, 8)
     assert torch.allclose(whole(x), pruned(x), atol=1e-6)
     assert [pruned.get_submodule(f"blocks.{k}.attention").heads for k in (0, 1)] == [2, 3]
@@ -54,7 +63,7 @@ def test_a_head_count_that_is_written_into_the_code_is_refused() -> None:
     with pytest.raises(
         UsageError, match="attention 'blocks.0.attention' cannot lose heads: with 3 of 4 it does not run"
     ):
-        attentions(module, EXAMPLE)[0].remove(module, EXAMPLE, [2])
+        attentions(module, EXAMPLE)[0].recount(module, EXAMPLE, 3)
 
 
 class Shared(nn.Module):

@@ -144,3 +144,53 @@ def test_layers_that_no_gradient_reaches_are_refused() -> None:
     (units,) = inventory(net, (torch.zeros(1, 4),), [], 1).units
     with pytest.raises(UsageError, match="criterion: the loss does not depend on '0'"):
         units.scores(importance.criterion("taylor", subject))
+
+
+class Halves(nn.Module):
+    """[N, 4] -> [N, 2]; each half of `first` is read by a layer of its own."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        torch.manual_seed(4)
+        self.first, self.low, self.high = nn.Linear(4, 6), nn.Linear(3, 2), nn.Linear(3, 2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        low, high = torch.relu(self.first(x)).chunk(2, 1)
+        return self.low(low) + self.high(high)
+
+
+@pytest.mark.parametrize("name", ["magnitude", "taylor", "apoz", "mean_activation", "stability"])
+def test_readers_of_a_part_count_for_the_channels_that_they_read(name: importance.Name) -> None:
+    net, x = Halves().eval(), np.random.default_rng(0).normal(size=(64, 4)).astype(np.float32)
+    data = Split((x,), np.arange(64) % 2)
+    subject = importance.Subject(net, lambda: data, lambda: training.supervised("classification"), 1, 0)
+    (units,) = inventory(net, (torch.zeros(1, 4),), [], 1).units
+    assert [*units.members] == [[0, 3], [1, 4], [2, 5]]  # so that both halves stay of one size
+    found = importance.criterion(name, subject)(units.group)
+    assert found is not None
+    assert bool(found.isfinite().all())
+    values = torch.relu(net.first(torch.from_numpy(x))).detach()
+    read = torch.cat([layer.weight.detach().abs().sum(0) for layer in (net.low, net.high)])
+    wanted = {
+        "magnitude": (net.first.weight.detach().abs().sum(1) + read) / 2,
+        "mean_activation": values.mean(0),
+        "apoz": 1 - (values == 0).float().mean(0),
+    }.get(name)
+    if wanted is not None:
+        relative = found if name == "apoz" else found * wanted.mean()
+        assert torch.allclose(relative, wanted, rtol=1e-4)
+
+
+def test_channels_that_no_layer_reads_are_left_unsaid() -> None:
+    """The second half goes to the answer without a layer that could be watched."""
+    net = Halves().eval()
+    (units,) = inventory(net, (torch.zeros(1, 4),), [], 1).units
+    seen = {net.low: torch.rand(8, 3)}
+    assert importance._by_channel(units.group, seen) is None
+
+
+def test_an_importance_that_is_no_number_is_refused_with_the_layer() -> None:
+    net = Halves().eval()
+    (units,) = inventory(net, (torch.zeros(1, 4),), [], 1).units
+    with pytest.raises(UsageError, match="criterion: the importance of 1 channels of 'first' is not finite"):
+        units.scores(lambda group: torch.tensor([1, 2, 3, float("nan"), 5, 6]))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,8 +14,7 @@ from safetensors.torch import load_file
 
 from edgebuild.formats import _tflite_quantize
 from edgebuild.formats.onnx import Onnx
-from edgebuild.nn import checkpoint
-from edgebuild.spec.errors import UsageError
+from edgebuild.nn import checkpoint, records
 from edgebuild.steps.prune_channels import PruneChannels
 from edgebuild.steps.prune_weights import PruneWeights
 from tests import runtimes, tiny
@@ -112,11 +112,12 @@ def layer_types(model: bytes) -> Iterator[tuple[str, ...]]:
             yield tuple(flatbuffer_utils.type_to_name(tensor.type) for tensor in tensors)
 
 
-def test_the_channels_of_a_recurrent_layer_are_refused_by_name(tones: tiny.Made, tmp_path: Path) -> None:
-    with pytest.raises(UsageError) as caught:
-        tiny.perform(PruneChannels(ratio=0.5), tmp_path / "out", {"model": ("torch", tones["float"])})
-    told = "prune_channels: 'gru' is recurrent (GRU): its channels cannot be removed (use prune_weights, or name it in"
-    assert caught.value.line.startswith(told)
+def test_a_recurrent_layer_keeps_its_channels_and_is_named(tones: tiny.Made, tmp_path: Path) -> None:
+    done = tiny.perform(PruneChannels(ratio=0.5), tmp_path / "out", {"model": ("torch", tones["float"])})
+    record = json.loads((done / records.FILE).read_text())
+    told = "'gru' stays whole: it is recurrent (GRU): its channels cannot be removed"
+    assert [notice for notice in record["notices"] if "gru" in notice] == [told]
+    assert record["left"]
 
 
 def test_its_single_weights_are_not(tones: tiny.Made, tmp_path: Path) -> None:
