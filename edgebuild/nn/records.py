@@ -8,21 +8,6 @@ from pathlib import Path
 from typing import Any
 
 FILE = "record.json"
-NOTICES = "notices"  # what the user should know of it, a line each: the build and the report show these
-
-
-def stays_whole(reasons: Mapping[str, str]) -> list[str]:
-    """A notice for each layer that was left alone though nobody asked for it."""
-    return [f"{name!r} stays whole: {why}" for name, why in reasons.items()]
-
-
-def notices(folder: Path) -> list[str]:
-    """The notices in an artifact; none where no step left a record."""
-    try:
-        found: list[str] = json.loads((folder / FILE).read_text()).get(NOTICES, [])
-    except FileNotFoundError:
-        return []
-    return found
 
 
 def write(folder: Path, found: Mapping[str, Any]) -> None:
