@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import onnx
 import pytest
 
+from edgebuild.formats import _onnx_files
 from tests import tiny
 
 FILES = ("onnx", "onnx-int8", "onnx-float16")
@@ -50,3 +52,24 @@ def test_weights_are_inside_the_file(made: tiny.Made) -> None:
 
 def test_a_scratch_copy_is_not_left_behind(made: tiny.Made) -> None:
     assert {path.name for path in Path(made.root / "onnx-int8").iterdir()} == {"model.onnx"}
+
+
+def test_inputs_may_be_called_by_the_numbers_that_inner_values_get() -> None:
+    """As "10" and "2", whose values had another type than the inner ones of the same names."""
+    from onnx import TensorProto, helper, numpy_helper
+
+    names = [f"{k:x}" for k in range(1, 24)]
+    inputs = [helper.make_tensor_value_info(name, TensorProto.FLOAT, [1]) for name in names]
+    weight = numpy_helper.from_array(np.ones(1, np.int64), "axis")
+    nodes = [
+        helper.make_node("Concat", names, ["joined"], axis=0),
+        helper.make_node("Cast", ["joined"], ["whole"], to=TensorProto.INT64),
+        helper.make_node("Add", ["whole", "axis"], ["out"]),
+    ]
+    outputs = [helper.make_tensor_value_info("out", TensorProto.INT64, [len(names)])]
+    graph = helper.make_graph(nodes, "g", inputs, outputs, [weight])
+    made = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)])
+    model = onnx.load_from_string(_onnx_files.strip(made))
+    inner = [tensor.name for tensor in model.graph.initializer] + [o for n in model.graph.node[:-1] for o in n.output]
+    assert not {*inner} & {*names}
+    assert len({*inner}) == 3

@@ -45,7 +45,7 @@ HUGE = 1e9  # a learning rate that no training bears
             "prune_channels.slimming.learning_rate: training diverged",
         ),
         (PruneChannels(ratio=0.5, round_to=64), "prune_channels: no channel can be removed"),
-        (PruneWeights(ratio=0.999999), "prune_weights: all 144 weights of 'stem' would be removed"),
+        (PruneWeights(ratio=0.999999), "prune_weights: all 144 weights of 'stem.weight' would be removed"),
     ],
 )
 def test_shared_helpers_name_the_step_that_called_them(made: tiny.Made, tmp_path: Path, step: Step, told: str) -> None:
@@ -119,7 +119,7 @@ def test_nothing_that_steps_share_names_one_of_them() -> None:
     for room in ("nn", "formats"):
         for path in sorted((Path(edgebuild.__file__).parent / room).glob("*.py")):
             for node in ast.walk(ast.parse(path.read_text())):
-                if isinstance(node, ast.keyword) and node.arg == "key" and isinstance(node.value, ast.Constant):
-                    if str(node.value.value).partition(".")[0] in names:
-                        found.append((path.name, node.value.value))
+                key = node.value if isinstance(node, ast.keyword) and node.arg == "key" else None
+                if isinstance(key, ast.Constant) and str(key.value).partition(".")[0] in names:
+                    found.append((path.name, key.value))
     assert found in ([], [("_calibration.py", "qat")])
