@@ -7,7 +7,6 @@ stand the trial on a copy, is left alone and named; the rest goes.
 from __future__ import annotations
 
 import math
-import traceback
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
