@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cache
 from importlib import metadata
 
@@ -20,9 +20,17 @@ def parts(node: Node, inputs: Mapping[str, Artifact], memo: digests.CodeMemo | N
     named |= {f"code.{name}": digest for name, digest in digests.of_code((step.__module__, *node.code), memo).items()}
     named |= {f"input.{role}": f"{item.kind}:{item.digest}" for role, item in inputs.items()}
     named |= {f"tool.{name}": version(name) for name in (*step.tools, *node.tools)}
+    named |= {f"tool.{name}": text for name, text in _versions(step).items()}
     named |= {f"fact.{name}": text for name, text in node.facts.items()}
     named["tool.python"] = platform.python_version()
     return dict(sorted(named.items()))
+
+
+@cache
+def _versions(step: type) -> Mapping[str, str]:
+    """What a kind of step says of versions that no distribution stands for."""
+    told: Callable[[], Mapping[str, str]] = getattr(step, "versions", dict)
+    return told()
 
 
 def of(named: Mapping[str, str]) -> str:

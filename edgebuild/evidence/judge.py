@@ -31,7 +31,7 @@ class Judge:
     produces: ClassVar[str | None] = "verdicts"
     needs: ClassVar[tuple[str, ...]] = ("latency",)
     tools: ClassVar[tuple[str, ...]] = ("scipy",)
-    deterministic: ClassVar[Determinism] = "everywhere"
+    deterministic: ClassVar[Determinism] = "same-cpu"
     exclusive: ClassVar[bool] = False
 
     def run(self, io: StepIO) -> None:

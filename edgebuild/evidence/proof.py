@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import zlib
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -13,7 +14,7 @@ from edgebuild.evidence.accuracy import read_hits
 from edgebuild.evidence.parity import first_output
 from edgebuild.measure import paired, predicted, ratio
 from edgebuild.nn import checkpoint
-from edgebuild.spec import dataset
+from edgebuild.spec import compressors, dataset
 from edgebuild.spec.artifact import Determinism, StepIO
 from edgebuild.spec.core import TimeModel
 from edgebuild.spec.model import Task
@@ -48,8 +49,9 @@ class Proof:
     produces: ClassVar[str | None] = "evidence"
     needs: ClassVar[tuple[str, ...]] = ("data",)
     tools: ClassVar[tuple[str, ...]] = ("numpy", "scipy")
-    deterministic: ClassVar[Determinism] = "everywhere"
+    deterministic: ClassVar[Determinism] = "same-cpu"
     exclusive: ClassVar[bool] = False
+    versions: ClassVar[Callable[[], dict[str, str]]] = staticmethod(compressors.versions)
 
     def run(self, io: StepIO) -> None:
         """Write `evidence.json`: for each technique before and after, what it bought, what it cost."""

@@ -28,7 +28,7 @@ class Scores:
     produces: ClassVar[str | None] = "evidence"
     needs: ClassVar[tuple[str, ...]] = ("candidate", "baseline", "data")
     tools: ClassVar[tuple[str, ...]] = ("numpy", "scipy")
-    deterministic: ClassVar[Determinism] = "everywhere"
+    deterministic: ClassVar[Determinism] = "same-cpu"
     exclusive: ClassVar[bool] = False
 
     def run(self, io: StepIO) -> None:

@@ -83,7 +83,11 @@ class Step(Protocol):
     produces: the kind of the output; None means the kind of `model`
     needs: the other roles that must be connected
     tools: distributions whose versions are part of the key
-    deterministic: on which machines the same inputs give the same bytes
+    deterministic: on which machines the same key gives the same bytes. "everywhere": nothing but whole numbers, copies
+        and roundings that IEEE 754 fixes decides a byte; whoever writes it must show it in `tests/contracts`.
+        "same-cpu": kernels for floats decide, of a framework, of the user's code or of the C library, and these differ
+        with what the processor can do. "no": time is measured
+    versions(): by name, versions of what no distribution stands for and its bytes depend on; only where there is such
     exclusive: whether it runs with nothing beside it, as what measures time must
     uses(): of `needs`, what these options read; a step that always reads all of it does not have this
     numbers: what it makes a file compute in ("int8"); only steps that change that have it, and a recipe has one

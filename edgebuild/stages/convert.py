@@ -28,7 +28,7 @@ class Convert:
     produces: ClassVar[str | None] = None
     needs: ClassVar[tuple[str, ...]] = ("model",)
     tools: ClassVar[tuple[str, ...]] = ("torch",)
-    deterministic: ClassVar[Determinism] = "everywhere"
+    deterministic: ClassVar[Determinism] = "same-cpu"
     exclusive: ClassVar[bool] = False
 
     def run(self, io: StepIO) -> None:

@@ -48,7 +48,7 @@ class LoadData:
     produces: ClassVar[str | None] = "data"
     needs: ClassVar[tuple[str, ...]] = ("source",)
     tools: ClassVar[tuple[str, ...]] = ("numpy",)
-    deterministic: ClassVar[Determinism] = "everywhere"
+    deterministic: ClassVar[Determinism] = "same-cpu"
     exclusive: ClassVar[bool] = False
 
     def run(self, io: StepIO) -> None:

@@ -30,7 +30,7 @@ class DynamicInt8:
     produces: ClassVar[str | None] = None
     needs: ClassVar[tuple[str, ...]] = ("model",)
     tools: ClassVar[tuple[str, ...]] = ()
-    deterministic: ClassVar[Determinism] = "everywhere"
+    deterministic: ClassVar[Determinism] = "same-cpu"
     exclusive: ClassVar[bool] = False
     numbers: ClassVar[str] = "int8"
 

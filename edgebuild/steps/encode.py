@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ClassVar
 
 from edgebuild.coding import SUFFIX
+from edgebuild.spec import compressors
 from edgebuild.spec.artifact import Determinism, StepIO
 from edgebuild.spec.errors import StepError
 from edgebuild.spec.registry import FORMATS
@@ -23,9 +25,10 @@ class Encode:
     produces: ClassVar[str | None] = None
     needs: ClassVar[tuple[str, ...]] = ("model",)
     tools: ClassVar[tuple[str, ...]] = ("numpy",)
-    deterministic: ClassVar[Determinism] = "everywhere"
+    deterministic: ClassVar[Determinism] = "same-cpu"
     exclusive: ClassVar[bool] = False
     final: ClassVar[bool] = True
+    versions: ClassVar[Callable[[], dict[str, str]]] = staticmethod(compressors.versions)
 
     def run(self, io: StepIO) -> None:
         """Write the model file and its download; StepError should the download not give the same file again."""

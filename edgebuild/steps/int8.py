@@ -38,7 +38,7 @@ class Int8:
     produces: ClassVar[str | None] = None
     needs: ClassVar[tuple[str, ...]] = ("model", "data")
     tools: ClassVar[tuple[str, ...]] = ()
-    deterministic: ClassVar[Determinism] = "everywhere"
+    deterministic: ClassVar[Determinism] = "same-cpu"
     exclusive: ClassVar[bool] = False
     numbers: ClassVar[str] = "int8"
     gentler: ClassVar[str] = "`qat` before it, or `mixed_precision` in its place"

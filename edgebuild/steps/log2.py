@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, ClassVar
 
@@ -14,6 +15,9 @@ from edgebuild.spec.artifact import Determinism, StepIO
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+
+_BIAS, _FRACTION, _LEAST = 127, 23, -126  # of a float32: its exponent's, bits behind it, the least exponent
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,9 +59,16 @@ class Log2:
 
 
 def powers_of_two(weight: Tensor, bits: int) -> Tensor:
-    """Sign(w)·2^e, e = round(log₂|w|), for the 2^(bits−1) − 1 exponents from the largest down; 0 below them."""
+    """Sign(w)·2^e, e = round(log₂|w|), for the 2^(bits−1) − 1 exponents from the largest down; 0 below them.
+
+    No logarithm is taken, whose last bit would be the processor's: with |w| = m·2^k and ½ ≤ m < 1, e is k where m > √½,
+    else k − 1.
+    """
     import torch
 
-    exponents = weight.abs().log2().round()  # of zero: −∞
+    mantissas, powers = torch.frexp(weight.abs())
+    exponents = powers - (mantissas <= math.sqrt(0.5)).int()
+    exponents = exponents.masked_fill(weight == 0, _LEAST)
     least = exponents.max() - (2 ** (bits - 1) - 1)
-    return torch.where(exponents > least, weight.sign() * exponents.exp2(), 0.0)
+    magnitudes = ((exponents.clamp(min=_LEAST) + _BIAS) << _FRACTION).view(torch.float32)
+    return torch.where((exponents > least) & (weight != 0), weight.sign() * magnitudes, 0.0)

@@ -28,7 +28,7 @@ class WeightsOnly:
     produces: ClassVar[str | None] = None
     needs: ClassVar[tuple[str, ...]] = ("model",)
     tools: ClassVar[tuple[str, ...]] = ()
-    deterministic: ClassVar[Determinism] = "everywhere"
+    deterministic: ClassVar[Determinism] = "same-cpu"
     exclusive: ClassVar[bool] = False
     numbers: ClassVar[str] = "float32"
 

@@ -12,6 +12,7 @@ from typing import Any, get_args
 
 import pytest
 
+from edgebuild import travels
 from edgebuild.spec.artifact import Determinism
 from edgebuild.spec.files import check, schema
 from edgebuild.spec.registry import class_name
@@ -94,8 +95,11 @@ def test_a_format_names_its_file_runtime_and_packages_and_has_every_verb(kind: A
     assert kind.file.startswith("model.")
     assert kind.runtime in kind.requires
     assert {*kind.requires} <= {*kind.tools}
-    assert list(inspect.signature(kind.convert).parameters) == ["self", "module", "example"]
+    assert list(inspect.signature(kind.convert).parameters) == ["self", "module", "example", "layout"]
     assert list(inspect.signature(kind.constants).parameters) == ["self", "model"]
+    assert list(inspect.signature(kind.layouts_of).parameters) == ["self", "model"]
+    assert {*kind.layouts} <= {"nchw", "nhwc"}
+    assert travels.file(travels.loader(kind.__module__.rpartition(".")[2])).is_file()
     assert list(inspect.signature(kind.lifetimes).parameters) == ["self", "model"]
     assert list(inspect.signature(kind.run).parameters) == ["self", "model", "samples"]
     assert list(inspect.signature(kind.layers).parameters) == ["self", "model"]

@@ -66,3 +66,17 @@ def test_powers_of_two_by_hand(bits: int, wanted: list[float]) -> None:
     weight = torch.tensor([1.4, -0.36 * 2**0.5, 0.2, 0.0, 0.03, 2.8])
     assert powers_of_two(weight, bits).tolist() == wanted
     assert not powers_of_two(torch.zeros(3), bits).any()
+
+
+def test_powers_of_two_round_exactly_on_both_sides_of_the_geometric_middle() -> None:
+    """By squares of fractions, for every float32 near √2·2^k: a logarithm in float32 errs there."""
+    from fractions import Fraction
+
+    middles = torch.tensor([2.0**k * 2**0.5 for k in range(-6, 7)]).view(torch.int32)
+    near = torch.cat([(middles + step).view(torch.float32) for step in range(-4, 5)])
+    weight = torch.cat([near, -near])
+    for value, rounded in zip(weight.tolist(), powers_of_two(weight, 8).tolist(), strict=True):
+        down, up = sorted((Fraction(2) ** k for k in range(-8, 9)), key=lambda p: abs(p - abs(Fraction(value))))[:2]
+        low, high = min(down, up), max(down, up)
+        assert abs(Fraction(rounded)) == (high if Fraction(value) ** 2 > low * high else low)
+        assert (rounded < 0) == (value < 0)

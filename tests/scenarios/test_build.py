@@ -219,3 +219,16 @@ def test_a_recipe_can_be_named_on_the_command_line(workspace: Workspace) -> None
     steps = ran.document["bundles"][0]["formats"]["onnx"]["evidence"]["proof"]["steps"]
     assert [(step["step"], step["gains"]) for step in steps] == [("float16", ["bytes", "compressed"])]
     assert "unknown recipe 'hlaf' (did you mean 'half'?" in workspace.run("-t", "board", "-r", "hlaf").err
+
+
+def test_integer_borders_and_a_coded_download_run_where_they_are_put(workspace: Workspace, tmp_path: Path) -> None:
+    """All of the way: the layout that Android callers expect, told in the manifest, and the loader that follows it."""
+    workspace.edit("targets/board.toml", '[[runtimes]]\nformat = "onnx"\n\n', "")
+    workspace.edit("targets/board.toml", 'use = "int8"', 'use = "int8"\nio = "int8"\n\n[[recipe]]\nuse = "encode"')
+    assert workspace.run("--target", "board", "--json").code == 0
+    bundle = shutil.copytree(workspace.bundle, tmp_path / "elsewhere")
+    manifest = json.loads((bundle / "manifest.json").read_text())
+    assert [(port["layout"], port["shape"]) for port in manifest["inputs"]] == [("nhwc", [1, 8, 8, 1])]
+    done = subprocess.run([sys.executable, "-I", "run.py", "sample.png"], cwd=bundle, capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith("sample.png: ")
