@@ -21,15 +21,41 @@ if TYPE_CHECKING:
 TARGET = "rpi4"
 WIDTHS = (8, 10, 12, 14, 16)
 KINDS = ("3×3", "1×1", "depthwise 3×3")
+NUMBERS = ("float", "int8")
 _SHALLOW, _DEEP = 1, 3  # their difference is the work of two layers alone, without borders and bookkeeping
 _SIDE, _INPUTS, _CALIBRATION = 16, 8, 4
 _TIMEOUT = 3600.0
 
+Row = tuple[str, str, int]  # kind of layer, numbers, channels
+Work = tuple[float, float]  # instructions, cycles
 
-def run(widths: tuple[int, ...] = WIDTHS) -> list[Table]:
-    """One table a format: instructions and cycles per layer, and by how much more than its share each width costs."""
+
+def run(*, small: bool) -> list[Table]:
+    """A table a format: cycles of a layer at each width, and their share of those at 16; `small`: two files."""
     device = Qemu().attach(target(TARGET).hardware)
-    return [_table(device, kind, widths) for kind in ("tflite", "onnx")]
+    formats, kinds, widths = (("tflite",), KINDS[1:2], WIDTHS[-1:]) if small else (("tflite", "onnx"), KINDS, WIDTHS)
+    rows = [(layer, numbers, width) for layer in kinds for numbers in NUMBERS[: len(kinds)] for width in widths]
+    return [table(kind, _measured(device, kind, rows)) for kind in formats]
+
+
+def table(kind: str, cost: dict[Row, Work]) -> Table:
+    """What each layer costs at each width."""
+    widest = max(width for _, _, width in cost)
+    between = sorted({width for _, _, width in cost if width % widest})
+    columns = {"layer": ("layer", ""), "numbers": ("numbers", ""), "cycles": (f"cycles at {widest}", ",.0f")}
+    columns |= {str(width): (f"at {width}", ".0%") for width in between}
+    rows = [
+        {"layer": layer, "numbers": numbers, "cycles": cost[layer, numbers, widest][1]}
+        | {str(width): cost[layer, numbers, width][1] / cost[layer, numbers, widest][1] for width in between}
+        | {"counted": {str(width): cost[layer, numbers, width] for width in (*between, widest)}}
+        for layer, numbers in dict.fromkeys(row[:2] for row in cost)
+    ]
+    notes = [
+        f"One layer with as many inputs as outputs at {_SIDE} × {_SIDE}, counted on the emulated core as half the "
+        f"difference of {_DEEP} layers and {_SHALLOW}; shares are of the cycles at {widest} channels.",
+        "Where 10, 12 or 14 channels cost what 16 do, or more, taking single channels out of 16 buys nothing.",
+    ]
+    return Table(f"{kind} on {TARGET}", columns, rows, notes)
 
 
 def network(kind: str, width: int, depth: int) -> nn.Module:
@@ -46,46 +72,15 @@ def network(kind: str, width: int, depth: int) -> nn.Module:
     return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten()).eval()
 
 
-def _table(device: Qemu, kind: str, widths: tuple[int, ...]) -> Table:
-    rows = [(layer, numbers, width) for layer in KINDS for numbers in ("float", "int8") for width in widths]
-    columns = {
-        "layer": ("layer", ""), "numbers": ("numbers", ""), "width": ("channels", "d"),
-        "instructions": ("instructions", ",.0f"), "cycles": ("cycles", ",.0f"),
-        "next": ("of the next multiple of 8", ".0%"), "over": ("above the line between multiples of 8", "+.1%"),
-    }  # fmt: skip
+def _measured(device: Qemu, kind: str, rows: list[Row]) -> dict[Row, Work]:
+    """The work of one layer of each row."""
     with tempfile.TemporaryDirectory() as folder:
         work = _counted(device, Path(folder), kind, rows)
-    cost = {row: ((deep[0] - flat[0]) / 2, (deep[1] - flat[1]) / 2) for row, (flat, deep) in work.items()}
-    notes = [
-        f"One layer at {_SIDE} × {_SIDE}, counted on the emulated core as the difference of {_DEEP} and {_SHALLOW}.",
-        "The last columns compare cycles with those of the next multiple of 8, and with the straight line between the "
-        "multiples of 8 beside the width: near 100 % the channels saved buy nothing.",
-    ]
-    shown = [
-        dict(zip(("layer", "numbers", "width"), row, strict=True))
-        | {"instructions": cost[row][0], "cycles": cost[row][1]}
-        | dict(zip(("next", "over"), _compared(row, cost), strict=True))
-        for row in rows
-    ]
-    return Table(f"{kind} on {TARGET}", columns, shown, notes)
+    share = 1 / (_DEEP - _SHALLOW)
+    return {row: ((deep[0] - flat[0]) * share, (deep[1] - flat[1]) * share) for row, (flat, deep) in work.items()}
 
 
-def _compared(
-    row: tuple[str, str, int], cost: dict[tuple[str, str, int], tuple[float, float]]
-) -> tuple[float | None, float | None]:
-    """A width's cycles over those of the next multiple of 8, and above the line between both; None for a multiple."""
-    layer, numbers, width = row
-    low, high = width // 8 * 8, -(-width // 8) * 8
-    if low == high or not {(layer, numbers, low), (layer, numbers, high)} <= cost.keys():
-        return None, None
-    first, last = cost[layer, numbers, low][1], cost[layer, numbers, high][1]
-    line = first + (last - first) * (width - low) / (high - low)
-    return cost[row][1] / last, cost[row][1] / line - 1
-
-
-def _counted(
-    device: Qemu, folder: Path, kind: str, rows: list[tuple[str, str, int]]
-) -> dict[tuple[str, str, int], list[tuple[int, float]]]:
+def _counted(device: Qemu, folder: Path, kind: str, rows: list[Row]) -> dict[Row, list[Work]]:
     """(instructions, cycles) of the shallow and the deep network of each row, all in one emulated process."""
     import numpy as np
 
@@ -97,13 +92,13 @@ def _counted(
     models = [{"name": name, "file": name, "threads": 1} for _, _, name in names]
     (folder / "job.json").write_text(json.dumps({"mode": "count", "models": models, "inputs": "inputs.npz"}))
     device.execute(folder, timeout=_TIMEOUT)
-    found: dict[tuple[str, str, int], list[tuple[int, float]]] = {}
+    found: dict[Row, list[Work]] = {}
     for (row, _, _), each in zip(names, _cycles(device, counted.parse(folder / COUNTS)), strict=True):
         found.setdefault(row, []).append(each)
     return found
 
 
-def _cycles(device: Qemu, regions: list[counted.Region]) -> Iterator[tuple[int, float]]:
+def _cycles(device: Qemu, regions: list[counted.Region]) -> Iterator[Work]:
     from edgebuild.devices.qemu import cache_folder
 
     emulator, known = sysroot.prepare(cache_folder()), dict[str, float]()

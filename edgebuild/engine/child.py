@@ -122,7 +122,8 @@ def _run(task: Task, limits: Limits, line: Connection) -> EdgebuildError | None:
         output = task.folder / "output"
         report = _reporter(line, curves)
         scratch = task.folder / "scratch"
-        perform(task.step, StepIO(task.inputs, output, scratch, report, task.provenance, task.partial, task.cores))
+        io = StepIO(task.inputs, output, scratch, report, task.provenance, task.partial, task.cores)
+        perform(task.step, io)
         _check(output, task.label)
     except BaseException as error:  # a step may raise anything: user code runs in some
         _explain(error)

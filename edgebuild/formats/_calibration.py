@@ -34,11 +34,10 @@ def calibrate(activations: Pass, how: Quantization) -> dict[str, Range]:
     else was seen, and NO_RANGE where values stand for none, as in a mask. UsageError names the tensor that has NaN or
     no finite value, that a range clips too much, or for which a range is given though there is none of that name.
     """
-    spreads = _spreads(activations())
-    if not spreads:
+    extremes = _extremes(activations())
+    if not extremes:
         raise UsageError("no calibration examples: no tensor has a range", option="calibration")
-    masked = {name: NO_RANGE for name, spread in spreads.items() if spread.masked}
-    extremes = {name: spread.ends for name, spread in spreads.items()}
+    _refuse_dead(extremes, fed)
     if how.calibrator == "minmax" and not how.ranges:
         return extremes | masked
     seen = _histograms(activations(), extremes)
@@ -101,6 +100,15 @@ def _refuse_unreal(name: str, tensor: Array) -> None:
         raise UsageError(f"tensor {name!r} has NaN on calibration data")
     if not np.isfinite(tensor).any():
         raise UsageError(f"tensor {name!r} has no finite value on calibration data")
+    return float(finite.min()), float(finite.max())
+
+
+def _refuse_dead(extremes: Mapping[str, Range], fed: Set[str]) -> None:
+    """A scale of 1 for a tensor that was never seen to move would be a guess that nobody made."""
+    for name, (low, high) in extremes.items():
+        if low == high == 0.0 and name in fed:
+            told = f"tensor {name!r} is 0 in all calibration examples, so it has no range"
+            raise UsageError(told, option="calibration", hint="give examples that reach it, or remove the dead layer")
 
 
 def _refuse_clipping(found: Mapping[str, Range], seen: Mapping[str, Histogram], learnt: Set[str]) -> None:

@@ -17,7 +17,7 @@ from edgebuild.nn import groups, removal, trial
 from edgebuild.nn.heads import Attention, attentions
 from edgebuild.nn.layers import output_layers
 from edgebuild.nn.units import Units, remove
-from edgebuild.spec.errors import EdgebuildError, UsageError
+from edgebuild.spec.errors import EdgebuildError, UsageError, exhausted
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -57,9 +57,15 @@ def inventory(
     except EdgebuildError:
         raise
     except Exception as error:  # the user's model runs in here, and fails in any way
-        traceback.print_exc()
+        if exhausted(error):
+            raise
         told = f"the model's channels cannot be followed: {groups.reason(error)}"
         raise UsageError(told, hint="leave the step out, or name layers in keep") from None
+
+
+def remarks(unfollowed: Mapping[str, str]) -> list[str]:
+    """A line for each layer that was left alone though nobody asked for it."""
+    return [f"{name!r} stays whole: {why}" for name, why in unfollowed.items()]
 
 
 def _inventory(
@@ -139,7 +145,8 @@ def _tried(
         lost = [part for units, numbers in gone for part in units.lost(numbers)]
         return copy.fault(lost, lambda pruned, given: remove(pruned, given, gone))
 
-    now, joined = {units.name: units for units in found}, dict[str, Joining]()
+    now = {units.name: units for units in found}
+    joined: dict[str, Joining] = {}
     bad = _unsound([*now.values()], fault)
     for joining in (_dragged, _halved):
         changed = {name: joining(traced, now[name]) for name in bad if now[name].attention is None}

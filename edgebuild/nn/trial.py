@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from edgebuild.nn import groups, removal
 from edgebuild.nn.removal import Part
-from edgebuild.spec.errors import EdgebuildError
+from edgebuild.spec.errors import EdgebuildError, exhausted
 
 if TYPE_CHECKING:
     import torch
@@ -47,6 +47,8 @@ class Trial:
         except EdgebuildError as error:
             return error.reason
         except Exception as error:  # a model that lost the wrong thing fails in any way
+            if exhausted(error):
+                raise
             return f"without some of its channels the model does not run ({groups.reason(error)})"
         removal.silence(silent, lost)
         wanted = [_answers(silent, example) for example in self.examples]
@@ -73,6 +75,8 @@ def prepared(module: nn.Module, example: Example) -> Trial:
                     examples = [_noise(example, kind, batch, dtype) for batch in batches]
                     answers = [_answers(tried, given) for given in examples]
                 except Exception as error:  # the user's forward pass may want other inputs, and says so in any way
+                    if exhausted(error):
+                        raise
                     last = error
                     continue
                 if all(bool(answer.isfinite().all()) for every in answers for answer in every):

@@ -45,7 +45,7 @@ class EdgebuildError(Exception):
     def with_hint(self, more: str) -> Self:
         """The same error with one more thing to do or to look at."""
         hint = f"{self.hint}; {more}" if self.hint else more
-        return type(self)(self.reason, file=self.file, key=self.key, hint=hint)
+        return type(self)(self.reason, file=self.file, key=self.key, option=self.option, hint=hint)
 
     def to_json(self) -> dict[str, str | None]:
         """The error as plain data, so that a worker process can hand it to its parent."""

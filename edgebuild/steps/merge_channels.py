@@ -9,7 +9,7 @@ from annotated_types import Ge
 from pydantic import Field
 
 from edgebuild.nn import channels, checkpoint, layers, merging, records, training
-from edgebuild.spec import dataset
+from edgebuild.spec import dataset, notes
 from edgebuild.spec.artifact import Determinism, StepIO
 from edgebuild.spec.errors import UsageError
 from edgebuild.spec.fields import Seed
@@ -58,8 +58,8 @@ class MergeChannels:
         merging.merge(model.module, chosen, dataset.calibration(io.path("data"), self.examples, self.seed))
         checkpoint.save(model, io.output)
         merged = {units.name: [asdict(pair) for pair in pairs] for units, pairs in chosen}
-        notices = records.stays_whole(found.unfollowed)
-        records.write(io.output, {"merged": merged, "whole": dict(found.whole) | reasons, records.NOTICES: notices})
+        records.write(io.output, {"merged": merged, "whole": dict(found.whole) | reasons})
+        notes.write(io.output, channels.remarks(found.unfollowed))
 
     def _pairs(self, units: Units) -> list[Pair]:
         """The pairs to merge: as many of the most alike as leave a multiple of `round_to`."""

@@ -15,7 +15,7 @@ from edgebuild.nn.channels import Inventory
 from edgebuild.nn.schedule import Schedule
 from edgebuild.nn.slimming import Slimming
 from edgebuild.nn.units import Units
-from edgebuild.spec import dataset
+from edgebuild.spec import dataset, notes
 from edgebuild.spec.artifact import Determinism, StepIO
 from edgebuild.spec.errors import UsageError
 from edgebuild.spec.fields import Seed
@@ -92,6 +92,7 @@ class PruneChannels:
         record = self._prune(model, io)
         checkpoint.save(model, io.output)
         records.write(io.output, record)
+        notes.write(io.output, [*channels.remarks(record["unfollowed"]), *_differing(record["taken"], self.round_to)])
 
     def _prune(self, model: Checkpoint, io: StepIO) -> dict[str, Any]:
         """What became of each layer, as plain data for the record."""
@@ -118,9 +119,8 @@ class PruneChannels:
         if all(stay == size for stay, size in left.values()):
             self._refuse_nothing(found)
         taken = self._taken(able, ratios, left)
-        notices = [*records.stays_whole(found.unfollowed), *_differing(taken, self.round_to)]
-        whole = dict(found.whole) | unscored
-        return {"left": left, "taken": taken, "whole": whole, records.NOTICES: notices, "sensitivity": scan}
+        whole, unfollowed = dict(found.whole) | unscored, dict(found.unfollowed)
+        return {"left": left, "taken": taken, "whole": whole, "unfollowed": unfollowed, "sensitivity": scan}
 
     def _inventory(self, model: Checkpoint, before: Inventory | None = None) -> Inventory:
         keep = layers.named(model.module, self.keep, "prune_channels.keep")
@@ -180,7 +180,7 @@ class PruneChannels:
     def _refuse_nothing(self, found: Inventory) -> None:
         """UsageError with what was in the way."""
         if found.unfollowed and not [one for one in found.units if not one.fixed]:
-            told = "; ".join(records.stays_whole(found.unfollowed))
+            told = "; ".join(channels.remarks(found.unfollowed))
             raise UsageError(f"nothing can be removed: {told}", hint="leave the step out, or take prune_weights")
         told = f"no channel can be removed at ratio {self.ratio} with round_to {self.round_to}"
         raise UsageError(told, hint="raise the ratio, or lower round_to")
@@ -199,7 +199,7 @@ class PruneChannels:
 
 
 def _differing(taken: Mapping[str, Mapping[str, float]], round_to: int) -> list[str]:
-    """A notice where multiples keep the step from taking what was asked for."""
+    """A remark where multiples keep the step from taking what was asked for."""
     return [
         f"asked for {share['asked']:.1%} of the {noun}, took {share['taken']:.1%}: counts are multiples of "
         f"{round_to if noun == 'channels' else 1}"

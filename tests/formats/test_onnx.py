@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import onnx
 import pytest
 
@@ -53,22 +54,22 @@ def test_a_scratch_copy_is_not_left_behind(made: tiny.Made) -> None:
     assert {path.name for path in Path(made.root / "onnx-int8").iterdir()} == {"model.onnx"}
 
 
-def test_inputs_that_are_called_by_numbers_keep_their_names_alone() -> None:
-    from onnx import TensorProto, helper
+def test_inputs_may_be_called_by_the_numbers_that_inner_values_get() -> None:
+    """As "10" and "2", whose values had another type than the inner ones of the same names."""
+    from onnx import TensorProto, helper, numpy_helper
 
-    inputs = [helper.make_tensor_value_info(name, TensorProto.FLOAT, [1, 2]) for name in ("5", "6", "7")]
+    names = [f"{k:x}" for k in range(1, 24)]
+    inputs = [helper.make_tensor_value_info(name, TensorProto.FLOAT, [1]) for name in names]
+    weight = numpy_helper.from_array(np.ones(1, np.int64), "axis")
     nodes = [
-        helper.make_node("Add", ["5", "6"], ["sum"]),
-        helper.make_node("Cast", ["sum"], ["cast"], to=TensorProto.UINT8),
-        helper.make_node("Cast", ["cast"], ["back"], to=TensorProto.FLOAT),
-        helper.make_node("Add", ["back", "7"], ["8"]),
+        helper.make_node("Concat", names, ["joined"], axis=0),
+        helper.make_node("Cast", ["joined"], ["whole"], to=TensorProto.INT64),
+        helper.make_node("Add", ["whole", "axis"], ["out"]),
     ]
-    answer = helper.make_tensor_value_info("8", TensorProto.FLOAT, [1, 2])
-    graph = helper.make_graph(nodes, "numbers", inputs, [answer])
-    model = onnx.load_from_string(
-        _onnx_files.strip(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)]))
-    )
-    assert [value.name for value in model.graph.input] == ["5", "6", "7"]
-    made_here = [name for node in model.graph.node for name in node.output]
-    assert len({*made_here, "5", "6", "7"}) == len(made_here) + 3
-    assert made_here[-1] == "8"
+    outputs = [helper.make_tensor_value_info("out", TensorProto.INT64, [len(names)])]
+    graph = helper.make_graph(nodes, "g", inputs, outputs, [weight])
+    made = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)])
+    model = onnx.load_from_string(_onnx_files.strip(made))
+    inner = [tensor.name for tensor in model.graph.initializer] + [o for n in model.graph.node[:-1] for o in n.output]
+    assert not {*inner} & {*names}
+    assert len({*inner}) == 3

@@ -80,7 +80,7 @@ def test_an_augmentation_that_fails_is_told_with_its_line(refusal: Refuse, made:
 
 def test_training_that_diverges_is_stopped(refusal: Refuse, made: tiny.Made) -> None:
     step = Train("build", STEP.inputs, 4, Training(epochs=9, learning_rate=1e30), origin="models/m")
-    assert refusal(step, NET, data=made["data"]).startswith("learning_rate: training diverged: the loss is ")
+    assert refusal(step, NET, data=made["data"]).startswith("training.learning_rate: training diverged: the loss is ")
 
 
 def test_a_trained_model_tells_what_it_was_trained_on(made: tiny.Made) -> None:

@@ -15,6 +15,7 @@ from safetensors.torch import load_file
 from edgebuild.formats import _tflite_quantize
 from edgebuild.formats.onnx import Onnx
 from edgebuild.nn import checkpoint, records
+from edgebuild.spec import notes
 from edgebuild.steps.prune_channels import PruneChannels
 from edgebuild.steps.prune_weights import PruneWeights
 from tests import runtimes, tiny
@@ -116,7 +117,7 @@ def test_a_recurrent_layer_keeps_its_channels_and_is_named(tones: tiny.Made, tmp
     done = tiny.perform(PruneChannels(ratio=0.5), tmp_path / "out", {"model": ("torch", tones["float"])})
     record = json.loads((done / records.FILE).read_text())
     told = "'gru' stays whole: it is recurrent (GRU): its channels cannot be removed"
-    assert [notice for notice in record["notices"] if "gru" in notice] == [told]
+    assert [line for line in notes.read(done) if "gru" in line] == [told]
     assert record["left"]
 
 

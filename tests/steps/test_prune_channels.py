@@ -19,7 +19,7 @@ from edgebuild.nn.checkpoint import Checkpoint
 from edgebuild.nn.schedule import Schedule
 from edgebuild.nn.slimming import Slimming, penalized
 from edgebuild.nn.source import Source
-from edgebuild.spec import dataset
+from edgebuild.spec import dataset, notes
 from edgebuild.spec.errors import UsageError
 from edgebuild.spec.files import check
 from edgebuild.spec.model import TensorSpec
@@ -94,7 +94,7 @@ def test_what_is_left_is_the_nearest_multiple_that_takes_no_more_than_was_asked(
     assert taken["asked"] == pytest.approx(ratio)
     assert taken["taken"] == pytest.approx(1 - sum(stay for stay, _ in sizes) / sum(size for _, size in sizes))
     assert taken["taken"] <= ratio + 1e-9
-    told = [notice for notice in record["notices"] if f"asked for {ratio:.1%} of the channels, took" in notice]
+    told = [line for line in notes.read(tmp_path / "out") if f"asked for {ratio:.1%} of the channels, took" in line]
     assert len(told) == (abs(taken["taken"] - ratio) >= 0.005)
 
 
@@ -261,16 +261,16 @@ def test_what_cannot_be_followed_is_left_alone_and_named_and_the_rest_goes(
     assert all(2 * stay == size for stay, size in record["left"].values())
     for name, why in named.items():
         assert record["whole"][name].startswith(why)
-        assert [told for told in record["notices"] if told.startswith(f"{name!r} stays whole: {why}")]
-    assert len([told for told in record["notices"] if "stays whole" in told]) == len(named)
+        assert [told for told in notes.read(done) if told.startswith(f"{name!r} stays whole: {why}")]
+    assert len([told for told in notes.read(done) if "stays whole" in told]) == len(named)
     model = checkpoint.load(done)
     assert model.module(*model.example(3)).shape == (3, 4)
 
 
 def test_what_is_named_in_keep_is_no_notice(tmp_path: Path) -> None:
-    _, record = perform("Recurrent", tmp_path / "kept", PruneChannels(round_to=1, keep=("first", "second")))
+    done, record = perform("Recurrent", tmp_path / "kept", PruneChannels(round_to=1, keep=("first", "second")))
     assert record["left"] == {"inner": [16, 32]}
-    assert record["notices"] == []
+    assert notes.read(done) == []
     _, record = perform("Library", tmp_path / "library", PruneChannels(round_to=1))
     assert record["whole"]["layer.linear2"] == "nn.MultiheadAttention ties its width to its heads"
     assert record["left"] == {"layer.linear1": [32, 64]}
