@@ -107,6 +107,11 @@ def _check(model: Path) -> None:
         )
     if not model.is_file():
         raise UsageError("no such file", file=str(model))
+    try:
+        with model.open("rb") as file:
+            file.read(1)
+    except OSError as error:
+        raise UsageError(f"cannot be read: {error.strerror}", file=str(model)) from None
 
 
 def _counted(

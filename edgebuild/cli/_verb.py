@@ -12,10 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 import rich_click as click
 
-from edgebuild.spec.errors import EdgebuildError
-
 if TYPE_CHECKING:
     from edgebuild.report.judged import Judged
+    from edgebuild.spec.errors import EdgebuildError
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +27,7 @@ class Answer:
 
 
 def verb(name: str) -> Callable[[Callable[..., Answer]], click.Command]:
-    """Make a command of a function that returns an Answer; adds `--json` and turns errors into one line."""
+    """Make a command of a function that returns an Answer; adds `--json` and turns every error into one line."""
 
     def decorate(function: Callable[..., Answer]) -> click.Command:
         @click.command(name, context_settings={"help_option_names": ["-h", "--help"]})
@@ -36,19 +35,32 @@ def verb(name: str) -> Callable[[Callable[..., Answer]], click.Command]:
         @wraps(function)
         def command(as_json: bool, **options: Any) -> int:
             try:
-                answer = function(**options)
-            except EdgebuildError as error:
-                return _failed(error, as_json)
-            if as_json:
-                print(json.dumps(answer.document, indent=1, ensure_ascii=False, default=str))
-            else:
-                answer.show()
-            return answer.exit_code
+                return _told(function(**options), as_json)
+            except BrokenPipeError:
+                from edgebuild.cli._unforeseen import leave_reader
+
+                return leave_reader()
+            except click.ClickException:
+                raise
+            except Exception as error:  # whatever it is, it ends in one line
+                from edgebuild.cli._unforeseen import foreseen
+
+                return _failed(foreseen(error), as_json)
 
         made: click.Command = command
         return made
 
     return decorate
+
+
+def _told(answer: Answer, as_json: bool) -> int:
+    """Print the answer; its exit code."""
+    if as_json:
+        print(json.dumps(answer.document, indent=1, ensure_ascii=False, default=str), flush=True)
+    else:
+        answer.show()
+        sys.stdout.flush()
+    return answer.exit_code
 
 
 def _failed(error: EdgebuildError, as_json: bool) -> int:
