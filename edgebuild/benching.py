@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from edgebuild.jobs import outcome
 from edgebuild.jobs.device import Device
 from edgebuild.jobs.outputs import write_inputs
+from edgebuild.jobs.turns import turn
 from edgebuild.measure import layers, predicted
 from edgebuild.measure.latency import measure
 from edgebuild.measure.process import TimedModel
@@ -59,7 +60,8 @@ def run(model: Path, target: Target, device: str | None = None, threads: int = 1
     _check(model)
     instruments = Instruments(target)
     instrument = named(device, target) if device else instruments.best("latency")
-    with tempfile.TemporaryDirectory(prefix="edgebuild-bench-") as folder:
+    alone = not (instrument.device.counts or instrument.device.elsewhere)
+    with tempfile.TemporaryDirectory(prefix="edgebuild-bench-") as folder, turn(alone=alone):
         inputs = Path(folder) / "inputs.npz"
         write_inputs(inputs, random_inputs(instruments.host.device, model, Path(folder), seed))
         if instrument.device.counts and target.hardware.core is not None and target.hardware.core.time is not None:

@@ -98,9 +98,9 @@ class Journal:
                 entry |= {"seconds": seconds, "same_bytes": unchanged}
         self.onward.finished(label, seconds, unchanged)
 
-    def waiting(self, label: str) -> None:
+    def waiting(self, label: str, why: str) -> None:
         """Pass it on."""
-        self.onward.waiting(label)
+        self.onward.waiting(label, why)
 
 
 def build(request: Request, events: Listener, limits: Limits) -> tuple[list[Outcome], Journal]:
@@ -155,9 +155,10 @@ def bring_up(store: Store, graph: Graph, jobs: int, journal: Journal, limits: Li
     """Run what is not up to date; what ran is kept for `explain` whatever happens."""
     from edgebuild.engine import worker
     from edgebuild.engine.scheduler import Scheduler
+    from edgebuild.jobs.turns import Machine
 
     worker.preload(_PRELOAD)
-    scheduler = Scheduler(graph, store, jobs=jobs, events=journal, limits=limits)
+    scheduler = Scheduler(graph, store, jobs=jobs, events=journal, limits=limits, turns=Machine())
     try:
         return scheduler.build()
     finally:

@@ -44,9 +44,9 @@ class Lines:
         """A line of its own."""
         self._say(f"note  {text}")
 
-    def waiting(self, label: str) -> None:
-        """Another build has the step."""
-        self._say(f"wait  {label}  (another build runs it)")
+    def waiting(self, label: str, why: str) -> None:
+        """Another build has the step, or what it needs for itself."""
+        self._say(f"wait  {label}  ({why})")
 
 
 class Bars:
@@ -79,9 +79,9 @@ class Bars:
         """A line of its own."""
         self._display.console.print(f"[yellow]![/] {escape(text)}", highlight=False)
 
-    def waiting(self, label: str) -> None:
-        """Another build has the step."""
-        self._display.console.print(f"[yellow]…[/] {escape(label)}  [dim]another build runs it[/]", highlight=False)
+    def waiting(self, label: str, why: str) -> None:
+        """Another build has the step, or what it needs for itself."""
+        self._display.console.print(f"[yellow]…[/] {escape(label)}  [dim]{escape(why)}[/]", highlight=False)
 
 
 def _ended(seconds: float, unchanged: bool) -> str:

@@ -21,7 +21,7 @@ def test_a_log_has_a_line_when_a_step_starts_and_one_when_it_ends() -> None:
         listener.started("board/tiny/judge", ODD)
         listener.progress("board/tiny/judge", 0.5, "half")
         listener.finished("board/tiny/judge", 0.0123, False)
-        listener.waiting("board/tiny/bundle")
+        listener.waiting("board/tiny/bundle", "another build runs it")
         listener.finished("board/tiny/bundle", 61.0, True)
     assert stream.getvalue().splitlines() == [
         "note  board: the emulator is not set up",
@@ -53,13 +53,13 @@ def test_bars_show_any_text_as_it_is() -> None:
         bars.progress("a [step]", 0.5, f"half {ODD}")
         shown.refresh()
         bars.finished("a [step]", 2.0, True)
-        bars.waiting("another [step]")
+        bars.waiting("another [step]", "another build [runs] it")
     said = stream.getvalue()
     for text in (
         f"! notice {ODD}",
         f"a [step] reason {ODD}",
         f"a [step] half {ODD}",
-        "… another [step]  another build",
+        "… another [step]  another build [runs] it",
     ):
         assert text in said
     assert "✓ a [step]  2 s, same bytes as before" in said
