@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import rich_click as click
 
 if TYPE_CHECKING:
+    from edgebuild.engine.worker import Limits
     from edgebuild.report.judged import Judged
     from edgebuild.spec.errors import EdgebuildError
 
@@ -94,6 +95,34 @@ def report_options(function: Callable[..., Answer]) -> Callable[..., Answer]:
     for name, text in told.items():
         function = click.option(f"--{name}", type=click.Path(path_type=Path, dir_okay=False), help=text)(function)
     return function
+
+
+def limit_options(function: Callable[..., Answer]) -> Callable[..., Answer]:
+    """Add the options that say what steps may use; the command gets `jobs`, `step_memory` and `step_time`."""
+    jobs = click.option(
+        "--jobs", "-j", type=click.IntRange(min=1), help="Steps side by side; default: the cores there are."
+    )
+    memory = click.option("--step-memory", default="8 GiB", show_default=True, help="Most memory a step may use.")
+    seconds = click.option("--step-time", default="60 min", show_default=True, help="Most time a step may take.")
+    return jobs(memory(seconds(function)))
+
+
+def limits(step_memory: str, step_time: str) -> Limits:
+    """What the options of `limit_options` say; UsageError for what is no size or time."""
+    from edgebuild.engine.worker import Limits
+    from edgebuild.spec.units import parse_bytes, parse_seconds
+
+    memory = _quantity("--step-memory", step_memory, parse_bytes)
+    return Limits(memory=int(memory), seconds=_quantity("--step-time", step_time, parse_seconds))
+
+
+def _quantity(option: str, text: str, parse: Callable[[str], float]) -> float:
+    from edgebuild.spec.errors import UsageError
+
+    try:
+        return parse(text)
+    except ValueError as error:
+        raise UsageError(str(error), key=option) from None
 
 
 def write_reports(judged: list[Judged], **paths: Path | None) -> None:

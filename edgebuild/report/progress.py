@@ -71,6 +71,7 @@ class Bars:
     def finished(self, label: str, seconds: float, unchanged: bool) -> None:
         """Replace the bar by a line."""
         self._display.remove_task(self._bars.pop(label))
+        self._display.refresh()  # else the line is printed above a frame that still has the bar
         self._display.console.print(
             f"[green]✓[/] {escape(label)}  [dim]{_ended(seconds, unchanged)}[/]", highlight=False
         )
@@ -96,9 +97,11 @@ def display(stream: TextIO) -> Iterator[Listener]:
         return
     from rich.console import Console
     from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+    from rich.table import Column
 
+    # What is short keeps its width; the note, which may be long, gets what is left of the line.
+    rest = Column(ratio=1, no_wrap=True, overflow="ellipsis")
     columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(bar_width=24), TimeElapsedColumn())
-    with Progress(
-        *columns, TextColumn("[dim]{task.fields[note]}"), console=Console(file=stream), transient=True
-    ) as bars:
+    note = TextColumn("[dim]{task.fields[note]}", table_column=rest)
+    with Progress(*columns, note, console=Console(file=stream), transient=True, expand=True) as bars:
         yield Bars(bars)

@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.progress import Progress, TextColumn
 
 from edgebuild.report.progress import Bars, Lines, display
+from tests.report import screen
 
 ODD = "option.x [/] → [red], [hardware.core]"
 
@@ -64,3 +65,45 @@ def test_bars_show_any_text_as_it_is() -> None:
         assert text in said
     assert "✓ a [step]  2 s, same bytes as before" in said
     assert "silent" not in said
+
+
+STEPS = """
+import sys, time
+from edgebuild.report.progress import display
+with display(sys.stderr) as listener:
+    for name in ("data", "train", "judge"):
+        listener.started(f"board/tiny/{name}", "option.ratio 0.5 → 0.51, and a reason that is long " * 4)
+        time.sleep(0.3)  # a few frames
+        listener.progress(f"board/tiny/{name}", 0.5, "half")
+        time.sleep(0.2)
+        listener.finished(f"board/tiny/{name}", 1.0, False)
+print("released")
+"""
+
+
+class TestTerminal:
+    @pytest.fixture(scope="class")
+    def said(self) -> str:
+        """What three steps write to a real terminal."""
+        return screen.run(STEPS)
+
+    def test_a_finished_step_leaves_one_line_and_no_spinner(self, said: str) -> None:
+        shown = screen.Screen()
+        shown.write(said)
+        assert shown.text == [*(f"✓ board/tiny/{name}  1 s" for name in ("data", "train", "judge")), "released"]
+
+    def test_no_frame_shows_a_step_beside_the_line_of_its_end(self, said: str) -> None:
+        """However fast the terminal is: after the line nothing is ever drawn of that step again."""
+        for name in ("data", "train", "judge"):
+            _, end, after = said.partition(f"✓\x1b[0m board/tiny/{name}")
+            assert end
+            assert f"board/tiny/{name}" not in after
+
+    def test_a_long_reason_leaves_the_steps_name_and_its_bar(self, said: str) -> None:
+        before_the_end = said.partition("✓")[0]
+        assert "board/tiny/data" in before_the_end
+        assert "half" in before_the_end
+        shown = screen.Screen()
+        for frame in before_the_end.split("\r"):
+            shown.write("\r" + frame)
+            assert all(len(line) <= 80 for line in shown.text)
