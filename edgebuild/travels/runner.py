@@ -100,7 +100,7 @@ class Loaded(NamedTuple):
     model: AnyModel
     batch: int
     load_ns: int
-    whole: bool  # an example is all that the model takes
+    whole: bool = False  # an example is all that the model takes
 
     def feeds(self, arrays: List[Array], limit: Optional[int] = None) -> Iterator[Tuple[int, List[Array]]]:
         """(examples, raw inputs) a batch; a last short batch is filled by repeating its last example."""
