@@ -7,12 +7,13 @@ import shutil
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from edgebuild.jobs import outcome
 from edgebuild.jobs.device import Device
 from edgebuild.jobs.outputs import write_inputs
-from edgebuild.measure import layers, predicted
+from edgebuild.jobs.turns import turn
+from edgebuild.measure import feeds, layers, predicted
 from edgebuild.measure.latency import measure
 from edgebuild.measure.process import TimedModel
 from edgebuild.plan.instruments import Instrument, Instruments, addressed
@@ -20,9 +21,6 @@ from edgebuild.spec.core import TimeModel
 from edgebuild.spec.errors import DeviceError, UsageError
 from edgebuild.spec.registry import FORMATS
 from edgebuild.spec.target import Target, Timing
-
-if TYPE_CHECKING:
-    from edgebuild.spec.dataset import Array
 
 _TIMEOUT = 1800.0
 _NO_LAYERS = "an emulator counts blocks of machine code, which belong to no one operator, and its time is no evidence"
@@ -48,20 +46,39 @@ class Bench:
     counted: dict[str, Any] | None
     layers: layers.Layers | None
     layers_reason: str | None
+    fed: tuple[feeds.Fed, ...]
     notices: tuple[str, ...]
 
 
-def run(model: Path, target: Target, device: str | None = None, threads: int = 1, seed: int = 0) -> Bench:
-    """Measure one file with random inputs of its own shapes; `device` names one in place of the target's.
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What the user wants the file to be fed: shapes such as "image=1,3,48,192", or an .npz of its inputs."""
 
-    Raises UsageError for a file of no known format, DeviceError when the device or its runtime fails.
+    shapes: tuple[str, ...] = ()
+    inputs: Path | None = None
+
+
+def run(
+    model: Path,
+    target: Target,
+    device: str | None = None,
+    threads: int = 1,
+    wanted: Wanted = Wanted(),
+    seed: int = 0,
+) -> Bench:
+    """Measure one file with random inputs of its own shapes, or what is `wanted`; `device` names one in place of the
+    target's.
+
+    Raises UsageError for a file of no known format and for inputs that do not fit it or that it leaves open,
+    DeviceError when the device or its runtime fails.
     """
     _check(model)
     instruments = Instruments(target)
     instrument = named(device, target) if device else instruments.best("latency")
-    with tempfile.TemporaryDirectory(prefix="edgebuild-bench-") as folder:
+    alone = not (instrument.device.counts or instrument.device.elsewhere)
+    with tempfile.TemporaryDirectory(prefix="edgebuild-bench-") as folder, turn(alone=alone):
         inputs = Path(folder) / "inputs.npz"
-        write_inputs(inputs, random_inputs(instruments.host.device, model, Path(folder), seed))
+        fed = _feed(instruments.host.device, model, wanted, Path(folder), seed)
         if instrument.device.counts and target.hardware.core is not None and target.hardware.core.time is not None:
             found = _counted(instrument, target, target.hardware.core.time, model, inputs, Path(folder), threads)
         elif instrument.fidelity == "emulated":  # time under an emulator says nothing
@@ -69,7 +86,7 @@ def run(model: Path, target: Target, device: str | None = None, threads: int = 1
         else:
             found = _timed(instrument, model, inputs, Path(folder), threads)
     device_facts = (instrument.device.transport, instrument.fidelity)
-    return Bench(str(model), target.name, *device_facts, threads, **found, notices=tuple(instruments.notices))
+    return Bench(str(model), target.name, *device_facts, threads, **found, fed=fed, notices=tuple(instruments.notices))
 
 
 def named(address: str, target: Target) -> Instrument:
@@ -77,24 +94,28 @@ def named(address: str, target: Target) -> Instrument:
     return Instruments.open(addressed(address), target)
 
 
-def random_inputs(host: Device, model: Path, folder: Path, seed: int) -> tuple[Array, ...]:
-    """One example for each input of the model, of its own shape and type; open axes become 1."""
-    import numpy as np
-
+def ports(host: Device, model: Path, folder: Path) -> list[dict[str, Any]]:
+    """The inputs of a model file by position, as the runner describes them; `folder` gets a job of its own."""
     job = folder / "describe"
     job.mkdir()
     shutil.copyfile(model, job / f"model{model.suffix}")
     spec = {"name": "model", "file": f"model{model.suffix}"}
     (job / "job.json").write_text(json.dumps({"mode": "describe", "models": [spec]}))
     host.execute(job, timeout=_TIMEOUT)
-    rng = np.random.default_rng(seed)
-    made = []
-    for port in outcome.read_result(job)["models"]["model"]["inputs"]:
-        shape = [1, *(max(axis, 1) for axis in port["shape"][1:])]
-        whole = np.issubdtype(np.dtype(port["dtype"]), np.integer) and port["dtype"] not in ("int8", "uint8")
-        # Whole numbers are mostly indices; those of an 8-bit input are quantized by the runner from real values.
-        made.append(rng.integers(0, 2, shape) if whole else rng.uniform(-1, 1, shape).astype(np.float32))
-    return tuple(made)
+    found: list[dict[str, Any]] = outcome.read_result(job)["models"]["model"]["inputs"]
+    return found
+
+
+def _feed(host: Device, model: Path, wanted: Wanted, folder: Path, seed: int) -> tuple[feeds.Fed, ...]:
+    """Write `inputs.npz`: one example, which is all that the model takes; what each input got."""
+    shapes = feeds.parse_shapes(wanted.shapes)
+    arrays = feeds.read_arrays(wanted.inputs) if wanted.inputs is not None else None
+    if arrays is not None and shapes:
+        raise UsageError("goes without --inputs, which has shapes of its own", key="--shape")
+    feeder = feeds.Feeder(model, ports(host, model, folder))
+    chosen, fed = feeder.random(shapes, seed) if arrays is None else feeder.from_file(arrays, str(wanted.inputs))
+    write_inputs(folder / "inputs.npz", tuple(values[None] for values in chosen))
+    return fed
 
 
 def _check(model: Path) -> None:
@@ -107,6 +128,11 @@ def _check(model: Path) -> None:
         )
     if not model.is_file():
         raise UsageError("no such file", file=str(model))
+    try:
+        with model.open("rb") as file:
+            file.read(1)
+    except OSError as error:
+        raise UsageError(f"cannot be read: {error.strerror}", file=str(model)) from None
 
 
 def _counted(

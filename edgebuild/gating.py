@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edgebuild.bundle import manifest, promote
-from edgebuild.engine import digests, files
+from edgebuild.engine import digests, files, owned
 from edgebuild.engine.store import Store, disk_error
 from edgebuild.measure.drift import COUNTED, MEASURED, Drift, drift
 from edgebuild.release import baselines, commit, history
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from edgebuild.engine.worker import Limits
     from edgebuild.plan.gate import Compared, GatePlan, Subject
     from edgebuild.release.baselines import Baseline
+
+_RESULT = "gate.json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +93,7 @@ def gate(request: Request, events: Listener, limits: Limits) -> tuple[Result, Jo
 
     with _opened(request) as (store, copy):
         facts = manifest.verify(copy)
+        owned.check_replaceable(_folder(request), _RESULT)
         release = _release(request, facts)
         subject = _subject(request, store, copy, facts, release)
         plan = planner.make(store, subject)
@@ -109,12 +112,17 @@ def gate(request: Request, events: Listener, limits: Limits) -> tuple[Result, Jo
     return result, journal
 
 
+def _folder(request: Request) -> Path:
+    """Where the evidence of the gate goes."""
+    return request.bundle.with_name(f"{request.bundle.name}.gate")
+
+
 @contextmanager
 def _opened(request: Request) -> Iterator[tuple[Store, Path]]:
     """The store, and a copy of the bundle that nobody changes while it is judged."""
     store = Store(request.project.store)
     try:
-        manifest.read(request.bundle)
+        manifest.verify_bundle(request.bundle)
         copy = store.scratch("gate") / "bundle"
         try:
             shutil.copytree(request.bundle, copy, symlinks=True, copy_function=shutil.copyfile)
@@ -207,7 +215,7 @@ def _result(
         model=facts["subject"]["model"],
         format=facts["runtime"]["format"],
         bundle=request.bundle,
-        folder=request.bundle.with_name(f"{request.bundle.name}.gate"),
+        folder=_folder(request),
         status=status,
         before=before,
         after=after,
@@ -233,7 +241,7 @@ def _settle(
         for role, identity in item.evidence.items():
             place = made / ("float" if number == 0 else "baseline") / role.replace("/", "-")
             shutil.copytree(store.path(done[identity].output), place, copy_function=shutil.copyfile)
-    (made / "gate.json").write_text(json.dumps(result.to_json(), indent=1, sort_keys=True, default=str) + "\n")
+    (made / _RESULT).write_text(json.dumps(result.to_json(), indent=1, sort_keys=True, default=str) + "\n")
     try:
         files.publish_tree(made, result.folder)
         if result.after != result.before:

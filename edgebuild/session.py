@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from edgebuild.bundle import manifest
-from edgebuild.engine import digests, files
+from edgebuild.engine import digests, files, owned
 from edgebuild.engine.scheduler import Events
 from edgebuild.engine.store import Store, disk_error
 from edgebuild.release import history
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from edgebuild.plan.planner import Plan, Product
     from edgebuild.plan.recipe import Without
 
+_EVIDENCE = "*/evidence.json"  # in the folder that is published where a gate failed
 # Imported once by the server that steps are forked from. Only what is safe to fork: no thread may be running.
 _PRELOAD = ("numpy", "torch", "onnx", "edgebuild.nn.checkpoint", "edgebuild.nn.training")
 
@@ -97,9 +98,9 @@ class Journal:
                 entry |= {"seconds": seconds, "same_bytes": unchanged}
         self.onward.finished(label, seconds, unchanged)
 
-    def waiting(self, label: str) -> None:
+    def waiting(self, label: str, why: str) -> None:
         """Pass it on."""
-        self.onward.waiting(label)
+        self.onward.waiting(label, why)
 
 
 def build(request: Request, events: Listener, limits: Limits) -> tuple[list[Outcome], Journal]:
@@ -112,6 +113,8 @@ def build(request: Request, events: Listener, limits: Limits) -> tuple[list[Outc
     while True:
         with _planned(request, without) as (store, plan):
             _check_output(request.project.dist)
+            for product in plan.products:
+                _check_places(request.project, product)
             for notice in plan.notices:
                 events.notice(notice)
             done = bring_up(store, plan.graph, request.jobs, journal, limits)
@@ -152,9 +155,10 @@ def bring_up(store: Store, graph: Graph, jobs: int, journal: Journal, limits: Li
     """Run what is not up to date; what ran is kept for `explain` whatever happens."""
     from edgebuild.engine import worker
     from edgebuild.engine.scheduler import Scheduler
+    from edgebuild.jobs.turns import Machine
 
     worker.preload(_PRELOAD)
-    scheduler = Scheduler(graph, store, jobs=jobs, events=journal, limits=limits)
+    scheduler = Scheduler(graph, store, jobs=jobs, events=journal, limits=limits, turns=Machine())
     try:
         return scheduler.build()
     finally:
@@ -264,6 +268,19 @@ def _check_output(dist: Path) -> None:
         raise disk_error(error, dist) from None
 
 
+def _check_places(project: Project, product: Product) -> None:
+    """UsageError where a folder of the user's stands in the place of what will be published, or taken away."""
+    place, evidence = _places(project, product)
+    owned.check_replaceable(place, manifest.MANIFEST)
+    owned.check_replaceable(evidence, _EVIDENCE)
+
+
+def _places(project: Project, product: Product) -> tuple[Path, Path]:
+    """Where the bundle goes, and where the evidence goes when there is none."""
+    place = project.dist / product.target / product.model
+    return place, place.with_name(f"{product.model}.evidence")
+
+
 def _keep_journal(store: Store, journal: Journal) -> None:
     if journal.ran:
         text = json.dumps(journal.ran, indent=1, ensure_ascii=False)
@@ -275,8 +292,7 @@ def _publish(project: Project, store: Store, product: Product, done: dict[str, A
     """Put the bundle in place, or, where a gate failed, take an older one away and leave the evidence."""
     made = store.path(done[product.bundle].output)
     verdicts = _verdicts(store, product, done)
-    place = project.dist / product.target / product.model
-    evidence = place.with_name(f"{product.model}.evidence")
+    place, evidence = _places(project, product)
     shipped, said = (made / "bundle").is_dir(), tuple(notes.read(made / "evidence"))
     source, folder, other = (made / "bundle", place, evidence) if shipped else (made / "evidence", evidence, place)
     if shipped and (gated := _as_gated(place, source, verdicts)) is not None:

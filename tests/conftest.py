@@ -12,6 +12,12 @@ import pytest
 from tests import tiny
 
 
+@pytest.fixture(scope="session", autouse=True)
+def turns(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Locks of these tests' own, so that they wait for no build of this machine, and none for them."""
+    os.environ["EDGEBUILD_LOCKS"] = str(tmp_path_factory.mktemp("locks"))
+
+
 @pytest.fixture(scope="session")
 def made(tmp_path_factory: pytest.TempPathFactory) -> tiny.Made:
     """The tiny residual CNN and all that is made of it, on demand."""

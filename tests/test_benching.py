@@ -12,6 +12,7 @@ from edgebuild import benching, cli
 from edgebuild.devices.local import Local
 from edgebuild.devices.qemu import cache_folder
 from edgebuild.emulation import sysroot
+from edgebuild.measure import feeds
 from edgebuild.spec.errors import DeviceError, EdgebuildError, UsageError
 from edgebuild.spec.project import open_project
 from edgebuild.spec.target import Target
@@ -89,7 +90,9 @@ def test_inputs_are_made_of_the_files_own_shapes_and_types(
 ) -> None:
     made: tiny.Made = request.getfixturevalue(model)
     host = benching.named("local", pi).device
-    inputs = benching.random_inputs(host, made.file(name), tmp_path, seed=0)
+    feeder = feeds.Feeder(made.file(name), benching.ports(host, made.file(name), tmp_path))
+    inputs, fed = feeder.random({}, seed=0)
+    assert [each.shape for each in fed] == [values.shape for values in inputs]
     assert [values.shape for values in inputs] == ([(1, 1, 8, 8), (1, 5)] if model == "pair" else [(1, 7)])
     assert {values.dtype.kind for values in inputs} == ({"f"} if model == "pair" else {"i"})
 
@@ -97,9 +100,10 @@ def test_inputs_are_made_of_the_files_own_shapes_and_types(
 def test_the_command_prints_a_time_with_its_range(made: tiny.Made, capsys: pytest.CaptureFixture[str]) -> None:
     arguments = ["bench", str(made.file("onnx")), "-C", str(ROOT), "-t", "host"]
     assert cli.main(arguments) == 0
-    first, second, head, *rows = capsys.readouterr().out.splitlines()
+    first, second, third, head, *rows = capsys.readouterr().out.splitlines()
     assert first == f"{made.file('onnx')} on host, 1 thread(s), by local (hardware):"
     assert " an inference, " in second
+    assert third == "  fed args_0: float32 1×1×8×8, random"
     assert head.split("  ")[0] == "slowest layers"
     assert cli.main([*arguments, "--json"]) == 0
     document = json.loads(capsys.readouterr().out)
@@ -169,7 +173,7 @@ def test_time_on_an_emulator_is_never_shown_as_latency(made: tiny.Made, pi: Targ
 def test_nothing_is_left_behind(made: tiny.Made, pi: Target, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     (tmp_path / "x.onnx").write_bytes(b"")
-    benching.random_inputs(benching.named("local", pi).device, made.file("onnx"), tmp_path, seed=0)
+    benching.ports(benching.named("local", pi).device, made.file("onnx"), tmp_path)
     with pytest.raises(Exception, match="bad-model"):
         benching.run(tmp_path / "x.onnx", pi, device="local")
     assert {path.name for path in tmp_path.iterdir()} == {"x.onnx", "describe"}

@@ -17,6 +17,15 @@ from edgebuild import coding, travels
 from edgebuild.spec.errors import IntegrityError, UsageError
 
 MANIFEST, SEAL = "manifest.json", "manifest.sha256"
+_NEEDED = {
+    "status": str,
+    "subject": dict,
+    "runtime": dict,
+    "file": str,
+    "evidence": dict,
+    "verdicts": list,
+    "files": dict,
+}
 DECODER = "decode.py"  # in a bundle
 
 
@@ -68,8 +77,23 @@ def read(folder: Path) -> dict[str, Any]:
         raise IntegrityError(f"{SEAL} cannot be read: {error}", file=str(folder)) from None
     if sealed != expected:
         raise IntegrityError(f"{MANIFEST} is not what {SEAL} says", file=str(folder))
-    found: dict[str, Any] = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+    try:
+        found: dict[str, Any] = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+    except (ValueError, RecursionError) as error:
+        raise IntegrityError(f"{MANIFEST} cannot be read: {error}", file=str(folder)) from None
+    facts = found if isinstance(found, dict) else {}
+    if wrong := [name for name, kind in _NEEDED.items() if not isinstance(facts.get(name), kind)]:
+        raise IntegrityError(
+            f"{MANIFEST} is none of edgebuild's: it does not tell {', '.join(wrong)}", file=str(folder)
+        )
     return found
+
+
+def verify_bundle(folder: Path) -> dict[str, Any]:
+    """As `verify`, for what only a bundle will do for; UsageError for a baseline, which is sealed in the same way."""
+    if read(folder).get("kind", "bundle") != "bundle":
+        raise UsageError("is a baseline, not a bundle", file=str(folder), hint="edgebuild baseline show NAME")
+    return verify(folder)
 
 
 def model(folder: Path, facts: Mapping[str, Any]) -> bytes:
@@ -96,7 +120,12 @@ def verify(folder: Path) -> dict[str, Any]:
     for path in folder.rglob("*"):
         if path.is_symlink():
             raise IntegrityError("is a link; a bundle has none", file=str(path))
-    present = listing(folder)
+        if not path.is_file() and not path.is_dir():
+            raise IntegrityError("is no file; a bundle has nothing else", file=str(path))
+    try:
+        present = listing(folder)
+    except OSError as error:
+        raise IntegrityError(f"cannot be read: {error.strerror}", file=str(error.filename or folder)) from None
     if manifest.get("coded"):
         model(folder, manifest)
         recorded = recorded | _decoded(manifest, present)

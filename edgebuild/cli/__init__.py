@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import io
 import pkgutil
 import sys
 from typing import Any
@@ -44,12 +45,20 @@ def root() -> None:
     """Build models for the edge: compress, convert, judge on the target, bundle.
 
     `edgebuild --target rpi4` builds every model of the project for that target.
-    Exit codes: 0 all gates pass, 1 a gate failed, 2 usage, 3 inconclusive, 4 device or worker, 5 integrity.
+    Exit codes: 0 all gates pass, 1 a gate failed, 2 usage, 3 inconclusive,
+    4 device, worker or what nobody foresaw, 5 integrity.
     """
+
+
+def _write_any_text() -> None:
+    """Let a terminal or pipe of a narrow encoding get escapes for what it lacks, instead of an error."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
 
 
 def main(args: list[str] | None = None) -> int:
     """Run the command line and return the exit code."""
+    _write_any_text()
     try:
         given: Any = root.main(args=args, prog_name="edgebuild", standalone_mode=False)
     except Abort:
@@ -60,4 +69,14 @@ def main(args: list[str] | None = None) -> int:
         return 2
     except Exit as stop:
         return stop.exit_code
+    except (SystemExit, BrokenPipeError):  # click's answer when nobody reads what it prints
+        from edgebuild.cli._unforeseen import leave_reader
+
+        return leave_reader()
+    except Exception as error:  # outside of any verb
+        from edgebuild.cli._unforeseen import foreseen
+
+        told = foreseen(error)
+        print(f"edgebuild: {told.line}", file=sys.stderr)
+        return told.exit_code
     return given if isinstance(given, int) else 0

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 import rich_click as click
 
-from edgebuild.spec.errors import EdgebuildError
-
 if TYPE_CHECKING:
+    from edgebuild.engine.worker import Limits
     from edgebuild.report.judged import Judged
+    from edgebuild.spec.errors import EdgebuildError
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +28,7 @@ class Answer:
 
 
 def verb(name: str) -> Callable[[Callable[..., Answer]], click.Command]:
-    """Make a command of a function that returns an Answer; adds `--json` and turns errors into one line."""
+    """Make a command of a function that returns an Answer; adds `--json` and turns every error into one line."""
 
     def decorate(function: Callable[..., Answer]) -> click.Command:
         @click.command(name, context_settings={"help_option_names": ["-h", "--help"]})
@@ -36,19 +36,32 @@ def verb(name: str) -> Callable[[Callable[..., Answer]], click.Command]:
         @wraps(function)
         def command(as_json: bool, **options: Any) -> int:
             try:
-                answer = function(**options)
-            except EdgebuildError as error:
-                return _failed(error, as_json)
-            if as_json:
-                print(json.dumps(answer.document, indent=1, ensure_ascii=False, default=str))
-            else:
-                answer.show()
-            return answer.exit_code
+                return _told(function(**options), as_json)
+            except BrokenPipeError:
+                from edgebuild.cli._unforeseen import leave_reader
+
+                return leave_reader()
+            except click.ClickException:
+                raise
+            except Exception as error:  # whatever it is, it ends in one line
+                from edgebuild.cli._unforeseen import foreseen
+
+                return _failed(foreseen(error), as_json)
 
         made: click.Command = command
         return made
 
     return decorate
+
+
+def _told(answer: Answer, as_json: bool) -> int:
+    """Print the answer; its exit code."""
+    if as_json:
+        print(json.dumps(answer.document, indent=1, ensure_ascii=False, default=str), flush=True)
+    else:
+        answer.show()
+        sys.stdout.flush()
+    return answer.exit_code
 
 
 def _failed(error: EdgebuildError, as_json: bool) -> int:
@@ -82,6 +95,34 @@ def report_options(function: Callable[..., Answer]) -> Callable[..., Answer]:
     for name, text in told.items():
         function = click.option(f"--{name}", type=click.Path(path_type=Path, dir_okay=False), help=text)(function)
     return function
+
+
+def limit_options(function: Callable[..., Answer]) -> Callable[..., Answer]:
+    """Add the options that say what steps may use; the command gets `jobs`, `step_memory` and `step_time`."""
+    jobs = click.option(
+        "--jobs", "-j", type=click.IntRange(min=1), help="Steps side by side; default: the cores there are."
+    )
+    memory = click.option("--step-memory", default="8 GiB", show_default=True, help="Most memory a step may use.")
+    seconds = click.option("--step-time", default="60 min", show_default=True, help="Most time a step may take.")
+    return jobs(memory(seconds(function)))
+
+
+def limits(step_memory: str, step_time: str) -> Limits:
+    """What the options of `limit_options` say; UsageError for what is no size or time."""
+    from edgebuild.engine.worker import Limits
+    from edgebuild.spec.units import parse_bytes, parse_seconds
+
+    memory = _quantity("--step-memory", step_memory, parse_bytes)
+    return Limits(memory=int(memory), seconds=_quantity("--step-time", step_time, parse_seconds))
+
+
+def _quantity(option: str, text: str, parse: Callable[[str], float]) -> float:
+    from edgebuild.spec.errors import UsageError
+
+    try:
+        return parse(text)
+    except ValueError as error:
+        raise UsageError(str(error), key=option) from None
 
 
 def write_reports(judged: list[Judged], **paths: Path | None) -> None:

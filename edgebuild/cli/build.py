@@ -9,6 +9,8 @@ import rich_click as click
 
 from edgebuild.cli._verb import (
     Answer,
+    limit_options,
+    limits,
     model_option,
     project_option,
     recipe_option,
@@ -23,10 +25,8 @@ from edgebuild.cli._verb import (
 @target_option
 @model_option
 @recipe_option
-@click.option("--jobs", "-j", type=click.IntRange(min=1), help="Steps side by side; default: the cores there are.")
 @click.option("--output", "-o", type=click.Path(path_type=Path), help="Where bundles go; default: dist/.")
-@click.option("--step-memory", default="8 GiB", show_default=True, help="Most memory a step may use.")
-@click.option("--step-time", default="60 min", show_default=True, help="Most time a step may take.")
+@limit_options
 @report_options
 @project_option
 def command(
@@ -47,26 +47,15 @@ def command(
     Only what changed is run again. Example: edgebuild --target rpi4 --target host
     """
     from edgebuild import session
-    from edgebuild.engine.worker import Limits
     from edgebuild.report import judged, progress, summary
     from edgebuild.spec.evidence import EXIT_CODES, combine
     from edgebuild.spec.project import open_project
 
-    limits = Limits(memory=_quantity("--step-memory", step_memory), seconds=_quantity("--step-time", step_time))
+    allowed = limits(step_memory, step_time)
     request = session.Request(open_project(project, output), targets, models, jobs or session.cores(), recipe)
     with progress.display(sys.stderr) as events:
-        outcomes, journal = session.build(request, events, limits)
+        outcomes, journal = session.build(request, events, allowed)
     write_reports(judged.of_build(outcomes, request.project), junit=junit, sarif=sarif, markdown=markdown)
     status = combine([outcome.status for outcome in outcomes])  # type: ignore[misc]
     document = summary.document(outcomes, journal, status)
     return Answer(document, lambda: summary.show(outcomes, journal), EXIT_CODES[status])
-
-
-def _quantity(option: str, text: str) -> int:
-    from edgebuild.spec.errors import UsageError
-    from edgebuild.spec.units import parse_bytes, parse_seconds
-
-    try:
-        return parse_bytes(text) if option == "--step-memory" else int(parse_seconds(text))
-    except ValueError as error:
-        raise UsageError(str(error), key=option) from None

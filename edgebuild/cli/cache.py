@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import rich_click as click
@@ -17,15 +18,22 @@ def command(action: str, project: Path) -> Answer:
 
     Example: edgebuild cache info
     """
-    from edgebuild.engine.files import remove_tree
+    from edgebuild.engine import owned
+    from edgebuild.engine.store import disk_error
+    from edgebuild.spec.errors import UsageError
     from edgebuild.spec.project import open_project
     from edgebuild.spec.units import show_bytes
 
     store = open_project(project).store
+    if os.path.lexists(store) and not owned.is_store(store):
+        raise UsageError("is no store of edgebuild", file=str(store), hint="see EDGEBUILD_STORE")
     size = sum(path.stat().st_size for path in store.rglob("*") if path.is_file())
     artifacts = sum(1 for _ in (store / "cas").glob("*"))
     if action == "clear":
-        remove_tree(store)
+        try:
+            owned.clear(store)
+        except OSError as error:
+            raise disk_error(error, store) from None
     document = {"store": str(store), "bytes": size, "artifacts": artifacts, "cleared": action == "clear"}
     told = "removed" if action == "clear" else "holds"
     return Answer(document, lambda: print(f"{store}: {told} {artifacts} artifacts, {show_bytes(size)}"))

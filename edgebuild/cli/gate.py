@@ -7,7 +7,7 @@ from pathlib import Path
 
 import rich_click as click
 
-from edgebuild.cli._verb import Answer, project_option, report_options, verb, write_reports
+from edgebuild.cli._verb import Answer, limit_options, limits, project_option, report_options, verb, write_reports
 
 
 @verb("gate")
@@ -17,6 +17,7 @@ from edgebuild.cli._verb import Answer, project_option, report_options, verb, wr
 @click.option("--device", help="Another device than the target's, such as local or ssh://pi@host.")
 @click.option("--withdraw", is_flag=True, help="A bundle that fails is no longer released.")
 @click.option("--baselines", type=click.Path(path_type=Path), help="Where baselines are; default: baselines/.")
+@limit_options
 @report_options
 @project_option
 def command(
@@ -26,6 +27,9 @@ def command(
     device: str | None,
     withdraw: bool,
     baselines: Path | None,
+    jobs: int | None,
+    step_memory: str,
+    step_time: str,
     junit: Path | None,
     sarif: Path | None,
     markdown: Path | None,
@@ -34,10 +38,10 @@ def command(
     """Measure a bundle's file again, on the device that counts, and judge it by every gate of the target.
 
     A candidate that passes is released. One that fails stays as it is, unless --withdraw is given; the evidence is
-    kept beside the bundle. Example: edgebuild gate dist/rpi4/digits --target rpi4 --device ssh://pi@pi.local
+    kept beside the bundle. What was measured before an interruption is not measured again.
+    Example: edgebuild gate dist/rpi4/digits --target rpi4 --device ssh://pi@pi.local
     """
-    from edgebuild import gating
-    from edgebuild.engine.worker import Limits
+    from edgebuild import gating, session
     from edgebuild.release.baselines import FOLDER
     from edgebuild.report import gate, judged, progress
     from edgebuild.spec.evidence import EXIT_CODES
@@ -45,9 +49,10 @@ def command(
 
     opened = open_project(project)
     folder = baselines or opened.root / FOLDER
-    request = gating.Request(opened, bundle.absolute(), target, folder, against, device, withdraw)
+    allowed, side_by_side = limits(step_memory, step_time), jobs or session.cores()
+    request = gating.Request(opened, bundle.absolute(), target, folder, against, device, withdraw, side_by_side)
     with progress.display(sys.stderr) as events:
-        result, journal = gating.gate(request, events, Limits())
+        result, journal = gating.gate(request, events, allowed)
     write_reports(judged.of_gate(result, opened), junit=junit, sarif=sarif, markdown=markdown)
     document = result.to_json() | {"ran": journal.ran, "reused": journal.reused}
     return Answer(document, lambda: gate.show(result), EXIT_CODES[result.status])

@@ -19,5 +19,5 @@ def command(bundle: Path) -> Answer:
     from edgebuild.bundle import manifest
     from edgebuild.report import summary
 
-    found = manifest.verify(bundle)
+    found = manifest.verify_bundle(bundle)
     return Answer(found, lambda: summary.show_bundle(found))

@@ -30,6 +30,7 @@ class Adb:
 
     transport: ClassVar[str] = "adb"
     counts: ClassVar[bool] = False
+    elsewhere: ClassVar[bool] = True
     examples: ClassVar[int | None] = None
     budget: ClassVar[float | None] = None
 
@@ -58,6 +59,7 @@ class Adb:
         """Run the job in a fresh private folder there; killed whole at `timeout` seconds; see `Device.execute`."""
         outcome.clear(job)
         with self._session(shipping.folders(job)) as session:
+            session.alone(self.serial or self.transport)
             looks.cool_down(self, session.facts, self.cooldown)
             shipping.execute(session, job, timeout)
 

@@ -34,6 +34,7 @@ class Local:
 
     transport: ClassVar[str] = "local"
     counts: ClassVar[bool] = False
+    elsewhere: ClassVar[bool] = False
     examples: ClassVar[int | None] = None
     budget: ClassVar[float | None] = None
 

@@ -39,6 +39,7 @@ class Qemu:
     hardware: SkipJsonSchema[Hardware | None] = None
 
     transport: ClassVar[str] = "qemu"
+    elsewhere: ClassVar[bool] = False
 
     @property
     def counts(self) -> bool:

@@ -40,6 +40,7 @@ class Ssh:
 
     transport: ClassVar[str] = "ssh"
     counts: ClassVar[bool] = False
+    elsewhere: ClassVar[bool] = True
     examples: ClassVar[int | None] = None
     budget: ClassVar[float | None] = None
 
@@ -72,6 +73,7 @@ class Ssh:
         """Run the job in a fresh private folder there; killed whole at `timeout` seconds; see `Device.execute`."""
         outcome.clear(job)
         with self._session(shipping.folders(job)) as session:
+            session.alone(self.host)
             looks.cool_down(self, session.facts, self.cooldown)
             shipping.execute(session, job, timeout)
 

@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from edgebuild.engine.curves import Curves
+from edgebuild.spec import waiting
 from edgebuild.spec.artifact import Progress, StepIO, perform
 from edgebuild.spec.errors import FULL, EdgebuildError, StepError, UsageError, starved
 
@@ -123,7 +124,8 @@ def _run(task: Task, limits: Limits, line: Connection) -> EdgebuildError | None:
         report = _reporter(line, curves)
         scratch = task.folder / "scratch"
         io = StepIO(task.inputs, output, scratch, report, task.provenance, task.partial, task.cores)
-        perform(task.step, io)
+        with waiting.heard_by(lambda what: line.send(("waiting", what))):
+            perform(task.step, io)
         _check(output, task.label)
     except BaseException as error:  # a step may raise anything: user code runs in some
         _explain(error)

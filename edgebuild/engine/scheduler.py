@@ -5,21 +5,22 @@ It keeps no state that the store does not have: a build that is killed at any mo
 
 from __future__ import annotations
 
+import os
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from multiprocessing import connection
-from typing import TYPE_CHECKING, NoReturn, Protocol
+from pathlib import Path
+from typing import NoReturn, Protocol
 
 from edgebuild.engine import files, keys
 from edgebuild.engine.graph import Graph, Node
 from edgebuild.engine.resolve import Resolver
 from edgebuild.engine.store import Action, Store, disk_error
 from edgebuild.engine.worker import Limits, Task, Worker
-from edgebuild.spec.cores import Core, Cores
+from edgebuild.spec.artifact import needs_machine
+from edgebuild.spec.cores import Cores
 from edgebuild.spec.errors import EdgebuildError
-
-if TYPE_CHECKING:
-    from filelock import FileLock
 
 _POLL_SECONDS = 0.1
 
@@ -39,8 +40,18 @@ class Events(Protocol):
     def finished(self, label: str, seconds: float, unchanged: bool) -> None:
         """A step ended well; `unchanged` when it made the same bytes as before."""
 
-    def waiting(self, label: str) -> None:
-        """Another build runs this very step; its result will be used."""
+    def waiting(self, label: str, why: str) -> None:
+        """A step waits: another build runs it, or uses what it needs for itself."""
+
+
+class Turns(Protocol):
+    """Who says when a step may run beside the other builds of this machine."""
+
+    def enter(self, *, alone: bool) -> Callable[[], None] | None:
+        """What ends the turn; None as long as it is another's. OSError where it cannot be known."""
+
+    def give_up(self) -> None:
+        """No step waits to be alone any more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,22 +62,26 @@ class _Run:
     worker: Worker
     key: str
     parts: dict[str, str]
-    core: Core
-    locks: list[FileLock]
+    release: Callable[[], None]
     before: Action | None
 
 
 class Scheduler:
     """One build of one graph in one store, on this machine."""
 
-    def __init__(self, graph: Graph, store: Store, *, jobs: int, events: Events, limits: Limits) -> None:
-        """`jobs` is how many steps, of one compute thread each, may run side by side."""
+    def __init__(
+        self, graph: Graph, store: Store, *, jobs: int, events: Events, limits: Limits, turns: Turns | None = None
+    ) -> None:
+        """`jobs` is how many steps, of one compute thread each, may run side by side; without `turns`, no other build
+        is heeded.
+        """
+        self._turns = turns
         self._resolver = Resolver(graph, store)
         self._graph, self._store, self._jobs = graph, store, jobs
         self._cores = Cores(store.scratch("cores"), jobs)
         self._events, self._limits = events, limits
         self._running: dict[str, _Run] = {}
-        self._told: set[str] = set()
+        self._told: set[tuple[str, str]] = set()
 
     def build(self) -> dict[str, Action]:
         """Run what must run; the action of every node by id. Raises the first error after stopping the others."""
@@ -92,18 +107,24 @@ class Scheduler:
             return False
         if (core := self._cores.take()) is None:  # a step that runs has taken more than one, and gives them back soon
             return False
-        locks = self._claim(name, key)
-        if locks is None:
+        claimed = self._claim(name, key)
+        if claimed is None:
             core.release()
             return False
-        if (action := self._store.find(key)) is not None:  # the build that held the lock has just made it
+
+        def release() -> None:
             core.release()
-            _release(locks)
+            claimed()
+
+        if (action := self._store.find(key)) is not None:  # the build that held the lock has just made it
+            release()
             return self._reuse(name, action)
-        self._start(name, key, parts, core, locks)
+        self._start(name, key, parts, release)
         return True
 
     def _reuse(self, name: str, action: Action) -> bool:
+        if self._turns is not None and needs_machine(self._graph.nodes[name].step):
+            self._turns.give_up()
         self._resolver.accept(name, action)
         self._events.cached(self._graph.label(name))
         return True
@@ -113,7 +134,7 @@ class Scheduler:
             return not self._running
         return len(self._running) < self._jobs
 
-    def _start(self, name: str, key: str, parts: dict[str, str], core: Core, locks: list[FileLock]) -> None:
+    def _start(self, name: str, key: str, parts: dict[str, str], release: Callable[[], None]) -> None:
         node, label = self._graph.nodes[name], self._graph.label(name)
         self._events.started(label, self._resolver.reason(name, parts))
         provenance = tuple(self._resolver.provenance(name)) if node.records else ()
@@ -122,38 +143,51 @@ class Scheduler:
             folder, curves = self._store.scratch(label), self._store.curves(label)
             partial = self._store.partial(key)
             task = Task(label, node.step, self._resolver.inputs(name), folder, curves, provenance, partial, self._cores)
-            self._running[name] = _Run(node, Worker(task, self._limits), key, parts, core, locks, before)
+            self._running[name] = _Run(node, Worker(task, self._limits), key, parts, release, before)
         except BaseException:
-            core.release()
-            _release(locks)
+            release()
             raise
 
-    def _claim(self, name: str, key: str) -> list[FileLock] | None:
-        """The locks that the node needs, or None while another build has one of them.
-
-        A node that measures time also takes a lock of its own, so that two builds do not disturb each other.
-        """
+    def _claim(self, name: str, key: str) -> Callable[[], None] | None:
+        """What gives back all that the node needs for itself, or None while another build has some of it."""
         from filelock import Timeout
 
-        held: list[FileLock] = []
-        for wanted in (key, "exclusive") if self._graph.nodes[name].step.exclusive else (key,):
-            lock = self._store.claim(wanted)
-            try:
-                lock.acquire(blocking=False)
-            except Timeout:
-                _release(held)
-                self._tell_once(name)
-                return None
-            except OSError as error:
-                _release(held)
-                raise disk_error(error, self._store.root) from None
-            held.append(lock)
-        return held
+        lock = self._store.claim(key)
+        try:
+            lock.acquire(blocking=False)
+        except Timeout:
+            self._tell_once(name, "another build runs it")
+            return None
+        except OSError as error:
+            raise disk_error(error, self._store.root) from None
+        leave = self._enter(name)
+        if leave is None:
+            lock.release()
+            return None
 
-    def _tell_once(self, name: str) -> None:
-        if name not in self._told:
-            self._told.add(name)
-            self._events.waiting(self._graph.label(name))
+        def release() -> None:
+            leave()
+            lock.release()
+
+        return release
+
+    def _enter(self, name: str) -> Callable[[], None] | None:
+        """The node's turn on this machine, which it has for itself alone where it measures time here."""
+        if self._turns is None:
+            return _nothing
+        alone = needs_machine(self._graph.nodes[name].step)
+        try:
+            leave = self._turns.enter(alone=alone)
+        except OSError as error:
+            raise disk_error(error, Path(error.filename or "")) from None
+        if leave is None:
+            self._tell_once(name, f"waiting for device {os.uname().nodename}, which another build uses")
+        return leave
+
+    def _tell_once(self, name: str, why: str) -> None:
+        if (name, why) not in self._told:
+            self._told.add((name, why))
+            self._events.waiting(self._graph.label(name), why)
 
     def _wait(self) -> None:
         """Sleep until a step ends, but wake to pass on progress and to see what another build has finished."""
@@ -167,6 +201,8 @@ class Scheduler:
         for name, run in list(self._running.items()):
             if (news := run.worker.progress()) is not None:
                 self._events.progress(self._graph.label(name), *news)
+            if (why := run.worker.waits()) is not None:
+                self._events.waiting(self._graph.label(name), why)
             if connection.wait([run.worker.sentinel], timeout=0):
                 self._end(name, run)
             elif run.worker.late:
@@ -182,8 +218,7 @@ class Scheduler:
         self._resolver.accept(name, action)
         files.remove_tree(task.folder)
         files.remove_tree(self._store.partial(run.key))
-        self._running.pop(name).core.release()
-        _release(run.locks)
+        self._running.pop(name).release()
         self._events.finished(task.label, action.seconds, run.before is not None and run.before.output == output)
 
     def _fail(self, run: _Run, error: EdgebuildError) -> NoReturn:
@@ -198,13 +233,13 @@ class Scheduler:
         for run in self._running.values():
             run.worker.kill()
             files.remove_tree(run.worker.task.folder)
-            run.core.release()
-            _release(run.locks)
+            run.release()
         self._running.clear()
+        if self._turns is not None:
+            self._turns.give_up()
         if self._cores.folder is not None:
             files.remove_tree(self._cores.folder)
 
 
-def _release(locks: list[FileLock]) -> None:
-    for lock in locks:
-        lock.release()
+def _nothing() -> None:
+    """Nothing is held."""

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from edgebuild.engine import digests, files
+from edgebuild.engine import digests, files, owned
 from edgebuild.spec import reads
 from edgebuild.spec.artifact import Artifact
 from edgebuild.spec.errors import UsageError
@@ -25,7 +25,6 @@ from edgebuild.spec.errors import UsageError
 if TYPE_CHECKING:
     from filelock import FileLock
 
-_FOLDERS = ("cas", "actions", "last", "tmp", "locks", "logs", "partial")
 _LOG_TAIL = 64 * 1024
 _STALE = 7 * 24 * 3600.0  # seconds after which nobody is expected to take up what was interrupted
 _FULL = (errno.ENOSPC, errno.EDQUOT)
@@ -46,14 +45,17 @@ class Store:
     """A store in one folder, shared safely by any number of builds on this machine."""
 
     def __init__(self, root: Path) -> None:
-        """Open the store, making it when it is new; UsageError when the folder cannot be written."""
+        """Open the store, making it when it is new; UsageError for a folder that is none or cannot be written."""
         self.root = root
         self._checked: set[str] = set()
+        self._in_use: int | None = None
         self.code = digests.CodeMemo(_unseal(root / "code.json"))
         self.reads = reads.Memo(_unseal(root / "reads.json"))
         try:
-            for name in _FOLDERS:
-                (root / name).mkdir(parents=True, exist_ok=True)
+            owned.adopt(root)
+            self._in_use = owned.hold(root)
+            for name in owned.FOLDERS:
+                (root / name).mkdir(exist_ok=True)
             self._session = root / "tmp" / f"{os.getpid()}-{os.urandom(4).hex()}"
             self._guard = self._hold()
         except OSError as error:
@@ -68,6 +70,9 @@ class Store:
         files.remove_tree(self._session)
         self._guard.close()
         self._session.with_suffix(".lock").unlink(missing_ok=True)
+        if self._in_use is not None:
+            os.close(self._in_use)
+            self._in_use = None
 
     def _hold(self) -> Any:
         """Make this session's scratch folder, marked as alive by a lock that dies with the process."""

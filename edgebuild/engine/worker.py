@@ -56,6 +56,9 @@ class Worker:
         """Start the step's processes; the error to show when that cannot be."""
         self.task, self.limits, self.started = task, limits, time.monotonic()
         self._news: tuple[float, str] | None = None
+        self._waits: str | None = None
+        self._waits_since: float | None = None
+        self._waited = 0.0
         self._said: Any = _SILENCE
         try:
             for name in ("output", "scratch"):
@@ -86,8 +89,10 @@ class Worker:
 
     @property
     def seconds(self) -> float:
-        """Wall time since the start."""
-        return time.monotonic() - self.started
+        """Wall time since the start, without what it waited for its turn on a device."""
+        now = time.monotonic()
+        waits = now - self._waits_since if self._waits_since is not None else 0.0
+        return now - self.started - self._waited - waits
 
     def progress(self) -> tuple[float, str] | None:
         """The newest word of the step about itself: share done and a note; None when there is no news."""
@@ -95,12 +100,26 @@ class Worker:
         news, self._news = self._news, None
         return news
 
+    def waits(self) -> str | None:
+        """What the step has begun to wait for since this was last asked."""
+        self._listen()
+        news, self._waits = self._waits, None
+        return news
+
+    def _wait(self, what: str | None) -> None:
+        now = time.monotonic()
+        if self._waits_since is not None:
+            self._waited += now - self._waits_since
+        self._waits, self._waits_since = what or self._waits, now if what else None
+
     def _listen(self) -> None:
         try:
             while self._line.poll():
                 kind, body = self._line.recv()
                 if kind == "progress":
                     self._news = body
+                elif kind == "waiting":
+                    self._wait(body)
                 else:
                     self._said = body
         except (EOFError, OSError):

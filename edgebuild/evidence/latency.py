@@ -41,6 +41,11 @@ class Latency:
     deterministic: ClassVar[Determinism] = "no"
     exclusive: ClassVar[bool] = True
 
+    @property
+    def elsewhere(self) -> bool:
+        """Whether the time is another machine's."""
+        return self.device.elsewhere
+
     def run(self, io: StepIO) -> None:
         """Write `evidence.json` (estimates, per-process medians) and `samples.json` (every raw value)."""
         test = dataset.read(io.path("data"), "test")

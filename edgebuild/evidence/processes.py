@@ -40,6 +40,11 @@ class Processes:
     deterministic: ClassVar[Determinism] = "no"
     exclusive: ClassVar[bool] = True
 
+    @property
+    def elsewhere(self) -> bool:
+        """Whether the time is another machine's."""
+        return self.device.elsewhere
+
     def run(self, io: StepIO) -> None:
         """Write `evidence.json` (what the gates ask for, one value a process) and `samples.json` (every raw value)."""
         test = dataset.read(io.path("data"), "test")

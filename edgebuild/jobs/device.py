@@ -12,6 +12,7 @@ class Device(Protocol):
     """A place where artifacts run.  The format of a job folder is documented in `runner.py`."""
 
     transport: ClassVar[str]
+    elsewhere: ClassVar[bool]  # another machine than this one: it has a lock of its own
 
     @property
     def counts(self) -> bool:

@@ -20,6 +20,7 @@ from edgebuild import travels
 from edgebuild.jobs import outcome
 from edgebuild.spec.errors import DeviceError
 from edgebuild.spec.units import show_bytes
+from edgebuild.spec.waiting import waiting_for
 from edgebuild.travels import runner, supervisor
 
 CONNECT, ANSWER, SHIP = 5.0, 60.0, 3600.0  # seconds to connect, to answer a small question, to move a file
@@ -88,6 +89,17 @@ class Session:
         """The supervisor's answer to one request; DeviceError when it refuses or does not come."""
         return _ask(self.link, {"do": do, **request}, timeout, f"no answer from the device within {timeout:g} s")
 
+    def alone(self, device: str) -> None:
+        """Wait until the device is this session's alone, which it stays to the end, however that comes.
+
+        Its lock is on the device itself: whoever measures there, from whichever machine, has the same one.
+        """
+        if self.ask("lock")["locked"]:
+            return
+        with waiting_for(f"device {device}"):
+            while not _turn_has_come(self.link):
+                pass
+
     def push(self, local: Path, name: str) -> None:
         """Copy a file into the folder; a full disk is named as such."""
         try:
@@ -138,6 +150,14 @@ def session(link: Link, python: str, base: str, folders: list[str], patience: fl
         yield ready
     finally:
         link.close()
+
+
+def _turn_has_come(link: Link) -> bool:
+    """Whether the lock has come within a minute; DeviceError when the connection is lost meanwhile."""
+    try:
+        return bool(_answer(link.receive(ANSWER)).get("locked"))
+    except TimeoutError:
+        return False
 
 
 def _ask(link: Link, request: dict[str, Any], timeout: float, late: str) -> dict[str, Any]:

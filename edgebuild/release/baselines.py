@@ -20,7 +20,7 @@ from typing import Any
 
 from edgebuild import __version__
 from edgebuild.bundle import manifest
-from edgebuild.engine import digests, files
+from edgebuild.engine import digests, files, owned
 from edgebuild.engine.store import Store, disk_error
 from edgebuild.release import commit
 from edgebuild.spec import dataset
@@ -101,13 +101,14 @@ def keep(bundle: Path, folder: Path, store: Store, root: Path, name: str | None,
     The float model, and with `data` the held-out examples, come from the store that the bundle was built in.
     UsageError for a name that is none, and where the store does not have them any more.
     """
-    built = manifest.verify(bundle)
+    built = manifest.verify_bundle(bundle)
     subject = built["subject"]
     name = name or f"{subject['target']}-{subject['model']}"
     if not _NAME.fullmatch(name):
         raise UsageError(f"{name!r} cannot be a name: letters, digits, dots, dashes", key="--name")
     if "sources" not in built:
         raise UsageError("was built by an edgebuild that did not name its sources", file=str(bundle))
+    owned.check_replaceable(folder / name, manifest.MANIFEST)
     with tempfile.TemporaryDirectory(prefix="edgebuild-baseline-") as made:
         _fill(Path(made), bundle, built, store, data=data)
         facts = {part: built[part] for part in _TAKEN} | _about(bundle, root)

@@ -28,7 +28,7 @@ def compare(first: Path, second: Path) -> dict[str, Any]:
     What cannot be compared, such as times of two machines, has a `reason` instead of a difference.
     """
     folders = dict(zip(_SIDES, (first, second), strict=True))
-    facts = {side: manifest.verify(folder) for side, folder in folders.items()}
+    facts = {side: manifest.verify_bundle(folder) for side, folder in folders.items()}
     return {
         "bundles": {side: _about(folders[side], found) for side, found in facts.items()},
         "weights": _weights(facts),

@@ -21,6 +21,8 @@ def show(found: Bench) -> None:
     spread = f"{show_seconds(found.low)} to {show_seconds(found.high)}"
     print(f"{found.model} on {found.target}, {found.threads} thread(s), by {found.device} ({found.fidelity}):")
     print(f"  {show_seconds(found.seconds)} an inference, {spread}")
+    for fed in found.fed:
+        print(f"  fed {fed.name}: {fed.dtype} {'×'.join(map(str, fed.shape)) or 'scalar'}, {fed.source}")
     if found.counted is not None:
         _work(found.counted)
     if found.layers is None:

@@ -44,9 +44,9 @@ class Lines:
         """A line of its own."""
         self._say(f"note  {text}")
 
-    def waiting(self, label: str) -> None:
-        """Another build has the step."""
-        self._say(f"wait  {label}  (another build runs it)")
+    def waiting(self, label: str, why: str) -> None:
+        """Another build has the step, or what it needs for itself."""
+        self._say(f"wait  {label}  ({why})")
 
 
 class Bars:
@@ -71,6 +71,7 @@ class Bars:
     def finished(self, label: str, seconds: float, unchanged: bool) -> None:
         """Replace the bar by a line."""
         self._display.remove_task(self._bars.pop(label))
+        self._display.refresh()  # else the line is printed above a frame that still has the bar
         self._display.console.print(
             f"[green]✓[/] {escape(label)}  [dim]{_ended(seconds, unchanged)}[/]", highlight=False
         )
@@ -79,9 +80,9 @@ class Bars:
         """A line of its own."""
         self._display.console.print(f"[yellow]![/] {escape(text)}", highlight=False)
 
-    def waiting(self, label: str) -> None:
-        """Another build has the step."""
-        self._display.console.print(f"[yellow]…[/] {escape(label)}  [dim]another build runs it[/]", highlight=False)
+    def waiting(self, label: str, why: str) -> None:
+        """Another build has the step, or what it needs for itself."""
+        self._display.console.print(f"[yellow]…[/] {escape(label)}  [dim]{escape(why)}[/]", highlight=False)
 
 
 def _ended(seconds: float, unchanged: bool) -> str:
@@ -96,9 +97,11 @@ def display(stream: TextIO) -> Iterator[Listener]:
         return
     from rich.console import Console
     from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+    from rich.table import Column
 
+    # What is short keeps its width; the note, which may be long, gets what is left of the line.
+    rest = Column(ratio=1, no_wrap=True, overflow="ellipsis")
     columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(bar_width=24), TimeElapsedColumn())
-    with Progress(
-        *columns, TextColumn("[dim]{task.fields[note]}"), console=Console(file=stream), transient=True
-    ) as bars:
+    note = TextColumn("[dim]{task.fields[note]}", table_column=rest)
+    with Progress(*columns, note, console=Console(file=stream), transient=True, expand=True) as bars:
         yield Bars(bars)

@@ -89,6 +89,7 @@ class Step(Protocol):
         with what the processor can do. "no": time is measured
     versions(): by name, versions of what no distribution stands for and its bytes depend on; only where there is such
     exclusive: whether it runs with nothing beside it, as what measures time must
+    elsewhere: whether it measures another machine, so that other builds may work on this one; others do not have this
     uses(): of `needs`, what these options read; a step that always reads all of it does not have this
     numbers: what it makes a file compute in ("int8"); only steps that change that have it, and a recipe has one
     final: True where no step on the same kind of artifact may follow: it would not carry on what this one adds
@@ -116,6 +117,11 @@ def needed(step: Step) -> tuple[str, ...]:
     """The roles that must be connected for `step` with the options that it has."""
     found: tuple[str, ...] = step.uses() if hasattr(step, "uses") else step.needs
     return found
+
+
+def needs_machine(step: Step) -> bool:
+    """Whether nothing else may run on this machine beside it, not even another build."""
+    return step.exclusive and not getattr(step, "elsewhere", False)
 
 
 def options(step: Step) -> dict[str, Any]:

@@ -40,7 +40,8 @@ class EdgebuildError(Exception):
         """The whole message in one line: `file: key: reason (hint)`."""
         where = [part for part in (self.file, self.key or self.option) if part]
         tail = f" ({self.hint})" if self.hint else ""
-        return " ".join((": ".join([*where, self.reason]) + tail).split())
+        line = " ".join((": ".join([*where, self.reason]) + tail).split())
+        return line.encode(errors="backslashreplace").decode()  # names of files need not be text
 
     def with_hint(self, more: str) -> Self:
         """The same error with one more thing to do or to look at."""

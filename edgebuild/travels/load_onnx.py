@@ -127,4 +127,5 @@ def _port(value: Any) -> values.Port:
     except TypeError:
         raise values.RunnerError("bad-model", "%s has type %s" % (value.name, value.type)) from None
     shape = tuple(d if isinstance(d, int) else -1 for d in value.shape)
-    return values.Port(value.name, value.name, shape, dtype.type)
+    axes = tuple(d if isinstance(d, str) else "" for d in value.shape)
+    return values.Port(value.name, value.name, shape, dtype.type, axes=axes)

@@ -31,6 +31,7 @@ class Port(NamedTuple):
     scale: float = 0.0
     zero_point: int = 0
     layout: Optional[str] = None
+    axes: Tuple[str, ...] = ()  # the names that the file gives to its axes, "" where it gives none
 
 
 class AnyModel:

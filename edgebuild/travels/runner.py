@@ -12,7 +12,8 @@ job.json
                          "layouts" = {"inputs": [null, …], "outputs": [null, …]}}]
                        "batch" is the batch given to a model that leaves it open; a static one is obeyed
                        a layout is "nhwc" where the file has channels last; arrays have them first, as in PyTorch
-    inputs             an .npz of arrays "0", "1", … by argument position, examples on axis 0
+    inputs             an .npz of arrays "0", "1", … by argument position, examples on axis 0; where each array has one
+                       axis more than the model's input, an example is all that the model takes, batch and all
     seconds            of CPU time after which no further example is begun: outputs; left out: all are run
     seed = 0, warmup_iterations = 60, warmup_seconds = 2.0, iterations = 200      latency
     count_inferences = 1, count_warmups = 2                                       count
@@ -99,11 +100,18 @@ class Loaded(NamedTuple):
     model: AnyModel
     batch: int
     load_ns: int
+    whole: bool = False  # an example is all that the model takes
 
     def feeds(self, arrays: List[Array], limit: Optional[int] = None) -> Iterator[Tuple[int, List[Array]]]:
         """(examples, raw inputs) a batch; a last short batch is filled by repeating its last example."""
         import numpy as np
 
+        if self.whole:
+            for one in range(len(arrays[0]))[:limit]:
+                feed = [np.asarray(array[one]) for array in arrays]
+                raw = [to_raw(array, port) for array, port in zip(feed, self.model.inputs)]
+                yield 1, [each.reshape(()) if array.ndim == 0 else each for each, array in zip(raw, feed)]
+            return
         starts = range(0, len(arrays[0]), self.batch)
         for start in starts[:limit]:
             wanted = np.arange(start, start + self.batch).clip(max=len(arrays[0]) - 1)
@@ -144,12 +152,13 @@ def load(folder: str, spec: Dict[str, Any], arrays: List[Array]) -> Loaded:
     name = spec["name"]
     model, load_ns = open_model(folder, spec)
     declared = [port.shape[0] for port in model.inputs if port.shape and port.shape[0] > 0]
-    batch = declared[0] if declared else int(spec.get("batch", 1))
-    shapes = [(batch, *array.shape[1:]) for array in arrays]
+    whole = all(array.ndim == len(port.shape) + 1 for array, port in zip(arrays, model.inputs))
+    batch = 1 if whole else declared[0] if declared else int(spec.get("batch", 1))
+    shapes = [array.shape[1:] if whole else (batch, *array.shape[1:]) for array in arrays]
     with reported("bad-input", name):
         check(model, shapes)
         model.fit([in_file(shape, port.layout) for shape, port in zip(shapes, model.inputs)])
-    return Loaded(name, model, batch, load_ns)
+    return Loaded(name, model, batch, load_ns, whole)
 
 
 @contextlib.contextmanager
@@ -204,7 +213,7 @@ def collect(loaded: Loaded, arrays: List[Array], limit: float, told: str) -> Lis
     for count, feed in loaded.feeds(arrays):
         for part, raw, port in zip(parts, loaded.model.run(feed), loaded.model.outputs):
             raw = np.asarray(raw)
-            if raw.ndim == 0 or raw.shape[0] != loaded.batch:
+            if loaded.whole or raw.ndim == 0 or raw.shape[0] != loaded.batch:
                 if loaded.batch != 1:
                     raise RunnerError("bad-model", "output %s %s has no batch axis" % (port.name, raw.shape))
                 raw = raw[None]
@@ -520,7 +529,7 @@ def perform(folder: str) -> Dict[str, Any]:
 
 
 def describe(folder: str, job: Dict[str, Any]) -> Dict[str, Any]:
-    """What each model takes and gives: name, shape (-1 is open) and element type by position."""
+    """What each model takes and gives, by position: see `ports`."""
     models = {}
     for spec in job["models"]:
         model, _ = open_model(folder, spec)
@@ -529,10 +538,14 @@ def describe(folder: str, job: Dict[str, Any]) -> Dict[str, Any]:
 
 
 def ports(given: Sequence[Port]) -> List[Dict[str, Any]]:
-    """Ports as plain data."""
+    """Ports as plain data: name, shape (-1 is open), names of axes, element type, whether it stands for real values."""
     import numpy as np
 
-    return [{"name": port.name, "shape": list(port.shape), "dtype": np.dtype(port.dtype).name} for port in given]
+    found = []
+    for port in given:
+        about = {"name": port.name, "shape": list(port.shape), "axes": list(port.axes)}
+        found.append(dict(about, dtype=np.dtype(port.dtype).name, quantized=bool(port.scale)))
+    return found
 
 
 def write_npz(path: str, arrays: List[Array]) -> None:

@@ -4,6 +4,8 @@ This one file travels to the device by standard input (see `remote.py`).  It nee
 import anything of edgebuild.  Requests and answers are JSON objects, one a line; an empty line is a sign of life.
 
 open    base, folders, patience         → folder, free, python; the folder is fresh and for this user alone
+lock                                    → locked: whether the device is this connection's alone; where it was not, a
+                                          second answer says so once it is
 files                                   → files {path: [bytes, sha256]} below `job`, free
 run     argv, env, cwd, stdout, stderr  → code, once the process has ended (−n: killed by signal n)
 read    path                            → text, the first 64 KiB of a file
@@ -16,6 +18,7 @@ kills the process with its group and removes the folder.  A request that fails i
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import hashlib
 import json
 import os
@@ -97,6 +100,24 @@ class Supervisor:
             os.makedirs(os.path.join(self.folder, name), mode=0o700, exist_ok=True)
         return {"folder": self.folder, "free": self.free(), "python": sys.version_info[:2]}
 
+    def do_lock(self) -> Data | None:
+        """Take the device for as long as this process lives; who comes later waits in the kernel's queue."""
+        handle = lock_file(DEVICE)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            say({"locked": False})  # before the thread that may say otherwise
+            threading.Thread(target=self.wait, args=[handle], daemon=True).start()
+            return None
+        except OSError:
+            pass  # a file system without locks goes without
+        return {"locked": True}
+
+    def wait(self, handle: int) -> None:
+        """Say when the lock has come."""
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        say({"locked": True})
+
     def do_files(self) -> Data:
         """Sizes and digests of the job's files; links are not followed."""
         root, found = self.path("job"), {}
@@ -154,6 +175,34 @@ class Supervisor:
         return state.f_bavail * state.f_frsize
 
 
+def lock_file(name: str) -> int:
+    """A handle on this machine's own file of that name, the same for every user, whose locks end with the process.
+
+    Opened for reading wherever it is there: in a folder that all may write to, Linux lets nobody else's be created.
+    """
+    path = os.path.join(locks(), name)
+    for _ in range(50):
+        try:
+            return os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
+        except FileNotFoundError:
+            with contextlib.suppress(FileExistsError):
+                handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o644)
+                os.fchmod(handle, 0o644)  # whatever the umask
+                return handle
+        except PermissionError:
+            time.sleep(0.02)  # made by another user an instant ago, who is about to let others read it
+    return os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
+
+
+def locks() -> str:
+    """The folder for locks: EDGEBUILD_LOCKS, or the first that all users of a machine share; Android has one user."""
+    named = os.environ.get("EDGEBUILD_LOCKS")
+    there = [place for place in LOCKS if os.path.isdir(place)]
+    shared = [place for place in there if os.stat(place).st_mode & 0o1002 == 0o1002]
+    own = [place for place in there if os.access(place, os.W_OK)]
+    return named or [*shared, *own, tempfile.gettempdir()][0]
+
+
 def digest(path: str) -> str:
     """SHA-256 of a file."""
     found = hashlib.sha256()
@@ -175,6 +224,8 @@ def leave(number: int, frame: Any) -> None:
     raise SystemExit(128 + number)
 
 
+LOCKS = ("/run/lock", "/var/lock", "/dev/shm", "/tmp", "/data/local/tmp")  # noqa: S108 - shared on purpose
+DEVICE = "edgebuild-device.lock"
 STOPS = (signal.SIGHUP, signal.SIGTERM, signal.SIGINT)
 
 if __name__ == "__main__":

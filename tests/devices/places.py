@@ -117,7 +117,8 @@ def emulated(path: Path, folder: Path) -> Path:
 def wrapper(path: Path, folder: Path, then: str = f'exec {quote(sys.executable)} "$@"') -> Path:
     """A program that is this Python, with the place in its environment."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(f"#!/bin/sh\nexport {MARK}='{folder}'\n{then}\n")
+    locks = quote(os.environ["EDGEBUILD_LOCKS"])
+    path.write_text(f"#!/bin/sh\nexport {MARK}='{folder}' EDGEBUILD_LOCKS={locks}\n{then}\n")
     path.chmod(0o755)
     return path
 

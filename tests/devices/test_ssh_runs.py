@@ -15,10 +15,12 @@ import numpy as np
 import pytest
 
 from edgebuild.devices import ssh
+from edgebuild.jobs import outcome
+from edgebuild.spec import waiting
 from edgebuild.spec.errors import DeviceError
 from edgebuild.travels import runner
 from tests.devices.conftest import fill
-from tests.devices.places import Place, make, processes
+from tests.devices.places import Place, client, make, processes
 from tests.devices.sshd import Sshd
 
 
@@ -161,3 +163,80 @@ def test_what_the_device_does_not_tell_is_unknown(
     monkeypatch.setattr(runner, "__file__", str(tmp_path / "runner.py"))
     assert place.device.fingerprint()["governor"] == "unknown"
     place.change(cooldown=1.0).execute(job, timeout=60)
+
+
+NOTED = """
+import pathlib, time
+noted = pathlib.Path({noted!r})
+with noted.open("a") as file: file.write(f"begin {{time.monotonic()}}\\n")
+time.sleep(0.4)
+with noted.open("a") as file: file.write(f"end {{time.monotonic()}}\\n")
+"""
+
+
+class TestOneBoardForMany:
+    """Whoever measures on a board has it alone: the lock is on the board, so it holds for clients of any machine."""
+
+    def test_jobs_of_two_clients_never_overlap(
+        self, place: Place, job: Path, tmp_path: Path, zoo: Path, program: Callable[[str], str]
+    ) -> None:
+        noted = tmp_path / "noted"
+        path = program(NOTED.format(noted=str(noted)))
+        jobs = [fill(tmp_path / f"job{k}", zoo, np.zeros((1, 4), np.float32)) for k in range(4)]
+        clients = [client(place, each, path) for each in jobs]
+        for each in clients:
+            each.wait(120)
+        words = [line.split()[0] for line in noted.read_text().splitlines()]
+        assert words == ["begin", "end"] * 4
+
+    def test_who_waits_is_told_for_what_and_comes_next(
+        self, place: Place, job: Path, tmp_path: Path, zoo: Path, program: Callable[[str], str]
+    ) -> None:
+        go, told = tmp_path / "go", []
+        path = program(
+            f"open('pid', 'w').write('x')\nwhile not os.path.exists({str(go)!r}): time.sleep(0.05)\n"
+            "print('through', file=sys.stderr)"
+        )
+        first = client(place, fill(tmp_path / "first", zoo, np.zeros((1, 4), np.float32)), path)
+        place.wait_for("pid")
+
+        def heard(what: str | None) -> None:
+            told.append(what)
+            go.touch()
+
+        with waiting.heard_by(heard), pytest.raises(DeviceError, match="no result: through"):
+            place.device.execute(job, timeout=60)
+        assert told == ["waiting for device 127.0.0.1, which is in use", None]
+        first.wait(60)
+
+    @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
+    def test_a_client_that_dies_with_the_board_in_hand_leaves_it_to_the_next(
+        self,
+        place: Place,
+        job: Path,
+        tmp_path: Path,
+        zoo: Path,
+        program: Callable[[str], str],
+        how: signal.Signals,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        path = program("open('pid', 'w').write('x')\ntime.sleep(600)")
+        dead = client(place, fill(tmp_path / "first", zoo, np.zeros((1, 4), np.float32)), path)
+        place.wait_for("pid")
+        monkeypatch.undo()
+        with waiting.heard_by(lambda what: dead.send_signal(how) if what else None):
+            place.device.execute(job, timeout=60)
+        assert outcome.read_result(job)["models"]["m"]["examples"] == 2
+        dead.wait(60)
+
+    def test_a_look_at_the_board_waits_for_nobody(
+        self, place: Place, job: Path, tmp_path: Path, program: Callable[[str], str], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """What a board is, is asked before anything is planned: a short question, that must not wait for an hour."""
+        path = program("open('pid', 'w').write('x')\ntime.sleep(600)")
+        busy = client(place, job, path)
+        place.wait_for("pid")
+        monkeypatch.undo()
+        assert place.change(cooldown=1.0).why_unusable() is None
+        busy.kill()
+        busy.wait(60)

@@ -81,10 +81,10 @@ def start(tmp_path: Path, runs: Path) -> Iterator[Program]:
     started: list[subprocess.Popen[str]] = []
     path = os.pathsep.join((str(Path(__file__).parents[2]), str(tmp_path)))
 
-    def program(*arguments: str) -> subprocess.Popen[str]:
+    def program(*arguments: str, store: str = "store") -> subprocess.Popen[str]:
         started.append(
             subprocess.Popen(
-                [sys.executable, "-m", "tests.engine.program", str(tmp_path / "store"), str(runs), *arguments],
+                [sys.executable, "-m", "tests.engine.program", str(tmp_path / store), str(runs), *arguments],
                 env=os.environ | {"PYTHONPATH": path, "PYTHONWARNINGS": "always"},
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,

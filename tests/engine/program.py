@@ -14,6 +14,7 @@ from pathlib import Path
 
 from edgebuild.engine import worker
 from edgebuild.engine.store import Store
+from edgebuild.jobs.turns import Machine
 from edgebuild.spec.errors import EdgebuildError
 from tests.engine import toys
 from tests.engine.toybox import Toybox
@@ -36,11 +37,13 @@ def main() -> int:
     parser.add_argument("runs")
     parser.add_argument("misbehave", nargs="*")
     parser.add_argument("--preload", default="tests.engine.toys")
+    parser.add_argument("--prefix", default="")
+    parser.add_argument("--turns", action="store_true", help="heed the other builds of this machine")
     chosen = parser.parse_args()
     worker.preload((chosen.preload,))
     store = Store(chosen.store)
     try:
-        print(json.dumps(_build(store, chosen.runs, chosen.misbehave)))
+        print(json.dumps(_build(store, chosen)))
     except KeyboardInterrupt:
         return 130
     except EdgebuildError as error:
@@ -51,22 +54,23 @@ def main() -> int:
     return 0
 
 
-def _build(store: Store, runs: str, misbehave: list[str]) -> dict[str, str]:
+def _build(store: Store, chosen: argparse.Namespace) -> dict[str, str]:
     box = Toybox(store)
-    if misbehave:
-        box.add("bad", toys.Misbehaves(*misbehave))
+    if chosen.misbehave:
+        box.add("bad", toys.Misbehaves(*chosen.misbehave))
     else:
-        _fill(box, runs)
-    return {label: action.output.digest for label, action in sorted(box.build().items())}
+        _fill(box, chosen.runs, chosen.prefix)
+    done = box.build(turns=Machine() if chosen.turns else None)
+    return {label: action.output.digest for label, action in sorted(done.items())}
 
 
-def _fill(box: Toybox, runs: str) -> None:
+def _fill(box: Toybox, runs: str, prefix: str) -> None:
     """Six texts, one alone, three that join them: tree-shaped, with something to do side by side."""
-    parts = {name: box.add(name, toys.Write(name, seconds=0.05, tally=runs)) for name in "abcdef"}
-    alone = box.add("alone", toys.Alone("alone", seconds=0.05, tally=runs))
-    left = box.add("left", toys.Join("<", seconds=0.05, tally=runs), **dict(list(parts.items())[:3]))
-    right = box.add("right", toys.Join(">", seconds=0.05, tally=runs), **dict(list(parts.items())[3:]))
-    box.add("all", toys.Join("|", tally=runs), left=left, right=right, alone=alone)
+    parts = {name: box.add(name, toys.Write(prefix + name, seconds=0.05, tally=runs)) for name in "abcdef"}
+    alone = box.add("alone", toys.Alone(f"{prefix}alone", seconds=0.05, tally=runs))
+    left = box.add("left", toys.Join(f"{prefix}<", seconds=0.05, tally=runs), **dict(list(parts.items())[:3]))
+    right = box.add("right", toys.Join(f"{prefix}>", seconds=0.05, tally=runs), **dict(list(parts.items())[3:]))
+    box.add("all", toys.Join(f"{prefix}|", tally=runs), left=left, right=right, alone=alone)
 
 
 if __name__ == "__main__":

@@ -11,8 +11,10 @@ import pytest
 
 from edgebuild.engine import resolve
 from edgebuild.engine.store import Store
+from edgebuild.jobs.turns import THIS, Machine, turn
 from edgebuild.spec.errors import EdgebuildError, StepError, UsageError
 from tests.engine import toys
+from tests.engine.program import SIZE, Program, ended
 from tests.engine.toybox import Toybox, tally, unsound
 
 pytestmark = pytest.mark.usefixtures("mark")
@@ -139,6 +141,55 @@ class TestSideBySide:
         box.build(jobs=4)
         done = {name: (start, end) for name, start, end in tally(runs)}
         assert done["join+"][0] >= max(end for name, (_, end) in done.items() if name != "join+")
+
+
+class TestTurns:
+    """Two builds of two projects on one machine, each with a store of its own."""
+
+    @pytest.fixture
+    def locks(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        (tmp_path / "locks").mkdir()
+        monkeypatch.setenv("EDGEBUILD_LOCKS", str(tmp_path / "locks"))
+
+    def build(self, start: Program, runs: Path) -> dict[str, tuple[str, float, float]]:
+        """Both at once; all runs of both, by name."""
+        both = [start("--prefix", name, "--turns", store=name) for name in ("one", "two")]
+        for process in both:
+            code, _, err = ended(process)
+            assert (code, err) == (0, "")
+        return {name: (name, begin, end) for name, begin, end in tally(runs)}
+
+    @pytest.mark.usefixtures("locks")
+    def test_what_is_timed_in_one_project_runs_beside_nothing_of_another(self, start: Program, runs: Path) -> None:
+        done = self.build(start, runs)
+        assert len(done) == 2 * SIZE
+        for name in ("onealone", "twoalone"):
+            assert [other for other in done.values() if other[0] != name and overlap(done[name], other)] == []
+
+    @pytest.mark.usefixtures("locks")
+    def test_what_measures_another_machine_disturbs_nothing_here(self, store: Store) -> None:
+        with turn(alone=False):  # another build works
+            box = Toybox(store)
+            box.add("board", toys.Elsewhere("board"))
+            box.build(turns=Machine())
+            assert box.heard.waited == []
+
+    @pytest.mark.usefixtures("locks")
+    def test_who_waits_for_the_machine_says_so_and_goes_on(self, store: Store) -> None:
+        other = Machine()
+        leave = other.enter(alone=False)
+        assert leave is not None
+        box = Toybox(store)
+        box.add("timed", toys.Alone("timed"))
+        box.when_waiting = leave
+        box.build(turns=Machine())
+        assert box.heard.waited == [("timed", f"waiting for {THIS}, which another build uses")]
+
+    def test_the_time_that_a_step_waits_for_a_device_is_not_its_own(self, box: Toybox) -> None:
+        box.add("queue", toys.Queues(seconds=1.5))
+        done = box.build(seconds=1.0)
+        assert done["queue"].seconds < 1.0
+        assert box.heard.waited == [("queue", "waiting for device board, which is in use")]
 
 
 class TestFollow:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from edgebuild.engine import digests
 from edgebuild.engine.graph import Graph, Node
-from edgebuild.engine.scheduler import Scheduler
+from edgebuild.engine.scheduler import Scheduler, Turns
 from edgebuild.engine.store import Action, Store
 from edgebuild.engine.worker import Limits
 from edgebuild.spec.artifact import Step
@@ -22,7 +23,8 @@ class Listener:
     reasons: dict[str, str] = field(default_factory=dict)
     news: list[tuple[str, float, str]] = field(default_factory=list)
     unchanged: dict[str, bool] = field(default_factory=dict)
-    waited: list[str] = field(default_factory=list)
+    waited: list[tuple[str, str]] = field(default_factory=list)
+    when_waiting: Callable[[], None] = lambda: None
 
     def cached(self, label: str) -> None:
         self.reused.append(label)
@@ -37,8 +39,9 @@ class Listener:
         self.ran.append(label)
         self.unchanged[label] = unchanged
 
-    def waiting(self, label: str) -> None:
-        self.waited.append(label)
+    def waiting(self, label: str, why: str) -> None:
+        self.waited.append((label, why))
+        self.when_waiting()
 
 
 class Toybox:
@@ -46,16 +49,19 @@ class Toybox:
 
     def __init__(self, store: Store) -> None:
         self.store, self.graph, self.heard = store, Graph(), Listener()
+        self.when_waiting: Callable[[], None] = lambda: None
 
     def add(self, label: str, step: Step, /, *, records: bool = False, **inputs: str) -> str:
         """Add a toy; its id."""
         return self.graph.add(label, Node(step, inputs, "toy", records=records))
 
-    def build(self, *, jobs: int = 2, memory: int = 2**30, seconds: float = 60.0) -> dict[str, Action]:
+    def build(
+        self, *, jobs: int = 2, memory: int = 2**30, seconds: float = 60.0, turns: Turns | None = None
+    ) -> dict[str, Action]:
         """Build the graph; the actions by label. What the build told is in `heard`."""
-        self.heard = Listener()
+        self.heard = Listener(when_waiting=self.when_waiting)
         limits = Limits(memory, seconds)
-        done = Scheduler(self.graph, self.store, jobs=jobs, events=self.heard, limits=limits).build()
+        done = Scheduler(self.graph, self.store, jobs=jobs, events=self.heard, limits=limits, turns=turns).build()
         return {label: action for name, action in done.items() for label in self.graph.labels[name]}
 
     def text(self, action: Action) -> str:

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar
 
+from edgebuild.spec import waiting
 from edgebuild.spec.artifact import EXCUSED, Determinism, StepIO
 from edgebuild.spec.errors import DeviceError, UsageError
 from tests.engine.processes import marked
@@ -75,6 +76,25 @@ class Records(Toy):
 
     def run(self, io: StepIO) -> None:
         (io.output / "text.txt").write_text(json.dumps([dict(record) for record in io.provenance]))
+
+
+@dataclass(frozen=True, slots=True)
+class Elsewhere(Alone):
+    """Measures another machine: alone in its build, but not on this machine."""
+
+    elsewhere: ClassVar[bool] = True
+
+
+@dataclass(frozen=True, slots=True)
+class Queues(Toy):
+    """Waits for its turn longer than it may run."""
+
+    seconds: float
+
+    def run(self, io: StepIO) -> None:
+        with waiting.waiting_for("device board"):
+            time.sleep(self.seconds)
+        (io.output / "text.txt").write_text("done")
 
 
 @dataclass(frozen=True, slots=True)

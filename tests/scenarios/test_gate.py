@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -155,6 +157,40 @@ def test_a_machine_without_the_builds_store_takes_what_it_needs_from_the_baselin
     assert ran.code == 0, ran.err
     steps = {entry["step"].rpartition("/")[2] for entry in ran.document["ran"]}
     assert steps == {"outputs-candidate", "outputs-baseline", "accuracy", "latency", "judge"}
+
+
+def test_an_interrupted_gate_goes_on_where_it_was(workspace: Workspace, kept: Path, tmp_path: Path) -> None:
+    """Killed in the midst: the next one measures what the first did not finish, and nothing else."""
+    assert workspace.run("--target", "board").code == 0
+    arguments = ["gate", "dist/board/tiny", "-t", "board", "--baselines", str(kept), "--jobs", "1"]
+    elsewhere = {"EDGEBUILD_STORE": str(tmp_path / "other store")}
+    command = [sys.executable, "-P", "-m", "edgebuild", *arguments]
+    environment = os.environ | elsewhere
+    done: list[str] = []
+    with subprocess.Popen(command, cwd=workspace.root, env=environment, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr
+        while len(done) < 2:
+            line = process.stderr.readline()
+            assert line, "it ended before it was killed"
+            done += [line.split()[1]] if line.startswith("done ") else []
+        process.kill()
+    ran = workspace.run(*arguments, "--json", **elsewhere)
+    assert ran.code == 0, ran.err
+    again = [entry["step"] for entry in ran.document["ran"]]
+    assert again
+    assert set(done) & set(again) == set()
+    assert ran.document["reused"] >= len(done)
+
+
+def test_a_gate_takes_the_limits_of_a_build(workspace: Workspace, kept: Path, tmp_path: Path) -> None:
+    assert workspace.run("--target", "board").code == 0
+    arguments = ["gate", "dist/board/tiny", "-t", "board", "--baselines", str(kept)]
+    elsewhere = {"EDGEBUILD_STORE": str(tmp_path / "other store")}
+    refused(workspace.run(*arguments, "--step-memory", "8", **elsewhere), 2, "--step-memory", "no unit")
+    refused(workspace.run(*arguments, "--step-time", "1 parsec", **elsewhere), 2, "--step-time")
+    refused(workspace.run(*arguments, "--jobs", "0", **elsewhere), 2, "--jobs")
+    refused(workspace.run(*arguments, "--step-time", "0.01 s", **elsewhere), 4, "was stopped: still running after 0")
+    refused(workspace.run(*arguments, "--step-memory", "1 MiB", **elsewhere), 4, "memory")
 
 
 def test_a_slower_machine_is_told_from_a_slower_model(workspace: Workspace, kept: Path) -> None:
