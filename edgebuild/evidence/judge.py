@@ -19,11 +19,13 @@ _RANK: dict[Status, int] = {"pass": 0, "inconclusive": 1, "fail": 2}
 class Judge:
     """Inputs: `accuracy/<format>`, `footprint/<format>`, `parity/<format>`, and `latency` for all formats.
 
+    The shipped file is the best `of` so many; the gates' confidence allows for it (`plan/limits.py`), verdicts tell it.
     The name of the `recipe` and its `steps` are for what is said to whom a gate stops.
     """
 
     gates: tuple[Gate, ...]
     formats: tuple[str, ...]
+    of: int = 1
     recipe: str | None = None
     steps: tuple[str, ...] = ()
 
@@ -59,8 +61,14 @@ class Judge:
         return [self._judged(gate, evidence) for gate in self.gates]
 
     def _judged(self, gate: Gate, evidence: dict[str, Any]) -> Verdict:
-        verdict: Verdict = GATES.get(gate.metric)().judge(gate, evidence)
+        verdict: Verdict = self._told(GATES.get(gate.metric)().judge(gate, evidence))
         return replace(verdict, next=remedy(gate, verdict, evidence, Tried(self.recipe, self.steps)))
+
+    def _told(self, verdict: Verdict) -> Verdict:
+        if self.of == 1 or verdict.confidence is None:
+            return verdict
+        said = f"; at {100 * verdict.confidence:.4g} % confidence, as the best of {self.of} files ships"
+        return replace(verdict, reason=verdict.reason + said)
 
     def _gather(self, io: StepIO, name: str) -> dict[str, Any]:
         """All evidence on one format: what is about it alone, and its part of what is about all formats."""

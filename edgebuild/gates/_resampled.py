@@ -84,4 +84,6 @@ def judge(gate: Gate, evidence: dict[str, Any], margin: float, show: Show, unit:
         reason = f"inside the margin, but only {fidelity}; the gate asks for {gate.fidelity}"
     else:
         status, reason = "pass", f"{told}, worse by less than {show(high)}"
-    return Verdict(gate.metric, gate.limit, unit, status, reason, fidelity, n, found["estimate"], low, high)
+    return Verdict(
+        gate.metric, gate.limit, unit, status, reason, fidelity, n, found["estimate"], low, high, gate.confidence
+    )

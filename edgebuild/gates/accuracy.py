@@ -48,7 +48,17 @@ class Accuracy:
             reason = f"inside the margin, but only {fidelity}; the gate asks for {gate.fidelity}"
         else:
             status, reason = "pass", f"the drop is below {points(bound.high)}{told(found, allowed)}"
-        return Verdict("accuracy", gate.limit, "share", status, reason + _worst(found), fidelity, found["n"], *bound)
+        return Verdict(
+            "accuracy",
+            gate.limit,
+            "share",
+            status,
+            reason + _worst(found),
+            fidelity,
+            found["n"],
+            *bound,
+            gate.confidence,
+        )
 
     def mend(self, gate: Gate, verdict: Verdict, evidence: dict[str, Any], tried: Tried) -> str:
         """A smaller loss, more held-out examples, or where the device took only some of them, more of those."""

@@ -121,7 +121,7 @@ class Latency:
         needed = percentile.samples_needed(counts.percentile, confidence)
         if n < needed or verdict.n < percentile.LEAST_PROCESSES:
             reason += f"; {needed} inferences in {percentile.LEAST_PROCESSES} processes are needed"
-        return ruled(verdict, reason, "s")
+        return ruled(verdict, reason, "s", confidence)
 
     def _predicted(self, gate: Gate, found: dict[str, Any]) -> Ruling:
         """The whole of the stated error band must be inside the limit to pass, and outside to fail.

@@ -106,7 +106,7 @@ class Measuring:
         formats = tuple(chain.runtime.format for chain in chains)
         codes = tuple(GATES.module(gate.metric) for gate in self.gates)
         steps = tuple(line.use for line in recipe.steps)
-        judge = Judge(self.gates, formats, recipe.name, steps)
+        judge = Judge(self.gates, formats, len(self.target.runtimes), recipe.name, steps)
         node = Node(judge, dict(self.evidence), "verdicts", code=codes)
         self.evidence["verdicts"] = self.graph.add(f"{self.prefix}/judge", node)
         return self.evidence["verdicts"]

@@ -32,14 +32,16 @@ def test_each_metric_has_its_usual_limit_with_the_gates_own_demands(tmp_path: Pa
         {metric = "latency", limit = "40 ms", fidelity = "hardware"},
     ]""".replace("\n", "")
     assert regressions(tmp_path, gates=gates) == (
-        Gate("accuracy", "1 pp", confidence=0.99),
-        Gate("size", "+1 %"),
-        Gate("latency", "+3 %", fidelity="hardware"),
+        Gate("accuracy", "1 pp", confidence=0.995),  # the better of two formats ships
+        Gate("size", "+1 %", confidence=0.975),
+        Gate("latency", "+3 %", confidence=0.975, fidelity="hardware"),
     )
 
 
 def test_what_the_target_declares_replaces_all_of_them(tmp_path: Path) -> None:
-    assert regressions(tmp_path, 'regressions = [{metric = "size", limit = "1 MiB"}]') == (Gate("size", "1 MiB"),)
+    assert regressions(tmp_path, 'regressions = [{metric = "size", limit = "1 MiB"}]') == (
+        Gate("size", "1 MiB", confidence=0.975),
+    )
 
 
 @pytest.mark.parametrize(
