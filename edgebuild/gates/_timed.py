@@ -34,6 +34,11 @@ class Limit(NamedTuple):
         """The largest change that the band of a prediction may hold."""
         return self.predicted if self.predicted is not None else self.change or 0.0
 
+    @property
+    def unchanged(self) -> bool | None:
+        """Whether the baseline itself is inside; None for a limit that is on no change."""
+        return None if self.change is None else self.change >= 0
+
     def implies(self, other: Limit) -> bool:
         """Whether keeping this limit keeps the other: a higher percentile, of the same kind, and no larger."""
         if (self.percentile or 0.5) < (other.percentile or 0.5) or (self.change is None) != (other.change is None):

@@ -69,15 +69,18 @@ def _with_budgets(lines: list[Declared], target: Target, model: ModelSpec) -> It
         yield Declared(GateSpec(metric, budgets[metric]), model.file, key), metric
 
 
-def regressions_of(target: Target, model: ModelSpec, policy: Policy) -> tuple[Gate, ...]:
+def regressions_of(target: Target, model: ModelSpec, policy: Policy, *, counted: bool = False) -> tuple[Gate, ...]:
     """The gates between a candidate and an earlier release.
 
     What the target declares as `regressions`; else, for each gate of a release, the metric's usual limit between two
-    releases, with the gate's own confidence and fidelity. UsageError as `gates_of`, and where there is none.
+    releases, with the gate's own confidence and fidelity. Where the device has `counted` work, that stands for the time
+    which would be predicted from it: counts are exact. UsageError as `gates_of`, and where there is none.
     """
+    declared = [placed.gate for placed in _declared(target, model, policy)]
+    between = [replace(gate, metric=_between(gate.metric, counted=counted)) for gate in declared]
     usual = dict.fromkeys(
         GateSpec(gate.metric, GATES.get(gate.metric).regression, gate.confidence, gate.fidelity)
-        for gate, *_ in _declared(target, model, policy)
+        for gate in between
         if hasattr(GATES.get(gate.metric), "regression")
     )
     lines = [Declared(spec, target.file, f"regressions[{n}]") for n, spec in enumerate(target.regressions or usual)]
@@ -89,6 +92,12 @@ def regressions_of(target: Target, model: ModelSpec, policy: Policy) -> tuple[Ga
         _refuse_unfit(placed.gate.metric, model, placed.file, placed.key)
         _refuse_unmeasurable(placed, target.timing)
     return tuple(placed.gate for placed in gates)
+
+
+def _between(metric: str, *, counted: bool) -> str:
+    """The metric that is held between two releases in this one's place."""
+    stand_in: str = getattr(GATES.get(metric), "counted", metric) if counted else metric
+    return stand_in
 
 
 def stopping(gates: tuple[Gate, ...], evidence: str) -> tuple[Gate, ...]:

@@ -12,7 +12,7 @@ import pytest
 from edgebuild.evidence.judge import Judge
 from edgebuild.plan.limits import gates_of
 from edgebuild.spec.files import read_target
-from edgebuild.spec.target import Gate
+from edgebuild.spec.target import Gate, Policy
 from tests import tiny
 from tests.plan.conftest import TARGET
 
@@ -25,7 +25,7 @@ def gate(folder: Path, text: str) -> Gate:
     lines = [line for line in TARGET.splitlines() if not line.startswith("gates")]
     path = folder / "board.toml"
     path.write_text("\n".join([*lines, f"gates = [{text}]"]))
-    (made,) = gates_of(read_target(path, "targets/board.toml"), tiny.spec("tiny"))
+    (made,) = gates_of(read_target(path, "targets/board.toml"), tiny.spec("tiny"), Policy())
     return made
 
 
