@@ -97,6 +97,7 @@ def test_a_format_names_its_file_runtime_and_packages_and_has_every_verb(kind: A
     assert list(inspect.signature(kind.convert).parameters) == ["self", "module", "example"]
     assert list(inspect.signature(kind.constants).parameters) == ["self", "model"]
     assert list(inspect.signature(kind.lifetimes).parameters) == ["self", "model"]
+    assert list(inspect.signature(kind.work).parameters) == ["self", "model"]
     assert list(inspect.signature(kind.run).parameters) == ["self", "model", "samples"]
     assert list(inspect.signature(kind.layers).parameters) == ["self", "model"]
     assert list(inspect.signature(kind.observe).parameters) == ["self", "model", "how", "samples"]
