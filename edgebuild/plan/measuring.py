@@ -302,15 +302,16 @@ class Measuring:
         for chain in chains:
             for role, file in (("candidate", chain.candidate), ("baseline", chain.baseline)):
                 counted[f"{role}/{chain.runtime.format}"] = self.count(instrument, chain, file, role, model)
-            counted[f"shared/{chain.runtime.format}"] = self._shared(chain)
+            files = {"candidate": chain.candidate, "baseline": chain.baseline}
+            counted[f"shared/{chain.runtime.format}"] = self.shared(chain, files, "shared")
         runtimes = tuple(chain.runtime for chain in chains)
         return Node(Predict(model, self.target.hardware.core_clock, runtimes), counted, "evidence")
 
-    def _shared(self, chain: Pair) -> str:
-        """How much of their work the two files of a format share; the node's id."""
-        name, files = chain.runtime.format, {"candidate": chain.candidate, "baseline": chain.baseline}
+    def shared(self, chain: Pair, files: dict[str, str], role: str) -> str:
+        """How much of their work two files, `candidate` and `baseline`, share; the node's id."""
+        name = chain.runtime.format
         node = Node(Shared(), files, "evidence", code=(FORMATS.module(name),), tools=FORMATS.get(name).tools)
-        return self.graph.add(f"{self.prefix}/{name}/shared", node)
+        return self.graph.add(f"{self.prefix}/{name}/{role}", node)
 
     def count(self, instrument: Instrument, chain: Pair, file: str, role: str, model: TimeModel) -> str:
         """The work of one inference of a file on a device that counts; the node's id."""
