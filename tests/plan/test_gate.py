@@ -13,10 +13,10 @@ from edgebuild.plan.gate import Against, Subject
 from edgebuild.plan.instruments import addressed
 from edgebuild.spec.artifact import Artifact
 from edgebuild.spec.project import open_project
-from edgebuild.spec.target import Gate, Target
+from edgebuild.spec.target import GateSpec, Policy, Target
 
 PROJECT = open_project(Path(__file__).parent.parent.parent)
-GATES = (Gate("accuracy", "1 pp", fidelity="emulated"), Gate("latency", "-50 %", fidelity="emulated"))
+GATES = (GateSpec("accuracy", "1 pp", fidelity="emulated"), GateSpec("latency", "-50 %", fidelity="emulated"))
 
 
 def kept(store: Store, kind: str, name: str, content: bytes) -> Artifact:
@@ -31,7 +31,7 @@ def plan(store: Store, target: Target) -> gate.GatePlan:
     candidate, data = kept(store, "tflite", "model.tflite", b"ours"), kept(store, "data", "data.json", b"examples")
     floats = Against("float", kept(store, "tflite", "model.tflite", b"float"), {})
     release = Against("v1", candidate, {})
-    subject = Subject(target, PROJECT.model("digits"), "tflite", candidate, floats, release, data)
+    subject = Subject(target, PROJECT.model("digits"), Policy(), "tflite", candidate, floats, release, data)
     return gate.make(store, subject)
 
 
