@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -118,34 +118,36 @@ def build(request: Request, events: Listener, limits: Limits) -> tuple[list[Outc
             for notice in plan.notices:
                 events.notice(notice)
             done = bring_up(store, plan.graph, request.jobs, journal, limits)
-            if not _dropped(store, plan, done, without, events):
+            dropped = _dropped(store, plan, done, without)
+            for notice in dropped:
+                events.notice(notice)
+            if not dropped:
                 outcomes = [_publish(request.project, store, product, done) for product in plan.products]
                 _remember(request.project, plan, outcomes, done, events)
                 return outcomes, journal
 
 
 def _dropped(
-    store: Store,
-    plan: Plan,
-    done: dict[str, Action],
-    without: dict[tuple[str, str], Without],
-    events: Listener,
-) -> bool:
-    """Add to `without` what proved useless where the recipe says to leave it out; whether there was any."""
+    store: Store, plan: Plan, done: Mapping[str, Action], without: dict[tuple[str, str], Without]
+) -> list[str]:
+    """Add to `without` what proved useless where the recipe says to leave it out; a line for each product with any.
+
+    Of a product whose verdicts are not in `done` nothing is known.
+    """
     from edgebuild.plan.useless import useless
 
-    again = False
+    told = []
     for product in plan.products:
-        place = (product.target, product.model)
-        found = useless(product.chains, _verdicts(store, product, done)) if product.drop_useless else frozenset()
+        if not product.drop_useless or product.verdicts not in done:
+            continue
+        place, found = (product.target, product.model), useless(product.chains, _verdicts(store, product, done))
         if found:
-            events.notice(f"{'/'.join(place)}: {len(found)} useless steps are left out of the recipe")
+            told.append(f"{'/'.join(place)}: {len(found)} useless steps are left out of the recipe")
             without[place] = without.get(place, frozenset()) | found
-            again = True
-    return again
+    return told
 
 
-def _verdicts(store: Store, product: Product, done: dict[str, Action]) -> dict[str, Any]:
+def _verdicts(store: Store, product: Product, done: Mapping[str, Action]) -> dict[str, Any]:
     folder = store.path(done[product.verdicts].output)
     found: dict[str, Any] = json.loads((folder / "verdicts.json").read_text())
     return found
@@ -169,7 +171,7 @@ def foresee(request: Request) -> list[Outlook]:
     """What a build would do now, step by step, without running anything."""
     from edgebuild.engine.resolve import outlook
 
-    with _planned(request) as (store, plan):
+    with _replayed(request) as (store, plan):
         return [_with_notes(item, store) for item in outlook(plan.graph, store)]
 
 
@@ -177,6 +179,27 @@ def _with_notes(item: Outlook, store: Store) -> Outlook:
     """The same with what an up-to-date step noted, such as files that it read and whose change nobody would see."""
     said = notes.read(store.path(item.action.output)) if item.action and item.state == "current" else []
     return replace(item, reason="; ".join([item.reason, *said]))
+
+
+@contextmanager
+def _replayed(request: Request) -> Iterator[tuple[Store, Plan]]:
+    """The plan that a build would arrive at by what is known: less what proofs that are up to date call useless.
+
+    What was left out is kept nowhere: the rounds of the build are gone through again in its stored verdicts, up to the
+    first that would be judged anew.
+    """
+    from edgebuild.engine.resolve import outlook
+
+    without: dict[tuple[str, str], Without] = {}
+    while True:
+        with _planned(request, without) as (store, plan):
+            drops = any(product.drop_useless for product in plan.products)
+            foreseen = {item.label: item for item in outlook(plan.graph, store)} if drops else {}
+            judged = [(p.verdicts, foreseen.get(plan.graph.label(p.verdicts))) for p in plan.products]
+            done = {name: item.action for name, item in judged if item and item.action and item.state == "current"}
+            if not _dropped(store, plan, done, without):
+                yield store, plan
+                return
 
 
 def last_verdicts(request: Request, metric: str) -> list[dict[str, Any]]:
@@ -187,7 +210,7 @@ def last_verdicts(request: Request, metric: str) -> list[dict[str, Any]]:
     from edgebuild.engine.resolve import outlook
 
     found: list[dict[str, Any]] = []
-    with _planned(request) as (store, plan):
+    with _replayed(request) as (store, plan):
         foreseen = {item.label: item for item in outlook(plan.graph, store)}
         for product in plan.products:
             item = foreseen[plan.graph.label(product.verdicts)]

@@ -14,7 +14,9 @@ from edgebuild.spec.target import Runtime
 
 @dataclass(frozen=True, slots=True)
 class Predict:
-    """Inputs: `candidate/<format>` and `baseline/<format>`, the counted work of each file."""
+    """Inputs: `candidate/<format>` and `baseline/<format>`, the counted work of each file, and `shared/<format>`, how
+    much of it both do.
+    """
 
     model: TimeModel
     clock: float
@@ -44,11 +46,14 @@ class Predict:
         seconds = {
             role: predicted.seconds(found, self.model, self.clock, runtime.threads) for role, found in counted.items()
         }
+        shared = json.loads((io.path(f"shared/{runtime.format}") / "evidence.json").read_text())
         return {
             "candidate_seconds": [seconds["candidate"]],
             "baseline_seconds": [seconds["baseline"]],
             "band": self.model.band(runtime.threads),
             "ratio_band": self.model.ratio_band,
+            "ratio_limits": predicted.ratio_limits(self.model.ratio_band, seconds, shared),
+            "shared": shared,
             "threads": runtime.threads,
             "counted": counted,
         }

@@ -31,8 +31,9 @@ _SIZES = ("bytes", "parameters", "macs")
 @dataclass(frozen=True, slots=True)
 class Proof:
     """Inputs by state, 0 the float model and k what the k-th of `stages` made: `made/<k>`, `footprint/<k>`,
-    `outputs/<k>` on the validation examples and, where the target's work can be counted, `count/<k>`; and the data.
-    Where the target is timed, `times` has those of the distinct files, of which `files[k]` is the one of state k.
+    `outputs/<k>` on the validation examples and, where the target's work can be counted, `count/<k>` and, with the
+    state before, `shared/<k>`; and the data. Where the target is timed, `times` has those of the distinct files, of
+    which `files[k]` is the one of state k.
 
     A gain is believed at once, a cost only when it is proved: what a build may leave out must have cost something and
     bought nothing. So time is a cost only beyond the band of the time model, and accuracy only when Tango's bound is
@@ -64,21 +65,28 @@ class Proof:
             before, after = states[number], states[number + 1]
             drop = _drop(task, labels, places[number], places[number + 1])
             slower = self._slower(times, number) if times else None
-            steps.append({"step": name, "before": before, "after": after, **self.weigh(before, after, drop, slower)})
+            weighed = self.weigh(before, after, drop, slower, self._band(io, number + 1, before, after))
+            steps.append({"step": name, "before": before, "after": after, **weighed})
         examples = {"n": len(labels), "cut": dataset.is_cut(io.path("data"))}
         found = {"steps": steps, "task": task, "validation": examples}
         (io.output / "evidence.json").write_text(json.dumps(found, indent=1, sort_keys=True) + "\n")
 
     def weigh(
-        self, before: dict[str, Any], after: dict[str, Any], drop: paired.Bound, slower: ratio.Shift | None = None
+        self,
+        before: dict[str, Any],
+        after: dict[str, Any],
+        drop: paired.Bound,
+        slower: ratio.Shift | None = None,
+        band: float | None = None,
     ) -> dict[str, Any]:
         """What a step bought and cost, by name; `useless` when it cost something and bought nothing.
 
         `drop` is what the answers lost (see `_drop`), with its one-sided 95 % limits; `slower`, where time was
-        measured, the log-ratio of after to before with its two-sided 90 % interval.
+        measured, the log-ratio of after to before with its two-sided 90 % interval; `band`, where it is predicted, the
+        most by which a ratio may be too large.
         """
         changes = {name: after[name] / before[name] - 1 for name in _NOTICEABLE if name in before and name in after}
-        limits = _NOTICEABLE | ({"seconds": self.model.ratio_band} if self.model else {})
+        limits = _NOTICEABLE | ({"seconds": max(band, _NOTICEABLE["seconds"])} if band is not None else {})
         if slower is not None:
             changes["seconds"] = math.expm1(slower.estimate)
             limits["seconds"] = _NOTICEABLE["seconds"] if slower.low > math.log1p(_NOTICEABLE["seconds"]) else math.inf
@@ -96,6 +104,14 @@ class Proof:
         if after != before + 1 or times["void"]:
             return None
         return ratio.hodges_lehmann(times["log_ratios"][before], confidence=0.9)
+
+    def _band(self, io: StepIO, number: int, before: dict[str, Any], after: dict[str, Any]) -> float | None:
+        """By how much the predicted ratio of this state's time to that of the one before may be too large."""
+        if self.model is None:
+            return None
+        shared = json.loads((io.path(f"shared/{number}") / "evidence.json").read_text())
+        seconds = {"candidate": after["seconds"], "baseline": before["seconds"]}
+        return predicted.ratio_limits(self.model.ratio_band, seconds, shared)[1] - 1
 
     def _state(self, io: StepIO, number: int, times: dict[str, Any] | None) -> dict[str, Any]:
         """Sizes, work and time of one state; `compressed` shows what sparse or shared weights save in a download."""

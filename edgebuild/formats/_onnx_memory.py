@@ -12,7 +12,7 @@ from edgebuild.spec.lifetime import Lifetime
 if TYPE_CHECKING:
     import onnx
 
-_TYPES = {"tensor(float)": "float32", "tensor(float16)": "float16", "tensor(int64)": "int64", "tensor(int32)": "int32"}
+_NUMPY = {"float": "float32", "double": "float64"}  # names of ONNX Runtime that are not numpy's
 
 
 def lifetimes(model: bytes) -> tuple[Lifetime, ...]:
@@ -21,14 +21,15 @@ def lifetimes(model: bytes) -> tuple[Lifetime, ...]:
     Layouts of one processor family are not among those. Sizes are seen in a run on zeros; activations of inner graphs
     (loops) are not counted.
     """
-    optimized = _optimized(model)
-    graph = optimized.graph
+    made = optimized(model)
+    graph = made.graph
     inputs, outputs = [value.name for value in graph.input], [value.name for value in graph.output]
     operators = [(list(node.input), [name for name in node.output if name]) for node in graph.node]
-    return _lifetimes.of_graph(operators, inputs, outputs, _sizes(optimized))
+    return _lifetimes.of_graph(operators, inputs, outputs, {name: value.nbytes for name, value in values(made).items()})
 
 
-def _optimized(model: bytes) -> onnx.ModelProto:
+def optimized(model: bytes) -> onnx.ModelProto:
+    """The graph as the runtime executes it, up to layouts of one processor family."""
     import onnx
     import onnxruntime
 
@@ -42,8 +43,8 @@ def _optimized(model: bytes) -> onnx.ModelProto:
         return onnx.load(file)
 
 
-def _sizes(optimized: onnx.ModelProto) -> dict[str, int]:
-    """Bytes of each value of the graph, all of them made outputs."""
+def values(optimized: onnx.ModelProto) -> dict[str, Any]:
+    """What each value of the graph is in a run on zeros, all of them made outputs."""
     import numpy as np
     import onnx
     import onnxruntime
@@ -59,7 +60,7 @@ def _sizes(optimized: onnx.ModelProto) -> dict[str, int]:
     feed: dict[str, Any] = {}
     for value in session.get_inputs():
         shape = [size if isinstance(size, int) else 1 for size in value.shape]
-        feed[value.name] = np.zeros(shape, _TYPES[value.type])
+        kind = value.type.removeprefix("tensor(").removesuffix(")")
+        feed[value.name] = np.zeros(shape, _NUMPY.get(kind, kind))
     names = [value.name for value in session.get_outputs()]
-    values = dict(zip(names, session.run(names, feed), strict=True)) | feed
-    return {name: value.nbytes for name, value in values.items()}
+    return dict(zip(names, session.run(names, feed), strict=True)) | feed

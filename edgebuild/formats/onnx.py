@@ -6,11 +6,12 @@ import math
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from edgebuild.formats import _calibration, _onnx_files, _onnx_memory, _onnx_quantize, _onnx_weights
+from edgebuild.formats import _calibration, _onnx_files, _onnx_memory, _onnx_quantize, _onnx_weights, _onnx_work
 from edgebuild.spec.constant import Constant
 from edgebuild.spec.layout import NCHW, Layouts
 from edgebuild.spec.lifetime import Lifetime
 from edgebuild.spec.quantization import Layer, Missing, Quantization, Range, Support
+from edgebuild.spec.work import Work
 
 if TYPE_CHECKING:
     import numpy as np
@@ -77,6 +78,10 @@ class Onnx:
     def lifetimes(self, model: bytes) -> tuple[Lifetime, ...]:
         """Bytes of each activation, and from which operator to which it is needed; weights are not among them."""
         return _onnx_memory.lifetimes(model)
+
+    def work(self, model: bytes) -> tuple[Work, ...]:
+        """What each operator does, as it is executed: files with equal ones err alike where time is predicted."""
+        return _onnx_work.work(model)
 
     def observe(self, model: bytes, how: Quantization, samples: Sequence[Sample]) -> dict[str, Range]:
         """The ranges of all activations of a float file; a sample is one tuple of inputs in the file's shapes."""

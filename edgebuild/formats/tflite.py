@@ -10,11 +10,19 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from edgebuild.formats import _calibration, _tflite_graph, _tflite_layout, _tflite_memory, _tflite_quantize
+from edgebuild.formats import (
+    _calibration,
+    _tflite_graph,
+    _tflite_layout,
+    _tflite_memory,
+    _tflite_quantize,
+    _tflite_work,
+)
 from edgebuild.spec.constant import Constant
 from edgebuild.spec.layout import NCHW, NHWC, Layouts
 from edgebuild.spec.lifetime import Lifetime
 from edgebuild.spec.quantization import Layer, Missing, Quantization, Range, Support
+from edgebuild.spec.work import Work
 
 if TYPE_CHECKING:
     import numpy as np
@@ -104,6 +112,10 @@ class Tflite:
     def lifetimes(self, model: bytes) -> tuple[Lifetime, ...]:
         """Bytes of each activation, and from which operator to which it is needed; weights are not among them."""
         return _tflite_memory.lifetimes(model)
+
+    def work(self, model: bytes) -> tuple[Work, ...]:
+        """What each operator does, as it is executed: files with equal ones err alike where time is predicted."""
+        return _tflite_work.work(model)
 
     def observe(self, model: bytes, how: Quantization, samples: Sequence[Sample]) -> dict[str, Range]:
         """The ranges of all activations of a float file; a sample is one tuple of inputs in the file's shapes."""

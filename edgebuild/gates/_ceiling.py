@@ -23,6 +23,11 @@ class Ceiling(NamedTuple):
             return self.amount <= other.amount
         return self.change is not None and other.change is not None and self.change <= other.change
 
+    @property
+    def unchanged(self) -> bool | None:
+        """Whether the baseline itself is inside; None for a limit that is on no change."""
+        return None if self.change is None else self.change >= 0
+
     def most(self, baseline: float) -> float:
         """The largest count that is inside, given the baseline's."""
         if self.amount is not None:

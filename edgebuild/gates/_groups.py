@@ -45,7 +45,9 @@ def judge(gate: Gate, found: dict[str, Any], noun: str, groups: dict[str, Any]) 
     else:
         drop = points(widest.bound.high)
         status, shown, reason = "pass", widest, f"no {noun} of {len(judged)} lost {drop}{told(found, allowed)}"
-    return Verdict(gate.metric, gate.limit, "share", status, reason, fidelity, shown.pairs.n, *shown.bound)
+    return Verdict(
+        gate.metric, gate.limit, "share", status, reason, fidelity, shown.pairs.n, *shown.bound, gate.confidence
+    )
 
 
 def _bounded(name: str, counts: dict[str, int], n: int, allowed: Allowance, groups: int) -> _Group:

@@ -33,6 +33,11 @@ class Once:
             raise ValueError(f"{name} is measured once a process, so it has no percentiles here, got {text!r}")
         return limit
 
+    @classmethod
+    def unchanged(cls, text: str) -> bool | None:
+        """Whether the baseline itself is inside the limit; None for a limit that is on no change."""
+        return cls.limit(text).unchanged
+
     @staticmethod
     def asks(text: str) -> str:
         """The evidence that decides: processes of one model each."""

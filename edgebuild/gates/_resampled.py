@@ -30,6 +30,11 @@ class Resampled:
     limit: ClassVar[staticmethod[[str], float]]
 
     @staticmethod
+    def unchanged(text: str) -> bool:
+        """Whether the baseline itself is inside the limit: it loses nothing."""
+        return True
+
+    @staticmethod
     def change(candidate: float, baseline: float) -> float:
         """How much worse."""
         return baseline - candidate
@@ -84,4 +89,6 @@ def judge(gate: Gate, evidence: dict[str, Any], margin: float, show: Show, unit:
         reason = f"inside the margin, but only {fidelity}; the gate asks for {gate.fidelity}"
     else:
         status, reason = "pass", f"{told}, worse by less than {show(high)}"
-    return Verdict(gate.metric, gate.limit, unit, status, reason, fidelity, n, found["estimate"], low, high)
+    return Verdict(
+        gate.metric, gate.limit, unit, status, reason, fidelity, n, found["estimate"], low, high, gate.confidence
+    )

@@ -14,6 +14,7 @@ from edgebuild.spec.evidence import Status, Verdict
 from edgebuild.spec.target import Fidelity, Gate, Timing, reaches
 from edgebuild.spec.units import SHARE, parse
 
+_ERROR = 0.05  # two-sided, of the protocol
 _PERCENTILE = re.compile(r"\s*p(\d+(?:\.\d+)?)\s+(.*)", re.DOTALL)
 
 
@@ -32,6 +33,11 @@ class Limit(NamedTuple):
     def far(self) -> float:
         """The largest change that the band of a prediction may hold."""
         return self.predicted if self.predicted is not None else self.change or 0.0
+
+    @property
+    def unchanged(self) -> bool | None:
+        """Whether the baseline itself is inside; None for a limit that is on no change."""
+        return None if self.change is None else self.change >= 0
 
     def implies(self, other: Limit) -> bool:
         """Whether keeping this limit keeps the other: a higher percentile, of the same kind, and no larger."""
@@ -76,9 +82,19 @@ def undecidable(gate: Gate, limit: Limit, timing: Timing) -> str | None:
     return None
 
 
+def two_sided(confidence: float) -> float:
+    """The error of a two-sided interval whose ends are as sure as a gate with this one-sided confidence asks.
+
+    A pass looks at one end, so 2·(1 − confidence) would do; the protocol's 0.05 for the usual confidence of 0.95 is
+    stricter, and stays until a gate asks for more than its ends give, 0.975.
+    """
+    error = 1 - confidence
+    return min(2 * error, max(error, _ERROR))
+
+
 def _least_processes(gate: Gate, limit: Limit, looks: Sequence[int]) -> int:
     if limit.change is not None:
-        return ratio.processes_needed(looks, 1 - gate.confidence)
+        return ratio.processes_needed(looks, two_sided(gate.confidence))
     if limit.percentile is not None:
         return percentile.LEAST_PROCESSES
     return percentile.processes_needed(looks, max(gate.confidence, percentile.CONFIDENCE))
@@ -95,6 +111,7 @@ class Ruling:
     estimate: float | None = None
     low: float | None = None
     high: float | None = None
+    confidence: float | None = None
 
     def verdict(self, gate: Gate, found: dict[str, Any]) -> Verdict:
         """The verdict at the end of the measurement; evidence that is void or of too low a fidelity proves nothing."""
@@ -105,7 +122,7 @@ class Ruling:
         elif not reaches(fidelity, gate.fidelity):  # another core may be faster or slower
             status, reason = "inconclusive", f"{reason}, but only {fidelity}; the gate asks for {gate.fidelity}"
         ends = (self.estimate, self.low, self.high)
-        return Verdict(gate.metric, gate.limit, self.unit, status, reason, fidelity, self.n, *ends)
+        return Verdict(gate.metric, gate.limit, self.unit, status, reason, fidelity, self.n, *ends, self.confidence)
 
 
 def mend_timed(verdict: Verdict, tried: Tried) -> str:
@@ -144,11 +161,12 @@ def rule_change(
     log_ratios: Sequence[float], change: float, found: dict[str, Any], gate: Gate, told: str, over: str = "processes"
 ) -> Ruling:
     """By `ratio.judge_ratio`; `told` names what there is less or more of: "time", "memory"."""
-    verdict = ratio.judge_ratio(log_ratios, change, found["looks"], alpha=1 - gate.confidence)
+    verdict = ratio.judge_ratio(log_ratios, change, found["looks"], alpha=two_sided(gate.confidence))
     low, high = (math.expm1(each) if math.isfinite(each) else each for each in (verdict.low, verdict.high))
     change = math.expm1(verdict.estimate)
     reason = f"{tell(change, told)} over {verdict.n} {over}"
-    return ruled(replace(verdict, estimate=change, low=low, high=high), reason, "change")
+    confidence = 1 - two_sided(gate.confidence) / 2
+    return ruled(replace(verdict, estimate=change, low=low, high=high), reason, "change", confidence)
 
 
 def rule_median(
@@ -161,13 +179,14 @@ def rule_median(
     if not math.isfinite(verdict.high):
         needed = percentile.processes_needed(found["looks"], confidence)
         reason = f"{verdict.n} processes are too few to tell; {needed} are needed"
-    return ruled(verdict, reason, unit)
+    return ruled(verdict, reason, unit, confidence)
 
 
-def ruled(verdict: percentile.TimeVerdict | ratio.RatioVerdict, reason: str, unit: str) -> Ruling:
-    """A verdict of the statistics as a ruling; what is not bounded has no limit."""
-    ends = (each if math.isfinite(each) else None for each in (verdict.estimate, verdict.low, verdict.high))
-    return Ruling(verdict.status, reason, unit, verdict.n, *ends)
+def ruled(verdict: percentile.TimeVerdict | ratio.RatioVerdict, reason: str, unit: str, confidence: float) -> Ruling:
+    """A verdict of the statistics, at a one-sided confidence, as a ruling; what is not bounded has no limit."""
+    bounds = (verdict.estimate, verdict.low, verdict.high)
+    estimate, low, high = (each if math.isfinite(each) else None for each in bounds)
+    return Ruling(verdict.status, reason, unit, verdict.n, estimate, low, high, confidence)
 
 
 def tell(change: float, what: str) -> str:

@@ -26,6 +26,11 @@ class Accuracy:
         """The margin as a share, above 0 and below 1; ValueError otherwise."""
         return points_of_a_share(text)
 
+    @staticmethod
+    def unchanged(text: str) -> bool:
+        """Whether the baseline itself is inside the limit: it loses nothing."""
+        return True
+
     @classmethod
     def least(cls, gate: Gate) -> int:
         """Held-out examples below which it can never pass."""
@@ -48,7 +53,17 @@ class Accuracy:
             reason = f"inside the margin, but only {fidelity}; the gate asks for {gate.fidelity}"
         else:
             status, reason = "pass", f"the drop is below {points(bound.high)}{told(found, allowed)}"
-        return Verdict("accuracy", gate.limit, "share", status, reason + _worst(found), fidelity, found["n"], *bound)
+        return Verdict(
+            "accuracy",
+            gate.limit,
+            "share",
+            status,
+            reason + _worst(found),
+            fidelity,
+            found["n"],
+            *bound,
+            gate.confidence,
+        )
 
     def mend(self, gate: Gate, verdict: Verdict, evidence: dict[str, Any], tried: Tried) -> str:
         """A smaller loss, more held-out examples, or where the device took only some of them, more of those."""

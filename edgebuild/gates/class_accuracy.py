@@ -23,6 +23,11 @@ class ClassAccuracy:
         """The margin as a share, above 0 and below 1; ValueError otherwise."""
         return points_of_a_share(text)
 
+    @staticmethod
+    def unchanged(text: str) -> bool:
+        """Whether the baseline itself is inside the limit: it loses nothing."""
+        return True
+
     def judge(self, gate: Gate, evidence: dict[str, Any]) -> Verdict:
         """By the worst class."""
         found = evidence["accuracy"]

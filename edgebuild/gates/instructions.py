@@ -25,6 +25,11 @@ class Instructions(Counted):
         """The limit; ValueError where it has no unit or no sense."""
         return _ceiling.read(text, COUNTS, "a number of instructions")
 
+    @classmethod
+    def unchanged(cls, text: str) -> bool | None:
+        """Whether the baseline itself is inside the limit; None for a limit that is on no change."""
+        return cls.limit(text).unchanged
+
     def judge(self, gate: Gate, evidence: dict[str, Any]) -> Verdict:
         """Pass or fail as soon as the count is farther from the limit than counts repeat."""
         latency = evidence["latency"]

@@ -37,6 +37,7 @@ class Latency:
 
     regression: ClassVar[str] = "+3 %"
     measured: ClassVar[str] = "latency"
+    counted: ClassVar[str] = "instructions"  # what is held between two releases instead, where work is counted exactly
 
     @staticmethod
     def limit(text: str) -> Limit:
@@ -49,6 +50,11 @@ class Latency:
         if limit.percentile or limit.change is None or far is None or far < limit.change:
             raise ValueError(f'a prediction\'s limit is a change that is no smaller, as in "{_EXAMPLE}", got {text!r}')
         return limit._replace(predicted=far)
+
+    @classmethod
+    def unchanged(cls, text: str) -> bool | None:
+        """Whether the baseline itself is inside the limit; None for a limit that is on no change."""
+        return cls.limit(text).unchanged
 
     @classmethod
     def asks(cls, text: str) -> str:
@@ -121,7 +127,7 @@ class Latency:
         needed = percentile.samples_needed(counts.percentile, confidence)
         if n < needed or verdict.n < percentile.LEAST_PROCESSES:
             reason += f"; {needed} inferences in {percentile.LEAST_PROCESSES} processes are needed"
-        return ruled(verdict, reason, "s")
+        return ruled(verdict, reason, "s", confidence)
 
     def _predicted(self, gate: Gate, found: dict[str, Any]) -> Ruling:
         """The whole of the stated error band must be inside the limit to pass, and outside to fail.
@@ -137,11 +143,17 @@ class Latency:
             far = beyond = most
             reason = f"predicted {show_seconds(ours)} ± {band:.0%} from counted work"
         else:
-            band, most, unit = found["ratio_band"], limit.change, "change"
-            value, low, high = (ours / theirs * each - 1 for each in (1, 1 - band, 1 + band))
+            (least, largest), most, unit = found["ratio_limits"], limit.change, "change"
+            value, low, high = (ours / theirs * each - 1 for each in (1, least, largest))
             far, beyond = limit.far, min(most, 0.0)
-            reason = f"{tell(value, 'time')} by counted work, ratio ± {band:.0%}"
+            reason = f"{tell(value, 'time')} by counted work, ratio {_band(least, largest)}"
             reason += f": at most {tell(high, 'time')}" if limit.predicted is not None else ""
         passes, fails = value <= most and high < far, value > most and low > beyond
         status: Status = "pass" if passes else "fail" if fails else "inconclusive"
         return Ruling(status, reason, unit, 1, value, low, high)
+
+
+def _band(least: float, largest: float) -> str:
+    """The factors of an error band as relative errors."""
+    down, up = (f"{each:.0%}" for each in (1 - least, largest - 1))
+    return f"± {up}" if down == up else f"−{down} +{up}"

@@ -22,3 +22,26 @@ def seconds(counted: Mapping[str, Any], model: TimeModel, clock: float, threads:
     stalls = sum(caches[name]["misses"] * each for name, each in model.miss_cycles.items() if name != last)
     memory = caches[last]["misses"] * _LINE_BYTES / model.dram
     return float(counted["cycles"] / threads / clock + stalls / clock + memory)
+
+
+def ratio_limits(band: float, seconds: Mapping[str, float], shared: Mapping[str, float]) -> tuple[float, float]:
+    """Between which factors the true ratio of two predicted times lies, around the predicted one.
+
+    `band` is the relative error of a ratio of times of *different* work, `seconds` are those of `candidate` and
+    `baseline`, `shared` the share of each that the other does too, by the same kernels on the same shapes.
+
+    Let the predicted times be s + a and s + b, with s of shared work, and let each part truly take 1 + e times as long:
+
+        ratio / predicted ratio = [(s(1+e_s) + a(1+e_a)) / (s(1+e_s) + b(1+e_b))] / [(s+a) / (s+b)]
+                                = (1 + α·x) / (1 + γ·y),    α = a/(s+a), γ = b/(s+b), 1+x = (1+e_a)/(1+e_s), y alike.
+
+    The error e_s of shared work cancels. x, y and (1+x)/(1+y) − 1 are errors of ratios of different work, so each is
+    within ±band. The quotient rises with x and falls with y, so it is largest on 1+x = (1+band)(1+y), y from −band
+    to 0, where it is monotone: at one of the two ends; and likewise smallest. Nothing shared (α = γ = 1) gives
+    1 ± band, all shared exactly 1.
+    """
+    common = min(shared[role] * seconds[role] for role in ("candidate", "baseline"))
+    ours, theirs = (1 - common / seconds[role] for role in ("candidate", "baseline"))
+    high = max(1 + ours * band, (1 - ours * band**2) / (1 - theirs * band))
+    low = min(1 - ours * band, (1 - ours * band**2) / (1 + theirs * band))
+    return low, high

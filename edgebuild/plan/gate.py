@@ -75,7 +75,9 @@ def make(store: Store, subject: Subject) -> GatePlan:
     maker = _Maker(graph, store, subject, instruments)
     compared = [maker.compare("gate", subject.float, gates_of(target, model, subject.policy))]
     if subject.release is not None:
-        compared.append(maker.compare("regression", subject.release, regressions_of(target, model, subject.policy)))
+        counted = instruments.counter() is not None
+        held = regressions_of(target, model, subject.policy, counted=counted)
+        compared.append(maker.compare("regression", subject.release, held))
     return GatePlan(graph, tuple(compared), instrument, tuple(instruments.notices))
 
 

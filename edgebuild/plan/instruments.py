@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from edgebuild.jobs.device import Device
+from edgebuild.spec.core import TimeModel
 from edgebuild.spec.errors import DeviceError, UsageError
 from edgebuild.spec.files import check
 from edgebuild.spec.registry import DEVICES
@@ -75,6 +76,14 @@ class Instruments:
     def declares(self, what: str) -> bool:
         """Whether any device is declared to measure `what`."""
         return any(what in spec.measures for spec, _ in self.declared)
+
+    def counter(self) -> tuple[Instrument, TimeModel] | None:
+        """The device that counts work and what makes time of it; None where time is measured or estimated."""
+        core = self.target.hardware.core
+        if core is None or core.time is None or not self.declares("latency"):
+            return None
+        instrument = self.best("latency")
+        return (instrument, core.time) if instrument.fidelity == "emulated" and instrument.device.counts else None
 
     @property
     def host(self) -> Instrument:

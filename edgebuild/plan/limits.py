@@ -35,15 +35,20 @@ def gates_of(target: Target, model: ModelSpec, policy: Policy) -> tuple[Gate, ..
     `timing` can never decide, for one that says nothing beside another, for a budget that might replace either of two
     gates, and where nothing would hold the model's answers.
     """
-    lines = required(target, policy, model.declared.task)
-    gates = [_checked(line, target, budget) for line, budget in _with_budgets(lines, target, model)]
-    _refuse_unheld(gates, model, policy)
-    judged = [placed for placed in gates if placed.gate.limit != NONE]
+    judged = [_of_each(placed, target) for placed in _declared(target, model, policy)]
     for placed in judged:
         _refuse_unmeasurable(placed, target.timing)
     for placed, other in permutations(judged, 2):
         _refuse_needless(placed, other)
     return tuple(placed.gate for placed in judged)
+
+
+def _declared(target: Target, model: ModelSpec, policy: Policy) -> list[_Placed]:
+    """The gates as policy, target and model declare them, less those that are waived."""
+    lines = required(target, policy, model.declared.task)
+    gates = [_checked(line, target, budget) for line, budget in _with_budgets(lines, target, model)]
+    _refuse_unheld(gates, model, policy)
+    return [placed for placed in gates if placed.gate.limit != NONE]
 
 
 def _with_budgets(lines: list[Declared], target: Target, model: ModelSpec) -> Iterator[tuple[Declared, str | None]]:
@@ -64,19 +69,22 @@ def _with_budgets(lines: list[Declared], target: Target, model: ModelSpec) -> It
         yield Declared(GateSpec(metric, budgets[metric]), model.file, key), metric
 
 
-def regressions_of(target: Target, model: ModelSpec, policy: Policy) -> tuple[Gate, ...]:
+def regressions_of(target: Target, model: ModelSpec, policy: Policy, *, counted: bool = False) -> tuple[Gate, ...]:
     """The gates between a candidate and an earlier release.
 
     What the target declares as `regressions`; else, for each gate of a release, the metric's usual limit between two
-    releases, with the gate's own confidence and fidelity. UsageError as `gates_of`, and where there is none.
+    releases, with the gate's own confidence and fidelity. Where the device has `counted` work, that stands for the time
+    which would be predicted from it: counts are exact. UsageError as `gates_of`, and where there is none.
     """
+    declared = [placed.gate for placed in _declared(target, model, policy)]
+    between = [replace(gate, metric=_between(gate.metric, counted=counted)) for gate in declared]
     usual = dict.fromkeys(
         GateSpec(gate.metric, GATES.get(gate.metric).regression, gate.confidence, gate.fidelity)
-        for gate in gates_of(target, model, policy)
+        for gate in between
         if hasattr(GATES.get(gate.metric), "regression")
     )
     lines = [Declared(spec, target.file, f"regressions[{n}]") for n, spec in enumerate(target.regressions or usual)]
-    gates = [_checked(line, target) for line in lines]
+    gates = [_of_each(_checked(line, target), target) for line in lines]
     if not gates:
         hint = "declare [[regressions]]"
         raise UsageError("has no gate that holds between two releases", file=target.file, hint=hint)
@@ -84,6 +92,12 @@ def regressions_of(target: Target, model: ModelSpec, policy: Policy) -> tuple[Ga
         _refuse_unfit(placed.gate.metric, model, placed.file, placed.key)
         _refuse_unmeasurable(placed, target.timing)
     return tuple(placed.gate for placed in gates)
+
+
+def _between(metric: str, *, counted: bool) -> str:
+    """The metric that is held between two releases in this one's place."""
+    stand_in: str = getattr(GATES.get(metric), "counted", metric) if counted else metric
+    return stand_in
 
 
 def stopping(gates: tuple[Gate, ...], evidence: str) -> tuple[Gate, ...]:
@@ -134,6 +148,19 @@ def _of_hardware(kind: Any, limit: str, target: Target) -> str:
         return limit
     limited: str = kind.of_hardware(limit, getattr(target.hardware, source))
     return limited
+
+
+def _of_each(placed: _Placed, target: Target) -> _Placed:
+    """The gate as it holds for one of the target's formats, of which the best is shipped.
+
+    Each has its own chance to pass wrongly, so the error that the gate allows is shared out among them (Bonferroni):
+    1 − (1 − confidence) / formats. Limits on what is counted have no confidence that matters.
+    """
+    formats = len(target.runtimes)
+    if formats == 1:
+        return placed
+    confidence = round(1 - (1 - placed.gate.confidence) / formats, 12)
+    return placed._replace(gate=replace(placed.gate, confidence=confidence))
 
 
 def _refuse_unmeasurable(placed: _Placed, timing: Timing) -> None:

@@ -20,6 +20,7 @@ from edgebuild.evidence.predict import Predict
 from edgebuild.evidence.processes import Processes
 from edgebuild.evidence.roofline import Roofline
 from edgebuild.evidence.scores import Scores
+from edgebuild.evidence.shared import Shared
 from edgebuild.evidence.torch_outputs import TorchOutputs
 from edgebuild.plan import proving
 from edgebuild.plan.instruments import Instrument, Instruments
@@ -106,8 +107,10 @@ class Measuring:
         formats = tuple(chain.runtime.format for chain in chains)
         codes = tuple(GATES.module(gate.metric) for gate in self.gates)
         steps = tuple(line.use for line in recipe.steps)
-        judge = Judge(self.gates, formats, recipe.name, steps)
-        node = Node(judge, dict(self.evidence), "verdicts", code=codes)
+        judge = Judge(self.gates, formats, len(self.target.runtimes), recipe.name, steps)
+        inputs = {f"candidate/{chain.runtime.format}": chain.candidate for chain in chains}
+        inputs |= {f"baseline/{chain.runtime.format}": chain.baseline for chain in chains}
+        node = Node(judge, self.evidence | inputs, "verdicts", code=codes)
         self.evidence["verdicts"] = self.graph.add(f"{self.prefix}/judge", node)
         return self.evidence["verdicts"]
 
@@ -190,11 +193,7 @@ class Measuring:
 
     def counter(self) -> tuple[Instrument, TimeModel] | None:
         """The device that counts work and what makes time of it; None where time is measured or estimated."""
-        core = self.target.hardware.core
-        if core is None or core.time is None or not self._instruments.declares("latency"):
-            return None
-        instrument = self._instruments.best("latency")
-        return (instrument, core.time) if instrument.fidelity == "emulated" and instrument.device.counts else None
+        return self._instruments.counter()
 
     def _scores(self, chain: Pair, instrument: Instrument, pairs: dict[str, str]) -> None:
         """Metrics by bootstrap, on the device's own answers, also where these are of some examples."""
@@ -303,8 +302,16 @@ class Measuring:
         for chain in chains:
             for role, file in (("candidate", chain.candidate), ("baseline", chain.baseline)):
                 counted[f"{role}/{chain.runtime.format}"] = self.count(instrument, chain, file, role, model)
+            files = {"candidate": chain.candidate, "baseline": chain.baseline}
+            counted[f"shared/{chain.runtime.format}"] = self.shared(chain, files, "shared")
         runtimes = tuple(chain.runtime for chain in chains)
         return Node(Predict(model, self.target.hardware.core_clock, runtimes), counted, "evidence")
+
+    def shared(self, chain: Pair, files: dict[str, str], role: str) -> str:
+        """How much of their work two files, `candidate` and `baseline`, share; the node's id."""
+        name = chain.runtime.format
+        node = Node(Shared(), files, "evidence", code=(FORMATS.module(name),), tools=FORMATS.get(name).tools)
+        return self.graph.add(f"{self.prefix}/{name}/{role}", node)
 
     def count(self, instrument: Instrument, chain: Pair, file: str, role: str, model: TimeModel) -> str:
         """The work of one inference of a file on a device that counts; the node's id."""

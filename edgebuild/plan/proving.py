@@ -32,6 +32,9 @@ def proof(measuring: Measuring, chain: Chain, float_model: str) -> tuple[Proof, 
         inputs[f"footprint/{number}"] = _weighed(measuring, chain, stage, states[0])
         if counter is not None:
             inputs[f"count/{number}"] = measuring.count(counter[0], chain, stage.file, stage.name, counter[1])
+            if number > 0:
+                both = {"candidate": stage.file, "baseline": states[number - 1].file}
+                inputs[f"shared/{number}"] = measuring.shared(chain, both, f"shared-{stage.name}")
     files = list(dict.fromkeys(stage.file for stage in states))
     if counter is None and len(files) > 1 and (clock := measuring.clock()) is not None:
         label = f"{measuring.prefix}/{chain.runtime.format}/stage-times"

@@ -29,6 +29,8 @@ class Measurement:
 class Verdict:
     """What a gate says: the estimate with its interval, over n observations, the rule that fired, and `next`, what is
     likely to mend it where it is no pass.
+
+    `confidence` is that of each end of the interval; None where nothing was left to chance.
     """
 
     metric: str
@@ -41,6 +43,7 @@ class Verdict:
     estimate: float | None = None
     low: float | None = None
     high: float | None = None
+    confidence: float | None = None
     next: str = ""
 
     def to_json(self) -> dict[str, Any]:

@@ -101,6 +101,7 @@ def test_a_format_names_its_file_runtime_and_packages_and_has_every_verb(kind: A
     assert {*kind.layouts} <= {"nchw", "nhwc"}
     assert travels.file(travels.loader(kind.__module__.rpartition(".")[2])).is_file()
     assert list(inspect.signature(kind.lifetimes).parameters) == ["self", "model"]
+    assert list(inspect.signature(kind.work).parameters) == ["self", "model"]
     assert list(inspect.signature(kind.run).parameters) == ["self", "model", "samples"]
     assert list(inspect.signature(kind.layers).parameters) == ["self", "model"]
     assert list(inspect.signature(kind.observe).parameters) == ["self", "model", "how", "samples"]

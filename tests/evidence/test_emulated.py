@@ -90,11 +90,13 @@ def test_predicted_seconds_follow_from_the_counts(counted: dict[str, Any], hardw
     inputs = {
         "candidate/tflite": folders.evidence(tmp_path / "candidate", counted),
         "baseline/tflite": folders.evidence(tmp_path / "baseline", twice),
+        "shared/tflite": folders.evidence(tmp_path / "shared", {"candidate": 0.0, "baseline": 0.0}),
     }
     step = Predict(model, 1.5e9, (Runtime("tflite"),))
     whole = folders.read(tiny.perform(step, tmp_path / "out", inputs))
     found = whole["formats"]["tflite"]
     assert (whole["fidelity"], found["band"], found["ratio_band"], found["speed"]) == ("emulated", 0.3, 0.25, 1.0)
+    assert found["ratio_limits"] == pytest.approx([0.75, 1.25])
     least = counted["cycles"] / 1.5e9
     assert least < found["candidate_seconds"][0] < 3 * least
     assert found["baseline_seconds"][0] == pytest.approx(2 * found["candidate_seconds"][0])

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from edgebuild.evidence.judge import Judge
+from edgebuild.spec.artifact import Input, StepIO
 from edgebuild.spec.target import Gate
 from tests import tiny
 from tests.evidence import folders
@@ -74,3 +75,40 @@ def test_each_format_has_a_verdict_for_each_gate_and_its_own_evidence(tmp_path: 
 
 def test_without_a_gate_nothing_is_proved(tmp_path: Path) -> None:
     assert judge(tmp_path, gates=(), onnx=(GOOD, MANY, 1.0))["status"] == "inconclusive"
+
+
+NEAR = {
+    "accuracy": {"lost": 0, "won": 0, "n": 30, "origin": {"fidelity": "host"}},
+    "latency": {"fidelity": "emulated", "candidate_seconds": [1.0], "baseline_seconds": [1.0], "band": 0.3,
+                "ratio_limits": [0.7, 1.3], "counted": {r: {"instructions": 9000} for r in ("candidate", "baseline")}},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("metric", "limit", "alone", "identical"),
+    [
+        ("accuracy", "1 pp", "inconclusive", "pass"),  # 30 examples prove nothing, and nothing has to be proved
+        ("latency", "+3 %", "inconclusive", "pass"),
+        ("latency", "+0 %", "inconclusive", "pass"),
+        ("latency", "-50 %", "fail", "fail"),
+        ("latency", "1.1 s", "inconclusive", "inconclusive"),  # what it takes is another matter
+        ("instructions", "+0 %", "inconclusive", "pass"),
+    ],
+)
+def test_a_file_that_is_its_own_baseline_has_changed_nothing(
+    tmp_path: Path, metric: str, limit: str, alone: str, identical: str
+) -> None:
+    files = [Input("tflite", digest, tmp_path) for digest in ("a", "b")]
+    for other, status in ((files[1], alone), (files[0], identical)):
+        out = tmp_path / status / str(other.digest)
+        out.mkdir(parents=True)
+        latency = {"fidelity": "emulated", "formats": {"tflite": {"speed": 1.0, **NEAR["latency"]}}}
+        evidence = {
+            "accuracy/tflite": folders.evidence(out / "accuracy", NEAR["accuracy"]),
+            "latency": folders.evidence(out / "latency", latency),
+        }
+        inputs = {role: Input(kind, "0", path) for role, (kind, path) in evidence.items()}
+        inputs |= {"candidate/tflite": files[0], "baseline/tflite": other}
+        Judge((Gate(metric, limit),), ("tflite",)).run(StepIO(inputs, out, out))
+        (verdict,) = folders.read(out, "verdicts.json")["formats"]["tflite"]["verdicts"]
+        assert verdict["status"] == status

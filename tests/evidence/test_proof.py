@@ -23,7 +23,7 @@ MODEL = TimeModel("cortex-a72", 2e9, {"l1d": 0.0}, ((1, 0.3),), 0.25, ("a source
 
 
 def weigh(drop: Bound = SAME, **after: float) -> dict[str, Any]:
-    found = Proof(("x",), (0, 0), MODEL).weigh(BEFORE, BEFORE | after, drop)
+    found = Proof(("x",), (0, 0), MODEL).weigh(BEFORE, BEFORE | after, drop, band=0.25)
     return {name: found[name] for name in ("gains", "costs", "useless")}
 
 
@@ -45,6 +45,12 @@ def weigh(drop: Bound = SAME, **after: float) -> dict[str, Any]:
 )
 def test_what_counts_as_gain_and_as_cost(after: dict[str, float], gains: list[str], costs: list[str]) -> None:
     assert weigh(**after) == {"gains": gains, "costs": costs, "useless": bool(costs) and not gains}
+
+
+def test_the_more_two_states_share_the_less_time_is_a_cost_that_is_proved() -> None:
+    slower = BEFORE | {"seconds": 1.05}
+    for band, costs in ((0.25, []), (0.06, []), (0.04, ["seconds"]), (0.0, ["seconds"])):
+        assert Proof(("x",), (0, 0), MODEL).weigh(BEFORE, slower, SAME, band=band)["costs"] == costs
 
 
 def test_accuracy_counts_only_beyond_its_interval() -> None:
@@ -74,6 +80,7 @@ def test_states_are_compared_each_with_the_one_before(tmp_path: Path) -> None:
             f"footprint/{number}": folders.evidence(tmp_path / f"footprint{number}", footprint),
             f"count/{number}": folders.evidence(tmp_path / f"count{number}", counted),
             f"outputs/{number}": folders.outputs(tmp_path / f"outputs{number}", answers),
+            f"shared/{number}": folders.evidence(tmp_path / f"shared{number}", {"candidate": 0.0, "baseline": 0.0}),
         }
     step = replace(Proof(("prune", "tune"), (0, 1, 1), MODEL), clock=1000.0)
     prune, tune = json.loads((tiny.perform(step, tmp_path / "proof", inputs) / "evidence.json").read_text())["steps"]

@@ -27,7 +27,7 @@ def timed(limit: str, change: float, *, noise: float = 0.001, processes: int = 1
 
 def predicted(limit: str, ours: float, theirs: float = 0.1, **more: Any) -> Verdict:
     """30 % either way for a time, 20 % for a ratio."""
-    found = {"candidate_seconds": [ours], "baseline_seconds": [theirs], "band": 0.3, "ratio_band": 0.2}
+    found = {"candidate_seconds": [ours], "baseline_seconds": [theirs], "band": 0.3, "ratio_limits": [0.8, 1.2]}
     return judge(limit, found, more.get("fidelity", "emulated"), more.get("wanted", "emulated"))
 
 
@@ -274,9 +274,9 @@ def test_no_slower_by_prediction_means_the_prediction_itself_and_a_band_that_end
 
 
 def test_a_wide_band_proves_nothing_of_an_equal_file() -> None:
-    found = {"candidate_seconds": [0.1], "baseline_seconds": [0.1], "band": 0.3, "ratio_band": 0.4}
+    found = {"candidate_seconds": [0.1], "baseline_seconds": [0.1], "band": 0.3, "ratio_limits": [0.6, 1.4]}
     assert judge(NOT_SLOWER, found, "emulated").status == "inconclusive"  # up to 40 % slower
-    assert judge(NOT_SLOWER, found | {"ratio_band": 0.34}, "emulated").status == "pass"
+    assert judge(NOT_SLOWER, found | {"ratio_limits": [0.66, 1.34]}, "emulated").status == "pass"
 
 
 def test_without_a_word_on_predictions_the_whole_band_must_be_inside_and_a_proved_slowdown_fails() -> None:
@@ -292,3 +292,11 @@ def test_a_measurement_is_judged_by_the_first_limit_alone(change: float) -> None
 def test_a_limit_for_predictions_is_the_weaker_one() -> None:
     assert Latency.limit("+3 %").implies(Latency.limit(NOT_SLOWER))
     assert not Latency.limit(NOT_SLOWER).implies(Latency.limit("+3 %"))
+
+
+def test_what_is_predicted_of_files_that_share_most_of_their_work_can_be_told_apart_by_little() -> None:
+    found = {"candidate_seconds": [0.1], "baseline_seconds": [0.1], "band": 0.3, "ratio_limits": [0.99, 1.01]}
+    verdict = judge("+3 %", found, "emulated", "emulated")
+    assert (verdict.status, verdict.reason) == ("pass", "0.0% more time by counted work, ratio ± 1%")
+    uneven = judge("+3 %", found | {"ratio_limits": [0.9, 1.05]}, "emulated", "emulated")
+    assert (uneven.status, uneven.reason.partition("ratio ")[2]) == ("inconclusive", "−10% +5%")

@@ -91,7 +91,7 @@ def test_what_is_too_large_names_recipes_that_take_more_away(metric: str, limit:
 
 
 def latency(ours: float, **more: Any) -> dict[str, Any]:
-    times = {"candidate_seconds": [ours], "baseline_seconds": [0.1], "band": 0.3, "ratio_band": 0.25}
+    times = {"candidate_seconds": [ours], "baseline_seconds": [0.1], "band": 0.3, "ratio_limits": [0.75, 1.25]}
     return {"latency": {"fidelity": "emulated", "device": "qemu", **times, **more}}
 
 

@@ -31,11 +31,11 @@ def test_too_few_examples_are_told_before_anything_runs(
     assert first.notices == ()  # nobody has counted yet
     loaded(first, store, tmp_path / "loaded", 50)
     accuracy, f1 = plan(gates=GATES).notices
-    told = "needs 268 held-out examples or more, and tiny has 50: the verdict will be inconclusive"
+    told = "needs 381 held-out examples or more, and tiny has 50: the verdict will be inconclusive"
     assert accuracy == f"board: accuracy '1 pp' {told}"
-    assert f1.startswith("board: f1 '5 pp' needs 52 held-out")
+    assert f1.startswith("board: f1 '5 pp' needs 73 held-out")
 
 
 def test_enough_examples_are_nothing_to_tell(plan: Callable[..., Plan], store: Store, tmp_path: Path) -> None:
-    loaded(plan(gates=GATES), store, tmp_path / "loaded", 268)
+    loaded(plan(gates=GATES), store, tmp_path / "loaded", 381)
     assert plan(gates=GATES).notices == ()

@@ -47,11 +47,11 @@ def test_a_targets_gate_takes_the_place_of_the_policys_and_a_budget_that_of_eith
 
 
 def test_a_project_may_have_targets_from_before_there_was_a_policy(plan: Planner) -> None:
-    """All gates in the target, fidelity included; nothing of them changes."""
+    """All gates in the target, fidelity included; nothing of them changes but that the better of two formats ships."""
     own = '[{metric = "accuracy", limit = "2 pp"}, {metric = "size", limit = "-90 %"}, '
     own += '{metric = "latency", limit = "-50 %", fidelity = "hardware"}]'
     assert tuple(gates(plan(policy=POLICY, gates=own)).values()) == (
-        Gate("accuracy", "2 pp"), Gate("size", "-90 %"), Gate("latency", "-50 %", fidelity="hardware")
+        Gate("accuracy", "2 pp", 0.975), Gate("size", "-90 %", 0.975), Gate("latency", "-50 %", 0.975, "hardware")
     )  # fmt: skip
 
 

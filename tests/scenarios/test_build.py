@@ -209,6 +209,13 @@ def test_a_step_that_costs_and_buys_nothing_is_told_of_and_left_out_on_demand(wo
     assert [step["step"] for step in manifest["evidence"]["proof"]["steps"]] == ["prune_channels", "distill", "int8"]
     assert workspace.run("--target", "board", "--json").document["ran"] == []
 
+    foreseen = workspace.run("plan", "--target", "board", "--json").document["steps"]
+    assert {step["state"] for step in foreseen} == {"current"}
+    assert not any("distill-2" in step["step"] for step in foreseen)
+    explained = workspace.run("explain", "--gate", "accuracy", "--target", "board", "--json").document["verdicts"]
+    published = {each["metric"]: each["status"] for each in manifest["verdicts"]}
+    assert [each["status"] for each in explained if each["shipped"]] == [published["accuracy"]] == ["pass"]
+
 
 def test_a_recipe_can_be_named_on_the_command_line(workspace: Workspace) -> None:
     (workspace.root / "recipes").mkdir()

@@ -317,6 +317,8 @@ def test_a_budget_chooses_ratios_and_keeps_the_evidence(made: tiny.Made, tmp_pat
     record = json.loads((tiny.perform(step, tmp_path / "out", inputs) / records.FILE).read_text())
     scan = record["sensitivity"]
     assert scan["whole"]["accuracy"] - scan["together"]["accuracy"] <= 0.05
+    unlearnt = dataset.validation(made["data"], 128, 0)
+    assert scan["whole"] == sensitivity.measure(checkpoint.load(made["float"]).module, unlearnt)._asdict()
     for name, (left, count) in record["left"].items():
         wanted = count * (1 - scan["ratios"][name])
         assert left % 4 == 0

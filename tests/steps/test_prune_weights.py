@@ -144,6 +144,8 @@ def test_a_budget_chooses_ratios_by_layer_and_keeps_the_evidence(made: tiny.Made
     folder = prune(PruneWeights(budget=0.02, examples=128))
     scan = json.loads((folder / RECORD).read_text())["sensitivity"]
     assert scan["whole"]["accuracy"] - scan["together"]["accuracy"] <= 0.02
+    unlearnt = dataset.validation(made["data"], 128, 0)
+    assert scan["whole"] == sensitivity.measure(checkpoint.load(made["float"]).module, unlearnt)._asdict()
     assert len({*scan["ratios"].values()}) > 1
     assert {len(curve) for curve in scan["alone"].values()} == {9}
     assert zeros(folder) == pytest.approx(scan["ratios"], abs=0.01)

@@ -1,0 +1,60 @@
+"""How much of their work two files share: equal operators on equal shapes, which run the same kernels."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from edgebuild.spec.artifact import Determinism, StepIO
+from edgebuild.spec.registry import FORMATS
+from edgebuild.spec.work import Work
+
+_ROLES = ("candidate", "baseline")
+
+
+@dataclass(frozen=True, slots=True)
+class Shared:
+    """Inputs: `candidate` and `baseline`, files of one format."""
+
+    consumes: ClassVar[tuple[str, ...]] = ()
+    produces: ClassVar[str | None] = "evidence"
+    needs: ClassVar[tuple[str, ...]] = _ROLES
+    tools: ClassVar[tuple[str, ...]] = ()
+    deterministic: ClassVar[Determinism] = "everywhere"
+    exclusive: ClassVar[bool] = False
+
+    def run(self, io: StepIO) -> None:
+        """Write `evidence.json`."""
+        work = {}
+        for role in _ROLES:
+            kind = FORMATS.get(io.kind(role))
+            work[role] = kind().work((io.path(role) / kind.file).read_bytes())
+        found = compare(work["candidate"], work["baseline"])
+        (io.output / "evidence.json").write_text(json.dumps(found, indent=1, sort_keys=True) + "\n")
+
+
+def compare(candidate: Sequence[Work], baseline: Sequence[Work]) -> dict[str, Any]:
+    """The share of each file's work that is in operators which the other has too, and how many these are.
+
+    What an operator costs is some mix of its multiply-accumulates and of the bytes that it moves, p·macs + q·bytes with
+    p, q ≥ 0 unknown; so the share of the cost lies between the shares of the two, and the smaller one is taken.
+    """
+    common = Counter(one.signature for one in candidate) & Counter(one.signature for one in baseline)
+    work = {"candidate": candidate, "baseline": baseline}
+    found: dict[str, Any] = {role: _share(every, Counter(common)) for role, every in work.items()}
+    return found | {"operators": {"shared": common.total()} | {role: len(every) for role, every in work.items()}}
+
+
+def _share(work: Sequence[Work], common: Counter[str]) -> float:
+    macs, moved = [0, 0], [0, 0]  # of all operators, of those in common
+    for one in work:
+        both = common[one.signature] > 0
+        common[one.signature] -= both
+        for part in (0, 1) if both else (0,):
+            macs[part] += one.macs
+            moved[part] += one.bytes
+    shares = [part / whole for whole, part in (macs, moved) if whole]
+    return min(shares, default=0.0)
