@@ -61,7 +61,6 @@ def examine(project: Project, targets: Sequence[Target], models: Sequence[ModelS
         _python(),
         *_packages(targets, models),
         *(finding for target in targets for finding in _devices(target, policy)),
-        _compiler(emulated and not sysroot.can_count(qemu.cache_folder())),
         *_places(project, emulator=absent),
     ]
 
@@ -161,12 +160,6 @@ def _mend(spec: DeviceSpec) -> str:
     except DeviceError as error:
         return error.reason
     return "edgebuild devices setup"
-
-
-def _compiler(needed: bool) -> Finding:
-    """What makes the plugin that counts an emulator's work; with the plugin there it has nothing to do."""
-    found = shutil.which("cc")
-    return Finding("C compiler", found or "cc is not installed", found is not None, needed, "apt-get install gcc")
 
 
 def _places(project: Project, *, emulator: bool) -> Iterator[Finding]:
