@@ -70,11 +70,18 @@ class Listener(Events, Protocol):
 
 @dataclass(slots=True)
 class Journal:
-    """Events that remembers what ran and why, and passes everything on."""
+    """A listener that remembers what ran and why, and what the user was told, and passes everything on."""
 
-    onward: Events
+    onward: Listener
     ran: list[dict[str, Any]] = field(default_factory=list)
     reused: int = 0
+    notices: list[str] = field(default_factory=list)
+
+    def notice(self, text: str) -> None:
+        """Keep it for the end of the build, where it will be looked for; told once."""
+        if text not in self.notices:
+            self.notices.append(text)
+            self.onward.notice(text)
 
     def cached(self, label: str) -> None:
         """Count it."""
@@ -113,11 +120,11 @@ def build(request: Request, events: Listener, limits: Limits) -> tuple[list[Outc
         with _planned(request, without) as (store, plan):
             _check_output(request.project.dist)
             for notice in plan.notices:
-                events.notice(notice)
+                journal.notice(notice)
             done = bring_up(store, plan.graph, request.jobs, journal, limits)
-            if not _dropped(store, plan, done, without, events):
+            if not _dropped(store, plan, done, without, journal):
                 outcomes = [_publish(request.project, store, product, done) for product in plan.products]
-                _remember(request.project, plan, outcomes, done, events)
+                _remember(request.project, plan, outcomes, done, journal)
                 return outcomes, journal
 
 
@@ -126,7 +133,7 @@ def _dropped(
     plan: Plan,
     done: dict[str, Action],
     without: dict[tuple[str, str], Without],
-    events: Listener,
+    events: Journal,
 ) -> bool:
     """Add to `without` what proved useless where the recipe says to leave it out; whether there was any."""
     from edgebuild.plan.useless import useless
@@ -300,7 +307,7 @@ def _as_gated(place: Path, built: Path, verdicts: dict[str, Any]) -> dict[str, A
     return verdicts | {"status": status, "formats": formats, "gate": {"status": facts["status"], **gate}}
 
 
-def _remember(project: Project, plan: Plan, outcomes: list[Outcome], done: dict[str, Action], events: Listener) -> None:
+def _remember(project: Project, plan: Plan, outcomes: list[Outcome], done: dict[str, Action], events: Journal) -> None:
     """Add a line for each new outcome to the project's history; one that cannot be written undoes no build."""
     pairs = [pair for pair in zip(plan.products, outcomes, strict=True) if pair[1].new]
     try:
