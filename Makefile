@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 READY := $(VENV)/.ready
 
-.PHONY: run test lint setup devices bench clean
+.PHONY: run test lint setup devices bare bench clean
 
 run: setup devices
 	"$(VENV)/bin/edgebuild" --target rpi4
@@ -23,7 +23,11 @@ $(READY): pyproject.toml requirements.lock scripts/setup
 
 # The emulated Pi. Where it cannot be had the build says so and goes on with this machine alone.
 devices: setup
-	-@"$(VENV)/bin/edgebuild" devices setup >/dev/null
+	-@"$(VENV)/bin/edgebuild" devices setup
+
+# run and test in a minimal Debian 12, as an ordinary user and as root: an hour, and needs root.
+bare:
+	scripts/bare
 
 bench: setup
 	"$(VENV)/bin/python" -m benchmarks

@@ -18,6 +18,7 @@ from edgebuild.emulation import sysroot
 from edgebuild.engine import keys
 from edgebuild.plan.instruments import Instrument, Instruments
 from edgebuild.plan.policy import fidelity_of, required
+from edgebuild.plan.trust import JUDGED
 from edgebuild.spec.errors import DeviceError
 from edgebuild.spec.model import ModelSpec
 from edgebuild.spec.project import Project
@@ -27,8 +28,6 @@ _PYTHON = (3, 11)
 _OURS = "edgebuild"
 _NOT_OF_A_BUILD = ("all", "dev")
 _GIB = 2**30
-# What gates judge by: the outputs of a device, or its time.
-_JUDGED = {"outputs": ("accuracy", "parity"), "latency": ("latency", "cold_start", "memory")}
 _REQUIREMENT = re.compile(r"^([\w.-]+)\s*(?:(==|>=)\s*([\d.]+))?.*?(?:;\s*extra\s*==\s*['\"]([\w-]+)['\"])?$")
 
 
@@ -61,7 +60,6 @@ def examine(project: Project, targets: Sequence[Target], models: Sequence[ModelS
         _python(),
         *_packages(targets, models),
         *(finding for target in targets for finding in _devices(target, policy)),
-        _compiler(emulated and not sysroot.can_count(qemu.cache_folder())),
         *_places(project, emulator=absent),
     ]
 
@@ -135,7 +133,7 @@ def _devices(target: Target, policy: Policy) -> Iterator[Finding]:
     declared = Instruments(target).declared
     reasons = [instrument.device.why_unusable() for _, instrument in declared]
     needed: set[int] = set()
-    for what, metrics in _JUDGED.items():
+    for what, metrics in JUDGED.items():
         judged = [line.spec for line in required(target, policy) if line.spec.metric in metrics]
         believed = _believed(declared, what, [fidelity_of(spec, target) for spec in judged])
         there = [number for number in believed if reasons[number] is None]
@@ -161,12 +159,6 @@ def _mend(spec: DeviceSpec) -> str:
     except DeviceError as error:
         return error.reason
     return "edgebuild devices setup"
-
-
-def _compiler(needed: bool) -> Finding:
-    """What makes the plugin that counts an emulator's work; with the plugin there it has nothing to do."""
-    found = shutil.which("cc")
-    return Finding("C compiler", found or "cc is not installed", found is not None, needed, "apt-get install gcc")
 
 
 def _places(project: Project, *, emulator: bool) -> Iterator[Finding]:

@@ -71,11 +71,18 @@ class Listener(Events, Protocol):
 
 @dataclass(slots=True)
 class Journal:
-    """Events that remembers what ran and why, and passes everything on."""
+    """A listener that remembers what ran and why, and what the user was told, and passes everything on."""
 
-    onward: Events
+    onward: Listener
     ran: list[dict[str, Any]] = field(default_factory=list)
     reused: int = 0
+    notices: list[str] = field(default_factory=list)
+
+    def notice(self, text: str) -> None:
+        """Keep it for the end of the build, where it will be looked for; told once."""
+        if text not in self.notices:
+            self.notices.append(text)
+            self.onward.notice(text)
 
     def cached(self, label: str) -> None:
         """Count it."""
@@ -116,14 +123,14 @@ def build(request: Request, events: Listener, limits: Limits) -> tuple[list[Outc
             for product in plan.products:
                 _check_places(request.project, product)
             for notice in plan.notices:
-                events.notice(notice)
+                journal.notice(notice)
             done = bring_up(store, plan.graph, request.jobs, journal, limits)
             dropped = _dropped(store, plan, done, without)
             for notice in dropped:
-                events.notice(notice)
+                journal.notice(notice)
             if not dropped:
                 outcomes = [_publish(request.project, store, product, done) for product in plan.products]
-                _remember(request.project, plan, outcomes, done, events)
+                _remember(request.project, plan, outcomes, done, journal)
                 return outcomes, journal
 
 
@@ -345,7 +352,7 @@ def _as_gated(place: Path, built: Path, verdicts: dict[str, Any]) -> dict[str, A
     return verdicts | {"status": status, "formats": formats, "gate": {"status": facts["status"], **gate}}
 
 
-def _remember(project: Project, plan: Plan, outcomes: list[Outcome], done: dict[str, Action], events: Listener) -> None:
+def _remember(project: Project, plan: Plan, outcomes: list[Outcome], done: dict[str, Action], events: Journal) -> None:
     """Add a line for each new outcome to the project's history; one that cannot be written undoes no build."""
     pairs = [pair for pair in zip(plan.products, outcomes, strict=True) if pair[1].new]
     try:

@@ -77,7 +77,6 @@ def test_a_machine_with_all_that_the_targets_need_is_well(doctor: Doctor) -> Non
     assert {subject: each["state"] for subject, each in found.items() if not subject.startswith("packages")} == {
         "Python": "ok",
         "board: local": "ok",
-        "C compiler": "ok",
         "store": "ok",
         "emulator's folder": "ok",
         "bundles": "ok",
@@ -189,19 +188,6 @@ def test_an_extra_is_needed_by_who_uses_it(doctor: Doctor, root: Path, monkeypat
     assert (code, found["packages for digits"]["state"]) == (4, "missing")
     assert found["package no-such-package"]["mend"] == "pip install no-such-package"
     assert "package numpy" not in found  # comes with us
-
-
-def test_the_compiler_is_needed_to_count_the_emulators_work_and_for_nothing_else(
-    doctor: Doctor, root: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(shutil, "which", lambda name: None)
-    code, found = doctor()
-    assert (code, found["C compiler"]["state"]) == (0, "not needed")
-    board(root)
-    assert doctor()[1]["C compiler"] == {
-        "subject": "C compiler", "found": "cc is not installed", "state": "missing", "ok": False, "needed": True,
-        "mend": "apt-get install gcc",
-    }  # fmt: skip
 
 
 def test_a_full_disk_is_told_before_a_build_finds_out(doctor: Doctor, monkeypatch: pytest.MonkeyPatch) -> None:

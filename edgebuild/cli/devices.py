@@ -33,5 +33,5 @@ def command(action: str, target: str | None, verify: bool, project: Path) -> Ans
         return Answer({"devices": found}, lambda: catalogue.table(("target", "device", "fidelity", "state"), rows))
     from edgebuild.devices import qemu
 
-    done = qemu.setup(lambda part: print(f"setup {part}", file=sys.stderr, flush=True), verify=verify)
+    done = qemu.setup(lambda text: print(f"emulator: {text}", file=sys.stderr, flush=True), verify=verify)
     return Answer(done, lambda: print(f"{done['folder']}: the emulator is ready"))

@@ -15,7 +15,7 @@ from edgebuild.cli._verb import Answer, project_option, verb
 def command(targets: tuple[str, ...], project: Path) -> Answer:
     """Say what this machine lacks, and the command that mends each.
 
-    Looks at Python, packages, devices, the compiler, and room on disk. Exit 4 when anything is missing that the
+    Looks at Python, packages, devices, and room on disk. Exit 4 when anything is missing that the
     project's targets need (its own ones, else the built-in ones). Example: edgebuild doctor --target rpi4
     """
     from edgebuild import diagnosis

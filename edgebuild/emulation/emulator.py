@@ -115,8 +115,6 @@ def _command(device: Device, script: Path, arguments: Sequence[str], counting: C
     command += [str(device.emulator.qemu), "-cpu", device.cpu, "-R", f"{device.limits.memory_bytes:#x}"]
     command += ["-L", str(device.root), "-U", "LD_LIBRARY_PATH"]
     if counting:
-        if device.emulator.plugin is None:
-            raise DeviceError("work cannot be counted without the plugin", hint="install a C compiler and set up again")
         command += ["-plugin", _plugin(device.emulator.plugin, counting)]
     return [*command, str(device.root / _PYTHON), str(script.resolve()), *arguments]
 

@@ -1,4 +1,4 @@
-"""Gathers what runs on this machine: the emulator and LLVM's tools, the libraries it lacks for them, the plugin."""
+"""Gathers what runs on this machine: the emulator, LLVM's tools, and the libraries it lacks for them."""
 
 import os
 import re
@@ -16,8 +16,8 @@ PACKAGES = {"qemu-user": "=1:7.2*", "llvm-19": "", "libllvm19": ""}
 PROGRAMS = ("usr/bin/qemu-aarch64", "usr/lib/llvm-19/bin/llvm-mc", "usr/lib/llvm-19/bin/llvm-mca")
 _LIBRARIES = "usr/lib/x86_64-linux-gnu"
 
-# Debian 12's package of each library that the programs may need, beside libc6, libgcc-s1 and libstdc++6, which
-# every machine with Python and a C compiler has.
+# Debian 12's package of each library that the programs may need, beside libc6 and libgcc-s1, which
+# every machine with Python has.
 PACKAGE_OF = {
     "libLLVM.so.19.1": "libllvm19",
     "libbsd.so.0": "libbsd0",
@@ -109,18 +109,3 @@ def _library(tree: Path, name: str) -> Path | None:
     """The file of a library in an extracted tree, links followed."""
     candidates = (tree / _LIBRARIES / name, tree / _LIBRARIES.removeprefix("usr/") / name)
     return next((each for each in candidates if each.is_file()), None)
-
-
-def plugin_sources() -> list[Path]:
-    """The C files of the counting plugin, the one to compile first."""
-    return sorted(Path(__file__).parent.glob("plugin*.[ch]"))
-
-
-def compile_plugin(source: Path, tree: Path) -> None:
-    """Compile the counting plugin to `tree/plugin.so` with the machine's C compiler.
-
-    Raises:
-        DeviceError: there is no C compiler, or it fails.
-    """
-    flags = ["-std=c11", "-O2", "-Wall", "-Wextra", "-shared", "-fPIC", "-fvisibility=hidden"]
-    run(["cc", *flags, "-o", tree / "plugin.so", source], what="counting plugin")

@@ -35,7 +35,8 @@ class Download:
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """One part: its name, all that decides its content, and the function that fills an empty folder with it.
+    """One part: its name, all that decides its content, the function that fills an empty folder with it, and for
+    people what it `holds`.
 
     `build` gets the folder to fill (`tree`) and a scratch folder, perhaps not there yet, shared with the other parts
     of one set-up and thrown away after it; it returns what it downloaded.
@@ -44,6 +45,7 @@ class Part:
     name: str
     recipe: Mapping[str, object]
     build: Callable[[Path, Path], list[Download]]
+    holds: str = ""
 
     def folder(self, cache: Path) -> Path:
         """Where the finished part lies in `cache`."""
@@ -61,11 +63,11 @@ def obtain(
     parts: Sequence[Part],
     *,
     verify: bool = False,
-    progress: Callable[[str], None] = lambda part: None,
+    progress: Callable[[str], None] = lambda text: None,
 ) -> dict[str, Path]:
     """Return each part's `tree`, building those that are absent or, with `verify`, of which any file has changed.
 
-    `progress` is told the name of each part before it is built.
+    `progress` is told in a line which part is being built, and when it is there what was fetched for it.
 
     Raises:
         DeviceError: a part could not be built, or the cache folder cannot be written.
@@ -117,16 +119,16 @@ def _complete(cache: Path, parts: Sequence[Part], verify: bool, progress: Callab
         _sweep(cache)
         staging = Path(tempfile.mkdtemp(prefix=_STAGING, dir=cache))
         try:
-            for part in parts:
+            for number, part in enumerate(parts, 1):
                 if not _is_complete(part.folder(cache), part) or (verify and not _is_intact(part.folder(cache))):
-                    progress(part.name)
-                    _build(part, part.folder(cache), staging)
+                    progress(f"part {number} of {len(parts)}, {part.name}: {part.holds or 'a few files'}")
+                    progress(f"  {_fetched(_build(part, part.folder(cache), staging))}")
         finally:
             shutil.rmtree(staging, ignore_errors=True)
 
 
-def _build(part: Part, folder: Path, staging: Path) -> None:
-    """Build in the staging folder, then rename."""
+def _build(part: Part, folder: Path, staging: Path) -> list[Download]:
+    """Build in the staging folder, then rename; what was downloaded."""
     made = staging / part.name
     (made / "tree").mkdir(parents=True)
     downloads = part.build(made / "tree", staging / "scratch")
@@ -136,6 +138,11 @@ def _build(part: Part, folder: Path, staging: Path) -> None:
         folder.rename(staging / f"{part.name}-replaced")
     made.rename(folder)
     _sync_folder(folder.parent)
+    return downloads
+
+
+def _fetched(downloads: Sequence[Download]) -> str:
+    return f"there: {len(downloads)} files, {sum(each.size for each in downloads) / 1e6:.0f} MB were fetched"
 
 
 def _describe(made: Path, part: Part, downloads: list[Download]) -> None:

@@ -1,24 +1,25 @@
 """Sets up the emulated ARM device in a cache folder: emulator, ARM system files, ARM runtimes, counting plugin.
 
-Needs Debian 12 on x86-64, its apt, dpkg and pip, and a C compiler for counting; neither root nor binfmt. Everything
-lies below the cache folder, and nothing else on the machine is changed.
+Needs Debian 12 on x86-64, its apt and dpkg, and pip; neither root, binfmt nor a C compiler. Everything lies below the
+cache folder, and nothing else on the machine is changed.
 """
 
 import hashlib
 import json
 import platform
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from edgebuild.emulation import hosttools, wheels
+from edgebuild.emulation import compiler, hosttools, wheels
 from edgebuild.emulation.apt import PrivateApt, unpack
 from edgebuild.emulation.commands import require
-from edgebuild.emulation.parts import Download, Part, manifest, obtain, present, sha256
+from edgebuild.emulation.parts import Download, Part, manifest, obtain, present
 from edgebuild.spec.errors import DeviceError
 
 _RELEASE = "bookworm"
+_PLUGIN = "plugin.so"
 # What Python 3.11 and the runtimes' wheels load, for arm64.
 SYSROOT_PACKAGES = (
     "libbz2-1.0",
@@ -42,14 +43,14 @@ _DOCUMENTS = ("usr/share/doc", "usr/share/man", "usr/share/lintian", "usr/share/
 class Emulator:
     """Where the finished parts lie.
 
-    `tools` holds bin/ and lib/ for this machine, `system` the ARM root, `site` the ARM Python packages; without a C
-    compiler there is no `plugin`, and nothing can be counted.
+    `tools` holds bin/ and lib/ for this machine, `system` the ARM root, `site` the ARM Python packages; `plugin` is
+    the file that counts.
     """
 
     tools: Path
     system: Path
     site: Path
-    plugin: Path | None
+    plugin: Path
 
     @property
     def qemu(self) -> Path:
@@ -73,9 +74,8 @@ class Emulator:
 
     def manifest(self) -> dict[str, object]:
         """Recipe and downloads (name, SHA-256, size) of each part, for a device's fingerprint."""
-        trees = {"tools": self.tools, "system": self.system, "site": self.site}
-        found: dict[str, object] = {name: manifest(tree) for name, tree in trees.items()}
-        return found | ({"plugin": manifest(self.plugin.parent)} if self.plugin else {})
+        trees = {"tools": self.tools, "system": self.system, "site": self.site, "plugin": self.plugin.parent}
+        return {name: manifest(tree) for name, tree in trees.items()}
 
 
 def why_absent(cache: Path) -> str | None:
@@ -93,26 +93,19 @@ def digest(emulator: Emulator) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def prepare(cache: Path, *, verify: bool = False, progress: Callable[[str], None] = lambda part: None) -> Emulator:
+def prepare(cache: Path, *, verify: bool = False, progress: Callable[[str], None] = lambda text: None) -> Emulator:
     """Set up what is missing in `cache` and return where it is; with all present, only four manifests are read.
 
     Args:
         cache: a folder of the user's, made if absent; several processes may share it.
         verify: compare every file with its recorded digest (seconds of CPU) and set damaged parts up again.
-        progress: told the name of each part before it is made.
+        progress: told in a line which part is made, and what was fetched for it.
 
     Raises:
-        DeviceError: wrong system, or no apt, dpkg, pip, compiler, network or space; one line says which.
+        DeviceError: wrong system, or no apt, dpkg, pip, network or space; one line says which.
     """
-    counting = _plugin() if can_count(cache) else None
-    trees = obtain(cache, [*_parts(), *([counting] if counting else [])], verify=verify, progress=progress)
-    plugin = trees["plugin"] / "plugin.so" if counting else None
-    return Emulator(trees["tools"], trees["system"], trees["site"], plugin)
-
-
-def can_count(cache: Path) -> bool:
-    """Whether the counting plugin is there, or a C compiler to make it: without it outputs are had, but no work."""
-    return present(cache, [_plugin()]) or shutil.which("cc") is not None
+    trees = obtain(cache, _parts(), verify=verify, progress=progress)
+    return Emulator(trees["tools"], trees["system"], trees["site"], trees["plugin"] / _PLUGIN)
 
 
 def check_machine() -> None:
@@ -132,28 +125,29 @@ def check_machine() -> None:
 
 def _parts() -> list[Part]:
     versions = wheels.installed_versions()
+    tools = {"packages": hosttools.PACKAGES, "programs": list(hosttools.PROGRAMS)}
+    system = {"packages": list(SYSROOT_PACKAGES), "release": _RELEASE}
+    site = {"versions": versions, "python": wheels.PYTHON}
     return [
-        _part("tools", {"packages": hosttools.PACKAGES, "programs": list(hosttools.PROGRAMS)}, _build_tools),
-        _part("system", {"packages": list(SYSROOT_PACKAGES), "release": _RELEASE}, _build_system),
-        _part("site", {"versions": versions, "python": wheels.PYTHON}, _build_site(versions)),
+        _part("tools", tools, _build_tools, "QEMU and LLVM's tools, from Debian"),
+        _part("system", system, _build_system, "the ARM system's files, from Debian"),
+        _part("site", site, _build_site(versions), "numpy and the runtimes for ARM, from the Python package index"),
+        _part("plugin", compiler.recipe(), _build_plugin, "what counts work, and a C compiler to make it"),
     ]
 
 
-def _plugin() -> Part:
-    return _part("plugin", {each.name: sha256(each) for each in hosttools.plugin_sources()}, _build_plugin)
-
-
-def _part(name: str, recipe: dict[str, object], build: Callable[[Path, Path], list[Download]]) -> Part:
+def _part(name: str, recipe: Mapping[str, object], build: Callable[[Path, Path], list[Download]], holds: str) -> Part:
     def checked(tree: Path, scratch: Path) -> list[Download]:
         check_machine()
         return build(tree, scratch)
 
-    return Part(name, recipe, checked)
+    return Part(name, recipe, checked, holds)
 
 
-def _build_plugin(tree: Path, _scratch: Path) -> list[Download]:
-    hosttools.compile_plugin(hosttools.plugin_sources()[0], tree)
-    return []
+def _build_plugin(tree: Path, scratch: Path) -> list[Download]:
+    program, downloads = compiler.fetch(scratch / "compiler")
+    compiler.compile_plugin(program, compiler.sources()[0], tree / _PLUGIN)
+    return downloads
 
 
 def _build_tools(tree: Path, scratch: Path) -> list[Download]:

@@ -5,6 +5,7 @@ import os
 import re
 import sys
 import zipfile
+from collections.abc import Sequence
 from pathlib import Path
 
 from edgebuild.emulation.commands import run
@@ -39,10 +40,20 @@ def fetch(versions: dict[str, str], folder: Path) -> list[Download]:
     constraints.write_text("".join(f"{name}=={version}\n" for name, version in _machine().items()))
     platforms = [f"--platform=manylinux_2_{minor}_aarch64" for minor in _GLIBC_MINORS]
     wanted = [f"{name}=={version}" for name, version in versions.items()]
-    options = ["--only-binary=:all:", f"--python-version={PYTHON}", "--implementation=cp", *platforms]
-    options += ["--platform=manylinux2014_aarch64", "--constraint", str(constraints), "--dest", str(folder)]
-    pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--no-input"]
-    run([*pip, "download", "--quiet", *options, *wanted], what="Python packages of the emulator")
+    options = [f"--python-version={PYTHON}", "--implementation=cp", *platforms]
+    options += ["--platform=manylinux2014_aarch64", "--constraint", str(constraints)]
+    download(wanted, folder, *options, what="Python packages of the emulator")
+    return listed(folder)
+
+
+def download(wanted: Sequence[str], folder: Path, *options: str, what: str) -> None:
+    """Let pip download wheels into `folder`; `what` begins the message of a DeviceError when it cannot."""
+    pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--no-input", "download", "--quiet"]
+    run([*pip, "--only-binary=:all:", "--dest", folder, *options, *wanted], what=what)
+
+
+def listed(folder: Path) -> list[Download]:
+    """The wheels in `folder`, with their digests."""
     return [Download(each.name, sha256(each), each.stat().st_size) for each in sorted(folder.glob("*.whl"))]
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from edgebuild.engine.graph import Graph
 from edgebuild.engine.store import Store
-from edgebuild.plan import enough, preflight
+from edgebuild.plan import enough, preflight, trust
 from edgebuild.plan.instruments import Instruments
 from edgebuild.plan.limits import gates_of, regressions_of
 from edgebuild.plan.measuring import Measuring
@@ -65,7 +65,7 @@ def make(
     products: list[Product] = []
     notices: list[str] = []
     for target in targets:
-        instruments = Instruments(target)
+        instruments, lacking = Instruments(target), dict[str, None]()
         for model in models:
             gates = gates_of(target, model, policy)
             if target.regressions:
@@ -73,7 +73,8 @@ def make(
             left_out = (without or {}).get((target.name, model.name), frozenset())
             products.append(_product(graph, target, model, weights[model.name], instruments, gates, left_out))
             notices += enough.notices(graph, store, target, model, gates, weights[model.name])
-        notices += instruments.notices
+            lacking |= dict.fromkeys(trust.notices(instruments, gates))
+        notices += [*instruments.notices, *lacking]
     graph.keep(
         item for product in products for item in (product.verdicts, product.bundle)
     )  # no idle teacher is trained

@@ -24,6 +24,7 @@ def document(outcomes: list[Outcome], journal: Journal, status: str) -> dict[str
         "status": status,
         "ran": journal.ran,
         "reused": journal.reused,
+        "notices": journal.notices,
         "bundles": [
             {"target": o.target, "model": o.model, "status": o.status, "folder": str(o.folder), **o.verdicts}
             | {"notes": list(o.notes)}
@@ -43,6 +44,7 @@ def show(outcomes: list[Outcome], journal: Journal) -> None:
         _show_notes(outcome.notes)
         line((outcome.status, COLOURS[outcome.status]), f": {outcome.folder} ({_meaning(outcome)})")
         show_next(verdicts["formats"][verdicts["format"]]["verdicts"])
+    _show_notes(journal.notices)
     ran = (
         f"{len(journal.ran)} steps run, {journal.reused} up to date" if journal.ran else "nothing changed, nothing run"
     )

@@ -22,6 +22,7 @@ from edgebuild.devices.ssh import Ssh
 from edgebuild.emulation import sysroot
 from edgebuild.emulation.sysroot import Emulator
 from edgebuild.jobs.device import Device
+from edgebuild.spec.errors import DeviceError
 from edgebuild.spec.project import open_project
 from edgebuild.spec.target import Hardware
 from tests.devices.adbd import SERIAL
@@ -90,11 +91,11 @@ def pi() -> Hardware:
 
 
 def ready() -> Emulator:
-    """The emulator; the test is skipped where it has not been set up."""
-    reason = sysroot.why_absent(cache_folder())
-    if reason:
-        pytest.skip(reason)
-    return sysroot.prepare(cache_folder())
+    """The emulator, set up where it is not yet; the test is skipped where it cannot be had."""
+    try:
+        return sysroot.prepare(cache_folder())
+    except DeviceError as error:
+        pytest.skip(error.reason)
 
 
 def emulated(path: Path, folder: Path) -> Path:

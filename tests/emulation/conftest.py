@@ -1,10 +1,12 @@
 """Shared by the tests: profiles of two cores, and the emulator, set up where it is not yet."""
 
+import shutil
 from pathlib import Path
 
 import pytest
 
 from edgebuild.devices.qemu import cache_folder
+from edgebuild.emulation import compiler
 from edgebuild.emulation.cpu_profile import CacheLevel, CpuProfile, view
 from edgebuild.emulation.emulator import Device, Limits
 from edgebuild.emulation.sysroot import Emulator, prepare
@@ -59,6 +61,15 @@ def cache() -> Path:
 @pytest.fixture(scope="session")
 def emulator(cache: Path) -> Emulator:
     return prepare(cache)
+
+
+@pytest.fixture(scope="session")
+def cc(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+    """This machine's C compiler, which is quicker to have, or where there is none the plugin's."""
+    if own := shutil.which("cc"):
+        return [own]
+    program, _ = compiler.fetch(tmp_path_factory.mktemp("compiler"))
+    return [str(program), "cc", "-fno-sanitize=undefined"]
 
 
 @pytest.fixture(params=[A72, A76], ids=lambda profile: profile.cpu)

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from edgebuild.emulation import hosttools
+from edgebuild.emulation import compiler
 
-SOURCES = Path(hosttools.__file__).parent
+SOURCES = Path(compiler.__file__).parent
 # Encodings as LLVM 19 assembles them, taken from the runtimes' own kernels.
 WORDS = {
     "b9400020": "load",  # ldr w0, [x1]
@@ -53,10 +53,10 @@ WORDS = {
 }
 
 
-def _compiled(tmp_path: Path, source: str) -> Path:
+def _compiled(cc: list[str], tmp_path: Path, source: str) -> Path:
     (tmp_path / "test.c").write_text(source)
     flags = ["-std=c11", "-Wall", "-Wextra", "-Werror", f"-I{SOURCES}", "-Wno-unused-function", "-Wno-unused-variable"]
-    subprocess.run(["cc", *flags, "-o", tmp_path / "test", tmp_path / "test.c"], check=True)
+    subprocess.run([*cc, *flags, "-o", tmp_path / "test", tmp_path / "test.c"], check=True)
     return tmp_path / "test"
 
 
@@ -64,13 +64,13 @@ def _output(program: Path, text: str) -> list[str]:
     return subprocess.run([program], input=text, capture_output=True, text=True, check=True).stdout.split()
 
 
-def test_instructions_fall_into_their_classes(tmp_path):
+def test_instructions_fall_into_their_classes(cc, tmp_path):
     source = """
     #include "plugin_classes.h"
     #include <stdio.h>
     int main(void) { unsigned word; while (scanf("%x", &word) == 1) puts(class_name[classify(word)]); return 0; }
     """
-    found = _output(_compiled(tmp_path, source), "\n".join(WORDS))
+    found = _output(_compiled(cc, tmp_path, source), "\n".join(WORDS))
     assert dict(zip(WORDS, found, strict=True)) == WORDS
 
 
@@ -96,11 +96,11 @@ int main(void) {
         ("0 1 2 3", (4, 4, 4)),
     ],
 )
-def test_caches_throw_out_the_least_recently_used(tmp_path, lines, counts):
-    assert tuple(map(int, _output(_compiled(tmp_path, CACHES), lines))) == counts
+def test_caches_throw_out_the_least_recently_used(cc, tmp_path, lines, counts):
+    assert tuple(map(int, _output(_compiled(cc, tmp_path, CACHES), lines))) == counts
 
 
 @pytest.mark.parametrize("text", ["", "512", "x:2", "512:0", "32:1"])
-def test_a_wrong_cache_is_refused(tmp_path, text):
+def test_a_wrong_cache_is_refused(cc, tmp_path, text):
     source = f'#include "plugin_caches.h"\nint main(void) {{ return configure(&l1d, "{text}"); }}'
-    assert _output(_compiled(tmp_path, source), "") == []
+    assert _output(_compiled(cc, tmp_path, source), "") == []

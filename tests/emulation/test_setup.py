@@ -2,16 +2,17 @@
 
 import os
 import platform
+import shutil
 import stat
-import subprocess
 import zipfile
 from pathlib import Path
 
 import pytest
 
-from edgebuild.emulation import hosttools, sysroot, wheels
+from edgebuild.emulation import compiler, sysroot, wheels
 from edgebuild.emulation.apt import PrivateApt, unpack
 from edgebuild.emulation.commands import cause, run
+from edgebuild.emulation.parts import manifest, obtain
 from edgebuild.spec.errors import DeviceError
 
 
@@ -154,17 +155,41 @@ def test_a_wrong_system_is_named(monkeypatch, system, machine, release, said):
         sysroot.check_machine()
 
 
-def test_the_plugin_compiles_without_a_warning(tmp_path):
-    source = Path(hosttools.__file__).with_name("plugin.c")
-    strict = ["-std=c11", "-O2", "-Wall", "-Wextra", "-Wpedantic", "-Wshadow", "-Werror", "-fPIC", "-c"]
-    subprocess.run(["cc", *strict, "-o", tmp_path / "plugin.o", source], check=True)
+def test_a_machine_without_a_c_compiler_gets_the_same_plugin(tmp_path, monkeypatch, emulator):
+    """The programs that Debian 12 cannot be without, and no others."""
+    programs = tmp_path / "bin"
+    programs.mkdir()
+    for name in ("apt-get", "apt-config", "dpkg-deb", "ldd", "setpriv"):
+        (programs / name).symlink_to(shutil.which(name))
+    monkeypatch.setenv("PATH", str(programs))
+    assert shutil.which("cc") is None
+    [plugin] = [part for part in sysroot._parts() if part.name == "plugin"]
+    told: list[str] = []
+    tree = obtain(tmp_path / "cache", [plugin], progress=told.append)["plugin"]
+    assert (tree / "plugin.so").read_bytes() == emulator.plugin.read_bytes()
+    [wheel] = manifest(tree)["downloads"]
+    assert wheel["name"].startswith("ziglang-")
+    assert told == [
+        "part 1 of 1, plugin: what counts work, and a C compiler to make it",
+        f"  there: 1 files, {wheel['size'] / 1e6:.0f} MB were fetched",
+    ]
+
+
+@pytest.mark.parametrize("what", ["PACKAGE", "FLAGS"])
+def test_all_that_decides_the_plugin_decides_where_it_lies(tmp_path, monkeypatch, what):
+    def folder() -> Path:
+        [plugin] = [part for part in sysroot._parts() if part.name == "plugin"]
+        return plugin.folder(tmp_path)
+
+    before = folder()
+    monkeypatch.setattr(compiler, what, "ziglang==0" if what == "PACKAGE" else ())
+    assert folder() != before
 
 
 def test_a_compiler_error_is_one_line(tmp_path):
-    source = tmp_path / "plugin.c"
-    source.write_text("int f(void) { return unknown; }\n")
+    _program(tmp_path, "zig", 'echo "plugin.c:1:26: error: unknown" >&2; echo more >&2; exit 1')
     with pytest.raises(DeviceError, match=r"counting plugin: .*error: .*unknown") as caught:
-        hosttools.compile_plugin(source, tmp_path)
+        compiler.compile_plugin(tmp_path / "zig", tmp_path / "plugin.c", tmp_path / "plugin.so")
     assert "\n" not in str(caught.value)
 
 

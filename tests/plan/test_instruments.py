@@ -14,14 +14,16 @@ import pytest
 
 from edgebuild.devices.qemu import Qemu, cache_folder
 from edgebuild.emulation import sysroot
+from edgebuild.plan import trust
 from edgebuild.plan.instruments import Instruments, survey
 from edgebuild.spec.errors import DeviceError
 from edgebuild.spec.project import open_project
-from edgebuild.spec.target import DeviceSpec, Hardware, Target
+from edgebuild.spec.target import DeviceSpec, Gate, Hardware, Target
 from tests import scenarios
 
 ROOT = Path(__file__).parent.parent.parent
 PROJECT = Path(scenarios.__file__).parent / "project"
+LACKING = "asks for emulated evidence, and here there is only host: the verdict will be inconclusive"
 HOW = "the emulator is not set up: edgebuild devices setup"
 
 
@@ -99,6 +101,24 @@ def test_a_core_that_the_emulator_does_not_know_is_one_line(pi: Target, tmp_path
     assert "\n" not in caught.value.line
 
 
+@pytest.mark.usefixtures("absent")
+def test_a_gate_that_no_device_here_can_satisfy_is_told(pi: Target) -> None:
+    gates = [Gate("latency", "+3 %", fidelity="emulated"), Gate("latency", "40 ms"), Gate("size", "1 MiB")]
+    told = (
+        "rpi4: latency '+3 %' asks for emulated evidence, and here there is only host: the verdict will be inconclusive"
+    )
+    assert trust.notices(Instruments(pi), gates) == [told]
+
+
+def test_where_the_emulator_is_there_nothing_is_told_unless_it_cannot_tell_time(pi: Target) -> None:
+    sysroot.prepare(cache_folder())
+    gates = [Gate("latency", "+3 %", fidelity="emulated"), Gate("accuracy", "1 pp", fidelity="emulated")]
+    assert trust.notices(Instruments(pi), gates) == []
+    assert pi.hardware.core is not None
+    timeless = replace(pi, hardware=replace(pi.hardware, core=replace(pi.hardware.core, time=None)))
+    assert [text.split()[1] for text in trust.notices(Instruments(timeless), gates)] == ["latency"]
+
+
 TARGET = """\
 description = "A board that cannot be emulated here"
 hardware = {arch = "aarch64", cpu = "cortex-a72", clock = "1.5 GHz", ram = "4 GiB", \
@@ -124,7 +144,13 @@ def test_a_build_without_the_emulator_still_gives_a_candidate_whose_time_is_in_d
         capture_output=True, text=True, timeout=300,
     )  # fmt: skip
     assert done.returncode == 3, done.stderr
-    assert done.stderr.splitlines()[0] == f"note  board: qemu: {HOW}; local stands in for it"
+    told = [
+        f"board: qemu: {HOW}; local stands in for it",
+        f"board: latency '+900 %' {LACKING}",
+    ]
+    before = done.stderr[: done.stderr.index("run   ")].splitlines()
+    assert before == [f"note  {line}" for line in told]
+    assert json.loads(done.stdout)["notices"] == told
     (bundle,) = json.loads(done.stdout)["bundles"]
     verdicts = {verdict["metric"]: verdict for verdict in bundle["formats"]["onnx"]["verdicts"]}
     size, latency = verdicts["size"], verdicts["latency"]
