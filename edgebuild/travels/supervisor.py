@@ -197,7 +197,7 @@ def lock_file(name: str) -> int:
 def locks() -> str:
     """The folder for locks: EDGEBUILD_LOCKS, or the first that all users of a machine share; Android has one user."""
     named = os.environ.get("EDGEBUILD_LOCKS")
-    there = [place for place in LOCKS if os.path.isdir(place)]
+    there = [place for place in LOCKS if os.path.isdir(place) and not os.statvfs(place).f_flag & os.ST_RDONLY]
     shared = [place for place in there if os.stat(place).st_mode & 0o1002 == 0o1002]
     own = [place for place in there if os.access(place, os.W_OK)]
     return named or [*shared, *own, tempfile.gettempdir()][0]

@@ -10,6 +10,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -195,6 +196,10 @@ def test_the_folder_is_one_that_all_users_share(monkeypatch: pytest.MonkeyPatch,
     )
     assert supervisor.locks() == str(tmp_path / "shared")
     monkeypatch.setattr(supervisor, "LOCKS", (str(tmp_path / "absent"), str(tmp_path / "own")))
+    assert supervisor.locks() == str(tmp_path / "own")
+    # Sealed containers mount what they can for reading alone.
+    monkeypatch.setattr(supervisor, "LOCKS", ("/sys/kernel", str(tmp_path / "own")))
+    monkeypatch.setattr(os, "statvfs", lambda place: SimpleNamespace(f_flag=os.ST_RDONLY * (place == "/sys/kernel")))
     assert supervisor.locks() == str(tmp_path / "own")
     monkeypatch.setattr(supervisor, "LOCKS", ())
     assert eventually(lambda: Path(supervisor.locks()).is_dir())
