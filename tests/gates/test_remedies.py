@@ -75,6 +75,8 @@ def test_too_few_examples_on_the_device_are_the_targets_to_mend() -> None:
     agreement = {"answers_differing": 0, "n": 100, "whole": False, "identical": True}
     told = advice("accuracy", "1 pp", right(0, 0, 5000, agreement=agreement))
     assert told == "more `examples` in [[devices]] of the target: 100 of 5000 ran on the device"
+    agreement |= {"answers_differing": 40, "n": 5000, "whole": True, "identical": False}
+    assert "[[devices]]" not in advice("accuracy", "1 pp", right(5, 0, 5000, agreement=agreement))
 
 
 def footprint(ours: int) -> dict[str, Any]:
