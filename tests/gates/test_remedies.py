@@ -109,8 +109,10 @@ def test_what_a_prediction_cannot_tell_a_device_can() -> None:
 @pytest.mark.parametrize("ours", [0.01, 0.5])
 def test_too_little_evidence_asks_for_another_device_whatever_it_says(ours: float) -> None:
     told = advice("latency", "+3 %", latency(ours), fidelity="hardware")
-    assert told.startswith("judge the bundle on a board or phone: edgebuild gate BUNDLE")
-    assert advice("accuracy", "1 pp", right(0, 0, 5000), fidelity="emulated").startswith("`edgebuild doctor` says ")
+    assert told.startswith("a board or phone (edgebuild gate BUNDLE")
+    assert advice("accuracy", "1 pp", right(0, 0, 5000), fidelity="emulated").startswith(
+        "`edgebuild doctor`, which says "
+    )
 
 
 @pytest.mark.parametrize("metric", GATES.names())
