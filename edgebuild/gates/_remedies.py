@@ -14,7 +14,7 @@ from edgebuild.spec.target import Gate, reaches
 # Recipes that come with edgebuild, by what they spare: those that train nothing, and those that take most away.
 _GENTLE, _SMALL, _FAST = ("int8", "float16"), ("balanced", "smallest"), ("balanced", "fastest")
 
-ON_A_DEVICE = "judge the bundle on a board or phone: edgebuild gate BUNDLE --target NAME --device ssh://USER@HOST"
+ON_A_DEVICE = "a board or phone (edgebuild gate BUNDLE --target NAME --device ssh://USER@HOST)"
 
 
 class Tried(NamedTuple):
@@ -25,11 +25,13 @@ class Tried(NamedTuple):
 
 
 def remedy(gate: Gate, verdict: Verdict, evidence: dict[str, Any], tried: Tried) -> str:
-    """What to do next, in one line; "" for what passed, and where the metric knows nothing that helps."""
+    """What to try next, as the end of one line; "" for what passed, and where the metric knows nothing that helps."""
     if verdict.status == "pass":
         return ""
     if verdict.status == "inconclusive" and not reaches(verdict.fidelity, gate.fidelity):
-        lacking = "`edgebuild doctor` says what the emulator lacks here, or " if gate.fidelity == "emulated" else ""
+        lacking = (
+            "`edgebuild doctor`, which says what the emulator lacks here, or " if gate.fidelity == "emulated" else ""
+        )
         return f"{lacking}{ON_A_DEVICE}"
     kind = GATES.get(gate.metric)()
     return str(kind.mend(gate, verdict, evidence, tried)) if hasattr(kind, "mend") else ""

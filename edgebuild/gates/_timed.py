@@ -129,7 +129,7 @@ def mend_timed(verdict: Verdict, tried: Tried) -> str:
     """What takes more time away, or where the measurement left it open what would settle it."""
     if verdict.status == "fail":
         return faster(tried)
-    return "measure on a quieter machine, or in more processes (`looks` in [timing] of the target)"
+    return "a quieter machine, or more processes (`looks` in [timing] of the target)"
 
 
 def missing(gate: Gate, reason: str, fidelity: Fidelity = "estimated") -> Verdict:

@@ -68,10 +68,9 @@ class Accuracy:
     def mend(self, gate: Gate, verdict: Verdict, evidence: dict[str, Any], tried: Tried) -> str:
         """A smaller loss, more held-out examples, or where the device took only some of them, more of those."""
         found, margin = evidence["accuracy"], self.limit(gate.limit)
-        allowed = allowance(found, gate.confidence)
-        if verdict.high is not None and verdict.high - allowed.penalty < margin <= verdict.high:
-            ran = found["agreement"]["n"]
-            return f"more `examples` in [[devices]] of the target: {ran} of {verdict.n} ran on the device"
+        agreement, penalty, high = found.get("agreement"), allowance(found, gate.confidence).penalty, verdict.high
+        if agreement and not agreement["whole"] and high is not None and high - penalty < margin <= high:
+            return f"more `examples` in [[devices]] of the target: {agreement['n']} of {verdict.n} ran on the device"
         pairs = paired.Pairs(found["lost"], found["won"], found["n"])
         room = margin - max(verdict.estimate or 0.0, 0.0)
         needed = paired.examples_needed(pairs.discordant_rate, room, alpha=1 - gate.confidence) if room > 0 else 0

@@ -90,7 +90,7 @@ class Latency:
     def mend(self, gate: Gate, verdict: Verdict, evidence: dict[str, Any], tried: Tried) -> str:
         """What takes more time away; where a prediction leaves it open, a device."""
         if verdict.status == "inconclusive" and "band" in evidence["latency"]:
-            return f"a prediction cannot tell; {ON_A_DEVICE}; or {faster(tried)}"
+            return f"{ON_A_DEVICE}, where a prediction cannot tell; or {faster(tried)}"
         return mend_timed(verdict, tried)
 
     def _rule(self, gate: Gate, evidence: dict[str, Any]) -> Ruling:

@@ -42,9 +42,7 @@ class Parity:
 
     def mend(self, gate: Gate, verdict: Verdict, evidence: dict[str, Any], tried: Tried) -> str:
         """No recipe changes what the conversion makes of the float model."""
-        return (
-            "no recipe mends a conversion: see that the model answers the same twice (no randomness, no training mode)"
-        )
+        return "a model that answers the same twice (no randomness, no training mode): no recipe mends a conversion"
 
 
 def _there(device: dict[str, Any] | None) -> str:

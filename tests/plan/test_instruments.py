@@ -155,7 +155,7 @@ def test_a_build_without_the_emulator_still_gives_a_candidate_whose_time_is_in_d
     verdicts = {verdict["metric"]: verdict for verdict in bundle["formats"]["onnx"]["verdicts"]}
     size, latency = verdicts["size"], verdicts["latency"]
     assert (size["status"], latency["status"]) == ("pass", "inconclusive")
-    assert "`edgebuild doctor` says what the emulator lacks here" in latency["next"]
+    assert "`edgebuild doctor`, which says what the emulator lacks here" in latency["next"]
     assert latency["reason"].endswith("but only host; the gate asks for emulated")
     manifest = json.loads((Path(bundle["folder"]) / "manifest.json").read_text())
     assert manifest["status"] == "candidate"
