@@ -23,7 +23,7 @@ class Shared:
     produces: ClassVar[str | None] = "evidence"
     needs: ClassVar[tuple[str, ...]] = _ROLES
     tools: ClassVar[tuple[str, ...]] = ()
-    deterministic: ClassVar[Determinism] = "everywhere"
+    deterministic: ClassVar[Determinism] = "same-cpu"  # a runtime may fuse otherwise elsewhere
     exclusive: ClassVar[bool] = False
 
     def run(self, io: StepIO) -> None:

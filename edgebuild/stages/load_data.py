@@ -63,7 +63,11 @@ class LoadData:
         counts = {name: len(split) for name, split in splits.items()}
         cut = "validation" not in given
         if cut:
-            io.progress(1.0, f"{counts['validation']} training examples are set aside to choose by")
+            aside, whole = counts["validation"], counts["train"] + counts["validation"]
+            told = (
+                f"{self.function}() gave no validation split: {aside} of {whole} training examples are set aside for it"
+            )
+            notes.write(io.output, [*notes.read(io.output), told])
         if "unlabelled" in given:
             inputs = self._unlabelled(source, given["unlabelled"])
             dataset.write_inputs(io.output, "unlabelled", inputs)

@@ -18,6 +18,7 @@ from tests import tiny
 
 Refuse = Callable[..., str]
 
+CUT = "load() gave no validation split: {} of {} training examples are set aside for it"
 ONE = (TensorSpec("image", (2, 3)),)
 TWO = (TensorSpec("image", (2, 3)), TensorSpec("tokens", (4,), "int64"))
 GOOD = """
@@ -68,6 +69,7 @@ def test_a_validation_split_that_the_data_brings_is_kept_and_nothing_is_cut(
     output = loaded(source, tmp_path, GOOD.replace('"test"', '"validation": (x[:3], y[:3]), "test"'))
     assert dataset.examples(output) == {"train": 5, "validation": 3, "test": 5}
     assert not dataset.is_cut(output)
+    assert notes.read(output) == []
     assert len(dataset.read(output, "validation")) == 3
 
 
@@ -119,15 +121,16 @@ def test_data_is_given_the_places_of_what_it_reads(source: Callable[[str], Path]
     one = reading(tmp_path, "../data/x.npy", "../data/part*.npy", "../data")
     output = tiny.perform(one, tmp_path / "output", {"source": ("source", source(READING))})
     assert dataset.examples(output) == {"train": 2, "validation": 1, "test": 3}
-    assert notes.read(output) == []
+    assert notes.read(output) == [CUT.format(1, 3)]
 
 
 def test_what_data_reads_without_saying_so_is_told(source: Callable[[str], Path], tmp_path: Path, data: Path) -> None:
     code = GOOD + f"    \nold = load\ndef load():\n    np.load({str(data / 'x.npy')!r})\n    return old()\n"
-    (line,) = notes.read(loaded(source, tmp_path, code))
+    line, cut = notes.read(loaded(source, tmp_path, code))
+    assert cut == CUT.format(1, 5)
     assert line == "load() read 'x.npy', which reads does not name: when they change, the data is not loaded anew"
     output = tiny.perform(reading(tmp_path, "../data"), tmp_path / "named", {"source": ("source", source(code))})
-    assert notes.read(output) == []
+    assert notes.read(output) == [cut]
 
 
 def test_what_changes_while_it_is_read_is_refused(refusal: Refuse, tmp_path: Path, data: Path) -> None:
