@@ -119,7 +119,8 @@ def _file(kind: str, layer: str, numbers: str, width: int, depth: int) -> bytes:
     from edgebuild.steps.int8 import Int8
 
     made = FORMATS.get(kind)()
-    file: bytes = made.convert(network(layer, width, depth), (torch.zeros(1, _INPUTS, _SIDE, _SIDE),))
+    example = (torch.zeros(1, _INPUTS, _SIDE, _SIDE),)
+    file: bytes = made.convert(network(layer, width, depth), example, "nchw")  # as the noise is, in every format
     if numbers == "float":
         return file
     noise = np.random.default_rng(1).standard_normal((_CALIBRATION, 1, _INPUTS, _SIDE, _SIDE), dtype=np.float32)
