@@ -116,5 +116,5 @@ REPEATABLE = ("distilled", "onnx-int8", "onnx-float16", "tflite-int8", "tflite-f
 
 if __name__ == "__main__":
     all_of_it = start("tiny", Path(sys.argv[1]))
-    for artifact in sys.argv[2:] or REPEATABLE:
-        all_of_it[artifact]
+    for name in sys.argv[2:] or REPEATABLE:
+        all_of_it[name]
