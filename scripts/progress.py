@@ -12,7 +12,7 @@ from pathlib import Path
 # As pip says it: "Downloading name-1.0-py3-none-any.whl (1.2 MB)"; a file of this machine has no size.
 WHEEL = re.compile(
     r"\s*(?:Downloading|Using cached|Processing) (?:\S+/)?(\S+?)-(\d\S*?)(?:-\S+)?\.(?:whl|tar\.gz)"
-    r"(?: \(([\d.]+) ([kMG]?B)\))?$"
+    r"(?: \((?:from .*|([\d.]+) ([kMG]?B))\))?$"
 )
 UNITS = {"B": 1e-6, "kB": 1e-3, "MB": 1.0, "GB": 1e3}
 LARGE = 50.0  # MB
@@ -36,7 +36,7 @@ def main(lock: Path, venv: Path) -> None:
             arguments = (venv, line.count(",") + 1, before)
             threading.Thread(target=watch, args=arguments, daemon=True).start()
         elif line.startswith("Successfully installed "):
-            show(f"{number} packages installed, {occupied(venv)} on disk", end="\n")
+            show(f"{len(line.split()) - 2} packages installed, {occupied(venv)} on disk", end="\n")
 
 
 def watch(venv: Path, packages: int, before: int) -> None:
