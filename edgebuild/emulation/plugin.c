@@ -4,7 +4,8 @@
  * class, and optionally cache misses. A plugin for the user-mode emulator of QEMU 7.2 (plugin API version 1).
  *
  * The guest marks a region with system call 5000, which Linux answers with ENOSYS: argument 1 begins a region, 2 ends
- * it. Regions are numbered from 0 in the order they end. Counters are not atomic: the guest must use one thread, and
+ * it. Before, argument 3 says that what follows is to be watched: starting an interpreter and its libraries would take
+ * ten times as long otherwise, and is no part of any region; without it, watching begins with the first region. Regions are numbered from 0 in the order they end. Counters are not atomic: the guest must use one thread, and
  * the output says how many there were.
  *
  * Arguments: out=FILE, and for the cache model l1i=BYTES:WAYS, l1d=BYTES:WAYS, l2=BYTES:WAYS, l3=BYTES:WAYS (l3 is
@@ -127,7 +128,7 @@ static void on_translation(qemu_plugin_id_t id, struct qemu_plugin_tb *tb)
 
 static FILE *output;
 static unsigned threads, regions;
-static bool inside;
+static bool inside, watching;
 
 static uint64_t region_executions(const struct block *block)
 {
@@ -231,10 +232,16 @@ static void end_region(void)
     regions++;
 }
 
+static void watch(qemu_plugin_id_t id);
+
 static void on_syscall(qemu_plugin_id_t id, unsigned vcpu, int64_t number, uint64_t marker, uint64_t a2, uint64_t a3,
                        uint64_t a4, uint64_t a5, uint64_t a6, uint64_t a7, uint64_t a8)
 {
-    (void)id, (void)vcpu, (void)a2, (void)a3, (void)a4, (void)a5, (void)a6, (void)a7, (void)a8;
+    (void)vcpu, (void)a2, (void)a3, (void)a4, (void)a5, (void)a6, (void)a7, (void)a8;
+    if (number == MARKER_SYSCALL && !watching && (marker == 1 || marker == 3)) {
+        watching = true;
+        qemu_plugin_reset(id, watch); /* forgets all code that was translated without counters */
+    }
     if (number == MARKER_SYSCALL && marker == 1) {
         begin_region();
     } else if (number == MARKER_SYSCALL && marker == 2 && inside) {
@@ -256,6 +263,19 @@ static void on_exit(qemu_plugin_id_t id, void *data)
 }
 
 /* ---- installation ---- */
+
+static void attend(qemu_plugin_id_t id)
+{
+    qemu_plugin_register_vcpu_init_cb(id, on_thread);
+    qemu_plugin_register_vcpu_syscall_cb(id, on_syscall);
+    qemu_plugin_register_atexit_cb(id, on_exit, NULL);
+}
+
+static void watch(qemu_plugin_id_t id)
+{
+    attend(id);
+    qemu_plugin_register_vcpu_tb_trans_cb(id, on_translation);
+}
 
 static bool parse(const char *argument)
 {
@@ -289,9 +309,6 @@ EXPORT int qemu_plugin_install(qemu_plugin_id_t id, const struct qemu_info *info
         fputs("counting plugin: out= is missing, or only some caches are given\n", stderr);
         return 1;
     }
-    qemu_plugin_register_vcpu_init_cb(id, on_thread);
-    qemu_plugin_register_vcpu_tb_trans_cb(id, on_translation);
-    qemu_plugin_register_vcpu_syscall_cb(id, on_syscall);
-    qemu_plugin_register_atexit_cb(id, on_exit, NULL);
+    attend(id);
     return 0;
 }

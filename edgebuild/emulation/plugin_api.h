@@ -13,6 +13,7 @@ struct qemu_plugin_tb;
 struct qemu_plugin_insn;
 struct qemu_info; /* describes the emulator; not used */
 enum { QEMU_PLUGIN_CB_NO_REGS = 0, QEMU_PLUGIN_INLINE_ADD_U64 = 0, QEMU_PLUGIN_MEM_RW = 3 };
+typedef void (*simple_cb)(qemu_plugin_id_t);
 typedef void (*vcpu_cb)(qemu_plugin_id_t, unsigned vcpu);
 typedef void (*tb_trans_cb)(qemu_plugin_id_t, struct qemu_plugin_tb *);
 typedef void (*exec_cb)(unsigned vcpu, void *data);
@@ -20,6 +21,7 @@ typedef void (*mem_cb)(unsigned vcpu, qemu_plugin_meminfo_t, uint64_t address, v
 typedef void (*exit_cb)(qemu_plugin_id_t, void *data);
 typedef void (*syscall_cb)(qemu_plugin_id_t, unsigned vcpu, int64_t number, uint64_t, uint64_t, uint64_t, uint64_t,
                            uint64_t, uint64_t, uint64_t, uint64_t);
+void qemu_plugin_reset(qemu_plugin_id_t, simple_cb);
 void qemu_plugin_register_vcpu_init_cb(qemu_plugin_id_t, vcpu_cb);
 void qemu_plugin_register_vcpu_tb_trans_cb(qemu_plugin_id_t, tb_trans_cb);
 void qemu_plugin_register_vcpu_tb_exec_inline(struct qemu_plugin_tb *, int op, void *counter, uint64_t add);

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -15,6 +16,8 @@ from edgebuild.spec.errors import StepError
 
 if TYPE_CHECKING:
     from edgebuild.spec.dataset import Array
+
+    Masks = Mapping[str, Array]  # [N] bool by name
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,21 +39,21 @@ class Accuracy:
     def run(self, io: StepIO) -> None:
         """Write `evidence.json` and `hits.npz`.
 
-        With an `agreement`, the host's outputs speak for a device that ran some of the examples; how far the two may
-        differ on the others is up to the gate.
+        With `device`, the outputs of examples that ran there: its own answers count for those, and the host's for the
+        others. How far the two may differ on these is up to the gate.
         """
         import numpy as np
 
         labels = dataset.read(io.path("data"), "test").labels
         hits = {role: read_hits(io.path(role), labels) for role in ("candidate", "baseline")}
-        pairs = paired.count_pairs(hits["candidate"], hits["baseline"])
-        found: dict[str, Any] = {role: _rate(values) for role, values in hits.items()}
-        found |= {"n": pairs.n, "lost": pairs.lost, "won": pairs.won}
-        found["classes"] = _groups(self._classes(labels), hits)
-        found["slices"] = _groups(dataset.slices(io.path("data")), hits)
-        found["origin"] = json.loads((io.path("candidate") / "origin.json").read_text())
+        origin, there = json.loads((io.path("candidate") / "origin.json").read_text()), None
+        if "device" in io.inputs:
+            there = first_output(io.path("device")).argmax(1) == labels[_ran(io.path("device"), labels)]
+            origin = json.loads((io.path("device") / "origin.json").read_text())
+        found = counted(hits, self._classes(labels), dataset.slices(io.path("data")), there)
+        found["origin"] = origin
         if "agreement" in io.inputs:
-            found |= self._of_device(io)
+            found["agreement"] |= json.loads((io.path("agreement") / "evidence.json").read_text())
         np.savez(io.output / "hits.npz", **hits)
         (io.output / "evidence.json").write_text(json.dumps(found, indent=1, sort_keys=True) + "\n")
 
@@ -64,9 +67,36 @@ class Accuracy:
             masks[f"{name} ({number})" if self.labels.count(name) > 1 else name] = labels == number
         return masks
 
-    def _of_device(self, io: StepIO) -> dict[str, Any]:
-        agreement = json.loads((io.path("agreement") / "evidence.json").read_text())
-        return {"origin": agreement.pop("origin"), "agreement": agreement}
+
+def counted(hits: dict[str, Any], classes: Masks, slices: Masks, there: Any = None) -> dict[str, Any]:
+    """Right answers of both, [N] bool by role, the pairs that they make, and those of each class and slice.
+
+    `there`: which of the first examples that are drawn a device gets right, [n] bool. These replace the host's in
+    `hits`, and `agreement` tells how many of them differ: `lost` are right here and wrong there, `won` the reverse.
+    """
+    import numpy as np
+
+    agreement: dict[str, Any] = {}
+    here = hits["candidate"]
+    ran = np.ones(len(here), bool)
+    if there is not None:
+        rows = dataset.chosen(len(here), len(there))
+        differ = paired.count_pairs(there, here[rows])
+        agreement = {"agreement": {"n": differ.n, "of": len(here), "lost": differ.lost, "won": differ.won}}
+        ran[:] = False
+        ran[rows] = True
+        hits["candidate"] = here.copy()
+        hits["candidate"][rows] = there
+    pairs = paired.count_pairs(hits["candidate"], hits["baseline"])
+    found: dict[str, Any] = {role: _rate(values) for role, values in hits.items()}
+    found |= {"n": pairs.n, "lost": pairs.lost, "won": pairs.won}
+    found |= {"classes": _groups(classes, hits, ran), "slices": _groups(slices, hits, ran)}
+    return found | agreement
+
+
+def _ran(folder: Path, labels: Array) -> Array:
+    """The rows of the examples whose outputs are in a folder."""
+    return dataset.chosen(len(labels), len(first_output(folder)))
 
 
 def read_hits(folder: Path, labels: Array) -> Any:
@@ -82,13 +112,16 @@ def _rate(hits: Any) -> dict[str, float]:
     return {"accuracy": bound.estimate, "low": bound.low, "high": bound.high}
 
 
-def _groups(masks: dict[str, Any], hits: dict[str, Any]) -> dict[str, dict[str, float]]:
-    """Counts and drop of each group, its one-sided bounds at 1 − 0.05 / groups: all hold at once (Bonferroni)."""
+def _groups(masks: Masks, hits: dict[str, Any], ran: Any) -> dict[str, dict[str, float]]:
+    """Counts and drop of each group, its one-sided bounds at 1 − 0.05 / groups: all hold at once (Bonferroni).
+
+    `unrun` are the examples that did not run on the device, where one is to answer.
+    """
     found = {}
     for name, mask in masks.items():
         pairs = paired.count_pairs(hits["candidate"][mask], hits["baseline"][mask])
         confidence = 1 - 0.05 / len(masks)
         bound = paired.drop_bound(pairs.lost, pairs.won, pairs.n, confidence)
-        counts = {"n": pairs.n, "lost": pairs.lost, "won": pairs.won}
+        counts = {"n": pairs.n, "lost": pairs.lost, "won": pairs.won, "unrun": int((mask & ~ran).sum())}
         found[name] = counts | {"drop": bound.estimate, "low": bound.low, "high": bound.high, "confidence": confidence}
     return found

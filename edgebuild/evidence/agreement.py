@@ -26,7 +26,8 @@ class Agreement:
         """Write `evidence.json`."""
         device, host = first_output(io.path("device")), first_output(io.path("host"))
         origin = json.loads((io.path("device") / "origin.json").read_text())
-        found = {"origin": origin, "of": len(host)}
+        looks = origin.pop("looks", None)  # how many examples were decided to be enough
+        found = {"origin": origin, "of": len(host)} | ({"looks": looks} if looks else {})
         same = host[dataset.chosen(len(host), len(device))]
         found |= compare(device, same, whole=len(device) == len(host))
         (io.output / "evidence.json").write_text(json.dumps(found, indent=1, sort_keys=True) + "\n")

@@ -38,12 +38,11 @@ class Count:
         (io.output / "evidence.json").write_text(json.dumps(found, indent=1, sort_keys=True) + "\n")
 
     def _job(self, io: StepIO) -> None:
-        """The same file several times, so that one process counts it several times."""
+        """One inference that is counted several times, after two that warm up."""
         file = io.path("model") / FORMATS.get(io.kind("model")).file
         shutil.copyfile(file, io.scratch / file.name)
         test = dataset.read(io.path("data"), "test")
         write_inputs(io.scratch / "inputs.npz", tuple(values[:1] for values in test.inputs))
-        how = {"file": file.name, "threads": 1, "layouts": layout.of_file(file)}
-        models = [{"name": f"m{repeat}", **how} for repeat in range(_REPEATS)]
-        job = {"mode": "count", "models": models, "inputs": "inputs.npz", "count_warmups": 2, "count_inferences": 1}
+        models = [{"name": "model", "file": file.name, "threads": 1, "layouts": layout.of_file(file)}]
+        job = {"mode": "count", "models": models, "inputs": "inputs.npz", "count_warmups": 2, "count_repeats": _REPEATS}
         (io.scratch / "job.json").write_text(json.dumps(job))

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from edgebuild.gates import _margin
-from edgebuild.gates._agreement import Allowance, allowance, points, told
-from edgebuild.gates._margin import points_of_a_share, too_few
+from edgebuild.gates._agreement import Allowance, allowance, points, told, why_open
+from edgebuild.gates._margin import points_of_a_share
 from edgebuild.gates._remedies import Tried
-from edgebuild.measure.paired import Bound, Pairs, drop_bound
+from edgebuild.measure.paired import Bound, Pairs
 from edgebuild.spec.evidence import Status, Verdict
 from edgebuild.spec.target import Gate, reaches
 
@@ -30,7 +30,7 @@ def judge(gate: Gate, found: dict[str, Any], noun: str, groups: dict[str, Any]) 
     among k some would by chance: each is tested at alpha / k (Bonferroni, which for the first of k is Holm's).
     """
     margin, allowed = points_of_a_share(gate.limit), allowance(found, gate.confidence)
-    judged = [_bounded(name, counts, found["n"], allowed, len(groups)) for name, counts in groups.items()]
+    judged = [_bounded(name, counts, allowed, len(groups)) for name, counts in groups.items()]
     worst = max(judged, key=lambda group: (group.bound.low, group.bound.high))
     widest = max(judged, key=lambda group: group.bound.high)
     fidelity = found["origin"]["fidelity"]
@@ -38,7 +38,7 @@ def judge(gate: Gate, found: dict[str, Any], noun: str, groups: dict[str, Any]) 
     if worst.bound.low >= margin:
         status, shown, reason = "fail", worst, f"{noun} {worst.name!r} lost at least {points(worst.bound.low)}"
     elif widest.bound.high >= margin:
-        shown, said = widest, too_few(widest.pairs, margin, gate) or "the drop is too near the margin to tell"
+        shown, said = widest, why_open(widest.pairs, margin, gate, allowed, (1 - gate.confidence) / len(judged))
         reason = f"{noun} {widest.name!r}: {said}{told(found, allowed)}"
     elif not reaches(fidelity, gate.fidelity):
         shown, reason = widest, f"inside the margin, but only {fidelity}; the gate asks for {gate.fidelity}"
@@ -50,14 +50,17 @@ def judge(gate: Gate, found: dict[str, Any], noun: str, groups: dict[str, Any]) 
     )
 
 
-def _bounded(name: str, counts: dict[str, int], n: int, allowed: Allowance, groups: int) -> _Group:
-    """All answers in which host and device may differ might lie in this group."""
-    pairs = Pairs(counts["lost"], counts["won"], counts["n"])
-    penalty = min(1.0, allowed.penalty * n / pairs.n)
+def settled(gate: Gate, found: dict[str, Any], noun: str, groups: dict[str, Any]) -> bool:
+    """Whether more answers of the device could change nothing."""
+    return not groups or judge(gate, found, noun, groups).status != "inconclusive"
+
+
+def _bounded(name: str, counts: dict[str, int], allowed: Allowance, groups: int) -> _Group:
+    """All answers in which host and device may differ might lie in this group, as far as it did not run there."""
+    pairs, unrun = Pairs(counts["lost"], counts["won"], counts["n"]), counts.get("unrun", counts["n"])
     each = 1 - (1 - allowed.confidence) / groups
-    drop = drop_bound(pairs.lost, pairs.won, pairs.n, allowed.confidence)
-    low = drop_bound(pairs.lost, pairs.won, pairs.n, each).low
-    return _Group(name, pairs, Bound(drop.estimate, low - penalty, drop.high + penalty))
+    drop = allowed.drop(pairs, unrun=unrun)
+    return _Group(name, pairs, drop._replace(low=allowed.drop(pairs, each, unrun).low))
 
 
 def mend(gate: Gate, verdict: Verdict, margin: float, tried: Tried) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from edgebuild.gates._remedies import Tried, gentler, more_examples
+from edgebuild.gates._undecided import Undecided
 from edgebuild.measure import paired
 from edgebuild.spec.evidence import Verdict
 from edgebuild.spec.target import Gate
@@ -33,12 +34,20 @@ def least(margin: float, gate: Gate) -> int:
     return paired.examples_needed(0, margin, alpha=1 - gate.confidence)
 
 
-def too_few(pairs: paired.Pairs, margin: float, gate: Gate) -> str | None:
-    """How many examples it would take, where there are fewer; None where there are enough."""
-    needed = paired.examples_needed(pairs.discordant_rate, margin, alpha=1 - gate.confidence)
-    if needed <= pairs.n:
-        return None
-    return f"{pairs.n} examples are too few to tell: with {pairs.discordant_rate:.1%} discordant, {needed} are needed"
+def undecided(pairs: paired.Pairs, margin: float, gate: Gate, error: float | None = None) -> str:
+    """Which way a drop points that is neither proved inside the margin nor outside, and what would decide it.
+
+    `error` is what a fail may err by, where that is not what the gate allows.
+    """
+    allowed, drop = 1 - gate.confidence, (pairs.lost - pairs.won) / pairs.n
+    inside = drop < margin
+    if inside and pairs.n < least(margin, gate):
+        return f"{pairs.n} examples are too few for any pass: {least(margin, gate)} or more are needed"
+    allowed = allowed if inside or error is None else error
+    p = paired.score_p(pairs, margin)
+    needed = paired.examples_to_decide(pairs, margin, alpha=allowed)
+    points = f"the drop of {100 * drop:.2f} pp"
+    return Undecided(points, inside, p if inside else 1 - p, allowed, needed, pairs.n).reason
 
 
 def mend(verdict: Verdict, margin: float, needed: int, tried: Tried) -> str:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any, ClassVar
 
 from edgebuild.gates import _margin
 from edgebuild.gates._margin import least
 from edgebuild.gates._remedies import Tried
-from edgebuild.measure.bootstrap import examples_needed
+from edgebuild.gates._undecided import Undecided
+from edgebuild.measure.bootstrap import examples_to_decide, tail
 from edgebuild.spec.evidence import Status, Verdict
 from edgebuild.spec.model import Task
 from edgebuild.spec.target import Gate, reaches
@@ -54,8 +56,8 @@ class Resampled:
         if "undefined" in found:
             return ""
         room = margin - max(found["estimate"], 0.0)
-        needed = examples_needed(found["error"], verdict.n, room, alpha=1 - gate.confidence) if room > 0 else 0
-        return _margin.mend(verdict, margin, max(needed, least(margin, gate)), tried)
+        needed = examples_to_decide(room, found["error"], verdict.n, alpha=1 - gate.confidence) if room > 0 else 0
+        return _margin.mend(verdict, margin, max(math.ceil(needed), least(margin, gate)), tried)
 
 
 def brief(change: float) -> str:
@@ -78,13 +80,11 @@ def judge(gate: Gate, evidence: dict[str, Any], margin: float, show: Show, unit:
     told = f"{found['baseline']:.4g} → {found['candidate']:.4g}"
     status: Status = "inconclusive"
     if n < needed_at_all:
-        reason = f"{n} examples are too few to tell: at least {needed_at_all} are needed"
+        reason = f"{n} examples are too few for any pass: {needed_at_all} or more are needed"
     elif low >= margin:
         status, reason = "fail", f"{told}, worse by at least {show(low)}"
     elif high >= margin:
-        needed = examples_needed(found["error"], n, margin, alpha=1 - gate.confidence)
-        few = f"{n} examples are too few to tell: about {needed} are needed"
-        reason = f"{told}, {few if needed > n else 'too near the margin to tell'}"
+        reason = f"{told}: {_undecided(gate, found, n, margin, show)}"
     elif not reaches(fidelity, gate.fidelity):
         reason = f"inside the margin, but only {fidelity}; the gate asks for {gate.fidelity}"
     else:
@@ -92,3 +92,11 @@ def judge(gate: Gate, evidence: dict[str, Any], margin: float, show: Show, unit:
     return Verdict(
         gate.metric, gate.limit, unit, status, reason, fidelity, n, found["estimate"], low, high, gate.confidence
     )
+
+
+def _undecided(gate: Gate, found: dict[str, Any], n: int, margin: float, show: Show) -> str:
+    """Which way the change points, by the normal distribution with the bootstrap's standard error."""
+    change, error, allowed = found["estimate"], found["error"], 1 - gate.confidence
+    p = tail(abs(change - margin), error)
+    needed = examples_to_decide(abs(change - margin), error, n, alpha=allowed)
+    return Undecided(f"the change for the worse of {show(change)}", change < margin, p, allowed, needed, n).reason

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 from edgebuild.gates._remedies import Tried, faster
+from edgebuild.gates._undecided import Undecided
 from edgebuild.measure import percentile, ratio
 from edgebuild.spec.evidence import Status, Verdict
 from edgebuild.spec.target import Fidelity, Gate, Timing, reaches
@@ -163,10 +164,26 @@ def rule_change(
     """By `ratio.judge_ratio`; `told` names what there is less or more of: "time", "memory"."""
     verdict = ratio.judge_ratio(log_ratios, change, found["looks"], alpha=two_sided(gate.confidence))
     low, high = (math.expm1(each) if math.isfinite(each) else each for each in (verdict.low, verdict.high))
-    change = math.expm1(verdict.estimate)
+    limit, change = math.log1p(change), math.expm1(verdict.estimate)
     reason = f"{tell(change, told)} over {verdict.n} {over}"
+    if verdict.status in ("continue", "inconclusive"):
+        alpha = two_sided(gate.confidence)
+        reason = _undecided(log_ratios[: verdict.n], limit, found["looks"], alpha, reason, over).reason
     confidence = 1 - two_sided(gate.confidence) / 2
     return ruled(replace(verdict, estimate=change, low=low, high=high), reason, "change", confidence)
+
+
+def _undecided(
+    log_ratios: Sequence[float], limit: float, looks: Sequence[int], alpha: float, told: str, over: str
+) -> Undecided:
+    """Which way ratios point that are neither proved below the limit (a logarithm) nor, for a fail, above."""
+    estimate = ratio.hodges_lehmann(log_ratios).estimate
+    inside = estimate < limit
+    error = ratio.split(alpha / 2 if inside else ratio.false_fail(alpha), looks)
+    against = limit if inside else min(0.0, limit)  # a fail needs proof of some slowdown, not of one beyond the limit
+    p = ratio.signed_rank_p([against - each if inside else each - against for each in log_ratios])
+    needed = ratio.processes_to_decide(log_ratios, abs(estimate - against), error)
+    return Undecided(told, inside, p, error, needed, len(log_ratios), over)
 
 
 def rule_median(
@@ -178,7 +195,10 @@ def rule_median(
     reason = f"{show(verdict.estimate)}, at most {show(verdict.high)} over {verdict.n} processes"
     if not math.isfinite(verdict.high):
         needed = percentile.processes_needed(found["looks"], confidence)
-        reason = f"{verdict.n} processes are too few to tell; {needed} are needed"
+        reason = f"{verdict.n} processes are too few for any verdict: {needed} or more are needed"
+    if verdict.status in ("continue", "inconclusive"):
+        side = "inside" if verdict.estimate < limit else "beyond"
+        reason += f"; the median so far, {show(verdict.estimate)}, is {side} the limit"
     return ruled(verdict, reason, unit, confidence)
 
 

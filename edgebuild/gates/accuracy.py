@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 from edgebuild.gates import _margin
-from edgebuild.gates._agreement import allowance, points, told
-from edgebuild.gates._margin import points_of_a_share, too_few
+from edgebuild.gates._agreement import allowance, points, told, why_open
+from edgebuild.gates._margin import points_of_a_share
 from edgebuild.gates._remedies import Tried
 from edgebuild.measure import paired
 from edgebuild.spec.evidence import Status, Verdict
@@ -36,19 +36,27 @@ class Accuracy:
         """Held-out examples below which it can never pass."""
         return _margin.least(cls.limit(gate.limit), gate)
 
+    @staticmethod
+    def asks(text: str) -> str:
+        """The evidence that decides: right answers of both."""
+        return "accuracy"
+
+    def settled(self, gate: Gate, evidence: dict[str, Any]) -> bool:
+        """Whether more answers of the device could change nothing for this gate."""
+        return self.judge(gate, evidence).status != "inconclusive"
+
     def judge(self, gate: Gate, evidence: dict[str, Any]) -> Verdict:
         """Pass when the bound on the drop is inside the margin, fail when it is proved to be outside."""
         found, margin = evidence["accuracy"], self.limit(gate.limit)
         allowed = allowance(found, gate.confidence)
-        bound = paired.drop_bound(found["lost"], found["won"], found["n"], allowed.confidence)
-        bound = bound._replace(low=bound.low - allowed.penalty, high=bound.high + allowed.penalty)
+        pairs = paired.Pairs(found["lost"], found["won"], found["n"])
+        bound = allowed.drop(pairs)
         fidelity = found["origin"]["fidelity"]
         status: Status = "inconclusive"
         if bound.low >= margin:
             status, reason = "fail", f"the drop is at least {points(bound.low)}"
         elif bound.high >= margin:
-            pairs = paired.Pairs(found["lost"], found["won"], found["n"])
-            reason = (too_few(pairs, margin, gate) or "the drop is too near the margin to tell") + told(found, allowed)
+            reason = f"{why_open(pairs, margin, gate, allowed)}{told(found, allowed)}"
         elif not reaches(fidelity, gate.fidelity):
             reason = f"inside the margin, but only {fidelity}; the gate asks for {gate.fidelity}"
         else:
@@ -68,10 +76,13 @@ class Accuracy:
     def mend(self, gate: Gate, verdict: Verdict, evidence: dict[str, Any], tried: Tried) -> str:
         """A smaller loss, more held-out examples, or where the device took only some of them, more of those."""
         found, margin = evidence["accuracy"], self.limit(gate.limit)
-        agreement, penalty, high = found.get("agreement"), allowance(found, gate.confidence).penalty, verdict.high
-        if agreement and not agreement["whole"] and high is not None and high - penalty < margin <= high:
-            return f"more `examples` in [[devices]] of the target: {agreement['n']} of {verdict.n} ran on the device"
+        allowed = allowance(found, gate.confidence)
         pairs = paired.Pairs(found["lost"], found["won"], found["n"])
+        alone = paired.drop_bound(pairs.lost, pairs.won, pairs.n, allowed.confidence)
+        if verdict.high is not None and alone.high < margin <= verdict.high:
+            ran, cut = found["agreement"]["n"], found["agreement"].get("looks", {}).get("cut")
+            more = "a longer `budget`" if cut else "more `examples`"
+            return f"{more} in [[devices]] of the target: {ran} of {verdict.n} ran on the device"
         room = margin - max(verdict.estimate or 0.0, 0.0)
         needed = paired.examples_needed(pairs.discordant_rate, room, alpha=1 - gate.confidence) if room > 0 else 0
         return _margin.mend(verdict, margin, needed, tried)

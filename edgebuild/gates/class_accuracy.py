@@ -28,6 +28,16 @@ class ClassAccuracy:
         """Whether the baseline itself is inside the limit: it loses nothing."""
         return True
 
+    @staticmethod
+    def asks(text: str) -> str:
+        """The evidence that decides: right answers of both."""
+        return "accuracy"
+
+    def settled(self, gate: Gate, evidence: dict[str, Any]) -> bool:
+        """Whether more answers of the device could change nothing for this gate."""
+        found = evidence["accuracy"]
+        return _groups.settled(gate, found, "class", found["classes"])
+
     def judge(self, gate: Gate, evidence: dict[str, Any]) -> Verdict:
         """By the worst class."""
         found = evidence["accuracy"]

@@ -83,10 +83,16 @@ def change_bound(
     raise UndefinedError("has no value on some resamples of the held-out examples: too few of a kind are among them")
 
 
-def examples_needed(error: float, n: int, margin: float, power: float = 0.9, alpha: float = 0.05) -> int:
-    """Examples needed to show, with `power`, that a candidate with no true change is inside `margin`.
+def tail(distance: float, error: float) -> float:
+    """One-sided p of an estimate so far from a limit, normal with this standard error; 0 where that is none."""
+    return NormalDist().cdf(-distance / error) if error > 0 else 0.0
 
-    `error` is the standard error over `n` examples, which falls with their root: n·((z₁₋α + z_power)·error / margin)².
+
+def examples_to_decide(distance: float, error: float, n: int, power: float = 0.9, alpha: float = 0.05) -> float:
+    """Examples that show, with `power`, on which side of a limit a change lies that stays so far from it.
+
+    `error` is the standard error over `n` examples, which falls with their root: n·((z₁₋α + z_power)·error /
+    distance)². Infinite at a distance of 0.
     """
     z = NormalDist().inv_cdf
-    return math.ceil(n * ((z(1 - alpha) + z(power)) * error / margin) ** 2)
+    return n * ((z(1 - alpha) + z(power)) * error / distance) ** 2 if distance > 0 else math.inf

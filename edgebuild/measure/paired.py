@@ -101,6 +101,33 @@ def examples_needed(discordant_rate: float, margin: float, power: float = 0.9, a
     return max(math.ceil(by_power), if_all_agree)
 
 
+def score_p(pairs: Pairs, drop: float) -> float:
+    """How often pairs at least as good as these come about where the true drop is `drop`: one-sided, by the score test.
+
+    Below 1 − confidence exactly where the upper limit of `drop_bound` is below `drop`. Raises ValueError unless `drop`
+    is inside (−1, 1). Source: Tango 1998, Statistics in Medicine 17:891–908.
+    """
+    if not -1 < drop < 1:
+        raise ValueError(f"a drop of {drop} has no variance to test by")
+    b, c, n = pairs.lost, pairs.won, pairs.n
+    variance = 2 * _restricted_won_rate(drop, b, c, n) + drop * (1 - drop)
+    return NormalDist().cdf((b - c - n * drop) / math.sqrt(n * variance))
+
+
+def examples_to_decide(pairs: Pairs, margin: float, power: float = 0.9, alpha: float = 0.05) -> float:
+    """Examples that show, with `power`, on which side of `margin` a drop lies that stays as `pairs` have it.
+
+    n = (z₁₋α + z_power)²·(ψ − d²) / (d − δ)², ψ being the discordant rate; for a pass never fewer than with no
+    discordant pair at all (`examples_needed`). Infinite where the drop is the margin.
+    """
+    drop = (pairs.lost - pairs.won) / pairs.n
+    if drop == margin:
+        return math.inf
+    variance, z = pairs.discordant_rate - drop**2, _quantile(1 - alpha) + _quantile(power)
+    by_power = math.ceil(z**2 * variance / (drop - margin) ** 2)
+    return max(by_power, examples_needed(0, margin, alpha=alpha)) if drop < margin else by_power
+
+
 def wilson(hits: int, n: int, confidence: float = 0.95) -> Bound:
     """One model's accuracy `hits / n` with its two-sided interval at `confidence`.
 

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import count, pairwise
+from statistics import NormalDist, stdev
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 if TYPE_CHECKING:
@@ -72,7 +73,7 @@ def judge_ratio(
         if look > len(log_ratios):
             break
         shift = hodges_lehmann(log_ratios[:look], confidence)
-        status = _decide(log_ratios[:look], shift, math.log1p(delta), split(min(FALSE_FAIL, alpha / 2), looks))
+        status = _decide(log_ratios[:look], shift, math.log1p(delta), split(false_fail(alpha), looks))
         if status != "continue":
             return RatioVerdict(status, *shift, n=look)
     n = min(len(log_ratios), looks[-1])
@@ -88,6 +89,34 @@ def processes_needed(looks: Sequence[int], alpha: float = 0.05) -> int:
 def split(error: float, looks: Sequence[int]) -> float:
     """The error that one look may make so that all together make at most `error` (Bonferroni)."""
     return error / len(looks)
+
+
+def false_fail(alpha: float) -> float:
+    """The one-sided error of a fail over all looks: that of a pass, and FALSE_FAIL at most."""
+    return min(FALSE_FAIL, alpha / 2)
+
+
+def signed_rank_p(values: Sequence[float]) -> float:
+    """One-sided p of a centre above 0: how often so large a T⁺ comes about where the centre is 0 (exact).
+
+    T⁺ is the sum of the ranks, by size, of the values above 0; ties share theirs, and a half is rounded down.
+    """
+    size = [abs(value) for value in values]
+    ranks = [sum(other < one for other in size) + (1 + sum(other == one for other in size)) / 2 for one in size]
+    counts = signed_rank_counts(len(values))
+    statistic = int(sum(rank for rank, value in zip(ranks, values, strict=True) if value > 0))
+    return float(sum(counts[statistic:]) / 2 ** len(values))
+
+
+def processes_to_decide(values: Sequence[float], distance: float, error: float, power: float = 0.9) -> float:
+    """Processes that show, with `power`, on which side of a limit a centre lies that stays so far from it.
+
+    About ((z₁₋error + z_power)·s / distance)²·π/3, by the efficiency of the signed-rank test where values are normal.
+    Infinite at a distance of 0.
+    """
+    z = NormalDist().inv_cdf
+    spread = stdev(values) if len(values) > 1 else 0.0
+    return ((z(1 - error) + z(power)) * spread / distance) ** 2 * math.pi / 3 if distance > 0 else math.inf
 
 
 def hodges_lehmann(values: Sequence[float], confidence: float = 0.95) -> Shift:

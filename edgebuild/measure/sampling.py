@@ -9,7 +9,7 @@ is then free.
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import numpy as np
@@ -44,12 +44,13 @@ def _at_every_look(seen: int, n: int, total: int, error: float) -> int:
     import numpy as np
     from scipy.special import gammaln, logsumexp
 
-    def ways(of: float, taken: NDArray[np.float64]) -> NDArray[np.float64]:
+    def ways(of: float, taken: NDArray[Any]) -> NDArray[np.float64]:
         counted: NDArray[np.float64] = gammaln(of + 1) - gammaln(taken + 1) - gammaln(of - taken + 1)
         return counted
 
     possible = np.arange(seen, total - n + seen + 1)
-    likelihood = ways(total - n, possible - float(seen)) - ways(total, possible.astype(np.float64))
+    kinds = possible.astype(np.float64)
+    likelihood = ways(total - n, kinds - seen) - ways(total, kinds)
     ratio = logsumexp(likelihood + np.log(_weights(total)[possible])) - likelihood
     return int(possible[np.flatnonzero(ratio < -np.log(error))[-1]])
 

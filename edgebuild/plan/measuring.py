@@ -22,7 +22,7 @@ from edgebuild.evidence.roofline import Roofline
 from edgebuild.evidence.scores import Scores
 from edgebuild.evidence.shared import Shared
 from edgebuild.evidence.torch_outputs import TorchOutputs
-from edgebuild.plan import proving
+from edgebuild.plan import proving, sampling
 from edgebuild.plan.instruments import Instrument, Instruments
 from edgebuild.plan.limits import resampled, stopping
 from edgebuild.plan.recipe import Chain
@@ -33,8 +33,6 @@ from edgebuild.spec.model import ModelSpec
 from edgebuild.spec.registry import FORMATS, GATES
 from edgebuild.spec.target import Gate, Recipe, Runtime, Target
 from edgebuild.spec.target import Roofline as Rates
-
-_FLOAT_EXAMPLES = 50
 
 
 class Pair(Protocol):
@@ -78,6 +76,7 @@ class Measuring:
         """`data` is the id of the held-out examples; no device is asked yet."""
         self.graph, self.target, self.data, self.prefix = graph, target, data, prefix
         self._instruments, self._declared, self.gates = instruments, model.declared, gates
+        self.task = model.declared.task
         self.evidence: dict[str, str] = {}
 
     def judge(self, chains: Sequence[Chain], float_model: str) -> str:
@@ -135,8 +134,8 @@ class Measuring:
         candidate = self.outputs(everywhere, chain, chain.candidate, "candidate")
         parity = {"reference": torch, "converted": converted, "candidate": candidate}
         if everywhere is not instrument:
-            parity["device_converted"] = self._few(instrument, chain, chain.converted, "device-float")
-            parity["device_candidate"] = self.outputs(instrument, chain, chain.candidate, "device")
+            parity["device_converted"] = sampling.few(self, instrument, chain, chain.converted, "device-float")
+            parity["device_candidate"] = sampling.candidate(self, instrument, chain, self._here(chain))
         self.add(chain, "parity", Parity(self._declared.task), parity)
         files = {"candidate": chain.candidate, "baseline": chain.baseline}
         torches = {"candidate_torch": chain.torch, "baseline_torch": float_model}
@@ -150,26 +149,25 @@ class Measuring:
         would cost more than the usual margin.
         """
         instrument, everywhere = self._instruments.best("outputs"), self.everywhere()
-        candidate = self.outputs(everywhere, chain, chain.candidate, "candidate")
-        baseline = self.outputs(everywhere, chain, chain.baseline, "baseline")
-        pairs = {"candidate": candidate, "baseline": baseline, "data": self.data}
+        pairs = self._here(chain) | {"data": self.data}
         if everywhere is not instrument:
-            there = self._few(instrument, chain, chain.baseline, "device-baseline")
-            self.add(chain, "baseline-agreement", Agreement(), {"device": there, "host": baseline})
+            there = sampling.few(self, instrument, chain, chain.baseline, "device-baseline")
+            self.add(chain, "baseline-agreement", Agreement(), {"device": there, "host": pairs["baseline"]})
         if self._declared.task == "classification":
             self._accuracy(chain, instrument, pairs)
         self._scores(chain, instrument, pairs)
 
-    def _few(self, instrument: Instrument, chain: Pair, model: str, role: str) -> str:
-        """Outputs of a float file on a few examples: emulated, they are slow (0.1 s an inference of the digits)."""
-        return self.outputs(instrument, chain, model, role, most=_FLOAT_EXAMPLES)
+    def _here(self, chain: Pair) -> dict[str, str]:
+        """What both files answer to all held-out examples, by role: here, where the device takes only some."""
+        files = {"candidate": chain.candidate, "baseline": chain.baseline}
+        return {role: self.outputs(self.everywhere(), chain, file, role) for role, file in files.items()}
 
     def _accuracy(self, chain: Pair, instrument: Instrument, pairs: dict[str, str]) -> None:
         """Right answers of all examples; where the device takes only some, with how far it agrees with the host."""
         if instrument.device.examples is not None:
-            device = self.outputs(instrument, chain, chain.candidate, "device")
+            device = sampling.candidate(self, instrument, chain, pairs)
             both = {"device": device, "host": pairs["candidate"]}
-            pairs = pairs | {"agreement": self.add(chain, "agreement", Agreement(), both)}
+            pairs = pairs | {"agreement": self.add(chain, "agreement", Agreement(), both), "device": device}
         self.add(chain, "accuracy", Accuracy(self._declared.labels), pairs)
 
     def _arena(self, chain: Pair) -> None:
@@ -199,7 +197,9 @@ class Measuring:
         """Metrics by bootstrap, on the device's own answers, also where these are of some examples."""
         metrics = resampled(self.gates, self._declared.task)
         if metrics:
-            own = pairs | {"candidate": self.outputs(instrument, chain, chain.candidate, "device")}
+            own = pairs
+            if instrument.device.examples is not None:
+                own = pairs | {"candidate": sampling.candidate(self, instrument, chain, pairs)}
             codes = tuple(GATES.module(name) for name, _ in metrics)
             self.add(chain, "scores", Scores(metrics), own, codes)
 

@@ -16,12 +16,12 @@ job.json
                        axis more than the model's input, an example is all that the model takes, batch and all
     seconds            of CPU time after which no further example is begun: outputs; left out: all are run
     seed = 0, warmup_iterations = 60, warmup_seconds = 2.0, iterations = 200      latency
-    count_inferences = 1, count_warmups = 2                                       count
+    count_inferences = 1, count_warmups = 2, count_repeats = 1 (regions a model)  count
     layer_inferences = 50, layer_warmups = 10                                     layers
 result.json
-    runner, python, runtimes, fingerprint, models {name: …}; outputs: each model has the examples that were run and
-    the CPU time that they took (cpu_s); latency adds base_rss_bytes (before any
-    model is loaded), peak_rss_bytes, fingerprint_after
+    runner, python, runtimes, fingerprint, cpu_s (of the process), models {name: …}
+    outputs: each model has the examples that were run, and the CPU time that they took, cpu_s
+    latency: base_rss_bytes (before any model is loaded), peak_rss_bytes, fingerprint_after
     a model's "told" is one line on work that ran elsewhere than was asked, else null
     layers: each model has layers [{"name", "op", "output", "median_us", "share"}], or null and the reason
     on failure, with exit code 3: {"error": {"kind", "message"}}, kind being one of ERRORS
@@ -82,7 +82,7 @@ ERRORS = (
     "out-of-memory", "internal",
 )  # fmt: skip
 FAILED = 3  # exit code
-MARK_SYSCALL, BEGIN, END = 5000, 1, 2  # agreed with the counting plugin; a real kernel answers ENOSYS
+MARK_SYSCALL, BEGIN, END, WATCH = 5000, 1, 2, 3  # agreed with the counting plugin; a real kernel answers ENOSYS
 TELL_SECONDS = 0.5  # between two words on how far it is
 DISTINCT_FEEDS = 32  # prepared ahead, so that timing sees varied data but memory stays small
 
@@ -221,8 +221,9 @@ def collect(loaded: Loaded, arrays: List[Array], limit: float, told: str) -> Lis
         done += count
         if time.monotonic() - said > TELL_SECONDS:
             said = time.monotonic()
-            with open(told, "w", encoding="utf-8") as file:
+            with open(told + ".part", "w", encoding="utf-8") as file:
                 file.write(str(done))
+            os.replace(told + ".part", told)
         if time.process_time() >= limit:
             break
     return [np.concatenate(part) for part in parts]
@@ -262,20 +263,23 @@ def one_round(
 
 
 def count(work: Work) -> Dict[str, Any]:
-    """Inferences between the marks of one region a model, for an emulator that counts instructions."""
+    """Inferences between the marks of one region or more a model, for an emulator that counts instructions."""
     inferences, warmups = int(work.job.get("count_inferences", 1)), int(work.job.get("count_warmups", 2))
+    repeats = int(work.job.get("count_repeats", 1))
     results, mark = {}, marker()
-    for region, loaded in enumerate(work.models):
+    mark(WATCH, 0)
+    for number, loaded in enumerate(work.models):
         feeds, run = work.feeds(loaded), loaded.model.run
         with reported("inference-failed", loaded.name), quiet_collector():
             for step in range(warmups):
                 run(feeds[step % len(feeds)])
             chosen = [feeds[step % len(feeds)] for step in range(inferences)]
-            mark(BEGIN, region)
-            for feed in chosen:
-                run(feed)
-            mark(END, region)
-        results[loaded.name] = {"region": region, "inferences": inferences}
+            for region in range(number * repeats, (number + 1) * repeats):
+                mark(BEGIN, region)
+                for feed in chosen:
+                    run(feed)
+                mark(END, region)
+        results[loaded.name] = {"region": number * repeats, "regions": repeats, "inferences": inferences}
     return results
 
 
@@ -522,7 +526,7 @@ def perform(folder: str) -> Dict[str, Any]:
     for loaded in models:
         results[loaded.name].update(batch=loaded.batch, load_ns=loaded.load_ns, told=loaded.model.told)
     result: Dict[str, Any] = {"runner": VERSION, "python": platform.python_version(), "runtimes": runtimes()}
-    result.update(mode=job["mode"], models=results, fingerprint=before)
+    result.update(mode=job["mode"], models=results, fingerprint=before, cpu_s=time.process_time())
     if job["mode"] == "latency":
         result.update(base_rss_bytes=base, peak_rss_bytes=rss("VmHWM"), fingerprint_after=fingerprint())
     return result

@@ -101,6 +101,4 @@ def test_one_that_lost_a_fifth_of_a_point_passes_with_enough_examples(trial: Tri
     assert verdict.status == "pass"
     few = trial.judge(file, 50)
     assert (few.status, few.n) == ("inconclusive", 50)
-    assert "50 examples are too few to tell: with " in few.reason
-    needed = int(few.reason.partition("discordant, ")[2].split()[0])
-    assert needed >= 268  # as many as it takes when all agree
+    assert few.reason.startswith("50 examples are too few for any pass: 268 or more are needed")

@@ -10,7 +10,7 @@ import pytest
 from edgebuild.gates.accuracy import Accuracy
 from edgebuild.gates.class_accuracy import ClassAccuracy
 from edgebuild.gates.slice_accuracy import SliceAccuracy
-from edgebuild.measure import paired
+from edgebuild.measure import paired, sampling
 from edgebuild.spec.evidence import Verdict
 from edgebuild.spec.target import Fidelity, Gate
 
@@ -52,9 +52,14 @@ def test_one_class_that_lost_is_found_where_the_average_passes() -> None:
 def test_a_class_of_few_examples_is_named_with_the_number_it_needs() -> None:
     verdict = judge(EVEN | {"rare": (1, 1, 20)})
     assert (verdict.status, verdict.n) == ("inconclusive", 20)
-    needed = paired.examples_needed(0.1, 0.05)
-    told = f"class 'rare': 20 examples are too few to tell: with 10.0% discordant, {needed} are needed"
-    assert verdict.reason == told
+    assert verdict.reason == "class 'rare': 20 examples are too few for any pass: 52 or more are needed"
+
+
+def test_a_class_beyond_the_limit_is_not_told_that_more_examples_would_do() -> None:
+    verdict = judge(EVEN | {"rare": (7, 1, 100)})
+    assert verdict.status == "inconclusive"
+    assert "class 'rare': the drop of 6.00 pp is beyond the limit, but not surely" in verdict.reason
+    assert "more examples would not make it pass" in verdict.reason
 
 
 def test_among_many_classes_chance_alone_seldom_fails_a_build() -> None:
@@ -71,12 +76,21 @@ def test_among_many_classes_chance_alone_seldom_fails_a_build() -> None:
 
 
 def test_answers_that_may_differ_on_the_device_may_all_lie_in_one_class() -> None:
-    agreement = {"answers_differing": 0, "n": 500, "whole": False, "identical": True}
+    agreement = {"answers_differing": 0, "n": 500, "of": 5000, "lost": 0, "won": 0, "identical": True}
     verdict = judge(EVEN, "20 pp", agreement=agreement)
-    share = 1 - 0.025 ** (1 / 500)
-    assert verdict.high == pytest.approx(paired.drop_bound(2, 2, 500, 0.975).high + 10 * share)
+    worse = sampling.most_of_kind(0, 500, 5000, 500, 0.975)
+    assert verdict.high == paired.drop_bound(2 + worse, 2, 500, 0.975).high
     assert verdict.status == "pass"
     assert judge(EVEN, "5 pp", agreement=agreement).status == "inconclusive"
+
+
+def test_a_class_that_ran_on_the_device_whole_has_nothing_left_to_doubt() -> None:
+    agreement = {"answers_differing": 0, "n": 500, "of": 5000, "lost": 0, "won": 0, "identical": True}
+    found = evidence(EVEN) | {"agreement": agreement}
+    for counts in found["classes"].values():
+        counts["unrun"] = 0
+    verdict = ClassAccuracy().judge(Gate("class_accuracy", "5 pp"), {"accuracy": found})
+    assert verdict.high == paired.drop_bound(2, 2, 500, 0.975).high
 
 
 def test_too_low_a_fidelity_does_not_pass() -> None:

@@ -90,7 +90,9 @@ def test_a_median_is_judged_by_the_processes_medians() -> None:
 def test_too_few_processes_for_a_median_say_how_many_are_needed() -> None:
     verdict = limited("40 ms", [0.01] * 8)
     assert (verdict.status, verdict.low, verdict.high) == ("inconclusive", None, None)
-    assert verdict.reason == "8 processes are too few to tell; 9 are needed"
+    assert verdict.reason == (
+        "8 processes are too few for any verdict: 9 or more are needed; the median so far, 10 ms, is inside the limit"
+    )
 
 
 def test_a_percentile_is_judged_by_the_inferences_that_took_longer_and_by_how_processes_differ() -> None:

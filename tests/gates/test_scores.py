@@ -146,8 +146,19 @@ def test_no_loss_that_few_examples_cannot_show_is_told_with_the_number_it_needs(
     ours[:5], theirs[5:10] = -ours[:5], -theirs[5:10]  # each is wrong where the other is right
     verdict = judge(measured(tmp_path, "f1", ours[:400], theirs[:400], labels[:400]), "f1", "1 pp")
     assert verdict.status == "inconclusive"
-    told = verdict.reason.partition("400 examples are too few to tell: about ")[2]
+    assert "is inside the limit, but not surely (one-sided p = " in verdict.reason
+    told = verdict.reason.partition("if it stays so, about ")[2]
     assert 1500 < int(told.split()[0]) < 3000  # 2,141 by the formula for accuracy, at 2.5 % discordant
+
+
+def test_a_loss_beyond_the_limit_is_not_told_that_more_examples_would_do(tmp_path: Path) -> None:
+    ours, theirs, labels = worse("f1", 0)
+    ours[:8] = -ours[:8]
+    theirs[8:11] = -theirs[8:11]
+    verdict = judge(measured(tmp_path, "f1", ours[:400], theirs[:400], labels[:400]), "f1", "1 pp")
+    assert verdict.status == "inconclusive"
+    assert "is beyond the limit, but not surely" in verdict.reason
+    assert "more examples would not make it pass" in verdict.reason
 
 
 def test_no_change_in_fewer_examples_than_would_ever_do_proves_nothing(tmp_path: Path) -> None:
@@ -155,7 +166,7 @@ def test_no_change_in_fewer_examples_than_would_ever_do_proves_nothing(tmp_path:
     _, same, labels = worse("f1", 0)
     verdict = judge(measured(tmp_path, "f1", same[:50], same[:50], labels[:50]), "f1", "1 pp")
     assert (verdict.status, verdict.high) == ("inconclusive", paired.drop_bound(0, 0, 50).high)
-    assert verdict.reason == "50 examples are too few to tell: at least 268 are needed"
+    assert verdict.reason == "50 examples are too few for any pass: 268 or more are needed"
 
 
 def test_an_undefined_metric_is_no_pass_and_names_itself_and_why(tmp_path: Path) -> None:

@@ -214,7 +214,25 @@ def test_regions_hold_the_inferences_alone(monkeypatch: pytest.MonkeyPatch) -> N
     models = [runner.Loaded(name, Fake(k, ran), 1, 0) for k, name in enumerate("ab")]
     runner.count(runner.Work({"count_inferences": 3}, "", [X], models))
     begin, end = runner.BEGIN, runner.END
+    assert ran.pop(0) == (runner.WATCH, 0), "an emulator need not look at what was before"
     assert ran == [0, 0, (begin, 0), 0, 0, 0, (end, 0), 1, 1, (begin, 1), 1, 1, 1, (end, 1)]
+
+
+def test_a_loaded_model_is_counted_several_times(monkeypatch: pytest.MonkeyPatch) -> None:
+    ran: list[Any] = []
+    monkeypatch.setattr(runner, "marker", lambda: lambda kind, region: ran.append((kind, region)))
+    models = [runner.Loaded(name, Fake(k, ran), 1, 0) for k, name in enumerate("ab")]
+    results = runner.count(runner.Work({"count_repeats": 2}, "", [X], models))
+    begin, end = runner.BEGIN, runner.END
+    assert ran[1:9] == [0, 0, (begin, 0), 0, (end, 0), (begin, 1), 0, (end, 1)]
+    assert (results["b"]["region"], results["b"]["regions"]) == (2, 2)
+
+
+def test_outputs_stop_when_the_time_is_used_up_and_tell_how_many_there_are(start: Start, zoo: Path) -> None:
+    ended = start("outputs", {"m": zoo / "mlp.onnx"}, [X], seconds=0.0)
+    assert ended.result["models"]["m"]["examples"] == 1
+    assert len(ended.outputs("m")[0]) == 1
+    assert ended.result["cpu_s"] > ended.result["models"]["m"]["cpu_s"] >= 0
 
 
 def test_every_round_runs_each_model_once_in_varying_order() -> None:

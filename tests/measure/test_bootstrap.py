@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy.stats import norm
 
-from edgebuild.measure.bootstrap import UndefinedError, change_bound, examples_needed
+from edgebuild.measure.bootstrap import UndefinedError, change_bound, examples_to_decide, tail
 from tests.measure import few
 
 if TYPE_CHECKING:
@@ -91,7 +91,9 @@ def test_a_value_that_resamples_lack_is_an_error_and_no_limit() -> None:
         change_bound(lambda weights: 1.0 if weights[only].sum() else float("nan"), 40)
 
 
-def test_the_examples_needed_bring_the_limit_inside_the_margin() -> None:
-    """(1.645 + 1.282)² = 8.564 times the variance over the square of the margin."""
-    assert examples_needed(0.01, 100, 0.01) == 857
-    assert examples_needed(0.01, 100, 0.02) == 215
+def test_the_examples_that_decide_bring_the_limit_to_the_estimate() -> None:
+    """(1.645 + 1.282)² = 8.564 times the variance over the square of the distance."""
+    assert examples_to_decide(0.01, 0.01, 100) == pytest.approx(856.4, abs=0.1)
+    assert examples_to_decide(0.02, 0.01, 100) == pytest.approx(214.1, abs=0.1)
+    assert examples_to_decide(0.0, 0.01, 100) == float("inf")
+    assert tail(1.6449, 1.0) == pytest.approx(0.05, abs=1e-4)

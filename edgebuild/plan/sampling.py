@@ -1,0 +1,72 @@
+"""Plans what an emulated device answers: on the examples that decide gates, or on a few, for a look at a float file."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from edgebuild.engine.graph import Node
+from edgebuild.evidence.sampled import Sampled
+from edgebuild.plan.instruments import Instrument
+from edgebuild.plan.limits import resampled, stopping
+from edgebuild.spec.registry import FORMATS, GATES
+from edgebuild.spec.target import Gate
+
+if TYPE_CHECKING:
+    from edgebuild.plan.measuring import Measuring, Pair
+
+_FEW = 16  # of a float file: they are slow (0.1 s each for the digits), and a kernel that is wrong is so on any of them
+_SHARE_OF_FEW = 0.1  # of the time
+
+
+def candidate(measuring: Measuring, instrument: Instrument, pair: Pair, host: Mapping[str, str]) -> str:
+    """What the file that is judged answers on the device, until the gates on right answers are decided; the node's id.
+
+    `host` has the ids of what both files answer here, by role. Metrics of the device's own answers take all examples
+    that there may be; where nothing is to be decided by answers, a few will do.
+    """
+    own = resampled(measuring.gates, measuring.task)
+    gates = () if own else stopping(measuring.gates, "accuracy")
+    if not own and not gates:
+        return few(measuring, instrument, pair, pair.candidate, "device")
+    answered = {role: host[role] for role in ("candidate", "baseline")} if gates else {}
+    return _add(measuring, instrument, pair, pair.candidate, "device", gates=gates, answered=answered)
+
+
+def few(measuring: Measuring, instrument: Instrument, pair: Pair, model: str, role: str) -> str:
+    """What a file answers on the device on a few examples; the node's id."""
+    return _add(measuring, instrument, pair, model, role, most=_FEW, share=_SHARE_OF_FEW)
+
+
+def _add(
+    measuring: Measuring,
+    instrument: Instrument,
+    pair: Pair,
+    model: str,
+    role: str,
+    *,
+    gates: tuple[Gate, ...] = (),
+    answered: Mapping[str, str] = {},
+    most: int | None = None,
+    share: float = 1.0,
+) -> str:
+    runtime, budget = instrument.runtime(pair.runtime), instrument.device.budget
+    step = Sampled(
+        instrument.device,
+        instrument.fidelity,
+        runtime.threads,
+        runtime.providers,
+        gates,
+        most,
+        None if budget is None else budget * share,
+        len(measuring.target.runtimes),
+    )
+    node = Node(
+        step,
+        {"model": model, "data": measuring.data, **answered},
+        "outputs",
+        code=(*instrument.code, *sorted({GATES.module(gate.metric) for gate in gates})),
+        tools=(FORMATS.get(runtime.format).runtime,),
+        facts=instrument.arithmetic,
+    )
+    return measuring.graph.add(f"{measuring.prefix}/{runtime.format}/outputs-{role}", node)
