@@ -25,7 +25,7 @@ def judge(
 
 
 def agreement(lost: int, n: int = 500, of: int = 5000, won: int = 0, most: int | None = None) -> dict[str, Any]:
-    """What the evidence says of a device that got `lost` of n answers wrong that the host gets right, and won others."""
+    """Evidence of a device that got `lost` of n answers wrong which the host gets right, and `won` others right."""
     same = {"identical": False, "answers_differing": lost + won}
     looks = {"at": [n], "most": most or n, "why": "decided"}
     return {"n": n, "of": of, "lost": lost, "won": won, "looks": looks, **same}

@@ -15,7 +15,7 @@ LOOKS = range(40, MOST + 1, 20)
 
 
 def ever_wrong(bound: object, kinds: int, trials: int = TRIALS) -> float:
-    """How often, of so many trials, a bound was below `kinds` at any of the looks: whoever stops there passes wrongly."""
+    """How often, of so many trials, a bound was below `kinds` at any look: whoever stops there passes wrongly."""
     rng, wrong = np.random.default_rng(5), 0
     cached = lru_cache(maxsize=None)(bound)  # type: ignore[arg-type]
     for _ in range(trials):
