@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, ClassVar
 
+from edgebuild.evidence._deciding import Deciding
+from edgebuild.evidence._spending import Spending
 from edgebuild.evidence.accuracy import read_hits
-from edgebuild.evidence.deciding import Deciding
-from edgebuild.evidence.spending import Spending
 from edgebuild.jobs import outputs
 from edgebuild.jobs.device import Device
 from edgebuild.jobs.portions import Portions

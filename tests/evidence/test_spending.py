@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from edgebuild.evidence._deciding import Deciding
+from edgebuild.evidence._spending import Spending
 from edgebuild.evidence.accuracy import counted
-from edgebuild.evidence.deciding import Deciding
-from edgebuild.evidence.spending import Spending
 from edgebuild.gates.accuracy import Accuracy
 from edgebuild.spec import dataset
 from edgebuild.spec.target import Gate

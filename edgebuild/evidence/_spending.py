@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
-from edgebuild.evidence.deciding import Deciding, looks
+from edgebuild.evidence._deciding import Deciding, looks
 from edgebuild.spec.units import show_seconds
 
 if TYPE_CHECKING:
