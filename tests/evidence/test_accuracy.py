@@ -55,14 +55,27 @@ def test_each_rate_has_wilsons_interval(tmp_path: Path) -> None:
         assert (found[role]["low"], found[role]["high"]) == pytest.approx((interval.low, interval.high))
 
 
-def test_the_origin_is_the_candidates_or_that_of_the_device_it_agrees_with(tmp_path: Path) -> None:
+def test_the_origin_is_the_candidates_or_the_devices(tmp_path: Path) -> None:
     alone, _ = measure(tmp_path / "a", answers(), answers())
     assert alone["origin"]["fidelity"] == "host"
     assert "agreement" not in alone
-    agreed = {"origin": {"fidelity": "emulated"}, "n": 3, "answers_differing": 1}
-    both, _ = measure(tmp_path / "b", answers(), answers(), agreement=folders.evidence(tmp_path / "agreed", agreed))
-    assert both["origin"] == {"fidelity": "emulated"}
-    assert both["agreement"] == {"n": 3, "answers_differing": 1}
+    rows = dataset.chosen(8, 3)
+    device = folders.outputs(tmp_path / "device", answers()[rows], "emulated")
+    agreed = folders.evidence(tmp_path / "agreed", {"identical": True, "answers_differing": 0})
+    both, _ = measure(tmp_path / "b", answers(), answers(), device=device, agreement=agreed)
+    assert both["origin"]["fidelity"] == "emulated"
+    assert both["agreement"] == {"n": 3, "of": 8, "lost": 0, "won": 0, "identical": True, "answers_differing": 0}
+    assert sum(counts["unrun"] for counts in both["classes"].values()) == 5
+
+
+def test_the_devices_own_answers_count_where_it_gave_any(tmp_path: Path) -> None:
+    rows = dataset.chosen(8, 3).tolist()
+    here, there = answers(rows[0]), answers(rows[1], rows[2])
+    device = folders.outputs(tmp_path / "device", there[rows], "emulated")
+    agreed = folders.evidence(tmp_path / "agreed", {"identical": False, "answers_differing": 3})
+    found, _ = measure(tmp_path / "m", here, answers(), device=device, agreement=agreed)
+    assert (found["lost"], found["won"]) == (2, 0)
+    assert (found["agreement"]["lost"], found["agreement"]["won"]) == (2, 1)
 
 
 def test_answers_that_are_no_numbers_are_an_error_and_not_a_class(tmp_path: Path) -> None:

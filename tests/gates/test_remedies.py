@@ -72,10 +72,13 @@ def test_a_drop_that_was_seen_is_reckoned_with() -> None:
 
 
 def test_too_few_examples_on_the_device_are_the_targets_to_mend() -> None:
-    agreement = {"answers_differing": 0, "n": 100, "whole": False, "identical": True}
+    agreement = {"answers_differing": 0, "n": 100, "of": 5000, "lost": 0, "won": 0, "identical": True}
     told = advice("accuracy", "1 pp", right(0, 0, 5000, agreement=agreement))
     assert told == "more `examples` in [[devices]] of the target: 100 of 5000 ran on the device"
-    agreement |= {"answers_differing": 40, "n": 5000, "whole": True, "identical": False}
+    agreement["looks"] = {"at": [], "most": 1000, "why": "too slow", "cut": {"goal": 600}}
+    told = advice("accuracy", "1 pp", right(0, 0, 5000, agreement=agreement))
+    assert told == "a longer `budget` in [[devices]] of the target: 100 of 5000 ran on the device"
+    agreement |= {"answers_differing": 40, "n": 5000, "lost": 5, "identical": False}
     assert "[[devices]]" not in advice("accuracy", "1 pp", right(5, 0, 5000, agreement=agreement))
 
 
