@@ -162,10 +162,12 @@ def _verdicts(store: Store, product: Product, done: Mapping[str, Action]) -> dic
 
 def bring_up(store: Store, graph: Graph, jobs: int, journal: Journal, limits: Limits) -> dict[str, Action]:
     """Run what is not up to date; what ran is kept for `explain` whatever happens."""
+    from edgebuild.devices.local import QUIET
     from edgebuild.engine import worker
     from edgebuild.engine.scheduler import Scheduler
     from edgebuild.jobs.turns import Machine
 
+    os.environ.update(QUIET)  # workers inherit it
     worker.preload(_PRELOAD)
     scheduler = Scheduler(graph, store, jobs=jobs, events=journal, limits=limits, turns=Machine())
     try:

@@ -17,6 +17,7 @@ else:
     import model_values as values  # type: ignore[import-not-found,no-redef]
 
 SUFFIXES = (".onnx", ".ort")
+SILENT = "ORT_DISABLE_TELEMETRY"  # without it the runtime reports to its maker, and writes an identifier below HOME
 CPU = "CPUExecutionProvider"
 UNDIVIDED, ASSIGNED = "session.disable_cpu_ep_fallback", "session.record_ep_graph_assignment_info"
 TYPES = {"float": "float32", "double": "float64"}  # the others are called as in numpy
@@ -44,6 +45,7 @@ class Model(values.AnyModel):
     @staticmethod
     def runtime() -> Any:
         """The module that executes models; RunnerError where there is none."""
+        os.environ.setdefault(SILENT, "1")
         return values.import_first("onnxruntime")
 
     def run(self, feed: Sequence[Any]) -> List[Any]:
