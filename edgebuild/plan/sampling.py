@@ -15,7 +15,7 @@ from edgebuild.spec.target import Gate
 if TYPE_CHECKING:
     from edgebuild.plan.measuring import Measuring, Pair
 
-_FEW = 16  # of a float file: they are slow (0.1 s each for the digits), and a kernel that is wrong is so on any of them
+_FEW = 8  # of a float file: they are slow (0.1 s each for the digits), and a kernel that is wrong is so on any of them
 _SHARE_OF_FEW = 0.1  # of the time
 
 
