@@ -11,45 +11,43 @@ from typing import Any, NamedTuple
 from edgebuild.gates._margin import undecided
 from edgebuild.measure import sampling
 from edgebuild.measure.paired import Bound, Pairs, drop_bound
+from edgebuild.measure.partly import Draws, highest_drop
 from edgebuild.spec.target import Gate
 
 
 class Allowance(NamedTuple):
-    """Confidence left for the bounds of the drop, and how many more answers may be worse or better on the device."""
+    """What the bounds of a drop allow for: their confidence, and the draws that tell of answers not asked for.
+
+    `lost` and `won` count examples that the device alone gets wrong, and right; None where it ran them all.
+    """
 
     confidence: float
-    worse: int = 0
-    better: int = 0
+    lost: Draws | None = None
+    won: Draws | None = None
 
     def drop(self, pairs: Pairs, confidence: float | None = None, unrun: int | None = None) -> Bound:
-        """The bounds on a drop, each at `confidence` (that which is left), whatever `unrun` of the examples answer.
+        """The one-sided bounds on a drop, whatever `unrun` of its examples answer (None: all that did not run)."""
+        each, estimate = confidence or self.confidence, (pairs.lost - pairs.won) / pairs.n
+        if self.lost is None or self.won is None:
+            return drop_bound(pairs.lost, pairs.won, pairs.n, each)
+        left = self.lost.total - self.lost.n if unrun is None else unrun
+        high = highest_drop(pairs.lost, pairs.won, pairs.n, left, self.lost, each)
+        return Bound(estimate, -highest_drop(pairs.won, pairs.lost, pairs.n, left, self.won, each), high)
 
-        The worst case loses answers that both models get right; then those that only the candidate does.
-        """
-        each = self.confidence if confidence is None else confidence
-        worse, better = (min(more, pairs.n if unrun is None else unrun) for more in self[1:])
-        lost, won, n = pairs.lost, pairs.won, pairs.n
-        lose, win = (min(more, n - lost - won) for more in (worse, better))
-        high = drop_bound(lost + lose, max(0, won - (worse - lose)), n, each).high
-        low = drop_bound(max(0, lost - (better - win)), won + win, n, each).low
-        return Bound((lost - won) / n, low, high)
+    @property
+    def worse(self) -> int:
+        """How many of the examples that did not run may be wrong on the device alone, at any look."""
+        return sampling.most_of_kind(*self.lost, self.confidence) - self.lost.seen if self.lost else 0
 
 
 def allowance(found: dict[str, Any], confidence: float) -> Allowance:
-    """How accuracy evidence allows for a device that ran only some examples, so that all holds jointly.
-
-    Two bounds that may each be wrong add up to one that is wrong as often as both together (Bonferroni), so each gets
-    half of 1 − confidence. Where every example ran on the device nothing is left to allow for.
-    """
+    """How accuracy evidence allows for a device that ran only some examples; nothing, where it ran them all."""
     agreement = found.get("agreement")
     if agreement is None or agreement["n"] == agreement["of"]:
         return Allowance(confidence)
-    half, n, of = (1 + confidence) / 2, agreement["n"], agreement["of"]
+    n, of = agreement["n"], agreement["of"]
     most = agreement.get("looks", {}).get("most", n)
-    worse, better = (
-        sampling.most_of_kind(agreement[kind], n, of, most, half) - agreement[kind] for kind in ("lost", "won")
-    )
-    return Allowance(half, worse, better)
+    return Allowance(confidence, *(Draws(agreement[kind], n, of, most) for kind in ("lost", "won")))
 
 
 def why_open(pairs: Pairs, margin: float, gate: Gate, allowed: Allowance, error: float | None = None) -> str:

@@ -10,6 +10,7 @@ import pytest
 from edgebuild.gates._agreement import Allowance
 from edgebuild.gates.accuracy import Accuracy
 from edgebuild.measure import paired, sampling
+from edgebuild.measure.partly import _WEIGHT, Draws, critical, highest_drop
 from edgebuild.spec.evidence import Verdict
 from edgebuild.spec.target import Fidelity, Gate
 
@@ -103,7 +104,7 @@ def test_a_good_result_of_too_low_a_fidelity_does_not_pass() -> None:
 
 
 def test_a_device_that_ran_every_example_speaks_for_itself() -> None:
-    """Its own answers are in the counts: nothing is left to allow for, and no confidence to share."""
+    """Its own answers are in the counts: nothing is left to allow for."""
     alone, whole = judge(10, 9, 5000), judge(10, 9, 5000, agreement=agreement(5, 5000))
     assert (whole.low, whole.high) == (alone.low, alone.high)
     assert whole.reason.endswith("; host and device differ in 5 of 5000 answers")
@@ -111,27 +112,28 @@ def test_a_device_that_ran_every_example_speaks_for_itself() -> None:
 
 def test_what_the_device_was_not_asked_widens_the_drop_by_the_worst_that_it_may_be() -> None:
     verdict = judge(10, 9, 5000, agreement=agreement(0) | {"identical": True})
-    worse = sampling.most_of_kind(0, 500, 5000, 500, 0.975)
-    assert 30 < worse < 40
-    assert verdict.high == paired.drop_bound(10 + worse, 9, 5000, 0.975).high
-    assert verdict.low == paired.drop_bound(10, 9 + worse, 5000, 0.975).low
+    worse, draws = sampling.most_of_kind(0, 500, 5000, 500, 0.95), Draws(0, 500, 5000, 500)
+    assert 25 < worse < 40
+    assert verdict.high == highest_drop(10, 9, 5000, 4500, draws, 0.95)
+    assert verdict.low == -highest_drop(9, 10, 5000, 4500, draws, 0.95)
     told = (
-        f"bit-identical on 500 of 5000 examples, of the other 4500 at most {worse} are wrong there alone (0.975 at any"
+        f"bit-identical on 500 of 5000 examples, of the other 4500 at most {worse} are wrong there alone (0.95 at any"
     )
     assert told in verdict.reason
     assert verdict.reason.endswith("; stopped at the first look: decided")
 
 
 def test_the_worst_case_of_unknown_answers_is_the_worst_of_all() -> None:
-    """By trying every way in which so many answers may be worse or better."""
-    allowed = Allowance(0.95, 6, 4)
-    for lost, won, n in ((3, 2, 300), (0, 0, 50), (20, 25, 60)):
-        found = allowed.drop(paired.Pairs(lost, won, n))
-        ties = n - lost - won
-        worse = [(lost + k, won - (6 - k)) for k in range(7) if k <= ties and won >= 6 - k]
-        better = [(lost - (4 - k), won + k) for k in range(5) if k <= ties and lost >= 4 - k]
-        assert found.high == max(paired.drop_bound(b, c, n).high for b, c in worse)
-        assert found.low == min(paired.drop_bound(b, c, n).low for b, c in better)
+    """By trying every number of answers that may be worse, and every way in which so many may be."""
+    for lost, won, n, ran in ((3, 2, 300, 285), (0, 0, 50, 40), (20, 25, 60, 48)):
+        draws = Draws(0, ran, n, n)
+        highest = -1.0
+        for more, p in enumerate(sampling.p_values(*draws)):
+            error = min(0.499, critical(0.05) / float(p) ** _WEIGHT)
+            ways = [(lost + k, won - (more - k)) for k in range(more + 1) if k <= n - lost - won and won >= more - k]
+            if critical(0.05) < float(p) ** _WEIGHT:
+                highest = max(highest, *(paired.drop_bound(b, c, n, 1 - error).high for b, c in ways))
+        assert Allowance(0.95, draws, draws).drop(paired.Pairs(lost, won, n)).high == highest
 
 
 def test_answers_that_are_wrong_either_way_cost_nothing() -> None:
@@ -163,7 +165,7 @@ def test_drop_and_disagreement_are_bounded_jointly(confidence: float) -> None:
 def test_a_device_that_answers_otherwise_cannot_pass_and_the_reason_says_why() -> None:
     verdict = judge(10, 9, 5000, agreement=agreement(40))
     assert verdict.status == "inconclusive"
-    assert verdict.reason.startswith("inside the margin (below 0.21 pp) but for what the device was not asked")
+    assert verdict.reason.startswith("inside the margin (below 0.17 pp) but for what the device was not asked")
     assert "host and device differ in 40 of 500 answers, of the other 4500 at most " in verdict.reason
 
 

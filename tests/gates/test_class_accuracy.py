@@ -9,7 +9,8 @@ import numpy as np
 from edgebuild.gates.accuracy import Accuracy
 from edgebuild.gates.class_accuracy import ClassAccuracy
 from edgebuild.gates.slice_accuracy import SliceAccuracy
-from edgebuild.measure import paired, sampling
+from edgebuild.measure import paired
+from edgebuild.measure.partly import Draws, highest_drop
 from edgebuild.spec.evidence import Verdict
 from edgebuild.spec.target import Fidelity, Gate
 
@@ -77,8 +78,7 @@ def test_among_many_classes_chance_alone_seldom_fails_a_build() -> None:
 def test_answers_that_may_differ_on_the_device_may_all_lie_in_one_class() -> None:
     agreement = {"answers_differing": 0, "n": 500, "of": 5000, "lost": 0, "won": 0, "identical": True}
     verdict = judge(EVEN, "20 pp", agreement=agreement)
-    worse = sampling.most_of_kind(0, 500, 5000, 500, 0.975)
-    assert verdict.high == paired.drop_bound(2 + worse, 2, 500, 0.975).high
+    assert verdict.high == highest_drop(2, 2, 500, 500, Draws(0, 500, 5000, 500), 0.95)
     assert verdict.status == "pass"
     assert judge(EVEN, "5 pp", agreement=agreement).status == "inconclusive"
 
@@ -89,7 +89,7 @@ def test_a_class_that_ran_on_the_device_whole_has_nothing_left_to_doubt() -> Non
     for counts in found["classes"].values():
         counts["unrun"] = 0
     verdict = ClassAccuracy().judge(Gate("class_accuracy", "5 pp"), {"accuracy": found})
-    assert verdict.high == paired.drop_bound(2, 2, 500, 0.975).high
+    assert verdict.high == paired.drop_bound(2, 2, 500, 0.95).high
 
 
 def test_too_low_a_fidelity_does_not_pass() -> None:
