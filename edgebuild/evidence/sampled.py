@@ -15,7 +15,7 @@ from edgebuild.evidence.accuracy import read_hits
 from edgebuild.jobs import outputs
 from edgebuild.jobs.device import Device
 from edgebuild.jobs.portions import Portions
-from edgebuild.spec import dataset
+from edgebuild.spec import dataset, layout
 from edgebuild.spec.artifact import EXCUSED, Determinism, StepIO
 from edgebuild.spec.registry import FORMATS
 from edgebuild.spec.target import Fidelity, Gate
@@ -66,7 +66,7 @@ class Sampled:
 
     def _portions(self, io: StepIO, inputs: tuple[Array, ...]) -> Portions:
         file = io.path("model") / FORMATS.get(io.kind("model")).file
-        model = outputs.ModelJob(file, self.threads, self.providers)
+        model = outputs.ModelJob(file, self.threads, self.providers, layout.of_file(file))
         return Portions(self.device, model, inputs, io.partial or io.scratch / "kept", io.scratch, self.timeout)
 
     def _seconds(self, cores: int) -> float:

@@ -125,7 +125,7 @@ hardware = {arch = "aarch64", cpu = "cortex-a72", clock = "1.5 GHz", ram = "4 Gi
 core = {part = 0xd08, variant = 0, revision = 3, features = ["fp"], \
 caches = [{level = 1, kind = "Data", size = "32 KiB", ways = 2}]}}
 runtimes = [{format = "onnx"}]
-recipe = []
+recipe = [{use = "float16"}]
 devices = [{transport = "qemu"}, {transport = "local"}]
 timing = {looks = [6], iterations = 20, warmup = "10 ms"}
 gates = [{metric = "size", limit = "1 MiB"}, {metric = "latency", limit = "+900 %", fidelity = "emulated"}]
