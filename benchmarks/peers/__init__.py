@@ -68,7 +68,7 @@ def run(*, small: bool) -> list[Table]:
 
 
 def _table(board: Target, name: str, folder: Path, small: bool) -> Table:
-    model = digits(folder / "digits", small=small).model("digits").folder
+    model = digits(folder / f"{name}-project", small=small).model("digits").folder
     data = _data(model)
     examples = folder / f"{name}-examples.npz"
     store = folder / "store" if small else _environments.cache() / "store"
