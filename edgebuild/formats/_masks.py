@@ -56,5 +56,8 @@ def touching(ranges: Mapping[str, Range], operations: Iterable[Operation]) -> li
 
 
 def usable(ranges: Mapping[str, Range]) -> dict[str, Range]:
-    """The ranges for a quantizer: ±1 where there is none, and where nothing but 0 was seen, which any scale keeps."""
+    """The ranges for a quantizer: ±1 where there is none, and where nothing but 0 was seen, which any scale keeps.
+
+    (Not so the ends of ±1, where the range stands in for a ReLU: a quantizer that removes it must cut them.)
+    """
     return {name: (-1.0, 1.0) if ends in (NO_RANGE, (0.0, 0.0)) else ends for name, ends in ranges.items()}

@@ -7,10 +7,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from edgebuild.formats import _masks
+from edgebuild.formats import _masks, _onnx_bounds
 from edgebuild.formats._layers import kept
 from edgebuild.formats._masks import Operation
-from edgebuild.spec.quantization import Layer, Quantization, Range
+from edgebuild.spec.quantization import NO_RANGE, Layer, Quantization, Range
 from edgebuild.spec.spread import Spread, stands_for_none
 
 if TYPE_CHECKING:
@@ -128,7 +128,10 @@ def static(model: onnx.ModelProto, ranges: Mapping[str, Range], how: Quantizatio
     from onnxruntime.quantization.qdq_quantizer import QDQQuantizer
     from onnxruntime.quantization.registry import QDQRegistry, QLinearOpsRegistry
 
-    pairs = {name: (np.float32(low), np.float32(high)) for name, (low, high) in _masks.usable(ranges).items()}
+    floats = arrays(model)
+    bounds = _onnx_bounds.bounds(model, floats)
+    near = {name: _onnx_bounds.within(ends, bounds.get(name, NO_RANGE)) for name, ends in _masks.usable(ranges).items()}
+    pairs = {name: (np.float32(low), np.float32(high)) for name, (low, high) in near.items()}
     quantizer = QDQQuantizer(
         model,
         how.granularity == "channel",
@@ -137,14 +140,13 @@ def static(model: onnx.ModelProto, ranges: Mapping[str, Range], how: Quantizatio
         QuantType.QUInt8 if how.activations == "uint8" else QuantType.QInt8,
         TensorsData(CalibrationMethod.MinMax, pairs),
         [],
-        excluded(model, how) + _float_for_others(model, ranges, how),
+        excluded(model, how) + _float_for_others(model, ranges, how) + _onnx_bounds.away_from_0(model, bounds),
         sorted(_LAYERS if how.operators == "layers" else {*QDQRegistry, *QLinearOpsRegistry}),
         {
             "WeightSymmetric": True,
             "ActivationSymmetric": how.symmetric,
         },
     )
-    floats = arrays(model)
     quantizer.quantize_model()
     quantizer.model.topological_sort()
     return _mend_dead_channels(quantizer.model.model, floats)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 from edgebuild.gates import _margin
 from edgebuild.gates._agreement import Allowance, allowance, points, told, why_open
@@ -11,6 +11,7 @@ from edgebuild.gates._margin import points_of_a_share
 from edgebuild.gates._remedies import Tried
 from edgebuild.measure.paired import Bound, Pairs
 from edgebuild.spec.evidence import Status, Verdict
+from edgebuild.spec.model import Task
 from edgebuild.spec.target import Gate, reaches
 
 
@@ -21,6 +22,45 @@ class _Group:
     name: str
     pairs: Pairs
     bound: Bound
+
+
+class Grouped:
+    """Shared by gates on groups of examples: `noun` is what one is called, `several` where the evidence has them."""
+
+    tasks: ClassVar[tuple[Task, ...]] = ("classification",)
+    measured: ClassVar[str] = "outputs"
+    noun: ClassVar[str]
+    several: ClassVar[str]
+
+    @staticmethod
+    def limit(text: str) -> float:
+        """The margin as a share, above 0 and below 1; ValueError otherwise."""
+        return points_of_a_share(text)
+
+    @staticmethod
+    def unchanged(text: str) -> bool:
+        """Whether the baseline itself is inside the limit: it loses nothing."""
+        return True
+
+    @staticmethod
+    def asks(text: str) -> str:
+        """The evidence that decides: right answers of both."""
+        return "accuracy"
+
+    def settled(self, gate: Gate, evidence: dict[str, Any]) -> bool:
+        """Whether more answers of the device could change nothing for this gate."""
+        found = evidence["accuracy"]
+        return not found[self.several] or judge(gate, found, self.noun, found[self.several]).status != "inconclusive"
+
+    def judge(self, gate: Gate, evidence: dict[str, Any]) -> Verdict:
+        """By the worst group."""
+        found = evidence["accuracy"]
+        return judge(gate, found, self.noun, found[self.several])
+
+    def mend(self, gate: Gate, verdict: Verdict, evidence: dict[str, Any], tried: Tried) -> str:
+        """A smaller loss, or more examples of the group that the reason names; where there is none, it says enough."""
+        margin = self.limit(gate.limit)
+        return _margin.mend(verdict, margin, _margin.least(margin, gate), tried) if verdict.n else ""
 
 
 def judge(gate: Gate, found: dict[str, Any], noun: str, groups: dict[str, Any]) -> Verdict:
@@ -50,19 +90,9 @@ def judge(gate: Gate, found: dict[str, Any], noun: str, groups: dict[str, Any]) 
     )
 
 
-def settled(gate: Gate, found: dict[str, Any], noun: str, groups: dict[str, Any]) -> bool:
-    """Whether more answers of the device could change nothing."""
-    return not groups or judge(gate, found, noun, groups).status != "inconclusive"
-
-
 def _bounded(name: str, counts: dict[str, int], allowed: Allowance, groups: int) -> _Group:
     """All answers in which host and device may differ might lie in this group, as far as it did not run there."""
     pairs, unrun = Pairs(counts["lost"], counts["won"], counts["n"]), counts.get("unrun", counts["n"])
     each = 1 - (1 - allowed.confidence) / groups
     drop = allowed.drop(pairs, unrun=unrun)
     return _Group(name, pairs, drop._replace(low=allowed.drop(pairs, each, unrun).low))
-
-
-def mend(gate: Gate, verdict: Verdict, margin: float, tried: Tried) -> str:
-    """For the group that the verdict is about; where there is none, its reason says what to do."""
-    return _margin.mend(verdict, margin, _margin.least(margin, gate), tried) if verdict.n else ""

@@ -12,7 +12,7 @@ from onnx import numpy_helper
 
 from edgebuild.formats import _tflite_graph, _tflite_quantize
 from edgebuild.spec.errors import UsageError
-from edgebuild.spec.quantization import Calibrator, Quantization
+from edgebuild.spec.quantization import Calibrator, Quantization, Range
 from edgebuild.spec.registry import FORMATS
 from edgebuild.spec.spread import remarks
 from tests.formats import nets
@@ -286,20 +286,59 @@ def test_a_channel_without_weights_keeps_its_constant(format_name: str) -> None:
     assert nets.distance(wanted, answered) < 0.1
 
 
-@formats
-def test_a_layer_that_gives_nothing_but_0_is_exact_and_told(format_name: str) -> None:
+def around(activation: Any) -> Any:
+    """Two convolutions with an activation between them, always of the same weights, and a linear layer."""
+    import torch
+    from torch import nn
+
+    torch.manual_seed(0)
+    return nn.Sequential(nn.Conv2d(3, 4, 3), activation, nn.Conv2d(4, 4, 3), nn.Flatten(), nn.Linear(256, 2)).eval()
+
+
+def in_int8(format_name: str, module: Any, how: Quantization, given: dict[str, Range]) -> Any:
+    """What the static file of a net of pictures answers, what the net does, and the ranges that were seen."""
     import torch
 
-    module = torch.nn.Sequential(
-        torch.nn.Conv2d(3, 4, 3), torch.nn.ReLU(), torch.nn.Conv2d(4, 4, 3), torch.nn.Flatten(), torch.nn.Linear(256, 2)
-    ).eval()
-    with torch.no_grad():
-        module[0].bias[:] = -100
-    given = nets.samples("residual", 4)
+    samples = nets.samples("residual", 4)
     kind = FORMATS.get(format_name)()
-    model = kind.convert(module, (torch.from_numpy(given[0][0]),))
-    ranges = kind.observe(model, STATIC, given)
+    model = kind.convert(module, (torch.from_numpy(samples[0][0]),))
+    ranges = kind.observe(model, how, samples)
+    assert {*given} <= {*ranges}
+    answered = nets.answers(format_name, kind.quantize(model, how.with_ranges({**ranges, **given})), samples)
+    return answered, np.concatenate([module(torch.from_numpy(x)).detach().numpy() for (x,) in samples]), ranges
+
+
+KINDS = [("onnx", "int8"), ("onnx", "uint8"), ("tflite", "int8")]
+
+
+@pytest.mark.parametrize(("format_name", "activations"), KINDS)
+@pytest.mark.parametrize(("activation", "bias"), [("ReLU", -100), ("ReLU6", -100), ("Hardtanh", 100)])
+def test_a_layer_that_gives_nothing_but_0_is_exact_and_told(
+    format_name: str, activations: Any, activation: str, bias: float
+) -> None:
+    """The quantizer of ONNX removes the ReLU: a range of ±1 in its place let -1 through where 0 belongs."""
+    import torch
+
+    options = (-1, 0) if activation == "Hardtanh" else ()
+    module = around(getattr(torch.nn, activation)(*options))
+    with torch.no_grad():
+        module[0].bias[:] = bias
+    answered, wanted, ranges = in_int8(format_name, module, Quantization("static", activations=activations), {})
     assert remarks(ranges)[0].startswith("0 in all calibration examples are the tensors")
-    answered = nets.answers(format_name, kind.quantize(model, STATIC.with_ranges(ranges)), given)
-    wanted = np.concatenate([module(torch.from_numpy(x)).detach().numpy() for (x,) in given])
     assert np.abs(answered - wanted).max() < 0.02 * np.abs(wanted).max()
+
+
+@formats
+def test_a_clip_that_0_is_outside_of_still_clips(format_name: str) -> None:
+    """Every range holds 0, so that none does such a clip's work."""
+    from torch import nn
+
+    answered, wanted, _ = in_int8(format_name, around(nn.Hardtanh(0.5, 1.0)), STATIC, {})
+    assert nets.distance(wanted, answered) < 0.12
+
+
+def test_a_range_that_is_given_for_a_relu_and_reaches_below_0_lets_nothing_through() -> None:
+    from torch import nn
+
+    answered, wanted, _ = in_int8("onnx", around(nn.ReLU()), STATIC, {"relu": (-2.0, 2.0)})
+    assert nets.distance(wanted, answered) < 0.12

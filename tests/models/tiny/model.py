@@ -42,8 +42,8 @@ def build() -> nn.Module:
 
 
 def load() -> dict[str, tuple[np.ndarray, np.ndarray]]:
-    """512 pictures to learn from and 400 to be judged by."""
-    return {"train": _pictures(512, 1), "test": _pictures(400, 2)}
+    """512 pictures to learn from, 48 to choose by and 400 to be judged by."""
+    return {"train": _pictures(512, 1), "validation": _pictures(48, 3), "test": _pictures(400, 2)}
 
 
 def _pictures(count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
