@@ -29,7 +29,7 @@ class Undecided(NamedTuple):
         if not math.isfinite(self.needed):
             return f"{self.estimate} is just the limit: more {self.noun} may decide it either way"
         if self.p <= self.error or self.needed <= self.n:  # what is not seen widens the bounds beyond what p says
-            return f"{self.estimate} is {side} the limit, but too near it to tell"
+            return f"{self.estimate} is {side} the limit, but {self.n} {self.noun} do not prove it"
         measure = f"one-sided p = {self.p:.2g}, a {verdict} needs {self.error:.2g}"
         more = f"about {math.ceil(self.needed)} {self.noun} would show a {verdict}, and there are {self.n}"
         if not self.inside:

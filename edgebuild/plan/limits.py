@@ -28,8 +28,9 @@ class _Placed(NamedTuple):
 def gates_of(target: Target, model: ModelSpec, policy: Policy) -> tuple[Gate, ...]:
     """What a release of the model on the target must prove.
 
-    The policy's gates that fit the model's task and the target's hardware; on metrics that the target has gates on,
-    those instead; the model's budgets in the place of any one's limit, then those on further metrics.
+    The policy's gates that fit the model's task and the target's hardware; where the target has gates of its own, those
+    instead (or only on their metrics, if it says so); the model's budgets in the place of any one's limit, then those
+    on further metrics.
 
     UsageError for a wrong metric or limit, for a metric that the model's answers do not have, for a limit that
     `timing` can never decide, for one that says nothing beside another, for a budget that might replace either of two
@@ -47,7 +48,8 @@ def _declared(target: Target, model: ModelSpec, policy: Policy) -> list[_Placed]
     """The gates as policy, target and model declare them, less those that are waived."""
     lines = required(target, policy, model.declared.task)
     gates = [_checked(line, target, budget) for line, budget in _with_budgets(lines, target, model)]
-    _refuse_unheld(gates, model, policy)
+    if target.policy:
+        _refuse_unheld(gates, model, policy)
     return [placed for placed in gates if placed.gate.limit != NONE]
 
 

@@ -20,13 +20,14 @@ class Declared(NamedTuple):
 
 
 def required(target: Target, policy: Policy, task: Task | None = None) -> list[Declared]:
-    """The policy's gates on metrics that the target has none on, then the target's.
+    """The policy's gates on metrics that the target has none on, unless it asks for none of these; then its own.
 
     Of the policy's those are left out that another task than `task` has, and those that limit a share of what the
     hardware does not name: a policy is written for all models and targets.
     """
     own = {spec.metric for spec in target.gates}
-    general = [Declared(spec, policy.file, f"gates[{number}]") for number, spec in enumerate(policy.gates)]
+    asked = policy.gates if target.policy else ()
+    general = [Declared(spec, policy.file, f"gates[{number}]") for number, spec in enumerate(asked)]
     return [
         *(line for line in general if line.spec.metric not in own and _applies(line, target, task)),
         *(Declared(spec, target.file, f"gates[{number}]") for number, spec in enumerate(target.gates)),

@@ -101,7 +101,8 @@ class TargetFile(BaseModel):
     recipe: tuple[RecipeLine, ...] = ()
     devices: Annotated[tuple[DeviceLine, ...], Field(min_length=1)]
     fidelity: Annotated[LeastFidelity, Field(description="the least evidence that counts")] = LeastFidelity()
-    gates: Annotated[tuple[GateSpec, ...], Field(description="in the place of the policy's on the same metrics")] = ()
+    gates: Annotated[tuple[GateSpec, ...], Field(description="what a release must prove, in the policy's place")] = ()
+    policy: Annotated[bool, Field(description="beside these gates, those of the policy on other metrics")] = False
     regressions: Annotated[tuple[GateSpec, ...], Field(description="limits against an earlier release")] = ()
     timing: Timing = Timing()
 
@@ -161,6 +162,7 @@ def read_target(path: Path, shown: str, recipes: Callable[[str], Recipe] | None 
         file=shown,
         regressions=declared.regressions,
         fidelity=declared.fidelity,
+        policy=declared.policy or not declared.gates,
     )
 
 

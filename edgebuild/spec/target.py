@@ -184,8 +184,8 @@ class Policy:
 class Target:
     """A target profile, as one file in `targets/` declares it.
 
-    `gates` are its own, in the place of the policy's on the same metrics, and hold a candidate against the float model;
-    `regressions` hold it against an earlier release. `fidelity` is the least evidence that counts.
+    `gates` are its own and hold a candidate against the float model; with `policy` those of the policy on other metrics
+    do so as well. `regressions` hold it against an earlier release. `fidelity` is the least evidence that counts.
     """
 
     name: str
@@ -199,3 +199,4 @@ class Target:
     file: str
     regressions: tuple[GateSpec, ...] = ()
     fidelity: LeastFidelity = field(default_factory=LeastFidelity)
+    policy: bool = True

@@ -38,7 +38,7 @@ def test_the_policy_holds_where_neither_target_nor_model_says_otherwise(plan: Pl
 
 
 def test_a_targets_gate_takes_the_place_of_the_policys_and_a_budget_that_of_either(plan: Planner) -> None:
-    own = '[{metric = "size", limit = "9 %"}, {metric = "latency", limit = "40 ms"}]'
+    own = '[{metric = "size", limit = "9 %"}, {metric = "latency", limit = "40 ms"}]\npolicy = true'
     assert limits(plan(policy=POLICY, gates=own)) == {"accuracy": "1 pp", "size": "9 %", "latency": "40 ms"}
     budgets = '\n[budgets.board]\naccuracy = "3 pp"\nsize = "1 MiB"\nmacs = "2 M"'
     assert limits(plan(policy=POLICY, gates=own, model=budgets)) == {
@@ -46,17 +46,18 @@ def test_a_targets_gate_takes_the_place_of_the_policys_and_a_budget_that_of_eith
     }  # fmt: skip
 
 
-def test_a_project_may_have_targets_from_before_there_was_a_policy(plan: Planner) -> None:
-    """All gates in the target, fidelity included; nothing of them changes but that the better of two formats ships."""
+def test_a_targets_own_gates_are_all_that_it_asks_for_unless_it_asks_for_the_policys_too(plan: Planner) -> None:
+    """As in targets from before there was a policy, fidelity included: nothing is asked of them that was not."""
     own = '[{metric = "accuracy", limit = "2 pp"}, {metric = "size", limit = "-90 %"}, '
     own += '{metric = "latency", limit = "-50 %", fidelity = "hardware"}]'
+    assert limits(plan(policy=POLICY, gates='[{metric = "parity", limit = "1e-3"}]')) == {"parity": "1e-3"}
     assert tuple(gates(plan(policy=POLICY, gates=own)).values()) == (
         Gate("accuracy", "2 pp", 0.975), Gate("size", "-90 %", 0.975), Gate("latency", "-50 %", 0.975, "hardware")
     )  # fmt: skip
 
 
 def test_the_limit_none_leaves_a_metric_out_in_a_target_and_in_a_model(plan: Planner) -> None:
-    own = '[{metric = "size", limit = "none"}]'
+    own = '[{metric = "size", limit = "none"}]\npolicy = true'
     assert limits(plan(policy=POLICY, gates=own)) == {"accuracy": "1 pp"}
     assert limits(plan(policy=POLICY, gates="[]", model='\n[budgets.board]\nsize = "none"')) == {"accuracy": "1 pp"}
 
@@ -86,7 +87,7 @@ def test_a_gate_counts_the_evidence_that_its_target_can_give(plan: Planner) -> N
     """What is not measured is as good from anywhere; a gate's own word comes first."""
     policy = Policy((GateSpec("accuracy", "1 pp"), GateSpec("size", "+0 %"), GateSpec("latency", "+3 %")), "p.toml")
     own = '[{metric = "accuracy", limit = "1 pp", fidelity = "host"}, {metric = "f1", limit = "1 pp"}]\n'
-    own += 'fidelity = {outputs = "emulated", latency = "hardware"}'
+    own += 'policy = true\nfidelity = {outputs = "emulated", latency = "hardware"}'
     found = {metric: gate.fidelity for metric, gate in gates(plan(policy=policy, gates=own)).items()}
     assert found == {"size": "host", "latency": "hardware", "accuracy": "host", "f1": "emulated"}
 
