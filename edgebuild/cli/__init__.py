@@ -59,6 +59,18 @@ def _write_any_text() -> None:
 def main(args: list[str] | None = None) -> int:
     """Run the command line and return the exit code."""
     _write_any_text()
+    code = _answered(args)
+    try:
+        sys.stdout.flush()  # or a pipe gets it when Python ends, where nobody could answer for a reader that has left
+    except BrokenPipeError:
+        from edgebuild.cli._unforeseen import leave_reader
+
+        return leave_reader()
+    return code
+
+
+def _answered(args: list[str] | None) -> int:
+    """The exit code of what the command line asks for."""
     try:
         given: Any = root.main(args=args, prog_name="edgebuild", standalone_mode=False)
     except Abort:

@@ -7,11 +7,11 @@ Third parties add theirs by the entry points `edgebuild.steps`, `edgebuild.forma
 from __future__ import annotations
 
 import importlib
-import pkgutil
 import re
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
 from typing import Any
 
 from edgebuild.spec.errors import UsageError
@@ -55,8 +55,9 @@ def file_name(kind: type) -> str:
 
 @cache
 def _own(package: str) -> tuple[str, ...]:
-    folder = importlib.import_module(package).__path__
-    return tuple(module.name for module in pkgutil.iter_modules(folder) if not module.name.startswith("_"))
+    # Not by pkgutil, to which a folder that cannot be listed, as when memory has run out, is an empty one.
+    (folder,) = importlib.import_module(package).__path__
+    return tuple(sorted(path.stem for path in Path(folder).glob("*.py") if not path.name.startswith("_")))
 
 
 @cache
