@@ -124,6 +124,7 @@ def test_weights_of_ones_own_become_integers(
     shutil.copyfile(weights, workspace.root / "models" / "tiny" / "mine.safetensors")
     workspace.edit("models/tiny/model.toml", 'data = "load"', 'data = "load"\nweights = "mine.safetensors"')
     workspace.edit("targets/board.toml", '[[gates]]\nmetric = "size"\nlimit = "-60 %"\n', "")
+    workspace.edit("targets/board.toml", "description = ", "policy = true\ndescription = ")
     ran = workspace.run("--target", "board", "--recipe", recipe, "--json")
     assert ran.code == 0, ran.out
     steps = [entry["step"] for entry in ran.document["ran"]]
