@@ -1,4 +1,4 @@
-"""Finds plug-ins by file name: `steps/techniques/prune_channels.py` holds the class PruneChannels, known as `prune_channels`.
+"""Finds plug-ins by file name: `techniques/prune_channels.py` holds the class PruneChannels, `prune_channels`.
 
 Third parties add theirs by the entry points `edgebuild.steps`, `edgebuild.formats`, `edgebuild.devices`,
 `edgebuild.gates`; a file of ours wins over an entry point of the same name.

@@ -16,10 +16,10 @@ from edgebuild.spec.registry import FORMATS, STEPS, class_name
 def foreign(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Let two distributions add steps: one with a name of its own, one with a name of ours."""
     points = [
-        EntryPoint("melt", "edgebuild.steps.techniques.float16:Float16", "edgebuild.steps.techniques"),
-        EntryPoint("int8", "nowhere:Nothing", "edgebuild.steps.techniques"),
+        EntryPoint("melt", "edgebuild.steps.techniques.float16:Float16", "edgebuild.steps"),
+        EntryPoint("int8", "nowhere:Nothing", "edgebuild.steps"),
     ]
-    monkeypatch.setattr(registry, "entry_points", lambda group: points if group == "edgebuild.steps.techniques" else [])
+    monkeypatch.setattr(registry, "entry_points", lambda group: points if group == "edgebuild.steps" else [])
     registry._foreign.cache_clear()
     yield
     registry._foreign.cache_clear()

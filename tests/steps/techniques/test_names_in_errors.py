@@ -117,7 +117,7 @@ def test_nothing_that_steps_share_names_one_of_them() -> None:
     """`qat` in calibration is meant: its ranges are to be learnt anew, whichever step reads them."""
     names, found = {*STEPS.names()}, []
     for room in ("nn", "formats"):
-        for path in sorted((Path(edgebuild.__file__).parent / room).glob("*.py")):
+        for path in sorted((Path(edgebuild.__file__).parent / room).rglob("*.py")):
             for node in ast.walk(ast.parse(path.read_text())):
                 key = node.value if isinstance(node, ast.keyword) and node.arg == "key" else None
                 if isinstance(key, ast.Constant) and str(key.value).partition(".")[0] in names:
