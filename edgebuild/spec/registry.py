@@ -1,7 +1,7 @@
 """Finds plug-ins by file name: `techniques/prune_channels.py` holds the class PruneChannels, `prune_channels`.
 
 Third parties add theirs by the entry points `edgebuild.steps`, `edgebuild.formats`, `edgebuild.devices`,
-`edgebuild.gates`; a file of ours wins over an entry point of the same name.
+`edgebuild.gates`, `edgebuild.tasks`; a file of ours wins over an entry point of the same name.
 """
 
 from __future__ import annotations
@@ -72,3 +72,4 @@ STEPS = Registry("edgebuild.steps.techniques", "step", "edgebuild.steps")
 FORMATS = Registry("edgebuild.formats", "format", "edgebuild.formats")
 DEVICES = Registry("edgebuild.devices", "device transport", "edgebuild.devices")
 GATES = Registry("edgebuild.gates", "metric", "edgebuild.gates")
+TASKS = Registry("edgebuild.tasks", "task", "edgebuild.tasks")
