@@ -14,10 +14,11 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from edgebuild import __version__, travels
 from edgebuild.bundle import card, manifest, png
 from edgebuild.spec import dataset, layout, notes
+from edgebuild.spec import task as tasks
 from edgebuild.spec.artifact import Determinism, StepIO
 from edgebuild.spec.errors import UsageError
-from edgebuild.spec.model import ImageInput, Task
-from edgebuild.spec.signature import TensorSpec
+from edgebuild.spec.model import ImageInput
+from edgebuild.spec.signature import Head, Signature, TensorSpec
 from edgebuild.spec.target import Runtime
 
 if TYPE_CHECKING:
@@ -35,12 +36,10 @@ class Subject:
     cpu: str
     model: str
     model_description: str
-    labels: tuple[str, ...]
-    inputs: tuple[TensorSpec, ...]
+    signature: Signature
+    heads: tuple[Head, ...]
     preprocess: ImageInput | None
     sample: int
-    task: Task = "classification"
-    outputs: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,8 +83,9 @@ class Assemble:
         for name in (travels.BUNDLE_RUNNER, travels.VALUES, loader):
             shutil.copyfile(travels.file(name), folder / name)
         (folder / "requirements.txt").write_text(f"numpy>=1.24\n{package}=={metadata.version(package)}\n")
-        if self.subject.labels:
-            _write_json(folder / "labels.json", list(self.subject.labels))
+        if labels := {head.name: list(head.labels) for head in self.subject.heads if head.labels}:
+            only = len(self.subject.heads) == 1
+            _write_json(folder / "labels.json", next(iter(labels.values())) if only else labels)
         sample = self._sample(io, folder)
         facts = self._facts(verdicts, runtime, file, io) | {"coded": coded, "loader": loader}
         (folder / "README.md").write_text(card.render(facts, sample), encoding="utf-8")
@@ -101,6 +101,7 @@ class Assemble:
             "file": file,
             "runtime": asdict(runtime),
             **self._ports(io.path(f"candidate/{runtime.format}") / file),
+            "heads": [_told(head) for head in self.subject.heads],
             "evidence": chosen["evidence"],
             "verdicts": chosen["verdicts"],
             "sources": _sources(io, runtime.format),
@@ -112,17 +113,12 @@ class Assemble:
         }
 
     def _ports(self, model: Path) -> dict[str, list[dict[str, Any]]]:
-        """Inputs and outputs as a caller of the file must know them: layouts (null: as in PyTorch), inputs' shapes.
-
-        A shape has the batch of 1; where there is a layout it is the one in that.
-        """
-        layouts = layout.of_file(model)
-        given = zip_longest(self.subject.inputs, layouts.get("inputs", ()))
-        inputs = [
-            {"name": spec.name, "layout": how, "shape": list(layout.shape_in_file((1, *spec.shape), how))}
-            for spec, how in given
-        ]
-        return {"inputs": inputs, "outputs": [{"layout": how} for how in layouts.get("outputs", ())]}
+        """Inputs and outputs as a caller of the file must know them, in the file's order: see `_port`."""
+        layouts, signature = layout.of_file(model), self.subject.signature
+        return {
+            side: [_port(spec, how) for spec, how in zip_longest(specs, layouts.get(side, ()))]
+            for side, specs in (("inputs", signature.inputs), ("outputs", signature.outputs))
+        }
 
     def _sample(self, io: StepIO, folder: Path) -> str:
         """Put one held-out example into the bundle; its file name."""
@@ -137,6 +133,19 @@ class Assemble:
         _write_json(folder / "preprocess.json", asdict(how))
         (folder / "sample.png").write_bytes(png.encode(_pixels(examples[0], how)))
         return "sample.png"
+
+
+def _port(spec: TensorSpec, how: str | None) -> dict[str, Any]:
+    """A tensor's name, layout (null: as in PyTorch), shape in that with the batch of 1, type of values and meaning."""
+    shape = list(layout.shape_in_file((1, *spec.shape), how))
+    meaning = {"meaning": spec.meaning} if spec.meaning else {}
+    return {"name": spec.name, "layout": how, "shape": shape, "dtype": spec.dtype} | meaning
+
+
+def _told(head: Head) -> dict[str, Any]:
+    """A head for who reads answers: which outputs it has, what their values are, and how `run.py` shows them."""
+    named = {"labels": list(head.labels)} if head.labels else {}
+    return {"name": head.name, "task": head.task, "outputs": list(head.outputs), "show": tasks.of(head).show} | named
 
 
 def _sources(io: StepIO, name: str) -> dict[str, str]:
