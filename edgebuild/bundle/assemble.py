@@ -13,9 +13,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from edgebuild import __version__, travels
 from edgebuild.bundle import card, manifest, png
-from edgebuild.spec import dataset, layout, notes
-from edgebuild.spec import task as tasks
-from edgebuild.spec.artifact import Determinism, StepIO
+from edgebuild.spec import dataset, layout, model_file, notes, tasks
+from edgebuild.spec.artifact import Determinism, Step, StepIO
 from edgebuild.spec.errors import UsageError
 from edgebuild.spec.model import ImageInput
 from edgebuild.spec.signature import Head, Signature, TensorSpec
@@ -43,7 +42,7 @@ class Subject:
 
 
 @dataclass(frozen=True, slots=True)
-class Assemble:
+class Assemble(Step):
     """Inputs: `candidate/<format>`, `baseline/<format>`, `evidence/<name>`, `verdicts`, and the data for the sample.
 
     The output has `evidence/`, and `bundle/` unless a gate failed: then there is nothing to ship.
@@ -114,7 +113,7 @@ class Assemble:
 
     def _ports(self, model: Path) -> dict[str, list[dict[str, Any]]]:
         """Inputs and outputs as a caller of the file must know them, in the file's order: see `_port`."""
-        layouts, signature = layout.of_file(model), self.subject.signature
+        layouts, signature = model_file.layouts(model), self.subject.signature
         return {
             side: [_port(spec, how) for spec, how in zip_longest(specs, layouts.get(side, ()))]
             for side, specs in (("inputs", signature.inputs), ("outputs", signature.outputs))

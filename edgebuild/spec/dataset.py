@@ -16,7 +16,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from edgebuild.spec import task as tasks
+from edgebuild.spec import tasks
 from edgebuild.spec.signature import ANSWER, Head
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from typing import Annotated, Any, ClassVar, Literal
 from annotated_types import Ge, Gt
 from pydantic import ConfigDict, Discriminator, Field, Tag
 
-from edgebuild.spec import task as tasks
+from edgebuild.spec import tasks
 from edgebuild.spec.errors import UsageError
 from edgebuild.spec.fields import STRICT, Inside, Seed
 from edgebuild.spec.registry import TASKS

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal, Protocol
 
-from edgebuild.spec.registry import TASKS
+from edgebuild.spec.errors import StepError
 from edgebuild.spec.signature import Head, TensorSpec
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ Goal = Literal["soft", "logits", "pseudo_labels"]
 Show = Literal["ranked", "values", "tensor"]  # what a bundle's run.py knows to print; `tensor` is for what has no task
 
 
-class Task:
+class Task(Protocol):
     """What every task says of itself; it has no state.
 
     Answers of a head are a sequence, one array or tensor [N, …] for each output that it reads. Labels are one array
@@ -42,43 +43,37 @@ class Task:
     show: ClassVar[Show] = "values"
     metrics: ClassVar[tuple[str, ...]] = ()
 
+    @abstractmethod
     def check(self, head: Head, outputs: Sequence[TensorSpec]) -> None:
         """ValueError where the declaration of a head is not one of this task; the messages name no key."""
-        raise NotImplementedError
 
+    @abstractmethod
     def label_mistake(self, labels: Array, outputs: Sequence[TensorSpec]) -> str | None:
         """What is wrong with labels of any type and shape, in words that follow "split x"; None when nothing is."""
-        raise NotImplementedError
 
+    @abstractmethod
     def loss(self, answers: Sequence[Tensor], labels: Tensor, smoothing: float = 0.0) -> Tensor:
         """How far answers are from their labels, all of which are there: the mean over the batch."""
-        raise NotImplementedError
 
+    @abstractmethod
     def distilled(
         self, goal: Goal, answers: Sequence[Tensor], teachers: Sequence[Sequence[Tensor]], temperature: float
     ) -> Tensor:
         """How far answers are from those of all teachers together: the mean over the batch."""
-        raise NotImplementedError
 
+    @abstractmethod
     def errors(self, answers: Sequence[Array], labels: Array) -> Errors:
         """How wrong each answer is, [N] float64; of a choice, 1 where it is wrong and 0 where it is right."""
-        raise NotImplementedError
 
     def choices(self, answers: Sequence[Array]) -> Array:
         """What is chosen for each example, [N, …]; only where answers are choices."""
-        raise NotImplementedError
+        raise _unchosen(self)
 
     def hits(self, answers: Sequence[Array], labels: Array) -> Flags:
         """Which examples are right, [N] bool; only where answers are choices."""
-        raise NotImplementedError
+        raise _unchosen(self)
 
 
-def of(head: Head) -> Task:
-    """The task of a head."""
-    task: Task = TASKS.get(head.task)()
-    return task
-
-
-def fits(metric_tasks: Sequence[str] | None, metric: str, task: str) -> bool:
-    """Whether answers of a task have a metric: it names the task, or the task names it; None names no task at all."""
-    return metric_tasks is None or task in metric_tasks or metric in TASKS.get(task).metrics
+def _unchosen(task: Task) -> StepError:
+    """The error of a task that says in `choice` that its answers are choices, and does not say which."""
+    return StepError(f"{type(task).__name__} does not say what its answers choose")

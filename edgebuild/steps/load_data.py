@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from edgebuild.nn import opened
 from edgebuild.nn.source import Source
-from edgebuild.spec import dataset, notes, spread
-from edgebuild.spec import task as tasks
-from edgebuild.spec.artifact import EXCUSED, Determinism, StepIO
+from edgebuild.spec import dataset, notes, spread, tasks
+from edgebuild.spec.artifact import EXCUSED, Determinism, Step, StepIO
 from edgebuild.spec.errors import UsageError, exhausted
 from edgebuild.spec.names import suggest
 from edgebuild.spec.reads import Read
@@ -28,7 +27,7 @@ KEYS = (*SPLITS, "validation", "unlabelled", "slices")
 
 
 @dataclass(frozen=True, slots=True)
-class LoadData:
+class LoadData(Step):
     """The function must return {"train": (x, labels), "test": (x, labels)}; x is an array, or a tuple of arrays.
 
     Labels are what the head's task takes ([N] class numbers, or [N, …] values), and of several heads {head: labels}, or

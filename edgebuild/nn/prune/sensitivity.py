@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from edgebuild.nn.answers import listed
 from edgebuild.nn.train import losses, training
-from edgebuild.spec import task as tasks
+from edgebuild.spec import tasks
 from edgebuild.spec.errors import UsageError
 from edgebuild.spec.signature import Head
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from edgebuild.nn.answers import listed
-from edgebuild.spec import task as tasks
+from edgebuild.spec import tasks
 from edgebuild.spec.signature import Head
 
 if TYPE_CHECKING:

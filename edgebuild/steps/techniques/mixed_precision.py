@@ -10,13 +10,13 @@ from annotated_types import Ge
 from pydantic import Field
 
 from edgebuild.nn.quantize import ranges
-from edgebuild.spec import dataset, notes, spread
-from edgebuild.spec import task as tasks
+from edgebuild.spec import dataset, notes, spread, tasks
 from edgebuild.spec.artifact import Determinism, StepIO
 from edgebuild.spec.errors import UsageError
 from edgebuild.spec.fields import Seed
 from edgebuild.spec.quantization import Activations, Calibrator, Layer, Operators, Quantization
 from edgebuild.spec.signature import Head
+from edgebuild.spec.technique import Technique
 from edgebuild.steps.techniques import _files
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ _BETWEEN = Layer("between layers", "", "", "")
 
 
 @dataclass(frozen=True, slots=True)
-class MixedPrecision:
+class MixedPrecision(Technique):
     """Static int8 where each layer was first quantized alone, and those that lose most stay float32.
 
     Layers are ranked by the signal-to-noise ratio of the model's output. One more stays float in each round, and only
