@@ -70,6 +70,7 @@ def test_what_a_task_cannot_read_is_refused(name: str, outputs: list[TensorSpec]
 ORDINAL = '''
 """Ordinal regression: steps on a scale, as one value; an answer is the nearest step."""
 import numpy as np
+from edgebuild.spec.task import Task
 from torch.nn import functional
 
 
