@@ -10,14 +10,11 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from edgebuild.nn import checkpoint
-from edgebuild.spec import dataset
 from tests import tiny
 from tests.scenarios.conftest import Workspace
 
@@ -96,9 +93,7 @@ def test_the_bundle_answers_with_every_output_by_head(bundle: Path, tmp_path: Pa
     assert words.dtype == np.int64
 
 
-def test_a_changed_weight_of_a_head_trains_again_and_its_meaning_does_not(
-    several: Workspace, tmp_path: Path
-) -> None:
+def test_a_changed_weight_of_a_head_trains_again_and_its_meaning_does_not(several: Workspace, tmp_path: Path) -> None:
     root = tmp_path / "copy"
     shutil.copytree(several.root, root)
     copy = Workspace(root, several.store)
