@@ -34,7 +34,8 @@ def show(found: dict[str, Any]) -> None:
 
 
 def _rates(accuracy: dict[str, Any]) -> list[tuple[str, ...]]:
-    rows, heads = [], accuracy.get("heads", {})
+    rows: list[tuple[str, ...]] = []
+    heads = accuracy.get("heads", {})
     for name, head in heads.items():
         ours, theirs = (head["rates"][side]["accuracy"] for side in "ab")
         change = f"{100 * (theirs - ours):+.2f} pp"

@@ -83,8 +83,8 @@ class Proof(Step):
         """What a step bought and cost, by name; `useless` when it cost something and bought nothing.
 
         `drops` is what the answers of each head lost (see `_drop`), with one-sided 95 % limits; `slower`, where time
-        was measured, the log-ratio of after to before with its two-sided 90 % interval; `band`, where it is predicted, the
-        most by which a ratio may be too large.
+        was measured, the log-ratio of after to before with its two-sided 90 % interval; `band`, where it is predicted,
+        the most by which a ratio may be too large.
         """
         changes, limits = _changes(before, after), dict(_NOTICEABLE)
         if band is not None:

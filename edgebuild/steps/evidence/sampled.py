@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, ClassVar
@@ -106,7 +106,7 @@ class Sampled(Step):
         outputs = portions.values()
         return {head.name: hits(head, [values[: len(own)] for values in outputs], own) for head, own in asked}
 
-    def _write(self, io: StepIO, portions: Portions, total: int, spending: Spending[dict[str, Mask]]) -> None:
+    def _write(self, io: StepIO, portions: Portions, total: int, spending: Spending[Mapping[str, Mask]]) -> None:
         """Outputs in the order of `dataset.chosen`, which is that of the data where every example ran."""
         import numpy as np
 
