@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from edgebuild import __version__, travels
 from edgebuild.bundle import card, manifest, png
-from edgebuild.spec import dataset, layout, notes
+from edgebuild.spec import dataset, documents, evidence, layout, notes
 from edgebuild.spec.artifact import Determinism, StepIO
 from edgebuild.spec.errors import UsageError
+from edgebuild.spec.evidence import Verdicts
 from edgebuild.spec.model import ImageInput, Task, TensorSpec
 from edgebuild.spec.target import Runtime
 
@@ -68,15 +69,15 @@ class Assemble:
 
     def run(self, io: StepIO) -> None:
         """Write the folders."""
-        verdicts = json.loads((io.path("verdicts") / "verdicts.json").read_text())
+        verdicts = documents.read(Verdicts, io.path("verdicts") / evidence.VERDICTS)
         _gather(io, io.output / "evidence")
         notes.write(io.output / "evidence", _notes(io))
-        if verdicts["status"] in _STATUS:
+        if verdicts.status in _STATUS:
             shutil.copytree(io.output / "evidence", io.output / "bundle" / "evidence")
             self._fill(io, io.output / "bundle", verdicts)
 
-    def _fill(self, io: StepIO, folder: Path, verdicts: dict[str, Any]) -> None:
-        index = [runtime.format for runtime in self.runtimes].index(verdicts["format"])
+    def _fill(self, io: StepIO, folder: Path, verdicts: Verdicts) -> None:
+        index = [runtime.format for runtime in self.runtimes].index(verdicts.format)
         runtime, file, package = self.runtimes[index], self.files[index], self.packages[index]
         coded = manifest.ship(io.path(f"candidate/{runtime.format}") / file, folder)
         loader = travels.loader(runtime.format)
@@ -90,21 +91,20 @@ class Assemble:
         (folder / "README.md").write_text(card.render(facts, sample), encoding="utf-8")
         manifest.seal(folder, facts)
 
-    def _facts(self, verdicts: dict[str, Any], runtime: Runtime, file: str, io: StepIO) -> dict[str, Any]:
-        chosen = verdicts["formats"][verdicts["format"]]
+    def _facts(self, verdicts: Verdicts, runtime: Runtime, file: str, io: StepIO) -> dict[str, Any]:
         return {
             "schema": 1,
             "edgebuild": __version__,
-            "status": _STATUS[verdicts["status"]],
+            "status": _STATUS[verdicts.status],
             "subject": asdict(self.subject),
             "file": file,
             "runtime": asdict(runtime),
             **self._ports(io.path(f"candidate/{runtime.format}") / file),
-            "evidence": chosen["evidence"],
-            "verdicts": chosen["verdicts"],
+            "evidence": documents.to_json(verdicts.shipped.evidence),
+            "verdicts": documents.to_json(verdicts.shipped.verdicts),
             "sources": _sources(io, runtime.format),
             "fingerprints": _of_format(self.fingerprints, runtime.format),
-            "formats": {name: found["status"] for name, found in verdicts["formats"].items()},
+            "formats": {name: judged.status for name, judged in verdicts.formats.items()},
             "dropped": list(self.dropped),
             "notes": _notes(io),
             "provenance": list(io.provenance),

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from edgebuild.bundle import manifest
+
 PAYLOAD = Path(__file__).parent / "payload"
 
 
@@ -15,6 +17,9 @@ def render(facts: Mapping[str, Any], sample: str) -> str:
 
     template = jinja2.Template((PAYLOAD / "card.md.jinja").read_text(encoding="utf-8"), keep_trailing_newline=True)
     card: str = template.render(
-        **facts, version=facts["edgebuild"], sample=sample, percent=lambda share: f"{100 * share:.2f} %"
+        **{**facts, "evidence": manifest.evidence_of(facts)},
+        version=facts["edgebuild"],
+        sample=sample,
+        percent=lambda share: f"{100 * share:.2f} %",
     )
     return card

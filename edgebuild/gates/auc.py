@@ -17,9 +17,13 @@ if TYPE_CHECKING:
 class Auc(Resampled):
     """Area under the ROC curve of softmax scores, one class against the rest; the limit is a margin such as "1 pp"."""
 
-    tasks: ClassVar[tuple[Task, ...]] = ("classification",)
+    tasks: ClassVar[tuple[Task, ...] | None] = ("classification",)
     show, unit = staticmethod(points), "share"
-    limit = staticmethod(points_of_a_share)
+
+    @classmethod
+    def limit(cls, text: str) -> float:
+        """The margin as a share, above 0 and below 1; ValueError otherwise."""
+        return points_of_a_share(text)
 
     @staticmethod
     def score(outputs: Any, labels: Any) -> Score:

@@ -16,9 +16,13 @@ if TYPE_CHECKING:
 class Cosine(Resampled):
     """The limit is a margin without unit, such as "0.01"."""
 
-    tasks: ClassVar[tuple[Task, ...]] = ("embedding",)
+    tasks: ClassVar[tuple[Task, ...] | None] = ("embedding",)
     show, unit = staticmethod(brief), "1"
-    limit = staticmethod(plain)
+
+    @classmethod
+    def limit(cls, text: str) -> float:
+        """The margin as a number, above 0 and below 1; ValueError otherwise."""
+        return plain(text)
 
     @staticmethod
     def score(outputs: Any, targets: Any) -> Score:

@@ -38,8 +38,7 @@ def _applies(line: Declared, target: Target, task: Task | None) -> bool:
     kind = GATES.get(line.spec.metric, file=line.file, key=f"{line.key}.metric")
     if task is not None and task not in tasks_of(line.spec.metric, task):
         return False
-    source = getattr(kind, "from_hardware", None)
-    return source is None or getattr(target.hardware, source) is not None
+    return kind.applies(target.hardware)
 
 
 def fidelity_of(spec: GateSpec, target: Target) -> Fidelity:
@@ -49,12 +48,11 @@ def fidelity_of(spec: GateSpec, target: Target) -> Fidelity:
     """
     if spec.fidelity is not None:
         return spec.fidelity
-    measured = getattr(GATES.get(spec.metric), "measured", None)
-    fidelity: Fidelity = getattr(target.fidelity, measured) if measured else "host"
-    return fidelity
+    least: dict[str | None, Fidelity] = {"outputs": target.fidelity.outputs, "latency": target.fidelity.latency}
+    return least.get(GATES.get(spec.metric).measured, "host")
 
 
 def tasks_of(metric: str, every: Task) -> tuple[Task, ...]:
     """The tasks whose answers have this metric; a metric that is not about answers fits `every` one."""
-    tasks: tuple[Task, ...] = getattr(GATES.get(metric), "tasks", (every,))
-    return tasks
+    tasks = GATES.get(metric).tasks
+    return (every,) if tasks is None else tasks

@@ -47,7 +47,7 @@ def _with_metrics(found: dict[str, Any]) -> dict[str, Any]:
     return found
 
 
-def _one_of(whole: dict[str, Any], registry: Registry, key: str) -> dict[str, Any]:
+def _one_of(whole: dict[str, Any], registry: Registry[Any], key: str) -> dict[str, Any]:
     """A choice between the plug-ins of a registry, each with its own options beside the `key` that names it."""
     choices = []
     line = whole["$defs"].get("DeviceLine" if key == "transport" else "RecipeLine", {})

@@ -12,14 +12,19 @@ from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
 from edgebuild.spec.errors import UsageError
 from edgebuild.spec.names import suggest
 
+if TYPE_CHECKING:
+    from edgebuild.spec.metric import Metric
+
+Plugin = TypeVar("Plugin")
+
 
 @dataclass(frozen=True, slots=True)
-class Registry:
+class Registry(Generic[Plugin]):
     """The plug-ins of one folder of the package; `noun` is what messages call one of them, `group` the entry points
     of those that other packages bring.
     """
@@ -32,12 +37,12 @@ class Registry:
         """Every known name, sorted."""
         return sorted({*_own(self.package), *_foreign(self.group)})
 
-    def get(self, name: str, *, file: str | None = None, key: str | None = None) -> Any:
+    def get(self, name: str, *, file: str | None = None, key: str | None = None) -> type[Plugin]:
         """The class of this name; UsageError with the nearest names when there is none."""
         if name in _own(self.package):
-            return getattr(importlib.import_module(f"{self.package}.{name}"), class_name(name))
+            return cast(type[Plugin], getattr(importlib.import_module(f"{self.package}.{name}"), class_name(name)))
         if name in _foreign(self.group):
-            return _foreign(self.group)[name].load()
+            return cast(type[Plugin], _foreign(self.group)[name].load())
         raise UsageError(f"unknown {self.noun} {name!r}", file=file, key=key, hint=suggest(name, self.names()))
 
     def module(self, name: str) -> str:
@@ -68,7 +73,7 @@ def _foreign(group: str) -> dict[str, EntryPoint]:
     return {point.name: point for point in entry_points(group=group)}
 
 
-STEPS = Registry("edgebuild.steps.techniques", "step", "edgebuild.steps")
-FORMATS = Registry("edgebuild.formats", "format", "edgebuild.formats")
-DEVICES = Registry("edgebuild.devices", "device transport", "edgebuild.devices")
-GATES = Registry("edgebuild.gates", "metric", "edgebuild.gates")
+STEPS: Registry[Any] = Registry("edgebuild.steps.techniques", "step", "edgebuild.steps")
+FORMATS: Registry[Any] = Registry("edgebuild.formats", "format", "edgebuild.formats")
+DEVICES: Registry[Any] = Registry("edgebuild.devices", "device transport", "edgebuild.devices")
+GATES: Registry[Metric[Any]] = Registry("edgebuild.gates", "metric", "edgebuild.gates")

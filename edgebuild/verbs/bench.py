@@ -19,6 +19,7 @@ from edgebuild.devices.timing.process import TimedModel
 from edgebuild.plan.instruments import Instrument, Instruments, addressed
 from edgebuild.spec.core import TimeModel
 from edgebuild.spec.errors import DeviceError, UsageError
+from edgebuild.spec.evidence import Counted
 from edgebuild.spec.registry import FORMATS
 from edgebuild.spec.target import Target, Timing
 
@@ -43,7 +44,7 @@ class Bench:
     seconds: float
     low: float
     high: float
-    counted: dict[str, Any] | None
+    counted: Counted | None
     layers: layers.Layers | None
     layers_reason: str | None
     fed: tuple[feeds.Fed, ...]
@@ -157,12 +158,12 @@ def _timed(instrument: Instrument, file: Path, inputs: Path, folder: Path, threa
     return found | {"layers": parts, "layers_reason": reason}
 
 
-def _count(instrument: Instrument, model: Path, inputs: Path, folder: Path, mcpu: str) -> dict[str, Any]:
+def _count(instrument: Instrument, model: Path, inputs: Path, folder: Path, mcpu: str) -> Counted:
     job = folder / "count"
     job.mkdir()
     shutil.copyfile(model, job / f"model{model.suffix}")
     shutil.copyfile(inputs, job / "inputs.npz")
     models = [{"name": f"m{repeat}", "file": f"model{model.suffix}", "threads": 1} for repeat in range(3)]
     (job / "job.json").write_text(json.dumps({"mode": "count", "models": models, "inputs": "inputs.npz"}))
-    counted: dict[str, Any] = instrument.device.count(job, mcpu, timeout=_TIMEOUT)  # type: ignore[attr-defined]
+    counted: Counted = instrument.device.count(job, mcpu, timeout=_TIMEOUT)  # type: ignore[attr-defined]
     return counted

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, ClassVar, Protocol
+from typing import ClassVar, Protocol
 
+from edgebuild.spec.evidence import Counted
 from edgebuild.spec.target import Fidelity, Hardware
 
 
@@ -59,6 +60,6 @@ class Device(Protocol):
 class CountingDevice(Device, Protocol):
     """A device that counts the work of a job exactly instead of timing it."""
 
-    def count(self, job: Path, mcpu: str, *, timeout: float) -> dict[str, Any]:
+    def count(self, job: Path, mcpu: str, *, timeout: float) -> Counted:
         """Execute a job of mode "count": instructions, classes, caches and the cycles that `mcpu` needs for them."""
         ...

@@ -9,7 +9,7 @@ from typing import ClassVar
 
 from edgebuild.devices.jobs.device import CountingDevice
 from edgebuild.devices.jobs.outputs import write_inputs
-from edgebuild.spec import dataset, layout
+from edgebuild.spec import dataset, documents, evidence, layout
 from edgebuild.spec.artifact import EXCUSED, Determinism, StepIO
 from edgebuild.spec.registry import FORMATS
 
@@ -34,8 +34,7 @@ class Count:
     def run(self, io: StepIO) -> None:
         """Write `evidence.json`."""
         self._job(io)
-        found = self.device.count(io.scratch, self.mcpu, timeout=self.timeout)
-        (io.output / "evidence.json").write_text(json.dumps(found, indent=1, sort_keys=True) + "\n")
+        documents.write(io.output / evidence.FILE, self.device.count(io.scratch, self.mcpu, timeout=self.timeout))
 
     def _job(self, io: StepIO) -> None:
         """One inference that is counted several times, after two that warm up."""
