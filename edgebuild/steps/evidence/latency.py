@@ -8,9 +8,8 @@ from dataclasses import asdict, dataclass
 from typing import Any, ClassVar
 
 from edgebuild.devices.jobs.device import Device
-from edgebuild.devices.jobs.outputs import write_inputs
+from edgebuild.devices.jobs.job import JobModel, write_inputs
 from edgebuild.devices.timing.latency import Timings, measure
-from edgebuild.devices.timing.process import TimedModel
 from edgebuild.gates.statistics import ratio
 from edgebuild.spec import dataset, layout
 from edgebuild.spec.artifact import Determinism, StepIO
@@ -97,13 +96,13 @@ class Latency:
         return sorted({(each.percentile, each.value) for each in limits if each.percentile and each.value})
 
 
-def timed_models(io: StepIO, runtimes: tuple[Runtime, ...]) -> list[TimedModel]:
+def timed_models(io: StepIO, runtimes: tuple[Runtime, ...]) -> list[JobModel]:
     """Candidate and baseline of each runtime in turn."""
     models = []
     for runtime in runtimes:
         for role, name in roles(runtime).items():
             file = io.path(f"{role}/{runtime.format}") / FORMATS.get(runtime.format).file
-            models.append(TimedModel(name, file, runtime.threads, runtime.providers, layout.of_file(file)))
+            models.append(JobModel(name, file, runtime.threads, runtime.providers, layout.of_file(file)))
     return models
 
 
