@@ -18,7 +18,7 @@ from edgebuild.devices.emulation.counted import Region, least, parse
 from edgebuild.devices.jobs import job as jobs
 from edgebuild.devices.jobs.job import INPUTS, JobModel, write_inputs
 from edgebuild.devices.qemu import COUNTS, Qemu
-from edgebuild.spec import layout
+from edgebuild.spec import model_file
 
 RUNS, REPEATS, BUSY = 5, 3, 4
 _KINDS = (("tiny", "tflite"), ("tiny", "onnx"), ("v3-small", "tflite"))
@@ -86,7 +86,7 @@ def _counted(device: Qemu, file: File, folder: Path, run: int) -> Region:
     """One run, whose folder's name is as long as its number asks for."""
     job = Path(tempfile.mkdtemp(prefix="job" + "-" * 7 * run, dir=folder))
     write_inputs(job / INPUTS, (noise(file.net, 1, seed=0),))
-    models = [JobModel(f"m{repeat}", file.path, layouts=layout.of_file(file.path)) for repeat in range(REPEATS)]
+    models = [JobModel(f"m{repeat}", file.path, layouts=model_file.layouts(file.path)) for repeat in range(REPEATS)]
     jobs.write(job, "count", models, job / INPUTS)
     device.execute(job, timeout=_TIMEOUT)
     return least(parse(job / COUNTS))

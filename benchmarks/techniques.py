@@ -209,7 +209,7 @@ def _counter() -> tuple[Node, str]:
     core = target.hardware.core
     if core is None or core.time is None:
         raise DeviceError("rpi4 has no model of its time")
-    step = Count(instrument.device, core.time.mcpu)  # type: ignore[arg-type]  # a device that counts
+    step = Count(instrument.device, core.time.mcpu)
     tools = (FORMATS.get(FORMAT).runtime,)
     node = Node(step, {}, "evidence", code=instrument.code, tools=tools, facts=instrument.fingerprint)
     return node, str(instrument.fingerprint["cpu"])

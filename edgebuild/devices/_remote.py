@@ -6,14 +6,15 @@ from abc import abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar
 
 from edgebuild.devices.jobs import looks, outcome, remote, shipping
 from edgebuild.devices.local import STABLE
+from edgebuild.spec.device import Device
 from edgebuild.spec.target import Fidelity, Hardware
 
 
-class Remote:
+class Remote(Device):
     """The base of `Ssh` and `Adb`, which say where the device is and how a connection to it is made.
 
     `python` is an interpreter there with numpy and the runtime; jobs live in `folder`; `cooldown` is how long a job
@@ -26,11 +27,7 @@ class Remote:
     folder: str
     cooldown: float
 
-    transport: ClassVar[str]
-    counts: ClassVar[bool] = False
     elsewhere: ClassVar[bool] = True
-    examples: ClassVar[int | None] = None
-    budget: ClassVar[float | None] = None
     # Seconds without a sign of life from us, after which the device cleans up by itself; None where the connection
     # ends by itself with whoever holds it.
     patience: ClassVar[float | None] = None
@@ -43,10 +40,6 @@ class Remote:
     @abstractmethod
     def _link(self) -> remote.Link:
         """A new connection; DeviceError where there is none to be had."""
-
-    def attach(self, hardware: Hardware) -> Self:
-        """The device is what it is, whatever it stands for."""
-        return self
 
     def why_unusable(self) -> str | None:
         """It does not answer, refuses us, or lacks Python, numpy or a runtime."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from edgebuild.formats import _calibration, _onnx_files, _onnx_memory, _onnx_quantize, _onnx_weights, _onnx_work
 from edgebuild.spec.constant import Constant
+from edgebuild.spec.format import Format
 from edgebuild.spec.layout import NCHW, Layouts
 from edgebuild.spec.lifetime import Lifetime
 from edgebuild.spec.quantization import Layer, Missing, Quantization, Range, Support
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 OPSET = 20
 
 
-class Onnx:
+class Onnx(Format):
     """Files of one `.onnx` each, weights inside; `runtime` is the distribution that executes them."""
 
     file: ClassVar[str] = "model.onnx"

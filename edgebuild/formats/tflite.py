@@ -19,6 +19,7 @@ from edgebuild.formats import (
     _tflite_work,
 )
 from edgebuild.spec.constant import Constant
+from edgebuild.spec.format import Format
 from edgebuild.spec.layout import NCHW, NHWC, Layouts
 from edgebuild.spec.lifetime import Lifetime
 from edgebuild.spec.quantization import Layer, Missing, Quantization, Range, Support
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
     Sample = tuple[np.ndarray[Any, Any], ...]
 
 
-class Tflite:
+class Tflite(Format):
     """Files of one `.tflite` each; `runtime` is the distribution that executes them."""
 
     file: ClassVar[str] = "model.tflite"

@@ -316,7 +316,7 @@ class Measuring:
     def count(self, instrument: Instrument, chain: Pair, file: str, role: str, model: TimeModel) -> str:
         """The work of one inference of a file on a device that counts; the node's id."""
         node = Node(
-            Count(instrument.device, model.mcpu),  # type: ignore[arg-type]  # a device that counts
+            Count(instrument.device, model.mcpu),
             {"model": file, "data": self.data},
             "evidence",
             code=instrument.code,

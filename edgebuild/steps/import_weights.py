@@ -8,12 +8,12 @@ from typing import ClassVar
 from edgebuild.nn import checkpoint, state_dict
 from edgebuild.nn.source import Source
 from edgebuild.spec import notes
-from edgebuild.spec.artifact import EXCUSED, Determinism, StepIO
+from edgebuild.spec.artifact import EXCUSED, Determinism, Step, StepIO
 from edgebuild.spec.model import TensorSpec
 
 
 @dataclass(frozen=True, slots=True)
-class ImportWeights:
+class ImportWeights(Step):
     """The file must hold the tensors of the freshly built model; what is read runs no code (see `nn.state_dict`)."""
 
     builder: str

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from edgebuild.nn import opened
 from edgebuild.nn.source import Source
 from edgebuild.spec import dataset, notes, spread
-from edgebuild.spec.artifact import EXCUSED, Determinism, StepIO
+from edgebuild.spec.artifact import EXCUSED, Determinism, Step, StepIO
 from edgebuild.spec.errors import UsageError, exhausted
 from edgebuild.spec.model import Task, TensorSpec
 from edgebuild.spec.names import suggest
@@ -27,7 +27,7 @@ KEYS = (*SPLITS, "validation", "unlabelled", "slices")
 
 
 @dataclass(frozen=True, slots=True)
-class LoadData:
+class LoadData(Step):
     """The function must return {"train": (x, labels), "test": (x, labels)}; x is an array, or a tuple of arrays.
 
     Labels are [N] class numbers below `width`, or for other tasks [N, width] values. It may add "validation", which is

@@ -9,13 +9,13 @@ from edgebuild.nn import checkpoint
 from edgebuild.nn.source import Source
 from edgebuild.nn.train import training
 from edgebuild.spec import dataset
-from edgebuild.spec.artifact import EXCUSED, Determinism, StepIO
+from edgebuild.spec.artifact import EXCUSED, Determinism, Step, StepIO
 from edgebuild.spec.errors import owner
 from edgebuild.spec.model import TensorSpec, Training
 
 
 @dataclass(frozen=True, slots=True)
-class Train:
+class Train(Step):
     """The loss of the data's task, the model's own training options; one compute thread, so that the bytes repeat."""
 
     builder: str

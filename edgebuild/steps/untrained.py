@@ -8,12 +8,12 @@ from typing import ClassVar
 from edgebuild.nn import checkpoint
 from edgebuild.nn.source import Source
 from edgebuild.nn.train import training
-from edgebuild.spec.artifact import EXCUSED, Determinism, StepIO
+from edgebuild.spec.artifact import EXCUSED, Determinism, Step, StepIO
 from edgebuild.spec.model import TensorSpec
 
 
 @dataclass(frozen=True, slots=True)
-class Untrained:
+class Untrained(Step):
     """Weights are the builder's own, drawn with a fixed seed."""
 
     builder: str

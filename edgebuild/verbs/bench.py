@@ -9,13 +9,13 @@ from typing import Any
 
 from edgebuild.devices.jobs import job as jobs
 from edgebuild.devices.jobs import outcome
-from edgebuild.devices.jobs.device import Device
 from edgebuild.devices.jobs.job import JobModel, write_inputs
 from edgebuild.devices.jobs.turns import turn
 from edgebuild.devices.timing import feeds, layers, predicted
 from edgebuild.devices.timing.latency import measure
 from edgebuild.plan.instruments import Instrument, Instruments, addressed
 from edgebuild.spec.core import TimeModel
+from edgebuild.spec.device import Device
 from edgebuild.spec.errors import DeviceError, UsageError
 from edgebuild.spec.registry import FORMATS
 from edgebuild.spec.target import Target, Timing
@@ -115,7 +115,7 @@ def _feed(host: Device, model: Path, wanted: Wanted, folder: Path, seed: int) ->
 
 
 def _check(model: Path) -> None:
-    known = {Path(FORMATS.get(name).file).suffix for name in FORMATS.names()}
+    known = {Path(kind.file).suffix for kind in FORMATS.usable().values()}
     if model.suffix not in known:
         raise UsageError(
             f"{model.suffix or 'a file without ending'} is no known format",
@@ -156,5 +156,5 @@ def _timed(instrument: Instrument, file: Path, inputs: Path, folder: Path, threa
 def _count(instrument: Instrument, model: Path, inputs: Path, folder: Path, mcpu: str) -> dict[str, Any]:
     job = folder / "count"
     jobs.write(job, "count", [JobModel(f"m{repeat}", model) for repeat in range(_REPEATS)], inputs)
-    counted: dict[str, Any] = instrument.device.count(job, mcpu, timeout=_TIMEOUT)  # type: ignore[attr-defined]
+    counted: dict[str, Any] = instrument.device.count(job, mcpu, timeout=_TIMEOUT)
     return counted

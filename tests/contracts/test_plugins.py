@@ -15,7 +15,7 @@ import pytest
 from edgebuild import travels
 from edgebuild.spec.artifact import Determinism
 from edgebuild.spec.files import check, schema
-from edgebuild.spec.registry import class_name
+from edgebuild.spec.names import class_name
 
 HEAVY = (
     "asyncssh",

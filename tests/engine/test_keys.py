@@ -162,7 +162,7 @@ class Twin:
 
 
 @dataclass(frozen=True, slots=True)
-class Holder(toys.Toy):
+class Holder(toys.Records):
     """Holds anything as its option."""
 
     item: Any = None

@@ -279,17 +279,16 @@ def test_a_device_that_takes_all_examples_is_the_only_one(store: Store) -> None:
 
 def test_data_are_an_input_only_of_what_looks_at_them() -> None:
     from edgebuild.nn.prune.schedule import Schedule
-    from edgebuild.spec.artifact import needed
     from edgebuild.steps.techniques.prune_channels import PruneChannels
     from edgebuild.steps.techniques.prune_weights import PruneWeights
 
     for step in (PruneChannels(), PruneChannels(criterion="random"), PruneWeights(threshold=0.1)):
-        assert needed(step) == ("model",)
+        assert step.uses() == ("model",)
     for looking in (
         PruneChannels(criterion="apoz"), PruneChannels(schedule=Schedule(epochs=1)), PruneChannels(budget=0.01),
         PruneWeights(criterion="taylor"), PruneWeights(budget=0.01),
     ):  # fmt: skip
-        assert needed(looking) == ("model", "data")
+        assert looking.uses() == ("model", "data")
 
 
 def test_memory_is_planned_where_a_gate_asks(plan: Planner) -> None:

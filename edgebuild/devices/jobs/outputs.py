@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from edgebuild.devices.jobs import job as jobs
 from edgebuild.devices.jobs import outcome
-from edgebuild.devices.jobs.device import Device
 from edgebuild.devices.jobs.job import JobModel
+from edgebuild.spec.device import Device
 
 if TYPE_CHECKING:
     from edgebuild.spec.dataset import Array

@@ -17,9 +17,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edgebuild.devices.jobs import outputs
-from edgebuild.devices.jobs.device import Device
 from edgebuild.devices.jobs.job import JobModel
 from edgebuild.spec import sha256
+from edgebuild.spec.device import Device
 
 if TYPE_CHECKING:
     from edgebuild.spec.dataset import Array

@@ -9,8 +9,8 @@ from typing import Any
 
 from edgebuild.devices.jobs import job as jobs
 from edgebuild.devices.jobs import outcome
-from edgebuild.devices.jobs.device import Device
 from edgebuild.devices.jobs.job import JobModel
+from edgebuild.spec.device import Device
 from edgebuild.spec.target import Timing
 
 

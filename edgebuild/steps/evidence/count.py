@@ -7,19 +7,19 @@ from dataclasses import dataclass, field
 from typing import ClassVar
 
 from edgebuild.devices.jobs import job
-from edgebuild.devices.jobs.device import CountingDevice
-from edgebuild.spec import dataset, layout
-from edgebuild.spec.artifact import EXCUSED, Determinism, StepIO
+from edgebuild.spec import dataset, model_file
+from edgebuild.spec.artifact import EXCUSED, Determinism, Step, StepIO
+from edgebuild.spec.device import Device
 from edgebuild.spec.registry import FORMATS
 
 _REPEATS = 3  # whatever disturbs a count can only add to it, so the least of three is taken
 
 
 @dataclass(frozen=True, slots=True)
-class Count:
+class Count(Step):
     """Counted on one thread, whatever the runtime will use: counters of several threads would not be exact."""
 
-    device: CountingDevice
+    device: Device
     mcpu: str
     timeout: float = field(default=1800.0, metadata=EXCUSED)
 
@@ -41,5 +41,5 @@ class Count:
         file = io.path("model") / FORMATS.get(io.kind("model")).file
         test, inputs = dataset.read(io.path("data"), "test"), io.scratch / job.INPUTS
         job.write_inputs(inputs, tuple(values[:1] for values in test.inputs))
-        model = job.JobModel("model", file, layouts=layout.of_file(file))
+        model = job.JobModel("model", file, layouts=model_file.layouts(file))
         job.write(io.scratch, "count", [model], inputs, count_warmups=2, count_repeats=_REPEATS)

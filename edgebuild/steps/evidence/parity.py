@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from edgebuild.spec import dataset
-from edgebuild.spec.artifact import Determinism, StepIO
+from edgebuild.spec.artifact import Determinism, Step, StepIO
 from edgebuild.spec.errors import StepError
 from edgebuild.spec.model import Task
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Parity:
+class Parity(Step):
     """Inputs: `reference` (torch), `converted` (the float32 file), `candidate` (the file that would be shipped).
 
     Where these two ran on this machine because the target's device takes only some examples, its own outputs on those

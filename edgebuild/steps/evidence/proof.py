@@ -14,7 +14,7 @@ from edgebuild.devices.timing import predicted
 from edgebuild.gates.statistics import paired, ratio
 from edgebuild.nn import checkpoint
 from edgebuild.spec import compressors, dataset
-from edgebuild.spec.artifact import Determinism, StepIO
+from edgebuild.spec.artifact import Determinism, Step, StepIO
 from edgebuild.spec.core import TimeModel
 from edgebuild.spec.model import Task
 from edgebuild.spec.registry import FORMATS
@@ -30,7 +30,7 @@ _SIZES = ("bytes", "parameters", "macs")
 
 
 @dataclass(frozen=True, slots=True)
-class Proof:
+class Proof(Step):
     """Inputs by state, 0 the float model and k what the k-th of `stages` made: `made/<k>`, `footprint/<k>`,
     `outputs/<k>` on the validation examples and, where the target's work can be counted, `count/<k>` and, with the
     state before, `shared/<k>`; and the data. Where the target is timed, `times` has those of the distinct files, of

@@ -9,11 +9,11 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, ClassVar
 
-from edgebuild.devices.jobs.device import Device
 from edgebuild.devices.jobs.job import JobModel
 from edgebuild.devices.jobs.portions import Portions
-from edgebuild.spec import dataset, layout
-from edgebuild.spec.artifact import EXCUSED, Determinism, StepIO
+from edgebuild.spec import dataset, model_file
+from edgebuild.spec.artifact import EXCUSED, Determinism, Step, StepIO
+from edgebuild.spec.device import Device
 from edgebuild.spec.registry import FORMATS
 from edgebuild.spec.target import Fidelity, Gate
 from edgebuild.steps.evidence._deciding import Deciding
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Sampled:
+class Sampled(Step):
     """`outputs.npz` and `origin.json` as `Outputs` writes them; `looks` in the latter tells where and why it stopped.
 
     Examples are drawn at random, always in the same order. With `gates`, which take the inputs `candidate` and
@@ -66,7 +66,7 @@ class Sampled:
 
     def _portions(self, io: StepIO, inputs: tuple[Array, ...]) -> Portions:
         file = io.path("model") / FORMATS.get(io.kind("model")).file
-        model = JobModel("model", file, self.threads, self.providers, layout.of_file(file))
+        model = JobModel("model", file, self.threads, self.providers, model_file.layouts(file))
         return Portions(self.device, model, inputs, io.partial or io.scratch / "kept", io.scratch, self.timeout)
 
     def _seconds(self, cores: int) -> float:

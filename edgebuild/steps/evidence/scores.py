@@ -8,14 +8,14 @@ from typing import Any, ClassVar
 
 from edgebuild.gates.statistics.bootstrap import UndefinedError, change_bound
 from edgebuild.spec import dataset
-from edgebuild.spec.artifact import Determinism, StepIO
+from edgebuild.spec.artifact import Determinism, Step, StepIO
 from edgebuild.spec.errors import StepError
 from edgebuild.spec.registry import GATES
 from edgebuild.steps.evidence.parity import first_output
 
 
 @dataclass(frozen=True, slots=True)
-class Scores:
+class Scores(Step):
     """`metrics` are pairs of a metric and the confidence of its limits.
 
     Inputs: `candidate` and `baseline`, the outputs of both. Where the device ran some of the examples, the candidate's

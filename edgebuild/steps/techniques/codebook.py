@@ -18,6 +18,7 @@ from edgebuild.spec.artifact import Determinism, StepIO
 from edgebuild.spec.errors import UsageError
 from edgebuild.spec.fields import Seed
 from edgebuild.spec.model import Training
+from edgebuild.spec.technique import Technique
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Codebook:
+class Codebook(Technique):
     """K-means codebook of 2^bits shared weights for each tensor (Han, Mao & Dally, ICLR 2016, section 3).
 
     Batch norms are folded first, so that the exported file has no more values either. Zeros of pruned weights stay and

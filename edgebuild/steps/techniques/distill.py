@@ -18,6 +18,7 @@ from edgebuild.spec.artifact import Determinism, StepIO
 from edgebuild.spec.errors import UsageError
 from edgebuild.spec.fields import Seed
 from edgebuild.spec.model import Training
+from edgebuild.spec.technique import Technique
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -30,7 +31,7 @@ _LAYERS, _TEACHER_LAYERS = "distill.layers", "distill.layers of the teacher"
 
 
 @dataclass(frozen=True, slots=True)
-class Distill:
+class Distill(Technique):
     """α·labels + (1−α)·goal + β·features; model and teachers see the same augmented batch (Hinton et al. 2015).
 
     The goal is the teacher's softened probabilities (`soft`, with T²), its logits (Ba & Caruana 2014) or its first

@@ -15,6 +15,7 @@ from edgebuild.spec.artifact import Determinism, StepIO
 from edgebuild.spec.errors import UsageError
 from edgebuild.spec.fields import Seed
 from edgebuild.spec.quantization import Activations, Calibrator, Layer, Operators, Quantization
+from edgebuild.spec.technique import Technique
 from edgebuild.steps.techniques import _files
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ _BETWEEN = Layer("between layers", "", "", "")
 
 
 @dataclass(frozen=True, slots=True)
-class MixedPrecision:
+class MixedPrecision(Technique):
     """Static int8 where each layer was first quantized alone, and those that lose most stay float32.
 
     Layers are ranked by the signal-to-noise ratio of the model's output. One more stays float in each round, and only

@@ -21,6 +21,7 @@ from edgebuild.spec import dataset, notes
 from edgebuild.spec.artifact import Determinism, StepIO
 from edgebuild.spec.errors import UsageError
 from edgebuild.spec.fields import Seed
+from edgebuild.spec.technique import Technique
 from edgebuild.spec.units import Share
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ _NOTICEABLE = 0.005  # of all channels
 
 
 @dataclass(frozen=True, slots=True)
-class PruneChannels:
+class PruneChannels(Technique):
     """Each dependency group loses `ratio` of its channels, the least important (DepGraph, Fang et al., CVPR 2023).
 
     Attention loses whole heads, `heads` of them or `ratio` as well. `scope` "global" lets all groups compete, and

@@ -17,6 +17,7 @@ from edgebuild.spec import dataset
 from edgebuild.spec.artifact import Determinism, StepIO
 from edgebuild.spec.errors import UsageError
 from edgebuild.spec.fields import Seed
+from edgebuild.spec.technique import Technique
 from edgebuild.spec.units import Share
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class PruneWeights:
+class PruneWeights(Technique):
     """A share of the weights becomes zero and stays zero in training (Han et al. 2015).
 
     What goes is, one of the four: the least important `ratio` of each layer (or of all together, `scope`); weights

@@ -18,6 +18,7 @@ from edgebuild.spec import dataset
 from edgebuild.spec.artifact import Determinism, StepIO
 from edgebuild.spec.fields import Seed
 from edgebuild.spec.model import Training
+from edgebuild.spec.technique import Technique
 
 if TYPE_CHECKING:
     from torch import fx
@@ -29,7 +30,7 @@ _AT_ONCE = 64
 
 
 @dataclass(frozen=True, slots=True)
-class Qat:
+class Qat(Technique):
     """Quantization-aware training (Jacob et al., CVPR 2018): values are rounded in the forward pass, gradients pass.
 
     Batch norms are folded first. Ranges of activations follow a moving average of the batches' minima and maxima, or
