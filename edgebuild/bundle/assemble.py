@@ -16,7 +16,8 @@ from edgebuild.bundle import card, manifest, png
 from edgebuild.spec import dataset, layout, model_file, notes
 from edgebuild.spec.artifact import Determinism, Step, StepIO
 from edgebuild.spec.errors import UsageError
-from edgebuild.spec.model import ImageInput, Task, TensorSpec
+from edgebuild.spec.model import ImageInput, Task
+from edgebuild.spec.signature import TensorSpec
 from edgebuild.spec.target import Runtime
 
 if TYPE_CHECKING:

@@ -28,12 +28,12 @@ def bundle_node(
         cpu=target.hardware.cpu,
         model=model.name,
         model_description=declared.description,
-        labels=declared.labels,
+        labels=declared.heads[0].labels,
         inputs=declared.inputs,
         preprocess=declared.preprocess,
         sample=declared.sample,
-        task=declared.task,
-        outputs=declared.outputs,
+        task=declared.heads[0].task,
+        outputs=None,
     )
     inputs = {f"candidate/{chain.runtime.format}": chain.candidate for chain in chains}
     inputs |= {f"baseline/{chain.runtime.format}": chain.baseline for chain in chains}

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     import numpy as np
     from torch import Tensor, nn
 
+    from edgebuild.spec.signature import Signature
+
     Array = np.ndarray[Any, Any]
     Sample = tuple[Array, ...]
 
@@ -42,8 +44,17 @@ class Format(Protocol):
     unreal: ClassVar[tuple[Missing, ...]] = ()
 
     @abstractmethod
-    def convert(self, module: nn.Module, example: tuple[Tensor, ...], layout: str | None = None) -> bytes:
-        """A float32 file with the static shapes of `example`; None leaves the layout of pictures to the format."""
+    def convert(
+        self,
+        module: nn.Module,
+        example: tuple[Tensor, ...],
+        layout: str | None = None,
+        signature: Signature | None = None,
+    ) -> bytes:
+        """A float32 file with the static shapes of `example`; None leaves the layout of pictures to the format.
+
+        Inputs and outputs are named as in the `signature`, or without one as the exporter does.
+        """
 
     @abstractmethod
     def run(self, model: bytes, samples: Sequence[Sample]) -> Iterator[tuple[Array, ...]]:

@@ -7,6 +7,7 @@ from typing import Any
 from edgebuild.spec.device import Device
 from edgebuild.spec.format import Format
 from edgebuild.spec.plugins import Registry
+from edgebuild.spec.task import Task
 from edgebuild.spec.technique import Technique
 
 # mypy takes a base for a class to make objects of, which nobody does.
@@ -32,3 +33,9 @@ DEVICES: Registry[Device] = Registry(
     named="transport",
 )
 GATES: Registry[Any] = Registry(object, "edgebuild.gates", "metric", "edgebuild.gates")
+TASKS: Registry[Task] = Registry(
+    Task,  # type: ignore[type-abstract]
+    "edgebuild.tasks",
+    "task",
+    "edgebuild.tasks",
+)

@@ -37,7 +37,9 @@ class Convert(Step):
         target_format = FORMATS.get(self.format)()
         model = checkpoint.load(io.path("model"))
         try:
-            converted = target_format.convert(model.module, model.example(), self.layout)
+            converted = target_format.convert(
+                model.module, model.example(), self.layout, model.signature if model.outputs else None
+            )
         except Exception as error:  # exporters raise whatever they like, over many lines
             if exhausted(error):
                 raise

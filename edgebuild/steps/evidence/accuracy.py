@@ -44,7 +44,7 @@ class Accuracy(Step):
         """
         import numpy as np
 
-        labels = dataset.read(io.path("data"), "test").labels
+        labels = dataset.read(io.path("data"), "test").labels[0]
         hits = {role: read_hits(io.path(role), labels) for role in ("candidate", "baseline")}
         origin, there = json.loads((io.path("candidate") / "origin.json").read_text()), None
         if "device" in io.inputs:

@@ -11,6 +11,7 @@ from edgebuild.spec import dataset
 from edgebuild.spec.artifact import Determinism, Step, StepIO
 from edgebuild.spec.errors import StepError
 from edgebuild.spec.model import Task
+from edgebuild.spec.registry import TASKS
 
 if TYPE_CHECKING:
     from edgebuild.spec.dataset import Array
@@ -47,7 +48,7 @@ class Parity(Step):
         for role in ("converted", "candidate"):
             given = first_output(io.path(place + role))
             found[role] = compare(given, reference[dataset.chosen(len(reference), len(given))])
-            if self.task != "classification":
+            if not TASKS.get(self.task).choice:
                 del found[role]["agreement"]  # the largest of values that are no scores means nothing
         return found
 

@@ -57,8 +57,8 @@ class Sampled(Step):
         most = min(limit for limit in (self.device.examples, self.most, len(test)) if limit is not None)
         rows = dataset.drawn(len(test))[:most]
         portions = self._portions(io, tuple(values[rows] for values in test.inputs))
-        spending = Spending(most, self._seconds(io.cores.count), self._deciding(io, test.labels, most))
-        while (goal := spending.goal(portions, self._right(portions, test.labels[rows]))) is not None:
+        spending = Spending(most, self._seconds(io.cores.count), self._deciding(io, test.labels[0], most))
+        while (goal := spending.goal(portions, self._right(portions, test.labels[0][rows]))) is not None:
             with io.cores.more(portions.processes(goal, io.cores.count) - 1) as others:
                 portions.more(goal, 1 + others, spending.left(portions), partial(_tell, io, goal, most))
         self._write(io, portions, len(test), spending)

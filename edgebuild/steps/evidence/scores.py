@@ -34,7 +34,7 @@ class Scores(Step):
     def run(self, io: StepIO) -> None:
         """Write `evidence.json`; a metric without a value has the reason in its place."""
         ours, theirs = first_output(io.path("candidate")), first_output(io.path("baseline"))
-        targets = dataset.read(io.path("data"), "test").labels
+        targets = dataset.read(io.path("data"), "test").labels[0]
         if ours.ndim != 2 or ours.shape[1:] != theirs.shape[1:] or len(ours) > len(theirs):
             raise StepError(f"outputs {list(ours.shape)} cannot be compared with the baseline's {list(theirs.shape)}")
         same = dataset.chosen(len(targets), len(ours))
