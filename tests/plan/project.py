@@ -201,12 +201,8 @@ def _keyed(graph: Graph, store: Store, module: str) -> Keyed:
         output = Artifact(node.kind, hashlib.sha256(key.encode()).hexdigest())
         resolver.done[name] = Action(key, graph.label(name), parts, output, 0.0)
         own = {part: text for part, text in parts.items() if not part.startswith("input.") and part != "provenance"}
-        own |= {
-            part: parts[part]
-            for role, item in node.inputs.items()
-            if item in graph.sources
-            for part in [f"input.{role}"]
-        }
+        sources = [f"input.{role}" for role, item in node.inputs.items() if item in graph.sources]
+        own |= {part: parts[part] for part in sources if part in parts}
         needed = {item for item in node.inputs.values() if item in graph.nodes}
         needed |= {*graph.upstream(name)} if node.records else set()
         for label in graph.labels[name]:
