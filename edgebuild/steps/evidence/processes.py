@@ -6,7 +6,7 @@ import json
 from dataclasses import asdict, dataclass, replace
 from typing import Any, ClassVar
 
-from edgebuild.devices.jobs.outputs import write_inputs
+from edgebuild.devices.jobs.job import write_inputs
 from edgebuild.devices.timing.pairs import PairTimings, measure_pairs
 from edgebuild.gates.statistics.percentile import name
 from edgebuild.spec import dataset
