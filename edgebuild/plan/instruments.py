@@ -9,7 +9,7 @@ from edgebuild.spec.core import TimeModel
 from edgebuild.spec.device import Device
 from edgebuild.spec.errors import DeviceError
 from edgebuild.spec.files import check
-from edgebuild.spec.registry import DEVICES
+from edgebuild.spec.registry import DEVICES, FORMATS
 from edgebuild.spec.target import DeviceSpec, Fidelity, Hardware, Runtime, Target
 
 _HOST = "local"
@@ -28,10 +28,9 @@ class Instrument:
         """What its evidence is worth."""
         return self.device.fidelity(self.hardware)
 
-    @property
-    def code(self) -> tuple[str, ...]:
-        """The module whose code is part of the keys of what it measures."""
-        return (DEVICES.module(self.device.transport),)
+    def code(self, *formats: str) -> tuple[str, ...]:
+        """Modules whose code is part of the keys of what it measures in files of these formats: its own and theirs."""
+        return (DEVICES.module(self.device.transport), *map(FORMATS.module, formats))
 
     @property
     def arithmetic(self) -> dict[str, str]:

@@ -48,6 +48,7 @@ def bundle_node(
         Assemble(subject, runtimes, *names, measuring.fingerprints(), dropped),
         inputs,
         "bundle",
+        code=tuple(FORMATS.module(runtime.format) for runtime in runtimes),
         tools=tuple(kind.runtime for kind in formats),
         facts={f"payload.{path.name}": sha256.of_file(path) for path in payload},
         records=True,
