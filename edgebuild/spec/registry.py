@@ -6,6 +6,7 @@ from typing import Any
 
 from edgebuild.spec.device import Device
 from edgebuild.spec.format import Format
+from edgebuild.spec.metric import Metric
 from edgebuild.spec.plugins import Registry
 from edgebuild.spec.task import Task
 from edgebuild.spec.technique import Technique
@@ -32,7 +33,12 @@ DEVICES: Registry[Device] = Registry(
     options=True,
     named="transport",
 )
-GATES: Registry[Any] = Registry(object, "edgebuild.gates", "metric", "edgebuild.gates")
+GATES: Registry[Metric[Any]] = Registry(
+    Metric,  # type: ignore[type-abstract]
+    "edgebuild.gates",
+    "metric",
+    "edgebuild.gates",
+)
 TASKS: Registry[Task] = Registry(
     Task,  # type: ignore[type-abstract]
     "edgebuild.tasks",
