@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     import numpy as np
     from torch import Tensor, nn
 
-    from edgebuild.spec.signature import Signature
-
     Array = np.ndarray[Any, Any]
     Sample = tuple[Array, ...]
 
@@ -45,17 +43,8 @@ class Format(Protocol):
     unreal: ClassVar[tuple[Missing, ...]] = ()
 
     @abstractmethod
-    def convert(
-        self,
-        module: nn.Module,
-        example: tuple[Tensor, ...],
-        layout: str | None = None,
-        signature: Signature | None = None,
-    ) -> bytes:
-        """A float32 file with the static shapes of `example`; None leaves the layout of pictures to the format.
-
-        Inputs and outputs are named as in the `signature`, or without one as the exporter does.
-        """
+    def convert(self, module: nn.Module, example: tuple[Tensor, ...], layout: str | None = None) -> bytes:
+        """A float32 file with the static shapes of `example`; None leaves the layout of pictures to the format."""
 
     @abstractmethod
     def run(self, model: bytes, samples: Sequence[Sample]) -> Iterator[tuple[Array, ...]]:
