@@ -68,9 +68,9 @@ def _settled(timings: Timings) -> bool:
 
 def _evidence(timings: Timings, candidate: str) -> Evidence:
     """What a build's measurement would say of this candidate."""
-    seconds = [tuple(value * 1e-9 for value in timings.medians(name)) for name in (candidate, "base")]
+    ours, theirs = (tuple(value * 1e-9 for value in timings.medians(name)) for name in (candidate, "base"))
     ratios = tuple(timings.log_ratios(candidate, "base"))
-    timed = Timed("hardware", "local", *seconds, 1.0, _TIMING.looks, len(ratios), ratios, void=timings.void)
+    timed = Timed("hardware", "local", ours, theirs, 1.0, _TIMING.looks, len(ratios), ratios, void=timings.void)
     return Evidence(latency=timed)
 
 

@@ -56,8 +56,11 @@ def _rows(recipe: str, outcome: Outcome) -> Iterator[dict[str, Any]]:
     for name, judged in outcome.verdicts.formats.items():
         evidence, verdicts = judged.evidence, {each.metric: each for each in judged.verdicts}
         footprint, latency, accuracy = evidence.footprint, evidence.latency, evidence.accuracy
-        assert footprint is not None and latency is not None and accuracy is not None  # digits has gates on all three
         drop = verdicts["accuracy"].high
+        # digits has gates on all of them
+        assert footprint is not None
+        assert latency is not None
+        assert accuracy is not None
         assert drop is not None
         stopped = [metric for metric, each in verdicts.items() if each.status != "pass"]
         yield {
