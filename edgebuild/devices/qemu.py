@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 from annotated_types import Ge
 from pydantic.json_schema import SkipJsonSchema
 
+from edgebuild.devices.jobs import job as jobs
 from edgebuild.devices.jobs import outcome
 from edgebuild.spec.artifact import EXCUSED
 from edgebuild.spec.device import Device
@@ -71,7 +71,7 @@ class Qemu(Device):
         from edgebuild.devices.emulation import emulator as emulation
 
         outcome.clear(job)
-        mode = json.loads((job / "job.json").read_text(encoding="utf-8"))["mode"]
+        mode = jobs.mode_of(job)
         device, caches = self._device(timeout), _profile(self._profiled()).caches
         counting = emulation.Counting(job / COUNTS, caches) if mode == "count" else None
         try:  # in the job's folder, named alike wherever it is: what is counted must not depend on its path

@@ -15,7 +15,7 @@ from edgebuild.bundle import history, manifest
 from edgebuild.engine import digests, files, owned
 from edgebuild.engine.scheduler import Events
 from edgebuild.engine.store import Store, disk_error
-from edgebuild.spec import documents, notes
+from edgebuild.spec import documents, notes, sha256
 from edgebuild.spec.errors import EdgebuildError, UsageError
 from edgebuild.spec.evidence import VERDICTS, Judged, Status, Verdict, Verdicts
 from edgebuild.spec.project import Project
@@ -162,9 +162,9 @@ def _verdicts(store: Store, product: Product, done: Mapping[str, Action]) -> Ver
 def bring_up(store: Store, graph: Graph, jobs: int, journal: Journal, limits: Limits) -> dict[str, Action]:
     """Run what is not up to date; what ran is kept for `explain` whatever happens."""
     from edgebuild.devices.jobs.turns import Machine
-    from edgebuild.devices.local import QUIET
     from edgebuild.engine import worker
     from edgebuild.engine.scheduler import Scheduler
+    from edgebuild.spec.surroundings import QUIET
 
     os.environ.update(QUIET)  # workers inherit it
     worker.preload(_PRELOAD)
@@ -366,7 +366,7 @@ def _as_gated(place: Path, built: Path, verdicts: Verdicts) -> tuple[Mapping[str
     except EdgebuildError:
         return None
     gate = facts.get("gate", {})
-    if gate.get("from") != digests.of_file(built / manifest.MANIFEST):
+    if gate.get("from") != sha256.of_file(built / manifest.MANIFEST):
         return None
     status: Status = "pass" if facts["status"] == "released" else "fail"
     judged = Judged(status, manifest.verdicts_of(facts), manifest.evidence_of(facts))

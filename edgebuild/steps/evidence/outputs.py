@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import ClassVar
 
 from edgebuild.devices.jobs import outputs
+from edgebuild.devices.jobs.job import JobModel
 from edgebuild.spec import dataset, documents, evidence, model_file
 from edgebuild.spec.artifact import EXCUSED, Determinism, Step, StepIO
 from edgebuild.spec.device import Device
@@ -40,7 +41,7 @@ class Outputs(Step):
     def run(self, io: StepIO) -> None:
         """Run the held-out examples, or as many of them as the device takes."""
         file = io.path("model") / FORMATS.get(io.kind("model")).file
-        model = outputs.ModelJob(file, self.threads, self.providers, model_file.layouts(file))
+        model = JobModel("model", file, self.threads, self.providers, model_file.layouts(file))
         test = dataset.read(io.path("data"), self.split)
         most = min(limit for limit in (self.device.examples, self.most, len(test)) if limit is not None)
         some = tuple(values[dataset.chosen(len(test), most)] for values in test.inputs)

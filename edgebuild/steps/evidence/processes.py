@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, replace
 from functools import partial
 from typing import ClassVar
 
-from edgebuild.devices.jobs.outputs import write_inputs
+from edgebuild.devices.jobs.job import write_inputs
 from edgebuild.devices.timing.pairs import PairTimings, measure_pairs
 from edgebuild.gates.statistics.percentile import name
 from edgebuild.spec import dataset, documents, evidence

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, ClassVar
 
-from edgebuild.devices.jobs import outputs
+from edgebuild.devices.jobs.job import JobModel
 from edgebuild.devices.jobs.portions import Portions
 from edgebuild.spec import dataset, documents, evidence, model_file, tasks
 from edgebuild.spec.artifact import EXCUSED, Determinism, Step, StepIO
@@ -68,7 +68,7 @@ class Sampled(Step):
 
     def _portions(self, io: StepIO, inputs: tuple[Array, ...]) -> Portions:
         file = io.path("model") / FORMATS.get(io.kind("model")).file
-        model = outputs.ModelJob(file, self.threads, self.providers, model_file.layouts(file))
+        model = JobModel("model", file, self.threads, self.providers, model_file.layouts(file))
         return Portions(self.device, model, inputs, io.partial or io.scratch / "kept", io.scratch, self.timeout)
 
     def _seconds(self, cores: int) -> float:

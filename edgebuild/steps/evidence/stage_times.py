@@ -8,9 +8,8 @@ from dataclasses import asdict, dataclass
 from itertools import pairwise
 from typing import ClassVar
 
-from edgebuild.devices.jobs.outputs import write_inputs
+from edgebuild.devices.jobs.job import JobModel, write_inputs
 from edgebuild.devices.timing.latency import Timings, measure
-from edgebuild.devices.timing.process import TimedModel
 from edgebuild.spec import dataset, documents, evidence, model_file
 from edgebuild.spec.artifact import Determinism, Step, StepIO
 from edgebuild.spec.device import Device
@@ -48,9 +47,7 @@ class StageTimes(Step):
         names = [f"stage-{number}" for number in range(len(files))]
         paths = [files[str(number)].path / FORMATS.get(self.runtime.format).file for number in range(len(files))]
         how = self.runtime.threads, self.runtime.providers
-        models = [
-            TimedModel(name, path, *how, model_file.layouts(path)) for name, path in zip(names, paths, strict=True)
-        ]
+        models = [JobModel(name, path, *how, model_file.layouts(path)) for name, path in zip(names, paths, strict=True)]
 
         def tell(timings: Timings) -> bool:
             done, last = len(timings.processes), self.timing.looks[-1]
