@@ -20,7 +20,7 @@ from edgebuild.evidence.outputs import Outputs
 from edgebuild.evidence.torch_outputs import TorchOutputs
 from edgebuild.plan.weights import Weights
 from edgebuild.report import progress
-from edgebuild.spec.artifact import Step, needed
+from edgebuild.spec.artifact import Step, needed, takes
 from edgebuild.spec.files import check
 from edgebuild.spec.model import Training
 from edgebuild.spec.project import Project
@@ -66,7 +66,7 @@ class Digits:
         """The id of the model after the variant's steps on torch models."""
         current = self.weights.float
         for step, label in self._steps(variant):
-            if "torch" in step.consumes:
+            if takes(step, "torch"):
                 current = self._add(label, step, current, "torch")
         return current
 
@@ -74,7 +74,7 @@ class Digits:
         """The id of the variant's file."""
         current = self._add("convert", Convert(FORMAT), self.torch(variant), FORMAT)
         for step, label in self._steps(variant):
-            if FORMAT in step.consumes:
+            if takes(step, FORMAT):
                 current = self._add(label, step, current, FORMAT)
         return current
 

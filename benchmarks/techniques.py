@@ -211,7 +211,7 @@ def _counter() -> tuple[Node, str]:
         raise DeviceError("rpi4 has no model of its time")
     step = Count(instrument.device, core.time.mcpu)  # type: ignore[arg-type]  # a device that counts
     tools = (FORMATS.get(FORMAT).runtime,)
-    node = Node(step, {}, "evidence", code=instrument.code, tools=tools, facts=instrument.fingerprint)
+    node = Node(step, {}, "evidence", code=instrument.code(FORMAT), tools=tools, facts=instrument.fingerprint)
     return node, str(instrument.fingerprint["cpu"])
 
 

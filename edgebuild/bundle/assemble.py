@@ -47,7 +47,7 @@ class Assemble:
     """Inputs: `candidate/<format>`, `baseline/<format>`, `evidence/<name>`, `verdicts`, and the data for the sample.
 
     The output has `evidence/`, and `bundle/` unless a gate failed: then there is nothing to ship.
-    `files` and `packages` name each runtime's model file and distribution, in the order of `runtimes`;
+    `files` and `packages` name each runtime's model file and distributions, in the order of `runtimes`;
     `fingerprints` say by role what each piece of evidence was measured on; `dropped` are the steps of the recipe that
     were left out because they bought nothing.
     """
@@ -55,7 +55,7 @@ class Assemble:
     subject: Subject
     runtimes: tuple[Runtime, ...]
     files: tuple[str, ...]
-    packages: tuple[str, ...]
+    packages: tuple[tuple[str, ...], ...]
     fingerprints: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     dropped: tuple[str, ...] = ()
 
@@ -77,12 +77,12 @@ class Assemble:
 
     def _fill(self, io: StepIO, folder: Path, verdicts: dict[str, Any]) -> None:
         index = [runtime.format for runtime in self.runtimes].index(verdicts["format"])
-        runtime, file, package = self.runtimes[index], self.files[index], self.packages[index]
+        runtime, file, packages = self.runtimes[index], self.files[index], self.packages[index]
         coded = manifest.ship(io.path(f"candidate/{runtime.format}") / file, folder)
         loader = travels.loader(runtime.format)
         for name in (travels.BUNDLE_RUNNER, travels.VALUES, loader):
             shutil.copyfile(travels.file(name), folder / name)
-        (folder / "requirements.txt").write_text(f"numpy>=1.24\n{package}=={metadata.version(package)}\n")
+        (folder / "requirements.txt").write_text(f"numpy>=1.24\n{''.join(map(_pinned, packages))}")
         if self.subject.labels:
             _write_json(folder / "labels.json", list(self.subject.labels))
         sample = self._sample(io, folder)
@@ -136,6 +136,11 @@ class Assemble:
         _write_json(folder / "preprocess.json", asdict(how))
         (folder / "sample.png").write_bytes(png.encode(_pixels(examples[0], how)))
         return "sample.png"
+
+
+def _pinned(package: str) -> str:
+    """The line for the version that is here, without what a builder of it has added (+cpu), which no index knows."""
+    return f"{package}=={metadata.version(package).partition('+')[0]}\n"
 
 
 def _sources(io: StepIO, name: str) -> dict[str, str]:

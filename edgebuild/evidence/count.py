@@ -10,7 +10,7 @@ from typing import ClassVar
 from edgebuild.jobs.device import CountingDevice
 from edgebuild.jobs.outputs import write_inputs
 from edgebuild.spec import dataset, layout
-from edgebuild.spec.artifact import EXCUSED, Determinism, StepIO
+from edgebuild.spec.artifact import EXCUSED, FILE, Determinism, StepIO
 from edgebuild.spec.registry import FORMATS
 
 _REPEATS = 3  # whatever disturbs a count can only add to it, so the least of three is taken
@@ -24,7 +24,7 @@ class Count:
     mcpu: str
     timeout: float = field(default=1800.0, metadata=EXCUSED)
 
-    consumes: ClassVar[tuple[str, ...]] = ("onnx", "tflite")
+    consumes: ClassVar[tuple[str, ...]] = (FILE,)
     produces: ClassVar[str | None] = "evidence"
     needs: ClassVar[tuple[str, ...]] = ("model", "data")
     tools: ClassVar[tuple[str, ...]] = ("numpy",)

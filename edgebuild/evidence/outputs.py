@@ -10,7 +10,7 @@ from typing import ClassVar
 from edgebuild.jobs import outputs
 from edgebuild.jobs.device import Device
 from edgebuild.spec import dataset, layout
-from edgebuild.spec.artifact import EXCUSED, Determinism, StepIO
+from edgebuild.spec.artifact import EXCUSED, FILE, Determinism, StepIO
 from edgebuild.spec.registry import FORMATS
 from edgebuild.spec.target import Fidelity
 
@@ -31,7 +31,7 @@ class Outputs:
     split: dataset.Held = "test"
     timeout: float = field(default=1800.0, metadata=EXCUSED)
 
-    consumes: ClassVar[tuple[str, ...]] = ("onnx", "tflite")
+    consumes: ClassVar[tuple[str, ...]] = (FILE,)
     produces: ClassVar[str | None] = "outputs"
     needs: ClassVar[tuple[str, ...]] = ("model", "data")
     tools: ClassVar[tuple[str, ...]] = ("numpy",)

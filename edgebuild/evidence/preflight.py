@@ -9,7 +9,7 @@ from typing import ClassVar
 from edgebuild.jobs import outputs
 from edgebuild.jobs.device import Device
 from edgebuild.spec import dataset, layout
-from edgebuild.spec.artifact import EXCUSED, Determinism, StepIO
+from edgebuild.spec.artifact import EXCUSED, FILE, Determinism, StepIO
 from edgebuild.spec.errors import DeviceError
 from edgebuild.spec.registry import FORMATS
 
@@ -22,7 +22,7 @@ class Preflight:
     threads: int = 1
     timeout: float = field(default=600.0, metadata=EXCUSED)
 
-    consumes: ClassVar[tuple[str, ...]] = ("onnx", "tflite")
+    consumes: ClassVar[tuple[str, ...]] = (FILE,)
     produces: ClassVar[str | None] = "evidence"
     needs: ClassVar[tuple[str, ...]] = ("model", "data")
     tools: ClassVar[tuple[str, ...]] = ("numpy",)

@@ -16,7 +16,7 @@ from edgebuild.jobs import outputs
 from edgebuild.jobs.device import Device
 from edgebuild.jobs.portions import Portions
 from edgebuild.spec import dataset, layout
-from edgebuild.spec.artifact import EXCUSED, Determinism, StepIO
+from edgebuild.spec.artifact import EXCUSED, FILE, Determinism, StepIO
 from edgebuild.spec.registry import FORMATS
 from edgebuild.spec.target import Fidelity, Gate
 
@@ -44,7 +44,7 @@ class Sampled:
     formats: int = 1
     timeout: float = field(default=3600.0, metadata=EXCUSED)
 
-    consumes: ClassVar[tuple[str, ...]] = ("onnx", "tflite")
+    consumes: ClassVar[tuple[str, ...]] = (FILE,)
     produces: ClassVar[str | None] = "outputs"
     needs: ClassVar[tuple[str, ...]] = ("model", "data")
     tools: ClassVar[tuple[str, ...]] = ("numpy", "scipy")

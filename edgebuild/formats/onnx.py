@@ -28,6 +28,7 @@ class Onnx:
 
     file: ClassVar[str] = "model.onnx"
     runtime: ClassVar[str] = "onnxruntime"
+    runtime_needs: ClassVar[tuple[str, ...]] = ()
     requires: ClassVar[tuple[str, ...]] = ("onnx", "onnxscript", "onnxruntime", "onnxconverter-common")
     tools: ClassVar[tuple[str, ...]] = requires
     layouts: ClassVar[tuple[str, ...]] = (NCHW,)

@@ -36,6 +36,7 @@ class Tflite:
 
     file: ClassVar[str] = "model.tflite"
     runtime: ClassVar[str] = "ai-edge-litert"
+    runtime_needs: ClassVar[tuple[str, ...]] = ()
     requires: ClassVar[tuple[str, ...]] = ("litert-torch", "ai-edge-quantizer", "ai-edge-litert")
     tools: ClassVar[tuple[str, ...]] = requires
     layouts: ClassVar[tuple[str, ...]] = (NHWC, NCHW)

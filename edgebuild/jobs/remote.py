@@ -25,7 +25,6 @@ from edgebuild.travels import runner, supervisor
 
 CONNECT, ANSWER, SHIP = 5.0, 60.0, 3600.0  # seconds to connect, to answer a small question, to move a file
 NEEDED = (3, 9)
-RUNTIMES = ("onnxruntime", "ai-edge-litert", "tflite-runtime")
 # As on this machine (`devices/local.py`): no thread pools beside the job's, no telemetry.
 ENVIRONMENT = {
     "OMP_NUM_THREADS": "1",

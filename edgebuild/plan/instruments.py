@@ -5,15 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
+from edgebuild import travels
 from edgebuild.jobs.device import Device
 from edgebuild.spec.core import TimeModel
 from edgebuild.spec.errors import DeviceError, UsageError
 from edgebuild.spec.files import check
 from edgebuild.spec.registry import DEVICES
 from edgebuild.spec.target import DeviceSpec, Fidelity, Hardware, Runtime, Target
+from edgebuild.travels import runner
 
 _HOST = "local"
-_ARITHMETIC = ("cpu", "emulator", "python", "numpy", "onnxruntime", "ai-edge-litert", "tflite-runtime")
+_ARITHMETIC = ("cpu", "emulator", "python", *runner.PACKAGES)
 
 
 @dataclass(frozen=True)
@@ -28,10 +30,12 @@ class Instrument:
         """What its evidence is worth."""
         return self.device.fidelity(self.hardware)
 
-    @property
-    def code(self) -> tuple[str, ...]:
-        """The module whose code is part of the keys of what it measures."""
-        return (DEVICES.module(self.device.transport),)
+    def code(self, *formats: str) -> tuple[str, ...]:
+        """Modules whose code is part of the keys of what it measures: its own, and what opens files of these formats.
+
+        The runner finds its loaders by their names, so that no import of it leads to them.
+        """
+        return (DEVICES.module(self.device.transport), *map(travels.module, formats))
 
     @property
     def arithmetic(self) -> dict[str, str]:

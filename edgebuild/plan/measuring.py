@@ -232,7 +232,7 @@ class Measuring:
             Outputs(instrument.device, instrument.fidelity, runtime.threads, runtime.providers, most, split),
             {"model": model, "data": self.data},
             "outputs",
-            code=instrument.code,
+            code=instrument.code(runtime.format),
             tools=(FORMATS.get(runtime.format).runtime,),
             facts=instrument.arithmetic,
         )
@@ -285,14 +285,15 @@ class Measuring:
     ) -> Node:
         """All files of all formats on a device that times, until the gates are settled."""
         runtimes = tuple(instrument.runtime(chain.runtime) for chain in chains)
+        formats = [runtime.format for runtime in runtimes]
         files = {f"candidate/{chain.runtime.format}": chain.candidate for chain in chains}
         files |= {f"baseline/{chain.runtime.format}": chain.baseline for chain in chains}
         return Node(
             kind(instrument.device, instrument.fidelity, runtimes, self.target.timing, gates),
             files | {"data": self.data},
             "evidence",
-            code=(*instrument.code, *sorted({GATES.module(gate.metric) for gate in gates})),
-            tools=("scipy", *(FORMATS.get(runtime.format).runtime for runtime in runtimes)),
+            code=(*instrument.code(*formats), *sorted({GATES.module(gate.metric) for gate in gates})),
+            tools=("scipy", *(FORMATS.get(name).runtime for name in formats)),
             facts=instrument.fingerprint,
         )
 
@@ -319,7 +320,7 @@ class Measuring:
             Count(instrument.device, model.mcpu),  # type: ignore[arg-type]  # a device that counts
             {"model": file, "data": self.data},
             "evidence",
-            code=instrument.code,
+            code=instrument.code(chain.runtime.format),
             tools=(FORMATS.get(chain.runtime.format).runtime,),
             facts=instrument.fingerprint,
         )

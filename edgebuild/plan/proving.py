@@ -83,7 +83,7 @@ def _times(measuring: Measuring, instrument: Instrument, chain: Chain, files: li
         StageTimes(instrument.device, instrument.fidelity, runtime, brief),
         {f"file/{number}": file for number, file in enumerate(files)} | {"data": measuring.data},
         "evidence",
-        code=instrument.code,
+        code=instrument.code(runtime.format),
         tools=(FORMATS.get(runtime.format).runtime,),
         facts=instrument.fingerprint,
     )

@@ -65,7 +65,7 @@ def _add(
         step,
         {"model": model, "data": measuring.data, **answered},
         "outputs",
-        code=(*instrument.code, *sorted({GATES.module(gate.metric) for gate in gates})),
+        code=(*instrument.code(runtime.format), *sorted({GATES.module(gate.metric) for gate in gates})),
         tools=(FORMATS.get(runtime.format).runtime,),
         facts=instrument.arithmetic,
     )

@@ -9,9 +9,12 @@ from typing import Any, ClassVar, Literal, Protocol
 
 from edgebuild.spec.cores import Cores
 from edgebuild.spec.errors import owner
-from edgebuild.spec.registry import file_name
+from edgebuild.spec.registry import FORMATS, file_name
 
 Determinism = Literal["everywhere", "same-cpu", "no"]
+
+# In `consumes`: a model file of any format.
+FILE = "file"
 
 # Metadata of a step's field that does not change its result and so stays out of the key (labels, limits of time).
 EXCUSED: dict[str, Any] = {"in_key": False}
@@ -79,7 +82,7 @@ class StepIO:
 class Step(Protocol):
     """A frozen dataclass whose fields are its options; one file in `steps/` or `evidence/`.
 
-    consumes: kinds that the input `model` may have (empty: takes no model)
+    consumes: kinds that the input `model` may have, FILE for every format's (empty: takes no model)
     produces: the kind of the output; None means the kind of `model`
     needs: the other roles that must be connected
     tools: distributions whose versions are part of the key
@@ -111,6 +114,11 @@ def perform(step: Step, io: StepIO) -> None:
     """Run the step; errors about an option, or about nothing in particular, name the step that ran."""
     with owner(file_name(type(step))):
         step.run(io)
+
+
+def takes(step: Step | type[Step], kind: str) -> bool:
+    """Whether an artifact of this kind may be the step's `model`."""
+    return kind in step.consumes or (FILE in step.consumes and kind in FORMATS.names())
 
 
 def needed(step: Step) -> tuple[str, ...]:

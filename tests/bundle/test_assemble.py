@@ -73,7 +73,7 @@ def assemble(
     inputs["verdicts"] = ("verdicts", tiny.perform(judge, folder / "verdicts", evidence))
     inputs |= {f"evidence/{role.replace('/', '-')}": item for role, item in evidence.items()}
     files = tuple(tiny.FILES[name] for name in formats)
-    step = Assemble(subject(made, **more), runtimes_, files, tuple(PACKAGES[name] for name in formats))
+    step = Assemble(subject(made, **more), runtimes_, files, tuple((PACKAGES[name],) for name in formats))
     out = folder / "out"
     out.mkdir(parents=True)
     step.run(StepIO({r: Input(k, "0" * 64, p) for r, (k, p) in inputs.items()}, out, out, provenance=PROVENANCE))
