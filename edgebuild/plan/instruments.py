@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from edgebuild import travels
-from edgebuild.jobs.device import Device
+from edgebuild.devices.jobs.device import Device
 from edgebuild.spec.core import TimeModel
 from edgebuild.spec.errors import DeviceError, UsageError
 from edgebuild.spec.files import check
