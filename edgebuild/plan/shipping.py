@@ -43,19 +43,19 @@ def bundle_node(
     inputs |= {"data": weights.data, "verdicts": measuring.evidence["verdicts"]}
     runtimes = tuple(chain.runtime for chain in chains)
     formats = tuple(FORMATS.get(runtime.format) for runtime in runtimes)
-    names = tuple(kind.file for kind in formats), tuple(map(_distributions, formats))
+    names = tuple(kind.file for kind in formats), tuple(map(distributions, formats))
     travelling = (travels.BUNDLE_RUNNER, travels.VALUES, travels.DECODER, *(travels.loader(r.format) for r in runtimes))
     payload = [*sorted(PAYLOAD.glob("*.*")), *map(travels.file, travelling)]
     return Node(
         Assemble(subject, runtimes, *names, measuring.fingerprints(), dropped),
         inputs,
         "bundle",
-        tools=tuple(name for kind in formats for name in _distributions(kind)),
+        tools=tuple(name for kind in formats for name in distributions(kind)),
         facts={f"payload.{path.name}": digests.of_file(path) for path in payload},
         records=True,
     )
 
 
-def _distributions(kind: Any) -> tuple[str, ...]:
+def distributions(kind: Any) -> tuple[str, ...]:
     """What a device must have to execute files of this format."""
     return (kind.runtime, *kind.runtime_needs)

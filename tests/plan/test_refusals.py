@@ -68,7 +68,7 @@ TARGET = {
     ),
     "unknown format": (
         {"runtimes": '[{format = "onnx"}, {format = "tflight"}]'},
-        "runtimes[1].format: unknown format 'tflight' (did you mean 'tflite'? known: onnx, tflite",
+        "runtimes[1].format: unknown format 'tflight' (did you mean 'tflite'? known: onnx, ",
     ),
     "unknown transport": (
         {"devices": '[{transport = "lokal"}]'},
