@@ -33,10 +33,8 @@ def test_a_file_name_is_the_name_of_its_class() -> None:
 def test_an_unknown_name_is_answered_with_the_nearest_where_it_stands() -> None:
     with pytest.raises(UsageError) as caught:
         FORMATS.get("onx", file="a.toml", key="runtimes[0]")
-    assert (
-        caught.value.line
-        == f"a.toml: runtimes[0]: unknown format 'onx' (did you mean 'onnx'? known: {', '.join(FORMATS.names())})"
-    )
+    known = ", ".join(FORMATS.names())
+    assert caught.value.line == f"a.toml: runtimes[0]: unknown format 'onx' (did you mean 'onnx'? known: {known})"
 
 
 @pytest.mark.usefixtures("foreign")
