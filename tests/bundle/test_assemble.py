@@ -283,3 +283,14 @@ def test_a_bundle_can_be_moved(released: Path, tmp_path: Path) -> None:
     moved = shutil.copytree(released, tmp_path / "a place" / "ärm")
     manifest.verify(moved)
     assert execute(moved, str(moved / "sample.png")) == execute(released, str(released / "sample.png"))
+
+
+@pytest.mark.parametrize("name", runtimes.formats())
+def test_what_the_runtime_needs_beside_itself_is_asked_for_in_a_version_that_an_index_knows(
+    made: tiny.Made, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.setattr("edgebuild.bundle.assemble.metadata.version", lambda _: "2.13.0+cpu")
+    bundle = assemble(made, tmp_path, name) / "bundle"
+    packages = {"onnx": ["onnxruntime"], "tflite": ["ai-edge-litert"], "pte": ["executorch", "torch"]}[name]
+    pinned = (bundle / "requirements.txt").read_text().splitlines()
+    assert pinned == ["numpy>=1.24", *(f"{package}==2.13.0" for package in packages)]

@@ -8,6 +8,7 @@ from importlib.metadata import EntryPoint
 import pytest
 
 from edgebuild.spec import registry
+from edgebuild.spec.artifact import takes
 from edgebuild.spec.errors import UsageError
 from edgebuild.spec.registry import FORMATS, STEPS, class_name
 
@@ -43,3 +44,15 @@ def test_an_entry_point_adds_a_step_and_ours_win_over_one_of_the_same_name() -> 
     assert STEPS.get("melt").__name__ == "Float16"
     assert STEPS.get("int8").__module__ == "edgebuild.steps.techniques.int8"
     assert "melt" not in FORMATS.names()
+
+
+def test_a_step_on_files_takes_those_of_a_format_from_elsewhere(monkeypatch: pytest.MonkeyPatch) -> None:
+    point = EntryPoint("engine", "edgebuild.formats.onnx:Onnx", "edgebuild.formats")
+    monkeypatch.setattr(registry, "entry_points", lambda group: [point] if group == "edgebuild.formats" else [])
+    registry._foreign.cache_clear()
+    try:
+        for name in ("int8", "encode"):
+            assert [takes(STEPS.get(name), kind) for kind in ("engine", "onnx", "torch")] == [True, True, False]
+        assert not takes(STEPS.get("prune_channels"), "engine")
+    finally:
+        registry._foreign.cache_clear()
