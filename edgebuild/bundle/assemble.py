@@ -17,6 +17,7 @@ from edgebuild.spec import dataset, layout, model_file, notes
 from edgebuild.spec.artifact import Determinism, Step, StepIO
 from edgebuild.spec.errors import UsageError
 from edgebuild.spec.model import ImageInput, Task, TensorSpec
+from edgebuild.spec.registry import FORMATS
 from edgebuild.spec.target import Runtime
 
 if TYPE_CHECKING:
@@ -47,7 +48,7 @@ class Assemble(Step):
     """Inputs: `candidate/<format>`, `baseline/<format>`, `evidence/<name>`, `verdicts`, and the data for the sample.
 
     The output has `evidence/`, and `bundle/` unless a gate failed: then there is nothing to ship.
-    `files` and `packages` name each runtime's model file and distribution, in the order of `runtimes`;
+    `files` and `packages` name each runtime's model file and distributions, in the order of `runtimes`;
     `fingerprints` say by role what each piece of evidence was measured on; `dropped` are the steps of the recipe that
     were left out because they bought nothing.
     """
@@ -55,7 +56,7 @@ class Assemble(Step):
     subject: Subject
     runtimes: tuple[Runtime, ...]
     files: tuple[str, ...]
-    packages: tuple[str, ...]
+    packages: tuple[tuple[str, ...], ...]
     fingerprints: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     dropped: tuple[str, ...] = ()
 
@@ -77,16 +78,16 @@ class Assemble(Step):
 
     def _fill(self, io: StepIO, folder: Path, verdicts: dict[str, Any]) -> None:
         index = [runtime.format for runtime in self.runtimes].index(verdicts["format"])
-        runtime, file, package = self.runtimes[index], self.files[index], self.packages[index]
+        runtime, file, packages = self.runtimes[index], self.files[index], self.packages[index]
         coded = manifest.ship(io.path(f"candidate/{runtime.format}") / file, folder)
-        loader = travels.loader(runtime.format)
-        for name in (travels.BUNDLE_RUNNER, travels.VALUES, loader):
-            shutil.copyfile(travels.file(name), folder / name)
-        (folder / "requirements.txt").write_text(f"numpy>=1.24\n{package}=={metadata.version(package)}\n")
+        loader = model_file.loader(FORMATS.get(runtime.format))
+        for path in (travels.file(travels.BUNDLE_RUNNER), travels.file(travels.VALUES), loader):
+            shutil.copyfile(path, folder / path.name)
+        (folder / "requirements.txt").write_text(f"numpy>=1.24\n{''.join(map(_pinned, packages))}")
         if self.subject.labels:
             _write_json(folder / "labels.json", list(self.subject.labels))
         sample = self._sample(io, folder)
-        facts = self._facts(verdicts, runtime, file, io) | {"coded": coded, "loader": loader}
+        facts = self._facts(verdicts, runtime, file, io) | {"coded": coded, "loader": loader.name}
         (folder / "README.md").write_text(card.render(facts, sample), encoding="utf-8")
         manifest.seal(folder, facts)
 
@@ -136,6 +137,11 @@ class Assemble(Step):
         _write_json(folder / "preprocess.json", asdict(how))
         (folder / "sample.png").write_bytes(png.encode(_pixels(examples[0], how)))
         return "sample.png"
+
+
+def _pinned(package: str) -> str:
+    """The line for the version that is here, without what a builder of it has added (+cpu), which no index knows."""
+    return f"{package}=={metadata.version(package).partition('+')[0]}\n"
 
 
 def _sources(io: StepIO, name: str) -> dict[str, str]:

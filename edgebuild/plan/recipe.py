@@ -13,7 +13,7 @@ from edgebuild.spec.errors import UsageError
 from edgebuild.spec.files import check
 from edgebuild.spec.model import ModelSpec
 from edgebuild.spec.quantization import refusal
-from edgebuild.spec.registry import FORMATS, STEPS
+from edgebuild.spec.registry import FORMATS, STEPS, takes
 from edgebuild.spec.target import Runtime, StepSpec, Target
 from edgebuild.spec.technique import Technique
 from edgebuild.steps.convert import Convert
@@ -82,7 +82,7 @@ class Recipes:
             if (runtime.format, number) in self._without:
                 continue
             kind = self._graph.kind(current)
-            if kind not in step.consumes:
+            if not takes(step, kind):
                 self._may_convert(line, step, kind, runtime, number)
                 current = converted = self._convert(current, runtime, "convert")
             current = self._add(line, step, current, runtime, number)
@@ -159,13 +159,13 @@ class Recipes:
     def _may_convert(self, line: StepSpec, step: Technique, kind: str, runtime: Runtime, number: int) -> None:
         """UsageError unless converting makes what the step works on."""
         where = {"file": line.file, "key": f"{line.key}.use"}
-        takes = " or ".join(step.consumes)
+        works_on = " or ".join(step.consumes)
         if kind != "torch":
             before = self._lines[number - 1].use
-            told = f"{line.use!r} works on {takes}, but {before!r} before it makes {kind}"
+            told = f"{line.use!r} works on {works_on}, but {before!r} before it makes {kind}"
             raise UsageError(told, **where, hint=f"move {line.use!r} before {before!r}")
-        if runtime.format not in step.consumes:
-            raise UsageError(f"{line.use!r} works on {takes}, not on {runtime.format}", **where)
+        if not takes(step, runtime.format):
+            raise UsageError(f"{line.use!r} works on {works_on}, not on {runtime.format}", **where)
 
     def _convert(self, model: str, runtime: Runtime, stage: str) -> str:
         target_format = FORMATS.get(runtime.format)

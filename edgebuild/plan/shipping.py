@@ -9,7 +9,8 @@ from edgebuild.engine.graph import Node
 from edgebuild.plan.measuring import Measuring
 from edgebuild.plan.recipe import Chain, Without
 from edgebuild.plan.weights import Weights
-from edgebuild.spec import sha256
+from edgebuild.spec import model_file, sha256
+from edgebuild.spec.format import Format
 from edgebuild.spec.model import ModelSpec
 from edgebuild.spec.registry import FORMATS
 from edgebuild.spec.target import Target
@@ -41,15 +42,20 @@ def bundle_node(
     inputs |= {"data": weights.data, "verdicts": measuring.evidence["verdicts"]}
     runtimes = tuple(chain.runtime for chain in chains)
     formats = tuple(FORMATS.get(runtime.format) for runtime in runtimes)
-    names = tuple(kind.file for kind in formats), tuple(kind.runtime for kind in formats)
-    travelling = (travels.BUNDLE_RUNNER, travels.VALUES, travels.DECODER, *(travels.loader(r.format) for r in runtimes))
-    payload = [*sorted(PAYLOAD.glob("*.*")), *map(travels.file, travelling)]
+    names = tuple(kind.file for kind in formats), tuple(map(distributions, formats))
+    travelling = map(travels.file, (travels.BUNDLE_RUNNER, travels.VALUES, travels.DECODER))
+    payload = [*sorted(PAYLOAD.glob("*.*")), *travelling, *map(model_file.loader, formats)]
     return Node(
         Assemble(subject, runtimes, *names, measuring.fingerprints(), dropped),
         inputs,
         "bundle",
         code=tuple(FORMATS.module(runtime.format) for runtime in runtimes),
-        tools=tuple(kind.runtime for kind in formats),
+        tools=tuple(name for kind in formats for name in distributions(kind)),
         facts={f"payload.{path.name}": sha256.of_file(path) for path in payload},
         records=True,
     )
+
+
+def distributions(kind: type[Format]) -> tuple[str, ...]:
+    """What a device must have to execute files of this format."""
+    return (kind.runtime, *kind.runtime_needs)

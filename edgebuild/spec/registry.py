@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from edgebuild.spec.artifact import FILE, Step
 from edgebuild.spec.device import Device
 from edgebuild.spec.format import Format
 from edgebuild.spec.plugins import Registry
@@ -32,3 +33,8 @@ DEVICES: Registry[Device] = Registry(
     named="transport",
 )
 GATES: Registry[Any] = Registry(object, "edgebuild.gates", "metric", "edgebuild.gates")
+
+
+def takes(step: Step | type[Step], kind: str) -> bool:
+    """Whether an artifact of this kind may be the step's `model`."""
+    return kind in step.consumes or (FILE in step.consumes and kind in FORMATS.names())

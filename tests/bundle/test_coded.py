@@ -11,11 +11,11 @@ import pytest
 
 from edgebuild.bundle import manifest
 from edgebuild.spec.errors import IntegrityError
-from tests import tiny
+from tests import runtimes, tiny
 from tests.bundle.test_assemble import assemble, execute
 
 
-@pytest.fixture(scope="module", params=["onnx", "tflite"])
+@pytest.fixture(scope="module", params=runtimes.formats())
 def shipped(request: pytest.FixtureRequest, made: tiny.Made, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A bundle of a coded file; tests must not change it."""
     return assemble(made, tmp_path_factory.mktemp("coded"), request.param, technique="-encoded") / "bundle"
@@ -96,7 +96,7 @@ def test_a_damaged_download_is_one_line_and_leaves_no_model(bundle: Path) -> Non
 def test_a_download_of_another_file_is_refused(made: tiny.Made, bundle: Path) -> None:
     """Sealed again by whom it may concern: the manifest names the digest of the model file."""
     found = manifest.read(bundle)
-    other = {"model.onnx": "tflite", "model.tflite": "onnx"}[found["file"]]
+    other = "onnx" if found["file"] == "model.tflite" else "tflite"
     shutil.copyfile(made[f"{other}-encoded"] / f"model.{other}.edz", bundle / found["coded"]["file"])
     manifest.seal(bundle, {key: value for key, value in found.items() if key != "files"})
     with pytest.raises(IntegrityError, match=r"cannot be decoded|does not give"):

@@ -97,8 +97,8 @@ MUTANTS = (
     Mutant(
         "a device's code, of what it measures",
         "plan/instruments.py",
-        "return (DEVICES.module(self.device.transport), *map(FORMATS.module, formats))",
-        "return tuple(map(FORMATS.module, formats))",
+        "return (own, *(module for kind in kinds for module in (kind.__module__, kind.loader)))",
+        "return tuple(module for kind in kinds for module in (kind.__module__, kind.loader))",
         _CODE,
     ),
     Mutant(
@@ -132,7 +132,7 @@ MUTANTS = (
     Mutant(
         "what travels, of the bundle",
         "plan/shipping.py",
-        'facts={f"payload.{path.name}": digests.of_file(path) for path in payload},',
+        'facts={f"payload.{path.name}": sha256.of_file(path) for path in payload},',
         "",
         "test_what_travels_in_a_bundle",
     ),

@@ -15,6 +15,7 @@ import pytest
 from edgebuild.devices.local import Local
 from edgebuild.devices.qemu import Qemu
 from edgebuild.engine import keys
+from edgebuild.spec import sha256
 from edgebuild.spec.registry import STEPS
 from tests import ROOT
 from tests.contracts.test_circles import graph
@@ -209,11 +210,9 @@ def test_what_a_device_is(
 
 
 def test_what_travels_in_a_bundle(project: Callable[..., Project], monkeypatch: pytest.MonkeyPatch) -> None:
-    from edgebuild.engine import digests
-
-    made, real = project(), digests.of_file
+    made, real = project(), sha256.of_file
     before = made.keyed()
-    monkeypatch.setattr(digests, "of_file", lambda path: "0" * 64 if path.name == "run.py" else real(path))
+    monkeypatch.setattr(sha256, "of_file", lambda path: "0" * 64 if path.name == "run.py" else real(path))
     check(before, made.keyed(), ["Assemble"])
 
 
