@@ -124,10 +124,12 @@ def _duels(digits: Digits, duels: Sequence[Duel], seeds: Sequence[int]) -> Table
         for name, _, better, worse in duels
     ]  # fmt: skip
     digits.bring_up(2)
-    labels = dataset.read(digits.folder(digits.weights.data), "test").labels
+    labels = dataset.read(digits.folder(digits.weights.data), "test").labels[0]
     rows = []
     for (better, worse, *_), of_seeds in zip(duels, pairs, strict=True):
-        hits = [tuple(read_hits(digits.folder(item), labels) for item in pair) for pair in of_seeds]
+        hits = [
+            (read_hits(digits.folder(one), labels), read_hits(digits.folder(other), labels)) for one, other in of_seeds
+        ]
         rows.append({"better": better, "worse": worse, "n": len(labels), **compared(hits)})
     columns = {
         "better": ("is", ""), "worse": ("better than", ""), "first": ("accuracy", ".2%"), "second": ("against", ".2%"),
@@ -167,7 +169,7 @@ def _table(digits: Digits, variants: Sequence[Variant]) -> Table:
         plans.append((file, digits.answers(file), digits.weighed(variant), count))
     times = digits.graph.add("digits/times", _timed(digits, [file for file, *_ in plans]))
     digits.bring_up(2)
-    labels = dataset.read(digits.folder(digits.weights.data), "test").labels
+    labels = dataset.read(digits.folder(digits.weights.data), "test").labels[0]
     timed = digits.evidence(times)
     base = read_hits(digits.folder(plans[0][1]), labels)
     rows = []

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     import onnx
     from torch import Tensor, nn
 
+    from edgebuild.spec.signature import Signature
+
     Sample = tuple[np.ndarray[Any, Any], ...]
 
 OPSET = 20
@@ -56,6 +58,12 @@ class Onnx(Format):
         )
         assert program is not None  # dynamo=True always returns a program
         return _onnx_files.to_bytes(_onnx_files.clean(_onnx_files.name_layers(program.model_proto)))
+
+    def named(self, model: bytes, signature: Signature) -> bytes:
+        """The same file with the declared names of inputs and outputs, in their order."""
+        import onnx
+
+        return _onnx_files.to_bytes(_onnx_files.name_ends(onnx.load_from_string(model), signature))
 
     def operators(self, model: bytes) -> tuple[str, ...]:
         """The kind of every operator of any file, in the file's order."""

@@ -14,7 +14,7 @@ from edgebuild.plan.recipe import Chain
 from edgebuild.spec.artifact import Step
 from edgebuild.spec.core import TimeModel
 from edgebuild.spec.model import ModelSpec
-from edgebuild.spec.registry import FORMATS, GATES, STEPS
+from edgebuild.spec.registry import FORMATS, GATES, STEPS, TASKS
 from edgebuild.spec.target import Gate, Recipe, Runtime, Target
 from edgebuild.spec.target import Roofline as Rates
 from edgebuild.steps.evidence.accuracy import Accuracy
@@ -54,7 +54,8 @@ class Measuring:
         """`data` is the id of the held-out examples; no device is asked yet."""
         self._graph, self._target, self._data, self._prefix = graph, target, data, prefix
         self._instruments, self._declared, self._gates = instruments, model.declared, gates
-        self._files = Measurements(graph, target, model.declared.task, data, instruments, prefix, gates)
+        self._task = model.declared.heads[0].task
+        self._files = Measurements(graph, target, self._task, data, instruments, prefix, gates)
         self.evidence: dict[str, str] = {}
 
     def judge(self, chains: Sequence[Chain], float_model: str) -> str:
@@ -112,7 +113,7 @@ class Measuring:
         if everywhere is not instrument:
             parity["device_converted"] = sampling.few(self._files, instrument, chain, chain.converted, "device-float")
             parity["device_candidate"] = sampling.candidate(self._files, instrument, chain, self._here(chain))
-        self._add(chain, "parity", Parity(self._declared.task), parity)
+        self._add(chain, "parity", Parity(self._task), parity)
         files = {"candidate": chain.candidate, "baseline": chain.baseline}
         weight = self._files.weight(chain, files, (chain.torch, float_model), "footprint")
         self.evidence[f"footprint/{chain.runtime.format}"] = weight
@@ -129,7 +130,7 @@ class Measuring:
         if everywhere is not instrument:
             there = sampling.few(self._files, instrument, chain, chain.baseline, "device-baseline")
             self._add(chain, "baseline-agreement", Agreement(), {"device": there, "host": pairs["baseline"]})
-        if self._declared.task == "classification":
+        if TASKS.get(self._task).choice:
             self._accuracy(chain, instrument, pairs)
         self._scores(chain, instrument, pairs)
 
@@ -144,7 +145,7 @@ class Measuring:
             device = sampling.candidate(self._files, instrument, chain, pairs)
             both = {"device": device, "host": pairs["candidate"]}
             pairs = pairs | {"agreement": self._add(chain, "agreement", Agreement(), both), "device": device}
-        self._add(chain, "accuracy", Accuracy(self._declared.labels), pairs)
+        self._add(chain, "accuracy", Accuracy(self._declared.heads[0].labels), pairs)
 
     def _arena(self, chain: Pair) -> None:
         """Memory that the runtime sets aside, where a gate asks for it."""
@@ -155,7 +156,7 @@ class Measuring:
 
     def _scores(self, chain: Pair, instrument: Instrument, pairs: dict[str, str]) -> None:
         """Metrics by bootstrap, on the device's own answers, also where these are of some examples."""
-        metrics = resampled(self._gates, self._declared.task)
+        metrics = resampled(self._gates, self._task)
         if metrics:
             own = pairs
             if instrument.device.examples is not None:

@@ -7,7 +7,7 @@ from typing import Any
 
 from edgebuild.engine.graph import Graph, Node
 from edgebuild.plan.packages import need
-from edgebuild.plan.weights import Weights
+from edgebuild.plan.weights import Weights, task_code
 from edgebuild.spec.artifact import option_fields
 from edgebuild.spec.errors import UsageError
 from edgebuild.spec.files import check
@@ -185,11 +185,12 @@ class Recipes:
             inputs |= self._connected(role, line) if role != "model" else {}
         kind = step.produces or self._graph.kind(current)
         of_format = kind == runtime.format
+        learning = task_code(self._model) if "data" in inputs else ()
         node = Node(
             step,
             inputs,
             kind,
-            code=(FORMATS.module(runtime.format),) if of_format else (),
+            code=((FORMATS.module(runtime.format),) if of_format else ()) + learning,
             tools=FORMATS.get(runtime.format).tools if of_format else (),
         )
         stage = self._name(number)

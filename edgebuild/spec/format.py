@@ -11,6 +11,7 @@ from edgebuild.spec.errors import StepError
 from edgebuild.spec.layout import NCHW, Layouts
 from edgebuild.spec.lifetime import Lifetime
 from edgebuild.spec.quantization import Layer, Missing, Quantization, Range, Support
+from edgebuild.spec.signature import Signature
 from edgebuild.spec.work import Work
 
 if TYPE_CHECKING:
@@ -68,6 +69,13 @@ class Format(Protocol):
     @abstractmethod
     def constants(self, model: bytes) -> list[Constant]:
         """Where the weights are in the file; those that it does not store as plain elements are left out."""
+
+    def named(self, model: bytes, signature: Signature) -> bytes:
+        """The same file with the declared names of inputs and outputs; as it is where a format has no such names.
+
+        Their order is always the declared one.
+        """
+        return model
 
     def layouts_of(self, model: bytes) -> tuple[Layouts, Layouts]:
         """The layouts of a file's inputs and outputs, by position; empty where all are as in PyTorch."""

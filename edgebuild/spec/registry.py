@@ -7,7 +7,9 @@ from typing import Any
 from edgebuild.spec.artifact import FILE, Step
 from edgebuild.spec.device import Device
 from edgebuild.spec.format import Format
+from edgebuild.spec.metric import Metric
 from edgebuild.spec.plugins import Registry
+from edgebuild.spec.task import Task
 from edgebuild.spec.technique import Technique
 
 # mypy takes a base for a class to make objects of, which nobody does.
@@ -32,7 +34,18 @@ DEVICES: Registry[Device] = Registry(
     options=True,
     named="transport",
 )
-GATES: Registry[Any] = Registry(object, "edgebuild.gates", "metric", "edgebuild.gates")
+GATES: Registry[Metric[Any]] = Registry(
+    Metric,  # type: ignore[type-abstract]
+    "edgebuild.gates",
+    "metric",
+    "edgebuild.gates",
+)
+TASKS: Registry[Task] = Registry(
+    Task,  # type: ignore[type-abstract]
+    "edgebuild.tasks",
+    "task",
+    "edgebuild.tasks",
+)
 
 
 def takes(step: Step | type[Step], kind: str) -> bool:

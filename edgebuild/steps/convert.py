@@ -42,6 +42,7 @@ class Convert(Step):
             if exhausted(error):
                 raise
             raise StepError(f"the model cannot be converted to {self.format}: {_cause(error)}") from None
+        converted = target_format.named(converted, model.signature) if model.outputs else converted
         (io.output / target_format.file).write_bytes(converted)
         if target_format.real and (learnt := ranges.load(io.path("model"))):  # else nothing will ask for them
             named = _named(model, learnt, target_format, converted, ranges.probe(io.path("model")))

@@ -33,7 +33,7 @@ HEAVY = (
     "torch_pruning",
 )
 STEPLIKE = ("steps", "steps.techniques", "steps.evidence")
-FOLDERS = (*STEPLIKE, "formats", "devices", "gates")
+FOLDERS = (*STEPLIKE, "formats", "devices", "gates", "tasks")
 
 
 def names(folder: str) -> list[str]:

@@ -12,7 +12,7 @@ from edgebuild.nn import checkpoint, records
 from edgebuild.nn.graph import trace
 from edgebuild.nn.quantize import sharing
 from edgebuild.nn.quantize.folding import fold, freeze
-from edgebuild.nn.train import training
+from edgebuild.nn.train import losses, training
 from edgebuild.spec import dataset
 from edgebuild.spec.artifact import Determinism, StepIO
 from edgebuild.spec.errors import UsageError
@@ -90,7 +90,7 @@ class Codebook(Technique):
         freeze(graph)
         tuned: Any = sharing.trainable(graph, shared, {*model.sparse})
         data = dataset.read(io.path("data"), "train")
-        loss = training.supervised(dataset.task(io.path("data")))
+        loss = losses.supervised(dataset.heads(io.path("data")))
         how = Training(self.epochs, self.batch_size, self.learning_rate, 0.0, seed=self.seed)
         training.fit(tuned, data, loss, how, sparse=(), augment=model.augmentation(), progress=io.progress)
         for (name, (_, places)), values in zip(list(shared.items()), tuned.current(), strict=True):

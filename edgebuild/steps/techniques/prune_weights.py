@@ -12,7 +12,7 @@ from pydantic import Field
 from edgebuild.nn import checkpoint, layers, records
 from edgebuild.nn.prune import sensitivity, sparsity
 from edgebuild.nn.prune.schedule import Schedule
-from edgebuild.nn.train import training
+from edgebuild.nn.train import losses, training
 from edgebuild.spec import dataset
 from edgebuild.spec.artifact import Determinism, StepIO
 from edgebuild.spec.errors import UsageError
@@ -118,7 +118,7 @@ class PruneWeights(Technique):
 
     def _scores(self, module: nn.Module, parameters: dict[str, nn.Parameter], io: StepIO) -> Scores:
         if self.criterion == "taylor":
-            training.gradients(module, self._seen(io), training.supervised(dataset.task(io.path("data"))))
+            training.gradients(module, self._seen(io), losses.supervised(dataset.heads(io.path("data"))))
         by_name = {"magnitude": sparsity.magnitude, "taylor": sparsity.taylor, "random": sparsity.random}
         return by_name[self.criterion](parameters)
 
@@ -128,19 +128,19 @@ class PruneWeights(Technique):
     def _scan(self, module: nn.Module, parameters: dict[str, nn.Parameter], io: StepIO) -> dict[str, Any]:
         """The sensitivity of each layer and the ratios chosen from it, as plain data."""
         scores = self._scores(module, parameters, io)
-        data = dataset.validation(io.path("data"), self.examples, self.seed)
+        data, heads = dataset.validation(io.path("data"), self.examples, self.seed), dataset.heads(io.path("data"))
 
         def trial(ratios: Mapping[str, float]) -> sensitivity.Quality:
             whole = {name: parameters[name].detach().clone() for name in ratios}
             for name, mask in sparsity.least_of_each(scores, parameters, ratios).items():
                 parameters[name].data.masked_fill_(mask, 0)
-            found = sensitivity.measure(module, data)
+            found = sensitivity.measure(module, data, heads)
             for name, weight in whole.items():
                 parameters[name].data.copy_(weight)
             return found
 
         assert self.budget is not None
-        return sensitivity.chosen([*parameters], self.budget, trial, dataset.task(io.path("data")))
+        return sensitivity.chosen([*parameters], self.budget, trial, heads)
 
     def _parameters(self, module: nn.Module) -> tuple[dict[str, nn.Parameter], dict[str, str]]:
         """What to prune by name, and why the rest is not; UsageError when nothing is left."""
