@@ -11,6 +11,7 @@ from edgebuild.plan import proving, sampling
 from edgebuild.plan.instruments import Instrument, Instruments
 from edgebuild.plan.limits import resampled, stopping
 from edgebuild.plan.recipe import Chain
+from edgebuild.plan.weights import Weights
 from edgebuild.spec import dataset
 from edgebuild.spec.artifact import Step
 from edgebuild.spec.core import TimeModel
@@ -32,7 +33,6 @@ from edgebuild.steps.evidence.processes import Processes
 from edgebuild.steps.evidence.roofline import Roofline
 from edgebuild.steps.evidence.scores import Scores
 from edgebuild.steps.evidence.shared import Shared
-from edgebuild.steps.evidence.torch_outputs import TorchOutputs
 
 
 class Pair(Protocol):
@@ -79,13 +79,13 @@ class Measuring:
         self.task = model.declared.task
         self.evidence: dict[str, str] = {}
 
-    def judge(self, chains: Sequence[Chain], float_model: str) -> str:
-        """Add all evidence for the chains, made of the torch model `float_model`, and the node that judges it."""
+    def judge(self, chains: Sequence[Chain], weights: Weights) -> str:
+        """Add all evidence for the chains, made of the float model of `weights`, and the node that judges it."""
         for chain in chains:
-            self._conversion(chain, float_model)
+            self._conversion(chain, weights)
         self._on_devices(chains)
         for chain in chains:
-            self.add(chain, "proof", *proving.proof(self, chain, float_model))
+            self.add(chain, "proof", *proving.proof(self, chain, weights))
         return self._verdicts(chains, self.target.recipe)
 
     def judge_again(self, files: Files, carried: Mapping[str, str]) -> str:
@@ -123,23 +123,33 @@ class Measuring:
         nodes = self.graph.nodes
         return {role: item for role, item in self.evidence.items() if role != "verdicts" and item in nodes}
 
-    def _conversion(self, chain: Chain, float_model: str) -> None:
-        """Parity and footprint of one format: what can only be told beside the torch models."""
+    def _conversion(self, chain: Chain, weights: Weights) -> None:
+        """Parity and footprint of one format: what can only be told beside the models that it was made of."""
         instrument, everywhere = self._instruments.best("outputs"), self.everywhere()
-        torch = self.graph.add(
-            f"{self.prefix}/torch-outputs",
-            Node(TorchOutputs(), {"model": chain.torch, "data": self.data}, "outputs"),
-        )
+        reference = self.reference(weights, chain.unconverted, "test", "reference")
         converted = self.outputs(everywhere, chain, chain.converted, "float")
         candidate = self.outputs(everywhere, chain, chain.candidate, "candidate")
-        parity = {"reference": torch, "converted": converted, "candidate": candidate}
+        parity = {"reference": reference, "converted": converted, "candidate": candidate}
         if everywhere is not instrument:
             parity["device_converted"] = sampling.few(self, instrument, chain, chain.converted, "device-float")
             parity["device_candidate"] = sampling.candidate(self, instrument, chain, self._here(chain))
         self.add(chain, "parity", Parity(self._declared.task), parity)
         files = {"candidate": chain.candidate, "baseline": chain.baseline}
-        torches = {"candidate_torch": chain.torch, "baseline_torch": float_model}
-        self.add(chain, "footprint", Footprint(), files | torches)
+        models = {"candidate_model": chain.unconverted, "baseline_model": weights.float}
+        self.evidence[f"footprint/{chain.runtime.format}"] = self.weighed(chain, files | models, "footprint")
+
+    def weighed(self, chain: Chain, inputs: Mapping[str, str], role: str) -> str:
+        """What two files weigh; the node's id. Where the models come as files, their format counts what is in them."""
+        name = chain.runtime.format
+        counts = name in (self.graph.kind(inputs["candidate_model"]), self.graph.kind(inputs["baseline_model"]))
+        code, tools = ((FORMATS.module(name),), FORMATS.get(name).tools) if counts else ((), ())
+        node = Node(Footprint(), inputs, "evidence", code=code, tools=tools)
+        return self.graph.add(f"{self.prefix}/{name}/{role}", node)
+
+    def reference(self, weights: Weights, model: str, split: dataset.Held, role: str) -> str:
+        """What a model before conversion answers in the runtime that its source has; the node's id."""
+        node = Node(weights.source.reference(split), {"model": model, "data": self.data}, "outputs")
+        return self.graph.add(f"{self.prefix}/{role}", node)
 
     def _answered(self, chain: Pair) -> None:
         """What both files answer; where the device takes only some examples, with how far it agrees with the host.

@@ -95,7 +95,7 @@ def _product(
     measuring = Measuring(graph, target, model, weights.data, instruments, prefix, gates)
     chains = [recipes.chain(runtime) for runtime in target.runtimes]
     preflight.add(graph, target, weights, instruments, prefix)
-    verdicts = measuring.judge(chains, weights.float)
+    verdicts = measuring.judge(chains, weights)
     bundle = graph.add(f"{prefix}/bundle", bundle_node(target, model, weights, chains, measuring, without))
     return Product(target.name, model.name, verdicts, bundle, tuple(chains), target.recipe.drop_useless)
 

@@ -8,12 +8,11 @@ from typing import TYPE_CHECKING
 from edgebuild.engine.graph import Node
 from edgebuild.plan.instruments import Instrument
 from edgebuild.plan.recipe import Chain, Stage
+from edgebuild.plan.weights import Weights
 from edgebuild.spec.registry import FORMATS
 from edgebuild.spec.target import Timing
-from edgebuild.steps.evidence.footprint import Footprint
 from edgebuild.steps.evidence.proof import Proof
 from edgebuild.steps.evidence.stage_times import StageTimes
-from edgebuild.steps.evidence.torch_outputs import TorchOutputs
 
 if TYPE_CHECKING:
     from edgebuild.plan.measuring import Measuring
@@ -21,14 +20,14 @@ if TYPE_CHECKING:
 _BRIEF = Timing(looks=(6,), iterations=100, warmup_iterations=20, warmup=0.5)  # which technique paid, no verdict
 
 
-def proof(measuring: Measuring, chain: Chain, float_model: str) -> tuple[Proof, dict[str, str]]:
-    """The step and its inputs: state 0 is the torch model `float_model`, each stage of the chain makes the next."""
+def proof(measuring: Measuring, chain: Chain, weights: Weights) -> tuple[Proof, dict[str, str]]:
+    """The step and its inputs: state 0 is the float model, each stage of the chain makes the next."""
     counter = measuring.counter()
-    states = [Stage("float", -1, float_model, float_model, chain.baseline), *chain.stages]
+    states = [Stage("float", -1, weights.float, weights.float, chain.baseline), *chain.stages]
     inputs = {"data": measuring.data}
     for number, stage in enumerate(states):
         inputs[f"made/{number}"] = stage.made
-        inputs[f"outputs/{number}"] = _answers(measuring, chain, stage)
+        inputs[f"outputs/{number}"] = _answers(measuring, chain, weights, stage)
         inputs[f"footprint/{number}"] = _weighed(measuring, chain, stage, states[0])
         if counter is not None:
             inputs[f"count/{number}"] = measuring.count(counter[0], chain, stage.file, stage.name, counter[1])
@@ -49,24 +48,22 @@ def proof(measuring: Measuring, chain: Chain, float_model: str) -> tuple[Proof, 
     return step, inputs
 
 
-def _answers(measuring: Measuring, chain: Chain, stage: Stage) -> str:
-    """Outputs on the validation examples, by the runtime for a file, by the framework for a torch model.
+def _answers(measuring: Measuring, chain: Chain, weights: Weights, stage: Stage) -> str:
+    """Outputs on the validation examples, by the runtime for a file, by the framework for what is none yet.
 
     What proves useless is left out, so this is a choice, and the examples that judge must have no part in it.
     """
-    if measuring.graph.kind(stage.made) != "torch":
+    if measuring.graph.kind(stage.made) == chain.runtime.format:
         role = f"{stage.name}-validation"
         return measuring.outputs(measuring.everywhere(), chain, stage.made, role, split="validation")
-    node = Node(TorchOutputs("validation"), {"model": stage.made, "data": measuring.data}, "outputs")
-    return measuring.graph.add(f"{measuring.prefix}/{stage.name}-outputs", node)
+    return measuring.reference(weights, stage.made, "validation", f"{stage.name}-outputs")
 
 
 def _weighed(measuring: Measuring, chain: Chain, stage: Stage, first: Stage) -> str:
     """Bytes and operations of one state beside those of the first."""
     files = {"candidate": stage.file, "baseline": first.file}
-    torches = {"candidate_torch": stage.torch, "baseline_torch": first.torch}
-    label = f"{measuring.prefix}/{chain.runtime.format}/{stage.name}-footprint"
-    return measuring.graph.add(label, Node(Footprint(), files | torches, "evidence"))
+    models = {"candidate_model": stage.unconverted, "baseline_model": first.unconverted}
+    return measuring.weighed(chain, files | models, f"{stage.name}-footprint")
 
 
 def _times(measuring: Measuring, instrument: Instrument, chain: Chain, files: list[str]) -> Node:

@@ -21,7 +21,8 @@ from edgebuild.steps.convert import Convert
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """What one technique of a recipe made: `made` itself, the torch model it comes from, and the file to weigh.
+    """What one technique of a recipe made: `made` itself, the model before conversion that it comes from (itself, or
+    the last one), and the file to weigh.
 
     A step that changes only values leaves bytes and operations as they were, so one file stands for several stages.
     """
@@ -29,18 +30,20 @@ class Stage:
     name: str
     number: int
     made: str
-    torch: str
+    unconverted: str
     file: str
 
 
 @dataclass(frozen=True, slots=True)
 class Chain:
-    """Ids of what the recipe makes for one runtime: the last torch model, its float file, the file to ship,
-    the float model's own file that the others are compared with, and what each technique made on the way.
+    """Ids of what the recipe makes for one runtime: the last model before conversion, its float file, the file to
+    ship, the float model's own file that the others are compared with, and what each technique made on the way.
+
+    What comes as a file of the runtime's format is its own conversion.
     """
 
     runtime: Runtime
-    torch: str
+    unconverted: str
     converted: str
     candidate: str
     baseline: str
@@ -76,7 +79,8 @@ class Recipes:
     def chain(self, runtime: Runtime) -> Chain:
         """The nodes for one runtime; UsageError for an unknown or misplaced step, option, format or package."""
         self._need_packages(runtime)
-        current, torch, converted = self._weights.float, self._weights.float, None
+        current = unconverted = self._weights.float
+        converted: str | None = None
         made: list[tuple[int, str]] = []
         for number, (line, step) in enumerate(zip(self._lines, self._steps, strict=True)):
             if (runtime.format, number) in self._without:
@@ -85,24 +89,26 @@ class Recipes:
             if kind not in step.consumes:
                 self._may_convert(line, step, kind, runtime, number)
                 current = converted = self._convert(current, runtime, "convert")
+            elif kind == runtime.format:
+                converted = converted or current
             current = self._add(line, step, current, runtime, number)
             made.append((number, current))
-            if self._graph.kind(current) == "torch":
-                torch = current
+            if self._graph.kind(current) != runtime.format:
+                unconverted = current
         if converted is None:
-            current = converted = self._convert(torch, runtime, "convert")
+            current = converted = self._convert(unconverted, runtime, "convert")
         baseline = self._convert(self._weights.float, runtime, "baseline")
-        return Chain(runtime, torch, converted, current, baseline, self._stages(made, runtime, converted))
+        return Chain(runtime, unconverted, converted, current, baseline, self._stages(made, runtime, converted))
 
     def _stages(self, made: list[tuple[int, str]], runtime: Runtime, converted: str) -> tuple[Stage, ...]:
-        """Last first: a torch model is weighed as the file of the last one after it that has the same operations."""
+        """Last first: what is no file yet is weighed as the file of the last one after it with the same operations."""
         found: list[Stage] = []
-        torch = [item for _, item in made if self._graph.kind(item) == "torch"]
+        before = [item for _, item in made if self._graph.kind(item) != runtime.format]
         for number, item in reversed(made):
-            if item not in torch:
-                found.append(Stage(self._name(number), number, item, (torch or [self._weights.float])[-1], item))
+            if item not in before:
+                found.append(Stage(self._name(number), number, item, (before or [self._weights.float])[-1], item))
                 continue
-            later = found[-1] if found and found[-1].made in torch else None
+            later = found[-1] if found and found[-1].made in before else None
             if later is None:
                 file = converted
             elif getattr(self._steps[later.number], "values_only", False):
@@ -161,8 +167,11 @@ class Recipes:
     def _may_convert(self, line: StepSpec, step: Step, kind: str, runtime: Runtime, number: int) -> None:
         """UsageError unless converting makes what the step works on."""
         where = {"file": line.file, "key": f"{line.key}.use"}
-        takes = " or ".join(step.consumes)
-        if kind != "torch":
+        takes, source = " or ".join(step.consumes), self._weights.source
+        if kind == runtime.format == source.kind:
+            told = f"{line.use!r} works on {takes}, and {self._model.name} comes as {kind}, which cannot be trained"
+            raise UsageError(told, **where, hint=source.instead)
+        if kind == runtime.format:
             before = self._lines[number - 1].use
             told = f"{line.use!r} works on {takes}, but {before!r} before it makes {kind}"
             raise UsageError(told, **where, hint=f"move {line.use!r} before {before!r}")
@@ -170,6 +179,17 @@ class Recipes:
             raise UsageError(f"{line.use!r} works on {takes}, not on {runtime.format}", **where)
 
     def _convert(self, model: str, runtime: Runtime, stage: str) -> str:
+        """The float file of a model, which is that file already where it comes in the runtime's format.
+
+        UsageError where no conversion leads there.
+        """
+        kind = self._graph.kind(model)
+        if kind == runtime.format:
+            return model
+        if kind not in Convert.consumes:
+            key = f"runtimes[{self._target.runtimes.index(runtime)}].format"
+            told = f"{self._model.name} comes as {kind}, and nothing makes {runtime.format} of that"
+            raise UsageError(told, file=self._target.file, key=key, hint=self._weights.source.instead)
         target_format = FORMATS.get(runtime.format)
         node = Node(
             Convert(runtime.format, runtime.layout),
@@ -211,7 +231,7 @@ class Recipes:
     def _connected(self, role: str, line: StepSpec) -> dict[str, str]:
         """What a step gets for a role that it needs: every further teacher has a role `teacher/<number>` of its own."""
         first, *others = self._weights.teachers
-        known = {"data": self._weights.data, "teacher": first, "source": self._weights.source}
+        known = {"data": self._weights.data, "teacher": first, "code": self._weights.code}
         if role not in known:
             told = f"{line.use!r} needs {role!r}, which no plan can give"
             raise UsageError(told, file=line.file, key=f"{line.key}.use")

@@ -6,7 +6,7 @@ from typing import Any
 
 from edgebuild.spec.files import PolicyFile, RecipeFile, RecipeTable, TargetFile, schema
 from edgebuild.spec.model import ModelFile
-from edgebuild.spec.registry import DEVICES, GATES, STEPS, Registry
+from edgebuild.spec.registry import DEVICES, GATES, SOURCES, STEPS, Registry
 
 _DRAFT = {"$schema": "https://json-schema.org/draft/2020-12/schema"}
 
@@ -38,7 +38,9 @@ def recipe() -> dict[str, Any]:
 
 def model() -> dict[str, Any]:
     """The schema of a `model.toml`."""
-    return _DRAFT | schema(ModelFile)
+    found = schema(ModelFile)
+    found["properties"]["source"] = {**_one_of(found, SOURCES, "use"), "default": None}
+    return _DRAFT | found
 
 
 def _with_metrics(found: dict[str, Any]) -> dict[str, Any]:

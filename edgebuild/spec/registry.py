@@ -1,7 +1,7 @@
 """Finds plug-ins by file name: `techniques/prune_channels.py` holds the class PruneChannels, `prune_channels`.
 
 Third parties add theirs by the entry points `edgebuild.steps`, `edgebuild.formats`, `edgebuild.devices`,
-`edgebuild.gates`; a file of ours wins over an entry point of the same name.
+`edgebuild.gates`, `edgebuild.sources`; a file of ours wins over an entry point of the same name.
 """
 
 from __future__ import annotations
@@ -71,4 +71,5 @@ def _foreign(group: str) -> dict[str, EntryPoint]:
 STEPS = Registry("edgebuild.steps.techniques", "step", "edgebuild.steps")
 FORMATS = Registry("edgebuild.formats", "format", "edgebuild.formats")
 DEVICES = Registry("edgebuild.devices", "device transport", "edgebuild.devices")
+SOURCES = Registry("edgebuild.sources", "source", "edgebuild.sources")
 GATES = Registry("edgebuild.gates", "metric", "edgebuild.gates")

@@ -177,7 +177,7 @@ def test_a_wider_limit_that_asks_for_better_evidence_says_something(plan: Planne
 def test_only_the_files_that_the_models_code_reads_are_its_source(plan: Planner, store: Store) -> None:
     files = {"helper.py": "", "words.txt": "", "notes.md": ""}
     made = plan(model='include = ["*.txt"]', files=files)
-    (source,) = [item for item in made.graph.sources.values() if item.kind == "source"]
+    (source,) = [item for item in made.graph.sources.values() if item.kind == "code"]
     assert sorted(path.name for path in store.path(source).iterdir()) == ["helper.py", "model.py", "words.txt"]
 
 
@@ -187,7 +187,7 @@ def test_compiled_code_is_never_part_of_the_source(plan: Planner, store: Store, 
     cache.mkdir(parents=True)
     (cache / "model.cpython-311.pyc").write_bytes(b"changes with time")
     made = plan(model=f'include = ["{pattern}"]')
-    (source,) = [item for item in made.graph.sources.values() if item.kind == "source"]
+    (source,) = [item for item in made.graph.sources.values() if item.kind == "code"]
     assert sorted(path.name for path in store.path(source).rglob("*")) == ["model.py", "model.toml"]
 
 
@@ -218,7 +218,7 @@ def test_a_torch_step_that_changes_only_values_is_weighed_as_the_file_after_it(p
         prune, distill, int8 = chain.stages
         assert [stage.name for stage in chain.stages] == ["prune_channels", "distill", "int8"]
         assert prune.file == distill.file == chain.converted
-        assert (int8.file, int8.torch) == (chain.candidate, distill.made)
+        assert (int8.file, int8.unconverted) == (chain.candidate, distill.made)
 
 
 def test_a_step_after_which_operations_change_again_is_converted_for_its_proof(plan: Planner) -> None:

@@ -88,7 +88,7 @@ def test_a_comment_in_the_models_code_is_a_change_of_the_users_own(workspace: Wo
     explained = workspace.run("explain", "--target", "board", "--json").document["steps"]
     first = next(entry for entry in explained if entry["state"] == "run")
     assert first["step"] == "tiny/data"
-    assert first["reason"].startswith("input.source source:")
+    assert first["reason"].startswith("input.code code:")
 
 
 def test_a_failed_gate_takes_the_bundle_away_and_keeps_the_evidence(workspace: Workspace) -> None:

@@ -119,7 +119,7 @@ class Proof:
         weighed = json.loads((io.path(f"footprint/{number}") / "evidence.json").read_text())["candidate"]
         found: dict[str, Any] = {name: weighed[name] for name in _SIZES}
         made = io.inputs[f"made/{number}"]
-        file = checkpoint.WEIGHTS if made.kind == "torch" else FORMATS.get(made.kind).file
+        file = FORMATS.get(made.kind).file if made.kind in FORMATS.names() else checkpoint.WEIGHTS
         coded = weighed["download"] < weighed["bytes"]
         found["compressed"] = weighed["download"] if coded else len(zlib.compress((made.path / file).read_bytes()))
         if weighed["download"] < weighed["bytes"]:
