@@ -13,7 +13,7 @@ from edgebuild.plan.limits import resampled, stopping
 from edgebuild.plan.recipe import Chain
 from edgebuild.plan.weights import Weights
 from edgebuild.spec import dataset
-from edgebuild.spec.artifact import Step
+from edgebuild.spec.artifact import Step, needed
 from edgebuild.spec.core import TimeModel
 from edgebuild.spec.model import ModelSpec
 from edgebuild.spec.registry import FORMATS, GATES
@@ -148,7 +148,9 @@ class Measuring:
 
     def reference(self, weights: Weights, model: str, split: dataset.Held, role: str) -> str:
         """What a model before conversion answers in the runtime that its source has; the node's id."""
-        node = Node(weights.source.reference(split), {"model": model, "data": self.data}, "outputs")
+        making, known = weights.source.reference(split), {"model": model, "data": self.data, **weights.files}
+        inputs = {role: known[role] for role in needed(making.step)}
+        node = Node(making.step, inputs, "outputs", making.code, making.tools)
         return self.graph.add(f"{self.prefix}/{role}", node)
 
     def _answered(self, chain: Pair) -> None:

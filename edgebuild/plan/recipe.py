@@ -15,6 +15,7 @@ from edgebuild.spec.files import check
 from edgebuild.spec.model import ModelSpec
 from edgebuild.spec.quantization import refusal
 from edgebuild.spec.registry import FORMATS, STEPS
+from edgebuild.spec.source import Source
 from edgebuild.spec.target import Runtime, StepSpec, Target
 from edgebuild.steps.convert import Convert
 
@@ -52,6 +53,12 @@ class Chain:
 
 # (format, place in the recipe) of steps that are left out
 Without = frozenset[tuple[str, int]]
+
+
+def reachable(source: Source, target: Target) -> tuple[Runtime, ...]:
+    """The runtimes of the target whose files can be made of what the source gives."""
+    made = (source.kind, *(FORMATS.names() if source.kind in Convert.consumes else ()))
+    return tuple(runtime for runtime in target.runtimes if runtime.format in made)
 
 
 class Recipes:
@@ -179,17 +186,9 @@ class Recipes:
             raise UsageError(f"{line.use!r} works on {takes}, not on {runtime.format}", **where)
 
     def _convert(self, model: str, runtime: Runtime, stage: str) -> str:
-        """The float file of a model, which is that file already where it comes in the runtime's format.
-
-        UsageError where no conversion leads there.
-        """
-        kind = self._graph.kind(model)
-        if kind == runtime.format:
+        """The float file of a model, which is that file already where it comes in the runtime's format."""
+        if self._graph.kind(model) == runtime.format:
             return model
-        if kind not in Convert.consumes:
-            key = f"runtimes[{self._target.runtimes.index(runtime)}].format"
-            told = f"{self._model.name} comes as {kind}, and nothing makes {runtime.format} of that"
-            raise UsageError(told, file=self._target.file, key=key, hint=self._weights.source.instead)
         target_format = FORMATS.get(runtime.format)
         node = Node(
             Convert(runtime.format, runtime.layout),

@@ -26,7 +26,7 @@ class Weights:
     itself.
 
     `trained` are those of the weights that are not read from a file; `untrained` is the model before, None when
-    nothing is trained.
+    nothing is trained. `files` are the project's own that the float model is made of, by role.
     """
 
     source: Source
@@ -36,6 +36,7 @@ class Weights:
     teachers: tuple[str, ...]
     trained: tuple[str, ...]
     untrained: str | None
+    files: Mapping[str, str]
 
     @classmethod
     def plan(cls, graph: Graph, store: Store, model: ModelSpec) -> Weights:
@@ -54,7 +55,8 @@ class Weights:
         trained = tuple(dict.fromkeys(item for item, making in makings if making.trains))
         before = source.untrained(model) if trained else None
         untrained = add("untrained", before) if before else None
-        return cls(source, code, data, weights, teachers or (weights,), trained, untrained)
+        files = {role: item for role, item in graph.nodes[weights].inputs.items() if role in float_model.files}
+        return cls(source, code, data, weights, teachers or (weights,), trained, untrained, files)
 
 
 def source_of(model: ModelSpec) -> Source:
@@ -107,7 +109,7 @@ class _Maker:
         inputs = {name: self.shared[name] for name in needed(making.step) if name in self.shared}
         for name, files in making.files.items():
             inputs[name] = self.graph.add_source(f"{label}/{name}", self._snapshot(files, name))
-        return self.graph.add(label, Node(making.step, inputs, self.source.kind))
+        return self.graph.add(label, Node(making.step, inputs, self.source.kind, making.code, making.tools))
 
     def _snapshot(self, files: tuple[ProjectFile, ...], kind: str) -> Artifact:
         for file in files:

@@ -7,7 +7,6 @@ from typing import Annotated, ClassVar
 
 from pydantic import Field
 
-from edgebuild.spec.artifact import Step
 from edgebuild.spec.dataset import Held
 from edgebuild.spec.fields import Inside
 from edgebuild.spec.model import ModelSpec, Training
@@ -51,9 +50,9 @@ class Torch(Source):
         declared = model.declared
         return Making(Untrained(self.builder, declared.inputs, declared.width, model.origin))
 
-    def reference(self, split: Held) -> Step:
+    def reference(self, split: Held) -> Making:
         """PyTorch's own answers."""
-        return TorchOutputs(split)
+        return Making(TorchOutputs(split))
 
 
 def _weights(model: ModelSpec, builder: str, weights: str | None, key: str, training: Training) -> Making:

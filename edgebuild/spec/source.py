@@ -25,15 +25,18 @@ class ProjectFile:
 
 @dataclass(frozen=True, slots=True)
 class Making:
-    """The step that makes a first artifact. The roles that it needs are `code` (the model's own code), `data` (its
+    """A step that a source has a plan take. The roles that it may need are `code` (the model's own code), `data` (its
     examples), and those of `files`, which are copied into the store as they are now.
 
     trains: whether it takes long to make weights, so that a trial of the untrained model must come before it
+    code, tools: modules and distributions that decide what the step makes, beside its own
     """
 
     step: Step
     files: Mapping[str, tuple[ProjectFile, ...]] = field(default_factory=dict)
     trains: bool = False
+    code: tuple[str, ...] = ()
+    tools: tuple[str, ...] = ()
 
 
 class Source:
@@ -69,9 +72,9 @@ class Source:
         """What makes the model as it is before any training; None where there is no such model."""
         return None
 
-    def reference(self, split: Held) -> Step:
-        """What answers a split's examples with an artifact of this source (`model`), in its own runtime.
+    def reference(self, split: Held) -> Making:
+        """What answers a split's examples in the source's own runtime: a conversion is held against that.
 
-        A conversion is held against that.
+        It may need `model` as well, an artifact of this source; its files are those of the float model.
         """
         raise NotImplementedError

@@ -1,0 +1,96 @@
+"""Takes a trained model that comes as a file: checked, with the declared shapes, ready for the format's steps."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+
+from edgebuild.spec.artifact import EXCUSED, Determinism, StepIO
+from edgebuild.spec.errors import UsageError, exhausted
+from edgebuild.spec.model import TensorSpec
+from edgebuild.spec.registry import FORMATS
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    Sample = tuple[np.ndarray[Any, Any], ...]
+
+DESCRIPTION = "imported.json"
+
+
+class Reader(Protocol):
+    """A source whose models are files; a frozen dataclass, since it is an option of steps.
+
+    kind: the format of the files
+    """
+
+    kind: ClassVar[str]
+
+    def adopt(self, path: Path, inputs: Sequence[TensorSpec]) -> bytes:
+        """The format's file with batch 1 and the declared inputs; UsageError with the reason where it cannot be used.
+
+        Errors need not name the file.
+        """
+
+    def integer(self, model: bytes) -> str | None:
+        """Of an adopted file, an operator or type that says that it computes in integers; None for a float file."""
+
+    def answers(self, path: Path, samples: Sequence[Sample]) -> Iterator[Sample]:
+        """What the file as it came answers to one sample after another, in its own runtime."""
+
+
+@dataclass(frozen=True, slots=True)
+class ImportFile:
+    """`imported.json` says whether the file computes in integers already, and so cannot be quantized."""
+
+    reader: Reader
+    name: str
+    inputs: tuple[TensorSpec, ...]
+    width: int
+    shown: str = field(default="model", metadata=EXCUSED)
+
+    consumes: ClassVar[tuple[str, ...]] = ()
+    produces: ClassVar[str | None] = None
+    needs: ClassVar[tuple[str, ...]] = ("file",)
+    tools: ClassVar[tuple[str, ...]] = ("numpy",)
+    deterministic: ClassVar[Determinism] = "same-cpu"
+    exclusive: ClassVar[bool] = False
+
+    def run(self, io: StepIO) -> None:
+        """Check, fix shapes, try on zeros, keep."""
+        try:
+            model = self.reader.adopt(io.path("file") / self.name, self.inputs)
+            self._try(model)
+        except UsageError as error:
+            raise UsageError(error.reason, file=self.shown, hint=error.hint) from None
+        (io.output / FORMATS.get(self.reader.kind).file).write_bytes(model)
+        described = {"integer": self.reader.integer(model)}
+        (io.output / DESCRIPTION).write_text(json.dumps(described, sort_keys=True) + "\n")
+
+    def _try(self, model: bytes) -> None:
+        """UsageError unless it answers one example of zeros with the declared width."""
+        import numpy as np
+
+        zeros = tuple(np.zeros((1, *spec.shape), spec.dtype) for spec in self.inputs)
+        try:
+            (answers,) = FORMATS.get(self.reader.kind)().run(model, [zeros])
+        except Exception as error:  # runtimes raise whatever they like
+            if exhausted(error):
+                raise
+            raise UsageError(f"cannot be run: {str(error).strip().partition(chr(10))[0]}") from None
+        if answers[0].shape != (1, self.width):
+            told = f"answers {list(answers[0].shape)} to one example, not {[1, self.width]}"
+            raise UsageError(f"{told}: one value for each of the {self.width} labels or outputs")
+
+
+def integer(folder: Path) -> str | None:
+    """Of an artifact, what says that its file came with integers in it; None for float files and for our own."""
+    try:
+        described = json.loads((folder / DESCRIPTION).read_text())
+    except FileNotFoundError:
+        return None
+    told: str | None = described["integer"]
+    return told
