@@ -110,8 +110,8 @@ def _raised(model: onnx.ModelProto) -> onnx.ModelProto:
 
 def _fix(model: onnx.ModelProto, inputs: Sequence[TensorSpec]) -> None:
     """Give every input (in place) the batch 1 and the declared shape; UsageError where they contradict the file."""
-    names = [value.name for value in model.graph.input]
-    if names != [spec.name for spec in inputs]:
+    names, declared_names = [value.name for value in model.graph.input], [spec.name for spec in inputs]
+    if len(names) != len(inputs) or (len(names) > 1 and names != declared_names):  # a single one is not mistaken
         described = ", ".join(_described(value) for value in model.graph.input)
         raise UsageError(f"takes {described}: [[inputs]] must name these, in this order")
     for value, spec in zip(model.graph.input, inputs, strict=True):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
@@ -62,25 +62,27 @@ class ImportFile:
     def run(self, io: StepIO) -> None:
         """Check, fix shapes, try on zeros, keep."""
         try:
-            model = self.reader.adopt(io.path("file") / self.name, self.inputs)
-            self._try(model)
+            original = io.path("file") / self.name
+            model = self.reader.adopt(original, self.inputs)
+            self._try("as it came", lambda zeros: self.reader.answers(original, [zeros]))
+            self._try("with the declared shapes", lambda zeros: FORMATS.get(self.reader.kind)().run(model, [zeros]))
         except UsageError as error:
             raise UsageError(error.reason, file=self.shown, hint=error.hint) from None
         (io.output / FORMATS.get(self.reader.kind).file).write_bytes(model)
         described = {"integer": self.reader.integer(model)}
         (io.output / DESCRIPTION).write_text(json.dumps(described, sort_keys=True) + "\n")
 
-    def _try(self, model: bytes) -> None:
-        """UsageError unless it answers one example of zeros with the declared width."""
+    def _try(self, how: str, run: Callable[[Sample], Iterator[Sample]]) -> None:
+        """UsageError unless one example of zeros is answered with the declared width."""
         import numpy as np
 
         zeros = tuple(np.zeros((1, *spec.shape), spec.dtype) for spec in self.inputs)
         try:
-            (answers,) = FORMATS.get(self.reader.kind)().run(model, [zeros])
+            (answers,) = run(zeros)
         except Exception as error:  # runtimes raise whatever they like
             if exhausted(error):
                 raise
-            raise UsageError(f"cannot be run: {str(error).strip().partition(chr(10))[0]}") from None
+            raise UsageError(f"cannot be run {how}: {str(error).strip().partition(chr(10))[0]}") from None
         if answers[0].shape != (1, self.width):
             told = f"answers {list(answers[0].shape)} to one example, not {[1, self.width]}"
             raise UsageError(f"{told}: one value for each of the {self.width} labels or outputs")

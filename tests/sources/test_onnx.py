@@ -108,7 +108,6 @@ def cyclic() -> onnx.ModelProto:
         (nets.linear(kind="Own", domain="me.org"), "is refused by ONNX Runtime: "),
         (nets.linear(opset=99), "is refused by ONNX Runtime: "),
         (cyclic(), "is refused by ONNX Runtime: "),
-        (nets.linear(name="image"), "takes 'image' [N, 4] float32: [[inputs]] must name these, in this order"),
         (nets.linear(shape=("N", 5)), "takes 'x' [N, 5] float32, which cannot be [1, 4] float32"),
         (nets.linear(shape=(8, 4)), "takes 'x' [8, 4] float32, which cannot be [1, 4] float32"),
         (nets.linear(shape=("N", 4, 1)), "takes 'x' [N, 4, 1] float32, which cannot be [1, 4] float32"),
@@ -126,6 +125,20 @@ def test_what_is_no_whole_file_is_refused(tmp_path: Path, content: bytes) -> Non
     assert "models/m/model.onnx: is no ONNX model: " in refusal(tmp_path / "model.onnx")
 
 
+def test_several_inputs_are_told_apart_by_their_names(tmp_path: Path) -> None:
+    model = nets.linear()
+    model.graph.input.append(helper.make_tensor_value_info("z", TensorProto.FLOAT, (1, 2)))
+    path, z = nets.written(model, tmp_path), TensorSpec("z", (2,))
+    told = "takes 'x' [N, 4] float32, 'z' [1, 2] float32: [[inputs]] must name these, in this order"
+    for wrong in ((z, *INPUTS), INPUTS, (INPUTS[0], TensorSpec("w", (2,)))):
+        assert told in refusal(path, wrong)
+    imported(path, (*INPUTS, z))
+
+
+def test_a_single_input_may_be_called_otherwise(tmp_path: Path) -> None:
+    imported(nets.written(nets.linear(name="input.1"), tmp_path))
+
+
 def test_answers_of_another_width_are_refused(tmp_path: Path) -> None:
     told = "answers [1, 3] to one example, not [1, 2]: one value for each of the 2 labels or outputs"
     assert told in refusal(nets.written(nets.linear(), tmp_path), width=2)
@@ -135,7 +148,7 @@ def test_an_integer_file_is_taken_but_not_quantized_again(made: tiny.Made, tmp_p
     (tmp_path / "model.onnx").write_bytes(made.file("onnx-int8").read_bytes())
     folder = imported(tmp_path / "model.onnx", tiny.spec("tiny").declared.inputs, 4)
     inputs = {"model": ("onnx", folder), "data": ("data", made["data"])}
-    with pytest.raises(UsageError, match=r"the file computes in integers already \(QuantizeLinear\)"):
+    with pytest.raises(UsageError, match=r"the file computes in integers already \(DequantizeLinear\)"):
         tiny.perform(Int8(), tmp_path / "again", inputs)
 
 
