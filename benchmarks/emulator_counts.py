@@ -19,7 +19,7 @@ from benchmarks.mobilenets import File, build, noise
 from edgebuild.devices.emulation.counted import Region, least, parse
 from edgebuild.devices.jobs.outputs import write_inputs
 from edgebuild.devices.qemu import COUNTS, Qemu
-from edgebuild.spec import layout
+from edgebuild.spec import model_file
 
 RUNS, REPEATS, BUSY = 5, 3, 4
 _KINDS = (("tiny", "tflite"), ("tiny", "onnx"), ("v3-small", "tflite"))
@@ -89,7 +89,7 @@ def _counted(device: Qemu, file: File, folder: Path, run: int) -> Region:
     name = f"model{file.path.suffix}"
     shutil.copyfile(file.path, job / name)
     write_inputs(job / "inputs.npz", (noise(file.net, 1, seed=0),))
-    how = {"file": name, "layouts": layout.of_file(file.path)}
+    how = {"file": name, "layouts": model_file.layouts(file.path)}
     models = [{"name": f"m{repeat}", **how} for repeat in range(REPEATS)]
     (job / "job.json").write_text(json.dumps({"mode": "count", "models": models, "inputs": "inputs.npz"}))
     device.execute(job, timeout=_TIMEOUT)

@@ -26,7 +26,7 @@ from edgebuild.devices.local import Local
 from edgebuild.devices.timing import latency
 from edgebuild.devices.timing.process import TimedModel
 from edgebuild.gates.statistics import paired, ratio
-from edgebuild.spec import layout
+from edgebuild.spec import layout, model_file
 from edgebuild.spec.registry import FORMATS
 from edgebuild.spec.target import Target, Timing
 from edgebuild.verbs import bench
@@ -73,7 +73,7 @@ def _table(board: Target, name: str, folder: Path, small: bool) -> Table:
     examples = folder / f"{name}-examples.npz"
     store = folder / "store" if small else _environments.cache() / "store"
     made = [Made(title, _ours(title, recipe, name, model, store), None) for title, recipe in OURS.items()]
-    layouts = layout.of_file(made[0].file)  # a peer's file takes its inputs as the float file does
+    layouts = model_file.layouts(made[0].file)  # a peer's file takes its inputs as the float file does
     outputs.write_inputs(examples, (_as_taken(data["train"][0][:CALIBRATION], layouts),))
     peers = [peer for peer in PEERS[name] if not small or peer not in FOREIGN]
     made += [_peer(peer, small, made[0].file, examples, folder) for peer in peers]

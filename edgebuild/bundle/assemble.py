@@ -13,11 +13,13 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from edgebuild import __version__, travels
 from edgebuild.bundle import card, manifest, png
-from edgebuild.spec import dataset, layout, notes
-from edgebuild.spec.artifact import Determinism, StepIO
+from edgebuild.spec import dataset, layout, model_file, notes, tasks
+from edgebuild.spec.artifact import Determinism, Step, StepIO
+from edgebuild.spec.assembly import Assembly, Part
 from edgebuild.spec.errors import UsageError
-from edgebuild.spec.model import ImageInput, Task, TensorSpec
-from edgebuild.spec.target import Runtime
+from edgebuild.spec.model import ImageInput
+from edgebuild.spec.registry import FORMATS
+from edgebuild.spec.signature import Head, Signature, TensorSpec
 
 if TYPE_CHECKING:
     from edgebuild.spec.dataset import Array
@@ -34,28 +36,26 @@ class Subject:
     cpu: str
     model: str
     model_description: str
-    labels: tuple[str, ...]
-    inputs: tuple[TensorSpec, ...]
+    signature: Signature
+    heads: tuple[Head, ...]
     preprocess: ImageInput | None
     sample: int
-    task: Task = "classification"
-    outputs: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class Assemble:
-    """Inputs: `candidate/<format>`, `baseline/<format>`, `evidence/<name>`, `verdicts`, and the data for the sample.
+class Assemble(Step):
+    """Inputs: `candidate/<format>` for each assembly, `baseline/<format>`, `evidence/<name>`, `verdicts`, and the data
+    for the sample. An assembly of several parts has `candidate/<format>/<part>` for each of them.
 
     The output has `evidence/`, and `bundle/` unless a gate failed: then there is nothing to ship.
-    `files` and `packages` name each runtime's model file and distribution, in the order of `runtimes`;
+    `assemblies` are what may be shipped, one for a format; `packages` name each format's distribution;
     `fingerprints` say by role what each piece of evidence was measured on; `dropped` are the steps of the recipe that
     were left out because they bought nothing.
     """
 
     subject: Subject
-    runtimes: tuple[Runtime, ...]
-    files: tuple[str, ...]
-    packages: tuple[str, ...]
+    assemblies: tuple[Assembly, ...]
+    packages: Mapping[str, str]
     fingerprints: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     dropped: tuple[str, ...] = ()
 
@@ -76,52 +76,40 @@ class Assemble:
             self._fill(io, io.output / "bundle", verdicts)
 
     def _fill(self, io: StepIO, folder: Path, verdicts: dict[str, Any]) -> None:
-        index = [runtime.format for runtime in self.runtimes].index(verdicts["format"])
-        runtime, file, package = self.runtimes[index], self.files[index], self.packages[index]
-        coded = manifest.ship(io.path(f"candidate/{runtime.format}") / file, folder)
-        loader = travels.loader(runtime.format)
-        for name in (travels.BUNDLE_RUNNER, travels.VALUES, loader):
+        assembly = next(each for each in self.assemblies if each.format == verdicts["format"])
+        parts = [_ship(part, _file(io, assembly, part), folder) for part in assembly.ordered()]
+        for name in (travels.BUNDLE_RUNNER, travels.VALUES):
             shutil.copyfile(travels.file(name), folder / name)
-        (folder / "requirements.txt").write_text(f"numpy>=1.24\n{package}=={metadata.version(package)}\n")
-        if self.subject.labels:
-            _write_json(folder / "labels.json", list(self.subject.labels))
+        packages = sorted({self.packages[part.runtime.format] for part in assembly.parts})
+        pinned = ["numpy>=1.24", *(f"{package}=={metadata.version(package)}" for package in packages)]
+        (folder / "requirements.txt").write_text("\n".join((*pinned, "")))
+        if labels := {head.name: list(head.labels) for head in self.subject.heads if head.labels}:
+            only = len(self.subject.heads) == 1
+            _write_json(folder / "labels.json", next(iter(labels.values())) if only else labels)
         sample = self._sample(io, folder)
-        facts = self._facts(verdicts, runtime, file, io) | {"coded": coded, "loader": loader}
+        facts = self._facts(verdicts, assembly, io) | {"parts": parts, "routing": _routing(assembly)}
         (folder / "README.md").write_text(card.render(facts, sample), encoding="utf-8")
         manifest.seal(folder, facts)
 
-    def _facts(self, verdicts: dict[str, Any], runtime: Runtime, file: str, io: StepIO) -> dict[str, Any]:
+    def _facts(self, verdicts: dict[str, Any], assembly: Assembly, io: StepIO) -> dict[str, Any]:
         chosen = verdicts["formats"][verdicts["format"]]
         return {
-            "schema": 1,
+            "schema": manifest.SCHEMA,
             "edgebuild": __version__,
             "status": _STATUS[verdicts["status"]],
             "subject": asdict(self.subject),
-            "file": file,
-            "runtime": asdict(runtime),
-            **self._ports(io.path(f"candidate/{runtime.format}") / file),
+            "format": assembly.format,
+            **_ports(assembly.signature, {}),
+            "heads": [_told(head) for head in self.subject.heads],
             "evidence": chosen["evidence"],
             "verdicts": chosen["verdicts"],
-            "sources": _sources(io, runtime.format),
-            "fingerprints": _of_format(self.fingerprints, runtime.format),
+            "sources": _sources(io, assembly),
+            "fingerprints": _of_format(self.fingerprints, assembly.format),
             "formats": {name: found["status"] for name, found in verdicts["formats"].items()},
             "dropped": list(self.dropped),
             "notes": _notes(io),
             "provenance": list(io.provenance),
         }
-
-    def _ports(self, model: Path) -> dict[str, list[dict[str, Any]]]:
-        """Inputs and outputs as a caller of the file must know them: layouts (null: as in PyTorch), inputs' shapes.
-
-        A shape has the batch of 1; where there is a layout it is the one in that.
-        """
-        layouts = layout.of_file(model)
-        given = zip_longest(self.subject.inputs, layouts.get("inputs", ()))
-        inputs = [
-            {"name": spec.name, "layout": how, "shape": list(layout.shape_in_file((1, *spec.shape), how))}
-            for spec, how in given
-        ]
-        return {"inputs": inputs, "outputs": [{"layout": how} for how in layouts.get("outputs", ())]}
 
     def _sample(self, io: StepIO, folder: Path) -> str:
         """Put one held-out example into the bundle; its file name."""
@@ -138,10 +126,53 @@ class Assemble:
         return "sample.png"
 
 
-def _sources(io: StepIO, name: str) -> dict[str, str]:
-    """Digests of the artifacts that a gate needs again: they are found by them in a store or beside a baseline."""
+def _file(io: StepIO, assembly: Assembly, part: Part) -> Path:
+    role = f"candidate/{assembly.format}" + (f"/{part.name}" if len(assembly.parts) > 1 else "")
+    return io.path(role) / FORMATS.get(part.runtime.format).file
+
+
+def _ship(part: Part, file: Path, folder: Path) -> dict[str, Any]:
+    """Put a part's file and its loader into the bundle; what the manifest says of it."""
+    loader = travels.loader(part.runtime.format)
+    shutil.copyfile(travels.file(loader), folder / loader)
+    told = {"name": part.name, "file": part.file, "loader": loader, "runtime": asdict(part.runtime)}
+    coded = manifest.ship(file, folder, part.file)
+    return told | {"coded": coded} | _ports(part.signature, model_file.layouts(file))
+
+
+def _routing(assembly: Assembly) -> list[dict[str, list[str | None]]]:
+    return [{"from": list(route.source), "to": list(route.target)} for route in assembly.routing]
+
+
+def _ports(signature: Signature, layouts: Mapping[str, list[str | None]]) -> dict[str, list[dict[str, Any]]]:
+    """Inputs and outputs as a caller must know them, in their order: see `_port`."""
+    return {
+        side: [_port(spec, how) for spec, how in zip_longest(specs, layouts.get(side, ()))]
+        for side, specs in (("inputs", signature.inputs), ("outputs", signature.outputs))
+    }
+
+
+def _port(spec: TensorSpec, how: str | None) -> dict[str, Any]:
+    """A tensor's name, layout (null: as in PyTorch), shape in that with the batch of 1, type of values and meaning."""
+    shape = list(layout.shape_in_file((1, *spec.shape), how))
+    meaning = {"meaning": spec.meaning} if spec.meaning else {}
+    return {"name": spec.name, "layout": how, "shape": shape, "dtype": spec.dtype} | meaning
+
+
+def _told(head: Head) -> dict[str, Any]:
+    """A head for who reads answers: which outputs it has, what their values are, and how `run.py` shows them."""
+    named = {"labels": list(head.labels)} if head.labels else {}
+    return {"name": head.name, "task": head.task, "outputs": list(head.outputs), "show": tasks.of(head).show} | named
+
+
+def _sources(io: StepIO, assembly: Assembly) -> dict[str, str]:
+    """Digests of the artifacts that a gate needs again: they are found by them in a store or beside a baseline.
+
+    (A gate judges one file, so those of several parts are not among them.)
+    """
+    name = assembly.format
     roles = {"candidate": f"candidate/{name}", "baseline": f"baseline/{name}", "data": "data"}
-    return {role: io.inputs[source].digest for role, source in roles.items()}
+    return {role: io.inputs[source].digest for role, source in roles.items() if source in io.inputs}
 
 
 def _notes(io: StepIO) -> list[str]:

@@ -12,11 +12,12 @@ from pydantic import Field
 
 from edgebuild.devices.jobs import looks, outcome, remote, shipping
 from edgebuild.devices.local import STABLE
+from edgebuild.spec.device import Device
 from edgebuild.spec.target import Fidelity, Hardware
 
 
 @dataclass(frozen=True, slots=True)
-class Adb:
+class Adb(Device):
     """`serial` may be left out where one phone is connected; jobs live in `folder`.
 
     `python` is an interpreter on the phone that the user `shell` may execute, with numpy and the runtime. Android
@@ -29,19 +30,12 @@ class Adb:
     cooldown: looks.Cooldown = 0.0
 
     transport: ClassVar[str] = "adb"
-    counts: ClassVar[bool] = False
     elsewhere: ClassVar[bool] = True
-    examples: ClassVar[int | None] = None
-    budget: ClassVar[float | None] = None
 
     @staticmethod
     def from_address(place: str) -> dict[str, str]:
         """The options that a serial number names."""
         return {"serial": place}
-
-    def attach(self, hardware: Hardware) -> Adb:
-        """The phone is what it is, whatever it stands for."""
-        return self
 
     def why_unusable(self) -> str | None:
         """No adb, no phone or several, one that does not trust this computer, or no Python, numpy or runtime on it."""

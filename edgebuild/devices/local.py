@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from edgebuild.devices.jobs import outcome
+from edgebuild.spec.device import Device
 from edgebuild.spec.errors import DeviceError
 from edgebuild.spec.target import Fidelity, Hardware
 from edgebuild.travels import runner
@@ -29,18 +30,10 @@ QUIET = {"ORT_DISABLE_TELEMETRY": "1"}
 
 
 @dataclass(frozen=True, slots=True)
-class Local:
+class Local(Device):
     """This machine, with the packages of the Python that runs edgebuild."""
 
     transport: ClassVar[str] = "local"
-    counts: ClassVar[bool] = False
-    elsewhere: ClassVar[bool] = False
-    examples: ClassVar[int | None] = None
-    budget: ClassVar[float | None] = None
-
-    def attach(self, hardware: Hardware) -> Local:
-        """This machine is what it is, whatever it stands for."""
-        return self
 
     def why_unusable(self) -> str | None:
         """None: where this program runs, its runner runs (a missing runtime is reported by the job)."""

@@ -14,6 +14,7 @@ from pydantic.json_schema import SkipJsonSchema
 
 from edgebuild.devices.jobs import outcome
 from edgebuild.spec.artifact import EXCUSED
+from edgebuild.spec.device import Device
 from edgebuild.spec.errors import DeviceError
 from edgebuild.spec.target import Fidelity, Hardware
 from edgebuild.spec.units import Seconds
@@ -27,7 +28,7 @@ COUNTS = "counts.jsonl"
 
 
 @dataclass(frozen=True, slots=True)
-class Qemu:
+class Qemu(Device):
     """`examples`: how many held-out examples may run here; the host runs all, and the two are compared.
 
     `budget`: how long this machine may emulate examples for one target, all its cores at work; None: as long as it
@@ -39,8 +40,6 @@ class Qemu:
     hardware: SkipJsonSchema[Hardware | None] = None
 
     transport: ClassVar[str] = "qemu"
-    elsewhere: ClassVar[bool] = False
-    counts: ClassVar[bool] = True
 
     def attach(self, hardware: Hardware) -> Qemu:
         """The emulator of this hardware; constants of the time model stay out: they change no output."""

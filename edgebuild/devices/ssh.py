@@ -15,6 +15,7 @@ from pydantic import Field
 from edgebuild.devices._ssh_trust import Address
 from edgebuild.devices.jobs import looks, outcome, remote, shipping
 from edgebuild.devices.local import STABLE
+from edgebuild.spec.device import Device
 from edgebuild.spec.errors import UsageError
 from edgebuild.spec.target import Fidelity, Hardware
 
@@ -22,7 +23,7 @@ PATIENCE = 120.0  # seconds without a sign of life from us, after which the devi
 
 
 @dataclass(frozen=True, slots=True)
-class Ssh:
+class Ssh(Device):
     """`known_hosts` and `key` are files (default: the user's own); `python` has numpy and the runtime.
 
     `folder` is where jobs may live on the device (default: its temporary folder). `cooldown` is how long a job may
@@ -39,10 +40,7 @@ class Ssh:
     cooldown: looks.Cooldown = 0.0
 
     transport: ClassVar[str] = "ssh"
-    counts: ClassVar[bool] = False
     elsewhere: ClassVar[bool] = True
-    examples: ClassVar[int | None] = None
-    budget: ClassVar[float | None] = None
 
     @staticmethod
     def from_address(place: str) -> dict[str, Any]:
@@ -52,10 +50,6 @@ class Ssh:
             return {"host": found.hostname or "", "user": found.username or "", "port": found.port or 22}
         except ValueError as error:
             raise UsageError(f"{place!r} is no address: {error}", key="--device") from None
-
-    def attach(self, hardware: Hardware) -> Ssh:
-        """The device is what it is, whatever it stands for."""
-        return self
 
     def why_unusable(self) -> str | None:
         """It does not answer, is not known, refuses us, or lacks Python, numpy or a runtime."""

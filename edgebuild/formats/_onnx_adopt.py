@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from edgebuild.formats import _onnx_files
 from edgebuild.spec.errors import UsageError, exhausted
-from edgebuild.spec.model import TensorSpec
+from edgebuild.spec.signature import TensorSpec
 
 if TYPE_CHECKING:
     import onnx

@@ -54,6 +54,11 @@ def fidelity_of(spec: GateSpec, target: Target) -> Fidelity:
     return fidelity
 
 
+def metrics_of(task: Task) -> list[str]:
+    """The metrics that answers of a task have and others may not."""
+    return [name for name in GATES.names() if task in tasks_of(name, "")]
+
+
 def tasks_of(metric: str, every: Task) -> tuple[Task, ...]:
     """The tasks whose answers have this metric; a metric that is not about answers fits `every` one."""
     tasks: tuple[Task, ...] = getattr(GATES.get(metric), "tasks", (every,))

@@ -9,7 +9,8 @@ from edgebuild.engine import digests
 from edgebuild.engine.graph import Node
 from edgebuild.plan.measuring import Measuring
 from edgebuild.plan.recipe import Chain, Without
-from edgebuild.plan.weights import Weights
+from edgebuild.plan.weights import Weights, task_code
+from edgebuild.spec.assembly import Assembly
 from edgebuild.spec.model import ModelSpec
 from edgebuild.spec.registry import FORMATS
 from edgebuild.spec.target import Target
@@ -28,27 +29,27 @@ def bundle_node(
         cpu=target.hardware.cpu,
         model=model.name,
         model_description=declared.description,
-        labels=declared.labels,
-        inputs=declared.inputs,
+        signature=declared.signature,
+        heads=declared.heads,
         preprocess=declared.preprocess,
         sample=declared.sample,
-        task=declared.task,
-        outputs=declared.outputs,
     )
     inputs = {f"candidate/{chain.runtime.format}": chain.candidate for chain in chains}
     inputs |= {f"baseline/{chain.runtime.format}": chain.baseline for chain in chains}
     inputs |= {f"evidence/{role.replace('/', '-')}": item for role, item in measuring.evidence.items()}
     inputs |= {"data": weights.data, "verdicts": measuring.evidence["verdicts"]}
     runtimes = tuple(chain.runtime for chain in chains)
-    formats = tuple(FORMATS.get(runtime.format) for runtime in runtimes)
-    names = tuple(kind.file for kind in formats), tuple(kind.runtime for kind in formats)
+    formats = {runtime.format: FORMATS.get(runtime.format) for runtime in runtimes}
+    packages = {name: kind.runtime for name, kind in formats.items()}
+    assemblies = tuple(Assembly.of_one(formats[r.format].file, r, declared.signature) for r in runtimes)
     travelling = (travels.BUNDLE_RUNNER, travels.VALUES, travels.DECODER, *(travels.loader(r.format) for r in runtimes))
     payload = [*sorted(PAYLOAD.glob("*.*")), *map(travels.file, travelling)]
     return Node(
-        Assemble(subject, runtimes, *names, measuring.fingerprints(), dropped),
+        Assemble(subject, assemblies, packages, measuring.fingerprints(), dropped),
         inputs,
         "bundle",
-        tools=tuple(kind.runtime for kind in formats),
+        code=task_code(model),
+        tools=tuple(packages.values()),
         facts={f"payload.{path.name}": digests.of_file(path) for path in payload},
         records=True,
     )

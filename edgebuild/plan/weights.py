@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from edgebuild.engine.graph import Graph, Node
 from edgebuild.engine.store import Store
 from edgebuild.plan.packages import need
-from edgebuild.spec.artifact import Artifact, needed
+from edgebuild.spec import tasks
+from edgebuild.spec.artifact import Artifact
 from edgebuild.spec.errors import UsageError
 from edgebuild.spec.files import check
 from edgebuild.spec.model import ModelSpec
@@ -72,10 +73,15 @@ def plan_data(graph: Graph, store: Store, model: ModelSpec) -> tuple[str, str]:
     declared, name = model.declared, model.name
     need(declared.tools, "the model's code", file=model.file, key="tools")
     code = graph.add_source(f"{name}/code", store.snapshot(_files(model), "code"))
-    loader = LoadData(
-        declared.data, declared.inputs, declared.width, model.origin, declared.task, reads=_reads(store, model)
-    )
-    return code, graph.add(f"{name}/data", Node(loader, {"code": code}, "data", tools=declared.tools))
+    heads = tuple(replace(head, labels=()) for head in declared.heads)
+    loader = LoadData(declared.data, declared.signature.bare, heads, model.origin, reads=_reads(store, model))
+    node = Node(loader, {"code": code}, "data", code=task_code(model), tools=declared.tools)
+    return code, graph.add(f"{name}/data", node)
+
+
+def task_code(model: ModelSpec) -> tuple[str, ...]:
+    """The modules of the model's tasks, which all that learns from labels or looks at answers runs."""
+    return tasks.modules(model.declared.heads)
 
 
 def _reads(store: Store, model: ModelSpec) -> tuple[Read, ...]:
@@ -106,7 +112,7 @@ class _Maker:
 
     def __call__(self, role: str, making: Making) -> str:
         label = f"{self.model.name}/{role}"
-        inputs = {name: self.shared[name] for name in needed(making.step) if name in self.shared}
+        inputs = {name: self.shared[name] for name in making.step.uses() if name in self.shared}
         for name, files in making.files.items():
             inputs[name] = self.graph.add_source(f"{label}/{name}", self._snapshot(files, name))
         return self.graph.add(label, Node(making.step, inputs, self.source.kind, making.code, making.tools))

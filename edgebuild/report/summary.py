@@ -59,7 +59,7 @@ def _meaning(outcome: Outcome) -> str:
 def show_bundle(manifest: dict[str, Any]) -> None:
     """Print the table of a bundle from its manifest."""
     subject = manifest["subject"]
-    show_one(f"{subject['model']} for {subject['target']}, {manifest['runtime']['format']}", manifest)
+    show_one(f"{subject['model']} for {subject['target']}, {manifest['format']}", manifest)
     _show_notes(manifest.get("notes", ()))
     line(f"status: {manifest['status']}")
 

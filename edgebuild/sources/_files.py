@@ -25,7 +25,7 @@ def making(reader: Reader, model: ModelSpec, file: str, external: tuple[str, ...
     if (model.folder / file).is_symlink():
         raise UsageError(f"{file!r} is a link", file=model.file, key=origin.key_of("file"))
     name = PurePosixPath(file).name
-    step = ImportFile(reader, name, declared.inputs, declared.width, shown=f"{model.origin}/{file}")
+    step = ImportFile(reader, name, declared.signature.bare, shown=f"{model.origin}/{file}")
     files = (ProjectFile(file, origin.key_of("file"), LARGEST), *_beside(model, file, external))
     return Making(step, {"file": files}, code=_code(reader), tools=FORMATS.get(reader.kind).tools)
 

@@ -13,7 +13,8 @@ from edgebuild.formats import _onnx_adopt
 from edgebuild.sources import _files
 from edgebuild.spec.dataset import Held
 from edgebuild.spec.fields import Inside
-from edgebuild.spec.model import ModelSpec, TensorSpec
+from edgebuild.spec.model import ModelSpec
+from edgebuild.spec.signature import TensorSpec
 from edgebuild.spec.source import Making, Source
 
 if TYPE_CHECKING:

@@ -7,6 +7,7 @@ from typing import Annotated, ClassVar
 
 from pydantic import Field
 
+from edgebuild.spec import tasks
 from edgebuild.spec.dataset import Held
 from edgebuild.spec.fields import Inside
 from edgebuild.spec.model import ModelSpec, Training
@@ -48,7 +49,7 @@ class Torch(Source):
     def untrained(self, model: ModelSpec) -> Making:
         """The module with the weights that its builder draws."""
         declared = model.declared
-        return Making(Untrained(self.builder, declared.inputs, declared.width, model.origin))
+        return Making(Untrained(self.builder, declared.signature.bare, model.origin))
 
     def reference(self, split: Held) -> Making:
         """PyTorch's own answers."""
@@ -57,8 +58,8 @@ class Torch(Source):
 
 def _weights(model: ModelSpec, builder: str, weights: str | None, key: str, training: Training) -> Making:
     declared = model.declared
-    built, shared = (builder, declared.inputs, declared.width), (declared.augment, model.origin)
+    built, shared = (builder, declared.signature.bare), (declared.augment, model.origin)
     if weights is None:
-        return Making(Train(*built, training, *shared), trains=True)
+        return Making(Train(*built, training, *shared), trains=True, code=tasks.modules(declared.heads))
     step = ImportWeights(*built, *shared, shown=f"{model.origin}/{weights}")
     return Making(step, {"weights": (ProjectFile(weights, key),)})

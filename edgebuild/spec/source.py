@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar, Protocol
 
 from edgebuild.spec.artifact import Step
-from edgebuild.spec.dataset import Held
-from edgebuild.spec.model import ModelSpec
+
+if TYPE_CHECKING:
+    from edgebuild.spec.dataset import Held
+    from edgebuild.spec.model import ModelSpec
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +42,7 @@ class Making:
     tools: tuple[str, ...] = ()
 
 
-class Source:
+class Source(Protocol):
     """A frozen dataclass whose fields are the options of `[source]`; one file in `sources/`.
 
     kind: of the artifact that it makes: "torch", or a format's name for a model file
@@ -57,12 +60,12 @@ class Source:
     extra: ClassVar[str | None] = None
     instead: ClassVar[str] = ""
 
+    @abstractmethod
     def float(self, model: ModelSpec) -> Making:
         """What makes the float model: it is read, or trained.
 
         UsageError for what the model declares and this source cannot use.
         """
-        raise NotImplementedError
 
     def teachers(self, model: ModelSpec) -> tuple[Making, ...]:
         """What makes the declared teachers, in their order."""
@@ -72,9 +75,9 @@ class Source:
         """What makes the model as it is before any training; None where there is no such model."""
         return None
 
+    @abstractmethod
     def reference(self, split: Held) -> Making:
         """What answers a split's examples in the source's own runtime: a conversion is held against that.
 
         It may need `model` as well, an artifact of this source; its files are those of the float model.
         """
-        raise NotImplementedError

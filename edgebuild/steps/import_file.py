@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
-from edgebuild.spec.artifact import EXCUSED, Determinism, StepIO
+from edgebuild.spec.artifact import EXCUSED, Determinism, Step, StepIO
 from edgebuild.spec.errors import UsageError, exhausted
-from edgebuild.spec.model import TensorSpec
 from edgebuild.spec.registry import FORMATS
+from edgebuild.spec.signature import Signature, TensorSpec
 
 if TYPE_CHECKING:
     import numpy as np
@@ -43,13 +43,12 @@ class Reader(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class ImportFile:
+class ImportFile(Step):
     """`imported.json` says whether the file computes in integers already, and so cannot be quantized."""
 
     reader: Reader
     name: str
-    inputs: tuple[TensorSpec, ...]
-    width: int
+    signature: Signature
     shown: str = field(default="model", metadata=EXCUSED)
 
     consumes: ClassVar[tuple[str, ...]] = ()
@@ -63,7 +62,7 @@ class ImportFile:
         """Check, fix shapes, try on zeros, keep."""
         try:
             original = io.path("file") / self.name
-            model = self.reader.adopt(original, self.inputs)
+            model = self.reader.adopt(original, self.signature.inputs)
             self._try("as it came", lambda zeros: self.reader.answers(original, [zeros]))
             self._try("with the declared shapes", lambda zeros: FORMATS.get(self.reader.kind)().run(model, [zeros]))
         except UsageError as error:
@@ -73,19 +72,26 @@ class ImportFile:
         (io.output / DESCRIPTION).write_text(json.dumps(described, sort_keys=True) + "\n")
 
     def _try(self, how: str, run: Callable[[Sample], Iterator[Sample]]) -> None:
-        """UsageError unless one example of zeros is answered with the declared width."""
+        """UsageError unless one example of zeros is answered with the declared outputs."""
         import numpy as np
 
-        zeros = tuple(np.zeros((1, *spec.shape), spec.dtype) for spec in self.inputs)
+        zeros = tuple(np.zeros((1, *spec.shape), spec.dtype) for spec in self.signature.inputs)
         try:
             (answers,) = run(zeros)
         except Exception as error:  # runtimes raise whatever they like
             if exhausted(error):
                 raise
             raise UsageError(f"cannot be run {how}: {str(error).strip().partition(chr(10))[0]}") from None
-        if answers[0].shape != (1, self.width):
-            told = f"answers {list(answers[0].shape)} to one example, not {[1, self.width]}"
-            raise UsageError(f"{told}: one value for each of the {self.width} labels or outputs")
+        shapes, declared = (
+            [list(answer.shape) for answer in answers],
+            [[1, *spec.shape] for spec in self.signature.outputs],
+        )
+        if shapes != declared:
+            raise UsageError(f"answers {_shown(shapes)} to one example, and declared are {_shown(declared)}")
+
+
+def _shown(shapes: list[list[int]]) -> str:
+    return ", ".join(map(str, shapes))
 
 
 def integer(folder: Path) -> str | None:

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 from edgebuild.devices.jobs import outcome
-from edgebuild.devices.jobs.device import Device
 from edgebuild.devices.jobs.outputs import write_inputs
 from edgebuild.devices.jobs.turns import turn
 from edgebuild.devices.timing import feeds, layers, predicted
@@ -18,6 +17,7 @@ from edgebuild.devices.timing.latency import measure
 from edgebuild.devices.timing.process import TimedModel
 from edgebuild.plan.instruments import Instrument, Instruments, addressed
 from edgebuild.spec.core import TimeModel
+from edgebuild.spec.device import Device
 from edgebuild.spec.errors import DeviceError, UsageError
 from edgebuild.spec.registry import FORMATS
 from edgebuild.spec.target import Target, Timing
@@ -119,7 +119,7 @@ def _feed(host: Device, model: Path, wanted: Wanted, folder: Path, seed: int) ->
 
 
 def _check(model: Path) -> None:
-    known = {Path(FORMATS.get(name).file).suffix for name in FORMATS.names()}
+    known = {Path(kind.file).suffix for kind in FORMATS.usable().values()}
     if model.suffix not in known:
         raise UsageError(
             f"{model.suffix or 'a file without ending'} is no known format",
@@ -164,5 +164,4 @@ def _count(instrument: Instrument, model: Path, inputs: Path, folder: Path, mcpu
     shutil.copyfile(inputs, job / "inputs.npz")
     models = [{"name": f"m{repeat}", "file": f"model{model.suffix}", "threads": 1} for repeat in range(3)]
     (job / "job.json").write_text(json.dumps({"mode": "count", "models": models, "inputs": "inputs.npz"}))
-    counted: dict[str, Any] = instrument.device.count(job, mcpu, timeout=_TIMEOUT)  # type: ignore[attr-defined]
-    return counted
+    return instrument.device.count(job, mcpu, timeout=_TIMEOUT)

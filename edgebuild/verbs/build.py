@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from edgebuild.engine.graph import Graph
     from edgebuild.engine.resolve import Outlook
     from edgebuild.engine.store import Action
-    from edgebuild.engine.worker import Limits
+    from edgebuild.engine.task import Limits
     from edgebuild.plan.planner import Plan, Product
     from edgebuild.plan.recipe import Without
 

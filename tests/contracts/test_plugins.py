@@ -13,11 +13,9 @@ from typing import Any, get_args
 import pytest
 
 from edgebuild import travels
-from edgebuild.engine import keys
 from edgebuild.spec.artifact import Determinism
 from edgebuild.spec.files import check, schema
-from edgebuild.spec.registry import FORMATS, class_name
-from edgebuild.spec.source import Source
+from edgebuild.spec.names import class_name
 
 HEAVY = (
     "asyncssh",
@@ -34,7 +32,7 @@ HEAVY = (
     "torch_pruning",
 )
 STEPLIKE = ("steps", "steps.techniques", "steps.evidence")
-FOLDERS = (*STEPLIKE, "formats", "devices", "gates", "sources")
+FOLDERS = (*STEPLIKE, "formats", "devices", "gates", "tasks", "sources")
 
 
 def names(folder: str) -> list[str]:
@@ -115,18 +113,6 @@ def test_a_device_is_frozen_slotted_and_can_be_asked_and_used(kind: Any) -> None
     assert frozen_and_slotted(kind)
     assert kind.transport == kind.__module__.rpartition(".")[2]
     for name in ("why_unusable", "fidelity", "fingerprint", "execute"):
-        assert inspect.getdoc(getattr(kind, name))
-
-
-@plugins("sources")
-def test_a_source_is_frozen_slotted_and_says_what_it_makes(kind: Any) -> None:
-    assert frozen_and_slotted(kind)
-    assert issubclass(kind, Source)
-    assert kind.kind == "torch" or kind.kind in FORMATS.names()
-    assert isinstance(kind.trainable, bool)
-    assert kind.trainable or kind.instead  # what it cannot do is refused with what would help
-    assert all(keys.version(name) != "absent" for name in kind.requires)
-    for name in ("float", "reference"):
         assert inspect.getdoc(getattr(kind, name))
 
 

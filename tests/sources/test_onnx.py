@@ -16,9 +16,9 @@ from onnx import TensorProto, helper
 from edgebuild.plan.planner import Plan
 from edgebuild.sources.onnx import Onnx
 from edgebuild.spec.errors import UsageError
-from edgebuild.spec.model import TensorSpec
 from edgebuild.spec.quantization import Quantization
 from edgebuild.spec.registry import FORMATS
+from edgebuild.spec.signature import Signature, TensorSpec
 from edgebuild.steps.evidence.original_outputs import OriginalOutputs
 from edgebuild.steps.evidence.torch_outputs import TorchOutputs
 from edgebuild.steps.import_file import ImportFile
@@ -32,7 +32,8 @@ Planner = Callable[..., Plan]
 
 
 def imported(path: Path, inputs: tuple[TensorSpec, ...] = INPUTS, width: int = 3) -> Path:
-    step = ImportFile(ONNX, path.name, inputs, width, "models/m/model.onnx")
+    signature = Signature(inputs, (TensorSpec("y", (width,)),))
+    step = ImportFile(ONNX, path.name, signature, "models/m/model.onnx")
     return tiny.perform(step, path.parent / "out", {"file": ("file", path.parent)})
 
 
@@ -140,7 +141,7 @@ def test_a_single_input_may_be_called_otherwise(tmp_path: Path) -> None:
 
 
 def test_answers_of_another_width_are_refused(tmp_path: Path) -> None:
-    told = "answers [1, 3] to one example, not [1, 2]: one value for each of the 2 labels or outputs"
+    told = "answers [1, 3] to one example, and declared are [1, 2]"
     assert told in refusal(nets.written(nets.linear(), tmp_path), width=2)
 
 

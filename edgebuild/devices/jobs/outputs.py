@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edgebuild.devices.jobs import outcome
-from edgebuild.devices.jobs.device import Device
+from edgebuild.spec.device import Device
 
 if TYPE_CHECKING:
     from edgebuild.spec.dataset import Array
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class ModelJob:
-    """A model file and how the device's runtime is to run it; `layouts` are those of `spec.layout.of_file`."""
+    """A model file and how the device's runtime is to run it; `layouts` are those of `spec.model_file.layouts`."""
 
     file: Path
     threads: int = 1

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edgebuild.devices.jobs import outputs
-from edgebuild.devices.jobs.device import Device
+from edgebuild.spec.device import Device
 
 if TYPE_CHECKING:
     from edgebuild.spec.dataset import Array

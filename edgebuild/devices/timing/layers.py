@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from edgebuild.devices.jobs import outcome
-from edgebuild.devices.jobs.device import Device
+from edgebuild.spec.device import Device
 from edgebuild.spec.errors import DeviceError
 
 Layers = tuple[dict[str, Any], ...]

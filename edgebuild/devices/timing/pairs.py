@@ -10,10 +10,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from edgebuild.devices.jobs.device import Device
 from edgebuild.devices.timing.blocks import Block, Blocks, run_blocks
 from edgebuild.devices.timing.latency import Timings
 from edgebuild.devices.timing.process import TimedModel, run_process
+from edgebuild.spec.device import Device
 from edgebuild.spec.target import Timing
 
 _PAGE = 4096

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from edgebuild.devices.jobs import outcome
-from edgebuild.devices.jobs.device import Device
+from edgebuild.spec.device import Device
 from edgebuild.spec.target import Timing
 
 
@@ -19,7 +19,7 @@ from edgebuild.spec.target import Timing
 class TimedModel:
     """A model to time: its name in the results, its file, and how the runtime is to run it.
 
-    `layouts` are those of `spec.layout.of_file`, where what it is fed is laid out as in PyTorch.
+    `layouts` are those of `spec.model_file.layouts`, where what it is fed is laid out as in PyTorch.
     """
 
     name: str

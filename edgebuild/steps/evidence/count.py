@@ -7,20 +7,20 @@ import shutil
 from dataclasses import dataclass, field
 from typing import ClassVar
 
-from edgebuild.devices.jobs.device import CountingDevice
 from edgebuild.devices.jobs.outputs import write_inputs
-from edgebuild.spec import dataset, layout
-from edgebuild.spec.artifact import EXCUSED, Determinism, StepIO
+from edgebuild.spec import dataset, model_file
+from edgebuild.spec.artifact import EXCUSED, Determinism, Step, StepIO
+from edgebuild.spec.device import Device
 from edgebuild.spec.registry import FORMATS
 
 _REPEATS = 3  # whatever disturbs a count can only add to it, so the least of three is taken
 
 
 @dataclass(frozen=True, slots=True)
-class Count:
+class Count(Step):
     """Counted on one thread, whatever the runtime will use: counters of several threads would not be exact."""
 
-    device: CountingDevice
+    device: Device
     mcpu: str
     timeout: float = field(default=1800.0, metadata=EXCUSED)
 
@@ -43,6 +43,6 @@ class Count:
         shutil.copyfile(file, io.scratch / file.name)
         test = dataset.read(io.path("data"), "test")
         write_inputs(io.scratch / "inputs.npz", tuple(values[:1] for values in test.inputs))
-        models = [{"name": "model", "file": file.name, "threads": 1, "layouts": layout.of_file(file)}]
+        models = [{"name": "model", "file": file.name, "threads": 1, "layouts": model_file.layouts(file)}]
         job = {"mode": "count", "models": models, "inputs": "inputs.npz", "count_warmups": 2, "count_repeats": _REPEATS}
         (io.scratch / "job.json").write_text(json.dumps(job))

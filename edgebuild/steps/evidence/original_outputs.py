@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from edgebuild.spec import dataset
-from edgebuild.spec.artifact import Determinism, StepIO
+from edgebuild.spec.artifact import Determinism, Step, StepIO
 from edgebuild.steps.import_file import Reader
 
 
 @dataclass(frozen=True, slots=True)
-class OriginalOutputs:
+class OriginalOutputs(Step):
     """`outputs.npz` as a device's runner would write it, on the examples of a `split`; `name` is the file in `file`."""
 
     reader: Reader

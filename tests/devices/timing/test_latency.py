@@ -12,11 +12,11 @@ from typing import ClassVar
 import numpy as np
 import pytest
 
-from edgebuild.devices.jobs.device import Device
 from edgebuild.devices.local import Local
 from edgebuild.devices.timing.latency import Timings, measure
 from edgebuild.devices.timing.process import TimedModel, UnitProcess
 from edgebuild.gates.statistics.ratio import RatioVerdict, judge_ratio
+from edgebuild.spec.device import Device
 from edgebuild.spec.errors import DeviceError
 from edgebuild.spec.target import Timing
 from edgebuild.travels import runner
