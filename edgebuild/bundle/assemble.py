@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from edgebuild import __version__, travels
 from edgebuild.bundle import card, manifest, png
-from edgebuild.spec import dataset, layout, model_file, notes, tasks
+from edgebuild.spec import dataset, documents, evidence, layout, model_file, notes, tasks
 from edgebuild.spec.artifact import Determinism, Step, StepIO
 from edgebuild.spec.assembly import Assembly, Part
 from edgebuild.spec.errors import UsageError
+from edgebuild.spec.evidence import Verdicts
 from edgebuild.spec.model import ImageInput
 from edgebuild.spec.registry import FORMATS
 from edgebuild.spec.signature import Head, Signature, TensorSpec
@@ -68,15 +69,15 @@ class Assemble(Step):
 
     def run(self, io: StepIO) -> None:
         """Write the folders."""
-        verdicts = json.loads((io.path("verdicts") / "verdicts.json").read_text())
+        verdicts = documents.read(Verdicts, io.path("verdicts") / evidence.VERDICTS)
         _gather(io, io.output / "evidence")
         notes.write(io.output / "evidence", _notes(io))
-        if verdicts["status"] in _STATUS:
+        if verdicts.status in _STATUS:
             shutil.copytree(io.output / "evidence", io.output / "bundle" / "evidence")
             self._fill(io, io.output / "bundle", verdicts)
 
-    def _fill(self, io: StepIO, folder: Path, verdicts: dict[str, Any]) -> None:
-        assembly = next(each for each in self.assemblies if each.format == verdicts["format"])
+    def _fill(self, io: StepIO, folder: Path, verdicts: Verdicts) -> None:
+        assembly = next(each for each in self.assemblies if each.format == verdicts.format)
         parts = [_ship(part, _file(io, assembly, part), folder) for part in assembly.ordered()]
         for name in (travels.BUNDLE_RUNNER, travels.VALUES):
             shutil.copyfile(travels.file(name), folder / name)
@@ -91,21 +92,20 @@ class Assemble(Step):
         (folder / "README.md").write_text(card.render(facts, sample), encoding="utf-8")
         manifest.seal(folder, facts)
 
-    def _facts(self, verdicts: dict[str, Any], assembly: Assembly, io: StepIO) -> dict[str, Any]:
-        chosen = verdicts["formats"][verdicts["format"]]
+    def _facts(self, verdicts: Verdicts, assembly: Assembly, io: StepIO) -> dict[str, Any]:
         return {
             "schema": manifest.SCHEMA,
             "edgebuild": __version__,
-            "status": _STATUS[verdicts["status"]],
+            "status": _STATUS[verdicts.status],
             "subject": asdict(self.subject),
             "format": assembly.format,
             **_ports(assembly.signature, {}),
             "heads": [_told(head) for head in self.subject.heads],
-            "evidence": chosen["evidence"],
-            "verdicts": chosen["verdicts"],
+            "evidence": documents.to_json(verdicts.shipped.evidence),
+            "verdicts": documents.to_json(verdicts.shipped.verdicts),
             "sources": _sources(io, assembly),
             "fingerprints": _of_format(self.fingerprints, assembly.format),
-            "formats": {name: found["status"] for name, found in verdicts["formats"].items()},
+            "formats": {name: judged.status for name, judged in verdicts.formats.items()},
             "dropped": list(self.dropped),
             "notes": _notes(io),
             "provenance": list(io.provenance),

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from edgebuild.bundle import manifest
+
 PAYLOAD = Path(__file__).parent / "payload"
 
 
@@ -17,6 +19,9 @@ def render(facts: Mapping[str, Any], sample: str) -> str:
     environment.tests["contains"] = lambda values, value: value in values
     template = environment.from_string((PAYLOAD / "card.md.jinja").read_text(encoding="utf-8"))
     card: str = template.render(
-        **facts, version=facts["edgebuild"], sample=sample, percent=lambda share: f"{100 * share:.2f} %"
+        **{**facts, "evidence": manifest.evidence_of(facts)},
+        version=facts["edgebuild"],
+        sample=sample,
+        percent=lambda share: f"{100 * share:.2f} %",
     )
     return card

@@ -7,7 +7,6 @@ names them with the digest of the model file, which appears beside them on first
 
 from __future__ import annotations
 
-import hashlib
 import json
 import shutil
 from collections.abc import Mapping
@@ -16,7 +15,9 @@ from typing import Any
 
 from edgebuild import travels
 from edgebuild.formats import coding
+from edgebuild.spec import documents, sha256
 from edgebuild.spec.errors import IntegrityError, UsageError
+from edgebuild.spec.evidence import Evidence, Verdict
 
 SCHEMA, _OLDER = 2, (1,)  # 1: one file in the place of parts
 MANIFEST, SEAL = "manifest.json", "manifest.sha256"
@@ -45,7 +46,8 @@ def ship(model: Path, folder: Path, name: str) -> dict[str, Any] | None:
         return None
     shutil.copyfile(download, folder / (name + coding.SUFFIX))
     shutil.copyfile(decoder(), folder / DECODER)
-    return {"file": name + coding.SUFFIX, "decoder": DECODER, "sha256": _digest(model), "bytes": model.stat().st_size}
+    coded = {"sha256": sha256.of_file(model), "bytes": model.stat().st_size}
+    return {"file": name + coding.SUFFIX, "decoder": DECODER} | coded
 
 
 def decoder() -> Path:
@@ -57,7 +59,7 @@ def seal(folder: Path, facts: dict[str, Any]) -> None:
     """Write the manifest with the digests of all files that are in `folder`, and the manifest's own digest."""
     text = json.dumps({**facts, "files": listing(folder)}, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
     (folder / MANIFEST).write_text(text, encoding="utf-8")
-    (folder / SEAL).write_text(f"{_digest(folder / MANIFEST)}  {MANIFEST}\n")
+    (folder / SEAL).write_text(f"{sha256.of_file(folder / MANIFEST)}  {MANIFEST}\n")
 
 
 def listing(folder: Path) -> dict[str, dict[str, Any]]:
@@ -65,7 +67,7 @@ def listing(folder: Path) -> dict[str, dict[str, Any]]:
     files = sorted(path for path in folder.rglob("*") if not path.is_dir())
     named = {path.relative_to(folder).as_posix(): path for path in files}
     return {
-        name: {"sha256": _digest(path), "bytes": path.stat().st_size}
+        name: {"sha256": sha256.of_file(path), "bytes": path.stat().st_size}
         for name, path in named.items()
         if name not in (MANIFEST, SEAL)
     }
@@ -80,7 +82,7 @@ def read(folder: Path, *, older: bool = False) -> dict[str, Any]:
         raise UsageError(f"is not a bundle: it has no {MANIFEST}", file=str(folder))
     try:
         sealed = (folder / SEAL).read_text(encoding="utf-8")
-        expected = f"{_digest(folder / MANIFEST)}  {MANIFEST}\n"
+        expected = f"{sha256.of_file(folder / MANIFEST)}  {MANIFEST}\n"
     except (OSError, UnicodeDecodeError) as error:
         raise IntegrityError(f"{SEAL} cannot be read: {error}", file=str(folder)) from None
     if sealed != expected:
@@ -108,6 +110,17 @@ def read(folder: Path, *, older: bool = False) -> dict[str, Any]:
 
 def _is_part(told: Any) -> bool:
     return isinstance(told, dict) and all(isinstance(told.get(name), kind) for name, kind in _OF_A_PART.items())
+
+
+def evidence_of(facts: Mapping[str, Any]) -> Evidence:
+    """What was measured of the file that ships."""
+    return documents.from_json(Evidence, facts["evidence"], file=MANIFEST, key="evidence")
+
+
+def verdicts_of(facts: Mapping[str, Any]) -> tuple[Verdict, ...]:
+    """What the gates say of it."""
+    every = enumerate(facts["verdicts"])
+    return tuple(documents.from_json(Verdict, each, file=MANIFEST, key=f"verdicts[{n}]") for n, each in every)
 
 
 def verify_bundle(folder: Path) -> dict[str, Any]:
@@ -139,7 +152,7 @@ def model(folder: Path, part: Mapping[str, Any]) -> bytes:
         content: bytes = decode(place.read_bytes(), coded["bytes"])
     except (Damaged, OSError) as error:
         raise IntegrityError(f"cannot be decoded: {error}", file=str(place)) from None
-    if hashlib.sha256(content).hexdigest() != coded["sha256"]:
+    if sha256.of_bytes(content) != coded["sha256"]:
         raise IntegrityError("does not give the model file that was built", file=str(place))
     return content
 
@@ -174,8 +187,3 @@ def verify(folder: Path, *, older: bool = False) -> dict[str, Any]:
 def _decoded(part: Mapping[str, Any], present: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     """The model file as it must be, where first use has left it in the bundle."""
     return {part["file"]: {key: part["coded"][key] for key in ("sha256", "bytes")}} if part["file"] in present else {}
-
-
-def _digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

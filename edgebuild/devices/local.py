@@ -15,6 +15,7 @@ from typing import ClassVar
 from edgebuild.devices.jobs import outcome
 from edgebuild.spec.device import Device
 from edgebuild.spec.errors import DeviceError
+from edgebuild.spec.surroundings import SINGLE
 from edgebuild.spec.target import Fidelity, Hardware
 from edgebuild.travels import runner
 
@@ -23,10 +24,6 @@ STABLE = ("machine", "board", "cpu", "microcode", "cores", "kernel", "governor")
 # Only these reach the runner.  PYTHON* variables are left out (and ignored by -E); the library paths are how
 # CUDA and conda installations are found.
 KEPT = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "LD_LIBRARY_PATH", "CUDA_VISIBLE_DEVICES", "SYSTEMROOT")
-# The job says how many threads a model has; pools of BLAS and OpenMP beside it would only compete.
-SINGLE = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
-# ONNX Runtime would otherwise start threads that report to its maker, and write an identifier below HOME.
-QUIET = {"ORT_DISABLE_TELEMETRY": "1"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +72,7 @@ def _command(job: Path) -> list[str]:
 def _environment() -> dict[str, str]:
     """The few variables that the runner gets."""
     kept = {name: os.environ[name] for name in KEPT if name in os.environ}
-    return kept | QUIET | dict.fromkeys(SINGLE, "1")
+    return kept | SINGLE
 
 
 def _run(command: list[str], job: Path, timeout: float) -> int:

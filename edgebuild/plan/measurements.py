@@ -11,7 +11,6 @@ from edgebuild.plan.instruments import Instrument, Instruments
 from edgebuild.plan.weights import Weights
 from edgebuild.spec import dataset
 from edgebuild.spec.core import TimeModel
-from edgebuild.spec.model import Task
 from edgebuild.spec.registry import FORMATS
 from edgebuild.spec.target import Gate, Runtime, Target
 from edgebuild.steps.evidence.count import Count
@@ -45,7 +44,7 @@ class Measurements:
 
     graph: Graph
     target: Target
-    task: Task
+    task: str
     data: str
     instruments: Instruments
     prefix: str

@@ -5,11 +5,11 @@ from __future__ import annotations
 from edgebuild import travels
 from edgebuild.bundle.assemble import Assemble, Subject
 from edgebuild.bundle.card import PAYLOAD
-from edgebuild.engine import digests
 from edgebuild.engine.graph import Node
 from edgebuild.plan.measuring import Measuring
 from edgebuild.plan.recipe import Chain, Without
 from edgebuild.plan.weights import Weights, task_code
+from edgebuild.spec import sha256
 from edgebuild.spec.assembly import Assembly
 from edgebuild.spec.model import ModelSpec
 from edgebuild.spec.registry import FORMATS
@@ -48,8 +48,8 @@ def bundle_node(
         Assemble(subject, assemblies, packages, measuring.fingerprints(), dropped),
         inputs,
         "bundle",
-        code=task_code(model),
+        code=(*(FORMATS.module(runtime.format) for runtime in runtimes), *task_code(model)),
         tools=tuple(packages.values()),
-        facts={f"payload.{path.name}": digests.of_file(path) for path in payload},
+        facts={f"payload.{path.name}": sha256.of_file(path) for path in payload},
         records=True,
     )

@@ -6,6 +6,7 @@ from typing import Any
 
 from edgebuild.spec.device import Device
 from edgebuild.spec.format import Format
+from edgebuild.spec.metric import Metric
 from edgebuild.spec.plugins import Registry
 from edgebuild.spec.source import Source
 from edgebuild.spec.task import Task
@@ -40,7 +41,12 @@ SOURCES: Registry[Source] = Registry(
     "edgebuild.sources",
     options=True,
 )
-GATES: Registry[Any] = Registry(object, "edgebuild.gates", "metric", "edgebuild.gates")
+GATES: Registry[Metric[Any]] = Registry(
+    Metric,  # type: ignore[type-abstract]
+    "edgebuild.gates",
+    "metric",
+    "edgebuild.gates",
+)
 TASKS: Registry[Task] = Registry(
     Task,  # type: ignore[type-abstract]
     "edgebuild.tasks",

@@ -35,6 +35,8 @@ class Task(Protocol):
     metrics: gates on its answers that do not name this task themselves, as those of another package may not
     """
 
+    __slots__ = ()
+
     labels: ClassVar[str]
     element: ClassVar[Literal["int64", "float32"]]
     missing: ClassVar[float]

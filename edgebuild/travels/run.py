@@ -25,6 +25,22 @@ HERE = Path(__file__).resolve().parent
 CHANNELS = {0: 1, 2: 3, 4: 2, 6: 4}  # PNG colour type → samples a pixel
 
 
+def read_picture(path):
+    """Pixels of a picture, uint8 [height, width, channels]: any that Pillow opens where it is there, else a PNG."""
+    try:
+        from PIL import Image, ImageOps
+    except ImportError:
+        if path.suffix.lower() != ".png":
+            raise ValueError("without Pillow only .png pictures are read: python3 -m pip install pillow") from None
+        return read_png(path)
+    with Image.open(path) as picture:
+        upright = ImageOps.exif_transpose(picture)  # as the camera was held
+        if upright.mode.startswith(("I", "F")):
+            raise ValueError("only pictures of 8 bits a channel are read")
+        pixels = np.asarray(upright.convert("L" if upright.mode in ("1", "L", "LA") else "RGB"))
+    return pixels.reshape(*pixels.shape[:2], -1)
+
+
 def read_png(path):
     """Pixels of an 8-bit grey or colour PNG without interlace, uint8 [height, width, channels]."""
     data = path.read_bytes()
@@ -109,7 +125,7 @@ def read_values(path):
             names = [port["name"] for port in manifest()["inputs"]]
             keys = names if set(stored.files) == set(names) else map(str, range(len(stored.files)))
             return [stored[key] for key in keys]
-    return [prepare(read_png(path), json.loads((HERE / "preprocess.json").read_text(encoding="utf-8")))]
+    return [prepare(read_picture(path), json.loads((HERE / "preprocess.json").read_text(encoding="utf-8")))]
 
 
 def read_named(files):
@@ -223,7 +239,7 @@ def examples(arguments):
 def main():
     """Print the answer to each example."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("files", nargs="+", help="pictures (.png), arrays (.npy, .npz), or NAME=FILE for each input")
+    parser.add_argument("files", nargs="+", help="pictures, arrays (.npy, .npz), or NAME=FILE for each input")
     parser.add_argument("--top", type=int, default=1, help="how many labels to print")
     arguments = parser.parse_args()
     for path, name, read in examples(arguments.files):

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import json
-import shutil
 from dataclasses import dataclass, field
 from typing import ClassVar
 
-from edgebuild.devices.jobs.outputs import write_inputs
-from edgebuild.spec import dataset, model_file
+from edgebuild.devices.jobs import job
+from edgebuild.spec import dataset, documents, evidence, model_file
 from edgebuild.spec.artifact import EXCUSED, Determinism, Step, StepIO
 from edgebuild.spec.device import Device
 from edgebuild.spec.registry import FORMATS
@@ -34,15 +32,12 @@ class Count(Step):
     def run(self, io: StepIO) -> None:
         """Write `evidence.json`."""
         self._job(io)
-        found = self.device.count(io.scratch, self.mcpu, timeout=self.timeout)
-        (io.output / "evidence.json").write_text(json.dumps(found, indent=1, sort_keys=True) + "\n")
+        documents.write(io.output / evidence.FILE, self.device.count(io.scratch, self.mcpu, timeout=self.timeout))
 
     def _job(self, io: StepIO) -> None:
         """One inference that is counted several times, after two that warm up."""
         file = io.path("model") / FORMATS.get(io.kind("model")).file
-        shutil.copyfile(file, io.scratch / file.name)
-        test = dataset.read(io.path("data"), "test")
-        write_inputs(io.scratch / "inputs.npz", tuple(values[:1] for values in test.inputs))
-        models = [{"name": "model", "file": file.name, "threads": 1, "layouts": model_file.layouts(file)}]
-        job = {"mode": "count", "models": models, "inputs": "inputs.npz", "count_warmups": 2, "count_repeats": _REPEATS}
-        (io.scratch / "job.json").write_text(json.dumps(job))
+        test, inputs = dataset.read(io.path("data"), "test"), io.scratch / job.INPUTS
+        job.write_inputs(inputs, tuple(values[:1] for values in test.inputs))
+        model = job.JobModel("model", file, layouts=model_file.layouts(file))
+        job.write(io.scratch, "count", [model], inputs, count_warmups=2, count_repeats=_REPEATS)

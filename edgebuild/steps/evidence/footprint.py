@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import warnings
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from edgebuild.formats.coding import SUFFIX
 from edgebuild.nn import checkpoint
+from edgebuild.spec import documents, evidence
 from edgebuild.spec.artifact import Determinism, Step, StepIO
 from edgebuild.spec.registry import FORMATS
 
@@ -33,15 +33,15 @@ class Footprint(Step):
 
     def run(self, io: StepIO) -> None:
         """Write `evidence.json`."""
-        found = {role: self._weigh(io, role) for role in ("candidate", "baseline")}
-        (io.output / "evidence.json").write_text(json.dumps(found, indent=1, sort_keys=True) + "\n")
+        footprint = evidence.Footprint(self._weigh(io, "candidate"), self._weigh(io, "baseline"))
+        documents.write(io.output / evidence.FILE, footprint)
 
-    def _weigh(self, io: StepIO, role: str) -> dict[str, int]:
+    def _weigh(self, io: StepIO, role: str) -> evidence.Weight:
         parameters, products = _counted(io, f"{role}_model")
         file = io.path(role) / FORMATS.get(io.kind(role)).file
         size, download = file.stat().st_size, file.with_name(file.name + SUFFIX)
         coded = download.stat().st_size if download.is_file() else size
-        return {"bytes": size, "download": coded, "parameters": parameters, "macs": products}
+        return evidence.Weight(size, coded, parameters, products)
 
 
 def _counted(io: StepIO, role: str) -> tuple[int, int]:
