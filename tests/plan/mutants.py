@@ -139,8 +139,8 @@ MUTANTS = (
     Mutant(
         "the versions that the model's code needs, of its data",
         "plan/weights.py",
-        'Node(loader, {"source": source}, "data", tools=declared.tools)',
-        'Node(loader, {"source": source}, "data")',
+        'Node(loader, {"code": code}, "data", code=task_code(model), tools=declared.tools)',
+        'Node(loader, {"code": code}, "data", code=task_code(model))',
         "test_the_version_of_what_the_models_code_needs",
     ),
     Mutant(
