@@ -12,6 +12,7 @@ from edgebuild.plan.weights import Weights
 from edgebuild.spec import dataset
 from edgebuild.spec.core import TimeModel
 from edgebuild.spec.registry import FORMATS
+from edgebuild.spec.signature import Head
 from edgebuild.spec.target import Gate, Runtime, Target
 from edgebuild.steps.evidence.count import Count
 from edgebuild.steps.evidence.footprint import Footprint
@@ -44,7 +45,7 @@ class Measurements:
 
     graph: Graph
     target: Target
-    task: str
+    heads: tuple[Head, ...]
     data: str
     instruments: Instruments
     prefix: str

@@ -21,10 +21,11 @@ from edgebuild.spec import dataset
 from edgebuild.spec.artifact import Input, StepIO
 from edgebuild.spec.assembly import Assembly, End, Part, Route
 from edgebuild.spec.errors import IntegrityError, UsageError
+from edgebuild.spec.evidence import Footprint, Latencies
 from edgebuild.spec.signature import Signature, TensorSpec
 from edgebuild.spec.target import Gate, Runtime
 from edgebuild.steps.evidence.judge import Judge
-from tests import tiny
+from tests import measured, tiny
 from tests.bundle.test_assemble import PACKAGES, PROVENANCE, execute, subject
 from tests.steps.evidence import folders
 
@@ -72,11 +73,9 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 def shipped(made: tiny.Made, files: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The bundle; tests must not change it."""
     root = tmp_path_factory.mktemp("assembled")
-    sizes = {"bytes": 1000, "parameters": 700, "macs": 30000, "download": 1000}
-    evidence = {"candidate": sizes, "baseline": sizes | {"bytes": 4000}}
-    timed = {"fidelity": "host", "device": "that", "formats": {"onnx": {"speed": 1.0}}}
-    weighed = {"footprint/onnx": folders.evidence(root / "f", evidence)}
-    weighed |= {"latency": folders.evidence(root / "l", timed)}
+    sizes = Footprint(measured.weight(1000), measured.weight(4000))
+    weighed = {"footprint/onnx": folders.evidence(root / "f", sizes)}
+    weighed |= {"latency": folders.evidence(root / "l", Latencies({"onnx": measured.estimated(0.1)}))}
     verdicts = tiny.perform(Judge((Gate("size", "-50 %"),), ("onnx",)), root / "verdicts", weighed)
     inputs = {"data": ("data", made["data"]), "verdicts": ("verdicts", verdicts)}
     inputs |= {"evidence/footprint-onnx": weighed["footprint/onnx"]}

@@ -111,8 +111,8 @@ MUTANTS = (
     Mutant(
         "the code of the gates that stop a measurement, of sampled answers",
         "plan/sampling.py",
-        "code=(*instrument.code(runtime.format), *sorted({GATES.module(gate.metric) for gate in gates})),",
-        "code=instrument.code(runtime.format),",
+        "return sorted({GATES.module(gate.metric) for gate in gates} | of_tasks)",
+        "return sorted(of_tasks)",
         _CODE,
     ),
     Mutant(

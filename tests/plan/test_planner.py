@@ -198,10 +198,10 @@ def test_a_model_whose_answers_are_values_is_measured_without_counting_right_one
     assert isinstance(loader, LoadData)
     assert [(head.task, loader.signature.of(head)[0].shape) for head in loader.heads] == [("regression", (2,))]
     assert steps(made, Accuracy) == []
-    assert [step.task for step in steps(made, Parity) if isinstance(step, Parity)] == ["regression"] * 2
+    assert [step.heads[0].task for step in steps(made, Parity) if isinstance(step, Parity)] == ["regression"] * 2
     (scores, _) = steps(made, Scores)
     assert isinstance(scores, Scores)
-    assert scores.metrics == (("correlation", 0.95), ("mae", 0.95))  # told, though no gate asks
+    assert scores.metrics == (("output", "correlation", 0.95), ("output", "mae", 0.95))  # told, though no gate asks
 
 
 def test_metrics_by_bootstrap_are_measured_where_a_gate_asks_and_as_sure_as_it_asks(plan: Planner) -> None:
@@ -209,7 +209,7 @@ def test_metrics_by_bootstrap_are_measured_where_a_gate_asks_and_as_sure_as_it_a
     gates = '[{metric = "f1", limit = "1 pp", confidence = 0.9}, {metric = "auc", limit = "1 pp"}]'
     (scores, _) = steps(plan(gates=gates), Scores)
     assert isinstance(scores, Scores)
-    assert scores.metrics == (("f1", 0.95), ("auc", 0.975))  # the better of two formats ships
+    assert scores.metrics == (("output", "f1", 0.95), ("output", "auc", 0.975))  # the better of two formats ships
 
 
 def test_a_torch_step_that_changes_only_values_is_weighed_as_the_file_after_it(plan: Planner) -> None:
