@@ -111,8 +111,8 @@ MUTANTS = (
     Mutant(
         "the code of the gates that stop a measurement, of sampled answers",
         "plan/sampling.py",
-        "code=(*instrument.code(runtime.format), *sorted({GATES.module(gate.metric) for gate in gates})),",
-        "code=instrument.code(runtime.format),",
+        "return sorted({GATES.module(gate.metric) for gate in gates} | of_tasks)",
+        "return sorted(of_tasks)",
         _CODE,
     ),
     Mutant(
@@ -139,8 +139,8 @@ MUTANTS = (
     Mutant(
         "the versions that the model's code needs, of its data",
         "plan/weights.py",
-        'Node(loader, {"source": source}, "data", tools=declared.tools)',
-        'Node(loader, {"source": source}, "data")',
+        'Node(loader, {"code": code}, "data", code=task_code(model), tools=declared.tools)',
+        'Node(loader, {"code": code}, "data", code=task_code(model))',
         "test_the_version_of_what_the_models_code_needs",
     ),
     Mutant(
