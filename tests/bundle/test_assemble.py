@@ -17,6 +17,7 @@ import pytest
 
 from edgebuild.bundle import manifest
 from edgebuild.bundle.assemble import Assemble, Subject
+from edgebuild.plan.shipping import distributions
 from edgebuild.spec import dataset
 from edgebuild.spec.artifact import Input, StepIO
 from edgebuild.spec.assembly import Assembly
