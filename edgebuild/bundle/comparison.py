@@ -45,7 +45,7 @@ def compare(first: Path, second: Path) -> dict[str, Any]:
 
 def _about(folder: Path, facts: Mapping[str, Any]) -> dict[str, Any]:
     subject = facts["subject"]
-    about = {"target": subject["target"], "model": subject["model"], "format": facts["runtime"]["format"]}
+    about = {"target": subject["target"], "model": subject["model"], "format": facts["format"]}
     return {"folder": str(folder), **about, "status": facts["status"], "edgebuild": facts["edgebuild"]}
 
 
@@ -66,9 +66,10 @@ def _operators(folders: Mapping[str, Path], facts: Mapping[str, Mapping[str, Any
     """How many operators of each kind the two files have; a reason where a file cannot be read here."""
     counts: dict[str, Counter[str]] = {}
     for side, found in facts.items():
-        kind = found["runtime"]["format"]
+        kind = found["format"]
         try:
-            counts[side] = Counter(FORMATS.get(kind)().operators(manifest.model(folders[side], found)))
+            file = manifest.model(folders[side], manifest.only(found, folders[side]))
+            counts[side] = Counter(FORMATS.get(kind)().operators(file))
         except ImportError as error:
             return {"reason": f"{kind} files cannot be read here: {error}"}
     names = sorted({*counts["a"], *counts["b"]})
@@ -111,7 +112,7 @@ def _hits(folder: Path, facts: Mapping[str, Any], key: str) -> NDArray[np.bool_]
     """Which examples [N] bool the shipped file got right, where its status was decided."""
     import numpy as np
 
-    name = f"accuracy-{facts['runtime']['format']}/hits.npz"
+    name = f"accuracy-{facts['format']}/hits.npz"
     places = [folder / "evidence" / part / name for part in ("gate/float", ".")]
     for place in places:
         if place.is_file():

@@ -11,7 +11,7 @@ from edgebuild.plan.instruments import Instrument, Instruments
 from edgebuild.plan.limits import resampled, stopping
 from edgebuild.plan.measurements import Measurements, Pair
 from edgebuild.plan.recipe import Chain
-from edgebuild.plan.weights import task_code
+from edgebuild.plan.weights import Weights, task_code
 from edgebuild.spec import tasks
 from edgebuild.spec.artifact import Step
 from edgebuild.spec.core import TimeModel
@@ -63,13 +63,13 @@ class Measuring:
         self._files = Measurements(graph, target, unnamed, data, instruments, prefix, gates)
         self.evidence: dict[str, str] = {}
 
-    def judge(self, chains: Sequence[Chain], float_model: str) -> str:
-        """Add all evidence for the chains, made of the torch model `float_model`, and the node that judges it."""
+    def judge(self, chains: Sequence[Chain], weights: Weights) -> str:
+        """Add all evidence for the chains, made of the float model of `weights`, and the node that judges it."""
         for chain in chains:
-            self._conversion(chain, float_model)
+            self._conversion(chain, weights)
         self._on_devices(chains)
         for chain in chains:
-            self._add(chain, "proof", *proving.proof(self._files, chain, float_model), self._tasks)
+            self._add(chain, "proof", *proving.proof(self._files, chain, weights), self._tasks)
         return self._verdicts(chains, self._target.recipe)
 
     def judge_again(self, files: Files, carried: Mapping[str, str]) -> str:
@@ -108,19 +108,19 @@ class Measuring:
         nodes = self._graph.nodes
         return {role: item for role, item in self.evidence.items() if role != "verdicts" and item in nodes}
 
-    def _conversion(self, chain: Chain, float_model: str) -> None:
-        """Parity and footprint of one format: what can only be told beside the torch models."""
+    def _conversion(self, chain: Chain, weights: Weights) -> None:
+        """Parity and footprint of one format: what can only be told beside the models that it was made of."""
         instrument, everywhere = self._instruments.best("outputs"), self._files.everywhere()
-        torch = self._files.torch_outputs(chain.torch, "torch-outputs")
+        reference = self._files.reference(weights, chain.unconverted, "reference")
         converted = self._files.outputs(everywhere, chain, chain.converted, "float")
         candidate = self._files.outputs(everywhere, chain, chain.candidate, "candidate")
-        parity = {"reference": torch, "converted": converted, "candidate": candidate}
+        parity = {"reference": reference, "converted": converted, "candidate": candidate}
         if everywhere is not instrument:
             parity["device_converted"] = sampling.few(self._files, instrument, chain, chain.converted, "device-float")
             parity["device_candidate"] = sampling.candidate(self._files, instrument, chain, self._here(chain))
         self._add(chain, "parity", Parity(*self._read), parity, self._tasks)
         files = {"candidate": chain.candidate, "baseline": chain.baseline}
-        weight = self._files.weight(chain, files, (chain.torch, float_model), "footprint")
+        weight = self._files.weight(chain, files, (chain.unconverted, weights.float), "footprint")
         self.evidence[f"footprint/{chain.runtime.format}"] = weight
 
     def _answered(self, chain: Pair) -> None:

@@ -80,7 +80,7 @@ def _meaning(outcome: Outcome) -> str:
 def show_bundle(facts: Mapping[str, Any]) -> None:
     """Print the table of a bundle from its manifest."""
     subject = facts["subject"]
-    title = f"{subject['model']} for {subject['target']}, {facts['runtime']['format']}"
+    title = f"{subject['model']} for {subject['target']}, {facts['format']}"
     show_one(title, manifest.evidence_of(facts), manifest.verdicts_of(facts))
     _show_notes(facts.get("notes", ()))
     line(f"status: {facts['status']}")

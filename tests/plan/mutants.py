@@ -97,8 +97,8 @@ MUTANTS = (
     Mutant(
         "a device's code, of what it measures",
         "plan/instruments.py",
-        "return (DEVICES.module(self.device.transport), *map(FORMATS.module, formats))",
-        "return tuple(map(FORMATS.module, formats))",
+        "return (own, *(module for kind in kinds for module in (kind.__module__, kind.loader)))",
+        "return tuple(module for kind in kinds for module in (kind.__module__, kind.loader))",
         _CODE,
     ),
     Mutant(
@@ -160,8 +160,8 @@ MUTANTS = (
     Mutant(
         "the versions that the model's code needs, of its data",
         "plan/weights.py",
-        'Node(loader, {"source": source}, "data", code=task_code(model), tools=declared.tools)',
-        'Node(loader, {"source": source}, "data", code=task_code(model))',
+        'Node(loader, {"code": code}, "data", code=task_code(model), tools=declared.tools)',
+        'Node(loader, {"code": code}, "data", code=task_code(model))',
         "test_the_version_of_what_the_models_code_needs",
     ),
     Mutant(

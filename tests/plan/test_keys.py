@@ -15,6 +15,7 @@ import pytest
 from edgebuild.devices.local import Local
 from edgebuild.devices.qemu import Qemu
 from edgebuild.engine import keys
+from edgebuild.spec import sha256
 from edgebuild.spec.registry import STEPS
 from tests import ROOT
 from tests.contracts.test_circles import graph
@@ -209,8 +210,6 @@ def test_what_a_device_is(
 
 
 def test_what_travels_in_a_bundle(project: Callable[..., Project], monkeypatch: pytest.MonkeyPatch) -> None:
-    from edgebuild.spec import sha256
-
     made, real = project(), sha256.of_file
     before = made.keyed()
     monkeypatch.setattr(sha256, "of_file", lambda path: "0" * 64 if path.name == "run.py" else real(path))

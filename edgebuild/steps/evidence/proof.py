@@ -127,7 +127,7 @@ class Proof(Step):
         """Sizes, work and time of one state; `compressed` shows what sparse or shared weights save in a download."""
         weight = documents.read(Footprint, io.path(f"footprint/{number}") / evidence.FILE).candidate
         made = io.inputs[f"made/{number}"]
-        file = checkpoint.WEIGHTS if made.kind == "torch" else FORMATS.get(made.kind).file
+        file = FORMATS.get(made.kind).file if made.kind in FORMATS.names() else checkpoint.WEIGHTS
         coded = weight.download < weight.bytes
         compressed = weight.download if coded else len(zlib.compress((made.path / file).read_bytes()))
         sizes = weight.bytes, weight.parameters, weight.macs, compressed
