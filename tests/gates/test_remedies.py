@@ -78,6 +78,8 @@ def test_too_few_examples_on_the_device_are_the_targets_to_mend() -> None:
     agreement["looks"] = {"at": [], "most": 1000, "why": "too slow", "cut": {"goal": 600}}
     told = advice("accuracy", "1 pp", right(0, 0, 5000, agreement=agreement))
     assert told == "a longer `budget` in [[devices]] of the target: 100 of 5000 ran on the device"
+    told = advice("accuracy", "1 pp", right(0, 0, 5000, "emulated", agreement=agreement))
+    assert "100 of 5000 ran on the device; where it was not done yet, `edgebuild devices setup --faster`" in told
     agreement |= {"answers_differing": 40, "n": 5000, "lost": 5, "identical": False}
     assert "[[devices]]" not in advice("accuracy", "1 pp", right(5, 0, 5000, agreement=agreement))
 
