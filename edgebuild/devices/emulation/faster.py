@@ -25,10 +25,13 @@ LIBRARIES = ("libffi-dev", "libffi8", "libglib2.0-0", "libglib2.0-dev", "libpcre
 CONFIGURE = (
     *("--target-list=aarch64-linux-user", "--without-default-features", "--disable-werror"),
     *("--disable-system", "--disable-tools", "--disable-docs", "--disable-debug-info"),
+    *("--cc=cc", "--cxx=none", "--host-cc=cc", "--meson=meson", "--ninja=ninja"),
 )
 # What Zig adds where it is not told: QEMU relies on assertions and on wrapping arithmetic.
 FLAGS = ("-target", "x86_64-linux-gnu.2.36", "-mcpu=x86_64_v2", "-UNDEBUG", "-fno-sanitize=undefined")
 _LIBRARY_FOLDER = "usr/lib/x86_64-linux-gnu"
+_BINARY_TOOLS = ("ar", "ranlib", "objcopy")
+_WHAT = "compiling the faster QEMU"
 _SLOW_S = 3600.0
 
 
@@ -49,7 +52,7 @@ def build(tree: Path, scratch: Path) -> list[Download]:
     source, downloads = _source(scratch)
     program, more = compiler.fetch(scratch / "compiler")
     libraries, others = _libraries(scratch)
-    patched(source, libraries)
+    _patch(source, libraries)
     tools, rest = _tools(scratch)
     _compile(source, scratch / "build", _environment(program, libraries, tools, scratch))
     (scratch / "build" / PROGRAM).rename(tree / PROGRAM)
@@ -89,19 +92,19 @@ def _source(scratch: Path) -> tuple[Path, list[Download]]:
     for each in downloads:
         if re.search(r"\.tar\.\w+$", each.name):
             with tarfile.open(scratch / each.name) as archive:
-                archive.extractall(scratch / "source", filter="data")
+                archive.extractall(scratch / "source")  # noqa: S202 - apt has checked who made it
     [folder] = (each for each in (scratch / "source").iterdir() if each.name != "debian")
     (scratch / "source/debian").rename(folder / "debian")
     return folder, downloads
 
 
-def patched(source: Path, libraries: Path) -> None:
+def _patch(source: Path, libraries: Path) -> None:
     """Apply Debian's changes, then ours."""
     series = (source / "debian/patches/series").read_text().splitlines()
     names = [line.split()[0] for line in series if line.strip() and not line.startswith("#")]
     for patch in (*(source / "debian/patches" / name for name in names), PATCH):
         command = [libraries / "usr/bin/patch", "--silent", "--strip=1", "--force", f"--input={patch}"]
-        run(command, what=f"QEMU's sources: {patch.name}", cwd=source)
+        run(command, what=f"changes to QEMU: {patch.name}", cwd=source)
 
 
 def _libraries(scratch: Path) -> tuple[Path, list[Download]]:
@@ -122,42 +125,36 @@ def _tools(scratch: Path) -> tuple[Path, list[Download]]:
 
 
 def _environment(zig: Path, libraries: Path, tools: Path, scratch: Path) -> dict[str, str]:
-    """Programs by which QEMU's build finds compiler and libraries, and nothing of this machine's own."""
-    programs = scratch / "programs"
-    programs.mkdir()
-    pkgconf, ninja = tools / "pkgconf/.bin/pkgconf", next(tools.glob("ninja-*.data/scripts/ninja"))
-    scripts = {
-        "cc": f"exec '{zig}' cc {' '.join(FLAGS)} \"$@\"",
-        **{name: f"exec '{zig}' {name} \"$@\"" for name in ("ar", "ranlib", "objcopy")},
-        "meson": f"PYTHONPATH='{tools}' exec python3 -m mesonbuild.mesonmain \"$@\"",
-        "pkg-config": f"exec '{pkgconf}' \"$@\"",
-        "ninja": f"exec '{ninja}' \"$@\"",
-    }
-    for each in (pkgconf, ninja):
-        each.chmod(0o755)  # zipfile drops the mode
-    for name, line in scripts.items():
-        (programs / name).write_text(f"#!/bin/sh\n{line}\n")
-        (programs / name).chmod(0o755)
-    caches = {f"ZIG_{kind}_CACHE_DIR": str(scratch / "zig-cache") for kind in ("GLOBAL", "LOCAL")}
-    found = {
-        "PKG_CONFIG_LIBDIR": str(libraries / _LIBRARY_FOLDER / "pkgconfig"),
-        "PKG_CONFIG_SYSROOT_DIR": str(libraries),
-    }
-    # Without a C++ compiler QEMU is linked as C, which it is.
+    """By what QEMU's build finds compiler, libraries and its own tools: the pinned ones, none of this machine's."""
+    folder = libraries / _LIBRARY_FOLDER
     own = {
-        "AR": "ar",
-        "RANLIB": "ranlib",
-        "OBJCOPY": "objcopy",
-        "CXX": "none",
-        "PATH": f"{programs}:{os.environ['PATH']}",
+        "PATH": f"{_programs(zig, tools, scratch / 'programs')}:{os.environ['PATH']}",
+        "PYTHONPATH": str(tools),  # Meson starts itself again from Ninja's rules
+        "PKG_CONFIG_LIBDIR": str(folder / "pkgconfig"),
+        "PKG_CONFIG_SYSROOT_DIR": str(libraries),
+        "LDFLAGS": f"-L{folder}",
+        "CXX": "none",  # without a C++ compiler QEMU is linked as C, which it is
+        **{name.upper(): name for name in _BINARY_TOOLS},
+        **{f"ZIG_{kind}_CACHE_DIR": str(scratch / "zig-cache") for kind in ("GLOBAL", "LOCAL")},
     }
-    linked = {"EDGEBUILD_LIBRARIES": str(libraries / _LIBRARY_FOLDER)}
-    return os.environ | caches | found | own | linked
+    return os.environ | own
+
+
+def _programs(zig: Path, tools: Path, folder: Path) -> Path:
+    """Fill a folder with programs by the names that QEMU's build calls."""
+    folder.mkdir()
+    packaged = {"pkg-config": tools / "pkgconf/.bin/pkgconf", "ninja": next(tools.glob("ninja-*.data/scripts/ninja"))}
+    lines = {name: f"'{program}'" for name, program in packaged.items()}
+    lines |= {name: f"'{zig}' {name}" for name in _BINARY_TOOLS}
+    lines |= {"cc": f"'{zig}' cc {' '.join(FLAGS)}", "meson": "python3 -m mesonbuild.mesonmain"}
+    for name, line in lines.items():
+        (folder / name).write_text(f'#!/bin/sh\nexec {line} "$@"\n')
+    for program in (*packaged.values(), *folder.iterdir()):
+        program.chmod(0o755)  # zipfile drops the mode
+    return folder
 
 
 def _compile(source: Path, folder: Path, environment: dict[str, str]) -> None:
     folder.mkdir()
-    what, link = "compiling QEMU", f"--extra-ldflags=-L{environment['EDGEBUILD_LIBRARIES']}"
-    tools = ("--cc=cc", "--cxx=none", "--host-cc=cc", "--meson=meson", "--ninja=ninja")
-    run([source / "configure", *CONFIGURE, *tools, link], what=what, cwd=folder, env=environment)
-    run(["ninja", PROGRAM], what=what, cwd=folder, env=environment, timeout_s=_SLOW_S)
+    run([source / "configure", *CONFIGURE], what=_WHAT, cwd=folder, env=environment)
+    run(["ninja", PROGRAM], what=_WHAT, cwd=folder, env=environment, timeout_s=_SLOW_S)
