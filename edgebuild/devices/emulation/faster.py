@@ -21,7 +21,10 @@ PATCH = Path(__file__).with_name("faster.patch")
 _VECTORS = Path(__file__).with_name("vectors.py")
 # What QEMU's own build needs; the compiler is the plugin's.
 TOOLS = ("meson==1.12.1", "ninja==1.13.2", "pkgconf==3.0.7.post0")
-LIBRARIES = ("libffi-dev", "libffi8", "libglib2.0-0", "libglib2.0-dev", "libpcre2-8-0", "libpcre2-dev", "patch")
+LIBRARIES = (
+    *("libffi-dev", "libffi8", "libglib2.0-0", "libglib2.0-dev", "libpcre2-8-0", "libpcre2-dev"),
+    *("zlib1g", "zlib1g-dev", "patch"),
+)
 CONFIGURE = (
     *("--target-list=aarch64-linux-user", "--without-default-features", "--disable-werror"),
     *("--disable-system", "--disable-tools", "--disable-docs", "--disable-debug-info"),
