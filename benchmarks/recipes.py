@@ -10,7 +10,7 @@ from typing import Any
 
 from benchmarks import _project
 from benchmarks._tables import Table
-from edgebuild.engine.worker import Limits
+from edgebuild.engine.task import Limits
 from edgebuild.report import progress
 from edgebuild.spec.project import Project, open_project
 from edgebuild.verbs.build import Outcome, Request, build

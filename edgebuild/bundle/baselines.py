@@ -20,9 +20,9 @@ from typing import Any
 
 from edgebuild import __version__
 from edgebuild.bundle import commit, manifest
-from edgebuild.engine import digests, files, owned
+from edgebuild.engine import files, owned
 from edgebuild.engine.store import Store, disk_error
-from edgebuild.spec import dataset
+from edgebuild.spec import dataset, sha256
 from edgebuild.spec.artifact import Artifact
 from edgebuild.spec.errors import EdgebuildError, UsageError
 from edgebuild.spec.names import suggest
@@ -126,7 +126,7 @@ def _about(bundle: Path, root: Path) -> dict[str, Any]:
         "edgebuild": __version__,
         "set": datetime.now(UTC).isoformat(timespec="seconds"),
         "commit": commit.at(root),
-        "bundle": digests.of_file(bundle / manifest.MANIFEST),
+        "bundle": sha256.of_file(bundle / manifest.MANIFEST),
     }
 
 
@@ -156,8 +156,10 @@ def samples(baseline: Baseline, role: str, fingerprint: Mapping[str, str]) -> li
     """Seconds, one a process, that a role's file took when the baseline was made; empty on any other device."""
     if dict(baseline.facts["fingerprints"].get("latency", {})) != dict(fingerprint):
         return []
-    latency = baseline.facts["evidence"].get("latency", {})
-    return [float(value) for value in latency.get(f"{role}_seconds", ())]
+    latency = manifest.evidence_of(baseline.facts).latency
+    if latency is None:
+        return []
+    return list(latency.candidate_seconds if role == "candidate" else latency.baseline_seconds)
 
 
 def differing(ours: Mapping[str, str], theirs: Mapping[str, str]) -> list[str]:

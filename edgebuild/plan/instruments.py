@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
-from edgebuild.devices.jobs.device import Device
 from edgebuild.spec.core import TimeModel
-from edgebuild.spec.errors import DeviceError, UsageError
+from edgebuild.spec.device import Device
+from edgebuild.spec.errors import DeviceError
 from edgebuild.spec.files import check
-from edgebuild.spec.registry import DEVICES
+from edgebuild.spec.registry import DEVICES, FORMATS
 from edgebuild.spec.target import DeviceSpec, Fidelity, Hardware, Runtime, Target
 
 _HOST = "local"
@@ -28,10 +28,9 @@ class Instrument:
         """What its evidence is worth."""
         return self.device.fidelity(self.hardware)
 
-    @property
-    def code(self) -> tuple[str, ...]:
-        """The module whose code is part of the keys of what it measures."""
-        return (DEVICES.module(self.device.transport),)
+    def code(self, *formats: str) -> tuple[str, ...]:
+        """Modules whose code is part of the keys of what it measures in files of these formats: its own and theirs."""
+        return (DEVICES.module(self.device.transport), *map(FORMATS.module, formats))
 
     @property
     def arithmetic(self) -> dict[str, str]:
@@ -113,8 +112,6 @@ def addressed(address: str) -> DeviceSpec:
     """The device that an address such as `ssh://pi@host` names; UsageError when it cannot be understood."""
     transport, _, place = address.partition("://")
     kind = DEVICES.get(transport, key="--device")
-    if place and not hasattr(kind, "from_address"):
-        raise UsageError(f"{transport} takes no address, got {place!r}", key="--device")
     return DeviceSpec(transport, options=kind.from_address(place) if place else {}, key="--device")
 
 

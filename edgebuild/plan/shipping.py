@@ -5,11 +5,11 @@ from __future__ import annotations
 from edgebuild import travels
 from edgebuild.bundle.assemble import Assemble, Subject
 from edgebuild.bundle.card import PAYLOAD
-from edgebuild.engine import digests
 from edgebuild.engine.graph import Node
 from edgebuild.plan.measuring import Measuring
 from edgebuild.plan.recipe import Chain, Without
-from edgebuild.plan.weights import Weights
+from edgebuild.plan.weights import Weights, task_code
+from edgebuild.spec import sha256
 from edgebuild.spec.model import ModelSpec
 from edgebuild.spec.registry import FORMATS
 from edgebuild.spec.target import Target
@@ -28,12 +28,10 @@ def bundle_node(
         cpu=target.hardware.cpu,
         model=model.name,
         model_description=declared.description,
-        labels=declared.labels,
-        inputs=declared.inputs,
+        signature=declared.signature,
+        heads=declared.heads,
         preprocess=declared.preprocess,
         sample=declared.sample,
-        task=declared.task,
-        outputs=declared.outputs,
     )
     inputs = {f"candidate/{chain.runtime.format}": chain.candidate for chain in chains}
     inputs |= {f"baseline/{chain.runtime.format}": chain.baseline for chain in chains}
@@ -48,7 +46,8 @@ def bundle_node(
         Assemble(subject, runtimes, *names, measuring.fingerprints(), dropped),
         inputs,
         "bundle",
+        code=(*(FORMATS.module(runtime.format) for runtime in runtimes), *task_code(model)),
         tools=tuple(kind.runtime for kind in formats),
-        facts={f"payload.{path.name}": digests.of_file(path) for path in payload},
+        facts={f"payload.{path.name}": sha256.of_file(path) for path in payload},
         records=True,
     )

@@ -15,7 +15,7 @@ import pytest
 from edgebuild import travels
 from edgebuild.spec.artifact import Determinism
 from edgebuild.spec.files import check, schema
-from edgebuild.spec.registry import class_name
+from edgebuild.spec.names import class_name
 
 HEAVY = (
     "asyncssh",
@@ -32,7 +32,7 @@ HEAVY = (
     "torch_pruning",
 )
 STEPLIKE = ("steps", "steps.techniques", "steps.evidence")
-FOLDERS = (*STEPLIKE, "formats", "devices", "gates")
+FOLDERS = (*STEPLIKE, "formats", "devices", "gates", "tasks")
 
 
 def names(folder: str) -> list[str]:

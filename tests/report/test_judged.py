@@ -24,7 +24,7 @@ NASTY = 'a | b\n<script>&amp;]]> "quoted" \x00\x1b[31m @someone [link](x) `code`
 def judged(status: Status, metric: str = "latency", limit: str = "-50 %", reason: str = "why", **more: Any) -> Judged:
     verdict = Verdict(metric, limit, "change", status, reason, "emulated", 7, -0.6, -0.7, -0.5)
     names = {"target": "rpi4", "model": "digits", "format": "tflite", "against": "the float model"} | more
-    return Judged(file="targets/rpi4.toml", verdict=verdict.to_json(), **names)
+    return Judged(file="targets/rpi4.toml", verdict=verdict, **names)
 
 
 ALL = [judged("pass", "size"), judged("fail"), judged("inconclusive", "accuracy", "1 pp"), judged("pass", against="v1")]

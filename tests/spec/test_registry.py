@@ -7,9 +7,10 @@ from importlib.metadata import EntryPoint
 
 import pytest
 
-from edgebuild.spec import registry
+from edgebuild.spec import plugins
 from edgebuild.spec.errors import UsageError
-from edgebuild.spec.registry import FORMATS, STEPS, class_name
+from edgebuild.spec.names import class_name
+from edgebuild.spec.registry import FORMATS, STEPS
 
 
 @pytest.fixture
@@ -19,10 +20,10 @@ def foreign(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         EntryPoint("melt", "edgebuild.steps.techniques.float16:Float16", "edgebuild.steps"),
         EntryPoint("int8", "nowhere:Nothing", "edgebuild.steps"),
     ]
-    monkeypatch.setattr(registry, "entry_points", lambda group: points if group == "edgebuild.steps" else [])
-    registry._foreign.cache_clear()
+    monkeypatch.setattr(plugins, "entry_points", lambda group: points if group == "edgebuild.steps" else [])
+    plugins._foreign.cache_clear()
     yield
-    registry._foreign.cache_clear()
+    plugins._foreign.cache_clear()
 
 
 def test_a_file_name_is_the_name_of_its_class() -> None:

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import json
 import math
 import shutil
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, ClassVar
 
-from edgebuild.devices.jobs import outputs
-from edgebuild.devices.jobs.device import Device
+from edgebuild.devices.jobs.job import JobModel
 from edgebuild.devices.jobs.portions import Portions
-from edgebuild.spec import dataset, layout
-from edgebuild.spec.artifact import EXCUSED, Determinism, StepIO
+from edgebuild.spec import dataset, documents, evidence, model_file
+from edgebuild.spec.artifact import EXCUSED, Determinism, Step, StepIO
+from edgebuild.spec.device import Device
 from edgebuild.spec.registry import FORMATS
 from edgebuild.spec.target import Fidelity, Gate
 from edgebuild.steps.evidence._deciding import Deciding
@@ -21,11 +20,11 @@ from edgebuild.steps.evidence._spending import Spending
 from edgebuild.steps.evidence.accuracy import read_hits
 
 if TYPE_CHECKING:
-    from edgebuild.spec.dataset import Array
+    from edgebuild.spec.dataset import Array, Mask
 
 
 @dataclass(frozen=True, slots=True)
-class Sampled:
+class Sampled(Step):
     """`outputs.npz` and `origin.json` as `Outputs` writes them; `looks` in the latter tells where and why it stopped.
 
     Examples are drawn at random, always in the same order. With `gates`, which take the inputs `candidate` and
@@ -57,8 +56,8 @@ class Sampled:
         most = min(limit for limit in (self.device.examples, self.most, len(test)) if limit is not None)
         rows = dataset.drawn(len(test))[:most]
         portions = self._portions(io, tuple(values[rows] for values in test.inputs))
-        spending = Spending(most, self._seconds(io.cores.count), self._deciding(io, test.labels, most))
-        while (goal := spending.goal(portions, self._right(portions, test.labels[rows]))) is not None:
+        spending = Spending(most, self._seconds(io.cores.count), self._deciding(io, test.labels[0], most))
+        while (goal := spending.goal(portions, self._right(portions, test.labels[0][rows]))) is not None:
             with io.cores.more(portions.processes(goal, io.cores.count) - 1) as others:
                 portions.more(goal, 1 + others, spending.left(portions), partial(_tell, io, goal, most))
         self._write(io, portions, len(test), spending)
@@ -66,7 +65,7 @@ class Sampled:
 
     def _portions(self, io: StepIO, inputs: tuple[Array, ...]) -> Portions:
         file = io.path("model") / FORMATS.get(io.kind("model")).file
-        model = outputs.ModelJob(file, self.threads, self.providers, layout.of_file(file))
+        model = JobModel("model", file, self.threads, self.providers, model_file.layouts(file))
         return Portions(self.device, model, inputs, io.partial or io.scratch / "kept", io.scratch, self.timeout)
 
     def _seconds(self, cores: int) -> float:
@@ -83,7 +82,7 @@ class Sampled:
         classes = {str(number): labels == number for number in np.unique(labels).tolist()}
         return Deciding(self.gates, hits, classes, dataset.slices(io.path("data")), most)
 
-    def _right(self, portions: Portions, labels: Array) -> Array | None:
+    def _right(self, portions: Portions, labels: Array) -> Mask | None:
         """Which of the examples that ran the device gets right, [n] bool; None where no gate is asked."""
         import numpy as np
 
@@ -91,7 +90,7 @@ class Sampled:
             return None
         if not portions.n:
             return np.zeros(0, bool)
-        right: Array = portions.values()[0].argmax(1) == labels[: portions.n]
+        right: Mask = portions.values()[0].argmax(1) == labels[: portions.n]
         return right
 
     def _write(self, io: StepIO, portions: Portions, total: int, spending: Spending) -> None:
@@ -102,8 +101,9 @@ class Sampled:
         if portions.n == total:
             values = [part[np.argsort(dataset.drawn(total))] for part in values]
         np.savez(io.output / "outputs.npz", **{str(k): part for k, part in enumerate(values)})  # type: ignore[arg-type]
-        origin = {"fidelity": self.fidelity, "device": self.device.transport, "runtimes": portions.done[0].runtimes}
-        (io.output / "origin.json").write_text(json.dumps(origin | {"looks": spending.told()}, sort_keys=True) + "\n")
+        runtimes, looks = portions.done[0].runtimes, spending.looks()
+        origin = evidence.Origin(self.fidelity, self.device.transport, runtimes, looks=looks)
+        documents.write(io.output / evidence.ORIGIN, origin)
 
 
 def _tell(io: StepIO, goal: int, most: int, n: int) -> None:
