@@ -160,4 +160,6 @@ def _programs(zig: Path, tools: Path, folder: Path) -> Path:
 def _compile(source: Path, folder: Path, environment: dict[str, str]) -> None:
     folder.mkdir()
     run([source / "configure", *CONFIGURE], what=_WHAT, cwd=folder, env=environment)
+    rules = folder / "build.ninja"  # Zig takes no archive that is called .fa, as two of QEMU's are
+    rules.write_text(re.sub(r"\.fa\b(?!\.p)", ".a", rules.read_text()))
     run(["ninja", PROGRAM], what=_WHAT, cwd=folder, env=environment, timeout_s=_SLOW_S)
