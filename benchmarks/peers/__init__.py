@@ -93,9 +93,9 @@ def _table(board: Target, name: str, folder: Path, small: bool) -> Table:
 
 def _data(model: Path) -> dict[str, Any]:
     """The splits of the digits model, by its own function."""
-    from edgebuild.nn.source import Source
+    from edgebuild.nn.model_code import ModelCode
 
-    splits: dict[str, Any] = Source(model, "models/digits").function("load", "data")()
+    splits: dict[str, Any] = ModelCode(model, "models/digits").function("load", "data")()
     return splits
 
 
@@ -158,7 +158,7 @@ def _measured(board: Target, made: Sequence[Made], test: Any, folder: Path, layo
                 "drop": 100 * paired.drop_bound(pairs.lost, pairs.won, pairs.n).high if number else None,
                 "bytes": each.file.stat().st_size,
                 **_times(shift, first=number == 0),
-                "instructions": found.counted["instructions"],
+                "instructions": found.counted.instructions,
                 "ms": 1e3 * found.seconds,
                 "seconds": each.seconds,
             }

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+from edgebuild.spec.artifact import FILE, Step
 from edgebuild.spec.device import Device
 from edgebuild.spec.format import Format
 from edgebuild.spec.metric import Metric
 from edgebuild.spec.plugins import Registry
+from edgebuild.spec.source import Source
 from edgebuild.spec.task import Task
 from edgebuild.spec.technique import Technique
 
@@ -33,6 +35,13 @@ DEVICES: Registry[Device] = Registry(
     options=True,
     named="transport",
 )
+SOURCES: Registry[Source] = Registry(
+    Source,  # type: ignore[type-abstract]
+    "edgebuild.sources",
+    "source",
+    "edgebuild.sources",
+    options=True,
+)
 GATES: Registry[Metric[Any]] = Registry(
     Metric,  # type: ignore[type-abstract]
     "edgebuild.gates",
@@ -45,3 +54,8 @@ TASKS: Registry[Task] = Registry(
     "task",
     "edgebuild.tasks",
 )
+
+
+def takes(step: Step | type[Step], kind: str) -> bool:
+    """Whether an artifact of this kind may be the step's `model`."""
+    return kind in step.consumes or (FILE in step.consumes and kind in FORMATS.names())

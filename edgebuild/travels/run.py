@@ -25,6 +25,22 @@ HERE = Path(__file__).resolve().parent
 CHANNELS = {0: 1, 2: 3, 4: 2, 6: 4}  # PNG colour type → samples a pixel
 
 
+def read_picture(path):
+    """Pixels of a picture, uint8 [height, width, channels]: any that Pillow opens where it is there, else a PNG."""
+    try:
+        from PIL import Image, ImageOps
+    except ImportError:
+        if path.suffix.lower() != ".png":
+            raise ValueError("without Pillow only .png pictures are read: python3 -m pip install pillow") from None
+        return read_png(path)
+    with Image.open(path) as picture:
+        upright = ImageOps.exif_transpose(picture)  # as the camera was held
+        if upright.mode.startswith(("I", "F")):
+            raise ValueError("only pictures of 8 bits a channel are read")
+        pixels = np.asarray(upright.convert("L" if upright.mode in ("1", "L", "LA") else "RGB"))
+    return pixels.reshape(*pixels.shape[:2], -1)
+
+
 def read_png(path):
     """Pixels of an 8-bit grey or colour PNG without interlace, uint8 [height, width, channels]."""
     data = path.read_bytes()
@@ -109,7 +125,7 @@ def read_values(path):
             names = [port["name"] for port in manifest()["inputs"]]
             keys = names if set(stored.files) == set(names) else map(str, range(len(stored.files)))
             return [stored[key] for key in keys]
-    return [prepare(read_png(path), json.loads((HERE / "preprocess.json").read_text(encoding="utf-8")))]
+    return [prepare(read_picture(path), json.loads((HERE / "preprocess.json").read_text(encoding="utf-8")))]
 
 
 def read_named(files):
@@ -125,8 +141,15 @@ def read_named(files):
 
 
 def answer(values):
-    """The model's outputs, without their batch axis, for its inputs."""
-    return [np.asarray(output[0]) for output in opened().answer(values)]
+    """The model's outputs, without their batch axis, for its inputs: each part is given what is routed to it."""
+    facts = manifest()
+    known = {(None, port["name"]): value for port, value in zip(facts["inputs"], values)}
+    origin = {tuple(route["to"]): tuple(route["from"]) for route in facts["routing"]}
+    for part in facts["parts"]:  # in the order in which they need each other
+        name = part["name"]
+        outputs = opened(name).answer([known[origin[name, port["name"]]] for port in part["inputs"]])
+        known.update({(name, port["name"]): output for port, output in zip(part["outputs"], outputs)})
+    return [np.asarray(known[origin[None, port["name"]]][0]) for port in facts["outputs"]]
 
 
 @lru_cache(maxsize=None)
@@ -136,21 +159,21 @@ def manifest():
 
 
 @lru_cache(maxsize=None)
-def opened():
-    """The model in its runtime; where that lacks what the model was measured on, standard error says so."""
-    facts = manifest()
-    runtime, path = facts["runtime"], model_file(facts)
-    layouts = {side: [port["layout"] for port in facts[side]] for side in ("inputs", "outputs")}
+def opened(name):
+    """A part in its runtime; where that lacks what the model was measured on, standard error says so."""
+    part = next(part for part in manifest()["parts"] if part["name"] == name)
+    runtime, path = part["runtime"], model_file(part)
+    layouts = {side: [port["layout"] for port in part[side]] for side in ("inputs", "outputs")}
     spec = {"threads": runtime["threads"], "providers": runtime["providers"], "layouts": layouts, "fallback": True}
-    model = load(HERE / facts["loader"]).Model(path if isinstance(path, bytes) else str(path), spec)
+    model = load(HERE / part["loader"]).Model(path if isinstance(path, bytes) else str(path), spec)
     if model.told:
         print("run.py: %s" % model.told, file=sys.stderr)
     return model
 
 
-def model_file(facts):
-    """The model file: its path, or its content where it must be decoded and the folder cannot be written."""
-    path, coded = HERE / facts["file"], facts.get("coded")
+def model_file(part):
+    """The file of a part: its path, or its content where it must be decoded and the folder cannot be written."""
+    path, coded = HERE / part["file"], part["coded"]
     if coded is None or (path.is_file() and hashlib.sha256(path.read_bytes()).hexdigest() == coded["sha256"]):
         return path
     decoder = load(HERE / coded["decoder"])
@@ -216,7 +239,7 @@ def examples(arguments):
 def main():
     """Print the answer to each example."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("files", nargs="+", help="pictures (.png), arrays (.npy, .npz), or NAME=FILE for each input")
+    parser.add_argument("files", nargs="+", help="pictures, arrays (.npy, .npz), or NAME=FILE for each input")
     parser.add_argument("--top", type=int, default=1, help="how many labels to print")
     arguments = parser.parse_args()
     for path, name, read in examples(arguments.files):

@@ -157,5 +157,4 @@ def _timed(instrument: Instrument, file: Path, inputs: Path, folder: Path, threa
 def _count(instrument: Instrument, model: Path, inputs: Path, folder: Path, mcpu: str) -> Counted:
     job = folder / "count"
     jobs.write(job, "count", [JobModel(f"m{repeat}", model) for repeat in range(_REPEATS)], inputs)
-    counted: dict[str, Any] = instrument.device.count(job, mcpu, timeout=_TIMEOUT)
-    return counted
+    return instrument.device.count(job, mcpu, timeout=_TIMEOUT)

@@ -10,7 +10,6 @@ from typing import ClassVar
 
 from edgebuild.devices.jobs.job import JobModel, write_inputs
 from edgebuild.devices.timing.latency import Timings, measure
-from edgebuild.devices.timing.process import JobModel
 from edgebuild.spec import dataset, documents, evidence, model_file
 from edgebuild.spec.artifact import Determinism, Step, StepIO
 from edgebuild.spec.device import Device
