@@ -139,8 +139,6 @@ class ModelFile:
         if self.teacher is not None and self.teachers:
             raise ValueError("teacher is for one, teachers for several: keep one of the two")
         self.answers.check()
-        if any(training.label_smoothing for training in (self.training, *(own.training for own in self.all_teachers))):
-            self.answers.check_smoothing()
 
     @property
     def all_teachers(self) -> tuple[Teacher, ...]:
@@ -155,6 +153,11 @@ class ModelFile:
             return SourceSpec(str(self.source.get("use")), options, "source")
         declared = {"builder": self.builder, "weights": self.weights}
         return SourceSpec(_BUILT, {name: value for name, value in declared.items() if value is not None}, "")
+
+    @property
+    def smooths(self) -> bool:
+        """Whether any training of it smooths labels."""
+        return any(own.label_smoothing for own in (self.training, *(each.training for each in self.all_teachers)))
 
     @property
     def signature(self) -> Signature:

@@ -8,10 +8,8 @@ from typing import Annotated, ClassVar
 from annotated_types import Ge
 from pydantic import ConfigDict, Discriminator, Field, Tag
 
-from edgebuild.spec import tasks
 from edgebuild.spec.errors import UsageError
 from edgebuild.spec.fields import STRICT
-from edgebuild.spec.registry import TASKS
 from edgebuild.spec.signature import ANSWER, Element, Head, TensorSpec
 
 USUAL_TASK = "classification"
@@ -81,24 +79,17 @@ class Answers:
         name = every[0].name if len(every) == 1 else task
         return (Head(name, task, tuple(range(len(every))), labels=self.labels),)
 
+    def key(self, head: Head) -> str:
+        """The table that declares a head; empty where the model as a whole does."""
+        own = {table.name: f"outputs[{place}]" for place, table in enumerate(self.tables) if table.task}
+        return own.get(head.name, "")
+
     def check(self) -> None:
-        """UsageError with the key unless every answer is declared once, in the words of its task."""
+        """UsageError with the key for what is declared twice or for nothing; what tasks say of it is `tasks.check`."""
         self._check_tables()
         if isinstance(self.outputs, int) and self.labels:
             told = "labels names the classes, or outputs says how many values are answered: keep one of the two"
             raise UsageError(told, key="outputs")
-        own = {table.name: f"outputs[{place}]" for place, table in enumerate(self.tables) if table.task}
-        for head in self.heads:
-            self._check_head(head, own.get(head.name, ""))
-        if self.outputs is None and not self.labels:
-            raise UsageError("is missing: how many values does the model answer?", key="outputs")
-
-    def _check_head(self, head: Head, key: str) -> None:
-        task = TASKS.get(head.task, key=f"{key}.task" if key else "task")()
-        try:
-            task.check(head, [self.specs[place] for place in head.outputs])
-        except ValueError as error:
-            raise UsageError(str(error), key=key or ("outputs" if self.tables else "task")) from None
 
     def _check_tables(self) -> None:
         """UsageError for tables that contradict each other, or what is said of the model as a whole."""
@@ -114,11 +105,5 @@ class Answers:
                 unused = "labels" if table.labels else "weight"
                 raise UsageError(f"output {table.name!r} has no task to use it", key=f"{key}.{unused}")
         if self.tables and not (any(table.task for table in self.tables) or self.task or self.labels):
-            hint = f"known: {', '.join(TASKS.names())}"
-            raise UsageError("no output has a task, so there is nothing to learn or to judge", key="outputs", hint=hint)
-
-    def check_smoothing(self) -> None:
-        """UsageError where no answer is a class, whose labels alone can be smoothed."""
-        if not any(tasks.of(head).smooths for head in self.heads):
-            told = f"label_smoothing is for classes; task {self.heads[0].task!r} has none"
-            raise UsageError(told, key="training.label_smoothing")
+            told = "no output has a task, so there is nothing to learn or to judge"
+            raise UsageError(told, key="outputs", hint="edgebuild tasks lists what there is")
