@@ -117,9 +117,9 @@ MUTANTS = (
     ),
     Mutant(
         "the tasks' code, of training",
-        "plan/weights.py",
-        'Node(step, inputs, "torch", code=task_code(self.model))',
-        'Node(step, inputs, "torch")',
+        "sources/torch.py",
+        "trains=True, code=tasks.modules(declared.heads))",
+        "trains=True)",
         _CODE,
     ),
     Mutant(
