@@ -39,7 +39,7 @@ class Operation(NamedTuple):
 class Graph:
     """The program's inputs and outputs, operators in the order of execution, and what tensor each value is.
 
-    `computed` are the values that the runtime finds memory for: all but the constants.
+    `computed` are the program's own values without its constants.
     """
 
     inputs: tuple[Value, ...]
@@ -126,8 +126,6 @@ def _add_delegate(graph: Graph, number: int, inside: Mapping[str, Any], argument
         if outer == _INTERNAL:
             dtype = _XNN_TYPES.get(value["datatype"].removeprefix("xnn_datatype_"), "int8")
             graph.tensors[names[place]] = Tensor(dtype, tuple(value.get("dims", ())))
-            if value["constant_buffer_idx"] == 0:
-                graph.computed.add(names[place])
     graph.operations.extend(_operations(inside["xnodes"], names))
 
 

@@ -69,7 +69,7 @@ class Pte:
     def lifetimes(self, model: bytes) -> tuple[Lifetime, ...]:
         """Bytes of each activation, and from which operator to which it is needed; weights are not among them."""
         graph = _pte_graph.read(model)
-        sizes = {name: _array(graph.tensors[name]).nbytes for name in graph.computed}
+        sizes = {name: _array(tensor).nbytes for name, tensor in graph.tensors.items()}
         operators = [(one.taken, one.made) for one in graph.operations]
         return _lifetimes.of_graph(operators, graph.inputs, graph.outputs, sizes)
 
