@@ -11,14 +11,15 @@ from benchmarks._project import target
 from benchmarks._tables import Table
 from benchmarks.mobilenets import FORMATS, MOBILENETS, File, build, noise
 from edgebuild.devices.jobs import outputs
+from edgebuild.devices.jobs.job import JobModel
 from edgebuild.devices.local import Local
 from edgebuild.plan.instruments import Instruments
-from edgebuild.spec import layout
+from edgebuild.spec import model_file
 from edgebuild.steps.evidence.agreement import compare
 
 if TYPE_CHECKING:
-    from edgebuild.devices.jobs.device import Device
     from edgebuild.spec.dataset import Array
+    from edgebuild.spec.device import Device
 
 EXAMPLES = 16
 SEEDS = range(6)  # of the weights, for the runtime whose agreement depends on them
@@ -82,7 +83,7 @@ def _outputs(device: Device, file: File, inputs: Array, folder: Path) -> Array:
     import numpy as np
 
     job = Path(tempfile.mkdtemp(prefix="job-", dir=folder))
-    outputs.run(device, outputs.ModelJob(file.path, layouts=layout.of_file(file.path)), (inputs,), job, _TIMEOUT)
+    outputs.run(device, JobModel("model", file.path, layouts=model_file.layouts(file.path)), (inputs,), job, _TIMEOUT)
     with np.load(job / "model.outputs.npz") as archive:
         first: Array = archive["0"]
     return first

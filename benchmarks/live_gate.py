@@ -18,9 +18,9 @@ from typing import Any
 
 from benchmarks._matmuls import inputs, matmuls
 from benchmarks._tables import Table
+from edgebuild.devices.jobs.job import JobModel
 from edgebuild.devices.local import Local
 from edgebuild.devices.timing.latency import Timings, measure
-from edgebuild.devices.timing.process import TimedModel
 from edgebuild.gates.latency import Latency
 from edgebuild.spec.target import Gate, Timing
 from edgebuild.travels import runner
@@ -50,7 +50,7 @@ def run(*, small: bool) -> list[Table]:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         base, slow = matmuls(folder / "base.onnx", LAYERS), matmuls(folder / "slow.onnx", SLOWER)
-        models = [TimedModel("base", base), TimedModel("same", base), TimedModel("slow", slow)]
+        models = [JobModel("base", base), JobModel("same", base), JobModel("slow", slow)]
         for trial in range(trials):
             timing = replace(_TIMING, seed=1000 * trial)
             timings = measure(Local(), models, inputs(folder), folder / f"trial-{trial}", _settled, timing)

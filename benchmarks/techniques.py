@@ -124,7 +124,7 @@ def _duels(digits: Digits, duels: Sequence[Duel], seeds: Sequence[int]) -> Table
         for name, _, better, worse in duels
     ]  # fmt: skip
     digits.bring_up(2)
-    labels = dataset.read(digits.folder(digits.weights.data), "test").labels
+    labels = dataset.read(digits.folder(digits.weights.data), "test").labels[0]
     rows = []
     for (better, worse, *_), of_seeds in zip(duels, pairs, strict=True):
         hits = [tuple(read_hits(digits.folder(item), labels) for item in pair) for pair in of_seeds]
@@ -167,7 +167,7 @@ def _table(digits: Digits, variants: Sequence[Variant]) -> Table:
         plans.append((file, digits.answers(file), digits.weighed(variant), count))
     times = digits.graph.add("digits/times", _timed(digits, [file for file, *_ in plans]))
     digits.bring_up(2)
-    labels = dataset.read(digits.folder(digits.weights.data), "test").labels
+    labels = dataset.read(digits.folder(digits.weights.data), "test").labels[0]
     timed = digits.evidence(times)
     base = read_hits(digits.folder(plans[0][1]), labels)
     rows = []
@@ -209,7 +209,7 @@ def _counter() -> tuple[Node, str]:
     core = target.hardware.core
     if core is None or core.time is None:
         raise DeviceError("rpi4 has no model of its time")
-    step = Count(instrument.device, core.time.mcpu)  # type: ignore[arg-type]  # a device that counts
+    step = Count(instrument.device, core.time.mcpu)
     tools = (FORMATS.get(FORMAT).runtime,)
     node = Node(step, {}, "evidence", code=instrument.code(FORMAT), tools=tools, facts=instrument.fingerprint)
     return node, str(instrument.fingerprint["cpu"])

@@ -50,7 +50,7 @@ def file_answers(made: tiny.Made, artifact: str, count: int = 100) -> Array:
 
 def accuracy(made: tiny.Made, answers: Array) -> float:
     """The share of the first held-out examples that the answers get right."""
-    return float((answers.argmax(1) == dataset.read(made["data"], "test").labels[: len(answers)]).mean())
+    return float((answers.argmax(1) == dataset.read(made["data"], "test").labels[0][: len(answers)]).mean())
 
 
 def _onnx(path: Path):  # type: ignore[no-untyped-def]

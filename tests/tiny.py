@@ -74,12 +74,12 @@ class Made:
     def recipe(self, artifact: str) -> tuple[Step, dict[str, str]]:
         """The step that makes an artifact, and its inputs by role."""
         declared = spec(self.name).declared
-        built = (declared.builder, declared.inputs, declared.width)
+        built = (declared.builder, declared.signature.bare)
         pruning = declared.steps.get("prune_channels", {})
         format_name, _, technique = artifact.partition("-")
         steps: dict[str, tuple[Step, dict[str, str]]] = {
             "data": (
-                LoadData(declared.data, declared.inputs, declared.width, task=declared.task),
+                LoadData(declared.data, declared.signature.bare, declared.heads),
                 {"source": "source"},
             ),
             "float": (Train(*built, declared.training), {"source": "source", "data": "data"}),

@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from edgebuild import __version__, travels
 from edgebuild.bundle import card, manifest, png
-from edgebuild.spec import dataset, layout, notes
-from edgebuild.spec.artifact import Determinism, StepIO
+from edgebuild.spec import dataset, layout, model_file, notes
+from edgebuild.spec.artifact import Determinism, Step, StepIO
 from edgebuild.spec.errors import UsageError
-from edgebuild.spec.model import ImageInput, Task, TensorSpec
+from edgebuild.spec.model import ImageInput, Task
+from edgebuild.spec.signature import TensorSpec
 from edgebuild.spec.target import Runtime
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ class Subject:
 
 
 @dataclass(frozen=True, slots=True)
-class Assemble:
+class Assemble(Step):
     """Inputs: `candidate/<format>`, `baseline/<format>`, `evidence/<name>`, `verdicts`, and the data for the sample.
 
     The output has `evidence/`, and `bundle/` unless a gate failed: then there is nothing to ship.
@@ -115,7 +116,7 @@ class Assemble:
 
         A shape has the batch of 1; where there is a layout it is the one in that.
         """
-        layouts = layout.of_file(model)
+        layouts = model_file.layouts(model)
         given = zip_longest(self.subject.inputs, layouts.get("inputs", ()))
         inputs = [
             {"name": spec.name, "layout": how, "shape": list(layout.shape_in_file((1, *spec.shape), how))}

@@ -20,9 +20,9 @@ from typing import Any
 
 from edgebuild import __version__
 from edgebuild.bundle import commit, manifest
-from edgebuild.engine import digests, files, owned
+from edgebuild.engine import files, owned
 from edgebuild.engine.store import Store, disk_error
-from edgebuild.spec import dataset
+from edgebuild.spec import dataset, sha256
 from edgebuild.spec.artifact import Artifact
 from edgebuild.spec.errors import EdgebuildError, UsageError
 from edgebuild.spec.names import suggest
@@ -126,7 +126,7 @@ def _about(bundle: Path, root: Path) -> dict[str, Any]:
         "edgebuild": __version__,
         "set": datetime.now(UTC).isoformat(timespec="seconds"),
         "commit": commit.at(root),
-        "bundle": digests.of_file(bundle / manifest.MANIFEST),
+        "bundle": sha256.of_file(bundle / manifest.MANIFEST),
     }
 
 

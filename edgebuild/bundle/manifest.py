@@ -6,7 +6,6 @@ with the digest of the model file, which appears beside them on first use.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import shutil
 from collections.abc import Mapping
@@ -15,6 +14,7 @@ from typing import Any
 
 from edgebuild import travels
 from edgebuild.formats import coding
+from edgebuild.spec import sha256
 from edgebuild.spec.errors import IntegrityError, UsageError
 
 MANIFEST, SEAL = "manifest.json", "manifest.sha256"
@@ -41,7 +41,7 @@ def ship(model: Path, folder: Path) -> dict[str, Any] | None:
         return None
     shutil.copyfile(download, folder / download.name)
     shutil.copyfile(decoder(), folder / DECODER)
-    return {"file": download.name, "decoder": DECODER, "sha256": _digest(model), "bytes": model.stat().st_size}
+    return {"file": download.name, "decoder": DECODER, "sha256": sha256.of_file(model), "bytes": model.stat().st_size}
 
 
 def decoder() -> Path:
@@ -53,7 +53,7 @@ def seal(folder: Path, facts: dict[str, Any]) -> None:
     """Write the manifest with the digests of all files that are in `folder`, and the manifest's own digest."""
     text = json.dumps({**facts, "files": listing(folder)}, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
     (folder / MANIFEST).write_text(text, encoding="utf-8")
-    (folder / SEAL).write_text(f"{_digest(folder / MANIFEST)}  {MANIFEST}\n")
+    (folder / SEAL).write_text(f"{sha256.of_file(folder / MANIFEST)}  {MANIFEST}\n")
 
 
 def listing(folder: Path) -> dict[str, dict[str, Any]]:
@@ -61,7 +61,7 @@ def listing(folder: Path) -> dict[str, dict[str, Any]]:
     files = sorted(path for path in folder.rglob("*") if not path.is_dir())
     named = {path.relative_to(folder).as_posix(): path for path in files}
     return {
-        name: {"sha256": _digest(path), "bytes": path.stat().st_size}
+        name: {"sha256": sha256.of_file(path), "bytes": path.stat().st_size}
         for name, path in named.items()
         if name not in (MANIFEST, SEAL)
     }
@@ -73,7 +73,7 @@ def read(folder: Path) -> dict[str, Any]:
         raise UsageError(f"is not a bundle: it has no {MANIFEST}", file=str(folder))
     try:
         sealed = (folder / SEAL).read_text(encoding="utf-8")
-        expected = f"{_digest(folder / MANIFEST)}  {MANIFEST}\n"
+        expected = f"{sha256.of_file(folder / MANIFEST)}  {MANIFEST}\n"
     except (OSError, UnicodeDecodeError) as error:
         raise IntegrityError(f"{SEAL} cannot be read: {error}", file=str(folder)) from None
     if sealed != expected:
@@ -109,7 +109,7 @@ def model(folder: Path, facts: Mapping[str, Any]) -> bytes:
         content: bytes = decode(place.read_bytes(), coded["bytes"])
     except (Damaged, OSError) as error:
         raise IntegrityError(f"cannot be decoded: {error}", file=str(place)) from None
-    if hashlib.sha256(content).hexdigest() != coded["sha256"]:
+    if sha256.of_bytes(content) != coded["sha256"]:
         raise IntegrityError("does not give the model file that was built", file=str(place))
     return content
 
@@ -145,8 +145,3 @@ def _decoded(facts: dict[str, Any], present: dict[str, Any]) -> dict[str, dict[s
     return (
         {facts["file"]: {key: facts["coded"][key] for key in ("sha256", "bytes")}} if facts["file"] in present else {}
     )
-
-
-def _digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

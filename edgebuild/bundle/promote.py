@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
 from edgebuild.bundle import card, manifest
+from edgebuild.spec import sha256
 
 _JUDGED = ("status", "verdicts", "evidence", "fingerprints")
 
@@ -41,4 +41,4 @@ def built_as(bundle: Path) -> str:
     """The digest of the manifest that the build gave this bundle, whatever a gate has said of it since."""
     facts = manifest.read(bundle)
     origin: str | None = facts.get("gate", {}).get("from")
-    return origin or hashlib.sha256((bundle / manifest.MANIFEST).read_bytes()).hexdigest()
+    return origin or sha256.of_bytes((bundle / manifest.MANIFEST).read_bytes())

@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from edgebuild.engine.curves import Curves
-from edgebuild.spec import waiting
+from edgebuild.spec import surroundings, waiting
 from edgebuild.spec.artifact import Progress, StepIO, perform
 from edgebuild.spec.errors import FULL, EdgebuildError, StepError, UsageError, starved
 
@@ -182,8 +182,7 @@ def _confine(limits: Limits) -> None:
     _, most = resource.getrlimit(resource.RLIMIT_DATA)
     memory = limits.memory if most == resource.RLIM_INFINITY else min(limits.memory, most)
     resource.setrlimit(resource.RLIMIT_DATA, (memory, memory))
-    for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
-        os.environ[name] = str(limits.threads)
+    os.environ.update(surroundings.threads(limits.threads))
     if "torch" in sys.modules:
         sys.modules["torch"].set_num_threads(limits.threads)
 

@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from edgebuild.travels import load_pte
+
 # A value: its place among the program's, or the number of a delegate's call and the place among the delegate's.
 Value = tuple[int, ...]
 _XNN_TYPES = {"fp32": "float32", "fp16": "float16", "bf16": "float16", "int32": "int32"}  # the others have 8 bits
@@ -50,11 +52,11 @@ class Graph:
 
 
 def read(model: bytes) -> Graph:
-    """The graph of the program's one method."""
+    """The graph of the method that computes."""
     from executorch.exir._serialize._program import deserialize_pte_binary
 
     program = deserialize_pte_binary(model).program
-    (plan,) = program.execution_plan
+    (plan,) = (each for each in program.execution_plan if each.name == load_pte.METHOD)
     graph = Graph(tuple((place,) for place in plan.inputs), tuple((place,) for place in plan.outputs))
     _add_values(graph, plan)
     for number, instruction in enumerate(plan.chains[0].instructions):
@@ -89,9 +91,7 @@ def _add_values(graph: Graph, plan: Any) -> None:
 
 
 def _numpy_name(scalar_type: int) -> str:
-    from edgebuild.travels.load_pte import TYPES
-
-    return TYPES.get(int(scalar_type), "int8")
+    return load_pte.TYPES.get(int(scalar_type), "int8")
 
 
 def _add_call(graph: Graph, plan: Any, call: Any) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from edgebuild.formats import _calibration, _onnx_files, _onnx_memory, _onnx_quantize, _onnx_weights, _onnx_work
 from edgebuild.spec.constant import Constant
+from edgebuild.spec.format import Format
 from edgebuild.spec.layout import NCHW, Layouts
 from edgebuild.spec.lifetime import Lifetime
 from edgebuild.spec.quantization import Layer, Missing, Quantization, Range, Support
@@ -18,17 +19,18 @@ if TYPE_CHECKING:
     import onnx
     from torch import Tensor, nn
 
+    from edgebuild.spec.signature import Signature
+
     Sample = tuple[np.ndarray[Any, Any], ...]
 
 OPSET = 20
 
 
-class Onnx:
+class Onnx(Format):
     """Files of one `.onnx` each, weights inside; `runtime` is the distribution that executes them."""
 
     file: ClassVar[str] = "model.onnx"
     runtime: ClassVar[str] = "onnxruntime"
-    runtime_needs: ClassVar[tuple[str, ...]] = ()
     requires: ClassVar[tuple[str, ...]] = ("onnx", "onnxscript", "onnxruntime", "onnxconverter-common")
     tools: ClassVar[tuple[str, ...]] = requires
     layouts: ClassVar[tuple[str, ...]] = (NCHW,)
@@ -48,15 +50,25 @@ class Onnx:
         Missing("dynamic", "by channel there are kernels for int8 alone", 'granularity = "block"', ("int4",)),
     )
 
-    def convert(self, module: nn.Module, example: tuple[Tensor, ...], layout: str | None = None) -> bytes:
-        """A float32 file with the static shapes of `example`; inputs, outputs and names as in PyTorch."""
+    def convert(
+        self,
+        module: nn.Module,
+        example: tuple[Tensor, ...],
+        layout: str | None = None,
+        signature: Signature | None = None,
+    ) -> bytes:
+        """A float32 file with the static shapes of `example`; inputs and outputs in PyTorch's order and layout.
+
+        Their names are those of the `signature`, or without one the exporter's.
+        """
         import torch
 
         program = torch.onnx.export(
             module.eval(), example, dynamo=True, external_data=False, opset_version=OPSET, verbose=False
         )
         assert program is not None  # dynamo=True always returns a program
-        return _onnx_files.to_bytes(_onnx_files.clean(_onnx_files.name_layers(program.model_proto)))
+        named = _onnx_files.name_ends(_onnx_files.name_layers(program.model_proto), signature)
+        return _onnx_files.to_bytes(_onnx_files.clean(named))
 
     def layouts_of(self, model: bytes) -> tuple[Layouts, Layouts]:
         """The layouts of a file's inputs and outputs: all are as in PyTorch."""

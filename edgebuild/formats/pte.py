@@ -7,14 +7,17 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from edgebuild.formats import _lifetimes, _pte_graph, _work
 from edgebuild.spec.constant import Constant
-from edgebuild.spec.layout import NCHW, Layouts
+from edgebuild.spec.format import Format
 from edgebuild.spec.lifetime import Lifetime
-from edgebuild.spec.quantization import Missing, Support
+from edgebuild.spec.quantization import Missing
 from edgebuild.spec.work import Work
+from edgebuild.travels import load_pte
 
 if TYPE_CHECKING:
     import numpy as np
     from torch import Tensor, nn
+
+    from edgebuild.spec.signature import Signature
 
     Sample = tuple[np.ndarray[Any, Any], ...]
 
@@ -34,7 +37,7 @@ _RULES: dict[str, tuple[_work.Rule, int, int]] = {
 }
 
 
-class Pte:
+class Pte(Format):
     """Files of one `.pte` each, weights inside; `runtime` is the distribution that executes them."""
 
     file: ClassVar[str] = "model.pte"
@@ -42,25 +45,30 @@ class Pte:
     runtime_needs: ClassVar[tuple[str, ...]] = ("torch",)
     requires: ClassVar[tuple[str, ...]] = ("executorch", "torch")
     tools: ClassVar[tuple[str, ...]] = requires
-    layouts: ClassVar[tuple[str, ...]] = (NCHW,)
-    real: ClassVar[tuple[Support, ...]] = ()
     unreal: ClassVar[tuple[Missing, ...]] = tuple(
         Missing(technique, _COMPILED, _INSTEAD) for technique in ("static", "dynamic", "weights_only", "float16")
     )
 
-    def convert(self, module: nn.Module, example: tuple[Tensor, ...], layout: str | None = None) -> bytes:
-        """A float32 file with the static shapes of `example`; inputs, outputs and their order as in PyTorch."""
+    def convert(
+        self,
+        module: nn.Module,
+        example: tuple[Tensor, ...],
+        layout: str | None = None,
+        signature: Signature | None = None,
+    ) -> bytes:
+        """A float32 file with the static shapes of `example`; inputs and outputs in PyTorch's order and layout.
+
+        ExecuTorch names neither: methods that answer constants have the names of the `signature`.
+        """
         import torch
         from executorch.backends.xnnpack.partition.xnnpack_partitioner import XnnpackPartitioner
         from executorch.exir import to_edge_transform_and_lower
 
         program = torch.export.export(module.eval(), example)
-        lowered = to_edge_transform_and_lower(program, partitioner=[XnnpackPartitioner()])
+        sides = {} if signature is None else {load_pte.INPUTS: signature.inputs, load_pte.OUTPUTS: signature.outputs}
+        names = {method: [spec.name for spec in side] for method, side in sides.items()}
+        lowered = to_edge_transform_and_lower(program, partitioner=[XnnpackPartitioner()], constant_methods=names)
         return bytes(lowered.to_executorch().buffer)
-
-    def layouts_of(self, model: bytes) -> tuple[Layouts, Layouts]:
-        """The layouts of a file's inputs and outputs: all are as in PyTorch."""
-        return (), ()
 
     def operators(self, model: bytes) -> tuple[str, ...]:
         """The kind of every operator of any file, in the file's order."""
@@ -90,8 +98,6 @@ class Pte:
 
     def run(self, model: bytes, samples: Sequence[Sample]) -> Iterator[tuple[np.ndarray[Any, Any], ...]]:
         """The outputs of any file for one sample after another, in the runtime as it is used."""
-        from edgebuild.travels import load_pte
-
         loaded = load_pte.Model(model, {})
         return (tuple(loaded.answer(sample)) for sample in samples)
 

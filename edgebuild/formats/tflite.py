@@ -15,10 +15,12 @@ from edgebuild.formats import (
     _tflite_graph,
     _tflite_layout,
     _tflite_memory,
+    _tflite_names,
     _tflite_quantize,
     _tflite_work,
 )
 from edgebuild.spec.constant import Constant
+from edgebuild.spec.format import Format
 from edgebuild.spec.layout import NCHW, NHWC, Layouts
 from edgebuild.spec.lifetime import Lifetime
 from edgebuild.spec.quantization import Layer, Missing, Quantization, Range, Support
@@ -28,15 +30,16 @@ if TYPE_CHECKING:
     import numpy as np
     from torch import Tensor, nn
 
+    from edgebuild.spec.signature import Signature
+
     Sample = tuple[np.ndarray[Any, Any], ...]
 
 
-class Tflite:
+class Tflite(Format):
     """Files of one `.tflite` each; `runtime` is the distribution that executes them."""
 
     file: ClassVar[str] = "model.tflite"
     runtime: ClassVar[str] = "ai-edge-litert"
-    runtime_needs: ClassVar[tuple[str, ...]] = ()
     requires: ClassVar[tuple[str, ...]] = ("litert-torch", "ai-edge-quantizer", "ai-edge-litert")
     tools: ClassVar[tuple[str, ...]] = requires
     layouts: ClassVar[tuple[str, ...]] = (NHWC, NCHW)
@@ -56,12 +59,18 @@ class Tflite:
         Missing("weights_only", "int4 would be widened at every inference, 2 to 3 times slower", "int8", ("int4",)),
     )
 
-    def convert(self, module: nn.Module, example: tuple[Tensor, ...], layout: str | None = None) -> bytes:
+    def convert(
+        self,
+        module: nn.Module,
+        example: tuple[Tensor, ...],
+        layout: str | None = None,
+        signature: Signature | None = None,
+    ) -> bytes:
         """A float32 file with the static shapes of `example`.
 
         Pictures among inputs and outputs have their channels in `layout`; without it they come last where that saves
         a transpose. All else is as in PyTorch. Inner tensors keep their names: the quantizer tells tensors apart by
-        them.
+        them. The file's own signature has the names of `signature`, or without one the exporter's.
         """
         import torch
 
@@ -74,7 +83,8 @@ class Tflite:
             kept = _tflite_layout.useful(model, inputs, outputs)
             model = model if kept == (inputs, outputs) else self._export(module, example, *kept)
             inputs, outputs = kept
-        return _tflite_layout.mark(model, inputs, outputs) if any((*inputs, *outputs)) else model
+        model = _tflite_layout.mark(model, inputs, outputs) if any((*inputs, *outputs)) else model
+        return _tflite_names.name_ends(model, signature) if signature else model
 
     def _export(self, module: nn.Module, example: tuple[Tensor, ...], inputs: Layouts, outputs: Layouts) -> bytes:
         os.environ.setdefault("LITERT_TORCH_SHOW_PROGRESS", "n")

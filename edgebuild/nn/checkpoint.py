@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from edgebuild.nn import state_dict
 from edgebuild.nn.source import Source, example
-from edgebuild.spec.model import TensorSpec
+from edgebuild.spec.signature import Signature, TensorSpec, tensors
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -29,7 +29,7 @@ DESCRIPTION = "torch.json"
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
-    """A built and filled module, and where it came from.
+    """A built and filled module, and where it came from; `outputs` are those that its model declares.
 
     `sparse` names the parameters that were pruned weight by weight: what is zero in them must stay zero in training.
     """
@@ -40,6 +40,12 @@ class Checkpoint:
     inputs: tuple[TensorSpec, ...]
     augment: str | None = None
     sparse: tuple[str, ...] = ()
+    outputs: tuple[TensorSpec, ...] = ()
+
+    @property
+    def signature(self) -> Signature:
+        """What it takes and gives, by name."""
+        return Signature(self.inputs, self.outputs)
 
     def sparse_parameters(self) -> list[nn.Parameter]:
         """The parameters whose zeros `training.fit` must hold."""
@@ -63,6 +69,7 @@ def save(checkpoint: Checkpoint, folder: Path) -> None:
         "builder": checkpoint.builder,
         "origin": checkpoint.source.origin,
         "inputs": [asdict(spec) for spec in checkpoint.inputs],
+        "outputs": [asdict(spec) for spec in checkpoint.outputs],
         "augment": checkpoint.augment,
         "sparse": checkpoint.sparse,
         "structure": structure(checkpoint.module, fresh),
@@ -78,13 +85,13 @@ def load(folder: Path) -> Checkpoint:
 
     described = json.loads((folder / DESCRIPTION).read_text())
     source = Source(folder / "source", described["origin"])
-    inputs = tuple(TensorSpec(s["name"], tuple(s["shape"]), s["dtype"]) for s in described["inputs"])
+    inputs, outputs = tensors(described["inputs"]), tensors(described["outputs"])
     module = source.build(described["builder"], inputs)
     reshape(module, described["structure"])
     resize(module, folder / WEIGHTS)
     state_dict.fit(module, load_file(folder / WEIGHTS), f"{source.origin}: {WEIGHTS}")
     sparse = tuple(described["sparse"])
-    return Checkpoint(module.eval(), source, described["builder"], inputs, described["augment"], sparse)
+    return Checkpoint(module.eval(), source, described["builder"], inputs, described["augment"], sparse, outputs)
 
 
 def structure(module: nn.Module, fresh: nn.Module) -> dict[str, dict[str, Any]]:

@@ -6,9 +6,9 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from edgebuild import travels
-from edgebuild.devices.jobs.device import Device
 from edgebuild.spec.core import TimeModel
-from edgebuild.spec.errors import DeviceError, UsageError
+from edgebuild.spec.device import Device
+from edgebuild.spec.errors import DeviceError
 from edgebuild.spec.files import check
 from edgebuild.spec.registry import DEVICES
 from edgebuild.spec.target import DeviceSpec, Fidelity, Hardware, Runtime, Target
@@ -117,8 +117,6 @@ def addressed(address: str) -> DeviceSpec:
     """The device that an address such as `ssh://pi@host` names; UsageError when it cannot be understood."""
     transport, _, place = address.partition("://")
     kind = DEVICES.get(transport, key="--device")
-    if place and not hasattr(kind, "from_address"):
-        raise UsageError(f"{transport} takes no address, got {place!r}", key="--device")
     return DeviceSpec(transport, options=kind.from_address(place) if place else {}, key="--device")
 
 

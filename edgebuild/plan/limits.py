@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from edgebuild.plan.policy import NONE, Declared, fidelity_of, required, tasks_of
 from edgebuild.spec.errors import UsageError
 from edgebuild.spec.model import ModelSpec, Task
-from edgebuild.spec.registry import GATES
+from edgebuild.spec.registry import GATES, TASKS
 from edgebuild.spec.target import FIDELITIES, Gate, GateSpec, Policy, Target, Timing, reaches
 
 
@@ -46,7 +46,7 @@ def gates_of(target: Target, model: ModelSpec, policy: Policy) -> tuple[Gate, ..
 
 def _declared(target: Target, model: ModelSpec, policy: Policy) -> list[_Placed]:
     """The gates as policy, target and model declare them, less those that are waived."""
-    lines = required(target, policy, model.declared.task)
+    lines = required(target, policy, model.declared.heads[0].task)
     gates = [_checked(line, target, budget) for line, budget in _with_budgets(lines, target, model)]
     if target.policy:
         _refuse_unheld(gates, model, policy)
@@ -113,7 +113,7 @@ def resampled(gates: tuple[Gate, ...], task: Task) -> tuple[tuple[str, float], .
     which cannot be right or wrong, all that fit.
     """
     wanted = [(gate.metric, gate.confidence) for gate in gates if _is_score(gate.metric)]
-    if task != "classification":
+    if not TASKS.get(task).choice:
         others = {name for name in GATES.names() if _is_score(name) and task in tasks_of(name, task)}
         wanted += [(name, 0.95) for name in sorted(others - {metric for metric, _ in wanted})]
     return tuple(dict.fromkeys(wanted))
@@ -203,7 +203,7 @@ def _refuse_ambiguous(metric: str, lines: list[Declared], model: ModelSpec, key:
 
 def _refuse_unheld(gates: list[_Placed], model: ModelSpec, policy: Policy) -> None:
     """UsageError where no gate is about what the model answers, and nobody has said that none should be."""
-    task = model.declared.task
+    task = model.declared.heads[0].task
     answers = [name for name in GATES.names() if hasattr(GATES.get(name), "tasks") and task in tasks_of(name, task)]
     if policy.gates and not any(placed.gate.metric in answers for placed in gates):
         reason = f"has no gate on what {model.name!r} answers, whose task is {task}"
@@ -213,7 +213,7 @@ def _refuse_unheld(gates: list[_Placed], model: ModelSpec, policy: Policy) -> No
 
 def _refuse_unfit(metric: str, model: ModelSpec, file: str, key: str) -> None:
     """UsageError for a metric that the model's answers do not have; a gate without `tasks` fits all."""
-    task = model.declared.task
+    task = model.declared.heads[0].task
     GATES.get(metric, file=file, key=key)
     if task not in tasks_of(metric, task):
         fitting = [name for name in GATES.names() if task in tasks_of(name, task)]

@@ -15,7 +15,7 @@ from edgebuild.spec import dataset
 from edgebuild.spec.artifact import Step
 from edgebuild.spec.core import TimeModel
 from edgebuild.spec.model import ModelSpec
-from edgebuild.spec.registry import FORMATS, GATES
+from edgebuild.spec.registry import FORMATS, GATES, TASKS
 from edgebuild.spec.target import Gate, Recipe, Runtime, Target
 from edgebuild.spec.target import Roofline as Rates
 from edgebuild.steps.evidence.accuracy import Accuracy
@@ -76,7 +76,7 @@ class Measuring:
         """`data` is the id of the held-out examples; no device is asked yet."""
         self.graph, self.target, self.data, self.prefix = graph, target, data, prefix
         self._instruments, self._declared, self.gates = instruments, model.declared, gates
-        self.task = model.declared.task
+        self.task = model.declared.heads[0].task
         self.evidence: dict[str, str] = {}
 
     def judge(self, chains: Sequence[Chain], float_model: str) -> str:
@@ -136,7 +136,7 @@ class Measuring:
         if everywhere is not instrument:
             parity["device_converted"] = sampling.few(self, instrument, chain, chain.converted, "device-float")
             parity["device_candidate"] = sampling.candidate(self, instrument, chain, self._here(chain))
-        self.add(chain, "parity", Parity(self._declared.task), parity)
+        self.add(chain, "parity", Parity(self.task), parity)
         files = {"candidate": chain.candidate, "baseline": chain.baseline}
         torches = {"candidate_torch": chain.torch, "baseline_torch": float_model}
         self.add(chain, "footprint", Footprint(), files | torches)
@@ -153,7 +153,7 @@ class Measuring:
         if everywhere is not instrument:
             there = sampling.few(self, instrument, chain, chain.baseline, "device-baseline")
             self.add(chain, "baseline-agreement", Agreement(), {"device": there, "host": pairs["baseline"]})
-        if self._declared.task == "classification":
+        if TASKS.get(self.task).choice:
             self._accuracy(chain, instrument, pairs)
         self._scores(chain, instrument, pairs)
 
@@ -168,7 +168,7 @@ class Measuring:
             device = sampling.candidate(self, instrument, chain, pairs)
             both = {"device": device, "host": pairs["candidate"]}
             pairs = pairs | {"agreement": self.add(chain, "agreement", Agreement(), both), "device": device}
-        self.add(chain, "accuracy", Accuracy(self._declared.labels), pairs)
+        self.add(chain, "accuracy", Accuracy(self._declared.heads[0].labels), pairs)
 
     def _arena(self, chain: Pair) -> None:
         """Memory that the runtime sets aside, where a gate asks for it."""
@@ -195,7 +195,7 @@ class Measuring:
 
     def _scores(self, chain: Pair, instrument: Instrument, pairs: dict[str, str]) -> None:
         """Metrics by bootstrap, on the device's own answers, also where these are of some examples."""
-        metrics = resampled(self.gates, self._declared.task)
+        metrics = resampled(self.gates, self.task)
         if metrics:
             own = pairs
             if instrument.device.examples is not None:
@@ -317,7 +317,7 @@ class Measuring:
     def count(self, instrument: Instrument, chain: Pair, file: str, role: str, model: TimeModel) -> str:
         """The work of one inference of a file on a device that counts; the node's id."""
         node = Node(
-            Count(instrument.device, model.mcpu),  # type: ignore[arg-type]  # a device that counts
+            Count(instrument.device, model.mcpu),
             {"model": file, "data": self.data},
             "evidence",
             code=instrument.code(chain.runtime.format),

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import dataclasses
 from dataclasses import dataclass
 from typing import Any
 
 from edgebuild.engine.graph import Graph, Node
 from edgebuild.plan.packages import need
-from edgebuild.plan.weights import Weights
-from edgebuild.spec.artifact import Step, needed, takes
+from edgebuild.plan.weights import Weights, task_code
+from edgebuild.spec.artifact import option_fields
 from edgebuild.spec.errors import UsageError
 from edgebuild.spec.files import check
 from edgebuild.spec.model import ModelSpec
 from edgebuild.spec.quantization import refusal
-from edgebuild.spec.registry import FORMATS, STEPS
+from edgebuild.spec.registry import FORMATS, STEPS, takes
 from edgebuild.spec.target import Runtime, StepSpec, Target
+from edgebuild.spec.technique import Technique
 from edgebuild.steps.convert import Convert
 
 
@@ -105,7 +105,7 @@ class Recipes:
             later = found[-1] if found and found[-1].made in torch else None
             if later is None:
                 file = converted
-            elif getattr(self._steps[later.number], "values_only", False):
+            elif self._steps[later.number].values_only:
                 file = later.file
             else:
                 file = self._convert(item, runtime, f"{self._name(number)}-convert")
@@ -132,33 +132,31 @@ class Recipes:
         """UsageError when a second step changes what the file computes in: no quantizer reads a quantized file."""
         done: str | None = None
         for line, step in zip(self._lines, self._steps, strict=True):
-            numbers = getattr(step, "numbers", None)
-            if numbers and done:
+            if step.numbers and done:
                 told = f"{line.use!r} cannot follow {done!r}: what a file computes in changes once"
                 raise UsageError(told, file=line.file, key=f"{line.key}.use", hint="keep one of the two")
-            done = line.use if numbers else done
+            done = line.use if step.numbers else done
 
     def _check_final(self) -> None:
         """UsageError when a step follows one whose result it would throw away."""
         lines = zip(self._lines, self._steps, self._lines[1:], self._steps[1:], strict=False)
         for line, step, after, taking in lines:
-            if getattr(step, "final", False) and {*step.consumes} & {*taking.consumes}:
+            if step.final and {*step.consumes} & {*taking.consumes}:
                 told = f"{after.use!r} cannot follow {line.use!r}, whose result it would throw away"
                 raise UsageError(told, file=after.file, key=f"{after.key}.use", hint=f"put {line.use!r} last")
 
-    def _step(self, line: StepSpec) -> Step:
+    def _step(self, line: StepSpec) -> Technique:
         kind = STEPS.get(line.use, file=line.file, key=f"{line.key}.use")
         need(kind.tools, line.use, file=line.file, key=f"{line.key}.use")
         given = self._from_hardware(kind) | dict(self._model.declared.steps.get(line.use, {})) | dict(line.options)
-        step: Step = check(kind, given, file=line.file, prefix=line.key)
-        return step
+        return check(kind, given, file=line.file, prefix=line.key)
 
-    def _from_hardware(self, kind: Any) -> dict[str, Any]:
+    def _from_hardware(self, kind: type[Technique]) -> dict[str, Any]:
         """Options whose default is a property of the target's hardware."""
-        named = {f.name: f.metadata.get("from_hardware") for f in dataclasses.fields(kind)}
+        named = {f.name: f.metadata.get("from_hardware") for f in option_fields(kind)}
         return {name: getattr(self._target.hardware, source) for name, source in named.items() if source}
 
-    def _may_convert(self, line: StepSpec, step: Step, kind: str, runtime: Runtime, number: int) -> None:
+    def _may_convert(self, line: StepSpec, step: Technique, kind: str, runtime: Runtime, number: int) -> None:
         """UsageError unless converting makes what the step works on."""
         where = {"file": line.file, "key": f"{line.key}.use"}
         works_on = " or ".join(step.consumes)
@@ -180,30 +178,32 @@ class Recipes:
         )
         return self._graph.add(f"{self._prefix}/{runtime.format}/{stage}", node)
 
-    def _add(self, line: StepSpec, step: Step, current: str, runtime: Runtime, number: int) -> str:
+    def _add(self, line: StepSpec, step: Technique, current: str, runtime: Runtime, number: int) -> str:
         self._refuse_unreal(line, step, runtime)
         inputs = {"model": current}
-        for role in needed(step):
+        for role in step.uses():
             inputs |= self._connected(role, line) if role != "model" else {}
         kind = step.produces or self._graph.kind(current)
         of_format = kind == runtime.format
+        learning = task_code(self._model) if "data" in inputs else ()
         node = Node(
             step,
             inputs,
             kind,
-            code=(FORMATS.module(runtime.format),) if of_format else (),
+            code=((FORMATS.module(runtime.format),) if of_format else ()) + learning,
             tools=FORMATS.get(runtime.format).tools if of_format else (),
         )
         stage = self._name(number)
         label = f"{self._prefix}/{runtime.format}/{stage}" if of_format else f"{self._prefix}/{stage}"
         return self._graph.add(label, node)
 
-    def _refuse_unreal(self, line: StepSpec, step: Step, runtime: Runtime) -> None:
+    def _refuse_unreal(self, line: StepSpec, step: Technique, runtime: Runtime) -> None:
         """UsageError for a quantization that no kernel of the runtime computes."""
-        if not hasattr(step, "quantization"):
+        how = step.quantization()
+        if how is None:
             return
         kind = FORMATS.get(runtime.format)
-        gap = refusal(kind.real, kind.unreal, step.quantization())
+        gap = refusal(kind.real, kind.unreal, how)
         if gap is not None:
             told = f"{line.use!r} cannot be had on {runtime.format} with these options: {gap.reason}"
             raise UsageError(told, file=line.file, key=line.key, hint=f"instead: {gap.instead}")

@@ -6,7 +6,8 @@ from typing import Any
 
 from edgebuild.spec.files import PolicyFile, RecipeFile, RecipeTable, TargetFile, schema
 from edgebuild.spec.model import ModelFile
-from edgebuild.spec.registry import DEVICES, GATES, STEPS, Registry
+from edgebuild.spec.plugins import Registry
+from edgebuild.spec.registry import DEVICES, GATES, STEPS
 
 _DRAFT = {"$schema": "https://json-schema.org/draft/2020-12/schema"}
 
@@ -47,13 +48,13 @@ def _with_metrics(found: dict[str, Any]) -> dict[str, Any]:
     return found
 
 
-def _one_of(whole: dict[str, Any], registry: Registry, key: str) -> dict[str, Any]:
+def _one_of(whole: dict[str, Any], registry: Registry[Any], key: str) -> dict[str, Any]:
     """A choice between the plug-ins of a registry, each with its own options beside the `key` that names it."""
     choices = []
     line = whole["$defs"].get("DeviceLine" if key == "transport" else "RecipeLine", {})
     shared = {name: text for name, text in line.get("properties", {}).items() if name != key}
-    for name in registry.names():
-        own = schema(registry.get(name))
+    for name, kind in registry.usable().items():
+        own = schema(kind)
         whole["$defs"] |= own.pop("$defs", {})
         properties = {key: {"const": name}} | shared | own.get("properties", {})
         choices.append(

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from edgebuild import travels
 from edgebuild.bundle.assemble import Assemble, Subject
 from edgebuild.bundle.card import PAYLOAD
-from edgebuild.engine import digests
 from edgebuild.engine.graph import Node
 from edgebuild.plan.measuring import Measuring
 from edgebuild.plan.recipe import Chain, Without
 from edgebuild.plan.weights import Weights
+from edgebuild.spec import sha256
+from edgebuild.spec.format import Format
 from edgebuild.spec.model import ModelSpec
 from edgebuild.spec.registry import FORMATS
 from edgebuild.spec.target import Target
@@ -30,12 +29,12 @@ def bundle_node(
         cpu=target.hardware.cpu,
         model=model.name,
         model_description=declared.description,
-        labels=declared.labels,
+        labels=declared.heads[0].labels,
         inputs=declared.inputs,
         preprocess=declared.preprocess,
         sample=declared.sample,
-        task=declared.task,
-        outputs=declared.outputs,
+        task=declared.heads[0].task,
+        outputs=None,
     )
     inputs = {f"candidate/{chain.runtime.format}": chain.candidate for chain in chains}
     inputs |= {f"baseline/{chain.runtime.format}": chain.baseline for chain in chains}
@@ -51,11 +50,11 @@ def bundle_node(
         inputs,
         "bundle",
         tools=tuple(name for kind in formats for name in distributions(kind)),
-        facts={f"payload.{path.name}": digests.of_file(path) for path in payload},
+        facts={f"payload.{path.name}": sha256.of_file(path) for path in payload},
         records=True,
     )
 
 
-def distributions(kind: Any) -> tuple[str, ...]:
+def distributions(kind: type[Format]) -> tuple[str, ...]:
     """What a device must have to execute files of this format."""
     return (kind.runtime, *kind.runtime_needs)

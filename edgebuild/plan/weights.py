@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from edgebuild.engine.graph import Graph, Node
@@ -12,6 +12,7 @@ from edgebuild.spec.artifact import Artifact
 from edgebuild.spec.errors import UsageError
 from edgebuild.spec.model import ModelSpec, Training
 from edgebuild.spec.reads import Read
+from edgebuild.spec.registry import TASKS
 from edgebuild.steps.import_weights import ImportWeights
 from edgebuild.steps.load_data import LoadData
 from edgebuild.steps.train import Train
@@ -55,10 +56,15 @@ def plan_data(graph: Graph, store: Store, model: ModelSpec) -> tuple[str, str]:
     declared, name = model.declared, model.name
     need(declared.tools, "the model's code", file=model.file, key="tools")
     source = graph.add_source(f"{name}/source", store.snapshot(_files(model), "source"))
-    loader = LoadData(
-        declared.data, declared.inputs, declared.width, _origin(model), declared.task, reads=_reads(store, model)
-    )
-    return source, graph.add(f"{name}/data", Node(loader, {"source": source}, "data", tools=declared.tools))
+    heads = tuple(replace(head, labels=()) for head in declared.heads)
+    loader = LoadData(declared.data, declared.signature.bare, heads, _origin(model), reads=_reads(store, model))
+    node = Node(loader, {"source": source}, "data", code=task_code(model), tools=declared.tools)
+    return source, graph.add(f"{name}/data", node)
+
+
+def task_code(model: ModelSpec) -> tuple[str, ...]:
+    """The modules of the model's tasks, which all that learns from labels or looks at answers runs."""
+    return tuple(sorted({TASKS.module(head.task) for head in model.declared.heads}))
 
 
 def _reads(store: Store, model: ModelSpec) -> tuple[Read, ...]:
@@ -89,10 +95,11 @@ class _Maker:
 
     def __call__(self, role: str, builder: str, weights: str | None, training: Training) -> str:
         declared, label = self.model.declared, f"{self.model.name}/{role}"
-        built, shared = (builder, declared.inputs, declared.width), (declared.augment, _origin(self.model))
+        built, shared = (builder, declared.signature.bare), (declared.augment, _origin(self.model))
         if weights is None:
             step = Train(*built, training, *shared)
-            return self.graph.add(label, Node(step, {"source": self.source, "data": self.data}, "torch"))
+            inputs = {"source": self.source, "data": self.data}
+            return self.graph.add(label, Node(step, inputs, "torch", code=task_code(self.model)))
         file = self.model.folder / weights
         taken = self.graph.add_source(f"{label}/file", self._snapshot(file, role))
         reader = ImportWeights(*built, *shared, shown=f"{_origin(self.model)}/{weights}")
@@ -107,7 +114,7 @@ class _Maker:
 
 def _untrained(graph: Graph, model: ModelSpec, source: str) -> str:
     declared = model.declared
-    step = Untrained(declared.builder, declared.inputs, declared.width, _origin(model))
+    step = Untrained(declared.builder, declared.signature.bare, _origin(model))
     return graph.add(f"{model.name}/untrained", Node(step, {"source": source}, "torch"))
 
 

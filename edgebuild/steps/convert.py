@@ -9,14 +9,14 @@ from typing import Any, ClassVar
 from edgebuild.nn import checkpoint
 from edgebuild.nn.checkpoint import Checkpoint
 from edgebuild.nn.quantize import ranges
-from edgebuild.spec.artifact import Determinism, StepIO
+from edgebuild.spec.artifact import Determinism, Step, StepIO
 from edgebuild.spec.errors import StepError, exhausted
 from edgebuild.spec.layout import Layout
 from edgebuild.spec.registry import FORMATS
 
 
 @dataclass(frozen=True, slots=True)
-class Convert:
+class Convert(Step):
     """The format's own exporter; static shapes, batch 1. Learnt ranges go on in `ranges.json`, by the file's names.
 
     `layout` is that of pictures which go in and come out; None leaves it to the format.
@@ -37,7 +37,9 @@ class Convert:
         target_format = FORMATS.get(self.format)()
         model = checkpoint.load(io.path("model"))
         try:
-            converted = target_format.convert(model.module, model.example(), self.layout)
+            converted = target_format.convert(
+                model.module, model.example(), self.layout, model.signature if model.outputs else None
+            )
         except Exception as error:  # exporters raise whatever they like, over many lines
             if exhausted(error):
                 raise

@@ -8,17 +8,16 @@ from typing import ClassVar
 from edgebuild.nn import checkpoint
 from edgebuild.nn.source import Source
 from edgebuild.nn.train import training
-from edgebuild.spec.artifact import EXCUSED, Determinism, StepIO
-from edgebuild.spec.model import TensorSpec
+from edgebuild.spec.artifact import EXCUSED, Determinism, Step, StepIO
+from edgebuild.spec.signature import Signature
 
 
 @dataclass(frozen=True, slots=True)
-class Untrained:
+class Untrained(Step):
     """Weights are the builder's own, drawn with a fixed seed."""
 
     builder: str
-    inputs: tuple[TensorSpec, ...]
-    width: int
+    signature: Signature
     origin: str = field(default="model", metadata=EXCUSED)
 
     consumes: ClassVar[tuple[str, ...]] = ()
@@ -32,5 +31,7 @@ class Untrained:
         """Build and save."""
         source = Source(io.path("source"), self.origin)
         training.seeded(0)
-        module = source.build(self.builder, self.inputs, self.width)
-        checkpoint.save(checkpoint.Checkpoint(module, source, self.builder, self.inputs), io.output)
+        module = source.build(self.builder, self.signature.inputs, self.signature.outputs)
+        taken, given = self.signature.inputs, self.signature.outputs
+        built = checkpoint.Checkpoint(module, source, self.builder, taken, outputs=given)
+        checkpoint.save(built, io.output)

@@ -15,7 +15,7 @@ from edgebuild.bundle import history, manifest
 from edgebuild.engine import digests, files, owned
 from edgebuild.engine.scheduler import Events
 from edgebuild.engine.store import Store, disk_error
-from edgebuild.spec import notes
+from edgebuild.spec import notes, sha256
 from edgebuild.spec.errors import EdgebuildError, UsageError
 from edgebuild.spec.project import Project
 from edgebuild.spec.registry import GATES
@@ -162,9 +162,9 @@ def _verdicts(store: Store, product: Product, done: Mapping[str, Action]) -> dic
 def bring_up(store: Store, graph: Graph, jobs: int, journal: Journal, limits: Limits) -> dict[str, Action]:
     """Run what is not up to date; what ran is kept for `explain` whatever happens."""
     from edgebuild.devices.jobs.turns import Machine
-    from edgebuild.devices.local import QUIET
     from edgebuild.engine import worker
     from edgebuild.engine.scheduler import Scheduler
+    from edgebuild.spec.surroundings import QUIET
 
     os.environ.update(QUIET)  # workers inherit it
     worker.preload(_PRELOAD)
@@ -345,7 +345,7 @@ def _as_gated(place: Path, built: Path, verdicts: dict[str, Any]) -> dict[str, A
     except EdgebuildError:
         return None
     gate = facts.get("gate", {})
-    if gate.get("from") != digests.of_file(built / manifest.MANIFEST):
+    if gate.get("from") != sha256.of_file(built / manifest.MANIFEST):
         return None
     status = "pass" if facts["status"] == "released" else "fail"
     judged = {"status": status, "verdicts": facts["verdicts"], "evidence": facts["evidence"]}

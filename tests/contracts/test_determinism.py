@@ -17,7 +17,7 @@ from edgebuild.engine import digests, keys
 from edgebuild.engine.graph import Node
 from edgebuild.formats.coding import encoder
 from edgebuild.spec import compressors
-from edgebuild.spec.registry import class_name
+from edgebuild.spec.names import class_name
 from edgebuild.steps.techniques.encode import Encode
 from edgebuild.steps.techniques.float16 import Float16
 from edgebuild.steps.techniques.int8 import Int8

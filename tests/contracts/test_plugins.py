@@ -15,7 +15,7 @@ import pytest
 from edgebuild import travels
 from edgebuild.spec.artifact import Determinism
 from edgebuild.spec.files import check, schema
-from edgebuild.spec.registry import class_name
+from edgebuild.spec.names import class_name
 
 HEAVY = (
     "asyncssh",
@@ -96,7 +96,7 @@ def test_a_format_names_its_file_runtime_and_packages_and_has_every_verb(kind: A
     assert kind.file.startswith("model.")
     assert {kind.runtime, *kind.runtime_needs} <= {*kind.requires}
     assert {*kind.requires} <= {*kind.tools}
-    assert list(inspect.signature(kind.convert).parameters) == ["self", "module", "example", "layout"]
+    assert list(inspect.signature(kind.convert).parameters) == ["self", "module", "example", "layout", "signature"]
     assert list(inspect.signature(kind.constants).parameters) == ["self", "model"]
     assert list(inspect.signature(kind.layouts_of).parameters) == ["self", "model"]
     assert {*kind.layouts} <= {"nchw", "nhwc"}
@@ -104,9 +104,6 @@ def test_a_format_names_its_file_runtime_and_packages_and_has_every_verb(kind: A
     assert list(inspect.signature(kind.lifetimes).parameters) == ["self", "model"]
     assert list(inspect.signature(kind.work).parameters) == ["self", "model"]
     assert list(inspect.signature(kind.run).parameters) == ["self", "model", "samples"]
-    if not kind.real:  # nothing asks it to quantize: the plan refuses
-        assert kind.unreal
-        return
     assert list(inspect.signature(kind.layers).parameters) == ["self", "model"]
     assert list(inspect.signature(kind.observe).parameters) == ["self", "model", "how", "samples"]
     assert list(inspect.signature(kind.quantize).parameters) == ["self", "model", "how", "samples"]

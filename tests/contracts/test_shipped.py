@@ -85,6 +85,6 @@ def test_a_models_folder_has_the_functions_that_its_file_names(model: str) -> No
     declared = spec.declared
     for name in filter(None, (declared.data, declared.augment)):
         source.function(name, "model.toml")
-    source.build(declared.builder, declared.inputs, declared.width)
+    source.build(declared.builder, declared.inputs, declared.signature.outputs)
     if declared.teacher:
-        source.build(declared.teacher.builder, declared.inputs, declared.width)
+        source.build(declared.teacher.builder, declared.inputs, declared.signature.outputs)

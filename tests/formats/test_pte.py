@@ -12,9 +12,10 @@ import pytest
 
 from edgebuild.formats.pte import Pte
 from edgebuild.nn.quantize import ranges
+from edgebuild.spec.signature import Signature, TensorSpec
 from edgebuild.steps.convert import Convert
 from edgebuild.steps.evidence._packing import planned
-from edgebuild.travels import model_values
+from edgebuild.travels import load_pte, model_values
 from tests import runtimes, tiny
 from tests.formats import nets
 from tests.zoo import Ended, start
@@ -89,7 +90,15 @@ def test_several_inputs_and_outputs_keep_their_places_shapes_and_types() -> None
             return x @ y, (x.sum(1) > 0).long(), y.relu() - x.mean()
 
     given = (torch.randn(1, 6), torch.randn(6, 3))
-    model = Pte().convert(Several(), given)
+    inputs = (TensorSpec("second", (6,)), TensorSpec("first", (3,)))
+    outputs = (TensorSpec("scores", (3,)), TensorSpec("signs", (), "int64"), TensorSpec("rest", (6, 3)))
+    model = Pte().convert(Several(), given, None, Signature(inputs, outputs))
+    loaded = load_pte.Model(model, {})
+    assert [port.name for port in loaded.inputs] == ["second", "first"]
+    assert [port.name for port in loaded.outputs] == ["scores", "signs", "rest"]
+    unnamed = load_pte.Model(Pte().convert(Several(), given), {})
+    assert [port.name for port in unnamed.outputs] == ["output_0", "output_1", "output_2"]
+    assert Pte().operators(model) == Pte().operators(Pte().convert(Several(), given))
     (answers,) = Pte().run(model, [tuple(value.numpy() for value in given)])
     for answer, wanted in zip(answers, Several()(*given), strict=True):
         assert (answer.dtype, answer.shape) == (wanted.numpy().dtype, wanted.numpy().shape)
@@ -123,8 +132,6 @@ def test_its_threads_are_those_of_the_job_and_one_process_has_one_number(
 
 def test_a_runtime_that_is_missing_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     import sys
-
-    from edgebuild.travels import load_pte
 
     for name in ("executorch.extension.pybindings._C", "executorch.extension.pybindings.portable_lib"):
         monkeypatch.setitem(sys.modules, name, None)

@@ -16,7 +16,7 @@ from edgebuild.nn.checkpoint import Checkpoint
 from edgebuild.nn.source import Source
 from edgebuild.spec import dataset
 from edgebuild.spec.errors import UsageError
-from edgebuild.spec.model import TensorSpec
+from edgebuild.spec.signature import TensorSpec
 from tests import tiny
 
 

@@ -104,7 +104,7 @@ def test_given_weights_are_imported_and_not_trained(plan: Planner) -> None:
     assert steps(made, Train) == []
     (reader,) = steps(made, ImportWeights)
     assert isinstance(reader, ImportWeights)
-    assert (reader.width, reader.shown) == (4, "models/tiny/w.safetensors")
+    assert (reader.signature.outputs[0].shape, reader.shown) == ((4,), "models/tiny/w.safetensors")
 
 
 def test_an_option_is_the_targets_own_else_the_models_else_the_hardwares_else_the_default(plan: Planner) -> None:
@@ -200,7 +200,7 @@ def test_a_model_whose_answers_are_values_is_measured_without_counting_right_one
     made = plan(files={"model.toml": declared}, gates='[{metric = "parity", limit = "1e-3"}]')
     (loader,) = steps(made, LoadData)
     assert isinstance(loader, LoadData)
-    assert (loader.width, loader.task) == (2, "regression")
+    assert [(head.task, loader.signature.of(head)[0].shape) for head in loader.heads] == [("regression", (2,))]
     assert steps(made, Accuracy) == []
     assert [step.task for step in steps(made, Parity) if isinstance(step, Parity)] == ["regression"] * 2
     (scores, _) = steps(made, Scores)
@@ -283,17 +283,16 @@ def test_a_device_that_takes_all_examples_is_the_only_one(store: Store) -> None:
 
 def test_data_are_an_input_only_of_what_looks_at_them() -> None:
     from edgebuild.nn.prune.schedule import Schedule
-    from edgebuild.spec.artifact import needed
     from edgebuild.steps.techniques.prune_channels import PruneChannels
     from edgebuild.steps.techniques.prune_weights import PruneWeights
 
     for step in (PruneChannels(), PruneChannels(criterion="random"), PruneWeights(threshold=0.1)):
-        assert needed(step) == ("model",)
+        assert step.uses() == ("model",)
     for looking in (
         PruneChannels(criterion="apoz"), PruneChannels(schedule=Schedule(epochs=1)), PruneChannels(budget=0.01),
         PruneWeights(criterion="taylor"), PruneWeights(budget=0.01),
     ):  # fmt: skip
-        assert needed(looking) == ("model", "data")
+        assert looking.uses() == ("model", "data")
 
 
 def test_memory_is_planned_where_a_gate_asks(plan: Planner) -> None:

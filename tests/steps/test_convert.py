@@ -12,7 +12,7 @@ from edgebuild.nn import checkpoint
 from edgebuild.nn.checkpoint import Checkpoint
 from edgebuild.nn.source import Source
 from edgebuild.spec.errors import StepError
-from edgebuild.spec.model import TensorSpec
+from edgebuild.spec.signature import TensorSpec
 from edgebuild.steps.convert import Convert
 from tests import tiny
 

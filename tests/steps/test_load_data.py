@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 from edgebuild.spec import dataset, notes
-from edgebuild.spec.model import Task, TensorSpec
 from edgebuild.spec.reads import Memo
+from edgebuild.spec.signature import Head, Signature, TensorSpec
 from edgebuild.steps.load_data import LoadData
 from tests import tiny
 
@@ -30,7 +30,8 @@ def load():
 
 
 def step(inputs: tuple[TensorSpec, ...] = ONE) -> LoadData:
-    return LoadData("load", inputs, 2, "models/m")
+    signature = Signature(inputs, (TensorSpec("output", (2,)),))
+    return LoadData("load", signature, (Head("output", "classification"),), "models/m")
 
 
 def loaded(source: Callable[[str], Path], folder: Path, code: str, inputs: tuple[TensorSpec, ...] = ONE) -> Path:
@@ -40,10 +41,11 @@ def loaded(source: Callable[[str], Path], folder: Path, code: str, inputs: tuple
 def test_both_splits_are_kept_in_the_declared_types(source: Callable[[str], Path], tmp_path: Path) -> None:
     output = loaded(source, tmp_path, GOOD)
     train = dataset.read(output, "train")
-    assert (train.inputs[0].dtype, train.labels.dtype) == (np.dtype("float32"), np.dtype("int64"))
+    assert (train.inputs[0].dtype, train.labels[0].dtype) == (np.dtype("float32"), np.dtype("int64"))
     assert train.inputs[0].shape == (4, 2, 3)
     assert json.loads((output / "data.json").read_text()) == {
         "examples": {"train": 4, "test": 5, "validation": 1},
+        "heads": [{"name": "output", "task": "classification", "outputs": [0], "weight": 1.0}],
         "cut": True,
     }
 
@@ -60,7 +62,7 @@ def load():
 """
     found = dataset.read(loaded(source, tmp_path, code, TWO), "test")
     assert [values.dtype for values in found.inputs] == [np.float32, np.int64]
-    assert found.labels.tolist() == [0, 1, 1]
+    assert found.labels[0].tolist() == [0, 1, 1]
 
 
 def test_a_validation_split_that_the_data_brings_is_kept_and_nothing_is_cut(
@@ -216,8 +218,8 @@ def test_the_models_code_may_import_its_neighbours_and_leaves_no_trace_in_its_fo
     assert sorted(path.name for path in folder.rglob("*")) == ["model.py", "neighbour_of_the_model.py"]
 
 
-def of_task(task: Task) -> LoadData:
-    return LoadData("load", ONE, 3, "models/m", task)
+def of_task(task: str) -> LoadData:
+    return LoadData("load", Signature(ONE, (TensorSpec("output", (3,)),)), (Head("output", task),), "models/m")
 
 
 VALUES = """
@@ -230,12 +232,12 @@ def load():
 
 @pytest.mark.parametrize("task", ["regression", "embedding"])
 def test_targets_are_kept_as_floats_and_the_data_says_what_they_are(
-    source: Callable[[str], Path], tmp_path: Path, task: Task
+    source: Callable[[str], Path], tmp_path: Path, task: str
 ) -> None:
     out = tiny.perform(of_task(task), tmp_path / "out", {"source": ("source", source(VALUES))})
     test = dataset.read(out, "test")
-    assert (test.labels.dtype, test.labels.shape, float(test.labels[4, 2])) == (np.float32, (5, 3), 15.0)
-    assert dataset.task(out) == task
+    assert (test.labels[0].dtype, test.labels[0].shape, float(test.labels[0][4, 2])) == (np.float32, (5, 3), 15.0)
+    assert dataset.heads(out) == (Head("output", task),)
 
 
 TARGETS = {
@@ -277,7 +279,7 @@ def test_unlabelled_examples_and_slices_are_kept(source: Callable[[str], Path], 
 
 def test_data_without_them_has_none(source: Callable[[str], Path], tmp_path: Path) -> None:
     out = loaded(source, tmp_path, GOOD)
-    assert (dataset.unlabelled(out), dataset.slices(out), dataset.task(out)) == ((), {}, "classification")
+    assert (dataset.unlabelled(out), dataset.slices(out)) == ((), {})
 
 
 MORE = {

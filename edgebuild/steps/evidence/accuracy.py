@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from edgebuild.gates.statistics import paired
 from edgebuild.spec import dataset
-from edgebuild.spec.artifact import Determinism, StepIO
+from edgebuild.spec.artifact import Determinism, Step, StepIO
 from edgebuild.spec.errors import StepError
 from edgebuild.steps.evidence.parity import first_output
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Accuracy:
+class Accuracy(Step):
     """Top-1 of the exported files' own outputs; `hits.npz` keeps which examples each got right.
 
     `labels` names the classes. The drops of classes and slices are told with bounds that hold for all at once.
@@ -44,7 +44,7 @@ class Accuracy:
         """
         import numpy as np
 
-        labels = dataset.read(io.path("data"), "test").labels
+        labels = dataset.read(io.path("data"), "test").labels[0]
         hits = {role: read_hits(io.path(role), labels) for role in ("candidate", "baseline")}
         origin, there = json.loads((io.path("candidate") / "origin.json").read_text()), None
         if "device" in io.inputs:

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from edgebuild.spec import dataset
-from edgebuild.spec.artifact import Determinism, StepIO
+from edgebuild.spec.artifact import Determinism, Step, StepIO
 from edgebuild.steps.evidence.parity import first_output
 
 
 @dataclass(frozen=True, slots=True)
-class Agreement:
+class Agreement(Step):
     """Inputs: `device`, the outputs of some held-out examples there, and `host`, of all of them here."""
 
     consumes: ClassVar[tuple[str, ...]] = ()

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from edgebuild.formats.coding import SUFFIX
 from edgebuild.nn import checkpoint
-from edgebuild.spec.artifact import Determinism, StepIO
+from edgebuild.spec.artifact import Determinism, Step, StepIO
 from edgebuild.spec.registry import FORMATS
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Footprint:
+class Footprint(Step):
     """Bytes are the exported file's, `download` those of its coded download where it has one.
 
     Parameters and MACs are counted on the torch model that the file was made of.

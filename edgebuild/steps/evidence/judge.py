@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 from edgebuild.gates._remedies import Tried, remedy
-from edgebuild.spec.artifact import Determinism, StepIO
+from edgebuild.spec.artifact import Determinism, Step, StepIO
 from edgebuild.spec.evidence import Status, Verdict, combine
 from edgebuild.spec.registry import GATES
 from edgebuild.spec.target import Gate
@@ -17,7 +17,7 @@ _RANK: dict[Status, int] = {"pass": 0, "inconclusive": 1, "fail": 2}
 
 
 @dataclass(frozen=True, slots=True)
-class Judge:
+class Judge(Step):
     """Inputs: `accuracy/<format>`, `footprint/<format>`, `parity/<format>`, `latency` for all formats, and both files
     of each, `candidate/<format>` and `baseline/<format>`: one that is its own baseline has changed nothing.
 

@@ -7,13 +7,12 @@ import math
 from dataclasses import asdict, dataclass
 from typing import Any, ClassVar
 
-from edgebuild.devices.jobs.device import Device
-from edgebuild.devices.jobs.outputs import write_inputs
+from edgebuild.devices.jobs.job import JobModel, write_inputs
 from edgebuild.devices.timing.latency import Timings, measure
-from edgebuild.devices.timing.process import TimedModel
 from edgebuild.gates.statistics import ratio
-from edgebuild.spec import dataset, layout
-from edgebuild.spec.artifact import Determinism, StepIO
+from edgebuild.spec import dataset, model_file
+from edgebuild.spec.artifact import Determinism, Step, StepIO
+from edgebuild.spec.device import Device
 from edgebuild.spec.registry import FORMATS, GATES
 from edgebuild.spec.target import Fidelity, Gate, Runtime, Timing
 
@@ -21,7 +20,7 @@ _EXAMPLES = 64
 
 
 @dataclass(frozen=True, slots=True)
-class Latency:
+class Latency(Step):
     """Inputs: `candidate/<format>` and `baseline/<format>` for each runtime, and the data to run them on.
 
     The measurement ends at the first look where every one of `gates` is settled for every format, without a gate at
@@ -97,13 +96,13 @@ class Latency:
         return sorted({(each.percentile, each.value) for each in limits if each.percentile and each.value})
 
 
-def timed_models(io: StepIO, runtimes: tuple[Runtime, ...]) -> list[TimedModel]:
+def timed_models(io: StepIO, runtimes: tuple[Runtime, ...]) -> list[JobModel]:
     """Candidate and baseline of each runtime in turn."""
     models = []
     for runtime in runtimes:
         for role, name in roles(runtime).items():
             file = io.path(f"{role}/{runtime.format}") / FORMATS.get(runtime.format).file
-            models.append(TimedModel(name, file, runtime.threads, runtime.providers, layout.of_file(file)))
+            models.append(JobModel(name, file, runtime.threads, runtime.providers, model_file.layouts(file)))
     return models
 
 

@@ -8,16 +8,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from edgebuild.spec import dataset
-from edgebuild.spec.artifact import Determinism, StepIO
+from edgebuild.spec.artifact import Determinism, Step, StepIO
 from edgebuild.spec.errors import StepError
 from edgebuild.spec.model import Task
+from edgebuild.spec.registry import TASKS
 
 if TYPE_CHECKING:
     from edgebuild.spec.dataset import Array
 
 
 @dataclass(frozen=True, slots=True)
-class Parity:
+class Parity(Step):
     """Inputs: `reference` (torch), `converted` (the float32 file), `candidate` (the file that would be shipped).
 
     Where these two ran on this machine because the target's device takes only some examples, its own outputs on those
@@ -47,7 +48,7 @@ class Parity:
         for role in ("converted", "candidate"):
             given = first_output(io.path(place + role))
             found[role] = compare(given, reference[dataset.chosen(len(reference), len(given))])
-            if self.task != "classification":
+            if not TASKS.get(self.task).choice:
                 del found[role]["agreement"]  # the largest of values that are no scores means nothing
         return found
 

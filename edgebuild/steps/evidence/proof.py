@@ -13,12 +13,11 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from edgebuild.devices.timing import predicted
 from edgebuild.gates.statistics import paired, ratio
 from edgebuild.nn import checkpoint
-from edgebuild.spec import compressors, dataset
-from edgebuild.spec.artifact import Determinism, StepIO
+from edgebuild.spec import compressors, dataset, tasks
+from edgebuild.spec.artifact import Determinism, Step, StepIO
 from edgebuild.spec.core import TimeModel
-from edgebuild.spec.model import Task
 from edgebuild.spec.registry import FORMATS
-from edgebuild.steps.evidence.accuracy import read_hits
+from edgebuild.spec.signature import Head
 from edgebuild.steps.evidence.parity import first_output
 
 if TYPE_CHECKING:
@@ -30,7 +29,7 @@ _SIZES = ("bytes", "parameters", "macs")
 
 
 @dataclass(frozen=True, slots=True)
-class Proof:
+class Proof(Step):
     """Inputs by state, 0 the float model and k what the k-th of `stages` made: `made/<k>`, `footprint/<k>`,
     `outputs/<k>` on the validation examples and, where the target's work can be counted, `count/<k>` and, with the
     state before, `shared/<k>`; and the data. Where the target is timed, `times` has those of the distinct files, of
@@ -57,19 +56,19 @@ class Proof:
 
     def run(self, io: StepIO) -> None:
         """Write `evidence.json`: for each technique before and after, what it bought, what it cost."""
-        task, labels = dataset.task(io.path("data")), dataset.read(io.path("data"), "validation").labels
+        (head, *_), (labels, *_) = dataset.heads(io.path("data")), dataset.read(io.path("data"), "validation").labels
         places = [io.path(f"outputs/{number}") for number in range(len(self.stages) + 1)]
         times = json.loads((io.path("times") / "evidence.json").read_text()) if "times" in io.inputs else None
         states = [self._state(io, number, times) for number in range(len(places))]
         steps = []
         for number, name in enumerate(self.stages):
             before, after = states[number], states[number + 1]
-            drop = _drop(task, labels, places[number], places[number + 1])
+            drop = _drop(head, labels, places[number], places[number + 1])
             slower = self._slower(times, number) if times else None
             weighed = self.weigh(before, after, drop, slower, self._band(io, number + 1, before, after))
             steps.append({"step": name, "before": before, "after": after, **weighed})
         examples = {"n": len(labels), "cut": dataset.is_cut(io.path("data"))}
-        found = {"steps": steps, "task": task, "validation": examples}
+        found = {"steps": steps, "task": head.task, "validation": examples}
         (io.output / "evidence.json").write_text(json.dumps(found, indent=1, sort_keys=True) + "\n")
 
     def weigh(
@@ -133,23 +132,12 @@ class Proof:
         return found
 
 
-def _drop(task: Task, labels: Array, before: Path, after: Path) -> paired.Bound:
-    """What the answers lost: share of right ones (Tango's bounds), or growth of the mean error (Student's t).
-
-    The error of an example is its mean absolute difference from the target; of an embedding, 1 − cosine.
-    """
-    import numpy as np
-
-    if task == "classification":
-        pairs = paired.count_pairs(read_hits(after, labels), read_hits(before, labels))
+def _drop(head: Head, labels: Array, before: Path, after: Path) -> paired.Bound:
+    """What the answers lost: share of right ones (Tango's bounds), or growth of the mean error (Student's t)."""
+    task, answers = tasks.of(head), [[first_output(folder)] for folder in (before, after)]
+    if task.choice:
+        hits = [task.hits(one, labels) for one in answers]
+        pairs = paired.count_pairs(hits[1], hits[0])
         return paired.drop_bound(pairs.lost, pairs.won, pairs.n)
-    wanted = labels.reshape(len(labels), -1).astype(np.float64)
-    errors = []
-    for folder in (before, after):
-        given = first_output(folder).reshape(len(labels), -1).astype(np.float64)
-        if task == "regression":
-            errors.append(np.abs(given - wanted).mean(1))
-        else:
-            lengths = np.linalg.norm(given, axis=1) * np.linalg.norm(wanted, axis=1)
-            errors.append(1 - (given * wanted).sum(1) / np.maximum(lengths, np.finfo(np.float64).tiny))
+    errors = [task.errors(one, labels) for one in answers]
     return paired.mean_bound(errors[1] - errors[0])

@@ -9,11 +9,11 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, ClassVar
 
-from edgebuild.devices.jobs import outputs
-from edgebuild.devices.jobs.device import Device
+from edgebuild.devices.jobs.job import JobModel
 from edgebuild.devices.jobs.portions import Portions
-from edgebuild.spec import dataset, layout
-from edgebuild.spec.artifact import EXCUSED, FILE, Determinism, StepIO
+from edgebuild.spec import dataset, model_file
+from edgebuild.spec.artifact import EXCUSED, FILE, Determinism, Step, StepIO
+from edgebuild.spec.device import Device
 from edgebuild.spec.registry import FORMATS
 from edgebuild.spec.target import Fidelity, Gate
 from edgebuild.steps.evidence._deciding import Deciding
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Sampled:
+class Sampled(Step):
     """`outputs.npz` and `origin.json` as `Outputs` writes them; `looks` in the latter tells where and why it stopped.
 
     Examples are drawn at random, always in the same order. With `gates`, which take the inputs `candidate` and
@@ -57,8 +57,8 @@ class Sampled:
         most = min(limit for limit in (self.device.examples, self.most, len(test)) if limit is not None)
         rows = dataset.drawn(len(test))[:most]
         portions = self._portions(io, tuple(values[rows] for values in test.inputs))
-        spending = Spending(most, self._seconds(io.cores.count), self._deciding(io, test.labels, most))
-        while (goal := spending.goal(portions, self._right(portions, test.labels[rows]))) is not None:
+        spending = Spending(most, self._seconds(io.cores.count), self._deciding(io, test.labels[0], most))
+        while (goal := spending.goal(portions, self._right(portions, test.labels[0][rows]))) is not None:
             with io.cores.more(portions.processes(goal, io.cores.count) - 1) as others:
                 portions.more(goal, 1 + others, spending.left(portions), partial(_tell, io, goal, most))
         self._write(io, portions, len(test), spending)
@@ -66,7 +66,7 @@ class Sampled:
 
     def _portions(self, io: StepIO, inputs: tuple[Array, ...]) -> Portions:
         file = io.path("model") / FORMATS.get(io.kind("model")).file
-        model = outputs.ModelJob(file, self.threads, self.providers, layout.of_file(file))
+        model = JobModel("model", file, self.threads, self.providers, model_file.layouts(file))
         return Portions(self.device, model, inputs, io.partial or io.scratch / "kept", io.scratch, self.timeout)
 
     def _seconds(self, cores: int) -> float:

@@ -8,14 +8,14 @@ from typing import Any, ClassVar
 
 from edgebuild.gates.statistics.bootstrap import UndefinedError, change_bound
 from edgebuild.spec import dataset
-from edgebuild.spec.artifact import Determinism, StepIO
+from edgebuild.spec.artifact import Determinism, Step, StepIO
 from edgebuild.spec.errors import StepError
 from edgebuild.spec.registry import GATES
 from edgebuild.steps.evidence.parity import first_output
 
 
 @dataclass(frozen=True, slots=True)
-class Scores:
+class Scores(Step):
     """`metrics` are pairs of a metric and the confidence of its limits.
 
     Inputs: `candidate` and `baseline`, the outputs of both. Where the device ran some of the examples, the candidate's
@@ -34,7 +34,7 @@ class Scores:
     def run(self, io: StepIO) -> None:
         """Write `evidence.json`; a metric without a value has the reason in its place."""
         ours, theirs = first_output(io.path("candidate")), first_output(io.path("baseline"))
-        targets = dataset.read(io.path("data"), "test").labels
+        targets = dataset.read(io.path("data"), "test").labels[0]
         if ours.ndim != 2 or ours.shape[1:] != theirs.shape[1:] or len(ours) > len(theirs):
             raise StepError(f"outputs {list(ours.shape)} cannot be compared with the baseline's {list(theirs.shape)}")
         same = dataset.chosen(len(targets), len(ours))

@@ -9,11 +9,12 @@ from pydantic import Field
 
 from edgebuild.spec.artifact import FILE, Determinism, StepIO
 from edgebuild.spec.quantization import Granularity, Quantization
+from edgebuild.spec.technique import Technique
 from edgebuild.steps.techniques import _files
 
 
 @dataclass(frozen=True, slots=True)
-class DynamicInt8:
+class DynamicInt8(Technique):
     """Weights symmetric, in 8 or 4 bits; each activation gets its range when it is computed.
 
     For matrices, so for transformers and recurrent nets. Layers without a fast kernel of the kind stay float

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -11,10 +10,11 @@ from edgebuild.spec import compressors
 from edgebuild.spec.artifact import FILE, Determinism, StepIO
 from edgebuild.spec.errors import StepError
 from edgebuild.spec.registry import FORMATS
+from edgebuild.spec.technique import Technique
 
 
 @dataclass(frozen=True, slots=True)
-class Encode:
+class Encode(Technique):
     """Deep Compression's third stage (Han, Mao & Dally 2016), on the runtime's own file and bit for bit.
 
     The output has the file as it was and beside it the download; a bundle carries the download and a decoder that
@@ -28,7 +28,11 @@ class Encode:
     deterministic: ClassVar[Determinism] = "same-cpu"
     exclusive: ClassVar[bool] = False
     final: ClassVar[bool] = True
-    versions: ClassVar[Callable[[], dict[str, str]]] = staticmethod(compressors.versions)
+
+    @staticmethod
+    def versions() -> dict[str, str]:
+        """Those of the compressors, and what they make of a probe."""
+        return compressors.versions()
 
     def run(self, io: StepIO) -> None:
         """Write the model file and its download; StepError should the download not give the same file again."""

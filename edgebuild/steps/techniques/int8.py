@@ -12,11 +12,12 @@ from edgebuild.nn.quantize import ranges
 from edgebuild.spec.artifact import FILE, Determinism, StepIO
 from edgebuild.spec.fields import Seed
 from edgebuild.spec.quantization import Activations, Borders, Calibrator, Operators, Quantization
+from edgebuild.spec.technique import Technique
 from edgebuild.steps.techniques import _files
 
 
 @dataclass(frozen=True, slots=True)
-class Int8:
+class Int8(Technique):
     """Weights symmetric by channel, activations affine by tensor with the range that the calibrator finds.
 
     Ranges learnt in training (`qat`) are taken as they are. Inputs and outputs stay float32, so that a caller need

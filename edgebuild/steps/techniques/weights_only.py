@@ -9,11 +9,12 @@ from pydantic import Field
 
 from edgebuild.spec.artifact import FILE, Determinism, StepIO
 from edgebuild.spec.quantization import Granularity, Quantization, Weights
+from edgebuild.spec.technique import Technique
 from edgebuild.steps.techniques import _files
 
 
 @dataclass(frozen=True, slots=True)
-class WeightsOnly:
+class WeightsOnly(Technique):
     """Symmetric: q = round(x/Δ), Δ = max|x|/(2^(b−1) − 1) for each channel, tensor or block.
 
     By channel or tensor the runtime widens them once, when it loads the file: the time is that of the float file.

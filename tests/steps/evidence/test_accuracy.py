@@ -12,6 +12,7 @@ from scipy.stats import binomtest
 from edgebuild.gates.statistics import paired
 from edgebuild.spec import dataset
 from edgebuild.spec.errors import StepError
+from edgebuild.spec.signature import Head
 from edgebuild.steps.evidence.accuracy import Accuracy
 from tests import tiny
 from tests.steps.evidence import folders
@@ -108,7 +109,7 @@ def test_each_class_has_its_own_counts_and_bounds_that_hold_for_all_classes(tmp_
 def test_slices_of_the_data_are_counted_too_and_may_overlap(tmp_path: Path) -> None:
     role, folder = folders.data(tmp_path / "sliced", LABELS)
     first, late = np.arange(8) < 3, np.arange(8) > 1
-    dataset.describe(folder, "classification", {"test": 8}, {"first": first, "late": late})
+    dataset.describe(folder, [Head("output", "classification")], {"test": 8}, {"first": first, "late": late})
     found, _ = measure(tmp_path, answers(0, 1, 2), answers(7), data=(role, folder))
     assert {name: (s["n"], s["lost"], s["won"]) for name, s in found["slices"].items()} == {
         "first": (3, 3, 0), "late": (6, 1, 1),

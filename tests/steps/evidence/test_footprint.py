@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from edgebuild.nn.checkpoint import Checkpoint
 from edgebuild.nn.source import Source
-from edgebuild.spec.model import TensorSpec
+from edgebuild.spec.signature import TensorSpec
 from edgebuild.steps.evidence.footprint import Footprint, macs
 from tests import tiny
 from tests.steps.evidence import folders

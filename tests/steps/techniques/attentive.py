@@ -10,7 +10,7 @@ import torch
 from edgebuild.nn import checkpoint
 from edgebuild.nn.source import Source
 from edgebuild.spec import dataset
-from edgebuild.spec.model import TensorSpec
+from edgebuild.spec.signature import TensorSpec
 
 CODE = """
 import torch
@@ -45,5 +45,5 @@ def write(folder: Path, first: bool = True, end: str = "self.head(self.layer(x).
     checkpoint.save(checkpoint.Checkpoint(module, taken, "build", inputs), model)
     x = np.random.default_rng(0).normal(size=(128, 6, 16)).astype(np.float32)
     for split in ("train", "validation", "test"):
-        dataset.write(data, split, dataset.Split((x,), np.zeros(128, np.int64)))
+        dataset.write(data, split, dataset.Split((x,), (np.zeros(128, np.int64),)))
     return model, data

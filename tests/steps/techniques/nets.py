@@ -150,7 +150,7 @@ def save(builder: str, folder: Path) -> Path:
     """A checkpoint of the untrained network that this builder makes."""
     from edgebuild.nn import checkpoint
     from edgebuild.nn.source import Source
-    from edgebuild.spec.model import TensorSpec
+    from edgebuild.spec.signature import TensorSpec
 
     (folder / "source").mkdir(parents=True)
     (folder / "model").mkdir()
@@ -170,5 +170,5 @@ def data(builder: str, folder: Path) -> Path:
     x = rng.normal(size=(128, *SHAPES.get(builder, (6, 8)))).astype(np.float32)
     folder.mkdir(parents=True)
     for name in ("train", "validation", "test"):
-        dataset.write(folder, name, dataset.Split((x,), rng.integers(0, 4, 128)))
+        dataset.write(folder, name, dataset.Split((x,), (rng.integers(0, 4, 128),)))
     return folder

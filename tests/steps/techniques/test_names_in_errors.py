@@ -13,7 +13,8 @@ from edgebuild.nn.prune.schedule import Schedule
 from edgebuild.nn.prune.slimming import Slimming
 from edgebuild.spec.artifact import Step
 from edgebuild.spec.errors import UsageError, from_json, owner
-from edgebuild.spec.registry import STEPS, class_name, file_name
+from edgebuild.spec.names import class_name, file_name
+from edgebuild.spec.registry import STEPS
 from edgebuild.steps.techniques.distill import Distill
 from edgebuild.steps.techniques.merge_channels import MergeChannels
 from edgebuild.steps.techniques.prune_channels import PruneChannels
