@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from edgebuild.devices.local import Local
 from edgebuild.engine.graph import Graph, Node
 from edgebuild.engine.store import Store
-from edgebuild.engine.worker import Limits
+from edgebuild.engine.task import Limits
 from edgebuild.plan.weights import Weights
 from edgebuild.report import progress
 from edgebuild.spec.artifact import Step, option_fields

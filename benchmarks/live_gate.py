@@ -22,6 +22,7 @@ from edgebuild.devices.jobs.job import JobModel
 from edgebuild.devices.local import Local
 from edgebuild.devices.timing.latency import Timings, measure
 from edgebuild.gates.latency import Latency
+from edgebuild.spec.evidence import Evidence, Timed
 from edgebuild.spec.target import Gate, Timing
 from edgebuild.travels import runner
 
@@ -65,10 +66,12 @@ def _settled(timings: Timings) -> bool:
     return all(Latency().settled(GATE, _evidence(timings, candidate)) for candidate, _ in _CASES.values())
 
 
-def _evidence(timings: Timings, candidate: str) -> dict[str, Any]:
+def _evidence(timings: Timings, candidate: str) -> Evidence:
     """What a build's measurement would say of this candidate."""
-    ratios = timings.log_ratios(candidate, "base")
-    return {"latency": {"log_ratios": ratios, "looks": _TIMING.looks, "fidelity": "hardware", "void": timings.void}}
+    ours, theirs = (tuple(value * 1e-9 for value in timings.medians(name)) for name in (candidate, "base"))
+    ratios = tuple(timings.log_ratios(candidate, "base"))
+    timed = Timed("hardware", "local", ours, theirs, 1.0, _TIMING.looks, len(ratios), ratios, void=timings.void)
+    return Evidence(latency=timed)
 
 
 def _row(case: str, wrong: str, verdicts: list[Any]) -> dict[str, Any]:

@@ -127,7 +127,9 @@ def _duels(digits: Digits, duels: Sequence[Duel], seeds: Sequence[int]) -> Table
     labels = dataset.read(digits.folder(digits.weights.data), "test").labels[0]
     rows = []
     for (better, worse, *_), of_seeds in zip(duels, pairs, strict=True):
-        hits = [tuple(read_hits(digits.folder(item), labels) for item in pair) for pair in of_seeds]
+        hits = [
+            (read_hits(digits.folder(one), labels), read_hits(digits.folder(other), labels)) for one, other in of_seeds
+        ]
         rows.append({"better": better, "worse": worse, "n": len(labels), **compared(hits)})
     columns = {
         "better": ("is", ""), "worse": ("better than", ""), "first": ("accuracy", ".2%"), "second": ("against", ".2%"),

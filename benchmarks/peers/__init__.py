@@ -158,7 +158,7 @@ def _measured(board: Target, made: Sequence[Made], test: Any, folder: Path, layo
                 "drop": 100 * paired.drop_bound(pairs.lost, pairs.won, pairs.n).high if number else None,
                 "bytes": each.file.stat().st_size,
                 **_times(shift, first=number == 0),
-                "instructions": found.counted["instructions"],
+                "instructions": found.counted.instructions,
                 "ms": 1e3 * found.seconds,
                 "seconds": each.seconds,
             }

@@ -13,11 +13,12 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from edgebuild import __version__, travels
 from edgebuild.bundle import card, manifest, png
-from edgebuild.spec import dataset, layout, model_file, notes
+from edgebuild.spec import dataset, documents, evidence, layout, model_file, notes, tasks
 from edgebuild.spec.artifact import Determinism, Step, StepIO
 from edgebuild.spec.errors import UsageError
-from edgebuild.spec.model import ImageInput, Task
-from edgebuild.spec.signature import TensorSpec
+from edgebuild.spec.evidence import Verdicts
+from edgebuild.spec.model import ImageInput
+from edgebuild.spec.signature import Head, Signature, TensorSpec
 from edgebuild.spec.target import Runtime
 
 if TYPE_CHECKING:
@@ -35,12 +36,10 @@ class Subject:
     cpu: str
     model: str
     model_description: str
-    labels: tuple[str, ...]
-    inputs: tuple[TensorSpec, ...]
+    signature: Signature
+    heads: tuple[Head, ...]
     preprocess: ImageInput | None
     sample: int
-    task: Task = "classification"
-    outputs: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,60 +68,56 @@ class Assemble(Step):
 
     def run(self, io: StepIO) -> None:
         """Write the folders."""
-        verdicts = json.loads((io.path("verdicts") / "verdicts.json").read_text())
+        verdicts = documents.read(Verdicts, io.path("verdicts") / evidence.VERDICTS)
         _gather(io, io.output / "evidence")
         notes.write(io.output / "evidence", _notes(io))
-        if verdicts["status"] in _STATUS:
+        if verdicts.status in _STATUS:
             shutil.copytree(io.output / "evidence", io.output / "bundle" / "evidence")
             self._fill(io, io.output / "bundle", verdicts)
 
-    def _fill(self, io: StepIO, folder: Path, verdicts: dict[str, Any]) -> None:
-        index = [runtime.format for runtime in self.runtimes].index(verdicts["format"])
+    def _fill(self, io: StepIO, folder: Path, verdicts: Verdicts) -> None:
+        index = [runtime.format for runtime in self.runtimes].index(verdicts.format)
         runtime, file, packages = self.runtimes[index], self.files[index], self.packages[index]
         coded = manifest.ship(io.path(f"candidate/{runtime.format}") / file, folder)
         loader = travels.loader(runtime.format)
         for name in (travels.BUNDLE_RUNNER, travels.VALUES, loader):
             shutil.copyfile(travels.file(name), folder / name)
         (folder / "requirements.txt").write_text(f"numpy>=1.24\n{''.join(map(_pinned, packages))}")
-        if self.subject.labels:
-            _write_json(folder / "labels.json", list(self.subject.labels))
+        if labels := {head.name: list(head.labels) for head in self.subject.heads if head.labels}:
+            only = len(self.subject.heads) == 1
+            _write_json(folder / "labels.json", next(iter(labels.values())) if only else labels)
         sample = self._sample(io, folder)
         facts = self._facts(verdicts, runtime, file, io) | {"coded": coded, "loader": loader}
         (folder / "README.md").write_text(card.render(facts, sample), encoding="utf-8")
         manifest.seal(folder, facts)
 
-    def _facts(self, verdicts: dict[str, Any], runtime: Runtime, file: str, io: StepIO) -> dict[str, Any]:
-        chosen = verdicts["formats"][verdicts["format"]]
+    def _facts(self, verdicts: Verdicts, runtime: Runtime, file: str, io: StepIO) -> dict[str, Any]:
         return {
             "schema": 1,
             "edgebuild": __version__,
-            "status": _STATUS[verdicts["status"]],
+            "status": _STATUS[verdicts.status],
             "subject": asdict(self.subject),
             "file": file,
             "runtime": asdict(runtime),
             **self._ports(io.path(f"candidate/{runtime.format}") / file),
-            "evidence": chosen["evidence"],
-            "verdicts": chosen["verdicts"],
+            "heads": [_told(head) for head in self.subject.heads],
+            "evidence": documents.to_json(verdicts.shipped.evidence),
+            "verdicts": documents.to_json(verdicts.shipped.verdicts),
             "sources": _sources(io, runtime.format),
             "fingerprints": _of_format(self.fingerprints, runtime.format),
-            "formats": {name: found["status"] for name, found in verdicts["formats"].items()},
+            "formats": {name: judged.status for name, judged in verdicts.formats.items()},
             "dropped": list(self.dropped),
             "notes": _notes(io),
             "provenance": list(io.provenance),
         }
 
     def _ports(self, model: Path) -> dict[str, list[dict[str, Any]]]:
-        """Inputs and outputs as a caller of the file must know them: layouts (null: as in PyTorch), inputs' shapes.
-
-        A shape has the batch of 1; where there is a layout it is the one in that.
-        """
-        layouts = model_file.layouts(model)
-        given = zip_longest(self.subject.inputs, layouts.get("inputs", ()))
-        inputs = [
-            {"name": spec.name, "layout": how, "shape": list(layout.shape_in_file((1, *spec.shape), how))}
-            for spec, how in given
-        ]
-        return {"inputs": inputs, "outputs": [{"layout": how} for how in layouts.get("outputs", ())]}
+        """Inputs and outputs as a caller of the file must know them, in the file's order: see `_port`."""
+        layouts, signature = model_file.layouts(model), self.subject.signature
+        return {
+            side: [_port(spec, how) for spec, how in zip_longest(specs, layouts.get(side, ()))]
+            for side, specs in (("inputs", signature.inputs), ("outputs", signature.outputs))
+        }
 
     def _sample(self, io: StepIO, folder: Path) -> str:
         """Put one held-out example into the bundle; its file name."""
@@ -142,6 +137,19 @@ class Assemble(Step):
 def _pinned(package: str) -> str:
     """The line for the version that is here, without what a builder of it has added (+cpu), which no index knows."""
     return f"{package}=={metadata.version(package).partition('+')[0]}\n"
+
+
+def _port(spec: TensorSpec, how: str | None) -> dict[str, Any]:
+    """A tensor's name, layout (null: as in PyTorch), shape in that with the batch of 1, type of values and meaning."""
+    shape = list(layout.shape_in_file((1, *spec.shape), how))
+    meaning = {"meaning": spec.meaning} if spec.meaning else {}
+    return {"name": spec.name, "layout": how, "shape": shape, "dtype": spec.dtype} | meaning
+
+
+def _told(head: Head) -> dict[str, Any]:
+    """A head for who reads answers: which outputs it has, what their values are, and how `run.py` shows them."""
+    named = {"labels": list(head.labels)} if head.labels else {}
+    return {"name": head.name, "task": head.task, "outputs": list(head.outputs), "show": tasks.of(head).show} | named
 
 
 def _sources(io: StepIO, name: str) -> dict[str, str]:

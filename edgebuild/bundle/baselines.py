@@ -156,8 +156,10 @@ def samples(baseline: Baseline, role: str, fingerprint: Mapping[str, str]) -> li
     """Seconds, one a process, that a role's file took when the baseline was made; empty on any other device."""
     if dict(baseline.facts["fingerprints"].get("latency", {})) != dict(fingerprint):
         return []
-    latency = baseline.facts["evidence"].get("latency", {})
-    return [float(value) for value in latency.get(f"{role}_seconds", ())]
+    latency = manifest.evidence_of(baseline.facts).latency
+    if latency is None:
+        return []
+    return list(latency.candidate_seconds if role == "candidate" else latency.baseline_seconds)
 
 
 def differing(ours: Mapping[str, str], theirs: Mapping[str, str]) -> list[str]:

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edgebuild.bundle import manifest
 from edgebuild.bundle.baselines import differing
-from edgebuild.bundle.history import middle
+from edgebuild.bundle.history import middles
 from edgebuild.engine import keys
 from edgebuild.spec.errors import IntegrityError
+from edgebuild.spec.evidence import Answers, Evidence, known
 from edgebuild.spec.registry import FORMATS
 
 if TYPE_CHECKING:
@@ -49,10 +51,12 @@ def _about(folder: Path, facts: Mapping[str, Any]) -> dict[str, Any]:
 
 def _weights(facts: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, int | None]]:
     """Bytes, parameters and operations of the files that ship, and the bytes of the whole bundle."""
-    footprints = {side: found["evidence"]["footprint"]["candidate"] for side, found in facts.items()}
-    names = dict.fromkeys(name for found in footprints.values() for name in found)
+    files = {side: known(manifest.evidence_of(found).footprint).candidate for side, found in facts.items()}
     weights: dict[str, dict[str, int | None]] = {
-        name: {side: found.get(name) for side, found in footprints.items()} for name in names
+        "bytes": {side: file.bytes for side, file in files.items()},
+        "download": {side: file.download for side, file in files.items()},
+        "parameters": {side: file.parameters for side, file in files.items()},
+        "macs": {side: file.macs for side, file in files.items()},
     }
     whole = {side: sum(file["bytes"] for file in found["files"].values()) for side, found in facts.items()}
     return weights | {"bundle": dict(whole)}
@@ -73,16 +77,23 @@ def _operators(folders: Mapping[str, Path], facts: Mapping[str, Mapping[str, Any
 
 def _accuracy(folders: Mapping[str, Path], facts: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
     """Shares of right answers, and the examples that only one of the two gets right."""
-    evidence = {side: found["evidence"].get("accuracy") for side, found in facts.items()}
-    if None in evidence.values():
+    answers = {side: _answers(manifest.evidence_of(found)) for side, found in facts.items()}
+    ours, theirs = answers["a"], answers["b"]
+    if ours is None or theirs is None:
         return {"reason": "not both are classifications"}
-    found = {"rates": {side: evidence[side]["candidate"] for side in _SIDES}, "n": evidence["a"]["n"]}
+    found = {"rates": {"a": asdict(ours.candidate), "b": asdict(theirs.candidate)}, "n": ours.n}
     data = [each.get("sources", {}).get("data") for each in facts.values()]
     if data[0] is None or data[0] != data[1]:
         return found | {"reason": "they were judged on different examples"}
     hits = [_hits(folders[side], facts[side]) for side in _SIDES]
     lost, won = (hits[0] & ~hits[1]).nonzero()[0], (hits[1] & ~hits[0]).nonzero()[0]
     return found | {"lost": lost.tolist(), "won": won.tolist()}
+
+
+def _answers(evidence: Evidence) -> Answers | None:
+    """Right answers of the one head; None where there is none, or several."""
+    heads = evidence.accuracy.heads if evidence.accuracy else {}
+    return next(iter(heads.values())) if len(heads) == 1 else None
 
 
 def _hits(folder: Path, facts: Mapping[str, Any]) -> NDArray[np.bool_]:
@@ -101,10 +112,12 @@ def _hits(folder: Path, facts: Mapping[str, Any]) -> NDArray[np.bool_]:
 
 def _latency(facts: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
     """Median seconds of both files and their baselines; comparable only where the same device measured both."""
-    timed = {side: found["evidence"].get("latency", {}) for side, found in facts.items()}
-    known = ("candidate", "baseline")
-    seconds = {side: {role: middle(latency, role) for role in known} for side, latency in timed.items()}
-    found = {"seconds": seconds, "fidelity": {side: latency.get("fidelity") for side, latency in timed.items()}}
+    timed = {side: manifest.evidence_of(found).latency for side, found in facts.items()}
+    seconds = {side: middles(latency) for side, latency in timed.items()}
+    found = {
+        "seconds": seconds,
+        "fidelity": {side: latency.fidelity if latency else None for side, latency in timed.items()},
+    }
     ours, theirs = (each.get("fingerprints", {}).get("latency", {}) for each in facts.values())
     keys_ = differing(ours, theirs)
     return found | ({"reason": f"measured on different machines: {', '.join(keys_)} differ"} if keys_ else {})
@@ -113,7 +126,7 @@ def _latency(facts: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
 def _verdicts(facts: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, str | None]]:
     """What each gate says of the two, by metric and limit."""
     said = {
-        side: {f"{verdict['metric']} {verdict['limit']}": verdict["status"] for verdict in found["verdicts"]}
+        side: {f"{verdict.metric} {verdict.limit}": verdict.status for verdict in manifest.verdicts_of(found)}
         for side, found in facts.items()
     }
     names = dict.fromkeys([*said["a"], *said["b"]])

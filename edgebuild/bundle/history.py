@@ -9,7 +9,7 @@ import fcntl
 import json
 import os
 import statistics
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,6 +17,7 @@ from typing import Any
 
 from edgebuild.bundle import commit
 from edgebuild.spec.errors import UsageError
+from edgebuild.spec.evidence import Judged, Latency, Verdict
 
 FILE = "history.jsonl"
 _FIGURES = ("metric", "limit", "status", "estimate", "low", "high", "n", "fidelity")
@@ -36,34 +37,44 @@ def entry(
     command: str,
     target: str,
     model: str,
-    judged: Mapping[str, Any],
+    status: str,
+    format_: str,
+    judged: Judged,
     digests: Mapping[str, str],
     fingerprint: Mapping[str, str],
 ) -> dict[str, Any]:
     """One line of the history, as plain data.
 
-    `judged` has status, format, verdicts and evidence of the format that is shipped; `digests` names the candidate
+    `judged` has the verdicts and the evidence of the format that is shipped; `digests` names the candidate
     and the baseline that it was compared with; `fingerprint` is that of the device that measured the latency.
     """
-    latency = judged["evidence"].get("latency", {})
     return {
         "time": datetime.now(UTC).isoformat(timespec="seconds"),
         "commit": commit.at(root),
         "command": command,
         "target": target,
         "model": model,
-        "status": judged["status"],
-        "format": judged["format"],
+        "status": status,
+        "format": format_,
         "digests": dict(digests),
-        "seconds": {role: middle(latency, role) for role in ("candidate", "baseline")},
-        "verdicts": [{name: verdict[name] for name in _FIGURES} for verdict in judged["verdicts"]],
+        "seconds": middles(judged.evidence.latency),
+        "verdicts": [_figures(verdict) for verdict in judged.verdicts],
         "fingerprint": dict(fingerprint),
     }
 
 
-def middle(latency: Mapping[str, Any], role: str) -> float | None:
-    """The median over processes of the seconds that a role's file took; None where nothing was measured."""
-    values = latency.get(f"{role}_seconds")
+def _figures(verdict: Verdict) -> dict[str, Any]:
+    plain = verdict.to_json()
+    return {name: plain[name] for name in _FIGURES}
+
+
+def middles(latency: Latency | None) -> dict[str, float | None]:
+    """The medians over processes of the seconds that both files took, by role; None where nothing was measured."""
+    candidate, baseline = (latency.candidate_seconds, latency.baseline_seconds) if latency else ((), ())
+    return {"candidate": _middle(candidate), "baseline": _middle(baseline)}
+
+
+def _middle(values: Sequence[float]) -> float | None:
     return statistics.median(values) if values else None
 
 

@@ -14,8 +14,9 @@ from typing import Any
 
 from edgebuild import travels
 from edgebuild.formats import coding
-from edgebuild.spec import sha256
+from edgebuild.spec import documents, sha256
 from edgebuild.spec.errors import IntegrityError, UsageError
+from edgebuild.spec.evidence import Evidence, Verdict
 
 MANIFEST, SEAL = "manifest.json", "manifest.sha256"
 _NEEDED = {
@@ -88,6 +89,17 @@ def read(folder: Path) -> dict[str, Any]:
             f"{MANIFEST} is none of edgebuild's: it does not tell {', '.join(wrong)}", file=str(folder)
         )
     return found
+
+
+def evidence_of(facts: Mapping[str, Any]) -> Evidence:
+    """What was measured of the file that ships."""
+    return documents.from_json(Evidence, facts["evidence"], file=MANIFEST, key="evidence")
+
+
+def verdicts_of(facts: Mapping[str, Any]) -> tuple[Verdict, ...]:
+    """What the gates say of it."""
+    every = enumerate(facts["verdicts"])
+    return tuple(documents.from_json(Verdict, each, file=MANIFEST, key=f"verdicts[{n}]") for n, each in every)
 
 
 def verify_bundle(folder: Path) -> dict[str, Any]:

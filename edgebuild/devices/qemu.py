@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
@@ -16,6 +16,7 @@ from edgebuild.devices.jobs import outcome
 from edgebuild.spec.artifact import EXCUSED
 from edgebuild.spec.device import Device
 from edgebuild.spec.errors import DeviceError
+from edgebuild.spec.evidence import CacheWork, Counted
 from edgebuild.spec.target import Fidelity, Hardware
 from edgebuild.spec.units import Seconds
 from edgebuild.travels import runner
@@ -101,7 +102,7 @@ class Qemu(Device):
         limits = emulation.Limits(memory_bytes=hardware.core_ram, cpu_s=timeout, wall_s=2 * timeout)
         return emulation.Device(self._emulator(), hardware.cpu, self._root(), limits)
 
-    def count(self, job: Path, mcpu: str, *, timeout: float) -> dict[str, Any]:
+    def count(self, job: Path, mcpu: str, *, timeout: float) -> Counted:
         """Execute a counting job; the least work of its regions, and the cycles that `mcpu`'s pipelines need for it.
 
         Whatever disturbs a count can only add to it. Raises DeviceError as `execute` does, or when LLVM's tools fail.
@@ -111,13 +112,8 @@ class Qemu(Device):
         self.execute(job, timeout=timeout)
         region, emulator = counted.least(counted.parse(job / COUNTS)), self._emulator()
         cycles = counted.cycles(region.blocks, mcpu, emulator.llvm_mc, emulator.llvm_mca)
-        return {
-            "instructions": region.instructions,
-            "classes": dict(region.classes),
-            "caches": {name: asdict(count) for name, count in region.caches.items()},
-            "cycles": cycles / region.covered,
-            "covered": region.covered,
-        }
+        caches = {name: CacheWork(each.accesses, each.misses) for name, each in region.caches.items()}
+        return Counted(region.instructions, region.classes, caches, cycles / region.covered, region.covered)
 
     def _emulator(self) -> Emulator:
         from edgebuild.devices.emulation import sysroot

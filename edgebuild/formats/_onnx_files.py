@@ -66,14 +66,14 @@ def _module(node: onnx.NodeProto, weights: list[str]) -> str:
     return str((ast.literal_eval(scopes[0])[:-1] or [""])[-1]) if scopes else ""
 
 
-def name_ends(model: onnx.ModelProto, signature: Signature | None) -> onnx.ModelProto:
+def name_ends(model: onnx.ModelProto, signature: Signature) -> onnx.ModelProto:
     """Call (in place) inputs and outputs as the model declares them, and inner values of these names otherwise.
 
     Left as they are where a value would need two names: an output that is an input, or the same as another output.
     """
     graph = model.graph
     old = [value.name for value in (*graph.input, *graph.output)]
-    new = [] if signature is None else [spec.name for spec in (*signature.inputs, *signature.outputs)]
+    new = [spec.name for spec in (*signature.inputs, *signature.outputs)]
     if len(new) != len(old) or len({*old}) < len(old) or len({*new}) < len(new):
         return model
     names = dict(zip(old, new, strict=True))

@@ -50,25 +50,21 @@ class Onnx(Format):
         Missing("dynamic", "by channel there are kernels for int8 alone", 'granularity = "block"', ("int4",)),
     )
 
-    def convert(
-        self,
-        module: nn.Module,
-        example: tuple[Tensor, ...],
-        layout: str | None = None,
-        signature: Signature | None = None,
-    ) -> bytes:
-        """A float32 file with the static shapes of `example`; inputs and outputs in PyTorch's order and layout.
-
-        Their names are those of the `signature`, or without one the exporter's.
-        """
+    def convert(self, module: nn.Module, example: tuple[Tensor, ...], layout: str | None = None) -> bytes:
+        """A float32 file with the static shapes of `example`; inputs, outputs and names as in PyTorch."""
         import torch
 
         program = torch.onnx.export(
             module.eval(), example, dynamo=True, external_data=False, opset_version=OPSET, verbose=False
         )
         assert program is not None  # dynamo=True always returns a program
-        named = _onnx_files.name_ends(_onnx_files.name_layers(program.model_proto), signature)
-        return _onnx_files.to_bytes(_onnx_files.clean(named))
+        return _onnx_files.to_bytes(_onnx_files.clean(_onnx_files.name_layers(program.model_proto)))
+
+    def named(self, model: bytes, signature: Signature) -> bytes:
+        """The same file with the declared names of inputs and outputs, in their order."""
+        import onnx
+
+        return _onnx_files.to_bytes(_onnx_files.name_ends(onnx.load_from_string(model), signature))
 
     def layouts_of(self, model: bytes) -> tuple[Layouts, Layouts]:
         """The layouts of a file's inputs and outputs: all are as in PyTorch."""

@@ -59,18 +59,12 @@ class Tflite(Format):
         Missing("weights_only", "int4 would be widened at every inference, 2 to 3 times slower", "int8", ("int4",)),
     )
 
-    def convert(
-        self,
-        module: nn.Module,
-        example: tuple[Tensor, ...],
-        layout: str | None = None,
-        signature: Signature | None = None,
-    ) -> bytes:
+    def convert(self, module: nn.Module, example: tuple[Tensor, ...], layout: str | None = None) -> bytes:
         """A float32 file with the static shapes of `example`.
 
         Pictures among inputs and outputs have their channels in `layout`; without it they come last where that saves
         a transpose. All else is as in PyTorch. Inner tensors keep their names: the quantizer tells tensors apart by
-        them. The file's own signature has the names of `signature`, or without one the exporter's.
+        them.
         """
         import torch
 
@@ -83,8 +77,11 @@ class Tflite(Format):
             kept = _tflite_layout.useful(model, inputs, outputs)
             model = model if kept == (inputs, outputs) else self._export(module, example, *kept)
             inputs, outputs = kept
-        model = _tflite_layout.mark(model, inputs, outputs) if any((*inputs, *outputs)) else model
-        return _tflite_names.name_ends(model, signature) if signature else model
+        return _tflite_layout.mark(model, inputs, outputs) if any((*inputs, *outputs)) else model
+
+    def named(self, model: bytes, signature: Signature) -> bytes:
+        """The same file with the declared names of inputs and outputs in its signature, in their order."""
+        return _tflite_names.name_ends(model, signature)
 
     def _export(self, module: nn.Module, example: tuple[Tensor, ...], inputs: Layouts, outputs: Layouts) -> bytes:
         os.environ.setdefault("LITERT_TORCH_SHOW_PROGRESS", "n")

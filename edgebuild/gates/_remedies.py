@@ -5,9 +5,8 @@ Each metric says in `mend` which way to go; what a technique has to offer there 
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
-
-from edgebuild.spec.evidence import Verdict
+from edgebuild.spec.evidence import Evidence, Verdict
+from edgebuild.spec.metric import Tried
 from edgebuild.spec.registry import GATES, STEPS
 from edgebuild.spec.target import Gate, reaches
 
@@ -17,14 +16,7 @@ _GENTLE, _SMALL, _FAST = ("int8", "float16"), ("balanced", "smallest"), ("balanc
 ON_A_DEVICE = "a board or phone (edgebuild gate BUNDLE --target NAME --device ssh://USER@HOST)"
 
 
-class Tried(NamedTuple):
-    """The recipe that a verdict is about: its name where it has one, and the techniques that are in it."""
-
-    recipe: str | None = None
-    steps: tuple[str, ...] = ()
-
-
-def remedy(gate: Gate, verdict: Verdict, evidence: dict[str, Any], tried: Tried) -> str:
+def remedy(gate: Gate, verdict: Verdict, evidence: Evidence, tried: Tried) -> str:
     """What to try next, as the end of one line; "" for what passed, and where the metric knows nothing that helps."""
     if verdict.status == "pass":
         return ""
@@ -33,8 +25,7 @@ def remedy(gate: Gate, verdict: Verdict, evidence: dict[str, Any], tried: Tried)
             "`edgebuild doctor`, which says what the emulator lacks here, or " if gate.fidelity == "emulated" else ""
         )
         return f"{lacking}{ON_A_DEVICE}"
-    kind = GATES.get(gate.metric)()
-    return str(kind.mend(gate, verdict, evidence, tried)) if hasattr(kind, "mend") else ""
+    return GATES.get(gate.metric)().mend(gate, verdict, evidence, tried)
 
 
 def gentler(tried: Tried) -> str:

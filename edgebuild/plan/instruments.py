@@ -10,7 +10,7 @@ from edgebuild.spec.core import TimeModel
 from edgebuild.spec.device import Device
 from edgebuild.spec.errors import DeviceError
 from edgebuild.spec.files import check
-from edgebuild.spec.registry import DEVICES
+from edgebuild.spec.registry import DEVICES, FORMATS
 from edgebuild.spec.target import DeviceSpec, Fidelity, Hardware, Runtime, Target
 from edgebuild.travels import runner
 
@@ -31,11 +31,12 @@ class Instrument:
         return self.device.fidelity(self.hardware)
 
     def code(self, *formats: str) -> tuple[str, ...]:
-        """Modules whose code is part of the keys of what it measures: its own, and what opens files of these formats.
+        """Modules whose code is part of the keys of what it measures in files of these formats: its own and theirs.
 
-        The runner finds its loaders by their names, so that no import of it leads to them.
+        The runner finds what opens files by its name, so that no import of it leads there.
         """
-        return (DEVICES.module(self.device.transport), *map(travels.module, formats))
+        theirs = [module(name) for name in formats for module in (FORMATS.module, travels.module)]
+        return (DEVICES.module(self.device.transport), *theirs)
 
     @property
     def arithmetic(self) -> dict[str, str]:

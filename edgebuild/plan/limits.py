@@ -8,11 +8,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 from itertools import permutations
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from edgebuild.plan.policy import NONE, Declared, fidelity_of, required, tasks_of
 from edgebuild.spec.errors import UsageError
-from edgebuild.spec.model import ModelSpec, Task
+from edgebuild.spec.metric import Scored
+from edgebuild.spec.model import ModelSpec
 from edgebuild.spec.registry import GATES, TASKS
 from edgebuild.spec.target import FIDELITIES, Gate, GateSpec, Policy, Target, Timing, reaches
 
@@ -81,9 +82,9 @@ def regressions_of(target: Target, model: ModelSpec, policy: Policy, *, counted:
     declared = [placed.gate for placed in _declared(target, model, policy)]
     between = [replace(gate, metric=_between(gate.metric, counted=counted)) for gate in declared]
     usual = dict.fromkeys(
-        GateSpec(gate.metric, GATES.get(gate.metric).regression, gate.confidence, gate.fidelity)
+        GateSpec(gate.metric, limit, gate.confidence, gate.fidelity)
         for gate in between
-        if hasattr(GATES.get(gate.metric), "regression")
+        if (limit := GATES.get(gate.metric).regression) is not None
     )
     lines = [Declared(spec, target.file, f"regressions[{n}]") for n, spec in enumerate(target.regressions or usual)]
     gates = [_of_each(_checked(line, target), target) for line in lines]
@@ -98,34 +99,28 @@ def regressions_of(target: Target, model: ModelSpec, policy: Policy, *, counted:
 
 def _between(metric: str, *, counted: bool) -> str:
     """The metric that is held between two releases in this one's place."""
-    stand_in: str = getattr(GATES.get(metric), "counted", metric) if counted else metric
-    return stand_in
+    return (GATES.get(metric).counted or metric) if counted else metric
 
 
 def stopping(gates: tuple[Gate, ...], evidence: str) -> tuple[Gate, ...]:
     """The gates that a measurement of this kind must settle; what they ask of its fidelity does not matter to it."""
-    asking = (gate for gate in gates if _asks(gate) == evidence)
+    asking = (gate for gate in gates if GATES.get(gate.metric).asks(gate.limit) == evidence)
     return tuple(dict.fromkeys(replace(gate, fidelity=FIDELITIES[0]) for gate in asking))
 
 
-def resampled(gates: tuple[Gate, ...], task: Task) -> tuple[tuple[str, float], ...]:
+def resampled(gates: tuple[Gate, ...], task: str) -> tuple[tuple[str, float], ...]:
     """Metrics that need the paired bootstrap, each with a confidence: those of gates, and where answers are values,
     which cannot be right or wrong, all that fit.
     """
-    wanted = [(gate.metric, gate.confidence) for gate in gates if _is_score(gate.metric)]
+    asked = [(gate.metric, gate.confidence) for gate in gates if _is_score(gate.metric)]
     if not TASKS.get(task).choice:
         others = {name for name in GATES.names() if _is_score(name) and task in tasks_of(name, task)}
-        wanted += [(name, 0.95) for name in sorted(others - {metric for metric, _ in wanted})]
-    return tuple(dict.fromkeys(wanted))
+        asked += [(name, 0.95) for name in sorted(others - {metric for metric, _ in asked})]
+    return tuple(dict.fromkeys(asked))
 
 
 def _is_score(metric: str) -> bool:
-    return hasattr(GATES.get(metric), "score")
-
-
-def _asks(gate: Gate) -> str | None:
-    kind = GATES.get(gate.metric)
-    return kind.asks(gate.limit) if hasattr(kind, "asks") else None
+    return issubclass(GATES.get(metric), Scored)
 
 
 def _checked(line: Declared, target: Target, name: str | None = None) -> _Placed:
@@ -136,20 +131,11 @@ def _checked(line: Declared, target: Target, name: str | None = None) -> _Placed
     limit = spec.limit
     try:
         if limit != NONE:
-            limit = _of_hardware(kind, limit, target)
+            limit = kind.on_hardware(limit, target.hardware)
             kind.limit(limit)
     except ValueError as error:
         raise UsageError(str(error), file=file, key=place) from None
     return _Placed(Gate(spec.metric, limit, spec.confidence, fidelity_of(spec, target)), file, place)
-
-
-def _of_hardware(kind: Any, limit: str, target: Target) -> str:
-    """The limit in its own terms where it is a share of something that the hardware has; ValueError without that."""
-    source = getattr(kind, "from_hardware", None)
-    if source is None:
-        return limit
-    limited: str = kind.of_hardware(limit, getattr(target.hardware, source))
-    return limited
 
 
 def _of_each(placed: _Placed, target: Target) -> _Placed:
@@ -166,17 +152,8 @@ def _of_each(placed: _Placed, target: Target) -> _Placed:
 
 
 def _refuse_unmeasurable(placed: _Placed, timing: Timing) -> None:
-    kind = GATES.get(placed.gate.metric)
-    reason = kind.unmeasurable(placed.gate, timing) if hasattr(kind, "unmeasurable") else None
-    if reason:
+    if reason := GATES.get(placed.gate.metric).unmeasurable(placed.gate, timing):
         raise UsageError(reason, file=placed.file, key=placed.key, hint="raise iterations or looks in [timing]")
-
-
-def _implies(strong: Any, weak: Any) -> bool:
-    """Whether what keeps one limit keeps the other; a limit that is a mere number is the most that may be."""
-    if hasattr(strong, "implies"):
-        return bool(strong.implies(weak))
-    return bool(strong <= weak) if isinstance(strong, float) else bool(strong == weak)
 
 
 def _refuse_needless(placed: _Placed, other: _Placed) -> None:
@@ -187,7 +164,7 @@ def _refuse_needless(placed: _Placed, other: _Placed) -> None:
     if not reaches(strong.fidelity, weak.fidelity):
         return
     kind = GATES.get(weak.metric)
-    if _implies(kind.limit(strong.limit), kind.limit(weak.limit)):
+    if kind.implies(kind.limit(strong.limit), kind.limit(weak.limit)):
         reason = f"{weak.limit!r} says nothing beside {strong.limit!r} on the same metric, which is at least as strict"
         raise UsageError(reason, file=placed.file, key=placed.key, hint="keep one of the two")
 
@@ -204,7 +181,7 @@ def _refuse_ambiguous(metric: str, lines: list[Declared], model: ModelSpec, key:
 def _refuse_unheld(gates: list[_Placed], model: ModelSpec, policy: Policy) -> None:
     """UsageError where no gate is about what the model answers, and nobody has said that none should be."""
     task = model.declared.heads[0].task
-    answers = [name for name in GATES.names() if hasattr(GATES.get(name), "tasks") and task in tasks_of(name, task)]
+    answers = [name for name in GATES.names() if task in (GATES.get(name).tasks or ())]
     if policy.gates and not any(placed.gate.metric in answers for placed in gates):
         reason = f"has no gate on what {model.name!r} answers, whose task is {task}"
         hint = f'one of {", ".join(answers)}; the limit "none" leaves it out'
@@ -212,7 +189,7 @@ def _refuse_unheld(gates: list[_Placed], model: ModelSpec, policy: Policy) -> No
 
 
 def _refuse_unfit(metric: str, model: ModelSpec, file: str, key: str) -> None:
-    """UsageError for a metric that the model's answers do not have; a gate without `tasks` fits all."""
+    """UsageError for a metric that the model's answers do not have; one that is not about answers fits all."""
     task = model.declared.heads[0].task
     GATES.get(metric, file=file, key=key)
     if task not in tasks_of(metric, task):

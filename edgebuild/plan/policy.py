@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from edgebuild.spec.model import Task
 from edgebuild.spec.registry import GATES
 from edgebuild.spec.target import Fidelity, GateSpec, Policy, Target
 
@@ -19,7 +18,7 @@ class Declared(NamedTuple):
     key: str
 
 
-def required(target: Target, policy: Policy, task: Task | None = None) -> list[Declared]:
+def required(target: Target, policy: Policy, task: str | None = None) -> list[Declared]:
     """The policy's gates on metrics that the target has none on, unless it asks for none of these; then its own.
 
     Of the policy's those are left out that another task than `task` has, and those that limit a share of what the
@@ -34,12 +33,11 @@ def required(target: Target, policy: Policy, task: Task | None = None) -> list[D
     ]
 
 
-def _applies(line: Declared, target: Target, task: Task | None) -> bool:
+def _applies(line: Declared, target: Target, task: str | None) -> bool:
     kind = GATES.get(line.spec.metric, file=line.file, key=f"{line.key}.metric")
     if task is not None and task not in tasks_of(line.spec.metric, task):
         return False
-    source = getattr(kind, "from_hardware", None)
-    return source is None or getattr(target.hardware, source) is not None
+    return kind.applies(target.hardware)
 
 
 def fidelity_of(spec: GateSpec, target: Target) -> Fidelity:
@@ -49,12 +47,16 @@ def fidelity_of(spec: GateSpec, target: Target) -> Fidelity:
     """
     if spec.fidelity is not None:
         return spec.fidelity
-    measured = getattr(GATES.get(spec.metric), "measured", None)
-    fidelity: Fidelity = getattr(target.fidelity, measured) if measured else "host"
-    return fidelity
+    least: dict[str | None, Fidelity] = {"outputs": target.fidelity.outputs, "latency": target.fidelity.latency}
+    return least.get(GATES.get(spec.metric).measured, "host")
 
 
-def tasks_of(metric: str, every: Task) -> tuple[Task, ...]:
+def metrics_of(task: str) -> list[str]:
+    """The metrics that answers of a task have and others may not."""
+    return [name for name in GATES.names() if task in tasks_of(name, "")]
+
+
+def tasks_of(metric: str, every: str) -> tuple[str, ...]:
     """The tasks whose answers have this metric; a metric that is not about answers fits `every` one."""
-    tasks: tuple[Task, ...] = getattr(GATES.get(metric), "tasks", (every,))
-    return tasks
+    tasks = GATES.get(metric).tasks
+    return (every,) if tasks is None else tasks

@@ -7,7 +7,7 @@ from typing import Any
 from edgebuild.spec.files import PolicyFile, RecipeFile, RecipeTable, TargetFile, schema
 from edgebuild.spec.model import ModelFile
 from edgebuild.spec.plugins import Registry
-from edgebuild.spec.registry import DEVICES, GATES, STEPS
+from edgebuild.spec.registry import DEVICES, GATES, STEPS, TASKS
 
 _DRAFT = {"$schema": "https://json-schema.org/draft/2020-12/schema"}
 
@@ -39,7 +39,10 @@ def recipe() -> dict[str, Any]:
 
 def model() -> dict[str, Any]:
     """The schema of a `model.toml`."""
-    return _DRAFT | schema(ModelFile)
+    found = schema(ModelFile)
+    for owner in (found, found["$defs"]["Output"]):
+        owner["properties"]["task"]["anyOf"][0]["enum"] = TASKS.names()
+    return _DRAFT | found
 
 
 def _with_metrics(found: dict[str, Any]) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from edgebuild.bundle.card import PAYLOAD
 from edgebuild.engine.graph import Node
 from edgebuild.plan.measuring import Measuring
 from edgebuild.plan.recipe import Chain, Without
-from edgebuild.plan.weights import Weights
+from edgebuild.plan.weights import Weights, task_code
 from edgebuild.spec import sha256
 from edgebuild.spec.format import Format
 from edgebuild.spec.model import ModelSpec
@@ -29,12 +29,10 @@ def bundle_node(
         cpu=target.hardware.cpu,
         model=model.name,
         model_description=declared.description,
-        labels=declared.heads[0].labels,
-        inputs=declared.inputs,
+        signature=declared.signature,
+        heads=declared.heads,
         preprocess=declared.preprocess,
         sample=declared.sample,
-        task=declared.heads[0].task,
-        outputs=None,
     )
     inputs = {f"candidate/{chain.runtime.format}": chain.candidate for chain in chains}
     inputs |= {f"baseline/{chain.runtime.format}": chain.baseline for chain in chains}
@@ -49,6 +47,7 @@ def bundle_node(
         Assemble(subject, runtimes, *names, measuring.fingerprints(), dropped),
         inputs,
         "bundle",
+        code=(*(FORMATS.module(runtime.format) for runtime in runtimes), *task_code(model)),
         tools=tuple(name for kind in formats for name in distributions(kind)),
         facts={f"payload.{path.name}": sha256.of_file(path) for path in payload},
         records=True,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,8 +11,10 @@ from edgebuild.bundle import baselines, manifest
 from edgebuild.bundle.baselines import Baseline
 from edgebuild.engine.store import Store
 from edgebuild.plan.gate import Against, Subject
+from edgebuild.spec import documents, evidence
 from edgebuild.spec.artifact import Artifact
 from edgebuild.spec.errors import EdgebuildError, UsageError
+from edgebuild.spec.evidence import known
 from edgebuild.spec.model import ModelSpec
 from edgebuild.spec.target import Policy, Target
 
@@ -72,9 +73,9 @@ class Finder:
         artifact = Artifact(kind, digest)
         if self.store.holds(artifact):
             return artifact
-        for known in self._baselines():
-            folder = known.part(part)
-            if known.facts["sources"][role] == digest and folder is not None:
+        for baseline in self._baselines():
+            folder = baseline.part(part)
+            if baseline.facts["sources"][role] == digest and folder is not None:
                 return self._snapshot(folder, kind)
         return None
 
@@ -90,10 +91,9 @@ class Finder:
 
     def _against(self, release: Baseline) -> Against:
         """The earlier release; what the two weigh is in the evidence of their builds."""
-        weights = {"candidate": self.facts, "baseline": release.facts}
-        footprint = {role: of["evidence"]["footprint"]["candidate"] for role, of in weights.items()}
+        ours, theirs = (known(manifest.evidence_of(of).footprint).candidate for of in (self.facts, release.facts))
         folder = self.store.scratch("footprint")
-        (folder / "evidence.json").write_text(json.dumps(footprint, indent=1, sort_keys=True) + "\n")
+        documents.write(folder / evidence.FILE, evidence.Footprint(ours, theirs))
         name = str(release.facts["file"])
         file = self.store.snapshot({name: release.folder / "artifact" / name}, release.format)
         return Against(release.name, file, {"footprint": self._snapshot(folder, "evidence")})

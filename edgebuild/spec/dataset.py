@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     Array = np.ndarray[tuple[int, ...], np.dtype[np.generic]]
+    Mask = np.ndarray[tuple[int, ...], np.dtype[np.bool_]]  # [N], of examples
 
 # Set aside of `train` where the data brings no validation split: a tenth, and no more than decide any choice here.
 _SHARE, _MOST = 0.1, 5000
@@ -165,7 +166,7 @@ def _in_proportion(sizes: list[int], count: int) -> list[int]:
     return parts
 
 
-def slices(folder: Path) -> dict[str, Array]:
+def slices(folder: Path) -> dict[str, Mask]:
     """Which held-out examples belong to a slice, [N] bool by the slice's name; they may overlap."""
     names = _described(folder).get("slices", [])
     return dict(zip(names, _read(folder / _SLICES), strict=True)) if names else {}

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Protocol, Self
 
 from edgebuild.spec.errors import DeviceError, UsageError
+from edgebuild.spec.evidence import Counted
 from edgebuild.spec.target import Fidelity, Hardware
 
 
@@ -69,7 +70,7 @@ class Device(Protocol):
         """This device, standing for a target with this hardware."""
         return self
 
-    def count(self, job: Path, mcpu: str, *, timeout: float) -> dict[str, Any]:
+    def count(self, job: Path, mcpu: str, *, timeout: float) -> Counted:
         """Execute a job of mode "count": instructions, classes, caches and the cycles that `mcpu` needs for them.
 
         Only devices that count have it.

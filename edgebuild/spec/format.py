@@ -11,13 +11,12 @@ from edgebuild.spec.errors import StepError
 from edgebuild.spec.layout import NCHW, Layouts
 from edgebuild.spec.lifetime import Lifetime
 from edgebuild.spec.quantization import Layer, Missing, Quantization, Range, Support
+from edgebuild.spec.signature import Signature
 from edgebuild.spec.work import Work
 
 if TYPE_CHECKING:
     import numpy as np
     from torch import Tensor, nn
-
-    from edgebuild.spec.signature import Signature
 
     Array = np.ndarray[Any, Any]
     Sample = tuple[Array, ...]
@@ -45,17 +44,8 @@ class Format(Protocol):
     unreal: ClassVar[tuple[Missing, ...]] = ()
 
     @abstractmethod
-    def convert(
-        self,
-        module: nn.Module,
-        example: tuple[Tensor, ...],
-        layout: str | None = None,
-        signature: Signature | None = None,
-    ) -> bytes:
-        """A float32 file with the static shapes of `example`; None leaves the layout of pictures to the format.
-
-        Inputs and outputs are named as in the `signature`, or without one as the exporter does.
-        """
+    def convert(self, module: nn.Module, example: tuple[Tensor, ...], layout: str | None = None) -> bytes:
+        """A float32 file with the static shapes of `example`; None leaves the layout of pictures to the format."""
 
     @abstractmethod
     def run(self, model: bytes, samples: Sequence[Sample]) -> Iterator[tuple[Array, ...]]:
@@ -76,6 +66,13 @@ class Format(Protocol):
     @abstractmethod
     def constants(self, model: bytes) -> list[Constant]:
         """Where the weights are in the file; those that it does not store as plain elements are left out."""
+
+    def named(self, model: bytes, signature: Signature) -> bytes:
+        """The same file with the declared names of inputs and outputs; as it is where a format has no such names.
+
+        Their order is always the declared one.
+        """
+        return model
 
     def layouts_of(self, model: bytes) -> tuple[Layouts, Layouts]:
         """The layouts of a file's inputs and outputs, by position; empty where all are as in PyTorch."""

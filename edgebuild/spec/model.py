@@ -16,8 +16,7 @@ from edgebuild.spec.fields import STRICT, Inside, Seed
 from edgebuild.spec.registry import TASKS
 from edgebuild.spec.signature import ANSWER, Element, Head, Signature, TensorSpec
 
-Task = str  # its name in the registry
-USUAL_TASK: Task = "classification"
+USUAL_TASK = "classification"
 _COUNT, _TABLES = "[count]", "[tables]"  # which of its two forms `outputs` has; no part of a key that messages name
 
 Label = Annotated[tuple[str, ...], Field(min_length=2, description="names of the classes, in output order")]

@@ -7,6 +7,7 @@ from typing import Any
 from edgebuild.spec.artifact import FILE, Step
 from edgebuild.spec.device import Device
 from edgebuild.spec.format import Format
+from edgebuild.spec.metric import Metric
 from edgebuild.spec.plugins import Registry
 from edgebuild.spec.task import Task
 from edgebuild.spec.technique import Technique
@@ -33,7 +34,12 @@ DEVICES: Registry[Device] = Registry(
     options=True,
     named="transport",
 )
-GATES: Registry[Any] = Registry(object, "edgebuild.gates", "metric", "edgebuild.gates")
+GATES: Registry[Metric[Any]] = Registry(
+    Metric,  # type: ignore[type-abstract]
+    "edgebuild.gates",
+    "metric",
+    "edgebuild.gates",
+)
 TASKS: Registry[Task] = Registry(
     Task,  # type: ignore[type-abstract]
     "edgebuild.tasks",

@@ -6,6 +6,7 @@ from abc import abstractmethod
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, ClassVar, Literal, Protocol
 
+from edgebuild.spec.errors import StepError
 from edgebuild.spec.signature import Head, TensorSpec
 
 if TYPE_CHECKING:
@@ -68,8 +69,13 @@ class Task(Protocol):
 
     def choices(self, answers: Sequence[Array]) -> Array:
         """What is chosen for each example, [N, …]; only where answers are choices."""
-        raise NotImplementedError
+        raise _unchosen(self)
 
     def hits(self, answers: Sequence[Array], labels: Array) -> Flags:
         """Which examples are right, [N] bool; only where answers are choices."""
-        raise NotImplementedError
+        raise _unchosen(self)
+
+
+def _unchosen(task: Task) -> StepError:
+    """The error of a task that says in `choice` that its answers are choices, and does not say which."""
+    return StepError(f"{type(task).__name__} does not say what its answers choose")

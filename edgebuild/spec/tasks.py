@@ -1,4 +1,4 @@
-"""The task of a head, and which metrics its answers have: what is known of tasks by name alone."""
+"""Tasks of heads, and the metrics that their answers have."""
 
 from __future__ import annotations
 

@@ -37,13 +37,12 @@ class Convert(Step):
         target_format = FORMATS.get(self.format)()
         model = checkpoint.load(io.path("model"))
         try:
-            converted = target_format.convert(
-                model.module, model.example(), self.layout, model.signature if model.outputs else None
-            )
+            converted = target_format.convert(model.module, model.example(), self.layout)
         except Exception as error:  # exporters raise whatever they like, over many lines
             if exhausted(error):
                 raise
             raise StepError(f"the model cannot be converted to {self.format}: {_cause(error)}") from None
+        converted = target_format.named(converted, model.signature) if model.outputs else converted
         (io.output / target_format.file).write_bytes(converted)
         if target_format.real and (learnt := ranges.load(io.path("model"))):  # else nothing will ask for them
             named = _named(model, learnt, target_format, converted, ranges.probe(io.path("model")))

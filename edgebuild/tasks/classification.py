@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 class Classification(Task):
     """Answers are logits [N, C], labels class numbers [N]; the largest logit is the answer."""
 
-    labels: ClassVar[str] = "class numbers"
+    labels: ClassVar[str] = "[N] class numbers"
     element: ClassVar[Literal["int64", "float32"]] = "int64"
     missing: ClassVar[float] = -1
     choice: ClassVar[bool] = True

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 class Embedding(Task):
     """Answers and labels are vectors [N, D], of which the direction alone counts."""
 
-    labels: ClassVar[str] = "vectors to point along"
+    labels: ClassVar[str] = "[N, D] vectors to point along"
     element: ClassVar[Literal["int64", "float32"]] = "float32"
     missing: ClassVar[float] = float("nan")
 

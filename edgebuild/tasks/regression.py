@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 class Regression(Task):
     """Answers and labels are values [N, …] of the output's shape, a vector or a map."""
 
-    labels: ClassVar[str] = "values"
+    labels: ClassVar[str] = "[N, …] values of the output's shape"
     element: ClassVar[Literal["int64", "float32"]] = "float32"
     missing: ClassVar[float] = float("nan")
 

@@ -17,6 +17,7 @@ from edgebuild.plan.instruments import Instrument, Instruments, addressed
 from edgebuild.spec.core import TimeModel
 from edgebuild.spec.device import Device
 from edgebuild.spec.errors import DeviceError, UsageError
+from edgebuild.spec.evidence import Counted
 from edgebuild.spec.registry import FORMATS
 from edgebuild.spec.target import Target, Timing
 
@@ -42,7 +43,7 @@ class Bench:
     seconds: float
     low: float
     high: float
-    counted: dict[str, Any] | None
+    counted: Counted | None
     layers: layers.Layers | None
     layers_reason: str | None
     fed: tuple[feeds.Fed, ...]
@@ -153,8 +154,7 @@ def _timed(instrument: Instrument, file: Path, inputs: Path, folder: Path, threa
     return found | {"layers": parts, "layers_reason": reason}
 
 
-def _count(instrument: Instrument, model: Path, inputs: Path, folder: Path, mcpu: str) -> dict[str, Any]:
+def _count(instrument: Instrument, model: Path, inputs: Path, folder: Path, mcpu: str) -> Counted:
     job = folder / "count"
     jobs.write(job, "count", [JobModel(f"m{repeat}", model) for repeat in range(_REPEATS)], inputs)
-    counted: dict[str, Any] = instrument.device.count(job, mcpu, timeout=_TIMEOUT)
-    return counted
+    return instrument.device.count(job, mcpu, timeout=_TIMEOUT)

@@ -7,7 +7,7 @@ import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,15 +16,16 @@ from edgebuild.bundle import baselines, commit, history, manifest, promote
 from edgebuild.engine import digests, files, owned
 from edgebuild.engine.store import Store, disk_error
 from edgebuild.gates.statistics.drift import COUNTED, MEASURED, Drift, drift
+from edgebuild.spec import documents
 from edgebuild.spec.errors import UsageError
-from edgebuild.spec.evidence import Status, combine
+from edgebuild.spec.evidence import VERDICTS, Evidence, Judged, Predicted, Status, Verdict, Verdicts, combine
 from edgebuild.spec.project import Project
 from edgebuild.verbs.build import Journal, Listener, bring_up
 
 if TYPE_CHECKING:
     from edgebuild.bundle.baselines import Baseline
     from edgebuild.engine.store import Action
-    from edgebuild.engine.worker import Limits
+    from edgebuild.engine.task import Limits
     from edgebuild.plan.gate import Compared, GatePlan, Subject
 
 _RESULT = "gate.json"
@@ -53,8 +54,8 @@ class Comparison:
 
     against: str
     status: Status
-    verdicts: list[dict[str, Any]]
-    evidence: dict[str, Any]
+    verdicts: tuple[Verdict, ...]
+    evidence: Evidence
     fingerprints: dict[str, dict[str, str]]
 
 
@@ -78,7 +79,7 @@ class Result:
 
     def to_json(self) -> dict[str, Any]:
         """The result as plain data."""
-        plain: dict[str, Any] = asdict(self) | {"bundle": str(self.bundle), "folder": str(self.folder)}
+        plain: dict[str, Any] = documents.to_json(self)
         return plain
 
 
@@ -163,10 +164,9 @@ def _subject(request: Request, store: Store, copy: Path, facts: Mapping[str, Any
 
 
 def _comparison(store: Store, item: Compared, done: Mapping[str, Action]) -> Comparison:
-    found = json.loads((store.path(done[item.verdicts].output) / "verdicts.json").read_text())
-    judged = found["formats"][found["format"]]
+    judged = documents.read(Verdicts, store.path(done[item.verdicts].output) / VERDICTS).shipped
     fingerprints = {role.partition("/")[0]: dict(facts) for role, facts in item.fingerprints.items()}
-    return Comparison(item.against, judged["status"], judged["verdicts"], judged["evidence"], fingerprints)
+    return Comparison(item.against, judged.status, judged.verdicts, judged.evidence, fingerprints)
 
 
 def _warnings(
@@ -183,8 +183,8 @@ def _warnings(
         measured_on = comparison.fingerprints.get("latency", {})
         stored = baselines.samples(known, "candidate", measured_on) if known else []
         earlier = stored + history.times(request.project.root, digest, measured_on)
-        latency = comparison.evidence["latency"]
-        now, tolerance = history.middle(latency, "baseline"), COUNTED if "counted" in latency else MEASURED
+        latency = comparison.evidence.latency
+        now, tolerance = history.middles(latency)["baseline"], COUNTED if isinstance(latency, Predicted) else MEASURED
         if now is not None and (alarm := drift(earlier, now, tolerance)) is not None:
             yield _alarm(comparison.against, alarm)
         if known and (keys := baselines.differing(measured_on, known.facts["fingerprints"].get("latency", {}))):
@@ -252,11 +252,12 @@ def _settle(
 def _entry(request: Request, result: Result, facts: Mapping[str, Any]) -> dict[str, Any]:
     """The line of the history: the verdicts of all comparisons, the times of the first."""
     first = result.comparisons[0]
-    verdicts = [verdict for item in result.comparisons for verdict in item.verdicts]
-    judged = {"status": result.status, "format": result.format, "evidence": first.evidence, "verdicts": verdicts}
+    verdicts = tuple(verdict for item in result.comparisons for verdict in item.verdicts)
+    judged = Judged(result.status, verdicts, first.evidence)
     named = {role: facts["sources"][role] for role in ("candidate", "baseline")}
     measured_on = first.fingerprints.get("latency", {})
-    return history.entry(request.project.root, "gate", result.target, result.model, judged, named, measured_on)
+    about = (result.target, result.model, result.status, result.format)
+    return history.entry(request.project.root, "gate", *about, judged, named, measured_on)
 
 
 def _restate(request: Request, result: Result, copy: Path, evidence: Path) -> None:
@@ -270,8 +271,13 @@ def _restate(request: Request, result: Result, copy: Path, evidence: Path) -> No
         "device": result.device,
         "fidelity": result.fidelity,
         "fingerprint": result.fingerprint,
-        "comparisons": [{"against": c.against, "status": c.status, "verdicts": c.verdicts} for c in result.comparisons],
+        "comparisons": [
+            {"against": c.against, "status": c.status, "verdicts": documents.to_json(c.verdicts)}
+            for c in result.comparisons
+        ],
     }
-    judged = {"verdicts": first.verdicts, "evidence": first.evidence, "fingerprints": first.fingerprints}
+    judged: dict[str, Any] = documents.to_json(
+        {"verdicts": first.verdicts, "evidence": first.evidence, "fingerprints": first.fingerprints}
+    )
     promote.restate(copy, "released" if result.after == "released" else "withdrawn", judged, about, evidence)
     files.publish_tree(copy, request.bundle)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -34,10 +35,8 @@ PROVENANCE = ({"step": "tiny/float", "key": "0" * 64, "output": "1" * 64},)
 
 def subject(made: tiny.Made, **more: Any) -> Subject:
     declared = tiny.spec(made.name).declared
-    about = Subject(
-        "board", "A board", "cortex-a72", made.name, declared.description, declared.labels, declared.inputs, None, 3
-    )
-    return replace(about, task=declared.task, outputs=declared.outputs, **more)
+    what = (made.name, declared.description, declared.signature, declared.heads)
+    return replace(Subject("board", "A board", "cortex-a72", *what, None, 3), **more)
 
 
 def assemble(
@@ -179,14 +178,14 @@ def test_a_bundle_answers_its_sample_array_as_the_file_does(
 @pytest.mark.parametrize(
     ("model", "name", "inputs"),
     [
-        ("made", "tflite", [{"name": "image", "layout": "nhwc", "shape": [1, 12, 12, 1]}]),
-        ("made", "onnx", [{"name": "image", "layout": None, "shape": [1, 1, 12, 12]}]),
+        ("made", "tflite", [{"name": "image", "layout": "nhwc", "shape": [1, 12, 12, 1], "dtype": "float32"}]),
+        ("made", "onnx", [{"name": "image", "layout": None, "shape": [1, 1, 12, 12], "dtype": "float32"}]),
         (
             "pair",
             "tflite",
             [
-                {"name": "picture", "layout": "nhwc", "shape": [1, 8, 8, 1]},
-                {"name": "facts", "layout": None, "shape": [1, 5]},
+                {"name": "picture", "layout": "nhwc", "shape": [1, 8, 8, 1], "dtype": "float32"},
+                {"name": "facts", "layout": None, "shape": [1, 5], "dtype": "float32"},
             ],
         ),
     ],
@@ -224,6 +223,45 @@ def test_a_bundle_whose_answers_are_values_prints_them(arrows: tiny.Made, tmp_pa
     assert [float(word) for word in said.split()] == pytest.approx(values.tolist(), rel=1e-5)
     assert not (bundle / "labels.json").exists()
     assert "Output: 8 values (embedding)." in (bundle / "README.md").read_text()
+
+
+SAID = (
+    r"kind: \w+ \w+ \(\d+\.\d %\), \w+ \w+ \(\d+\.\d %\); place: (-?[\d.e-]+) (-?[\d.e-]+); "
+    r"features: \[8, 3, 3\] from (-?[\d.e-]+) to ([\d.e-]+)\n"
+)
+
+
+@pytest.mark.parametrize("name", ["onnx", "tflite"])
+def test_a_bundle_of_two_inputs_and_three_outputs_says_what_each_is_and_answers_with_all(
+    scene: tiny.Made, tmp_path: Path, name: str
+) -> None:
+    bundle = assemble(scene, tmp_path, name) / "bundle"
+    facts = manifest.verify(bundle)
+    assert [(head["name"], head["task"], head["outputs"], head["show"]) for head in facts["heads"]] == [
+        ("kind", "classification", [0], "ranked"), ("place", "regression", [2], "values"),
+    ]  # fmt: skip
+    assert [(port["name"], port["dtype"]) for port in facts["inputs"]] == [("picture", "float32"), ("words", "int64")]
+    assert [port["name"] for port in facts["outputs"]] == ["kind", "features", "place"]
+    assert json.loads((bundle / "labels.json").read_text())["kind"][0] == "low dark"
+    card = (bundle / "README.md").read_text()
+    assert "Output: kind, one score for each of 4 labels (`labels.json`); features, 8×3×3 values: where in the " in card
+    assert "; place, 2 values (regression): row and column from -1 to 1." in card
+    values = dataset.read(scene["data"], "test").inputs
+    said = execute(bundle, str(bundle / "sample.npz"), "--top", "2").removeprefix("sample.npz: ")
+    numbers = re.fullmatch(SAID, said)
+    assert numbers, said
+    target = FORMATS.get(name)()
+    (answers,) = target.run(scene.file(name).read_bytes(), [tuple(value[3:4] for value in values)])
+    expected = [*answers[2][0], answers[1].min(), answers[1].max()]
+    assert [float(word) for word in numbers.groups()] == pytest.approx(expected, rel=1e-4, abs=1e-6)
+    for key, value in zip(("picture", "words"), values, strict=True):
+        np.save(tmp_path / f"{key}.npy", value[3:4])
+    np.savez(tmp_path / "named.npz", words=values[1][3:4], picture=values[0][3:4])
+    pairs = [f"words={tmp_path / 'words.npy'}", f"picture={tmp_path / 'picture.npy'}"]
+    assert execute(bundle, "--top", "2", *pairs) == f"words.npy, picture.npy: {said}"
+    assert execute(bundle, "--top", "2", str(tmp_path / "named.npz")) == f"named.npz: {said}"
+    told = execute(bundle, pairs[0], expect=1)
+    assert "no file is given for input picture (known: picture, words)" in told
 
 
 class _one(dict[str, Any]):

@@ -33,7 +33,7 @@ HEAVY = (
     "torch_pruning",
 )
 STEPLIKE = ("steps", "steps.techniques", "steps.evidence")
-FOLDERS = (*STEPLIKE, "formats", "devices", "gates")
+FOLDERS = (*STEPLIKE, "formats", "devices", "gates", "tasks")
 
 
 def names(folder: str) -> list[str]:
@@ -96,7 +96,7 @@ def test_a_format_names_its_file_runtime_and_packages_and_has_every_verb(kind: A
     assert kind.file.startswith("model.")
     assert {kind.runtime, *kind.runtime_needs} <= {*kind.requires}
     assert {*kind.requires} <= {*kind.tools}
-    assert list(inspect.signature(kind.convert).parameters) == ["self", "module", "example", "layout", "signature"]
+    assert list(inspect.signature(kind.convert).parameters) == ["self", "module", "example", "layout"]
     assert list(inspect.signature(kind.constants).parameters) == ["self", "model"]
     assert list(inspect.signature(kind.layouts_of).parameters) == ["self", "model"]
     assert {*kind.layouts} <= {"nchw", "nhwc"}

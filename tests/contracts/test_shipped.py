@@ -63,7 +63,7 @@ def test_a_newcomers_model_is_held_to_what_any_model_can_keep(target: str, model
     spec = tiny.spec(model)
     quality = {"classification": ("accuracy", "1 pp"), "regression": ("mae", "5 %"), "embedding": ("cosine", "0.01")}
     limits = {gate.metric: gate.limit for gate in gates_of(PROJECT.target(target), spec, PROJECT.policy())}
-    metric, limit = quality[spec.declared.task]
+    metric, limit = quality[spec.declared.heads[0].task]
     ram = limits.pop("ram", None)
     assert limits == {metric: limit, "parity": "1e-3", "size": "+0 %", "latency": "+3 %, predicted +35 %"}
     assert (ram is None) == (PROJECT.target(target).hardware.ram is None)

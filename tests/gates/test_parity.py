@@ -6,9 +6,11 @@ import numpy as np
 import pytest
 
 from edgebuild.gates.parity import Parity
-from edgebuild.spec.evidence import Verdict
+from edgebuild.spec import evidence
+from edgebuild.spec.evidence import ONLY, Converted, Evidence, OnDevice, Verdict
 from edgebuild.spec.target import Fidelity, Gate
 from edgebuild.steps.evidence.parity import compare
+from tests import measured
 
 REFERENCE = np.array([[1.0, -4.0], [2.0, 0.5]])
 
@@ -16,12 +18,9 @@ REFERENCE = np.array([[1.0, -4.0], [2.0, 0.5]])
 def judge(apart: float, *, quantized: float = 0.0, fidelity: Fidelity = "host", wanted: Fidelity = "host") -> Verdict:
     """A conversion whose first value is `apart` off, and a shipped file whose first is `quantized` off."""
     first = np.array([[1.0, 0.0], [0.0, 0.0]])
-    parity = {
-        "converted": compare(REFERENCE + apart * first, REFERENCE),
-        "candidate": compare(REFERENCE + quantized * first, REFERENCE),
-        "origin": {"fidelity": fidelity},
-    }
-    return Parity().judge(Gate("parity", "1e-3", fidelity=wanted), {"parity": parity})
+    output = Converted(compare(REFERENCE + apart * first, REFERENCE), compare(REFERENCE + quantized * first, REFERENCE))
+    parity = evidence.Parity(measured.origin(fidelity), {ONLY: output})
+    return Parity().judge(Gate("parity", "1e-3", fidelity=wanted), Evidence(parity=parity))
 
 
 def test_a_difference_is_relative_to_the_largest_output() -> None:
@@ -60,9 +59,9 @@ def test_a_device_of_its_own_may_not_differ_by_more_either_and_gives_the_fidelit
     def judged(here: float, there: float) -> Verdict:
         first = np.array([[1.0, 0.0], [0.0, 0.0]])
         near, far = (compare(REFERENCE + apart * first, REFERENCE) for apart in (here, there))
-        device = {"converted": far, "candidate": far, "origin": {"fidelity": "emulated", "device": "qemu"}}
-        parity = {"converted": near, "candidate": near, "origin": {"fidelity": "host"}, "device": device}
-        return Parity().judge(Gate("parity", "1e-3", fidelity="emulated"), {"parity": parity})
+        device = OnDevice(measured.origin("emulated", "qemu"), {ONLY: Converted(far, far)})
+        parity = evidence.Parity(measured.origin(), {ONLY: Converted(near, near)}, device)
+        return Parity().judge(Gate("parity", "1e-3", fidelity="emulated"), Evidence(parity=parity))
 
     assert (judged(0.0039, 0.0039).status, judged(0.0039, 0.0039).fidelity) == ("pass", "emulated")
     assert judged(0.0041, 0).status == judged(0, 0.0041).status == "fail"

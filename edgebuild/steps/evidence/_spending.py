@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
+from edgebuild.spec.evidence import Cut, Looks
 from edgebuild.spec.units import show_seconds
-from edgebuild.steps.evidence._deciding import Deciding, looks
+from edgebuild.steps.evidence._deciding import Deciding
 
 if TYPE_CHECKING:
-    from edgebuild.spec.dataset import Array
+    from edgebuild.spec.dataset import Mask
 
 _FEW = 50  # run in any case, as far as a tenth of the time allows: for parity, and to see whether the bits are the same
 _SHARE_OF_FEW = 0.1
@@ -46,11 +47,11 @@ class Spending:
     deciding: Deciding | None = None
     at: list[int] = field(default_factory=list)
     why: str = ""
-    cut: dict[str, Any] = field(default_factory=dict)
+    cut: Cut | None = None
     _goal: int | None = 0
     _limit: float = math.inf
 
-    def goal(self, done: Done, right: Array | None = None) -> int | None:
+    def goal(self, done: Done, right: Mask | None = None) -> int | None:
         """How many examples there are to be next; None when no more are to be run.
 
         `right`: which of those that ran the device gets right, [n] bool, where gates are asked.
@@ -66,11 +67,11 @@ class Spending:
         """CPU time that may still be spent on the way to the goal."""
         return max(0.0, self._limit - done.seconds)
 
-    def told(self) -> dict[str, Any]:
+    def looks(self) -> Looks:
         """The looks, and what the time cut off if it did."""
-        return looks(tuple(self.at), self.most, self.why) | ({"cut": self.cut} if self.cut else {})
+        return Looks(tuple(self.at), self.most, self.why, self.cut)
 
-    def _look(self, n: int, right: Array | None) -> None:
+    def _look(self, n: int, right: Mask | None) -> None:
         """Ask the gates, and plan the next look."""
         few = min(_FEW, self.most)
         if self.deciding is None or right is None:
@@ -99,7 +100,7 @@ class Spending:
         if left > 0 and not hopeless:
             return False
         took, allowed = done.seconds + needed, self._limit
-        self.cut = {"goal": self._goal, "needed_s": round(took, 1), "allowed_s": round(allowed, 1)}
+        self.cut = Cut(self._goal, round(took, 1), round(allowed, 1))
         if whole:
             took_, allowed_ = show_seconds(took), show_seconds(allowed)
             self.why = f"{self._goal} examples take about {took_} of CPU time here, and the budget allows {allowed_}"

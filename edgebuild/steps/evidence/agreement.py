@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
-from edgebuild.spec import dataset
+from edgebuild.spec import dataset, documents, evidence
 from edgebuild.spec.artifact import Determinism, Step, StepIO
-from edgebuild.steps.evidence.parity import first_output
+from edgebuild.steps.evidence.parity import first_output, origin
+
+if TYPE_CHECKING:
+    from edgebuild.spec.dataset import Array
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,30 +27,25 @@ class Agreement(Step):
     def run(self, io: StepIO) -> None:
         """Write `evidence.json`."""
         device, host = first_output(io.path("device")), first_output(io.path("host"))
-        origin = json.loads((io.path("device") / "origin.json").read_text())
-        looks = origin.pop("looks", None)  # how many examples were decided to be enough
-        found = {"origin": origin, "of": len(host)} | ({"looks": looks} if looks else {})
-        same = host[dataset.chosen(len(host), len(device))]
-        found |= compare(device, same, whole=len(device) == len(host))
-        (io.output / "evidence.json").write_text(json.dumps(found, indent=1, sort_keys=True) + "\n")
+        n, of = len(device), len(host)
+        outputs = {evidence.ONLY: compare(device, host[dataset.chosen(of, n)])}
+        agreement = evidence.Agreement(origin(io.path("device")), n, of, n == of, outputs)
+        documents.write(io.output / evidence.FILE, agreement)
 
 
-def compare(device: Any, host: Any, *, whole: bool = False) -> dict[str, Any]:
+def compare(device: Array, host: Array) -> evidence.Differences:
     """How two outputs [n, …] of the same examples differ.
 
-    distinct: different values among the device's; one or two would agree with anything. `whole` says that these are
-    all the examples there are: equal bits on some do not speak for the others, for an ONNX file has been seen whose
-    outputs were identical on 14 of 16 inputs and differed on the other two.
+    Equal bits on some examples do not speak for the others: an ONNX file has been seen whose outputs were identical on
+    14 of 16 inputs and differed on the other two.
     """
     import numpy as np
 
     n = len(device)
-    return {
-        "n": n,
-        "whole": whole,
-        "identical": bool(np.array_equal(device, host)),
-        "distinct": len(np.unique(device)),
-        "max_abs": float(np.max(np.abs(device.astype(np.float64) - host.astype(np.float64)))),
-        "values_differing": int(np.sum(device != host)),
-        "answers_differing": int(np.sum(device.reshape(n, -1).argmax(1) != host.reshape(n, -1).argmax(1))),
-    }
+    return evidence.Differences(
+        identical=bool(np.array_equal(device, host)),
+        distinct=len(np.unique(device)),
+        max_abs=float(np.max(np.abs(device.astype(np.float64) - host.astype(np.float64)))),
+        values_differing=int(np.sum(device != host)),
+        answers_differing=int(np.sum(device.reshape(n, -1).argmax(1) != host.reshape(n, -1).argmax(1))),
+    )

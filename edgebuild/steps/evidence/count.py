@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, field
 from typing import ClassVar
 
 from edgebuild.devices.jobs import job
-from edgebuild.spec import dataset, model_file
+from edgebuild.spec import dataset, documents, evidence, model_file
 from edgebuild.spec.artifact import EXCUSED, FILE, Determinism, Step, StepIO
 from edgebuild.spec.device import Device
 from edgebuild.spec.registry import FORMATS
@@ -33,8 +32,7 @@ class Count(Step):
     def run(self, io: StepIO) -> None:
         """Write `evidence.json`."""
         self._job(io)
-        found = self.device.count(io.scratch, self.mcpu, timeout=self.timeout)
-        (io.output / "evidence.json").write_text(json.dumps(found, indent=1, sort_keys=True) + "\n")
+        documents.write(io.output / evidence.FILE, self.device.count(io.scratch, self.mcpu, timeout=self.timeout))
 
     def _job(self, io: StepIO) -> None:
         """One inference that is counted several times, after two that warm up."""

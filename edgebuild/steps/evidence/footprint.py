@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import warnings
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from edgebuild.formats.coding import SUFFIX
 from edgebuild.nn import checkpoint
+from edgebuild.spec import documents, evidence
 from edgebuild.spec.artifact import Determinism, Step, StepIO
 from edgebuild.spec.registry import FORMATS
 
@@ -32,16 +32,16 @@ class Footprint(Step):
 
     def run(self, io: StepIO) -> None:
         """Write `evidence.json`."""
-        found = {role: self._weigh(io, role) for role in ("candidate", "baseline")}
-        (io.output / "evidence.json").write_text(json.dumps(found, indent=1, sort_keys=True) + "\n")
+        footprint = evidence.Footprint(self._weigh(io, "candidate"), self._weigh(io, "baseline"))
+        documents.write(io.output / evidence.FILE, footprint)
 
-    def _weigh(self, io: StepIO, role: str) -> dict[str, int]:
+    def _weigh(self, io: StepIO, role: str) -> evidence.Weight:
         model = checkpoint.load(io.path(f"{role}_torch"))
         parameters = sum(values.numel() for values in model.module.parameters())
         file = io.path(role) / FORMATS.get(io.kind(role)).file
         size, download = file.stat().st_size, file.with_name(file.name + SUFFIX)
         coded = download.stat().st_size if download.is_file() else size
-        return {"bytes": size, "download": coded, "parameters": parameters, "macs": macs(model)}
+        return evidence.Weight(size, coded, parameters, macs(model))
 
 
 def macs(model: Checkpoint) -> int:

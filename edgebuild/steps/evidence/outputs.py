@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from dataclasses import dataclass, field
 from typing import ClassVar
 
 from edgebuild.devices.jobs import outputs
 from edgebuild.devices.jobs.job import JobModel
-from edgebuild.spec import dataset, model_file
+from edgebuild.spec import dataset, documents, evidence, model_file
 from edgebuild.spec.artifact import EXCUSED, FILE, Determinism, Step, StepIO
 from edgebuild.spec.device import Device
 from edgebuild.spec.registry import FORMATS
@@ -48,6 +47,6 @@ class Outputs(Step):
         some = tuple(values[dataset.chosen(len(test), most)] for values in test.inputs)
         result = outputs.run(self.device, model, some, io.scratch, self.timeout)
         shutil.copyfile(io.scratch / "model.outputs.npz", io.output / "outputs.npz")
-        origin = {"fidelity": self.fidelity, "device": self.device.transport, "runtimes": result["runtimes"]}
-        origin |= {"told": told} if (told := result["models"]["model"]["told"]) else {}
-        (io.output / "origin.json").write_text(json.dumps(origin, sort_keys=True) + "\n")
+        fallback = result["models"]["model"]["told"]
+        origin = evidence.Origin(self.fidelity, self.device.transport, result["runtimes"], fallback)
+        documents.write(io.output / evidence.ORIGIN, origin)

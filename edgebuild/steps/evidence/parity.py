@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
-from edgebuild.spec import dataset
+from edgebuild.spec import dataset, documents, evidence
 from edgebuild.spec.artifact import Determinism, Step, StepIO
 from edgebuild.spec.errors import StepError
-from edgebuild.spec.model import Task
 from edgebuild.spec.registry import TASKS
 
 if TYPE_CHECKING:
@@ -25,7 +23,7 @@ class Parity(Step):
     are `device_converted` and `device_candidate`, compared with torch's on the same.
     """
 
-    task: Task = "classification"
+    task: str = "classification"
 
     consumes: ClassVar[tuple[str, ...]] = ()
     produces: ClassVar[str | None] = "evidence"
@@ -36,21 +34,25 @@ class Parity(Step):
 
     def run(self, io: StepIO) -> None:
         """Write `evidence.json`: `origin` says whose outputs are compared; `device`, if any, has its own."""
-        reference = first_output(io.path("reference"))
-        found = self._of_one(io, reference, "")
+        reference, device = first_output(io.path("reference")), None
         if "device_converted" in io.inputs:
-            found["device"] = self._of_one(io, reference, "device_")
-        (io.output / "evidence.json").write_text(json.dumps(found, indent=1, sort_keys=True) + "\n")
+            device = evidence.OnDevice(origin(io.path("device_converted")), self._outputs(io, reference, "device_"))
+        parity = evidence.Parity(origin(io.path("converted")), self._outputs(io, reference, ""), device)
+        documents.write(io.output / evidence.FILE, parity)
 
-    def _of_one(self, io: StepIO, reference: Array, place: str) -> dict[str, Any]:
+    def _outputs(self, io: StepIO, reference: Array, place: str) -> dict[str, evidence.Converted]:
         """Both files' outputs in one place, against torch's on the same examples."""
-        found: dict[str, Any] = {"origin": json.loads((io.path(f"{place}converted") / "origin.json").read_text())}
+        both = []
         for role in ("converted", "candidate"):
-            given = first_output(io.path(place + role))
-            found[role] = compare(given, reference[dataset.chosen(len(reference), len(given))])
-            if not TASKS.get(self.task).choice:
-                del found[role]["agreement"]  # the largest of values that are no scores means nothing
-        return found
+            values = first_output(io.path(place + role))
+            same = reference[dataset.chosen(len(reference), len(values))]
+            both.append(compare(values, same, scores=TASKS.get(self.task).choice))
+        return {evidence.ONLY: evidence.Converted(*both)}
+
+
+def origin(folder: Path) -> evidence.Origin:
+    """What made the outputs in a folder."""
+    return documents.read(evidence.Origin, folder / evidence.ORIGIN)
 
 
 def first_output(folder: Path) -> Array:
@@ -65,26 +67,25 @@ def first_output(folder: Path) -> Array:
     return values
 
 
-def compare(given: Array, reference: Array) -> dict[str, float | int]:
+def compare(values: Array, reference: Array, *, scores: bool = True) -> evidence.Comparison:
     """Differences of two outputs [N, …] of the same examples.
 
-    max_abs: largest absolute difference; relative: that over the largest absolute reference; cosine: the least
-    over examples; agreement: share of examples with the same largest output; snr_db: 10·log₁₀ of the power of the
-    reference over that of the difference.
+    `scores`: whether they are such, for the largest of values that are none means nothing. The signal to noise ratio is
+    10·log₁₀ of the power of the reference over that of the difference.
     """
     import numpy as np
 
-    ours, theirs = (values.reshape(len(values), -1).astype(np.float64) for values in (given, reference))
+    ours, theirs = (each.reshape(len(each), -1).astype(np.float64) for each in (values, reference))
     apart = ours - theirs
     norms = np.linalg.norm(ours, axis=1) * np.linalg.norm(theirs, axis=1)
     cosine = np.sum(ours * theirs, axis=1) / np.maximum(norms, np.finfo(np.float64).tiny)
     noise, power = float(np.sum(apart**2)), float(np.sum(theirs**2))
     largest = float(np.max(np.abs(apart)))
-    return {
-        "n": len(ours),
-        "max_abs": largest,
-        "relative": largest / max(float(np.max(np.abs(theirs))), 1e-12),
-        "cosine": float(np.min(cosine)),
-        "agreement": float(np.mean(ours.argmax(1) == theirs.argmax(1))),
-        "snr_db": float(10 * np.log10(power / noise)) if noise > 0 and power > 0 else 999.0,
-    }
+    return evidence.Comparison(
+        n=len(ours),
+        max_abs=largest,
+        relative=largest / max(float(np.max(np.abs(theirs))), 1e-12),
+        cosine=float(np.min(cosine)),
+        snr_db=float(10 * np.log10(power / noise)) if noise > 0 and power > 0 else 999.0,
+        agreement=float(np.mean(ours.argmax(1) == theirs.argmax(1))) if scores else None,
+    )

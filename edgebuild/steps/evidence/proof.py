@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import json
 import math
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from edgebuild.devices.timing import predicted
 from edgebuild.gates.statistics import paired, ratio
 from edgebuild.nn import checkpoint
-from edgebuild.spec import compressors, dataset, tasks
+from edgebuild.spec import compressors, dataset, documents, evidence, tasks
 from edgebuild.spec.artifact import Determinism, Step, StepIO
 from edgebuild.spec.core import TimeModel
+from edgebuild.spec.evidence import Counted, Drop, Footprint, Proved, SharedWork, StageTimes, State, Validation
 from edgebuild.spec.registry import FORMATS
 from edgebuild.spec.signature import Head
 from edgebuild.steps.evidence.parity import first_output
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 
 # A smaller change is neither gain nor cost: retrained weights compress a little better or worse by chance.
 _NOTICEABLE = {"bytes": 0.01, "compressed": 0.03, "seconds": 0.01}
-_SIZES = ("bytes", "parameters", "macs")
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,35 +57,35 @@ class Proof(Step):
         """Write `evidence.json`: for each technique before and after, what it bought, what it cost."""
         (head, *_), (labels, *_) = dataset.heads(io.path("data")), dataset.read(io.path("data"), "validation").labels
         places = [io.path(f"outputs/{number}") for number in range(len(self.stages) + 1)]
-        times = json.loads((io.path("times") / "evidence.json").read_text()) if "times" in io.inputs else None
+        times = documents.read(StageTimes, io.path("times") / evidence.FILE) if "times" in io.inputs else None
         states = [self._state(io, number, times) for number in range(len(places))]
         steps = []
         for number, name in enumerate(self.stages):
             before, after = states[number], states[number + 1]
             drop = _drop(head, labels, places[number], places[number + 1])
-            slower = self._slower(times, number) if times else None
-            weighed = self.weigh(before, after, drop, slower, self._band(io, number + 1, before, after))
-            steps.append({"step": name, "before": before, "after": after, **weighed})
-        examples = {"n": len(labels), "cut": dataset.is_cut(io.path("data"))}
-        found = {"steps": steps, "task": head.task, "validation": examples}
-        (io.output / "evidence.json").write_text(json.dumps(found, indent=1, sort_keys=True) + "\n")
+            slower, band = self._slower(times, number), self._band(io, number + 1, before, after)
+            steps.append(self.weigh(name, before, after, drop, slower, band))
+        examples = Validation(len(labels), dataset.is_cut(io.path("data")))
+        documents.write(io.output / evidence.FILE, evidence.Proof(tuple(steps), head.task, examples))
 
     def weigh(
         self,
-        before: dict[str, Any],
-        after: dict[str, Any],
+        name: str,
+        before: State,
+        after: State,
         drop: paired.Bound,
         slower: ratio.Shift | None = None,
         band: float | None = None,
-    ) -> dict[str, Any]:
+    ) -> Proved:
         """What a step bought and cost, by name; `useless` when it cost something and bought nothing.
 
         `drop` is what the answers lost (see `_drop`), with its one-sided 95 % limits; `slower`, where time was
         measured, the log-ratio of after to before with its two-sided 90 % interval; `band`, where it is predicted, the
         most by which a ratio may be too large.
         """
-        changes = {name: after[name] / before[name] - 1 for name in _NOTICEABLE if name in before and name in after}
-        limits = _NOTICEABLE | ({"seconds": max(band, _NOTICEABLE["seconds"])} if band is not None else {})
+        changes, limits = _changes(before, after), dict(_NOTICEABLE)
+        if band is not None:
+            limits["seconds"] = max(band, _NOTICEABLE["seconds"])
         if slower is not None:
             changes["seconds"] = math.expm1(slower.estimate)
             limits["seconds"] = _NOTICEABLE["seconds"] if slower.low > math.log1p(_NOTICEABLE["seconds"]) else math.inf
@@ -96,40 +95,44 @@ class Proof(Step):
             gains.append("accuracy")
         elif drop.low > 0:
             costs.append("accuracy")
-        return {"drop": drop._asdict(), "gains": gains, "costs": costs, "useless": bool(costs) and not gains}
+        useless = bool(costs) and not gains
+        return Proved(name, before, after, Drop(*drop), tuple(gains), tuple(costs), useless)
 
-    def _slower(self, times: dict[str, Any], number: int) -> ratio.Shift | None:
+    def _slower(self, times: StageTimes | None, number: int) -> ratio.Shift | None:
         """How much more time a stage takes than the one before; None for the same file, or a disturbed device."""
+        if times is None or times.void:
+            return None
         before, after = self.files[number], self.files[number + 1]
-        if after != before + 1 or times["void"]:
-            return None
-        return ratio.hodges_lehmann(times["log_ratios"][before], confidence=0.9)
+        return ratio.hodges_lehmann(times.log_ratios[before], confidence=0.9) if after == before + 1 else None
 
-    def _band(self, io: StepIO, number: int, before: dict[str, Any], after: dict[str, Any]) -> float | None:
+    def _band(self, io: StepIO, number: int, before: State, after: State) -> float | None:
         """By how much the predicted ratio of this state's time to that of the one before may be too large."""
-        if self.model is None:
+        if self.model is None or before.seconds is None or after.seconds is None:
             return None
-        shared = json.loads((io.path(f"shared/{number}") / "evidence.json").read_text())
-        seconds = {"candidate": after["seconds"], "baseline": before["seconds"]}
-        return predicted.ratio_limits(self.model.ratio_band, seconds, shared)[1] - 1
+        shared = documents.read(SharedWork, io.path(f"shared/{number}") / evidence.FILE)
+        return predicted.ratio_limits(self.model.ratio_band, after.seconds, before.seconds, shared)[1] - 1
 
-    def _state(self, io: StepIO, number: int, times: dict[str, Any] | None) -> dict[str, Any]:
+    def _state(self, io: StepIO, number: int, times: StageTimes | None) -> State:
         """Sizes, work and time of one state; `compressed` shows what sparse or shared weights save in a download."""
-        weighed = json.loads((io.path(f"footprint/{number}") / "evidence.json").read_text())["candidate"]
-        found: dict[str, Any] = {name: weighed[name] for name in _SIZES}
+        weight = documents.read(Footprint, io.path(f"footprint/{number}") / evidence.FILE).candidate
         made = io.inputs[f"made/{number}"]
         file = checkpoint.WEIGHTS if made.kind == "torch" else FORMATS.get(made.kind).file
-        coded = weighed["download"] < weighed["bytes"]
-        found["compressed"] = weighed["download"] if coded else len(zlib.compress((made.path / file).read_bytes()))
-        if weighed["download"] < weighed["bytes"]:
-            found["compressed"] = weighed["download"]
+        coded = weight.download < weight.bytes
+        compressed = weight.download if coded else len(zlib.compress((made.path / file).read_bytes()))
+        sizes = weight.bytes, weight.parameters, weight.macs, compressed
         if self.model is not None and self.clock is not None:
-            counted = json.loads((io.path(f"count/{number}") / "evidence.json").read_text())
-            found["instructions"] = counted["instructions"]
-            found["seconds"] = predicted.seconds(counted, self.model, self.clock, self.threads)
-        elif times is not None:
-            found["seconds"] = times["seconds"][self.files[number]]
-        return found
+            counted = documents.read(Counted, io.path(f"count/{number}") / evidence.FILE)
+            seconds = predicted.seconds(counted, self.model, self.clock, self.threads)
+            return State(*sizes, counted.instructions, seconds)
+        return State(*sizes, seconds=times.seconds[self.files[number]] if times else None)
+
+
+def _changes(before: State, after: State) -> dict[str, float]:
+    """Relative changes of what a step is weighed by, as far as it is known."""
+    changes = {"bytes": after.bytes / before.bytes - 1, "compressed": after.compressed / before.compressed - 1}
+    if before.seconds is not None and after.seconds is not None:
+        changes["seconds"] = after.seconds / before.seconds - 1
+    return changes
 
 
 def _drop(head: Head, labels: Array, before: Path, after: Path) -> paired.Bound:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import shutil
 from dataclasses import dataclass, field
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from edgebuild.devices.jobs.job import JobModel
 from edgebuild.devices.jobs.portions import Portions
-from edgebuild.spec import dataset, model_file
+from edgebuild.spec import dataset, documents, evidence, model_file
 from edgebuild.spec.artifact import EXCUSED, FILE, Determinism, Step, StepIO
 from edgebuild.spec.device import Device
 from edgebuild.spec.registry import FORMATS
@@ -21,7 +20,7 @@ from edgebuild.steps.evidence._spending import Spending
 from edgebuild.steps.evidence.accuracy import read_hits
 
 if TYPE_CHECKING:
-    from edgebuild.spec.dataset import Array
+    from edgebuild.spec.dataset import Array, Mask
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +82,7 @@ class Sampled(Step):
         classes = {str(number): labels == number for number in np.unique(labels).tolist()}
         return Deciding(self.gates, hits, classes, dataset.slices(io.path("data")), most)
 
-    def _right(self, portions: Portions, labels: Array) -> Array | None:
+    def _right(self, portions: Portions, labels: Array) -> Mask | None:
         """Which of the examples that ran the device gets right, [n] bool; None where no gate is asked."""
         import numpy as np
 
@@ -91,7 +90,7 @@ class Sampled(Step):
             return None
         if not portions.n:
             return np.zeros(0, bool)
-        right: Array = portions.values()[0].argmax(1) == labels[: portions.n]
+        right: Mask = portions.values()[0].argmax(1) == labels[: portions.n]
         return right
 
     def _write(self, io: StepIO, portions: Portions, total: int, spending: Spending) -> None:
@@ -102,8 +101,9 @@ class Sampled(Step):
         if portions.n == total:
             values = [part[np.argsort(dataset.drawn(total))] for part in values]
         np.savez(io.output / "outputs.npz", **{str(k): part for k, part in enumerate(values)})  # type: ignore[arg-type]
-        origin = {"fidelity": self.fidelity, "device": self.device.transport, "runtimes": portions.done[0].runtimes}
-        (io.output / "origin.json").write_text(json.dumps(origin | {"looks": spending.told()}, sort_keys=True) + "\n")
+        runtimes, looks = portions.done[0].runtimes, spending.looks()
+        origin = evidence.Origin(self.fidelity, self.device.transport, runtimes, looks=looks)
+        documents.write(io.output / evidence.ORIGIN, origin)
 
 
 def _tell(io: StepIO, goal: int, most: int, n: int) -> None:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from edgebuild.gates.statistics.bootstrap import UndefinedError, change_bound
-from edgebuild.spec import dataset
+from edgebuild.spec import dataset, documents, evidence
 from edgebuild.spec.artifact import Determinism, Step, StepIO
 from edgebuild.spec.errors import StepError
+from edgebuild.spec.metric import Scored
 from edgebuild.spec.registry import GATES
-from edgebuild.steps.evidence.parity import first_output
+from edgebuild.steps.evidence.parity import first_output, origin
+
+if TYPE_CHECKING:
+    from edgebuild.spec.dataset import Array
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,48 +41,57 @@ class Scores(Step):
         if ours.ndim != 2 or ours.shape[1:] != theirs.shape[1:] or len(ours) > len(theirs):
             raise StepError(f"outputs {list(ours.shape)} cannot be compared with the baseline's {list(theirs.shape)}")
         same = dataset.chosen(len(targets), len(ours))
-        metrics: dict[str, Any] = {}
+        metrics: dict[str, dict[str, evidence.Change | evidence.Undefined]] = {}
         for number, (metric, confidence) in enumerate(self.metrics):
             io.progress(number / len(self.metrics), metric)
-            found = _measured(metric, confidence, ours, theirs[same], targets[same])
-            metrics.setdefault(metric, {})[str(confidence)] = found
+            change = _change(metric, confidence, ours, theirs[same], targets[same])
+            metrics.setdefault(metric, {})[str(confidence)] = change
         slices = {}
         for name, mask in dataset.slices(io.path("data")).items():
             rows = same[mask[same]]
-            slices[name] = self._of_part(ours[mask[same]], theirs[rows], targets[rows])
-        origin = json.loads((io.path("candidate") / "origin.json").read_text())
-        whole = {"n": len(ours), "of": len(targets), "origin": origin, "metrics": metrics, "slices": slices}
-        (io.output / "evidence.json").write_text(json.dumps(whole, indent=1, sort_keys=True) + "\n")
+            slices[name] = self._part(ours[mask[same]], theirs[rows], targets[rows])
+        heads = {evidence.ONLY: evidence.Changes(metrics, slices)}
+        scores = evidence.Scores(origin(io.path("candidate")), len(ours), len(targets), heads)
+        documents.write(io.output / evidence.FILE, scores)
 
-    def _of_part(self, ours: Any, theirs: Any, targets: Any) -> dict[str, Any]:
+    def _part(self, ours: Array, theirs: Array, targets: Array) -> evidence.Part:
         """The values of every metric on a slice, told and not judged."""
-        found: dict[str, Any] = {"n": len(ours)}
-        for metric in {name: None for name, _ in self.metrics}:
-            found[metric] = _values(metric, ours, theirs, targets)
-        return found
+        names = dict.fromkeys(name for name, _ in self.metrics)
+        return evidence.Part(len(ours), {name: _values(name, ours, theirs, targets) for name in names})
 
 
-def _values(metric: str, ours: Any, theirs: Any, targets: Any) -> dict[str, Any]:
+def _metric(name: str) -> type[Scored]:
+    """The metric of this name; StepError for one that has no value to resample."""
+    kind = GATES.get(name)
+    if not issubclass(kind, Scored):
+        raise StepError(f"{name} has no value that could be resampled")
+    return kind
+
+
+def _values(metric: str, ours: Array, theirs: Array, targets: Array) -> evidence.Values | evidence.Undefined:
     import numpy as np
 
     if not len(ours):
-        return {"undefined": f"{metric} has no value: there are no examples"}
+        return evidence.Undefined(f"{metric} has no value: there are no examples")
     try:
-        every, score = np.ones(len(ours)), GATES.get(metric).score
-        return {"candidate": score(ours, targets)(every), "baseline": score(theirs, targets)(every)}
+        every, score = np.ones(len(ours)), _metric(metric).score
+        return evidence.Values(score(ours, targets)(every), score(theirs, targets)(every))
     except UndefinedError as error:
-        return {"undefined": f"{metric} {error}"}
+        return evidence.Undefined(f"{metric} {error}")
 
 
-def _measured(metric: str, confidence: float, ours: Any, theirs: Any, targets: Any) -> dict[str, Any]:
-    found, kind = _values(metric, ours, theirs, targets), GATES.get(metric)
-    if "undefined" in found:
-        return found
+def _change(
+    metric: str, confidence: float, ours: Array, theirs: Array, targets: Array
+) -> evidence.Change | evidence.Undefined:
+    """The metric of both files, and by how much it changed for the worse."""
+    values, kind = _values(metric, ours, theirs, targets), _metric(metric)
+    if isinstance(values, evidence.Undefined):
+        return values
     candidate, baseline = kind.score(ours, targets), kind.score(theirs, targets)
     try:
         bound = change_bound(
             lambda w: kind.change(candidate(w), baseline(w)), len(ours), confidence, discrete=kind.discrete
         )
     except UndefinedError as error:
-        return {"undefined": f"{metric} {error}"}
-    return found | bound._asdict()
+        return evidence.Undefined(f"{metric} {error}")
+    return evidence.Change(values.candidate, values.baseline, *bound)

@@ -10,7 +10,7 @@ from typing import ClassVar
 
 from edgebuild.devices.jobs.job import JobModel, write_inputs
 from edgebuild.devices.timing.latency import Timings, measure
-from edgebuild.spec import dataset, model_file
+from edgebuild.spec import dataset, documents, evidence, model_file
 from edgebuild.spec.artifact import Determinism, Step, StepIO
 from edgebuild.spec.device import Device
 from edgebuild.spec.registry import FORMATS
@@ -55,15 +55,10 @@ class StageTimes(Step):
             return done >= last
 
         timings = measure(self.device, models, inputs, io.scratch / "jobs", tell, self.timing)
-        ratios = [timings.log_ratios(after, before) for before, after in pairwise(names)]
+        ratios = tuple(tuple(timings.log_ratios(after, before)) for before, after in pairwise(names))
         seconds = [[value * 1e-9 for value in timings.medians(name)] for name in names]
-        found = {
-            "fidelity": self.fidelity,
-            "device": self.device.transport,
-            "seconds": [sorted(values)[len(values) // 2] if values else math.nan for values in seconds],
-            "log_ratios": ratios,
-            "void": timings.void,
-        }
-        (io.output / "evidence.json").write_text(json.dumps(found, indent=1, sort_keys=True) + "\n")
+        middles = tuple(sorted(values)[len(values) // 2] if values else math.nan for values in seconds)
+        times = evidence.StageTimes(self.fidelity, self.device.transport, middles, ratios, timings.void)
+        documents.write(io.output / evidence.FILE, times)
         samples = [asdict(process) for process in timings.processes]
         (io.output / "samples.json").write_text(json.dumps(samples, sort_keys=True) + "\n")

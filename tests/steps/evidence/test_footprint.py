@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from edgebuild.nn.checkpoint import Checkpoint
 from edgebuild.nn.source import Source
+from edgebuild.spec import evidence
 from edgebuild.spec.signature import TensorSpec
 from edgebuild.steps.evidence.footprint import Footprint, macs
 from tests import tiny
@@ -76,25 +77,25 @@ def test_the_step_weighs_the_file_and_the_torch_model_of_candidate_and_baseline(
         "baseline": ("onnx", made["onnx"]),
         "baseline_torch": ("torch", made["float"]),
     }
-    found = folders.read(tiny.perform(Footprint(), tmp_path / "out", inputs))
+    weights = folders.read(evidence.Footprint, tiny.perform(Footprint(), tmp_path / "out", inputs))
     stem, first, second = 9 * 16, 9 * 16 * 32 + 9 * 32 * 32 + 16 * 32, 9 * 32 * 64 + 9 * 64 * 64 + 32 * 64
     spread, head = 9 * 64 * 64, 64 * 4
     biases = 16 + (2 * 64 + 32) + (2 * 128 + 64) + 64 + 4  # of convolutions, of normalization (two each), of the head
-    assert found["baseline"] == {
-        "bytes": made.file("onnx").stat().st_size,
-        "download": made.file("onnx").stat().st_size,
-        "parameters": stem + first + second + spread + head + biases,
-        "macs": 144 * stem + 36 * first + 9 * second + 1 * spread + head,
-    }
-    assert found["candidate"]["bytes"] == made.file("tflite-int8").stat().st_size
-    assert found["candidate"]["parameters"] < 0.6 * found["baseline"]["parameters"]
-    assert found["candidate"]["macs"] < 0.6 * found["baseline"]["macs"]
+    assert weights.baseline == evidence.Weight(
+        bytes=made.file("onnx").stat().st_size,
+        download=made.file("onnx").stat().st_size,
+        parameters=stem + first + second + spread + head + biases,
+        macs=144 * stem + 36 * first + 9 * second + 1 * spread + head,
+    )
+    assert weights.candidate.bytes == made.file("tflite-int8").stat().st_size
+    assert weights.candidate.parameters < 0.6 * weights.baseline.parameters
+    assert weights.candidate.macs < 0.6 * weights.baseline.macs
 
 
 def test_the_download_of_a_coded_file_is_what_travels(made: tiny.Made, tmp_path: Path) -> None:
     coded = made["onnx-encoded"]
     inputs = {"candidate": ("onnx", coded), "baseline": ("onnx", made["onnx"])}
     torches = {f"{role}_torch": ("torch", made["float"]) for role in inputs}
-    found = folders.read(tiny.perform(Footprint(), tmp_path / "out", inputs | torches))
-    assert found["candidate"]["bytes"] == made.file("onnx").stat().st_size
-    assert found["candidate"]["download"] == (coded / "model.onnx.edz").stat().st_size < found["candidate"]["bytes"]
+    weights = folders.read(evidence.Footprint, tiny.perform(Footprint(), tmp_path / "out", inputs | torches))
+    assert weights.candidate.bytes == made.file("onnx").stat().st_size
+    assert weights.candidate.download == (coded / "model.onnx.edz").stat().st_size < weights.candidate.bytes

@@ -14,7 +14,7 @@ from onnx import numpy_helper
 
 from edgebuild.devices.local import Local
 from edgebuild.gates.accuracy import Accuracy as Gatekeeper
-from edgebuild.spec import dataset
+from edgebuild.spec import dataset, evidence
 from edgebuild.spec.evidence import Verdict
 from edgebuild.spec.target import Gate
 from edgebuild.steps.evidence.accuracy import Accuracy
@@ -72,8 +72,8 @@ class Trial:
         for role, model in (("candidate", file), ("baseline", self.made["onnx"])):
             run = {"model": ("onnx", model), "data": ("data", data)}
             inputs[role] = ("outputs", tiny.perform(Outputs(Local(), "host"), place / role, run))
-        found = folders.read(tiny.perform(Accuracy(), place / "accuracy", inputs))
-        return Gatekeeper().judge(Gate("accuracy", limit), {"accuracy": found})
+        accuracy = folders.read(evidence.Accuracy, tiny.perform(Accuracy(), place / "accuracy", inputs))
+        return Gatekeeper().judge(Gate("accuracy", limit), evidence.Evidence(accuracy=accuracy))
 
 
 @pytest.fixture(scope="module")

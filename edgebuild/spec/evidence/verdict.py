@@ -1,9 +1,8 @@
-"""Measurements and verdicts: what evidence says, and what a gate makes of it."""
+"""Verdicts: what a gate makes of evidence, and what follows for a release."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 from edgebuild.spec.target import Fidelity
@@ -11,18 +10,6 @@ from edgebuild.spec.target import Fidelity
 Status = Literal["pass", "fail", "inconclusive"]
 
 EXIT_CODES: dict[Status, int] = {"pass": 0, "fail": 1, "inconclusive": 3}
-
-
-@dataclass(frozen=True, slots=True)
-class Measurement:
-    """Values of one metric with their unit and origin; `values` are raw, warm-up values are kept apart."""
-
-    metric: str
-    unit: str
-    values: tuple[float, ...]
-    fidelity: Fidelity
-    warmups: tuple[float, ...] = ()
-    fingerprint: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
