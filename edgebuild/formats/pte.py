@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     import numpy as np
     from torch import Tensor, nn
 
-    from edgebuild.spec.signature import Signature
-
     Sample = tuple[np.ndarray[Any, Any], ...]
 
 _COMPILED = "its weights are packed for the kernels when it is exported, and nothing quantizes it afterwards"
@@ -49,25 +47,14 @@ class Pte(Format):
         Missing(technique, _COMPILED, _INSTEAD) for technique in ("static", "dynamic", "weights_only", "float16")
     )
 
-    def convert(
-        self,
-        module: nn.Module,
-        example: tuple[Tensor, ...],
-        layout: str | None = None,
-        signature: Signature | None = None,
-    ) -> bytes:
-        """A float32 file with the static shapes of `example`; inputs and outputs in PyTorch's order and layout.
-
-        ExecuTorch names neither: methods that answer constants have the names of the `signature`.
-        """
+    def convert(self, module: nn.Module, example: tuple[Tensor, ...], layout: str | None = None) -> bytes:
+        """A float32 file with the static shapes of `example`; inputs and outputs in PyTorch's order, without names."""
         import torch
         from executorch.backends.xnnpack.partition.xnnpack_partitioner import XnnpackPartitioner
         from executorch.exir import to_edge_transform_and_lower
 
         program = torch.export.export(module.eval(), example)
-        sides = {} if signature is None else {load_pte.INPUTS: signature.inputs, load_pte.OUTPUTS: signature.outputs}
-        names = {method: [spec.name for spec in side] for method, side in sides.items()}
-        lowered = to_edge_transform_and_lower(program, partitioner=[XnnpackPartitioner()], constant_methods=names)
+        lowered = to_edge_transform_and_lower(program, partitioner=[XnnpackPartitioner()])
         return bytes(lowered.to_executorch().buffer)
 
     def operators(self, model: bytes) -> tuple[str, ...]:

@@ -14,7 +14,7 @@ else:
 
 SUFFIXES = (".pte",)
 PACKAGES = ("executorch",)  # distributions of which any executes such files
-METHOD, INPUTS, OUTPUTS = "forward", "input_names", "output_names"  # what computes; what answers names, if any
+METHOD = "forward"
 # numpy's names of c10::ScalarType, as far as a program's inputs and outputs have them.
 TYPES = dict(enumerate(("uint8", "int8", "int16", "int32", "int64", "float16", "float32", "float64")))
 TYPES[11] = "bool"
@@ -32,13 +32,12 @@ class Model(values.AnyModel):
         set_threads(runtime, int(spec.get("threads", 1)))
         load = runtime._load_program_from_buffer if isinstance(model, bytes) else runtime._load_program
         self._kept = model, load(model)  # a program reads its content where that is
-        program = self._kept[1]
-        self._method = program.load_method(METHOD)
+        self._method = self._kept[1].load_method(METHOD)
         about = self._method.method_meta()
-        given = [about.input_tensor_meta(k) for k in range(about.num_inputs())]
-        answered = [about.output_tensor_meta(k) for k in range(about.num_outputs())]
-        self.inputs = values.laid_out(ports(program, INPUTS, given), spec, values.INPUTS)
-        self.outputs = values.laid_out(ports(program, OUTPUTS, answered), spec, values.OUTPUTS)
+        given = [_port("input_%d" % k, about.input_tensor_meta(k)) for k in range(about.num_inputs())]
+        answered = [_port("output_%d" % k, about.output_tensor_meta(k)) for k in range(about.num_outputs())]
+        self.inputs = values.laid_out(given, spec, values.INPUTS)
+        self.outputs = values.laid_out(answered, spec, values.OUTPUTS)
 
     @staticmethod
     def runtime() -> Any:
@@ -66,18 +65,6 @@ def set_threads(runtime: Any, threads: int) -> None:
     if not POOLED and runtime._threadpool_get_thread_count() != threads:
         runtime._unsafe_reset_threadpool(threads)
     POOLED[:] = [threads]
-
-
-def ports(program: Any, side: str, tensors: Sequence[Any]) -> List[values.Port]:
-    """The inputs or outputs by what the runtime says of their tensors, with the names that the method `side` answers.
-
-    Without such a method they are called as LiteRT calls them: output_0 and so on.
-    """
-    methods = [program.get_method_name(k) for k in range(program.num_methods())]
-    names = ["%s_%d" % (side.partition("_")[0], k) for k in range(len(tensors))]
-    if side in methods:
-        names = [str(name) for name in program.load_method(side)([])]
-    return [_port(name, about) for name, about in zip(names, tensors)]
 
 
 def _port(name: str, about: Any) -> values.Port:
