@@ -39,6 +39,7 @@ class Pte(Format):
     """Files of one `.pte` each, weights inside; `runtime` is the distribution that executes them."""
 
     file: ClassVar[str] = "model.pte"
+    loader: ClassVar[str] = "edgebuild.travels.load_pte"
     runtime: ClassVar[str] = "executorch"
     runtime_needs: ClassVar[tuple[str, ...]] = ("torch",)
     requires: ClassVar[tuple[str, ...]] = ("executorch", "torch")

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
-from edgebuild import travels
 from edgebuild.spec.core import TimeModel
 from edgebuild.spec.device import Device
 from edgebuild.spec.errors import DeviceError
@@ -33,10 +32,11 @@ class Instrument:
     def code(self, *formats: str) -> tuple[str, ...]:
         """Modules whose code is part of the keys of what it measures in files of these formats: its own and theirs.
 
-        The runner finds what opens files by its name, so that no import of it leads there.
+        The runner finds its loaders by their names, so that no import of it leads to them.
         """
-        theirs = [module(name) for name in formats for module in (FORMATS.module, travels.module)]
-        return (DEVICES.module(self.device.transport), *theirs)
+        kinds = [FORMATS.get(name) for name in formats]
+        own = DEVICES.module(self.device.transport)
+        return (own, *(module for kind in kinds for module in (kind.__module__, kind.loader)))
 
     @property
     def arithmetic(self) -> dict[str, str]:

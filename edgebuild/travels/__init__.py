@@ -14,13 +14,3 @@ DECODER, BUNDLE_RUNNER = "decoder.py", "run.py"
 def file(name: str) -> Path:
     """Where the file of this name is."""
     return Path(__file__).with_name(name)
-
-
-def loader(format_name: str) -> str:
-    """The file that opens models of a format: `load_tflite.py` for tflite."""
-    return f"load_{format_name}.py"
-
-
-def module(format_name: str) -> str:
-    """The module that this file is here."""
-    return f"{__name__}.{Path(loader(format_name)).stem}"

@@ -87,16 +87,31 @@ DISTINCT_FEEDS = 32  # prepared ahead, so that timing sees varied data but memor
 Array = Any  # numpy.ndarray: numpy is imported late, so that its absence can be reported
 
 
+def loaders(folder: str) -> List[str]:
+    """The names of the modules in a folder that open models, `load_<format>.py` each."""
+    return [name[:-3] for name in sorted(os.listdir(folder)) if re.match(r"load_\w+\.py$", name)]
+
+
 def beside() -> List[Any]:
-    """The loaders that are in this file's folder, `load_<format>.py` each, as modules."""
-    files = sorted(os.listdir(os.path.dirname(os.path.abspath(__file__))))
-    names = [name[:-3] for name in files if re.match(r"load_\w+\.py$", name)]
+    """The loaders that are in this file's folder, as modules."""
+    names = loaders(os.path.dirname(os.path.abspath(__file__)))
     return [importlib.import_module("." + name if __package__ else name, __package__) for name in names]
 
 
 BESIDE = beside()
 LOADERS: Dict[str, Any] = {suffix: loader.Model for loader in BESIDE for suffix in loader.SUFFIXES}
 PACKAGES = ("numpy", *(package for loader in BESIDE for package in loader.PACKAGES))  # what arithmetic depends on
+BROUGHT: List[str] = []  # distributions of the loaders that came with the job
+
+
+def bring(folder: str) -> None:
+    """Take the loaders in a job's folder, of formats that this program has none for."""
+    names = loaders(folder)
+    if names:
+        sys.path.append(os.path.abspath(folder))
+    for loader in map(importlib.import_module, names):
+        LOADERS.update({suffix: loader.Model for suffix in loader.SUFFIXES if suffix not in LOADERS})
+        BROUGHT.extend(loader.PACKAGES)
 
 
 # ---------------------------------------------------------------- models and inputs
@@ -447,7 +462,7 @@ def rss_without_models(specs: Sequence[Dict[str, Any]]) -> Optional[int]:
 
 def runtimes() -> Dict[str, Optional[str]]:
     """Versions of what has been imported."""
-    modules = [package.replace("-", "_") for package in PACKAGES]
+    modules = [package.replace("-", "_") for package in (*PACKAGES, *BROUGHT)]
     return {module.replace("ai_edge_", ""): version(module) for module in modules}
 
 
@@ -523,6 +538,7 @@ def read_job(folder: str) -> Dict[str, Any]:
 def perform(folder: str) -> Dict[str, Any]:
     """Do the job; the result to be written."""
     job = read_job(folder)
+    bring(folder)
     if job["mode"] == DESCRIBE:
         return describe(folder, job)
     arrays = read_inputs(os.path.join(folder, job["inputs"]))

@@ -12,7 +12,7 @@ from typing import Any, get_args
 
 import pytest
 
-from edgebuild import travels
+from edgebuild.spec import model_file
 from edgebuild.spec.artifact import Determinism
 from edgebuild.spec.files import check, schema
 from edgebuild.spec.names import class_name
@@ -33,7 +33,7 @@ HEAVY = (
     "torch_pruning",
 )
 STEPLIKE = ("steps", "steps.techniques", "steps.evidence")
-FOLDERS = (*STEPLIKE, "formats", "devices", "gates", "tasks")
+FOLDERS = (*STEPLIKE, "formats", "devices", "gates", "tasks", "sources")
 
 
 def names(folder: str) -> list[str]:
@@ -100,7 +100,7 @@ def test_a_format_names_its_file_runtime_and_packages_and_has_every_verb(kind: A
     assert list(inspect.signature(kind.constants).parameters) == ["self", "model"]
     assert list(inspect.signature(kind.layouts_of).parameters) == ["self", "model"]
     assert {*kind.layouts} <= {"nchw", "nhwc"}
-    assert travels.file(travels.loader(kind.__module__.rpartition(".")[2])).is_file()
+    assert model_file.loader(kind).name == f"load_{kind.__module__.rpartition('.')[2]}.py"
     assert list(inspect.signature(kind.lifetimes).parameters) == ["self", "model"]
     assert list(inspect.signature(kind.work).parameters) == ["self", "model"]
     assert list(inspect.signature(kind.run).parameters) == ["self", "model", "samples"]

@@ -18,6 +18,7 @@ import numpy as np
 import pytest
 
 from edgebuild import travels
+from edgebuild.spec import model_file
 from edgebuild.spec.registry import FORMATS
 from edgebuild.travels import load_onnx, load_tflite, runner
 from tests.zoo import Ended, dense
@@ -526,7 +527,7 @@ def test_a_loader_beside_it_adds_its_files_and_packages(tmp_path: Path) -> None:
 def test_every_format_has_a_loader_that_opens_its_files_and_names_its_runtime() -> None:
     for name in FORMATS.names():
         kind = FORMATS.get(name)
-        assert travels.loader(name) in travels.LOADERS
+        assert model_file.loader(kind).name in travels.LOADERS
         assert Path(kind.file).suffix in runner.LOADERS
         assert kind.runtime in runner.PACKAGES
 
