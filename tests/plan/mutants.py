@@ -132,7 +132,7 @@ MUTANTS = (
     Mutant(
         "what travels, of the bundle",
         "plan/shipping.py",
-        'facts={f"payload.{path.name}": digests.of_file(path) for path in payload},',
+        'facts={f"payload.{path.name}": sha256.of_file(path) for path in payload},',
         "",
         "test_what_travels_in_a_bundle",
     ),
