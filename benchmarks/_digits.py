@@ -19,7 +19,7 @@ from edgebuild.spec.artifact import Step, option_fields
 from edgebuild.spec.files import check
 from edgebuild.spec.model import Training
 from edgebuild.spec.project import Project
-from edgebuild.spec.registry import FORMATS, STEPS
+from edgebuild.spec.registry import FORMATS, STEPS, takes
 from edgebuild.steps.convert import Convert
 from edgebuild.steps.evidence.footprint import Footprint
 from edgebuild.steps.evidence.outputs import Outputs
@@ -65,7 +65,7 @@ class Digits:
         """The id of the model after the variant's steps on torch models."""
         current = self.weights.float
         for step, label in self._steps(variant):
-            if "torch" in step.consumes:
+            if takes(step, "torch"):
                 current = self._add(label, step, current, "torch")
         return current
 
@@ -73,7 +73,7 @@ class Digits:
         """The id of the variant's file."""
         current = self._add("convert", Convert(FORMAT), self.torch(variant), FORMAT)
         for step, label in self._steps(variant):
-            if FORMAT in step.consumes:
+            if takes(step, FORMAT):
                 current = self._add(label, step, current, FORMAT)
         return current
 

@@ -12,10 +12,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from edgebuild.engine import keys
 from edgebuild.spec import artifact
 from edgebuild.spec.artifact import Input, Step, StepIO
 from edgebuild.spec.files import read_model
 from edgebuild.spec.model import ModelSpec
+from edgebuild.spec.registry import FORMATS
 from edgebuild.steps.convert import Convert
 from edgebuild.steps.load_data import LoadData
 from edgebuild.steps.techniques.distill import Distill
@@ -27,7 +29,7 @@ from edgebuild.steps.techniques.prune_channels import PruneChannels
 from edgebuild.steps.train import Train
 
 MODELS = Path(__file__).parent / "models"
-FILES = {"onnx": "model.onnx", "tflite": "model.tflite"}
+FILES = {name: FORMATS.get(name).file for name in FORMATS.names()}
 
 
 def spec(name: str) -> ModelSpec:
@@ -112,9 +114,14 @@ def start(name: str, root: Path) -> Made:
     return made
 
 
+def lacking(format_name: str) -> list[str]:
+    """Packages of a format that are not installed: those of an extra which the usual set-up leaves out."""
+    return [name for name in FORMATS.get(format_name).requires if keys.version(name) == "absent"]
+
+
 REPEATABLE = ("distilled", "onnx-int8", "onnx-float16", "tflite-int8", "tflite-float16")
 
 if __name__ == "__main__":
     all_of_it = start("tiny", Path(sys.argv[1]))
-    for wanted in sys.argv[2:] or REPEATABLE:
+    for wanted in sys.argv[2:] or (*REPEATABLE, *(name for name in FILES if not lacking(name))):
         all_of_it[wanted]

@@ -49,14 +49,14 @@ class Assemble(Step):
     for the sample. An assembly of several parts has `candidate/<format>/<part>` for each of them.
 
     The output has `evidence/`, and `bundle/` unless a gate failed: then there is nothing to ship.
-    `assemblies` are what may be shipped, one for a format; `packages` name each format's distribution;
+    `assemblies` are what may be shipped, one for a format; `packages` name each format's distributions;
     `fingerprints` say by role what each piece of evidence was measured on; `dropped` are the steps of the recipe that
     were left out because they bought nothing.
     """
 
     subject: Subject
     assemblies: tuple[Assembly, ...]
-    packages: Mapping[str, str]
+    packages: Mapping[str, tuple[str, ...]]
     fingerprints: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     dropped: tuple[str, ...] = ()
 
@@ -81,9 +81,8 @@ class Assemble(Step):
         parts = [_ship(part, _file(io, assembly, part), folder) for part in assembly.ordered()]
         for name in (travels.BUNDLE_RUNNER, travels.VALUES):
             shutil.copyfile(travels.file(name), folder / name)
-        packages = sorted({self.packages[part.runtime.format] for part in assembly.parts})
-        pinned = ["numpy>=1.24", *(f"{package}=={metadata.version(package)}" for package in packages)]
-        (folder / "requirements.txt").write_text("\n".join((*pinned, "")))
+        packages = sorted({name for part in assembly.parts for name in self.packages[part.runtime.format]})
+        (folder / "requirements.txt").write_text(f"numpy>=1.24\n{''.join(map(_pinned, packages))}")
         if labels := {head.name: list(head.labels) for head in self.subject.heads if head.labels}:
             only = len(self.subject.heads) == 1
             _write_json(folder / "labels.json", next(iter(labels.values())) if only else labels)
@@ -126,6 +125,11 @@ class Assemble(Step):
         return "sample.png"
 
 
+def _pinned(package: str) -> str:
+    """The line for the version that is here, without what a builder of it has added (+cpu), which no index knows."""
+    return f"{package}=={metadata.version(package).partition('+')[0]}\n"
+
+
 def _file(io: StepIO, assembly: Assembly, part: Part) -> Path:
     role = f"candidate/{assembly.format}" + (f"/{part.name}" if len(assembly.parts) > 1 else "")
     return io.path(role) / FORMATS.get(part.runtime.format).file
@@ -133,9 +137,9 @@ def _file(io: StepIO, assembly: Assembly, part: Part) -> Path:
 
 def _ship(part: Part, file: Path, folder: Path) -> dict[str, Any]:
     """Put a part's file and its loader into the bundle; what the manifest says of it."""
-    loader = travels.loader(part.runtime.format)
-    shutil.copyfile(travels.file(loader), folder / loader)
-    told = {"name": part.name, "file": part.file, "loader": loader, "runtime": asdict(part.runtime)}
+    loader = model_file.loader(FORMATS.get(part.runtime.format))
+    shutil.copyfile(loader, folder / loader.name)
+    told = {"name": part.name, "file": part.file, "loader": loader.name, "runtime": asdict(part.runtime)}
     coded = manifest.ship(file, folder, part.file)
     return told | {"coded": coded} | _ports(part.signature, model_file.layouts(file))
 

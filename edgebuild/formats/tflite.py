@@ -39,6 +39,7 @@ class Tflite(Format):
     """Files of one `.tflite` each; `runtime` is the distribution that executes them."""
 
     file: ClassVar[str] = "model.tflite"
+    loader: ClassVar[str] = "edgebuild.travels.load_tflite"
     runtime: ClassVar[str] = "ai-edge-litert"
     requires: ClassVar[tuple[str, ...]] = ("litert-torch", "ai-edge-quantizer", "ai-edge-litert")
     tools: ClassVar[tuple[str, ...]] = requires

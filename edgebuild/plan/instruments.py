@@ -11,9 +11,10 @@ from edgebuild.spec.errors import DeviceError
 from edgebuild.spec.files import check
 from edgebuild.spec.registry import DEVICES, FORMATS
 from edgebuild.spec.target import DeviceSpec, Fidelity, Hardware, Runtime, Target
+from edgebuild.travels import runner
 
 _HOST = "local"
-_ARITHMETIC = ("cpu", "emulator", "python", "numpy", "onnxruntime", "ai-edge-litert", "tflite-runtime")
+_ARITHMETIC = ("cpu", "emulator", "python", *runner.PACKAGES)
 
 
 @dataclass(frozen=True)
@@ -29,8 +30,13 @@ class Instrument:
         return self.device.fidelity(self.hardware)
 
     def code(self, *formats: str) -> tuple[str, ...]:
-        """Modules whose code is part of the keys of what it measures in files of these formats: its own and theirs."""
-        return (DEVICES.module(self.device.transport), *map(FORMATS.module, formats))
+        """Modules whose code is part of the keys of what it measures in files of these formats: its own and theirs.
+
+        The runner finds its loaders by their names, so that no import of it leads to them.
+        """
+        kinds = [FORMATS.get(name) for name in formats]
+        own = DEVICES.module(self.device.transport)
+        return (own, *(module for kind in kinds for module in (kind.__module__, kind.loader)))
 
     @property
     def arithmetic(self) -> dict[str, str]:

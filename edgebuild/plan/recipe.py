@@ -13,7 +13,7 @@ from edgebuild.spec.errors import UsageError
 from edgebuild.spec.files import check
 from edgebuild.spec.model import ModelSpec
 from edgebuild.spec.quantization import refusal
-from edgebuild.spec.registry import FORMATS, STEPS
+from edgebuild.spec.registry import FORMATS, STEPS, takes
 from edgebuild.spec.source import Source
 from edgebuild.spec.target import Runtime, StepSpec, Target
 from edgebuild.spec.technique import Technique
@@ -95,7 +95,7 @@ class Recipes:
             if (runtime.format, number) in self._without:
                 continue
             kind = self._graph.kind(current)
-            if kind not in step.consumes:
+            if not takes(step, kind):
                 self._may_convert(line, step, kind, runtime, number)
                 current = converted = self._convert(current, runtime, "convert")
             elif kind == runtime.format:
@@ -174,16 +174,16 @@ class Recipes:
     def _may_convert(self, line: StepSpec, step: Technique, kind: str, runtime: Runtime, number: int) -> None:
         """UsageError unless converting makes what the step works on."""
         where = {"file": line.file, "key": f"{line.key}.use"}
-        takes, source = " or ".join(step.consumes), self._weights.source
+        works_on, source = " or ".join(step.consumes), self._weights.source
         if kind == runtime.format == source.kind:
-            told = f"{line.use!r} works on {takes}, and {self._model.name} comes as {kind}, which cannot be trained"
+            told = f"{line.use!r} works on {works_on}, and {self._model.name} comes as {kind}, which cannot be trained"
             raise UsageError(told, **where, hint=source.instead)
         if kind == runtime.format:
             before = self._lines[number - 1].use
-            told = f"{line.use!r} works on {takes}, but {before!r} before it makes {kind}"
+            told = f"{line.use!r} works on {works_on}, but {before!r} before it makes {kind}"
             raise UsageError(told, **where, hint=f"move {line.use!r} before {before!r}")
-        if runtime.format not in step.consumes:
-            raise UsageError(f"{line.use!r} works on {takes}, not on {runtime.format}", **where)
+        if not takes(step, runtime.format):
+            raise UsageError(f"{line.use!r} works on {works_on}, not on {runtime.format}", **where)
 
     def _convert(self, model: str, runtime: Runtime, stage: str) -> str:
         """The float file of a model, which is that file already where it comes in the runtime's format."""

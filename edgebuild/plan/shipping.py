@@ -9,8 +9,9 @@ from edgebuild.engine.graph import Node
 from edgebuild.plan.measuring import Measuring
 from edgebuild.plan.recipe import Chain, Without
 from edgebuild.plan.weights import Weights, task_code
-from edgebuild.spec import sha256
+from edgebuild.spec import model_file, sha256
 from edgebuild.spec.assembly import Assembly
+from edgebuild.spec.format import Format
 from edgebuild.spec.model import ModelSpec
 from edgebuild.spec.registry import FORMATS
 from edgebuild.spec.target import Target
@@ -40,16 +41,21 @@ def bundle_node(
     inputs |= {"data": weights.data, "verdicts": measuring.evidence["verdicts"]}
     runtimes = tuple(chain.runtime for chain in chains)
     formats = {runtime.format: FORMATS.get(runtime.format) for runtime in runtimes}
-    packages = {name: kind.runtime for name, kind in formats.items()}
+    packages = {name: distributions(kind) for name, kind in formats.items()}
     assemblies = tuple(Assembly.of_one(formats[r.format].file, r, declared.signature) for r in runtimes)
-    travelling = (travels.BUNDLE_RUNNER, travels.VALUES, travels.DECODER, *(travels.loader(r.format) for r in runtimes))
-    payload = [*sorted(PAYLOAD.glob("*.*")), *map(travels.file, travelling)]
+    travelling = map(travels.file, (travels.BUNDLE_RUNNER, travels.VALUES, travels.DECODER))
+    payload = [*sorted(PAYLOAD.glob("*.*")), *travelling, *map(model_file.loader, formats.values())]
     return Node(
         Assemble(subject, assemblies, packages, measuring.fingerprints(), dropped),
         inputs,
         "bundle",
         code=(*(FORMATS.module(runtime.format) for runtime in runtimes), *task_code(model)),
-        tools=tuple(packages.values()),
+        tools=tuple(name for names in packages.values() for name in names),
         facts={f"payload.{path.name}": sha256.of_file(path) for path in payload},
         records=True,
     )
+
+
+def distributions(kind: type[Format]) -> tuple[str, ...]:
+    """What a device must have to execute files of this format."""
+    return (kind.runtime, *kind.runtime_needs)

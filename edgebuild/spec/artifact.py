@@ -14,6 +14,9 @@ from edgebuild.spec.names import file_name
 
 Determinism = Literal["everywhere", "same-cpu", "no"]
 
+# In `consumes`: a model file of any format.
+FILE = "file"
+
 # Metadata of a step's field that does not change its result and so stays out of the key (labels, limits of time).
 EXCUSED: dict[str, Any] = {"in_key": False}
 
@@ -80,7 +83,7 @@ class StepIO:
 class Step(Protocol):
     """A frozen dataclass whose fields are its options; one file in `steps/`, `steps/techniques/` or `steps/evidence/`.
 
-    consumes: kinds that the input `model` may have (empty: takes no model)
+    consumes: kinds that the input `model` may have, FILE for every format's (empty: takes no model)
     produces: the kind of the output; None means the kind of `model`
     needs: the other roles that must be connected
     tools: distributions whose versions are part of the key

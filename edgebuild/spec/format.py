@@ -26,7 +26,9 @@ class Format(Protocol):
     """A runtime's file format; one file in `formats/`. A format that cannot quantize leaves out what quantizing needs.
 
     file: the name of a model file, whose suffix no other format has
-    runtime: the distribution that executes its files
+    loader: the module that opens its files where they travel, on a device and in a bundle: a file of its own, called
+        `load_<format>.py`, by the rule of `travels/` (Python 3.9, numpy and the runtime, nothing of ours)
+    runtime: the distribution that executes its files; runtime_needs: what that one needs beside it
     requires: distributions that a build needs for it; tools: those whose versions are part of keys
     layouts: those that its inputs and outputs may have
     real: what its runtime's kernels compute of quantized models; unreal: what they do not, why, and what to do instead
@@ -35,9 +37,11 @@ class Format(Protocol):
     __slots__ = ()
 
     file: ClassVar[str]
+    loader: ClassVar[str]
     runtime: ClassVar[str]
     requires: ClassVar[tuple[str, ...]]
     tools: ClassVar[tuple[str, ...]]
+    runtime_needs: ClassVar[tuple[str, ...]] = ()
     layouts: ClassVar[tuple[str, ...]] = (NCHW,)
     real: ClassVar[tuple[Support, ...]] = ()
     unreal: ClassVar[tuple[Missing, ...]] = ()

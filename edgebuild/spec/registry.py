@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from edgebuild.spec.artifact import FILE, Step
 from edgebuild.spec.device import Device
 from edgebuild.spec.format import Format
 from edgebuild.spec.metric import Metric
@@ -53,3 +54,8 @@ TASKS: Registry[Task] = Registry(
     "task",
     "edgebuild.tasks",
 )
+
+
+def takes(step: Step | type[Step], kind: str) -> bool:
+    """Whether an artifact of this kind may be the step's `model`."""
+    return kind in step.consumes or (FILE in step.consumes and kind in FORMATS.names())

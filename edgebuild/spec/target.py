@@ -79,7 +79,7 @@ class Runtime:
 
     __pydantic_config__: ClassVar[ConfigDict] = STRICT
 
-    format: Annotated[str, Field(description="file format: onnx or tflite")]
+    format: Annotated[str, Field(description="file format, such as onnx or tflite")]
     threads: Annotated[int, Ge(1)] = 1
     providers: Annotated[tuple[str, ...], Field(description="ONNX Runtime execution providers, best first")] = ()
     layout: Annotated[

@@ -44,7 +44,7 @@ class Convert(Step):
             raise StepError(f"the model cannot be converted to {self.format}: {_cause(error)}") from None
         converted = target_format.named(converted, model.signature) if model.outputs else converted
         (io.output / target_format.file).write_bytes(converted)
-        if learnt := ranges.load(io.path("model")):
+        if target_format.real and (learnt := ranges.load(io.path("model"))):  # else nothing will ask for them
             named = _named(model, learnt, target_format, converted, ranges.probe(io.path("model")))
             (io.output / ranges.FILE).write_text(json.dumps(named, indent=1, sort_keys=True) + "\n")
 

@@ -17,6 +17,7 @@ import pytest
 
 from edgebuild.bundle import manifest
 from edgebuild.bundle.assemble import Assemble, Subject
+from edgebuild.plan.shipping import distributions
 from edgebuild.spec import dataset
 from edgebuild.spec.artifact import Input, StepIO
 from edgebuild.spec.assembly import Assembly
@@ -30,7 +31,6 @@ from tests import measured, runtimes, tiny
 from tests.bundle import pngs
 from tests.steps.evidence import folders
 
-PACKAGES = {"onnx": "onnxruntime", "tflite": "ai-edge-litert"}
 PICTURE = ImageInput(width=12, height=12, mean=(0.5,), std=(0.5,))
 PROVENANCE = ({"step": "tiny/float", "key": "0" * 64, "output": "1" * 64},)
 
@@ -73,7 +73,8 @@ def assemble(
     judge = Judge(gates or (Gate("size", "-50 %"), Gate("accuracy", "1 pp")), formats)
     inputs["verdicts"] = ("verdicts", tiny.perform(judge, folder / "verdicts", evidence))
     inputs |= {f"evidence/{role.replace('/', '-')}": item for role, item in evidence.items()}
-    step = Assemble(subject(made, **more), assemblies, PACKAGES)
+    packages = {name: distributions(FORMATS.get(name)) for name in formats}
+    step = Assemble(subject(made, **more), assemblies, packages)
     out = folder / "out"
     out.mkdir(parents=True)
     step.run(StepIO({r: Input(k, "0" * 64, p) for r, (k, p) in inputs.items()}, out, out, provenance=PROVENANCE))
@@ -161,7 +162,7 @@ def test_the_sample_picture_is_answered_as_the_runtime_answers_the_example(made:
     assert sum(shares.values()) == pytest.approx(100, abs=0.3)
 
 
-@pytest.mark.parametrize("name", ["onnx", "tflite"])
+@pytest.mark.parametrize("name", runtimes.formats())
 @pytest.mark.parametrize("model", ["made", "pair", "tokens"])
 def test_a_bundle_answers_its_sample_array_as_the_file_does(
     request: pytest.FixtureRequest, tmp_path: Path, model: str, name: str
@@ -326,3 +327,14 @@ def test_a_bundle_can_be_moved(released: Path, tmp_path: Path) -> None:
     moved = shutil.copytree(released, tmp_path / "a place" / "ärm")
     manifest.verify(moved)
     assert execute(moved, str(moved / "sample.png")) == execute(released, str(released / "sample.png"))
+
+
+@pytest.mark.parametrize("name", runtimes.formats())
+def test_what_the_runtime_needs_beside_itself_is_asked_for_in_a_version_that_an_index_knows(
+    made: tiny.Made, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.setattr("edgebuild.bundle.assemble.metadata.version", lambda _: "2.13.0+cpu")
+    bundle = assemble(made, tmp_path, name) / "bundle"
+    packages = {"onnx": ["onnxruntime"], "tflite": ["ai-edge-litert"], "pte": ["executorch", "torch"]}[name]
+    pinned = (bundle / "requirements.txt").read_text().splitlines()
+    assert pinned == ["numpy>=1.24", *(f"{package}==2.13.0" for package in packages)]

@@ -11,11 +11,11 @@ import pytest
 
 from edgebuild.bundle import manifest
 from edgebuild.spec.errors import IntegrityError
-from tests import tiny
+from tests import runtimes, tiny
 from tests.bundle.test_assemble import assemble, execute
 
 
-@pytest.fixture(scope="module", params=["onnx", "tflite"])
+@pytest.fixture(scope="module", params=runtimes.formats())
 def shipped(request: pytest.FixtureRequest, made: tiny.Made, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A bundle of a coded file; tests must not change it."""
     return assemble(made, tmp_path_factory.mktemp("coded"), request.param, technique="-encoded") / "bundle"

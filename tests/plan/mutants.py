@@ -34,8 +34,8 @@ MUTANTS = (
     Mutant(
         "a format's code, of a step on its file",
         "plan/recipe.py",
-        "code=(FORMATS.module(runtime.format),) if of_format else (),",
-        "code=(),",
+        "code=((FORMATS.module(runtime.format),) if of_format else ()) + learning,",
+        "code=learning,",
         _TECHNIQUE,
     ),
     Mutant(
@@ -97,8 +97,8 @@ MUTANTS = (
     Mutant(
         "a device's code, of what it measures",
         "plan/instruments.py",
-        "return (DEVICES.module(self.device.transport), *map(FORMATS.module, formats))",
-        "return tuple(map(FORMATS.module, formats))",
+        "return (own, *(module for kind in kinds for module in (kind.__module__, kind.loader)))",
+        "return tuple(module for kind in kinds for module in (kind.__module__, kind.loader))",
         _CODE,
     ),
     Mutant(
@@ -113,6 +113,27 @@ MUTANTS = (
         "plan/sampling.py",
         "return sorted({GATES.module(gate.metric) for gate in gates} | of_tasks)",
         "return sorted(of_tasks)",
+        _CODE,
+    ),
+    Mutant(
+        "the tasks' code, of training",
+        "plan/weights.py",
+        'Node(step, inputs, "torch", code=task_code(self.model))',
+        'Node(step, inputs, "torch")',
+        _CODE,
+    ),
+    Mutant(
+        "the tasks' code, of what learns after training",
+        "plan/recipe.py",
+        'learning = task_code(self._model) if "data" in inputs else ()',
+        "learning = ()",
+        _CODE,
+    ),
+    Mutant(
+        "the tasks' code, of sampled answers",
+        "plan/sampling.py",
+        "for gate in gates} | of_tasks)",
+        "for gate in gates})",
         _CODE,
     ),
     Mutant(

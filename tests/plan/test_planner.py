@@ -12,6 +12,7 @@ import pytest
 from edgebuild.devices.emulation import sysroot
 from edgebuild.devices.local import Local
 from edgebuild.devices.qemu import cache_folder
+from edgebuild.engine import digests
 from edgebuild.engine.store import Store
 from edgebuild.plan import planner
 from edgebuild.plan.instruments import Instrument, Instruments
@@ -23,10 +24,13 @@ from edgebuild.spec.target import Gate, Hardware
 from edgebuild.steps.evidence.accuracy import Accuracy
 from edgebuild.steps.evidence.arena import Arena
 from edgebuild.steps.evidence.latency import Latency
+from edgebuild.steps.evidence.outputs import Outputs
 from edgebuild.steps.evidence.parity import Parity
+from edgebuild.steps.evidence.preflight import Preflight
 from edgebuild.steps.evidence.processes import Processes
 from edgebuild.steps.evidence.proof import Proof
 from edgebuild.steps.evidence.scores import Scores
+from edgebuild.steps.evidence.stage_times import StageTimes
 from edgebuild.steps.import_weights import ImportWeights
 from edgebuild.steps.load_data import LoadData
 from edgebuild.steps.techniques.distill import Distill
@@ -294,3 +298,20 @@ def test_data_are_an_input_only_of_what_looks_at_them() -> None:
 def test_memory_is_planned_where_a_gate_asks(plan: Planner) -> None:
     assert steps(plan(), Arena) == []
     assert len(steps(plan(gates='[{metric = "arena", limit = "64 KiB"}]'), Arena)) == 2
+
+
+def test_a_measurements_key_has_what_opens_its_own_format_and_no_other(plan: Planner) -> None:
+    """The runner finds its loaders by their names: no import of it leads to them."""
+    nodes = plan().graph.nodes.values()
+    loaders = {
+        kind: [{name for name in node.code if "load_" in name} for node in nodes if type(node.step) is kind]
+        for kind in (Outputs, Latency, Preflight, StageTimes)
+    }
+    onnx, tflite = {"edgebuild.travels.load_onnx"}, {"edgebuild.travels.load_tflite"}
+    assert loaders[Latency] == [onnx | tflite]
+    for kind in (Outputs, Preflight, StageTimes):
+        assert onnx in loaders[kind]
+        assert tflite in loaders[kind]
+        assert all(found in (onnx, tflite) for found in loaders[kind])
+    everything = digests.of_code(next(node.code for node in nodes if type(node.step) is Latency))
+    assert {"edgebuild.travels.runner", "edgebuild.travels.model_values"} <= everything.keys()

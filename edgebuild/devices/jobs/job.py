@@ -10,6 +10,9 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from edgebuild import travels
+from edgebuild.spec import model_file
+
 if TYPE_CHECKING:
     from edgebuild.spec.dataset import Array
 
@@ -21,7 +24,7 @@ JOB, INPUTS = "job.json", "inputs.npz"
 class JobModel:
     """A model file, its name in the results, and how the device's runtime is to run it.
 
-    `layouts` are those of `spec.layout.of_file`, where what it is fed is laid out as in PyTorch.
+    `layouts` are those of `spec.model_file.layouts`, where what it is fed is laid out as in PyTorch.
     """
 
     name: str
@@ -42,6 +45,7 @@ def write(
     files = {model.name: f"{model.name}{model.file.suffix}" for model in models}
     for model in models:
         _share(model.file, folder / files[model.name])
+        _bring_loader(model.file, folder)
     content = {"mode": mode, "models": [asdict(model) | {"file": files[model.name]} for model in models], **settings}
     if inputs is not None:
         content["inputs"] = INPUTS
@@ -60,6 +64,13 @@ def mode_of(folder: Path) -> Mode:
     """What the job in a folder asks for."""
     mode: Mode = json.loads((folder / JOB).read_text(encoding="utf-8"))["mode"]
     return mode
+
+
+def _bring_loader(model: Path, folder: Path) -> None:
+    """Put what opens a model file beside it: the loader of a format from elsewhere, which the runner has not."""
+    opener = model_file.opener(model)
+    if opener is not None and opener != travels.file(opener.name):
+        shutil.copyfile(opener, folder / opener.name)
 
 
 def strip(folder: Path) -> None:

@@ -26,7 +26,6 @@ from edgebuild.travels import runner, supervisor
 
 CONNECT, ANSWER, SHIP = 5.0, 60.0, 3600.0  # seconds to connect, to answer a small question, to move a file
 NEEDED = (3, 9)
-RUNTIMES = ("onnxruntime", "ai-edge-litert", "tflite-runtime")
 # -I: nothing of the user's shell or folder reaches the supervisor.  It reads byte by byte, so that nothing of the
 # requests behind it is lost.
 _BOOT = 'import json; exec(json.loads(open(0, "rb", 0, closefd=False).readline()))'

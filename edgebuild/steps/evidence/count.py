@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from edgebuild.devices.jobs import job
 from edgebuild.spec import dataset, documents, evidence, model_file
-from edgebuild.spec.artifact import EXCUSED, Determinism, Step, StepIO
+from edgebuild.spec.artifact import EXCUSED, FILE, Determinism, Step, StepIO
 from edgebuild.spec.device import Device
 from edgebuild.spec.registry import FORMATS
 
@@ -22,7 +22,7 @@ class Count(Step):
     mcpu: str
     timeout: float = field(default=1800.0, metadata=EXCUSED)
 
-    consumes: ClassVar[tuple[str, ...]] = ("onnx", "tflite")
+    consumes: ClassVar[tuple[str, ...]] = (FILE,)
     produces: ClassVar[str | None] = "evidence"
     needs: ClassVar[tuple[str, ...]] = ("model", "data")
     tools: ClassVar[tuple[str, ...]] = ("numpy",)

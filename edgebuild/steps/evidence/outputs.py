@@ -9,7 +9,7 @@ from typing import ClassVar
 from edgebuild.devices.jobs import outputs
 from edgebuild.devices.jobs.job import JobModel
 from edgebuild.spec import dataset, documents, evidence, model_file
-from edgebuild.spec.artifact import EXCUSED, Determinism, Step, StepIO
+from edgebuild.spec.artifact import EXCUSED, FILE, Determinism, Step, StepIO
 from edgebuild.spec.device import Device
 from edgebuild.spec.registry import FORMATS
 from edgebuild.spec.target import Fidelity
@@ -31,7 +31,7 @@ class Outputs(Step):
     split: dataset.Held = "test"
     timeout: float = field(default=1800.0, metadata=EXCUSED)
 
-    consumes: ClassVar[tuple[str, ...]] = ("onnx", "tflite")
+    consumes: ClassVar[tuple[str, ...]] = (FILE,)
     produces: ClassVar[str | None] = "outputs"
     needs: ClassVar[tuple[str, ...]] = ("model", "data")
     tools: ClassVar[tuple[str, ...]] = ("numpy",)

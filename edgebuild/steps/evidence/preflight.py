@@ -9,7 +9,7 @@ from typing import ClassVar
 from edgebuild.devices.jobs import outputs
 from edgebuild.devices.jobs.job import JobModel
 from edgebuild.spec import dataset, model_file
-from edgebuild.spec.artifact import EXCUSED, Determinism, Step, StepIO
+from edgebuild.spec.artifact import EXCUSED, FILE, Determinism, Step, StepIO
 from edgebuild.spec.device import Device
 from edgebuild.spec.errors import DeviceError
 from edgebuild.spec.registry import FORMATS
@@ -23,7 +23,7 @@ class Preflight(Step):
     threads: int = 1
     timeout: float = field(default=600.0, metadata=EXCUSED)
 
-    consumes: ClassVar[tuple[str, ...]] = ("onnx", "tflite")
+    consumes: ClassVar[tuple[str, ...]] = (FILE,)
     produces: ClassVar[str | None] = "evidence"
     needs: ClassVar[tuple[str, ...]] = ("model", "data")
     tools: ClassVar[tuple[str, ...]] = ("numpy",)

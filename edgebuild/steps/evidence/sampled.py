@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, ClassVar
 from edgebuild.devices.jobs.job import JobModel
 from edgebuild.devices.jobs.portions import Portions
 from edgebuild.spec import dataset, documents, evidence, model_file, tasks
-from edgebuild.spec.artifact import EXCUSED, Determinism, Step, StepIO
+from edgebuild.spec.artifact import EXCUSED, FILE, Determinism, Step, StepIO
 from edgebuild.spec.device import Device
 from edgebuild.spec.registry import FORMATS
 from edgebuild.spec.signature import Head
@@ -45,7 +45,7 @@ class Sampled(Step):
     formats: int = 1
     timeout: float = field(default=3600.0, metadata=EXCUSED)
 
-    consumes: ClassVar[tuple[str, ...]] = ("onnx", "tflite")
+    consumes: ClassVar[tuple[str, ...]] = (FILE,)
     produces: ClassVar[str | None] = "outputs"
     needs: ClassVar[tuple[str, ...]] = ("model", "data")
     tools: ClassVar[tuple[str, ...]] = ("numpy", "scipy")

@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from edgebuild.formats.coding import SUFFIX
 from edgebuild.spec import compressors
-from edgebuild.spec.artifact import Determinism, StepIO
+from edgebuild.spec.artifact import FILE, Determinism, StepIO
 from edgebuild.spec.errors import StepError
 from edgebuild.spec.registry import FORMATS
 from edgebuild.spec.technique import Technique
@@ -21,7 +21,7 @@ class Encode(Technique):
     needs numpy alone. It pays after `prune_weights` and `codebook`; integer files gain some per cent.
     """
 
-    consumes: ClassVar[tuple[str, ...]] = ("onnx", "tflite")
+    consumes: ClassVar[tuple[str, ...]] = (FILE,)
     produces: ClassVar[str | None] = None
     needs: ClassVar[tuple[str, ...]] = ("model",)
     tools: ClassVar[tuple[str, ...]] = ("numpy",)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from edgebuild.spec.artifact import Determinism, StepIO
+from edgebuild.spec.artifact import FILE, Determinism, StepIO
 from edgebuild.spec.quantization import Quantization
 from edgebuild.spec.technique import Technique
 from edgebuild.steps.techniques import _files
@@ -18,7 +18,7 @@ class Float16(Technique):
     For small weights and float32 arithmetic in both formats take `weights_only` with `weights = "float16"`.
     """
 
-    consumes: ClassVar[tuple[str, ...]] = ("onnx", "tflite")
+    consumes: ClassVar[tuple[str, ...]] = (FILE,)
     produces: ClassVar[str | None] = None
     needs: ClassVar[tuple[str, ...]] = ("model",)
     tools: ClassVar[tuple[str, ...]] = ()

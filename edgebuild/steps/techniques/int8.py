@@ -9,7 +9,7 @@ from annotated_types import Ge
 from pydantic import Field
 
 from edgebuild.nn.quantize import ranges
-from edgebuild.spec.artifact import Determinism, StepIO
+from edgebuild.spec.artifact import FILE, Determinism, StepIO
 from edgebuild.spec.fields import Seed
 from edgebuild.spec.quantization import Activations, Borders, Calibrator, Operators, Quantization
 from edgebuild.spec.technique import Technique
@@ -35,7 +35,7 @@ class Int8(Technique):
     keep: Annotated[tuple[str, ...], Field(description="layers that stay float")] = ()
     io: Annotated[Borders, Field(description="what the file takes and gives")] = "float32"
 
-    consumes: ClassVar[tuple[str, ...]] = ("onnx", "tflite")
+    consumes: ClassVar[tuple[str, ...]] = (FILE,)
     produces: ClassVar[str | None] = None
     needs: ClassVar[tuple[str, ...]] = ("model", "data")
     tools: ClassVar[tuple[str, ...]] = ()

@@ -11,7 +11,7 @@ from pydantic import Field
 
 from edgebuild.nn.quantize import ranges
 from edgebuild.spec import dataset, notes, spread, tasks
-from edgebuild.spec.artifact import Determinism, StepIO
+from edgebuild.spec.artifact import FILE, Determinism, StepIO
 from edgebuild.spec.errors import UsageError
 from edgebuild.spec.fields import Seed
 from edgebuild.spec.quantization import Activations, Calibrator, Layer, Operators, Quantization
@@ -52,7 +52,7 @@ class MixedPrecision(Technique):
     operators: Annotated[Operators, Field(description="all, only the layers with weights, or what pays")] = "auto"
     seed: Seed = 0
 
-    consumes: ClassVar[tuple[str, ...]] = ("onnx", "tflite")
+    consumes: ClassVar[tuple[str, ...]] = (FILE,)
     produces: ClassVar[str | None] = None
     needs: ClassVar[tuple[str, ...]] = ("model", "data")
     tools: ClassVar[tuple[str, ...]] = ()

@@ -7,7 +7,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from edgebuild.spec.artifact import Determinism, StepIO
+from edgebuild.spec.artifact import FILE, Determinism, StepIO
 from edgebuild.spec.quantization import Granularity, Quantization, Weights
 from edgebuild.spec.technique import Technique
 from edgebuild.steps.techniques import _files
@@ -25,7 +25,7 @@ class WeightsOnly(Technique):
     block: Annotated[Literal[32, 64, 128, 256], Field(description='weights that share a scale, with "block"')] = 32
     keep: Annotated[tuple[str, ...], Field(description="layers that stay float")] = ()
 
-    consumes: ClassVar[tuple[str, ...]] = ("onnx", "tflite")
+    consumes: ClassVar[tuple[str, ...]] = (FILE,)
     produces: ClassVar[str | None] = None
     needs: ClassVar[tuple[str, ...]] = ("model",)
     tools: ClassVar[tuple[str, ...]] = ()
