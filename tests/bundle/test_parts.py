@@ -26,7 +26,7 @@ from edgebuild.spec.signature import Signature, TensorSpec
 from edgebuild.spec.target import Gate, Runtime
 from edgebuild.steps.evidence.judge import Judge
 from tests import measured, tiny
-from tests.bundle.test_assemble import PACKAGES, PROVENANCE, execute, subject
+from tests.bundle.test_assemble import PROVENANCE, execute, subject
 from tests.steps.evidence import folders
 
 IMAGE, FEATURES, SCORES = TensorSpec("image", (1, 12, 12)), TensorSpec("features", (16,)), TensorSpec("output", (4,))
@@ -83,7 +83,7 @@ def shipped(made: tiny.Made, files: dict[str, Path], tmp_path_factory: pytest.Te
     out = root / "out"
     out.mkdir()
     given = {role: Input(kind, "0" * 64, path) for role, (kind, path) in inputs.items()}
-    Assemble(subject(made), (ASSEMBLY,), PACKAGES).run(StepIO(given, out, out, provenance=PROVENANCE))
+    Assemble(subject(made), (ASSEMBLY,), {"onnx": ("onnxruntime",)}).run(StepIO(given, out, out, provenance=PROVENANCE))
     return out / "bundle"
 
 

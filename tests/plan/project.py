@@ -107,6 +107,20 @@ source = "a data sheet"
 )  # fmt: skip
 
 
+# A model that comes as a file, which one runtime takes.
+ONNX_ONLY = TIMED.replace(', {format = "tflite"}', "").replace(
+    'recipe = [{use = "prune_channels", ratio = 0.5}, {use = "distill"}, {use = "int8"}]', 'recipe = [{use = "int8"}]'
+)
+FROM_A_FILE = (
+    MODEL.partition("[teacher]")[0].replace('builder = "build"\n', "")
+    + """\
+[source]
+use = "onnx"
+file = "net.onnx"
+external = ["*.bin"]
+"""
+)
+
 _PARSED: dict[str, Any] = {}  # what is known of our code, so that no other store parses it again
 
 
@@ -154,6 +168,8 @@ class Project:
         (models / "model.toml").write_text(model)
         (models / "words.txt").write_text("some words")
         (models / "teacher.safetensors").write_bytes(b"a teacher's weights")
+        (models / "net.onnx").write_text("an operator")
+        (models / "w.bin").write_text("some weights")
         (folder / "board.toml").write_text(target)
         return cls(folder)
 
