@@ -10,7 +10,7 @@ from dataclasses import replace
 from itertools import permutations
 from typing import NamedTuple
 
-from edgebuild.plan.policy import NONE, Declared, fidelity_of, required, tasks_of
+from edgebuild.plan.policy import NONE, Declared, fidelity_of, fits, metrics_of, required
 from edgebuild.spec.errors import UsageError
 from edgebuild.spec.metric import Scored
 from edgebuild.spec.model import ModelSpec
@@ -114,7 +114,7 @@ def resampled(gates: tuple[Gate, ...], task: str) -> tuple[tuple[str, float], ..
     """
     asked = [(gate.metric, gate.confidence) for gate in gates if _is_score(gate.metric)]
     if not TASKS.get(task).choice:
-        others = {name for name in GATES.names() if _is_score(name) and task in tasks_of(name, task)}
+        others = {name for name in GATES.usable() if _is_score(name) and fits(name, task)}
         asked += [(name, 0.95) for name in sorted(others - {metric for metric, _ in asked})]
     return tuple(dict.fromkeys(asked))
 
@@ -181,7 +181,7 @@ def _refuse_ambiguous(metric: str, lines: list[Declared], model: ModelSpec, key:
 def _refuse_unheld(gates: list[_Placed], model: ModelSpec, policy: Policy) -> None:
     """UsageError where no gate is about what the model answers, and nobody has said that none should be."""
     task = model.declared.heads[0].task
-    answers = [name for name in GATES.names() if task in (GATES.get(name).tasks or ())]
+    answers = metrics_of(task)
     if policy.gates and not any(placed.gate.metric in answers for placed in gates):
         reason = f"has no gate on what {model.name!r} answers, whose task is {task}"
         hint = f'one of {", ".join(answers)}; the limit "none" leaves it out'
@@ -192,7 +192,7 @@ def _refuse_unfit(metric: str, model: ModelSpec, file: str, key: str) -> None:
     """UsageError for a metric that the model's answers do not have; one that is not about answers fits all."""
     task = model.declared.heads[0].task
     GATES.get(metric, file=file, key=key)
-    if task not in tasks_of(metric, task):
-        fitting = [name for name in GATES.names() if task in tasks_of(name, task)]
+    if not fits(metric, task):
+        fitting = [name for name in GATES.usable() if fits(name, task)]
         reason = f"{metric!r} does not fit model {model.name!r}, whose task is {task}"
         raise UsageError(reason, file=file, key=key, hint=f"what fits: {', '.join(fitting)}")

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from edgebuild.spec.registry import GATES
+from edgebuild.spec import tasks
+from edgebuild.spec.registry import GATES, TASKS
 from edgebuild.spec.target import Fidelity, GateSpec, Policy, Target
 
 NONE = "none"  # the limit of a metric that a release is not to be judged by
@@ -35,7 +36,7 @@ def required(target: Target, policy: Policy, task: str | None = None) -> list[De
 
 def _applies(line: Declared, target: Target, task: str | None) -> bool:
     kind = GATES.get(line.spec.metric, file=line.file, key=f"{line.key}.metric")
-    if task is not None and task not in tasks_of(line.spec.metric, task):
+    if task is not None and not fits(line.spec.metric, task):
         return False
     return kind.applies(target.hardware)
 
@@ -53,10 +54,10 @@ def fidelity_of(spec: GateSpec, target: Target) -> Fidelity:
 
 def metrics_of(task: str) -> list[str]:
     """The metrics that answers of a task have and others may not."""
-    return [name for name in GATES.names() if task in tasks_of(name, "")]
+    own = TASKS.get(task).metrics
+    return [name for name, kind in GATES.usable().items() if task in (kind.tasks or ()) or name in own]
 
 
-def tasks_of(metric: str, every: str) -> tuple[str, ...]:
-    """The tasks whose answers have this metric; a metric that is not about answers fits `every` one."""
-    tasks = GATES.get(metric).tasks
-    return (every,) if tasks is None else tasks
+def fits(metric: str, task: str) -> bool:
+    """Whether a metric is one of a task's answers, or about no answers at all."""
+    return tasks.fits(GATES.get(metric).tasks, metric, task)
