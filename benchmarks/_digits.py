@@ -86,7 +86,7 @@ class Digits:
         """The id of the footprint of the variant's file beside the float one."""
         plain = Variant("float", "", ())
         files = {"candidate": self.file(variant), "baseline": self.file(plain)}
-        torches = {"candidate_torch": self.torch(variant), "baseline_torch": self.torch(plain)}
+        torches = {"candidate_model": self.torch(variant), "baseline_model": self.torch(plain)}
         return self.graph.add("footprint", Node(Footprint(), files | torches, "evidence"))
 
     def bring_up(self, jobs: int) -> None:

@@ -15,6 +15,7 @@ from edgebuild.devices.jobs.job import JobModel
 from edgebuild.devices.local import Local
 from edgebuild.plan.instruments import Instruments
 from edgebuild.spec import documents, model_file
+from edgebuild.spec.registry import TASKS
 from edgebuild.steps.evidence.agreement import compare
 
 if TYPE_CHECKING:
@@ -71,8 +72,8 @@ def _files(folder: Path, small: bool) -> Iterator[tuple[File, int]]:
 def _row(device: Device, file: File, seed: int, count: int, folder: Path) -> dict[str, Any]:
     inputs = noise(file.net, count, 1000 + seed)
     there, here = (_outputs(each, file, inputs, folder) for each in (device, Local()))
-    differences = compare(there, here)
-    alike = sum(compare(a[None], b[None]).identical for a, b in zip(there, here, strict=True))
+    differences = compare([there], [here], TASKS.get("classification")())
+    alike = sum(compare([a[None]], [b[None]]).identical for a, b in zip(there, here, strict=True))
     found = documents.to_json(differences) | {"n": len(there), "alike": alike}
     found["max_share"] = differences.max_abs / float(there.max() - there.min())
     named = {"model": file.title, "format": file.format, "numbers": file.numbers, "seed": seed}

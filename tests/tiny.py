@@ -40,7 +40,7 @@ def spec(name: str) -> ModelSpec:
 def kind(name: str) -> str:
     """What an artifact of this name holds."""
     format_name = name.partition("-")[0]
-    return format_name if format_name in FILES else name if name in ("source", "data") else "torch"
+    return format_name if format_name in FILES else name if name in ("code", "data") else "torch"
 
 
 def perform(step: Step, output: Path, inputs: Mapping[str, tuple[str, Path]]) -> Path:
@@ -67,9 +67,9 @@ class Made:
             perform(step, folder, {role: (kind(item), self[item]) for role, item in inputs.items()})
         return folder
 
-    def source(self) -> None:
+    def code(self) -> None:
         """Copy the model's folder, as a plan would."""
-        shutil.copytree(MODELS / self.name, self.root / "source", ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copytree(MODELS / self.name, self.root / "code", ignore=shutil.ignore_patterns("__pycache__"))
 
     def recipe(self, artifact: str) -> tuple[Step, dict[str, str]]:
         """The step that makes an artifact, and its inputs by role."""
@@ -80,9 +80,9 @@ class Made:
         steps: dict[str, tuple[Step, dict[str, str]]] = {
             "data": (
                 LoadData(declared.data, declared.signature.bare, declared.heads),
-                {"source": "source"},
+                {"code": "code"},
             ),
-            "float": (Train(*built, declared.training), {"source": "source", "data": "data"}),
+            "float": (Train(*built, declared.training), {"code": "code", "data": "data"}),
             "pruned": (PruneChannels(ratio=0.5, round_to=8, **pruning), {"model": "float"}),
             "distilled": (
                 Distill(epochs=4, batch_size=32, learning_rate=0.02),
@@ -109,8 +109,8 @@ def start(name: str, root: Path) -> Made:
 
     torch.set_num_threads(1)  # as workers do
     made = Made(name, root)
-    if not (root / "source").is_dir():
-        made.source()
+    if not (root / "code").is_dir():
+        made.code()
     return made
 
 

@@ -93,9 +93,9 @@ def _table(board: Target, name: str, folder: Path, small: bool) -> Table:
 
 def _data(model: Path) -> dict[str, Any]:
     """The splits of the digits model, by its own function."""
-    from edgebuild.nn.source import Source
+    from edgebuild.nn.model_code import ModelCode
 
-    splits: dict[str, Any] = Source(model, "models/digits").function("load", "data")()
+    splits: dict[str, Any] = ModelCode(model, "models/digits").function("load", "data")()
     return splits
 
 

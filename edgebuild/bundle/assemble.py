@@ -15,12 +15,12 @@ from edgebuild import __version__, travels
 from edgebuild.bundle import card, manifest, png
 from edgebuild.spec import dataset, documents, evidence, layout, model_file, notes, tasks
 from edgebuild.spec.artifact import Determinism, Step, StepIO
+from edgebuild.spec.assembly import Assembly, Part
 from edgebuild.spec.errors import UsageError
 from edgebuild.spec.evidence import Verdicts
 from edgebuild.spec.model import ImageInput
 from edgebuild.spec.registry import FORMATS
 from edgebuild.spec.signature import Head, Signature, TensorSpec
-from edgebuild.spec.target import Runtime
 
 if TYPE_CHECKING:
     from edgebuild.spec.dataset import Array
@@ -45,18 +45,18 @@ class Subject:
 
 @dataclass(frozen=True, slots=True)
 class Assemble(Step):
-    """Inputs: `candidate/<format>`, `baseline/<format>`, `evidence/<name>`, `verdicts`, and the data for the sample.
+    """Inputs: `candidate/<format>` for each assembly, `baseline/<format>`, `evidence/<name>`, `verdicts`, and the data
+    for the sample. An assembly of several parts has `candidate/<format>/<part>` for each of them.
 
     The output has `evidence/`, and `bundle/` unless a gate failed: then there is nothing to ship.
-    `files` and `packages` name each runtime's model file and distributions, in the order of `runtimes`;
+    `assemblies` are what may be shipped, one for a format; `packages` name each format's distributions;
     `fingerprints` say by role what each piece of evidence was measured on; `dropped` are the steps of the recipe that
     were left out because they bought nothing.
     """
 
     subject: Subject
-    runtimes: tuple[Runtime, ...]
-    files: tuple[str, ...]
-    packages: tuple[tuple[str, ...], ...]
+    assemblies: tuple[Assembly, ...]
+    packages: Mapping[str, tuple[str, ...]]
     fingerprints: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     dropped: tuple[str, ...] = ()
 
@@ -77,47 +77,37 @@ class Assemble(Step):
             self._fill(io, io.output / "bundle", verdicts)
 
     def _fill(self, io: StepIO, folder: Path, verdicts: Verdicts) -> None:
-        index = [runtime.format for runtime in self.runtimes].index(verdicts.format)
-        runtime, file, packages = self.runtimes[index], self.files[index], self.packages[index]
-        coded = manifest.ship(io.path(f"candidate/{runtime.format}") / file, folder)
-        loader = model_file.loader(FORMATS.get(runtime.format))
-        for path in (travels.file(travels.BUNDLE_RUNNER), travels.file(travels.VALUES), loader):
-            shutil.copyfile(path, folder / path.name)
+        assembly = next(each for each in self.assemblies if each.format == verdicts.format)
+        parts = [_ship(part, _file(io, assembly, part), folder) for part in assembly.ordered()]
+        for name in (travels.BUNDLE_RUNNER, travels.VALUES):
+            shutil.copyfile(travels.file(name), folder / name)
+        packages = sorted({name for part in assembly.parts for name in self.packages[part.runtime.format]})
         (folder / "requirements.txt").write_text(f"numpy>=1.24\n{''.join(map(_pinned, packages))}")
         if labels := {head.name: list(head.labels) for head in self.subject.heads if head.labels}:
             only = len(self.subject.heads) == 1
             _write_json(folder / "labels.json", next(iter(labels.values())) if only else labels)
         sample = self._sample(io, folder)
-        facts = self._facts(verdicts, runtime, file, io) | {"coded": coded, "loader": loader.name}
+        facts = self._facts(verdicts, assembly, io) | {"parts": parts, "routing": _routing(assembly)}
         (folder / "README.md").write_text(card.render(facts, sample), encoding="utf-8")
         manifest.seal(folder, facts)
 
-    def _facts(self, verdicts: Verdicts, runtime: Runtime, file: str, io: StepIO) -> dict[str, Any]:
+    def _facts(self, verdicts: Verdicts, assembly: Assembly, io: StepIO) -> dict[str, Any]:
         return {
-            "schema": 1,
+            "schema": manifest.SCHEMA,
             "edgebuild": __version__,
             "status": _STATUS[verdicts.status],
             "subject": asdict(self.subject),
-            "file": file,
-            "runtime": asdict(runtime),
-            **self._ports(io.path(f"candidate/{runtime.format}") / file),
+            "format": assembly.format,
+            **_ports(assembly.signature, {}),
             "heads": [_told(head) for head in self.subject.heads],
             "evidence": documents.to_json(verdicts.shipped.evidence),
             "verdicts": documents.to_json(verdicts.shipped.verdicts),
-            "sources": _sources(io, runtime.format),
-            "fingerprints": _of_format(self.fingerprints, runtime.format),
+            "sources": _sources(io, assembly),
+            "fingerprints": _of_format(self.fingerprints, assembly.format),
             "formats": {name: judged.status for name, judged in verdicts.formats.items()},
             "dropped": list(self.dropped),
             "notes": _notes(io),
             "provenance": list(io.provenance),
-        }
-
-    def _ports(self, model: Path) -> dict[str, list[dict[str, Any]]]:
-        """Inputs and outputs as a caller of the file must know them, in the file's order: see `_port`."""
-        layouts, signature = model_file.layouts(model), self.subject.signature
-        return {
-            side: [_port(spec, how) for spec, how in zip_longest(specs, layouts.get(side, ()))]
-            for side, specs in (("inputs", signature.inputs), ("outputs", signature.outputs))
         }
 
     def _sample(self, io: StepIO, folder: Path) -> str:
@@ -140,6 +130,32 @@ def _pinned(package: str) -> str:
     return f"{package}=={metadata.version(package).partition('+')[0]}\n"
 
 
+def _file(io: StepIO, assembly: Assembly, part: Part) -> Path:
+    role = f"candidate/{assembly.format}" + (f"/{part.name}" if len(assembly.parts) > 1 else "")
+    return io.path(role) / FORMATS.get(part.runtime.format).file
+
+
+def _ship(part: Part, file: Path, folder: Path) -> dict[str, Any]:
+    """Put a part's file and its loader into the bundle; what the manifest says of it."""
+    loader = model_file.loader(FORMATS.get(part.runtime.format))
+    shutil.copyfile(loader, folder / loader.name)
+    told = {"name": part.name, "file": part.file, "loader": loader.name, "runtime": asdict(part.runtime)}
+    coded = manifest.ship(file, folder, part.file)
+    return told | {"coded": coded} | _ports(part.signature, model_file.layouts(file))
+
+
+def _routing(assembly: Assembly) -> list[dict[str, list[str | None]]]:
+    return [{"from": list(route.source), "to": list(route.target)} for route in assembly.routing]
+
+
+def _ports(signature: Signature, layouts: Mapping[str, list[str | None]]) -> dict[str, list[dict[str, Any]]]:
+    """Inputs and outputs as a caller must know them, in their order: see `_port`."""
+    return {
+        side: [_port(spec, how) for spec, how in zip_longest(specs, layouts.get(side, ()))]
+        for side, specs in (("inputs", signature.inputs), ("outputs", signature.outputs))
+    }
+
+
 def _port(spec: TensorSpec, how: str | None) -> dict[str, Any]:
     """A tensor's name, layout (null: as in PyTorch), shape in that with the batch of 1, type of values and meaning."""
     shape = list(layout.shape_in_file((1, *spec.shape), how))
@@ -153,10 +169,14 @@ def _told(head: Head) -> dict[str, Any]:
     return {"name": head.name, "task": head.task, "outputs": list(head.outputs), "show": tasks.of(head).show} | named
 
 
-def _sources(io: StepIO, name: str) -> dict[str, str]:
-    """Digests of the artifacts that a gate needs again: they are found by them in a store or beside a baseline."""
+def _sources(io: StepIO, assembly: Assembly) -> dict[str, str]:
+    """Digests of the artifacts that a gate needs again: they are found by them in a store or beside a baseline.
+
+    (A gate judges one file, so those of several parts are not among them.)
+    """
+    name = assembly.format
     roles = {"candidate": f"candidate/{name}", "baseline": f"baseline/{name}", "data": "data"}
-    return {role: io.inputs[source].digest for role, source in roles.items()}
+    return {role: io.inputs[source].digest for role, source in roles.items() if source in io.inputs}
 
 
 def _notes(io: StepIO) -> list[str]:

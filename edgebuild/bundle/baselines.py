@@ -29,7 +29,7 @@ from edgebuild.spec.names import suggest
 
 FOLDER = "baselines"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
-_TAKEN = ("subject", "runtime", "file", "status", "sources", "fingerprints", "evidence", "verdicts")
+_TAKEN = ("subject", "format", "parts", "routing", "status", "sources", "fingerprints", "evidence", "verdicts")
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +53,7 @@ class Baseline:
     @property
     def format(self) -> str:
         """The format of its file."""
-        return str(self.facts["runtime"]["format"])
+        return str(self.facts["format"])
 
     def part(self, role: str) -> Path | None:
         """The folder `artifact`, `reference` or `data`; None where the baseline was kept without it."""
@@ -121,7 +121,7 @@ def keep(bundle: Path, folder: Path, store: Store, root: Path, name: str | None,
 
 def _about(bundle: Path, root: Path) -> dict[str, Any]:
     return {
-        "schema": 1,
+        "schema": manifest.SCHEMA,
         "kind": "baseline",
         "edgebuild": __version__,
         "set": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -132,10 +132,11 @@ def _about(bundle: Path, root: Path) -> dict[str, Any]:
 
 def _fill(made: Path, bundle: Path, built: Mapping[str, Any], store: Store, *, data: bool) -> None:
     (made / "artifact").mkdir()
-    (made / "artifact" / built["file"]).write_bytes(manifest.model(bundle, built))
+    part = manifest.only(built, bundle)
+    (made / "artifact" / part["file"]).write_bytes(manifest.model(bundle, part))
     shutil.copytree(bundle / "evidence", made / "evidence", copy_function=shutil.copyfile)
     sources = built["sources"]
-    reference = _stored(store, built["runtime"]["format"], sources["baseline"], "the float model", bundle)
+    reference = _stored(store, built["format"], sources["baseline"], "the float model", bundle)
     shutil.copytree(reference, made / "reference", copy_function=shutil.copyfile)
     if data:
         (made / "data").mkdir()

@@ -13,7 +13,7 @@ from edgebuild.bundle.baselines import differing
 from edgebuild.bundle.history import middles
 from edgebuild.engine import keys
 from edgebuild.spec.errors import IntegrityError
-from edgebuild.spec.evidence import Answers, Evidence, known
+from edgebuild.spec.evidence import Answers, Evidence, hits_key, known
 from edgebuild.spec.registry import FORMATS
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ def compare(first: Path, second: Path) -> dict[str, Any]:
 
 def _about(folder: Path, facts: Mapping[str, Any]) -> dict[str, Any]:
     subject = facts["subject"]
-    about = {"target": subject["target"], "model": subject["model"], "format": facts["runtime"]["format"]}
+    about = {"target": subject["target"], "model": subject["model"], "format": facts["format"]}
     return {"folder": str(folder), **about, "status": facts["status"], "edgebuild": facts["edgebuild"]}
 
 
@@ -66,9 +66,10 @@ def _operators(folders: Mapping[str, Path], facts: Mapping[str, Mapping[str, Any
     """How many operators of each kind the two files have; a reason where a file cannot be read here."""
     counts: dict[str, Counter[str]] = {}
     for side, found in facts.items():
-        kind = found["runtime"]["format"]
+        kind = found["format"]
         try:
-            counts[side] = Counter(FORMATS.get(kind)().operators(manifest.model(folders[side], found)))
+            file = manifest.model(folders[side], manifest.only(found, folders[side]))
+            counts[side] = Counter(FORMATS.get(kind)().operators(file))
         except ImportError as error:
             return {"reason": f"{kind} files cannot be read here: {error}"}
     names = sorted({*counts["a"], *counts["b"]})
@@ -77,35 +78,46 @@ def _operators(folders: Mapping[str, Path], facts: Mapping[str, Mapping[str, Any
 
 def _accuracy(folders: Mapping[str, Path], facts: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
     """Shares of right answers, and the examples that only one of the two gets right."""
-    answers = {side: _answers(manifest.evidence_of(found)) for side, found in facts.items()}
-    ours, theirs = answers["a"], answers["b"]
-    if ours is None or theirs is None:
-        return {"reason": "not both are classifications"}
+    heads = {side: _heads(manifest.evidence_of(found)) for side, found in facts.items()}
+    if not heads["a"] or not heads["b"]:
+        return {"reason": "not both have answers that are right or wrong"}
+    if heads["a"].keys() != heads["b"].keys():
+        return {"reason": f"their outputs are others: {', '.join(heads['a'])}, and {', '.join(heads['b'])}"}
+    return {"heads": {name: _of_head(folders, facts, heads, name) for name in heads["a"]}}
+
+
+def _of_head(
+    folders: Mapping[str, Path],
+    facts: Mapping[str, Mapping[str, Any]],
+    heads: Mapping[str, Mapping[str, Answers]],
+    name: str,
+) -> dict[str, Any]:
+    """The same of one head."""
+    ours, theirs = heads["a"][name], heads["b"][name]
     found = {"rates": {"a": asdict(ours.candidate), "b": asdict(theirs.candidate)}, "n": ours.n}
     data = [each.get("sources", {}).get("data") for each in facts.values()]
     if data[0] is None or data[0] != data[1]:
         return found | {"reason": "they were judged on different examples"}
-    hits = [_hits(folders[side], facts[side]) for side in _SIDES]
+    hits = [_hits(folders[side], facts[side], hits_key("candidate", name, len(heads[side]))) for side in _SIDES]
     lost, won = (hits[0] & ~hits[1]).nonzero()[0], (hits[1] & ~hits[0]).nonzero()[0]
     return found | {"lost": lost.tolist(), "won": won.tolist()}
 
 
-def _answers(evidence: Evidence) -> Answers | None:
-    """Right answers of the one head; None where there is none, or several."""
-    heads = evidence.accuracy.heads if evidence.accuracy else {}
-    return next(iter(heads.values())) if len(heads) == 1 else None
+def _heads(evidence: Evidence) -> Mapping[str, Answers]:
+    """Right answers of every head whose answers are right or wrong."""
+    return evidence.accuracy.heads if evidence.accuracy else {}
 
 
-def _hits(folder: Path, facts: Mapping[str, Any]) -> NDArray[np.bool_]:
+def _hits(folder: Path, facts: Mapping[str, Any], key: str) -> NDArray[np.bool_]:
     """Which examples [N] bool the shipped file got right, where its status was decided."""
     import numpy as np
 
-    name = f"accuracy-{facts['runtime']['format']}/hits.npz"
+    name = f"accuracy-{facts['format']}/hits.npz"
     places = [folder / "evidence" / part / name for part in ("gate/float", ".")]
     for place in places:
         if place.is_file():
             with np.load(place) as stored:
-                hits: NDArray[np.bool_] = stored["candidate"]
+                hits: NDArray[np.bool_] = stored[key]
             return hits
     raise IntegrityError("has no record of the examples that it got right", file=str(folder))
 
@@ -126,7 +138,7 @@ def _latency(facts: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
 def _verdicts(facts: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, str | None]]:
     """What each gate says of the two, by metric and limit."""
     said = {
-        side: {f"{verdict.metric} {verdict.limit}": verdict.status for verdict in manifest.verdicts_of(found)}
+        side: {f"{verdict.name} {verdict.limit}": verdict.status for verdict in manifest.verdicts_of(found)}
         for side, found in facts.items()
     }
     names = dict.fromkeys([*said["a"], *said["b"]])

@@ -1,7 +1,8 @@
 """The manifest of a bundle: the digest of every file, and the check that nothing was added, changed or lost.
 
-Where the recipe codes the download, the bundle has that and its decoder in the model file's place; `coded` names them
-with the digest of the model file, which appears beside them on first use.
+`parts` are the model files in the order in which they are run, `routing` says what goes from where to where (null is
+the whole). Where the recipe codes the download, the bundle has that and its decoder in a part's file's place; `coded`
+names them with the digest of the model file, which appears beside them on first use.
 """
 
 from __future__ import annotations
@@ -18,31 +19,35 @@ from edgebuild.spec import documents, sha256
 from edgebuild.spec.errors import IntegrityError, UsageError
 from edgebuild.spec.evidence import Evidence, Verdict
 
+SCHEMA, _OLDER = 2, (1,)  # 1: one file in the place of parts
 MANIFEST, SEAL = "manifest.json", "manifest.sha256"
 _NEEDED = {
     "status": str,
     "subject": dict,
-    "runtime": dict,
-    "file": str,
+    "format": str,
+    "parts": list,
+    "routing": list,
     "evidence": dict,
     "verdicts": list,
     "files": dict,
 }
+_OF_A_PART = {"name": str, "file": str, "runtime": dict, "coded": dict | None}
 DECODER = "decode.py"  # in a bundle
 
 
-def ship(model: Path, folder: Path) -> dict[str, Any] | None:
-    """Put a model file into a bundle, or its download and the decoder where it has one: what the manifest says of it.
+def ship(model: Path, folder: Path, name: str) -> dict[str, Any] | None:
+    """Put a model file into a bundle under a name, or its download and the decoder where it has one.
 
-    None for a file that is shipped as it is.
+    What the manifest says of the download; None for a file that is shipped as it is.
     """
     download = model.with_name(model.name + coding.SUFFIX)
     if not download.is_file():
-        shutil.copyfile(model, folder / model.name)
+        shutil.copyfile(model, folder / name)
         return None
-    shutil.copyfile(download, folder / download.name)
+    shutil.copyfile(download, folder / (name + coding.SUFFIX))
     shutil.copyfile(decoder(), folder / DECODER)
-    return {"file": download.name, "decoder": DECODER, "sha256": sha256.of_file(model), "bytes": model.stat().st_size}
+    coded = {"sha256": sha256.of_file(model), "bytes": model.stat().st_size}
+    return {"file": name + coding.SUFFIX, "decoder": DECODER} | coded
 
 
 def decoder() -> Path:
@@ -68,8 +73,11 @@ def listing(folder: Path) -> dict[str, dict[str, Any]]:
     }
 
 
-def read(folder: Path) -> dict[str, Any]:
-    """The manifest of a bundle, its own digest checked; UsageError for no bundle, IntegrityError for a wrong digest."""
+def read(folder: Path, *, older: bool = False) -> dict[str, Any]:
+    """The manifest of a bundle, its own digest checked; UsageError for no bundle, IntegrityError for a wrong digest.
+
+    One with another schema is a UsageError too, unless those of `older` edgebuilds will do: they have no parts.
+    """
     if not (folder / MANIFEST).is_file():
         raise UsageError(f"is not a bundle: it has no {MANIFEST}", file=str(folder))
     try:
@@ -84,11 +92,24 @@ def read(folder: Path) -> dict[str, Any]:
     except (ValueError, RecursionError) as error:
         raise IntegrityError(f"{MANIFEST} cannot be read: {error}", file=str(folder)) from None
     facts = found if isinstance(found, dict) else {}
-    if wrong := [name for name, kind in _NEEDED.items() if not isinstance(facts.get(name), kind)]:
+    if older and facts.get("schema") in _OLDER and isinstance(facts.get("files"), dict):
+        return facts
+    if isinstance(facts.get("schema"), int) and facts["schema"] != SCHEMA:
+        told = (
+            f"was made by another edgebuild: its {MANIFEST} has schema {facts['schema']}, and this one reads {SCHEMA}"
+        )
+        raise UsageError(told, file=str(folder), hint="build it again, or use the edgebuild that made it")
+    wrong = [name for name, kind in _NEEDED.items() if not isinstance(facts.get(name), kind)]
+    wrong += [] if "parts" in wrong or (facts["parts"] and all(map(_is_part, facts["parts"]))) else ["parts"]
+    if wrong:
         raise IntegrityError(
             f"{MANIFEST} is none of edgebuild's: it does not tell {', '.join(wrong)}", file=str(folder)
         )
     return found
+
+
+def _is_part(told: Any) -> bool:
+    return isinstance(told, dict) and all(isinstance(told.get(name), kind) for name, kind in _OF_A_PART.items())
 
 
 def evidence_of(facts: Mapping[str, Any]) -> Evidence:
@@ -109,11 +130,21 @@ def verify_bundle(folder: Path) -> dict[str, Any]:
     return verify(folder)
 
 
-def model(folder: Path, facts: Mapping[str, Any]) -> bytes:
-    """The model file of a bundle with this manifest, decoded where it ships coded; IntegrityError if it cannot be."""
-    coded = facts.get("coded")
+def only(facts: Mapping[str, Any], folder: Path) -> dict[str, Any]:
+    """The part of a bundle that is one file; UsageError for what is an assembly of several."""
+    part, *more = facts["parts"]
+    if more:
+        told = f"is an assembly of {1 + len(more)} files, and this works on a bundle of one"
+        raise UsageError(told, file=str(folder))
+    found: dict[str, Any] = part
+    return found
+
+
+def model(folder: Path, part: Mapping[str, Any]) -> bytes:
+    """The file of a part in a bundle, decoded where it ships coded; IntegrityError if it cannot be."""
+    coded = part["coded"]
     if coded is None:
-        return Path(folder, facts["file"]).read_bytes()
+        return Path(folder, part["file"]).read_bytes()
     from edgebuild.travels.decoder import Damaged, decode
 
     place = folder / coded["file"]
@@ -126,9 +157,9 @@ def model(folder: Path, facts: Mapping[str, Any]) -> bytes:
     return content
 
 
-def verify(folder: Path) -> dict[str, Any]:
+def verify(folder: Path, *, older: bool = False) -> dict[str, Any]:
     """The manifest of a bundle of which every byte is as recorded; IntegrityError names the first file that is not."""
-    manifest = read(folder)
+    manifest = read(folder, older=older)
     recorded = manifest["files"]
     for path in folder.rglob("*"):
         if path.is_symlink():
@@ -139,9 +170,10 @@ def verify(folder: Path) -> dict[str, Any]:
         present = listing(folder)
     except OSError as error:
         raise IntegrityError(f"cannot be read: {error.strerror}", file=str(error.filename or folder)) from None
-    if manifest.get("coded"):
-        model(folder, manifest)
-        recorded = recorded | _decoded(manifest, present)
+    for part in manifest.get("parts", [manifest]):
+        if part.get("coded"):
+            model(folder, part)
+            recorded = recorded | _decoded(part, present)
     for name in sorted({*recorded, *present}):
         if name not in present:
             raise IntegrityError("is missing from the bundle", file=str(folder / name))
@@ -152,8 +184,6 @@ def verify(folder: Path) -> dict[str, Any]:
     return manifest
 
 
-def _decoded(facts: dict[str, Any], present: dict[str, Any]) -> dict[str, dict[str, Any]]:
+def _decoded(part: Mapping[str, Any], present: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     """The model file as it must be, where first use has left it in the bundle."""
-    return (
-        {facts["file"]: {key: facts["coded"][key] for key in ("sha256", "bytes")}} if facts["file"] in present else {}
-    )
+    return {part["file"]: {key: part["coded"][key] for key in ("sha256", "bytes")}} if part["file"] in present else {}

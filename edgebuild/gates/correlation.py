@@ -28,7 +28,7 @@ class Correlation(Resampled):
         """cov(output, target) / (σ·σ) of each value, the mean over values; Pearson 1895."""
         import numpy as np
 
-        x, y = outputs.astype(np.float64), np.asarray(targets, np.float64)
+        x, y = (np.asarray(values, np.float64).reshape(len(values), -1) for values in (outputs, targets))
         for values, whose in ((x, "the model answers"), (y, "the targets have")):
             if (np.ptp(values, 0) == 0).any():
                 raise UndefinedError(f"has no value: {whose} the same value {int(np.argmin(np.ptp(values, 0)))} always")

@@ -31,7 +31,7 @@ class Mae(Resampled):
         """The mean over examples and values of |output − target|; as scikit-learn's `mean_absolute_error`."""
         import numpy as np
 
-        errors = np.abs(outputs.astype(np.float64) - targets).mean(1)
+        errors = np.abs(outputs.astype(np.float64) - targets).reshape(len(outputs), -1).mean(1)
 
         def value(weights: Weights) -> float:
             return float(weights @ errors / weights.sum())

@@ -8,15 +8,16 @@ from typing import Protocol
 
 from edgebuild.engine.graph import Graph, Node
 from edgebuild.plan.instruments import Instrument, Instruments
+from edgebuild.plan.weights import Weights
 from edgebuild.spec import dataset
 from edgebuild.spec.core import TimeModel
 from edgebuild.spec.registry import FORMATS
+from edgebuild.spec.signature import Head
 from edgebuild.spec.target import Gate, Runtime, Target
 from edgebuild.steps.evidence.count import Count
 from edgebuild.steps.evidence.footprint import Footprint
 from edgebuild.steps.evidence.outputs import Outputs
 from edgebuild.steps.evidence.shared import Shared
-from edgebuild.steps.evidence.torch_outputs import TorchOutputs
 
 
 class Pair(Protocol):
@@ -44,7 +45,7 @@ class Measurements:
 
     graph: Graph
     target: Target
-    task: str
+    heads: tuple[Head, ...]
     data: str
     instruments: Instruments
     prefix: str
@@ -87,16 +88,22 @@ class Measurements:
         )
         return self.graph.add(f"{self.prefix}/{runtime.format}/outputs-{role}", node)
 
-    def torch_outputs(self, model: str, role: str, split: dataset.Held = "test") -> str:
-        """What a torch model answers on this machine."""
-        node = Node(TorchOutputs(split), {"model": model, "data": self.data}, "outputs")
-        return self.graph.add(f"{self.prefix}/{role}", node)
+    def reference(self, weights: Weights, model: str, role: str, split: dataset.Held = "test") -> str:
+        """What a model before conversion answers on this machine, in the runtime that its source has."""
+        making, known = weights.source.reference(split), {"model": model, "data": self.data, **weights.files}
+        inputs = {name: known[name] for name in making.step.uses()}
+        return self.graph.add(f"{self.prefix}/{role}", Node(making.step, inputs, "outputs", making.code, making.tools))
 
-    def weight(self, pair: Pair, files: Mapping[str, str], torches: Sequence[str], role: str) -> str:
-        """Bytes and operations of two files, `candidate` and `baseline`, and of the `torches` that they come from."""
-        models = dict(zip(("candidate_torch", "baseline_torch"), torches, strict=True))
-        node = Node(Footprint(), {**files, **models}, "evidence")
-        return self.graph.add(f"{self.prefix}/{pair.runtime.format}/{role}", node)
+    def weight(self, pair: Pair, files: Mapping[str, str], models: Sequence[str], role: str) -> str:
+        """Bytes and operations of two files, `candidate` and `baseline`, and of the `models` that they come from.
+
+        What is in models that come as files is counted by their format.
+        """
+        name, inputs = pair.runtime.format, dict(zip(("candidate_model", "baseline_model"), models, strict=True))
+        counts = any(self.graph.kind(model) == name for model in models)
+        code, tools = ((FORMATS.module(name),), FORMATS.get(name).tools) if counts else ((), ())
+        node = Node(Footprint(), {**files, **inputs}, "evidence", code=code, tools=tools)
+        return self.graph.add(f"{self.prefix}/{name}/{role}", node)
 
     def shared(self, pair: Pair, files: Mapping[str, str], role: str) -> str:
         """How much of their work two files, `candidate` and `baseline`, share."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from edgebuild.engine.graph import Graph, Node
 from edgebuild.plan import proving, sampling
@@ -11,10 +11,12 @@ from edgebuild.plan.instruments import Instrument, Instruments
 from edgebuild.plan.limits import resampled, stopping
 from edgebuild.plan.measurements import Measurements, Pair
 from edgebuild.plan.recipe import Chain
+from edgebuild.plan.weights import Weights, task_code
+from edgebuild.spec import tasks
 from edgebuild.spec.artifact import Step
 from edgebuild.spec.core import TimeModel
 from edgebuild.spec.model import ModelSpec
-from edgebuild.spec.registry import FORMATS, GATES, STEPS, TASKS
+from edgebuild.spec.registry import FORMATS, GATES, STEPS
 from edgebuild.spec.target import Gate, Recipe, Runtime, Target
 from edgebuild.spec.target import Roofline as Rates
 from edgebuild.steps.evidence.accuracy import Accuracy
@@ -54,17 +56,20 @@ class Measuring:
         """`data` is the id of the held-out examples; no device is asked yet."""
         self._graph, self._target, self._data, self._prefix = graph, target, data, prefix
         self._instruments, self._declared, self._gates = instruments, model.declared, gates
-        self._task = model.declared.heads[0].task
-        self._files = Measurements(graph, target, self._task, data, instruments, prefix, gates)
+        self._heads = model.declared.heads
+        unnamed = tuple(replace(head, labels=()) for head in self._heads)
+        self._read = tuple(output.name for output in model.declared.signature.outputs), unnamed
+        self._tasks = task_code(model)
+        self._files = Measurements(graph, target, unnamed, data, instruments, prefix, gates)
         self.evidence: dict[str, str] = {}
 
-    def judge(self, chains: Sequence[Chain], float_model: str) -> str:
-        """Add all evidence for the chains, made of the torch model `float_model`, and the node that judges it."""
+    def judge(self, chains: Sequence[Chain], weights: Weights) -> str:
+        """Add all evidence for the chains, made of the float model of `weights`, and the node that judges it."""
         for chain in chains:
-            self._conversion(chain, float_model)
+            self._conversion(chain, weights)
         self._on_devices(chains)
         for chain in chains:
-            self._add(chain, "proof", *proving.proof(self._files, chain, float_model))
+            self._add(chain, "proof", *proving.proof(self._files, chain, weights), self._tasks)
         return self._verdicts(chains, self._target.recipe)
 
     def judge_again(self, files: Files, carried: Mapping[str, str]) -> str:
@@ -103,19 +108,19 @@ class Measuring:
         nodes = self._graph.nodes
         return {role: item for role, item in self.evidence.items() if role != "verdicts" and item in nodes}
 
-    def _conversion(self, chain: Chain, float_model: str) -> None:
-        """Parity and footprint of one format: what can only be told beside the torch models."""
+    def _conversion(self, chain: Chain, weights: Weights) -> None:
+        """Parity and footprint of one format: what can only be told beside the models that it was made of."""
         instrument, everywhere = self._instruments.best("outputs"), self._files.everywhere()
-        torch = self._files.torch_outputs(chain.torch, "torch-outputs")
+        reference = self._files.reference(weights, chain.unconverted, "reference")
         converted = self._files.outputs(everywhere, chain, chain.converted, "float")
         candidate = self._files.outputs(everywhere, chain, chain.candidate, "candidate")
-        parity = {"reference": torch, "converted": converted, "candidate": candidate}
+        parity = {"reference": reference, "converted": converted, "candidate": candidate}
         if everywhere is not instrument:
             parity["device_converted"] = sampling.few(self._files, instrument, chain, chain.converted, "device-float")
             parity["device_candidate"] = sampling.candidate(self._files, instrument, chain, self._here(chain))
-        self._add(chain, "parity", Parity(self._task), parity)
+        self._add(chain, "parity", Parity(*self._read), parity, self._tasks)
         files = {"candidate": chain.candidate, "baseline": chain.baseline}
-        weight = self._files.weight(chain, files, (chain.torch, float_model), "footprint")
+        weight = self._files.weight(chain, files, (chain.unconverted, weights.float), "footprint")
         self.evidence[f"footprint/{chain.runtime.format}"] = weight
 
     def _answered(self, chain: Pair) -> None:
@@ -129,8 +134,9 @@ class Measuring:
         pairs = self._here(chain) | {"data": self._data}
         if everywhere is not instrument:
             there = sampling.few(self._files, instrument, chain, chain.baseline, "device-baseline")
-            self._add(chain, "baseline-agreement", Agreement(), {"device": there, "host": pairs["baseline"]})
-        if TASKS.get(self._task).choice:
+            both = {"device": there, "host": pairs["baseline"]}
+            self._add(chain, "baseline-agreement", Agreement(*self._read), both, self._tasks)
+        if any(tasks.of(head).choice for head in self._heads):
             self._accuracy(chain, instrument, pairs)
         self._scores(chain, instrument, pairs)
 
@@ -144,8 +150,10 @@ class Measuring:
         if instrument.device.examples is not None:
             device = sampling.candidate(self._files, instrument, chain, pairs)
             both = {"device": device, "host": pairs["candidate"]}
-            pairs = pairs | {"agreement": self._add(chain, "agreement", Agreement(), both), "device": device}
-        self._add(chain, "accuracy", Accuracy(self._declared.heads[0].labels), pairs)
+            agreement = self._add(chain, "agreement", Agreement(*self._read), both, self._tasks)
+            pairs = pairs | {"agreement": agreement, "device": device}
+        choosing = tuple(head for head in self._heads if tasks.of(head).choice)
+        self._add(chain, "accuracy", Accuracy(choosing), pairs, self._tasks)
 
     def _arena(self, chain: Pair) -> None:
         """Memory that the runtime sets aside, where a gate asks for it."""
@@ -156,12 +164,12 @@ class Measuring:
 
     def _scores(self, chain: Pair, instrument: Instrument, pairs: dict[str, str]) -> None:
         """Metrics by bootstrap, on the device's own answers, also where these are of some examples."""
-        metrics = resampled(self._gates, self._task)
+        metrics = resampled(self._gates, self._heads)
         if metrics:
             own = pairs
             if instrument.device.examples is not None:
                 own = pairs | {"candidate": sampling.candidate(self._files, instrument, chain, pairs)}
-            codes = tuple(GATES.module(name) for name, _ in metrics)
+            codes = tuple(GATES.module(name) for _, name, _ in metrics)
             self._add(chain, "scores", Scores(metrics), own, codes)
 
     def _add(

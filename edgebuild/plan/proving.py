@@ -8,6 +8,7 @@ from edgebuild.engine.graph import Node
 from edgebuild.plan.instruments import Instrument
 from edgebuild.plan.measurements import Measurements
 from edgebuild.plan.recipe import Chain, Stage
+from edgebuild.plan.weights import Weights
 from edgebuild.spec.registry import FORMATS
 from edgebuild.spec.target import Timing
 from edgebuild.steps.evidence.proof import Proof
@@ -16,14 +17,14 @@ from edgebuild.steps.evidence.stage_times import StageTimes
 _BRIEF = Timing(looks=(6,), iterations=100, warmup_iterations=20, warmup=0.5)  # which technique paid, no verdict
 
 
-def proof(measurements: Measurements, chain: Chain, float_model: str) -> tuple[Proof, dict[str, str]]:
-    """The step and its inputs: state 0 is the torch model `float_model`, each stage of the chain makes the next."""
+def proof(measurements: Measurements, chain: Chain, weights: Weights) -> tuple[Proof, dict[str, str]]:
+    """The step and its inputs: state 0 is the float model, each stage of the chain makes the next."""
     counter = measurements.counter()
-    states = [Stage("float", -1, float_model, float_model, chain.baseline), *chain.stages]
+    states = [Stage("float", -1, weights.float, weights.float, chain.baseline), *chain.stages]
     inputs = {"data": measurements.data}
     for number, stage in enumerate(states):
         inputs[f"made/{number}"] = stage.made
-        inputs[f"outputs/{number}"] = _answers(measurements, chain, stage)
+        inputs[f"outputs/{number}"] = _answers(measurements, chain, weights, stage)
         inputs[f"footprint/{number}"] = _weighed(measurements, chain, stage, states[0])
         if counter is not None:
             inputs[f"count/{number}"] = measurements.count(counter[0], chain, stage.file, stage.name, counter[1])
@@ -44,21 +45,21 @@ def proof(measurements: Measurements, chain: Chain, float_model: str) -> tuple[P
     return step, inputs
 
 
-def _answers(measurements: Measurements, chain: Chain, stage: Stage) -> str:
-    """Outputs on the validation examples, by the runtime for a file, by the framework for a torch model.
+def _answers(measurements: Measurements, chain: Chain, weights: Weights, stage: Stage) -> str:
+    """Outputs on the validation examples, by the runtime for a file, by the source's own for what is none yet.
 
     What proves useless is left out, so this is a choice, and the examples that judge must have no part in it.
     """
-    if measurements.graph.kind(stage.made) != "torch":
+    if measurements.graph.kind(stage.made) == chain.runtime.format:
         role = f"{stage.name}-validation"
         return measurements.outputs(measurements.everywhere(), chain, stage.made, role, split="validation")
-    return measurements.torch_outputs(stage.made, f"{stage.name}-outputs", "validation")
+    return measurements.reference(weights, stage.made, f"{stage.name}-outputs", "validation")
 
 
 def _weighed(measurements: Measurements, chain: Chain, stage: Stage, first: Stage) -> str:
     """Bytes and operations of one state beside those of the first."""
     files = {"candidate": stage.file, "baseline": first.file}
-    return measurements.weight(chain, files, (stage.torch, first.torch), f"{stage.name}-footprint")
+    return measurements.weight(chain, files, (stage.unconverted, first.unconverted), f"{stage.name}-footprint")
 
 
 def _times(measurements: Measurements, instrument: Instrument, chain: Chain, files: list[str]) -> Node:

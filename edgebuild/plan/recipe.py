@@ -14,6 +14,7 @@ from edgebuild.spec.files import check
 from edgebuild.spec.model import ModelSpec
 from edgebuild.spec.quantization import refusal
 from edgebuild.spec.registry import FORMATS, STEPS, takes
+from edgebuild.spec.source import Source
 from edgebuild.spec.target import Runtime, StepSpec, Target
 from edgebuild.spec.technique import Technique
 from edgebuild.steps.convert import Convert
@@ -21,7 +22,8 @@ from edgebuild.steps.convert import Convert
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """What one technique of a recipe made: `made` itself, the torch model it comes from, and the file to weigh.
+    """What one technique of a recipe made: `made` itself, the model before conversion that it comes from (itself, or
+    the last one), and the file to weigh.
 
     A step that changes only values leaves bytes and operations as they were, so one file stands for several stages.
     """
@@ -29,18 +31,20 @@ class Stage:
     name: str
     number: int
     made: str
-    torch: str
+    unconverted: str
     file: str
 
 
 @dataclass(frozen=True, slots=True)
 class Chain:
-    """Ids of what the recipe makes for one runtime: the last torch model, its float file, the file to ship,
-    the float model's own file that the others are compared with, and what each technique made on the way.
+    """Ids of what the recipe makes for one runtime: the last model before conversion, its float file, the file to
+    ship, the float model's own file that the others are compared with, and what each technique made on the way.
+
+    What comes as a file of the runtime's format is its own conversion.
     """
 
     runtime: Runtime
-    torch: str
+    unconverted: str
     converted: str
     candidate: str
     baseline: str
@@ -49,6 +53,14 @@ class Chain:
 
 # (format, place in the recipe) of steps that are left out
 Without = frozenset[tuple[str, int]]
+
+
+def reachable(source: Source, target: Target) -> tuple[Runtime, ...]:
+    """The runtimes of the target whose files can be made of what the source gives; UsageError for an unknown format."""
+    for number, runtime in enumerate(target.runtimes):
+        FORMATS.get(runtime.format, file=target.file, key=f"runtimes[{number}].format")
+    converted = source.kind in Convert.consumes
+    return tuple(runtime for runtime in target.runtimes if converted or runtime.format == source.kind)
 
 
 class Recipes:
@@ -76,7 +88,8 @@ class Recipes:
     def chain(self, runtime: Runtime) -> Chain:
         """The nodes for one runtime; UsageError for an unknown or misplaced step, option, format or package."""
         self._need_packages(runtime)
-        current, torch, converted = self._weights.float, self._weights.float, None
+        current = unconverted = self._weights.float
+        converted: str | None = None
         made: list[tuple[int, str]] = []
         for number, (line, step) in enumerate(zip(self._lines, self._steps, strict=True)):
             if (runtime.format, number) in self._without:
@@ -85,24 +98,26 @@ class Recipes:
             if not takes(step, kind):
                 self._may_convert(line, step, kind, runtime, number)
                 current = converted = self._convert(current, runtime, "convert")
+            elif kind == runtime.format:
+                converted = converted or current
             current = self._add(line, step, current, runtime, number)
             made.append((number, current))
-            if self._graph.kind(current) == "torch":
-                torch = current
+            if self._graph.kind(current) != runtime.format:
+                unconverted = current
         if converted is None:
-            current = converted = self._convert(torch, runtime, "convert")
+            current = converted = self._convert(unconverted, runtime, "convert")
         baseline = self._convert(self._weights.float, runtime, "baseline")
-        return Chain(runtime, torch, converted, current, baseline, self._stages(made, runtime, converted))
+        return Chain(runtime, unconverted, converted, current, baseline, self._stages(made, runtime, converted))
 
     def _stages(self, made: list[tuple[int, str]], runtime: Runtime, converted: str) -> tuple[Stage, ...]:
-        """Last first: a torch model is weighed as the file of the last one after it that has the same operations."""
+        """Last first: what is no file yet is weighed as the file of the last one after it with the same operations."""
         found: list[Stage] = []
-        torch = [item for _, item in made if self._graph.kind(item) == "torch"]
+        before = [item for _, item in made if self._graph.kind(item) != runtime.format]
         for number, item in reversed(made):
-            if item not in torch:
-                found.append(Stage(self._name(number), number, item, (torch or [self._weights.float])[-1], item))
+            if item not in before:
+                found.append(Stage(self._name(number), number, item, (before or [self._weights.float])[-1], item))
                 continue
-            later = found[-1] if found and found[-1].made in torch else None
+            later = found[-1] if found and found[-1].made in before else None
             if later is None:
                 file = converted
             elif self._steps[later.number].values_only:
@@ -159,8 +174,11 @@ class Recipes:
     def _may_convert(self, line: StepSpec, step: Technique, kind: str, runtime: Runtime, number: int) -> None:
         """UsageError unless converting makes what the step works on."""
         where = {"file": line.file, "key": f"{line.key}.use"}
-        works_on = " or ".join(step.consumes)
-        if kind != "torch":
+        works_on, source = " or ".join(step.consumes), self._weights.source
+        if kind == runtime.format == source.kind:
+            told = f"{line.use!r} works on {works_on}, and {self._model.name} comes as {kind}, which cannot be trained"
+            raise UsageError(told, **where, hint=source.instead)
+        if kind == runtime.format:
             before = self._lines[number - 1].use
             told = f"{line.use!r} works on {works_on}, but {before!r} before it makes {kind}"
             raise UsageError(told, **where, hint=f"move {line.use!r} before {before!r}")
@@ -168,6 +186,9 @@ class Recipes:
             raise UsageError(f"{line.use!r} works on {works_on}, not on {runtime.format}", **where)
 
     def _convert(self, model: str, runtime: Runtime, stage: str) -> str:
+        """The float file of a model, which is that file already where it comes in the runtime's format."""
+        if self._graph.kind(model) == runtime.format:
+            return model
         target_format = FORMATS.get(runtime.format)
         node = Node(
             Convert(runtime.format, runtime.layout),
@@ -211,7 +232,7 @@ class Recipes:
     def _connected(self, role: str, line: StepSpec) -> dict[str, str]:
         """What a step gets for a role that it needs: every further teacher has a role `teacher/<number>` of its own."""
         first, *others = self._weights.teachers
-        known = {"data": self._weights.data, "teacher": first, "source": self._weights.source}
+        known = {"data": self._weights.data, "teacher": first, "code": self._weights.code}
         if role not in known:
             told = f"{line.use!r} needs {role!r}, which no plan can give"
             raise UsageError(told, file=line.file, key=f"{line.key}.use")

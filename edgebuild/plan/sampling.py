@@ -8,7 +8,7 @@ from edgebuild.engine.graph import Node
 from edgebuild.plan.instruments import Instrument
 from edgebuild.plan.limits import resampled, stopping
 from edgebuild.plan.measurements import Measurements, Pair
-from edgebuild.spec.registry import FORMATS, GATES
+from edgebuild.spec.registry import FORMATS, GATES, TASKS
 from edgebuild.spec.target import Gate
 from edgebuild.steps.evidence.sampled import Sampled
 
@@ -22,7 +22,7 @@ def candidate(measurements: Measurements, instrument: Instrument, pair: Pair, ho
     `host` has the ids of what both files answer here, by role. Metrics of the device's own answers take all examples
     that there may be; where nothing is to be decided by answers, a few will do.
     """
-    own = resampled(measurements.gates, measurements.task)
+    own = resampled(measurements.gates, measurements.heads)
     gates = () if own else stopping(measurements.gates, "accuracy")
     if not own and not gates:
         return few(measurements, instrument, pair, pair.candidate, "device")
@@ -62,8 +62,14 @@ def _add(
         step,
         {"model": model, "data": measurements.data, **answered},
         "outputs",
-        code=(*instrument.code(runtime.format), *sorted({GATES.module(gate.metric) for gate in gates})),
+        code=(*instrument.code(runtime.format), *_deciding(measurements, gates)),
         tools=(FORMATS.get(runtime.format).runtime,),
         facts=instrument.arithmetic,
     )
     return measurements.graph.add(f"{measurements.prefix}/{runtime.format}/outputs-{role}", node)
+
+
+def _deciding(measurements: Measurements, gates: tuple[Gate, ...]) -> list[str]:
+    """The modules that tell when gates are decided: theirs, and those of the tasks that know a right answer."""
+    of_tasks = {TASKS.module(head.task) for head in measurements.heads} if gates else set()
+    return sorted({GATES.module(gate.metric) for gate in gates} | of_tasks)

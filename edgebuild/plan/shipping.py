@@ -10,6 +10,7 @@ from edgebuild.plan.measuring import Measuring
 from edgebuild.plan.recipe import Chain, Without
 from edgebuild.plan.weights import Weights, task_code
 from edgebuild.spec import model_file, sha256
+from edgebuild.spec.assembly import Assembly
 from edgebuild.spec.format import Format
 from edgebuild.spec.model import ModelSpec
 from edgebuild.spec.registry import FORMATS
@@ -39,16 +40,17 @@ def bundle_node(
     inputs |= {f"evidence/{role.replace('/', '-')}": item for role, item in measuring.evidence.items()}
     inputs |= {"data": weights.data, "verdicts": measuring.evidence["verdicts"]}
     runtimes = tuple(chain.runtime for chain in chains)
-    formats = tuple(FORMATS.get(runtime.format) for runtime in runtimes)
-    names = tuple(kind.file for kind in formats), tuple(map(distributions, formats))
+    formats = {runtime.format: FORMATS.get(runtime.format) for runtime in runtimes}
+    packages = {name: distributions(kind) for name, kind in formats.items()}
+    assemblies = tuple(Assembly.of_one(formats[r.format].file, r, declared.signature) for r in runtimes)
     travelling = map(travels.file, (travels.BUNDLE_RUNNER, travels.VALUES, travels.DECODER))
-    payload = [*sorted(PAYLOAD.glob("*.*")), *travelling, *map(model_file.loader, formats)]
+    payload = [*sorted(PAYLOAD.glob("*.*")), *travelling, *map(model_file.loader, formats.values())]
     return Node(
-        Assemble(subject, runtimes, *names, measuring.fingerprints(), dropped),
+        Assemble(subject, assemblies, packages, measuring.fingerprints(), dropped),
         inputs,
         "bundle",
         code=(*(FORMATS.module(runtime.format) for runtime in runtimes), *task_code(model)),
-        tools=tuple(name for kind in formats for name in distributions(kind)),
+        tools=tuple(name for names in packages.values() for name in names),
         facts={f"payload.{path.name}": sha256.of_file(path) for path in payload},
         records=True,
     )

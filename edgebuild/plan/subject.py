@@ -39,7 +39,7 @@ class Finder:
 
     def subject(self, target: Target, model: ModelSpec, policy: Policy) -> Subject:
         """All that a gate is planned from; UsageError, with how to get it, for what is nowhere."""
-        kind = str(self.facts["runtime"]["format"])
+        kind = str(self.facts["format"])
         return Subject(
             target=target,
             model=model,
@@ -53,7 +53,8 @@ class Finder:
 
     def _candidate(self, kind: str) -> Artifact:
         folder = self.store.scratch("candidate")
-        (folder / str(self.facts["file"])).write_bytes(manifest.model(self.copy, self.facts))
+        part = manifest.only(self.facts, self.bundle)
+        (folder / str(part["file"])).write_bytes(manifest.model(self.copy, part))
         return self.store.put(folder, kind)
 
     def _float_model(self, kind: str) -> Artifact:
@@ -94,7 +95,7 @@ class Finder:
         ours, theirs = (known(manifest.evidence_of(of).footprint).candidate for of in (self.facts, release.facts))
         folder = self.store.scratch("footprint")
         documents.write(folder / evidence.FILE, evidence.Footprint(ours, theirs))
-        name = str(release.facts["file"])
+        name = str(manifest.only(release.facts, release.folder)["file"])
         file = self.store.snapshot({name: release.folder / "artifact" / name}, release.format)
         return Against(release.name, file, {"footprint": self._snapshot(folder, "evidence")})
 

@@ -103,17 +103,36 @@ class Teacher:
 
 
 @dataclass(frozen=True, slots=True)
+class SourceSpec:
+    """A source by name with its options, checked when the plan is made; `key` is where they stand, for messages."""
+
+    use: str
+    options: Mapping[str, Any]
+    key: str
+
+    def key_of(self, option: str) -> str:
+        """How messages name one of the options."""
+        return f"{self.key}.{option}" if self.key else option
+
+
+_BUILT = "torch"  # the source that a builder alone stands for
+
+
+@dataclass(frozen=True, slots=True)
 class ModelFile:
     """The content of a `model.toml`."""
 
     __pydantic_config__: ClassVar[ConfigDict] = STRICT
 
     description: str
-    builder: Annotated[str, Field(description="function in model.py that returns the torch.nn.Module")]
     data: Annotated[str, Field(description="function in model.py that returns the examples")]
     inputs: Annotated[tuple[TensorSpec, ...], Field(min_length=1)]
     task: Annotated[
         str | None, Field(description="what labels are, where one task has all outputs; usually classes")
+    ] = None
+    builder: Annotated[str | None, Field(description="function in model.py that returns the torch.nn.Module")] = None
+    source: Annotated[
+        Mapping[str, Any] | None, Field(description="where the model comes from, if not from a builder")
     ] = None
     labels: Label = ()
     outputs: Annotated[
@@ -149,6 +168,12 @@ class ModelFile:
             made = (self.preprocess.channels, self.preprocess.height, self.preprocess.width)
             if [(spec.shape, spec.dtype) for spec in self.inputs] != [(made, "float32")]:
                 raise ValueError(f"preprocess makes one float32 input of shape {list(made)}; inputs says otherwise")
+        if (self.builder is None) == (self.source is None):
+            raise ValueError("a model has either a builder, for PyTorch, or a [source] that says where it comes from")
+        if self.source is not None and self.weights is not None:
+            raise ValueError("weights are a builder's; a [source] names its own file")
+        if self.source is not None and not isinstance(self.source.get("use"), str):
+            raise ValueError("source.use must name where the model comes from")
         if self.teacher is not None and self.teachers:
             raise ValueError("teacher is for one, teachers for several: keep one of the two")
         _check_answers(self)
@@ -157,6 +182,15 @@ class ModelFile:
     def all_teachers(self) -> tuple[Teacher, ...]:
         """Those that are declared, however many."""
         return (self.teacher,) if self.teacher is not None else self.teachers
+
+    @property
+    def origin(self) -> SourceSpec:
+        """Where it comes from: what `[source]` says, or what builder and weights stand for."""
+        if self.source is not None:
+            options = {name: value for name, value in self.source.items() if name != "use"}
+            return SourceSpec(str(self.source.get("use")), options, "source")
+        declared = {"builder": self.builder, "weights": self.weights}
+        return SourceSpec(_BUILT, {name: value for name, value in declared.items() if value is not None}, "")
 
     @property
     def signature(self) -> Signature:
@@ -228,3 +262,8 @@ class ModelSpec:
     folder: Path
     file: str
     declared: ModelFile
+
+    @property
+    def origin(self) -> str:
+        """How messages name the model's folder; the same wherever the project lies."""
+        return f"models/{self.name}"

@@ -9,6 +9,7 @@ from edgebuild.spec.device import Device
 from edgebuild.spec.format import Format
 from edgebuild.spec.metric import Metric
 from edgebuild.spec.plugins import Registry
+from edgebuild.spec.source import Source
 from edgebuild.spec.task import Task
 from edgebuild.spec.technique import Technique
 
@@ -33,6 +34,13 @@ DEVICES: Registry[Device] = Registry(
     "edgebuild.devices",
     options=True,
     named="transport",
+)
+SOURCES: Registry[Source] = Registry(
+    Source,  # type: ignore[type-abstract]
+    "edgebuild.sources",
+    "source",
+    "edgebuild.sources",
+    options=True,
 )
 GATES: Registry[Metric[Any]] = Registry(
     Metric,  # type: ignore[type-abstract]

@@ -14,6 +14,11 @@ def of(head: Head) -> Task:
     return TASKS.get(head.task)()
 
 
+def modules(heads: Sequence[Head]) -> tuple[str, ...]:
+    """The modules of the heads' tasks, whose code is part of the keys of what learns from labels or judges answers."""
+    return tuple(sorted({TASKS.module(head.task) for head in heads}))
+
+
 def fits(metric_tasks: Sequence[str] | None, metric: str, task: str) -> bool:
     """Whether answers of a task have a metric: it names the task, or the task names it; None names no task at all."""
     return metric_tasks is None or task in metric_tasks or metric in TASKS.get(task).metrics

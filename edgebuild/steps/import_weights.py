@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import ClassVar
 
 from edgebuild.nn import checkpoint, state_dict
-from edgebuild.nn.source import Source
+from edgebuild.nn.model_code import ModelCode
 from edgebuild.spec import notes
 from edgebuild.spec.artifact import EXCUSED, Determinism, Step, StepIO
 from edgebuild.spec.signature import Signature
@@ -24,19 +24,19 @@ class ImportWeights(Step):
 
     consumes: ClassVar[tuple[str, ...]] = ()
     produces: ClassVar[str | None] = "torch"
-    needs: ClassVar[tuple[str, ...]] = ("source", "weights")
+    needs: ClassVar[tuple[str, ...]] = ("code", "weights")
     tools: ClassVar[tuple[str, ...]] = ("torch", "safetensors")
     deterministic: ClassVar[Determinism] = "everywhere"
     exclusive: ClassVar[bool] = False
 
     def run(self, io: StepIO) -> None:
         """Build, fill, save, and note what was done to make the tensors fit."""
-        source = Source(io.path("source"), self.origin)
-        module = source.build(self.builder, self.signature.inputs, self.signature.outputs)
+        code = ModelCode(io.path("code"), self.origin)
+        module = code.build(self.builder, self.signature.inputs, self.signature.outputs)
         (weights,) = io.path("weights").iterdir()
         tensors, found = state_dict.read(weights, self.shown)
         done = [*found, *state_dict.fit(module, tensors, self.shown)]
         taken, given = self.signature.inputs, self.signature.outputs
-        built = checkpoint.Checkpoint(module, source, self.builder, taken, self.augment, outputs=given)
+        built = checkpoint.Checkpoint(module, code, self.builder, taken, self.augment, outputs=given)
         checkpoint.save(built, io.output)
         notes.write(io.output, [f"{self.shown}: {'; '.join(done)}"] if done else [])

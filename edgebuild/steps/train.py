@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import ClassVar
 
 from edgebuild.nn import checkpoint
-from edgebuild.nn.source import Source
+from edgebuild.nn.model_code import ModelCode
 from edgebuild.nn.train import losses, training
 from edgebuild.spec import dataset
 from edgebuild.spec.artifact import EXCUSED, Determinism, Step, StepIO
@@ -27,21 +27,21 @@ class Train(Step):
 
     consumes: ClassVar[tuple[str, ...]] = ()
     produces: ClassVar[str | None] = "torch"
-    needs: ClassVar[tuple[str, ...]] = ("source", "data")
+    needs: ClassVar[tuple[str, ...]] = ("code", "data")
     tools: ClassVar[tuple[str, ...]] = ("torch", "safetensors")
     deterministic: ClassVar[Determinism] = "same-cpu"
     exclusive: ClassVar[bool] = False
 
     def run(self, io: StepIO) -> None:
         """Build, fit, save."""
-        source = Source(io.path("source"), self.origin)
+        code = ModelCode(io.path("code"), self.origin)
         training.seeded(self.training.seed)
-        module = source.build(self.builder, self.signature.inputs, self.signature.outputs)
+        module = code.build(self.builder, self.signature.inputs, self.signature.outputs)
         loss = losses.supervised(dataset.heads(io.path("data")), self.training.label_smoothing)
-        augment = source.function(self.augment, "augment") if self.augment else None
+        augment = code.function(self.augment, "augment") if self.augment else None
         data = dataset.read(io.path("data"), "train")
         with owner("training", whole=True):
             training.fit(module, data, loss, self.training, sparse=(), augment=augment, progress=io.progress)
         taken, given = self.signature.inputs, self.signature.outputs
-        built = checkpoint.Checkpoint(module, source, self.builder, taken, self.augment, outputs=given)
+        built = checkpoint.Checkpoint(module, code, self.builder, taken, self.augment, outputs=given)
         checkpoint.save(built, io.output)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, ClassVar, Literal
 
+from edgebuild.spec.errors import StepError
 from edgebuild.spec.signature import Head, TensorSpec
 from edgebuild.spec.task import Goal, Show, Task
 from edgebuild.tasks._outputs import single
@@ -87,6 +88,9 @@ class Classification(Task):
         return largest
 
     def hits(self, answers: Sequence[Array], labels: Array) -> Flags:
-        """Top-1."""
+        """Top-1; StepError for outputs that are no scores of classes."""
+        if answers[0].ndim != 2:
+            told = f"outputs of shape {list(answers[0].shape)} cannot be compared with {len(labels)} labels"
+            raise StepError(told)
         right: Flags = self.choices(answers) == labels
         return right

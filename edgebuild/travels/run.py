@@ -141,8 +141,15 @@ def read_named(files):
 
 
 def answer(values):
-    """The model's outputs, without their batch axis, for its inputs."""
-    return [np.asarray(output[0]) for output in opened().answer(values)]
+    """The model's outputs, without their batch axis, for its inputs: each part is given what is routed to it."""
+    facts = manifest()
+    known = {(None, port["name"]): value for port, value in zip(facts["inputs"], values)}
+    origin = {tuple(route["to"]): tuple(route["from"]) for route in facts["routing"]}
+    for part in facts["parts"]:  # in the order in which they need each other
+        name = part["name"]
+        outputs = opened(name).answer([known[origin[name, port["name"]]] for port in part["inputs"]])
+        known.update({(name, port["name"]): output for port, output in zip(part["outputs"], outputs)})
+    return [np.asarray(known[origin[None, port["name"]]][0]) for port in facts["outputs"]]
 
 
 @lru_cache(maxsize=None)
@@ -152,21 +159,21 @@ def manifest():
 
 
 @lru_cache(maxsize=None)
-def opened():
-    """The model in its runtime; where that lacks what the model was measured on, standard error says so."""
-    facts = manifest()
-    runtime, path = facts["runtime"], model_file(facts)
-    layouts = {side: [port["layout"] for port in facts[side]] for side in ("inputs", "outputs")}
+def opened(name):
+    """A part in its runtime; where that lacks what the model was measured on, standard error says so."""
+    part = next(part for part in manifest()["parts"] if part["name"] == name)
+    runtime, path = part["runtime"], model_file(part)
+    layouts = {side: [port["layout"] for port in part[side]] for side in ("inputs", "outputs")}
     spec = {"threads": runtime["threads"], "providers": runtime["providers"], "layouts": layouts, "fallback": True}
-    model = load(HERE / facts["loader"]).Model(path if isinstance(path, bytes) else str(path), spec)
+    model = load(HERE / part["loader"]).Model(path if isinstance(path, bytes) else str(path), spec)
     if model.told:
         print("run.py: %s" % model.told, file=sys.stderr)
     return model
 
 
-def model_file(facts):
-    """The model file: its path, or its content where it must be decoded and the folder cannot be written."""
-    path, coded = HERE / facts["file"], facts.get("coded")
+def model_file(part):
+    """The file of a part: its path, or its content where it must be decoded and the folder cannot be written."""
+    path, coded = HERE / part["file"], part["coded"]
     if coded is None or (path.is_file() and hashlib.sha256(path.read_bytes()).hexdigest() == coded["sha256"]):
         return path
     decoder = load(HERE / coded["decoder"])

@@ -138,7 +138,7 @@ def _release(request: Request, facts: Mapping[str, Any]) -> Baseline | None:
     if request.against is None:
         return None
     found = baselines.read(request.baselines, request.against)
-    ours = {"target": request.target, "model": facts["subject"]["model"], "format": facts["runtime"]["format"]}
+    ours = {"target": request.target, "model": facts["subject"]["model"], "format": facts["format"]}
     theirs = {"target": found.target, "model": found.model, "format": found.format}
     if ours != theirs:
         told = ", ".join(f"{name} {theirs[name]!r}, not {ours[name]!r}" for name in ours if ours[name] != theirs[name])
@@ -212,7 +212,7 @@ def _result(
     return Result(
         target=request.target,
         model=facts["subject"]["model"],
-        format=facts["runtime"]["format"],
+        format=facts["format"],
         bundle=request.bundle,
         folder=_folder(request),
         status=status,

@@ -20,12 +20,14 @@ from edgebuild.bundle.assemble import Assemble, Subject
 from edgebuild.plan.shipping import distributions
 from edgebuild.spec import dataset
 from edgebuild.spec.artifact import Input, StepIO
+from edgebuild.spec.assembly import Assembly
 from edgebuild.spec.errors import UsageError
+from edgebuild.spec.evidence import Accuracy, Answers, Footprint, Latencies, Rate
 from edgebuild.spec.model import ImageInput
 from edgebuild.spec.registry import FORMATS
 from edgebuild.spec.target import Gate, Runtime
 from edgebuild.steps.evidence.judge import Judge
-from tests import runtimes, tiny
+from tests import measured, runtimes, tiny
 from tests.bundle import pngs
 from tests.steps.evidence import folders
 
@@ -51,30 +53,28 @@ def assemble(
     **more: Any,
 ) -> Path:
     """The output folder of the step, judged on evidence made by hand; `candidate` was made of the float file."""
-    runtimes_ = tuple(Runtime(name, threads=2, providers=providers) for name in formats)
+    signature = tiny.spec(made.name).declared.signature
+    assemblies = tuple(
+        Assembly.of_one(tiny.FILES[name], Runtime(name, threads=2, providers=providers), signature) for name in formats
+    )
     inputs: dict[str, tuple[str, Path]] = {"data": ("data", made["data"])}
     evidence: dict[str, tuple[str, Path]] = {}
     for name in formats:
-        rate = {"accuracy": 0.98, "low": 0.97, "high": 0.99}
-        counted = {"lost": lost, "won": 0, "n": 5000, "origin": {"fidelity": "host"}}
-        sizes = {"bytes": 1000, "parameters": 700, "macs": 30000}
-        evidence[f"accuracy/{name}"] = folders.evidence(
-            folder / f"a-{name}", counted | {"candidate": rate, "baseline": rate | {"accuracy": 0.99}}
-        )
-        evidence[f"footprint/{name}"] = folders.evidence(
-            folder / f"f-{name}", {"candidate": sizes, "baseline": sizes | {"bytes": 4000}}
-        )
+        right = Answers(5000, lost, 0, Rate(0.98, 0.97, 0.99), Rate(0.99, 0.97, 0.99), {}, {})
+        heads = {head.name: right for head in tiny.spec(made.name).declared.heads}
+        evidence[f"accuracy/{name}"] = folders.evidence(folder / f"a-{name}", Accuracy(measured.origin(), heads))
+        sizes = Footprint(measured.weight(1000), measured.weight(4000))
+        evidence[f"footprint/{name}"] = folders.evidence(folder / f"f-{name}", sizes)
         shipped = candidate or made[name + technique]
         inputs |= {f"candidate/{name}": (name, shipped), f"baseline/{name}": (name, made[name])}
     # The last format is the fastest.
-    times = {name: {"speed": 1.0 / (1 + k)} for k, name in enumerate(formats)}
-    evidence["latency"] = folders.evidence(folder / "l", {"fidelity": "host", "device": "that", "formats": times})
+    times = {name: measured.estimated(0.1, speed=1.0 / (1 + k)) for k, name in enumerate(formats)}
+    evidence["latency"] = folders.evidence(folder / "l", Latencies(times))
     judge = Judge(gates or (Gate("size", "-50 %"), Gate("accuracy", "1 pp")), formats)
     inputs["verdicts"] = ("verdicts", tiny.perform(judge, folder / "verdicts", evidence))
     inputs |= {f"evidence/{role.replace('/', '-')}": item for role, item in evidence.items()}
-    files = tuple(tiny.FILES[name] for name in formats)
-    packages = tuple(distributions(FORMATS.get(name)) for name in formats)
-    step = Assemble(subject(made, **more), runtimes_, files, packages)
+    packages = {name: distributions(FORMATS.get(name)) for name in formats}
+    step = Assemble(subject(made, **more), assemblies, packages)
     out = folder / "out"
     out.mkdir(parents=True)
     step.run(StepIO({r: Input(k, "0" * 64, p) for r, (k, p) in inputs.items()}, out, out, provenance=PROVENANCE))
@@ -115,11 +115,17 @@ def test_it_holds_the_fastest_passing_file_and_all_that_it_takes_to_run_it(made:
 
 def test_the_manifest_says_what_it_is_of_what_and_why(released: Path) -> None:
     found = manifest.verify(released)
-    assert (found["status"], found["file"], found["schema"]) == ("released", "model.onnx", 1)
-    assert found["runtime"] == {"format": "onnx", "threads": 2, "providers": [], "layout": None}
+    assert (found["status"], found["format"], found["schema"]) == ("released", "onnx", 2)
+    (part,) = found["parts"]
+    assert part["file"] == "model.onnx"
+    assert part["runtime"] == {"format": "onnx", "threads": 2, "providers": [], "layout": None}
+    assert found["routing"] == [
+        {"from": [None, "image"], "to": ["model", "image"]},
+        {"from": ["model", "output"], "to": [None, "output"]},
+    ]
     assert found["formats"] == {"onnx": "pass", "tflite": "pass"}
     assert [(v["metric"], v["status"]) for v in found["verdicts"]] == [("size", "pass"), ("accuracy", "pass")]
-    assert found["evidence"]["accuracy"]["n"] == 5000
+    assert found["evidence"]["accuracy"]["heads"]["output"]["n"] == 5000
     assert found["evidence"]["footprint"]["baseline"]["bytes"] == 4000
     assert found["provenance"] == list(PROVENANCE)
     assert found["subject"]["preprocess"]["mean"] == [0.5]
@@ -194,7 +200,7 @@ def test_the_manifest_and_the_card_say_how_the_file_takes_pictures(
     request: pytest.FixtureRequest, tmp_path: Path, model: str, name: str, inputs: list[dict[str, Any]]
 ) -> None:
     bundle = assemble(request.getfixturevalue(model), tmp_path, name) / "bundle"
-    assert manifest.verify(bundle)["inputs"] == inputs
+    assert manifest.verify(bundle)["parts"][0]["inputs"] == inputs
     told = f"The file itself takes {inputs[0]['name']} as {inputs[0]['shape']} (NHWC)"
     assert (told in (bundle / "README.md").read_text()) == (name == "tflite")
 

@@ -60,7 +60,7 @@ def old_processor() -> dict[str, str]:
 def elsewhere(made: tiny.Made, tmp_path_factory: pytest.TempPathFactory) -> tiny.Made:
     """The same float model and files, and what is made of them where the processor can less."""
     root = tmp_path_factory.mktemp("old") / "tiny"
-    for name in ("source", "data", "float", "onnx", "tflite"):
+    for name in ("code", "data", "float", "onnx", "tflite"):
         shutil.copytree(made[name], root / name)
     command = [sys.executable, "-m", "tests.tiny", str(root), *ARTIFACTS]
     done = subprocess.run(

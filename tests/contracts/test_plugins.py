@@ -33,7 +33,7 @@ HEAVY = (
     "torch_pruning",
 )
 STEPLIKE = ("steps", "steps.techniques", "steps.evidence")
-FOLDERS = (*STEPLIKE, "formats", "devices", "gates", "tasks")
+FOLDERS = (*STEPLIKE, "formats", "devices", "gates", "tasks", "sources")
 
 
 def names(folder: str) -> list[str]:

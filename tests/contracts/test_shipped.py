@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from edgebuild.engine.store import Store
-from edgebuild.nn.source import Source
+from edgebuild.nn.model_code import ModelCode
 from edgebuild.plan import planner
 from edgebuild.plan.instruments import Instruments
 from edgebuild.plan.limits import gates_of
@@ -81,7 +81,7 @@ def test_digits_must_prove_more_on_the_pi_than_the_policy_asks() -> None:
 @pytest.mark.parametrize("model", MODELS)
 def test_a_models_folder_has_the_functions_that_its_file_names(model: str) -> None:
     spec = PROJECT.model(model)
-    source = Source(spec.folder, f"models/{model}")
+    source = ModelCode(spec.folder, f"models/{model}")
     declared = spec.declared
     for name in filter(None, (declared.data, declared.augment)):
         source.function(name, "model.toml")

@@ -102,7 +102,7 @@ def measured(folder: Path, metric: str, ours: Any, theirs: Any, targets: Any, fi
         "baseline": folders.outputs(folder / "baseline", theirs),
         "data": ("data", data),
     }
-    return documents.read(Scores, tiny.perform(Measure(((metric, 0.95),)), folder / "out", inputs) / FILE)
+    return documents.read(Scores, tiny.perform(Measure(((ONLY, metric, 0.95),)), folder / "out", inputs) / FILE)
 
 
 def judge(scores: Scores, metric: str, limit: str, wanted: Fidelity = "host") -> Verdict:
@@ -210,7 +210,7 @@ def test_slices_have_their_own_values_on_the_examples_that_ran(tmp_path: Path) -
         "baseline": folders.outputs(tmp_path / "baseline", theirs),
         "data": ("data", data),
     }
-    out = tiny.perform(Measure((("mae", 0.95),)), tmp_path / "out", inputs)
+    out = tiny.perform(Measure(((ONLY, "mae", 0.95),)), tmp_path / "out", inputs)
     slices = documents.read(Scores, out / FILE).heads[ONLY].slices
     third = rows[mask[rows]]
     assert slices["third"].n == len(third)

@@ -34,8 +34,8 @@ MUTANTS = (
     Mutant(
         "a format's code, of a step on its file",
         "plan/recipe.py",
-        "code=(FORMATS.module(runtime.format),) if of_format else (),",
-        "code=(),",
+        "code=((FORMATS.module(runtime.format),) if of_format else ()) + learning,",
+        "code=learning,",
         _TECHNIQUE,
     ),
     Mutant(
@@ -111,8 +111,29 @@ MUTANTS = (
     Mutant(
         "the code of the gates that stop a measurement, of sampled answers",
         "plan/sampling.py",
-        "code=(*instrument.code(runtime.format), *sorted({GATES.module(gate.metric) for gate in gates})),",
-        "code=instrument.code(runtime.format),",
+        "return sorted({GATES.module(gate.metric) for gate in gates} | of_tasks)",
+        "return sorted(of_tasks)",
+        _CODE,
+    ),
+    Mutant(
+        "the tasks' code, of training",
+        "plan/weights.py",
+        'Node(step, inputs, "torch", code=task_code(self.model))',
+        'Node(step, inputs, "torch")',
+        _CODE,
+    ),
+    Mutant(
+        "the tasks' code, of what learns after training",
+        "plan/recipe.py",
+        'learning = task_code(self._model) if "data" in inputs else ()',
+        "learning = ()",
+        _CODE,
+    ),
+    Mutant(
+        "the tasks' code, of sampled answers",
+        "plan/sampling.py",
+        "for gate in gates} | of_tasks)",
+        "for gate in gates})",
         _CODE,
     ),
     Mutant(
@@ -139,8 +160,8 @@ MUTANTS = (
     Mutant(
         "the versions that the model's code needs, of its data",
         "plan/weights.py",
-        'Node(loader, {"source": source}, "data", tools=declared.tools)',
-        'Node(loader, {"source": source}, "data")',
+        'Node(loader, {"code": code}, "data", code=task_code(model), tools=declared.tools)',
+        'Node(loader, {"code": code}, "data", code=task_code(model))',
         "test_the_version_of_what_the_models_code_needs",
     ),
     Mutant(

@@ -218,11 +218,15 @@ def test_what_travels_in_a_bundle(project: Callable[..., Project], monkeypatch: 
 
 # ---- code
 
-# Beside its own, whose code a step's nodes count: that of the formats of its files, of the device, of gates by name.
-FILES = ("formats",)
+# Beside its own, whose code a step's nodes count: that of the formats of its files, of the device, of gates by name,
+# and of the model's tasks, where labels or answers are looked at.
+FILES, TASK = ("formats",), ("tasks.classification",)
+LEARNT = dict.fromkeys(("LoadData", "Train", "Distill", "Parity", "Accuracy", "Agreement", "Proof"), TASK)
 COUNTS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
     "timed": {
-        **dict.fromkeys(("Convert", "Int8", "Arena", "Assemble"), FILES),
+        **LEARNT,
+        **dict.fromkeys(("Convert", "Arena"), FILES),
+        **dict.fromkeys(("Int8", "Assemble"), (*FILES, *TASK)),
         **dict.fromkeys(("Outputs", "Preflight", "StageTimes"), (*FILES, "devices.local")),
         "Latency": (*FILES, "devices.local", "gates.latency"),
         "Processes": (*FILES, "devices.local", "gates.cold_start"),
@@ -230,10 +234,12 @@ COUNTS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
         "Judge": (*(f"gates.{gate}" for gate in GATES), *RECIPE),
     },
     "emulated": {
-        **dict.fromkeys(("Convert", "Int8", "Arena", "Shared", "Assemble"), FILES),
+        **LEARNT,
+        **dict.fromkeys(("Convert", "Arena", "Shared"), FILES),
+        **dict.fromkeys(("Int8", "Assemble"), (*FILES, *TASK)),
         "Outputs": (*FILES, "devices.local"),
         **dict.fromkeys(("Preflight", "Count"), (*FILES, "devices.qemu")),
-        "Sampled": (*FILES, "devices.qemu", "gates.accuracy"),
+        "Sampled": (*FILES, "devices.qemu", "gates.accuracy", *TASK),
         "Latency": (*FILES, "devices.local", "gates.latency"),
         "Processes": (*FILES, "devices.local", "gates.cold_start"),
         "Judge": (*(f"gates.{gate}" for gate in GATES if gate != "f1"), *RECIPE),
@@ -263,7 +269,7 @@ def counted(keyed: Keyed, target: str, label: str) -> frozenset[str]:
     own = keyed.own[label]["step"].rpartition(".")[0]
     modules = {own}
     for item in COUNTS[target].get(keyed.step[label], ()):
-        if item.startswith("gates.") and label.endswith(("-device-float", "-device-baseline")):
+        if item.startswith(("gates.", "tasks.")) and label.endswith(("-device-float", "-device-baseline")):
             continue  # a look at a few answers, by which no gate is decided
         named = [f"edgebuild.formats.{name}" for name in FORMATS if name in formats(label)]
         modules |= {*named} if item == "formats" else {f"edgebuild.{item}"}
@@ -277,7 +283,7 @@ def formats(label: str) -> tuple[str, ...]:
 
 def modules() -> list[str]:
     """Every module of ours that is a plug-in or a step."""
-    rooms = ("steps", "steps/techniques", "steps/evidence", "formats", "devices", "gates", "bundle")
+    rooms = ("steps", "steps/techniques", "steps/evidence", "formats", "devices", "gates", "tasks", "bundle")
     files = [path for room in rooms for path in sorted((ROOT / "edgebuild" / room).glob("[a-z]*.py"))]
     return [".".join(path.relative_to(ROOT).with_suffix("").parts) for path in files]
 

@@ -181,7 +181,7 @@ def test_a_wider_limit_that_asks_for_better_evidence_says_something(plan: Planne
 def test_only_the_files_that_the_models_code_reads_are_its_source(plan: Planner, store: Store) -> None:
     files = {"helper.py": "", "words.txt": "", "notes.md": ""}
     made = plan(model='include = ["*.txt"]', files=files)
-    (source,) = [item for item in made.graph.sources.values() if item.kind == "source"]
+    (source,) = [item for item in made.graph.sources.values() if item.kind == "code"]
     assert sorted(path.name for path in store.path(source).iterdir()) == ["helper.py", "model.py", "words.txt"]
 
 
@@ -191,7 +191,7 @@ def test_compiled_code_is_never_part_of_the_source(plan: Planner, store: Store, 
     cache.mkdir(parents=True)
     (cache / "model.cpython-311.pyc").write_bytes(b"changes with time")
     made = plan(model=f'include = ["{pattern}"]')
-    (source,) = [item for item in made.graph.sources.values() if item.kind == "source"]
+    (source,) = [item for item in made.graph.sources.values() if item.kind == "code"]
     assert sorted(path.name for path in store.path(source).rglob("*")) == ["model.py", "model.toml"]
 
 
@@ -202,10 +202,10 @@ def test_a_model_whose_answers_are_values_is_measured_without_counting_right_one
     assert isinstance(loader, LoadData)
     assert [(head.task, loader.signature.of(head)[0].shape) for head in loader.heads] == [("regression", (2,))]
     assert steps(made, Accuracy) == []
-    assert [step.task for step in steps(made, Parity) if isinstance(step, Parity)] == ["regression"] * 2
+    assert [step.heads[0].task for step in steps(made, Parity) if isinstance(step, Parity)] == ["regression"] * 2
     (scores, _) = steps(made, Scores)
     assert isinstance(scores, Scores)
-    assert scores.metrics == (("correlation", 0.95), ("mae", 0.95))  # told, though no gate asks
+    assert scores.metrics == (("output", "correlation", 0.95), ("output", "mae", 0.95))  # told, though no gate asks
 
 
 def test_metrics_by_bootstrap_are_measured_where_a_gate_asks_and_as_sure_as_it_asks(plan: Planner) -> None:
@@ -213,7 +213,7 @@ def test_metrics_by_bootstrap_are_measured_where_a_gate_asks_and_as_sure_as_it_a
     gates = '[{metric = "f1", limit = "1 pp", confidence = 0.9}, {metric = "auc", limit = "1 pp"}]'
     (scores, _) = steps(plan(gates=gates), Scores)
     assert isinstance(scores, Scores)
-    assert scores.metrics == (("f1", 0.95), ("auc", 0.975))  # the better of two formats ships
+    assert scores.metrics == (("output", "f1", 0.95), ("output", "auc", 0.975))  # the better of two formats ships
 
 
 def test_a_torch_step_that_changes_only_values_is_weighed_as_the_file_after_it(plan: Planner) -> None:
@@ -222,7 +222,7 @@ def test_a_torch_step_that_changes_only_values_is_weighed_as_the_file_after_it(p
         prune, distill, int8 = chain.stages
         assert [stage.name for stage in chain.stages] == ["prune_channels", "distill", "int8"]
         assert prune.file == distill.file == chain.converted
-        assert (int8.file, int8.torch) == (chain.candidate, distill.made)
+        assert (int8.file, int8.unconverted) == (chain.candidate, distill.made)
 
 
 def test_a_step_after_which_operations_change_again_is_converted_for_its_proof(plan: Planner) -> None:

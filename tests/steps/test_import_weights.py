@@ -43,7 +43,7 @@ def take(source: Callable[[str], Path], weights: Path, tmp_path: Path) -> Take:
             save_file(saved, weights / "w.safetensors")
         else:
             torch.save(saved, weights / "w.pth", _use_new_zipfile_serialization=zipped)
-        given = {"source": ("", source(code)), "weights": ("", weights)}
+        given = {"code": ("", source(code)), "weights": ("", weights)}
         output = tiny.perform(STEP, tmp_path / "output", given)
         return load_file(output / checkpoint.WEIGHTS), notes.read(output)
 
@@ -52,7 +52,7 @@ def take(source: Callable[[str], Path], weights: Path, tmp_path: Path) -> Take:
 
 def test_weights_that_fit_are_taken_bit_for_bit(source: Callable[[str], Path], weights: Path, tmp_path: Path) -> None:
     save_file(GOOD, weights / "weights.safetensors")
-    output = tiny.perform(STEP, tmp_path / "output", {"source": ("", source(NET)), "weights": ("", weights)})
+    output = tiny.perform(STEP, tmp_path / "output", {"code": ("", source(NET)), "weights": ("", weights)})
     kept = load_file(output / checkpoint.WEIGHTS)
     assert kept.keys() == GOOD.keys()
     assert all(torch.equal(kept[name], GOOD[name]) for name in GOOD)

@@ -35,7 +35,7 @@ def step(inputs: tuple[TensorSpec, ...] = ONE) -> LoadData:
 
 
 def loaded(source: Callable[[str], Path], folder: Path, code: str, inputs: tuple[TensorSpec, ...] = ONE) -> Path:
-    return tiny.perform(step(inputs), folder / "output", {"source": ("source", source(code))})
+    return tiny.perform(step(inputs), folder / "output", {"code": ("code", source(code))})
 
 
 def test_both_splits_are_kept_in_the_declared_types(source: Callable[[str], Path], tmp_path: Path) -> None:
@@ -121,7 +121,7 @@ def reading(folder: Path, *names: str) -> LoadData:
 
 def test_data_is_given_the_places_of_what_it_reads(source: Callable[[str], Path], tmp_path: Path, data: Path) -> None:
     one = reading(tmp_path, "../data/x.npy", "../data/part*.npy", "../data")
-    output = tiny.perform(one, tmp_path / "output", {"source": ("source", source(READING))})
+    output = tiny.perform(one, tmp_path / "output", {"code": ("code", source(READING))})
     assert dataset.examples(output) == {"train": 2, "validation": 1, "test": 3}
     assert notes.read(output) == [CUT.format(1, 3)]
 
@@ -131,7 +131,7 @@ def test_what_data_reads_without_saying_so_is_told(source: Callable[[str], Path]
     line, cut = notes.read(loaded(source, tmp_path, code))
     assert cut == CUT.format(1, 5)
     assert line == "load() read 'x.npy', which reads does not name: when they change, the data is not loaded anew"
-    output = tiny.perform(reading(tmp_path, "../data"), tmp_path / "named", {"source": ("source", source(code))})
+    output = tiny.perform(reading(tmp_path, "../data"), tmp_path / "named", {"code": ("code", source(code))})
     assert notes.read(output) == [cut]
 
 
@@ -214,7 +214,7 @@ def test_the_models_code_may_import_its_neighbours_and_leaves_no_trace_in_its_fo
     monkeypatch.setattr("sys.dont_write_bytecode", False)
     folder = source("from neighbour_of_the_model import load\n")
     (folder / "neighbour_of_the_model.py").write_text(GOOD)
-    tiny.perform(step(), tmp_path / "output", {"source": ("source", folder)})
+    tiny.perform(step(), tmp_path / "output", {"code": ("code", folder)})
     assert sorted(path.name for path in folder.rglob("*")) == ["model.py", "neighbour_of_the_model.py"]
 
 
@@ -234,7 +234,7 @@ def load():
 def test_targets_are_kept_as_floats_and_the_data_says_what_they_are(
     source: Callable[[str], Path], tmp_path: Path, task: str
 ) -> None:
-    out = tiny.perform(of_task(task), tmp_path / "out", {"source": ("source", source(VALUES))})
+    out = tiny.perform(of_task(task), tmp_path / "out", {"code": ("code", source(VALUES))})
     test = dataset.read(out, "test")
     assert (test.labels[0].dtype, test.labels[0].shape, float(test.labels[0][4, 2])) == (np.float32, (5, 3), 15.0)
     assert dataset.heads(out) == (Head("output", task),)

@@ -96,7 +96,7 @@ def test_a_model_of_two_inputs_is_trained(pair: tiny.Made) -> None:
 
 def test_less_data_than_a_batch_is_one_batch(source: Callable[[str], Path], made: tiny.Made, tmp_path: Path) -> None:
     step = Train("build", STEP.signature, Training(epochs=2, batch_size=10**30), origin="models/m")
-    inputs = {"source": ("source", source(NET)), "data": ("data", made["data"])}
+    inputs = {"code": ("code", source(NET)), "data": ("data", made["data"])}
     checkpoint.load(tiny.perform(step, tmp_path / "output", inputs))
 
 
@@ -109,7 +109,7 @@ def accuracy(made: tiny.Made, artifact: str) -> float:
 
 
 def test_classes_are_only_checked_where_they_are_known(made: tiny.Made) -> None:
-    source = checkpoint.load(made["float"]).source
+    source = checkpoint.load(made["float"]).code
     inputs = tiny.spec("tiny").declared.inputs
     source.build("build", inputs)
     with pytest.raises(UsageError, match="not \\[2, 5\\]"):

@@ -157,7 +157,7 @@ def test_a_task_of_another_package_is_one_file(scales: Path, tmp_path: Path) -> 
     declared = read_model(folder, "models/steps/model.toml").declared
     (head,) = declared.heads
     step = LoadData("load", declared.signature, declared.heads, "models/steps")
-    data = tiny.perform(step, tmp_path / "data", {"source": ("source", folder)})
+    data = tiny.perform(step, tmp_path / "data", {"code": ("code", folder)})
     train = dataset.read(data, "train")
     module = torch.nn.Linear(2, 1)
     torch.nn.init.zeros_(module.weight)

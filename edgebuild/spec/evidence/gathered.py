@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -41,6 +41,29 @@ class Evidence:
     processes: Processes | None = field(default=None, metadata=optional("processes"))
     proof: Proof | None = field(default=None, metadata=optional("proof"))
     scores: Scores | None = field(default=None, metadata=optional("scores"))
+
+
+def of_output(evidence: Evidence, name: str | None) -> Evidence:
+    """The evidence on one head or output alone, as if the model had no other; all of it for None."""
+    if name is None:
+        return evidence
+    accuracy, scores, parity = evidence.accuracy, evidence.scores, evidence.parity
+    return replace(
+        evidence,
+        accuracy=accuracy and replace(accuracy, heads=_only(accuracy.heads, name)),
+        scores=scores and replace(scores, heads=_only(scores.heads, name)),
+        parity=parity and _parity(parity, name),
+    )
+
+
+def _parity(parity: Parity, name: str) -> Parity:
+    device = parity.device and replace(parity.device, outputs=_only(parity.device.outputs, name))
+    return replace(parity, outputs=_only(parity.outputs, name), device=device)
+
+
+def _only(parts: Mapping[str, Kind], name: str) -> Mapping[str, Kind]:
+    """The part of this name; all where there is none, for what a gate reads is told by its metric."""
+    return {name: parts[name]} if name in parts else parts
 
 
 _ALONE: Mapping[str, type] = {

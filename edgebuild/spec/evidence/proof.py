@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 
@@ -28,12 +29,15 @@ class Drop:
 
 @dataclass(frozen=True, slots=True)
 class Proved:
-    """One technique: the model before and after it; `useless` where it cost something and bought nothing."""
+    """One technique: the model before and after it, and what each head's answers lost.
+
+    `useless` where it cost something and bought nothing.
+    """
 
     step: str
     before: State
     after: State
-    drop: Drop
+    drops: Mapping[str, Drop]
     gains: tuple[str, ...]
     costs: tuple[str, ...]
     useless: bool
@@ -49,8 +53,11 @@ class Validation:
 
 @dataclass(frozen=True, slots=True)
 class Proof:
-    """Every technique of a recipe in turn; `validation` is None where an older edgebuild looked at test examples."""
+    """Every technique of a recipe in turn, and the task of each head.
+
+    `validation` is None where an older edgebuild looked at test examples.
+    """
 
     steps: tuple[Proved, ...]
-    task: str
+    tasks: Mapping[str, str]
     validation: Validation | None = None

@@ -58,8 +58,10 @@ class Judge(Step):
 
     def _judged(self, gate: Gate, gathered: Evidence, *, identical: bool) -> Verdict:
         exact = _by_identity(gate) if identical else None
-        verdict = exact or self._of_best(GATES.get(gate.metric)().judge(gate, gathered))
-        return replace(verdict, next=remedy(gate, verdict, gathered, Tried(self.recipe, self.steps)))
+        narrowed = evidence.of_output(gathered, gate.output)
+        verdict = exact or self._of_best(GATES.get(gate.metric)().judge(gate, narrowed))
+        tried = remedy(gate, verdict, narrowed, Tried(self.recipe, self.steps))
+        return replace(verdict, next=tried, output=gate.output or "")
 
     def _of_best(self, verdict: Verdict) -> Verdict:
         """The verdict, which says so where the file that ships is the best of several."""

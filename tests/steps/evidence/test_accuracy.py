@@ -36,7 +36,11 @@ def measure(tmp_path: Path, candidate: Any, baseline: Any, **more: tuple[str, Pa
         "baseline": folders.outputs(tmp_path / "baseline", baseline),
         "data": folders.data(tmp_path / "data", LABELS),
     }
-    out = tiny.perform(Accuracy(("zero", "same", "same", "never")), tmp_path / "out", inputs | more)
+    out = tiny.perform(
+        Accuracy((Head(ONLY, "classification", labels=("zero", "same", "same", "never")),)),
+        tmp_path / "out",
+        inputs | more,
+    )
     return folders.read(evidence.Accuracy, out), out
 
 

@@ -17,9 +17,9 @@ from edgebuild.gates.accuracy import Accuracy as Gatekeeper
 from edgebuild.spec import dataset, evidence
 from edgebuild.spec.evidence import Verdict
 from edgebuild.spec.target import Gate
+from edgebuild.steps.evidence._outputs import read
 from edgebuild.steps.evidence.accuracy import Accuracy
 from edgebuild.steps.evidence.outputs import Outputs
-from edgebuild.steps.evidence.parity import first_output
 from tests import tiny
 from tests.steps.evidence import folders
 
@@ -84,7 +84,7 @@ def trial(made: tiny.Made, tmp_path_factory: pytest.TempPathFactory) -> Trial:
     (root / "data").mkdir()
     dataset.write(root / "data", "test", test)
     run = {"model": ("onnx", made["onnx"]), "data": ("data", root / "data")}
-    answers = first_output(tiny.perform(Outputs(Local(), "host"), root / "answers", run))
+    (answers,) = read(tiny.perform(Outputs(Local(), "host"), root / "answers", run))
     return Trial(made, root, answers, test.labels[0])
 
 

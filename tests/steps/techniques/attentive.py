@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from edgebuild.nn import checkpoint
-from edgebuild.nn.source import Source
+from edgebuild.nn.model_code import ModelCode
 from edgebuild.spec import dataset
 from edgebuild.spec.signature import TensorSpec
 
@@ -34,7 +34,7 @@ def write(folder: Path, first: bool = True, end: str = "self.head(self.layer(x).
     for path in (source, model, data):
         path.mkdir()
     (source / "model.py").write_text(CODE.format(first=first, end=end))
-    taken, inputs = Source(source, "models/m"), (TensorSpec("x", (6, 16)),)
+    taken, inputs = ModelCode(source, "models/m"), (TensorSpec("x", (6, 16)),)
     torch.manual_seed(0)
     module = taken.build("build", inputs)
     with torch.no_grad():

@@ -62,7 +62,7 @@ def test_shared_helpers_name_the_step_that_called_them(made: tiny.Made, tmp_path
 def two_classes(folder: Path) -> Path:
     """A teacher of the same inputs as the tiny model and half of its classes."""
     from edgebuild.nn import checkpoint
-    from edgebuild.nn.source import Source
+    from edgebuild.nn.model_code import ModelCode
 
     (folder / "source").mkdir()
     shape = tiny.spec("tiny").declared.inputs
@@ -72,7 +72,7 @@ def two_classes(folder: Path) -> Path:
     (folder / "source" / "model.py").write_text(
         f"from torch import nn\n\ndef build():\n    return nn.Sequential(nn.Flatten(), nn.Linear({size}, 2))\n"
     )
-    source = Source(folder / "source", "models/two")
+    source = ModelCode(folder / "source", "models/two")
     (folder / "teacher").mkdir()
     checkpoint.save(checkpoint.Checkpoint(source.build("build", shape), source, "build", shape), folder / "teacher")
     return folder / "teacher"

@@ -16,10 +16,10 @@ from torch import nn
 
 from edgebuild.nn import checkpoint, records
 from edgebuild.nn.checkpoint import Checkpoint
+from edgebuild.nn.model_code import ModelCode
 from edgebuild.nn.prune import importance, sensitivity
 from edgebuild.nn.prune.schedule import Schedule
 from edgebuild.nn.prune.slimming import Slimming, penalized
-from edgebuild.nn.source import Source
 from edgebuild.spec import dataset, notes
 from edgebuild.spec.errors import UsageError
 from edgebuild.spec.files import check
@@ -158,7 +158,7 @@ def saved(folder: Path, body: str, shape: tuple[int, ...] = (16,)) -> Path:
         f"        {body}\n"
         "def build():\n    return N()\n"
     )
-    source, inputs = Source(folder / "source", "models/m"), (TensorSpec("x", shape),)
+    source, inputs = ModelCode(folder / "source", "models/m"), (TensorSpec("x", shape),)
     (folder / "model").mkdir()
     checkpoint.save(Checkpoint(source.build("build", inputs), source, "build", inputs), folder / "model")
     return folder / "model"

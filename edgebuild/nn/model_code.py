@@ -23,7 +23,7 @@ _TRIED = 2  # examples that a new module is shown: one would hide a lost batch a
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
+class ModelCode:
     """A snapshot of a model's folder; `origin` is how messages name that folder."""
 
     folder: Path
