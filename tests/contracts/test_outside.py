@@ -19,6 +19,8 @@ from edgebuild.spec import plugins
 from edgebuild.spec.errors import UsageError
 from edgebuild.spec.plugins import Registry
 from edgebuild.spec.registry import DEVICES, FORMATS, GATES, STEPS, TASKS
+from edgebuild.spec.source import SOURCES
+from tests import tiny
 from tests.scenarios.conftest import PROJECT, Ran
 
 OUTSIDE = Path(__file__).parent / "outside"
@@ -29,6 +31,7 @@ NOUNS: dict[str, tuple[Registry[Any], str]] = {
     "Twin": (DEVICES, "twin"),
     "Heft": (GATES, "heft"),
     "Ballot": (TASKS, "ballot"),
+    "Crate": (SOURCES, "crate"),
 }
 TARGET = """\
 description = "A board that somebody else's device stands for"
@@ -137,6 +140,25 @@ def test_one_of_each_from_a_single_file_drives_a_build_from_the_plan_to_the_bund
     assert "tiny/data: would run: code.marks" in explained  # its task looks at labels
 
 
+def test_a_source_from_elsewhere_drives_a_build_from_its_file_to_the_bundle(
+    project: Path, tmp_path: Path, made: tiny.Made
+) -> None:
+    folder = project / "models" / "tiny"
+    shutil.copytree(tiny.MODELS / "tiny", folder, dirs_exist_ok=True, ignore=shutil.ignore_patterns("__pycache__"))
+    (folder / "model.crate").write_bytes(b"BOX1" + made.file("onnx").read_bytes())
+    declared = (tiny.MODELS / "tiny" / "model.toml").read_text().partition("[training]")[0]
+    source = '[source]\nuse = "crate"\nfile = "model.crate"\n'
+    (folder / "model.toml").write_text(declared.replace('builder = "build"\n', "") + source)
+    target = TARGET.replace('"box"', '"onnx"').replace('[{use = "round_weights", decimals = 4}]', "[]")
+    (project / "targets" / "board.toml").write_text(target)
+    ran = run(project, distribution(tmp_path / "installed"), "--target", "board", "--json")
+    assert ran.code == 0, ran.err
+    assert {"tiny/float", "board/tiny/reference", "board/tiny/bundle"} <= {
+        entry["step"] for entry in ran.document["ran"]
+    }
+    assert (project / "dist" / "board" / "tiny" / "model.onnx").read_bytes() == made.file("onnx").read_bytes()
+
+
 @pytest.mark.parametrize(("kind", "member"), MEMBERS, ids=[f"{kind}.{member}" for kind, member in MEMBERS])
 def test_each_without_one_member_is_refused_in_one_line(installed: Callable[..., Path], kind: str, member: str) -> None:
     installed(without(kind, member))
@@ -157,6 +179,7 @@ LINES = {
     "Twin": ("execute", "targets/board.toml: devices[0].transport: device transport 'twin' lacks 'execute'"),
     "Heft": ("judge", "targets/board.toml: gates[0].metric: metric 'heft' lacks 'judge'"),
     "Ballot": ("loss", "models/tiny/model.toml: task: task 'ballot' lacks 'loss'"),
+    "Crate": ("reference", "models/tiny/model.toml: source.use: source 'crate' lacks 'reference'"),
 }
 
 
@@ -165,6 +188,10 @@ def test_a_plan_that_names_a_broken_one_ends_with_2_and_says_where_it_is_named(
     project: Path, tmp_path: Path, kind: str
 ) -> None:
     member, line = LINES[kind]
+    if kind == "Crate":
+        declared = project / "models" / "tiny" / "model.toml"
+        text = declared.read_text().replace('builder = "build"\n', "")
+        declared.write_text(text.partition("[training]")[0] + '[source]\nuse = "crate"\nfile = "model.crate"\n')
     ran = run(project, distribution(tmp_path / "installed", without(kind, member)), "plan", "--target", "board")
     assert (ran.code, ran.out) == (2, "")
     assert ran.err.startswith(f"edgebuild: {line}: expected {member}"), ran.err

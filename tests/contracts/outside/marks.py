@@ -14,17 +14,22 @@ from edgebuild.devices.local import Local
 from edgebuild.formats.onnx import Onnx
 from edgebuild.spec.artifact import Determinism, StepIO
 from edgebuild.spec.constant import Constant
+from edgebuild.spec.dataset import Held
 from edgebuild.spec.device import Device
 from edgebuild.spec.evidence import Evidence, Verdict, known
 from edgebuild.spec.format import Format
 from edgebuild.spec.lifetime import Lifetime
 from edgebuild.spec.metric import Metric
+from edgebuild.spec.model import ModelSpec
 from edgebuild.spec.signature import Head, TensorSpec
+from edgebuild.spec.source import Making, ProjectFile, Source
 from edgebuild.spec.target import Fidelity, Gate, Hardware
 from edgebuild.spec.task import Goal, Task
 from edgebuild.spec.technique import Technique
 from edgebuild.spec.units import BYTES, parse
 from edgebuild.spec.work import Work
+from edgebuild.steps.evidence.original_outputs import OriginalOutputs
+from edgebuild.steps.import_file import ImportFile
 from edgebuild.tasks.classification import Classification
 
 if TYPE_CHECKING:
@@ -177,3 +182,33 @@ class Ballot(Task):
     def hits(self, answers: Sequence[Any], labels: Any) -> Any:
         """As for classes."""
         return Classification().hits(answers, labels)
+
+
+@dataclass(frozen=True, slots=True)
+class Crate(Source):
+    """A trained model that comes as an ONNX file behind four bytes."""
+
+    file: str
+
+    kind: ClassVar[str] = "onnx"
+
+    def float(self, model: ModelSpec) -> Making:
+        """Take the file out of its box."""
+        step = ImportFile(self, self.file, model.declared.signature.bare)
+        return Making(step, {"file": (ProjectFile(self.file, "source.file"),)}, code=(__name__,), tools=Onnx.tools)
+
+    def reference(self, split: Held) -> Making:
+        """By ONNX Runtime."""
+        return Making(OriginalOutputs(self, self.file, split), code=(__name__,), tools=Onnx.tools)
+
+    def adopt(self, path: Path, inputs: Sequence[TensorSpec]) -> bytes:
+        """What is in the box."""
+        return _unboxed(path.read_bytes())
+
+    def integer(self, model: bytes) -> str | None:
+        """It is a float file."""
+        return None
+
+    def answers(self, path: Path, samples: Sequence[Any]) -> Iterator[Any]:
+        """Those of what is in the box."""
+        return Onnx().run(_unboxed(path.read_bytes()), samples)
