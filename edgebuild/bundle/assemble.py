@@ -13,34 +13,18 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from edgebuild import __version__, travels
 from edgebuild.bundle import card, manifest, png
+from edgebuild.bundle.facts import BundleManifest, Coded, InputPort, OutputPort, Standing, Subject
 from edgebuild.spec import dataset, documents, evidence, layout, notes
 from edgebuild.spec.artifact import Determinism, StepIO
 from edgebuild.spec.errors import UsageError
-from edgebuild.spec.evidence import Verdicts
-from edgebuild.spec.model import ImageInput, Task, TensorSpec
+from edgebuild.spec.evidence import Status, Verdicts
+from edgebuild.spec.model import ImageInput
 from edgebuild.spec.target import Runtime
 
 if TYPE_CHECKING:
     from edgebuild.spec.dataset import Array
 
-_STATUS = {"pass": "released", "inconclusive": "candidate"}
-
-
-@dataclass(frozen=True, slots=True)
-class Subject:
-    """What a bundle is about: the target and the model, as they were declared."""
-
-    target: str
-    target_description: str
-    cpu: str
-    model: str
-    model_description: str
-    labels: tuple[str, ...]
-    inputs: tuple[TensorSpec, ...]
-    preprocess: ImageInput | None
-    sample: int
-    task: Task = "classification"
-    outputs: int | None = None
+_STATUS: dict[Status, Standing] = {"pass": "released", "inconclusive": "candidate"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,41 +71,42 @@ class Assemble:
         if self.subject.labels:
             _write_json(folder / "labels.json", list(self.subject.labels))
         sample = self._sample(io, folder)
-        facts = self._facts(verdicts, runtime, file, io) | {"coded": coded, "loader": loader}
+        facts = self._facts(verdicts, runtime, file, io, loader, coded)
         (folder / "README.md").write_text(card.render(facts, sample), encoding="utf-8")
         manifest.seal(folder, facts)
 
-    def _facts(self, verdicts: Verdicts, runtime: Runtime, file: str, io: StepIO) -> dict[str, Any]:
-        return {
-            "schema": 1,
-            "edgebuild": __version__,
-            "status": _STATUS[verdicts.status],
-            "subject": asdict(self.subject),
-            "file": file,
-            "runtime": asdict(runtime),
-            **self._ports(io.path(f"candidate/{runtime.format}") / file),
-            "evidence": documents.to_json(verdicts.shipped.evidence),
-            "verdicts": documents.to_json(verdicts.shipped.verdicts),
-            "sources": _sources(io, runtime.format),
-            "fingerprints": _of_format(self.fingerprints, runtime.format),
-            "formats": {name: judged.status for name, judged in verdicts.formats.items()},
-            "dropped": list(self.dropped),
-            "notes": _notes(io),
-            "provenance": list(io.provenance),
-        }
+    def _facts(
+        self, verdicts: Verdicts, runtime: Runtime, file: str, io: StepIO, loader: str, coded: Coded | None
+    ) -> BundleManifest:
+        inputs, outputs = self._ports(io.path(f"candidate/{runtime.format}") / file)
+        return BundleManifest(
+            edgebuild=__version__,
+            status=_STATUS[verdicts.status],
+            subject=self.subject,
+            runtime=runtime,
+            file=file,
+            inputs=inputs,
+            outputs=outputs,
+            loader=loader,
+            coded=coded,
+            evidence=verdicts.shipped.evidence,
+            verdicts=verdicts.shipped.verdicts,
+            sources=_sources(io, runtime.format),
+            fingerprints=_of_format(self.fingerprints, runtime.format),
+            formats={name: judged.status for name, judged in verdicts.formats.items()},
+            dropped=self.dropped,
+            notes=tuple(_notes(io)),
+            provenance=io.provenance,
+        )
 
-    def _ports(self, model: Path) -> dict[str, list[dict[str, Any]]]:
-        """Inputs and outputs as a caller of the file must know them: layouts (null: as in PyTorch), inputs' shapes.
-
-        A shape has the batch of 1; where there is a layout it is the one in that.
-        """
+    def _ports(self, model: Path) -> tuple[tuple[InputPort, ...], tuple[OutputPort, ...]]:
+        """Inputs and outputs as a caller of the file must know them; where there is a layout a shape is in that."""
         layouts = layout.of_file(model)
-        given = zip_longest(self.subject.inputs, layouts.get("inputs", ()))
-        inputs = [
-            {"name": spec.name, "layout": how, "shape": list(layout.shape_in_file((1, *spec.shape), how))}
-            for spec, how in given
-        ]
-        return {"inputs": inputs, "outputs": [{"layout": how} for how in layouts.get("outputs", ())]}
+        inputs = tuple(
+            InputPort(spec.name, how, tuple(layout.shape_in_file((1, *spec.shape), how)))
+            for spec, how in zip_longest(self.subject.inputs, layouts.get("inputs", ()))
+        )
+        return inputs, tuple(OutputPort(how) for how in layouts.get("outputs", ()))
 
     def _sample(self, io: StepIO, folder: Path) -> str:
         """Put one held-out example into the bundle; its file name."""
@@ -146,7 +131,7 @@ def _sources(io: StepIO, name: str) -> dict[str, str]:
 
 def _notes(io: StepIO) -> list[str]:
     """What the steps said of their own accord, each line behind the step's name."""
-    return [f"{record['step']}: {line}" for record in io.provenance for line in record.get("notes", ())]
+    return [f"{record.step}: {line}" for record in io.provenance for line in record.notes]
 
 
 def _of_format(by_role: Mapping[str, Mapping[str, str]], name: str) -> dict[str, dict[str, str]]:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from edgebuild.bundle import manifest
 from edgebuild.bundle.baselines import differing
+from edgebuild.bundle.facts import BundleManifest
 from edgebuild.bundle.history import middles
 from edgebuild.engine import keys
 from edgebuild.spec.errors import IntegrityError
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+Both = Mapping[str, BundleManifest]  # by side
 _SIDES = ("a", "b")
 _MADE_BY, _MEASURED_BY = ("edgebuild.steps.", "edgebuild.stages."), "edgebuild.steps.evidence."
 
@@ -43,30 +45,29 @@ def compare(first: Path, second: Path) -> dict[str, Any]:
     }
 
 
-def _about(folder: Path, facts: Mapping[str, Any]) -> dict[str, Any]:
-    subject = facts["subject"]
-    about = {"target": subject["target"], "model": subject["model"], "format": facts["runtime"]["format"]}
-    return {"folder": str(folder), **about, "status": facts["status"], "edgebuild": facts["edgebuild"]}
+def _about(folder: Path, facts: BundleManifest) -> dict[str, Any]:
+    about = {"target": facts.subject.target, "model": facts.subject.model, "format": facts.format}
+    return {"folder": str(folder), **about, "status": facts.status, "edgebuild": facts.edgebuild}
 
 
-def _weights(facts: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, int | None]]:
+def _weights(facts: Both) -> dict[str, dict[str, int | None]]:
     """Bytes, parameters and operations of the files that ship, and the bytes of the whole bundle."""
-    files = {side: known(manifest.evidence_of(found).footprint).candidate for side, found in facts.items()}
+    files = {side: known(found.evidence.footprint).candidate for side, found in facts.items()}
     weights: dict[str, dict[str, int | None]] = {
         "bytes": {side: file.bytes for side, file in files.items()},
         "download": {side: file.download for side, file in files.items()},
         "parameters": {side: file.parameters for side, file in files.items()},
         "macs": {side: file.macs for side, file in files.items()},
     }
-    whole = {side: sum(file["bytes"] for file in found["files"].values()) for side, found in facts.items()}
+    whole = {side: sum(file.bytes for file in found.files.values()) for side, found in facts.items()}
     return weights | {"bundle": dict(whole)}
 
 
-def _operators(folders: Mapping[str, Path], facts: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+def _operators(folders: Mapping[str, Path], facts: Both) -> dict[str, Any]:
     """How many operators of each kind the two files have; a reason where a file cannot be read here."""
     counts: dict[str, Counter[str]] = {}
     for side, found in facts.items():
-        kind = found["runtime"]["format"]
+        kind = found.format
         try:
             counts[side] = Counter(FORMATS.get(kind)().operators(manifest.model(folders[side], found)))
         except ImportError as error:
@@ -75,14 +76,14 @@ def _operators(folders: Mapping[str, Path], facts: Mapping[str, Mapping[str, Any
     return {"counts": {name: {side: counts[side][name] for side in _SIDES} for name in names}}
 
 
-def _accuracy(folders: Mapping[str, Path], facts: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+def _accuracy(folders: Mapping[str, Path], facts: Both) -> dict[str, Any]:
     """Shares of right answers, and the examples that only one of the two gets right."""
-    answers = {side: _answers(manifest.evidence_of(found)) for side, found in facts.items()}
+    answers = {side: _answers(found.evidence) for side, found in facts.items()}
     ours, theirs = answers["a"], answers["b"]
     if ours is None or theirs is None:
         return {"reason": "not both are classifications"}
     found = {"rates": {"a": asdict(ours.candidate), "b": asdict(theirs.candidate)}, "n": ours.n}
-    data = [each.get("sources", {}).get("data") for each in facts.values()]
+    data = [each.sources.get("data") for each in facts.values()]
     if data[0] is None or data[0] != data[1]:
         return found | {"reason": "they were judged on different examples"}
     hits = [_hits(folders[side], facts[side]) for side in _SIDES]
@@ -96,11 +97,11 @@ def _answers(evidence: Evidence) -> Answers | None:
     return next(iter(heads.values())) if len(heads) == 1 else None
 
 
-def _hits(folder: Path, facts: Mapping[str, Any]) -> NDArray[np.bool_]:
+def _hits(folder: Path, facts: BundleManifest) -> NDArray[np.bool_]:
     """Which examples [N] bool the shipped file got right, where its status was decided."""
     import numpy as np
 
-    name = f"accuracy-{facts['runtime']['format']}/hits.npz"
+    name = f"accuracy-{facts.format}/hits.npz"
     places = [folder / "evidence" / part / name for part in ("gate/float", ".")]
     for place in places:
         if place.is_file():
@@ -110,52 +111,52 @@ def _hits(folder: Path, facts: Mapping[str, Any]) -> NDArray[np.bool_]:
     raise IntegrityError("has no record of the examples that it got right", file=str(folder))
 
 
-def _latency(facts: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+def _latency(facts: Both) -> dict[str, Any]:
     """Median seconds of both files and their baselines; comparable only where the same device measured both."""
-    timed = {side: manifest.evidence_of(found).latency for side, found in facts.items()}
-    seconds = {side: middles(latency) for side, latency in timed.items()}
+    timed = {side: found.evidence.latency for side, found in facts.items()}
+    seconds = {side: asdict(middles(latency)) for side, latency in timed.items()}
     found = {
         "seconds": seconds,
         "fidelity": {side: latency.fidelity if latency else None for side, latency in timed.items()},
     }
-    ours, theirs = (each.get("fingerprints", {}).get("latency", {}) for each in facts.values())
+    ours, theirs = (each.fingerprints.get("latency", {}) for each in facts.values())
     keys_ = differing(ours, theirs)
     return found | ({"reason": f"measured on different machines: {', '.join(keys_)} differ"} if keys_ else {})
 
 
-def _verdicts(facts: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, str | None]]:
+def _verdicts(facts: Both) -> dict[str, dict[str, str | None]]:
     """What each gate says of the two, by metric and limit."""
     said = {
-        side: {f"{verdict.metric} {verdict.limit}": verdict.status for verdict in manifest.verdicts_of(found)}
+        side: {f"{verdict.metric} {verdict.limit}": verdict.status for verdict in found.verdicts}
         for side, found in facts.items()
     }
     names = dict.fromkeys([*said["a"], *said["b"]])
     return {name: {side: said[side].get(name) for side in _SIDES} for name in names}
 
 
-def _recipe(facts: Mapping[str, Mapping[str, Any]]) -> list[str]:
+def _recipe(facts: Both) -> list[str]:
     """The options of the steps that made the two, as far as they differ, one line each."""
     return keys.changes(*(_options(found) for found in facts.values()))
 
 
-def _options(facts: Mapping[str, Any]) -> dict[str, str]:
+def _options(facts: BundleManifest) -> dict[str, str]:
     found = {}
-    for record in facts["provenance"]:
-        step = record["parts"]["step"]
+    for record in facts.provenance:
+        step = record.parts["step"]
         if step.startswith(_MADE_BY) and not step.startswith(_MEASURED_BY):
-            name = record["step"].removeprefix(f"{facts['subject']['target']}/")
+            name = record.step.removeprefix(f"{facts.subject.target}/")
             found[name] = step.rpartition(".")[2]
-            parts = record["parts"].items()
+            parts = record.parts.items()
             found |= {f"{name} {part.removeprefix('option.')}": v for part, v in parts if part.startswith("option.")}
     return found
 
 
-def _tools(facts: Mapping[str, Mapping[str, Any]]) -> list[str]:
+def _tools(facts: Both) -> list[str]:
     """The versions of tools that differ, one line each."""
     return keys.changes(*(_versions(found) for found in facts.values()))
 
 
-def _versions(facts: Mapping[str, Any]) -> dict[str, str]:
-    parts = [record["parts"] for record in facts["provenance"]]
+def _versions(facts: BundleManifest) -> dict[str, str]:
+    parts = [record.parts for record in facts.provenance]
     found = {name: text for each in parts for name, text in each.items() if name.startswith("tool.")}
-    return {name.removeprefix("tool."): text for name, text in found.items()} | {"edgebuild": facts["edgebuild"]}
+    return {name.removeprefix("tool."): text for name, text in found.items()} | {"edgebuild": facts.edgebuild}

@@ -9,30 +9,21 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from edgebuild import travels
+from edgebuild.bundle.facts import BaselineManifest, BundleManifest, Coded, File, Manifest
 from edgebuild.formats import coding
 from edgebuild.spec import documents
 from edgebuild.spec.errors import IntegrityError, UsageError
-from edgebuild.spec.evidence import Evidence, Verdict
 
 MANIFEST, SEAL = "manifest.json", "manifest.sha256"
-_NEEDED = {
-    "status": str,
-    "subject": dict,
-    "runtime": dict,
-    "file": str,
-    "evidence": dict,
-    "verdicts": list,
-    "files": dict,
-}
 DECODER = "decode.py"  # in a bundle
 
 
-def ship(model: Path, folder: Path) -> dict[str, Any] | None:
+def ship(model: Path, folder: Path) -> Coded | None:
     """Put a model file into a bundle, or its download and the decoder where it has one: what the manifest says of it.
 
     None for a file that is shipped as it is.
@@ -43,7 +34,7 @@ def ship(model: Path, folder: Path) -> dict[str, Any] | None:
         return None
     shutil.copyfile(download, folder / download.name)
     shutil.copyfile(decoder(), folder / DECODER)
-    return {"file": download.name, "decoder": DECODER, "sha256": _digest(model), "bytes": model.stat().st_size}
+    return Coded(download.name, DECODER, _digest(model), model.stat().st_size)
 
 
 def decoder() -> Path:
@@ -51,26 +42,26 @@ def decoder() -> Path:
     return travels.file(travels.DECODER)
 
 
-def seal(folder: Path, facts: dict[str, Any]) -> None:
+def seal(folder: Path, facts: Manifest) -> None:
     """Write the manifest with the digests of all files that are in `folder`, and the manifest's own digest."""
-    text = json.dumps({**facts, "files": listing(folder)}, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
-    (folder / MANIFEST).write_text(text, encoding="utf-8")
+    documents.write(folder / MANIFEST, replace(facts, files=listing(folder)))
     (folder / SEAL).write_text(f"{_digest(folder / MANIFEST)}  {MANIFEST}\n")
 
 
-def listing(folder: Path) -> dict[str, dict[str, Any]]:
-    """{relative path: digest and size} of every file but the manifest and its seal."""
+def listing(folder: Path) -> dict[str, File]:
+    """By relative path, every file but the manifest and its seal."""
     files = sorted(path for path in folder.rglob("*") if not path.is_dir())
     named = {path.relative_to(folder).as_posix(): path for path in files}
     return {
-        name: {"sha256": _digest(path), "bytes": path.stat().st_size}
-        for name, path in named.items()
-        if name not in (MANIFEST, SEAL)
+        name: File(_digest(path), path.stat().st_size) for name, path in named.items() if name not in (MANIFEST, SEAL)
     }
 
 
-def read(folder: Path) -> dict[str, Any]:
-    """The manifest of a bundle, its own digest checked; UsageError for no bundle, IntegrityError for a wrong digest."""
+def read(folder: Path) -> BundleManifest | BaselineManifest:
+    """The manifest in a folder, its own digest checked.
+
+    UsageError for no bundle, and for one of another version of edgebuild; IntegrityError for a wrong digest.
+    """
     if not (folder / MANIFEST).is_file():
         raise UsageError(f"is not a bundle: it has no {MANIFEST}", file=str(folder))
     try:
@@ -80,57 +71,58 @@ def read(folder: Path) -> dict[str, Any]:
         raise IntegrityError(f"{SEAL} cannot be read: {error}", file=str(folder)) from None
     if sealed != expected:
         raise IntegrityError(f"{MANIFEST} is not what {SEAL} says", file=str(folder))
+    return _parse(folder)
+
+
+def _parse(folder: Path) -> BundleManifest | BaselineManifest:
+    """The manifest, whose bytes are as they were sealed."""
     try:
-        found: dict[str, Any] = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+        content: dict[str, Any] = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
     except (ValueError, RecursionError) as error:
         raise IntegrityError(f"{MANIFEST} cannot be read: {error}", file=str(folder)) from None
-    facts = found if isinstance(found, dict) else {}
-    if wrong := [name for name, kind in _NEEDED.items() if not isinstance(facts.get(name), kind)]:
-        raise IntegrityError(
-            f"{MANIFEST} is none of edgebuild's: it does not tell {', '.join(wrong)}", file=str(folder)
-        )
-    return found
+    if not isinstance(content, dict):
+        raise IntegrityError(f"{MANIFEST} is none of edgebuild's", file=str(folder))
+    if content.get("kind") == "baseline":
+        return documents.read(BaselineManifest, folder / MANIFEST)
+    return documents.read(BundleManifest, folder / MANIFEST)
 
 
-def evidence_of(facts: Mapping[str, Any]) -> Evidence:
-    """What was measured of the file that ships."""
-    return documents.from_json(Evidence, facts["evidence"], file=MANIFEST, key="evidence")
-
-
-def verdicts_of(facts: Mapping[str, Any]) -> tuple[Verdict, ...]:
-    """What the gates say of it."""
-    every = enumerate(facts["verdicts"])
-    return tuple(documents.from_json(Verdict, each, file=MANIFEST, key=f"verdicts[{n}]") for n, each in every)
-
-
-def verify_bundle(folder: Path) -> dict[str, Any]:
-    """As `verify`, for what only a bundle will do for; UsageError for a baseline, which is sealed in the same way."""
-    if read(folder).get("kind", "bundle") != "bundle":
+def read_bundle(folder: Path) -> BundleManifest:
+    """As `read`, for what only a bundle will do for; UsageError for a baseline, which is sealed in the same way."""
+    facts = read(folder)
+    if not isinstance(facts, BundleManifest):
         raise UsageError("is a baseline, not a bundle", file=str(folder), hint="edgebuild baseline show NAME")
-    return verify(folder)
+    return facts
 
 
-def model(folder: Path, facts: Mapping[str, Any]) -> bytes:
+def verify_bundle(folder: Path) -> BundleManifest:
+    """The manifest of a bundle, every byte checked as by `verify`."""
+    facts = read_bundle(folder)
+    verify(folder)
+    return facts
+
+
+def model(folder: Path, facts: BundleManifest) -> bytes:
     """The model file of a bundle with this manifest, decoded where it ships coded; IntegrityError if it cannot be."""
-    coded = facts.get("coded")
+    coded = facts.coded
     if coded is None:
-        return Path(folder, facts["file"]).read_bytes()
+        return Path(folder, facts.file).read_bytes()
     from edgebuild.travels.decoder import Damaged, decode
 
-    place = folder / coded["file"]
+    place = folder / coded.file
     try:
-        content: bytes = decode(place.read_bytes(), coded["bytes"])
+        content: bytes = decode(place.read_bytes(), coded.bytes)
     except (Damaged, OSError) as error:
         raise IntegrityError(f"cannot be decoded: {error}", file=str(place)) from None
-    if hashlib.sha256(content).hexdigest() != coded["sha256"]:
+    if hashlib.sha256(content).hexdigest() != coded.sha256:
         raise IntegrityError("does not give the model file that was built", file=str(place))
     return content
 
 
-def verify(folder: Path) -> dict[str, Any]:
+def verify(folder: Path) -> BundleManifest | BaselineManifest:
     """The manifest of a bundle of which every byte is as recorded; IntegrityError names the first file that is not."""
-    manifest = read(folder)
-    recorded = manifest["files"]
+    facts = read(folder)
+    recorded = dict(facts.files)
     for path in folder.rglob("*"):
         if path.is_symlink():
             raise IntegrityError("is a link; a bundle has none", file=str(path))
@@ -140,9 +132,9 @@ def verify(folder: Path) -> dict[str, Any]:
         present = listing(folder)
     except OSError as error:
         raise IntegrityError(f"cannot be read: {error.strerror}", file=str(error.filename or folder)) from None
-    if manifest.get("coded"):
-        model(folder, manifest)
-        recorded = recorded | _decoded(manifest, present)
+    if isinstance(facts, BundleManifest) and facts.coded is not None:
+        model(folder, facts)
+        recorded |= _decoded(facts, facts.coded, present)
     for name in sorted({*recorded, *present}):
         if name not in present:
             raise IntegrityError("is missing from the bundle", file=str(folder / name))
@@ -150,14 +142,12 @@ def verify(folder: Path) -> dict[str, Any]:
             raise IntegrityError("is in the bundle but not in its manifest", file=str(folder / name))
         if present[name] != recorded[name]:
             raise IntegrityError("is not the file that was built: its digest differs", file=str(folder / name))
-    return manifest
+    return facts
 
 
-def _decoded(facts: dict[str, Any], present: dict[str, Any]) -> dict[str, dict[str, Any]]:
+def _decoded(facts: BundleManifest, coded: Coded, present: dict[str, File]) -> dict[str, File]:
     """The model file as it must be, where first use has left it in the bundle."""
-    return (
-        {facts["file"]: {key: facts["coded"][key] for key in ("sha256", "bytes")}} if facts["file"] in present else {}
-    )
+    return {facts.file: File(coded.sha256, coded.bytes)} if facts.file in present else {}
 
 
 def _digest(path: Path) -> str:

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from edgebuild.engine import child
-from edgebuild.spec.artifact import Input, Step
+from edgebuild.spec.artifact import Input, Record, Step
 from edgebuild.spec.cores import Cores
 from edgebuild.spec.errors import EdgebuildError, StepError, from_json
 
@@ -44,7 +44,7 @@ class Task:
     inputs: Mapping[str, Input]
     folder: Path
     curves: Path
-    provenance: tuple[Mapping[str, Any], ...] = ()
+    provenance: tuple[Record, ...] = ()
     partial: Path | None = None
     cores: Cores = field(default_factory=Cores)
 

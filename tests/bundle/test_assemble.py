@@ -15,20 +15,23 @@ import numpy as np
 import pytest
 
 from edgebuild.bundle import manifest
-from edgebuild.bundle.assemble import Assemble, Subject
-from edgebuild.spec import dataset
-from edgebuild.spec.artifact import Input, StepIO
+from edgebuild.bundle.assemble import Assemble
+from edgebuild.bundle.facts import Subject
+from edgebuild.spec import dataset, documents
+from edgebuild.spec.artifact import Input, Record, StepIO
 from edgebuild.spec.errors import UsageError
+from edgebuild.spec.evidence import ONLY, Accuracy, Answers, Footprint, Latencies, Rate, known
 from edgebuild.spec.model import ImageInput
 from edgebuild.spec.target import Gate, Runtime
 from edgebuild.steps.evidence.judge import Judge
 from tests import runtimes, tiny
 from tests.bundle import pngs
+from tests.measured import estimated, origin, weight
 from tests.steps.evidence import folders
 
 PACKAGES = {"onnx": "onnxruntime", "tflite": "ai-edge-litert"}
 PICTURE = ImageInput(width=12, height=12, mean=(0.5,), std=(0.5,))
-PROVENANCE = ({"step": "tiny/float", "key": "0" * 64, "output": "1" * 64},)
+PROVENANCE = (Record("tiny/float", "0" * 64, "1" * 64, "same-cpu", {"step": "edgebuild.steps.train.Train"}),)
 
 
 def subject(made: tiny.Made, **more: Any) -> Subject:
@@ -55,20 +58,14 @@ def assemble(
     inputs: dict[str, tuple[str, Path]] = {"data": ("data", made["data"])}
     evidence: dict[str, tuple[str, Path]] = {}
     for name in formats:
-        rate = {"accuracy": 0.98, "low": 0.97, "high": 0.99}
-        counted = {"lost": lost, "won": 0, "n": 5000, "origin": {"fidelity": "host"}}
-        sizes = {"bytes": 1000, "parameters": 700, "macs": 30000}
-        evidence[f"accuracy/{name}"] = folders.evidence(
-            folder / f"a-{name}", counted | {"candidate": rate, "baseline": rate | {"accuracy": 0.99}}
-        )
-        evidence[f"footprint/{name}"] = folders.evidence(
-            folder / f"f-{name}", {"candidate": sizes, "baseline": sizes | {"bytes": 4000}}
-        )
+        weights = Footprint(weight(1000), weight(4000))
+        evidence[f"accuracy/{name}"] = folders.evidence(folder / f"a-{name}", right(lost))
+        evidence[f"footprint/{name}"] = folders.evidence(folder / f"f-{name}", weights)
         shipped = candidate or made[name + technique]
         inputs |= {f"candidate/{name}": (name, shipped), f"baseline/{name}": (name, made[name])}
     # The last format is the fastest.
-    times = {name: {"speed": 1.0 / (1 + k)} for k, name in enumerate(formats)}
-    evidence["latency"] = folders.evidence(folder / "l", {"fidelity": "host", "device": "that", "formats": times})
+    times = Latencies({name: estimated(0.1, speed=1.0 / (1 + k)) for k, name in enumerate(formats)})
+    evidence["latency"] = folders.evidence(folder / "l", times)
     judge = Judge(gates or (Gate("size", "-50 %"), Gate("accuracy", "1 pp")), formats)
     inputs["verdicts"] = ("verdicts", tiny.perform(judge, folder / "verdicts", evidence))
     inputs |= {f"evidence/{role.replace('/', '-')}": item for role, item in evidence.items()}
@@ -78,6 +75,12 @@ def assemble(
     out.mkdir(parents=True)
     step.run(StepIO({r: Input(k, "0" * 64, p) for r, (k, p) in inputs.items()}, out, out, provenance=PROVENANCE))
     return out
+
+
+def right(lost: int) -> Accuracy:
+    """98 % of 5,000 examples where the float file has 99 %."""
+    low, high = Rate(0.98, 0.97, 0.99), Rate(0.99, 0.97, 0.99)
+    return Accuracy(origin(), {ONLY: Answers(5000, lost, 0, low, high, {}, {})})
 
 
 def execute(bundle: Path, *arguments: str, expect: int = 0) -> str:
@@ -113,18 +116,25 @@ def test_it_holds_the_fastest_passing_file_and_all_that_it_takes_to_run_it(made:
 
 
 def test_the_manifest_says_what_it_is_of_what_and_why(released: Path) -> None:
-    found = manifest.verify(released)
-    assert (found["status"], found["file"], found["schema"]) == ("released", "model.onnx", 1)
-    assert found["runtime"] == {"format": "onnx", "threads": 2, "providers": [], "layout": None}
-    assert found["formats"] == {"onnx": "pass", "tflite": "pass"}
-    assert [(v["metric"], v["status"]) for v in found["verdicts"]] == [("size", "pass"), ("accuracy", "pass")]
-    assert found["evidence"]["accuracy"]["n"] == 5000
-    assert found["evidence"]["footprint"]["baseline"]["bytes"] == 4000
-    assert found["provenance"] == list(PROVENANCE)
-    assert found["subject"]["preprocess"]["mean"] == [0.5]
-    assert set(found["files"]) == {
+    facts = manifest.verify_bundle(released)
+    assert (facts.status, facts.file, facts.kind) == ("released", "model.onnx", "bundle")
+    assert facts.runtime == Runtime("onnx", threads=2)
+    assert facts.formats == {"onnx": "pass", "tflite": "pass"}
+    assert [(v.metric, v.status) for v in facts.verdicts] == [("size", "pass"), ("accuracy", "pass")]
+    assert known(facts.evidence.accuracy).heads[ONLY].n == 5000
+    assert known(facts.evidence.footprint).baseline.bytes == 4000
+    assert facts.provenance == PROVENANCE
+    assert facts.subject.preprocess == PICTURE
+    assert set(facts.files) == {
         path.relative_to(released).as_posix() for path in released.rglob("*") if path.is_file()
     } - {"manifest.json", "manifest.sha256"}
+
+
+def test_the_manifest_reads_back_as_it_was_written(released: Path) -> None:
+    facts = manifest.read_bundle(released)
+    written = json.loads((released / "manifest.json").read_text())
+    assert written.pop("schema") == documents.SCHEMA
+    assert documents.to_json(facts) == written
 
 
 def test_the_card_has_the_verdict_of_every_gate_and_the_figures(released: Path) -> None:
@@ -193,7 +203,7 @@ def test_the_manifest_and_the_card_say_how_the_file_takes_pictures(
     request: pytest.FixtureRequest, tmp_path: Path, model: str, name: str, inputs: list[dict[str, Any]]
 ) -> None:
     bundle = assemble(request.getfixturevalue(model), tmp_path, name) / "bundle"
-    assert manifest.verify(bundle)["inputs"] == inputs
+    assert documents.to_json(manifest.verify_bundle(bundle).inputs) == inputs
     told = f"The file itself takes {inputs[0]['name']} as {inputs[0]['shape']} (NHWC)"
     assert (told in (bundle / "README.md").read_text()) == (name == "tflite")
 
@@ -255,7 +265,7 @@ def test_what_it_cannot_read_is_one_line(released: Path, tmp_path: Path) -> None
 
 def test_a_doubt_makes_a_candidate(made: tiny.Made, tmp_path: Path) -> None:
     out = assemble(made, tmp_path, "tflite", lost=45)
-    assert manifest.verify(out / "bundle")["status"] == "candidate"
+    assert manifest.verify(out / "bundle").status == "candidate"
     assert "status: **candidate**" in (out / "bundle" / "README.md").read_text()
 
 
