@@ -17,10 +17,10 @@ from edgebuild.spec.evidence import Evidence, Judged, Status, Verdict
 from tests.measured import timed
 
 SIZE = Verdict("size", "-60 %", "B", "pass", "why", "hardware", 1, 1.0, 1.0, 1.0)
-TIMED = replace(timed(seconds=[0.001, 0.003, 0.002]), baseline_seconds=(0.004,))
+TIMED = Evidence(latency=replace(timed(seconds=[0.001, 0.003, 0.002]), baseline_seconds=(0.004,)))
 
 
-def entry(root: Path, status: Status = "pass", evidence: Evidence = Evidence(latency=TIMED)) -> history.Entry:
+def entry(root: Path, status: Status = "pass", evidence: Evidence = TIMED) -> history.Entry:
     subject, judged = history.Subject("build", "board", "tiny", "onnx"), Judged(status, (SIZE,), evidence)
     return history.entry(root, subject, judged, {"candidate": "c" * 64}, {"cpu": "x"})
 
@@ -75,9 +75,8 @@ def test_lines_of_several_writers_stay_whole(tmp_path: Path) -> None:
     for process in [subprocess.Popen(command) for command in commands]:
         assert process.wait(timeout=120) == 0
     lines = [json.loads(line) for line in (tmp_path / history.FILE).read_text().splitlines()]
-    assert {(line["command"], line["target"]) for line in lines} == {
-        (str(k), str(n)) for k in range(4) for n in range(50)
-    }
+    expected = {(str(writer), str(number)) for writer in range(4) for number in range(50)}
+    assert {(line["command"], line["target"]) for line in lines} == expected
     assert len(lines) == 200
 
 
