@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import sys
 from collections.abc import Mapping
@@ -13,14 +12,14 @@ from typing import TYPE_CHECKING, Any
 from edgebuild.devices.local import Local
 from edgebuild.engine.graph import Graph, Node
 from edgebuild.engine.store import Store
-from edgebuild.engine.worker import Limits
+from edgebuild.engine.task import Limits
 from edgebuild.plan.weights import Weights
 from edgebuild.report import progress
-from edgebuild.spec.artifact import Step, needed
+from edgebuild.spec.artifact import Step, option_fields
 from edgebuild.spec.files import check
 from edgebuild.spec.model import Training
 from edgebuild.spec.project import Project
-from edgebuild.spec.registry import FORMATS, STEPS
+from edgebuild.spec.registry import FORMATS, STEPS, takes
 from edgebuild.steps.convert import Convert
 from edgebuild.steps.evidence.footprint import Footprint
 from edgebuild.steps.evidence.outputs import Outputs
@@ -66,7 +65,7 @@ class Digits:
         """The id of the model after the variant's steps on torch models."""
         current = self.weights.float
         for step, label in self._steps(variant):
-            if "torch" in step.consumes:
+            if takes(step, "torch"):
                 current = self._add(label, step, current, "torch")
         return current
 
@@ -74,7 +73,7 @@ class Digits:
         """The id of the variant's file."""
         current = self._add("convert", Convert(FORMAT), self.torch(variant), FORMAT)
         for step, label in self._steps(variant):
-            if FORMAT in step.consumes:
+            if takes(step, FORMAT):
                 current = self._add(label, step, current, FORMAT)
         return current
 
@@ -87,7 +86,7 @@ class Digits:
         """The id of the footprint of the variant's file beside the float one."""
         plain = Variant("float", "", ())
         files = {"candidate": self.file(variant), "baseline": self.file(plain)}
-        torches = {"candidate_torch": self.torch(variant), "baseline_torch": self.torch(plain)}
+        torches = {"candidate_model": self.torch(variant), "baseline_model": self.torch(plain)}
         return self.graph.add("footprint", Node(Footprint(), files | torches, "evidence"))
 
     def bring_up(self, jobs: int) -> None:
@@ -105,17 +104,17 @@ class Digits:
         return found
 
     def _steps(self, variant: Variant) -> list[tuple[Step, str]]:
-        found = []
+        found: list[tuple[Step, str]] = []
         for number, (use, options) in enumerate(variant.lines):
             kind = STEPS.get(use)
-            seeded = {"seed": variant.seed} if "seed" in {item.name for item in dataclasses.fields(kind)} else {}
+            seeded = {"seed": variant.seed} if "seed" in {item.name for item in option_fields(kind)} else {}
             file = f"benchmarks/techniques: {variant.technique}"
             found.append((check(kind, {**seeded, **options}, file=file, prefix=f"steps[{number}]"), use))
         return found
 
     def _add(self, label: str, step: Step, model: str, kind: str) -> str:
         roles = {"model": model, "data": self.weights.data, "teacher": self.weights.float}
-        inputs = {role: roles[role] for role in needed(step)}
+        inputs = {role: roles[role] for role in step.uses()}
         of_format = FORMAT in (kind, self.graph.kind(model))
         code = (FORMATS.module(FORMAT),) if of_format else ()
         tools = FORMATS.get(FORMAT).tools if of_format else ()

@@ -25,7 +25,7 @@ from benchmarks import _project
 from benchmarks._tables import Table
 from edgebuild.devices.qemu import Qemu
 from edgebuild.engine.store import Store
-from edgebuild.engine.worker import Limits
+from edgebuild.engine.task import Limits
 from edgebuild.formats.coding import SUFFIX, encoder
 from edgebuild.nn import checkpoint
 from edgebuild.report import progress

@@ -20,9 +20,9 @@ from typing import Any
 from edgebuild import __version__
 from edgebuild.bundle import commit, manifest
 from edgebuild.bundle.facts import BaselineManifest, BundleManifest
-from edgebuild.engine import digests, files, owned
+from edgebuild.engine import files, owned
 from edgebuild.engine.store import Store, disk_error
-from edgebuild.spec import dataset, documents
+from edgebuild.spec import dataset, documents, sha256
 from edgebuild.spec.artifact import Artifact
 from edgebuild.spec.errors import EdgebuildError, UsageError
 from edgebuild.spec.names import suggest
@@ -119,21 +119,23 @@ def _facts(built: BundleManifest, bundle: Path, root: Path) -> BaselineManifest:
         edgebuild=__version__,
         status=built.status,
         subject=built.subject,
-        runtime=built.runtime,
-        file=built.file,
+        format=built.format,
+        parts=built.parts,
+        routing=built.routing,
         evidence=built.evidence,
         verdicts=built.verdicts,
         sources=built.sources,
         fingerprints=built.fingerprints,
         set=datetime.now(UTC).isoformat(timespec="seconds"),
         commit=commit.at(root),
-        bundle=digests.of_file(bundle / manifest.MANIFEST),
+        bundle=sha256.of_file(bundle / manifest.MANIFEST),
     )
 
 
 def _fill(made: Path, bundle: Path, built: BundleManifest, store: Store, *, data: bool) -> None:
     (made / "artifact").mkdir()
-    (made / "artifact" / built.file).write_bytes(manifest.model(bundle, built))
+    part = built.only(bundle)
+    (made / "artifact" / part.file).write_bytes(manifest.model(bundle, part))
     shutil.copytree(bundle / "evidence", made / "evidence", copy_function=shutil.copyfile)
     reference = _stored(store, built.format, built.sources["baseline"], "the float model", bundle)
     shutil.copytree(reference, made / "reference", copy_function=shutil.copyfile)

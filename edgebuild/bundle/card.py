@@ -13,6 +13,8 @@ def render(facts: BundleManifest, sample: str) -> str:
     """The card in Markdown; `sample` is the file that the bundle can be tried on."""
     import jinja2
 
-    template = jinja2.Template((PAYLOAD / "card.md.jinja").read_text(encoding="utf-8"), keep_trailing_newline=True)
+    environment = jinja2.Environment(keep_trailing_newline=True, autoescape=False)  # noqa: S701 (Markdown, not HTML)
+    environment.tests["contains"] = lambda values, value: value in values
+    template = environment.from_string((PAYLOAD / "card.md.jinja").read_text(encoding="utf-8"))
     card: str = template.render(bundle=facts, sample=sample, percent=lambda share: f"{100 * share:.2f} %")
     return card

@@ -14,7 +14,7 @@ from edgebuild.bundle.facts import BundleManifest
 from edgebuild.bundle.history import middles
 from edgebuild.engine import keys
 from edgebuild.spec.errors import IntegrityError
-from edgebuild.spec.evidence import Answers, Evidence, known
+from edgebuild.spec.evidence import Answers, Evidence, hits_key, known
 from edgebuild.spec.registry import FORMATS
 
 if TYPE_CHECKING:
@@ -69,7 +69,9 @@ def _operators(folders: Mapping[str, Path], facts: Both) -> dict[str, Any]:
     for side, found in facts.items():
         kind = found.format
         try:
-            counts[side] = Counter(FORMATS.get(kind)().operators(manifest.model(folders[side], found)))
+            counts[side] = Counter(
+                FORMATS.get(kind)().operators(manifest.model(folders[side], found.only(folders[side])))
+            )
         except ImportError as error:
             return {"reason": f"{kind} files cannot be read here: {error}"}
     names = sorted({*counts["a"], *counts["b"]})
@@ -78,26 +80,34 @@ def _operators(folders: Mapping[str, Path], facts: Both) -> dict[str, Any]:
 
 def _accuracy(folders: Mapping[str, Path], facts: Both) -> dict[str, Any]:
     """Shares of right answers, and the examples that only one of the two gets right."""
-    answers = {side: _answers(found.evidence) for side, found in facts.items()}
-    ours, theirs = answers["a"], answers["b"]
-    if ours is None or theirs is None:
-        return {"reason": "not both are classifications"}
+    heads = {side: _heads(found.evidence) for side, found in facts.items()}
+    if not heads["a"] or not heads["b"]:
+        return {"reason": "not both have answers that are right or wrong"}
+    if heads["a"].keys() != heads["b"].keys():
+        return {"reason": f"their outputs are others: {', '.join(heads['a'])}, and {', '.join(heads['b'])}"}
+    return {"heads": {name: _of_head(folders, facts, heads, name) for name in heads["a"]}}
+
+
+def _of_head(
+    folders: Mapping[str, Path], facts: Both, heads: Mapping[str, Mapping[str, Answers]], name: str
+) -> dict[str, Any]:
+    """The same of one head."""
+    ours, theirs = heads["a"][name], heads["b"][name]
     found = {"rates": {"a": asdict(ours.candidate), "b": asdict(theirs.candidate)}, "n": ours.n}
     data = [each.sources.get("data") for each in facts.values()]
     if data[0] is None or data[0] != data[1]:
         return found | {"reason": "they were judged on different examples"}
-    hits = [_hits(folders[side], facts[side]) for side in _SIDES]
+    hits = [_hits(folders[side], facts[side], hits_key("candidate", name, len(heads[side]))) for side in _SIDES]
     lost, won = (hits[0] & ~hits[1]).nonzero()[0], (hits[1] & ~hits[0]).nonzero()[0]
     return found | {"lost": lost.tolist(), "won": won.tolist()}
 
 
-def _answers(evidence: Evidence) -> Answers | None:
-    """Right answers of the one head; None where there is none, or several."""
-    heads = evidence.accuracy.heads if evidence.accuracy else {}
-    return next(iter(heads.values())) if len(heads) == 1 else None
+def _heads(evidence: Evidence) -> Mapping[str, Answers]:
+    """Right answers of every head whose answers are right or wrong."""
+    return evidence.accuracy.heads if evidence.accuracy else {}
 
 
-def _hits(folder: Path, facts: BundleManifest) -> NDArray[np.bool_]:
+def _hits(folder: Path, facts: BundleManifest, key: str) -> NDArray[np.bool_]:
     """Which examples [N] bool the shipped file got right, where its status was decided."""
     import numpy as np
 
@@ -106,7 +116,7 @@ def _hits(folder: Path, facts: BundleManifest) -> NDArray[np.bool_]:
     for place in places:
         if place.is_file():
             with np.load(place) as stored:
-                hits: NDArray[np.bool_] = stored["candidate"]
+                hits: NDArray[np.bool_] = stored[key]
             return hits
     raise IntegrityError("has no record of the examples that it got right", file=str(folder))
 
@@ -127,7 +137,7 @@ def _latency(facts: Both) -> dict[str, Any]:
 def _verdicts(facts: Both) -> dict[str, dict[str, str | None]]:
     """What each gate says of the two, by metric and limit."""
     said = {
-        side: {f"{verdict.metric} {verdict.limit}": verdict.status for verdict in found.verdicts}
+        side: {f"{verdict.name} {verdict.limit}": verdict.status for verdict in found.verdicts}
         for side, found in facts.items()
     }
     names = dict.fromkeys([*said["a"], *said["b"]])

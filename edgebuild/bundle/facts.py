@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Literal
 
 from edgebuild.bundle.commit import Commit
 from edgebuild.spec.artifact import Record
-from edgebuild.spec.documents import optional
+from edgebuild.spec.documents import named
+from edgebuild.spec.errors import UsageError
 from edgebuild.spec.evidence import Evidence, Status, Verdict
-from edgebuild.spec.model import ImageInput, Task, TensorSpec
+from edgebuild.spec.model import ImageInput
+from edgebuild.spec.signature import Element, Head, Signature
 from edgebuild.spec.target import Fidelity, Runtime
 
 Standing = Literal["released", "candidate", "withdrawn"]
@@ -26,12 +29,10 @@ class Subject:
     cpu: str
     model: str
     model_description: str
-    labels: tuple[str, ...]
-    inputs: tuple[TensorSpec, ...]
+    signature: Signature
+    heads: tuple[Head, ...]
     preprocess: ImageInput | None
     sample: int
-    task: Task = "classification"
-    outputs: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,19 +54,46 @@ class Coded:
 
 
 @dataclass(frozen=True, slots=True)
-class InputPort:
-    """An input as a caller of the file must know it: its layout (None: as in PyTorch), its shape for a batch of 1."""
+class Port:
+    """A tensor as a caller must know it: its layout (None: as in PyTorch), its shape in that with the batch of 1."""
 
     name: str
     layout: str | None
     shape: tuple[int, ...]
+    dtype: Element
+    meaning: str = ""
 
 
 @dataclass(frozen=True, slots=True)
-class OutputPort:
-    """The layout of an output; None as in PyTorch."""
+class ShownHead:
+    """A head for who reads answers: its outputs, what their values are, and how `run.py` shows them."""
 
-    layout: str | None
+    name: str
+    task: str
+    outputs: tuple[int, ...]
+    show: str
+    labels: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ShippedPart:
+    """A model file of the bundle, what opens it and how it is run; `coded` where its download is in its place."""
+
+    name: str
+    file: str
+    loader: str
+    runtime: Runtime
+    inputs: tuple[Port, ...]
+    outputs: tuple[Port, ...]
+    coded: Coded | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Routed:
+    """One tensor's values go into another: each is a part's name and its tensor's; None is the whole."""
+
+    source: tuple[str | None, str] = field(metadata=named("from"))
+    target: tuple[str | None, str] = field(metadata=named("to"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,28 +125,36 @@ class Gate:
     fidelity: Fidelity
     fingerprint: Mapping[str, str]
     comparisons: tuple[Compared, ...]
-    origin: str | None = field(default=None, metadata=optional("from"))
+    origin: str | None = field(default=None, metadata=named("from"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Manifest:
-    """What bundles and baselines have; `files` are all others of the folder, `sources` digests of what a gate needs."""
+    """What bundles and baselines have.
+
+    `parts` are the model files in the order in which they are run, `routing` says what goes from where to where,
+    `files` are all others of the folder, `sources` digests of what a gate needs.
+    """
 
     edgebuild: str
     status: Standing
     subject: Subject
-    runtime: Runtime
-    file: str
+    format: str
+    parts: tuple[ShippedPart, ...]
+    routing: tuple[Routed, ...]
     evidence: Evidence
     verdicts: tuple[Verdict, ...]
     sources: Mapping[str, str]
     fingerprints: Fingerprints
     files: Mapping[str, File] = field(default_factory=dict)
 
-    @property
-    def format(self) -> str:
-        """The format of the file."""
-        return self.runtime.format
+    def only(self, folder: Path) -> ShippedPart:
+        """The part of what is one file; UsageError, which names the folder, for an assembly of several."""
+        part, *more = self.parts
+        if more:
+            reason = f"is an assembly of {1 + len(more)} files, and this works on a bundle of one"
+            raise UsageError(reason, file=str(folder))
+        return part
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,16 +162,15 @@ class BundleManifest(Manifest):
     """A bundle's: how it was made step by step, and what a gate has said since; `built` is what the build had said."""
 
     kind: Literal["bundle"] = "bundle"
-    inputs: tuple[InputPort, ...]
-    outputs: tuple[OutputPort, ...]
-    loader: str
+    inputs: tuple[Port, ...]
+    outputs: tuple[Port, ...]
+    heads: tuple[ShownHead, ...]
     formats: Mapping[str, Status]
     dropped: tuple[str, ...]
     notes: tuple[str, ...]
     provenance: tuple[Record, ...]
-    coded: Coded | None = None
-    gate: Gate | None = field(default=None, metadata=optional("gate"))
-    built: Judged | None = field(default=None, metadata=optional("built"))
+    gate: Gate | None = field(default=None, metadata=named("gate"))
+    built: Judged | None = field(default=None, metadata=named("built"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -146,3 +181,13 @@ class BaselineManifest(Manifest):
     set: str
     commit: Commit | None
     bundle: str
+
+
+@dataclass(frozen=True, slots=True)
+class OlderManifest:
+    """What schema 1 has in common with ours: a status, the digests of all files, and one model file."""
+
+    status: str
+    files: Mapping[str, File]
+    file: str = ""
+    coded: Coded | None = None

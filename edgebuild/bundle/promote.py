@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 import shutil
 from dataclasses import replace
 from pathlib import Path
 
 from edgebuild.bundle import card, manifest
 from edgebuild.bundle.facts import Gate, Judged
+from edgebuild.spec import sha256
 
 
 def restate(bundle: Path, judged: Judged, gate: Gate, evidence: Path) -> None:
@@ -38,4 +38,4 @@ def built_as(bundle: Path) -> str:
     """The digest of the manifest that the build gave this bundle, whatever a gate has said of it since."""
     gate = manifest.read_bundle(bundle).gate
     origin = gate.origin if gate else None
-    return origin or hashlib.sha256((bundle / manifest.MANIFEST).read_bytes()).hexdigest()
+    return origin or sha256.of_file(bundle / manifest.MANIFEST)

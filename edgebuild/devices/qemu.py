@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
@@ -12,8 +11,10 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 from annotated_types import Ge
 from pydantic.json_schema import SkipJsonSchema
 
+from edgebuild.devices.jobs import job as jobs
 from edgebuild.devices.jobs import outcome
 from edgebuild.spec.artifact import EXCUSED
+from edgebuild.spec.device import Device
 from edgebuild.spec.errors import DeviceError
 from edgebuild.spec.evidence import CacheWork, Counted
 from edgebuild.spec.target import Fidelity, Hardware
@@ -28,7 +29,7 @@ COUNTS = "counts.jsonl"
 
 
 @dataclass(frozen=True, slots=True)
-class Qemu:
+class Qemu(Device):
     """`examples`: how many held-out examples may run here; the host runs all, and the two are compared.
 
     `budget`: how long this machine may emulate examples for one target, all its cores at work; None: as long as it
@@ -40,8 +41,6 @@ class Qemu:
     hardware: SkipJsonSchema[Hardware | None] = None
 
     transport: ClassVar[str] = "qemu"
-    elsewhere: ClassVar[bool] = False
-    counts: ClassVar[bool] = True
 
     def attach(self, hardware: Hardware) -> Qemu:
         """The emulator of this hardware; constants of the time model stay out: they change no output."""
@@ -72,7 +71,7 @@ class Qemu:
         from edgebuild.devices.emulation import emulator as emulation
 
         outcome.clear(job)
-        mode = json.loads((job / "job.json").read_text(encoding="utf-8"))["mode"]
+        mode = jobs.mode_of(job)
         device, caches = self._device(timeout), _profile(self._profiled()).caches
         counting = emulation.Counting(job / COUNTS, caches) if mode == "count" else None
         try:  # in the job's folder, named alike wherever it is: what is counted must not depend on its path

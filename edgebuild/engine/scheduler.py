@@ -17,7 +17,8 @@ from edgebuild.engine import files, keys
 from edgebuild.engine.graph import Graph, Node
 from edgebuild.engine.resolve import Resolver
 from edgebuild.engine.store import Action, Store, disk_error
-from edgebuild.engine.worker import Limits, Task, Worker
+from edgebuild.engine.task import Limits, Task
+from edgebuild.engine.worker import Worker
 from edgebuild.spec.artifact import needs_machine
 from edgebuild.spec.cores import Cores
 from edgebuild.spec.errors import EdgebuildError

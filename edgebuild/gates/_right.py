@@ -6,13 +6,12 @@ from typing import ClassVar, Literal
 
 from edgebuild.gates import _margin
 from edgebuild.spec.metric import Metric
-from edgebuild.spec.model import Task
 
 
 class RightAnswers(Metric[float]):
     """The limit is a margin such as "1 pp", by which the candidate may get fewer examples right."""
 
-    tasks: ClassVar[tuple[Task, ...] | None] = ("classification",)
+    tasks: ClassVar[tuple[str, ...] | None] = ("classification",)
     measured: ClassVar[Literal["outputs", "latency"] | None] = "outputs"
 
     @classmethod

@@ -8,7 +8,6 @@ from edgebuild.gates._agreement import points
 from edgebuild.gates._margin import points_of_a_share
 from edgebuild.gates._resampled import Resampled
 from edgebuild.gates.statistics.bootstrap import UndefinedError
-from edgebuild.spec.model import Task
 
 if TYPE_CHECKING:
     from edgebuild.gates.statistics.bootstrap import Score, Weights
@@ -17,7 +16,7 @@ if TYPE_CHECKING:
 class Auc(Resampled):
     """Area under the ROC curve of softmax scores, one class against the rest; the limit is a margin such as "1 pp"."""
 
-    tasks: ClassVar[tuple[Task, ...] | None] = ("classification",)
+    tasks: ClassVar[tuple[str, ...] | None] = ("classification",)
     show, unit = staticmethod(points), "share"
 
     @classmethod

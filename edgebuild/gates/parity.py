@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from edgebuild.spec import evidence as kinds
 from edgebuild.spec.evidence import Converted, Evidence, OnDevice, Status, Verdict, known
 from edgebuild.spec.metric import Metric, Tried
@@ -22,18 +24,22 @@ class Parity(Metric[float]):
             raise ValueError(f"a tolerance must be above 0 and below 1, got {text!r}")
         return tolerance
 
-    def judge(self, gate: Gate, evidence: Evidence) -> Verdict:
-        """Pass when no held-out example differs by more; the reason tells what quantization did on top.
+    by_output: ClassVar[bool] = True
 
-        Where a device ran some of the examples and this machine all, neither may differ by more, and the evidence is
-        the device's.
+    def judge(self, gate: Gate, evidence: Evidence) -> Verdict:
+        """Pass when no output of any held-out example differs by more; the reason tells what quantization did on top.
+
+        The output that differs most decides, and is named where there are several. Where a device ran some of the
+        examples and this machine all, neither may differ by more, and the evidence is the device's.
         """
         parity = known(evidence.parity)
-        here, there = _only(parity), _only(parity.device) if parity.device else None
         fidelity = (parity.device or parity).origin.fidelity
-        apart = max(output.converted.relative for output in (here, there) if output)
+        name = max(parity.outputs, key=lambda output: _apart(parity, output))
+        here, apart = parity.outputs[name], _apart(parity, name)
         status: Status = "pass" if apart <= self.limit(gate.limit) else "fail"
-        reason = f"{_compared(here)} at {here.candidate.snr_db:.1f} dB{_on_device(parity.device)}"
+        reason = f"{_compared(here)} at {here.candidate.snr_db:.1f} dB{_on_device(parity.device, name)}"
+        if len(parity.outputs) > 1:
+            reason = f"worst of {len(parity.outputs)} outputs: {name!r}, {reason}"
         if status == "pass" and not reaches(fidelity, gate.fidelity):
             status, reason = "inconclusive", f"{reason}, but only {fidelity}; the gate asks for {gate.fidelity}"
         n = here.converted.n
@@ -44,17 +50,17 @@ class Parity(Metric[float]):
         return "a model that answers the same twice (no randomness, no training mode): no recipe mends a conversion"
 
 
-def _only(place: kinds.Parity | OnDevice) -> Converted:
-    """The one output of a model that has no other."""
-    (output,) = place.outputs.values()
-    return output
+def _apart(parity: kinds.Parity, name: str) -> float:
+    """How far an output of the float conversion is from the model's, here and on a device that ran some examples."""
+    places = [parity.outputs[name], *([parity.device.outputs[name]] if parity.device else [])]
+    return max(output.converted.relative for output in places)
 
 
-def _on_device(device: OnDevice | None) -> str:
+def _on_device(device: OnDevice | None, name: str) -> str:
     """The same of the device's own outputs, where they are not those that all else is about."""
     if device is None:
         return ""
-    output, where = _only(device), device.origin.device
+    output, where = device.outputs[name], device.origin.device
     distance = f"off by {output.converted.relative:.1e} on {output.converted.n} examples"
     return f"; on {where} {distance}, {output.candidate.snr_db:.1f} dB on {output.candidate.n}"
 

@@ -53,7 +53,8 @@ class Finder:
 
     def _candidate(self, kind: str) -> Artifact:
         folder = self.store.scratch("candidate")
-        (folder / self.facts.file).write_bytes(manifest.model(self.copy, self.facts))
+        part = self.facts.only(self.bundle)
+        (folder / part.file).write_bytes(manifest.model(self.copy, part))
         return self.store.put(folder, kind)
 
     def _float_model(self, kind: str) -> Artifact:
@@ -94,7 +95,7 @@ class Finder:
         ours, theirs = (known(of.evidence.footprint).candidate for of in (self.facts, release.facts))
         folder = self.store.scratch("footprint")
         documents.write(folder / evidence.FILE, evidence.Footprint(ours, theirs))
-        name = release.facts.file
+        name = release.facts.only(release.folder).file
         file = self.store.snapshot({name: release.folder / "artifact" / name}, release.format)
         return Against(release.name, file, {"footprint": self._snapshot(folder, "evidence")})
 

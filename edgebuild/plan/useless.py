@@ -11,7 +11,7 @@ from edgebuild.spec.evidence import Judged, Verdicts, known
 def useless(chains: Sequence[Chain], verdicts: Verdicts) -> Without:
     """The (format, place in the recipe) of every useless step, by the proofs in the verdicts of a build.
 
-    A step on the torch model is shared by all formats, so it is left out only where it is useless to each of them.
+    A step before conversion is shared by all formats, so it is left out only where it is useless to each of them.
     """
     of_format = {chain.runtime.format: _of_one(chain, verdicts.formats[chain.runtime.format]) for chain in chains}
     shared = frozenset.intersection(*of_format.values())
@@ -19,7 +19,7 @@ def useless(chains: Sequence[Chain], verdicts: Verdicts) -> Without:
         (chain.runtime.format, stage.number)
         for chain in chains
         for stage in chain.stages
-        if stage.number in (shared if stage.made == stage.torch else of_format[chain.runtime.format])
+        if stage.number in (shared if stage.made == stage.unconverted else of_format[chain.runtime.format])
     )
 
 

@@ -34,10 +34,18 @@ def show(found: dict[str, Any]) -> None:
 
 
 def _rates(accuracy: dict[str, Any]) -> list[tuple[str, ...]]:
-    if "rates" not in accuracy:
-        return []
-    ours, theirs = (accuracy["rates"][side]["accuracy"] for side in "ab")
-    return [("accuracy", f"{ours:.2%}", f"{theirs:.2%}", f"{100 * (theirs - ours):+.2f} pp")]
+    rows: list[tuple[str, ...]] = []
+    heads = accuracy.get("heads", {})
+    for name, head in heads.items():
+        ours, theirs = (head["rates"][side]["accuracy"] for side in "ab")
+        change = f"{100 * (theirs - ours):+.2f} pp"
+        rows.append((f"accuracy{_of(name, heads)}", f"{ours:.2%}", f"{theirs:.2%}", change))
+    return rows
+
+
+def _of(name: str, heads: dict[str, Any]) -> str:
+    """The name of a head is told where there are several."""
+    return f" of {name}" if len(heads) > 1 else ""
 
 
 def _seconds(latency: dict[str, Any]) -> list[tuple[str, ...]]:
@@ -49,11 +57,15 @@ def _seconds(latency: dict[str, Any]) -> list[tuple[str, ...]]:
 
 
 def _show_answers(accuracy: dict[str, Any]) -> None:
-    if "lost" in accuracy:
-        for what in ("lost", "won"):
-            examples = accuracy[what]
+    heads = accuracy.get("heads", {})
+    for name, head in heads.items():
+        if "reason" in head:
+            print(f"accuracy{_of(name, heads)}: {head['reason']}")
+        for what in ("lost", "won") if "lost" in head else ():
+            examples = head[what]
             listed = ", ".join(map(str, examples[:_MOST])) + (" …" if len(examples) > _MOST else "")
-            print(f"{what} by b: {len(examples)} of {accuracy['n']} examples{': ' + listed if examples else ''}")
+            told = f"{len(examples)} of {head['n']} examples{': ' + listed if examples else ''}"
+            print(f"{what} by b{_of(name, heads)}: {told}")
 
 
 def _show_operators(counts: dict[str, dict[str, int]]) -> None:

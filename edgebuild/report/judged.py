@@ -35,7 +35,7 @@ class Judged:
     @property
     def name(self) -> str:
         """The gate: metrics may have several, with different limits."""
-        return f"{self.verdict.metric} {self.verdict.limit}"
+        return f"{self.verdict.name} {self.verdict.limit}"
 
     @property
     def line(self) -> str:

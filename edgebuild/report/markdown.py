@@ -37,7 +37,7 @@ def _notice(left: int) -> str:
 def _row(item: Judged) -> str:
     verdict = item.verdict
     reason = verdict.reason + (f". Try {verdict.next}" if verdict.next else "")
-    cells = (verdict.metric, verdict.limit, verdict.status, str(verdict.n), verdict.fidelity, reason)
+    cells = (verdict.name, verdict.limit, verdict.status, str(verdict.n), verdict.fidelity, reason)
     return f"| {_SIGNS[verdict.status]} | {' | '.join(_escape(cell) for cell in cells)} |\n"
 
 

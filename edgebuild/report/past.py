@@ -68,7 +68,7 @@ def _baseline(item: Baseline) -> tuple[str, ...]:
 def show_baseline(item: Baseline) -> None:
     """One baseline whole: what it is of, what was measured, and on what."""
     rows = list(zip(("baseline", "of", "format", "status", "set", "commit", "with"), _baseline(item), strict=True))
-    rows += [("file", item.facts.file), ("edgebuild", item.facts.edgebuild)]
+    rows += [("file", ", ".join(part.file for part in item.facts.parts)), ("edgebuild", item.facts.edgebuild)]
     table(("", ""), rows)
     for role, facts in item.facts.fingerprints.items():
         print(f"{role} was measured on: {', '.join(f'{name} {text}' for name, text in facts.items())}")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from edgebuild.report.table import table
 from edgebuild.spec import documents
 from edgebuild.spec.evidence import Predicted, Timed, Undefined, known
+from edgebuild.spec.registry import TASKS
 from edgebuild.spec.units import show_bytes, show_count, show_seconds
 
 if TYPE_CHECKING:
@@ -94,7 +95,7 @@ def show_next(verdicts: Iterable[Verdict]) -> None:
     """Print for each gate that did not pass how it missed, and what is likely to mend it."""
     for verdict in verdicts:
         if verdict.next:
-            missed = f"{verdict.metric} {verdict.limit!r}, {verdict.status}: {verdict.reason}"
+            missed = f"{verdict.name} {verdict.limit!r}, {verdict.status}: {verdict.reason}"
             line(("next: ", "bold"), f"{missed}. Try {verdict.next}")
 
 
@@ -105,7 +106,7 @@ def show_one(
     table(("", *names, ""), rows(evidence), title=title)
     if evidence.proof and evidence.proof.steps:
         table(*proofs(evidence.proof), title=_chosen_by(evidence.proof))
-    gates = [(v.metric, v.limit, v.status, str(v.n), v.fidelity, v.reason) for v in verdicts]
+    gates = [(v.name, v.limit, v.status, str(v.n), v.fidelity, v.reason) for v in verdicts]
     table(("gate", "limit", "verdict", "n", "fidelity", "why"), gates, colours=COLOURS)
 
 
@@ -169,9 +170,11 @@ def _of_head(what: str, name: str, heads: Mapping[str, Any]) -> str:
 
 def proofs(proof: Proof) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
     """Columns, and a row for each technique of the recipe: what it changed, and whether it bought anything."""
-    answers = proof.task == "classification"
-    columns = ("step", "bytes", "compressed", "MACs", "instructions", "time", "right answers" if answers else "error")
-    return (*columns, ""), [(*_changes(step), _effect(step.drop, answers), _worth(step)) for step in proof.steps]
+    choices = {head: TASKS.get(task).choice for head, task in proof.tasks.items()}
+    answers = [_of_head("right answers" if choice else "error", head, choices) for head, choice in choices.items()]
+    columns = ("step", "bytes", "compressed", "MACs", "instructions", "time", *answers, "")
+    effects = [[_effect(step.drops[head], choice) for head, choice in choices.items()] for step in proof.steps]
+    return columns, [(*_changes(step), *row, _worth(step)) for step, row in zip(proof.steps, effects, strict=True)]
 
 
 def _chosen_by(proof: Proof) -> str:

@@ -18,7 +18,7 @@ def show(verdicts: list[LastVerdict]) -> None:
     """A table for each verdict."""
     for last in verdicts:
         shipped = " (shipped)" if last.shipped else ""
-        title = f"{last.verdict.metric} of {last.model} for {last.target}, {last.format}{shipped}"
+        title = f"{last.verdict.name} of {last.model} for {last.target}, {last.format}{shipped}"
         table(("", ""), list(_rows(last)), title=title)
 
 

@@ -24,8 +24,8 @@ _NAME = "document"  # the key of a field's metadata
 _HINT = "it is of another version of edgebuild: build it again with this one"
 
 
-def optional(name: str) -> dict[str, str]:
-    """Metadata of a field that is called `name` in a document, which has it only where it is not None."""
+def named(name: str) -> dict[str, str]:
+    """Metadata of a field that is called `name` in a document; one that is None by default is only there if not."""
     return {_NAME: name}
 
 
@@ -159,7 +159,7 @@ def _fields(kind: Any) -> dict[str, _Field]:
             field.metadata.get(_NAME, field.name),
             types[field.name],
             field.default is MISSING and field.default_factory is MISSING,
-            _NAME in field.metadata,
+            _NAME in field.metadata and field.default is None,
         )
         for field in fields(kind)
     }

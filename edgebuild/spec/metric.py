@@ -11,7 +11,6 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, NamedTuple, TypeVar
 
 from edgebuild.spec.evidence import Evidence, Verdict
-from edgebuild.spec.model import Task
 from edgebuild.spec.target import Gate, Hardware, Timing
 
 if TYPE_CHECKING:
@@ -45,12 +44,15 @@ class Metric(ABC, Generic[Limit]):
     measured: which of a target's fidelities it asks for; None where it is taken from the file or the model alone
     regression: the usual limit between two releases; None where it is not held between them
     counted: the metric that is held between two releases in its place, where work is counted
+    by_output: whether it judges all outputs at once and may be narrowed to one; a metric of answers is judged for each
+        head whose task has it
     """
 
-    tasks: ClassVar[tuple[Task, ...] | None] = None
+    tasks: ClassVar[tuple[str, ...] | None] = None
     measured: ClassVar[Literal["outputs", "latency"] | None] = None
     regression: ClassVar[str | None] = None
     counted: ClassVar[str | None] = None
+    by_output: ClassVar[bool] = False
 
     @classmethod
     @abstractmethod

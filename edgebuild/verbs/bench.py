@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import json
-import shutil
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from edgebuild.devices.jobs import job as jobs
 from edgebuild.devices.jobs import outcome
-from edgebuild.devices.jobs.device import Device
-from edgebuild.devices.jobs.outputs import write_inputs
+from edgebuild.devices.jobs.job import JobModel, write_inputs
 from edgebuild.devices.jobs.turns import turn
 from edgebuild.devices.timing import feeds, layers, predicted
 from edgebuild.devices.timing.latency import measure
-from edgebuild.devices.timing.process import TimedModel
 from edgebuild.plan.instruments import Instrument, Instruments, addressed
 from edgebuild.spec.core import TimeModel
+from edgebuild.spec.device import Device
 from edgebuild.spec.errors import DeviceError, UsageError
 from edgebuild.spec.evidence import Counted
 from edgebuild.spec.registry import FORMATS
@@ -26,6 +24,7 @@ from edgebuild.spec.target import Target, Timing
 _TIMEOUT = 1800.0
 _NO_LAYERS = "an emulator counts blocks of machine code, which belong to no one operator, and its time is no evidence"
 # A quick look, not a verdict: no baseline is interleaved and no limit decides when to stop.
+_REPEATS = 3  # whatever disturbs a count can only add to it, so the least of three is taken
 _LOOK = Timing(looks=(3,), iterations=100, warmup=0.5)
 
 
@@ -98,10 +97,7 @@ def named(address: str, target: Target) -> Instrument:
 def ports(host: Device, model: Path, folder: Path) -> list[dict[str, Any]]:
     """The inputs of a model file by position, as the runner describes them; `folder` gets a job of its own."""
     job = folder / "describe"
-    job.mkdir()
-    shutil.copyfile(model, job / f"model{model.suffix}")
-    spec = {"name": "model", "file": f"model{model.suffix}"}
-    (job / "job.json").write_text(json.dumps({"mode": "describe", "models": [spec]}))
+    jobs.write(job, "describe", [JobModel("model", model)])
     host.execute(job, timeout=_TIMEOUT)
     found: list[dict[str, Any]] = outcome.read_result(job)["models"]["model"]["inputs"]
     return found
@@ -120,7 +116,7 @@ def _feed(host: Device, model: Path, wanted: Wanted, folder: Path, seed: int) ->
 
 
 def _check(model: Path) -> None:
-    known = {Path(FORMATS.get(name).file).suffix for name in FORMATS.names()}
+    known = {Path(kind.file).suffix for kind in FORMATS.usable().values()}
     if model.suffix not in known:
         raise UsageError(
             f"{model.suffix or 'a file without ending'} is no known format",
@@ -148,7 +144,7 @@ def _counted(
 
 def _timed(instrument: Instrument, file: Path, inputs: Path, folder: Path, threads: int) -> dict[str, Any]:
     """Seconds: the least, the middle and the largest of the processes' medians; then, apart, the time of the layers."""
-    timed = TimedModel("model", file, threads)
+    timed = JobModel("model", file, threads)
     timings = measure(instrument.device, [timed], inputs, folder / "jobs", lambda _: True, _LOOK)
     if timings.void:
         raise DeviceError(f"{instrument.device.transport}: {timings.void}")
@@ -160,10 +156,5 @@ def _timed(instrument: Instrument, file: Path, inputs: Path, folder: Path, threa
 
 def _count(instrument: Instrument, model: Path, inputs: Path, folder: Path, mcpu: str) -> Counted:
     job = folder / "count"
-    job.mkdir()
-    shutil.copyfile(model, job / f"model{model.suffix}")
-    shutil.copyfile(inputs, job / "inputs.npz")
-    models = [{"name": f"m{repeat}", "file": f"model{model.suffix}", "threads": 1} for repeat in range(3)]
-    (job / "job.json").write_text(json.dumps({"mode": "count", "models": models, "inputs": "inputs.npz"}))
-    counted: Counted = instrument.device.count(job, mcpu, timeout=_TIMEOUT)  # type: ignore[attr-defined]
-    return counted
+    jobs.write(job, "count", [JobModel(f"m{repeat}", model) for repeat in range(_REPEATS)], inputs)
+    return instrument.device.count(job, mcpu, timeout=_TIMEOUT)

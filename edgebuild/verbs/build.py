@@ -16,7 +16,7 @@ from edgebuild.bundle.facts import Gate, Standing
 from edgebuild.engine import digests, files, owned
 from edgebuild.engine.scheduler import Events
 from edgebuild.engine.store import Store, disk_error
-from edgebuild.spec import documents, notes
+from edgebuild.spec import documents, notes, sha256
 from edgebuild.spec.errors import EdgebuildError, UsageError
 from edgebuild.spec.evidence import VERDICTS, Judged, Status, Verdict, Verdicts
 from edgebuild.spec.project import Project
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from edgebuild.engine.graph import Graph
     from edgebuild.engine.resolve import Outlook
     from edgebuild.engine.store import Action
-    from edgebuild.engine.worker import Limits
+    from edgebuild.engine.task import Limits
     from edgebuild.plan.planner import Plan, Product
     from edgebuild.plan.recipe import Without
 
@@ -171,9 +171,9 @@ def _verdicts(store: Store, product: Product, done: Mapping[str, Action]) -> Ver
 def bring_up(store: Store, graph: Graph, jobs: int, journal: Journal, limits: Limits) -> dict[str, Action]:
     """Run what is not up to date; what ran is kept for `explain` whatever happens."""
     from edgebuild.devices.jobs.turns import Machine
-    from edgebuild.devices.local import QUIET
     from edgebuild.engine import worker
     from edgebuild.engine.scheduler import Scheduler
+    from edgebuild.spec.surroundings import QUIET
 
     os.environ.update(QUIET)  # workers inherit it
     worker.preload(_PRELOAD)
@@ -374,7 +374,7 @@ def _as_gated(place: Path, built: Path, verdicts: Verdicts) -> tuple[Gated, Verd
         facts = manifest.verify_bundle(place)
     except EdgebuildError:
         return None
-    if facts.gate is None or facts.gate.origin != digests.of_file(built / manifest.MANIFEST):
+    if facts.gate is None or facts.gate.origin != sha256.of_file(built / manifest.MANIFEST):
         return None
     status: Status = "pass" if facts.status == "released" else "fail"
     formats = {**verdicts.formats, verdicts.format: Judged(status, facts.verdicts, facts.evidence)}

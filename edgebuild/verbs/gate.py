@@ -27,7 +27,7 @@ from edgebuild.verbs.build import Journal, Listener, bring_up
 if TYPE_CHECKING:
     from edgebuild.bundle.baselines import Baseline
     from edgebuild.engine.store import Action
-    from edgebuild.engine.worker import Limits
+    from edgebuild.engine.task import Limits
     from edgebuild.plan.gate import Compared, GatePlan, Subject
 
 _RESULT = "gate.json"

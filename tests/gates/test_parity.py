@@ -8,17 +8,19 @@ import pytest
 from edgebuild.gates.parity import Parity
 from edgebuild.spec import evidence
 from edgebuild.spec.evidence import ONLY, Converted, Evidence, OnDevice, Verdict
+from edgebuild.spec.registry import TASKS
 from edgebuild.spec.target import Fidelity, Gate
 from edgebuild.steps.evidence.parity import compare
 from tests import measured
 
+CLASSES = TASKS.get("classification")()
 REFERENCE = np.array([[1.0, -4.0], [2.0, 0.5]])
 
 
 def judge(apart: float, *, quantized: float = 0.0, fidelity: Fidelity = "host", wanted: Fidelity = "host") -> Verdict:
     """A conversion whose first value is `apart` off, and a shipped file whose first is `quantized` off."""
     first = np.array([[1.0, 0.0], [0.0, 0.0]])
-    output = Converted(compare(REFERENCE + apart * first, REFERENCE), compare(REFERENCE + quantized * first, REFERENCE))
+    output = Converted(*(compare(REFERENCE + off * first, REFERENCE, CLASSES) for off in (apart, quantized)))
     parity = evidence.Parity(measured.origin(fidelity), {ONLY: output})
     return Parity().judge(Gate("parity", "1e-3", fidelity=wanted), Evidence(parity=parity))
 
@@ -58,7 +60,7 @@ def test_a_tolerance_is_a_plain_small_number(text: str) -> None:
 def test_a_device_of_its_own_may_not_differ_by_more_either_and_gives_the_fidelity() -> None:
     def judged(here: float, there: float) -> Verdict:
         first = np.array([[1.0, 0.0], [0.0, 0.0]])
-        near, far = (compare(REFERENCE + apart * first, REFERENCE) for apart in (here, there))
+        near, far = (compare(REFERENCE + apart * first, REFERENCE, CLASSES) for apart in (here, there))
         device = OnDevice(measured.origin("emulated", "qemu"), {ONLY: Converted(far, far)})
         parity = evidence.Parity(measured.origin(), {ONLY: Converted(near, near)}, device)
         return Parity().judge(Gate("parity", "1e-3", fidelity="emulated"), Evidence(parity=parity))
@@ -66,3 +68,16 @@ def test_a_device_of_its_own_may_not_differ_by_more_either_and_gives_the_fidelit
     assert (judged(0.0039, 0.0039).status, judged(0.0039, 0.0039).fidelity) == ("pass", "emulated")
     assert judged(0.0041, 0).status == judged(0, 0.0041).status == "fail"
     assert judged(0, 0.004).reason.endswith("; on qemu off by 1.0e-03 on 2 examples, 61.2 dB on 2")
+
+
+def test_of_several_outputs_the_worst_decides_and_is_named_and_a_gate_may_be_about_one() -> None:
+    first = np.array([[1.0, 0.0], [0.0, 0.0]])
+    near, far = (compare(REFERENCE + apart * first, REFERENCE) for apart in (0.0, 0.0041))
+    outputs = {"kind": Converted(near, near), "features": Converted(far, far), "place": Converted(near, far)}
+    every = Evidence(parity=evidence.Parity(measured.origin(), outputs))
+    gate = Gate("parity", "1e-3")
+    verdict = Parity().judge(gate, every)
+    assert (verdict.status, verdict.estimate) == ("fail", pytest.approx(0.0041 / 4))
+    assert verdict.reason.startswith("worst of 3 outputs: 'features', float conversion is off by 1.0e-03, the shipped")
+    assert Parity().judge(gate, evidence.of_output(every, "place")).status == "pass"
+    assert Parity().judge(gate, evidence.of_output(every, "features")).status == "fail"

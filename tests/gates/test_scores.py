@@ -20,6 +20,7 @@ from edgebuild.spec.errors import StepError
 from edgebuild.spec.evidence import FILE, ONLY, Evidence, Part, Scores, Undefined, Values, Verdict
 from edgebuild.spec.metric import Scored
 from edgebuild.spec.registry import GATES
+from edgebuild.spec.signature import Head
 from edgebuild.spec.target import Fidelity, Gate
 from edgebuild.steps.evidence.scores import Scores as Measure
 from tests import tiny
@@ -95,13 +96,13 @@ def measured(folder: Path, metric: str, ours: Any, theirs: Any, targets: Any, fi
     """What the step finds out about outputs."""
     data = folder / "data"
     data.mkdir(parents=True)
-    dataset.write(data, "test", dataset.Split((np.zeros((len(targets), 1), np.float32),), np.asarray(targets)))
+    dataset.write(data, "test", dataset.Split((np.zeros((len(targets), 1), np.float32),), (np.asarray(targets),)))
     inputs = {
         "candidate": folders.outputs(folder / "candidate", ours, fidelity),
         "baseline": folders.outputs(folder / "baseline", theirs),
         "data": ("data", data),
     }
-    return documents.read(Scores, tiny.perform(Measure(((metric, 0.95),)), folder / "out", inputs) / FILE)
+    return documents.read(Scores, tiny.perform(Measure(((ONLY, metric, 0.95),)), folder / "out", inputs) / FILE)
 
 
 def judge(scores: Scores, metric: str, limit: str, wanted: Fidelity = "host") -> Verdict:
@@ -201,16 +202,15 @@ def test_slices_have_their_own_values_on_the_examples_that_ran(tmp_path: Path) -
     rows, mask = dataset.chosen(1000, 200), np.arange(1000) % 3 == 0
     data = tmp_path / "data"
     data.mkdir()
-    dataset.write(data, "test", dataset.Split((np.zeros((1000, 1), np.float32),), targets))
-    dataset.describe(
-        data, "regression", {"test": 1000}, {"third": mask, "none of those": ~np.isin(np.arange(1000), rows)}
-    )
+    dataset.write(data, "test", dataset.Split((np.zeros((1000, 1), np.float32),), (targets,)))
+    parts = {"third": mask, "none of those": ~np.isin(np.arange(1000), rows)}
+    dataset.describe(data, [Head("output", "regression")], {"test": 1000}, parts)
     inputs = {
         "candidate": folders.outputs(tmp_path / "candidate", ours[rows]),
         "baseline": folders.outputs(tmp_path / "baseline", theirs),
         "data": ("data", data),
     }
-    out = tiny.perform(Measure((("mae", 0.95),)), tmp_path / "out", inputs)
+    out = tiny.perform(Measure(((ONLY, "mae", 0.95),)), tmp_path / "out", inputs)
     slices = documents.read(Scores, out / FILE).heads[ONLY].slices
     third = rows[mask[rows]]
     assert slices["third"].n == len(third)

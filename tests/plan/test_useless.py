@@ -23,7 +23,7 @@ def verdicts(**formats: tuple[bool, bool]) -> Verdicts:
 
 def proof(useless: tuple[bool, bool]) -> Proof:
     state, drop = State(1, 1, 1, 1), Drop(0.0, 0.0, 0.0)
-    return Proof(tuple(Proved("x", state, state, drop, (), (), each) for each in useless), "classification")
+    return Proof(tuple(Proved("x", state, state, {"output": drop}, (), (), each) for each in useless), {})
 
 
 @pytest.mark.parametrize(

@@ -60,7 +60,7 @@ def board(tmp_path: Path) -> Iterator[str]:
 
 def test_a_candidate_that_passes_on_the_board_is_released_and_stays_so(workspace: Workspace, board: str) -> None:
     candidate(workspace)
-    file = json.loads((workspace.bundle / "manifest.json").read_text())["file"]
+    file = json.loads((workspace.bundle / "manifest.json").read_text())["parts"][0]["file"]
     before = (workspace.bundle / file).read_bytes()
     workspace.edit(TARGET, 'transport = "local"', board)
     ran = workspace.run("gate", "dist/board/tiny", "--target", "board")
@@ -245,7 +245,7 @@ def test_what_cannot_be_judged(
 
 
 def test_a_baseline_of_another_format_is_refused(workspace: Workspace, kept: Path) -> None:
-    shipped = json.loads((kept / "v1" / "manifest.json").read_text())["runtime"]["format"]
+    shipped = json.loads((kept / "v1" / "manifest.json").read_text())["format"]
     lines = f'[[runtimes]]\nformat = "{shipped}"\n\n'
     workspace.edit(TARGET, lines, "")
     assert workspace.run("--target", "board").code == 0

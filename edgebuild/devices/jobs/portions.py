@@ -6,7 +6,6 @@ the other.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import math
 import os
@@ -18,7 +17,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edgebuild.devices.jobs import outputs
-from edgebuild.devices.jobs.device import Device
+from edgebuild.devices.jobs.job import JobModel
+from edgebuild.spec import sha256
+from edgebuild.spec.device import Device
 
 if TYPE_CHECKING:
     from edgebuild.spec.dataset import Array
@@ -51,7 +52,7 @@ class Portions:
     """
 
     device: Device
-    model: outputs.ModelJob
+    model: JobModel
     inputs: tuple[Array, ...]
     kept: Path
     scratch: Path
@@ -123,7 +124,7 @@ class Portions:
         rows = tuple(values[first:stop] for values in self.inputs)
         result = outputs.run(self.device, self.model, rows, job, self.timeout, limit)
         ran, written = result["models"]["model"], job / "model.outputs.npz"
-        digest = hashlib.sha256(written.read_bytes()).hexdigest()
+        digest = sha256.of_bytes(written.read_bytes())
         times = (ran["cpu_s"], result["cpu_s"])
         portion = Portion(first, first + ran["examples"], digest, *times, result["runtimes"])
         self._write(portion, written)
@@ -143,5 +144,5 @@ class Portions:
             content = (self.kept / f"{first}.npz").read_bytes()
         except (OSError, ValueError, TypeError):
             return None
-        whole = hashlib.sha256(content).hexdigest() == portion.sha256 and portion.first == first < portion.stop
+        whole = sha256.of_bytes(content) == portion.sha256 and portion.first == first < portion.stop
         return portion if whole else None

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
-import shutil
 from pathlib import Path
 from typing import Any
 
+from edgebuild.devices.jobs import job as jobs
 from edgebuild.devices.jobs import outcome
-from edgebuild.devices.jobs.device import Device
+from edgebuild.spec.device import Device
 from edgebuild.spec.errors import DeviceError
 
 Layers = tuple[dict[str, Any], ...]
@@ -25,12 +24,7 @@ def measure(
     A runtime's profile slows what it watches: this is a process of its own, whose times say where the time goes and
     are no latency. A device that fails here has measured all else before, so that is a reason too.
     """
-    job.mkdir()
-    file = f"model{model.suffix}"
-    shutil.copyfile(model, job / file)
-    shutil.copyfile(inputs, job / "inputs.npz")
-    models = [{"name": "model", "file": file, "threads": threads}]
-    (job / "job.json").write_text(json.dumps({"mode": "layers", "models": models, "inputs": "inputs.npz"}))
+    jobs.write(job, "layers", [jobs.JobModel("model", model, threads)], inputs)
     try:
         device.execute(job, timeout=timeout)
     except DeviceError as error:

@@ -15,8 +15,9 @@ from edgebuild.spec.evidence.answers import (
     Scores,
     Undefined,
     Values,
+    hits_key,
 )
-from edgebuild.spec.evidence.gathered import FILE, VERDICTS, Evidence, Judged, Verdicts, gather, known
+from edgebuild.spec.evidence.gathered import FILE, VERDICTS, Evidence, Judged, Verdicts, gather, known, of_output
 from edgebuild.spec.evidence.origin import FILE as ORIGIN
 from edgebuild.spec.evidence.origin import Cut, Looks, Origin
 from edgebuild.spec.evidence.parity import Comparison, Converted, OnDevice, Parity
@@ -105,5 +106,7 @@ __all__ = [
     "Weight",
     "combine",
     "gather",
+    "hits_key",
     "known",
+    "of_output",
 ]

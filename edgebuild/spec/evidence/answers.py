@@ -159,3 +159,8 @@ class Scores:
     n: int
     of: int
     heads: Mapping[str, Changes]
+
+
+def hits_key(role: str, head: str, heads: int) -> str:
+    """Where `hits.npz` has the right answers of a file: by its role, and by head where there are several."""
+    return role if heads == 1 else f"{role}.{head}"

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
 from edgebuild.spec import documents
-from edgebuild.spec.documents import optional
+from edgebuild.spec.documents import named
 from edgebuild.spec.errors import StepError
 from edgebuild.spec.evidence.answers import Accuracy, Agreement, Scores
 from edgebuild.spec.evidence.parity import Parity
@@ -30,17 +30,40 @@ class Evidence:
     `host_latency` is this machine's time beside a prediction, `baseline_agreement` the float file's on a device.
     """
 
-    accuracy: Accuracy | None = field(default=None, metadata=optional("accuracy"))
-    agreement: Agreement | None = field(default=None, metadata=optional("agreement"))
-    arena: Arena | None = field(default=None, metadata=optional("arena"))
-    baseline_agreement: Agreement | None = field(default=None, metadata=optional("baseline-agreement"))
-    footprint: Footprint | None = field(default=None, metadata=optional("footprint"))
-    host_latency: Timed | None = field(default=None, metadata=optional("host-latency"))
-    latency: Timed | Predicted | Estimated | None = field(default=None, metadata=optional("latency"))
-    parity: Parity | None = field(default=None, metadata=optional("parity"))
-    processes: Processes | None = field(default=None, metadata=optional("processes"))
-    proof: Proof | None = field(default=None, metadata=optional("proof"))
-    scores: Scores | None = field(default=None, metadata=optional("scores"))
+    accuracy: Accuracy | None = field(default=None, metadata=named("accuracy"))
+    agreement: Agreement | None = field(default=None, metadata=named("agreement"))
+    arena: Arena | None = field(default=None, metadata=named("arena"))
+    baseline_agreement: Agreement | None = field(default=None, metadata=named("baseline-agreement"))
+    footprint: Footprint | None = field(default=None, metadata=named("footprint"))
+    host_latency: Timed | None = field(default=None, metadata=named("host-latency"))
+    latency: Timed | Predicted | Estimated | None = field(default=None, metadata=named("latency"))
+    parity: Parity | None = field(default=None, metadata=named("parity"))
+    processes: Processes | None = field(default=None, metadata=named("processes"))
+    proof: Proof | None = field(default=None, metadata=named("proof"))
+    scores: Scores | None = field(default=None, metadata=named("scores"))
+
+
+def of_output(evidence: Evidence, name: str | None) -> Evidence:
+    """The evidence on one head or output alone, as if the model had no other; all of it for None."""
+    if name is None:
+        return evidence
+    accuracy, scores, parity = evidence.accuracy, evidence.scores, evidence.parity
+    return replace(
+        evidence,
+        accuracy=accuracy and replace(accuracy, heads=_only(accuracy.heads, name)),
+        scores=scores and replace(scores, heads=_only(scores.heads, name)),
+        parity=parity and _parity(parity, name),
+    )
+
+
+def _parity(parity: Parity, name: str) -> Parity:
+    device = parity.device and replace(parity.device, outputs=_only(parity.device.outputs, name))
+    return replace(parity, outputs=_only(parity.outputs, name), device=device)
+
+
+def _only(parts: Mapping[str, Kind], name: str) -> Mapping[str, Kind]:
+    """The part of this name; all where there is none, for what a gate reads is told by its metric."""
+    return {name: parts[name]} if name in parts else parts
 
 
 _ALONE: Mapping[str, type] = {

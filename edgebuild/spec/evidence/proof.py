@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-
-from edgebuild.spec.model import Task
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,12 +29,15 @@ class Drop:
 
 @dataclass(frozen=True, slots=True)
 class Proved:
-    """One technique: the model before and after it; `useless` where it cost something and bought nothing."""
+    """One technique: the model before and after it, and what each head's answers lost.
+
+    `useless` where it cost something and bought nothing.
+    """
 
     step: str
     before: State
     after: State
-    drop: Drop
+    drops: Mapping[str, Drop]
     gains: tuple[str, ...]
     costs: tuple[str, ...]
     useless: bool
@@ -51,8 +53,11 @@ class Validation:
 
 @dataclass(frozen=True, slots=True)
 class Proof:
-    """Every technique of a recipe in turn; `validation` is None where an older edgebuild looked at test examples."""
+    """Every technique of a recipe in turn, and the task of each head.
+
+    `validation` is None where an older edgebuild looked at test examples.
+    """
 
     steps: tuple[Proved, ...]
-    task: Task
+    tasks: Mapping[str, str]
     validation: Validation | None = None

@@ -17,7 +17,8 @@ class Verdict:
     """What a gate says: the estimate with its interval, over n observations, the rule that fired, and `next`, what is
     likely to mend it where it is no pass.
 
-    `confidence` is that of each end of the interval; None where nothing was left to chance.
+    `output` is the head, or the one output, that a gate was narrowed to. `confidence` is that of each end of the
+    interval; None where nothing was left to chance.
     """
 
     metric: str
@@ -32,6 +33,12 @@ class Verdict:
     high: float | None = None
     confidence: float | None = None
     next: str = ""
+    output: str = ""
+
+    @property
+    def name(self) -> str:
+        """The metric, and of which head or output it is where there are several."""
+        return f"{self.metric} of {self.output}" if self.output else self.metric
 
     def to_json(self) -> dict[str, Any]:
         """The verdict as plain data."""

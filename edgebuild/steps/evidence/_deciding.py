@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -67,6 +67,22 @@ class Deciding:
         agreement = evidence.Agreement(origin, count, len(here), count == len(here), {evidence.ONLY: _ANY})
         accuracy = evidence.Accuracy(origin, {evidence.ONLY: answers}, agreement)
         return GATES.get(gate.metric)().settled(gate, evidence.Evidence(accuracy=accuracy))
+
+
+@dataclass(frozen=True, slots=True)
+class Heads:
+    """The same of a model's heads, each with its own gates: the device runs on until all are decided, or cannot be."""
+
+    heads: Mapping[str, Deciding]
+
+    def next_look(self, there: Mapping[str, Mask]) -> int | None:
+        """The fewest further examples with which another gate of any head could be decided."""
+        looks = [deciding.next_look(there[name]) for name, deciding in self.heads.items()]
+        return min((look for look in looks if look is not None), default=None)
+
+    def open(self, there: Mapping[str, Mask]) -> tuple[Gate, ...]:
+        """The gates of all heads that are not decided by the answers that there are."""
+        return tuple(gate for name, deciding in self.heads.items() for gate in deciding.open(there[name]))
 
 
 def _first(low: int, high: int, holds: Callable[[int], bool]) -> int:

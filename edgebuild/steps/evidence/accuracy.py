@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 from edgebuild.gates.statistics import paired
 from edgebuild.spec import dataset, documents, evidence
-from edgebuild.spec.artifact import Determinism, StepIO
-from edgebuild.spec.errors import StepError
-from edgebuild.steps.evidence.parity import first_output, origin
+from edgebuild.spec.artifact import Determinism, Step, StepIO
+from edgebuild.spec.signature import Head
+from edgebuild.steps.evidence._outputs import hits, origin, read
 
 if TYPE_CHECKING:
     from edgebuild.spec.dataset import Array, Mask
@@ -20,13 +19,14 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Accuracy:
-    """Top-1 of the exported files' own outputs; `hits.npz` keeps which examples each got right.
+class Accuracy(Step):
+    """Which answers of the exported files are right, head by head; `hits.npz` keeps the examples, by file and head.
 
-    `labels` names the classes. The drops of classes and slices are told with bounds that hold for all at once.
+    `heads` are those whose answers are choices; of a classification they name the classes. The drops of classes and
+    slices are told with bounds that hold for all at once.
     """
 
-    labels: tuple[str, ...] = ()
+    heads: tuple[Head, ...] = (Head(evidence.ONLY, "classification"),)
 
     consumes: ClassVar[tuple[str, ...]] = ()
     produces: ClassVar[str | None] = "evidence"
@@ -44,39 +44,49 @@ class Accuracy:
         """
         import numpy as np
 
-        labels = dataset.read(io.path("data"), "test").labels
-        hits = {role: read_hits(io.path(role), labels) for role in ("candidate", "baseline")}
-        source, agreement, there = io.path("candidate"), None, None
+        known = dataset.heads(io.path("data"))
+        labels = dict(zip((head.name for head in known), dataset.read(io.path("data"), "test").labels, strict=True))
+        files = {role: read(io.path(role)) for role in ("candidate", "baseline")}
+        source, device, agreement = io.path("candidate"), None, None
         if "device" in io.inputs:
             source = io.path("device")
-            values = first_output(source)
-            there = values.argmax(1) == labels[dataset.chosen(len(labels), len(values))]
+            device = read(source)
             agreement = documents.read(evidence.Agreement, io.path("agreement") / evidence.FILE)
-        answers = counted(hits, self._classes(labels), dataset.slices(io.path("data")), there)
-        accuracy = evidence.Accuracy(origin(source), {evidence.ONLY: answers}, agreement)
-        documents.write(io.output / evidence.FILE, accuracy)
-        kept = hits | {"candidate": with_device(hits["candidate"], there)}
+        kept: dict[str, Mask] = {}
+        answers = {}
+        for head in self.heads:
+            own, there = labels[head.name], None
+            right = {role: hits(head, outputs, own) for role, outputs in files.items()}
+            if device is not None:
+                there = hits(head, device, own[dataset.chosen(len(own), len(device[0]))])
+            answers[head.name] = counted(right, _classes(head, own), dataset.slices(io.path("data")), there)
+            right["candidate"] = with_device(right["candidate"], there)
+            kept |= {evidence.hits_key(role, head.name, len(self.heads)): values for role, values in right.items()}
+        documents.write(io.output / evidence.FILE, evidence.Accuracy(origin(source), answers, agreement))
         np.savez(io.output / "hits.npz", **kept)  # type: ignore[arg-type]
 
-    def _classes(self, labels: Array) -> dict[str, Mask]:
-        """Which examples are of each class, by the class's name; classes without examples are left out."""
-        import numpy as np
 
-        masks = {}
-        for number in np.unique(labels).tolist():
-            name = self.labels[number] if self.labels else str(number)
-            masks[f"{name} ({number})" if self.labels.count(name) > 1 else name] = labels == number
-        return masks
+def _classes(head: Head, labels: Array) -> dict[str, Mask]:
+    """Which examples are of each class, by the class's name; classes without examples are left out."""
+    import numpy as np
+
+    if labels.ndim != 1 or labels.dtype.kind != "i":
+        return {}
+    masks = {}
+    for number in np.unique(labels).tolist():
+        name = head.labels[number] if head.labels else str(number)
+        masks[f"{name} ({number})" if head.labels.count(name) > 1 else name] = labels == number
+    return masks
 
 
-def counted(hits: Masks, classes: Masks, slices: Masks, there: Mask | None = None) -> evidence.Answers:
+def counted(right: Masks, classes: Masks, slices: Masks, there: Mask | None = None) -> evidence.Answers:
     """Right answers of both, [N] bool by role, the pairs that they make, and those of each class and slice.
 
     `there`: which of the first examples that are drawn a device gets right, [n] bool. These replace the host's.
     """
     import numpy as np
 
-    here, baseline, overlap = hits["candidate"], hits["baseline"], None
+    here, baseline, overlap = right["candidate"], right["baseline"], None
     ran = np.ones(len(here), bool)
     if there is not None:
         rows = dataset.chosen(len(here), len(there))
@@ -103,15 +113,6 @@ def with_device(here: Mask, there: Mask | None) -> Mask:
     hits = here.copy()
     if there is not None:
         hits[dataset.chosen(len(here), len(there))] = there
-    return hits
-
-
-def read_hits(folder: Path, labels: Array) -> Mask:
-    """Which examples [N] the outputs in a folder get right; StepError for outputs that cannot be compared."""
-    outputs = first_output(folder)
-    if outputs.ndim != 2 or len(outputs) != len(labels):
-        raise StepError(f"outputs of shape {list(outputs.shape)} cannot be compared with {len(labels)} labels")
-    hits: Mask = outputs.argmax(1) == labels
     return hits
 
 

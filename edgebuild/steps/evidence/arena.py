@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from edgebuild.spec import documents, evidence
-from edgebuild.spec.artifact import Determinism, StepIO
+from edgebuild.spec.artifact import Determinism, Step, StepIO
 from edgebuild.spec.registry import FORMATS
 from edgebuild.steps.evidence import _packing
 
 
 @dataclass(frozen=True, slots=True)
-class Arena:
+class Arena(Step):
     """Bytes of inputs, outputs and everything between, without weights and without the kernels' own scratch."""
 
     consumes: ClassVar[tuple[str, ...]] = ()

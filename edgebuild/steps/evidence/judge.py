@@ -8,7 +8,7 @@ from typing import ClassVar
 
 from edgebuild.gates._remedies import remedy
 from edgebuild.spec import documents, evidence
-from edgebuild.spec.artifact import Determinism, StepIO
+from edgebuild.spec.artifact import Determinism, Step, StepIO
 from edgebuild.spec.evidence import Evidence, Judged, Status, Verdict, Verdicts, combine, known
 from edgebuild.spec.metric import Tried
 from edgebuild.spec.registry import GATES
@@ -19,7 +19,7 @@ _RANK: dict[Status, int] = {"pass": 0, "inconclusive": 1, "fail": 2}
 
 
 @dataclass(frozen=True, slots=True)
-class Judge:
+class Judge(Step):
     """Inputs: `accuracy/<format>`, `footprint/<format>`, `parity/<format>`, `latency` for all formats, and both files
     of each, `candidate/<format>` and `baseline/<format>`: one that is its own baseline has changed nothing.
 
@@ -58,8 +58,10 @@ class Judge:
 
     def _judged(self, gate: Gate, gathered: Evidence, *, identical: bool) -> Verdict:
         exact = _by_identity(gate) if identical else None
-        verdict = exact or self._of_best(GATES.get(gate.metric)().judge(gate, gathered))
-        return replace(verdict, next=remedy(gate, verdict, gathered, Tried(self.recipe, self.steps)))
+        narrowed = evidence.of_output(gathered, gate.output)
+        verdict = exact or self._of_best(GATES.get(gate.metric)().judge(gate, narrowed))
+        tried = remedy(gate, verdict, narrowed, Tried(self.recipe, self.steps))
+        return replace(verdict, next=tried, output=gate.output or "")
 
     def _of_best(self, verdict: Verdict) -> Verdict:
         """The verdict, which says so where the file that ships is the best of several."""

@@ -7,13 +7,12 @@ import math
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, ClassVar
 
-from edgebuild.devices.jobs.device import Device
-from edgebuild.devices.jobs.outputs import write_inputs
+from edgebuild.devices.jobs.job import JobModel, write_inputs
 from edgebuild.devices.timing.latency import Timings, measure
-from edgebuild.devices.timing.process import TimedModel
 from edgebuild.gates.statistics import ratio
-from edgebuild.spec import dataset, documents, evidence, layout
-from edgebuild.spec.artifact import Determinism, StepIO
+from edgebuild.spec import dataset, documents, evidence, model_file
+from edgebuild.spec.artifact import Determinism, Step, StepIO
+from edgebuild.spec.device import Device
 from edgebuild.spec.registry import FORMATS, GATES
 from edgebuild.spec.target import Fidelity, Gate, Runtime, Timing
 
@@ -24,7 +23,7 @@ _EXAMPLES = 64
 
 
 @dataclass(frozen=True, slots=True)
-class Latency:
+class Latency(Step):
     """Inputs: `candidate/<format>` and `baseline/<format>` for each runtime, and the data to run them on.
 
     The measurement ends at the first look where every one of `gates` is settled for every format, without a gate at
@@ -109,13 +108,13 @@ def _slow(timings: Timings, model: str, share: float, limit: float) -> evidence.
     return evidence.Slow(counts.percentile, counts.limit, counts.each, tuple(counts.over), tuple(counts.seconds))
 
 
-def timed_models(io: StepIO, runtimes: tuple[Runtime, ...]) -> list[TimedModel]:
+def timed_models(io: StepIO, runtimes: tuple[Runtime, ...]) -> list[JobModel]:
     """Candidate and baseline of each runtime in turn."""
     models = []
     for runtime in runtimes:
         for role, name in roles(runtime).items():
             file = io.path(f"{role}/{runtime.format}") / FORMATS.get(runtime.format).file
-            models.append(TimedModel(name, file, runtime.threads, runtime.providers, layout.of_file(file)))
+            models.append(JobModel(name, file, runtime.threads, runtime.providers, model_file.layouts(file)))
     return models
 
 

@@ -7,15 +7,16 @@ from dataclasses import dataclass, field
 from typing import ClassVar
 
 from edgebuild.devices.jobs import outputs
-from edgebuild.devices.jobs.device import Device
-from edgebuild.spec import dataset, documents, evidence, layout
-from edgebuild.spec.artifact import EXCUSED, Determinism, StepIO
+from edgebuild.devices.jobs.job import JobModel
+from edgebuild.spec import dataset, documents, evidence, model_file
+from edgebuild.spec.artifact import EXCUSED, FILE, Determinism, Step, StepIO
+from edgebuild.spec.device import Device
 from edgebuild.spec.registry import FORMATS
 from edgebuild.spec.target import Fidelity
 
 
 @dataclass(frozen=True, slots=True)
-class Outputs:
+class Outputs(Step):
     """`outputs.npz` holds the outputs by position, `origin.json` the runtime's version and the fidelity.
 
     `most`: run no more examples than so many, besides what the device takes. `split`: whose examples; a choice is made
@@ -30,7 +31,7 @@ class Outputs:
     split: dataset.Held = "test"
     timeout: float = field(default=1800.0, metadata=EXCUSED)
 
-    consumes: ClassVar[tuple[str, ...]] = ("onnx", "tflite")
+    consumes: ClassVar[tuple[str, ...]] = (FILE,)
     produces: ClassVar[str | None] = "outputs"
     needs: ClassVar[tuple[str, ...]] = ("model", "data")
     tools: ClassVar[tuple[str, ...]] = ("numpy",)
@@ -40,7 +41,7 @@ class Outputs:
     def run(self, io: StepIO) -> None:
         """Run the held-out examples, or as many of them as the device takes."""
         file = io.path("model") / FORMATS.get(io.kind("model")).file
-        model = outputs.ModelJob(file, self.threads, self.providers, layout.of_file(file))
+        model = JobModel("model", file, self.threads, self.providers, model_file.layouts(file))
         test = dataset.read(io.path("data"), self.split)
         most = min(limit for limit in (self.device.examples, self.most, len(test)) if limit is not None)
         some = tuple(values[dataset.chosen(len(test), most)] for values in test.inputs)

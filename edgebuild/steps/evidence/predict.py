@@ -7,13 +7,13 @@ from typing import ClassVar
 
 from edgebuild.devices.timing import predicted
 from edgebuild.spec import documents, evidence
-from edgebuild.spec.artifact import Determinism, StepIO
+from edgebuild.spec.artifact import Determinism, Step, StepIO
 from edgebuild.spec.core import TimeModel
 from edgebuild.spec.target import Runtime
 
 
 @dataclass(frozen=True, slots=True)
-class Predict:
+class Predict(Step):
     """Inputs: `candidate/<format>` and `baseline/<format>`, the counted work of each file, and `shared/<format>`, how
     much of it both do.
     """

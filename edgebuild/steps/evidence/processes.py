@@ -8,12 +8,12 @@ from dataclasses import asdict, dataclass, replace
 from functools import partial
 from typing import ClassVar
 
-from edgebuild.devices.jobs.device import Device
-from edgebuild.devices.jobs.outputs import write_inputs
+from edgebuild.devices.jobs.job import write_inputs
 from edgebuild.devices.timing.pairs import PairTimings, measure_pairs
 from edgebuild.gates.statistics.percentile import name
 from edgebuild.spec import dataset, documents, evidence
-from edgebuild.spec.artifact import Determinism, StepIO
+from edgebuild.spec.artifact import Determinism, Step, StepIO
+from edgebuild.spec.device import Device
 from edgebuild.spec.registry import GATES
 from edgebuild.spec.target import Fidelity, Gate, Runtime, Timing
 from edgebuild.steps.evidence.latency import roles, settled, timed_models
@@ -22,7 +22,7 @@ _BRIEF = 10  # inferences of a process of which no percentile is asked
 
 
 @dataclass(frozen=True, slots=True)
-class Processes:
+class Processes(Step):
     """Inputs: `candidate/<format>` and `baseline/<format>` for each runtime, and the data to run them on.
 
     Each model runs in processes of its own, on one example, so that its inputs are no part of its memory.  The

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from edgebuild.spec import documents, evidence
-from edgebuild.spec.artifact import Determinism, StepIO
+from edgebuild.spec.artifact import Determinism, Step, StepIO
 from edgebuild.spec.target import Roofline as Rates
 
 
 @dataclass(frozen=True, slots=True)
-class Roofline:
+class Roofline(Step):
     """t = max(2·MACs / peak, bytes of weights / bandwidth), Williams, Waterman & Patterson 2009.
 
     A lower bound that no real device reaches: it ranks, and it never passes a gate on time.

@@ -2,30 +2,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from edgebuild.gates.statistics.bootstrap import UndefinedError, change_bound
 from edgebuild.spec import dataset, documents, evidence
-from edgebuild.spec.artifact import Determinism, StepIO
+from edgebuild.spec.artifact import Determinism, Step, StepIO
 from edgebuild.spec.errors import StepError
 from edgebuild.spec.metric import Scored
 from edgebuild.spec.registry import GATES
-from edgebuild.steps.evidence.parity import first_output, origin
+from edgebuild.steps.evidence._outputs import of_head, origin, read
 
 if TYPE_CHECKING:
-    from edgebuild.spec.dataset import Array
+    from edgebuild.spec.dataset import Array, Mask
 
 
 @dataclass(frozen=True, slots=True)
-class Scores:
-    """`metrics` are pairs of a metric and the confidence of its limits.
+class Scores(Step):
+    """`metrics` are a head, a metric of its answers and the confidence of its limits each.
 
     Inputs: `candidate` and `baseline`, the outputs of both. Where the device ran some of the examples, the candidate's
     are those alone, and the baseline is compared on the same ones: nothing has to be said about the others.
     """
 
-    metrics: tuple[tuple[str, float], ...]
+    metrics: tuple[tuple[str, str, float], ...]
 
     consumes: ClassVar[tuple[str, ...]] = ()
     produces: ClassVar[str | None] = "evidence"
@@ -36,28 +37,44 @@ class Scores:
 
     def run(self, io: StepIO) -> None:
         """Write `evidence.json`; a metric without a value has the reason in its place."""
-        ours, theirs = first_output(io.path("candidate")), first_output(io.path("baseline"))
-        targets = dataset.read(io.path("data"), "test").labels
-        if ours.ndim != 2 or ours.shape[1:] != theirs.shape[1:] or len(ours) > len(theirs):
-            raise StepError(f"outputs {list(ours.shape)} cannot be compared with the baseline's {list(theirs.shape)}")
-        same = dataset.chosen(len(targets), len(ours))
-        metrics: dict[str, dict[str, evidence.Change | evidence.Undefined]] = {}
-        for number, (metric, confidence) in enumerate(self.metrics):
-            io.progress(number / len(self.metrics), metric)
-            change = _change(metric, confidence, ours, theirs[same], targets[same])
-            metrics.setdefault(metric, {})[str(confidence)] = change
-        slices = {}
-        for name, mask in dataset.slices(io.path("data")).items():
-            rows = same[mask[same]]
-            slices[name] = self._part(ours[mask[same]], theirs[rows], targets[rows])
-        heads = {evidence.ONLY: evidence.Changes(metrics, slices)}
-        scores = evidence.Scores(origin(io.path("candidate")), len(ours), len(targets), heads)
+        ours, theirs = read(io.path("candidate")), read(io.path("baseline"))
+        labels, slices = dataset.read(io.path("data"), "test").labels, dataset.slices(io.path("data"))
+        heads: dict[str, evidence.Changes] = {}
+        for head, targets in zip(dataset.heads(io.path("data")), labels, strict=True):
+            metrics = tuple((metric, confidence) for name, metric, confidence in self.metrics if name == head.name)
+            if metrics:
+                io.progress(len(heads) / len(labels), head.name)
+                answers = of_head(head, ours)[0], of_head(head, theirs)[0]
+                heads[head.name] = self._head(metrics, *answers, targets, slices)
+        scores = evidence.Scores(origin(io.path("candidate")), len(ours[0]), len(labels[0]), heads)
         documents.write(io.output / evidence.FILE, scores)
 
-    def _part(self, ours: Array, theirs: Array, targets: Array) -> evidence.Part:
-        """The values of every metric on a slice, told and not judged."""
-        names = dict.fromkeys(name for name, _ in self.metrics)
-        return evidence.Part(len(ours), {name: _values(name, ours, theirs, targets) for name in names})
+    def _head(
+        self,
+        metrics: tuple[tuple[str, float], ...],
+        ours: Array,
+        theirs: Array,
+        targets: Array,
+        slices: Mapping[str, Mask],
+    ) -> evidence.Changes:
+        """The metrics of one head, and on each slice."""
+        if ours.shape[1:] != theirs.shape[1:] or len(ours) > len(theirs):
+            raise StepError(f"outputs {list(ours.shape)} cannot be compared with the baseline's {list(theirs.shape)}")
+        same = dataset.chosen(len(targets), len(ours))
+        changes: dict[str, dict[str, evidence.Change | evidence.Undefined]] = {}
+        for metric, confidence in metrics:
+            change = _change(metric, confidence, ours, theirs[same], targets[same])
+            changes.setdefault(metric, {})[str(confidence)] = change
+        names, parts = dict.fromkeys(name for name, _ in metrics), {}
+        for name, mask in slices.items():
+            rows = same[mask[same]]
+            parts[name] = _part(names, ours[mask[same]], theirs[rows], targets[rows])
+        return evidence.Changes(changes, parts)
+
+
+def _part(metrics: Iterable[str], ours: Array, theirs: Array, targets: Array) -> evidence.Part:
+    """The values of every metric on a slice, told and not judged."""
+    return evidence.Part(len(ours), {name: _values(name, ours, theirs, targets) for name in metrics})
 
 
 def _metric(name: str) -> type[Scored]:

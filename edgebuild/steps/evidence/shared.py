@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from edgebuild.spec import documents, evidence
-from edgebuild.spec.artifact import Determinism, StepIO
+from edgebuild.spec.artifact import Determinism, Step, StepIO
 from edgebuild.spec.registry import FORMATS
 from edgebuild.spec.work import Work
 
@@ -16,7 +16,7 @@ _ROLES = ("candidate", "baseline")
 
 
 @dataclass(frozen=True, slots=True)
-class Shared:
+class Shared(Step):
     """Inputs: `candidate` and `baseline`, files of one format."""
 
     consumes: ClassVar[tuple[str, ...]] = ()

@@ -33,7 +33,7 @@ def data(folder: Path, labels: Any, split: str = "test") -> tuple[str, Path]:
     """Examples with these labels that nothing has learnt from."""
     folder.mkdir(parents=True)
     values = np.asarray(labels, np.int64)
-    dataset.write(folder, split, dataset.Split((np.zeros((len(values), 1), np.float32),), values))
+    dataset.write(folder, split, dataset.Split((np.zeros((len(values), 1), np.float32),), (values,)))
     return "data", folder
 
 

@@ -13,6 +13,7 @@ from edgebuild.gates.statistics import paired
 from edgebuild.spec import dataset, evidence
 from edgebuild.spec.errors import StepError
 from edgebuild.spec.evidence import ONLY
+from edgebuild.spec.signature import Head
 from edgebuild.steps.evidence.accuracy import Accuracy
 from tests import measured, tiny
 from tests.steps.evidence import folders
@@ -35,7 +36,11 @@ def measure(tmp_path: Path, candidate: Any, baseline: Any, **more: tuple[str, Pa
         "baseline": folders.outputs(tmp_path / "baseline", baseline),
         "data": folders.data(tmp_path / "data", LABELS),
     }
-    out = tiny.perform(Accuracy(("zero", "same", "same", "never")), tmp_path / "out", inputs | more)
+    out = tiny.perform(
+        Accuracy((Head(ONLY, "classification", labels=("zero", "same", "same", "never")),)),
+        tmp_path / "out",
+        inputs | more,
+    )
     return folders.read(evidence.Accuracy, out), out
 
 
@@ -117,7 +122,7 @@ def test_each_class_has_its_own_counts_and_bounds_that_hold_for_all_classes(tmp_
 def test_slices_of_the_data_are_counted_too_and_may_overlap(tmp_path: Path) -> None:
     role, folder = folders.data(tmp_path / "sliced", LABELS)
     first, late = np.arange(8) < 3, np.arange(8) > 1
-    dataset.describe(folder, "classification", {"test": 8}, {"first": first, "late": late})
+    dataset.describe(folder, [Head("output", "classification")], {"test": 8}, {"first": first, "late": late})
     accuracy, _ = measure(tmp_path, answers(0, 1, 2), answers(7), data=(role, folder))
     assert {name: (s.n, s.lost, s.won) for name, s in head(accuracy).slices.items()} == {
         "first": (3, 3, 0), "late": (6, 1, 1),

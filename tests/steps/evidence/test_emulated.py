@@ -13,10 +13,10 @@ from edgebuild.devices.qemu import Qemu
 from edgebuild.spec import dataset
 from edgebuild.spec.evidence import ORIGIN, CacheWork, Counted, Latencies, Operators, Origin, Predicted, SharedWork
 from edgebuild.spec.target import Hardware, Runtime
+from edgebuild.steps.evidence._outputs import read
 from edgebuild.steps.evidence.agreement import compare
 from edgebuild.steps.evidence.count import Count
 from edgebuild.steps.evidence.outputs import Outputs
-from edgebuild.steps.evidence.parity import first_output
 from edgebuild.steps.evidence.predict import Predict
 from tests import tiny
 from tests.steps.evidence import folders
@@ -43,12 +43,12 @@ def test_int8_outputs_of_a_tflite_file_are_the_hosts_bit_for_bit(made: tiny.Made
     inputs = {"model": ("tflite", made["tflite-int8"]), "data": ("data", made["data"])}
     here = tiny.perform(Outputs(Local(), "host"), tmp_path / "here", inputs)
     there = tiny.perform(Outputs(pi, "emulated"), tmp_path / "there", inputs)
-    host, device = first_output(here), first_output(there)
+    (host,), (device,) = read(here), read(there)
     assert host.shape == (400, 4)
     assert device.shape == (24, 4)  # as many as the device takes, drawn at random
     same = host[dataset.chosen(400, 24)]
     assert device.tobytes() == np.ascontiguousarray(same).tobytes()
-    assert compare(device, same).identical
+    assert compare([device], [same]).identical
     assert len(np.unique(device)) > 10
     origin = folders.read(Origin, there, ORIGIN)
     assert (origin.fidelity, origin.device) == ("emulated", "qemu")

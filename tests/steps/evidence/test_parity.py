@@ -13,6 +13,8 @@ from edgebuild.gates.parity import Parity as ParityGate
 from edgebuild.spec import dataset, evidence
 from edgebuild.spec.errors import StepError
 from edgebuild.spec.evidence import ONLY
+from edgebuild.spec.registry import TASKS
+from edgebuild.spec.signature import Head
 from edgebuild.spec.target import Gate
 from edgebuild.steps.evidence.outputs import Outputs
 from edgebuild.steps.evidence.parity import Parity, compare
@@ -20,9 +22,13 @@ from edgebuild.steps.evidence.torch_outputs import TorchOutputs
 from tests import tiny
 from tests.steps.evidence import folders
 
+CLASSES = TASKS.get("classification")()
+CHOOSING = Parity(heads=(Head(ONLY, "classification"),))
+VALUES = Parity(heads=(Head(ONLY, "regression"),))
+
 
 def test_differences_are_those_made_by_hand() -> None:
-    differences = compare(np.array([[3.0, 4.0], [1.0, 0.0]]), np.array([[3.0, 4.5], [0.0, 2.0]]))
+    differences = compare(np.array([[3.0, 4.0], [1.0, 0.0]]), np.array([[3.0, 4.5], [0.0, 2.0]]), CLASSES)
     assert differences.n == 2
     assert differences.max_abs == 2.0
     assert differences.relative == pytest.approx(2 / 4.5)
@@ -33,7 +39,7 @@ def test_differences_are_those_made_by_hand() -> None:
 
 def test_equal_outputs_have_no_noise() -> None:
     same = np.array([[3.0, 4.0], [1.0, 0.0]])
-    differences = compare(same, same)
+    differences = compare(same, same, CLASSES)
     assert (differences.max_abs, differences.relative, differences.agreement, differences.snr_db) == (0, 0, 1, 999)
     assert differences.cosine == pytest.approx(1.0)
 
@@ -47,7 +53,7 @@ def test_a_model_that_answers_zero_everywhere_is_compared_without_dividing_by_it
 
 def test_outputs_of_more_axes_are_compared_as_one_vector_an_example() -> None:
     ours, theirs = np.arange(12.0).reshape(2, 3, 2), np.ones((2, 3, 2))
-    assert compare(ours, theirs) == compare(ours.reshape(2, 6), theirs.reshape(2, 6))
+    assert compare(ours, theirs, CLASSES) == compare(ours.reshape(2, 6), theirs.reshape(2, 6), CLASSES)
 
 
 def test_a_device_that_takes_some_examples_is_compared_on_those_and_named(tmp_path: Path) -> None:
@@ -60,7 +66,7 @@ def test_a_device_that_takes_some_examples_is_compared_on_those_and_named(tmp_pa
         "device_converted": folders.outputs(tmp_path / "there", torch[rows[:3]] + 0.5, "emulated"),
         "device_candidate": folders.outputs(tmp_path / "there-int8", torch[rows] + 0.125, "emulated"),
     }
-    parity = folders.read(evidence.Parity, tiny.perform(Parity(), tmp_path / "out", inputs))
+    parity = folders.read(evidence.Parity, tiny.perform(CHOOSING, tmp_path / "out", inputs))
     assert parity.device is not None
     assert (parity.origin.fidelity, parity.device.origin.fidelity) == ("host", "emulated")
     here, there = parity.outputs[ONLY], parity.device.outputs[ONLY]
@@ -84,7 +90,7 @@ def test_real_files_are_near_the_torch_model_and_the_evidence_says_where_they_ra
         "candidate": ("outputs", tiny.perform(local, tmp_path / "int8",
                                               {"model": ("onnx", made["onnx-int8"]), "data": data})),
     }  # fmt: skip
-    parity = folders.read(evidence.Parity, tiny.perform(Parity(), tmp_path / "out", inputs))
+    parity = folders.read(evidence.Parity, tiny.perform(CHOOSING, tmp_path / "out", inputs))
     converted, candidate = parity.outputs[ONLY].converted, parity.outputs[ONLY].candidate
     assert converted.n == 400  # every held-out example
     assert converted.relative < 1e-4
@@ -104,14 +110,14 @@ def test_answers_that_are_no_numbers_are_an_error_and_not_evidence(tmp_path: Pat
         answers[2, 1] = value if role == broken else 1
         inputs[role] = folders.outputs(tmp_path / role, answers)
     with pytest.raises(StepError, match="answers NaN or infinite values on held-out examples, first on example 2"):
-        tiny.perform(Parity(), tmp_path / "out", inputs)
+        tiny.perform(CHOOSING, tmp_path / "out", inputs)
     assert list((tmp_path / "out").iterdir()) == []
 
 
 def test_of_values_that_are_no_scores_no_largest_is_compared(tmp_path: Path) -> None:
     roles = ("reference", "converted", "candidate")
     inputs = {role: folders.outputs(tmp_path / role, np.eye(3) + k / 8) for k, role in enumerate(roles)}
-    parity = folders.read(evidence.Parity, tiny.perform(Parity("regression"), tmp_path / "out", inputs))
+    parity = folders.read(evidence.Parity, tiny.perform(VALUES, tmp_path / "out", inputs))
     output = parity.outputs[ONLY]
     assert (output.converted.relative, output.candidate.relative) == (1 / 8, 1 / 4)
     assert output.converted.agreement is None

@@ -12,7 +12,7 @@ from edgebuild.gates.statistics.paired import Bound
 from edgebuild.gates.statistics.ratio import Shift
 from edgebuild.spec import evidence
 from edgebuild.spec.core import TimeModel
-from edgebuild.spec.evidence import CacheWork, Counted, Footprint, Operators, Proved, SharedWork, State, Weight
+from edgebuild.spec.evidence import ONLY, CacheWork, Counted, Footprint, Operators, Proved, SharedWork, State, Weight
 from edgebuild.steps.evidence.proof import Proof
 from tests import tiny
 from tests.steps.evidence import folders
@@ -25,7 +25,7 @@ MODEL = TimeModel("cortex-a72", 2e9, {"l1d": 0.0}, ((1, 0.3),), 0.25, ("a source
 
 def weigh(drop: Bound = SAME, **after: float) -> Proved:
     changed = replace(BEFORE, **after)  # type: ignore[arg-type]  # sizes are whole numbers
-    return Proof(("x",), (0, 0), MODEL).weigh("x", BEFORE, changed, drop, band=0.25)
+    return Proof(("x",), (0, 0), MODEL).weigh("x", BEFORE, changed, {ONLY: drop}, band=0.25)
 
 
 @pytest.mark.parametrize(
@@ -52,7 +52,7 @@ def test_what_counts_as_gain_and_as_cost(after: dict[str, float], gains: list[st
 def test_the_more_two_states_share_the_less_time_is_a_cost_that_is_proved() -> None:
     slower = replace(BEFORE, seconds=1.05)
     for band, costs in ((0.25, []), (0.06, []), (0.04, ["seconds"]), (0.0, ["seconds"])):
-        assert [*Proof(("x",), (0, 0), MODEL).weigh("x", BEFORE, slower, SAME, band=band).costs] == costs
+        assert [*Proof(("x",), (0, 0), MODEL).weigh("x", BEFORE, slower, {ONLY: SAME}, band=band).costs] == costs
 
 
 def test_accuracy_counts_only_beyond_its_interval() -> None:
@@ -61,10 +61,18 @@ def test_accuracy_counts_only_beyond_its_interval() -> None:
     assert weigh(Bound(-0.02, -0.04, -0.001)).gains == ("accuracy",)
 
 
+def test_the_answers_of_every_head_count() -> None:
+    worse, better = Bound(0.02, 0.001, 0.04), Bound(-0.02, -0.04, -0.001)
+    proved = Proof(("x",)).weigh("x", BEFORE, BEFORE, {"kind": SAME, "place": worse})
+    assert (proved.costs, proved.useless) == (("accuracy",), True)
+    both = Proof(("x",)).weigh("x", BEFORE, BEFORE, {"kind": better, "place": worse})
+    assert (both.gains, both.costs, both.useless) == (("accuracy",), ("accuracy",), False)
+
+
 def test_without_counted_work_nothing_is_said_of_time() -> None:
     proof = Proof(("x",))
     before = replace(BEFORE, seconds=None)
-    assert proof.weigh("x", before, replace(before, bytes=2000), SAME).costs == ("bytes",)
+    assert proof.weigh("x", before, replace(before, bytes=2000), {ONLY: SAME}).costs == ("bytes",)
 
 
 def test_states_are_compared_each_with_the_one_before(tmp_path: Path) -> None:
@@ -89,7 +97,7 @@ def test_states_are_compared_each_with_the_one_before(tmp_path: Path) -> None:
     assert (prune.step, prune.gains, prune.costs) == ("prune", ("bytes", "compressed", "seconds"), ("accuracy",))
     assert (tune.step, tune.gains, tune.costs, tune.useless) == ("tune", ("accuracy",), (), False)
     assert (prune.before.seconds, prune.after.seconds) == (1.0, 0.4)
-    assert (prune.drop.estimate, tune.drop.estimate) == (1.0, -1.0)
+    assert (prune.drops[ONLY].estimate, tune.drops[ONLY].estimate) == (1.0, -1.0)
     assert tune.before == prune.after
 
 
@@ -104,5 +112,5 @@ def test_states_are_compared_each_with_the_one_before(tmp_path: Path) -> None:
     ],
 )
 def test_measured_time_is_a_cost_only_beyond_its_interval(slower: Shift, gains: list[str], costs: list[str]) -> None:
-    proved = Proof(("x",), (0, 1)).weigh("x", BEFORE, BEFORE, SAME, slower)
+    proved = Proof(("x",), (0, 1)).weigh("x", BEFORE, BEFORE, {ONLY: SAME}, slower)
     assert ([*proved.gains], [*proved.costs]) == (gains, costs)

@@ -32,7 +32,7 @@ def inputs(zoo: Path, tmp_path: Path) -> dict[str, tuple[str, Path]]:
     data, model = tmp_path / "data", tmp_path / "model"
     for folder in (data, model):
         folder.mkdir()
-    dataset.write(data, "test", dataset.Split((X[order],), labels[order]))
+    dataset.write(data, "test", dataset.Split((X[order],), (labels[order],)))
     shutil.copyfile(zoo / "mlp.onnx", model / "model.onnx")
     found = {"model": ("onnx", model), "data": ("data", data)}
     here = tiny.perform(Outputs(Local(), "host"), tmp_path / "here", found)
