@@ -63,7 +63,7 @@ def assemble(
     evidence: dict[str, tuple[str, Path]] = {}
     for name in formats:
         right = Answers(5000, lost, 0, Rate(0.98, 0.97, 0.99), Rate(0.99, 0.97, 0.99), {}, {})
-        heads = {head.name: right for head in tiny.spec(made.name).declared.heads}
+        heads = {tiny.spec(made.name).declared.heads[0].name: right}
         evidence[f"accuracy/{name}"] = folders.evidence(folder / f"a-{name}", Accuracy(measured.origin(), heads))
         sizes = Footprint(measured.weight(1000), measured.weight(4000))
         evidence[f"footprint/{name}"] = folders.evidence(folder / f"f-{name}", sizes)
