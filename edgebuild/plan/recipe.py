@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 from edgebuild.engine.graph import Graph, Node
 from edgebuild.plan.packages import need
 from edgebuild.plan.weights import Weights, task_code
-from edgebuild.spec.artifact import option_fields
 from edgebuild.spec.errors import UsageError
 from edgebuild.spec.files import check
 from edgebuild.spec.model import ModelSpec
@@ -163,13 +161,9 @@ class Recipes:
     def _step(self, line: StepSpec) -> Technique:
         kind = STEPS.get(line.use, file=line.file, key=f"{line.key}.use")
         need(kind.tools, line.use, file=line.file, key=f"{line.key}.use")
-        given = self._from_hardware(kind) | dict(self._model.declared.steps.get(line.use, {})) | dict(line.options)
-        return check(kind, given, file=line.file, prefix=line.key)
-
-    def _from_hardware(self, kind: type[Technique]) -> dict[str, Any]:
-        """Options whose default is a property of the target's hardware."""
-        named = {f.name: f.metadata.get("from_hardware") for f in option_fields(kind)}
-        return {name: getattr(self._target.hardware, source) for name, source in named.items() if source}
+        of_model = self._model.declared.steps.get(line.use, {})
+        options = {**kind.from_hardware(self._target.hardware), **of_model, **line.options}
+        return check(kind, options, file=line.file, prefix=line.key)
 
     def _may_convert(self, line: StepSpec, step: Technique, kind: str, runtime: Runtime, number: int) -> None:
         """UsageError unless converting makes what the step works on."""

@@ -83,14 +83,20 @@ def _own(package: str) -> tuple[str, ...]:
 
 
 @cache
-def _foreign(group: str) -> dict[str, EntryPoint]:
-    return {point.name: point for point in entry_points(group=group)}
+def _foreign(group: str) -> dict[str, list[EntryPoint]]:
+    found: dict[str, list[EntryPoint]] = {}
+    for point in entry_points(group=group):
+        found.setdefault(point.name, []).append(point)
+    return found
 
 
 @cache
 def _loaded(registry: Registry[Any], name: str) -> tuple[Any, str | None]:
     """The class of a known name, and in one line why it cannot be used."""
-    point = None if name in _own(registry.package) else _foreign(registry.group)[name]
+    points = [] if name in _own(registry.package) else _foreign(registry.group)[name]
+    if len(points) > 1:
+        return None, f"{registry.noun} {name!r} is brought by {' and by '.join(map(_origin, points))}: uninstall one"
+    point = points[0] if points else None
     origin = _origin(point) if point else f"{registry.package}.{name}"
     try:
         kind = point.load() if point else getattr(importlib.import_module(origin), class_name(name))
