@@ -84,10 +84,10 @@ def _own(package: str) -> tuple[str, ...]:
 
 @cache
 def _foreign(group: str) -> dict[str, list[EntryPoint]]:
-    found: dict[str, list[EntryPoint]] = {}
+    points: dict[str, list[EntryPoint]] = {}
     for point in entry_points(group=group):
-        found.setdefault(point.name, []).append(point)
-    return found
+        points.setdefault(point.name, []).append(point)
+    return points
 
 
 @cache
@@ -137,7 +137,7 @@ class _Member(NamedTuple):
 @cache
 def _members(base: type) -> tuple[_Member, ...]:
     """What a base and those that it inherits from declare, less what is private to them."""
-    found: dict[str, _Member] = {}
+    members: dict[str, _Member] = {}
     for kind in reversed(base.__mro__):
         if not _declares(kind):
             continue
@@ -148,8 +148,8 @@ def _members(base: type) -> tuple[_Member, ...]:
                 continue
             required = value is _ABSENT or getattr(value, "__isabstractmethod__", False)
             hint = get_type_hints(value.fget)["return"] if isinstance(value, property) else _plain(hints.get(name))
-            found[name] = _Member(name, value, hint, required)
-    return tuple(found.values())
+            members[name] = _Member(name, value, hint, required)
+    return tuple(members.values())
 
 
 def _declares(kind: type) -> bool:
