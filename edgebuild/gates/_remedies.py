@@ -34,19 +34,19 @@ def remedy(gate: Gate, verdict: Verdict, evidence: Evidence, tried: Tried) -> st
 def gentler(tried: Tried) -> str:
     """What costs fewer right answers: a recipe that changes less, or other options of the steps of this one."""
     recipes = [name for name in _GENTLE if name != tried.recipe and (name,) != tried.steps]
-    return _ways("a recipe that changes less", recipes, _options(tried, lambda kind: kind.gentler))
+    return _ways("a recipe that changes less", recipes, _options(tried, lambda technique: technique.gentler))
 
 
 def smaller(tried: Tried) -> str:
     """What takes more bytes and memory away."""
     recipes = [name for name in _SMALL if name != tried.recipe]
-    return _ways("a recipe that takes more away", recipes, _options(tried, lambda kind: kind.stronger))
+    return _ways("a recipe that takes more away", recipes, _options(tried, lambda technique: technique.stronger))
 
 
 def faster(tried: Tried) -> str:
     """What takes more time away."""
     recipes = [name for name in _FAST if name != tried.recipe]
-    return _ways("a recipe that takes more away", recipes, _options(tried, lambda kind: kind.stronger))
+    return _ways("a recipe that takes more away", recipes, _options(tried, lambda technique: technique.stronger))
 
 
 def more_examples(n: int, needed: int) -> str:
@@ -57,8 +57,7 @@ def more_examples(n: int, needed: int) -> str:
 def _options(tried: Tried, way: Callable[[type[Technique]], str | None]) -> list[str]:
     """What each technique of the recipe offers this way, once."""
     known = [name for name in dict.fromkeys(tried.steps) if name in STEPS.names()]
-    offers = {name: way(STEPS.get(name)) for name in known}
-    return [f"{name} with {offer}" for name, offer in offers.items() if offer]
+    return [f"{name} with {offer}" for name in known if (offer := way(STEPS.get(name)))]
 
 
 def _ways(noun: str, recipes: list[str], options: list[str]) -> str:

@@ -109,16 +109,17 @@ source = "a data sheet"
 )  # fmt: skip
 
 
-# A model that comes as a file.
-IMPORTED = TIMED.replace('[{format = "onnx"}, {format = "tflite"}]', '[{format = "onnx"}]').replace(
+# A model that comes as a file, which one runtime takes.
+ONNX_ONLY = TIMED.replace(', {format = "tflite"}', "").replace(
     'recipe = [{use = "prune_channels", ratio = 0.5}, {use = "distill"}, {use = "int8"}]', 'recipe = [{use = "int8"}]'
 )
-GIVEN = (
-    MODEL.partition("[training]")[0].replace('builder = "build"\n', "")
+FROM_A_FILE = (
+    MODEL.partition("[teacher]")[0].replace('builder = "build"\n', "")
     + """\
 [source]
 use = "onnx"
-file = "model.onnx"
+file = "net.onnx"
+external = ["*.bin"]
 """
 )
 
@@ -175,8 +176,9 @@ class Project:
         shutil.copyfile(tiny.MODELS / "tiny" / "model.py", models / "model.py")
         (models / "model.toml").write_text(model)
         (models / "words.txt").write_text("some words")
-        (models / "model.onnx").write_bytes(b"a model's weights")
         (models / "teacher.safetensors").write_bytes(b"a teacher's weights")
+        (models / "net.onnx").write_text("an operator")
+        (models / "w.bin").write_text("some weights")
         (folder / "board.toml").write_text(target)
         return cls(folder)
 
