@@ -209,7 +209,7 @@ def read_model(folder: Path, shown: str) -> ModelSpec:
 
 @cache
 def _adapter(kind: Any) -> TypeAdapter[Any]:
-    if dataclasses.is_dataclass(kind) and not hasattr(kind, "__pydantic_config__"):
+    if dataclasses.is_dataclass(kind) and "__pydantic_config__" not in vars(kind):
         kind = with_config(STRICT)(cast(Any, kind))  # a step or a device, which need not know how its options are read
     return TypeAdapter(kind)
 
