@@ -138,11 +138,11 @@ def cache_folder() -> Path:
     return Path(named) if named else home / "edgebuild" / "emulator"
 
 
-def setup(progress: Callable[[str], None], *, verify: bool = False) -> dict[str, Any]:
+def setup(progress: Callable[[str], None], *, verify: bool = False, faster: bool = False) -> dict[str, Any]:
     """Set the emulator up (see `sysroot.prepare`); the folder and what was fetched, with digests."""
     from edgebuild.devices.emulation import sysroot
 
-    emulator = sysroot.prepare(cache_folder(), verify=verify, progress=progress)
+    emulator = sysroot.prepare(cache_folder(), verify=verify, quicken=faster, progress=progress)
     return {"folder": str(cache_folder()), "parts": emulator.manifest()}
 
 

@@ -79,6 +79,8 @@ def test_too_few_examples_on_the_device_are_the_targets_to_mend() -> None:
     compared = on_device(n=100, identical=True, most=1000, cut=Cut(600, 100.0, 20.0))
     told = advice("accuracy", "1 pp", accuracy(0, 0, 5000, compared=compared))
     assert told == "a longer `budget` in [[devices]] of the target: 100 of 5000 ran on the device"
+    told = advice("accuracy", "1 pp", accuracy(0, 0, 5000, compared=compared, fidelity="emulated"))
+    assert "100 of 5000 ran on the device; where it was not done yet, `edgebuild devices setup --faster`" in told
     compared = on_device(5, 5000, differing=40)
     assert "[[devices]]" not in advice("accuracy", "1 pp", accuracy(5, 0, 5000, compared=compared))
 

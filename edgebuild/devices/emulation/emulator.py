@@ -109,7 +109,8 @@ def execute(
 def _command(device: Device, script: Path, arguments: Sequence[str], counting: Counting | None) -> list[str]:
     cpu_s = int(device.limits.cpu_s)
     command = ["prlimit", "--core=0", f"--cpu={cpu_s}:{cpu_s + 5}", "--", *DIE_WITH_PARENT]
-    command += [str(device.emulator.qemu), "-cpu", device.cpu, "-R", f"{device.limits.memory_bytes:#x}"]
+    emulator = device.emulator.qemu if counting else device.emulator.runner
+    command += [str(emulator), "-cpu", device.cpu, "-R", f"{device.limits.memory_bytes:#x}"]
     command += ["-L", str(device.root), "-U", "LD_LIBRARY_PATH"]
     if counting:
         command += ["-plugin", _plugin(device.emulator.plugin, counting)]

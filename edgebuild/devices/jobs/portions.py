@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from edgebuild.spec.dataset import Array
 
 _FIRST_SECONDS = 10.0  # of the first portion, which finds out how long an example takes
-_SECONDS = 30.0  # of the others: what a kill may cost, and how far a time budget may be passed
+_SECONDS = 60.0  # of the others: what a kill may cost; a start takes 2 to 3 s, so shorter ones waste a tenth
 _STARTS = 2.0  # a process is worth its start where its examples take so many times as long
 _POLL_SECONDS = 0.3
 
