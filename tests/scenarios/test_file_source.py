@@ -1,4 +1,4 @@
-"""Somebody's ONNX file, with its weights beside it and an open batch, becomes a judged bundle without PyTorch."""
+"""Somebody's ONNX or TFLite file becomes a judged bundle without PyTorch, from whatever package its source comes."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ import onnx
 import onnxruntime
 import pytest
 
+from edgebuild.travels import load_tflite
 from tests import tiny
 from tests.scenarios.conftest import Workspace
 
@@ -157,3 +158,35 @@ def test_a_source_of_another_package_is_one_file(given: Workspace, made: tiny.Ma
     assert (ran.code, "source 'packed' lacks 'reference'" in ran.err, ran.err.count("\n")) == (2, True, 1)
     ran = given.run(*arguments)
     assert (ran.code, "source.use: unknown source 'packed'" in ran.err) == (2, True)
+
+
+LAST = """
+
+first = load
+
+
+def load():
+    return {name: (x.transpose(0, 2, 3, 1), labels) for name, (x, labels) in first().items()}
+"""
+
+
+def test_a_tflite_file_with_its_channels_last_goes_the_same_way(given: Workspace, made: tiny.Made) -> None:
+    folder = given.root / "models" / "last"
+    shutil.copytree(given.root / "models" / "given", folder, ignore=shutil.ignore_patterns("net"))
+    with (folder / "model.py").open("a") as code:
+        code.write(LAST)
+    text = (folder / "model.toml").read_text().partition("[source]")[0].replace("[1, 12, 12]", "[12, 12, 1]")
+    (folder / "model.toml").write_text(f'{text}[source]\nuse = "tflite"\nfile = "net.tflite"\n')
+    shutil.copyfile(made.file("tflite"), folder / "net.tflite")
+    (given.root / "recipes" / "integers.toml").write_text('description = "int8"\nsteps = [{use = "int8"}]\n')
+    ran = given.run("--target", "board", "--recipe", "integers", "--model", "last", "--json")
+    assert ran.code == 0, ran.err
+    bundle = given.root / "dist" / "board" / "last"
+    facts = json.loads((bundle / "manifest.json").read_text())
+    assert facts["evidence"]["parity"]["outputs"]["output"]["converted"]["max_abs"] == 0
+    values = np.load(bundle / "sample.npy")
+    session = load_tflite.Model(str(folder / "net.tflite"), {})
+    (answer,) = session.answer([values])
+    label = json.loads((bundle / "labels.json").read_text())[int(answer.argmax())]
+    done = subprocess.run([sys.executable, "run.py", "sample.npy"], cwd=bundle, capture_output=True, text=True)
+    assert (done.returncode, done.stdout.partition(" (")[0]) == (0, f"sample.npy: {label}")
