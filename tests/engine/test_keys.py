@@ -277,6 +277,7 @@ class TestChanges:
         )
         assert keys.reason(before, before) == ""
         assert keys.reason(before, after | {"step": "a.b.C"}) == "step B → C"
+        assert keys.reason(before, after | {"step": "c.B"}) == "step a.B → c.B"
 
     def test_an_option_of_a_real_step(self) -> None:
         from edgebuild.steps.techniques.prune_channels import PruneChannels
