@@ -15,7 +15,7 @@ from edgebuild import __version__, travels
 from edgebuild.bundle import card, manifest, png
 from edgebuild.spec import dataset, documents, evidence, layout, model_file, notes, tasks
 from edgebuild.spec.artifact import Determinism, Step, StepIO
-from edgebuild.spec.assembly import Assembly, Part
+from edgebuild.spec.assembly import Assembly, End, Part
 from edgebuild.spec.errors import UsageError
 from edgebuild.spec.evidence import Verdicts
 from edgebuild.spec.model import ImageInput
@@ -145,7 +145,10 @@ def _ship(part: Part, file: Path, folder: Path) -> dict[str, Any]:
 
 
 def _routing(assembly: Assembly) -> list[dict[str, list[str | None]]]:
-    return [{"from": list(route.source), "to": list(route.target)} for route in assembly.routing]
+    def told(end: End) -> list[str | None]:
+        return [end.part, end.tensor]
+
+    return [{"from": told(route.source), "to": told(route.target)} for route in assembly.routing]
 
 
 def _ports(signature: Signature, layouts: Mapping[str, list[str | None]]) -> dict[str, list[dict[str, Any]]]:

@@ -140,7 +140,7 @@ class TestEveryField:
 
     def test_nested_dataclasses_are_looked_into(self) -> None:
         paths = {case.id for case in cases()}
-        assert {"Train.training.seed", "Judge.gates[0].limit", "Assemble.subject.inputs[0].shape[0]"} <= paths
+        assert {"Train.training.seed", "Judge.gates[0].limit", "Assemble.subject.signature.inputs[0].shape[0]"} <= paths
         assert "Latency.device" in paths
 
     def test_some_are_excused_and_say_so(self) -> None:
