@@ -7,7 +7,8 @@ from typing import Any
 from edgebuild.spec.files import PolicyFile, RecipeFile, RecipeTable, TargetFile, schema
 from edgebuild.spec.model import ModelFile
 from edgebuild.spec.plugins import Registry
-from edgebuild.spec.registry import DEVICES, GATES, SOURCES, STEPS, TASKS
+from edgebuild.spec.registry import DEVICES, GATES, STEPS, TASKS
+from edgebuild.spec.source import SOURCES
 
 _DRAFT = {"$schema": "https://json-schema.org/draft/2020-12/schema"}
 

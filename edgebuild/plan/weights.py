@@ -15,8 +15,7 @@ from edgebuild.spec.errors import UsageError
 from edgebuild.spec.files import check
 from edgebuild.spec.model import ModelSpec
 from edgebuild.spec.reads import Read
-from edgebuild.spec.registry import SOURCES
-from edgebuild.spec.source import Making, ProjectFile, Source
+from edgebuild.spec.source import SOURCES, Making, ProjectFile, Source
 from edgebuild.spec.units import show_bytes
 from edgebuild.steps.load_data import LoadData
 
