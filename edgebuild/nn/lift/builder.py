@@ -1,0 +1,132 @@
+"""Writes the forward pass of a lifted file, one operator after another, and tries each as it is written.
+
+Every value is known by its shape and type at once, for each operator runs on zeros when it is added: what torch cannot
+compute is told with the node at which that is, and nothing relies on the shapes that a file claims.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Hashable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from edgebuild.nn.lift import names
+from edgebuild.nn.lift.initializers import Initializers, is_learnable, is_uniform, to_tensor
+
+if TYPE_CHECKING:
+    import numpy as np
+    import onnx
+    from torch import Tensor, fx, nn
+
+    Array = np.ndarray[Any, Any]
+    Value = fx.Node | Array  # what the forward pass computes, or what is known now
+
+_TRIAL = "trial"  # what a node gave when it was added, for as long as later operators need it
+
+
+class Builder:
+    """The graph under construction, the layers that it calls, and every value of the file so far by name."""
+
+    def __init__(self, initializers: Initializers, nodes: Sequence[onnx.NodeProto], outputs: Sequence[str]) -> None:
+        from torch import fx, nn
+
+        self.graph = fx.Graph()
+        self.layers: nn.Module = nn.Module()
+        self.initializers = initializers
+        self.values: dict[str, Value] = dict(initializers.arrays)
+        self._tree = names.Tree(self.layers)
+        self._nodes = nodes
+        self._unread = Counter(name for node in nodes for name in node.input) + Counter(outputs)
+        self._parameters: dict[str, fx.Node] = {}
+        self._placed: dict[Hashable, str] = {}
+        self._fresh: list[fx.Node] = []
+
+    def input(self, name: str, trial: Tensor) -> None:
+        """One more input of the module."""
+        node = self.graph.placeholder(names.identifier(name))
+        node.meta[_TRIAL] = trial
+        self.values[name] = node
+
+    def call(self, function: Callable[..., Any], *args: Any, **kwargs: Any) -> fx.Node:
+        """One more call of a function on nodes and plain values."""
+        node = self.graph.call_function(function, args, kwargs)
+        return self._tried(node, lambda: function(*_trials(args), **_trials(kwargs)))
+
+    def apply(self, layer: nn.Module, path: str, key: Hashable, args: tuple[Any, ...]) -> fx.Node:
+        """One more call of a layer, which goes to this path; an earlier one with the same `key` is called again."""
+        if key not in self._placed:
+            self._placed[key] = self._tree.add(path, layer)
+        return self._tried(self.graph.call_module(self._placed[key], args), lambda: layer.eval()(*_trials(args)))
+
+    def constant(self, name: str) -> fx.Node:
+        """A node for a constant that no layer takes: a parameter where it can be learnt, else a buffer."""
+        values = self.values[name]
+        if name not in self._parameters or is_uniform(values):
+            learnt = is_learnable(values)
+            self._parameters[name] = self._held(name, self.initializers.parameter(name, values) if learnt else values)
+        return self._parameters[name]
+
+    def buffer(self, name: str, values: Array) -> fx.Node:
+        """A node for numbers that are not to be learnt."""
+        return self._held(name, values)
+
+    def _held(self, name: str, values: Array | nn.Parameter) -> fx.Node:
+        from torch import nn
+
+        leaf = values if isinstance(values, nn.Parameter) else nn.Buffer(to_tensor(values))
+        node = self.graph.get_attr(self._tree.add(names.clean(name), leaf))
+        node.meta[_TRIAL] = leaf.data
+        return node
+
+    def array(self, name: str) -> Array | None:
+        """A value that is known now; None for others."""
+        value = self.values.get(name)
+        return None if value is None or is_node(value) else value
+
+    def node(self, name: str) -> fx.Node:
+        """Any value as a node."""
+        value = self.values[name]
+        return value if is_node(value) else self.constant(name)
+
+    def only_reader(self, name: str) -> onnx.NodeProto | None:
+        """The one node that reads a value; None where several do, or where it is an output of the file."""
+        readers = [node for node in self._nodes if name in node.input]
+        return readers[0] if len(readers) == 1 and self._unread[name] == 1 else None
+
+    def finish(self, node: onnx.NodeProto, results: dict[str, Value]) -> None:
+        """Name what an ONNX node gave, and forget the trial values that no later node reads."""
+        self.values |= results
+        kept = {id(value) for name, value in results.items() if self._unread[name]}
+        for name in node.input:
+            self._unread[name] -= 1
+        spent = [self.values[name] for name in node.input if name in self.values and not self._unread[name]]
+        for value in (*self._fresh, *(value for value in spent if is_node(value))):
+            if id(value) not in kept:
+                value.meta.pop(_TRIAL, None)
+        self._fresh = []
+
+    def _tried(self, node: fx.Node, attempt: Callable[[], Any]) -> fx.Node:
+        import torch
+
+        with torch.no_grad():
+            node.meta[_TRIAL] = attempt()
+        self._fresh.append(node)
+        return node
+
+
+def is_node(value: Any) -> bool:
+    """Whether the forward pass computes a value, in contrast to what is known now."""
+    from torch import fx
+
+    return isinstance(value, fx.Node)
+
+
+def trial(node: fx.Node) -> Any:
+    """What a node gave on zeros: a tensor, or a tuple of tensors."""
+    return node.meta[_TRIAL]
+
+
+def _trials(values: Any) -> Any:
+    from torch.fx.node import map_arg
+
+    return map_arg(values, lambda node: node.meta[_TRIAL])
