@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from torch import Tensor, fx, nn
 
     Array = np.ndarray[Any, Any]
-    Value = fx.Node | Array  # what the forward pass computes, or what is known now
+    Value = fx.Node | Array
 
 _TRIAL = "trial"  # what a node gave when it was added, for as long as later operators need it
 
@@ -33,7 +33,8 @@ class Builder:
         self.graph = fx.Graph()
         self.layers: nn.Module = nn.Module()
         self.initializers = initializers
-        self.values: dict[str, Value] = dict(initializers.arrays)
+        self.arrays: dict[str, Array] = dict(initializers.arrays)  # what is known now
+        self.nodes: dict[str, fx.Node] = {}  # what the forward pass computes
         self._tree = names.Tree(self.layers)
         self._nodes = nodes
         self._unread = Counter(name for node in nodes for name in node.input) + Counter(outputs)
@@ -45,7 +46,7 @@ class Builder:
         """One more input of the module."""
         node = self.graph.placeholder(names.identifier(name))
         node.meta[_TRIAL] = trial
-        self.values[name] = node
+        self.nodes[name] = node
 
     def call(self, function: Callable[..., Any], *args: Any, **kwargs: Any) -> fx.Node:
         """One more call of a function on nodes and plain values."""
@@ -60,7 +61,7 @@ class Builder:
 
     def constant(self, name: str) -> fx.Node:
         """A node for a constant that no layer takes: a parameter where it can be learnt, else a buffer."""
-        values = self.values[name]
+        values = self.arrays[name]
         if name not in self._parameters or is_uniform(values):
             learnt = is_learnable(values)
             self._parameters[name] = self._held(name, self.initializers.parameter(name, values) if learnt else values)
@@ -78,15 +79,13 @@ class Builder:
         node.meta[_TRIAL] = leaf.data
         return node
 
-    def array(self, name: str) -> Array | None:
-        """A value that is known now; None for others."""
-        value = self.values.get(name)
-        return None if value is None or is_node(value) else value
-
     def node(self, name: str) -> fx.Node:
         """Any value as a node."""
-        value = self.values[name]
-        return value if is_node(value) else self.constant(name)
+        return self.nodes[name] if name in self.nodes else self.constant(name)
+
+    def has(self, name: str) -> bool:
+        """Whether there is such a value yet."""
+        return name in self.nodes or name in self.arrays
 
     def only_reader(self, name: str) -> onnx.NodeProto | None:
         """The one node that reads a value; None where several do, or where it is an output of the file."""
@@ -95,14 +94,20 @@ class Builder:
 
     def finish(self, node: onnx.NodeProto, results: dict[str, Value]) -> None:
         """Name what an ONNX node gave, and forget the trial values that no later node reads."""
-        self.values |= results
+        from torch import fx
+
+        for name, value in results.items():
+            if isinstance(value, fx.Node):
+                self.nodes[name] = value
+            else:
+                self.arrays[name] = value
         kept = {id(value) for name, value in results.items() if self._unread[name]}
         for name in node.input:
             self._unread[name] -= 1
-        spent = [self.values[name] for name in node.input if name in self.values and not self._unread[name]]
-        for value in (*self._fresh, *(value for value in spent if is_node(value))):
-            if id(value) not in kept:
-                value.meta.pop(_TRIAL, None)
+        spent = [self.nodes[name] for name in node.input if name in self.nodes and not self._unread[name]]
+        for used in (*self._fresh, *spent):
+            if id(used) not in kept:
+                used.meta.pop(_TRIAL, None)
         self._fresh = []
 
     def _tried(self, node: fx.Node, attempt: Callable[[], Any]) -> fx.Node:
@@ -112,13 +117,6 @@ class Builder:
             node.meta[_TRIAL] = attempt()
         self._fresh.append(node)
         return node
-
-
-def is_node(value: Any) -> bool:
-    """Whether the forward pass computes a value, in contrast to what is known now."""
-    from torch import fx
-
-    return isinstance(value, fx.Node)
 
 
 def trial(node: fx.Node) -> Any:

@@ -80,17 +80,18 @@ class Call:
 
     def value(self, place: int) -> Value:
         """The input: a node, or an array where it is known."""
-        return self.build.values[self.name(place)]
+        name = self.name(place)
+        return self.build.nodes[name] if name in self.build.nodes else self.build.arrays[name]
 
     def is_constant(self, place: int) -> bool:
         """Whether the input is there and known."""
-        return self.has(place) and not builder.is_node(self.value(place))
+        return self.name(place) in self.build.arrays
 
     def array(self, place: int) -> Array:
         """An input that must be known now; LiftError where the forward pass computes it."""
         if not self.is_constant(place):
             self.refuse(f"its input {self.name(place)!r} is computed, and torch needs it as a constant")
-        return self.value(place)
+        return self.build.arrays[self.name(place)]
 
     def numbers(self, place: int, attribute: str = "") -> tuple[int, ...] | None:
         """Whole numbers from an input that must be known, or from an attribute, as older opsets have it."""
@@ -109,9 +110,9 @@ class Call:
         """
         from edgebuild.nn.lift.names import is_path
 
-        value = self.value(place)
-        if builder.is_node(value) or value.size != 1 or value.dtype.kind not in "fiub":
+        if not self.is_constant(place) or self.array(place).size != 1 or self.array(place).dtype.kind not in "fiub":
             return self.tensor(place)
+        value = self.array(place)
         others = [self.rank(other) for other in range(self.count) if other != place and self.has(other)]
         learnt = is_path(self.name(place)) and value.dtype.kind == "f"
         if learnt or value.ndim > max(others, default=0):
@@ -122,13 +123,15 @@ class Call:
         """What the input was when the operators before it ran on zeros."""
         from edgebuild.nn.lift.initializers import to_tensor
 
-        value = self.value(place)
-        result: Tensor = builder.trial(value) if builder.is_node(value) else to_tensor(value)
+        name = self.name(place)
+        result: Tensor = (
+            builder.trial(self.build.nodes[name]) if name in self.build.nodes else to_tensor(self.array(place))
+        )
         return result
 
     def shape(self, place: int) -> tuple[int, ...]:
         """The input's shape, with the batch that the file was prepared for."""
-        return tuple(self.value(place).shape) if self.is_constant(place) else tuple(self.trial(place).shape)
+        return tuple(self.array(place).shape if self.is_constant(place) else self.trial(place).shape)
 
     def rank(self, place: int) -> int:
         """How many dimensions the input has."""
@@ -182,10 +185,10 @@ class Call:
 
         added = bias if isinstance(bias, str) else self.name(bias)
         path = names.layer_path(self.node.name, self.name(weight), added)
-        held = [name for name in (*self.node.input, added) if name and not builder.is_node(self.build.values[name])]
+        held = [name for name in (*self.node.input, added) if name in self.build.arrays]
         attributes = tuple(sorted((item.name, item.SerializeToString()) for item in self.node.attribute))
         shared: Hashable = (self.kind, repr(layer), *held, attributes)
-        distinct = all(is_uniform(self.build.values[name]) for name in held)
+        distinct = all(is_uniform(self.build.arrays[name]) for name in held)
         return self.build.apply(layer, path, (self.node.output[0], shared) if distinct else shared, args)
 
     def unpack(self, result: Any, count: int) -> tuple[fx.Node, ...]:

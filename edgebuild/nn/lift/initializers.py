@@ -46,9 +46,12 @@ def array(tensor: onnx.TensorProto) -> Array:
     if is_hollow(tensor):
         kind = onnx.helper.tensor_dtype_to_np_dtype(tensor.data_type)
         count = math.prod(tensor.dims)
-        return (np.arange(1, count + 1) / count).astype(kind).reshape(tuple(tensor.dims))
+        ramp: Array = (np.arange(1, count + 1) / count).astype(kind)
+        return ramp.reshape(tuple(tensor.dims))
     values: Array = onnx.numpy_helper.to_array(tensor)
-    return values.astype(np.float32) if values.dtype.name == "bfloat16" else values
+    if values.dtype.name == "bfloat16":
+        values = values.astype(np.float32)
+    return values
 
 
 def is_hollow(tensor: onnx.TensorProto) -> bool:

@@ -50,22 +50,18 @@ def matrix(scaling: Scaling) -> Array:
 
 
 def _origin(scaling: Scaling, place: int) -> float:
-    """Where a new place lies among the old ones."""
+    """Where a new place lies among the old ones, by the way of counting (`coordinate_transformation_mode`)."""
     old, new, scale = scaling.old, scaling.new, scaling.scale
-    if scaling.transform == "align_corners":
-        return 0.0 if new == 1 else place * (old - 1) / (new - 1)
-    if scaling.transform == "asymmetric":
-        return place / scale
-    if scaling.transform == "pytorch_half_pixel":
-        return (place + 0.5) / scale - 0.5 if new > 1 else 0.0
-    if scaling.transform == "tf_half_pixel_for_nn":
-        return (place + 0.5) / scale
-    if scaling.transform == "half_pixel_symmetric":
-        adjustment = new / (scale * old)
-        return old / 2 * (1 - adjustment) + (place + 0.5) / scale - 0.5
-    if scaling.transform == "tf_crop_and_resize":
-        return place * (old - 1) / (new - 1) if new > 1 else 0.5 * (old - 1)
-    return (place + 0.5) / scale - 0.5
+    half = (place + 0.5) / scale - 0.5
+    ends = place * (old - 1) / (new - 1) if new > 1 else 0.0
+    return {
+        "align_corners": ends,
+        "asymmetric": place / scale,
+        "pytorch_half_pixel": half if new > 1 else 0.0,
+        "tf_half_pixel_for_nn": (place + 0.5) / scale,
+        "half_pixel_symmetric": half + old / 2 * (1 - new / (scale * old)),
+        "tf_crop_and_resize": ends if new > 1 else 0.5 * (old - 1),
+    }.get(scaling.transform, half)
 
 
 def _nearest(scaling: Scaling, origin: float) -> int:

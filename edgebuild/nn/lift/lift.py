@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from edgebuild.nn.lift import fold, names, operators, prepare
-from edgebuild.nn.lift.builder import Builder, is_node
+from edgebuild.nn.lift.builder import Builder
 from edgebuild.nn.lift.call import Call
 from edgebuild.nn.lift.errors import LiftError
 from edgebuild.nn.lift.initializers import Initializers, to_tensor
@@ -45,7 +45,7 @@ def build(prepared: onnx.ModelProto) -> nn.Module:
         builder.input(value.name, _zeros(value))
     opsets = {names.domain(item.domain): item.version for item in prepared.opset_import}
     for node in graph.node:
-        if not all(name in builder.values for name in node.output if name):
+        if not all(builder.has(name) for name in node.output if name):
             builder.finish(node, _results(node, opsets, builder))
     results = [builder.node(name) for name in outputs]
     builder.graph.output(results[0] if len(results) == 1 else tuple(results))
@@ -57,8 +57,7 @@ def _results(node: onnx.NodeProto, opsets: Mapping[str, int], builder: Builder) 
     """What one node gives, by name."""
     domain = names.domain(node.domain)
     call = Call(node, opsets.get(domain, 1), builder)
-    known = [builder.values[name] for name in node.input if name]
-    if known and not any(is_node(value) for value in known):
+    if any(node.input) and all(name in builder.arrays for name in node.input if name):
         return _folded(node, builder, opsets)
     operator = operators.find(domain, node.op_type)
     if operator is None:
@@ -80,7 +79,7 @@ def _folded(node: onnx.NodeProto, builder: Builder, opsets: Mapping[str, int]) -
     import onnx
 
     listed = [onnx.helper.make_opsetid(domain, version) for domain, version in opsets.items()]
-    results = fold.fold(node, {name: builder.values[name] for name in node.input if name}, listed)
+    results = fold.fold(node, {name: builder.arrays[name] for name in node.input if name}, listed)
     return dict(zip(filter(None, node.output), results, strict=True))
 
 

@@ -74,8 +74,9 @@ class Tree:
 
     def _allowed(self, path: str) -> str:
         """No part of a path may be an attribute that every module has (`type`, `half`)."""
-        return ".".join(f"{part}_" if hasattr(self.root, part) and part not in self._tops() else part for part in
-                        path.split("."))
+        return ".".join(
+            f"{part}_" if hasattr(self.root, part) and part not in self._tops() else part for part in path.split(".")
+        )
 
     def _tops(self) -> set[str]:
         return {path.partition(".")[0] for path in (*self._leaves, *self._folders)}

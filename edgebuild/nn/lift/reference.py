@@ -92,7 +92,8 @@ def _type(value: onnx.ValueInfoProto) -> np.dtype[Any]:
     import numpy as np
     import onnx
 
-    return np.dtype(onnx.helper.tensor_dtype_to_np_dtype(value.type.tensor_type.elem_type))
+    kind: np.dtype[Any] = np.dtype(onnx.helper.tensor_dtype_to_np_dtype(value.type.tensor_type.elem_type))
+    return kind
 
 
 def _first_line(error: Exception) -> str:

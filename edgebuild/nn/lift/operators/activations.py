@@ -82,7 +82,7 @@ def _flat(call: Call, slope: Any) -> Any:
 
 
 def sloped(values: Tensor, slope: Tensor) -> Tensor:
-    """x above zero, slope · x below."""
+    """X above zero, slope · x below."""
     import torch
 
     return torch.where(values < 0, values * slope, values)
@@ -107,7 +107,7 @@ def shrink(call: Call) -> Any:
 
 
 def shrunk(values: Tensor, limit: float, bias: float) -> Tensor:
-    """x + bias below −limit, x − bias above limit, else 0."""
+    """X + bias below −limit, x − bias above limit, else 0."""
     import torch
 
     inner = torch.where(values > limit, values - bias, torch.zeros_like(values))
@@ -115,7 +115,7 @@ def shrunk(values: Tensor, limit: float, bias: float) -> Tensor:
 
 
 def swish(call: Call) -> Any:
-    """x σ(α x)."""
+    """X σ(α x)."""
     from torch.nn import functional
 
     alpha = call.number("alpha", 1.0)
@@ -123,14 +123,14 @@ def swish(call: Call) -> Any:
 
 
 def swished(values: Tensor, alpha: float) -> Tensor:
-    """x σ(α x)."""
+    """X σ(α x)."""
     import torch
 
     return values * torch.sigmoid(values * alpha)
 
 
 def thresholded(call: Call) -> Any:
-    """x above the threshold, else 0."""
+    """X above the threshold, else 0."""
     from torch.nn import functional
 
     return call.emit(functional.threshold, call.tensor(0), call.number("alpha", 1.0), 0.0)

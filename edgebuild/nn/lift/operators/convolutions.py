@@ -9,7 +9,7 @@ from edgebuild.nn.lift.call import Call
 from edgebuild.nn.lift.windows import Windows, windows
 
 if TYPE_CHECKING:
-    from torch import Tensor
+    from torch import fx
 
 
 def convolution(call: Call) -> Any:
@@ -28,8 +28,8 @@ def convolution(call: Call) -> Any:
     if not _held(call):
         function = (functional.conv1d, functional.conv2d, functional.conv3d)[rank - 1]
         return call.emit(function, values, call.tensor(1), _bias(call), *where, groups)
-    kind = (nn.Conv1d, nn.Conv2d, nn.Conv3d)[rank - 1]
-    layer: Any = kind(shape[1] * groups, shape[0], wide.kernel, *where, groups, call.has(2), device="meta")
+    kind: Any = (nn.Conv1d, nn.Conv2d, nn.Conv3d)[rank - 1]
+    layer = kind(shape[1] * groups, shape[0], wide.kernel, *where, groups, call.has(2), device="meta")
     _fill(call, layer)
     return call.layer(layer, 1, 2, values)
 
@@ -48,9 +48,9 @@ def transposed(call: Call) -> Any:
     spare = [m >= max(s, d) for m, s, d in zip(more, wide.stride, wide.dilation, strict=True)]
     call.need(not any(spare), "its output is larger than its windows reach")
     if _held(call):
-        kind = (nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)[rank - 1]
+        kind: Any = (nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)[rank - 1]
         where = (wide.stride, padding, tuple(more), groups, call.has(2), wide.dilation)
-        layer: Any = kind(shape[0], shape[1] * groups, wide.kernel, *where, device="meta")
+        layer = kind(shape[0], shape[1] * groups, wide.kernel, *where, device="meta")
         _fill(call, layer)
         result = call.layer(layer, 1, 2, call.tensor(0))
     else:
@@ -94,9 +94,8 @@ def _held(call: Call) -> bool:
     return call.is_constant(1) and (not call.has(2) or call.is_constant(2))
 
 
-def _bias(call: Call) -> Tensor | None:
-    bias: Any = call.tensor(2) if call.has(2) else None
-    return bias
+def _bias(call: Call) -> fx.Node | None:
+    return call.tensor(2) if call.has(2) else None
 
 
 def _fill(call: Call, layer: Any) -> None:

@@ -76,7 +76,7 @@ def divide(call: Call) -> Any:
 
 
 def reciprocal(values: Tensor, share: float) -> Tensor:
-    """share / values."""
+    """Share / values."""
     import torch
 
     return torch.reciprocal(values) * share

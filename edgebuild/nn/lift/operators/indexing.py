@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from edgebuild.nn.lift.call import Call
+from edgebuild.nn.lift.operators.shapes import reshaped
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -19,16 +21,18 @@ def gather(call: Call) -> Any:
 
     axis = call.axis()
     if call.is_constant(0) and not call.is_constant(1) and call.rank(0) == 2 and axis == 0 and call.is_learnable(0):
-        layer = nn.Embedding(*call.shape(0), _weight=call.parameter(0))
+        layer = nn.Embedding(call.shape(0)[0], call.shape(0)[1], device="meta")
         layer.weight = call.parameter(0)
         return call.layer(layer, 0, "", call.tensor(1))
     if not call.is_constant(1):
         return call.emit(picked, call.tensor(0), call.tensor(1), axis)
     size, numbers = call.shape(0)[axis], call.array(1)
+    if numbers.size == size and numbers.ndim > 1 and (numbers.flatten() == range(size)).all():
+        return reshaped(call, (*call.shape(0)[:axis], *numbers.shape, *call.shape(0)[axis + 1 :]))
     if numbers.ndim == 0:
         return call.emit(torch.select, call.tensor(0), axis, int(numbers))
     places = [int(number) % size for number in numbers.flatten()]
-    if numbers.ndim == 1 and len({b - a for a, b in zip(places, places[1:], strict=False)} | {1}) == 1:
+    if numbers.ndim == 1 and len({b - a for a, b in itertools.pairwise(places)} | {1}) == 1:
         return call.emit(torch.narrow, call.tensor(0), axis, places[0], len(places))
     return call.emit(picked, call.tensor(0), call.tensor(1), axis)
 
@@ -145,7 +149,8 @@ def eye_like(call: Call) -> Any:
 
     kind = call.attribute("dtype")
     dtype = call.trial(0).numpy().dtype if kind is None else onnx.helper.tensor_dtype_to_np_dtype(kind)
-    return np.eye(*call.shape(0), k=call.integer("k"), dtype=dtype)
+    rows, columns = call.shape(0)
+    return np.eye(rows, columns, k=call.integer("k"), dtype=dtype)
 
 
 def top(call: Call) -> Any:

@@ -21,10 +21,10 @@ def matrix_product(call: Call) -> Any:
         return call.emit(torch.matmul, call.tensor(0), call.tensor(1))
     weight = call.array(1)
     adder, bias = _added(call, weight.shape[1])
-    layer = nn.Linear(*weight.shape, bias=bool(bias), device="meta")
+    layer = nn.Linear(weight.shape[0], weight.shape[1], bool(bias), device="meta")
     layer.weight = call.derived(weight.T)
     if bias:
-        layer.bias = call.derived(call.build.array(bias).reshape(-1))
+        layer.bias = call.derived(call.build.arrays[bias].reshape(-1))
     result = call.layer(layer, 1, bias, call.tensor(0))
     call.absorbed = {adder: result} if bias else {}
     return result
@@ -36,8 +36,10 @@ def _added(call: Call, width: int) -> tuple[str, str]:
     if reader is None or reader.op_type != "Add" or reader.domain not in ("", "ai.onnx"):
         return "", ""
     other = reader.input[0] if reader.input[1] == call.node.output[0] else reader.input[1]
-    values = call.build.array(other)
-    if values is None or values.size != width or values.shape[-1:] != (width,) or values.ndim > call.rank(0):
+    if other not in call.build.arrays:
+        return "", ""
+    values = call.build.arrays[other]
+    if values.size != width or values.shape[-1:] != (width,) or values.ndim > call.rank(0):
         return "", ""
     return str(reader.output[0]), str(other)
 

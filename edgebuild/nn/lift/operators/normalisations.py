@@ -128,7 +128,7 @@ def local_response(call: Call) -> Any:
 
 
 def responses(values: Tensor, size: int, alpha: float, beta: float, bias: float) -> Tensor:
-    """x / (bias + alpha / size · Σ x² of `size` channels around)^beta, those before the first counting as 0."""
+    """X / (bias + alpha / size · Σ x² of `size` channels around)^beta, those before the first counting as 0."""
     from torch.nn import functional
 
     flat = values.square().flatten(2).movedim(1, 2)
@@ -150,21 +150,23 @@ def standard(values: Tensor, axes: tuple[int, ...]) -> Tensor:
 
 def softmax(call: Call) -> Any:
     """Over one axis; before opset 13 over that and all behind it."""
-    import torch
-
-    function = {"Softmax": torch.softmax, "LogSoftmax": torch.log_softmax, "Hardmax": hard_max}[call.kind]
     axis = call.axis(-1 if call.version >= 13 else 1)
-    if call.version >= 13 or math.prod(call.shape(0)[axis + 1 :]) == 1 and call.rank(0) == axis + 1:
-        return call.emit(function, call.tensor(0), axis)
+    if call.version >= 13 or (math.prod(call.shape(0)[axis + 1 :]) == 1 and call.rank(0) == axis + 1):
+        return call.emit(_scores(call.kind), call.tensor(0), axis)
     return call.emit(over_all, call.tensor(0), axis, call.kind)
 
 
 def over_all(values: Tensor, axis: int, kind: str) -> Tensor:
     """The same over an axis and all behind it at once."""
+    return _scores(kind)(values.flatten(axis), axis).reshape(values.shape)
+
+
+def _scores(kind: str) -> Callable[[Tensor, int], Tensor]:
     import torch
 
-    function = {"Softmax": torch.softmax, "LogSoftmax": torch.log_softmax, "Hardmax": hard_max}[kind]
-    return function(values.flatten(axis), axis).reshape(values.shape)
+    if kind == "Hardmax":
+        return hard_max
+    return torch.softmax if kind == "Softmax" else torch.log_softmax
 
 
 def hard_max(values: Tensor, axis: int) -> Tensor:

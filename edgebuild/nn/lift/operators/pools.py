@@ -60,11 +60,12 @@ def window_sums(values: Tensor, wide: Windows) -> Tensor:
 
     values, rank = functional.pad(values, wide.padding), len(wide.kernel)
     if set(wide.dilation) == {1}:
-        return _average(rank)(values, wide.kernel, wide.stride) * math.prod(wide.kernel)
+        means: Tensor = _average(rank)(values, wide.kernel, wide.stride)
+        return means * math.prod(wide.kernel)
     convolve = (functional.conv1d, functional.conv2d, functional.conv3d)[rank - 1]
     ones = torch.ones(1, 1, *wide.kernel, dtype=values.dtype, device=values.device)
     flat = values.reshape(-1, 1, *values.shape[2:])
-    sums = convolve(flat, ones, None, wide.stride, 0, wide.dilation)
+    sums: Tensor = convolve(flat, ones, None, wide.stride, 0, wide.dilation)
     return sums.reshape(*values.shape[:2], *sums.shape[2:])
 
 

@@ -19,7 +19,10 @@ def quantize(call: Call) -> Any:
     import torch
 
     kind = call.trial(2).dtype if call.has(2) else torch.uint8
-    call.need(str(kind).removeprefix("torch.") in _LIMITS and not call.integer("block_size"), "its type is not of 8 or 16 bits, or it has blocks")
+    call.need(
+        str(kind).removeprefix("torch.") in _LIMITS and not call.integer("block_size"),
+        "its type is not of 8 or 16 bits, or it has blocks",
+    )
     zero = call.tensor(2) if call.has(2) else None
     return call.emit(rounded, call.tensor(0), call.tensor(1), zero, call.integer("axis", 1), kind)
 

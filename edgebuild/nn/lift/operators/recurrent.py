@@ -40,7 +40,7 @@ def flipped(values: Tensor, axis: int) -> Tensor:
 
 
 def arranged(given: Any, backward: bool, both: bool, first: bool) -> tuple[Tensor, ...]:
-    """torch's answer as ONNX has it: [steps, directions, N, hidden] and the last states, or with the batch first."""
+    """Torch's answer as ONNX has it: [steps, directions, N, hidden] and the last states, or with the batch first."""
     every, last = given
     states = last if isinstance(last, tuple) else (last,)
     every = every.unflatten(-1, (2 if both else 1, -1))  # [steps, N, directions, hidden], or [N, steps, …]

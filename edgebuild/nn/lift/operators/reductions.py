@@ -81,25 +81,20 @@ _REDUCED: Mapping[str, Callable[[Tensor, Axes, bool], Tensor]] = {
 
 def reduced(call: Call) -> Any:
     """A reduction over axes, which are an attribute in older opsets; over all where none are named."""
+    import torch
+
     axes, rank = call.numbers(1, "axes"), call.rank(0)
     if not axes and call.integer("noop_with_empty_axes"):
         axes = ()
     elif not axes:
         axes = tuple(range(rank))
     if not axes:
-        return call.value(0) if rank and call.kind not in _POINTWISE else call.emit(_POINTWISE[call.kind], call.tensor(0))
+        alone = _POINTWISE.get(call.kind)
+        return call.emit(alone, call.tensor(0)) if alone else call.value(0)
     axes, keep = tuple(axis % rank for axis in axes), bool(call.integer("keepdims", 1))
-    if call.kind in ("ReduceMax", "ReduceMin") and not call.trial(0).dtype.is_floating_point and _is_bool(call):
-        import torch
-
+    if call.trial(0).dtype == torch.bool:
         return call.emit(torch.any if call.kind == "ReduceMax" else torch.all, call.tensor(0), axes, keep)
     return call.emit(_REDUCED[call.kind], call.tensor(0), axes, keep)
-
-
-def _is_bool(call: Call) -> bool:
-    import torch
-
-    return call.trial(0).dtype == torch.bool
 
 
 def _absolute(values: Tensor) -> Tensor:

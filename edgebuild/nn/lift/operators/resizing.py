@@ -62,8 +62,6 @@ def interpolated(values: Tensor, size: tuple[int, ...], mode: str, corners: bool
 
 def _own(call: Call, scalings: Mapping[int, Scaling]) -> tuple[Any, ...] | None:
     """Torch's arguments for the same answer, told by trying; None where none gives it."""
-    import torch
-
     rank = call.rank(0) - 2
     if not 0 < rank <= 3 or min(scalings) < 2 or not call.trial(0).is_floating_point():
         return None

@@ -22,10 +22,11 @@ def reshape(call: Call) -> Any:
     if -1 in asked:
         rest = math.prod(size for size in asked if size != -1)
         asked = tuple(math.prod(given) // rest if size == -1 else size for size in asked)
-    return _blocks(call, asked)
+    return reshaped(call, asked)
 
 
-def _blocks(call: Call, asked: Sequence[int]) -> Any:
+def reshaped(call: Call, asked: Sequence[int]) -> Any:
+    """Input 0 in this shape, by blocks where they match."""
     given = call.shape(0)
     matched = blocks.match(given, asked, _splits_heads(call, given, asked))
     if matched is None:
@@ -52,7 +53,7 @@ def flatten(call: Call) -> Any:
     axis += len(given) if axis < 0 else 0
     if axis == 1 and len(given) > 1:
         return call.emit(_torch("flatten"), call.tensor(0), 1)
-    return _blocks(call, (math.prod(given[:axis]), math.prod(given[axis:])))
+    return reshaped(call, (math.prod(given[:axis]), math.prod(given[axis:])))
 
 
 def squeeze(call: Call) -> Any:
@@ -116,13 +117,18 @@ def cut(call: Call) -> Any:
     steps = call.numbers(4) or (1,) * len(starts)
     result = call.tensor(0)
     for axis, start, end, step in zip((axis % len(shape) for axis in axes), starts, ends, steps, strict=True):
-        first, last, stride = slice(start, end if end >= -shape[axis] - 1 or step > 0 else None, step).indices(shape[axis])
+        first, last, stride = _range(start, end, step, shape[axis])
         if step < 0:
             result = call.emit(_torch("flip"), result, (axis,))
             first, last, stride = shape[axis] - 1 - first, shape[axis] - 1 - last, -stride
         if (first, last, stride) != (0, shape[axis], 1):
             result = call.emit(along, result, axis, first, None if last >= shape[axis] else max(first, last), stride)
     return result
+
+
+def _range(start: int, end: int, step: int, size: int) -> tuple[int, int, int]:
+    """Of a range from `start` to `end` within a size; an end before the first, stepping back, takes the first in."""
+    return slice(start, None if step < 0 and end < -size else end, step).indices(size)
 
 
 def along(values: Tensor, axis: int, first: int, last: int | None, stride: int) -> Tensor:
@@ -220,7 +226,7 @@ def constant(call: Call) -> Any:
         kinds = {"value_float": np.float32, "value_floats": np.float32, "value_int": np.int64, "value_ints": np.int64}
         if item.name in kinds:
             return np.asarray(call.attribute(item.name), kinds[item.name])
-    call.refuse("its value is no tensor of numbers")
+    return call.refuse("its value is no tensor of numbers")
 
 
 def depth_to_space(call: Call) -> Any:
@@ -241,7 +247,11 @@ def deep_to_wide(values: Tensor, size: int) -> Tensor:
 
 
 def space_to_depth(call: Call) -> Any:
-    """Places become channels, the block's number before the channel's."""
+    """Places become channels: the block's number before the channel's (DCR) or after it (CRD, a pixel unshuffle)."""
+    from torch.nn import functional
+
+    if call.word("mode", "DCR") == "CRD":
+        return call.emit(functional.pixel_unshuffle, call.tensor(0), call.integer("blocksize"))
     return call.emit(wide_to_deep, call.tensor(0), call.integer("blocksize"))
 
 
