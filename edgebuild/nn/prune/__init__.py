@@ -1,0 +1,1 @@
+"""Structured and single-weight pruning of torch modules: stock, importance, budgets, removal."""
