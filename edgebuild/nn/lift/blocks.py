@@ -23,18 +23,25 @@ class Block(NamedTuple):
     free: int
 
 
-def match(given: Sequence[int], asked: Sequence[int], heads: bool = False) -> tuple[Block, ...] | None:
+def match(
+    given: Sequence[int], asked: Sequence[int], heads: bool = False, batched: Sequence[bool] | None = None
+) -> tuple[Block, ...] | None:
     """The blocks of a reshape from one shape to another; None where they do not match.
 
-    What is split keeps its first numbers and frees the last (the groups of a channel shuffle stay), but the first
-    block frees its first, the batch; with `heads` the others free the last but one, for heads go and their width stays.
+    batched: which of the given dimensions are multiples of the batch; the first where that is not known
+
+    A block with the batch frees the dimension of 1, or its first. What else is split in two keeps its first number and
+    frees the last (the groups of a channel shuffle stay), what is split in more keeps the last (the sides of a
+    picture); with `heads` the last but one is free, for heads go and their width stays.
     """
     if 0 in given or math.prod(given) != math.prod(asked):
         return None
+    batched = [place == 0 for place in range(len(given))] if batched is None else batched
     blocks, start, first = [], 0, 0
     while start < len(given) or first < len(asked):
         stop, end = _equal(given, asked, start, first)
-        blocks.append(Block(start, stop, tuple(asked[first:end]), _free(asked[first:end], start == 0, heads)))
+        free = _free(asked[first:end], any(batched[start:stop]), heads)
+        blocks.append(Block(start, stop, tuple(asked[first:end]), free))
         start, first = stop, end
     return tuple(blocks)
 
@@ -54,13 +61,17 @@ def _equal(given: Sequence[int], asked: Sequence[int], start: int, first: int) -
     return stop, end
 
 
-def _free(sizes: Sequence[int], first: bool, heads: bool) -> int:
-    if not sizes or first:
+def _free(sizes: Sequence[int], batch: bool, heads: bool) -> int:
+    if not sizes:
         return 0
+    if batch:
+        return sizes.index(1) if 1 in sizes else 0
     wide = [place for place, size in enumerate(sizes) if size > 1]
     if not wide:
         return len(sizes) - 1
-    return wide[-2] if heads and len(wide) > 1 else wide[-1]
+    if heads and len(wide) > 1:
+        return wide[-2]
+    return wide[0] if len(wide) > 2 else wide[-1]
 
 
 def reshape(values: Tensor, blocks: tuple[Block, ...]) -> Tensor:

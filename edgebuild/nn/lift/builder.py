@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from edgebuild.nn.lift import names
 from edgebuild.nn.lift.initializers import Initializers, is_learnable, is_uniform, to_tensor
+from edgebuild.spec.errors import exhausted
 
 if TYPE_CHECKING:
     import numpy as np
@@ -21,7 +22,8 @@ if TYPE_CHECKING:
     Array = np.ndarray[Any, Any]
     Value = fx.Node | Array
 
-_TRIAL = "trial"  # what a node gave when it was added, for as long as later operators need it
+# What a node gave when it was added, to one example and to two, for as long as later operators need it.
+_ONE, _TWO = "one example", "two examples"
 
 
 class Builder:
@@ -42,22 +44,23 @@ class Builder:
         self._placed: dict[Hashable, str] = {}
         self._fresh: list[fx.Node] = []
 
-    def input(self, name: str, trial: Tensor) -> None:
-        """One more input of the module."""
+    def input(self, name: str, one: Tensor, two: Tensor) -> None:
+        """One more input of the module, and what it is tried on: one example, and two."""
         node = self.graph.placeholder(names.identifier(name))
-        node.meta[_TRIAL] = trial
+        node.meta[_ONE], node.meta[_TWO] = one, two
         self.nodes[name] = node
 
     def call(self, function: Callable[..., Any], *args: Any, **kwargs: Any) -> fx.Node:
         """One more call of a function on nodes and plain values."""
         node = self.graph.call_function(function, args, kwargs)
-        return self._tried(node, lambda: function(*_trials(args), **_trials(kwargs)))
+        return self._tried(node, lambda key: function(*_trials(args, key), **_trials(kwargs, key)))
 
     def apply(self, layer: nn.Module, path: str, key: Hashable, args: tuple[Any, ...]) -> fx.Node:
         """One more call of a layer, which goes to this path; an earlier one with the same `key` is called again."""
         if key not in self._placed:
             self._placed[key] = self._tree.add(path, layer)
-        return self._tried(self.graph.call_module(self._placed[key], args), lambda: layer.eval()(*_trials(args)))
+        node = self.graph.call_module(self._placed[key], args)
+        return self._tried(node, lambda number: layer.eval()(*_trials(args, number)))
 
     def constant(self, name: str) -> fx.Node:
         """A node for a constant that no layer takes: a parameter where it can be learnt, else a buffer."""
@@ -76,7 +79,7 @@ class Builder:
 
         leaf = values if isinstance(values, nn.Parameter) else nn.Buffer(to_tensor(values))
         node = self.graph.get_attr(self._tree.add(names.clean(name), leaf))
-        node.meta[_TRIAL] = leaf.data
+        node.meta[_ONE] = node.meta[_TWO] = leaf.data
         return node
 
     def node(self, name: str) -> fx.Node:
@@ -107,24 +110,36 @@ class Builder:
         spent = [self.nodes[name] for name in node.input if name in self.nodes and not self._unread[name]]
         for used in (*self._fresh, *spent):
             if id(used) not in kept:
-                used.meta.pop(_TRIAL, None)
+                used.meta.pop(_ONE, None)
+                used.meta.pop(_TWO, None)
         self._fresh = []
 
-    def _tried(self, node: fx.Node, attempt: Callable[[], Any]) -> fx.Node:
+    def _tried(self, node: fx.Node, attempt: Callable[[str], Any]) -> fx.Node:
         import torch
 
         with torch.no_grad():
-            node.meta[_TRIAL] = attempt()
+            node.meta[_ONE] = attempt(_ONE)
+            try:
+                node.meta[_TWO] = attempt(_TWO)
+            except Exception as error:  # the file's operators are for one example alone, and fail in any way
+                if exhausted(error):
+                    raise
+                node.meta[_TWO] = None
         self._fresh.append(node)
         return node
 
 
 def trial(node: fx.Node) -> Any:
     """What a node gave on zeros: a tensor, or a tuple of tensors."""
-    return node.meta[_TRIAL]
+    return node.meta[_ONE]
 
 
-def _trials(values: Any) -> Any:
+def trial_of_two(node: fx.Node) -> Any:
+    """The same for two examples at once; None where that cannot be computed."""
+    return node.meta[_TWO]
+
+
+def _trials(values: Any, key: str) -> Any:
     from torch.fx.node import map_arg
 
-    return map_arg(values, lambda node: node.meta[_TRIAL])
+    return map_arg(values, lambda node: node.meta[key])

@@ -133,6 +133,13 @@ class Call:
         """The input's shape, with the batch that the file was prepared for."""
         return tuple(self.array(place).shape if self.is_constant(place) else self.trial(place).shape)
 
+    def grows(self, place: int) -> tuple[bool, ...] | None:
+        """Which dimensions of a computed input are larger for two examples; None where that is not known."""
+        two = builder.trial_of_two(self.build.nodes[self.name(place)])
+        if two is None or two.ndim != self.rank(place):
+            return None
+        return tuple(size != other for size, other in zip(self.shape(place), two.shape, strict=True))
+
     def rank(self, place: int) -> int:
         """How many dimensions the input has."""
         return len(self.shape(place))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from edgebuild.nn.lift import fold, names, operators, prepare
+from edgebuild.nn.lift import fold, names, operators, parts, prepare
 from edgebuild.nn.lift.builder import Builder
 from edgebuild.nn.lift.call import Call
 from edgebuild.nn.lift.errors import LiftError
@@ -41,14 +41,17 @@ def build(prepared: onnx.ModelProto) -> nn.Module:
     graph = prepared.graph
     outputs = [value.name for value in graph.output]
     builder = Builder(Initializers([*graph.initializer]), graph.node, outputs)
+    axes = prepare.batch_axes(prepared)
     for value in prepare.inputs(prepared):
-        builder.input(value.name, _zeros(value))
+        one = _zeros(value)
+        builder.input(value.name, one, _doubled(one, axes[value.name]))
     opsets = {names.domain(item.domain): item.version for item in prepared.opset_import}
     for node in graph.node:
         if not all(builder.has(name) for name in node.output if name):
             builder.finish(node, _results(node, opsets, builder))
     results = [builder.node(name) for name in outputs]
     builder.graph.output(results[0] if len(results) == 1 else tuple(results))
+    parts.join(builder.graph)
     builder.graph.eliminate_dead_code(lambda node: node.op in ("placeholder", "output"))
     return written(builder.layers, builder.graph).eval()
 
@@ -92,3 +95,9 @@ def _zeros(value: onnx.ValueInfoProto) -> Tensor:
     if dtype.kind not in "fiub":
         raise LiftError(f"its input {value.name!r} holds {dtype.name}, which no tensor of torch does")
     return to_tensor(np.zeros([dimension.dim_value for dimension in kind.shape.dim], dtype))
+
+
+def _doubled(one: Tensor, axis: int | None) -> Tensor:
+    import torch
+
+    return one if axis is None else torch.cat([one, one], axis)

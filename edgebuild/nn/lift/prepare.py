@@ -6,12 +6,13 @@ the legacy exporter writes for a vision transformer 392 are left, and all shapes
 
 from __future__ import annotations
 
+import json
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from edgebuild.nn.lift import branches
+from edgebuild.nn.lift import branches, patterns
 from edgebuild.nn.lift.errors import LiftError
 from edgebuild.spec.errors import exhausted
 from edgebuild.spec.names import suggest
@@ -22,7 +23,8 @@ if TYPE_CHECKING:
 
     Array = np.ndarray[Any, Any]
 
-PREPARED = "edgebuild.prepared"  # key of the metadata of a file that needs no more of this
+# Keys of the metadata of a file that needs no more of this: that it is so, and the axis of each input's batch.
+PREPARED, BATCH = "edgebuild.prepared", "edgebuild.batch"
 
 # They would merge layers, share constants that are equal by chance, or move quantization about.
 _KEPT_APART = (
@@ -46,10 +48,13 @@ def prepare(model: bytes, sizes: Mapping[str, int], constants: Mapping[str, Arra
         return parsed
     _check_inside(parsed)
     _freeze(parsed, constants)
+    axes = {value.name: batch_axis(value, batch_names(parsed, sizes)) for value in parsed.graph.input}
     _fix(parsed, sizes)
     branches.inline(parsed)
     folded = _fold(parsed)
+    patterns.join_norms(folded)
     folded.metadata_props.add(key=PREPARED, value="1")
+    folded.metadata_props.add(key=BATCH, value=json.dumps(axes, sort_keys=True))
     return folded
 
 
@@ -93,6 +98,20 @@ def batch_names(model: onnx.ModelProto, sizes: Mapping[str, int]) -> set[str]:
     """What the batch is called: the dimensions that come first in an input, are open, and were given no size."""
     first = [value for value in inputs(model) if value.type.tensor_type.shape.dim]
     return {axis_name(value, 0) for value in first if is_open(value, 0) and size_of(value, 0, sizes) is None}
+
+
+def batch_axis(value: onnx.ValueInfoProto, batches: Collection[str]) -> int | None:
+    """Where an input has its batch: the open dimension of that name, else the first that is 1, as fixed batches are."""
+    dimensions = value.type.tensor_type.shape.dim
+    named = [k for k in range(len(dimensions)) if is_open(value, k) and axis_name(value, k) in batches]
+    single = [k for k, dimension in enumerate(dimensions) if dimension.dim_value == 1]
+    return next(iter([*named, *single]), None)
+
+
+def batch_axes(prepared: onnx.ModelProto) -> dict[str, int | None]:
+    """The axis of the batch in each input of a prepared file."""
+    axes: dict[str, int | None] = json.loads(next(p.value for p in prepared.metadata_props if p.key == BATCH))
+    return axes
 
 
 def _check_inside(model: onnx.ModelProto) -> None:

@@ -44,7 +44,8 @@ class Reference:
     @property
     def takes_batches(self) -> bool:
         """Whether every input has an open batch."""
-        return all(self._batch_axis(value) is not None for value in self._values)
+        axes = [(value, prepare.batch_axis(value, self._batches)) for value in self._values]
+        return all(axis is not None and prepare.is_open(value, axis) for value, axis in axes)
 
     def draw(self, seed: int) -> Sample:
         """One example of noise."""
@@ -71,13 +72,8 @@ class Reference:
         """Several examples as one, each input along its batch (the first axis where it has none)."""
         import numpy as np
 
-        axes = [self._batch_axis(value) or 0 for value in self._values]
+        axes = [prepare.batch_axis(value, self._batches) or 0 for value in self._values]
         return tuple(np.concatenate(parts, axis) for parts, axis in zip(zip(*samples, strict=True), axes, strict=True))
-
-    def _batch_axis(self, value: onnx.ValueInfoProto) -> int | None:
-        axes = range(len(value.type.tensor_type.shape.dim))
-        own = [k for k in axes if prepare.is_open(value, k) and prepare.axis_name(value, k) in self._batches]
-        return own[0] if own else None
 
     def _shape(self, value: onnx.ValueInfoProto) -> list[int]:
         dimensions = value.type.tensor_type.shape.dim

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from edgebuild.nn.lift.call import Call
+from edgebuild.nn.lift.reset_first import gru
 
 if TYPE_CHECKING:
     import numpy as np
@@ -23,6 +24,10 @@ def recurrent(call: Call) -> Any:
     _check(call)
     backward, both = (call.word("direction", "forward") == word for word in ("reverse", "bidirectional"))
     first = bool(call.integer("layout"))
+    if call.kind == "GRU" and not call.integer("linear_before_reset"):
+        call.need(not first, "its batch comes first, and it resets before it multiplies")
+        optional = [call.tensor(place) if call.has(place) else None for place in (3, 5)]
+        return call.unpack(call.emit(gru, call.tensor(0), call.tensor(1), call.tensor(2), *optional, backward), 2)
     values = call.tensor(0)
     steps = 1 if first else 0
     if backward:
@@ -75,8 +80,6 @@ def _layer(call: Call, both: bool, first: bool) -> nn.Module:
     sizes = {"input_size": call.shape(1)[2], "hidden_size": call.integer("hidden_size", call.shape(2)[2])}
     options = {"batch_first": first, "bidirectional": both, "bias": call.has(3)}
     layer: nn.RNNBase
-    if call.kind == "GRU" and not call.integer("linear_before_reset"):
-        call.refuse("it resets before it multiplies (linear_before_reset = 0), torch after", "Keras: reset_after=True")
     if call.kind == "LSTM":
         layer = nn.LSTM(**sizes, **options)
     elif call.kind == "GRU":

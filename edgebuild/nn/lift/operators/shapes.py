@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from edgebuild.nn.lift import blocks
+from edgebuild.nn.lift import blocks, parts
 from edgebuild.nn.lift.call import Call
 
 if TYPE_CHECKING:
@@ -28,7 +28,8 @@ def reshape(call: Call) -> Any:
 def reshaped(call: Call, asked: Sequence[int]) -> Any:
     """Input 0 in this shape, by blocks where they match."""
     given = call.shape(0)
-    matched = blocks.match(given, asked, _splits_heads(call, given, asked))
+    batched = None if call.is_constant(0) else call.grows(0)
+    matched = blocks.match(given, asked, _splits_heads(call, given, asked), batched)
     if matched is None:
         return call.emit(_torch("reshape"), call.tensor(0), tuple(asked))
     return call.emit(blocks.reshape, call.tensor(0), matched)
@@ -123,6 +124,7 @@ def cut(call: Call) -> Any:
             first, last, stride = shape[axis] - 1 - first, shape[axis] - 1 - last, -stride
         if (first, last, stride) != (0, shape[axis], 1):
             result = call.emit(along, result, axis, first, None if last >= shape[axis] else max(first, last), stride)
+            parts.remember(result, first, last, shape[axis])
     return result
 
 
