@@ -39,7 +39,7 @@ def match(
     batched = [place == 0 for place in range(len(given))] if batched is None else batched
     blocks, start, first = [], 0, 0
     while start < len(given) or first < len(asked):
-        stop, end = _equal(given, asked, start, first)
+        stop, end = _with_batch(given, asked, batched, (start, first), _equal(given, asked, start, first))
         free = _free(asked[first:end], any(batched[start:stop]), heads)
         blocks.append(Block(start, stop, tuple(asked[first:end]), free))
         start, first = stop, end
@@ -59,6 +59,22 @@ def _equal(given: Sequence[int], asked: Sequence[int], start: int, first: int) -
     if stop == len(given) and all(size == 1 for size in asked[end:]):
         end = len(asked)
     return stop, end
+
+
+def _with_batch(
+    given: Sequence[int],
+    asked: Sequence[int],
+    batched: Sequence[bool],
+    begin: tuple[int, int],
+    ends: tuple[int, int],
+) -> tuple[int, int]:
+    """A batch of 1 that lies between two blocks goes to the one before: with the places, and not with the features."""
+    (start, first), (stop, end) = begin, ends
+    follows = stop < len(given) and batched[stop]
+    if any(batched[start:stop]):
+        taken = 1 not in asked[first:end] and end < len(asked) - 1 and asked[end] == 1 and not follows
+        return stop, end + taken
+    return stop + (follows and given[stop] == 1 and end == len(asked) - 1), end
 
 
 def _free(sizes: Sequence[int], batch: bool, heads: bool) -> int:

@@ -43,6 +43,7 @@ class Builder:
         self._parameters: dict[str, fx.Node] = {}
         self._placed: dict[Hashable, str] = {}
         self._fresh: list[fx.Node] = []
+        self._aliased: set[int] = set()
 
     def input(self, name: str, one: Tensor, two: Tensor) -> None:
         """One more input of the module, and what it is tried on: one example, and two."""
@@ -108,8 +109,9 @@ class Builder:
         for name in node.input:
             self._unread[name] -= 1
         spent = [self.nodes[name] for name in node.input if name in self.nodes and not self._unread[name]]
+        self._aliased |= kept - {id(value) for value in self._fresh}  # an identity: one node under two names
         for used in (*self._fresh, *spent):
-            if id(used) not in kept:
+            if id(used) not in kept | self._aliased:
                 used.meta.pop(_ONE, None)
                 used.meta.pop(_TWO, None)
         self._fresh = []

@@ -64,3 +64,5 @@ def test_the_batch_may_lie_behind_other_dimensions() -> None:
     assert through((9, 1, 24), (9, 4, 6), 1, (9, 2, 24)) == (9, 8, 6)  # places first, heads and batch in one
     assert through((9, 4, 6), (9, 1, 4, 6), 1, (9, 8, 6)) == (9, 2, 4, 6)
     assert through((9,), (9, 1), 0, (18,)) == (9, 2)
+    assert through((6, 1, 2, 8), (6, 16), 1, (6, 3, 2, 8)) == (18, 16)
+    assert through((6, 16), (6, 1, 16), 0, (18, 16)) == (6, 3, 16)

@@ -145,6 +145,17 @@ def test_a_constant_for_one_example_is_joined_to_all() -> None:
     assert (proof.equal, proof.one_at_a_time) == (True, "")
 
 
+def test_a_value_under_two_names_is_known_until_both_are_read() -> None:
+    nodes = [
+        helper.make_node("Relu", ["x"], ["a"]),
+        helper.make_node("Resize", ["a", "", "scales"], ["same"]),
+        helper.make_node("Neg", ["a"], ["b"]),
+        helper.make_node("Sub", ["b", "same"], ["y"]),
+    ]
+    file = model(nodes, [picture("x", 1, 3, 8, 8)], ["y"], [constant("scales", np.ones(4, np.float32))])
+    assert prove(lift(file), file).equal
+
+
 def decided(condition: str) -> bytes:
     """y = x + 1 where the rate is 16000, else x − 1; both branches call their values alike."""
 
