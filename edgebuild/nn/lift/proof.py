@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from edgebuild.nn.lift.errors import LiftError
 from edgebuild.nn.lift.reference import Reference
 from edgebuild.spec.errors import exhausted
 
@@ -87,33 +86,27 @@ def prove(
 def _why_alone(module: nn.Module, reference: Reference, examples: Sequence[Sample], tolerance: float) -> str:
     """Why the module does not take two examples at once, empty where it does.
 
-    The file's own answer to two is what counts; where its batch is fixed, its answers to one after the other.
+    The file's answers to one after the other are what counts: with an open batch it may mix examples up itself.
     """
     pair = [examples[0], examples[-1]]
-    both = reference.together(pair)
     try:
-        given = _run(module, both)
+        given = _run(module, reference.together(pair))
     except Exception as error:  # a forward pass may fail in any way
         if exhausted(error):
             raise
         return f"with two examples it does not run ({_first_line(error)})"
-    wanted = _of_two(reference, pair, given)
+    wanted = _joined([reference.answer(example) for example in pair], given)
     if max(_apart(given, wanted)) > tolerance:
         return "with two examples it does not answer as with each alone"
     return ""
 
 
-def _of_two(reference: Reference, pair: Sequence[Sample], given: Sequence[Array]) -> list[Array]:
+def _joined(each: Sequence[Sequence[Array]], like: Sequence[Array]) -> list[Array]:
+    """The answers to several examples as one, along the axis that gives the shape of what is compared with them."""
     import numpy as np
 
-    if reference.takes_batches:
-        try:
-            return reference.answer(reference.together(pair))
-        except LiftError:  # it says that its batch is open, and is wrong
-            pass
-    each = [reference.answer(example) for example in pair]
     joined = []
-    for result, *parts in zip(given, *each, strict=True):
+    for result, *parts in zip(like, *each, strict=True):
         fits = [k for k in range(result.ndim) if _size(parts, k) == result.shape]
         joined.append(np.concatenate(parts, fits[0] if fits else 0) if parts[0].ndim else parts[0])
     return joined

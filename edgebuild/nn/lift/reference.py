@@ -41,12 +41,6 @@ class Reference:
                 raise
             raise LiftError(f"ONNX Runtime refuses it: {_first_line(error)}") from None
 
-    @property
-    def takes_batches(self) -> bool:
-        """Whether every input has an open batch."""
-        axes = [(value, prepare.batch_axis(value, self._batches)) for value in self._values]
-        return all(axis is not None and prepare.is_open(value, axis) for value, axis in axes)
-
     def draw(self, seed: int) -> Sample:
         """One example of noise."""
         import numpy as np

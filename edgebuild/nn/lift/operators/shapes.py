@@ -106,7 +106,7 @@ def split(call: Call) -> Any:
     each = -(-size // call.integer("num_outputs", count))
     sizes = asked or tuple(min(each, size - each * number) for number in range(count))
     if len({*sizes}) == 1:
-        return call.unpack(call.emit(_torch("chunk"), call.tensor(0), count, axis), count)
+        return call.unpack(call.emit(_torch("chunk"), call.tensor(0), count, _from_end(axis, call.rank(0))), count)
     return call.unpack(call.emit(_torch("split"), call.tensor(0), list(sizes), axis), count)
 
 
@@ -123,7 +123,8 @@ def cut(call: Call) -> Any:
             result = call.emit(_torch("flip"), result, (axis,))
             first, last, stride = shape[axis] - 1 - first, shape[axis] - 1 - last, -stride
         if (first, last, stride) != (0, shape[axis], 1):
-            result = call.emit(along, result, axis, first, None if last >= shape[axis] else max(first, last), stride)
+            end = None if last >= shape[axis] else max(first, last)
+            result = call.emit(along, result, _from_end(axis, len(shape)), first, end, stride)
             parts.remember(result, first, last, shape[axis])
     return result
 
@@ -135,7 +136,12 @@ def _range(start: int, end: int, step: int, size: int) -> tuple[int, int, int]:
 
 def along(values: Tensor, axis: int, first: int, last: int | None, stride: int) -> Tensor:
     """A range along one axis."""
-    return values[(slice(None),) * axis + (slice(first, last, stride),)]
+    return values[(slice(None),) * (axis % values.ndim) + (slice(first, last, stride),)]
+
+
+def _from_end(axis: int, rank: int) -> int:
+    """Axes of places and features are counted from the end, as code does: torch-pruning follows chunks so written."""
+    return axis - rank if axis > 1 else axis
 
 
 _MODES = {"constant": "constant", "reflect": "reflect", "edge": "replicate", "wrap": "circular"}
