@@ -37,8 +37,8 @@ def command(
     if gate is not None:
         if step is not None:
             raise UsageError("explains a verdict, and STEP a key: name one of the two", key="--gate")
-        found = build.last_verdicts(build.Request(opened, targets, models, recipe=recipe), gate)
-        return Answer({"verdicts": found}, lambda: verdict.show(found))
+        verdicts = build.last_verdicts(build.Request(opened, targets, models, recipe=recipe), gate)
+        return Answer({"verdicts": [last.to_json() for last in verdicts]}, lambda: verdict.show(verdicts))
     foreseen = build.foresee(build.Request(opened, targets, models, recipe=recipe))
     labels = [item.label for item in foreseen]
     if step is not None and step not in labels:

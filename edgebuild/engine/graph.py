@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, is_dataclass
 from typing import Any
 
 from edgebuild.engine import digests
-from edgebuild.spec.artifact import Artifact, Step, needed, options
+from edgebuild.spec.artifact import Artifact, Step, options
 
 _SCALAR = bool | int | float | str | None
 
@@ -56,7 +56,7 @@ class Graph:
 
     def add(self, label: str, node: Node) -> str:
         """Add a node, or one more label for the node that does the same already, and return its id."""
-        missing = [role for role in needed(node.step) if role not in node.inputs]
+        missing = [role for role in node.step.uses() if role not in node.inputs]
         if missing:
             raise ValueError(f"{label}: inputs {missing} are not connected")
         unknown = [role for role, item in node.inputs.items() if item not in self.nodes and item not in self.sources]

@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from edgebuild.nn.source import example
+from edgebuild.nn.model_code import example
 from edgebuild.spec.errors import UsageError, exhausted
-from edgebuild.spec.model import TensorSpec
+from edgebuild.spec.signature import TensorSpec
 
 if TYPE_CHECKING:
     from torch import Tensor, fx, nn

@@ -6,7 +6,7 @@ import dataclasses
 import json
 import re
 import tomllib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, TypeVar, cast
@@ -221,6 +221,9 @@ def check(kind: type[T], data: Mapping[str, Any], *, file: str, prefix: str = ""
         raise _first_mistake(error, kind, file, prefix) from None
     except RecursionError:
         raise UsageError("nested too deeply", file=file, key=prefix or None) from None
+    except UsageError as error:  # of a declaration that knows the key of its mistake, and not the file
+        key = ".".join(filter(None, (prefix, error.key)))
+        raise UsageError(error.reason, file=file, key=key or None, hint=error.hint) from None
     return checked
 
 
@@ -258,7 +261,7 @@ def _key(location: tuple[int | str, ...], prefix: str) -> str:
     for part in location:
         if isinstance(part, int):
             key += f"[{part}]"
-        elif part != "[key]":  # pydantic's word for a mistake in a key itself
+        elif not part.startswith("["):  # "[key]" is pydantic's word for a mistake in a key itself, others ours (Tag)
             name = part if re.fullmatch(r"[\w-]+", part) else repr(part)
             key += f".{name}" if key else name
     return key
@@ -269,8 +272,10 @@ def _known_keys(kind: type, location: tuple[int | str, ...]) -> list[str]:
     schema = _schema(kind)
     here = schema
     for part in location[:-1]:
-        here = _resolve(schema, here)
-        here = here.get("items", {}) if isinstance(part, int) else here.get("properties", {}).get(part, {})
+        if isinstance(part, int):
+            here = next((option["items"] for option in (here, *_options(here)) if "items" in option), {})
+        elif not part.startswith("["):
+            here = _resolve(schema, here).get("properties", {}).get(part, {})
     return [*_resolve(schema, here).get("properties", {})]
 
 
@@ -280,11 +285,18 @@ def _schema(kind: Any) -> dict[str, Any]:
 
 
 def _resolve(schema: dict[str, Any], here: dict[str, Any]) -> dict[str, Any]:
-    for option in (here, *here.get("anyOf", ())):
+    for option in (here, *_options(here)):
         if "$ref" in option:
             resolved: dict[str, Any] = schema["$defs"][option["$ref"].rpartition("/")[2]]
             return resolved
     return here
+
+
+def _options(here: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    """The schemas of which one is to hold, however deep they are nested."""
+    for option in (*here.get("anyOf", ()), *here.get("oneOf", ())):
+        yield option
+        yield from _options(option)
 
 
 def schema(kind: type) -> dict[str, Any]:

@@ -8,22 +8,49 @@ from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
 
 from annotated_types import Ge, Gt
-from pydantic import ConfigDict, Field
+from pydantic import ConfigDict, Discriminator, Field, Tag
 
+from edgebuild.spec import tasks
+from edgebuild.spec.errors import UsageError
 from edgebuild.spec.fields import STRICT, Inside, Seed
+from edgebuild.spec.registry import TASKS
+from edgebuild.spec.signature import ANSWER, Element, Head, Signature, TensorSpec
 
-Task = Literal["classification", "regression", "embedding"]
+USUAL_TASK = "classification"
+_COUNT, _TABLES = "[count]", "[tables]"  # which of its two forms `outputs` has; no part of a key that messages name
+
+Label = Annotated[tuple[str, ...], Field(min_length=2, description="names of the classes, in output order")]
 
 
 @dataclass(frozen=True, slots=True)
-class TensorSpec:
-    """One input of the model without its batch axis: `shape` of one example, and the element type."""
+class Output:
+    """One output of the model: the shape that it has for one example, and what is asked of its values.
+
+    One without a task is held to parity alone: what a converted file answers there is as the torch model does.
+    """
 
     __pydantic_config__: ClassVar[ConfigDict] = STRICT
 
-    name: str
+    name: Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_-]*$")]
     shape: tuple[Annotated[int, Ge(1)], ...]
-    dtype: Literal["float32", "int64", "int32"] = "float32"
+    dtype: Element = "float32"
+    meaning: Annotated[str, Field(description="what its values are, for people who use the model")] = ""
+    task: Annotated[str | None, Field(description="what its labels are (edgebuild tasks); none: features, states")] = (
+        None
+    )
+    labels: Label = ()
+    weight: Annotated[float, Field(gt=0, description="of its loss in training")] = 1.0
+
+
+def _form(outputs: object) -> str:
+    return _TABLES if isinstance(outputs, list | tuple) else _COUNT
+
+
+Outputs = Annotated[
+    Annotated[Annotated[int, Ge(1)], Tag(_COUNT)]
+    | Annotated[Annotated[tuple[Output, ...], Field(min_length=1)], Tag(_TABLES)],
+    Discriminator(_form),
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,22 +103,41 @@ class Teacher:
 
 
 @dataclass(frozen=True, slots=True)
+class SourceSpec:
+    """A source by name with its options, checked when the plan is made; `key` is where they stand, for messages."""
+
+    use: str
+    options: Mapping[str, Any]
+    key: str
+
+    def key_of(self, option: str) -> str:
+        """How messages name one of the options."""
+        return f"{self.key}.{option}" if self.key else option
+
+
+_BUILT = "torch"  # the source that a builder alone stands for
+
+
+@dataclass(frozen=True, slots=True)
 class ModelFile:
     """The content of a `model.toml`."""
 
     __pydantic_config__: ClassVar[ConfigDict] = STRICT
 
     description: str
-    builder: Annotated[str, Field(description="function in model.py that returns the torch.nn.Module")]
     data: Annotated[str, Field(description="function in model.py that returns the examples")]
     inputs: Annotated[tuple[TensorSpec, ...], Field(min_length=1)]
-    task: Annotated[Task, Field(description="what labels are: class numbers, values, or vectors to point along")] = (
-        "classification"
-    )
-    labels: Annotated[tuple[str, ...], Field(min_length=2, description="names of the classes, in output order")] = ()
-    outputs: Annotated[int | None, Field(ge=1, description="values that the model answers; classes need no count")] = (
-        None
-    )
+    task: Annotated[
+        str | None, Field(description="what labels are, where one task has all outputs; usually classes")
+    ] = None
+    builder: Annotated[str | None, Field(description="function in model.py that returns the torch.nn.Module")] = None
+    source: Annotated[
+        Mapping[str, Any] | None, Field(description="where the model comes from, if not from a builder")
+    ] = None
+    labels: Label = ()
+    outputs: Annotated[
+        Outputs | None, Field(description="values that the model answers, or a table for each output")
+    ] = None
     augment: str | None = None
     weights: Annotated[
         Inside | None, Field(description="safetensors or .pth file with the state dict; else the model is trained")
@@ -122,6 +168,12 @@ class ModelFile:
             made = (self.preprocess.channels, self.preprocess.height, self.preprocess.width)
             if [(spec.shape, spec.dtype) for spec in self.inputs] != [(made, "float32")]:
                 raise ValueError(f"preprocess makes one float32 input of shape {list(made)}; inputs says otherwise")
+        if (self.builder is None) == (self.source is None):
+            raise ValueError("a model has either a builder, for PyTorch, or a [source] that says where it comes from")
+        if self.source is not None and self.weights is not None:
+            raise ValueError("weights are a builder's; a [source] names its own file")
+        if self.source is not None and not isinstance(self.source.get("use"), str):
+            raise ValueError("source.use must name where the model comes from")
         if self.teacher is not None and self.teachers:
             raise ValueError("teacher is for one, teachers for several: keep one of the two")
         _check_answers(self)
@@ -132,22 +184,74 @@ class ModelFile:
         return (self.teacher,) if self.teacher is not None else self.teachers
 
     @property
-    def width(self) -> int:
-        """Values that the model answers for one example: a score for each class, or the declared outputs."""
-        return self.outputs or len(self.labels)
+    def origin(self) -> SourceSpec:
+        """Where it comes from: what `[source]` says, or what builder and weights stand for."""
+        if self.source is not None:
+            options = {name: value for name, value in self.source.items() if name != "use"}
+            return SourceSpec(str(self.source.get("use")), options, "source")
+        declared = {"builder": self.builder, "weights": self.weights}
+        return SourceSpec(_BUILT, {name: value for name, value in declared.items() if value is not None}, "")
+
+    @property
+    def signature(self) -> Signature:
+        """Inputs and outputs; a count of values, or of classes, is one output that is a vector."""
+        if isinstance(self.outputs, tuple):
+            outputs = tuple(TensorSpec(own.name, own.shape, own.dtype, own.meaning) for own in self.outputs)
+        else:
+            outputs = (TensorSpec(ANSWER, (self.outputs or len(self.labels),)),)
+        return Signature(self.inputs, outputs)
+
+    @property
+    def heads(self) -> tuple[Head, ...]:
+        """What has a task: each output with one of its own, or all outputs together where the model has one."""
+        tables = self.outputs if isinstance(self.outputs, tuple) else ()
+        own = [(place, table) for place, table in enumerate(tables) if table.task]
+        if own:
+            return tuple(Head(t.name, str(t.task), (place,), t.weight, t.labels) for place, t in own)
+        every, task = self.signature.outputs, self.task or USUAL_TASK
+        name = every[0].name if len(every) == 1 else task
+        return (Head(name, task, tuple(range(len(every))), labels=self.labels),)
 
 
 def _check_answers(model: ModelFile) -> None:
-    """ValueError unless the declaration says what the model answers, in the words of its task alone."""
-    if model.task == "classification":
-        if not model.labels or model.outputs is not None:
-            raise ValueError("a classification names its classes in labels, and has no outputs")
-        return
-    if model.outputs is None or model.labels:
-        raise ValueError(f"task {model.task!r} says how many values are answered in outputs, and has no labels")
+    """UsageError with the key unless what the model answers is declared once, in the words of its tasks."""
+    tables = model.outputs if isinstance(model.outputs, tuple) else ()
+    _check_tables(model, tables)
+    own = {table.name: f"outputs[{place}]" for place, table in enumerate(tables) if table.task}
+    if isinstance(model.outputs, int) and model.labels:
+        told = "labels names the classes, or outputs says how many values are answered: keep one of the two"
+        raise UsageError(told, key="outputs")
+    for head in model.heads:
+        key = own.get(head.name, "")
+        task = TASKS.get(head.task, key=f"{key}.task" if key else "task")()
+        try:
+            task.check(head, model.signature.of(head))
+        except ValueError as error:
+            raise UsageError(str(error), key=key or ("outputs" if tables else "task")) from None
+    if model.outputs is None and not model.labels:
+        raise UsageError("is missing: how many values does the model answer?", key="outputs")
     trainings = [model.training, *(teacher.training for teacher in model.all_teachers)]
-    if any(training.label_smoothing for training in trainings):
-        raise ValueError(f"label_smoothing is for classes; task {model.task!r} has none")
+    rough = [head.task for head in model.heads if not tasks.of(head).smooths]
+    if rough and any(training.label_smoothing for training in trainings):
+        raise UsageError(f"label_smoothing is for classes; task {rough[0]!r} has none", key="training.label_smoothing")
+
+
+def _check_tables(model: ModelFile, tables: tuple[Output, ...]) -> None:
+    """UsageError for tables of outputs that contradict each other, or what is said of the model as a whole."""
+    names = [table.name for table in tables]
+    for place, table in enumerate(tables):
+        key = f"outputs[{place}]"
+        if table.name in names[:place]:
+            raise UsageError(f"outputs must have different names, not {', '.join(names)}", key=f"{key}.name")
+        if table.task and (model.task or model.labels):
+            both = "task" if model.task else "labels"
+            raise UsageError(f"{both} is said of the whole model as well: keep one of the two", key=f"{key}.task")
+        if not table.task and (table.labels or table.weight != 1.0):
+            lost = "labels" if table.labels else "weight"
+            raise UsageError(f"output {table.name!r} has no task to use it", key=f"{key}.{lost}")
+    if tables and not any(table.task for table in tables) and model.task is None and not model.labels:
+        hint = f"known: {', '.join(TASKS.names())}"
+        raise UsageError("no output has a task, so there is nothing to learn or to judge", key="outputs", hint=hint)
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,3 +262,8 @@ class ModelSpec:
     folder: Path
     file: str
     declared: ModelFile
+
+    @property
+    def origin(self) -> str:
+        """How messages name the model's folder; the same wherever the project lies."""
+        return f"models/{self.name}"

@@ -14,6 +14,7 @@ else:
     import model_values as values  # type: ignore[import-not-found,no-redef]
 
 SUFFIXES = (".tflite",)
+PACKAGES = ("ai-edge-litert", "tflite-runtime")  # distributions of which any executes such files
 
 
 class Model(values.AnyModel):

@@ -29,7 +29,8 @@ def ways() -> Iterator[Any]:
             for line in lines(row):
                 yield pytest.param(name, (line,), id=f"{name}-{'-'.join(line.values())}")
         whole = {"use": "int8"} | ({"io": "int8"} if name == "tflite" else {})
-        yield pytest.param(name, (whole, {"use": "encode"}), id=f"{name}-encode")
+        small = (whole,) if FORMATS.get(name).real else ()
+        yield pytest.param(name, (*small, {"use": "encode"}), id=f"{name}-encode", marks=runtimes.installed(name))
 
 
 def lines(row: Support) -> Iterator[dict[str, str]]:

@@ -162,7 +162,7 @@ class Twin:
 
 
 @dataclass(frozen=True, slots=True)
-class Holder(toys.Toy):
+class Holder(toys.Records):
     """Holds anything as its option."""
 
     item: Any = None
@@ -289,7 +289,8 @@ ASK = """
 from edgebuild.engine import keys
 from edgebuild.engine.graph import Graph, Node
 from edgebuild.spec.artifact import Artifact
-from edgebuild.spec.model import ImageInput, TensorSpec, Training
+from edgebuild.spec.model import ImageInput, Training
+from edgebuild.spec.signature import TensorSpec
 from edgebuild.steps.train import Train
 from tests.engine import toys
 

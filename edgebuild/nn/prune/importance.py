@@ -17,7 +17,7 @@ from edgebuild.spec.errors import UsageError
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-    from edgebuild.nn.train.training import Loss
+    from edgebuild.nn.train.losses import Loss
 
     Importance = Callable[[Any], Tensor | None]
 

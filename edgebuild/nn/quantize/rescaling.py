@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from edgebuild.nn.answers import listed
 from edgebuild.nn.graph import layers, operator, parameter
 from edgebuild.nn.paths import Reader, readers
 from edgebuild.spec.errors import StepError
@@ -80,8 +81,12 @@ def _factors(node: fx.Node) -> tuple[str, ...]:
     return tuple(str(item.target) for item in own) if has_all else ()  # type: ignore[union-attr]
 
 
-def check_kept(before: Tensor, after: Tensor, tolerance: float = 1e-3) -> None:
-    """StepError unless two answers agree within `tolerance` of the largest: then something else read a channel."""
-    worst = float((before - after).abs().max() / before.abs().max().clamp_min(1e-12))
+def check_kept(before: Any, after: Any, tolerance: float = 1e-3) -> None:
+    """StepError unless every output of two answers agrees within `tolerance` of its largest value.
+
+    Where one does not, something else read a channel.
+    """
+    pairs = zip(listed(before), listed(after), strict=True)
+    worst = max(float((one - other).abs().max() / one.abs().max().clamp_min(1e-12)) for one, other in pairs)
     if not worst <= tolerance:
         raise StepError(f"moving scales between layers changed what the model computes, by {worst:.2g} of its range")

@@ -15,6 +15,7 @@ from edgebuild.spec import dataset, notes
 from edgebuild.spec.artifact import Determinism, StepIO
 from edgebuild.spec.errors import UsageError
 from edgebuild.spec.fields import Seed
+from edgebuild.spec.technique import Technique
 
 if TYPE_CHECKING:
     from edgebuild.nn.prune.merging import Pair
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class MergeChannels:
+class MergeChannels(Technique):
     """Of two channels with cosine(w_i, w_j) ≥ `threshold` one goes; its outgoing weights are added to the other's.
 
     Srinivas & Babu 2015. Channels of the same weights are merged without any change to the answers, so this may stand

@@ -16,11 +16,12 @@ from edgebuild.nn.prune.channels import Inventory
 from edgebuild.nn.prune.schedule import Schedule
 from edgebuild.nn.prune.slimming import Slimming
 from edgebuild.nn.prune.units import Units
-from edgebuild.nn.train import training
+from edgebuild.nn.train import losses, training
 from edgebuild.spec import dataset, notes
 from edgebuild.spec.artifact import Determinism, StepIO
 from edgebuild.spec.errors import UsageError
 from edgebuild.spec.fields import Seed
+from edgebuild.spec.technique import Technique
 from edgebuild.spec.units import Share
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ _NOTICEABLE = 0.005  # of all channels
 
 
 @dataclass(frozen=True, slots=True)
-class PruneChannels:
+class PruneChannels(Technique):
     """Each dependency group loses `ratio` of its channels, the least important (DepGraph, Fang et al., CVPR 2023).
 
     Attention loses whole heads, `heads` of them or `ratio` as well. `scope` "global" lets all groups compete, and
@@ -132,8 +133,8 @@ class PruneChannels:
         def examples() -> Split:
             return dataset.calibration(io.path("data"), self.examples, self.seed)
 
-        def loss() -> training.Loss:
-            return training.supervised(dataset.task(io.path("data")))
+        def loss() -> losses.Loss:
+            return losses.supervised(dataset.heads(io.path("data")))
 
         subject = importance.Subject(module, examples, loss, self.norm, self.seed)
         return importance.criterion(self.criterion, subject)
@@ -169,15 +170,15 @@ class PruneChannels:
         """The sensitivity of each unit and the ratios chosen from it, as plain data."""
         assert self.budget is not None
         counts = {one.name: len(one.members) for one in able}
-        data = dataset.validation(io.path("data"), self.examples, self.seed)
+        data, heads = dataset.validation(io.path("data"), self.examples, self.seed), dataset.heads(io.path("data"))
 
         def trial(ratios: Mapping[str, float]) -> sensitivity.Quality:
             tried = copy.deepcopy(model.module)
             stays = self._stays(able, scores, 1, dict.fromkeys(counts, 0.0) | dict(ratios), counts)
             units.cut(tried, model.example(), able, scores, stays)
-            return sensitivity.measure(tried.eval(), data)
+            return sensitivity.measure(tried.eval(), data, heads)
 
-        return sensitivity.chosen([*counts], self.budget, trial, dataset.task(io.path("data")))
+        return sensitivity.chosen([*counts], self.budget, trial, heads)
 
     def _refuse_nothing(self, found: Inventory) -> None:
         """UsageError with what was in the way."""

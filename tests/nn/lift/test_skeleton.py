@@ -11,10 +11,10 @@ from torch import Tensor, nn
 from edgebuild.nn import checkpoint
 from edgebuild.nn.checkpoint import Checkpoint
 from edgebuild.nn.lift import lift, skeleton
+from edgebuild.nn.model_code import ModelCode
 from edgebuild.nn.prune import units
 from edgebuild.nn.prune.channels import inventory
-from edgebuild.nn.source import Source
-from edgebuild.spec.model import TensorSpec
+from edgebuild.spec.signature import TensorSpec
 from tests.nn.hard_nets import NETS
 from tests.nn.lift.files import exported
 from tests.nn.nets import lively
@@ -58,7 +58,7 @@ def test_a_pruned_lifted_network_is_a_checkpoint_like_any_other(tmp_path: Path, 
     (origin / "skeleton.onnx").write_bytes(skeleton(file))
     module = _pruned(lift(file), (example(shape),))
     inputs = (TensorSpec("x0", shape),)
-    checkpoint.save(Checkpoint(module, Source(origin, "models/lifted"), "build", inputs), saved)
+    checkpoint.save(Checkpoint(module, ModelCode(origin, "models/lifted"), "build", inputs), saved)
     loaded = checkpoint.load(saved).module
     assert sum(p.numel() for p in loaded.parameters()) < 0.8 * sum(p.numel() for p in lift(file).parameters())
     assert torch.equal(loaded(example(shape, 3)), module(example(shape, 3)))

@@ -123,8 +123,8 @@ def cut(call: Call) -> Any:
             result = call.emit(_torch("flip"), result, (axis,))
             first, last, stride = shape[axis] - 1 - first, shape[axis] - 1 - last, -stride
         if (first, last, stride) != (0, shape[axis], 1):
-            end = None if last >= shape[axis] else max(first, last)
-            result = call.emit(along, result, _from_end(axis, len(shape)), first, end, stride)
+            stop = None if last >= shape[axis] else max(first, last)
+            result = call.emit(along, result, _from_end(axis, len(shape)), first, stop, stride)
             parts.remember(result, first, last, shape[axis])
     return result
 
