@@ -47,11 +47,12 @@ def command(
     from edgebuild.spec import documents
     from edgebuild.spec.evidence import EXIT_CODES
     from edgebuild.spec.project import open_project
-    from edgebuild.verbs import build, gate
+    from edgebuild.verbs import gate
+    from edgebuild.verbs.journal import cores
 
     opened = open_project(project)
     folder = baselines or opened.root / FOLDER
-    allowed, side_by_side = limits(step_memory, step_time), jobs or build.cores()
+    allowed, side_by_side = limits(step_memory, step_time), jobs or cores()
     request = gate.Request(opened, bundle.absolute(), target, folder, against, device, withdraw, side_by_side)
     with progress.display(sys.stderr) as events:
         result, journal = gate.gate(request, events, allowed)

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from edgebuild.engine.resolve import Outlook
-    from edgebuild.verbs.build import Ran
+    from edgebuild.verbs.journal import Ran
 
 _WORDS = {"current": "up to date", "run": "would run", "depends": "if its inputs change"}
 

@@ -31,7 +31,8 @@ if TYPE_CHECKING:
         Scores,
         Verdict,
     )
-    from edgebuild.verbs.build import Journal, Outcome
+    from edgebuild.verbs.build import Outcome
+    from edgebuild.verbs.journal import Journal
 
 COLOURS = {"pass": "green", "fail": "red", "inconclusive": "yellow"}
 _MEANING = {"pass": "released", "fail": "no bundle, only the evidence", "inconclusive": "candidate, not released"}

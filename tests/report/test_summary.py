@@ -29,7 +29,8 @@ from edgebuild.spec.evidence import (
     Verdicts,
     Weight,
 )
-from edgebuild.verbs.build import Journal, Outcome, Ran
+from edgebuild.verbs.build import Outcome
+from edgebuild.verbs.journal import Journal, Ran
 from tests.measured import origin, predicted, timed
 
 
