@@ -411,4 +411,4 @@ def _entry(project: Project, plan: Plan, product: Product, outcome: Outcome, don
 
 def cores() -> int:
     """The cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return len(os.sched_getaffinity(0))
