@@ -29,6 +29,7 @@ def command(
     Example: edgebuild explain --target rpi4 rpi4/digits/judge
     """
     from edgebuild.report import steps, verdict
+    from edgebuild.spec import documents
     from edgebuild.spec.errors import UsageError
     from edgebuild.spec.project import open_project, suggest
     from edgebuild.verbs import build
@@ -45,5 +46,5 @@ def command(
         raise UsageError(f"unknown step {step!r}", hint=suggest(step, labels))
     chosen = [item for item in foreseen if step in (None, item.label)]
     last = build.last_build(opened)
-    document = {"steps": [steps.as_data(item, parts=True) for item in chosen], "last_build": last}
+    document = {"steps": [steps.as_data(item, parts=True) for item in chosen], "last_build": documents.to_json(last)}
     return Answer(document, lambda: steps.show_explanation(chosen, last, whole=step is not None))

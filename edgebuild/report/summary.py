@@ -41,7 +41,7 @@ def document(outcomes: list[Outcome], journal: Journal, status: str) -> dict[str
     """The build as plain data."""
     return {
         "status": status,
-        "ran": journal.ran,
+        "ran": documents.to_json(journal.ran),
         "reused": journal.reused,
         "notices": journal.notices,
         "bundles": [

@@ -79,12 +79,22 @@ class Listener(Events, Protocol):
         """Something the user should know, such as a device that is not there."""
 
 
+@dataclass(frozen=True, slots=True)
+class Ran:
+    """A step that ran and why; when it has ended, how long it took and whether its bytes are those of before."""
+
+    step: str
+    reason: str
+    seconds: float | None = field(default=None, metadata=documents.named("seconds"))
+    same_bytes: bool | None = field(default=None, metadata=documents.named("same_bytes"))
+
+
 @dataclass(slots=True)
 class Journal:
     """A listener that remembers what ran and why, and what the user was told, and passes everything on."""
 
     onward: Listener
-    ran: list[dict[str, Any]] = field(default_factory=list)
+    ran: list[Ran] = field(default_factory=list)
     reused: int = 0
     notices: list[str] = field(default_factory=list)
 
@@ -101,7 +111,7 @@ class Journal:
 
     def started(self, label: str, reason: str) -> None:
         """Note the reason."""
-        self.ran.append({"step": label, "reason": reason})
+        self.ran.append(Ran(label, reason))
         self.onward.started(label, reason)
 
     def progress(self, label: str, done: float, note: str) -> None:
@@ -110,9 +120,9 @@ class Journal:
 
     def finished(self, label: str, seconds: float, unchanged: bool) -> None:
         """Note the time."""
-        for entry in self.ran:
-            if entry["step"] == label:
-                entry |= {"seconds": seconds, "same_bytes": unchanged}
+        self.ran = [
+            replace(each, seconds=seconds, same_bytes=unchanged) if each.step == label else each for each in self.ran
+        ]
         self.onward.finished(label, seconds, unchanged)
 
     def waiting(self, label: str, why: str) -> None:
@@ -288,13 +298,13 @@ def _measured_on(store: Store, plan: Plan, product: Product, kind: str, verdict:
     return dict(sorted(found.items()))
 
 
-def last_build(project: Project) -> list[dict[str, Any]]:
+def last_build(project: Project) -> tuple[Ran, ...]:
     """What the last build ran and why; empty when there was none."""
     try:
-        ran: list[dict[str, Any]] = json.loads((project.store / "last-build.json").read_text())
-    except (OSError, ValueError):
-        return []
-    return ran
+        lines = json.loads((project.store / "last-build.json").read_text())
+        return tuple(documents.from_json(Ran, line, file="last-build.json") for line in lines)
+    except (OSError, ValueError, TypeError, UsageError):
+        return ()
 
 
 @contextmanager
@@ -343,7 +353,7 @@ def _places(project: Project, product: Product) -> tuple[Path, Path]:
 
 def _keep_journal(store: Store, journal: Journal) -> None:
     if journal.ran:
-        text = json.dumps(journal.ran, indent=1, ensure_ascii=False)
+        text = json.dumps(documents.to_json(journal.ran), indent=1, ensure_ascii=False)
         with suppress(OSError):  # the build's own error, if there is one, is the one to tell
             files.write_file(store.root / "last-build.json", text.encode(), store.scratch("journal"))
 
