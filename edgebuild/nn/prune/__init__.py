@@ -1,0 +1,1 @@
+"""Structured pruning: what depends on what in any network, and removal."""
