@@ -43,7 +43,7 @@ class Trial:
         silent, pruned = copy.deepcopy(self.module), copy.deepcopy(self.module)
         try:
             remove(pruned, self.examples[0])
-            given = [_answers(pruned, example) for example in self.examples]
+            given = [answers(pruned, example) for example in self.examples]
         except EdgebuildError as error:
             return error.reason
         except Exception as error:  # a model that lost the wrong thing fails in any way
@@ -51,8 +51,8 @@ class Trial:
                 raise
             return f"without some of its channels the model does not run ({groups.reason(error)})"
         removal.silence(silent, lost)
-        wanted = [_answers(silent, example) for example in self.examples]
-        if not all(_alike(*pair, self.tolerance) for pair in zip(given, wanted, strict=True)):
+        wanted = [answers(silent, example) for example in self.examples]
+        if not all(alike(*pair, self.tolerance) for pair in zip(given, wanted, strict=True)):
             return "without some of its channels the model does not answer as if they were silent"
         return None
 
@@ -73,13 +73,13 @@ def prepared(module: nn.Module, example: Example) -> Trial:
                 try:
                     tried = copy.deepcopy(shaken).to(dtype)
                     examples = [_noise(example, kind, batch, dtype) for batch in batches]
-                    answers = [_answers(tried, given) for given in examples]
+                    every = [answers(tried, given) for given in examples]
                 except Exception as error:  # the user's forward pass may want other inputs, and says so in any way
                     if exhausted(error):
                         raise
                     last = error
                     continue
-                if all(bool(answer.isfinite().all()) for every in answers for answer in every):
+                if all(bool(answer.isfinite().all()) for given in every for answer in given):
                     return Trial(tried, examples, _TOLERANCES[str(dtype).removeprefix("torch.")])
     raise last or ValueError("the model's answers are not finite")
 
@@ -111,7 +111,7 @@ def _unsound(chosen: list[int], fault: Callable[[list[int]], str | None]) -> dic
     return bad
 
 
-def _answers(module: nn.Module, example: Example) -> Answers:
+def answers(module: nn.Module, example: Example) -> Answers:
     import torch
     from torch.utils import _pytree
 
@@ -121,7 +121,7 @@ def _answers(module: nn.Module, example: Example) -> Answers:
     return [value for value in _pytree.tree_leaves(given) if isinstance(value, torch.Tensor)]
 
 
-def _alike(given: Answers, wanted: Answers, tolerance: float) -> bool:
+def alike(given: Answers, wanted: Answers, tolerance: float) -> bool:
     if [value.shape for value in given] != [value.shape for value in wanted]:
         return False
     return all(
