@@ -10,14 +10,10 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from edgebuild import session
 from edgebuild.devices.local import Local
 from edgebuild.engine.graph import Graph, Node
 from edgebuild.engine.store import Store
 from edgebuild.engine.worker import Limits
-from edgebuild.evidence.footprint import Footprint
-from edgebuild.evidence.outputs import Outputs
-from edgebuild.evidence.torch_outputs import TorchOutputs
 from edgebuild.plan.weights import Weights
 from edgebuild.report import progress
 from edgebuild.spec.artifact import Step, needed
@@ -25,7 +21,11 @@ from edgebuild.spec.files import check
 from edgebuild.spec.model import Training
 from edgebuild.spec.project import Project
 from edgebuild.spec.registry import FORMATS, STEPS
-from edgebuild.stages.convert import Convert
+from edgebuild.steps.convert import Convert
+from edgebuild.steps.evidence.footprint import Footprint
+from edgebuild.steps.evidence.outputs import Outputs
+from edgebuild.steps.evidence.torch_outputs import TorchOutputs
+from edgebuild.verbs import build
 
 if TYPE_CHECKING:
     from edgebuild.engine.store import Action
@@ -93,7 +93,7 @@ class Digits:
     def bring_up(self, jobs: int) -> None:
         """Run what is not up to date, two steps side by side; what was stopped goes on where it was."""
         with progress.display(sys.stderr) as events:
-            self.done |= session.bring_up(self.store, self.graph, jobs, session.Journal(events), Limits())
+            self.done |= build.bring_up(self.store, self.graph, jobs, build.Journal(events), Limits())
 
     def folder(self, item: str) -> Path:
         """Where the output of a node is."""

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from edgebuild.measure import predicted
+from edgebuild.devices.timing import predicted
 from edgebuild.spec.core import TimeModel
 
 _RATES = [each * 1e7 for each in range(100, 701)]  # 1.00 to 7.00 GB/s

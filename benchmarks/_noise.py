@@ -130,8 +130,8 @@ def record() -> None:
     """Write `recorded_noise.json`: processes that interleave a file and its copy."""
     from benchmarks._matmuls import inputs, matmuls
     from edgebuild.devices.local import Local
-    from edgebuild.measure.latency import measure
-    from edgebuild.measure.process import TimedModel
+    from edgebuild.devices.timing.latency import measure
+    from edgebuild.devices.timing.process import TimedModel
     from edgebuild.spec.target import Timing
     from edgebuild.travels import runner
 

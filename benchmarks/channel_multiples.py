@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 
 from benchmarks._project import target
 from benchmarks._tables import Table
+from edgebuild.devices.emulation import counted, sysroot
+from edgebuild.devices.jobs.outputs import write_inputs
 from edgebuild.devices.qemu import COUNTS, Qemu
-from edgebuild.emulation import counted, sysroot
-from edgebuild.jobs.outputs import write_inputs
 from edgebuild.spec.registry import FORMATS
 
 if TYPE_CHECKING:
@@ -116,7 +116,7 @@ def _file(kind: str, layer: str, numbers: str, width: int, depth: int) -> bytes:
     import numpy as np
     import torch
 
-    from edgebuild.steps.int8 import Int8
+    from edgebuild.steps.techniques.int8 import Int8
 
     made = FORMATS.get(kind)()
     example = (torch.zeros(1, _INPUTS, _SIDE, _SIDE),)

@@ -23,18 +23,18 @@ import zstandard
 
 from benchmarks import _project
 from benchmarks._tables import Table
-from edgebuild.coding import SUFFIX, encoder
 from edgebuild.devices.qemu import Qemu
 from edgebuild.engine.store import Store
 from edgebuild.engine.worker import Limits
+from edgebuild.formats.coding import SUFFIX, encoder
 from edgebuild.nn import checkpoint
 from edgebuild.report import progress
-from edgebuild.session import Request, build
 from edgebuild.spec.constant import Constant
 from edgebuild.spec.project import Project, open_project
 from edgebuild.spec.registry import FORMATS
 from edgebuild.spec.target import Target
 from edgebuild.travels import decoder
+from edgebuild.verbs.build import Request, build
 
 HERE = Path(__file__).resolve().parent
 TARGET, RECIPE = "rpi4", "deep-compression"

@@ -16,9 +16,9 @@ from typing import Any
 from benchmarks._project import target
 from benchmarks._tables import Table
 from benchmarks.mobilenets import File, build, noise
+from edgebuild.devices.emulation.counted import Region, least, parse
+from edgebuild.devices.jobs.outputs import write_inputs
 from edgebuild.devices.qemu import COUNTS, Qemu
-from edgebuild.emulation.counted import Region, least, parse
-from edgebuild.jobs.outputs import write_inputs
 from edgebuild.spec import layout
 
 RUNS, REPEATS, BUSY = 5, 3, 4

@@ -12,10 +12,10 @@ from benchmarks._project import target
 from benchmarks._published import FIGURES, OTHER_RUNTIME, Published
 from benchmarks._tables import Row, Table
 from benchmarks.mobilenets import File, build, nets
-from edgebuild import benching
-from edgebuild.measure import predicted
+from edgebuild.devices.timing import predicted
 from edgebuild.spec.core import TimeModel
 from edgebuild.spec.target import Target
+from edgebuild.verbs import bench
 
 TARGETS = ("rpi4", "mobile-cpu")
 THREADS = 4  # of every published figure
@@ -68,7 +68,7 @@ def _tables(found: Target, files: Sequence[File]) -> list[Table]:
 
 
 def _row(found: Target, file: File) -> dict[str, Any]:
-    counted = benching.run(file.path, found).counted
+    counted = bench.run(file.path, found).counted
     assert counted is not None  # target() has made sure of the emulator
     key = (found.name, file.net, file.numbers)
     known = FIGURES.get(key) or OTHER_RUNTIME.get(key)

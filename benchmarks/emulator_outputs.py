@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Any
 from benchmarks._project import target
 from benchmarks._tables import Table
 from benchmarks.mobilenets import FORMATS, MOBILENETS, File, build, noise
+from edgebuild.devices.jobs import outputs
 from edgebuild.devices.local import Local
-from edgebuild.evidence.agreement import compare
-from edgebuild.jobs import outputs
 from edgebuild.plan.instruments import Instruments
 from edgebuild.spec import layout
+from edgebuild.steps.evidence.agreement import compare
 
 if TYPE_CHECKING:
-    from edgebuild.jobs.device import Device
+    from edgebuild.devices.jobs.device import Device
     from edgebuild.spec.dataset import Array
 
 EXAMPLES = 16

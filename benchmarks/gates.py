@@ -16,8 +16,8 @@ import numpy as np
 
 from benchmarks._noise import NOISES, OUTSIDE, Noise, Ratios, neighbours_alike
 from benchmarks._tables import Table
-from edgebuild.measure import percentile, ratio
-from edgebuild.measure.paired import wilson
+from edgebuild.gates.statistics import percentile, ratio
+from edgebuild.gates.statistics.paired import wilson
 
 DELTA, LOOKS, ALPHA = 0.03, (10, 20, 40), 0.05
 TRIALS, CHUNK = 2000, 250

@@ -19,9 +19,9 @@ from typing import Any
 from benchmarks._matmuls import inputs, matmuls
 from benchmarks._tables import Table
 from edgebuild.devices.local import Local
+from edgebuild.devices.timing.latency import Timings, measure
+from edgebuild.devices.timing.process import TimedModel
 from edgebuild.gates.latency import Latency
-from edgebuild.measure.latency import Timings, measure
-from edgebuild.measure.process import TimedModel
 from edgebuild.spec.target import Gate, Timing
 from edgebuild.travels import runner
 

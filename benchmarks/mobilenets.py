@@ -77,7 +77,7 @@ def build(folder: Path, net: str, kind: str, seed: int = 0) -> list[File]:
 
     from benchmarks._networks import network, shape
     from edgebuild.spec import registry
-    from edgebuild.steps.int8 import Int8
+    from edgebuild.steps.techniques.int8 import Int8
 
     target_format = registry.FORMATS.get(kind)()
     floating = target_format.convert(network(net, seed), (torch.zeros(1, *shape(net)),))

@@ -12,8 +12,8 @@ from benchmarks import _project
 from benchmarks._tables import Table
 from edgebuild.engine.worker import Limits
 from edgebuild.report import progress
-from edgebuild.session import Outcome, Request, build
 from edgebuild.spec.project import Project, open_project
+from edgebuild.verbs.build import Outcome, Request, build
 
 TARGET = "rpi4"
 _COLUMNS = {

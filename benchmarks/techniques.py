@@ -19,10 +19,7 @@ from benchmarks._tables import Table
 from edgebuild.devices.local import Local
 from edgebuild.engine.graph import Node
 from edgebuild.engine.store import Store
-from edgebuild.evidence.accuracy import read_hits
-from edgebuild.evidence.count import Count
-from edgebuild.evidence.stage_times import StageTimes
-from edgebuild.measure import paired
+from edgebuild.gates.statistics import paired
 from edgebuild.plan.instruments import Instruments
 from edgebuild.spec import dataset
 from edgebuild.spec.errors import DeviceError
@@ -30,6 +27,9 @@ from edgebuild.spec.model import Training
 from edgebuild.spec.project import Project, open_project
 from edgebuild.spec.registry import FORMATS
 from edgebuild.spec.target import Runtime, Timing
+from edgebuild.steps.evidence.accuracy import read_hits
+from edgebuild.steps.evidence.count import Count
+from edgebuild.steps.evidence.stage_times import StageTimes
 
 if TYPE_CHECKING:
     import numpy as np

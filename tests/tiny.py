@@ -16,15 +16,15 @@ from edgebuild.spec import artifact
 from edgebuild.spec.artifact import Input, Step, StepIO
 from edgebuild.spec.files import read_model
 from edgebuild.spec.model import ModelSpec
-from edgebuild.stages.convert import Convert
-from edgebuild.stages.load_data import LoadData
-from edgebuild.stages.train import Train
-from edgebuild.steps.distill import Distill
-from edgebuild.steps.encode import Encode
-from edgebuild.steps.float16 import Float16
-from edgebuild.steps.int8 import Int8
-from edgebuild.steps.log2 import Log2
-from edgebuild.steps.prune_channels import PruneChannels
+from edgebuild.steps.convert import Convert
+from edgebuild.steps.load_data import LoadData
+from edgebuild.steps.techniques.distill import Distill
+from edgebuild.steps.techniques.encode import Encode
+from edgebuild.steps.techniques.float16 import Float16
+from edgebuild.steps.techniques.int8 import Int8
+from edgebuild.steps.techniques.log2 import Log2
+from edgebuild.steps.techniques.prune_channels import PruneChannels
+from edgebuild.steps.train import Train
 
 MODELS = Path(__file__).parent / "models"
 FILES = {"onnx": "model.onnx", "tflite": "model.tflite"}

@@ -21,14 +21,15 @@ from typing import Any
 from benchmarks._project import digits, target
 from benchmarks._tables import Table
 from benchmarks.peers import _environments
-from edgebuild import benching
+from edgebuild.devices.jobs import outputs
 from edgebuild.devices.local import Local
-from edgebuild.jobs import outputs
-from edgebuild.measure import latency, paired, ratio
-from edgebuild.measure.process import TimedModel
+from edgebuild.devices.timing import latency
+from edgebuild.devices.timing.process import TimedModel
+from edgebuild.gates.statistics import paired, ratio
 from edgebuild.spec import layout
 from edgebuild.spec.registry import FORMATS
 from edgebuild.spec.target import Target, Timing
+from edgebuild.verbs import bench
 
 Layouts = dict[str, list[str | None]]
 PEERS = {"onnx": ("onnxruntime", "olive"), "tflite": ("litert",)}
@@ -148,7 +149,7 @@ def _measured(board: Target, made: Sequence[Made], test: Any, folder: Path, layo
     for number, each in enumerate(made):
         pairs = paired.count_pairs(hits[number], hits[0])
         shift = ratio.hodges_lehmann(times.log_ratios(f"m{number}", "m0"))
-        found = benching.run(each.file, board)
+        found = bench.run(each.file, board)
         assert found.counted is not None  # target() has made sure of the emulator
         rows.append(
             {

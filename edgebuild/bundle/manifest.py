@@ -13,7 +13,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from edgebuild import coding, travels
+from edgebuild import travels
+from edgebuild.formats import coding
 from edgebuild.spec.errors import IntegrityError, UsageError
 
 MANIFEST, SEAL = "manifest.json", "manifest.sha256"

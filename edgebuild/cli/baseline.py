@@ -10,7 +10,7 @@ import rich_click as click
 from edgebuild.cli._verb import Answer, project_option, verb
 
 if TYPE_CHECKING:
-    from edgebuild.release.baselines import Baseline
+    from edgebuild.bundle.baselines import Baseline
     from edgebuild.spec.project import Project
 
 
@@ -29,7 +29,7 @@ def command(
     A baseline is plain files that can be committed or shared; their digests are checked whenever they are read.
     Example: edgebuild baseline set dist/rpi4/digits --name v1
     """
-    from edgebuild.release import baselines as kept
+    from edgebuild.bundle import baselines as kept
     from edgebuild.report import past
     from edgebuild.spec.errors import EdgebuildError, UsageError
     from edgebuild.spec.project import open_project
@@ -51,8 +51,8 @@ def command(
 
 
 def _set(project: Project, bundle: Path, folder: Path, name: str | None, data: bool) -> Baseline:
+    from edgebuild.bundle import baselines
     from edgebuild.engine.store import Store
-    from edgebuild.release import baselines
 
     store = Store(project.store)
     try:

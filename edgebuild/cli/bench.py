@@ -33,16 +33,14 @@ def command(
     It is fed random values of its own shapes; dimensions that it leaves open, but for the batch, must be named.
     Example: edgebuild bench model.tflite --target rpi4
     """
-    from edgebuild import benching
-    from edgebuild.report import bench
+    from edgebuild.report.bench import show
     from edgebuild.spec import waiting
     from edgebuild.spec.project import open_project
+    from edgebuild.verbs import bench
 
     with waiting.heard_by(_tell):
-        found = benching.run(
-            model, open_project(project).target(target), device, threads, benching.Wanted(shapes, inputs)
-        )
-    return Answer(asdict(found), lambda: bench.show(found))
+        found = bench.run(model, open_project(project).target(target), device, threads, bench.Wanted(shapes, inputs))
+    return Answer(asdict(found), lambda: show(found))
 
 
 def _tell(what: str | None) -> None:

@@ -46,15 +46,15 @@ def command(
 
     Only what changed is run again. Example: edgebuild --target rpi4 --target host
     """
-    from edgebuild import session
     from edgebuild.report import judged, progress, summary
     from edgebuild.spec.evidence import EXIT_CODES, combine
     from edgebuild.spec.project import open_project
+    from edgebuild.verbs import build
 
     allowed = limits(step_memory, step_time)
-    request = session.Request(open_project(project, output), targets, models, jobs or session.cores(), recipe)
+    request = build.Request(open_project(project, output), targets, models, jobs or build.cores(), recipe)
     with progress.display(sys.stderr) as events:
-        outcomes, journal = session.build(request, events, allowed)
+        outcomes, journal = build.build(request, events, allowed)
     write_reports(judged.of_build(outcomes, request.project), junit=junit, sarif=sarif, markdown=markdown)
     status = combine([outcome.status for outcome in outcomes])  # type: ignore[misc]
     document = summary.document(outcomes, journal, status)

@@ -17,7 +17,7 @@ def command(first: Path, second: Path) -> Answer:
 
     Both are checked first; exit 5 when one is damaged. Example: edgebuild diff dist/rpi4/digits old/digits
     """
-    from edgebuild.release import comparison
+    from edgebuild.bundle import comparison
     from edgebuild.report import diff
 
     found = comparison.compare(first, second)

@@ -18,16 +18,16 @@ def command(targets: tuple[str, ...], project: Path) -> Answer:
     Looks at Python, packages, devices, and room on disk. Exit 4 when anything is missing that the
     project's targets need (its own ones, else the built-in ones). Example: edgebuild doctor --target rpi4
     """
-    from edgebuild import diagnosis
     from edgebuild.report import health
     from edgebuild.spec.project import open_project
+    from edgebuild.verbs import doctor
 
     opened = open_project(project)
     known = opened.target_files()
     own = [name for name, path in known.items() if path.is_relative_to(opened.root)]
     chosen = [opened.target(name) for name in dict.fromkeys(targets or own or known)]
-    found = diagnosis.examine(opened, chosen, [opened.model(name) for name in opened.model_folders()])
-    healthy = diagnosis.ready(found)
+    found = doctor.examine(opened, chosen, [opened.model(name) for name in opened.model_folders()])
+    healthy = doctor.ready(found)
     document = {
         "ready": healthy,
         "targets": [target.name for target in chosen],

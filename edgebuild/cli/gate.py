@@ -41,18 +41,19 @@ def command(
     kept beside the bundle. What was measured before an interruption is not measured again.
     Example: edgebuild gate dist/rpi4/digits --target rpi4 --device ssh://pi@pi.local
     """
-    from edgebuild import gating, session
-    from edgebuild.release.baselines import FOLDER
-    from edgebuild.report import gate, judged, progress
+    from edgebuild.bundle.baselines import FOLDER
+    from edgebuild.report import judged, progress
+    from edgebuild.report.gate import show
     from edgebuild.spec.evidence import EXIT_CODES
     from edgebuild.spec.project import open_project
+    from edgebuild.verbs import build, gate
 
     opened = open_project(project)
     folder = baselines or opened.root / FOLDER
-    allowed, side_by_side = limits(step_memory, step_time), jobs or session.cores()
-    request = gating.Request(opened, bundle.absolute(), target, folder, against, device, withdraw, side_by_side)
+    allowed, side_by_side = limits(step_memory, step_time), jobs or build.cores()
+    request = gate.Request(opened, bundle.absolute(), target, folder, against, device, withdraw, side_by_side)
     with progress.display(sys.stderr) as events:
-        result, journal = gating.gate(request, events, allowed)
+        result, journal = gate.gate(request, events, allowed)
     write_reports(judged.of_gate(result, opened), junit=junit, sarif=sarif, markdown=markdown)
     document = result.to_json() | {"ran": journal.ran, "reused": journal.reused}
-    return Answer(document, lambda: gate.show(result), EXIT_CODES[result.status])
+    return Answer(document, lambda: show(result), EXIT_CODES[result.status])

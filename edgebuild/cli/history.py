@@ -20,7 +20,7 @@ def command(target: str | None, model: str | None, last: int, project: Path) -> 
     Every build that makes a new bundle or verdict, and every gate, adds a line to history.jsonl. Exit 2 when there
     is none, 5 when lines of it are damaged. Example: edgebuild history --target rpi4
     """
-    from edgebuild.release import history
+    from edgebuild.bundle import history
     from edgebuild.report import past
     from edgebuild.spec.errors import UsageError
     from edgebuild.spec.project import open_project

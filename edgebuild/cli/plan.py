@@ -17,9 +17,9 @@ def command(targets: tuple[str, ...], models: tuple[str, ...], recipe: str | Non
 
     Example: edgebuild plan --target rpi4
     """
-    from edgebuild import session
     from edgebuild.report import steps
     from edgebuild.spec.project import open_project
+    from edgebuild.verbs import build
 
-    foreseen = session.foresee(session.Request(open_project(project), targets, models, recipe=recipe))
+    foreseen = build.foresee(build.Request(open_project(project), targets, models, recipe=recipe))
     return Answer({"steps": [steps.as_data(item) for item in foreseen]}, lambda: steps.show_plan(foreseen))

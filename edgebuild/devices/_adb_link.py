@@ -8,7 +8,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from edgebuild.jobs.remote import CONNECT, load
+from edgebuild.devices.jobs.remote import CONNECT, load
 from edgebuild.spec.errors import DeviceError
 
 LEAVE = 15.0  # seconds given to the phone to clean up

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from edgebuild.devices._ssh_trust import Address, Trust
-from edgebuild.jobs.remote import CONNECT, SHIP, load
+from edgebuild.devices.jobs.remote import CONNECT, SHIP, load
 from edgebuild.spec.errors import DeviceError
 
 T = TypeVar("T")

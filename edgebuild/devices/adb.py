@@ -10,8 +10,8 @@ from typing import Annotated, Any, ClassVar
 
 from pydantic import Field
 
+from edgebuild.devices.jobs import looks, outcome, remote, shipping
 from edgebuild.devices.local import STABLE
-from edgebuild.jobs import looks, outcome, remote, shipping
 from edgebuild.spec.target import Fidelity, Hardware
 
 

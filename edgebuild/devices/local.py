@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
-from edgebuild.jobs import outcome
+from edgebuild.devices.jobs import outcome
 from edgebuild.spec.errors import DeviceError
 from edgebuild.spec.target import Fidelity, Hardware
 from edgebuild.travels import runner

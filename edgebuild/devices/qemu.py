@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 from annotated_types import Ge
 from pydantic.json_schema import SkipJsonSchema
 
-from edgebuild.jobs import outcome
+from edgebuild.devices.jobs import outcome
 from edgebuild.spec.artifact import EXCUSED
 from edgebuild.spec.errors import DeviceError
 from edgebuild.spec.target import Fidelity, Hardware
@@ -20,8 +20,8 @@ from edgebuild.spec.units import Seconds
 from edgebuild.travels import runner
 
 if TYPE_CHECKING:
-    from edgebuild.emulation import emulator as emulation
-    from edgebuild.emulation.sysroot import Emulator
+    from edgebuild.devices.emulation import emulator as emulation
+    from edgebuild.devices.emulation.sysroot import Emulator
 
 COUNTS = "counts.jsonl"
 
@@ -49,7 +49,7 @@ class Qemu:
 
     def why_unusable(self) -> str | None:
         """No core is declared, or the emulator has not been set up on this machine."""
-        from edgebuild.emulation import sysroot
+        from edgebuild.devices.emulation import sysroot
 
         if self.hardware is None or self.hardware.core is None:
             return "the target declares no [hardware.core]"
@@ -61,14 +61,14 @@ class Qemu:
 
     def fingerprint(self) -> dict[str, str]:
         """The core, and the digests of all that emulates it."""
-        from edgebuild.emulation import sysroot
+        from edgebuild.devices.emulation import sysroot
 
         emulator = self._emulator()
         return {"cpu": f"{self._profiled().cpu} (emulated)", "emulator": sysroot.digest(emulator)}
 
     def execute(self, job: Path, *, timeout: float) -> None:
         """Run the job on the emulated core; a job that counts leaves `counts.jsonl`. See `Device.execute`."""
-        from edgebuild.emulation import emulator as emulation
+        from edgebuild.devices.emulation import emulator as emulation
 
         outcome.clear(job)
         mode = json.loads((job / "job.json").read_text(encoding="utf-8"))["mode"]
@@ -91,12 +91,12 @@ class Qemu:
 
         Raises DeviceError with one line when it fails or takes too long.
         """
-        from edgebuild.emulation import emulator as emulation
+        from edgebuild.devices.emulation import emulator as emulation
 
         emulation.execute(folder, self._device(timeout), script, arguments)
 
     def _device(self, timeout: float) -> emulation.Device:
-        from edgebuild.emulation import emulator as emulation
+        from edgebuild.devices.emulation import emulator as emulation
 
         hardware = self._profiled()
         limits = emulation.Limits(memory_bytes=hardware.core_ram, cpu_s=timeout, wall_s=2 * timeout)
@@ -107,7 +107,7 @@ class Qemu:
 
         Whatever disturbs a count can only add to it. Raises DeviceError as `execute` does, or when LLVM's tools fail.
         """
-        from edgebuild.emulation import counted
+        from edgebuild.devices.emulation import counted
 
         self.execute(job, timeout=timeout)
         region, emulator = counted.least(counted.parse(job / COUNTS)), self._emulator()
@@ -121,12 +121,12 @@ class Qemu:
         }
 
     def _emulator(self) -> Emulator:
-        from edgebuild.emulation import sysroot
+        from edgebuild.devices.emulation import sysroot
 
         return sysroot.prepare(cache_folder())
 
     def _root(self) -> Path:
-        from edgebuild.emulation import cpu_profile
+        from edgebuild.devices.emulation import cpu_profile
 
         return cpu_profile.view(cache_folder(), _profile(self._profiled()), self._emulator().system)
 
@@ -145,14 +145,14 @@ def cache_folder() -> Path:
 
 def setup(progress: Callable[[str], None], *, verify: bool = False) -> dict[str, Any]:
     """Set the emulator up (see `sysroot.prepare`); the folder and what was fetched, with digests."""
-    from edgebuild.emulation import sysroot
+    from edgebuild.devices.emulation import sysroot
 
     emulator = sysroot.prepare(cache_folder(), verify=verify, progress=progress)
     return {"folder": str(cache_folder()), "parts": emulator.manifest()}
 
 
 def _profile(hardware: Hardware) -> Any:
-    from edgebuild.emulation.cpu_profile import CacheLevel, CpuProfile
+    from edgebuild.devices.emulation.cpu_profile import CacheLevel, CpuProfile
 
     core = hardware.core
     assert core is not None  # every caller has asked

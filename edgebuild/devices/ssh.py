@@ -13,8 +13,8 @@ from annotated_types import Ge, Le
 from pydantic import Field
 
 from edgebuild.devices._ssh_trust import Address
+from edgebuild.devices.jobs import looks, outcome, remote, shipping
 from edgebuild.devices.local import STABLE
-from edgebuild.jobs import looks, outcome, remote, shipping
 from edgebuild.spec.errors import UsageError
 from edgebuild.spec.target import Fidelity, Hardware
 

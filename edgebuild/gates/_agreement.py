@@ -9,9 +9,9 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from edgebuild.gates._margin import undecided
-from edgebuild.measure import sampling
-from edgebuild.measure.paired import Bound, Pairs, drop_bound
-from edgebuild.measure.partly import Draws, highest_drop
+from edgebuild.gates.statistics import sampling
+from edgebuild.gates.statistics.paired import Bound, Pairs, drop_bound
+from edgebuild.gates.statistics.partly import Draws, highest_drop
 from edgebuild.spec.target import Gate
 
 

@@ -10,7 +10,7 @@ from edgebuild.gates import _margin
 from edgebuild.gates._margin import least
 from edgebuild.gates._remedies import Tried
 from edgebuild.gates._undecided import Undecided
-from edgebuild.measure.bootstrap import examples_to_decide, tail
+from edgebuild.gates.statistics.bootstrap import examples_to_decide, tail
 from edgebuild.spec.evidence import Status, Verdict
 from edgebuild.spec.model import Task
 from edgebuild.spec.target import Gate, reaches

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from edgebuild.gates._remedies import Tried, faster
 from edgebuild.gates._undecided import Undecided
-from edgebuild.measure import percentile, ratio
+from edgebuild.gates.statistics import percentile, ratio
 from edgebuild.spec.evidence import Status, Verdict
 from edgebuild.spec.target import Fidelity, Gate, Timing, reaches
 from edgebuild.spec.units import SHARE, parse

@@ -8,7 +8,7 @@ from edgebuild.gates import _margin
 from edgebuild.gates._agreement import allowance, points, told, why_open
 from edgebuild.gates._margin import points_of_a_share
 from edgebuild.gates._remedies import Tried
-from edgebuild.measure import paired
+from edgebuild.gates.statistics import paired
 from edgebuild.spec.evidence import Status, Verdict
 from edgebuild.spec.model import Task
 from edgebuild.spec.target import Gate, reaches

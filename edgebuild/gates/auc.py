@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from edgebuild.gates._agreement import points
 from edgebuild.gates._margin import points_of_a_share
 from edgebuild.gates._resampled import Resampled
-from edgebuild.measure.bootstrap import UndefinedError
+from edgebuild.gates.statistics.bootstrap import UndefinedError
 from edgebuild.spec.model import Task
 
 if TYPE_CHECKING:
-    from edgebuild.measure.bootstrap import Score, Weights
+    from edgebuild.gates.statistics.bootstrap import Score, Weights
 
 
 class Auc(Resampled):

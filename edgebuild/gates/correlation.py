@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from edgebuild.gates._margin import plain
 from edgebuild.gates._resampled import Resampled, brief
-from edgebuild.measure.bootstrap import UndefinedError
+from edgebuild.gates.statistics.bootstrap import UndefinedError
 from edgebuild.spec.model import Task
 
 if TYPE_CHECKING:
-    from edgebuild.measure.bootstrap import Score, Weights
+    from edgebuild.gates.statistics.bootstrap import Score, Weights
 
 
 class Correlation(Resampled):

@@ -20,7 +20,7 @@ from edgebuild.gates._timed import (
     tell,
     undecidable,
 )
-from edgebuild.measure import percentile
+from edgebuild.gates.statistics import percentile
 from edgebuild.spec.evidence import Status, Verdict
 from edgebuild.spec.target import Gate, Timing
 from edgebuild.spec.units import SECONDS, show_seconds

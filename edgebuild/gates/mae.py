@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from edgebuild.gates._resampled import Resampled
-from edgebuild.measure.bootstrap import UndefinedError
+from edgebuild.gates.statistics.bootstrap import UndefinedError
 from edgebuild.spec.model import Task
 from edgebuild.spec.units import SHARE, parse
 
 if TYPE_CHECKING:
-    from edgebuild.measure.bootstrap import Score, Weights
+    from edgebuild.gates.statistics.bootstrap import Score, Weights
 
 
 class Mae(Resampled):

@@ -21,7 +21,7 @@ from edgebuild.spec.model import TensorSpec
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-    from edgebuild.nn.training import Augment
+    from edgebuild.nn.train.training import Augment
 
 WEIGHTS = "weights.safetensors"
 DESCRIPTION = "torch.json"

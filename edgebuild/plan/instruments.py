@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
-from edgebuild.jobs.device import Device
+from edgebuild.devices.jobs.device import Device
 from edgebuild.spec.core import TimeModel
 from edgebuild.spec.errors import DeviceError, UsageError
 from edgebuild.spec.files import check

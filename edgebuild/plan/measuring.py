@@ -7,21 +7,6 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from edgebuild.engine.graph import Graph, Node
-from edgebuild.evidence.accuracy import Accuracy
-from edgebuild.evidence.agreement import Agreement
-from edgebuild.evidence.arena import Arena
-from edgebuild.evidence.count import Count
-from edgebuild.evidence.footprint import Footprint
-from edgebuild.evidence.judge import Judge
-from edgebuild.evidence.latency import Latency
-from edgebuild.evidence.outputs import Outputs
-from edgebuild.evidence.parity import Parity
-from edgebuild.evidence.predict import Predict
-from edgebuild.evidence.processes import Processes
-from edgebuild.evidence.roofline import Roofline
-from edgebuild.evidence.scores import Scores
-from edgebuild.evidence.shared import Shared
-from edgebuild.evidence.torch_outputs import TorchOutputs
 from edgebuild.plan import proving, sampling
 from edgebuild.plan.instruments import Instrument, Instruments
 from edgebuild.plan.limits import resampled, stopping
@@ -33,6 +18,21 @@ from edgebuild.spec.model import ModelSpec
 from edgebuild.spec.registry import FORMATS, GATES
 from edgebuild.spec.target import Gate, Recipe, Runtime, Target
 from edgebuild.spec.target import Roofline as Rates
+from edgebuild.steps.evidence.accuracy import Accuracy
+from edgebuild.steps.evidence.agreement import Agreement
+from edgebuild.steps.evidence.arena import Arena
+from edgebuild.steps.evidence.count import Count
+from edgebuild.steps.evidence.footprint import Footprint
+from edgebuild.steps.evidence.judge import Judge
+from edgebuild.steps.evidence.latency import Latency
+from edgebuild.steps.evidence.outputs import Outputs
+from edgebuild.steps.evidence.parity import Parity
+from edgebuild.steps.evidence.predict import Predict
+from edgebuild.steps.evidence.processes import Processes
+from edgebuild.steps.evidence.roofline import Roofline
+from edgebuild.steps.evidence.scores import Scores
+from edgebuild.steps.evidence.shared import Shared
+from edgebuild.steps.evidence.torch_outputs import TorchOutputs
 
 
 class Pair(Protocol):

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from edgebuild.engine.graph import Graph, Node
-from edgebuild.evidence.preflight import Preflight
 from edgebuild.plan.instruments import Instruments
 from edgebuild.plan.weights import Weights
 from edgebuild.spec.registry import FORMATS
 from edgebuild.spec.target import Target
-from edgebuild.stages.convert import Convert
+from edgebuild.steps.convert import Convert
+from edgebuild.steps.evidence.preflight import Preflight
 
 
 def add(graph: Graph, target: Target, weights: Weights, instruments: Instruments, prefix: str) -> None:

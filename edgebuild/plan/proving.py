@@ -6,14 +6,14 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from edgebuild.engine.graph import Node
-from edgebuild.evidence.footprint import Footprint
-from edgebuild.evidence.proof import Proof
-from edgebuild.evidence.stage_times import StageTimes
-from edgebuild.evidence.torch_outputs import TorchOutputs
 from edgebuild.plan.instruments import Instrument
 from edgebuild.plan.recipe import Chain, Stage
 from edgebuild.spec.registry import FORMATS
 from edgebuild.spec.target import Timing
+from edgebuild.steps.evidence.footprint import Footprint
+from edgebuild.steps.evidence.proof import Proof
+from edgebuild.steps.evidence.stage_times import StageTimes
+from edgebuild.steps.evidence.torch_outputs import TorchOutputs
 
 if TYPE_CHECKING:
     from edgebuild.plan.measuring import Measuring

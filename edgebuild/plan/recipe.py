@@ -16,7 +16,7 @@ from edgebuild.spec.model import ModelSpec
 from edgebuild.spec.quantization import refusal
 from edgebuild.spec.registry import FORMATS, STEPS
 from edgebuild.spec.target import Runtime, StepSpec, Target
-from edgebuild.stages.convert import Convert
+from edgebuild.steps.convert import Convert
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from edgebuild.engine.graph import Node
-from edgebuild.evidence.sampled import Sampled
 from edgebuild.plan.instruments import Instrument
 from edgebuild.plan.limits import resampled, stopping
 from edgebuild.spec.registry import FORMATS, GATES
 from edgebuild.spec.target import Gate
+from edgebuild.steps.evidence.sampled import Sampled
 
 if TYPE_CHECKING:
     from edgebuild.plan.measuring import Measuring, Pair

@@ -8,11 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from edgebuild.bundle import manifest
+from edgebuild.bundle import baselines, manifest
+from edgebuild.bundle.baselines import Baseline
 from edgebuild.engine.store import Store
 from edgebuild.plan.gate import Against, Subject
-from edgebuild.release import baselines
-from edgebuild.release.baselines import Baseline
 from edgebuild.spec.artifact import Artifact
 from edgebuild.spec.errors import EdgebuildError, UsageError
 from edgebuild.spec.model import ModelSpec

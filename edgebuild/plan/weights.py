@@ -12,10 +12,10 @@ from edgebuild.spec.artifact import Artifact
 from edgebuild.spec.errors import UsageError
 from edgebuild.spec.model import ModelSpec, Training
 from edgebuild.spec.reads import Read
-from edgebuild.stages.import_weights import ImportWeights
-from edgebuild.stages.load_data import LoadData
-from edgebuild.stages.train import Train
-from edgebuild.stages.untrained import Untrained
+from edgebuild.steps.import_weights import ImportWeights
+from edgebuild.steps.load_data import LoadData
+from edgebuild.steps.train import Train
+from edgebuild.steps.untrained import Untrained
 
 
 @dataclass(frozen=True, slots=True)

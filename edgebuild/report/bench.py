@@ -8,8 +8,8 @@ from edgebuild.report.table import table
 from edgebuild.spec.units import show_count, show_seconds
 
 if TYPE_CHECKING:
-    from edgebuild.benching import Bench
-    from edgebuild.measure.layers import Layers
+    from edgebuild.devices.timing.layers import Layers
+    from edgebuild.verbs.bench import Bench
 
 _SHOWN = 10  # layers in the table; --json has all
 

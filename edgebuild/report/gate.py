@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from edgebuild.report.summary import COLOURS, line, show_next, show_one
 
 if TYPE_CHECKING:
-    from edgebuild.gating import Result
+    from edgebuild.verbs.gate import Result
 
 
 def show(result: Result) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from edgebuild.report.table import table
 
 if TYPE_CHECKING:
-    from edgebuild.diagnosis import Finding
+    from edgebuild.verbs.doctor import Finding
 
 _COLOURS = {"ok": "green", "missing": "red", "not needed": "dim"}
 

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any, Protocol
 from edgebuild.spec.errors import UsageError
 
 if TYPE_CHECKING:
-    from edgebuild.gating import Result
-    from edgebuild.session import Outcome
     from edgebuild.spec.project import Project
+    from edgebuild.verbs.build import Outcome
+    from edgebuild.verbs.gate import Result
 
 
 @dataclass(frozen=True, slots=True)

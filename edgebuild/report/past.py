@@ -11,7 +11,7 @@ from edgebuild.spec.errors import EdgebuildError
 from edgebuild.spec.units import show_seconds
 
 if TYPE_CHECKING:
-    from edgebuild.release.baselines import Baseline
+    from edgebuild.bundle.baselines import Baseline
 
 _HEADS = ("when", "commit", "by", "what", "format", "verdict", "latency", "float or baseline", "gates")
 

@@ -11,7 +11,7 @@ from edgebuild.report.table import table
 from edgebuild.spec.units import show_bytes, show_count, show_seconds
 
 if TYPE_CHECKING:
-    from edgebuild.session import Journal, Outcome
+    from edgebuild.verbs.build import Journal, Outcome
 
 COLOURS = {"pass": "green", "fail": "red", "inconclusive": "yellow"}
 _CHANGES = ("bytes", "compressed", "macs", "instructions", "seconds")

@@ -1,4 +1,4 @@
-"""Finds plug-ins by file name: `steps/prune_channels.py` holds the class PruneChannels, known as `prune_channels`.
+"""Finds plug-ins by file name: `techniques/prune_channels.py` holds the class PruneChannels, `prune_channels`.
 
 Third parties add theirs by the entry points `edgebuild.steps`, `edgebuild.formats`, `edgebuild.devices`,
 `edgebuild.gates`; a file of ours wins over an entry point of the same name.
@@ -20,21 +20,24 @@ from edgebuild.spec.names import suggest
 
 @dataclass(frozen=True, slots=True)
 class Registry:
-    """The plug-ins of one folder of the package; `noun` is what messages call one of them."""
+    """The plug-ins of one folder of the package; `noun` is what messages call one of them, `group` the entry points
+    of those that other packages bring.
+    """
 
     package: str
     noun: str
+    group: str
 
     def names(self) -> list[str]:
         """Every known name, sorted."""
-        return sorted({*_own(self.package), *_foreign(self.package)})
+        return sorted({*_own(self.package), *_foreign(self.group)})
 
     def get(self, name: str, *, file: str | None = None, key: str | None = None) -> Any:
         """The class of this name; UsageError with the nearest names when there is none."""
         if name in _own(self.package):
             return getattr(importlib.import_module(f"{self.package}.{name}"), class_name(name))
-        if name in _foreign(self.package):
-            return _foreign(self.package)[name].load()
+        if name in _foreign(self.group):
+            return _foreign(self.group)[name].load()
         raise UsageError(f"unknown {self.noun} {name!r}", file=file, key=key, hint=suggest(name, self.names()))
 
     def module(self, name: str) -> str:
@@ -61,11 +64,11 @@ def _own(package: str) -> tuple[str, ...]:
 
 
 @cache
-def _foreign(package: str) -> dict[str, EntryPoint]:
-    return {point.name: point for point in entry_points(group=package)}
+def _foreign(group: str) -> dict[str, EntryPoint]:
+    return {point.name: point for point in entry_points(group=group)}
 
 
-STEPS = Registry("edgebuild.steps", "step")
-FORMATS = Registry("edgebuild.formats", "format")
-DEVICES = Registry("edgebuild.devices", "device transport")
-GATES = Registry("edgebuild.gates", "metric")
+STEPS = Registry("edgebuild.steps.techniques", "step", "edgebuild.steps")
+FORMATS = Registry("edgebuild.formats", "format", "edgebuild.formats")
+DEVICES = Registry("edgebuild.devices", "device transport", "edgebuild.devices")
+GATES = Registry("edgebuild.gates", "metric", "edgebuild.gates")

@@ -1,1 +1,1 @@
-"""Techniques, one file each: frozen dataclasses whose fields are the options that a recipe may set."""
+"""Steps that every plan has before and between techniques: load the data, make the weights, convert."""

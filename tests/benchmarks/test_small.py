@@ -10,8 +10,8 @@ from click.testing import CliRunner
 
 from benchmarks import __main__ as command
 from benchmarks._tables import read, render, write
+from edgebuild.devices.emulation import sysroot
 from edgebuild.devices.qemu import cache_folder
-from edgebuild.emulation import sysroot
 
 TOOLS = {"numpy": "2"}
 

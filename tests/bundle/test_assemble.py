@@ -16,15 +16,15 @@ import pytest
 
 from edgebuild.bundle import manifest
 from edgebuild.bundle.assemble import Assemble, Subject
-from edgebuild.evidence.judge import Judge
 from edgebuild.spec import dataset
 from edgebuild.spec.artifact import Input, StepIO
 from edgebuild.spec.errors import UsageError
 from edgebuild.spec.model import ImageInput
 from edgebuild.spec.target import Gate, Runtime
+from edgebuild.steps.evidence.judge import Judge
 from tests import runtimes, tiny
 from tests.bundle import pngs
-from tests.evidence import folders
+from tests.steps.evidence import folders
 
 PACKAGES = {"onnx": "onnxruntime", "tflite": "ai-edge-litert"}
 PICTURE = ImageInput(width=12, height=12, mean=(0.5,), std=(0.5,))

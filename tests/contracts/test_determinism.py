@@ -13,14 +13,14 @@ from typing import Any
 
 import pytest
 
-from edgebuild.coding import encoder
 from edgebuild.engine import digests, keys
 from edgebuild.engine.graph import Node
+from edgebuild.formats.coding import encoder
 from edgebuild.spec import compressors
 from edgebuild.spec.registry import class_name
-from edgebuild.steps.encode import Encode
-from edgebuild.steps.float16 import Float16
-from edgebuild.steps.int8 import Int8
+from edgebuild.steps.techniques.encode import Encode
+from edgebuild.steps.techniques.float16 import Float16
+from edgebuild.steps.techniques.int8 import Int8
 from tests import tiny
 from tests.contracts.test_plugins import STEPLIKE, names
 

@@ -31,13 +31,13 @@ HEAVY = (
     "litert_torch",
     "torch_pruning",
 )
-STEPLIKE = ("steps", "stages", "evidence")
+STEPLIKE = ("steps", "steps.techniques", "steps.evidence")
 FOLDERS = (*STEPLIKE, "formats", "devices", "gates")
 
 
 def names(folder: str) -> list[str]:
     path = importlib.import_module(f"edgebuild.{folder}").__path__
-    return [module.name for module in pkgutil.iter_modules(path) if not module.name.startswith("_")]
+    return [module.name for module in pkgutil.iter_modules(path) if not (module.ispkg or module.name.startswith("_"))]
 
 
 def plugins(*folders: str) -> pytest.MarkDecorator:
@@ -76,7 +76,7 @@ def test_a_step_is_frozen_slotted_and_declares_all_that_a_plan_asks(kind: Any) -
     assert "model" not in kind.needs or kind.consumes
 
 
-@plugins("steps")
+@plugins("steps.techniques")
 def test_a_technique_has_a_default_and_a_check_for_every_option(kind: Any) -> None:
     made = check(kind, {}, file="x.toml")
     assert made == kind()

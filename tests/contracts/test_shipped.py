@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -14,9 +13,8 @@ from edgebuild.plan.instruments import Instruments
 from edgebuild.plan.limits import gates_of
 from edgebuild.spec.project import open_project
 from edgebuild.spec.target import FIDELITIES
-from tests import tiny
+from tests import ROOT, tiny
 
-ROOT = Path(__file__).parent.parent.parent
 PROJECT = open_project(ROOT)
 TARGETS = sorted(path.stem for path in (ROOT / "targets").glob("*.toml"))
 MODELS = sorted(path.parent.name for path in (ROOT / "models").glob("*/model.toml"))

@@ -26,8 +26,8 @@ NOT_EMULATED = {
     "test_it_stands_for_any_target_and_counts_nothing": "the emulator counts, for one core, some of the examples",
     "test_time_comes_in_nanoseconds": "emulated time says nothing",
     "test_fingerprint_is_stable_text": "its fingerprint is the digest of all that emulates: tests/plan",
-    "test_time_out_kills_the_whole_group": "its limit is CPU time: tests/emulation/test_emulator.py",
-    "test_a_client_that_is_stopped_leaves_nothing_there": "tests/emulation/test_emulator.py kills its parent",
+    "test_time_out_kills_the_whole_group": "its limit is CPU time: tests/devices/emulation/test_emulator.py",
+    "test_a_client_that_is_stopped_leaves_nothing_there": "tests/devices/emulation/test_emulator.py kills its parent",
     "test_hostile_names_are_only_names": "200 models take minutes; the emulator's arguments are tested beside it",
 }
 CANNOT_BE_HAD = 3  # as scripts/test-packages exits

@@ -16,20 +16,20 @@ from typing import Any
 import pytest
 
 from edgebuild.devices.adb import Adb
+from edgebuild.devices.emulation import sysroot
+from edgebuild.devices.emulation.sysroot import Emulator
+from edgebuild.devices.jobs.device import Device
 from edgebuild.devices.local import Local
 from edgebuild.devices.qemu import Qemu, cache_folder
 from edgebuild.devices.ssh import Ssh
-from edgebuild.emulation import sysroot
-from edgebuild.emulation.sysroot import Emulator
-from edgebuild.jobs.device import Device
 from edgebuild.spec.errors import DeviceError
 from edgebuild.spec.project import open_project
 from edgebuild.spec.target import Hardware
+from tests import ROOT
 from tests.devices.adbd import SERIAL
 from tests.devices.sshd import Sshd
 
 MARK = "EDGEBUILD_TEST_PLACE"
-ROOT = Path(__file__).parents[2]
 # Over adb the tests run in a namespace of their own: see test_adb.py.
 WHERE = os.environ.get("EDGEBUILD_TEST_DEVICES", "local ssh qemu").split()
 

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from edgebuild.devices.adb import Adb
-from edgebuild.jobs import looks
+from edgebuild.devices.jobs import looks
 from edgebuild.spec.errors import DeviceError, UsageError
 from edgebuild.spec.files import check
 from tests.devices.conftest import packages

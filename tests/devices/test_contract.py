@@ -16,8 +16,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from edgebuild.devices.jobs import outcome, remote
 from edgebuild.devices.local import STABLE
-from edgebuild.jobs import outcome, remote
 from edgebuild.spec.errors import DeviceError
 from edgebuild.spec.target import Hardware
 from edgebuild.travels import runner

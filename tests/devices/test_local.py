@@ -14,9 +14,9 @@ import numpy as np
 import pytest
 
 from edgebuild.devices import local
+from edgebuild.devices.jobs import outcome
+from edgebuild.devices.jobs.device import Device
 from edgebuild.devices.local import Local
-from edgebuild.jobs import outcome
-from edgebuild.jobs.device import Device
 from edgebuild.spec.errors import DeviceError
 from edgebuild.travels import runner
 

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from edgebuild.devices.adb import Adb
+from edgebuild.devices.jobs import looks
 from edgebuild.devices.ssh import Ssh
-from edgebuild.jobs import looks
 from edgebuild.spec.errors import DeviceError, UsageError
 from edgebuild.spec.files import check
 

@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from edgebuild.devices.jobs import looks, remote
 from edgebuild.devices.ssh import Ssh
-from edgebuild.jobs import looks, remote
 from edgebuild.spec.errors import DeviceError, UsageError
 from edgebuild.spec.files import check
 from tests.devices.places import ROOT, Place, make, wrapper

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edgebuild.jobs import outcome
+from edgebuild.devices.jobs import outcome
 from edgebuild.spec.errors import DeviceError
 from tests.devices.conftest import X, fill, write
 from tests.devices.places import Place, emulated, make

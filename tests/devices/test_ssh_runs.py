@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from edgebuild.devices import ssh
-from edgebuild.jobs import outcome
+from edgebuild.devices.jobs import outcome
 from edgebuild.spec import waiting
 from edgebuild.spec.errors import DeviceError
 from edgebuild.travels import runner

@@ -13,6 +13,7 @@ import pytest
 
 from edgebuild.engine import worker
 from edgebuild.engine.store import Store
+from tests import ROOT
 from tests.engine.processes import eventually, forks, marked
 from tests.engine.program import Program
 from tests.engine.toybox import Toybox
@@ -79,7 +80,7 @@ def runs(tmp_path: Path) -> Path:
 def start(tmp_path: Path, runs: Path) -> Iterator[Program]:
     """Starts a build as a program with a process group of its own, as a shell does; it may import from `tmp_path`."""
     started: list[subprocess.Popen[str]] = []
-    path = os.pathsep.join((str(Path(__file__).parents[2]), str(tmp_path)))
+    path = os.pathsep.join((str(ROOT), str(tmp_path)))
 
     def program(*arguments: str, store: str = "store") -> subprocess.Popen[str]:
         started.append(

@@ -12,9 +12,9 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+from edgebuild.devices.jobs.turns import Machine
 from edgebuild.engine import worker
 from edgebuild.engine.store import Store
-from edgebuild.jobs.turns import Machine
 from edgebuild.spec.errors import EdgebuildError
 from tests.engine import toys
 from tests.engine.toybox import Toybox

@@ -141,7 +141,8 @@ class TestCode:
     def test_looking_at_all_steps_imports_no_framework(self) -> None:
         code = (
             "import sys; from edgebuild.engine.digests import of_code\n"
-            "of_code(('edgebuild.steps.distill', 'edgebuild.steps.prune_channels', 'edgebuild.formats.onnx'))\n"
+            "rooms = 'edgebuild.steps.techniques.distill', 'edgebuild.steps.techniques.prune_channels'\n"
+            "of_code((*rooms, 'edgebuild.formats.onnx'))\n"
             "print(sorted({'torch', 'onnx', 'onnxruntime', 'numpy', 'torch_pruning'} & set(sys.modules)))"
         )
         done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)

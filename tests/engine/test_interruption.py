@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from tests import ROOT
 from tests.engine.processes import alive, below, eventually, marked
 from tests.engine.program import SIZE, Program, ended
 from tests.engine.toybox import tally, unsound
@@ -25,9 +26,7 @@ def expected(tmp_path_factory: pytest.TempPathFactory) -> str:
     """What a build that nobody disturbs prints."""
     folder = tmp_path_factory.mktemp("undisturbed")
     command = [sys.executable, "-m", "tests.engine.program", str(folder / "store"), str(folder / "runs.txt")]
-    return subprocess.run(
-        command, cwd=Path(__file__).parents[2], capture_output=True, text=True, check=True, timeout=100
-    ).stdout
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True, timeout=100).stdout
 
 
 class TestTwoAtOnce:

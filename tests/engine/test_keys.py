@@ -17,14 +17,15 @@ from typing import Any
 
 import pytest
 
-import edgebuild.evidence
-import edgebuild.stages
 import edgebuild.steps
+import edgebuild.steps.evidence
+import edgebuild.steps.techniques
 from edgebuild.bundle import assemble
 from edgebuild.devices.local import Local
 from edgebuild.engine import digests, keys
 from edgebuild.engine.graph import Node
 from edgebuild.spec.artifact import EXCUSED, Artifact
+from tests import ROOT
 from tests.engine import toys
 
 MEMO = digests.CodeMemo()
@@ -32,7 +33,7 @@ MEMO = digests.CodeMemo()
 
 def step_classes() -> list[type[Any]]:
     """Every step that we have: the dataclasses with a `run`."""
-    rooms = (edgebuild.steps, edgebuild.stages, edgebuild.evidence)
+    rooms = (edgebuild.steps.techniques, edgebuild.steps, edgebuild.steps.evidence)
     names = [f"{room.__name__}.{item.name}" for room in rooms for item in pkgutil.iter_modules(room.__path__)]
     modules = [*map(importlib.import_module, names), assemble]
     found = {
@@ -278,7 +279,7 @@ class TestChanges:
         assert keys.reason(before, after | {"step": "a.b.C"}) == "step B → C"
 
     def test_an_option_of_a_real_step(self) -> None:
-        from edgebuild.steps.prune_channels import PruneChannels
+        from edgebuild.steps.techniques.prune_channels import PruneChannels
 
         parts = [keys.parts(Node(PruneChannels(ratio=ratio), {}, "torch"), {}, MEMO) for ratio in (0.5, 0.51)]
         assert keys.changes(*parts) == ["option.ratio 0.5 → 0.51"]
@@ -289,11 +290,11 @@ from edgebuild.engine import keys
 from edgebuild.engine.graph import Graph, Node
 from edgebuild.spec.artifact import Artifact
 from edgebuild.spec.model import ImageInput, TensorSpec, Training
-from edgebuild.stages.train import Train
+from edgebuild.steps.train import Train
 from tests.engine import toys
 
 step = toys.Join("-")
-node = Node(step, {}, "toy", code=("edgebuild.nn.training", "edgebuild.formats.onnx"), tools=("click", "rich"))
+node = Node(step, {}, "toy", code=("edgebuild.nn.train.training", "edgebuild.formats.onnx"), tools=("click", "rich"))
 print(keys.of(keys.parts(node, {f"role{i}": Artifact("toy", str(i)) for i in range(9)})))
 graph = Graph()
 ids = [graph.add(f"a{i}", Node(toys.Write(f"{i}"), {}, "toy")) for i in range(30)]
@@ -305,7 +306,7 @@ print([graph.label(name) for name in graph.order()], [graph.label(name) for name
 def test_other_processes_and_hash_seeds_give_the_same_keys_and_order() -> None:
     said = set()
     for seed in ("0", "1", "random"):
-        env = os.environ | {"PYTHONHASHSEED": seed, "PYTHONPATH": str(Path(__file__).parents[2])}
+        env = os.environ | {"PYTHONHASHSEED": seed, "PYTHONPATH": str(ROOT)}
         done = subprocess.run([sys.executable, "-c", ASK], env=env, capture_output=True, text=True, timeout=60)
         assert done.returncode == 0, done.stderr
         said.add(done.stdout)

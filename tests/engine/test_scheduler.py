@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from edgebuild.devices.jobs.turns import THIS, Machine, turn
 from edgebuild.engine import resolve
 from edgebuild.engine.store import Store
-from edgebuild.jobs.turns import THIS, Machine, turn
 from edgebuild.spec.errors import EdgebuildError, StepError, UsageError
 from tests.engine import toys
 from tests.engine.program import SIZE, Program, ended

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from edgebuild.formats import _lifetimes
-from edgebuild.measure.arena import planned
 from edgebuild.spec.lifetime import Lifetime
 from edgebuild.spec.registry import FORMATS
+from edgebuild.steps.evidence._packing import planned
 from tests import tiny
 
 

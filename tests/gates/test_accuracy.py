@@ -9,8 +9,8 @@ import pytest
 
 from edgebuild.gates._agreement import Allowance
 from edgebuild.gates.accuracy import Accuracy
-from edgebuild.measure import paired, sampling
-from edgebuild.measure.partly import _WEIGHT, Draws, critical, highest_drop
+from edgebuild.gates.statistics import paired, sampling
+from edgebuild.gates.statistics.partly import _WEIGHT, Draws, critical, highest_drop
 from edgebuild.spec.evidence import Verdict
 from edgebuild.spec.target import Fidelity, Gate
 

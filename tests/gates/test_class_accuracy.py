@@ -9,8 +9,8 @@ import numpy as np
 from edgebuild.gates.accuracy import Accuracy
 from edgebuild.gates.class_accuracy import ClassAccuracy
 from edgebuild.gates.slice_accuracy import SliceAccuracy
-from edgebuild.measure import paired
-from edgebuild.measure.partly import Draws, highest_drop
+from edgebuild.gates.statistics import paired
+from edgebuild.gates.statistics.partly import Draws, highest_drop
 from edgebuild.spec.evidence import Verdict
 from edgebuild.spec.target import Fidelity, Gate
 

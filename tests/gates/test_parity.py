@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from edgebuild.evidence.parity import compare
 from edgebuild.gates.parity import Parity
 from edgebuild.spec.evidence import Verdict
 from edgebuild.spec.target import Fidelity, Gate
+from edgebuild.steps.evidence.parity import compare
 
 REFERENCE = np.array([[1.0, -4.0], [2.0, 0.5]])
 

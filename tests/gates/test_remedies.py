@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from edgebuild.gates._remedies import Tried, remedy
-from edgebuild.measure import paired
+from edgebuild.gates.statistics import paired
 from edgebuild.spec.evidence import Verdict
 from edgebuild.spec.registry import GATES
 from edgebuild.spec.target import Fidelity, Gate

@@ -13,17 +13,17 @@ from scipy.stats import pearsonr
 from sklearn import metrics
 from sklearn.metrics.pairwise import cosine_similarity
 
-from edgebuild.evidence.scores import Scores
-from edgebuild.measure import paired
-from edgebuild.measure.bootstrap import UndefinedError
+from edgebuild.gates.statistics import paired
+from edgebuild.gates.statistics.bootstrap import UndefinedError
 from edgebuild.spec import dataset
 from edgebuild.spec.errors import StepError
 from edgebuild.spec.evidence import Verdict
 from edgebuild.spec.registry import GATES
 from edgebuild.spec.target import Fidelity, Gate
+from edgebuild.steps.evidence.scores import Scores
 from tests import tiny
-from tests.evidence import folders
-from tests.measure import few
+from tests.gates.statistics import few
+from tests.steps.evidence import folders
 
 RNG = np.random.default_rng(0)
 LABELS = RNG.integers(0, 4, 300)

@@ -8,9 +8,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from edgebuild.nn.folding import fold
 from edgebuild.nn.graph import trace
-from edgebuild.nn.rescaling import check_kept, layer_pairs, norm_pairs
+from edgebuild.nn.quantize.folding import fold
+from edgebuild.nn.quantize.rescaling import check_kept, layer_pairs, norm_pairs
 from edgebuild.spec.errors import StepError
 from edgebuild.spec.model import TensorSpec
 from tests.nn import nets

@@ -10,7 +10,7 @@ from edgebuild.engine.resolve import Resolver
 from edgebuild.engine.store import Action, Store
 from edgebuild.plan.planner import Plan
 from edgebuild.spec import dataset
-from edgebuild.stages.load_data import LoadData
+from edgebuild.steps.load_data import LoadData
 
 GATES = '[{metric = "accuracy", limit = "1 pp"}, {metric = "f1", limit = "5 pp"}, {metric = "size", limit = "1 MB"}]'
 

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 
+from edgebuild.devices.emulation import sysroot
 from edgebuild.devices.qemu import cache_folder
-from edgebuild.emulation import sysroot
 from edgebuild.engine.store import Store
 from edgebuild.plan import gate
 from edgebuild.plan.gate import Against, Subject
@@ -14,8 +13,9 @@ from edgebuild.plan.instruments import addressed
 from edgebuild.spec.artifact import Artifact
 from edgebuild.spec.project import open_project
 from edgebuild.spec.target import GateSpec, Policy, Target
+from tests import ROOT
 
-PROJECT = open_project(Path(__file__).parent.parent.parent)
+PROJECT = open_project(ROOT)
 GATES = (GateSpec("accuracy", "1 pp", fidelity="emulated"), GateSpec("latency", "-50 %", fidelity="emulated"))
 
 

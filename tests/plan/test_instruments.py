@@ -12,16 +12,15 @@ from pathlib import Path
 
 import pytest
 
+from edgebuild.devices.emulation import sysroot
 from edgebuild.devices.qemu import Qemu, cache_folder
-from edgebuild.emulation import sysroot
 from edgebuild.plan import trust
 from edgebuild.plan.instruments import Instruments, survey
 from edgebuild.spec.errors import DeviceError
 from edgebuild.spec.project import open_project
 from edgebuild.spec.target import DeviceSpec, Gate, Hardware, Target
-from tests import scenarios
+from tests import ROOT, scenarios
 
-ROOT = Path(__file__).parent.parent.parent
 PROJECT = Path(scenarios.__file__).parent / "project"
 LACKING = "asks for emulated evidence, and here there is only host: the verdict will be inconclusive"
 HOW = "the emulator is not set up: edgebuild devices setup"

@@ -9,17 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from edgebuild.devices.emulation import sysroot
 from edgebuild.devices.local import Local
 from edgebuild.devices.qemu import cache_folder
-from edgebuild.emulation import sysroot
 from edgebuild.engine.store import Store
-from edgebuild.evidence.accuracy import Accuracy
-from edgebuild.evidence.arena import Arena
-from edgebuild.evidence.latency import Latency
-from edgebuild.evidence.parity import Parity
-from edgebuild.evidence.processes import Processes
-from edgebuild.evidence.proof import Proof
-from edgebuild.evidence.scores import Scores
 from edgebuild.plan import planner
 from edgebuild.plan.instruments import Instrument, Instruments
 from edgebuild.plan.planner import Plan
@@ -27,15 +20,21 @@ from edgebuild.spec.artifact import Step
 from edgebuild.spec.model import Training
 from edgebuild.spec.project import open_project
 from edgebuild.spec.target import Gate, Hardware
-from edgebuild.stages.import_weights import ImportWeights
-from edgebuild.stages.load_data import LoadData
-from edgebuild.stages.train import Train
-from edgebuild.steps.distill import Distill
-from edgebuild.steps.int8 import Int8
-from edgebuild.steps.prune_channels import PruneChannels
-from tests import tiny
+from edgebuild.steps.evidence.accuracy import Accuracy
+from edgebuild.steps.evidence.arena import Arena
+from edgebuild.steps.evidence.latency import Latency
+from edgebuild.steps.evidence.parity import Parity
+from edgebuild.steps.evidence.processes import Processes
+from edgebuild.steps.evidence.proof import Proof
+from edgebuild.steps.evidence.scores import Scores
+from edgebuild.steps.import_weights import ImportWeights
+from edgebuild.steps.load_data import LoadData
+from edgebuild.steps.techniques.distill import Distill
+from edgebuild.steps.techniques.int8 import Int8
+from edgebuild.steps.techniques.prune_channels import PruneChannels
+from edgebuild.steps.train import Train
+from tests import ROOT, tiny
 
-ROOT = Path(__file__).parent.parent.parent
 SHIPPED = sorted(path.stem for path in (ROOT / "targets").glob("*.toml"))
 Planner = Callable[..., Plan]
 
@@ -279,10 +278,10 @@ def test_a_device_that_takes_all_examples_is_the_only_one(store: Store) -> None:
 
 
 def test_data_are_an_input_only_of_what_looks_at_them() -> None:
-    from edgebuild.nn.schedule import Schedule
+    from edgebuild.nn.prune.schedule import Schedule
     from edgebuild.spec.artifact import needed
-    from edgebuild.steps.prune_channels import PruneChannels
-    from edgebuild.steps.prune_weights import PruneWeights
+    from edgebuild.steps.techniques.prune_channels import PruneChannels
+    from edgebuild.steps.techniques.prune_weights import PruneWeights
 
     for step in (PruneChannels(), PruneChannels(criterion="random"), PruneWeights(threshold=0.1)):
         assert needed(step) == ("model",)

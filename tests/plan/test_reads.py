@@ -8,7 +8,7 @@ from pathlib import Path
 from edgebuild.engine.resolve import Resolver
 from edgebuild.engine.store import Store
 from edgebuild.plan.planner import Plan
-from edgebuild.stages.load_data import LoadData
+from edgebuild.steps.load_data import LoadData
 
 Planner = Callable[..., Plan]
 

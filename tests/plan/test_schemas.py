@@ -12,8 +12,8 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from edgebuild.plan import schemas
+from tests import ROOT
 
-ROOT = Path(__file__).parent.parent.parent
 FILES = [*ROOT.glob("targets/*.toml"), *ROOT.glob("recipes/*.toml"), *ROOT.glob("policies/*.toml")]
 FILES += [*ROOT.glob("models/*/model.toml"), *ROOT.glob("tests/models/*/model.toml")]
 Change = Callable[[dict[str, Any]], object]

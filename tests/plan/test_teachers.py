@@ -14,8 +14,8 @@ from edgebuild.engine.store import Store
 from edgebuild.nn import checkpoint
 from edgebuild.plan.planner import Plan
 from edgebuild.spec.artifact import Step
-from edgebuild.steps.distill import Distill
-from edgebuild.steps.qat import Qat
+from edgebuild.steps.techniques.distill import Distill
+from edgebuild.steps.techniques.qat import Qat
 from tests import tiny
 
 Planner = Callable[..., Plan]

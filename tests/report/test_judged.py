@@ -13,10 +13,10 @@ import pytest
 
 from edgebuild.report import junit, markdown, sarif
 from edgebuild.report.judged import Judged, of_build, write
-from edgebuild.session import Outcome
 from edgebuild.spec.errors import UsageError
 from edgebuild.spec.evidence import Status, Verdict
 from edgebuild.spec.project import open_project
+from edgebuild.verbs.build import Outcome
 
 NASTY = 'a | b\n<script>&amp;]]> "quoted" \x00\x1b[31m @someone [link](x) `code` \ud7ff \uffff 模型'
 

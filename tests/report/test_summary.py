@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from edgebuild.measure import paired
+from edgebuild.gates.statistics import paired
 from edgebuild.report import summary
-from edgebuild.session import Journal, Outcome
 from edgebuild.spec.evidence import Verdict
+from edgebuild.verbs.build import Journal, Outcome
 
 
 def rate(hits: int, n: int) -> dict[str, float]:

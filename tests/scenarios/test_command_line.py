@@ -7,14 +7,13 @@ import subprocess
 import sys
 import tomllib
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 
 from edgebuild.cli import root
+from tests import ROOT
 from tests.scenarios.conftest import Workspace
 
-ROOT = Path(__file__).parent.parent.parent
 VERBS = root.list_commands(None)  # type: ignore[attr-defined]
 
 

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[2]
+from tests import ROOT
+
 PROGRAMS = "awk bash cat dirname env flock grep id mkdir mktemp printf rm sed sort touch".split()
 MISSING = "test-packages: OpenSSH's server is missing: apt-get install openssh-server openssh-client\n"
 

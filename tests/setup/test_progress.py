@@ -6,7 +6,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-SCRIPT = Path(__file__).parents[2] / "scripts" / "progress.py"
+from tests import ROOT
+
+SCRIPT = ROOT / "scripts" / "progress.py"
 # As pip 26.3 wrote it, but for the dots.
 SAID = """\
 Obtaining file:///home/user/edgebuild

@@ -11,8 +11,8 @@ import pytest
 
 from edgebuild.spec.errors import UsageError
 from edgebuild.spec.files import read_model, read_target
+from tests import ROOT
 
-ROOT = Path(__file__).parent.parent.parent
 TARGETS = sorted((ROOT / "targets").glob("*.toml"))
 MODELS = sorted((ROOT / "models").glob("*/model.toml"))
 

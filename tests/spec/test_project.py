@@ -9,8 +9,8 @@ import pytest
 
 from edgebuild.spec.errors import UsageError
 from edgebuild.spec.project import open_project
+from tests import ROOT
 
-ROOT = Path(__file__).parent.parent.parent
 TINY = Path(__file__).parent.parent / "models" / "tiny"
 
 

@@ -16,7 +16,7 @@ from edgebuild.spec.registry import FORMATS, STEPS, class_name
 def foreign(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Let two distributions add steps: one with a name of its own, one with a name of ours."""
     points = [
-        EntryPoint("melt", "edgebuild.steps.float16:Float16", "edgebuild.steps"),
+        EntryPoint("melt", "edgebuild.steps.techniques.float16:Float16", "edgebuild.steps"),
         EntryPoint("int8", "nowhere:Nothing", "edgebuild.steps"),
     ]
     monkeypatch.setattr(registry, "entry_points", lambda group: points if group == "edgebuild.steps" else [])
@@ -27,7 +27,7 @@ def foreign(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 def test_a_file_name_is_the_name_of_its_class() -> None:
     assert [class_name(name) for name in ("int8", "prune_channels", "tflite")] == ["Int8", "PruneChannels", "Tflite"]
-    assert STEPS.get("int8").__module__ == STEPS.module("int8") == "edgebuild.steps.int8"
+    assert STEPS.get("int8").__module__ == STEPS.module("int8") == "edgebuild.steps.techniques.int8"
 
 
 def test_an_unknown_name_is_answered_with_the_nearest_where_it_stands() -> None:
@@ -40,5 +40,5 @@ def test_an_unknown_name_is_answered_with_the_nearest_where_it_stands() -> None:
 def test_an_entry_point_adds_a_step_and_ours_win_over_one_of_the_same_name() -> None:
     assert "melt" in STEPS.names()
     assert STEPS.get("melt").__name__ == "Float16"
-    assert STEPS.get("int8").__module__ == "edgebuild.steps.int8"
+    assert STEPS.get("int8").__module__ == "edgebuild.steps.techniques.int8"
     assert "melt" not in FORMATS.names()

@@ -1,1 +1,1 @@
-"""Structured pruning: what depends on what in any network, and removal."""
+"""Structured and single-weight pruning of torch modules: stock, importance, budgets, removal."""

@@ -12,7 +12,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from edgebuild.nn import trial
+from edgebuild.nn.prune import trial
 from edgebuild.nn.prune import sizes
 from edgebuild.nn.prune.dependencies import Dependencies, Group
 from edgebuild.nn.prune.sizes import Correction

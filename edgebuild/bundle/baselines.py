@@ -1,0 +1,172 @@
+"""Baselines: what later candidates are compared with, as plain sealed files that can be committed or shared.
+
+A baseline has the released file itself, because it is run again beside every candidate: `artifact/`. Beside it lie the
+float model that its gates refer to (`reference/`), where wanted the held-out examples (`data/`), and the bundle's
+evidence: raw samples, counted work, which examples were right. Stored times are never compared with new ones; they
+only tell when the machine has changed.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from edgebuild import __version__
+from edgebuild.bundle import commit, manifest
+from edgebuild.engine import digests, files, owned
+from edgebuild.engine.store import Store, disk_error
+from edgebuild.spec import dataset
+from edgebuild.spec.artifact import Artifact
+from edgebuild.spec.errors import EdgebuildError, UsageError
+from edgebuild.spec.names import suggest
+
+FOLDER = "baselines"
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+_TAKEN = ("subject", "runtime", "file", "status", "sources", "fingerprints", "evidence", "verdicts")
+
+
+@dataclass(frozen=True, slots=True)
+class Baseline:
+    """A baseline of which every digest was checked: its folder, and what its manifest says."""
+
+    name: str
+    folder: Path
+    facts: Mapping[str, Any]
+
+    @property
+    def target(self) -> str:
+        """The target that it was built for."""
+        return str(self.facts["subject"]["target"])
+
+    @property
+    def model(self) -> str:
+        """The model that it is a build of."""
+        return str(self.facts["subject"]["model"])
+
+    @property
+    def format(self) -> str:
+        """The format of its file."""
+        return str(self.facts["runtime"]["format"])
+
+    def part(self, role: str) -> Path | None:
+        """The folder `artifact`, `reference` or `data`; None where the baseline was kept without it."""
+        folder = self.folder / role
+        return folder if folder.is_dir() else None
+
+
+def names(folder: Path) -> list[str]:
+    """The baselines in a folder, sorted; an absent folder has none."""
+    found = sorted(path.parent.name for path in folder.glob(f"*/{manifest.MANIFEST}"))
+    return [name for name in found if _NAME.fullmatch(name)]
+
+
+def read(folder: Path, name: str) -> Baseline:
+    """The baseline of this name, or in the folder that `name` is the path of; every digest is checked.
+
+    UsageError when there is none, IntegrityError when a file is not what it was.
+    """
+    place = folder / name if _NAME.fullmatch(name) else Path(name)
+    if not (place / manifest.MANIFEST).is_file():
+        known = names(folder)
+        hint = suggest(name, known) if known else "edgebuild baseline set BUNDLE"
+        raise UsageError(f"there is no baseline {name!r}", file=str(folder), hint=hint)
+    facts = manifest.verify(place)
+    if facts.get("kind") != "baseline":
+        raise UsageError("is a bundle, not a baseline", file=str(place), hint=f"edgebuild baseline set {place}")
+    return Baseline(place.resolve().name, place, facts)
+
+
+def survey(folder: Path) -> list[Baseline | EdgebuildError]:
+    """Every baseline of a folder, or why it cannot be used."""
+    found: list[Baseline | EdgebuildError] = []
+    for name in names(folder):
+        try:
+            found.append(read(folder, name))
+        except EdgebuildError as error:
+            found.append(error)
+    return found
+
+
+def keep(bundle: Path, folder: Path, store: Store, root: Path, name: str | None, *, data: bool) -> Baseline:
+    """Make a baseline of a bundle, in the place of an older one of the same name.
+
+    The float model, and with `data` the held-out examples, come from the store that the bundle was built in.
+    UsageError for a name that is none, and where the store does not have them any more.
+    """
+    built = manifest.verify_bundle(bundle)
+    subject = built["subject"]
+    name = name or f"{subject['target']}-{subject['model']}"
+    if not _NAME.fullmatch(name):
+        raise UsageError(f"{name!r} cannot be a name: letters, digits, dots, dashes", key="--name")
+    if "sources" not in built:
+        raise UsageError("was built by an edgebuild that did not name its sources", file=str(bundle))
+    owned.check_replaceable(folder / name, manifest.MANIFEST)
+    with tempfile.TemporaryDirectory(prefix="edgebuild-baseline-") as made:
+        _fill(Path(made), bundle, built, store, data=data)
+        facts = {part: built[part] for part in _TAKEN} | _about(bundle, root)
+        manifest.seal(Path(made), facts)
+        try:
+            files.publish_tree(Path(made), folder / name)
+        except OSError as error:
+            raise disk_error(error, folder) from None
+    return read(folder, name)
+
+
+def _about(bundle: Path, root: Path) -> dict[str, Any]:
+    return {
+        "schema": 1,
+        "kind": "baseline",
+        "edgebuild": __version__,
+        "set": datetime.now(UTC).isoformat(timespec="seconds"),
+        "commit": commit.at(root),
+        "bundle": digests.of_file(bundle / manifest.MANIFEST),
+    }
+
+
+def _fill(made: Path, bundle: Path, built: Mapping[str, Any], store: Store, *, data: bool) -> None:
+    (made / "artifact").mkdir()
+    (made / "artifact" / built["file"]).write_bytes(manifest.model(bundle, built))
+    shutil.copytree(bundle / "evidence", made / "evidence", copy_function=shutil.copyfile)
+    sources = built["sources"]
+    reference = _stored(store, built["runtime"]["format"], sources["baseline"], "the float model", bundle)
+    shutil.copytree(reference, made / "reference", copy_function=shutil.copyfile)
+    if data:
+        (made / "data").mkdir()
+        stored = _stored(store, "data", sources["data"], "the held-out examples", bundle)
+        for path in (stored / dataset.DESCRIPTION, *stored.glob("test.*.npy")):
+            shutil.copyfile(path, made / "data" / path.name)
+
+
+def _stored(store: Store, kind: str, digest: str, what: str, bundle: Path) -> Path:
+    artifact = Artifact(kind, digest)
+    if not store.holds(artifact):
+        told = f"{what} that it was compared with is not in {store.root}"
+        raise UsageError(told, file=str(bundle), hint="run this where it was built, or build it here again")
+    return store.path(artifact)
+
+
+def samples(baseline: Baseline, role: str, fingerprint: Mapping[str, str]) -> list[float]:
+    """Seconds, one a process, that a role's file took when the baseline was made; empty on any other device."""
+    if dict(baseline.facts["fingerprints"].get("latency", {})) != dict(fingerprint):
+        return []
+    latency = baseline.facts["evidence"].get("latency", {})
+    return [float(value) for value in latency.get(f"{role}_seconds", ())]
+
+
+def differing(ours: Mapping[str, str], theirs: Mapping[str, str]) -> list[str]:
+    """The keys in which two fingerprints differ."""
+    return sorted(name for name in {*ours, *theirs} if ours.get(name) != theirs.get(name))
+
+
+def to_json(baseline: Baseline) -> dict[str, Any]:
+    """The baseline as plain data."""
+    parts = {role: baseline.part(role) is not None for role in ("artifact", "reference", "data")}
+    facts: dict[str, Any] = json.loads(json.dumps(dict(baseline.facts)))
+    return {"name": baseline.name, "folder": str(baseline.folder), "parts": parts, **facts}

@@ -1,0 +1,1 @@
+"""Statistics of verdicts: intervals, bounds and tests that gates decide by."""

@@ -1,0 +1,98 @@
+"""Intervals for metrics that no formula covers: examples are drawn again, each for both models at once.
+
+Drawing an example for candidate and baseline together keeps what they have in common, hard examples, out of their
+difference: the paired bootstrap (Efron & Tibshirani 1993, chapters 8 and 14).
+"""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Callable
+from statistics import NormalDist
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from edgebuild.gates.statistics import paired
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    Weights = NDArray[np.float64]
+    # A metric on given examples: from how often each counts, [N], to its value; NaN where these leave it undefined.
+    Score = Callable[[Weights], float]
+
+RESAMPLES = 4999
+# The correction leaves out every example in turn: too slow for more, and next to nothing there.
+_CORRECTED_UP_TO = 5000
+
+
+class UndefinedError(ValueError):
+    """A metric has no value on these examples; the message says why."""
+
+
+class Resampled(NamedTuple):
+    """A change with its two one-sided limits, its standard error, and how the limits were found."""
+
+    estimate: float
+    low: float
+    high: float
+    error: float
+    method: str
+
+
+def change_bound(
+    change: Score, n: int, confidence: float = 0.95, seed: int = 0, *, discrete: bool = False
+) -> Resampled:
+    """The change of a metric over `n` examples and its *one-sided* limits, each at `confidence`.
+
+    Bias-corrected and accelerated (BCa, Efron 1987), or plain percentiles where that has no value or there are more
+    than 5,000 examples. Resamples hold no kind of example that the sample lacks: where few examples change the metric
+    (`discrete`: it depends on answers alone, most of which stay) or none does, losses may be of a kind that was not
+    seen, so the limits are widened by those of a share of which none of `n` was seen (Tango's, z² / (n + z²)).
+    Raises UndefinedError where a resample leaves the metric without a value.
+    """
+    import numpy as np
+    from scipy.stats import bootstrap
+
+    def of_rows(rows: NDArray[np.int64]) -> float:
+        return change(np.bincount(rows, minlength=n).astype(np.float64))
+
+    found: Any = None
+    for method in ("BCa", "percentile") if n <= _CORRECTED_UP_TO else ("percentile",):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of resamples that are all equal, which the result shows too
+            found = bootstrap(
+                (np.arange(n),),
+                of_rows,
+                n_resamples=0 if found else RESAMPLES,
+                vectorized=False,
+                confidence_level=2 * confidence - 1,
+                method=method,
+                rng=np.random.default_rng(seed),
+                bootstrap_result=found,
+            )
+        error = float(found.standard_error)
+        estimate, unseen = change(np.ones(n)), paired.drop_bound(0, 0, n, confidence).high
+        if error == 0:
+            return Resampled(estimate, estimate - unseen, estimate + unseen, error, "none changed")
+        low, high = (float(limit) for limit in found.confidence_interval)
+        if math.isfinite(low) and math.isfinite(high):
+            more = unseen if discrete else 0.0
+            return Resampled(estimate, low - more, high + more, error, method)
+    raise UndefinedError("has no value on some resamples of the held-out examples: too few of a kind are among them")
+
+
+def tail(distance: float, error: float) -> float:
+    """One-sided p of an estimate so far from a limit, normal with this standard error; 0 where that is none."""
+    return NormalDist().cdf(-distance / error) if error > 0 else 0.0
+
+
+def examples_to_decide(distance: float, error: float, n: int, power: float = 0.9, alpha: float = 0.05) -> float:
+    """Examples that show, with `power`, on which side of a limit a change lies that stays so far from it.
+
+    `error` is the standard error over `n` examples, which falls with their root: n·((z₁₋α + z_power)·error /
+    distance)². Infinite at a distance of 0.
+    """
+    z = NormalDist().inv_cdf
+    return n * ((z(1 - alpha) + z(power)) * error / distance) ** 2 if distance > 0 else math.inf

@@ -1,0 +1,113 @@
+"""Accuracy against ratio, layer by layer, and the ratios that an accuracy budget buys (Li et al. 2017, section 3.2).
+
+A layer alone often costs no example at all, so layers are compared by what they cost in loss, which is continuous;
+whether the whole is within its budget is a matter of accuracy.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from edgebuild.nn.train import training
+from edgebuild.spec.errors import UsageError
+from edgebuild.spec.model import Task
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from edgebuild.spec.dataset import Split
+
+GRID = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
+_BATCH = 256
+
+
+class Quality(NamedTuple):
+    """Share of right answers and mean cross-entropy."""
+
+    accuracy: float
+    loss: float
+
+
+# The quality of the model pruned by these ratios, by name of the layer.
+Trial = Callable[[Mapping[str, float]], Quality]
+
+
+@dataclass(frozen=True, slots=True)
+class Scan:
+    """`whole` is the model before pruning, `alone[layer][ratio]` with that layer alone pruned and nothing retrained."""
+
+    whole: Quality
+    alone: Mapping[str, Mapping[float, Quality]]
+
+    def ratios(self, rise: float) -> dict[str, float]:
+        """For each layer the ratio up to which, pruned alone, it raises the loss by at most `rise`."""
+        return {layer: self._largest(curve, rise) for layer, curve in self.alone.items()}
+
+    def _largest(self, curve: Mapping[float, Quality], rise: float) -> float:
+        found = 0.0
+        for ratio, quality in sorted(curve.items()):
+            if quality.loss - self.whole.loss > rise:
+                break
+            found = ratio
+        return found
+
+    def rises(self) -> list[float]:
+        """Every rise of the loss that was seen, and none at all; smallest first."""
+        seen = {quality.loss - self.whole.loss for curve in self.alone.values() for quality in curve.values()}
+        return sorted({0.0, *(rise for rise in seen if rise > 0)})
+
+
+def chosen(layers: Sequence[str], budget: float, trial: Trial, task: Task) -> dict[str, Any]:
+    """The scan and the ratios chosen from it, as plain data for a record; UsageError for tasks without accuracy."""
+    if task != "classification":
+        raise UsageError(
+            f"a budget is one of accuracy, which a model for {task} has not", option="budget", hint="give a ratio"
+        )
+    found = scan(layers, trial)
+    ratios = choose(found, budget, trial)
+    return {
+        "whole": found.whole._asdict(),
+        "alone": {name: {r: q._asdict() for r, q in curve.items()} for name, curve in found.alone.items()},
+        "ratios": ratios,
+        "together": trial(ratios)._asdict(),
+    }
+
+
+def scan(layers: Sequence[str], trial: Trial, grid: Sequence[float] = GRID) -> Scan:
+    """Prune each layer alone to each ratio of the grid."""
+    return Scan(trial({}), {layer: {ratio: trial({layer: ratio}) for ratio in grid} for layer in layers})
+
+
+def choose(found: Scan, budget: float, trial: Trial) -> dict[str, float]:
+    """Ratios by layer with which the model, all layers pruned together, loses at most `budget` (a share) in accuracy.
+
+    One limit on the rise of the loss serves all layers; the largest is sought by bisection, for what each layer costs
+    alone does not add up to what all cost together. UsageError when no layer can be pruned within the budget.
+    """
+    rises = found.rises()
+    low, high = -1, len(rises) - 1
+    while low < high:
+        middle = (low + high + 1) // 2
+        fits = found.whole.accuracy - trial(found.ratios(rises[middle])).accuracy <= budget
+        low, high = (middle, high) if fits else (low, middle - 1)
+    ratios = found.ratios(rises[low]) if low >= 0 else {}
+    if not any(ratios.values()):
+        told = f"no layer can be pruned within {100 * budget:.3g} pp of {100 * found.whole.accuracy:.2f} % accuracy"
+        raise UsageError(told, option="budget", hint="raise the budget, or give a ratio and fine-tune")
+    return ratios
+
+
+def measure(module: nn.Module, data: Split) -> Quality:
+    """The quality of a classifier in eval mode: logits [N, C] against class numbers [N]."""
+    import torch
+    from torch.nn import functional
+
+    right, loss = 0, 0.0
+    with torch.no_grad():
+        for inputs, labels in training.in_order(data, _BATCH):
+            answers = module(*inputs)
+            right += int((answers.argmax(1) == labels).sum())
+            loss += float(functional.cross_entropy(answers, labels, reduction="sum"))
+    return Quality(right / len(data), loss / len(data))

@@ -1,0 +1,1 @@
+"""Fake quantization, ranges, and the mending of weights before they are rounded."""

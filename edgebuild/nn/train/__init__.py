@@ -1,0 +1,1 @@
+"""Training and distillation: the loop, its losses, and what a student learns from."""

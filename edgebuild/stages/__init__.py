@@ -1,1 +1,0 @@
-"""Steps that every plan has before and between techniques: load the data, make the weights, convert."""

@@ -1,0 +1,73 @@
+"""Exports a torch model into a runtime's file format, in float32."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from edgebuild.nn import checkpoint
+from edgebuild.nn.checkpoint import Checkpoint
+from edgebuild.nn.quantize import ranges
+from edgebuild.spec.artifact import Determinism, StepIO
+from edgebuild.spec.errors import StepError, exhausted
+from edgebuild.spec.layout import Layout
+from edgebuild.spec.registry import FORMATS
+
+
+@dataclass(frozen=True, slots=True)
+class Convert:
+    """The format's own exporter; static shapes, batch 1. Learnt ranges go on in `ranges.json`, by the file's names.
+
+    `layout` is that of pictures which go in and come out; None leaves it to the format.
+    """
+
+    format: str
+    layout: Layout | None = None
+
+    consumes: ClassVar[tuple[str, ...]] = ("torch",)
+    produces: ClassVar[str | None] = None
+    needs: ClassVar[tuple[str, ...]] = ("model",)
+    tools: ClassVar[tuple[str, ...]] = ("torch",)
+    deterministic: ClassVar[Determinism] = "same-cpu"
+    exclusive: ClassVar[bool] = False
+
+    def run(self, io: StepIO) -> None:
+        """Write the model file."""
+        target_format = FORMATS.get(self.format)()
+        model = checkpoint.load(io.path("model"))
+        try:
+            converted = target_format.convert(model.module, model.example(), self.layout)
+        except Exception as error:  # exporters raise whatever they like, over many lines
+            if exhausted(error):
+                raise
+            raise StepError(f"the model cannot be converted to {self.format}: {_cause(error)}") from None
+        (io.output / target_format.file).write_bytes(converted)
+        if learnt := ranges.load(io.path("model")):
+            named = _named(model, learnt, target_format, converted, ranges.probe(io.path("model")))
+            (io.output / ranges.FILE).write_text(json.dumps(named, indent=1, sort_keys=True) + "\n")
+
+
+def _named(
+    model: Checkpoint, learnt: ranges.Ranges, target_format: Any, file: bytes, probe: list[Any]
+) -> ranges.Ranges:
+    """The learnt ranges by the names of the file's tensors, found by running both on the same examples.
+
+    Values that the exporter made of its own, or that have no learnt range, are left to calibration.
+    """
+    import numpy as np
+
+    known = {name: pair for name, pair in ranges.values(model, probe).items() if pair[0] in learnt}
+    runs = list(target_format.activations(file, probe))
+    found = {name: np.concatenate([run[name].ravel() for run in runs]) for name in runs[0]}
+    matched = ranges.match({name: values for name, (_, values) in known.items()}, found)
+    ends = {name: (learnt[known[node][0]], factor) for name, (node, factor) in matched.items()}
+    return {name: (factor * low, factor * high) for name, ((low, high), factor) in ends.items()}
+
+
+def _cause(error: BaseException) -> str:
+    """The first line of what went wrong first; the whole is in the step's log."""
+    while error.__cause__ is not None:
+        error = error.__cause__
+    text = str(error).strip().partition("\n")[0]
+    return f"{type(error).__name__}: {text[:200]}"

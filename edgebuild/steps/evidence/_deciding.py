@@ -1,0 +1,79 @@
+"""Whether a device's answers have decided the gates that they serve, and how many more could; it runs nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from edgebuild.spec import dataset
+from edgebuild.spec.registry import GATES
+from edgebuild.spec.target import Gate
+from edgebuild.steps.evidence.accuracy import counted
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from edgebuild.spec.dataset import Array
+
+
+@dataclass(frozen=True, slots=True)
+class Deciding:
+    """`gates` on right answers, what the host gets right of all examples ([N] bool by role), classes and slices.
+
+    At most `most` examples will run on the device, whatever comes of them. How far a gate is from being decided is
+    known from the host before any has run, so the first look is placed where a decision first is possible, and each
+    further one likewise. The bounds that gates use hold at every look (`measure.sampling`): looking costs nothing.
+    """
+
+    gates: tuple[Gate, ...]
+    hits: Mapping[str, Array]
+    classes: Mapping[str, Array]
+    slices: Mapping[str, Array]
+    most: int
+
+    def next_look(self, there: Array) -> int | None:
+        """The fewest further examples with which another gate could be decided, if all their answers are the host's.
+
+        `there` tells which of the first examples the device gets right, [n] bool; the number counts these too. None
+        where every gate is decided, or `most` examples would not do it: spending more would change nothing.
+        """
+        looks = [self._look(gate, there) for gate in self.open(there)]
+        return min((look for look in looks if look is not None), default=None)
+
+    def open(self, there: Array) -> tuple[Gate, ...]:
+        """The gates that are not decided by the answers that there are."""
+        return tuple(gate for gate in self.gates if not len(there) or not self._settled(gate, there, len(there)))
+
+    def _look(self, gate: Gate, there: Array) -> int | None:
+        if not self._settled(gate, there, self.most):
+            return None
+        return _first(len(there) + 1, self.most, lambda count: self._settled(gate, there, count))
+
+    def _settled(self, gate: Gate, there: Array, count: int) -> bool:
+        """Whether a gate would be decided by so many examples, those that did not run yet answered as by the host."""
+        import numpy as np
+
+        here = self.hits["candidate"]
+        rows = dataset.chosen(len(here), count)
+        answers = here[rows] if count < len(here) else here[dataset.drawn(len(here))]
+        right = np.concatenate([there, answers[len(there) :]])
+        if count == len(here):
+            right = right[np.argsort(dataset.drawn(len(here)))]
+        found = counted(dict(self.hits), self.classes, self.slices, right)
+        found["agreement"] |= {"identical": False, "answers_differing": 0, "looks": looks((), self.most, "")}
+        found["origin"] = {"fidelity": gate.fidelity}
+        return bool(GATES.get(gate.metric)().settled(gate, {"accuracy": found}))
+
+
+def looks(at: tuple[int, ...], most: int, why: str) -> dict[str, object]:
+    """How evidence tells after how many examples the gates were asked, of how many at most, and why it ended there."""
+    return {"at": list(at), "most": most, "why": why}
+
+
+def _first(low: int, high: int, holds: Callable[[int], bool]) -> int:
+    """The least number from `low` to `high` for which something holds that holds for `high` and stays once it does."""
+    while low < high:
+        middle = (low + high) // 2
+        low, high = (low, middle) if holds(middle) else (middle + 1, high)
+    return high

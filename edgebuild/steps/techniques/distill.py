@@ -1,0 +1,117 @@
+"""Fine-tunes a model on labels and on what one or several teachers answer, in the end and inside."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
+
+from annotated_types import Ge, Gt
+from pydantic import Field
+
+from edgebuild.nn import checkpoint
+from edgebuild.nn.train import losses, training
+from edgebuild.nn.train.taps import shapes, tapped
+from edgebuild.nn.train.taught import Features, lesson
+from edgebuild.spec import dataset
+from edgebuild.spec.artifact import Determinism, StepIO
+from edgebuild.spec.errors import UsageError
+from edgebuild.spec.fields import Seed
+from edgebuild.spec.model import Training
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+    from edgebuild.nn.checkpoint import Checkpoint
+    from edgebuild.nn.train.training import Loss
+    from edgebuild.spec.model import Task
+
+_LAYERS, _TEACHER_LAYERS = "distill.layers", "distill.layers of the teacher"
+
+
+@dataclass(frozen=True, slots=True)
+class Distill:
+    """α·labels + (1−α)·goal + β·features; model and teachers see the same augmented batch (Hinton et al. 2015).
+
+    The goal is the teacher's softened probabilities (`soft`, with T²), its logits (Ba & Caruana 2014) or its first
+    choice (`pseudo_labels`, Lee 2013). `features` compares inner `layers`: `hints` through a regressor where channels
+    differ (FitNets, Romero et al. 2015), `attention` by maps of where they are active (Zagoruyko & Komodakis 2017).
+    A layer is named once, or as "mine=teacher's". Several declared teachers teach as their mean; without any, the
+    model as it was before compression does (self-distillation). Examples without labels count in the goal alone.
+    """
+
+    goal: losses.Goal = "soft"
+    alpha: Annotated[float, Field(ge=0, le=1, description="weight of the labels")] = 0.1
+    temperature: Annotated[float, Gt(0)] = 4.0
+    features: Literal["hints", "attention"] | None = None
+    layers: Annotated[tuple[str, ...], Field(description="layers whose features are compared")] = ()
+    feature_weight: Annotated[float, Field(gt=0, description="β")] = 1.0
+    unlabelled: Annotated[bool, Field(description="use the data's unlabelled examples, where it has any")] = True
+    epochs: Annotated[int, Ge(1)] = 20
+    batch_size: Annotated[int, Ge(1)] = 64
+    learning_rate: Annotated[float, Gt(0)] = 0.05
+    weight_decay: Annotated[float, Ge(0)] = 5e-4
+    seed: Seed = 0
+
+    consumes: ClassVar[tuple[str, ...]] = ("torch",)
+    produces: ClassVar[str | None] = None
+    needs: ClassVar[tuple[str, ...]] = ("model", "teacher", "data")
+    tools: ClassVar[tuple[str, ...]] = ("torch",)
+    deterministic: ClassVar[Determinism] = "same-cpu"
+    exclusive: ClassVar[bool] = False
+    values_only: ClassVar[bool] = True
+    gentler: ClassVar[str] = "more `epochs`"
+
+    def __post_init__(self) -> None:
+        """ValueError unless layers are named exactly where features are compared."""
+        if bool(self.features) != bool(self.layers):
+            raise ValueError("features and layers go together: name the layers whose features are compared")
+
+    def run(self, io: StepIO) -> None:
+        """Fit the model and save it."""
+        student = checkpoint.load(io.path("model"))
+        taught_by = [io.inputs["teacher"], *io.roles("teacher").values()]
+        teachers = [checkpoint.load(item.path).module for item in taught_by]
+        task, data = dataset.task(io.path("data")), dataset.read(io.path("data"), "train")
+        if self.unlabelled:
+            data = dataset.with_unlabelled(io.path("data"), data)
+        how = Training(self.epochs, self.batch_size, self.learning_rate, self.weight_decay, seed=self.seed)
+        with ExitStack() as stack:
+            module, loss = self._lesson(student, teachers, task, stack)
+            sparse, augment = student.sparse_parameters(), student.augmentation()
+            training.fit(module, data, loss, how, sparse=sparse, augment=augment, progress=io.progress)
+        checkpoint.save(student, io.output)
+
+    def _lesson(
+        self, student: Checkpoint, teachers: list[nn.Module], task: Task, stack: ExitStack
+    ) -> tuple[nn.Module, Loss]:
+        """What is fitted, and to what: the student, with regressors where features need them."""
+        from torch import nn
+
+        loss = lesson(task, self.goal, self.alpha, self.temperature, teachers)
+        if self.features is None:
+            return student.module, loss
+        features = self._features(student, teachers[0], stack)
+
+        def with_features(_: nn.Module, inputs: tuple[Tensor, ...], labels: Tensor) -> Tensor:
+            return loss(student.module, inputs, labels) + self.feature_weight * features.distance()
+
+        return nn.ModuleList([student.module, features.regressors]), with_features
+
+    def _features(self, student: Checkpoint, teacher: nn.Module, stack: ExitStack) -> Features:
+        """The named layers beside the first teacher's; UsageError for what cannot be compared."""
+        training.seeded(self.seed)
+        pairs = [(mine, theirs or mine) for mine, _, theirs in (name.partition("=") for name in self.layers)]
+        mine, theirs = [pair[0] for pair in pairs], [pair[1] for pair in pairs]
+        ours = shapes(student.module, student.example(), mine, _LAYERS)
+        goals = shapes(teacher, student.example(), theirs, _TEACHER_LAYERS)
+        for name, goal in pairs:
+            if ours[name][2:] != goals[goal][2:]:
+                told = f"layer {name!r} answers {ours[name]}, the teacher's {goal!r} {goals[goal]}: other places"
+                raise UsageError(told, key=_LAYERS, hint="pair layers of the same height and width")
+        taps = (
+            stack.enter_context(tapped(student.module, mine, _LAYERS)),
+            stack.enter_context(tapped(teacher, theirs, _TEACHER_LAYERS)),
+        )
+        channels = [(ours[name][1], goals[goal][1]) for name, goal in pairs]
+        return Features(taps, pairs, channels if self.features == "hints" else None)

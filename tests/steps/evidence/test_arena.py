@@ -1,0 +1,20 @@
+"""The step that plans memory: of the files that it is given, in their formats."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from edgebuild.spec.registry import FORMATS
+from edgebuild.steps.evidence._packing import planned
+from edgebuild.steps.evidence.arena import Arena
+from tests import tiny
+from tests.steps.evidence import folders
+
+
+def test_candidate_and_baseline_are_planned_from_their_files(made: tiny.Made, tmp_path: Path) -> None:
+    inputs = {"candidate": ("tflite", made["tflite-int8"]), "baseline": ("tflite", made["tflite"])}
+    found = folders.read(tiny.perform(Arena(), tmp_path / "out", inputs))
+    for role, artifact in (("candidate", "tflite-int8"), ("baseline", "tflite")):
+        tensors = FORMATS.get("tflite")().lifetimes(made.file(artifact).read_bytes())
+        assert found[role] == {"bytes": planned(tensors), "tensors": len(tensors)}
+    assert 0.2 < found["candidate"]["bytes"] / found["baseline"]["bytes"] < 0.4

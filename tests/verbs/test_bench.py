@@ -1,0 +1,180 @@
+"""Measuring any model file: timed here, counted on the emulated core, and refused in one line when it is none."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from edgebuild import cli
+from edgebuild.devices.emulation import sysroot
+from edgebuild.devices.local import Local
+from edgebuild.devices.qemu import cache_folder
+from edgebuild.devices.timing import feeds
+from edgebuild.spec.errors import DeviceError, EdgebuildError, UsageError
+from edgebuild.spec.project import open_project
+from edgebuild.spec.target import Target
+from edgebuild.verbs import bench
+from tests import ROOT, tiny
+
+FORMATS = ("onnx", "tflite")
+
+
+@pytest.fixture(scope="module")
+def pi() -> Target:
+    """The shipped Raspberry Pi 4, its emulator set up."""
+    sysroot.prepare(cache_folder())
+    return open_project(ROOT).target("rpi4")
+
+
+def refused(capsys: pytest.CaptureFixture[str], *arguments: str, code: int) -> str:
+    """The one line that the command ends with."""
+    assert cli.main(["bench", "-C", str(ROOT), "--target", "rpi4", *arguments]) == code
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert said.err.count("\n") == 1
+    return said.err
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_a_file_is_timed_on_this_machine(made: tiny.Made, pi: Target, name: str) -> None:
+    found = bench.run(made.file(name), pi, device="local")
+    assert (found.device, found.fidelity, found.counted, found.notices) == ("local", "host", None, ())
+    assert 0 < found.low <= found.seconds <= found.high
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_a_file_is_counted_on_the_targets_emulated_core(made: tiny.Made, pi: Target, name: str) -> None:
+    found = bench.run(made.file(f"{name}-int8"), pi)
+    assert (found.device, found.fidelity, found.threads, found.target) == ("qemu", "emulated", 1, "rpi4")
+    assert found.counted is not None
+    assert found.counted["instructions"] > 100_000
+    assert (found.low, found.high) == pytest.approx((0.7 * found.seconds, 1.3 * found.seconds))  # the stated band
+    assert found.seconds > found.counted["cycles"] / 1.5e9
+    assert found.layers is None
+    assert found.layers_reason is not None
+    assert "machine code" in found.layers_reason
+
+
+def test_where_the_runtime_tells_no_time_of_layers_the_reason_is_shown(
+    made: tiny.Made, pi: Target, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.main(["bench", str(made.file("tflite")), "-C", str(ROOT), "-t", "host"]) == 0
+    assert capsys.readouterr().out.splitlines()[-1] == (
+        "no time by layer: LiteRT's Python runtime offers no per-operator time"
+    )
+
+
+def test_a_profile_that_fails_costs_the_layers_and_not_the_time(
+    made: tiny.Made, pi: Target, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = Local.execute
+
+    def execute(device: Local, job: Path, *, timeout: float) -> None:
+        if json.loads((job / "job.json").read_text())["mode"] == "layers":
+            raise DeviceError("the connection was lost")
+        real(device, job, timeout=timeout)
+
+    monkeypatch.setattr(Local, "execute", execute)
+    found = bench.run(made.file("onnx"), pi, device="local")
+    assert (found.layers, found.layers_reason) == (None, "the connection was lost")
+    assert found.seconds > 0
+
+
+@pytest.mark.parametrize("model", ["pair", "tokens"])
+@pytest.mark.parametrize("name", FORMATS)
+def test_inputs_are_made_of_the_files_own_shapes_and_types(
+    request: pytest.FixtureRequest, pi: Target, tmp_path: Path, model: str, name: str
+) -> None:
+    made: tiny.Made = request.getfixturevalue(model)
+    host = bench.named("local", pi).device
+    feeder = feeds.Feeder(made.file(name), bench.ports(host, made.file(name), tmp_path))
+    inputs, fed = feeder.random({}, seed=0)
+    assert [each.shape for each in fed] == [values.shape for values in inputs]
+    picture = (1, 8, 8, 1) if tiny.kind(name) == "tflite" else (1, 1, 8, 8)
+    assert [values.shape for values in inputs] == ([picture, (1, 5)] if model == "pair" else [(1, 7)])
+    assert {values.dtype.kind for values in inputs} == ({"f"} if model == "pair" else {"i"})
+
+
+def test_the_command_prints_a_time_with_its_range(made: tiny.Made, capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = ["bench", str(made.file("onnx")), "-C", str(ROOT), "-t", "host"]
+    assert cli.main(arguments) == 0
+    first, second, third, head, *rows = capsys.readouterr().out.splitlines()
+    assert first == f"{made.file('onnx')} on host, 1 thread(s), by local (hardware):"
+    assert " an inference, " in second
+    assert third == "  fed x: float32 1×1×12×12, random"
+    assert head.split("  ")[0] == "slowest layers"
+    assert cli.main([*arguments, "--json"]) == 0
+    document = json.loads(capsys.readouterr().out)
+    assert document["fidelity"] == "hardware"
+    assert document["low"] <= document["seconds"] <= document["high"]
+    times = [layer["median_us"] for layer in document["layers"]]
+    assert times == sorted(times, reverse=True)
+    assert sorted(layer["position"] for layer in document["layers"]) == list(range(len(times)))
+    assert len(rows) == min(len(times), 11)
+    assert document["layers"][0]["op"] in {row.split()[0] for row in rows}
+    assert sum(layer["share"] for layer in document["layers"]) == pytest.approx(1)
+    assert document["layers_reason"] is None
+
+
+def test_what_is_no_model_file_is_a_usage_error(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "notes.txt").write_text("no model")
+    (tmp_path / "model").write_bytes(b"TFL3")
+    (tmp_path / "folder.onnx").mkdir()
+    assert ".txt is no known format (.onnx, .tflite)" in refused(capsys, str(tmp_path / "notes.txt"), code=2)
+    assert "a file without ending is no known format" in refused(capsys, str(tmp_path / "model"), code=2)
+    assert "absent.onnx: no such file" in refused(capsys, str(tmp_path / "absent.onnx"), code=2)
+    assert "folder.onnx: no such file" in refused(capsys, str(tmp_path / "folder.onnx"), code=2)
+
+
+def damaged(data: bytes) -> dict[str, bytes]:
+    """Files that are no longer models, each in its own way."""
+    return {
+        "empty": b"",
+        "text": b"no model at all",
+        "head": data[:64],
+        "half": data[: len(data) // 2],
+        "zeros": data[:32] + bytes(len(data) - 32),
+        "noise": data[:32] + bytes(255 - byte for byte in data[32:]),
+    }
+
+
+@pytest.mark.parametrize("name", FORMATS)
+@pytest.mark.parametrize("kind", list(damaged(bytes(64))))
+def test_a_damaged_file_ends_in_one_line_and_not_with_this_process(
+    made: tiny.Made, tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str, kind: str
+) -> None:
+    file = tmp_path / f"{kind}.{name}"
+    file.write_bytes(damaged(made.file(name).read_bytes())[kind])
+    told = refused(capsys, str(file), "--device", "local", code=4)
+    assert any(word in told for word in ("bad-model", "crashed with", "out-of-memory"))
+
+
+def test_an_unknown_device_is_a_usage_error(made: tiny.Made, pi: Target) -> None:
+    with pytest.raises(UsageError, match=r"--device: unknown device transport 'lokal' \(did you mean 'local'\?"):
+        bench.run(made.file("onnx"), pi, device="lokal")
+
+
+def test_an_address_names_a_device(pi: Target) -> None:
+    device = bench.named("ssh://pi@board.local:2222", pi).device
+    assert (device.transport, device.host, device.user, device.port) == ("ssh", "board.local", "pi", 2222)  # type: ignore[attr-defined]
+    with pytest.raises(UsageError, match="--device"):
+        bench.named("local://board", pi)
+
+
+def test_time_on_an_emulator_is_never_shown_as_latency(made: tiny.Made, pi: Target, tmp_path: Path) -> None:
+    assert pi.hardware.core is not None
+    untimed = replace(pi, hardware=replace(pi.hardware, core=replace(pi.hardware.core, time=None)))
+    with pytest.raises(EdgebuildError):
+        bench.run(made.file("tflite-int8"), untimed)
+
+
+def test_nothing_is_left_behind(made: tiny.Made, pi: Target, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    (tmp_path / "x.onnx").write_bytes(b"")
+    bench.ports(bench.named("local", pi).device, made.file("onnx"), tmp_path)
+    with pytest.raises(Exception, match="bad-model"):
+        bench.run(tmp_path / "x.onnx", pi, device="local")
+    assert {path.name for path in tmp_path.iterdir()} == {"x.onnx", "describe"}
