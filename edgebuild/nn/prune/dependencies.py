@@ -192,7 +192,7 @@ def owner(parameter: str) -> str:
 
 def _common(parameters: Sequence[str]) -> str:
     """The innermost module that holds all of these layers, but no layer itself."""
-    paths = [owner(name).split(".")[:-1] for name in parameters]
+    paths = [name.split(".")[: -2 if name.endswith(".weight") else -1] for name in parameters]
     return ".".join(_shared(paths))
 
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     Example = tuple[Tensor, ...]
 
-_SEED = 0
+_SEED, _GOLDEN = 0, (5**0.5 - 1) / 2
 _ALL, _NONE = "all attributes", "no attribute"
 
 
@@ -127,9 +127,10 @@ class _Trials:
         return [one for one in self._all[tried.place] if (one.innermost if tried.mode == _ALL else one.name == tried.mode)]
 
     def _fault(self, chosen: Sequence[_Tried]) -> str | None:
-        """Why a copy cannot lose half of the units of these, None when it can."""
+        """Why a copy cannot lose some of the units of these, None when it can."""
         traced = self._found.traced
-        gone = {self._found.groups[one.place].units[k] for one in chosen for k in _some(self._found.groups[one.place])}
+        groups = self._found.groups
+        gone = {groups[one.place].units[k] for one in chosen for k in _some(len(groups[one.place].units), one.place)}
         silent, pruned = copy.deepcopy(self._copy.module), copy.deepcopy(self._copy.module)
         try:
             take_out(pruned, traced, gone, [one for tried in chosen for one in self._chosen(tried)])
@@ -146,9 +147,14 @@ class _Trials:
         return None
 
 
-def _some(group: Group) -> list[int]:
-    """Half of the units, drawn: as few patterns as possible look right by chance."""
+def _some(count: int, place: int) -> list[int]:
+    """Units, drawn, and of each group another share: as little as possible looks right by chance.
+
+    Code that takes the width of one group for that of another would run if both lost the same share. The multiples of
+    the golden ratio are as far from each other as can be (Knuth, TAOCP 6.4).
+    """
     import torch
 
-    drawn = torch.randperm(len(group.units), generator=torch.Generator().manual_seed(_SEED))
-    return sorted(drawn[: max(1, len(group.units) // 2)].tolist())
+    share = 0.2 + 0.6 * ((place + 1) * _GOLDEN % 1)
+    drawn = torch.randperm(count, generator=torch.Generator().manual_seed(_SEED + place))
+    return sorted(drawn[: min(count - 1, max(1, round(share * count)))].tolist())

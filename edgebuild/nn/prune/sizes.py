@@ -6,7 +6,8 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from edgebuild.nn.prune.dependencies import going, owner
+from edgebuild.nn.prune.dependencies import going
+from edgebuild.nn.prune.narrow import resized
 
 if TYPE_CHECKING:
     from torch import nn
@@ -40,7 +41,7 @@ def candidates(module: nn.Module, traced: Traced, gone: Collection[int]) -> list
         for name in _paths(size.modules):
             part = module.get_submodule(name)
             counter = _counter(part)
-            if counter is not None:
+            if counter is not None and getattr(part, counter) == len(size.ids):
                 found.setdefault((name, counter, None), Correction(name, counter, None, size.ids, True))
                 break
             if _is_torchs(part):
@@ -67,8 +68,8 @@ def corrected(module: nn.Module, traced: Traced, gone: Collection[int], correcti
 
 def refreshed(module: nn.Module, changed: Mapping[str, Any]) -> None:
     """Tell torch's own layers the sizes of their parameters."""
-    for name in dict.fromkeys(owner(parameter) if "." in parameter else "" for parameter in changed):
-        part = module.get_submodule(name)
+    holders = (parameter.rpartition(".")[0] for parameter in changed)
+    for part in map(module.get_submodule, dict.fromkeys(holders)):
         for kind, tell in _tellers().items():
             if isinstance(part, kind):
                 tell(part)
@@ -89,6 +90,8 @@ def _counter(part: nn.Module) -> str | None:
 
     if isinstance(part, nn.modules.conv._ConvNd):
         return "groups"
+    if isinstance(part, nn.MultiheadAttention):
+        return "num_heads"
     return "num_groups" if isinstance(part, nn.GroupNorm) else None
 
 
@@ -116,6 +119,7 @@ def _tellers() -> dict[Any, Callable[[Any], None]]:
         nn.PReLU: lambda layer: setattr(layer, "num_parameters", layer.weight.numel()),
         nn.Embedding: lambda layer: setattr(layer, "embedding_dim", layer.weight.shape[1]),
         nn.RNNBase: _recurrent,
+        nn.MultiheadAttention: resized,
     }
 
 

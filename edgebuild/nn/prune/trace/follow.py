@@ -116,6 +116,8 @@ class _Walk:
         if node.target is operator.getitem:
             return self._known[node.args[0]][node.args[1]]  # type: ignore[index]
         given = node.meta.get("val")
+        if given is None:  # an assertion: it says nothing about channels
+            return None
         many = isinstance(given, list | tuple)
         shapes = [tuple(one.shape) if hasattr(one, "shape") else () for one in (given if many else [given])]
         call = self._call(node, shapes)
