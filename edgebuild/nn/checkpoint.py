@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edgebuild.nn import state_dict
+from edgebuild.nn.prune.narrow import narrowed
 from edgebuild.nn.source import Source, example
 from edgebuild.spec.model import TensorSpec
 
@@ -82,6 +83,7 @@ def load(folder: Path) -> Checkpoint:
     module = source.build(described["builder"], inputs)
     reshape(module, described["structure"])
     resize(module, folder / WEIGHTS)
+    narrowed(module)
     state_dict.fit(module, load_file(folder / WEIGHTS), f"{source.origin}: {WEIGHTS}")
     sparse = tuple(described["sparse"])
     return Checkpoint(module.eval(), source, described["builder"], inputs, described["augment"], sparse)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
+from edgebuild.nn.prune.trace.call import Norm, Notes, Side, Size
 from edgebuild.nn.prune.trace.follow import Traced, trace
 
 if TYPE_CHECKING:
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
     Example = tuple[Tensor, ...]
 
+Role = Literal["makes", "reads", "treats"]
 Lost = Mapping[str, Mapping[int, "np.ndarray"]]  # of parameters by name, by axis: which indices go
 
 
@@ -23,16 +25,21 @@ Lost = Mapping[str, Mapping[int, "np.ndarray"]]  # of parameters by name, by axi
 class Member:
     """An axis of a parameter or buffer: `places[k]` of it go with unit k of the group.
 
-    makes: whether a layer makes its channels along this axis (else it reads or treats them)
+    role: whether a layer makes channels along this axis, reads them, or does something else to each of them
     """
 
     parameter: str
     axis: int
     places: tuple[tuple[int, ...], ...]
-    makes: bool
+    role: Role
+
+    @property
+    def layer(self) -> str:
+        """The module that holds the parameter."""
+        return self.parameter.rpartition(".")[0]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Group:
     """Units that compete with one another; a unit is one channel, or what must go with it, of all members.
 
@@ -65,12 +72,21 @@ class Dependencies:
 
     def lost(self, chosen: Sequence[tuple[Group, Collection[int]]]) -> dict[str, dict[int, Ids]]:
         """What all parameters lose with these units, by name and axis."""
-        return lost(self.traced, {group.units[k] for group, numbers in chosen for k in numbers})
+        return lost(self.traced, numbers_of(chosen))
+
+    def without(self, chosen: Sequence[tuple[Group, Collection[int]]]) -> Dependencies:
+        """What is left once these units are gone; the module is not followed anew."""
+        return _Builder(without(self.traced, numbers_of(chosen))).built()
 
 
 def dependencies(module: nn.Module, example: Example) -> Dependencies:
     """Follow a module; UsageError where it cannot be exported."""
     return _Builder(trace(module, example)).built()
+
+
+def numbers_of(chosen: Sequence[tuple[Group, Collection[int]]]) -> set[int]:
+    """The numbers that go with these units."""
+    return {group.units[k] for group, numbers in chosen for k in numbers}
 
 
 def lost(traced: Traced, gone: Collection[int]) -> dict[str, dict[int, Ids]]:
@@ -82,6 +98,35 @@ def lost(traced: Traced, gone: Collection[int]) -> dict[str, dict[int, Ids]]:
             if len(where):
                 found.setdefault(name, {})[axis] = where
     return found
+
+
+def without(traced: Traced, gone: Collection[int]) -> Traced:
+    """The same module once all that goes with these numbers is gone."""
+
+    def left(ids: Ids) -> Ids:
+        return remaining(traced.numbers, ids, gone)
+
+    notes = traced.notes
+    fresh = Notes(
+        [Side(side.layer, left(side.ids)) for side in notes.births],
+        [Side(side.layer, left(side.ids)) for side in notes.reads],
+        notes.folds,
+        [left(ids) for ids in notes.heads],
+        [Norm(norm.weight, left(norm.ids)) for norm in notes.norms],
+        [Size(size.modules, left(size.ids)) for size in notes.sizes],
+        notes.unknown,
+    )
+    parameters = {
+        name: replace(value, axes=tuple(map(left, value.axes))) for name, value in traced.parameters.items()
+    }
+    return Traced(traced.numbers, parameters, fresh, [left(ids) for ids in traced.families])
+
+
+def remaining(numbers: Numbers, ids: Ids, gone: Collection[int]) -> Ids:
+    """An axis without what goes with these numbers."""
+    import numpy as np
+
+    return np.delete(ids, going(numbers, ids, gone))
 
 
 def going(numbers: Numbers, ids: Ids, gone: Collection[int]) -> Ids:
@@ -137,7 +182,7 @@ class _Builder:
 
     def _sets(self) -> list[list[int]]:
         """Numbers that compete: those of one axis, and of all axes that share any of them."""
-        families = [birth.ids for birth in self._traced.notes.births] + self._numbers.families
+        families = [birth.ids for birth in self._traced.notes.births] + [*self._traced.families]
         leader: dict[int, int] = {}
         order: list[int] = []
         for ids in families:
@@ -156,7 +201,9 @@ class _Builder:
     def _members(
         self, home: Mapping[int, tuple[int, int]], sets: Sequence[Sequence[int]]
     ) -> tuple[dict[int, list[Member]], dict[int, set[int]]]:
-        made = {(birth.layer, int(birth.ids[0])) for birth in self._traced.notes.births}
+        notes = self._traced.notes
+        roles: dict[tuple[str, int], Role] = {(side.layer, int(side.ids[0])): "reads" for side in notes.reads}
+        roles |= {(side.layer, int(side.ids[0])): "makes" for side in notes.births}
         found: dict[int, list[Member]] = {}
         rivals: dict[int, set[int]] = {}
         for name, value in self._traced.parameters.items():
@@ -169,8 +216,8 @@ class _Builder:
                         rivals.setdefault(k, set()).update(other for other, _ in homes if other != k)
                 for k, by_unit in places.items():
                     every = tuple(tuple(by_unit.get(unit, ())) for unit in range(len(sets[k])))
-                    makes = (name, int(ids[0])) in made
-                    found.setdefault(k, []).append(Member(name, axis, every, makes))
+                    role = roles.get((name, int(ids[0])), "treats")
+                    found.setdefault(k, []).append(Member(name, axis, every, role))
         return found, rivals
 
     def _protected(self, home: Mapping[int, tuple[int, int]]) -> dict[str, str]:

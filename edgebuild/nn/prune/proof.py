@@ -8,13 +8,12 @@ is refused with the reason.
 from __future__ import annotations
 
 import copy
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from edgebuild.nn.prune import trial
-from edgebuild.nn.prune import sizes
-from edgebuild.nn.prune.dependencies import Dependencies, Group
+from edgebuild.nn.prune import sizes, trial
+from edgebuild.nn.prune.dependencies import Dependencies, Group, numbers_of, remaining
 from edgebuild.nn.prune.sizes import Correction
 from edgebuild.nn.prune.slicing import silenced, take_out
 from edgebuild.spec.errors import exhausted
@@ -23,6 +22,7 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
     Example = tuple[Tensor, ...]
+    Chosen = Sequence[tuple[Group, Collection[int]]]
 
 _SEED, _GOLDEN = 0, (5**0.5 - 1) / 2
 _ALL, _NONE = "all attributes", "no attribute"
@@ -41,7 +41,7 @@ class Proven:
     corrections: tuple[Correction, ...]
     refused: Mapping[str, str]
 
-    def remove(self, module: nn.Module, chosen: Sequence[tuple[Group, Collection[int]]]) -> None:
+    def remove(self, module: nn.Module, chosen: Chosen) -> None:
         """Take units, by number, out of the module or of a copy of it; all at once, for those that are left move.
 
         ValueError where that would leave nothing of a group.
@@ -49,13 +49,24 @@ class Proven:
         for group, units in chosen:
             if len({*units}) >= len(group.units):
                 raise ValueError(f"nothing of {group.name!r} would be left")
-        gone = {group.units[k] for group, units in chosen for k in units}
-        take_out(module, self.dependencies.traced, gone, self.corrections)
+        take_out(module, self.dependencies.traced, numbers_of(chosen), self.corrections)
+
+    def without(self, chosen: Chosen) -> Proven:
+        """What is left once these units are gone: what could go once can go again, so nothing is tried anew."""
+        gone, numbers = numbers_of(chosen), self.dependencies.traced.numbers
+        left = self.dependencies.without(chosen)
+        able = {unit for group in self.together for unit in group.units}
+        corrections = [replace(one, ids=remaining(numbers, one.ids, gone)) for one in self.corrections]
+        together = tuple(group for group in left.groups if able.issuperset(group.units))
+        return Proven(left, together, tuple(corrections), self.refused)
 
 
-def proven(module: nn.Module, example: Example, found: Dependencies) -> Proven:
-    """Try all groups; the module is not changed."""
-    return _Trials(module, example, found).proven()
+def proven(
+    module: nn.Module, example: Example, found: Dependencies, wanted: Callable[[Group], bool] = lambda _: True
+) -> Proven:
+    """Try all groups that are wanted; the module is not changed."""
+    places = [place for place, group in enumerate(found.groups) if wanted(group)]
+    return _Trials(module, example, found, places).proven() if places else Proven(found, (), (), {})
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,11 +76,10 @@ class _Tried:
 
 
 class _Trials:
-    def __init__(self, module: nn.Module, example: Example, found: Dependencies) -> None:
+    def __init__(self, module: nn.Module, example: Example, found: Dependencies, places: Sequence[int]) -> None:
         self._found, self._copy = found, trial.prepared(module, example)
-        self._all = {
-            place: sizes.candidates(module, found.traced, {*group.units}) for place, group in enumerate(found.groups)
-        }
+        units = {place: {*found.groups[place].units} for place in places}
+        self._all = {place: sizes.candidates(module, found.traced, gone) for place, gone in units.items()}
 
     def proven(self) -> Proven:
         groups = self._found.groups
@@ -90,7 +100,7 @@ class _Trials:
     def _next(self, good: Sequence[_Tried], bad: Mapping[int, str]) -> list[int]:
         """Groups not yet tried that have no rival among the good: heads before channels, many units before few."""
         groups, taken = self._found.groups, {one.place for one in good}
-        order = sorted(range(len(groups)), key=lambda k: (groups[k].kind != "heads", -len(groups[k].units), k))
+        order = sorted(self._all, key=lambda k: (groups[k].kind != "heads", -len(groups[k].units), k))
         fresh: list[int] = []
         for k in order:
             if k not in taken and k not in bad and not self._found.rivals[k] & (taken | {*fresh}):

@@ -1,8 +1,4 @@
-"""Whether channels can be taken out of a model: tried on a copy, which must answer as if they had been silent.
-
-A dependency graph can be wrong and not know it. So what it says is tried: the model without some channels must run at
-two batch sizes, keep the shapes of its outputs, and answer as the whole model does with those channels silenced.
-"""
+"""What a trial of a model needs: examples on which every change shows, answers compared, candidates tried by halves."""
 
 from __future__ import annotations
 
@@ -12,9 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from edgebuild.nn.prune import groups, removal
-from edgebuild.nn.prune.removal import Part
-from edgebuild.spec.errors import EdgebuildError, exhausted
+from edgebuild.spec.errors import exhausted
 
 if TYPE_CHECKING:
     import torch
@@ -37,24 +31,6 @@ class Trial:
     module: nn.Module
     examples: Sequence[Example]
     tolerance: float
-
-    def fault(self, lost: Sequence[Part], remove: Callable[[nn.Module, Example], None]) -> str | None:
-        """Why the model cannot lose this, None when it can; `remove` takes it out of a copy."""
-        silent, pruned = copy.deepcopy(self.module), copy.deepcopy(self.module)
-        try:
-            remove(pruned, self.examples[0])
-            given = [answers(pruned, example) for example in self.examples]
-        except EdgebuildError as error:
-            return error.reason
-        except Exception as error:  # a model that lost the wrong thing fails in any way
-            if exhausted(error):
-                raise
-            return f"without some of its channels the model does not run ({groups.reason(error)})"
-        removal.silence(silent, lost)
-        wanted = [answers(silent, example) for example in self.examples]
-        if not all(alike(*pair, self.tolerance) for pair in zip(given, wanted, strict=True)):
-            return "without some of its channels the model does not answer as if they were silent"
-        return None
 
 
 def prepared(module: nn.Module, example: Example) -> Trial:
@@ -112,6 +88,7 @@ def _unsound(chosen: list[int], fault: Callable[[list[int]], str | None]) -> dic
 
 
 def answers(module: nn.Module, example: Example) -> Answers:
+    """All tensors that the module gives."""
     import torch
     from torch.utils import _pytree
 
@@ -122,6 +99,7 @@ def answers(module: nn.Module, example: Example) -> Answers:
 
 
 def alike(given: Answers, wanted: Answers, tolerance: float) -> bool:
+    """Whether answers have the same shapes, and differ by no more than `tolerance` of the largest."""
     if [value.shape for value in given] != [value.shape for value in wanted]:
         return False
     return all(

@@ -18,8 +18,8 @@ _TORCH = ("/torch/", "<")  # frames that are not the user's
 
 
 @dataclass(frozen=True, slots=True)
-class Birth:
-    """An axis that a layer makes: `layer` is the parameter whose axis it is."""
+class Side:
+    """An axis that a layer makes or reads: `layer` is the parameter whose axis it is."""
 
     layer: str
     ids: Ids
@@ -43,9 +43,11 @@ class Size:
 
 @dataclass(slots=True)
 class Notes:
-    """What rules find out besides the numbers."""
+    """What rules find out besides the numbers; `folds` says of norms which weight makes what they norm."""
 
-    births: list[Birth] = field(default_factory=list)
+    births: list[Side] = field(default_factory=list)
+    reads: list[Side] = field(default_factory=list)
+    folds: dict[str, str] = field(default_factory=dict)
     heads: list[Ids] = field(default_factory=list)
     norms: list[Norm] = field(default_factory=list)
     sizes: list[Size] = field(default_factory=list)
@@ -91,7 +93,12 @@ class Call:
     def born(self, layer: Value, ids: Ids) -> None:
         """A layer makes this axis."""
         if layer.parameter is not None:
-            self.notes.births.append(Birth(layer.parameter, ids))
+            self.notes.births.append(Side(layer.parameter, ids))
+
+    def read(self, layer: Value, ids: Ids) -> None:
+        """A layer reads along this axis of its parameter."""
+        if layer.parameter is not None:
+            self.notes.reads.append(Side(layer.parameter, ids))
 
     def factor(self, ids: Ids, axes: Sequence[Ids]) -> None:
         """An axis falls into several, the last of which runs fastest."""

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from torch import Tensor, fx, nn
     from torch.export import ExportedProgram
 
+    from edgebuild.nn.prune.trace.numbers import Ids
+
     Example = tuple[Tensor, ...]
 
 _BATCH = 2
@@ -27,11 +29,15 @@ RULES: Mapping[str, Rule] = {**moves.RULES, **carried.RULES, **layers.RULES}
 
 @dataclass(frozen=True, slots=True)
 class Traced:
-    """All numbers of a module, those of each axis of its parameters and buffers, and what rules noted."""
+    """All numbers of a module, those of each axis of its parameters and buffers, and what rules noted.
+
+    families: axes into which others were split
+    """
 
     numbers: Numbers
     parameters: Mapping[str, Value]
     notes: Notes
+    families: Sequence[Ids]
 
 
 def trace(module: nn.Module, example: Example) -> Traced:
@@ -89,7 +95,7 @@ class _Walk:
                     self._known[node] = self._called(node)
                 elif node.op == "output":
                     self._ends(node)
-        return Traced(self._numbers, self._parameters, self._notes)
+        return Traced(self._numbers, self._parameters, self._notes, self._numbers.families)
 
     def _given(self, node: fx.Node) -> Any:
         signature, name = self._program.graph_signature, node.name

@@ -21,12 +21,14 @@ class Value:
     """Numbers of each axis, as many as the axis is long.
 
     constant: the values themselves, where the graph fixes them and they may serve as indices; None otherwise
-    parameter: whether it is a parameter or buffer, perhaps viewed in another way
+    parameter: its name, where it is a parameter or buffer as it stands
+    maker: the weight of the layer that has just made it
     """
 
     axes: tuple[Ids, ...]
     constant: Tensor | None = None
     parameter: str | None = None
+    maker: str | None = None
 
     @property
     def shape(self) -> tuple[int, ...]:

@@ -28,10 +28,11 @@ def convolution(call: Call) -> list[Value]:
     else:
         made = _grouped(call, value.axes[channels], inward, outward, groups, turned)
     call.born(weight, made)
+    call.read(weight, inward)
     if bias is not None:
         call.unite(bias.axes[0], made)
     spread = tuple(call.places(size) for size in call.shapes[0][-space:])
-    return [Value((*value.axes[:channels], made, *spread))]
+    return [Value((*value.axes[:channels], made, *spread), maker=weight.parameter)]
 
 
 def _grouped(call: Call, taken: Ids, inward: Ids, outward: Ids, groups: int, turned: bool) -> Ids:
@@ -53,12 +54,13 @@ def linear(call: Call) -> list[Value]:
     """The last axis is read, a new one is made."""
     value, weight, bias = call.arguments["input"], call.arguments["weight"], call.arguments.get("bias")
     call.unite(value.axes[-1], weight.axes[-1])
+    call.read(weight, weight.axes[-1])
     if len(weight.axes) == 1:
         return [Value(value.axes[:-1])]
     call.born(weight, weight.axes[0])
     if bias is not None:
         call.unite(bias.axes[-1], weight.axes[0])
-    return [Value((*value.axes[:-1], weight.axes[0]))]
+    return [Value((*value.axes[:-1], weight.axes[0]), maker=weight.parameter)]
 
 
 def einsum(call: Call) -> list[Value]:
@@ -82,6 +84,7 @@ def matmul(call: Call) -> list[Value]:
     _mark(call, (one, two), batch)
     if two.parameter:
         call.born(two, two.axes[-1])
+        call.read(two, two.axes[-2])
     result = Value((*batch, one.axes[-2], two.axes[-1]))
     if added is not None:
         together(call, [result, added], call.shapes[0])
@@ -165,6 +168,9 @@ def recurrent(call: Call) -> list[Value]:
     for place, weight in enumerate(params):
         for gate in range(gates):
             call.unite(weight.axes[0][gate * hidden : (gate + 1) * hidden], first)
+        if place % each < 2:
+            call.born(weight, weight.axes[0])
+            call.read(weight, weight.axes[1])
         if place % each == 1:
             call.unite(weight.axes[1], first)
     below = value.axes[-1]
@@ -175,7 +181,6 @@ def recurrent(call: Call) -> list[Value]:
         below = state
     for one in states:
         call.unite(one.axes[-1], first)
-    call.born(params[0], first)
     call.sized(first)
     for axis in value.axes[:-1]:
         call.protect(axis, "goes along it")
@@ -190,6 +195,8 @@ def batch_norm(call: Call) -> list[Value]:
         own = call.arguments.get(name)
         if own is not None:
             call.unite(value.axes[1], own.axes[0])
+            if own.parameter is not None and value.maker is not None:
+                call.notes.folds[own.parameter.rpartition(".")[0]] = value.maker
     return [Value(value.axes), *(Value(tuple(map(call.places, shape))) for shape in call.shapes[1:])]
 
 
