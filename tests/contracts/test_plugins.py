@@ -29,7 +29,6 @@ HEAVY = (
     "scipy",
     "ai_edge_litert",
     "litert_torch",
-    "torch_pruning",
 )
 STEPLIKE = ("steps", "steps.techniques", "steps.evidence")
 FOLDERS = (*STEPLIKE, "formats", "devices", "gates")

@@ -116,9 +116,7 @@ def without(traced: Traced, gone: Collection[int]) -> Traced:
         [Size(size.modules, left(size.ids)) for size in notes.sizes],
         notes.unknown,
     )
-    parameters = {
-        name: replace(value, axes=tuple(map(left, value.axes))) for name, value in traced.parameters.items()
-    }
+    parameters = {name: replace(value, axes=tuple(map(left, value.axes))) for name, value in traced.parameters.items()}
     return Traced(traced.numbers, parameters, fresh, [left(ids) for ids in traced.families])
 
 

@@ -212,7 +212,7 @@ def _by_layers(group: Group, sides: Sequence[Member], weighed: Callable[[Member]
         places, owners = _flat(side)
         found = torch.zeros(len(total)).index_add_(0, owners, rows.sum(1)[places].to(total.dtype))
         total += found
-        layers[owners.unique()] += 1
+        layers[sorted({*owners.tolist()})] += 1
     return total / layers if bool(layers.all()) else None
 
 

@@ -150,9 +150,7 @@ def nearest(signature: Tensor) -> float:
     return float((unit @ unit.T).triu(1).max())
 
 
-def merge(
-    module: nn.Module, found: Inventory, chosen: Sequence[tuple[Units, list[Pair]]], data: Split
-) -> None:
+def merge(module: nn.Module, found: Inventory, chosen: Sequence[tuple[Units, list[Pair]]], data: Split) -> None:
     """Add the outgoing weights of every channel that goes to those of the one it is merged into, then remove it."""
     readers = [(one, pairs) for units, pairs in chosen for one in units.group.members if _reads(module, one)]
     scales = _scales(module, readers, data)

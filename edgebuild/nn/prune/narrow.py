@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -37,7 +38,7 @@ def _narrow() -> type[nn.MultiheadAttention]:
     class NarrowAttention(nn.MultiheadAttention):
         """The same parameters and answers (Vaswani et al. 2017, section 3.2.2), inner width heads × head_dim."""
 
-        def forward(  # noqa: PLR0913 (torch's own arguments)
+        def forward(
             self,
             query: Tensor,
             key: Tensor,
@@ -64,7 +65,7 @@ def _narrow() -> type[nn.MultiheadAttention]:
             return (y if self.batch_first else y.transpose(0, 1)), weights
 
         def _projected(self, query: Tensor, key: Tensor, value: Tensor) -> list[Tensor]:
-            weights = (self.q_proj_weight, self.k_proj_weight, self.v_proj_weight)
+            weights: Sequence[Tensor] = (self.q_proj_weight, self.k_proj_weight, self.v_proj_weight)
             if self.in_proj_weight is not None:
                 weights = self.in_proj_weight.chunk(3)
             biases = (None,) * 3 if self.in_proj_bias is None else self.in_proj_bias.chunk(3)
@@ -77,7 +78,8 @@ def _narrow() -> type[nn.MultiheadAttention]:
             """What is added to scores [N, heads, L, S]."""
             parts = []
             if mask is not None:
-                parts.append(_added(mask, like).unflatten(0, (-1, self.num_heads)) if mask.ndim == 3 else _added(mask, like))
+                added = _added(mask, like)
+                parts.append(added.view(-1, self.num_heads, *added.shape[1:]) if mask.ndim == 3 else added)
             if padding is not None:
                 parts.append(_added(padding, like)[:, None, None])
             return sum(parts[1:], parts[0]) if parts else None

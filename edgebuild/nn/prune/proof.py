@@ -33,13 +33,13 @@ class Proven:
     """Groups that the module can lose units of, with the attributes that say how many; and why it cannot lose others.
 
     together: those that can be decided side by side, by their place in `dependencies.groups`; rivals are left out
-    refused: by name of the group
+    refused: groups that cannot go, where no rival goes in their place
     """
 
     dependencies: Dependencies
     together: tuple[Group, ...]
     corrections: tuple[Correction, ...]
-    refused: Mapping[str, str]
+    refused: Mapping[Group, str]
 
     def remove(self, module: nn.Module, chosen: Chosen) -> None:
         """Take units, by number, out of the module or of a copy of it; all at once, for those that are left move.
@@ -93,8 +93,8 @@ class _Trials:
             good = [one for k, one in enumerate(every) if k not in joint]
         able = sorted(good, key=lambda one: one.place)
         corrections = [one for tried in able for one in self._chosen(tried)]
-        taken = {groups[one.place].name for one in able}
-        refused = {groups[k].name: why for k, why in bad.items() if groups[k].name not in taken}
+        taken = {one.place for one in able}
+        refused = {groups[k]: why for k, why in bad.items() if not self._found.rivals[k] & taken}
         return Proven(self._found, tuple(groups[one.place] for one in able), tuple(corrections), refused)
 
     def _next(self, good: Sequence[_Tried], bad: Mapping[int, str]) -> list[int]:
@@ -134,12 +134,15 @@ class _Trials:
     def _chosen(self, tried: _Tried) -> list[Correction]:
         if tried.mode == _NONE:
             return []
-        return [one for one in self._all[tried.place] if (one.innermost if tried.mode == _ALL else one.name == tried.mode)]
+        return [
+            one for one in self._all[tried.place] if (one.innermost if tried.mode == _ALL else one.name == tried.mode)
+        ]
 
     def _fault(self, chosen: Sequence[_Tried]) -> str | None:
         """Why a copy cannot lose some of the units of these, None when it can."""
         traced = self._found.traced
         groups = self._found.groups
+        noun = groups[chosen[0].place].kind if len(chosen) == 1 else "channels"
         gone = {groups[one.place].units[k] for one in chosen for k in _some(len(groups[one.place].units), one.place)}
         silent, pruned = copy.deepcopy(self._copy.module), copy.deepcopy(self._copy.module)
         try:
@@ -149,11 +152,11 @@ class _Trials:
             if exhausted(error):
                 raise
             first = str(error).strip().partition("\n")[0][:160]
-            return f"without some of its channels the model does not run ({type(error).__name__}: {first})"
+            return f"without some of its {noun} the model does not run ({type(error).__name__}: {first})"
         with silenced(silent, traced, gone):
             wanted = [trial.answers(silent, example) for example in self._copy.examples]
         if not all(trial.alike(*pair, self._copy.tolerance) for pair in zip(given, wanted, strict=True)):
-            return "without some of its channels the model does not answer as if they were silent"
+            return f"without some of its {noun} the model does not answer as if they were silent"
         return None
 
 

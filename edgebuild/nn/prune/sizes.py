@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from edgebuild.nn.prune.dependencies import going
 from edgebuild.nn.prune.narrow import resized
+from edgebuild.nn.prune.trace.call import Size
 
 if TYPE_CHECKING:
     from torch import nn
@@ -34,7 +35,7 @@ def candidates(module: nn.Module, traced: Traced, gone: Collection[int]) -> list
     they count is known, or left to `refreshed`.
     """
     found: dict[tuple[str, str, int | None], Correction] = {}
-    for size in traced.notes.sizes:
+    for size in (one for noted in traced.notes.sizes for one in _of_examples(traced, noted)):
         if not len(going(traced.numbers, size.ids, gone)):
             continue
         inner = True
@@ -51,6 +52,14 @@ def candidates(module: nn.Module, traced: Traced, gone: Collection[int]) -> list
                 found.setdefault((name, attribute, place), Correction(name, attribute, place, size.ids, inner))
             inner = inner and not holding
     return [*found.values()]
+
+
+def _of_examples(traced: Traced, size: Size) -> list[Size]:
+    """A size, and where it counts the same for each of two examples (batch × heads), that of one of them."""
+    half, odd = divmod(len(size.ids), 2)
+    roots = traced.numbers.find(size.ids)
+    twice = half > 1 and not odd and bool((roots[:half] == roots[half:]).all())
+    return [size, Size(size.modules, size.ids[:half])] if twice else [size]
 
 
 def corrected(module: nn.Module, traced: Traced, gone: Collection[int], corrections: Iterable[Correction]) -> None:

@@ -84,7 +84,9 @@ def _over_the_rest(gone: Mapping[int, Ids]) -> AbstractContextManager[Any]:
         result[..., stays] = func(value[..., stays], (int(stays.sum()),), weight[stays], *others, **named | shift)
         return result
 
-    def over_groups(value: Tensor, groups: int, weight: Tensor, bias: Tensor | None = None, eps: float = 1e-5) -> Tensor:
+    def over_groups(
+        value: Tensor, groups: int, weight: Tensor, bias: Tensor | None = None, eps: float = 1e-5
+    ) -> Tensor:
         stays = rest(gone[id(weight)], value.shape[1])
         left = stays.view(groups, -1)
         number = int(left.any(1).sum())
@@ -99,7 +101,11 @@ def _over_the_rest(gone: Mapping[int, Ids]) -> AbstractContextManager[Any]:
             weight = kwargs.get("weight", args[2] if len(args) > 2 else None)
             name = getattr(func, "__name__", "")
             if isinstance(weight, torch.Tensor) and id(weight) in gone:
-                given = {key: value for key, value in kwargs.items() if key not in ("normalized_shape", "weight", "num_groups")}
+                given = {
+                    key: value
+                    for key, value in kwargs.items()
+                    if key not in ("normalized_shape", "weight", "num_groups")
+                }
                 second = kwargs.get("normalized_shape", kwargs.get("num_groups", args[1] if len(args) > 1 else None))
                 if name in ("layer_norm", "rms_norm"):
                     return over_last(func, args[0], second, weight, *args[3:], **given)

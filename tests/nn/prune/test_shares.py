@@ -10,7 +10,6 @@ from edgebuild.nn.prune import shares
 from edgebuild.nn.prune.dependencies import Group
 from edgebuild.nn.prune.units import Units
 
-
 NONE = Group("", "channels", (), (), (), ())
 
 

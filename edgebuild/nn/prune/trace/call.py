@@ -10,8 +10,6 @@ from edgebuild.nn.prune.trace.numbers import Numbers
 from edgebuild.nn.prune.trace.value import PLACES, Value
 
 if TYPE_CHECKING:
-    from torch import fx
-
     from edgebuild.nn.prune.trace.numbers import Ids
 
 _TORCH = ("/torch/", "<")  # frames that are not the user's
@@ -105,7 +103,7 @@ class Call:
         self.numbers.factor(ids.reshape([len(axis) for axis in axes]), axes, self.where)
 
 
-Rule = Callable[[Call], "Value | Sequence[Value]"]
+Rule = Callable[[Call], list[Value]]
 
 
 def place(trace: str | None) -> str:

@@ -62,7 +62,9 @@ def exported(module: nn.Module, example: Example) -> ExportedProgram:
         try:
             with warnings.catch_warnings(), torch.enable_grad():
                 warnings.simplefilter("ignore")
-                return torch.export.export(module.eval(), given, strict=False).run_decompositions({})
+                program = torch.export.export(module.eval(), given, strict=False)
+                functional: ExportedProgram = program.run_decompositions({})
+                return functional
         except Exception as error:  # models that cannot be exported fail in many ways
             if exhausted(error):
                 raise
@@ -98,6 +100,8 @@ class _Walk:
         return Traced(self._numbers, self._parameters, self._notes, self._numbers.families)
 
     def _given(self, node: fx.Node) -> Any:
+        import torch
+
         signature, name = self._program.graph_signature, node.name
         kinds = {**signature.inputs_to_parameters, **signature.inputs_to_buffers}
         if name in kinds:
@@ -106,7 +110,7 @@ class _Walk:
         constant = self._program.constants.get(signature.inputs_to_lifted_tensor_constants.get(name, ""))
         if constant is not None:
             return self._fixed(constant.shape, "a constant in the code", _whole(constant))
-        return self._fixed(value.shape, f"the input {name!r}") if hasattr(value, "shape") else value
+        return self._fixed(value.shape, f"the input {name!r}") if isinstance(value, torch.Tensor) else value
 
     def _parameter(self, name: str, known_as: str) -> Value:
         if name not in self._parameters:
@@ -128,7 +132,7 @@ class _Walk:
         shapes = [tuple(one.shape) if hasattr(one, "shape") else () for one in (given if many else [given])]
         call = self._call(node, shapes)
         try:
-            results = list(self._rule(node, call)(call))
+            results = self._rule(node, call)(call)
             if [value.shape for value in results[: len(shapes)]] != shapes:
                 results = layers.unknown(call)
         except Exception as error:  # a rule that does not know this form of its operator
@@ -149,6 +153,7 @@ class _Walk:
         return carried.pointwise if torch.Tag.pointwise in tags else layers.unknown
 
     def _call(self, node: fx.Node, shapes: Sequence[tuple[int, ...]]) -> Call:
+        assert not isinstance(node.target, str)
         schema = getattr(node.target, "_schema", None)
         name = schema.name.partition("::")[2] if schema else str(node.target)
         names = [argument.name for argument in schema.arguments] if schema else [str(k) for k in range(len(node.args))]

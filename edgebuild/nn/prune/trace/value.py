@@ -1,4 +1,4 @@
-"""A value of the graph as channel numbers, an array for each of its axes; and how operators that move data move them."""
+"""A value of the graph as channel numbers, an array for each axis; and how operators that move data move them."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Value:
     """Numbers of each axis, as many as the axis is long.
 
     constant: the values themselves, where the graph fixes them and they may serve as indices; None otherwise
-    parameter: its name, where it is a parameter or buffer as it stands
+    parameter: its name, where it is a parameter or buffer, or made of that alone
     maker: the weight of the layer that has just made it
     """
 
@@ -64,7 +64,10 @@ def moved(numbers: Numbers, value: Value, run: Callable[[Tensor], Any], where: s
         shapes = [tuple(t.shape) for t in ([given] if isinstance(given, torch.Tensor) else given)]
         results = [[[] for _ in shape] for shape in shapes]
     return [
-        Value(tuple(_axis(numbers, columns, size) for columns, size in zip(result, shape, strict=True)))
+        Value(
+            tuple(_axis(numbers, columns, size) for columns, size in zip(result, shape, strict=True)),
+            parameter=value.parameter,
+        )
         for result, shape in zip(results, shapes, strict=True)
     ]
 

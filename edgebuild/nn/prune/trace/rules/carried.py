@@ -4,17 +4,23 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from edgebuild.nn.prune.trace.call import Call, Rule
 from edgebuild.nn.prune.trace.value import Value
 
+if TYPE_CHECKING:
+    from edgebuild.nn.prune.trace.numbers import Ids
+
 
 def pointwise(call: Call) -> list[Value]:
     """Numbers that meet at the same place, once shapes are broadcast, go together."""
-    return [Value(tuple(together(call, call.values(), call.shapes[0])))]
+    values = call.values()
+    own = values[0].parameter if all(value.parameter for value in values) else None
+    return [Value(tuple(together(call, values, call.shapes[0])), parameter=own)]
 
 
-def together(call: Call, values: Sequence[Value], shape: Sequence[int]) -> list:
+def together(call: Call, values: Sequence[Value], shape: Sequence[int]) -> list[Ids]:
     """The axes of a broadcast result."""
     axes = []
     for back in range(len(shape), 0, -1):
@@ -29,7 +35,7 @@ def together(call: Call, values: Sequence[Value], shape: Sequence[int]) -> list:
 def same(call: Call) -> list[Value]:
     """Casts, copies and dropout."""
     value = call.values()[0]
-    return [Value(value.axes, value.constant)]
+    return [Value(value.axes, value.constant, value.parameter)]
 
 
 def alike(call: Call) -> list[Value]:
@@ -47,7 +53,7 @@ def prelu(call: Call) -> list[Value]:
 
 def over_axes(call: Call) -> list[Value]:
     """Reductions, softmax, sorting: all along an axis depends on all else there, so nothing of it can go."""
-    value: Value = call.arguments.get("self", call.arguments.get("input"))
+    value = call.values()[0]
     given = call.arguments.get("dim", call.arguments.get("dims"))
     every = range(len(value.axes))
     dims = [*every] if given is None or given == [] else [given] if isinstance(given, int) else [*given]
@@ -58,7 +64,7 @@ def over_axes(call: Call) -> list[Value]:
     return [Value(_left(call, value, dims, shape)) for shape in call.shapes]
 
 
-def _left(call: Call, value: Value, dims: Sequence[int], shape: Sequence[int]) -> tuple:
+def _left(call: Call, value: Value, dims: Sequence[int], shape: Sequence[int]) -> tuple[Ids, ...]:
     if len(shape) != len(value.axes):
         return tuple(ids for k, ids in enumerate(value.axes) if k not in dims)
     return tuple(
@@ -69,7 +75,7 @@ def _left(call: Call, value: Value, dims: Sequence[int], shape: Sequence[int]) -
 
 def over_places(call: Call) -> list[Value]:
     """Pooling and resizing: each channel by itself, its places all together."""
-    value: Value = call.arguments.get("self", call.arguments.get("input"))
+    value = call.values()[0]
     found = re.search(r"(\d)d", call.name)
     assert found is not None
     count = int(found.group(1))
@@ -126,7 +132,7 @@ RULES: dict[str, Rule] = {
     **dict.fromkeys(_OVER.split(), over_axes),
     **dict.fromkeys(_SAME.split(), same),
     **dict.fromkeys(_PLACES.split(), over_places),
-    **dict.fromkeys("zeros_like ones_like full_like empty_like fill rand_like randn_like".split(), alike),
+    **dict.fromkeys(["zeros_like", "ones_like", "full_like", "empty_like", "fill", "rand_like", "randn_like"], alike),
     "prelu": prelu,
     "embedding": embedding,
     "glu": glu,

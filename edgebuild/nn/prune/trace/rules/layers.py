@@ -74,9 +74,7 @@ def einsum(call: Call) -> list[Value]:
 
 def matmul(call: Call) -> list[Value]:
     """mm, bmm, addmm, baddbmm and matmul, whose leading axes are broadcast."""
-    names = [name for name in ("self", "mat1", "batch1", "mat2", "batch2", "other", "tensor2", "vec") if name in call.arguments]
-    added = call.arguments["self"] if call.name in ("addmm", "baddbmm") else None
-    one, two = (call.arguments[name] for name in (names[1:] if added is not None else names))
+    *more, one, two = (value for value in call.arguments.values() if isinstance(value, Value))
     if min(len(one.axes), len(two.axes)) < 2:
         return _vector(call, one, two)
     call.unite(one.axes[-1], two.axes[-2])
@@ -86,8 +84,7 @@ def matmul(call: Call) -> list[Value]:
         call.born(two, two.axes[-1])
         call.read(two, two.axes[-2])
     result = Value((*batch, one.axes[-2], two.axes[-1]))
-    if added is not None:
-        together(call, [result, added], call.shapes[0])
+    together(call, [result, *more], call.shapes[0])
     return [result]
 
 
@@ -209,7 +206,8 @@ def instance_norm(call: Call) -> list[Value]:
 
 def group_norm(call: Call) -> list[Value]:
     """Whole groups may go; what goes of each group changes its statistics, which are then of what is left."""
-    value, groups = call.arguments["input"], call.arguments.get("num_groups", call.arguments.get("group"))
+    value: Value = call.arguments["input"]
+    groups: int = call.arguments["num_groups" if call.name == "group_norm" else "group"]
     _affine(call, value.axes[1])
     whole, inner = call.numbers.fresh(groups), call.numbers.fresh(len(value.axes[1]) // groups)
     call.sized(whole)
@@ -259,11 +257,11 @@ def unknown(call: Call) -> list[Value]:
 _CONVOLUTIONS = "conv1d conv2d conv3d conv_transpose1d conv_transpose2d conv_transpose3d convolution"
 RULES: Mapping[str, Rule] = {
     **dict.fromkeys(_CONVOLUTIONS.split(), convolution),
-    **dict.fromkeys("mm bmm addmm baddbmm matmul mv".split(), matmul),
+    **dict.fromkeys(["mm", "bmm", "addmm", "baddbmm", "matmul", "mv"], matmul),
     **dict.fromkeys(_GATES, recurrent),
-    **dict.fromkeys("batch_norm _native_batch_norm_legit_no_training native_batch_norm".split(), batch_norm),
-    **dict.fromkeys("group_norm native_group_norm".split(), group_norm),
-    **dict.fromkeys("layer_norm native_layer_norm rms_norm".split(), layer_norm),
+    **dict.fromkeys(["batch_norm", "_native_batch_norm_legit_no_training", "native_batch_norm"], batch_norm),
+    **dict.fromkeys(["group_norm", "native_group_norm"], group_norm),
+    **dict.fromkeys(["layer_norm", "native_layer_norm", "rms_norm"], layer_norm),
     "instance_norm": instance_norm,
     "linear": linear,
     "einsum": einsum,

@@ -31,7 +31,7 @@ def _first(call: Call) -> tuple[Value, Callable[[Tensor], Any]]:
 
 
 def move(call: Call) -> list[Value]:
-    """permute, squeeze, flip, roll, im2col …"""
+    """Permute, squeeze, flip, roll, im2col and their like."""
     value, run = _first(call)
     return _run(call, value, run)
 
@@ -109,7 +109,9 @@ def cat(call: Call) -> list[Value]:
 
     every = [value for value in call.arguments["tensors"] if value.shape != (0,)]
     dim = call.arguments["dim"] % len(every[0].axes)
-    axes = [np.concatenate([value.axes[dim] for value in every]) if k == dim else ids for k, ids in enumerate(every[0].axes)]
+    axes = [
+        np.concatenate([value.axes[dim] for value in every]) if k == dim else ids for k, ids in enumerate(every[0].axes)
+    ]
     for value in every[1:]:
         for k, ids in enumerate(value.axes):
             if k != dim:
@@ -219,10 +221,10 @@ _MOVES = (
 )
 RULES: dict[str, Rule] = {
     **dict.fromkeys(_MOVES.split(), move),
-    **dict.fromkeys("view _unsafe_view reshape flatten unflatten _reshape_alias repeat".split(), view),
-    **dict.fromkeys("slice split split_with_sizes chunk narrow".split(), pieces),
-    **dict.fromkeys("zeros ones full empty new_zeros new_ones new_full new_empty".split(), factory),
-    **dict.fromkeys("cat concat concatenate".split(), cat),
+    **dict.fromkeys(["view", "_unsafe_view", "reshape", "flatten", "unflatten", "_reshape_alias", "repeat"], view),
+    **dict.fromkeys(["slice", "split", "split_with_sizes", "chunk", "narrow"], pieces),
+    **dict.fromkeys(["zeros", "ones", "full", "empty", "new_zeros", "new_ones", "new_full", "new_empty"], factory),
+    **dict.fromkeys(["cat", "concat", "concatenate"], cat),
     "expand": expand,
     "pad": pad,
     "constant_pad_nd": pad,
