@@ -35,9 +35,8 @@ def candidates(module: nn.Module, traced: Traced, gone: Collection[int]) -> list
     they count is known, or left to `refreshed`.
     """
     found: dict[tuple[str, str, int | None], Correction] = {}
-    for size in (one for noted in traced.notes.sizes for one in _of_examples(traced, noted)):
-        if not len(going(traced.numbers, size.ids, gone)):
-            continue
+    changing = (one for one in traced.notes.sizes if len(going(traced.numbers, one.ids, gone)))
+    for size in (part for one in changing for part in _repeated(traced, one)):
         inner = True
         for name in _paths(size.modules):
             part = module.get_submodule(name)
@@ -54,12 +53,12 @@ def candidates(module: nn.Module, traced: Traced, gone: Collection[int]) -> list
     return [*found.values()]
 
 
-def _of_examples(traced: Traced, size: Size) -> list[Size]:
-    """A size, and where it counts the same for each of two examples (batch × heads), that of one of them."""
-    half, odd = divmod(len(size.ids), 2)
-    roots = traced.numbers.find(size.ids)
-    twice = half > 1 and not odd and bool((roots[:half] == roots[half:]).all())
-    return [size, Size(size.modules, size.ids[:half])] if twice else [size]
+def _repeated(traced: Traced, size: Size) -> list[Size]:
+    """A size, and where it counts the same several times over (batch × heads), that of once."""
+    roots, count = traced.numbers.find(size.ids), len(size.ids)
+    periods = (k for k in range(2, count) if count % k == 0 and bool((roots.reshape(-1, k) == roots[:k]).all()))
+    period = next(periods, count)
+    return [size] if period == count else [size, Size(size.modules, size.ids[:period])]
 
 
 def corrected(module: nn.Module, traced: Traced, gone: Collection[int], corrections: Iterable[Correction]) -> None:

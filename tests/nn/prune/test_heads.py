@@ -132,14 +132,26 @@ def test_the_librarys_attention_answers_the_same_by_the_code_that_lets_it_lose_h
     assert torch.allclose(whole(x), other(x), atol=1e-6)
 
 
+class Across(nn.Module):
+    """[N, 6, 16] -> [N, 6, 2]: PyTorch's attention as it is called by default, from one sequence to another."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.attention, self.beside, self.head = nn.MultiheadAttention(16, 4), nn.Linear(16, 16), nn.Linear(16, 2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = self.beside(x)
+        return self.head(self.attention(x, y, y)[0])
+
+
 def test_heads_of_attention_between_two_sequences_go() -> None:
     torch.manual_seed(0)
-    whole = Library(batch_first=True, weights=True, width=16).eval()
-    taken = inventory(whole, (torch.zeros(1, 6, 16),), [], 1)
+    module = Across().eval()
+    taken = inventory(module, (torch.zeros(1, 6, 16),), [], 1)
     (found,) = (one for one in taken.units if one.noun == "heads")
     assert (found.name, len(found.members)) == ("attention", 4)
-    taken.remove(whole, [(found, [0, 2, 3])])
-    assert (whole.attention.num_heads, whole.attention.in_proj_weight.shape) == (1, (12, 16))
+    taken.remove(module, [(found, [0, 2, 3])])
+    assert (module.attention.num_heads, module.attention.in_proj_weight.shape) == (1, (12, 16))
 
 
 def test_the_librarys_attention_loses_heads_and_width_apart() -> None:

@@ -216,7 +216,7 @@ def factory(call: Call) -> list[Value]:
 
 _MOVES = (
     "permute transpose t numpy_T squeeze squeeze_ unsqueeze flip roll select unbind diagonal as_strided im2col"
-    " movedim swapaxes pixel_unshuffle channel_shuffle rot90 unfold tile take_along_dim repeat_interleave"
+    " movedim swapaxes pixel_unshuffle channel_shuffle rot90 unfold tile repeat_interleave"
     " reflection_pad1d reflection_pad2d replication_pad1d replication_pad2d reflection_pad3d replication_pad3d"
 )
 RULES: dict[str, Rule] = {
