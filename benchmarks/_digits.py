@@ -2,25 +2,25 @@
 
 from __future__ import annotations
 
-import dataclasses
-import json
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from edgebuild.devices.local import Local
 from edgebuild.engine.graph import Graph, Node
 from edgebuild.engine.store import Store
-from edgebuild.engine.worker import Limits
+from edgebuild.engine.task import Limits
 from edgebuild.plan.weights import Weights
 from edgebuild.report import progress
-from edgebuild.spec.artifact import Step, needed
+from edgebuild.spec import documents
+from edgebuild.spec.artifact import Step, option_fields
+from edgebuild.spec.evidence import FILE
 from edgebuild.spec.files import check
 from edgebuild.spec.model import Training
 from edgebuild.spec.project import Project
-from edgebuild.spec.registry import FORMATS, STEPS
+from edgebuild.spec.registry import FORMATS, STEPS, takes
 from edgebuild.steps.convert import Convert
 from edgebuild.steps.evidence.footprint import Footprint
 from edgebuild.steps.evidence.outputs import Outputs
@@ -33,6 +33,9 @@ if TYPE_CHECKING:
 FORMAT = "tflite"
 TRAINING = Training(epochs=6, learning_rate=0.1, weight_decay=5e-4)
 Line = tuple[str, Mapping[str, Any]]
+
+
+Kind = TypeVar("Kind")
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +69,7 @@ class Digits:
         """The id of the model after the variant's steps on torch models."""
         current = self.weights.float
         for step, label in self._steps(variant):
-            if "torch" in step.consumes:
+            if takes(step, "torch"):
                 current = self._add(label, step, current, "torch")
         return current
 
@@ -74,7 +77,7 @@ class Digits:
         """The id of the variant's file."""
         current = self._add("convert", Convert(FORMAT), self.torch(variant), FORMAT)
         for step, label in self._steps(variant):
-            if FORMAT in step.consumes:
+            if takes(step, FORMAT):
                 current = self._add(label, step, current, FORMAT)
         return current
 
@@ -87,7 +90,7 @@ class Digits:
         """The id of the footprint of the variant's file beside the float one."""
         plain = Variant("float", "", ())
         files = {"candidate": self.file(variant), "baseline": self.file(plain)}
-        torches = {"candidate_torch": self.torch(variant), "baseline_torch": self.torch(plain)}
+        torches = {"candidate_model": self.torch(variant), "baseline_model": self.torch(plain)}
         return self.graph.add("footprint", Node(Footprint(), files | torches, "evidence"))
 
     def bring_up(self, jobs: int) -> None:
@@ -99,23 +102,22 @@ class Digits:
         """Where the output of a node is."""
         return self.store.path(self.done[item].output)
 
-    def evidence(self, item: str) -> dict[str, Any]:
-        """What a measuring node found."""
-        found: dict[str, Any] = json.loads((self.folder(item) / "evidence.json").read_text())
-        return found
+    def evidence(self, kind: type[Kind], item: str) -> Kind:
+        """What a node measured."""
+        return documents.read(kind, self.folder(item) / FILE)
 
     def _steps(self, variant: Variant) -> list[tuple[Step, str]]:
-        found = []
+        found: list[tuple[Step, str]] = []
         for number, (use, options) in enumerate(variant.lines):
             kind = STEPS.get(use)
-            seeded = {"seed": variant.seed} if "seed" in {item.name for item in dataclasses.fields(kind)} else {}
+            seeded = {"seed": variant.seed} if "seed" in {item.name for item in option_fields(kind)} else {}
             file = f"benchmarks/techniques: {variant.technique}"
             found.append((check(kind, {**seeded, **options}, file=file, prefix=f"steps[{number}]"), use))
         return found
 
     def _add(self, label: str, step: Step, model: str, kind: str) -> str:
         roles = {"model": model, "data": self.weights.data, "teacher": self.weights.float}
-        inputs = {role: roles[role] for role in needed(step)}
+        inputs = {role: roles[role] for role in step.uses()}
         of_format = FORMAT in (kind, self.graph.kind(model))
         code = (FORMATS.module(FORMAT),) if of_format else ()
         tools = FORMATS.get(FORMAT).tools if of_format else ()

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 from edgebuild.devices.timing import predicted
 from edgebuild.spec.core import TimeModel
+from edgebuild.spec.evidence import Counted
 
 _RATES = [each * 1e7 for each in range(100, 701)]  # 1.00 to 7.00 GB/s
 
@@ -18,7 +18,7 @@ class Point:
     """A file whose work was counted and whose time was published."""
 
     name: str
-    counted: Mapping[str, Any]
+    counted: Counted
     milliseconds: float
     threads: int
 

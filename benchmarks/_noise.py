@@ -129,9 +129,9 @@ def neighbours_alike() -> float:
 def record() -> None:
     """Write `recorded_noise.json`: processes that interleave a file and its copy."""
     from benchmarks._matmuls import inputs, matmuls
+    from edgebuild.devices.jobs.job import JobModel
     from edgebuild.devices.local import Local
     from edgebuild.devices.timing.latency import measure
-    from edgebuild.devices.timing.process import TimedModel
     from edgebuild.spec.target import Timing
     from edgebuild.travels import runner
 
@@ -140,7 +140,7 @@ def record() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         file = matmuls(folder / "model.onnx", 20)
-        models = [TimedModel("ours", file), TimedModel("theirs", file)]
+        models = [JobModel("ours", file), JobModel("theirs", file)]
         timings = measure(Local(), models, inputs(folder), folder / "jobs", lambda _: True, timing)
     facts = runner.fingerprint()
     found: dict[str, Any] = {

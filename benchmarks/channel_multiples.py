@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,7 +10,8 @@ from typing import TYPE_CHECKING
 from benchmarks._project import target
 from benchmarks._tables import Table
 from edgebuild.devices.emulation import counted, sysroot
-from edgebuild.devices.jobs.outputs import write_inputs
+from edgebuild.devices.jobs import job
+from edgebuild.devices.jobs.job import INPUTS, JobModel, write_inputs
 from edgebuild.devices.qemu import COUNTS, Qemu
 from edgebuild.spec.registry import FORMATS
 
@@ -88,9 +88,9 @@ def _counted(device: Qemu, folder: Path, kind: str, rows: list[Row]) -> dict[Row
     names = [(row, depth, f"m{n}-{depth}.{kind}") for n, row in enumerate(rows) for depth in (_SHALLOW, _DEEP)]
     for row, depth, name in names:
         (folder / name).write_bytes(_file(kind, *row, depth))
-    write_inputs(folder / "inputs.npz", (x,))
-    models = [{"name": name, "file": name, "threads": 1} for _, _, name in names]
-    (folder / "job.json").write_text(json.dumps({"mode": "count", "models": models, "inputs": "inputs.npz"}))
+    write_inputs(folder / INPUTS, (x,))
+    models = [JobModel(Path(name).stem, folder / name) for _, _, name in names]
+    job.write(folder, "count", models, folder / INPUTS)
     device.execute(folder, timeout=_TIMEOUT)
     found: dict[Row, list[Work]] = {}
     for (row, _, _), each in zip(names, _cycles(device, counted.parse(folder / COUNTS)), strict=True):

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import os
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -17,9 +15,10 @@ from benchmarks._project import target
 from benchmarks._tables import Table
 from benchmarks.mobilenets import File, build, noise
 from edgebuild.devices.emulation.counted import Region, least, parse
-from edgebuild.devices.jobs.outputs import write_inputs
+from edgebuild.devices.jobs import job as jobs
+from edgebuild.devices.jobs.job import INPUTS, JobModel, write_inputs
 from edgebuild.devices.qemu import COUNTS, Qemu
-from edgebuild.spec import layout
+from edgebuild.spec import model_file
 
 RUNS, REPEATS, BUSY = 5, 3, 4
 _KINDS = (("tiny", "tflite"), ("tiny", "onnx"), ("v3-small", "tflite"))
@@ -86,12 +85,9 @@ def _row(device: Qemu, file: File, folder: Path, runs: int) -> dict[str, Any]:
 def _counted(device: Qemu, file: File, folder: Path, run: int) -> Region:
     """One run, whose folder's name is as long as its number asks for."""
     job = Path(tempfile.mkdtemp(prefix="job" + "-" * 7 * run, dir=folder))
-    name = f"model{file.path.suffix}"
-    shutil.copyfile(file.path, job / name)
-    write_inputs(job / "inputs.npz", (noise(file.net, 1, seed=0),))
-    how = {"file": name, "layouts": layout.of_file(file.path)}
-    models = [{"name": f"m{repeat}", **how} for repeat in range(REPEATS)]
-    (job / "job.json").write_text(json.dumps({"mode": "count", "models": models, "inputs": "inputs.npz"}))
+    write_inputs(job / INPUTS, (noise(file.net, 1, seed=0),))
+    models = [JobModel(f"m{repeat}", file.path, layouts=model_file.layouts(file.path)) for repeat in range(REPEATS)]
+    jobs.write(job, "count", models, job / INPUTS)
     device.execute(job, timeout=_TIMEOUT)
     return least(parse(job / COUNTS))
 

@@ -14,6 +14,7 @@ from benchmarks._tables import Row, Table
 from benchmarks.mobilenets import File, build, nets
 from edgebuild.devices.timing import predicted
 from edgebuild.spec.core import TimeModel
+from edgebuild.spec.evidence import Counted
 from edgebuild.spec.target import Target
 from edgebuild.verbs import bench
 
@@ -106,7 +107,7 @@ def _older(points: Sequence[Point], older: Sequence[bool], model: TimeModel, clo
     return f"Fitted to V1 and V2 alone it would be {found.dram / 1e9:.2f} GB/s, and the errors on the others {told}."
 
 
-def _interval(found: Target, counted: Mapping[str, Any], name: str, threads: int) -> dict[str, float]:
+def _interval(found: Target, counted: Counted, name: str, threads: int) -> dict[str, float]:
     """Milliseconds with the target's own band."""
     model = _model(found)
     ms, band = 1e3 * predicted.seconds(counted, model, found.hardware.core_clock, threads), model.band(threads)
@@ -127,9 +128,9 @@ def _compared(four: Mapping[str, float], known: Published | None) -> dict[str, A
     return {"published": known.milliseconds, "error": four["four"] / known.milliseconds - 1, "inside": inside}
 
 
-def _work(counted: Mapping[str, Any]) -> dict[str, Any]:
-    misses = {name: counted["caches"].get(name, {}).get("misses") for name in ("l1d", "l2", "l3")}
-    return {"instructions": counted["instructions"], "cycles": counted["cycles"], **misses}
+def _work(counted: Counted) -> dict[str, Any]:
+    misses = {name: counted.caches[name].misses if name in counted.caches else None for name in ("l1d", "l2", "l3")}
+    return {"instructions": counted.instructions, "cycles": counted.cycles, **misses}
 
 
 def _notes(found: Target, rows: Sequence[Row]) -> list[str]:

@@ -11,14 +11,16 @@ from benchmarks._project import target
 from benchmarks._tables import Table
 from benchmarks.mobilenets import FORMATS, MOBILENETS, File, build, noise
 from edgebuild.devices.jobs import outputs
+from edgebuild.devices.jobs.job import JobModel
 from edgebuild.devices.local import Local
 from edgebuild.plan.instruments import Instruments
-from edgebuild.spec import layout
+from edgebuild.spec import documents, model_file
+from edgebuild.spec.registry import TASKS
 from edgebuild.steps.evidence.agreement import compare
 
 if TYPE_CHECKING:
-    from edgebuild.devices.jobs.device import Device
     from edgebuild.spec.dataset import Array
+    from edgebuild.spec.device import Device
 
 EXAMPLES = 16
 SEEDS = range(6)  # of the weights, for the runtime whose agreement depends on them
@@ -70,11 +72,13 @@ def _files(folder: Path, small: bool) -> Iterator[tuple[File, int]]:
 def _row(device: Device, file: File, seed: int, count: int, folder: Path) -> dict[str, Any]:
     inputs = noise(file.net, count, 1000 + seed)
     there, here = (_outputs(each, file, inputs, folder) for each in (device, Local()))
-    found = compare(there, here)
-    found["alike"] = sum(compare(a[None], b[None])["identical"] for a, b in zip(there, here, strict=True))
-    found["max_share"] = found["max_abs"] / float(there.max() - there.min())
+    differences = compare([there], [here], TASKS.get("classification")())
+    alike = sum(compare([a[None]], [b[None]]).identical for a, b in zip(there, here, strict=True))
+    found = documents.to_json(differences) | {"n": len(there), "alike": alike}
+    found["max_share"] = differences.max_abs / float(there.max() - there.min())
     named = {"model": file.title, "format": file.format, "numbers": file.numbers, "seed": seed}
-    return named | found | {"values": there.size}
+    row: dict[str, Any] = named | found | {"values": there.size}
+    return row
 
 
 def _outputs(device: Device, file: File, inputs: Array, folder: Path) -> Array:
@@ -82,7 +86,7 @@ def _outputs(device: Device, file: File, inputs: Array, folder: Path) -> Array:
     import numpy as np
 
     job = Path(tempfile.mkdtemp(prefix="job-", dir=folder))
-    outputs.run(device, outputs.ModelJob(file.path, layouts=layout.of_file(file.path)), (inputs,), job, _TIMEOUT)
+    outputs.run(device, JobModel("model", file.path, layouts=model_file.layouts(file.path)), (inputs,), job, _TIMEOUT)
     with np.load(job / "model.outputs.npz") as archive:
         first: Array = archive["0"]
     return first

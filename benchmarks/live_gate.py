@@ -18,10 +18,11 @@ from typing import Any
 
 from benchmarks._matmuls import inputs, matmuls
 from benchmarks._tables import Table
+from edgebuild.devices.jobs.job import JobModel
 from edgebuild.devices.local import Local
 from edgebuild.devices.timing.latency import Timings, measure
-from edgebuild.devices.timing.process import TimedModel
 from edgebuild.gates.latency import Latency
+from edgebuild.spec.evidence import Evidence, Timed
 from edgebuild.spec.target import Gate, Timing
 from edgebuild.travels import runner
 
@@ -50,7 +51,7 @@ def run(*, small: bool) -> list[Table]:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         base, slow = matmuls(folder / "base.onnx", LAYERS), matmuls(folder / "slow.onnx", SLOWER)
-        models = [TimedModel("base", base), TimedModel("same", base), TimedModel("slow", slow)]
+        models = [JobModel("base", base), JobModel("same", base), JobModel("slow", slow)]
         for trial in range(trials):
             timing = replace(_TIMING, seed=1000 * trial)
             timings = measure(Local(), models, inputs(folder), folder / f"trial-{trial}", _settled, timing)
@@ -65,10 +66,12 @@ def _settled(timings: Timings) -> bool:
     return all(Latency().settled(GATE, _evidence(timings, candidate)) for candidate, _ in _CASES.values())
 
 
-def _evidence(timings: Timings, candidate: str) -> dict[str, Any]:
+def _evidence(timings: Timings, candidate: str) -> Evidence:
     """What a build's measurement would say of this candidate."""
-    ratios = timings.log_ratios(candidate, "base")
-    return {"latency": {"log_ratios": ratios, "looks": _TIMING.looks, "fidelity": "hardware", "void": timings.void}}
+    ours, theirs = (tuple(value * 1e-9 for value in timings.medians(name)) for name in (candidate, "base"))
+    ratios = tuple(timings.log_ratios(candidate, "base"))
+    timed = Timed("hardware", "local", ours, theirs, 1.0, _TIMING.looks, len(ratios), ratios, void=timings.void)
+    return Evidence(latency=timed)
 
 
 def _row(case: str, wrong: str, verdicts: list[Any]) -> dict[str, Any]:

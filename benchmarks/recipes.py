@@ -10,8 +10,9 @@ from typing import Any
 
 from benchmarks import _project
 from benchmarks._tables import Table
-from edgebuild.engine.worker import Limits
+from edgebuild.engine.task import Limits
 from edgebuild.report import progress
+from edgebuild.spec.evidence import ONLY
 from edgebuild.spec.project import Project, open_project
 from edgebuild.verbs.build import Outcome, Request, build
 
@@ -52,18 +53,24 @@ def _table(project: Project, recipes: list[str]) -> Table:
 
 
 def _rows(recipe: str, outcome: Outcome) -> Iterator[dict[str, Any]]:
-    for name, judged in outcome.verdicts["formats"].items():
-        evidence, verdicts = judged["evidence"], {each["metric"]: each for each in judged["verdicts"]}
-        footprint, latency = evidence["footprint"], evidence["latency"]
-        stopped = [metric for metric, each in verdicts.items() if each["status"] != "pass"]
+    for name, judged in outcome.verdicts.formats.items():
+        evidence, verdicts = judged.evidence, {each.metric: each for each in judged.verdicts}
+        footprint, latency, accuracy = evidence.footprint, evidence.latency, evidence.accuracy
+        drop = verdicts["accuracy"].high
+        # digits has gates on all of them
+        assert footprint is not None
+        assert latency is not None
+        assert accuracy is not None
+        assert drop is not None
+        stopped = [metric for metric, each in verdicts.items() if each.status != "pass"]
         yield {
             "recipe": recipe,
             "format": name,
-            "accuracy": evidence["accuracy"]["candidate"]["accuracy"],
-            "drop": 100 * verdicts["accuracy"]["high"],
-            "download": footprint["candidate"]["download"],
-            "smaller": footprint["baseline"]["bytes"] / footprint["candidate"]["download"],
-            "ms": 1e3 * latency["candidate_seconds"][0],
-            "faster": latency["baseline_seconds"][0] / latency["candidate_seconds"][0],
-            "verdict": judged["status"] + (f": {', '.join(stopped)}" if stopped else ""),
+            "accuracy": accuracy.heads[ONLY].candidate.accuracy,
+            "drop": 100 * drop,
+            "download": footprint.candidate.download,
+            "smaller": footprint.baseline.bytes / footprint.candidate.download,
+            "ms": 1e3 * latency.candidate_seconds[0],
+            "faster": latency.baseline_seconds[0] / latency.candidate_seconds[0],
+            "verdict": judged.status + (f": {', '.join(stopped)}" if stopped else ""),
         }

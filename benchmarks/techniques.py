@@ -21,13 +21,16 @@ from edgebuild.engine.graph import Node
 from edgebuild.engine.store import Store
 from edgebuild.gates.statistics import paired
 from edgebuild.plan.instruments import Instruments
-from edgebuild.spec import dataset
+from edgebuild.spec import dataset, evidence
 from edgebuild.spec.errors import DeviceError
+from edgebuild.spec.evidence import Counted, Footprint
 from edgebuild.spec.model import Training
 from edgebuild.spec.project import Project, open_project
 from edgebuild.spec.registry import FORMATS
+from edgebuild.spec.signature import Head
 from edgebuild.spec.target import Runtime, Timing
-from edgebuild.steps.evidence.accuracy import read_hits
+from edgebuild.steps.evidence._outputs import hits as hits_of
+from edgebuild.steps.evidence._outputs import read
 from edgebuild.steps.evidence.count import Count
 from edgebuild.steps.evidence.stage_times import StageTimes
 
@@ -35,12 +38,19 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from edgebuild.spec.dataset import Array, Mask
+
 SEEDS = (0, 1, 2)
 EPOCHS = 3  # of fine-tuning, in all rounds together
 _RATE = {"learning_rate": 0.05}
 _PLAIN = ("distill", {"alpha": 1.0, "epochs": EPOCHS, **_RATE})
 _TAUGHT = ("distill", {"epochs": EPOCHS, **_RATE})
 _TIMING = Timing(looks=(6,), iterations=60, warmup_iterations=10, warmup=0.1)
+
+
+def _right(folder: Path, labels: Array) -> Mask:
+    """Which examples [N] the outputs in a folder get right."""
+    return hits_of(Head("output", "classification"), read(folder), labels)
 
 
 def _schedule(kind: str) -> dict[str, Any]:
@@ -124,10 +134,10 @@ def _duels(digits: Digits, duels: Sequence[Duel], seeds: Sequence[int]) -> Table
         for name, _, better, worse in duels
     ]  # fmt: skip
     digits.bring_up(2)
-    labels = dataset.read(digits.folder(digits.weights.data), "test").labels
+    labels = dataset.read(digits.folder(digits.weights.data), "test").labels[0]
     rows = []
     for (better, worse, *_), of_seeds in zip(duels, pairs, strict=True):
-        hits = [tuple(read_hits(digits.folder(item), labels) for item in pair) for pair in of_seeds]
+        hits = [(_right(digits.folder(one), labels), _right(digits.folder(other), labels)) for one, other in of_seeds]
         rows.append({"better": better, "worse": worse, "n": len(labels), **compared(hits)})
     columns = {
         "better": ("is", ""), "worse": ("better than", ""), "first": ("accuracy", ".2%"), "second": ("against", ".2%"),
@@ -167,23 +177,23 @@ def _table(digits: Digits, variants: Sequence[Variant]) -> Table:
         plans.append((file, digits.answers(file), digits.weighed(variant), count))
     times = digits.graph.add("digits/times", _timed(digits, [file for file, *_ in plans]))
     digits.bring_up(2)
-    labels = dataset.read(digits.folder(digits.weights.data), "test").labels
-    timed = digits.evidence(times)
-    base = read_hits(digits.folder(plans[0][1]), labels)
+    labels = dataset.read(digits.folder(digits.weights.data), "test").labels[0]
+    timed = digits.evidence(evidence.StageTimes, times)
+    base = _right(digits.folder(plans[0][1]), labels)
     rows = []
     for number, (variant, (file, answers, weighed, count)) in enumerate(zip(variants, plans, strict=True)):
-        hits = read_hits(digits.folder(answers), labels)
+        hits = _right(digits.folder(answers), labels)
         pairs = paired.count_pairs(hits, base)
         drop = paired.drop_interval(pairs.lost, pairs.won, pairs.n)
-        sizes = digits.evidence(weighed)["candidate"]
-        coded = sizes["download"] < sizes["bytes"]
+        sizes = digits.evidence(Footprint, weighed).candidate
+        coded = sizes.download < sizes.bytes
         packed = zlib.compress((digits.folder(file) / FORMATS.get(FORMAT).file).read_bytes(), 9)
         rows.append({
             "technique": variant.technique, "setting": variant.setting, "accuracy": float(hits.mean()),
-            "change": 0 - drop.estimate, "low": -drop.high, "high": -drop.low, "bytes": sizes["bytes"],
-            "compressed": sizes["download"] if coded else len(packed), "macs": sizes["macs"],
-            "instructions": digits.evidence(count)["instructions"],
-            "ratio": timed["seconds"][number] / timed["seconds"][0],
+            "change": 0 - drop.estimate, "low": -drop.high, "high": -drop.low, "bytes": sizes.bytes,
+            "compressed": sizes.download if coded else len(packed), "macs": sizes.macs,
+            "instructions": digits.evidence(Counted, count).instructions,
+            "ratio": timed.seconds[number] / timed.seconds[0],
         })  # fmt: skip
     columns = {
         "technique": ("technique", ""), "setting": ("setting", ""), "accuracy": ("accuracy", ".2%"),
@@ -197,7 +207,7 @@ def _table(digits: Digits, variants: Sequence[Variant]) -> Table:
         "Compressed: the coded download where the recipe has `encode`, else zlib.",
         f"Instructions: one inference, counted on {device}. MACs: of the torch model, zeros included.",
         f"Host: {Local().fingerprint()['cpu']}, one thread, all files interleaved, median of {_TIMING.looks[-1]}"
-        " processes" + (", disturbed while measuring." if timed["void"] else "."),
+        " processes" + (", disturbed while measuring." if timed.void else "."),
     ]
     return Table("Technique and ratio", columns, rows, notes)
 
@@ -209,9 +219,9 @@ def _counter() -> tuple[Node, str]:
     core = target.hardware.core
     if core is None or core.time is None:
         raise DeviceError("rpi4 has no model of its time")
-    step = Count(instrument.device, core.time.mcpu)  # type: ignore[arg-type]  # a device that counts
+    step = Count(instrument.device, core.time.mcpu)
     tools = (FORMATS.get(FORMAT).runtime,)
-    node = Node(step, {}, "evidence", code=instrument.code, tools=tools, facts=instrument.fingerprint)
+    node = Node(step, {}, "evidence", code=instrument.code(FORMAT), tools=tools, facts=instrument.fingerprint)
     return node, str(instrument.fingerprint["cpu"])
 
 

@@ -37,6 +37,12 @@ def tokens(tmp_path_factory: pytest.TempPathFactory) -> tiny.Made:
 
 
 @pytest.fixture(scope="session")
+def scene(tmp_path_factory: pytest.TempPathFactory) -> tiny.Made:
+    """A model of two inputs, three outputs and two tasks, and all that is made of it, on demand."""
+    return tiny.start("scene", tmp_path_factory.mktemp("scene"))
+
+
+@pytest.fixture(scope="session")
 def centre(tmp_path_factory: pytest.TempPathFactory) -> tiny.Made:
     """A regression (a small CNN, two values) and all that is made of it, on demand."""
     return tiny.start("centre", tmp_path_factory.mktemp("centre"))

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import warnings
 from itertools import zip_longest
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import pytest
 from numpy.typing import NDArray
 
 from edgebuild.nn import checkpoint
@@ -14,6 +17,17 @@ from edgebuild.spec.registry import FORMATS
 from tests import tiny
 
 Array = NDArray[np.float32]
+
+
+def formats() -> list[Any]:
+    """Every format as a test's parameter; one whose packages are not here says what would install them."""
+    return [pytest.param(name, marks=installed(name)) for name in tiny.FILES]
+
+
+def installed(format_name: str) -> pytest.MarkDecorator:
+    """Skips a test of a format whose packages are not here."""
+    lacking = ", ".join(tiny.lacking(format_name))
+    return pytest.mark.skipif(bool(lacking), reason=f"no {lacking}: pip install '.[{format_name}]'")
 
 
 def torch_answers(made: tiny.Made, artifact: str = "float", count: int = 100) -> Array:
@@ -29,14 +43,14 @@ def torch_answers(made: tiny.Made, artifact: str = "float", count: int = 100) ->
 
 def file_answers(made: tiny.Made, artifact: str, count: int = 100) -> Array:
     """The same for a model file."""
-    run = (_onnx if tiny.kind(artifact) == "onnx" else _tflite)(made.file(artifact))
+    run = {"onnx": _onnx, "tflite": _tflite, "pte": _pte}[tiny.kind(artifact)](made.file(artifact))
     inputs = dataset.read(made["data"], "test").inputs
     return np.concatenate([run([np.array(values[k : k + 1]) for values in inputs]) for k in range(count)])
 
 
 def accuracy(made: tiny.Made, answers: Array) -> float:
     """The share of the first held-out examples that the answers get right."""
-    return float((answers.argmax(1) == dataset.read(made["data"], "test").labels[: len(answers)]).mean())
+    return float((answers.argmax(1) == dataset.read(made["data"], "test").labels[0][: len(answers)]).mean())
 
 
 def _onnx(path: Path):  # type: ignore[no-untyped-def]
@@ -65,3 +79,14 @@ def _tflite(path: Path):  # type: ignore[no-untyped-def]
         return answer
 
     return run
+
+
+def _pte(path: Path):  # type: ignore[no-untyped-def]
+    import torch
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # it calls itself experimental
+        from executorch.runtime import Runtime
+
+    method = Runtime.get().load_program(path).load_method("forward")
+    return lambda values: method.execute([torch.from_numpy(value) for value in values])[0].numpy()

@@ -12,10 +12,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from edgebuild.engine import keys
 from edgebuild.spec import artifact
 from edgebuild.spec.artifact import Input, Step, StepIO
 from edgebuild.spec.files import read_model
 from edgebuild.spec.model import ModelSpec
+from edgebuild.spec.registry import FORMATS
 from edgebuild.steps.convert import Convert
 from edgebuild.steps.load_data import LoadData
 from edgebuild.steps.techniques.distill import Distill
@@ -27,7 +29,7 @@ from edgebuild.steps.techniques.prune_channels import PruneChannels
 from edgebuild.steps.train import Train
 
 MODELS = Path(__file__).parent / "models"
-FILES = {"onnx": "model.onnx", "tflite": "model.tflite"}
+FILES = {name: FORMATS.get(name).file for name in FORMATS.names()}
 
 
 def spec(name: str) -> ModelSpec:
@@ -38,7 +40,7 @@ def spec(name: str) -> ModelSpec:
 def kind(name: str) -> str:
     """What an artifact of this name holds."""
     format_name = name.partition("-")[0]
-    return format_name if format_name in FILES else name if name in ("source", "data") else "torch"
+    return format_name if format_name in FILES else name if name in ("code", "data") else "torch"
 
 
 def perform(step: Step, output: Path, inputs: Mapping[str, tuple[str, Path]]) -> Path:
@@ -65,22 +67,22 @@ class Made:
             perform(step, folder, {role: (kind(item), self[item]) for role, item in inputs.items()})
         return folder
 
-    def source(self) -> None:
+    def code(self) -> None:
         """Copy the model's folder, as a plan would."""
-        shutil.copytree(MODELS / self.name, self.root / "source", ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copytree(MODELS / self.name, self.root / "code", ignore=shutil.ignore_patterns("__pycache__"))
 
     def recipe(self, artifact: str) -> tuple[Step, dict[str, str]]:
         """The step that makes an artifact, and its inputs by role."""
         declared = spec(self.name).declared
-        built = (declared.builder, declared.inputs, declared.width)
+        built = (declared.builder, declared.signature.bare)
         pruning = declared.steps.get("prune_channels", {})
         format_name, _, technique = artifact.partition("-")
         steps: dict[str, tuple[Step, dict[str, str]]] = {
             "data": (
-                LoadData(declared.data, declared.inputs, declared.width, task=declared.task),
-                {"source": "source"},
+                LoadData(declared.data, declared.signature.bare, declared.heads),
+                {"code": "code"},
             ),
-            "float": (Train(*built, declared.training), {"source": "source", "data": "data"}),
+            "float": (Train(*built, declared.training), {"code": "code", "data": "data"}),
             "pruned": (PruneChannels(ratio=0.5, round_to=8, **pruning), {"model": "float"}),
             "distilled": (
                 Distill(epochs=4, batch_size=32, learning_rate=0.02),
@@ -107,14 +109,19 @@ def start(name: str, root: Path) -> Made:
 
     torch.set_num_threads(1)  # as workers do
     made = Made(name, root)
-    if not (root / "source").is_dir():
-        made.source()
+    if not (root / "code").is_dir():
+        made.code()
     return made
+
+
+def lacking(format_name: str) -> list[str]:
+    """Packages of a format that are not installed: those of an extra which the usual set-up leaves out."""
+    return [name for name in FORMATS.get(format_name).requires if keys.version(name) == "absent"]
 
 
 REPEATABLE = ("distilled", "onnx-int8", "onnx-float16", "tflite-int8", "tflite-float16")
 
 if __name__ == "__main__":
     all_of_it = start("tiny", Path(sys.argv[1]))
-    for wanted in sys.argv[2:] or REPEATABLE:
+    for wanted in sys.argv[2:] or (*REPEATABLE, *(name for name in FILES if not lacking(name))):
         all_of_it[wanted]

@@ -22,11 +22,11 @@ from benchmarks._project import digits, target
 from benchmarks._tables import Table
 from benchmarks.peers import _environments
 from edgebuild.devices.jobs import outputs
+from edgebuild.devices.jobs.job import JobModel, write_inputs
 from edgebuild.devices.local import Local
 from edgebuild.devices.timing import latency
-from edgebuild.devices.timing.process import TimedModel
 from edgebuild.gates.statistics import paired, ratio
-from edgebuild.spec import layout
+from edgebuild.spec import layout, model_file
 from edgebuild.spec.registry import FORMATS
 from edgebuild.spec.target import Target, Timing
 from edgebuild.verbs import bench
@@ -73,8 +73,8 @@ def _table(board: Target, name: str, folder: Path, small: bool) -> Table:
     examples = folder / f"{name}-examples.npz"
     store = folder / "store" if small else _environments.cache() / "store"
     made = [Made(title, _ours(title, recipe, name, model, store), None) for title, recipe in OURS.items()]
-    layouts = layout.of_file(made[0].file)  # a peer's file takes its inputs as the float file does
-    outputs.write_inputs(examples, (_as_taken(data["train"][0][:CALIBRATION], layouts),))
+    layouts = model_file.layouts(made[0].file)  # a peer's file takes its inputs as the float file does
+    write_inputs(examples, (_as_taken(data["train"][0][:CALIBRATION], layouts),))
     peers = [peer for peer in PEERS[name] if not small or peer not in FOREIGN]
     made += [_peer(peer, small, made[0].file, examples, folder) for peer in peers]
     rows = _measured(board, made, data["test"], folder / name, layouts)
@@ -93,9 +93,9 @@ def _table(board: Target, name: str, folder: Path, small: bool) -> Table:
 
 def _data(model: Path) -> dict[str, Any]:
     """The splits of the digits model, by its own function."""
-    from edgebuild.nn.source import Source
+    from edgebuild.nn.model_code import ModelCode
 
-    splits: dict[str, Any] = Source(model, "models/digits").function("load", "data")()
+    splits: dict[str, Any] = ModelCode(model, "models/digits").function("load", "data")()
     return splits
 
 
@@ -142,8 +142,8 @@ def _measured(board: Target, made: Sequence[Made], test: Any, folder: Path, layo
     inputs, _ = test
     folder.mkdir()
     hits = [_hits(each.file, test, folder / f"outputs-{number}", layouts) for number, each in enumerate(made)]
-    outputs.write_inputs(folder / "inputs.npz", (inputs[:64],))
-    models = [TimedModel(f"m{number}", each.file, layouts=layouts) for number, each in enumerate(made)]
+    write_inputs(folder / "inputs.npz", (inputs[:64],))
+    models = [JobModel(f"m{number}", each.file, layouts=layouts) for number, each in enumerate(made)]
     times = latency.measure(Local(), models, folder / "inputs.npz", folder / "jobs", lambda _: False, _TIMING)
     rows = []
     for number, each in enumerate(made):
@@ -158,7 +158,7 @@ def _measured(board: Target, made: Sequence[Made], test: Any, folder: Path, layo
                 "drop": 100 * paired.drop_bound(pairs.lost, pairs.won, pairs.n).high if number else None,
                 "bytes": each.file.stat().st_size,
                 **_times(shift, first=number == 0),
-                "instructions": found.counted["instructions"],
+                "instructions": found.counted.instructions,
                 "ms": 1e3 * found.seconds,
                 "seconds": each.seconds,
             }
@@ -177,7 +177,7 @@ def _hits(file: Path, test: Any, folder: Path, layouts: Layouts) -> Any:
 
     inputs, labels = test
     folder.mkdir()
-    outputs.run(Local(), outputs.ModelJob(file, layouts=layouts), (inputs,), folder, timeout=600)
+    outputs.run(Local(), JobModel("model", file, layouts=layouts), (inputs,), folder, timeout=600)
     with np.load(folder / "model.outputs.npz") as stored:
         found: Any = stored["0"].argmax(1) == labels
     return found

@@ -13,49 +13,36 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from edgebuild import __version__, travels
 from edgebuild.bundle import card, manifest, png
-from edgebuild.spec import dataset, layout, notes
-from edgebuild.spec.artifact import Determinism, StepIO
+from edgebuild.bundle.facts import BundleManifest, Port, Routed, ShippedPart, ShownHead, Standing, Subject
+from edgebuild.spec import dataset, documents, evidence, layout, model_file, notes, tasks
+from edgebuild.spec.artifact import Determinism, Step, StepIO
+from edgebuild.spec.assembly import Assembly, End, Part
 from edgebuild.spec.errors import UsageError
-from edgebuild.spec.model import ImageInput, Task, TensorSpec
-from edgebuild.spec.target import Runtime
+from edgebuild.spec.evidence import Status, Verdicts
+from edgebuild.spec.model import ImageInput
+from edgebuild.spec.registry import FORMATS
+from edgebuild.spec.signature import Head, Signature, TensorSpec
 
 if TYPE_CHECKING:
     from edgebuild.spec.dataset import Array
 
-_STATUS = {"pass": "released", "inconclusive": "candidate"}
+_STATUS: dict[Status, Standing] = {"pass": "released", "inconclusive": "candidate"}
 
 
 @dataclass(frozen=True, slots=True)
-class Subject:
-    """What a bundle is about: the target and the model, as they were declared."""
-
-    target: str
-    target_description: str
-    cpu: str
-    model: str
-    model_description: str
-    labels: tuple[str, ...]
-    inputs: tuple[TensorSpec, ...]
-    preprocess: ImageInput | None
-    sample: int
-    task: Task = "classification"
-    outputs: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Assemble:
-    """Inputs: `candidate/<format>`, `baseline/<format>`, `evidence/<name>`, `verdicts`, and the data for the sample.
+class Assemble(Step):
+    """Inputs: `candidate/<format>` for each assembly, `baseline/<format>`, `evidence/<name>`, `verdicts`, and the data
+    for the sample. An assembly of several parts has `candidate/<format>/<part>` for each of them.
 
     The output has `evidence/`, and `bundle/` unless a gate failed: then there is nothing to ship.
-    `files` and `packages` name each runtime's model file and distribution, in the order of `runtimes`;
+    `assemblies` are what may be shipped, one for a format; `packages` name each format's distributions;
     `fingerprints` say by role what each piece of evidence was measured on; `dropped` are the steps of the recipe that
     were left out because they bought nothing.
     """
 
     subject: Subject
-    runtimes: tuple[Runtime, ...]
-    files: tuple[str, ...]
-    packages: tuple[str, ...]
+    assemblies: tuple[Assembly, ...]
+    packages: Mapping[str, tuple[str, ...]]
     fingerprints: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     dropped: tuple[str, ...] = ()
 
@@ -68,60 +55,51 @@ class Assemble:
 
     def run(self, io: StepIO) -> None:
         """Write the folders."""
-        verdicts = json.loads((io.path("verdicts") / "verdicts.json").read_text())
+        verdicts = documents.read(Verdicts, io.path("verdicts") / evidence.VERDICTS)
         _gather(io, io.output / "evidence")
         notes.write(io.output / "evidence", _notes(io))
-        if verdicts["status"] in _STATUS:
+        if verdicts.status in _STATUS:
             shutil.copytree(io.output / "evidence", io.output / "bundle" / "evidence")
             self._fill(io, io.output / "bundle", verdicts)
 
-    def _fill(self, io: StepIO, folder: Path, verdicts: dict[str, Any]) -> None:
-        index = [runtime.format for runtime in self.runtimes].index(verdicts["format"])
-        runtime, file, package = self.runtimes[index], self.files[index], self.packages[index]
-        coded = manifest.ship(io.path(f"candidate/{runtime.format}") / file, folder)
-        loader = travels.loader(runtime.format)
-        for name in (travels.BUNDLE_RUNNER, travels.VALUES, loader):
+    def _fill(self, io: StepIO, folder: Path, verdicts: Verdicts) -> None:
+        assembly = next(each for each in self.assemblies if each.format == verdicts.format)
+        parts = [_ship(part, _file(io, assembly, part), folder) for part in assembly.ordered()]
+        for name in (travels.BUNDLE_RUNNER, travels.VALUES):
             shutil.copyfile(travels.file(name), folder / name)
-        (folder / "requirements.txt").write_text(f"numpy>=1.24\n{package}=={metadata.version(package)}\n")
-        if self.subject.labels:
-            _write_json(folder / "labels.json", list(self.subject.labels))
+        packages = sorted({name for part in assembly.parts for name in self.packages[part.runtime.format]})
+        (folder / "requirements.txt").write_text(f"numpy>=1.24\n{''.join(map(_pinned, packages))}")
+        if labels := {head.name: list(head.labels) for head in self.subject.heads if head.labels}:
+            only = len(self.subject.heads) == 1
+            _write_json(folder / "labels.json", next(iter(labels.values())) if only else labels)
         sample = self._sample(io, folder)
-        facts = self._facts(verdicts, runtime, file, io) | {"coded": coded, "loader": loader}
+        facts = self._facts(verdicts, assembly, tuple(parts), io)
         (folder / "README.md").write_text(card.render(facts, sample), encoding="utf-8")
         manifest.seal(folder, facts)
 
-    def _facts(self, verdicts: dict[str, Any], runtime: Runtime, file: str, io: StepIO) -> dict[str, Any]:
-        chosen = verdicts["formats"][verdicts["format"]]
-        return {
-            "schema": 1,
-            "edgebuild": __version__,
-            "status": _STATUS[verdicts["status"]],
-            "subject": asdict(self.subject),
-            "file": file,
-            "runtime": asdict(runtime),
-            **self._ports(io.path(f"candidate/{runtime.format}") / file),
-            "evidence": chosen["evidence"],
-            "verdicts": chosen["verdicts"],
-            "sources": _sources(io, runtime.format),
-            "fingerprints": _of_format(self.fingerprints, runtime.format),
-            "formats": {name: found["status"] for name, found in verdicts["formats"].items()},
-            "dropped": list(self.dropped),
-            "notes": _notes(io),
-            "provenance": list(io.provenance),
-        }
-
-    def _ports(self, model: Path) -> dict[str, list[dict[str, Any]]]:
-        """Inputs and outputs as a caller of the file must know them: layouts (null: as in PyTorch), inputs' shapes.
-
-        A shape has the batch of 1; where there is a layout it is the one in that.
-        """
-        layouts = layout.of_file(model)
-        given = zip_longest(self.subject.inputs, layouts.get("inputs", ()))
-        inputs = [
-            {"name": spec.name, "layout": how, "shape": list(layout.shape_in_file((1, *spec.shape), how))}
-            for spec, how in given
-        ]
-        return {"inputs": inputs, "outputs": [{"layout": how} for how in layouts.get("outputs", ())]}
+    def _facts(
+        self, verdicts: Verdicts, assembly: Assembly, parts: tuple[ShippedPart, ...], io: StepIO
+    ) -> BundleManifest:
+        inputs, outputs = _ports(assembly.signature, {})
+        return BundleManifest(
+            edgebuild=__version__,
+            status=_STATUS[verdicts.status],
+            subject=self.subject,
+            format=assembly.format,
+            parts=parts,
+            routing=tuple(Routed(_named(route.source), _named(route.target)) for route in assembly.routing),
+            inputs=inputs,
+            outputs=outputs,
+            heads=tuple(map(_shown, self.subject.heads)),
+            evidence=verdicts.shipped.evidence,
+            verdicts=verdicts.shipped.verdicts,
+            sources=_sources(io, assembly),
+            fingerprints=_of_format(self.fingerprints, assembly.format),
+            formats={name: judged.status for name, judged in verdicts.formats.items()},
+            dropped=self.dropped,
+            notes=tuple(_notes(io)),
+            provenance=io.provenance,
+        )
 
     def _sample(self, io: StepIO, folder: Path) -> str:
         """Put one held-out example into the bundle; its file name."""
@@ -138,15 +116,57 @@ class Assemble:
         return "sample.png"
 
 
-def _sources(io: StepIO, name: str) -> dict[str, str]:
-    """Digests of the artifacts that a gate needs again: they are found by them in a store or beside a baseline."""
+def _pinned(package: str) -> str:
+    """The line for the version that is here, without what a builder of it has added (+cpu), which no index knows."""
+    return f"{package}=={metadata.version(package).partition('+')[0]}\n"
+
+
+def _file(io: StepIO, assembly: Assembly, part: Part) -> Path:
+    role = f"candidate/{assembly.format}" + (f"/{part.name}" if len(assembly.parts) > 1 else "")
+    return io.path(role) / FORMATS.get(part.runtime.format).file
+
+
+def _named(end: End) -> tuple[str | None, str]:
+    return end.part, end.tensor
+
+
+def _ship(part: Part, file: Path, folder: Path) -> ShippedPart:
+    """Put a part's file and its loader into the bundle; what the manifest says of it."""
+    loader = model_file.loader(FORMATS.get(part.runtime.format))
+    shutil.copyfile(loader, folder / loader.name)
+    coded = manifest.ship(file, folder, part.file)
+    ports = _ports(part.signature, model_file.layouts(file))
+    return ShippedPart(part.name, part.file, loader.name, part.runtime, *ports, coded)
+
+
+def _ports(signature: Signature, layouts: Mapping[str, list[str | None]]) -> tuple[tuple[Port, ...], tuple[Port, ...]]:
+    """Inputs and outputs as a caller must know them, in their order."""
+    inputs = zip_longest(signature.inputs, layouts.get("inputs", ()))
+    outputs = zip_longest(signature.outputs, layouts.get("outputs", ()))
+    return tuple(_port(*each) for each in inputs), tuple(_port(*each) for each in outputs)
+
+
+def _port(spec: TensorSpec, how: str | None) -> Port:
+    return Port(spec.name, how, tuple(layout.shape_in_file((1, *spec.shape), how)), spec.dtype, spec.meaning)
+
+
+def _shown(head: Head) -> ShownHead:
+    return ShownHead(head.name, head.task, head.outputs, tasks.of(head).show, head.labels)
+
+
+def _sources(io: StepIO, assembly: Assembly) -> dict[str, str]:
+    """Digests of the artifacts that a gate needs again: they are found by them in a store or beside a baseline.
+
+    (A gate judges one file, so those of several parts are not among them.)
+    """
+    name = assembly.format
     roles = {"candidate": f"candidate/{name}", "baseline": f"baseline/{name}", "data": "data"}
-    return {role: io.inputs[source].digest for role, source in roles.items()}
+    return {role: io.inputs[source].digest for role, source in roles.items() if source in io.inputs}
 
 
 def _notes(io: StepIO) -> list[str]:
     """What the steps said of their own accord, each line behind the step's name."""
-    return [f"{record['step']}: {line}" for record in io.provenance for line in record.get("notes", ())]
+    return [f"{record.step}: {line}" for record in io.provenance for line in record.notes]
 
 
 def _of_format(by_role: Mapping[str, Mapping[str, str]], name: str) -> dict[str, dict[str, str]]:

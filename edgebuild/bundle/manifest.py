@@ -1,47 +1,42 @@
 """The manifest of a bundle: the digest of every file, and the check that nothing was added, changed or lost.
 
-Where the recipe codes the download, the bundle has that and its decoder in the model file's place; `coded` names them
-with the digest of the model file, which appears beside them on first use.
+`parts` are the model files in the order in which they are run, `routing` says what goes from where to where (null is
+the whole). Where the recipe codes the download, the bundle has that and its decoder in a part's file's place; `coded`
+names them with the digest of the model file, which appears beside them on first use.
 """
 
 from __future__ import annotations
 
-import hashlib
 import json
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
 from edgebuild import travels
+from edgebuild.bundle.facts import BaselineManifest, BundleManifest, Coded, File, Manifest, OlderManifest, ShippedPart
 from edgebuild.formats import coding
+from edgebuild.spec import documents, sha256
 from edgebuild.spec.errors import IntegrityError, UsageError
 
+_OLDER = 1  # schema: one file in the place of parts
 MANIFEST, SEAL = "manifest.json", "manifest.sha256"
-_NEEDED = {
-    "status": str,
-    "subject": dict,
-    "runtime": dict,
-    "file": str,
-    "evidence": dict,
-    "verdicts": list,
-    "files": dict,
-}
 DECODER = "decode.py"  # in a bundle
 
 
-def ship(model: Path, folder: Path) -> dict[str, Any] | None:
-    """Put a model file into a bundle, or its download and the decoder where it has one: what the manifest says of it.
+def ship(model: Path, folder: Path, name: str) -> Coded | None:
+    """Put a model file into a bundle under a name, or its download and the decoder where it has one.
 
-    None for a file that is shipped as it is.
+    What the manifest says of the download; None for a file that is shipped as it is.
     """
     download = model.with_name(model.name + coding.SUFFIX)
     if not download.is_file():
-        shutil.copyfile(model, folder / model.name)
+        shutil.copyfile(model, folder / name)
         return None
-    shutil.copyfile(download, folder / download.name)
+    shutil.copyfile(download, folder / (name + coding.SUFFIX))
     shutil.copyfile(decoder(), folder / DECODER)
-    return {"file": download.name, "decoder": DECODER, "sha256": _digest(model), "bytes": model.stat().st_size}
+    return Coded(name + coding.SUFFIX, DECODER, sha256.of_file(model), model.stat().st_size)
 
 
 def decoder() -> Path:
@@ -49,75 +44,115 @@ def decoder() -> Path:
     return travels.file(travels.DECODER)
 
 
-def seal(folder: Path, facts: dict[str, Any]) -> None:
+def seal(folder: Path, facts: Manifest) -> None:
     """Write the manifest with the digests of all files that are in `folder`, and the manifest's own digest."""
-    text = json.dumps({**facts, "files": listing(folder)}, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
-    (folder / MANIFEST).write_text(text, encoding="utf-8")
-    (folder / SEAL).write_text(f"{_digest(folder / MANIFEST)}  {MANIFEST}\n")
+    documents.write(folder / MANIFEST, replace(facts, files=listing(folder)))
+    (folder / SEAL).write_text(f"{sha256.of_file(folder / MANIFEST)}  {MANIFEST}\n")
 
 
-def listing(folder: Path) -> dict[str, dict[str, Any]]:
-    """{relative path: digest and size} of every file but the manifest and its seal."""
+def listing(folder: Path) -> dict[str, File]:
+    """By relative path, every file but the manifest and its seal."""
     files = sorted(path for path in folder.rglob("*") if not path.is_dir())
     named = {path.relative_to(folder).as_posix(): path for path in files}
     return {
-        name: {"sha256": _digest(path), "bytes": path.stat().st_size}
+        name: File(sha256.of_file(path), path.stat().st_size)
         for name, path in named.items()
         if name not in (MANIFEST, SEAL)
     }
 
 
-def read(folder: Path) -> dict[str, Any]:
-    """The manifest of a bundle, its own digest checked; UsageError for no bundle, IntegrityError for a wrong digest."""
+def read(folder: Path) -> BundleManifest | BaselineManifest:
+    """The manifest in a folder, its own digest checked.
+
+    UsageError for no bundle, and for one of another version of edgebuild; IntegrityError for a wrong digest.
+    """
+    content = _content(folder)
+    schema = content.pop("schema", None)
+    if isinstance(schema, int) and schema != documents.SCHEMA:
+        reason = f"was made by another edgebuild: its {MANIFEST} has schema {schema}, and this one reads "
+        hint = "build it again, or use the edgebuild that made it"
+        raise UsageError(f"{reason}{documents.SCHEMA}", file=str(folder), hint=hint)
+    if schema is None:
+        raise IntegrityError(f"{MANIFEST} is none of edgebuild's: it does not tell its schema", file=str(folder))
+    if content.get("kind") == "baseline":
+        return documents.from_json(BaselineManifest, content, file=str(folder / MANIFEST))
+    return documents.from_json(BundleManifest, content, file=str(folder / MANIFEST))
+
+
+def _content(folder: Path) -> dict[str, Any]:
+    """The manifest as plain data, if its bytes are those that were sealed."""
     if not (folder / MANIFEST).is_file():
         raise UsageError(f"is not a bundle: it has no {MANIFEST}", file=str(folder))
     try:
         sealed = (folder / SEAL).read_text(encoding="utf-8")
-        expected = f"{_digest(folder / MANIFEST)}  {MANIFEST}\n"
+        expected = f"{sha256.of_file(folder / MANIFEST)}  {MANIFEST}\n"
     except (OSError, UnicodeDecodeError) as error:
         raise IntegrityError(f"{SEAL} cannot be read: {error}", file=str(folder)) from None
     if sealed != expected:
         raise IntegrityError(f"{MANIFEST} is not what {SEAL} says", file=str(folder))
     try:
-        found: dict[str, Any] = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+        content = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
     except (ValueError, RecursionError) as error:
         raise IntegrityError(f"{MANIFEST} cannot be read: {error}", file=str(folder)) from None
-    facts = found if isinstance(found, dict) else {}
-    if wrong := [name for name, kind in _NEEDED.items() if not isinstance(facts.get(name), kind)]:
-        raise IntegrityError(
-            f"{MANIFEST} is none of edgebuild's: it does not tell {', '.join(wrong)}", file=str(folder)
-        )
-    return found
+    return content if isinstance(content, dict) else {}
 
 
-def verify_bundle(folder: Path) -> dict[str, Any]:
-    """As `verify`, for what only a bundle will do for; UsageError for a baseline, which is sealed in the same way."""
-    if read(folder).get("kind", "bundle") != "bundle":
+def read_bundle(folder: Path) -> BundleManifest:
+    """As `read`, for what only a bundle will do for; UsageError for a baseline, which is sealed in the same way."""
+    facts = read(folder)
+    if not isinstance(facts, BundleManifest):
         raise UsageError("is a baseline, not a bundle", file=str(folder), hint="edgebuild baseline show NAME")
-    return verify(folder)
+    return facts
 
 
-def model(folder: Path, facts: Mapping[str, Any]) -> bytes:
-    """The model file of a bundle with this manifest, decoded where it ships coded; IntegrityError if it cannot be."""
-    coded = facts.get("coded")
-    if coded is None:
-        return Path(folder, facts["file"]).read_bytes()
+def verify_bundle(folder: Path) -> BundleManifest:
+    """The manifest of a bundle, every byte checked as by `verify`."""
+    facts = read_bundle(folder)
+    verify(folder)
+    return facts
+
+
+def verify(folder: Path) -> BundleManifest | BaselineManifest:
+    """The manifest of what is in a folder, every byte as recorded; IntegrityError names the first file that is not."""
+    facts = read(folder)
+    # A baseline has the decoded file itself.
+    parts = facts.parts if isinstance(facts, BundleManifest) else ()
+    _check(folder, facts.files, ((part.file, part.coded) for part in parts))
+    return facts
+
+
+def verify_any(folder: Path) -> OlderManifest:
+    """What manifests of this and of older edgebuilds have in common, every byte checked as by `verify`."""
+    content = _content(folder)
+    if content.get("schema") != _OLDER:
+        facts = verify(folder)
+        return OlderManifest(facts.status, facts.files)
+    common = {field.name: content[field.name] for field in fields(OlderManifest) if field.name in content}
+    older = documents.from_json(OlderManifest, common, file=str(folder / MANIFEST))
+    _check(folder, older.files, [(older.file, older.coded)])
+    return older
+
+
+def model(folder: Path, part: ShippedPart) -> bytes:
+    """The file of a part in a bundle, decoded where it ships coded; IntegrityError if it cannot be."""
+    return _decode(folder, part.coded) if part.coded else Path(folder, part.file).read_bytes()
+
+
+def _decode(folder: Path, coded: Coded) -> bytes:
     from edgebuild.travels.decoder import Damaged, decode
 
-    place = folder / coded["file"]
+    place = folder / coded.file
     try:
-        content: bytes = decode(place.read_bytes(), coded["bytes"])
+        content: bytes = decode(place.read_bytes(), coded.bytes)
     except (Damaged, OSError) as error:
         raise IntegrityError(f"cannot be decoded: {error}", file=str(place)) from None
-    if hashlib.sha256(content).hexdigest() != coded["sha256"]:
+    if sha256.of_bytes(content) != coded.sha256:
         raise IntegrityError("does not give the model file that was built", file=str(place))
     return content
 
 
-def verify(folder: Path) -> dict[str, Any]:
-    """The manifest of a bundle of which every byte is as recorded; IntegrityError names the first file that is not."""
-    manifest = read(folder)
-    recorded = manifest["files"]
+def _check(folder: Path, files: Mapping[str, File], models: Iterable[tuple[str, Coded | None]]) -> None:
+    """IntegrityError unless a folder has these files and no others; model files may lie beside their downloads."""
     for path in folder.rglob("*"):
         if path.is_symlink():
             raise IntegrityError("is a link; a bundle has none", file=str(path))
@@ -127,9 +162,11 @@ def verify(folder: Path) -> dict[str, Any]:
         present = listing(folder)
     except OSError as error:
         raise IntegrityError(f"cannot be read: {error.strerror}", file=str(error.filename or folder)) from None
-    if manifest.get("coded"):
-        model(folder, manifest)
-        recorded = recorded | _decoded(manifest, present)
+    recorded = dict(files)
+    for name, coded in models:
+        if coded is not None:
+            _decode(folder, coded)
+            recorded |= {name: File(coded.sha256, coded.bytes)} if name in present else {}
     for name in sorted({*recorded, *present}):
         if name not in present:
             raise IntegrityError("is missing from the bundle", file=str(folder / name))
@@ -137,16 +174,3 @@ def verify(folder: Path) -> dict[str, Any]:
             raise IntegrityError("is in the bundle but not in its manifest", file=str(folder / name))
         if present[name] != recorded[name]:
             raise IntegrityError("is not the file that was built: its digest differs", file=str(folder / name))
-    return manifest
-
-
-def _decoded(facts: dict[str, Any], present: dict[str, Any]) -> dict[str, dict[str, Any]]:
-    """The model file as it must be, where first use has left it in the bundle."""
-    return (
-        {facts["file"]: {key: facts["coded"][key] for key in ("sha256", "bytes")}} if facts["file"] in present else {}
-    )
-
-
-def _digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import rich_click as click
 
 if TYPE_CHECKING:
-    from edgebuild.engine.worker import Limits
+    from edgebuild.engine.task import Limits
     from edgebuild.report.judged import Judged
     from edgebuild.spec.errors import EdgebuildError
 
@@ -109,7 +109,7 @@ def limit_options(function: Callable[..., Answer]) -> Callable[..., Answer]:
 
 def limits(step_memory: str, step_time: str) -> Limits:
     """What the options of `limit_options` say; UsageError for what is no size or time."""
-    from edgebuild.engine.worker import Limits
+    from edgebuild.engine.task import Limits
     from edgebuild.spec.units import parse_bytes, parse_seconds
 
     memory = _quantity("--step-memory", step_memory, parse_bytes)

@@ -14,8 +14,11 @@ from edgebuild.cli._verb import Answer, project_option, verb
 @click.argument("action", type=click.Choice(["list", "setup"]), default="list")
 @click.argument("target", required=False)
 @click.option("--verify", is_flag=True, help="With setup: compare every file with its recorded digest.")
+@click.option(
+    "--faster", is_flag=True, help="With setup: compile an emulator that runs int8 files 2 to 3 times faster."
+)
 @project_option
-def command(action: str, target: str | None, verify: bool, project: Path) -> Answer:
+def command(action: str, target: str | None, verify: bool, faster: bool, project: Path) -> Answer:
     """List the devices of every target and why one cannot be used, or set up the emulator.
 
     Example: edgebuild devices setup rpi4
@@ -33,5 +36,7 @@ def command(action: str, target: str | None, verify: bool, project: Path) -> Ans
         return Answer({"devices": found}, lambda: catalogue.table(("target", "device", "fidelity", "state"), rows))
     from edgebuild.devices import qemu
 
-    done = qemu.setup(lambda text: print(f"emulator: {text}", file=sys.stderr, flush=True), verify=verify)
+    done = qemu.setup(
+        lambda text: print(f"emulator: {text}", file=sys.stderr, flush=True), verify=verify, faster=faster
+    )
     return Answer(done, lambda: print(f"{done['folder']}: the emulator is ready"))

@@ -44,6 +44,7 @@ def command(
     from edgebuild.bundle.baselines import FOLDER
     from edgebuild.report import judged, progress
     from edgebuild.report.gate import show
+    from edgebuild.spec import documents
     from edgebuild.spec.evidence import EXIT_CODES
     from edgebuild.spec.project import open_project
     from edgebuild.verbs import build, gate
@@ -55,5 +56,5 @@ def command(
     with progress.display(sys.stderr) as events:
         result, journal = gate.gate(request, events, allowed)
     write_reports(judged.of_gate(result, opened), junit=junit, sarif=sarif, markdown=markdown)
-    document = result.to_json() | {"ran": journal.ran, "reused": journal.reused}
+    document = result.to_json() | {"ran": documents.to_json(journal.ran), "reused": journal.reused}
     return Answer(document, lambda: show(result), EXIT_CODES[result.status])

@@ -20,6 +20,6 @@ def command(project: Path) -> Answer:
 
     opened = open_project(project)
     models = [opened.model(name) for name in opened.model_folders()]
-    rows = [(m.name, m.declared.task, m.file, m.declared.description) for m in models]
+    rows = [(m.name, ", ".join(head.task for head in m.declared.heads), m.file, m.declared.description) for m in models]
     document = {"models": [{"name": m.name, "file": m.file, **plain(m.declared)} for m in models]}
     return Answer(document, lambda: catalogue.table(("model", "task", "file", "description"), rows))

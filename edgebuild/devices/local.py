@@ -13,7 +13,9 @@ from pathlib import Path
 from typing import ClassVar
 
 from edgebuild.devices.jobs import outcome
+from edgebuild.spec.device import Device
 from edgebuild.spec.errors import DeviceError
+from edgebuild.spec.surroundings import SINGLE
 from edgebuild.spec.target import Fidelity, Hardware
 from edgebuild.travels import runner
 
@@ -22,25 +24,13 @@ STABLE = ("machine", "board", "cpu", "microcode", "cores", "kernel", "governor")
 # Only these reach the runner.  PYTHON* variables are left out (and ignored by -E); the library paths are how
 # CUDA and conda installations are found.
 KEPT = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "LD_LIBRARY_PATH", "CUDA_VISIBLE_DEVICES", "SYSTEMROOT")
-# The job says how many threads a model has; pools of BLAS and OpenMP beside it would only compete.
-SINGLE = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
-# ONNX Runtime would otherwise start threads that report to its maker, and write an identifier below HOME.
-QUIET = {"ORT_DISABLE_TELEMETRY": "1"}
 
 
 @dataclass(frozen=True, slots=True)
-class Local:
+class Local(Device):
     """This machine, with the packages of the Python that runs edgebuild."""
 
     transport: ClassVar[str] = "local"
-    counts: ClassVar[bool] = False
-    elsewhere: ClassVar[bool] = False
-    examples: ClassVar[int | None] = None
-    budget: ClassVar[float | None] = None
-
-    def attach(self, hardware: Hardware) -> Local:
-        """This machine is what it is, whatever it stands for."""
-        return self
 
     def why_unusable(self) -> str | None:
         """None: where this program runs, its runner runs (a missing runtime is reported by the job)."""
@@ -82,7 +72,7 @@ def _command(job: Path) -> list[str]:
 def _environment() -> dict[str, str]:
     """The few variables that the runner gets."""
     kept = {name: os.environ[name] for name in KEPT if name in os.environ}
-    return kept | QUIET | dict.fromkeys(SINGLE, "1")
+    return kept | SINGLE
 
 
 def _run(command: list[str], job: Path, timeout: float) -> int:

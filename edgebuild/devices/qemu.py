@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from annotated_types import Ge
 from pydantic.json_schema import SkipJsonSchema
 
+from edgebuild.devices.jobs import job as jobs
 from edgebuild.devices.jobs import outcome
 from edgebuild.spec.artifact import EXCUSED
+from edgebuild.spec.device import Device
 from edgebuild.spec.errors import DeviceError
+from edgebuild.spec.evidence import CacheWork, Counted
 from edgebuild.spec.target import Fidelity, Hardware
 from edgebuild.spec.units import Seconds
 from edgebuild.travels import runner
@@ -27,7 +29,7 @@ COUNTS = "counts.jsonl"
 
 
 @dataclass(frozen=True, slots=True)
-class Qemu:
+class Qemu(Device):
     """`examples`: how many held-out examples may run here; the host runs all, and the two are compared.
 
     `budget`: how long this machine may emulate examples for one target, all its cores at work; None: as long as it
@@ -39,8 +41,6 @@ class Qemu:
     hardware: SkipJsonSchema[Hardware | None] = None
 
     transport: ClassVar[str] = "qemu"
-    elsewhere: ClassVar[bool] = False
-    counts: ClassVar[bool] = True
 
     def attach(self, hardware: Hardware) -> Qemu:
         """The emulator of this hardware; constants of the time model stay out: they change no output."""
@@ -71,7 +71,7 @@ class Qemu:
         from edgebuild.devices.emulation import emulator as emulation
 
         outcome.clear(job)
-        mode = json.loads((job / "job.json").read_text(encoding="utf-8"))["mode"]
+        mode = jobs.mode_of(job)
         device, caches = self._device(timeout), _profile(self._profiled()).caches
         counting = emulation.Counting(job / COUNTS, caches) if mode == "count" else None
         try:  # in the job's folder, named alike wherever it is: what is counted must not depend on its path
@@ -102,7 +102,7 @@ class Qemu:
         limits = emulation.Limits(memory_bytes=hardware.core_ram, cpu_s=timeout, wall_s=2 * timeout)
         return emulation.Device(self._emulator(), hardware.cpu, self._root(), limits)
 
-    def count(self, job: Path, mcpu: str, *, timeout: float) -> dict[str, Any]:
+    def count(self, job: Path, mcpu: str, *, timeout: float) -> Counted:
         """Execute a counting job; the least work of its regions, and the cycles that `mcpu`'s pipelines need for it.
 
         Whatever disturbs a count can only add to it. Raises DeviceError as `execute` does, or when LLVM's tools fail.
@@ -112,13 +112,8 @@ class Qemu:
         self.execute(job, timeout=timeout)
         region, emulator = counted.least(counted.parse(job / COUNTS)), self._emulator()
         cycles = counted.cycles(region.blocks, mcpu, emulator.llvm_mc, emulator.llvm_mca)
-        return {
-            "instructions": region.instructions,
-            "classes": dict(region.classes),
-            "caches": {name: asdict(count) for name, count in region.caches.items()},
-            "cycles": cycles / region.covered,
-            "covered": region.covered,
-        }
+        caches = {name: CacheWork(each.accesses, each.misses) for name, each in region.caches.items()}
+        return Counted(region.instructions, region.classes, caches, cycles / region.covered, region.covered)
 
     def _emulator(self) -> Emulator:
         from edgebuild.devices.emulation import sysroot
@@ -143,11 +138,11 @@ def cache_folder() -> Path:
     return Path(named) if named else home / "edgebuild" / "emulator"
 
 
-def setup(progress: Callable[[str], None], *, verify: bool = False) -> dict[str, Any]:
+def setup(progress: Callable[[str], None], *, verify: bool = False, faster: bool = False) -> dict[str, Any]:
     """Set the emulator up (see `sysroot.prepare`); the folder and what was fetched, with digests."""
     from edgebuild.devices.emulation import sysroot
 
-    emulator = sysroot.prepare(cache_folder(), verify=verify, progress=progress)
+    emulator = sysroot.prepare(cache_folder(), verify=verify, quicken=faster, progress=progress)
     return {"folder": str(cache_folder()), "parts": emulator.manifest()}
 
 

@@ -21,15 +21,13 @@ from multiprocessing import connection
 from multiprocessing.connection import Connection
 from multiprocessing.util import _run_finalizers  # type: ignore[attr-defined]
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import Any, NoReturn
 
 from edgebuild.engine.curves import Curves
-from edgebuild.spec import waiting
+from edgebuild.engine.task import Limits, Task
+from edgebuild.spec import surroundings, waiting
 from edgebuild.spec.artifact import Progress, StepIO, perform
 from edgebuild.spec.errors import FULL, EdgebuildError, StepError, UsageError, starved
-
-if TYPE_CHECKING:
-    from edgebuild.engine.worker import Limits, Task
 
 _PR_SET_PDEATHSIG = 1
 _PR_SET_CHILD_SUBREAPER = 36
@@ -77,13 +75,13 @@ def _end_offspring() -> None:
 
 
 def _children() -> list[int]:
-    found = []
+    children = []
     for path in Path("/proc").glob("[0-9]*/stat"):
         with suppress(OSError):
             parent = path.read_bytes().rpartition(b")")[2].split()[1]
             if int(parent) == os.getpid():
-                found.append(int(path.parent.name))
-    return found
+                children.append(int(path.parent.name))
+    return children
 
 
 def _end_like(exitcode: int) -> NoReturn:
@@ -182,8 +180,7 @@ def _confine(limits: Limits) -> None:
     _, most = resource.getrlimit(resource.RLIMIT_DATA)
     memory = limits.memory if most == resource.RLIM_INFINITY else min(limits.memory, most)
     resource.setrlimit(resource.RLIMIT_DATA, (memory, memory))
-    for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
-        os.environ[name] = str(limits.threads)
+    os.environ.update(surroundings.threads(limits.threads))
     if "torch" in sys.modules:
         sys.modules["torch"].set_num_threads(limits.threads)
 
@@ -208,8 +205,8 @@ def _reporter(line: Connection, curves: Curves) -> Progress:
 def _check(output: Path, label: str) -> None:
     """StepError for what an artifact cannot hold: links, which lead out of it, and special files."""
     for path in output.rglob("*"):
-        found = path.lstat()
-        if not stat.S_ISDIR(found.st_mode) and not (stat.S_ISREG(found.st_mode) and found.st_nlink == 1):
+        status = path.lstat()
+        if not stat.S_ISDIR(status.st_mode) and not (stat.S_ISREG(status.st_mode) and status.st_nlink == 1):
             raise StepError(f"step {label} failed: its output {path.name!r} is a link or a device, not a file")
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ast
 import dataclasses
-import hashlib
 import importlib.util
 import json
 import platform
@@ -12,6 +11,8 @@ from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
+
+from edgebuild.spec.sha256 import of_bytes, of_file
 
 _DOCUMENTED = ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
 
@@ -24,17 +25,6 @@ def of_json(value: Any) -> str:
 def canonical(value: Any) -> str:
     """JSON with sorted keys and no spaces: equal values give equal text."""
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-
-
-def of_bytes(data: bytes) -> str:
-    """Digest of bytes, as 64 hex digits: never cut short, so that two keys cannot meet by accident."""
-    return hashlib.sha256(data).hexdigest()
-
-
-def of_file(path: Path) -> str:
-    """Digest of a file's content."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def of_tree(folder: Path) -> str:

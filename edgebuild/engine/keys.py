@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from functools import cache
 from importlib import metadata
 
 from edgebuild.engine import digests
 from edgebuild.engine.graph import Node, option_parts
-from edgebuild.spec.artifact import Artifact
+from edgebuild.spec.artifact import Artifact, Step
 
 
 def parts(node: Node, inputs: Mapping[str, Artifact], memo: digests.CodeMemo | None = None) -> dict[str, str]:
@@ -27,10 +27,9 @@ def parts(node: Node, inputs: Mapping[str, Artifact], memo: digests.CodeMemo | N
 
 
 @cache
-def _versions(step: type) -> Mapping[str, str]:
-    """What a kind of step says of versions that no distribution stands for."""
-    told: Callable[[], Mapping[str, str]] = getattr(step, "versions", dict)
-    return told()
+def _versions(step: type[Step]) -> Mapping[str, str]:
+    """What a kind of step says of versions that no distribution stands for, asked once."""
+    return step.versions()
 
 
 def of(named: Mapping[str, str]) -> str:
@@ -58,7 +57,8 @@ def reason(before: Mapping[str, str], after: Mapping[str, str]) -> str:
     """
     old, new = before.get("step"), after.get("step")
     if old != new:
-        return f"step {_last(old)} → {_last(new)}"
+        moved = _last(old) == _last(new)  # another edgebuild had it elsewhere
+        return f"step {old} → {new}" if moved else f"step {_last(old)} → {_last(new)}"
     lines = sorted(changes(before, after), key=lambda line: [not line.startswith(head) for head in _TELLING])
     more = len(lines) - _MOST
     return ", ".join(lines[:_MOST]) + (f" and {more} more" if more > 0 else "")

@@ -17,7 +17,8 @@ from edgebuild.engine import files, keys
 from edgebuild.engine.graph import Graph, Node
 from edgebuild.engine.resolve import Resolver
 from edgebuild.engine.store import Action, Store, disk_error
-from edgebuild.engine.worker import Limits, Task, Worker
+from edgebuild.engine.task import Limits, Task
+from edgebuild.engine.worker import Worker
 from edgebuild.spec.artifact import needs_machine
 from edgebuild.spec.cores import Cores
 from edgebuild.spec.errors import EdgebuildError
@@ -137,7 +138,7 @@ class Scheduler:
     def _start(self, name: str, key: str, parts: dict[str, str], release: Callable[[], None]) -> None:
         node, label = self._graph.nodes[name], self._graph.label(name)
         self._events.started(label, self._resolver.reason(name, parts))
-        provenance = tuple(self._resolver.provenance(name)) if node.records else ()
+        provenance = self._resolver.provenance(name) if node.records else ()
         before = self._store.last(label)
         try:
             folder, curves = self._store.scratch(label), self._store.curves(label)

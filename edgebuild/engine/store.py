@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edgebuild.engine import digests, files, owned
-from edgebuild.spec import reads
+from edgebuild.spec import reads, sha256
 from edgebuild.spec.artifact import Artifact
 from edgebuild.spec.errors import UsageError
 
@@ -194,7 +194,7 @@ class Store:
             self._write(self._last_path(label), action)
 
     def _last_path(self, label: str) -> Path:
-        return self.root / "last" / f"{digests.of_bytes(label.encode())}.json"
+        return self.root / "last" / f"{sha256.of_bytes(label.encode())}.json"
 
     def _write(self, path: Path, action: Action) -> None:
         body = {"key": action.key, "label": action.label, "parts": action.parts, "seconds": action.seconds}

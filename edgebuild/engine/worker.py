@@ -9,44 +9,16 @@ from __future__ import annotations
 import multiprocessing
 import signal
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from multiprocessing import resource_tracker
-from pathlib import Path
 from typing import Any
 
 from edgebuild.engine import child
-from edgebuild.spec.artifact import Input, Step
-from edgebuild.spec.cores import Cores
+from edgebuild.engine.task import Limits, Task
 from edgebuild.spec.errors import EdgebuildError, StepError, from_json
 
 _SILENCE = object()
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """What a step may use: bytes of data memory, seconds of wall time, compute threads."""
-
-    memory: int = 8 * 2**30
-    seconds: float = 3600.0
-    threads: int = 1
-
-
-@dataclass(frozen=True, slots=True)
-class Task:
-    """A step to run: where its inputs are, the folder with `output/`, `scratch/` and its log, the one for curves, the
-    one that outlives a kill, and the cores that steps share.
-    """
-
-    label: str
-    step: Step
-    inputs: Mapping[str, Input]
-    folder: Path
-    curves: Path
-    provenance: tuple[Mapping[str, Any], ...] = ()
-    partial: Path | None = None
-    cores: Cores = field(default_factory=Cores)
 
 
 class Worker:

@@ -31,8 +31,9 @@ def calibrate(activations: Pass, how: Quantization) -> dict[str, Range]:
     """The range of every tensor; `activations()` gives all tensors of one example after another, as often as called.
 
     A range always holds 0, so that padding and ReLU are exact (Jacob et al., CVPR 2018). It is (0, 0) where nothing
-    else was seen, and NO_RANGE where values stand for none, as in a mask. UsageError names the tensor that has NaN or
-    no finite value, that a range clips too much, or for which a range is given though there is none of that name.
+    else was seen, and NO_RANGE where values stand for none, as in a mask. A given (0, 0) says that nothing was seen
+    before, which limits nothing: what is seen now counts. UsageError names the tensor that has NaN or no finite value,
+    that a range clips too much, or for which a range is given though there is none of that name.
     """
     spreads = _spreads(activations())
     if not spreads:
@@ -46,18 +47,18 @@ def calibrate(activations: Pass, how: Quantization) -> dict[str, Range]:
         found = {name: search(one, how) if any(extremes[name]) else (0.0, 0.0) for name, one in seen.items()}
     else:
         found = extremes if how.calibrator == "minmax" else _averages(activations())
-    found = found | _given(how.ranges, extremes)
-    _refuse_clipping(found, seen, learnt=set(how.ranges or ()))
-    return found | masked
+    learnt = _learnt(how.ranges, extremes)
+    _refuse_clipping(found | learnt, seen, learnt.keys())
+    return found | learnt | masked
 
 
-def _given(ranges: Mapping[str, Range], known: Mapping[str, Range]) -> dict[str, Range]:
+def _learnt(ranges: Mapping[str, Range], known: Mapping[str, Range]) -> dict[str, Range]:
     for name, (low, high) in ranges.items():
         if name not in known:
             raise UsageError(f"a range is given for {name!r}, which no operator writes", hint=suggest(name, known))
-        if not low <= 0.0 <= high or low == high:
-            raise UsageError(f"the range given for tensor {name!r} is {low:g} to {high:g}: it must hold 0 and more")
-    return {name: (float(low), float(high)) for name, (low, high) in ranges.items()}
+        if not low <= 0.0 <= high:
+            raise UsageError(f"the range given for tensor {name!r} is {low:g} to {high:g}: it must hold 0")
+    return {name: (float(low), float(high)) for name, (low, high) in ranges.items() if low < high}
 
 
 def _spreads(examples: Iterable[Mapping[str, Array]]) -> dict[str, Spread]:

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import onnx
 
+    from edgebuild.spec.signature import Signature
+
 
 def strip(model: onnx.ModelProto) -> bytes:
     """The cleaned model with numbers for names: what a device needs, and no more."""
@@ -62,6 +64,30 @@ def _module(node: onnx.NodeProto, weights: list[str]) -> str:
         return owners[0]
     scopes = [item.value for item in node.metadata_props if item.key.endswith("name_scopes")]
     return str((ast.literal_eval(scopes[0])[:-1] or [""])[-1]) if scopes else ""
+
+
+def name_ends(model: onnx.ModelProto, signature: Signature) -> onnx.ModelProto:
+    """Call (in place) inputs and outputs as the model declares them, and inner values of these names otherwise.
+
+    Left as they are where a value would need two names: an output that is an input, or the same as another output.
+    """
+    graph = model.graph
+    old = [value.name for value in (*graph.input, *graph.output)]
+    new = [spec.name for spec in (*signature.inputs, *signature.outputs)]
+    if len(new) != len(old) or len({*old}) < len(old) or len({*new}) < len(new):
+        return model
+    names = dict(zip(old, new, strict=True))
+    inner = {name for node in graph.node for name in node.output} | {tensor.name for tensor in graph.initializer}
+    taken = inner | {*new}
+    for name in sorted(inner & {*new} - {*old}):
+        names[name] = next(free for k in count(1) if (free := f"{name}_{k}") not in taken)
+        taken.add(names[name])
+    for value in (*graph.input, *graph.output, *graph.initializer):
+        value.name = names.get(value.name, value.name)
+    for node in graph.node:
+        node.input[:] = [names.get(name, name) for name in node.input]
+        node.output[:] = [names.get(name, name) for name in node.output]
+    return model
 
 
 def _number(graph: onnx.GraphProto) -> None:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
 from typing import TYPE_CHECKING, Any
 
 from edgebuild.formats import _onnx_memory, _work
+from edgebuild.spec import sha256
 from edgebuild.spec.work import Work
 
 if TYPE_CHECKING:
@@ -43,4 +43,4 @@ def work(model: bytes) -> tuple[Work, ...]:
 
 def _settings(node: onnx.NodeProto) -> str:
     settings = sorted(item.SerializeToString(deterministic=True) for item in node.attribute)
-    return hashlib.sha256(b"\0".join(settings)).hexdigest()[:16] if settings else ""
+    return sha256.of_bytes(b"\0".join(settings))[:16] if settings else ""

@@ -92,18 +92,21 @@ def _module(tensor: str) -> str:
 
 
 def ends(model: bytes) -> tuple[list[str], list[str]]:
-    """Names of the tensors that are the main graph's inputs and outputs, by argument: its signature's order."""
+    """Names of the tensors that are the main graph's inputs and outputs, by argument.
+
+    The numbers in its signature tell the order; a file without such numbers has its arguments in the graph's own.
+    """
     from ai_edge_litert.tools import flatbuffer_utils
 
     from edgebuild.travels.load_tflite import numbered
 
     parsed = flatbuffer_utils.read_model_from_bytearray(bytearray(model))
     tensors = [tensor.name.decode() for tensor in parsed.subgraphs[0].tensors]
-    signature = parsed.signatureDefs[0]
+    graph, signature = parsed.subgraphs[0], parsed.signatureDefs[0]
     sides = []
-    for entries in (signature.inputs, signature.outputs):
+    for entries, own in ((signature.inputs, graph.inputs), (signature.outputs, graph.outputs)):
         named = {entry.name.decode(): tensors[entry.tensorIndex] for entry in entries}
-        sides.append([named[name] for name in numbered(named)])
+        sides.append([named[name] for name in numbered(named)] or [tensors[number] for number in own])
     return sides[0], sides[1]
 
 

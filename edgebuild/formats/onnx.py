@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from edgebuild.formats import _calibration, _onnx_files, _onnx_memory, _onnx_quantize, _onnx_weights, _onnx_work
 from edgebuild.spec.constant import Constant
-from edgebuild.spec.layout import NCHW, Layouts
+from edgebuild.spec.format import Format
 from edgebuild.spec.lifetime import Lifetime
 from edgebuild.spec.quantization import Layer, Missing, Quantization, Range, Support
 from edgebuild.spec.work import Work
@@ -18,19 +18,21 @@ if TYPE_CHECKING:
     import onnx
     from torch import Tensor, nn
 
+    from edgebuild.spec.signature import Signature
+
     Sample = tuple[np.ndarray[Any, Any], ...]
 
 OPSET = 20
 
 
-class Onnx:
+class Onnx(Format):
     """Files of one `.onnx` each, weights inside; `runtime` is the distribution that executes them."""
 
     file: ClassVar[str] = "model.onnx"
+    loader: ClassVar[str] = "edgebuild.travels.load_onnx"
     runtime: ClassVar[str] = "onnxruntime"
     requires: ClassVar[tuple[str, ...]] = ("onnx", "onnxscript", "onnxruntime", "onnxconverter-common")
     tools: ClassVar[tuple[str, ...]] = requires
-    layouts: ClassVar[tuple[str, ...]] = (NCHW,)
     real: ClassVar[tuple[Support, ...]] = (
         Support("static", ("int8",), ("channel", "tensor"), "all but recurrent layers", "int8", ("uint8", "int8")),
         Support("dynamic", ("int8",), ("channel", "tensor"), "matrices, embeddings, LSTM", "int8, ranges at run time"),
@@ -57,9 +59,11 @@ class Onnx:
         assert program is not None  # dynamo=True always returns a program
         return _onnx_files.to_bytes(_onnx_files.clean(_onnx_files.name_layers(program.model_proto)))
 
-    def layouts_of(self, model: bytes) -> tuple[Layouts, Layouts]:
-        """The layouts of a file's inputs and outputs: all are as in PyTorch."""
-        return (), ()
+    def named(self, model: bytes, signature: Signature) -> bytes:
+        """The same file with the declared names of inputs and outputs, in their order."""
+        import onnx
+
+        return _onnx_files.to_bytes(_onnx_files.name_ends(onnx.load_from_string(model), signature))
 
     def operators(self, model: bytes) -> tuple[str, ...]:
         """The kind of every operator of any file, in the file's order."""

@@ -15,10 +15,12 @@ from edgebuild.formats import (
     _tflite_graph,
     _tflite_layout,
     _tflite_memory,
+    _tflite_names,
     _tflite_quantize,
     _tflite_work,
 )
 from edgebuild.spec.constant import Constant
+from edgebuild.spec.format import Format
 from edgebuild.spec.layout import NCHW, NHWC, Layouts
 from edgebuild.spec.lifetime import Lifetime
 from edgebuild.spec.quantization import Layer, Missing, Quantization, Range, Support
@@ -28,13 +30,16 @@ if TYPE_CHECKING:
     import numpy as np
     from torch import Tensor, nn
 
+    from edgebuild.spec.signature import Signature
+
     Sample = tuple[np.ndarray[Any, Any], ...]
 
 
-class Tflite:
+class Tflite(Format):
     """Files of one `.tflite` each; `runtime` is the distribution that executes them."""
 
     file: ClassVar[str] = "model.tflite"
+    loader: ClassVar[str] = "edgebuild.travels.load_tflite"
     runtime: ClassVar[str] = "ai-edge-litert"
     requires: ClassVar[tuple[str, ...]] = ("litert-torch", "ai-edge-quantizer", "ai-edge-litert")
     tools: ClassVar[tuple[str, ...]] = requires
@@ -74,6 +79,10 @@ class Tflite:
             model = model if kept == (inputs, outputs) else self._export(module, example, *kept)
             inputs, outputs = kept
         return _tflite_layout.mark(model, inputs, outputs) if any((*inputs, *outputs)) else model
+
+    def named(self, model: bytes, signature: Signature) -> bytes:
+        """The same file with the declared names of inputs and outputs in its signature, in their order."""
+        return _tflite_names.name_ends(model, signature)
 
     def _export(self, module: nn.Module, example: tuple[Tensor, ...], inputs: Layouts, outputs: Layouts) -> bytes:
         os.environ.setdefault("LITERT_TORCH_SHOW_PROGRESS", "n")

@@ -6,12 +6,13 @@ wrong on the device alone: how many at most follows from those that ran, which w
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from edgebuild.gates._margin import undecided
 from edgebuild.gates.statistics import sampling
 from edgebuild.gates.statistics.paired import Bound, Pairs, drop_bound
 from edgebuild.gates.statistics.partly import Draws, highest_drop
+from edgebuild.spec.evidence import Accuracy, Agreement, Answers, Looks
 from edgebuild.spec.target import Gate
 
 
@@ -40,14 +41,38 @@ class Allowance(NamedTuple):
         return sampling.most_of_kind(*self.lost, self.confidence) - self.lost.seen if self.lost else 0
 
 
-def allowance(found: dict[str, Any], confidence: float) -> Allowance:
-    """How accuracy evidence allows for a device that ran only some examples; nothing, where it ran them all."""
-    agreement = found.get("agreement")
-    if agreement is None or agreement["n"] == agreement["of"]:
+class Compared(NamedTuple):
+    """One head's right answers, and how the device's outputs compare with this machine's where it ran beside it."""
+
+    answers: Answers
+    agreement: Agreement | None
+    output: str
+
+    @property
+    def looks(self) -> Looks | None:
+        """When the device was asked whether it has run enough; None where it ran what it was told to."""
+        return self.agreement.origin.looks if self.agreement else None
+
+
+def heads(accuracy: Accuracy) -> list[Compared]:
+    """Every head of a model with the comparison of its output."""
+    return [Compared(answers, accuracy.agreement, name) for name, answers in accuracy.heads.items()]
+
+
+def only(accuracy: Accuracy) -> Compared:
+    """The one head of a model that has no other."""
+    (head,) = heads(accuracy)
+    return head
+
+
+def allowance(head: Compared, confidence: float) -> Allowance:
+    """How right answers allow for a device that ran only some examples; nothing, where it ran them all."""
+    device = head.answers.device
+    if device is None or device.n == device.of:
         return Allowance(confidence)
-    n, of = agreement["n"], agreement["of"]
-    most = agreement.get("looks", {}).get("most", n)
-    return Allowance(confidence, *(Draws(agreement[kind], n, of, most) for kind in ("lost", "won")))
+    most = head.looks.most if head.looks else device.n
+    lost, won = (Draws(count, device.n, device.of, most) for count in (device.lost, device.won))
+    return Allowance(confidence, lost, won)
 
 
 def why_open(pairs: Pairs, margin: float, gate: Gate, allowed: Allowance, error: float | None = None) -> str:
@@ -60,28 +85,26 @@ def why_open(pairs: Pairs, margin: float, gate: Gate, allowed: Allowance, error:
     return undecided(pairs, margin, gate, error)
 
 
-def told(found: dict[str, Any], allowed: Allowance) -> str:
+def on_device(head: Compared, allowed: Allowance) -> str:
     """How the device's own answers compare with the host's, how many were asked for and why no more."""
-    agreement = found.get("agreement")
-    if agreement is None:
+    device = head.answers.device
+    if device is None or head.agreement is None:
         return ""
-    n, of, differing = agreement["n"], agreement["of"], agreement["answers_differing"]
-    same = "are bit-identical" if agreement["identical"] else f"differ in {differing} of {n} answers"
+    n, of, differences = device.n, device.of, head.agreement.outputs[head.output]
+    same = "are bit-identical" if differences.identical else f"differ in {differences.answers_differing} of {n} answers"
     if n == of:
-        return (
-            f"; host and device {same} on all {n} examples" if agreement["identical"] else f"; host and device {same}"
-        )
-    on = f" on {n} of {of} examples" if agreement["identical"] else ""
+        return f"; host and device {same} on all {n} examples" if differences.identical else f"; host and device {same}"
+    on = f" on {n} of {of} examples" if differences.identical else ""
     rest = f"of the other {of - n} at most {allowed.worse} are wrong there alone ({allowed.confidence:.4g} at any look)"
-    return f"; host and device {same}{on}, {rest}{_stopped(agreement.get('looks'))}"
+    return f"; host and device {same}{on}, {rest}{_stopped(head.looks)}"
 
 
-def _stopped(looks: dict[str, Any] | None) -> str:
+def _stopped(looks: Looks | None) -> str:
     """At which look the device was stopped, and why."""
-    if not looks:
+    if looks is None:
         return ""
-    at = f"look {len(looks['at'])}" if len(looks["at"]) > 1 else "the first look"
-    return f"; stopped at {at}: {looks['why']}"
+    at = f"look {len(looks.at)}" if len(looks.at) > 1 else "the first look"
+    return f"; stopped at {at}: {looks.why}"
 
 
 def points(share: float) -> str:

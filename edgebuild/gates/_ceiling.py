@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import ClassVar, NamedTuple
 
-from edgebuild.gates._remedies import Tried, smaller
-from edgebuild.spec.evidence import Status, Verdict
+from edgebuild.gates._remedies import smaller
+from edgebuild.spec.evidence import Evidence, Status, Verdict
+from edgebuild.spec.metric import Metric, Tried
 from edgebuild.spec.target import Fidelity, Gate, reaches
 from edgebuild.spec.units import SHARE, parse
 
@@ -75,9 +77,34 @@ def judge(
     return Verdict(gate.metric, gate.limit, unit, status, reason, fidelity, 1, ours, ours - spread, ours + spread)
 
 
-class Counted:
-    """What metrics that are counted share: less of the model is what mends them."""
+class Counted(Metric[Ceiling]):
+    """What metrics that are counted share: exact limits, in `units` of a `noun`, and how a verdict writes counts."""
 
-    def mend(self, gate: Gate, verdict: Verdict, evidence: dict[str, Any], tried: Tried) -> str:
+    regression: ClassVar[str | None] = "+1 %"
+    noun: ClassVar[str]
+    units: ClassVar[dict[str, float] | dict[str, int]]
+    unit: ClassVar[str]
+    show: ClassVar[staticmethod[[float], str]]
+
+    @classmethod
+    def limit(cls, text: str) -> Ceiling:
+        """The limit; ValueError where it has no unit or no sense."""
+        return read(text, cls.units, cls.noun)
+
+    @classmethod
+    def implies(cls, strong: Ceiling, weak: Ceiling) -> bool:
+        """Whether what is inside one limit is inside the other, whatever the baseline is."""
+        return strong.implies(weak)
+
+    @staticmethod
+    @abstractmethod
+    def counts(evidence: Evidence) -> Counts:
+        """What the evidence counted of both files."""
+
+    def judge(self, gate: Gate, evidence: Evidence) -> Verdict:
+        """Pass when there is not more than the limit, else fail."""
+        return judge(gate, self.limit(gate.limit), self.counts(evidence), self.unit, self.show, "hardware")
+
+    def mend(self, gate: Gate, verdict: Verdict, evidence: Evidence, tried: Tried) -> str:
         """What takes more away."""
         return smaller(tried)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from edgebuild.gates._remedies import Tried, gentler, more_examples
+from edgebuild.gates._remedies import gentler, more_examples
 from edgebuild.gates._undecided import Undecided
 from edgebuild.gates.statistics import paired
 from edgebuild.spec.evidence import Verdict
+from edgebuild.spec.metric import Tried
 from edgebuild.spec.target import Gate
 from edgebuild.spec.units import SHARE, parse
 

@@ -6,12 +6,13 @@ import math
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from edgebuild.gates._remedies import Tried, faster
+from edgebuild.gates._remedies import faster
 from edgebuild.gates._undecided import Undecided
 from edgebuild.gates.statistics import percentile, ratio
-from edgebuild.spec.evidence import Status, Verdict
+from edgebuild.spec.evidence import Evidence, Processes, Samples, Status, Verdict
+from edgebuild.spec.metric import Tried
 from edgebuild.spec.target import Fidelity, Gate, Timing, reaches
 from edgebuild.spec.units import SHARE, parse
 
@@ -114,12 +115,12 @@ class Ruling:
     high: float | None = None
     confidence: float | None = None
 
-    def verdict(self, gate: Gate, found: dict[str, Any]) -> Verdict:
+    def verdict(self, gate: Gate, fidelity: Fidelity, void: str | None = None) -> Verdict:
         """The verdict at the end of the measurement; evidence that is void or of too low a fidelity proves nothing."""
         status: Status = "inconclusive" if self.status == "continue" else self.status
-        reason, fidelity = self.reason, found["fidelity"]
-        if found.get("void"):
-            status, reason = "inconclusive", f"{found['void']}; until then {reason}"
+        reason = self.reason
+        if void:
+            status, reason = "inconclusive", f"{void}; until then {reason}"
         elif not reaches(fidelity, gate.fidelity):  # another core may be faster or slower
             status, reason = "inconclusive", f"{reason}, but only {fidelity}; the gate asks for {gate.fidelity}"
         ends = (self.estimate, self.low, self.high)
@@ -138,43 +139,50 @@ def missing(gate: Gate, reason: str, fidelity: Fidelity = "estimated") -> Verdic
     return Verdict(gate.metric, gate.limit, "", "inconclusive", reason, fidelity, 0)
 
 
-def judge_pairs(gate: Gate, evidence: dict[str, Any], rule: Callable[[Gate, dict[str, Any]], Ruling]) -> Verdict:
+def judge_pairs(gate: Gate, evidence: Evidence, rule: Callable[[Gate, Processes], Ruling]) -> Verdict:
     """The verdict by pairs of processes, which exist only where a device times."""
-    if "processes" not in evidence:
+    processes = evidence.processes
+    if processes is None:
         return missing(gate, "no device measured processes of one model each")
-    return rule(gate, evidence["processes"]).verdict(gate, evidence["processes"])
+    return rule(gate, processes).verdict(gate, processes.fidelity, processes.void)
 
 
-def rule_pairs(
-    gate: Gate, limit: Limit, found: dict[str, Any], what: str, told: str, unit: str, show: Callable[[float], str]
-) -> Ruling:
-    """By the values of `found[what]`: a change by the ratio of each pair, a limit by the candidate's own processes."""
-    ours, theirs = found[what]["candidate"], found[what]["baseline"]
+class Amount(NamedTuple):
+    """What there may be more or less of: "time", "memory"; its unit, and how it is written for people."""
+
+    name: str
+    unit: str
+    show: Callable[[float], str]
+
+
+def rule_pairs(gate: Gate, limit: Limit, samples: Samples, looks: Sequence[int], amount: Amount) -> Ruling:
+    """By values of processes: a change by the ratio of each pair, a limit by the candidate's own processes."""
+    ours, theirs = samples.candidate, samples.baseline
     if not ours or len(ours) != len(theirs):
-        return Ruling("inconclusive", f"the device does not tell its {told}", unit, 0)
+        return Ruling("inconclusive", f"the device does not tell its {amount.name}", amount.unit, 0)
     if limit.change is None:
-        return rule_median(ours, limit.value or 0.0, found, gate, unit, show)
+        return rule_median(ours, limit.value or 0.0, looks, gate, amount)
     ratios = [math.log(one / other) for one, other in zip(ours, theirs, strict=True)]
-    return rule_change(ratios, limit.change, found, gate, told, "pairs of processes")
+    return rule_change(ratios, limit.change, looks, gate, amount.name, "pairs of processes")
 
 
 def rule_change(
-    log_ratios: Sequence[float], change: float, found: dict[str, Any], gate: Gate, told: str, over: str = "processes"
+    log_ratios: Sequence[float], change: float, looks: Sequence[int], gate: Gate, what: str, over: str = "processes"
 ) -> Ruling:
-    """By `ratio.judge_ratio`; `told` names what there is less or more of: "time", "memory"."""
-    verdict = ratio.judge_ratio(log_ratios, change, found["looks"], alpha=two_sided(gate.confidence))
+    """By `ratio.judge_ratio`; `what` names what there is less or more of: "time", "memory"."""
+    verdict = ratio.judge_ratio(log_ratios, change, looks, alpha=two_sided(gate.confidence))
     low, high = (math.expm1(each) if math.isfinite(each) else each for each in (verdict.low, verdict.high))
     limit, change = math.log1p(change), math.expm1(verdict.estimate)
-    reason = f"{tell(change, told)} over {verdict.n} {over}"
+    reason = f"{tell(change, what)} over {verdict.n} {over}"
     if verdict.status in ("continue", "inconclusive"):
         alpha = two_sided(gate.confidence)
-        reason = _undecided(log_ratios[: verdict.n], limit, found["looks"], alpha, reason, over).reason
+        reason = _undecided(log_ratios[: verdict.n], limit, looks, alpha, reason, over).reason
     confidence = 1 - two_sided(gate.confidence) / 2
     return ruled(replace(verdict, estimate=change, low=low, high=high), reason, "change", confidence)
 
 
 def _undecided(
-    log_ratios: Sequence[float], limit: float, looks: Sequence[int], alpha: float, told: str, over: str
+    log_ratios: Sequence[float], limit: float, looks: Sequence[int], alpha: float, estimated: str, over: str
 ) -> Undecided:
     """Which way ratios point that are neither proved below the limit (a logarithm) nor, for a fail, above."""
     estimate = ratio.hodges_lehmann(log_ratios).estimate
@@ -183,23 +191,21 @@ def _undecided(
     against = limit if inside else min(0.0, limit)  # a fail needs proof of some slowdown, not of one beyond the limit
     p = ratio.signed_rank_p([against - each if inside else each - against for each in log_ratios])
     needed = ratio.processes_to_decide(log_ratios, abs(estimate - against), error)
-    return Undecided(told, inside, p, error, needed, len(log_ratios), over)
+    return Undecided(estimated, inside, p, error, needed, len(log_ratios), over)
 
 
-def rule_median(
-    values: Sequence[float], limit: float, found: dict[str, Any], gate: Gate, unit: str, show: Callable[[float], str]
-) -> Ruling:
+def rule_median(values: Sequence[float], limit: float, looks: Sequence[int], gate: Gate, amount: Amount) -> Ruling:
     """By `percentile.judge_median` at 0.99, or at the gate's own confidence where that is higher."""
     confidence = max(gate.confidence, percentile.CONFIDENCE)
-    verdict = percentile.judge_median(values, limit, found["looks"], confidence)
-    reason = f"{show(verdict.estimate)}, at most {show(verdict.high)} over {verdict.n} processes"
+    verdict = percentile.judge_median(values, limit, looks, confidence)
+    reason = f"{amount.show(verdict.estimate)}, at most {amount.show(verdict.high)} over {verdict.n} processes"
     if not math.isfinite(verdict.high):
-        needed = percentile.processes_needed(found["looks"], confidence)
+        needed = percentile.processes_needed(looks, confidence)
         reason = f"{verdict.n} processes are too few for any verdict: {needed} or more are needed"
     if verdict.status in ("continue", "inconclusive"):
         side = "inside" if verdict.estimate < limit else "beyond"
-        reason += f"; the median so far, {show(verdict.estimate)}, is {side} the limit"
-    return ruled(verdict, reason, unit, confidence)
+        reason += f"; the median so far, {amount.show(verdict.estimate)}, is {side} the limit"
+    return ruled(verdict, reason, amount.unit, confidence)
 
 
 def ruled(verdict: percentile.TimeVerdict | ratio.RatioVerdict, reason: str, unit: str, confidence: float) -> Ruling:

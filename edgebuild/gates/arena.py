@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import ClassVar
 
-from edgebuild.gates import _ceiling
-from edgebuild.gates._ceiling import Ceiling, Counted, Counts
-from edgebuild.spec.evidence import Verdict
-from edgebuild.spec.target import Gate
+from edgebuild.gates._ceiling import Counted, Counts
+from edgebuild.spec.evidence import Evidence, known
 from edgebuild.spec.units import BYTES, show_bytes
 
 
@@ -18,19 +16,18 @@ class Arena(Counted):
     noise, and it leaves out weights and what kernels need for themselves. `memory` measures a process whole.
     """
 
-    regression: ClassVar[str] = "+1 %"
+    noun: ClassVar[str] = "an arena"
+    units: ClassVar[dict[str, float] | dict[str, int]] = BYTES
+    unit: ClassVar[str] = "B"
+    show: ClassVar[staticmethod[[float], str]] = staticmethod(show_bytes)
 
-    @staticmethod
-    def limit(text: str) -> Ceiling:
-        """The limit; ValueError where it has no unit or no sense."""
-        return _ceiling.read(text, BYTES, "an arena")
-
-    @staticmethod
-    def asks(text: str) -> str:
+    @classmethod
+    def asks(cls, text: str) -> str:
         """The evidence that decides."""
         return "arena"
 
-    def judge(self, gate: Gate, evidence: dict[str, Any]) -> Verdict:
-        """Pass when the plan is not larger than the limit, else fail."""
-        counts = Counts(*(evidence["arena"][role]["bytes"] for role in ("candidate", "baseline")))
-        return _ceiling.judge(gate, self.limit(gate.limit), counts, "B", show_bytes, "hardware")
+    @staticmethod
+    def counts(evidence: Evidence) -> Counts:
+        """Bytes of both plans."""
+        arena = known(evidence.arena)
+        return Counts(arena.candidate.bytes, arena.baseline.bytes)

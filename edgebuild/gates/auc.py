@@ -8,7 +8,6 @@ from edgebuild.gates._agreement import points
 from edgebuild.gates._margin import points_of_a_share
 from edgebuild.gates._resampled import Resampled
 from edgebuild.gates.statistics.bootstrap import UndefinedError
-from edgebuild.spec.model import Task
 
 if TYPE_CHECKING:
     from edgebuild.gates.statistics.bootstrap import Score, Weights
@@ -17,9 +16,13 @@ if TYPE_CHECKING:
 class Auc(Resampled):
     """Area under the ROC curve of softmax scores, one class against the rest; the limit is a margin such as "1 pp"."""
 
-    tasks: ClassVar[tuple[Task, ...]] = ("classification",)
+    tasks: ClassVar[tuple[str, ...] | None] = ("classification",)
     show, unit = staticmethod(points), "share"
-    limit = staticmethod(points_of_a_share)
+
+    @classmethod
+    def limit(cls, text: str) -> float:
+        """The margin as a share, above 0 and below 1; ValueError otherwise."""
+        return points_of_a_share(text)
 
     @staticmethod
     def score(outputs: Any, labels: Any) -> Score:

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from edgebuild.gates._once import Once
+from edgebuild.gates._timed import Amount
+from edgebuild.spec.evidence import Processes, Samples
 from edgebuild.spec.units import SECONDS, show_seconds
 
 
@@ -12,5 +16,12 @@ class ColdStart(Once):
     Python and the runtime's library count as there already: they belong to the application.
     """
 
-    what, noun, told, unit = "cold_start", "a time", "time", "s"
-    units, show = SECONDS, staticmethod(show_seconds)
+    title: ClassVar[str] = "cold start"
+    noun: ClassVar[str] = "a time"
+    units: ClassVar[dict[str, float] | dict[str, int]] = SECONDS
+    amount: ClassVar[Amount] = Amount("time", "s", show_seconds)
+
+    @staticmethod
+    def samples(processes: Processes) -> Samples:
+        """Seconds of each start."""
+        return processes.cold_start

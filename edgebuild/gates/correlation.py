@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from edgebuild.gates._margin import plain
 from edgebuild.gates._resampled import Resampled, brief
 from edgebuild.gates.statistics.bootstrap import UndefinedError
-from edgebuild.spec.model import Task
 
 if TYPE_CHECKING:
     from edgebuild.gates.statistics.bootstrap import Score, Weights
@@ -16,16 +15,20 @@ if TYPE_CHECKING:
 class Correlation(Resampled):
     """The limit is a margin without unit, such as "0.01"."""
 
-    tasks: ClassVar[tuple[Task, ...]] = ("regression",)
+    tasks: ClassVar[tuple[str, ...] | None] = ("regression",)
     show, unit = staticmethod(brief), "1"
-    limit = staticmethod(plain)
+
+    @classmethod
+    def limit(cls, text: str) -> float:
+        """The margin as a number, above 0 and below 1; ValueError otherwise."""
+        return plain(text)
 
     @staticmethod
     def score(outputs: Any, targets: Any) -> Score:
         """cov(output, target) / (σ·σ) of each value, the mean over values; Pearson 1895."""
         import numpy as np
 
-        x, y = outputs.astype(np.float64), np.asarray(targets, np.float64)
+        x, y = (np.asarray(values, np.float64).reshape(len(values), -1) for values in (outputs, targets))
         for values, whose in ((x, "the model answers"), (y, "the targets have")):
             if (np.ptp(values, 0) == 0).any():
                 raise UndefinedError(f"has no value: {whose} the same value {int(np.argmin(np.ptp(values, 0)))} always")

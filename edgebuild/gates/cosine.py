@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from edgebuild.gates._margin import plain
 from edgebuild.gates._resampled import Resampled, brief
 from edgebuild.gates.statistics.bootstrap import UndefinedError
-from edgebuild.spec.model import Task
 
 if TYPE_CHECKING:
     from edgebuild.gates.statistics.bootstrap import Score, Weights
@@ -16,9 +15,13 @@ if TYPE_CHECKING:
 class Cosine(Resampled):
     """The limit is a margin without unit, such as "0.01"."""
 
-    tasks: ClassVar[tuple[Task, ...]] = ("embedding",)
+    tasks: ClassVar[tuple[str, ...] | None] = ("embedding",)
     show, unit = staticmethod(brief), "1"
-    limit = staticmethod(plain)
+
+    @classmethod
+    def limit(cls, text: str) -> float:
+        """The margin as a number, above 0 and below 1; ValueError otherwise."""
+        return plain(text)
 
     @staticmethod
     def score(outputs: Any, targets: Any) -> Score:

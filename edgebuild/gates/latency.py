@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
-from typing import Any, ClassVar
+from typing import ClassVar, Literal
 
-from edgebuild.gates._remedies import ON_A_DEVICE, Tried, faster
+from edgebuild.gates._remedies import ON_A_DEVICE, faster
 from edgebuild.gates._timed import (
+    Amount,
     Limit,
     Ruling,
     judge_pairs,
@@ -21,26 +22,28 @@ from edgebuild.gates._timed import (
     undecidable,
 )
 from edgebuild.gates.statistics import percentile
-from edgebuild.spec.evidence import Status, Verdict
+from edgebuild.spec.evidence import Evidence, Predicted, Processes, Status, Timed, Verdict, known
+from edgebuild.spec.metric import Metric, Percentile, Tried
 from edgebuild.spec.target import Gate, Timing
 from edgebuild.spec.units import SECONDS, show_seconds
 
+_TIME = Amount("time", "s", show_seconds)
 _EXAMPLE = "+3 %, predicted +35 %"
 
 
-class Latency:
+class Latency(Metric[Limit]):
     """The limit is a change ("+3 %", or "-50 %": at most half the float model's time) or a time ("40 ms").
 
     Both are of the median; "p95 40 ms" and "p95 +10 %" are of a percentile. "+3 %, predicted +35 %" lets a prediction
     pass that is itself within the first limit and whose error band ends before the second.
     """
 
-    regression: ClassVar[str] = "+3 %"
-    measured: ClassVar[str] = "latency"
-    counted: ClassVar[str] = "instructions"  # what is held between two releases instead, where work is counted exactly
+    regression: ClassVar[str | None] = "+3 %"
+    measured: ClassVar[Literal["outputs", "latency"] | None] = "latency"
+    counted: ClassVar[str | None] = "instructions"
 
-    @staticmethod
-    def limit(text: str) -> Limit:
+    @classmethod
+    def limit(cls, text: str) -> Limit:
         """The limit in seconds or as a change; ValueError where it has no unit or no sense."""
         measured, comma, predicted = text.partition(", predicted ")
         limit = read_limit(measured, SECONDS, "a time")
@@ -52,9 +55,20 @@ class Latency:
         return limit._replace(predicted=far)
 
     @classmethod
+    def implies(cls, strong: Limit, weak: Limit) -> bool:
+        """Whether keeping one limit keeps the other."""
+        return strong.implies(weak)
+
+    @classmethod
     def unchanged(cls, text: str) -> bool | None:
         """Whether the baseline itself is inside the limit; None for a limit that is on no change."""
         return cls.limit(text).unchanged
+
+    @classmethod
+    def percentile(cls, text: str) -> Percentile | None:
+        """The percentile that the limit is on, if it is on one."""
+        limit = cls.limit(text)
+        return Percentile(limit.percentile, limit.value) if limit.percentile else None
 
     @classmethod
     def asks(cls, text: str) -> str:
@@ -67,58 +81,58 @@ class Latency:
         """Why `timing` can never decide the gate, or None."""
         return undecidable(gate, cls.limit(gate.limit), timing)
 
-    def settled(self, gate: Gate, evidence: dict[str, Any]) -> bool:
+    def settled(self, gate: Gate, evidence: Evidence) -> bool:
         """Whether more processes of the measurement that is under way could change nothing for this gate."""
-        return self._rule(gate, evidence).status != "continue"
+        if self.asks(gate.limit) == "processes":
+            return self._tail(gate, known(evidence.processes)).status != "continue"
+        return not isinstance(evidence.latency, Timed) or self._rule(gate, evidence.latency).status != "continue"
 
-    def judge(self, gate: Gate, evidence: dict[str, Any]) -> Verdict:
+    def judge(self, gate: Gate, evidence: Evidence) -> Verdict:
         """By the kind of evidence: timed, predicted from counted work, or a mere estimate."""
-        found = evidence["latency"]
         if self.asks(gate.limit) == "processes":
             return judge_pairs(gate, evidence, self._tail)
-        if "log_ratios" in found:
-            return self._rule(gate, evidence).verdict(gate, found)
+        latency = known(evidence.latency)
+        if isinstance(latency, Timed):
+            return self._rule(gate, latency).verdict(gate, latency.fidelity, latency.void)
         if self.limit(gate.limit).percentile:
-            reason = f"only a device's own run has percentiles, and this is {found['fidelity']}"
-            return missing(gate, reason, found["fidelity"])
-        if "band" in found:
-            return self._predicted(gate, found).verdict(gate, found)
-        change = found["candidate_seconds"][0] / found["baseline_seconds"][0] - 1
-        reason = f"a {found['device']} estimate proves nothing; the gate asks for {gate.fidelity}"
-        return Verdict("latency", gate.limit, "change", "inconclusive", reason, found["fidelity"], 0, change)
+            reason = f"only a device's own run has percentiles, and this is {latency.fidelity}"
+            return missing(gate, reason, latency.fidelity)
+        if isinstance(latency, Predicted):
+            return self._predicted(gate, latency).verdict(gate, latency.fidelity)
+        change = latency.candidate_seconds[0] / latency.baseline_seconds[0] - 1
+        reason = f"a {latency.device} estimate proves nothing; the gate asks for {gate.fidelity}"
+        return Verdict("latency", gate.limit, "change", "inconclusive", reason, latency.fidelity, 0, change)
 
-    def mend(self, gate: Gate, verdict: Verdict, evidence: dict[str, Any], tried: Tried) -> str:
+    def mend(self, gate: Gate, verdict: Verdict, evidence: Evidence, tried: Tried) -> str:
         """What takes more time away; where a prediction leaves it open, a device."""
-        if verdict.status == "inconclusive" and "band" in evidence["latency"]:
+        if verdict.status == "inconclusive" and isinstance(evidence.latency, Predicted):
             return f"{ON_A_DEVICE}, where a prediction cannot tell; or {faster(tried)}"
         return mend_timed(verdict, tried)
 
-    def _rule(self, gate: Gate, evidence: dict[str, Any]) -> Ruling:
-        """Interleaved ratios, medians of processes, counts of slow inferences, or pairs of processes."""
+    def _rule(self, gate: Gate, timed: Timed) -> Ruling:
+        """By interleaved ratios, medians of processes, or counts of slow inferences."""
         limit = self.limit(gate.limit)
-        if self.asks(gate.limit) == "processes":
-            return self._tail(gate, evidence["processes"])
-        found = evidence["latency"]
         if limit.change is not None:
-            return rule_change(found["log_ratios"], limit.change, found, gate, "time")
+            return rule_change(timed.log_ratios, limit.change, timed.looks, gate, _TIME.name)
         if limit.percentile is not None:
-            return self._slow(gate, found)
-        return rule_median(found["candidate_seconds"], limit.value or 0.0, found, gate, "s", show_seconds)
+            return self._slow(gate, timed)
+        return rule_median(timed.candidate_seconds, limit.value or 0.0, timed.looks, gate, _TIME)
 
-    def _tail(self, gate: Gate, found: dict[str, Any]) -> Ruling:
+    def _tail(self, gate: Gate, processes: Processes) -> Ruling:
         """By the processes' own percentiles, candidate against baseline."""
         limit = self.limit(gate.limit)
-        return rule_pairs(gate, limit, found, percentile.name(limit.percentile or 0.5), "time", "s", show_seconds)
+        samples = processes.percentiles[percentile.name(limit.percentile or 0.5)]
+        return rule_pairs(gate, limit, samples, processes.looks, _TIME)
 
-    def _slow(self, gate: Gate, found: dict[str, Any]) -> Ruling:
+    def _slow(self, gate: Gate, timed: Timed) -> Ruling:
         """By the inferences that took longer than the limit, and by how much processes differ."""
         limit = self.limit(gate.limit)
-        counted = [each for each in found.get("slow", ()) if (each["percentile"], each["limit"]) == limit[::2]]
-        if not counted:
+        slow = next((each for each in timed.slow if (each.percentile, each.limit) == limit[::2]), None)
+        if slow is None:
             return Ruling("inconclusive", "inferences over this limit were not counted", "s", 0)
         confidence = max(gate.confidence, percentile.CONFIDENCE)
-        counts = percentile.SlowCounts(**counted[0])
-        verdict = percentile.judge_percentile(counts, found["looks"], confidence)
+        counts = percentile.SlowCounts(slow.percentile, slow.limit, slow.each, slow.over, slow.seconds)
+        verdict = percentile.judge_percentile(counts, timed.looks, confidence)
         n, share = verdict.n * counts.each, verdict.share
         high = f"at most {show_seconds(verdict.high)}" if math.isfinite(verdict.high) else "not bounded"
         reason = f"{show_seconds(verdict.estimate)}, {high} over {verdict.n} processes"
@@ -129,21 +143,21 @@ class Latency:
             reason += f"; {needed} inferences in {percentile.LEAST_PROCESSES} processes are needed"
         return ruled(verdict, reason, "s", confidence)
 
-    def _predicted(self, gate: Gate, found: dict[str, Any]) -> Ruling:
+    def _predicted(self, gate: Gate, predicted: Predicted) -> Ruling:
         """The whole of the stated error band must be inside the limit to pass, and outside to fail.
 
         Where the limit is a change that says how far the band may reach, the prediction itself must be inside the limit
         and the band within that reach. As with measured times, a change fails where it is beyond the limit and the
         model is proved to be slower (below 0 %, not fast enough).
         """
-        ours, theirs = found["candidate_seconds"][0], found["baseline_seconds"][0]
-        limit, band = self.limit(gate.limit), found["band"]
+        ours, theirs = predicted.candidate_seconds[0], predicted.baseline_seconds[0]
+        limit, band = self.limit(gate.limit), predicted.band
         if limit.change is None:
             most, unit, value, low, high = limit.value or 0.0, "s", ours, ours * (1 - band), ours * (1 + band)
             far = beyond = most
             reason = f"predicted {show_seconds(ours)} ± {band:.0%} from counted work"
         else:
-            (least, largest), most, unit = found["ratio_limits"], limit.change, "change"
+            (least, largest), most, unit = predicted.ratio_limits, limit.change, "change"
             value, low, high = (ours / theirs * each - 1 for each in (1, least, largest))
             far, beyond = limit.far, min(most, 0.0)
             reason = f"{tell(value, 'time')} by counted work, ratio {_band(least, largest)}"

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from edgebuild.gates._resampled import Resampled
 from edgebuild.gates.statistics.bootstrap import UndefinedError
-from edgebuild.spec.model import Task
 from edgebuild.spec.units import SHARE, parse
 
 if TYPE_CHECKING:
@@ -16,11 +15,11 @@ if TYPE_CHECKING:
 class Mae(Resampled):
     """The limit is the growth that is allowed, such as "5 %", whatever the unit of the targets."""
 
-    tasks: ClassVar[tuple[Task, ...]] = ("regression",)
+    tasks: ClassVar[tuple[str, ...] | None] = ("regression",)
     show, unit = staticmethod("{:.2%}".format), "change"
 
-    @staticmethod
-    def limit(text: str) -> float:
+    @classmethod
+    def limit(cls, text: str) -> float:
         """The growth as a share, above 0 and below 1; ValueError otherwise."""
         growth = parse(text, {"%": SHARE["%"]})
         if not 0 < growth < 1:
@@ -32,7 +31,7 @@ class Mae(Resampled):
         """The mean over examples and values of |output − target|; as scikit-learn's `mean_absolute_error`."""
         import numpy as np
 
-        errors = np.abs(outputs.astype(np.float64) - targets).mean(1)
+        errors = np.abs(outputs.astype(np.float64) - targets).reshape(len(outputs), -1).mean(1)
 
         def value(weights: Weights) -> float:
             return float(weights @ errors / weights.sum())

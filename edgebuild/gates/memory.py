@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from edgebuild.gates._once import Once
+from edgebuild.gates._timed import Amount
+from edgebuild.spec.evidence import Processes, Samples
 from edgebuild.spec.units import BYTES, show_bytes
 
 
@@ -12,5 +16,12 @@ class Memory(Once):
     It is resident memory above that of the process with the runtime and the inputs but without a model.
     """
 
-    what, noun, told, unit = "memory", "memory", "memory", "B"
-    units, show = BYTES, staticmethod(show_bytes)
+    title: ClassVar[str] = "memory"
+    noun: ClassVar[str] = "memory"
+    units: ClassVar[dict[str, float] | dict[str, int]] = BYTES
+    amount: ClassVar[Amount] = Amount("memory", "B", show_bytes)
+
+    @staticmethod
+    def samples(processes: Processes) -> Samples:
+        """Bytes of each process."""
+        return processes.memory

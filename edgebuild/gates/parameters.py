@@ -2,26 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import ClassVar
 
-from edgebuild.gates import _ceiling
-from edgebuild.gates._ceiling import Ceiling, Counted, Counts
-from edgebuild.spec.evidence import Verdict
-from edgebuild.spec.target import Gate
+from edgebuild.gates._ceiling import Counted, Counts
+from edgebuild.spec.evidence import Evidence, known
 from edgebuild.spec.units import COUNTS, show_count
 
 
 class Parameters(Counted):
     """The limit is a count ("80 k") or a change ("-50 %"). Counted on the torch model, so it carries no noise."""
 
-    regression: ClassVar[str] = "+1 %"
+    noun: ClassVar[str] = "a number of parameters"
+    units: ClassVar[dict[str, float] | dict[str, int]] = COUNTS
+    unit: ClassVar[str] = "1"
+    show: ClassVar[staticmethod[[float], str]] = staticmethod(show_count)
 
     @staticmethod
-    def limit(text: str) -> Ceiling:
-        """The limit; ValueError where it has no unit or no sense."""
-        return _ceiling.read(text, COUNTS, "a number of parameters")
-
-    def judge(self, gate: Gate, evidence: dict[str, Any]) -> Verdict:
-        """Pass when there are not more than the limit, else fail."""
-        counts = Counts(*(evidence["footprint"][role]["parameters"] for role in ("candidate", "baseline")))
-        return _ceiling.judge(gate, self.limit(gate.limit), counts, "1", show_count, "hardware")
+    def counts(evidence: Evidence) -> Counts:
+        """Parameters of both."""
+        footprint = known(evidence.footprint)
+        return Counts(footprint.candidate.parameters, footprint.baseline.parameters)

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import ClassVar
 
-from edgebuild.gates import _ceiling
 from edgebuild.gates._ceiling import Ceiling, Counted, Counts
-from edgebuild.spec.evidence import Verdict
-from edgebuild.spec.target import Gate
+from edgebuild.spec.evidence import Evidence, known
+from edgebuild.spec.target import Hardware
 from edgebuild.spec.units import exact_bytes, parse_bytes, parse_share, show_bytes
 
 
@@ -18,30 +17,38 @@ class Ram(Counted):
     kernels need for themselves comes on top, and `memory` measures it.
     """
 
-    from_hardware: ClassVar[str] = "ram"
+    regression: ClassVar[str | None] = None
+    unit: ClassVar[str] = "B"
+    show: ClassVar[staticmethod[[float], str]] = staticmethod(show_bytes)
 
-    @staticmethod
-    def limit(text: str) -> Ceiling:
+    @classmethod
+    def limit(cls, text: str) -> Ceiling:
         """The limit in bytes; ValueError where it has no unit or no sense."""
         return Ceiling(parse_bytes(text), None)
 
-    @staticmethod
-    def of_hardware(text: str, ram: int | None) -> str:
+    @classmethod
+    def applies(cls, hardware: Hardware) -> bool:
+        """Whether the target names the memory that it has."""
+        return hardware.ram is not None
+
+    @classmethod
+    def on_hardware(cls, text: str, hardware: Hardware) -> str:
         """The limit in bytes as text, where it is a share of `ram`; ValueError where the target names none."""
         if "%" not in text:
             return text
         share = 1.0 if text.split() == ["100", "%"] else parse_share(text)
-        if ram is None:
+        if hardware.ram is None:
             raise ValueError(f"{text!r} of what? The target has no `ram` in [hardware]")
-        return exact_bytes(int(share * ram))
+        return exact_bytes(int(share * hardware.ram))
 
-    @staticmethod
-    def asks(text: str) -> str:
+    @classmethod
+    def asks(cls, text: str) -> str:
         """The evidence that decides beside the footprint."""
         return "arena"
 
-    def judge(self, gate: Gate, evidence: dict[str, Any]) -> Verdict:
-        """Pass when file and activations together are not larger than the limit, else fail."""
-        both = [(evidence["footprint"][role], evidence["arena"][role]) for role in ("candidate", "baseline")]
-        counts = Counts(*(file["bytes"] + arena["bytes"] for file, arena in both))
-        return _ceiling.judge(gate, self.limit(gate.limit), counts, "B", show_bytes, "hardware")
+    @staticmethod
+    def counts(evidence: Evidence) -> Counts:
+        """Bytes of file and activations together, of both."""
+        file, arena = known(evidence.footprint), known(evidence.arena)
+        ours = file.candidate.bytes + arena.candidate.bytes
+        return Counts(ours, file.baseline.bytes + arena.baseline.bytes)

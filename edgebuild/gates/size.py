@@ -2,26 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import ClassVar
 
-from edgebuild.gates import _ceiling
-from edgebuild.gates._ceiling import Ceiling, Counted, Counts
-from edgebuild.spec.evidence import Verdict
-from edgebuild.spec.target import Gate
+from edgebuild.gates._ceiling import Counted, Counts
+from edgebuild.spec.evidence import Evidence, known
 from edgebuild.spec.units import BYTES, show_bytes
 
 
 class Size(Counted):
     """The limit is bytes ("64 KiB") or a change ("-90 %": at most a tenth of the float file). Sizes carry no noise."""
 
-    regression: ClassVar[str] = "+1 %"
+    noun: ClassVar[str] = "a size"
+    units: ClassVar[dict[str, float] | dict[str, int]] = BYTES
+    unit: ClassVar[str] = "B"
+    show: ClassVar[staticmethod[[float], str]] = staticmethod(show_bytes)
 
     @staticmethod
-    def limit(text: str) -> Ceiling:
-        """The limit; ValueError where it has no unit or no sense."""
-        return _ceiling.read(text, BYTES, "a size")
-
-    def judge(self, gate: Gate, evidence: dict[str, Any]) -> Verdict:
-        """Pass when the file is not larger than the limit, else fail."""
-        counts = Counts(*(evidence["footprint"][role]["bytes"] for role in ("candidate", "baseline")))
-        return _ceiling.judge(gate, self.limit(gate.limit), counts, "B", show_bytes, "hardware")
+    def counts(evidence: Evidence) -> Counts:
+        """Bytes of both files."""
+        footprint = known(evidence.footprint)
+        return Counts(footprint.candidate.bytes, footprint.baseline.bytes)

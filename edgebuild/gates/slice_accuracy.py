@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from collections.abc import Mapping
+from typing import ClassVar
 
+from edgebuild.gates._agreement import only
 from edgebuild.gates._groups import Grouped
-from edgebuild.spec.evidence import Verdict
+from edgebuild.spec.evidence import Answers, Evidence, Group, Verdict, known
 from edgebuild.spec.target import Gate
 
 
@@ -13,12 +15,16 @@ class SliceAccuracy(Grouped):
     """The limit is a margin such as "5 pp"; slices are what the data function returns as "slices"."""
 
     noun: ClassVar[str] = "slice"
-    several: ClassVar[str] = "slices"
 
-    def judge(self, gate: Gate, evidence: dict[str, Any]) -> Verdict:
+    @staticmethod
+    def groups(answers: Answers) -> Mapping[str, Group]:
+        """Every slice."""
+        return answers.slices
+
+    def judge(self, gate: Gate, evidence: Evidence) -> Verdict:
         """By the worst slice; inconclusive without any."""
-        found = evidence["accuracy"]
-        if found[self.several]:
+        accuracy = known(evidence.accuracy)
+        if only(accuracy).answers.slices:
             return super().judge(gate, evidence)
         reason = 'the data has no slices; let its function return {"slices": {name: mask of the test split}}'
-        return Verdict(gate.metric, gate.limit, "share", "inconclusive", reason, found["origin"]["fidelity"], 0)
+        return Verdict(gate.metric, gate.limit, "share", "inconclusive", reason, accuracy.origin.fidelity, 0)

@@ -2,7 +2,7 @@
 
 `weights.safetensors` holds the tensors, `torch.json` the builder, its inputs and the attributes in which the module
 differs from a freshly built one (`out_channels` of a pruned convolution) and the names of its sparse parameters,
-`source/` the model's own code.
+`code/` the model's own code.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edgebuild.nn import state_dict
+from edgebuild.nn.model_code import ModelCode, example
 from edgebuild.nn.prune.narrow import narrowed
-from edgebuild.nn.source import Source, example
-from edgebuild.spec.model import TensorSpec
+from edgebuild.spec.signature import Signature, TensorSpec, tensors
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -30,17 +30,23 @@ DESCRIPTION = "torch.json"
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
-    """A built and filled module, and where it came from.
+    """A built and filled module, and where it came from; `outputs` are those that its model declares.
 
     `sparse` names the parameters that were pruned weight by weight: what is zero in them must stay zero in training.
     """
 
     module: nn.Module
-    source: Source
+    code: ModelCode
     builder: str
     inputs: tuple[TensorSpec, ...]
     augment: str | None = None
     sparse: tuple[str, ...] = ()
+    outputs: tuple[TensorSpec, ...] = ()
+
+    @property
+    def signature(self) -> Signature:
+        """What it takes and gives, by name."""
+        return Signature(self.inputs, self.outputs)
 
     def sparse_parameters(self) -> list[nn.Parameter]:
         """The parameters whose zeros `training.fit` must hold."""
@@ -48,7 +54,7 @@ class Checkpoint:
 
     def augmentation(self) -> Augment | None:
         """The model's own augmentation of training examples, if it declares one."""
-        return self.source.function(self.augment, "augment") if self.augment else None
+        return self.code.function(self.augment, "augment") if self.augment else None
 
     def example(self, batch: int = 1) -> tuple[Tensor, ...]:
         """Zeros that the module accepts."""
@@ -59,18 +65,19 @@ def save(checkpoint: Checkpoint, folder: Path) -> None:
     """Write the checkpoint into `folder`, which must exist."""
     from safetensors.torch import save_file
 
-    fresh = checkpoint.source.build(checkpoint.builder, checkpoint.inputs)
+    fresh = checkpoint.code.build(checkpoint.builder, checkpoint.inputs)
     description = {
         "builder": checkpoint.builder,
-        "origin": checkpoint.source.origin,
+        "origin": checkpoint.code.origin,
         "inputs": [asdict(spec) for spec in checkpoint.inputs],
+        "outputs": [asdict(spec) for spec in checkpoint.outputs],
         "augment": checkpoint.augment,
         "sparse": checkpoint.sparse,
         "structure": structure(checkpoint.module, fresh),
     }
     (folder / DESCRIPTION).write_text(json.dumps(description, indent=1, sort_keys=True) + "\n")
     save_file({name: _plain(t) for name, t in checkpoint.module.state_dict().items()}, folder / WEIGHTS)
-    shutil.copytree(checkpoint.source.folder, folder / "source", copy_function=shutil.copyfile)
+    shutil.copytree(checkpoint.code.folder, folder / "code", copy_function=shutil.copyfile)
 
 
 def load(folder: Path) -> Checkpoint:
@@ -78,15 +85,15 @@ def load(folder: Path) -> Checkpoint:
     from safetensors.torch import load_file
 
     described = json.loads((folder / DESCRIPTION).read_text())
-    source = Source(folder / "source", described["origin"])
-    inputs = tuple(TensorSpec(s["name"], tuple(s["shape"]), s["dtype"]) for s in described["inputs"])
-    module = source.build(described["builder"], inputs)
+    code = ModelCode(folder / "code", described["origin"])
+    inputs, outputs = tensors(described["inputs"]), tensors(described["outputs"])
+    module = code.build(described["builder"], inputs)
     reshape(module, described["structure"])
     resize(module, folder / WEIGHTS)
     narrowed(module)
-    state_dict.fit(module, load_file(folder / WEIGHTS), f"{source.origin}: {WEIGHTS}")
+    state_dict.fit(module, load_file(folder / WEIGHTS), f"{code.origin}: {WEIGHTS}")
     sparse = tuple(described["sparse"])
-    return Checkpoint(module.eval(), source, described["builder"], inputs, described["augment"], sparse)
+    return Checkpoint(module.eval(), code, described["builder"], inputs, described["augment"], sparse, outputs)
 
 
 def structure(module: nn.Module, fresh: nn.Module) -> dict[str, dict[str, Any]]:

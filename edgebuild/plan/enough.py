@@ -25,13 +25,12 @@ def notices(
     if action is None:
         return []
     examples = dataset.examples(store.path(action.output))["test"]
-    told = []
+    lines = []
     for gate in gates:
-        kind = GATES.get(gate.metric)
-        least = kind.least(gate) if hasattr(kind, "least") else 0
+        least = GATES.get(gate.metric).least(gate)
         if examples < least:
             needs = (
                 f"{gate.metric} {gate.limit!r} needs {least} held-out examples or more, and {model.name} has {examples}"
             )
-            told.append(f"{target.name}: {needs}: the verdict will be inconclusive")
-    return told
+            lines.append(f"{target.name}: {needs}: the verdict will be inconclusive")
+    return lines

@@ -5,15 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
-from edgebuild.devices.jobs.device import Device
 from edgebuild.spec.core import TimeModel
-from edgebuild.spec.errors import DeviceError, UsageError
+from edgebuild.spec.device import Device
+from edgebuild.spec.errors import DeviceError
 from edgebuild.spec.files import check
-from edgebuild.spec.registry import DEVICES
+from edgebuild.spec.registry import DEVICES, FORMATS
 from edgebuild.spec.target import DeviceSpec, Fidelity, Hardware, Runtime, Target
+from edgebuild.travels import runner
 
 _HOST = "local"
-_ARITHMETIC = ("cpu", "emulator", "python", "numpy", "onnxruntime", "ai-edge-litert", "tflite-runtime")
+_ARITHMETIC = ("cpu", "emulator", "python", *runner.PACKAGES)
 
 
 @dataclass(frozen=True)
@@ -28,10 +29,14 @@ class Instrument:
         """What its evidence is worth."""
         return self.device.fidelity(self.hardware)
 
-    @property
-    def code(self) -> tuple[str, ...]:
-        """The module whose code is part of the keys of what it measures."""
-        return (DEVICES.module(self.device.transport),)
+    def code(self, *formats: str) -> tuple[str, ...]:
+        """Modules whose code is part of the keys of what it measures in files of these formats: its own and theirs.
+
+        The runner finds its loaders by their names, so that no import of it leads to them.
+        """
+        kinds = [FORMATS.get(name) for name in formats]
+        own = DEVICES.module(self.device.transport)
+        return (own, *(module for kind in kinds for module in (kind.__module__, kind.loader)))
 
     @property
     def arithmetic(self) -> dict[str, str]:
@@ -70,8 +75,8 @@ class Instruments:
                     self._tell(reasons, instrument)
                     return instrument
                 reasons.append(f"{spec.transport}: {reason}")
-        told = "; ".join(reasons) or "none is declared for it"
-        raise DeviceError(f"no device can measure {what}: {told}", file=self.target.file, key="devices")
+        why = "; ".join(reasons) or "none is declared for it"
+        raise DeviceError(f"no device can measure {what}: {why}", file=self.target.file, key="devices")
 
     def declares(self, what: str) -> bool:
         """Whether any device is declared to measure `what`."""
@@ -113,15 +118,13 @@ def addressed(address: str) -> DeviceSpec:
     """The device that an address such as `ssh://pi@host` names; UsageError when it cannot be understood."""
     transport, _, place = address.partition("://")
     kind = DEVICES.get(transport, key="--device")
-    if place and not hasattr(kind, "from_address"):
-        raise UsageError(f"{transport} takes no address, got {place!r}", key="--device")
     return DeviceSpec(transport, options=kind.from_address(place) if place else {}, key="--device")
 
 
 def survey(target: Target) -> list[dict[str, str | None]]:
     """Each device that the target declares: what its evidence is worth, and why it cannot be used here."""
-    found: list[dict[str, str | None]] = []
+    rows: list[dict[str, str | None]] = []
     for spec, instrument in Instruments(target).declared:
         fidelity, reason = instrument.fidelity, instrument.device.why_unusable()
-        found.append({"target": target.name, "transport": spec.transport, "fidelity": fidelity, "why_unusable": reason})
-    return found
+        rows.append({"target": target.name, "transport": spec.transport, "fidelity": fidelity, "why_unusable": reason})
+    return rows

@@ -5,38 +5,33 @@ All are checked before anything runs.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import permutations
-from typing import Any, NamedTuple
 
-from edgebuild.plan.policy import NONE, Declared, fidelity_of, required, tasks_of
+from edgebuild.plan.by_head import Placed, by_head
+from edgebuild.plan.policy import NONE, Declared, fidelity_of, fits, metrics_of, required
+from edgebuild.spec import tasks
 from edgebuild.spec.errors import UsageError
-from edgebuild.spec.model import ModelSpec, Task
+from edgebuild.spec.metric import Scored as ScoredMetric
+from edgebuild.spec.model import ModelSpec
 from edgebuild.spec.registry import GATES
+from edgebuild.spec.signature import Head
 from edgebuild.spec.target import FIDELITIES, Gate, GateSpec, Policy, Target, Timing, reaches
-
-
-class _Placed(NamedTuple):
-    """A gate with the file and key that say so."""
-
-    gate: Gate
-    file: str
-    key: str
 
 
 def gates_of(target: Target, model: ModelSpec, policy: Policy) -> tuple[Gate, ...]:
     """What a release of the model on the target must prove.
 
-    The policy's gates that fit the model's task and the target's hardware; where the target has gates of its own, those
-    instead (or only on their metrics, if it says so); the model's budgets in the place of any one's limit, then those
-    on further metrics.
+    The policy's gates that fit the model's tasks and the target's hardware; where the target has gates of its own,
+    those instead (or only on their metrics, if it says so); the model's budgets in the place of any one's limit, then
+    those on further metrics. A gate on answers is one for each head that has its metric, unless it names an output.
 
     UsageError for a wrong metric or limit, for a metric that the model's answers do not have, for a limit that
     `timing` can never decide, for one that says nothing beside another, for a budget that might replace either of two
     gates, and where nothing would hold the model's answers.
     """
-    judged = [_of_each(placed, target) for placed in _declared(target, model, policy)]
+    judged = [_of_each(placed, target) for placed in by_head(_declared(target, model, policy), model.declared)]
     for placed in judged:
         _refuse_unmeasurable(placed, target.timing)
     for placed, other in permutations(judged, 2):
@@ -44,9 +39,9 @@ def gates_of(target: Target, model: ModelSpec, policy: Policy) -> tuple[Gate, ..
     return tuple(placed.gate for placed in judged)
 
 
-def _declared(target: Target, model: ModelSpec, policy: Policy) -> list[_Placed]:
+def _declared(target: Target, model: ModelSpec, policy: Policy) -> list[Placed]:
     """The gates as policy, target and model declare them, less those that are waived."""
-    lines = required(target, policy, model.declared.task)
+    lines = required(target, policy, model.declared.heads)
     gates = [_checked(line, target, budget) for line, budget in _with_budgets(lines, target, model)]
     if target.policy:
         _refuse_unheld(gates, model, policy)
@@ -81,12 +76,12 @@ def regressions_of(target: Target, model: ModelSpec, policy: Policy, *, counted:
     declared = [placed.gate for placed in _declared(target, model, policy)]
     between = [replace(gate, metric=_between(gate.metric, counted=counted)) for gate in declared]
     usual = dict.fromkeys(
-        GateSpec(gate.metric, GATES.get(gate.metric).regression, gate.confidence, gate.fidelity)
+        GateSpec(gate.metric, limit, gate.confidence, gate.fidelity, gate.output)
         for gate in between
-        if hasattr(GATES.get(gate.metric), "regression")
+        if (limit := GATES.get(gate.metric).regression) is not None
     )
     lines = [Declared(spec, target.file, f"regressions[{n}]") for n, spec in enumerate(target.regressions or usual)]
-    gates = [_of_each(_checked(line, target), target) for line in lines]
+    gates = [_of_each(placed, target) for placed in by_head([_checked(line, target) for line in lines], model.declared)]
     if not gates:
         hint = "declare [[regressions]]"
         raise UsageError("has no gate that holds between two releases", file=target.file, hint=hint)
@@ -98,37 +93,34 @@ def regressions_of(target: Target, model: ModelSpec, policy: Policy, *, counted:
 
 def _between(metric: str, *, counted: bool) -> str:
     """The metric that is held between two releases in this one's place."""
-    stand_in: str = getattr(GATES.get(metric), "counted", metric) if counted else metric
-    return stand_in
+    return (GATES.get(metric).counted or metric) if counted else metric
 
 
 def stopping(gates: tuple[Gate, ...], evidence: str) -> tuple[Gate, ...]:
     """The gates that a measurement of this kind must settle; what they ask of its fidelity does not matter to it."""
-    asking = (gate for gate in gates if _asks(gate) == evidence)
+    asking = (gate for gate in gates if GATES.get(gate.metric).asks(gate.limit) == evidence)
     return tuple(dict.fromkeys(replace(gate, fidelity=FIDELITIES[0]) for gate in asking))
 
 
-def resampled(gates: tuple[Gate, ...], task: Task) -> tuple[tuple[str, float], ...]:
-    """Metrics that need the paired bootstrap, each with a confidence: those of gates, and where answers are values,
-    which cannot be right or wrong, all that fit.
+def resampled(gates: tuple[Gate, ...], heads: Sequence[Head]) -> tuple[tuple[str, str, float], ...]:
+    """Metrics that need the paired bootstrap, by head, each with a confidence: those of gates, and where answers are
+    values, which cannot be right or wrong, all that fit.
     """
-    wanted = [(gate.metric, gate.confidence) for gate in gates if _is_score(gate.metric)]
-    if task != "classification":
-        others = {name for name in GATES.names() if _is_score(name) and task in tasks_of(name, task)}
-        wanted += [(name, 0.95) for name in sorted(others - {metric for metric, _ in wanted})]
-    return tuple(dict.fromkeys(wanted))
+    asked = []
+    for head in heads:
+        own = [gate for gate in gates if _is_score(gate.metric) and gate.output in (None, head.name)]
+        asked += [(head.name, gate.metric, gate.confidence) for gate in own if fits(gate.metric, head.task)]
+        if not tasks.of(head).choice:
+            others = {name for name in GATES.usable() if _is_score(name) and fits(name, head.task)}
+            asked += [(head.name, name, 0.95) for name in sorted(others - {gate.metric for gate in own})]
+    return tuple(dict.fromkeys(asked))
 
 
 def _is_score(metric: str) -> bool:
-    return hasattr(GATES.get(metric), "score")
+    return issubclass(GATES.get(metric), ScoredMetric)
 
 
-def _asks(gate: Gate) -> str | None:
-    kind = GATES.get(gate.metric)
-    return kind.asks(gate.limit) if hasattr(kind, "asks") else None
-
-
-def _checked(line: Declared, target: Target, name: str | None = None) -> _Placed:
+def _checked(line: Declared, target: Target, name: str | None = None) -> Placed:
     """The gate, if its metric is known and its limit means something; `name` is its key where it is a budget."""
     spec, file, key = line
     kind = GATES.get(spec.metric, file=file, key=key if name else f"{key}.metric")
@@ -136,23 +128,15 @@ def _checked(line: Declared, target: Target, name: str | None = None) -> _Placed
     limit = spec.limit
     try:
         if limit != NONE:
-            limit = _of_hardware(kind, limit, target)
+            limit = kind.on_hardware(limit, target.hardware)
             kind.limit(limit)
     except ValueError as error:
         raise UsageError(str(error), file=file, key=place) from None
-    return _Placed(Gate(spec.metric, limit, spec.confidence, fidelity_of(spec, target)), file, place)
+    gate = Gate(spec.metric, limit, spec.confidence, fidelity_of(spec, target), spec.output)
+    return Placed(gate, file, place)
 
 
-def _of_hardware(kind: Any, limit: str, target: Target) -> str:
-    """The limit in its own terms where it is a share of something that the hardware has; ValueError without that."""
-    source = getattr(kind, "from_hardware", None)
-    if source is None:
-        return limit
-    limited: str = kind.of_hardware(limit, getattr(target.hardware, source))
-    return limited
-
-
-def _of_each(placed: _Placed, target: Target) -> _Placed:
+def _of_each(placed: Placed, target: Target) -> Placed:
     """The gate as it holds for one of the target's formats, of which the best is shipped.
 
     Each has its own chance to pass wrongly, so the error that the gate allows is shared out among them (Bonferroni):
@@ -165,29 +149,22 @@ def _of_each(placed: _Placed, target: Target) -> _Placed:
     return placed._replace(gate=replace(placed.gate, confidence=confidence))
 
 
-def _refuse_unmeasurable(placed: _Placed, timing: Timing) -> None:
-    kind = GATES.get(placed.gate.metric)
-    reason = kind.unmeasurable(placed.gate, timing) if hasattr(kind, "unmeasurable") else None
-    if reason:
+def _refuse_unmeasurable(placed: Placed, timing: Timing) -> None:
+    if reason := GATES.get(placed.gate.metric).unmeasurable(placed.gate, timing):
         raise UsageError(reason, file=placed.file, key=placed.key, hint="raise iterations or looks in [timing]")
 
 
-def _implies(strong: Any, weak: Any) -> bool:
-    """Whether what keeps one limit keeps the other; a limit that is a mere number is the most that may be."""
-    if hasattr(strong, "implies"):
-        return bool(strong.implies(weak))
-    return bool(strong <= weak) if isinstance(strong, float) else bool(strong == weak)
-
-
-def _refuse_needless(placed: _Placed, other: _Placed) -> None:
+def _refuse_needless(placed: Placed, other: Placed) -> None:
     """UsageError where passing `other`, which asks for no weaker evidence, would always pass `placed` too."""
     weak, strong = placed.gate, other.gate
     if weak.metric != strong.metric or weak.confidence > strong.confidence:
         return
+    if strong.output not in (None, weak.output):  # what holds for all outputs holds for each
+        return
     if not reaches(strong.fidelity, weak.fidelity):
         return
     kind = GATES.get(weak.metric)
-    if _implies(kind.limit(strong.limit), kind.limit(weak.limit)):
+    if kind.implies(kind.limit(strong.limit), kind.limit(weak.limit)):
         reason = f"{weak.limit!r} says nothing beside {strong.limit!r} on the same metric, which is at least as strict"
         raise UsageError(reason, file=placed.file, key=placed.key, hint="keep one of the two")
 
@@ -201,21 +178,23 @@ def _refuse_ambiguous(metric: str, lines: list[Declared], model: ModelSpec, key:
         raise UsageError(reason, file=model.file, key=f"{key}.{metric}", hint=hint)
 
 
-def _refuse_unheld(gates: list[_Placed], model: ModelSpec, policy: Policy) -> None:
+def _refuse_unheld(gates: list[Placed], model: ModelSpec, policy: Policy) -> None:
     """UsageError where no gate is about what the model answers, and nobody has said that none should be."""
-    task = model.declared.task
-    answers = [name for name in GATES.names() if hasattr(GATES.get(name), "tasks") and task in tasks_of(name, task)]
+    answers = [*dict.fromkeys(name for head in model.declared.heads for name in metrics_of(head.task))]
     if policy.gates and not any(placed.gate.metric in answers for placed in gates):
-        reason = f"has no gate on what {model.name!r} answers, whose task is {task}"
+        reason = f"has no gate on what {model.name!r} answers, whose task is {_tasks(model)}"
         hint = f'one of {", ".join(answers)}; the limit "none" leaves it out'
         raise UsageError(reason, file=policy.file, key="gates", hint=hint)
 
 
 def _refuse_unfit(metric: str, model: ModelSpec, file: str, key: str) -> None:
-    """UsageError for a metric that the model's answers do not have; a gate without `tasks` fits all."""
-    task = model.declared.task
+    """UsageError for a metric that the model's answers do not have; one that is not about answers fits all."""
     GATES.get(metric, file=file, key=key)
-    if task not in tasks_of(metric, task):
-        fitting = [name for name in GATES.names() if task in tasks_of(name, task)]
-        reason = f"{metric!r} does not fit model {model.name!r}, whose task is {task}"
+    if not any(fits(metric, head.task) for head in model.declared.heads):
+        fitting = [name for name in GATES.usable() if any(fits(name, head.task) for head in model.declared.heads)]
+        reason = f"{metric!r} does not fit model {model.name!r}, whose task is {_tasks(model)}"
         raise UsageError(reason, file=file, key=key, hint=f"what fits: {', '.join(fitting)}")
+
+
+def _tasks(model: ModelSpec) -> str:
+    return " and ".join(dict.fromkeys(head.task for head in model.declared.heads))

@@ -3,52 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Protocol
+from dataclasses import dataclass, replace
 
 from edgebuild.engine.graph import Graph, Node
 from edgebuild.plan import proving, sampling
 from edgebuild.plan.instruments import Instrument, Instruments
 from edgebuild.plan.limits import resampled, stopping
+from edgebuild.plan.measurements import Measurements, Pair
 from edgebuild.plan.recipe import Chain
-from edgebuild.spec import dataset
+from edgebuild.plan.weights import Weights, task_code
+from edgebuild.spec import tasks
 from edgebuild.spec.artifact import Step
 from edgebuild.spec.core import TimeModel
 from edgebuild.spec.model import ModelSpec
-from edgebuild.spec.registry import FORMATS, GATES
+from edgebuild.spec.registry import FORMATS, GATES, STEPS
 from edgebuild.spec.target import Gate, Recipe, Runtime, Target
 from edgebuild.spec.target import Roofline as Rates
 from edgebuild.steps.evidence.accuracy import Accuracy
 from edgebuild.steps.evidence.agreement import Agreement
 from edgebuild.steps.evidence.arena import Arena
-from edgebuild.steps.evidence.count import Count
-from edgebuild.steps.evidence.footprint import Footprint
 from edgebuild.steps.evidence.judge import Judge
 from edgebuild.steps.evidence.latency import Latency
-from edgebuild.steps.evidence.outputs import Outputs
 from edgebuild.steps.evidence.parity import Parity
 from edgebuild.steps.evidence.predict import Predict
 from edgebuild.steps.evidence.processes import Processes
 from edgebuild.steps.evidence.roofline import Roofline
 from edgebuild.steps.evidence.scores import Scores
-from edgebuild.steps.evidence.shared import Shared
-from edgebuild.steps.evidence.torch_outputs import TorchOutputs
-
-
-class Pair(Protocol):
-    """Ids of two files of one format that are compared on a device."""
-
-    @property
-    def runtime(self) -> Runtime:
-        """What executes both."""
-
-    @property
-    def candidate(self) -> str:
-        """The file that is judged."""
-
-    @property
-    def baseline(self) -> str:
-        """The file that it is held against."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,19 +54,23 @@ class Measuring:
         gates: tuple[Gate, ...],
     ) -> None:
         """`data` is the id of the held-out examples; no device is asked yet."""
-        self.graph, self.target, self.data, self.prefix = graph, target, data, prefix
-        self._instruments, self._declared, self.gates = instruments, model.declared, gates
-        self.task = model.declared.task
+        self._graph, self._target, self._data, self._prefix = graph, target, data, prefix
+        self._instruments, self._declared, self._gates = instruments, model.declared, gates
+        self._heads = model.declared.heads
+        unnamed = tuple(replace(head, labels=()) for head in self._heads)
+        self._read = tuple(output.name for output in model.declared.signature.outputs), unnamed
+        self._tasks = task_code(model)
+        self._files = Measurements(graph, target, unnamed, data, instruments, prefix, gates)
         self.evidence: dict[str, str] = {}
 
-    def judge(self, chains: Sequence[Chain], float_model: str) -> str:
-        """Add all evidence for the chains, made of the torch model `float_model`, and the node that judges it."""
+    def judge(self, chains: Sequence[Chain], weights: Weights) -> str:
+        """Add all evidence for the chains, made of the float model of `weights`, and the node that judges it."""
         for chain in chains:
-            self._conversion(chain, float_model)
+            self._conversion(chain, weights)
         self._on_devices(chains)
         for chain in chains:
-            self.add(chain, "proof", *proving.proof(self, chain, float_model))
-        return self._verdicts(chains, self.target.recipe)
+            self._add(chain, "proof", *proving.proof(self._files, chain, weights), self._tasks)
+        return self._verdicts(chains, self._target.recipe)
 
     def judge_again(self, files: Files, carried: Mapping[str, str]) -> str:
         """Measure finished files on the devices and judge them with evidence that no device changes, by role."""
@@ -104,42 +88,40 @@ class Measuring:
     def _verdicts(self, chains: Sequence[Pair], recipe: Recipe) -> str:
         """The node that judges; what it says to do next is about the recipe, where one is known."""
         formats = tuple(chain.runtime.format for chain in chains)
-        codes = tuple(GATES.module(gate.metric) for gate in self.gates)
         steps = tuple(line.use for line in recipe.steps)
-        judge = Judge(self.gates, formats, len(self.target.runtimes), recipe.name, steps)
+        # What is said to whom a gate stops, the techniques say themselves.
+        codes = (*(GATES.module(gate.metric) for gate in self._gates), *map(STEPS.module, sorted({*steps})))
+        judge = Judge(self._gates, formats, len(self._target.runtimes), recipe.name, steps)
         inputs = {f"candidate/{chain.runtime.format}": chain.candidate for chain in chains}
         inputs |= {f"baseline/{chain.runtime.format}": chain.baseline for chain in chains}
         node = Node(judge, self.evidence | inputs, "verdicts", code=codes)
-        self.evidence["verdicts"] = self.graph.add(f"{self.prefix}/judge", node)
+        self.evidence["verdicts"] = self._graph.add(f"{self._prefix}/judge", node)
         return self.evidence["verdicts"]
 
     def fingerprints(self) -> dict[str, dict[str, str]]:
         """What each piece of evidence was measured on, by role; without those that nothing was measured for."""
-        found = {role: self.graph.fingerprint(item) for role, item in self._measured().items()}
-        return {role: facts for role, facts in found.items() if facts}
+        measured = {role: self._graph.fingerprint(item) for role, item in self._measured().items()}
+        return {role: facts for role, facts in measured.items() if facts}
 
     def _measured(self) -> dict[str, str]:
         """Evidence that this plan itself gathers."""
-        nodes = self.graph.nodes
+        nodes = self._graph.nodes
         return {role: item for role, item in self.evidence.items() if role != "verdicts" and item in nodes}
 
-    def _conversion(self, chain: Chain, float_model: str) -> None:
-        """Parity and footprint of one format: what can only be told beside the torch models."""
-        instrument, everywhere = self._instruments.best("outputs"), self.everywhere()
-        torch = self.graph.add(
-            f"{self.prefix}/torch-outputs",
-            Node(TorchOutputs(), {"model": chain.torch, "data": self.data}, "outputs"),
-        )
-        converted = self.outputs(everywhere, chain, chain.converted, "float")
-        candidate = self.outputs(everywhere, chain, chain.candidate, "candidate")
-        parity = {"reference": torch, "converted": converted, "candidate": candidate}
+    def _conversion(self, chain: Chain, weights: Weights) -> None:
+        """Parity and footprint of one format: what can only be told beside the models that it was made of."""
+        instrument, everywhere = self._instruments.best("outputs"), self._files.everywhere()
+        reference = self._files.reference(weights, chain.unconverted, "reference")
+        converted = self._files.outputs(everywhere, chain, chain.converted, "float")
+        candidate = self._files.outputs(everywhere, chain, chain.candidate, "candidate")
+        parity = {"reference": reference, "converted": converted, "candidate": candidate}
         if everywhere is not instrument:
-            parity["device_converted"] = sampling.few(self, instrument, chain, chain.converted, "device-float")
-            parity["device_candidate"] = sampling.candidate(self, instrument, chain, self._here(chain))
-        self.add(chain, "parity", Parity(self._declared.task), parity)
+            parity["device_converted"] = sampling.few(self._files, instrument, chain, chain.converted, "device-float")
+            parity["device_candidate"] = sampling.candidate(self._files, instrument, chain, self._here(chain))
+        self._add(chain, "parity", Parity(*self._read), parity, self._tasks)
         files = {"candidate": chain.candidate, "baseline": chain.baseline}
-        torches = {"candidate_torch": chain.torch, "baseline_torch": float_model}
-        self.add(chain, "footprint", Footprint(), files | torches)
+        weight = self._files.weight(chain, files, (chain.unconverted, weights.float), "footprint")
+        self.evidence[f"footprint/{chain.runtime.format}"] = weight
 
     def _answered(self, chain: Pair) -> None:
         """What both files answer; where the device takes only some examples, with how far it agrees with the host.
@@ -148,62 +130,49 @@ class Measuring:
         float model as this machine answers. Bounding its difference too, from as many examples as are affordable,
         would cost more than the usual margin.
         """
-        instrument, everywhere = self._instruments.best("outputs"), self.everywhere()
-        pairs = self._here(chain) | {"data": self.data}
+        instrument, everywhere = self._instruments.best("outputs"), self._files.everywhere()
+        pairs = self._here(chain) | {"data": self._data}
         if everywhere is not instrument:
-            there = sampling.few(self, instrument, chain, chain.baseline, "device-baseline")
-            self.add(chain, "baseline-agreement", Agreement(), {"device": there, "host": pairs["baseline"]})
-        if self._declared.task == "classification":
+            there = sampling.few(self._files, instrument, chain, chain.baseline, "device-baseline")
+            both = {"device": there, "host": pairs["baseline"]}
+            self._add(chain, "baseline-agreement", Agreement(*self._read), both, self._tasks)
+        if any(tasks.of(head).choice for head in self._heads):
             self._accuracy(chain, instrument, pairs)
         self._scores(chain, instrument, pairs)
 
     def _here(self, chain: Pair) -> dict[str, str]:
         """What both files answer to all held-out examples, by role: here, where the device takes only some."""
         files = {"candidate": chain.candidate, "baseline": chain.baseline}
-        return {role: self.outputs(self.everywhere(), chain, file, role) for role, file in files.items()}
+        return {role: self._files.outputs(self._files.everywhere(), chain, file, role) for role, file in files.items()}
 
     def _accuracy(self, chain: Pair, instrument: Instrument, pairs: dict[str, str]) -> None:
         """Right answers of all examples; where the device takes only some, with how far it agrees with the host."""
         if instrument.device.examples is not None:
-            device = sampling.candidate(self, instrument, chain, pairs)
+            device = sampling.candidate(self._files, instrument, chain, pairs)
             both = {"device": device, "host": pairs["candidate"]}
-            pairs = pairs | {"agreement": self.add(chain, "agreement", Agreement(), both), "device": device}
-        self.add(chain, "accuracy", Accuracy(self._declared.labels), pairs)
+            agreement = self._add(chain, "agreement", Agreement(*self._read), both, self._tasks)
+            pairs = pairs | {"agreement": agreement, "device": device}
+        choosing = tuple(head for head in self._heads if tasks.of(head).choice)
+        self._add(chain, "accuracy", Accuracy(choosing), pairs, self._tasks)
 
     def _arena(self, chain: Pair) -> None:
         """Memory that the runtime sets aside, where a gate asks for it."""
-        if stopping(self.gates, "arena"):
+        if stopping(self._gates, "arena"):
             kind, name = FORMATS.get(chain.runtime.format), FORMATS.module(chain.runtime.format)
             files = {"candidate": chain.candidate, "baseline": chain.baseline}
-            self.add(chain, "arena", Arena(), files, (name,), kind.tools)
-
-    def everywhere(self) -> Instrument:
-        """The device that takes all examples: one that takes only some is compared with the host."""
-        instrument = self._instruments.best("outputs")
-        return instrument if instrument.device.examples is None else self._instruments.host
-
-    def clock(self) -> Instrument | None:
-        """The device that times for the target; None where time is modelled or estimated."""
-        if not self._instruments.declares("latency"):
-            return None
-        instrument = self._instruments.best("latency")
-        return None if instrument.fidelity == "emulated" else instrument
-
-    def counter(self) -> tuple[Instrument, TimeModel] | None:
-        """The device that counts work and what makes time of it; None where time is measured or estimated."""
-        return self._instruments.counter()
+            self._add(chain, "arena", Arena(), files, (name,), kind.tools)
 
     def _scores(self, chain: Pair, instrument: Instrument, pairs: dict[str, str]) -> None:
         """Metrics by bootstrap, on the device's own answers, also where these are of some examples."""
-        metrics = resampled(self.gates, self._declared.task)
+        metrics = resampled(self._gates, self._heads)
         if metrics:
             own = pairs
             if instrument.device.examples is not None:
-                own = pairs | {"candidate": sampling.candidate(self, instrument, chain, pairs)}
-            codes = tuple(GATES.module(name) for name, _ in metrics)
-            self.add(chain, "scores", Scores(metrics), own, codes)
+                own = pairs | {"candidate": sampling.candidate(self._files, instrument, chain, pairs)}
+            codes = tuple(GATES.module(name) for _, name, _ in metrics)
+            self._add(chain, "scores", Scores(metrics), own, codes)
 
-    def add(
+    def _add(
         self,
         chain: Pair,
         kind: str,
@@ -214,33 +183,12 @@ class Measuring:
     ) -> str:
         """Keep a step that gathers evidence of this kind on one format; its id."""
         name, node = chain.runtime.format, Node(step, inputs, "evidence", code=code, tools=tools)
-        self.evidence[f"{kind}/{name}"] = self.graph.add(f"{self.prefix}/{name}/{kind}", node)
+        self.evidence[f"{kind}/{name}"] = self._graph.add(f"{self._prefix}/{name}/{kind}", node)
         return self.evidence[f"{kind}/{name}"]
-
-    def outputs(
-        self,
-        instrument: Instrument,
-        chain: Pair,
-        model: str,
-        role: str,
-        most: int | None = None,
-        split: dataset.Held = "test",
-    ) -> str:
-        """What a file answers on a device, on all examples of a split or on `most` of them; the node's id."""
-        runtime = instrument.runtime(chain.runtime)
-        node = Node(
-            Outputs(instrument.device, instrument.fidelity, runtime.threads, runtime.providers, most, split),
-            {"model": model, "data": self.data},
-            "outputs",
-            code=instrument.code,
-            tools=(FORMATS.get(runtime.format).runtime,),
-            facts=instrument.arithmetic,
-        )
-        return self.graph.add(f"{self.prefix}/{runtime.format}/outputs-{role}", node)
 
     def _latency(self, chains: Sequence[Pair]) -> None:
         """Time on the target's device; beside a device that only counts, also time on this machine."""
-        hardware = self.target.hardware
+        hardware = self._target.hardware
         if hardware.roofline is not None and not self._instruments.declares("latency"):
             self._keep("latency", self._estimated(hardware.roofline, chains))
             return
@@ -249,7 +197,7 @@ class Measuring:
             self._keep("latency", self._timed(instrument, chains))
             return
         host = self._timed(self._instruments.host, chains)
-        if (counter := self.counter()) is not None:
+        if (counter := self._files.counter()) is not None:
             self._keep("latency", self._predicted(*counter, chains))
         elif hardware.roofline is not None:
             self._keep("latency", self._estimated(hardware.roofline, chains))
@@ -262,11 +210,11 @@ class Measuring:
         return Node(Roofline(rates, tuple(chain.runtime.format for chain in chains)), footprints, "evidence")
 
     def _keep(self, name: str, node: Node) -> None:
-        self.evidence[name] = self.graph.add(f"{self.prefix}/{name}", node)
+        self.evidence[name] = self._graph.add(f"{self._prefix}/{name}", node)
 
     def _processes(self, chains: Sequence[Pair]) -> None:
         """Where a gate asks for it, starts, memory and tails; an emulator's are not the device's, so this machine's."""
-        gates = stopping(self.gates, "processes")
+        gates = stopping(self._gates, "processes")
         if gates and self._instruments.declares("latency"):
             instrument = self._instruments.best("latency")
             measured = self._instruments.host if instrument.fidelity == "emulated" else instrument
@@ -274,7 +222,7 @@ class Measuring:
 
     def _timed(self, instrument: Instrument, chains: Sequence[Pair]) -> Node:
         """All files of all formats, interleaved in one process."""
-        return self._run_timed(Latency, instrument, chains, stopping(self.gates, "latency"))
+        return self._run_timed(Latency, instrument, chains, stopping(self._gates, "latency"))
 
     def _run_timed(
         self,
@@ -285,14 +233,15 @@ class Measuring:
     ) -> Node:
         """All files of all formats on a device that times, until the gates are settled."""
         runtimes = tuple(instrument.runtime(chain.runtime) for chain in chains)
+        formats = [runtime.format for runtime in runtimes]
         files = {f"candidate/{chain.runtime.format}": chain.candidate for chain in chains}
         files |= {f"baseline/{chain.runtime.format}": chain.baseline for chain in chains}
         return Node(
-            kind(instrument.device, instrument.fidelity, runtimes, self.target.timing, gates),
-            files | {"data": self.data},
+            kind(instrument.device, instrument.fidelity, runtimes, self._target.timing, gates),
+            files | {"data": self._data},
             "evidence",
-            code=(*instrument.code, *sorted({GATES.module(gate.metric) for gate in gates})),
-            tools=("scipy", *(FORMATS.get(runtime.format).runtime for runtime in runtimes)),
+            code=(*instrument.code(*formats), *sorted({GATES.module(gate.metric) for gate in gates})),
+            tools=("scipy", *(FORMATS.get(name).runtime for name in formats)),
             facts=instrument.fingerprint,
         )
 
@@ -301,26 +250,8 @@ class Measuring:
         counted = {}
         for chain in chains:
             for role, file in (("candidate", chain.candidate), ("baseline", chain.baseline)):
-                counted[f"{role}/{chain.runtime.format}"] = self.count(instrument, chain, file, role, model)
+                counted[f"{role}/{chain.runtime.format}"] = self._files.count(instrument, chain, file, role, model)
             files = {"candidate": chain.candidate, "baseline": chain.baseline}
-            counted[f"shared/{chain.runtime.format}"] = self.shared(chain, files, "shared")
+            counted[f"shared/{chain.runtime.format}"] = self._files.shared(chain, files, "shared")
         runtimes = tuple(chain.runtime for chain in chains)
-        return Node(Predict(model, self.target.hardware.core_clock, runtimes), counted, "evidence")
-
-    def shared(self, chain: Pair, files: dict[str, str], role: str) -> str:
-        """How much of their work two files, `candidate` and `baseline`, share; the node's id."""
-        name = chain.runtime.format
-        node = Node(Shared(), files, "evidence", code=(FORMATS.module(name),), tools=FORMATS.get(name).tools)
-        return self.graph.add(f"{self.prefix}/{name}/{role}", node)
-
-    def count(self, instrument: Instrument, chain: Pair, file: str, role: str, model: TimeModel) -> str:
-        """The work of one inference of a file on a device that counts; the node's id."""
-        node = Node(
-            Count(instrument.device, model.mcpu),  # type: ignore[arg-type]  # a device that counts
-            {"model": file, "data": self.data},
-            "evidence",
-            code=instrument.code,
-            tools=(FORMATS.get(chain.runtime.format).runtime,),
-            facts=instrument.fingerprint,
-        )
-        return self.graph.add(f"{self.prefix}/{chain.runtime.format}/count-{role}", node)
+        return Node(Predict(model, self._target.hardware.core_clock, runtimes), counted, "evidence")

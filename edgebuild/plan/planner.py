@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from edgebuild.engine.graph import Graph
 from edgebuild.engine.store import Store
@@ -11,12 +11,13 @@ from edgebuild.plan import enough, preflight, trust
 from edgebuild.plan.instruments import Instruments
 from edgebuild.plan.limits import gates_of, regressions_of
 from edgebuild.plan.measuring import Measuring
-from edgebuild.plan.recipe import Chain, Recipes, Without
+from edgebuild.plan.recipe import Chain, Recipes, Without, reachable
 from edgebuild.plan.shipping import bundle_node
 from edgebuild.plan.weights import Weights
 from edgebuild.spec.errors import UsageError
 from edgebuild.spec.model import ModelSpec
 from edgebuild.spec.names import suggest
+from edgebuild.spec.source import Source
 from edgebuild.spec.target import Gate, Policy, Target
 
 
@@ -70,8 +71,10 @@ def make(
             gates = gates_of(target, model, policy)
             if target.regressions:
                 regressions_of(target, model, policy)  # wrong ones are refused now, not when a gate asks for them
+            reached, unreached = _reachable(target, model, weights[model.name].source)
+            lacking |= dict.fromkeys(unreached)
             left_out = (without or {}).get((target.name, model.name), frozenset())
-            products.append(_product(graph, target, model, weights[model.name], instruments, gates, left_out))
+            products.append(_product(graph, reached, model, weights[model.name], instruments, gates, left_out))
             notices += enough.notices(graph, store, target, model, gates, weights[model.name])
             lacking |= dict.fromkeys(trust.notices(instruments, gates))
         notices += [*instruments.notices, *lacking]
@@ -79,6 +82,19 @@ def make(
         item for product in products for item in (product.verdicts, product.bundle)
     )  # no idle teacher is trained
     return Plan(graph, tuple(products), tuple(notices))
+
+
+def _reachable(target: Target, model: ModelSpec, source: Source) -> tuple[Target, list[str]]:
+    """The target with those of its runtimes that the model can run on, and what to tell of the others.
+
+    UsageError where there is none.
+    """
+    kept = reachable(source, target)
+    others = [runtime.format for runtime in target.runtimes if runtime not in kept]
+    told = f"{model.name} comes as {source.kind}, and nothing makes {' or '.join(others)} of that"
+    if not kept:
+        raise UsageError(told, file=target.file, key="runtimes", hint=source.instead)
+    return replace(target, runtimes=kept), [f"{target.name}: {told}: left out"] if others else []
 
 
 def _product(
@@ -95,7 +111,7 @@ def _product(
     measuring = Measuring(graph, target, model, weights.data, instruments, prefix, gates)
     chains = [recipes.chain(runtime) for runtime in target.runtimes]
     preflight.add(graph, target, weights, instruments, prefix)
-    verdicts = measuring.judge(chains, weights.float)
+    verdicts = measuring.judge(chains, weights)
     bundle = graph.add(f"{prefix}/bundle", bundle_node(target, model, weights, chains, measuring, without))
     return Product(target.name, model.name, verdicts, bundle, tuple(chains), target.recipe.drop_useless)
 

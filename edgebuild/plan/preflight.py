@@ -30,7 +30,7 @@ def add(graph: Graph, target: Target, weights: Weights, instruments: Instruments
             Preflight(instrument.device, runtime.threads),
             {"model": graph.add(f"{label}-convert", converted), "data": weights.data},
             "evidence",
-            code=instrument.code,
+            code=instrument.code(runtime.format),
             tools=(kind.runtime,),
             facts=instrument.arithmetic,
         )

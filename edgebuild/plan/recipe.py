@@ -2,45 +2,47 @@
 
 from __future__ import annotations
 
-import dataclasses
 from dataclasses import dataclass
-from typing import Any
 
 from edgebuild.engine.graph import Graph, Node
 from edgebuild.plan.packages import need
-from edgebuild.plan.weights import Weights
-from edgebuild.spec.artifact import Step, needed
+from edgebuild.plan.weights import Weights, task_code
 from edgebuild.spec.errors import UsageError
 from edgebuild.spec.files import check
 from edgebuild.spec.model import ModelSpec
 from edgebuild.spec.quantization import refusal
-from edgebuild.spec.registry import FORMATS, STEPS
+from edgebuild.spec.registry import FORMATS, STEPS, takes
+from edgebuild.spec.source import Source
 from edgebuild.spec.target import Runtime, StepSpec, Target
+from edgebuild.spec.technique import Technique
 from edgebuild.steps.convert import Convert
 
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """What one technique of a recipe made: `made` itself, the torch model it comes from, and the file to weigh.
+    """What one technique of a recipe made: `output` itself, the model before conversion that it comes from (itself, or
+    the last one), and the file to weigh.
 
     A step that changes only values leaves bytes and operations as they were, so one file stands for several stages.
     """
 
     name: str
     number: int
-    made: str
-    torch: str
+    output: str
+    unconverted: str
     file: str
 
 
 @dataclass(frozen=True, slots=True)
 class Chain:
-    """Ids of what the recipe makes for one runtime: the last torch model, its float file, the file to ship,
-    the float model's own file that the others are compared with, and what each technique made on the way.
+    """Ids of what the recipe makes for one runtime: the last model before conversion, its float file, the file to
+    ship, the float model's own file that the others are compared with, and what each technique made on the way.
+
+    What comes as a file of the runtime's format is its own conversion.
     """
 
     runtime: Runtime
-    torch: str
+    unconverted: str
     converted: str
     candidate: str
     baseline: str
@@ -49,6 +51,14 @@ class Chain:
 
 # (format, place in the recipe) of steps that are left out
 Without = frozenset[tuple[str, int]]
+
+
+def reachable(source: Source, target: Target) -> tuple[Runtime, ...]:
+    """The runtimes of the target whose files can be made of what the source gives; UsageError for an unknown format."""
+    for number, runtime in enumerate(target.runtimes):
+        FORMATS.get(runtime.format, file=target.file, key=f"runtimes[{number}].format")
+    converted = source.kind in Convert.consumes
+    return tuple(runtime for runtime in target.runtimes if converted or runtime.format == source.kind)
 
 
 class Recipes:
@@ -76,41 +86,44 @@ class Recipes:
     def chain(self, runtime: Runtime) -> Chain:
         """The nodes for one runtime; UsageError for an unknown or misplaced step, option, format or package."""
         self._need_packages(runtime)
-        current, torch, converted = self._weights.float, self._weights.float, None
-        made: list[tuple[int, str]] = []
+        current = unconverted = self._weights.float
+        converted: str | None = None
+        outputs: list[tuple[int, str]] = []
         for number, (line, step) in enumerate(zip(self._lines, self._steps, strict=True)):
             if (runtime.format, number) in self._without:
                 continue
             kind = self._graph.kind(current)
-            if kind not in step.consumes:
+            if not takes(step, kind):
                 self._may_convert(line, step, kind, runtime, number)
                 current = converted = self._convert(current, runtime, "convert")
+            elif kind == runtime.format:
+                converted = converted or current
             current = self._add(line, step, current, runtime, number)
-            made.append((number, current))
-            if self._graph.kind(current) == "torch":
-                torch = current
+            outputs.append((number, current))
+            if self._graph.kind(current) != runtime.format:
+                unconverted = current
         if converted is None:
-            current = converted = self._convert(torch, runtime, "convert")
+            current = converted = self._convert(unconverted, runtime, "convert")
         baseline = self._convert(self._weights.float, runtime, "baseline")
-        return Chain(runtime, torch, converted, current, baseline, self._stages(made, runtime, converted))
+        return Chain(runtime, unconverted, converted, current, baseline, self._stages(outputs, runtime, converted))
 
-    def _stages(self, made: list[tuple[int, str]], runtime: Runtime, converted: str) -> tuple[Stage, ...]:
-        """Last first: a torch model is weighed as the file of the last one after it that has the same operations."""
-        found: list[Stage] = []
-        torch = [item for _, item in made if self._graph.kind(item) == "torch"]
-        for number, item in reversed(made):
-            if item not in torch:
-                found.append(Stage(self._name(number), number, item, (torch or [self._weights.float])[-1], item))
+    def _stages(self, outputs: list[tuple[int, str]], runtime: Runtime, converted: str) -> tuple[Stage, ...]:
+        """Last first: what is no file yet is weighed as the file of the last one after it with the same operations."""
+        stages: list[Stage] = []
+        before = [item for _, item in outputs if self._graph.kind(item) != runtime.format]
+        for number, item in reversed(outputs):
+            if item not in before:
+                stages.append(Stage(self._name(number), number, item, (before or [self._weights.float])[-1], item))
                 continue
-            later = found[-1] if found and found[-1].made in torch else None
+            later = stages[-1] if stages and stages[-1].output in before else None
             if later is None:
                 file = converted
-            elif getattr(self._steps[later.number], "values_only", False):
+            elif self._steps[later.number].values_only:
                 file = later.file
             else:
                 file = self._convert(item, runtime, f"{self._name(number)}-convert")
-            found.append(Stage(self._name(number), number, item, item, file))
-        return tuple(reversed(found))
+            stages.append(Stage(self._name(number), number, item, item, file))
+        return tuple(reversed(stages))
 
     def _name(self, number: int) -> str:
         """The technique; the second of the same name is `prune_channels-2`."""
@@ -123,53 +136,54 @@ class Recipes:
         key = f"runtimes[{index}].format"
         kind = FORMATS.get(runtime.format, file=self._target.file, key=key)
         if runtime.layout is not None and runtime.layout not in kind.layouts:
-            told = f"{runtime.format} files have no inputs and outputs in {runtime.layout!r}"
+            reason = f"{runtime.format} files have no inputs and outputs in {runtime.layout!r}"
             hint = f"leave it out, or take {' or '.join(kind.layouts)}"
-            raise UsageError(told, file=self._target.file, key=f"runtimes[{index}].layout", hint=hint)
+            raise UsageError(reason, file=self._target.file, key=f"runtimes[{index}].layout", hint=hint)
         need(kind.requires, runtime.format, file=self._target.file, key=key, extra=runtime.format)
 
     def _check_numbers(self) -> None:
         """UsageError when a second step changes what the file computes in: no quantizer reads a quantized file."""
         done: str | None = None
         for line, step in zip(self._lines, self._steps, strict=True):
-            numbers = getattr(step, "numbers", None)
-            if numbers and done:
-                told = f"{line.use!r} cannot follow {done!r}: what a file computes in changes once"
-                raise UsageError(told, file=line.file, key=f"{line.key}.use", hint="keep one of the two")
-            done = line.use if numbers else done
+            if step.numbers and done:
+                reason = f"{line.use!r} cannot follow {done!r}: what a file computes in changes once"
+                raise UsageError(reason, file=line.file, key=f"{line.key}.use", hint="keep one of the two")
+            done = line.use if step.numbers else done
 
     def _check_final(self) -> None:
         """UsageError when a step follows one whose result it would throw away."""
         lines = zip(self._lines, self._steps, self._lines[1:], self._steps[1:], strict=False)
         for line, step, after, taking in lines:
-            if getattr(step, "final", False) and {*step.consumes} & {*taking.consumes}:
-                told = f"{after.use!r} cannot follow {line.use!r}, whose result it would throw away"
-                raise UsageError(told, file=after.file, key=f"{after.key}.use", hint=f"put {line.use!r} last")
+            if step.final and {*step.consumes} & {*taking.consumes}:
+                reason = f"{after.use!r} cannot follow {line.use!r}, whose result it would throw away"
+                raise UsageError(reason, file=after.file, key=f"{after.key}.use", hint=f"put {line.use!r} last")
 
-    def _step(self, line: StepSpec) -> Step:
+    def _step(self, line: StepSpec) -> Technique:
         kind = STEPS.get(line.use, file=line.file, key=f"{line.key}.use")
         need(kind.tools, line.use, file=line.file, key=f"{line.key}.use")
-        given = self._from_hardware(kind) | dict(self._model.declared.steps.get(line.use, {})) | dict(line.options)
-        step: Step = check(kind, given, file=line.file, prefix=line.key)
-        return step
+        of_model = self._model.declared.steps.get(line.use, {})
+        options = {**kind.from_hardware(self._target.hardware), **of_model, **line.options}
+        return check(kind, options, file=line.file, prefix=line.key)
 
-    def _from_hardware(self, kind: Any) -> dict[str, Any]:
-        """Options whose default is a property of the target's hardware."""
-        named = {f.name: f.metadata.get("from_hardware") for f in dataclasses.fields(kind)}
-        return {name: getattr(self._target.hardware, source) for name, source in named.items() if source}
-
-    def _may_convert(self, line: StepSpec, step: Step, kind: str, runtime: Runtime, number: int) -> None:
+    def _may_convert(self, line: StepSpec, step: Technique, kind: str, runtime: Runtime, number: int) -> None:
         """UsageError unless converting makes what the step works on."""
         where = {"file": line.file, "key": f"{line.key}.use"}
-        takes = " or ".join(step.consumes)
-        if kind != "torch":
+        works_on, source = " or ".join(step.consumes), self._weights.source
+        if kind == runtime.format == source.kind:
+            name = self._model.name
+            reason = f"{line.use!r} works on {works_on}, and {name} comes as {kind}, which cannot be trained"
+            raise UsageError(reason, **where, hint=source.instead)
+        if kind == runtime.format:
             before = self._lines[number - 1].use
-            told = f"{line.use!r} works on {takes}, but {before!r} before it makes {kind}"
-            raise UsageError(told, **where, hint=f"move {line.use!r} before {before!r}")
-        if runtime.format not in step.consumes:
-            raise UsageError(f"{line.use!r} works on {takes}, not on {runtime.format}", **where)
+            reason = f"{line.use!r} works on {works_on}, but {before!r} before it makes {kind}"
+            raise UsageError(reason, **where, hint=f"move {line.use!r} before {before!r}")
+        if not takes(step, runtime.format):
+            raise UsageError(f"{line.use!r} works on {works_on}, not on {runtime.format}", **where)
 
     def _convert(self, model: str, runtime: Runtime, stage: str) -> str:
+        """The float file of a model, which is that file already where it comes in the runtime's format."""
+        if self._graph.kind(model) == runtime.format:
+            return model
         target_format = FORMATS.get(runtime.format)
         node = Node(
             Convert(runtime.format, runtime.layout),
@@ -180,40 +194,42 @@ class Recipes:
         )
         return self._graph.add(f"{self._prefix}/{runtime.format}/{stage}", node)
 
-    def _add(self, line: StepSpec, step: Step, current: str, runtime: Runtime, number: int) -> str:
+    def _add(self, line: StepSpec, step: Technique, current: str, runtime: Runtime, number: int) -> str:
         self._refuse_unreal(line, step, runtime)
         inputs = {"model": current}
-        for role in needed(step):
+        for role in step.uses():
             inputs |= self._connected(role, line) if role != "model" else {}
         kind = step.produces or self._graph.kind(current)
         of_format = kind == runtime.format
+        learning = task_code(self._model) if "data" in inputs else ()
         node = Node(
             step,
             inputs,
             kind,
-            code=(FORMATS.module(runtime.format),) if of_format else (),
+            code=((FORMATS.module(runtime.format),) if of_format else ()) + learning,
             tools=FORMATS.get(runtime.format).tools if of_format else (),
         )
         stage = self._name(number)
         label = f"{self._prefix}/{runtime.format}/{stage}" if of_format else f"{self._prefix}/{stage}"
         return self._graph.add(label, node)
 
-    def _refuse_unreal(self, line: StepSpec, step: Step, runtime: Runtime) -> None:
+    def _refuse_unreal(self, line: StepSpec, step: Technique, runtime: Runtime) -> None:
         """UsageError for a quantization that no kernel of the runtime computes."""
-        if not hasattr(step, "quantization"):
+        how = step.quantization()
+        if how is None:
             return
         kind = FORMATS.get(runtime.format)
-        gap = refusal(kind.real, kind.unreal, step.quantization())
+        gap = refusal(kind.real, kind.unreal, how)
         if gap is not None:
-            told = f"{line.use!r} cannot be had on {runtime.format} with these options: {gap.reason}"
-            raise UsageError(told, file=line.file, key=line.key, hint=f"instead: {gap.instead}")
+            reason = f"{line.use!r} cannot be had on {runtime.format} with these options: {gap.reason}"
+            raise UsageError(reason, file=line.file, key=line.key, hint=f"instead: {gap.instead}")
 
     def _connected(self, role: str, line: StepSpec) -> dict[str, str]:
         """What a step gets for a role that it needs: every further teacher has a role `teacher/<number>` of its own."""
         first, *others = self._weights.teachers
-        known = {"data": self._weights.data, "teacher": first, "source": self._weights.source}
+        known = {"data": self._weights.data, "teacher": first, "code": self._weights.code}
         if role not in known:
-            told = f"{line.use!r} needs {role!r}, which no plan can give"
-            raise UsageError(told, file=line.file, key=f"{line.key}.use")
+            reason = f"{line.use!r} needs {role!r}, which no plan can give"
+            raise UsageError(reason, file=line.file, key=f"{line.key}.use")
         more = {f"teacher/{number}": item for number, item in enumerate(others, 2)} if role == "teacher" else {}
         return {role: known[role]} | more

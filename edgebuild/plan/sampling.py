@@ -3,43 +3,40 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
 
 from edgebuild.engine.graph import Node
 from edgebuild.plan.instruments import Instrument
 from edgebuild.plan.limits import resampled, stopping
-from edgebuild.spec.registry import FORMATS, GATES
+from edgebuild.plan.measurements import Measurements, Pair
+from edgebuild.spec.registry import FORMATS, GATES, TASKS
 from edgebuild.spec.target import Gate
 from edgebuild.steps.evidence.sampled import Sampled
-
-if TYPE_CHECKING:
-    from edgebuild.plan.measuring import Measuring, Pair
 
 _FEW = 8  # of a float file: they are slow (0.1 s each for the digits), and a kernel that is wrong is so on any of them
 _SHARE_OF_FEW = 0.1  # of the time
 
 
-def candidate(measuring: Measuring, instrument: Instrument, pair: Pair, host: Mapping[str, str]) -> str:
+def candidate(measurements: Measurements, instrument: Instrument, pair: Pair, host: Mapping[str, str]) -> str:
     """What the file that is judged answers on the device, until the gates on right answers are decided; the node's id.
 
     `host` has the ids of what both files answer here, by role. Metrics of the device's own answers take all examples
     that there may be; where nothing is to be decided by answers, a few will do.
     """
-    own = resampled(measuring.gates, measuring.task)
-    gates = () if own else stopping(measuring.gates, "accuracy")
+    own = resampled(measurements.gates, measurements.heads)
+    gates = () if own else stopping(measurements.gates, "accuracy")
     if not own and not gates:
-        return few(measuring, instrument, pair, pair.candidate, "device")
+        return few(measurements, instrument, pair, pair.candidate, "device")
     answered = {role: host[role] for role in ("candidate", "baseline")} if gates else {}
-    return _add(measuring, instrument, pair, pair.candidate, "device", gates=gates, answered=answered)
+    return _add(measurements, instrument, pair, pair.candidate, "device", gates=gates, answered=answered)
 
 
-def few(measuring: Measuring, instrument: Instrument, pair: Pair, model: str, role: str) -> str:
+def few(measurements: Measurements, instrument: Instrument, pair: Pair, model: str, role: str) -> str:
     """What a file answers on the device on a few examples; the node's id."""
-    return _add(measuring, instrument, pair, model, role, most=_FEW, share=_SHARE_OF_FEW)
+    return _add(measurements, instrument, pair, model, role, most=_FEW, share=_SHARE_OF_FEW)
 
 
 def _add(
-    measuring: Measuring,
+    measurements: Measurements,
     instrument: Instrument,
     pair: Pair,
     model: str,
@@ -59,14 +56,20 @@ def _add(
         gates,
         most,
         None if budget is None else budget * share,
-        len(measuring.target.runtimes),
+        len(measurements.target.runtimes),
     )
     node = Node(
         step,
-        {"model": model, "data": measuring.data, **answered},
+        {"model": model, "data": measurements.data, **answered},
         "outputs",
-        code=(*instrument.code, *sorted({GATES.module(gate.metric) for gate in gates})),
+        code=(*instrument.code(runtime.format), *_deciding(measurements, gates)),
         tools=(FORMATS.get(runtime.format).runtime,),
         facts=instrument.arithmetic,
     )
-    return measuring.graph.add(f"{measuring.prefix}/{runtime.format}/outputs-{role}", node)
+    return measurements.graph.add(f"{measurements.prefix}/{runtime.format}/outputs-{role}", node)
+
+
+def _deciding(measurements: Measurements, gates: tuple[Gate, ...]) -> list[str]:
+    """The modules that tell when gates are decided: theirs, and those of the tasks that know a right answer."""
+    of_tasks = {TASKS.module(head.task) for head in measurements.heads} if gates else set()
+    return sorted({GATES.module(gate.metric) for gate in gates} | of_tasks)

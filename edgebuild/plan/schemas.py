@@ -6,7 +6,9 @@ from typing import Any
 
 from edgebuild.spec.files import PolicyFile, RecipeFile, RecipeTable, TargetFile, schema
 from edgebuild.spec.model import ModelFile
-from edgebuild.spec.registry import DEVICES, GATES, STEPS, Registry
+from edgebuild.spec.plugins import Registry
+from edgebuild.spec.registry import DEVICES, GATES, STEPS, TASKS
+from edgebuild.spec.source import SOURCES
 
 _DRAFT = {"$schema": "https://json-schema.org/draft/2020-12/schema"}
 
@@ -38,7 +40,11 @@ def recipe() -> dict[str, Any]:
 
 def model() -> dict[str, Any]:
     """The schema of a `model.toml`."""
-    return _DRAFT | schema(ModelFile)
+    found = schema(ModelFile)
+    for owner in (found, found["$defs"]["Output"]):
+        owner["properties"]["task"]["anyOf"][0]["enum"] = TASKS.names()
+    found["properties"]["source"] = {**_one_of(found, SOURCES, "use"), "default": None}
+    return _DRAFT | found
 
 
 def _with_metrics(found: dict[str, Any]) -> dict[str, Any]:
@@ -47,13 +53,13 @@ def _with_metrics(found: dict[str, Any]) -> dict[str, Any]:
     return found
 
 
-def _one_of(whole: dict[str, Any], registry: Registry, key: str) -> dict[str, Any]:
+def _one_of(whole: dict[str, Any], registry: Registry[Any], key: str) -> dict[str, Any]:
     """A choice between the plug-ins of a registry, each with its own options beside the `key` that names it."""
     choices = []
     line = whole["$defs"].get("DeviceLine" if key == "transport" else "RecipeLine", {})
     shared = {name: text for name, text in line.get("properties", {}).items() if name != key}
-    for name in registry.names():
-        own = schema(registry.get(name))
+    for name, kind in registry.usable().items():
+        own = schema(kind)
         whole["$defs"] |= own.pop("$defs", {})
         properties = {key: {"const": name}} | shared | own.get("properties", {})
         choices.append(

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from edgebuild import travels
-from edgebuild.bundle.assemble import Assemble, Subject
+from edgebuild.bundle.assemble import Assemble
 from edgebuild.bundle.card import PAYLOAD
-from edgebuild.engine import digests
+from edgebuild.bundle.facts import Subject
 from edgebuild.engine.graph import Node
 from edgebuild.plan.measuring import Measuring
 from edgebuild.plan.recipe import Chain, Without
-from edgebuild.plan.weights import Weights
+from edgebuild.plan.weights import Weights, task_code
+from edgebuild.spec import model_file, sha256
+from edgebuild.spec.assembly import Assembly
+from edgebuild.spec.format import Format
 from edgebuild.spec.model import ModelSpec
 from edgebuild.spec.registry import FORMATS
 from edgebuild.spec.target import Target
@@ -28,27 +31,32 @@ def bundle_node(
         cpu=target.hardware.cpu,
         model=model.name,
         model_description=declared.description,
-        labels=declared.labels,
-        inputs=declared.inputs,
+        signature=declared.signature,
+        heads=declared.heads,
         preprocess=declared.preprocess,
         sample=declared.sample,
-        task=declared.task,
-        outputs=declared.outputs,
     )
     inputs = {f"candidate/{chain.runtime.format}": chain.candidate for chain in chains}
     inputs |= {f"baseline/{chain.runtime.format}": chain.baseline for chain in chains}
     inputs |= {f"evidence/{role.replace('/', '-')}": item for role, item in measuring.evidence.items()}
     inputs |= {"data": weights.data, "verdicts": measuring.evidence["verdicts"]}
     runtimes = tuple(chain.runtime for chain in chains)
-    formats = tuple(FORMATS.get(runtime.format) for runtime in runtimes)
-    names = tuple(kind.file for kind in formats), tuple(kind.runtime for kind in formats)
-    travelling = (travels.BUNDLE_RUNNER, travels.VALUES, travels.DECODER, *(travels.loader(r.format) for r in runtimes))
-    payload = [*sorted(PAYLOAD.glob("*.*")), *map(travels.file, travelling)]
+    formats = {runtime.format: FORMATS.get(runtime.format) for runtime in runtimes}
+    packages = {name: distributions(kind) for name, kind in formats.items()}
+    assemblies = tuple(Assembly.of_one(formats[r.format].file, r, declared.signature) for r in runtimes)
+    travelling = map(travels.file, (travels.BUNDLE_RUNNER, travels.VALUES, travels.DECODER))
+    payload = [*sorted(PAYLOAD.glob("*.*")), *travelling, *map(model_file.loader, formats.values())]
     return Node(
-        Assemble(subject, runtimes, *names, measuring.fingerprints(), dropped),
+        Assemble(subject, assemblies, packages, measuring.fingerprints(), dropped),
         inputs,
         "bundle",
-        tools=tuple(kind.runtime for kind in formats),
-        facts={f"payload.{path.name}": digests.of_file(path) for path in payload},
+        code=(*(FORMATS.module(runtime.format) for runtime in runtimes), *task_code(model)),
+        tools=tuple(name for names in packages.values() for name in names),
+        facts={f"payload.{path.name}": sha256.of_file(path) for path in payload},
         records=True,
     )
+
+
+def distributions(kind: type[Format]) -> tuple[str, ...]:
+    """What a device must have to execute files of this format."""
+    return (kind.runtime, *kind.runtime_needs)

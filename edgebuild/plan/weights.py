@@ -2,63 +2,85 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from edgebuild.engine.graph import Graph, Node
 from edgebuild.engine.store import Store
 from edgebuild.plan.packages import need
+from edgebuild.spec import tasks
 from edgebuild.spec.artifact import Artifact
 from edgebuild.spec.errors import UsageError
-from edgebuild.spec.model import ModelSpec, Training
+from edgebuild.spec.files import check
+from edgebuild.spec.model import ModelSpec
 from edgebuild.spec.reads import Read
-from edgebuild.steps.import_weights import ImportWeights
+from edgebuild.spec.source import SOURCES, Making, ProjectFile, Source
+from edgebuild.spec.units import show_bytes
 from edgebuild.steps.load_data import LoadData
-from edgebuild.steps.train import Train
-from edgebuild.steps.untrained import Untrained
 
 
 @dataclass(frozen=True, slots=True)
 class Weights:
-    """Ids of what every target of a model shares. Without declared teachers the float model teaches itself.
+    """What every target of a model shares: its source, and ids. Without declared teachers the float model teaches
+    itself.
 
     `trained` are those of the weights that are not read from a file; `untrained` is the model before, None when
-    nothing is trained.
+    nothing is trained. `files` are the project's own that the float model is made of, by role.
     """
 
-    source: str
+    source: Source
+    code: str
     data: str
     float: str
     teachers: tuple[str, ...]
     trained: tuple[str, ...]
     untrained: str | None
+    files: Mapping[str, str]
 
     @classmethod
     def plan(cls, graph: Graph, store: Store, model: ModelSpec) -> Weights:
-        """Add the shared nodes of `model`."""
-        declared = model.declared
-        need(("torch", "safetensors"), "a build", file=model.file, key=None, extra="torch")
-        source, data = plan_data(graph, store, model)
-        make = _Maker(graph, store, model, source, data)
-        weights = make("float", declared.builder, declared.weights, declared.training)
+        """Add the shared nodes of `model`; UsageError for a source that is unknown or that cannot be read."""
+        source = source_of(model)
+        need(source.requires, "a build", file=model.file, key=None, extra=source.extra)
+        code, data = plan_data(graph, store, model)
+        add = _Maker(graph, store, model, source, {"code": code, "data": data})
+        float_model, declared_teachers = source.float(model), source.teachers(model)
+        weights = add("float", float_model)
         teachers = tuple(
-            make("teacher" + (f"-{number}" if number > 1 else ""), own.builder, own.weights, own.training)
-            for number, own in enumerate(declared.all_teachers, 1)
+            add("teacher" + (f"-{number}" if number > 1 else ""), making)
+            for number, making in enumerate(declared_teachers, 1)
         )
-        trained = tuple({item: None for item in (weights, *teachers) if isinstance(graph.nodes[item].step, Train)})
-        untrained = _untrained(graph, model, source) if trained else None
-        return cls(source, data, weights, teachers or (weights,), trained, untrained)
+        makings = zip((weights, *teachers), (float_model, *declared_teachers), strict=True)
+        trained = tuple(dict.fromkeys(item for item, making in makings if making.trains))
+        before = source.untrained(model) if trained else None
+        untrained = add("untrained", before) if before else None
+        files = {role: item for role, item in graph.nodes[weights].inputs.items() if role in float_model.files}
+        return cls(source, code, data, weights, teachers or (weights,), trained, untrained, files)
+
+
+def source_of(model: ModelSpec) -> Source:
+    """Where the model comes from; UsageError for an unknown source or a wrong option."""
+    origin = model.declared.origin
+    kind = SOURCES.get(origin.use, file=model.file, key="source.use")
+    source: Source = check(kind, origin.options, file=model.file, prefix=origin.key)
+    return source
 
 
 def plan_data(graph: Graph, store: Store, model: ModelSpec) -> tuple[str, str]:
     """Add the model's code as it is now and the data that it loads; their ids."""
     declared, name = model.declared, model.name
     need(declared.tools, "the model's code", file=model.file, key="tools")
-    source = graph.add_source(f"{name}/source", store.snapshot(_files(model), "source"))
-    loader = LoadData(
-        declared.data, declared.inputs, declared.width, _origin(model), declared.task, reads=_reads(store, model)
-    )
-    return source, graph.add(f"{name}/data", Node(loader, {"source": source}, "data", tools=declared.tools))
+    code = graph.add_source(f"{name}/code", store.snapshot(_files(model), "code"))
+    heads = tuple(replace(head, labels=()) for head in declared.heads)
+    loader = LoadData(declared.data, declared.signature.bare, heads, model.origin, reads=_reads(store, model))
+    node = Node(loader, {"code": code}, "data", code=task_code(model), tools=declared.tools)
+    return code, graph.add(f"{name}/data", node)
+
+
+def task_code(model: ModelSpec) -> tuple[str, ...]:
+    """The modules of the model's tasks, which all that learns from labels or looks at answers runs."""
+    return tasks.modules(model.declared.heads)
 
 
 def _reads(store: Store, model: ModelSpec) -> tuple[Read, ...]:
@@ -79,41 +101,38 @@ def _reads(store: Store, model: ModelSpec) -> tuple[Read, ...]:
 
 @dataclass(frozen=True, slots=True)
 class _Maker:
-    """Plans one set of weights: read from the user's file where one is named, else trained."""
+    """Adds the steps of a source; `shared` are ids by role of what any of them may need."""
 
     graph: Graph
     store: Store
     model: ModelSpec
-    source: str
-    data: str
+    source: Source
+    shared: Mapping[str, str]
 
-    def __call__(self, role: str, builder: str, weights: str | None, training: Training) -> str:
-        declared, label = self.model.declared, f"{self.model.name}/{role}"
-        built, shared = (builder, declared.inputs, declared.width), (declared.augment, _origin(self.model))
-        if weights is None:
-            step = Train(*built, training, *shared)
-            return self.graph.add(label, Node(step, {"source": self.source, "data": self.data}, "torch"))
-        file = self.model.folder / weights
-        taken = self.graph.add_source(f"{label}/file", self._snapshot(file, role))
-        reader = ImportWeights(*built, *shared, shown=f"{_origin(self.model)}/{weights}")
-        return self.graph.add(label, Node(reader, {"source": self.source, "weights": taken}, "torch"))
+    def __call__(self, role: str, making: Making) -> str:
+        label = f"{self.model.name}/{role}"
+        inputs = {name: self.shared[name] for name in making.step.uses() if name in self.shared}
+        for name, files in making.files.items():
+            inputs[name] = self.graph.add_source(f"{label}/{name}", self._snapshot(files, name))
+        of_code = self.model.declared.tools if "code" in inputs else ()
+        tools = (*making.tools, *of_code)
+        return self.graph.add(label, Node(making.step, inputs, self.source.kind, making.code, tools))
 
-    def _snapshot(self, file: Path, role: str) -> Artifact:
-        if not file.is_file():
-            key = "weights" if role == "float" else f"{role}.weights"
-            raise UsageError(f"no such file: {file.name!r}", file=self.model.file, key=key)
-        return self.store.snapshot({file.name: file}, "weights")
+    def _snapshot(self, files: tuple[ProjectFile, ...], kind: str) -> Artifact:
+        for file in files:
+            self._check(file)
+        folder = self.model.folder / files[0].path
+        paths = [self.model.folder / file.path for file in files]
+        return self.store.snapshot({path.relative_to(folder.parent).as_posix(): path for path in paths}, kind)
 
-
-def _untrained(graph: Graph, model: ModelSpec, source: str) -> str:
-    declared = model.declared
-    step = Untrained(declared.builder, declared.inputs, declared.width, _origin(model))
-    return graph.add(f"{model.name}/untrained", Node(step, {"source": source}, "torch"))
-
-
-def _origin(model: ModelSpec) -> str:
-    """How messages name the model's folder; the same wherever the project lies."""
-    return f"models/{model.name}"
+    def _check(self, file: ProjectFile) -> None:
+        path = self.model.folder / file.path
+        if not path.is_file():
+            raise UsageError(f"no such file: {file.path!r}", file=self.model.file, key=file.key)
+        size = path.stat().st_size
+        if file.largest is not None and size > file.largest:
+            told = f"{file.path!r} has {show_bytes(size)}, more than the {show_bytes(file.largest)} that are read"
+            raise UsageError(told, file=self.model.file, key=file.key)
 
 
 def _files(model: ModelSpec) -> dict[str, Path]:
@@ -122,5 +141,5 @@ def _files(model: ModelSpec) -> dict[str, Path]:
     found = {path for pattern in patterns for path in model.folder.glob(pattern) if path.is_file()}
     found = {path for path in found if "__pycache__" not in path.parts}
     if model.folder / "model.py" not in found:
-        raise UsageError("no such file", file=f"{_origin(model)}/model.py", hint="it holds the builder and the data")
+        raise UsageError("no such file", file=f"{model.origin}/model.py", hint="it holds the builder and the data")
     return {path.relative_to(model.folder).as_posix(): path for path in sorted(found)}

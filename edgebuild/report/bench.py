@@ -2,39 +2,40 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from edgebuild.report.table import table
 from edgebuild.spec.units import show_count, show_seconds
 
 if TYPE_CHECKING:
     from edgebuild.devices.timing.layers import Layers
+    from edgebuild.spec.evidence import Counted
     from edgebuild.verbs.bench import Bench
 
 _SHOWN = 10  # layers in the table; --json has all
 
 
-def show(found: Bench) -> None:
+def show(bench: Bench) -> None:
     """The time with its range, then what it rests on: counted work, and the operators that take most of it."""
-    for notice in found.notices:
+    for notice in bench.notices:
         print(f"note: {notice}")
-    spread = f"{show_seconds(found.low)} to {show_seconds(found.high)}"
-    print(f"{found.model} on {found.target}, {found.threads} thread(s), by {found.device} ({found.fidelity}):")
-    print(f"  {show_seconds(found.seconds)} an inference, {spread}")
-    for fed in found.fed:
+    spread = f"{show_seconds(bench.low)} to {show_seconds(bench.high)}"
+    print(f"{bench.model} on {bench.target}, {bench.threads} thread(s), by {bench.device} ({bench.fidelity}):")
+    print(f"  {show_seconds(bench.seconds)} an inference, {spread}")
+    for fed in bench.fed:
         print(f"  fed {fed.name}: {fed.dtype} {'×'.join(map(str, fed.shape)) or 'scalar'}, {fed.source}")
-    if found.counted is not None:
-        _work(found.counted)
-    if found.layers is None:
-        print(f"no time by layer: {found.layers_reason}")
+    if bench.counted is not None:
+        _work(bench.counted)
+    if bench.layers is None:
+        print(f"no time by layer: {bench.layers_reason}")
     else:
-        _layers(found.layers)
+        _layers(bench.layers)
 
 
-def _work(counted: dict[str, Any]) -> None:
-    rows = [("instructions", show_count(counted["instructions"])), ("cycles (1 thread)", show_count(counted["cycles"]))]
-    rows += [(f"misses of {name}", show_count(cache["misses"])) for name, cache in counted["caches"].items()]
-    classes = sorted(counted["classes"].items(), key=lambda item: -item[1])
+def _work(counted: Counted) -> None:
+    rows = [("instructions", show_count(counted.instructions)), ("cycles (1 thread)", show_count(counted.cycles))]
+    rows += [(f"misses of {name}", show_count(cache.misses)) for name, cache in counted.caches.items()]
+    classes = sorted(counted.classes.items(), key=lambda item: -item[1])
     rows += [(f"  {name}", show_count(count)) for name, count in classes if count]
     table(("counted work", "an inference"), rows)
 
@@ -44,15 +45,15 @@ def _layers(layers: Layers) -> None:
     shown, rest = layers[:_SHOWN], layers[_SHOWN:]
     rows = [
         (
-            layer["op"],
-            layer["name"],
-            "×".join(map(str, layer["output"] or [])),
-            *_cost(layer["median_us"], layer["share"]),
+            layer.op,
+            layer.name,
+            "×".join(map(str, layer.output or [])),
+            *_cost(layer.median_us, layer.share),
         )
         for layer in shown
     ]
     if rest:
-        cost = _cost(sum(layer["median_us"] for layer in rest), sum(layer["share"] for layer in rest))
+        cost = _cost(sum(layer.median_us for layer in rest), sum(layer.share for layer in rest))
         rows.append((f"{len(rest)} others", "", "", *cost))
     table(("slowest layers", "name", "output", "an inference, profiled", "share"), rows)
 

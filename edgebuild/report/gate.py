@@ -14,8 +14,8 @@ def show(result: Result) -> None:
     """A table for each comparison, then one line for each warning and for the verdict."""
     where = f"{result.model} for {result.target}, {result.format}, on {result.device} ({result.fidelity})"
     for item in result.comparisons:
-        found = {"evidence": item.evidence, "verdicts": item.verdicts}
-        show_one(f"{where}, against {item.against}", found, (item.against, "this bundle"))
+        title, names = f"{where}, against {item.against}", (item.against, "this bundle")
+        show_one(title, item.evidence, item.verdicts, names)
     for warning in result.warnings:
         line(f"warning: {warning}")
     line((result.status, COLOURS[result.status]), f": {result.bundle} ({_became(result)})")

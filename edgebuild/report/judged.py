@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from edgebuild.spec.errors import UsageError
 
 if TYPE_CHECKING:
+    from edgebuild.spec.evidence import Verdict
     from edgebuild.spec.project import Project
     from edgebuild.verbs.build import Outcome
     from edgebuild.verbs.gate import Result
@@ -17,14 +18,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """A verdict (as `Verdict.to_json`) on one format of a model for a target; `file` declares the gate."""
+    """A verdict on one format of a model for a target; `file` declares the gate."""
 
     target: str
     model: str
     format: str
     against: str
     file: str
-    verdict: dict[str, Any]
+    verdict: Verdict
 
     @property
     def suite(self) -> str:
@@ -34,14 +35,14 @@ class Judged:
     @property
     def name(self) -> str:
         """The gate: metrics may have several, with different limits."""
-        return f"{self.verdict['metric']} {self.verdict['limit']}"
+        return f"{self.verdict.name} {self.verdict.limit}"
 
     @property
-    def told(self) -> str:
+    def line(self) -> str:
         """Why, on how much, from where, and what to do next: one line."""
         verdict = self.verdict
-        why = f"{verdict['reason']} (n = {verdict['n']}, {verdict['fidelity']})"
-        return f"{why}. Try {verdict['next']}" if verdict.get("next") else why
+        why = f"{verdict.reason} (n = {verdict.n}, {verdict.fidelity})"
+        return f"{why}. Try {verdict.next}" if verdict.next else why
 
 
 class Renderer(Protocol):
@@ -53,21 +54,19 @@ class Renderer(Protocol):
 
 def of_build(outcomes: Iterable[Outcome], project: Project) -> list[Judged]:
     """The verdicts on the format that each outcome ships, or would ship."""
-    found = []
+    judged = []
     for outcome in outcomes:
-        name = outcome.verdicts["format"]
+        about = (outcome.target, outcome.model, outcome.verdicts.format, "the float model")
         place = _declarer(project, outcome.target, outcome.model)
-        for verdict in outcome.verdicts["formats"][name]["verdicts"]:
-            file = place(verdict["metric"])
-            found.append(Judged(outcome.target, outcome.model, name, "the float model", file, verdict))
-    return found
+        judged += [Judged(*about, place(verdict.metric), verdict) for verdict in outcome.verdicts.shipped.verdicts]
+    return judged
 
 
 def of_gate(result: Result, project: Project) -> list[Judged]:
     """The verdicts of all comparisons."""
     named, place = (result.target, result.model), _declarer(project, result.target, result.model)
     return [
-        Judged(*named, result.format, comparison.against, place(verdict["metric"]), verdict)
+        Judged(*named, result.format, comparison.against, place(verdict.metric), verdict)
         for comparison in result.comparisons
         for verdict in comparison.verdicts
     ]

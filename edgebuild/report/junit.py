@@ -17,16 +17,16 @@ def render(judged: list[Judged]) -> str:
     """A `testsuites` document: a suite for each comparison, a case for each gate."""
     root = Xml.Element("testsuites", {"name": "edgebuild", **_counts(judged)})
     for name, cases in groupby(judged, key=lambda item: item.suite):
-        found = list(cases)
-        suite = Xml.SubElement(root, "testsuite", {"name": _clean(name), **_counts(found)})
-        for item in found:
+        judged_here = list(cases)
+        suite = Xml.SubElement(root, "testsuite", {"name": _clean(name), **_counts(judged_here)})
+        for item in judged_here:
             _case(suite, item)
     Xml.indent(root, " ")
     return f'<?xml version="1.0" encoding="UTF-8"?>\n{Xml.tostring(root, encoding="unicode")}\n'
 
 
 def _counts(judged: list[Judged]) -> dict[str, str]:
-    statuses = [item.verdict["status"] for item in judged]
+    statuses = [item.verdict.status for item in judged]
     failures, errors = statuses.count("fail"), statuses.count("inconclusive")
     return {"tests": str(len(judged)), "failures": str(failures), "errors": str(errors), "skipped": "0"}
 
@@ -34,12 +34,12 @@ def _counts(judged: list[Judged]) -> dict[str, str]:
 def _case(suite: Xml.Element, item: Judged) -> None:
     about = {"name": _clean(item.name), "classname": f"{item.target}.{item.model}.{item.format}", "file": item.file}
     case = Xml.SubElement(suite, "testcase", {key: _clean(text) for key, text in about.items()})
-    status = item.verdict["status"]
+    status = item.verdict.status
     if status in _ELEMENTS:
-        said = Xml.SubElement(case, _ELEMENTS[status], {"type": status, "message": _clean(item.verdict["reason"])})
-        said.text = _clean(item.told)
+        said = Xml.SubElement(case, _ELEMENTS[status], {"type": status, "message": _clean(item.verdict.reason)})
+        said.text = _clean(item.line)
     else:
-        Xml.SubElement(case, "system-out").text = _clean(item.told)
+        Xml.SubElement(case, "system-out").text = _clean(item.line)
 
 
 def _clean(text: str) -> str:

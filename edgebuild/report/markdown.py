@@ -18,9 +18,9 @@ def render(judged: list[Judged], limit: int = LIMIT) -> str:
     """A table for each comparison, what did not pass first; at most `limit` characters, then what is left out."""
     text, shown = "", 0
     for name, cases in groupby(judged, key=lambda item: item.suite):
-        found = sorted(cases, key=lambda item: item.verdict["status"] == "pass")
+        ordered = sorted(cases, key=lambda item: item.verdict.status == "pass")
         block = f"### edgebuild: {_escape(name)}\n\n{_HEAD}"
-        for item in found:
+        for item in ordered:
             line = _row(item)
             notice = _notice(len(judged) - shown)
             if len(text) + len(block) + len(line) + len(notice) + 2 > limit:
@@ -36,9 +36,9 @@ def _notice(left: int) -> str:
 
 def _row(item: Judged) -> str:
     verdict = item.verdict
-    cells = [verdict[key] for key in ("metric", "limit", "status", "n", "fidelity", "reason")]
-    cells[-1] += f". Try {verdict['next']}" if verdict.get("next") else ""
-    return f"| {_SIGNS[verdict['status']]} | {' | '.join(_escape(str(cell)) for cell in cells)} |\n"
+    reason = verdict.reason + (f". Try {verdict.next}" if verdict.next else "")
+    cells = (verdict.name, verdict.limit, verdict.status, str(verdict.n), verdict.fidelity, reason)
+    return f"| {_SIGNS[verdict.status]} | {' | '.join(_escape(cell) for cell in cells)} |\n"
 
 
 def _escape(text: str) -> str:

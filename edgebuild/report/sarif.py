@@ -32,17 +32,17 @@ def render(judged: list[Judged]) -> str:
             }
         },
         "columnKind": "unicodeCodePoints",
-        "results": [_result(item, rules.index(_rule(item))) for item in judged if item.verdict["status"] in _KINDS],
+        "results": [_result(item, rules.index(_rule(item))) for item in judged if item.verdict.status in _KINDS],
     }
     return json.dumps({"$schema": _SCHEMA, "version": "2.1.0", "runs": [run]}, indent=1, ensure_ascii=False) + "\n"
 
 
 def _rule(item: Judged) -> str:
-    return f"gate/{item.verdict['metric']}"
+    return f"gate/{item.verdict.metric}"
 
 
 def _described(rule: str, judged: list[Judged]) -> dict[str, Any]:
-    limits = dict.fromkeys(item.verdict["limit"] for item in judged if _rule(item) == rule)
+    limits = dict.fromkeys(item.verdict.limit for item in judged if _rule(item) == rule)
     metric = rule.partition("/")[2]
     return {
         "id": rule,
@@ -52,22 +52,29 @@ def _described(rule: str, judged: list[Judged]) -> dict[str, Any]:
 
 
 def _result(item: Judged, index: int) -> dict[str, Any]:
-    verdict, (kind, level) = item.verdict, _KINDS[item.verdict["status"]]
+    verdict, (kind, level) = item.verdict, _KINDS[item.verdict.status]
     identity = digests.of_json([item.target, item.model, item.format, item.against, item.name])
     return {
         "ruleId": _rule(item),
         "ruleIndex": index,
         "kind": kind,
         "level": level,
-        "message": {"text": f"{item.suite}: {item.name}: {verdict['status']}: {item.told}"},
+        "message": {"text": f"{item.suite}: {item.name}: {verdict.status}: {item.line}"},
         "locations": [
             {"physicalLocation": {"artifactLocation": {"uri": quote(item.file)}, "region": {"startLine": 1}}},
         ],
         "partialFingerprints": {"edgebuildGate/v1": identity},
-        "properties": {key: _finite(verdict[key]) for key in ("estimate", "low", "high", "n", "unit", "fidelity")},
+        "properties": {
+            "estimate": _finite(verdict.estimate),
+            "low": _finite(verdict.low),
+            "high": _finite(verdict.high),
+            "n": verdict.n,
+            "unit": verdict.unit,
+            "fidelity": verdict.fidelity,
+        },
     }
 
 
-def _finite(value: Any) -> Any:
+def _finite(value: float | None) -> float | None:
     """JSON has no infinity, which the end of an interval may be."""
-    return None if isinstance(value, float) and not math.isfinite(value) else value
+    return value if value is not None and math.isfinite(value) else None

@@ -4,17 +4,36 @@ from __future__ import annotations
 
 import math
 import statistics
-from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from edgebuild.report.table import table
+from edgebuild.spec import documents
+from edgebuild.spec.evidence import Predicted, Timed, Undefined, known
+from edgebuild.spec.registry import TASKS
 from edgebuild.spec.units import show_bytes, show_count, show_seconds
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+
+    from edgebuild.bundle.facts import BundleManifest
+    from edgebuild.spec.evidence import (
+        Accuracy,
+        Answers,
+        Drop,
+        Evidence,
+        Footprint,
+        Latency,
+        Processes,
+        Proof,
+        Proved,
+        Rate,
+        Samples,
+        Scores,
+        Verdict,
+    )
     from edgebuild.verbs.build import Journal, Outcome
 
 COLOURS = {"pass": "green", "fail": "red", "inconclusive": "yellow"}
-_CHANGES = ("bytes", "compressed", "macs", "instructions", "seconds")
 _MEANING = {"pass": "released", "fail": "no bundle, only the evidence", "inconclusive": "candidate, not released"}
 
 
@@ -22,11 +41,13 @@ def document(outcomes: list[Outcome], journal: Journal, status: str) -> dict[str
     """The build as plain data."""
     return {
         "status": status,
-        "ran": journal.ran,
+        "ran": documents.to_json(journal.ran),
         "reused": journal.reused,
         "notices": journal.notices,
         "bundles": [
-            {"target": o.target, "model": o.model, "status": o.status, "folder": str(o.folder), **o.verdicts}
+            {"target": o.target, "model": o.model, "folder": str(o.folder)}
+            | documents.to_json(o.verdicts)
+            | ({"gate": {"status": o.gate.status, **documents.to_json(o.gate.gate)}} if o.gate else {})
             | {"notes": list(o.notes)}
             for o in outcomes
         ],
@@ -37,13 +58,13 @@ def show(outcomes: list[Outcome], journal: Journal) -> None:
     """Print every outcome and one line about the work done."""
     for outcome in outcomes:
         verdicts = outcome.verdicts
-        for name in sorted(verdicts["formats"], key=lambda name: name != verdicts["format"]):
-            found = verdicts["formats"][name]
-            shipped = name == verdicts["format"] and outcome.status != "fail"
-            show_one(f"{outcome.model} for {outcome.target}, {name}{' (shipped)' * shipped}", found)
+        for name in sorted(verdicts.formats, key=lambda name: name != verdicts.format):
+            judged, shipped = verdicts.formats[name], name == verdicts.format and outcome.status != "fail"
+            title = f"{outcome.model} for {outcome.target}, {name}{' (shipped)' * shipped}"
+            show_one(title, judged.evidence, judged.verdicts)
         _show_notes(outcome.notes)
         line((outcome.status, COLOURS[outcome.status]), f": {outcome.folder} ({_meaning(outcome)})")
-        show_next(verdicts["formats"][verdicts["format"]]["verdicts"])
+        show_next(verdicts.shipped.verdicts)
     _show_notes(journal.notices)
     ran = (
         f"{len(journal.ran)} steps run, {journal.reused} up to date" if journal.ran else "nothing changed, nothing run"
@@ -52,16 +73,16 @@ def show(outcomes: list[Outcome], journal: Journal) -> None:
 
 
 def _meaning(outcome: Outcome) -> str:
-    gate = outcome.verdicts.get("gate")
-    return f"{gate['status']} by a gate on {gate['device']}" if gate else _MEANING[outcome.status]
+    gate = outcome.gate
+    return f"{gate.status} by a gate on {gate.gate.device}" if gate else _MEANING[outcome.status]
 
 
-def show_bundle(manifest: dict[str, Any]) -> None:
+def show_bundle(facts: BundleManifest) -> None:
     """Print the table of a bundle from its manifest."""
-    subject = manifest["subject"]
-    show_one(f"{subject['model']} for {subject['target']}, {manifest['runtime']['format']}", manifest)
-    _show_notes(manifest.get("notes", ()))
-    line(f"status: {manifest['status']}")
+    title = f"{facts.subject.model} for {facts.subject.target}, {facts.format}"
+    show_one(title, facts.evidence, facts.verdicts)
+    _show_notes(facts.notes)
+    line(f"status: {facts.status}")
 
 
 def _show_notes(notes: Iterable[str]) -> None:
@@ -70,131 +91,164 @@ def _show_notes(notes: Iterable[str]) -> None:
         line(("note: ", "yellow"), note)
 
 
-def show_next(verdicts: list[dict[str, Any]]) -> None:
+def show_next(verdicts: Iterable[Verdict]) -> None:
     """Print for each gate that did not pass how it missed, and what is likely to mend it."""
     for verdict in verdicts:
-        if verdict.get("next"):
-            missed = f"{verdict['metric']} {verdict['limit']!r}, {verdict['status']}: {verdict['reason']}"
-            line(("next: ", "bold"), f"{missed}. Try {verdict['next']}")
+        if verdict.next:
+            missed = f"{verdict.name} {verdict.limit!r}, {verdict.status}: {verdict.reason}"
+            line(("next: ", "bold"), f"{missed}. Try {verdict.next}")
 
 
-_FOOTPRINT = (("bytes", "bytes"), ("download", "download"), ("parameters", "parameters"), ("MACs", "macs"))
-
-
-def show_one(title: str, found: dict[str, Any], names: tuple[str, str] = ("float", "compressed")) -> None:
+def show_one(
+    title: str, evidence: Evidence, verdicts: Iterable[Verdict], names: tuple[str, str] = ("float", "compressed")
+) -> None:
     """Print the measurements and verdicts of one comparison; `names` are those of its two files."""
-    table(("", *names, ""), rows(found["evidence"]), title=title)
-    if found["evidence"].get("proof", {}).get("steps"):
-        table(*proofs(found["evidence"]["proof"]), title=_chosen_by(found["evidence"]["proof"]))
-    keys = ("metric", "limit", "status", "n", "fidelity", "reason")
-    gates = [[str(verdict[key]) for key in keys] for verdict in found["verdicts"]]
+    table(("", *names, ""), rows(evidence), title=title)
+    if evidence.proof and evidence.proof.steps:
+        table(*proofs(evidence.proof), title=_chosen_by(evidence.proof))
+    gates = [(v.name, v.limit, v.status, str(v.n), v.fidelity, v.reason) for v in verdicts]
     table(("gate", "limit", "verdict", "n", "fidelity", "why"), gates, colours=COLOURS)
 
 
-def rows(evidence: dict[str, Any]) -> list[tuple[str, str, str, str]]:
+Row = tuple[str, str, str, str]
+
+
+def rows(evidence: Evidence) -> list[Row]:
     """What was measured: name, float baseline, compressed, and how they compare."""
-    footprint = evidence["footprint"]
-    counted = [
-        (name, show_count(footprint["baseline"][key]), show_count(footprint["candidate"][key]), _times(footprint, key))
-        for name, key in _FOOTPRINT
-        if key != "download" or footprint["candidate"].get(key) not in (None, footprint["candidate"]["bytes"])
+    timed = [_timed(latency) for latency in (evidence.latency, evidence.host_latency) if latency is not None]
+    return [
+        *_right(evidence.accuracy),
+        *_scores(evidence.scores),
+        *_weights(known(evidence.footprint)),
+        *timed,
+        *_of_processes(evidence.processes),
     ]
-    timed = [_timed(evidence[kind]) for kind in ("latency", "host-latency") if kind in evidence]
-    right = [_right(evidence["accuracy"])] if "accuracy" in evidence else []
-    return [*right, *_scores(evidence.get("scores", {})), *counted, *timed, *_of_processes(evidence)]
 
 
-def _of_processes(evidence: dict[str, Any]) -> list[tuple[str, str, str, str]]:
+def _weights(footprint: Footprint) -> list[Row]:
+    """What is counted; a download only where it is another file."""
+    ours, theirs = footprint.candidate, footprint.baseline
+    counts = [("bytes", theirs.bytes, ours.bytes)]
+    counts += [("download", theirs.download, ours.download)] if ours.download != ours.bytes else []
+    counts += [("parameters", theirs.parameters, ours.parameters), ("MACs", theirs.macs, ours.macs)]
+    return [(name, show_count(before), show_count(after), _times(before, after)) for name, before, after in counts]
+
+
+def _of_processes(processes: Processes | None) -> list[Row]:
     """Starts and memory, where a gate had them measured."""
-    found, rows = evidence.get("processes", {}), []
-    for kind, show, words in (
-        ("cold_start", show_seconds, ("faster", "slower")),
-        ("memory", show_bytes, ("smaller", "larger")),
-    ):
-        values = found.get(kind, {"baseline": []})
-        if values["baseline"]:
-            theirs, ours = (statistics.median(values[role]) for role in ("baseline", "candidate"))
-            name = f"{kind.replace('_', ' ')} ({found['fidelity']})"
-            rows.append((name, show(theirs), show(ours), _compared(theirs / ours, *words, 2)))
-    return rows
+    if processes is None:
+        return []
+    start = _middles("cold start", processes, processes.cold_start, show_seconds, ("faster", "slower"))
+    return start + _middles("memory", processes, processes.memory, show_bytes, ("smaller", "larger"))
 
 
-def _right(accuracy: dict[str, Any]) -> tuple[str, str, str, str]:
+def _middles(
+    name: str, processes: Processes, samples: Samples, show: Callable[[float], str], words: tuple[str, str]
+) -> list[Row]:
+    if not samples.baseline:
+        return []
+    theirs, ours = statistics.median(samples.baseline), statistics.median(samples.candidate)
+    compared = _compared(theirs / ours, *words, 2)
+    return [(f"{name} ({processes.fidelity})", show(theirs), show(ours), compared)]
+
+
+def _right(accuracy: Accuracy | None) -> list[Row]:
     """Shares of right answers; only a classification has them."""
-    gain = accuracy["candidate"]["accuracy"] - accuracy["baseline"]["accuracy"]
-    return "accuracy", _rate(accuracy["baseline"]), _rate(accuracy["candidate"]), f"{100 * gain:+.2f} pp"
+    heads = accuracy.heads if accuracy else {}
+    return [_right_of(_of_head("accuracy", name, heads), answers) for name, answers in heads.items()]
 
 
-def proofs(proof: dict[str, Any]) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
+def _right_of(name: str, answers: Answers) -> Row:
+    gain = answers.candidate.accuracy - answers.baseline.accuracy
+    return name, _rate(answers.baseline), _rate(answers.candidate), f"{100 * gain:+.2f} pp"
+
+
+def _of_head(what: str, name: str, heads: Mapping[str, Any]) -> str:
+    """The name of a head is told where there are several."""
+    return f"{what} of {name}" if len(heads) > 1 else what
+
+
+def proofs(proof: Proof) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
     """Columns, and a row for each technique of the recipe: what it changed, and whether it bought anything."""
-    answers = proof["task"] == "classification"
-    columns = ("step", "bytes", "compressed", "MACs", "instructions", "time", "right answers" if answers else "error")
-    return (*columns, ""), [(*_changes(step), _effect(step["drop"], answers), _worth(step)) for step in proof["steps"]]
+    choices = {head: TASKS.get(task).choice for head, task in proof.tasks.items()}
+    answers = [_of_head("right answers" if choice else "error", head, choices) for head, choice in choices.items()]
+    columns = ("step", "bytes", "compressed", "MACs", "instructions", "time", *answers, "")
+    effects = [[_effect(step.drops[head], choice) for head, choice in choices.items()] for step in proof.steps]
+    return columns, [(*_changes(step), *row, _worth(step)) for step, row in zip(proof.steps, effects, strict=True)]
 
 
-def _chosen_by(proof: dict[str, Any]) -> str:
+def _chosen_by(proof: Proof) -> str:
     """Which examples the proofs are told on: never those that judge."""
-    if "validation" not in proof:  # a bundle of an edgebuild that chose by the examples that judge
+    if proof.validation is None:  # a bundle of an edgebuild that chose by the examples that judge
         return ""
-    examples = proof["validation"]
-    origin = ", cut from the training data" if examples["cut"] else ""
-    return f"what each step changed; answers on {examples['n']} validation examples{origin}"
+    origin = ", cut from the training data" if proof.validation.cut else ""
+    return f"what each step changed; answers on {proof.validation.n} validation examples{origin}"
 
 
-def _changes(step: dict[str, Any]) -> list[str]:
-    return [step["step"], *(_change(step["before"].get(name), step["after"].get(name)) for name in _CHANGES)]
+def _changes(step: Proved) -> list[str]:
+    before, after = step.before, step.after
+    pairs = (
+        (before.bytes, after.bytes),
+        (before.compressed, after.compressed),
+        (before.macs, after.macs),
+        (before.instructions, after.instructions),
+        (before.seconds, after.seconds),
+    )
+    return [step.step, *(_change(*pair) for pair in pairs)]
 
 
-def _effect(drop: dict[str, float], answers: bool) -> str:
+def _effect(drop: Drop, answers: bool) -> str:
     """On right answers in points, or on the mean error in its own unit."""
     if not answers:
-        return f"{drop['estimate']:+.3g} [{drop['low']:+.3g}, {drop['high']:+.3g}]"
-    gain, low, high = (0.0 - 100 * drop[name] for name in ("estimate", "high", "low"))  # 0.0 − 0.0 has no sign
+        return f"{drop.estimate:+.3g} [{drop.low:+.3g}, {drop.high:+.3g}]"
+    gain, low, high = (0.0 - 100 * value for value in (drop.estimate, drop.high, drop.low))  # 0.0 − 0.0 has no sign
     return f"{gain:+.2f} pp [{low:+.2f}, {high:+.2f}]"
 
 
-def _worth(step: dict[str, Any]) -> str:
-    if step["useless"]:
-        return f"useless: costs {' and '.join(step['costs'])}, buys nothing"
-    return "pays" if step["gains"] else "changes nothing that is measured here"
+def _worth(step: Proved) -> str:
+    if step.useless:
+        return f"useless: costs {' and '.join(step.costs)}, buys nothing"
+    return "pays" if step.gains else "changes nothing that is measured here"
 
 
 def _change(before: float | None, after: float | None) -> str:
     return f"{after / before - 1:+.1%}" if before and after else ""
 
 
-def _scores(scores: dict[str, Any]) -> list[tuple[str, str, str, str]]:
+def _scores(scores: Scores | None) -> list[Row]:
     """Metrics that were compared by bootstrap; one without a value has the reason instead."""
-    rows = []
-    for metric, bounds in scores.get("metrics", {}).items():
-        found = next(iter(bounds.values()))
-        if "undefined" in found:
-            rows.append((metric, "", "", found["undefined"]))
-        else:
-            rows.append((metric, f"{found['baseline']:.4g}", f"{found['candidate']:.4g}", f"n = {scores['n']}"))
-    return rows
+    if scores is None:
+        return []
+    shown: list[Row] = []
+    for head, changes in scores.heads.items():
+        for metric, bounds in changes.metrics.items():
+            name, change = _of_head(metric, head, scores.heads), next(iter(bounds.values()))
+            if isinstance(change, Undefined):
+                shown.append((name, "", "", change.undefined))
+            else:
+                shown.append((name, f"{change.baseline:.4g}", f"{change.candidate:.4g}", f"n = {scores.n}"))
+    return shown
 
 
-def _timed(latency: dict[str, Any]) -> tuple[str, str, str, str]:
+def _timed(latency: Latency) -> Row:
     """Seconds of float and compressed; a prediction shows its band."""
-    theirs, ours = (statistics.median(latency[f"{role}_seconds"]) for role in ("baseline", "candidate"))
-    band = f" ± {latency['band']:.0%}" if "band" in latency else ""
-    name = f"latency ({latency['fidelity']})"
+    theirs, ours = statistics.median(latency.baseline_seconds), statistics.median(latency.candidate_seconds)
+    band = f" ± {latency.band:.0%}" if isinstance(latency, Predicted) else ""
+    name = f"latency ({latency.fidelity})"
     return name, show_seconds(theirs) + band, show_seconds(ours) + band, _speed(latency, theirs / ours)
 
 
-def _rate(rate: dict[str, float]) -> str:
-    return f"{rate['accuracy']:.2%} [{rate['low']:.2%}, {rate['high']:.2%}]"
+def _rate(rate: Rate) -> str:
+    return f"{rate.accuracy:.2%} [{rate.low:.2%}, {rate.high:.2%}]"
 
 
-def _times(footprint: dict[str, dict[str, int]], key: str) -> str:
-    theirs, ours = footprint["baseline"][key], footprint["candidate"][key]
+def _times(theirs: int, ours: int) -> str:
     return _compared(theirs / ours, "smaller", "larger", 1) if theirs and ours else ""
 
 
-def _speed(latency: dict[str, Any], separate: float) -> str:
+def _speed(latency: Latency, separate: float) -> str:
     """The interleaved ratio where there is one: medians of separate times would hide the machine's drift."""
-    logs = latency.get("log_ratios")
+    logs = latency.log_ratios if isinstance(latency, Timed) else ()
     faster = math.exp(-statistics.median(logs)) if logs else separate
     return _compared(faster, "faster", "slower", 2)
 

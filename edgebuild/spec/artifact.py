@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import Field, dataclass, field, fields
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Protocol
 
 from edgebuild.spec.cores import Cores
 from edgebuild.spec.errors import owner
-from edgebuild.spec.registry import file_name
+from edgebuild.spec.names import file_name
 
 Determinism = Literal["everywhere", "same-cpu", "no"]
+
+# In `consumes`: a model file of any format.
+FILE = "file"
 
 # Metadata of a step's field that does not change its result and so stays out of the key (labels, limits of time).
 EXCUSED: dict[str, Any] = {"in_key": False}
@@ -32,6 +36,18 @@ class Input:
     kind: str
     digest: str
     path: Path
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """What a step did on the way to another's inputs: its key and the parts of that, what came out, what it noted."""
+
+    step: str
+    key: str
+    output: str
+    deterministic: Determinism
+    parts: Mapping[str, str]
+    notes: tuple[str, ...] = ()
 
 
 class Progress(Protocol):
@@ -58,7 +74,7 @@ class StepIO:
     output: Path
     scratch: Path
     progress: Progress = field(default=_silent)
-    provenance: tuple[Mapping[str, Any], ...] = ()
+    provenance: tuple[Record, ...] = ()
     partial: Path | None = None
     cores: Cores = field(default_factory=Cores)
 
@@ -77,9 +93,9 @@ class StepIO:
 
 
 class Step(Protocol):
-    """A frozen dataclass whose fields are its options; one file in `steps/` or `evidence/`.
+    """A frozen dataclass whose fields are its options; one file in `steps/`, `steps/techniques/` or `steps/evidence/`.
 
-    consumes: kinds that the input `model` may have (empty: takes no model)
+    consumes: kinds that the input `model` may have, FILE for every format's (empty: takes no model)
     produces: the kind of the output; None means the kind of `model`
     needs: the other roles that must be connected
     tools: distributions whose versions are part of the key
@@ -87,14 +103,10 @@ class Step(Protocol):
         and roundings that IEEE 754 fixes decides a byte; whoever writes it must show it in `tests/contracts`.
         "same-cpu": kernels for floats decide, of a framework, of the user's code or of the C library, and these differ
         with what the processor can do. "no": time is measured
-    versions(): by name, versions of what no distribution stands for and its bytes depend on; only where there is such
     exclusive: whether it runs with nothing beside it, as what measures time must
-    elsewhere: whether it measures another machine, so that other builds may work on this one; others do not have this
-    uses(): of `needs`, what these options read; a step that always reads all of it does not have this
-    numbers: what it makes a file compute in ("int8"); only steps that change that have it, and a recipe has one
-    final: True where no step on the same kind of artifact may follow: it would not carry on what this one adds
-    values_only: whether a torch model keeps its operations and their sizes; steps without it may change both
     """
+
+    __slots__ = ()
 
     consumes: ClassVar[tuple[str, ...]]
     produces: ClassVar[str | None]
@@ -103,8 +115,23 @@ class Step(Protocol):
     deterministic: ClassVar[Determinism]
     exclusive: ClassVar[bool]
 
+    @abstractmethod
     def run(self, io: StepIO) -> None:
         """Read `io.inputs`, write files into `io.output`."""
+
+    @property
+    def elsewhere(self) -> bool:
+        """Whether it measures another machine, so that other builds may work on this one."""
+        return False
+
+    def uses(self) -> tuple[str, ...]:
+        """Of `needs`, the roles that must be connected for the options that it has."""
+        return self.needs
+
+    @staticmethod
+    def versions() -> Mapping[str, str]:
+        """By name, versions of what no distribution stands for and its bytes depend on."""
+        return {}
 
 
 def perform(step: Step, io: StepIO) -> None:
@@ -113,21 +140,16 @@ def perform(step: Step, io: StepIO) -> None:
         step.run(io)
 
 
-def needed(step: Step) -> tuple[str, ...]:
-    """The roles that must be connected for `step` with the options that it has."""
-    found: tuple[str, ...] = step.uses() if hasattr(step, "uses") else step.needs
-    return found
-
-
 def needs_machine(step: Step) -> bool:
     """Whether nothing else may run on this machine beside it, not even another build."""
-    return step.exclusive and not getattr(step, "elsewhere", False)
+    return step.exclusive and not step.elsewhere
 
 
 def options(step: Step) -> dict[str, Any]:
     """The options of `step` that belong into its key, by name."""
-    return {f.name: getattr(step, f.name) for f in _fields(step) if f.metadata.get("in_key", True)}
+    return {f.name: getattr(step, f.name) for f in option_fields(step) if f.metadata.get("in_key", True)}
 
 
-def _fields(step: Step) -> tuple[Any, ...]:
+def option_fields(step: Step | type[Step]) -> tuple[Field[Any], ...]:
+    """The fields of a step, which are its options; TypeError for what is no dataclass, as each step is."""
     return fields(step)  # type: ignore[arg-type]

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
 import lzma
 import zlib
+
+from edgebuild.spec import sha256
 
 # Text, a run, and numbers without a pattern: enough for two versions that search for repeats differently to differ.
 _PROBE = b"".join(b"%d " % (k * k % 997) for k in range(2000)) + bytes(3000) + bytes(k * k % 251 for k in range(5000))
@@ -22,4 +23,4 @@ def versions() -> dict[str, str]:
 
 
 def _digest(data: bytes) -> str:
-    return hashlib.sha256(data).hexdigest()[:16]
+    return sha256.of_bytes(data)[:16]

@@ -1,7 +1,8 @@
 """A data set as an artifact: plain .npy files, memory-mapped when read, so that a device's runner can read them too.
 
 `<split>.<position>.npy` holds the examples of the model's input at that position, `<split>.labels.npy` what they
-should be answered with, `test.slices.npy` which held-out examples belong to which slice, `data.json` the rest.
+should be answered with (`<split>.labels.<head>.npy` where there are several heads), `test.slices.npy` which held-out
+examples belong to which slice, `data.json` the rest.
 
 Three splits, and each has one use: `train` is learnt from, `validation` is what every choice is made on (ratios, layers
 to keep in float, steps to leave out), and `test` belongs to the judge, who would be biased had anybody chosen by it.
@@ -10,49 +11,51 @@ to keep in float, steps to leave out), and `test` belongs to the judge, who woul
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from edgebuild.spec.model import Task
+from edgebuild.spec.signature import ANSWER, Head
 
 if TYPE_CHECKING:
     import numpy as np
 
     Array = np.ndarray[tuple[int, ...], np.dtype[np.generic]]
+    Mask = np.ndarray[tuple[int, ...], np.dtype[np.bool_]]  # [N], of examples
 
 # Set aside of `train` where the data brings no validation split: a tenth, and no more than decide any choice here.
 _SHARE, _MOST = 0.1, 5000
 Held = Literal["test", "validation"]  # the splits that nothing is learnt from
-UNLABELLED = -1  # in the place of a class number; a target value that is missing is NaN
 DESCRIPTION, _SLICES = "data.json", "test.slices.npy"
-_USUAL: Task = "classification"
+_ONLY = Head(ANSWER, "classification")
 
 
 @dataclass(frozen=True, slots=True)
 class Split:
-    """Examples of one split: `inputs[k]` is [N, …] for the model's input k.
+    """Examples of one split: `inputs[k]` is [N, …] for the model's input k, `labels[k]` for its head k.
 
-    `labels` is [N] int64 with the number of each example's class, or [N, D] float32 with its target values.
+    Labels are what the head's task says: [N] int64 with the number of each example's class, or [N, …] float32 with its
+    target values.
     """
 
     inputs: tuple[Array, ...]
-    labels: Array
+    labels: tuple[Array, ...]
 
     def __len__(self) -> int:
         """The number of examples."""
-        return len(self.labels)
+        return len(self.inputs[0])
 
     def take(self, rows: Array) -> Split:
         """The examples in these rows, copied into memory."""
-        return Split(tuple(x[rows] for x in self.inputs), self.labels[rows])
+        return Split(tuple(x[rows] for x in self.inputs), tuple(y[rows] for y in self.labels))
 
 
-def write(folder: Path, name: str, split: Split) -> None:
-    """Write one split; `folder` must exist."""
+def write(folder: Path, name: str, split: Split, heads: Sequence[Head] = ()) -> None:
+    """Write one split; `folder` must exist. `heads` are those of the labels, needless where there is one."""
     write_inputs(folder, name, split.inputs)
-    _write(folder / f"{name}.labels.npy", split.labels)
+    for file, values in zip(_label_files(name, heads or [_ONLY]), split.labels, strict=True):
+        _write(folder / file, values)
 
 
 def write_inputs(folder: Path, name: str, inputs: tuple[Array, ...]) -> None:
@@ -62,18 +65,21 @@ def write_inputs(folder: Path, name: str, inputs: tuple[Array, ...]) -> None:
 
 
 def describe(
-    folder: Path, task: Task, examples: Mapping[str, int], slices: Mapping[str, Array], *, cut: bool = False
+    folder: Path, heads: Sequence[Head], examples: Mapping[str, int], slices: Mapping[str, Array], *, cut: bool = False
 ) -> None:
-    """Write what is not in the splits: the task, the number of examples of each, [N] bool masks of `test` by name, and
-    whether the validation split was cut from the training examples.
+    """Write what is not in the splits: whose labels they have, the number of examples of each, [N] bool masks of `test`
+    by name, and whether the validation split was cut from the training examples.
+
+    The names of classes are left out: nothing that is learnt depends on them.
     """
     import numpy as np
 
-    found: dict[str, object] = {"examples": dict(examples)}
+    unnamed = [asdict(head) for head in heads]
+    for head in unnamed:
+        del head["labels"]
+    found: dict[str, object] = {"examples": dict(examples), "heads": unnamed}
     if cut:
         found["cut"] = True
-    if task != _USUAL:
-        found["task"] = task
     if slices:
         found["slices"] = list(slices)
         _write(folder / _SLICES, np.stack(list(slices.values())))
@@ -82,7 +88,7 @@ def describe(
 
 def read(folder: Path, name: str) -> Split:
     """Read one split without copying it into memory; FileNotFoundError when there is none of this name."""
-    return Split(_inputs(folder, name), _read(folder / f"{name}.labels.npy"))
+    return Split(_inputs(folder, name), tuple(_read(folder / file) for file in _label_files(name, heads(folder))))
 
 
 def unlabelled(folder: Path) -> tuple[Array, ...]:
@@ -90,23 +96,30 @@ def unlabelled(folder: Path) -> tuple[Array, ...]:
     return _inputs(folder, "unlabelled")
 
 
-def with_unlabelled(folder: Path, split: Split) -> Split:
-    """The split, followed by the examples without labels: `UNLABELLED` as their class, NaN as their values."""
+def with_unlabelled(folder: Path, split: Split, missing: Sequence[float]) -> Split:
+    """The split, followed by the examples without labels, which have for each head what stands for a missing one."""
     import numpy as np
 
     more = unlabelled(folder)
     if not more:
         return split
-    missing = UNLABELLED if split.labels.ndim == 1 else np.nan
-    blank = np.full((len(more[0]), *split.labels.shape[1:]), missing, split.labels.dtype)
+    labels = []
+    for known, value in zip(split.labels, missing, strict=True):
+        blank = np.full((len(more[0]), *known.shape[1:]), value, known.dtype)
+        labels.append(np.concatenate([known, blank]))
     inputs = tuple(np.concatenate(both) for both in zip(split.inputs, more, strict=True))
-    return Split(inputs, np.concatenate([split.labels, blank]))
+    return Split(inputs, tuple(labels))
 
 
-def task(folder: Path) -> Task:
-    """What the labels are: class numbers, values to come near to, or vectors to point along."""
-    found: Task = _described(folder).get("task", _USUAL)
-    return found
+def heads(folder: Path) -> tuple[Head, ...]:
+    """Whose labels the splits have, in their order; without the names of classes.
+
+    An artifact of an edgebuild that knew one output alone names its task, or is a classification.
+    """
+    described = _described(folder)
+    if "heads" not in described:
+        return (replace(_ONLY, task=described.get("task", _ONLY.task)),)
+    return tuple(Head(one["name"], one["task"], tuple(one["outputs"]), one["weight"]) for one in described["heads"])
 
 
 def examples(folder: Path) -> dict[str, int]:
@@ -120,19 +133,18 @@ def is_cut(folder: Path) -> bool:
     return bool(_described(folder).get("cut", False))
 
 
-def cut(train: Split, seed: int = 0) -> tuple[Split, Split]:
+def cut(train: Split, classes: Array | None = None, seed: int = 0) -> tuple[Split, Split]:
     """What is left of the training examples, and the validation split that was cut from them at random.
 
-    Classes are cut in proportion (largest remainders; no class loses its last example), values at random. ValueError
-    for fewer than two examples.
+    `classes` [N] are cut in proportion (largest remainders; no class loses its last example), values, which have none,
+    at random. ValueError for fewer than two examples.
     """
     import numpy as np
 
     if len(train) < 2:
         raise ValueError("has 1 example, and one more is needed to choose by")
     rng = np.random.default_rng(seed)
-    classes = [] if train.labels.ndim > 1 else np.unique(train.labels).tolist()
-    groups = [np.flatnonzero(train.labels == one) for one in classes]
+    groups = [] if classes is None else [np.flatnonzero(classes == one) for one in np.unique(classes).tolist()]
     if len(groups) in (0, len(train)):  # values, or one example a class: nothing to be in proportion to
         groups = [np.arange(len(train))]
     count = min(max(1, round(_SHARE * len(train))), _MOST)
@@ -153,7 +165,7 @@ def _in_proportion(sizes: list[int], count: int) -> list[int]:
     return parts
 
 
-def slices(folder: Path) -> dict[str, Array]:
+def slices(folder: Path) -> dict[str, Mask]:
     """Which held-out examples belong to a slice, [N] bool by the slice's name; they may overlap."""
     names = _described(folder).get("slices", [])
     return dict(zip(names, _read(folder / _SLICES), strict=True)) if names else {}
@@ -198,6 +210,11 @@ def _described(folder: Path) -> dict[str, Any]:
     file = folder / DESCRIPTION
     found: dict[str, Any] = json.loads(file.read_text()) if file.is_file() else {}
     return found
+
+
+def _label_files(name: str, heads: Sequence[Head]) -> list[str]:
+    """Where the labels of each head are."""
+    return [f"{name}.labels.npy"] if len(heads) == 1 else [f"{name}.labels.{head.name}.npy" for head in heads]
 
 
 def _inputs(folder: Path, name: str) -> tuple[Array, ...]:

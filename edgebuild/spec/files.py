@@ -6,7 +6,7 @@ import dataclasses
 import json
 import re
 import tomllib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, TypeVar, cast
@@ -22,6 +22,7 @@ from pydantic import (
     with_config,
 )
 
+from edgebuild.spec import tasks
 from edgebuild.spec.errors import UsageError
 from edgebuild.spec.fields import STRICT
 from edgebuild.spec.model import ModelFile, ModelSpec
@@ -199,12 +200,16 @@ def _steps(lines: tuple[RecipeLine, ...], key: str, shown: str) -> tuple[StepSpe
 def read_model(folder: Path, shown: str) -> ModelSpec:
     """The model that `folder/model.toml` declares; UsageError with file, key and reason when it does not."""
     declared = check(ModelFile, read_toml(folder / "model.toml", shown), file=shown)
+    try:
+        tasks.check(declared.answers, smoothed=declared.smooths)
+    except UsageError as error:
+        raise _placed(error, shown) from None
     return ModelSpec(name=folder.name, folder=folder, file=shown, declared=declared)
 
 
 @cache
 def _adapter(kind: Any) -> TypeAdapter[Any]:
-    if dataclasses.is_dataclass(kind) and not hasattr(kind, "__pydantic_config__"):
+    if dataclasses.is_dataclass(kind) and "__pydantic_config__" not in vars(kind):
         kind = with_config(STRICT)(cast(Any, kind))  # a step or a device, which need not know how its options are read
     return TypeAdapter(kind)
 
@@ -221,7 +226,14 @@ def check(kind: type[T], data: Mapping[str, Any], *, file: str, prefix: str = ""
         raise _first_mistake(error, kind, file, prefix) from None
     except RecursionError:
         raise UsageError("nested too deeply", file=file, key=prefix or None) from None
+    except UsageError as error:  # of a declaration that knows the key of its mistake, and not the file
+        raise _placed(error, file, prefix) from None
     return checked
+
+
+def _placed(error: UsageError, file: str, prefix: str = "") -> UsageError:
+    key = ".".join(filter(None, (prefix, error.key)))
+    return UsageError(error.reason, file=file, key=key or None, hint=error.hint)
 
 
 def _date(value: object) -> dict[str, str]:
@@ -258,7 +270,7 @@ def _key(location: tuple[int | str, ...], prefix: str) -> str:
     for part in location:
         if isinstance(part, int):
             key += f"[{part}]"
-        elif part != "[key]":  # pydantic's word for a mistake in a key itself
+        elif not part.startswith("["):  # "[key]" is pydantic's word for a mistake in a key itself, others ours (Tag)
             name = part if re.fullmatch(r"[\w-]+", part) else repr(part)
             key += f".{name}" if key else name
     return key
@@ -269,8 +281,10 @@ def _known_keys(kind: type, location: tuple[int | str, ...]) -> list[str]:
     schema = _schema(kind)
     here = schema
     for part in location[:-1]:
-        here = _resolve(schema, here)
-        here = here.get("items", {}) if isinstance(part, int) else here.get("properties", {}).get(part, {})
+        if isinstance(part, int):
+            here = next((option["items"] for option in (here, *_options(here)) if "items" in option), {})
+        elif not part.startswith("["):
+            here = _resolve(schema, here).get("properties", {}).get(part, {})
     return [*_resolve(schema, here).get("properties", {})]
 
 
@@ -280,11 +294,18 @@ def _schema(kind: Any) -> dict[str, Any]:
 
 
 def _resolve(schema: dict[str, Any], here: dict[str, Any]) -> dict[str, Any]:
-    for option in (here, *here.get("anyOf", ())):
+    for option in (here, *_options(here)):
         if "$ref" in option:
             resolved: dict[str, Any] = schema["$defs"][option["$ref"].rpartition("/")[2]]
             return resolved
     return here
+
+
+def _options(here: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    """The schemas of which one is to hold, however deep they are nested."""
+    for option in (*here.get("anyOf", ()), *here.get("oneOf", ())):
+        yield option
+        yield from _options(option)
 
 
 def schema(kind: type) -> dict[str, Any]:

@@ -11,19 +11,8 @@ from annotated_types import Ge, Gt
 from pydantic import ConfigDict, Field
 
 from edgebuild.spec.fields import STRICT, Inside, Seed
-
-Task = Literal["classification", "regression", "embedding"]
-
-
-@dataclass(frozen=True, slots=True)
-class TensorSpec:
-    """One input of the model without its batch axis: `shape` of one example, and the element type."""
-
-    __pydantic_config__: ClassVar[ConfigDict] = STRICT
-
-    name: str
-    shape: tuple[Annotated[int, Ge(1)], ...]
-    dtype: Literal["float32", "int64", "int32"] = "float32"
+from edgebuild.spec.outputs import Answers, Labels, Outputs
+from edgebuild.spec.signature import Head, Signature, TensorSpec
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,22 +65,41 @@ class Teacher:
 
 
 @dataclass(frozen=True, slots=True)
+class SourceSpec:
+    """A source by name with its options, checked when the plan is made; `key` is where they stand, for messages."""
+
+    use: str
+    options: Mapping[str, Any]
+    key: str
+
+    def key_of(self, option: str) -> str:
+        """How messages name one of the options."""
+        return f"{self.key}.{option}" if self.key else option
+
+
+_BUILT = "torch"  # the source that a builder alone stands for
+
+
+@dataclass(frozen=True, slots=True)
 class ModelFile:
     """The content of a `model.toml`."""
 
     __pydantic_config__: ClassVar[ConfigDict] = STRICT
 
     description: str
-    builder: Annotated[str, Field(description="function in model.py that returns the torch.nn.Module")]
     data: Annotated[str, Field(description="function in model.py that returns the examples")]
     inputs: Annotated[tuple[TensorSpec, ...], Field(min_length=1)]
-    task: Annotated[Task, Field(description="what labels are: class numbers, values, or vectors to point along")] = (
-        "classification"
-    )
-    labels: Annotated[tuple[str, ...], Field(min_length=2, description="names of the classes, in output order")] = ()
-    outputs: Annotated[int | None, Field(ge=1, description="values that the model answers; classes need no count")] = (
-        None
-    )
+    task: Annotated[
+        str | None, Field(description="what labels are, where one task has all outputs; usually classes")
+    ] = None
+    builder: Annotated[str | None, Field(description="function in model.py that returns the torch.nn.Module")] = None
+    source: Annotated[
+        Mapping[str, Any] | None, Field(description="where the model comes from, if not from a builder")
+    ] = None
+    labels: Labels = ()
+    outputs: Annotated[
+        Outputs | None, Field(description="values that the model answers, or a table for each output")
+    ] = None
     augment: str | None = None
     weights: Annotated[
         Inside | None, Field(description="safetensors or .pth file with the state dict; else the model is trained")
@@ -122,9 +130,15 @@ class ModelFile:
             made = (self.preprocess.channels, self.preprocess.height, self.preprocess.width)
             if [(spec.shape, spec.dtype) for spec in self.inputs] != [(made, "float32")]:
                 raise ValueError(f"preprocess makes one float32 input of shape {list(made)}; inputs says otherwise")
+        if (self.builder is None) == (self.source is None):
+            raise ValueError("a model has either a builder, for PyTorch, or a [source] that says where it comes from")
+        if self.source is not None and self.weights is not None:
+            raise ValueError("weights are a builder's; a [source] names its own file")
+        if self.source is not None and not isinstance(self.source.get("use"), str):
+            raise ValueError("source.use must name where the model comes from")
         if self.teacher is not None and self.teachers:
             raise ValueError("teacher is for one, teachers for several: keep one of the two")
-        _check_answers(self)
+        self.answers.check()
 
     @property
     def all_teachers(self) -> tuple[Teacher, ...]:
@@ -132,22 +146,33 @@ class ModelFile:
         return (self.teacher,) if self.teacher is not None else self.teachers
 
     @property
-    def width(self) -> int:
-        """Values that the model answers for one example: a score for each class, or the declared outputs."""
-        return self.outputs or len(self.labels)
+    def origin(self) -> SourceSpec:
+        """Where it comes from: what `[source]` says, or what builder and weights stand for."""
+        if self.source is not None:
+            options = {name: value for name, value in self.source.items() if name != "use"}
+            return SourceSpec(str(self.source.get("use")), options, "source")
+        declared = {"builder": self.builder, "weights": self.weights}
+        return SourceSpec(_BUILT, {name: value for name, value in declared.items() if value is not None}, "")
 
+    @property
+    def smooths(self) -> bool:
+        """Whether any training of it smooths labels."""
+        return any(own.label_smoothing for own in (self.training, *(each.training for each in self.all_teachers)))
 
-def _check_answers(model: ModelFile) -> None:
-    """ValueError unless the declaration says what the model answers, in the words of its task alone."""
-    if model.task == "classification":
-        if not model.labels or model.outputs is not None:
-            raise ValueError("a classification names its classes in labels, and has no outputs")
-        return
-    if model.outputs is None or model.labels:
-        raise ValueError(f"task {model.task!r} says how many values are answered in outputs, and has no labels")
-    trainings = [model.training, *(teacher.training for teacher in model.all_teachers)]
-    if any(training.label_smoothing for training in trainings):
-        raise ValueError(f"label_smoothing is for classes; task {model.task!r} has none")
+    @property
+    def signature(self) -> Signature:
+        """Inputs and outputs in their order."""
+        return Signature(self.inputs, self.answers.specs)
+
+    @property
+    def heads(self) -> tuple[Head, ...]:
+        """What has a task: outputs with one of their own, or all together."""
+        return self.answers.heads
+
+    @property
+    def answers(self) -> Answers:
+        """All that is said of the outputs."""
+        return Answers(self.outputs, self.task, self.labels)
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,3 +183,8 @@ class ModelSpec:
     folder: Path
     file: str
     declared: ModelFile
+
+    @property
+    def origin(self) -> str:
+        """How messages name the model's folder; the same wherever the project lies."""
+        return f"models/{self.name}"

@@ -1,8 +1,9 @@
-"""Names in messages: what somebody who wrote an unknown one probably meant."""
+"""Names: of plug-ins and their files, and in messages what somebody who wrote an unknown one probably meant."""
 
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable
 
 
@@ -12,3 +13,13 @@ def suggest(name: str, known: Iterable[str]) -> str:
     close = difflib.get_close_matches(name, names, n=1)
     listed = ", ".join(names) or "none"
     return f"did you mean {close[0]!r}? known: {listed}" if close else f"known: {listed}"
+
+
+def class_name(name: str) -> str:
+    """The class that a file holds: `prune_channels` → `PruneChannels`."""
+    return "".join(word.capitalize() for word in name.split("_"))
+
+
+def file_name(kind: type) -> str:
+    """The name of a plug-in whose class this is: `PruneChannels` → `prune_channels`."""
+    return re.sub(r"(?<!^)(?=[A-Z])", "_", kind.__name__).lower()

@@ -6,7 +6,6 @@ A digest is believed for as long as size, times and inode of a file are those th
 from __future__ import annotations
 
 import glob
-import hashlib
 import json
 import os
 import time
@@ -15,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from edgebuild.spec import sha256
 from edgebuild.spec.artifact import EXCUSED
 
 # Two changes within a tick of the file system's clock look like one: a younger stamp is not remembered.
@@ -71,8 +71,7 @@ class Memo:
         now, known = _stat(file), self.known.get(str(file))
         if known is not None and known[0] == now:
             return str(known[1])
-        with file.open("rb") as opened:
-            digest = hashlib.file_digest(opened, "sha256").hexdigest()
+        digest = sha256.of_file(file)
         if time.time() - max(now[1], now[2]) / 1e9 > _SETTLED_SECONDS and _stat(file) == now:
             self.known[str(file)], self.grown = [now, digest], True
         return digest
@@ -100,4 +99,4 @@ def _files(place: Path) -> list[Path]:
 
 
 def _of_json(value: Any) -> str:
-    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
+    return sha256.of_bytes(json.dumps(value, sort_keys=True).encode())

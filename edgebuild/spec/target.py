@@ -55,9 +55,12 @@ class Hardware:
 
     def __post_init__(self) -> None:
         """ValueError for a core whose clock or memory nobody states: a guess would be taken for a measurement."""
-        needs = {"clock": "its time is predicted from it", "ram": "an emulator must show it"}
-        for name, reason in needs.items():
-            if self.core is not None and getattr(self, name) is None:
+        needs = (
+            ("clock", self.clock, "its time is predicted from it"),
+            ("ram", self.ram, "an emulator must show it"),
+        )
+        for name, value, reason in needs:
+            if self.core is not None and value is None:
                 raise ValueError(f"{name} is missing, and a declared core needs it: {reason}")
 
     @property
@@ -79,7 +82,7 @@ class Runtime:
 
     __pydantic_config__: ClassVar[ConfigDict] = STRICT
 
-    format: Annotated[str, Field(description="file format: onnx or tflite")]
+    format: Annotated[str, Field(description="file format, such as onnx or tflite")]
     threads: Annotated[int, Ge(1)] = 1
     providers: Annotated[tuple[str, ...], Field(description="ONNX Runtime execution providers, best first")] = ()
     layout: Annotated[
@@ -160,16 +163,22 @@ class GateSpec:
     limit: Annotated[str, Field(description='what the metric takes; "none": this metric is not judged')]
     confidence: Annotated[float, Field(gt=0.5, lt=1.0)] = 0.95
     fidelity: Fidelity | None = None
+    output: Annotated[str | None, Field(description="of a model with several: the one that is judged, not each")] = None
 
 
 @dataclass(frozen=True, slots=True)
 class Gate:
-    """A limit on one metric. `confidence` is one-sided; `fidelity` is the least that may pass."""
+    """A limit on one metric. `confidence` is one-sided; `fidelity` is the least that may pass.
+
+    `output` is the head whose answers are judged, or for parity the one output; None where there is no choice, and for
+    the parity of all.
+    """
 
     metric: str
     limit: str
     confidence: float = 0.95
     fidelity: Fidelity = "host"
+    output: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,14 +9,14 @@ from typing import Any, ClassVar
 from edgebuild.nn import checkpoint
 from edgebuild.nn.checkpoint import Checkpoint
 from edgebuild.nn.quantize import ranges
-from edgebuild.spec.artifact import Determinism, StepIO
+from edgebuild.spec.artifact import Determinism, Step, StepIO
 from edgebuild.spec.errors import StepError, exhausted
 from edgebuild.spec.layout import Layout
 from edgebuild.spec.registry import FORMATS
 
 
 @dataclass(frozen=True, slots=True)
-class Convert:
+class Convert(Step):
     """The format's own exporter; static shapes, batch 1. Learnt ranges go on in `ranges.json`, by the file's names.
 
     `layout` is that of pictures which go in and come out; None leaves it to the format.
@@ -42,8 +42,9 @@ class Convert:
             if exhausted(error):
                 raise
             raise StepError(f"the model cannot be converted to {self.format}: {_cause(error)}") from None
+        converted = target_format.named(converted, model.signature) if model.outputs else converted
         (io.output / target_format.file).write_bytes(converted)
-        if learnt := ranges.load(io.path("model")):
+        if target_format.real and (learnt := ranges.load(io.path("model"))):  # else nothing will ask for them
             named = _named(model, learnt, target_format, converted, ranges.probe(io.path("model")))
             (io.output / ranges.FILE).write_text(json.dumps(named, indent=1, sort_keys=True) + "\n")
 

@@ -6,40 +6,42 @@ from dataclasses import dataclass, field
 from typing import ClassVar
 
 from edgebuild.nn import checkpoint
-from edgebuild.nn.source import Source
-from edgebuild.nn.train import training
+from edgebuild.nn.model_code import ModelCode
+from edgebuild.nn.train import losses, training
 from edgebuild.spec import dataset
-from edgebuild.spec.artifact import EXCUSED, Determinism, StepIO
+from edgebuild.spec.artifact import EXCUSED, Determinism, Step, StepIO
 from edgebuild.spec.errors import owner
-from edgebuild.spec.model import TensorSpec, Training
+from edgebuild.spec.model import Training
+from edgebuild.spec.signature import Signature
 
 
 @dataclass(frozen=True, slots=True)
-class Train:
+class Train(Step):
     """The loss of the data's task, the model's own training options; one compute thread, so that the bytes repeat."""
 
     builder: str
-    inputs: tuple[TensorSpec, ...]
-    width: int
+    signature: Signature
     training: Training
     augment: str | None = None
     origin: str = field(default="model", metadata=EXCUSED)
 
     consumes: ClassVar[tuple[str, ...]] = ()
     produces: ClassVar[str | None] = "torch"
-    needs: ClassVar[tuple[str, ...]] = ("source", "data")
+    needs: ClassVar[tuple[str, ...]] = ("code", "data")
     tools: ClassVar[tuple[str, ...]] = ("torch", "safetensors")
     deterministic: ClassVar[Determinism] = "same-cpu"
     exclusive: ClassVar[bool] = False
 
     def run(self, io: StepIO) -> None:
         """Build, fit, save."""
-        source = Source(io.path("source"), self.origin)
+        code = ModelCode(io.path("code"), self.origin)
         training.seeded(self.training.seed)
-        module = source.build(self.builder, self.inputs, self.width)
-        loss = training.supervised(dataset.task(io.path("data")), self.training.label_smoothing)
-        augment = source.function(self.augment, "augment") if self.augment else None
+        module = code.build(self.builder, self.signature.inputs, self.signature.outputs)
+        loss = losses.supervised(dataset.heads(io.path("data")), self.training.label_smoothing)
+        augment = code.function(self.augment, "augment") if self.augment else None
         data = dataset.read(io.path("data"), "train")
         with owner("training", whole=True):
             training.fit(module, data, loss, self.training, sparse=(), augment=augment, progress=io.progress)
-        checkpoint.save(checkpoint.Checkpoint(module, source, self.builder, self.inputs, self.augment), io.output)
+        taken, given = self.signature.inputs, self.signature.outputs
+        built = checkpoint.Checkpoint(module, code, self.builder, taken, self.augment, outputs=given)
+        checkpoint.save(built, io.output)

@@ -6,31 +6,32 @@ from dataclasses import dataclass, field
 from typing import ClassVar
 
 from edgebuild.nn import checkpoint
-from edgebuild.nn.source import Source
+from edgebuild.nn.model_code import ModelCode
 from edgebuild.nn.train import training
-from edgebuild.spec.artifact import EXCUSED, Determinism, StepIO
-from edgebuild.spec.model import TensorSpec
+from edgebuild.spec.artifact import EXCUSED, Determinism, Step, StepIO
+from edgebuild.spec.signature import Signature
 
 
 @dataclass(frozen=True, slots=True)
-class Untrained:
+class Untrained(Step):
     """Weights are the builder's own, drawn with a fixed seed."""
 
     builder: str
-    inputs: tuple[TensorSpec, ...]
-    width: int
+    signature: Signature
     origin: str = field(default="model", metadata=EXCUSED)
 
     consumes: ClassVar[tuple[str, ...]] = ()
     produces: ClassVar[str | None] = "torch"
-    needs: ClassVar[tuple[str, ...]] = ("source",)
+    needs: ClassVar[tuple[str, ...]] = ("code",)
     tools: ClassVar[tuple[str, ...]] = ("torch", "safetensors")
     deterministic: ClassVar[Determinism] = "same-cpu"
     exclusive: ClassVar[bool] = False
 
     def run(self, io: StepIO) -> None:
         """Build and save."""
-        source = Source(io.path("source"), self.origin)
+        code = ModelCode(io.path("code"), self.origin)
         training.seeded(0)
-        module = source.build(self.builder, self.inputs, self.width)
-        checkpoint.save(checkpoint.Checkpoint(module, source, self.builder, self.inputs), io.output)
+        module = code.build(self.builder, self.signature.inputs, self.signature.outputs)
+        taken, given = self.signature.inputs, self.signature.outputs
+        built = checkpoint.Checkpoint(module, code, self.builder, taken, outputs=given)
+        checkpoint.save(built, io.output)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 # A travelling program finds these beside it.
-VALUES, LOADERS = "model_values.py", ("load_onnx.py", "load_tflite.py")
+VALUES = "model_values.py"
+LOADERS = tuple(sorted(path.name for path in Path(__file__).parent.glob("load_*.py")))
 RUNNER = ("runner.py", VALUES, *LOADERS)
 DECODER, BUNDLE_RUNNER = "decoder.py", "run.py"
 
@@ -13,8 +14,3 @@ DECODER, BUNDLE_RUNNER = "decoder.py", "run.py"
 def file(name: str) -> Path:
     """Where the file of this name is."""
     return Path(__file__).with_name(name)
-
-
-def loader(format_name: str) -> str:
-    """The file that opens models of a format: `load_tflite.py` for tflite."""
-    return f"load_{format_name}.py"

@@ -17,6 +17,7 @@ else:
     import model_values as values  # type: ignore[import-not-found,no-redef]
 
 SUFFIXES = (".onnx", ".ort")
+PACKAGES = ("onnxruntime",)  # distributions of which any executes such files
 SILENT = "ORT_DISABLE_TELEMETRY"  # without it the runtime reports to its maker, and writes an identifier below HOME
 CPU = "CPUExecutionProvider"
 UNDIVIDED, ASSIGNED = "session.disable_cpu_ep_fallback", "session.record_ep_graph_assignment_info"

@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
 """Run the model of this bundle on an example: `python run.py sample.png`.
 
-Where there is a labels.json the likeliest labels are printed, else the values that the model answers.
-An .npy file holds the model's only input, an .npz file all of them as arrays "0", "1", … in their order: real values,
-batch of 1, channels first as in PyTorch. What the file stores instead (channels last, integers) is made of them here.
+Of every output the likeliest labels are printed, or its values; manifest.json ("heads") says which.
+An .npy file holds the model's only input, an .npz file all of them as arrays "0", "1", … in their order or by their
+names; `NAME=FILE` for each of several inputs is one example. Values are real, with a batch of 1, channels first as in
+PyTorch. What the file stores instead (channels last, integers) is made of them here.
 
 Needs Python 3.9, numpy and the runtime named in requirements.txt, nothing else.
 """
@@ -22,6 +23,22 @@ import numpy as np
 
 HERE = Path(__file__).resolve().parent
 CHANNELS = {0: 1, 2: 3, 4: 2, 6: 4}  # PNG colour type → samples a pixel
+
+
+def read_picture(path):
+    """Pixels of a picture, uint8 [height, width, channels]: any that Pillow opens where it is there, else a PNG."""
+    try:
+        from PIL import Image, ImageOps
+    except ImportError:
+        if path.suffix.lower() != ".png":
+            raise ValueError("without Pillow only .png pictures are read: python3 -m pip install pillow") from None
+        return read_png(path)
+    with Image.open(path) as picture:
+        upright = ImageOps.exif_transpose(picture)  # as the camera was held
+        if upright.mode.startswith(("I", "F")):
+            raise ValueError("only pictures of 8 bits a channel are read")
+        pixels = np.asarray(upright.convert("L" if upright.mode in ("1", "L", "LA") else "RGB"))
+    return pixels.reshape(*pixels.shape[:2], -1)
 
 
 def read_png(path):
@@ -105,31 +122,58 @@ def read_values(path):
         return [np.load(path, allow_pickle=False)]
     if path.suffix == ".npz":
         with np.load(path, allow_pickle=False) as stored:
-            return [stored[str(position)] for position in range(len(stored.files))]
-    return [prepare(read_png(path), json.loads((HERE / "preprocess.json").read_text(encoding="utf-8")))]
+            names = [port["name"] for port in manifest()["inputs"]]
+            keys = names if set(stored.files) == set(names) else map(str, range(len(stored.files)))
+            return [stored[key] for key in keys]
+    return [prepare(read_picture(path), json.loads((HERE / "preprocess.json").read_text(encoding="utf-8")))]
 
 
-def answer(path):
-    """The model's first output for one file, without the batch axis, float64."""
-    return opened().answer(read_values(path))[0][0].astype(np.float64)
+def read_named(files):
+    """The model's inputs in their order, out of one file for each: {name: path}."""
+    names = [port["name"] for port in manifest()["inputs"]]
+    for name in names:
+        if name not in files:
+            raise ValueError("no file is given for input %s (known: %s)" % (name, ", ".join(names)))
+    parts = [read_values(files[name]) for name in names]
+    if any(len(part) != 1 for part in parts):
+        raise ValueError("a file of several arrays is no single input")
+    return [part[0] for part in parts]
+
+
+def answer(values):
+    """The model's outputs, without their batch axis, for its inputs: each part is given what is routed to it."""
+    facts = manifest()
+    known = {(None, port["name"]): value for port, value in zip(facts["inputs"], values)}
+    origin = {tuple(route["to"]): tuple(route["from"]) for route in facts["routing"]}
+    for part in facts["parts"]:  # in the order in which they need each other
+        name = part["name"]
+        outputs = opened(name).answer([known[origin[name, port["name"]]] for port in part["inputs"]])
+        known.update({(name, port["name"]): output for port, output in zip(part["outputs"], outputs)})
+    return [np.asarray(known[origin[None, port["name"]]][0]) for port in facts["outputs"]]
 
 
 @lru_cache(maxsize=None)
-def opened():
-    """The model in its runtime; where that lacks what the model was measured on, standard error says so."""
-    manifest = json.loads((HERE / "manifest.json").read_text(encoding="utf-8"))
-    runtime, path = manifest["runtime"], model_file(manifest)
-    layouts = {side: [port["layout"] for port in manifest[side]] for side in ("inputs", "outputs")}
+def manifest():
+    """What the bundle says of itself."""
+    return json.loads((HERE / "manifest.json").read_text(encoding="utf-8"))
+
+
+@lru_cache(maxsize=None)
+def opened(name):
+    """A part in its runtime; where that lacks what the model was measured on, standard error says so."""
+    part = next(part for part in manifest()["parts"] if part["name"] == name)
+    runtime, path = part["runtime"], model_file(part)
+    layouts = {side: [port["layout"] for port in part[side]] for side in ("inputs", "outputs")}
     spec = {"threads": runtime["threads"], "providers": runtime["providers"], "layouts": layouts, "fallback": True}
-    model = load(HERE / manifest["loader"]).Model(path if isinstance(path, bytes) else str(path), spec)
+    model = load(HERE / part["loader"]).Model(path if isinstance(path, bytes) else str(path), spec)
     if model.told:
         print("run.py: %s" % model.told, file=sys.stderr)
     return model
 
 
-def model_file(manifest):
-    """The model file: its path, or its content where it must be decoded and the folder cannot be written."""
-    path, coded = HERE / manifest["file"], manifest.get("coded")
+def model_file(part):
+    """The file of a part: its path, or its content where it must be decoded and the folder cannot be written."""
+    path, coded = HERE / part["file"], part["coded"]
     if coded is None or (path.is_file() and hashlib.sha256(path.read_bytes()).hexdigest() == coded["sha256"]):
         return path
     decoder = load(HERE / coded["decoder"])
@@ -157,26 +201,53 @@ def ranked(logits, labels):
     return [(labels[k], float(shares[k])) for k in np.argsort(-shares, kind="stable")]
 
 
-def told(values, top):
-    """What to print of an answer: the first `top` labels, or without labels all values."""
-    if not (HERE / "labels.json").is_file():
-        return " ".join("%.6g" % value for value in values.reshape(-1))
-    labels = json.loads((HERE / "labels.json").read_text(encoding="utf-8"))
-    return ", ".join("%s (%.1f %%)" % (name, 100 * share) for name, share in ranked(values, labels)[:top])
+def told(outputs, top):
+    """What to print of all outputs, with a name before each where there are several: by head, then what no head has."""
+    facts = manifest()
+    heads, taken = facts["heads"], {place for head in facts["heads"] for place in head["outputs"]}
+    rest = [place for place in range(len(outputs)) if place not in taken]
+    loose = [{"name": facts["outputs"][k]["name"], "outputs": [k], "show": "tensor"} for k in rest]
+    parts = [(head["name"], shown(head, [outputs[k] for k in head["outputs"]], top)) for head in [*heads, *loose]]
+    return "; ".join("%s: %s" % part for part in parts) if len(parts) > 1 else parts[0][1]
+
+
+def shown(head, answers, top):
+    """The answers of one head in words: its likeliest labels, all values, or the range of those that have no task."""
+    if head["show"] == "ranked":
+        ranks = ranked(answers[0].astype(np.float64), head["labels"])[:top]
+        return ", ".join("%s (%.1f %%)" % (name, 100 * share) for name, share in ranks)
+    if head["show"] == "tensor":
+        return ", ".join("%s from %.6g to %.6g" % ([*one.shape], one.min(), one.max()) for one in answers)
+    return " ".join("%.6g" % value for one in answers for value in one.astype(np.float64).reshape(-1))
+
+
+def examples(arguments):
+    """(what it is called, how to read it) of each example: a file, or together all that are NAME=FILE."""
+    names = {port["name"] for port in manifest()["inputs"]}
+    named = {}
+    for text in arguments:
+        name, _, path = text.partition("=")
+        if path and name in names:
+            named[name] = Path(path)
+        else:
+            yield text, Path(text).name, lambda path=Path(text): read_values(path)
+    if named:
+        text = " ".join("%s=%s" % (name, path) for name, path in named.items())
+        yield text, ", ".join(path.name for path in named.values()), lambda: read_named(named)
 
 
 def main():
-    """Print the answer to each file."""
+    """Print the answer to each example."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("files", nargs="+", type=Path, help="pictures (.png) or arrays (.npy, .npz)")
+    parser.add_argument("files", nargs="+", help="pictures, arrays (.npy, .npz), or NAME=FILE for each input")
     parser.add_argument("--top", type=int, default=1, help="how many labels to print")
     arguments = parser.parse_args()
-    for path in arguments.files:
+    for path, name, read in examples(arguments.files):
         try:
-            text = told(answer(path), arguments.top)
+            text = told(answer(read()), arguments.top)
         except Exception as error:  # runtimes and archives raise classes of their own, found in no common base
             sys.exit("run.py: %s: %s" % (path, error))
-        print("%s: %s" % (path.name, text))
+        print("%s: %s" % (name, text))
 
 
 if __name__ == "__main__":

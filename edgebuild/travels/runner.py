@@ -4,7 +4,7 @@
 `python runner.py --fingerprint` prints what the device is and what is installed there, as JSON.
 
 This file travels to the device, with the loaders of models beside it.  They need Python 3.9, numpy and the runtime of
-the models (ai_edge_litert or tflite_runtime for .tflite, onnxruntime for .onnx), and import nothing else of ours.
+the models (each loader says which), and import nothing else of ours.
 
 job.json
     mode               "outputs", "latency", "count", "layers", or "describe", which needs no inputs
@@ -34,6 +34,7 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import gc
+import importlib
 import json
 import os
 import platform
@@ -59,12 +60,9 @@ from typing import (
 )
 
 if __package__:
-    from . import load_onnx, load_tflite
     from .model_values import AnyModel, Port, RunnerError, check, import_first, in_file, to_raw, to_real
 else:  # on a device; last in the search path, so that no file beside this one hides a package
     sys.path.append(os.path.dirname(os.path.abspath(__file__)))
-    import load_onnx  # type: ignore[import-not-found,no-redef]
-    import load_tflite  # type: ignore[import-not-found,no-redef]
     from model_values import (  # type: ignore[import-not-found,no-redef]
         AnyModel,
         Port,
@@ -87,7 +85,33 @@ TELL_SECONDS = 0.5  # between two words on how far it is
 DISTINCT_FEEDS = 32  # prepared ahead, so that timing sees varied data but memory stays small
 
 Array = Any  # numpy.ndarray: numpy is imported late, so that its absence can be reported
-LOADERS: Dict[str, Any] = {suffix: loader.Model for loader in (load_tflite, load_onnx) for suffix in loader.SUFFIXES}
+
+
+def loaders(folder: str) -> List[str]:
+    """The names of the modules in a folder that open models, `load_<format>.py` each."""
+    return [name[:-3] for name in sorted(os.listdir(folder)) if re.match(r"load_\w+\.py$", name)]
+
+
+def beside() -> List[Any]:
+    """The loaders that are in this file's folder, as modules."""
+    names = loaders(os.path.dirname(os.path.abspath(__file__)))
+    return [importlib.import_module("." + name if __package__ else name, __package__) for name in names]
+
+
+BESIDE = beside()
+LOADERS: Dict[str, Any] = {suffix: loader.Model for loader in BESIDE for suffix in loader.SUFFIXES}
+PACKAGES = ("numpy", *(package for loader in BESIDE for package in loader.PACKAGES))  # what arithmetic depends on
+BROUGHT: List[str] = []  # distributions of the loaders that came with the job
+
+
+def bring(folder: str) -> None:
+    """Take the loaders in a job's folder, of formats that this program has none for."""
+    names = loaders(folder)
+    if names:
+        sys.path.append(os.path.abspath(folder))
+    for loader in map(importlib.import_module, names):
+        LOADERS.update({suffix: loader.Model for suffix in loader.SUFFIXES if suffix not in LOADERS})
+        BROUGHT.extend(loader.PACKAGES)
 
 
 # ---------------------------------------------------------------- models and inputs
@@ -438,7 +462,7 @@ def rss_without_models(specs: Sequence[Dict[str, Any]]) -> Optional[int]:
 
 def runtimes() -> Dict[str, Optional[str]]:
     """Versions of what has been imported."""
-    modules = ("numpy", "onnxruntime", "ai_edge_litert", "tflite_runtime")
+    modules = [package.replace("-", "_") for package in (*PACKAGES, *BROUGHT)]
     return {module.replace("ai_edge_", ""): version(module) for module in modules}
 
 
@@ -459,12 +483,11 @@ ANDROID = ("ro.product.model", "ro.soc.model", "ro.build.fingerprint")
 
 def about() -> Dict[str, Any]:
     """The fingerprint, with what is installed here; nothing heavy is imported."""
-    packages = ("numpy", "onnxruntime", "ai-edge-litert", "tflite-runtime")
     return {
         "runner": VERSION,
         "host": platform.node(),
         "python": platform.python_version(),
-        "packages": {name: installed(name) for name in packages},
+        "packages": {name: installed(name) for name in PACKAGES},
         "android": {name: android(name) for name in ANDROID} if shutil.which("getprop") else {},
         "fingerprint": fingerprint(),
     }
@@ -515,6 +538,7 @@ def read_job(folder: str) -> Dict[str, Any]:
 def perform(folder: str) -> Dict[str, Any]:
     """Do the job; the result to be written."""
     job = read_job(folder)
+    bring(folder)
     if job["mode"] == DESCRIBE:
         return describe(folder, job)
     arrays = read_inputs(os.path.join(folder, job["inputs"]))

@@ -2,29 +2,28 @@
 
 from __future__ import annotations
 
-import json
-import shutil
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from edgebuild.devices.jobs import outcome
-from edgebuild.devices.jobs.device import Device
-from edgebuild.devices.jobs.outputs import write_inputs
+from edgebuild.devices.jobs import job as jobs
+from edgebuild.devices.jobs.job import JobModel, write_inputs
+from edgebuild.devices.jobs.result import Described, Port, read
 from edgebuild.devices.jobs.turns import turn
 from edgebuild.devices.timing import feeds, layers, predicted
 from edgebuild.devices.timing.latency import measure
-from edgebuild.devices.timing.process import TimedModel
 from edgebuild.plan.instruments import Instrument, Instruments, addressed
 from edgebuild.spec.core import TimeModel
+from edgebuild.spec.device import Device
 from edgebuild.spec.errors import DeviceError, UsageError
+from edgebuild.spec.evidence import Counted
 from edgebuild.spec.registry import FORMATS
 from edgebuild.spec.target import Target, Timing
 
 _TIMEOUT = 1800.0
 _NO_LAYERS = "an emulator counts blocks of machine code, which belong to no one operator, and its time is no evidence"
 # A quick look, not a verdict: no baseline is interleaved and no limit decides when to stop.
+_REPEATS = 3  # whatever disturbs a count can only add to it, so the least of three is taken
 _LOOK = Timing(looks=(3,), iterations=100, warmup=0.5)
 
 
@@ -43,11 +42,23 @@ class Bench:
     seconds: float
     low: float
     high: float
-    counted: dict[str, Any] | None
+    counted: Counted | None
     layers: layers.Layers | None
     layers_reason: str | None
     fed: tuple[feeds.Fed, ...]
     notices: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Measured:
+    """Seconds with their range; `counted` work, or the time of the `layers`, or why there is none."""
+
+    seconds: float
+    low: float
+    high: float
+    counted: Counted | None
+    layers: layers.Layers | None
+    layers_reason: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,13 +91,26 @@ def run(
         inputs = Path(folder) / "inputs.npz"
         fed = _feed(instruments.host.device, model, wanted, Path(folder), seed)
         if instrument.device.counts and target.hardware.core is not None and target.hardware.core.time is not None:
-            found = _counted(instrument, target, target.hardware.core.time, model, inputs, Path(folder), threads)
+            result = _counted(instrument, target, target.hardware.core.time, model, inputs, Path(folder), threads)
         elif instrument.fidelity == "emulated":  # time under an emulator says nothing
             raise DeviceError("work cannot be counted here, and emulated time is no latency", hint="edgebuild doctor")
         else:
-            found = _timed(instrument, model, inputs, Path(folder), threads)
-    device_facts = (instrument.device.transport, instrument.fidelity)
-    return Bench(str(model), target.name, *device_facts, threads, **found, fed=fed, notices=tuple(instruments.notices))
+            result = _timed(instrument, model, inputs, Path(folder), threads)
+    return Bench(
+        model=str(model),
+        target=target.name,
+        device=instrument.device.transport,
+        fidelity=instrument.fidelity,
+        threads=threads,
+        seconds=result.seconds,
+        low=result.low,
+        high=result.high,
+        counted=result.counted,
+        layers=result.layers,
+        layers_reason=result.layers_reason,
+        fed=fed,
+        notices=tuple(instruments.notices),
+    )
 
 
 def named(address: str, target: Target) -> Instrument:
@@ -94,16 +118,12 @@ def named(address: str, target: Target) -> Instrument:
     return Instruments.open(addressed(address), target)
 
 
-def ports(host: Device, model: Path, folder: Path) -> list[dict[str, Any]]:
+def ports(host: Device, model: Path, folder: Path) -> tuple[Port, ...]:
     """The inputs of a model file by position, as the runner describes them; `folder` gets a job of its own."""
     job = folder / "describe"
-    job.mkdir()
-    shutil.copyfile(model, job / f"model{model.suffix}")
-    spec = {"name": "model", "file": f"model{model.suffix}"}
-    (job / "job.json").write_text(json.dumps({"mode": "describe", "models": [spec]}))
+    jobs.write(job, "describe", [JobModel("model", model)])
     host.execute(job, timeout=_TIMEOUT)
-    found: list[dict[str, Any]] = outcome.read_result(job)["models"]["model"]["inputs"]
-    return found
+    return read(Described, job).models["model"].inputs
 
 
 def _feed(host: Device, model: Path, wanted: Wanted, folder: Path, seed: int) -> tuple[feeds.Fed, ...]:
@@ -119,7 +139,7 @@ def _feed(host: Device, model: Path, wanted: Wanted, folder: Path, seed: int) ->
 
 
 def _check(model: Path) -> None:
-    known = {Path(FORMATS.get(name).file).suffix for name in FORMATS.names()}
+    known = {Path(kind.file).suffix for kind in FORMATS.usable().values()}
     if model.suffix not in known:
         raise UsageError(
             f"{model.suffix or 'a file without ending'} is no known format",
@@ -137,32 +157,25 @@ def _check(model: Path) -> None:
 
 def _counted(
     instrument: Instrument, target: Target, model: TimeModel, file: Path, inputs: Path, folder: Path, threads: int
-) -> dict[str, Any]:
+) -> _Measured:
     """Seconds that follow from counted work, with the target's band."""
     counted = _count(instrument, file, inputs, folder, model.mcpu)
     seconds, band = predicted.seconds(counted, model, target.hardware.core_clock, threads), model.band(threads)
-    found = {"seconds": seconds, "low": seconds * (1 - band), "high": seconds * (1 + band), "counted": counted}
-    return found | {"layers": None, "layers_reason": _NO_LAYERS}
+    return _Measured(seconds, seconds * (1 - band), seconds * (1 + band), counted, None, _NO_LAYERS)
 
 
-def _timed(instrument: Instrument, file: Path, inputs: Path, folder: Path, threads: int) -> dict[str, Any]:
+def _timed(instrument: Instrument, file: Path, inputs: Path, folder: Path, threads: int) -> _Measured:
     """Seconds: the least, the middle and the largest of the processes' medians; then, apart, the time of the layers."""
-    timed = TimedModel("model", file, threads)
+    timed = JobModel("model", file, threads)
     timings = measure(instrument.device, [timed], inputs, folder / "jobs", lambda _: True, _LOOK)
     if timings.void:
         raise DeviceError(f"{instrument.device.transport}: {timings.void}")
     ordered = sorted(value * 1e-9 for value in timings.medians("model"))
-    found = {"seconds": ordered[len(ordered) // 2], "low": ordered[0], "high": ordered[-1], "counted": None}
     parts, reason = layers.measure(instrument.device, file, inputs, folder / "layers", threads, _TIMEOUT)
-    return found | {"layers": parts, "layers_reason": reason}
+    return _Measured(ordered[len(ordered) // 2], ordered[0], ordered[-1], None, parts, reason)
 
 
-def _count(instrument: Instrument, model: Path, inputs: Path, folder: Path, mcpu: str) -> dict[str, Any]:
+def _count(instrument: Instrument, model: Path, inputs: Path, folder: Path, mcpu: str) -> Counted:
     job = folder / "count"
-    job.mkdir()
-    shutil.copyfile(model, job / f"model{model.suffix}")
-    shutil.copyfile(inputs, job / "inputs.npz")
-    models = [{"name": f"m{repeat}", "file": f"model{model.suffix}", "threads": 1} for repeat in range(3)]
-    (job / "job.json").write_text(json.dumps({"mode": "count", "models": models, "inputs": "inputs.npz"}))
-    counted: dict[str, Any] = instrument.device.count(job, mcpu, timeout=_TIMEOUT)  # type: ignore[attr-defined]
-    return counted
+    jobs.write(job, "count", [JobModel(f"m{repeat}", model) for repeat in range(_REPEATS)], inputs)
+    return instrument.device.count(job, mcpu, timeout=_TIMEOUT)

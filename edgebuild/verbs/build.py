@@ -12,11 +12,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from edgebuild.bundle import history, manifest
+from edgebuild.bundle.facts import Gate, Standing
 from edgebuild.engine import digests, files, owned
 from edgebuild.engine.scheduler import Events
 from edgebuild.engine.store import Store, disk_error
-from edgebuild.spec import notes
+from edgebuild.spec import documents, notes, sha256
 from edgebuild.spec.errors import EdgebuildError, UsageError
+from edgebuild.spec.evidence import VERDICTS, Judged, Status, Verdict, Verdicts
 from edgebuild.spec.project import Project
 from edgebuild.spec.registry import GATES
 
@@ -24,7 +26,7 @@ if TYPE_CHECKING:
     from edgebuild.engine.graph import Graph
     from edgebuild.engine.resolve import Outlook
     from edgebuild.engine.store import Action
-    from edgebuild.engine.worker import Limits
+    from edgebuild.engine.task import Limits
     from edgebuild.plan.planner import Plan, Product
     from edgebuild.plan.recipe import Without
 
@@ -47,18 +49,27 @@ class Request:
 
 
 @dataclass(frozen=True, slots=True)
+class Gated:
+    """What a gate has made of a bundle after it was built."""
+
+    status: Standing
+    gate: Gate
+
+
+@dataclass(frozen=True, slots=True)
 class Outcome:
     """What became of one model on one target: its status, where the bundle or the evidence is, the verdicts, whether
-    the folder is new, and what the steps noted about their work.
+    the folder is new, what the steps noted about their work, and what a gate has said since.
     """
 
     target: str
     model: str
     status: str
     folder: Path
-    verdicts: dict[str, Any]
+    verdicts: Verdicts
     new: bool = False
     notes: tuple[str, ...] = ()
+    gate: Gated | None = None
 
 
 class Listener(Events, Protocol):
@@ -68,12 +79,22 @@ class Listener(Events, Protocol):
         """Something the user should know, such as a device that is not there."""
 
 
+@dataclass(frozen=True, slots=True)
+class Ran:
+    """A step that ran and why; when it has ended, how long it took and whether its bytes are those of before."""
+
+    step: str
+    reason: str
+    seconds: float | None = field(default=None, metadata=documents.named("seconds"))
+    same_bytes: bool | None = field(default=None, metadata=documents.named("same_bytes"))
+
+
 @dataclass(slots=True)
 class Journal:
     """A listener that remembers what ran and why, and what the user was told, and passes everything on."""
 
     onward: Listener
-    ran: list[dict[str, Any]] = field(default_factory=list)
+    ran: list[Ran] = field(default_factory=list)
     reused: int = 0
     notices: list[str] = field(default_factory=list)
 
@@ -90,7 +111,7 @@ class Journal:
 
     def started(self, label: str, reason: str) -> None:
         """Note the reason."""
-        self.ran.append({"step": label, "reason": reason})
+        self.ran.append(Ran(label, reason))
         self.onward.started(label, reason)
 
     def progress(self, label: str, done: float, note: str) -> None:
@@ -99,9 +120,9 @@ class Journal:
 
     def finished(self, label: str, seconds: float, unchanged: bool) -> None:
         """Note the time."""
-        for entry in self.ran:
-            if entry["step"] == label:
-                entry |= {"seconds": seconds, "same_bytes": unchanged}
+        self.ran = [
+            replace(each, seconds=seconds, same_bytes=unchanged) if each.step == label else each for each in self.ran
+        ]
         self.onward.finished(label, seconds, unchanged)
 
     def waiting(self, label: str, why: str) -> None:
@@ -153,18 +174,16 @@ def _dropped(
     return told
 
 
-def _verdicts(store: Store, product: Product, done: Mapping[str, Action]) -> dict[str, Any]:
-    folder = store.path(done[product.verdicts].output)
-    found: dict[str, Any] = json.loads((folder / "verdicts.json").read_text())
-    return found
+def _verdicts(store: Store, product: Product, done: Mapping[str, Action]) -> Verdicts:
+    return documents.read(Verdicts, store.path(done[product.verdicts].output) / VERDICTS)
 
 
 def bring_up(store: Store, graph: Graph, jobs: int, journal: Journal, limits: Limits) -> dict[str, Action]:
     """Run what is not up to date; what ran is kept for `explain` whatever happens."""
     from edgebuild.devices.jobs.turns import Machine
-    from edgebuild.devices.local import QUIET
     from edgebuild.engine import worker
     from edgebuild.engine.scheduler import Scheduler
+    from edgebuild.spec.surroundings import QUIET
 
     os.environ.update(QUIET)  # workers inherit it
     worker.preload(_PRELOAD)
@@ -210,14 +229,37 @@ def _replayed(request: Request) -> Iterator[tuple[Store, Plan]]:
                 return
 
 
-def last_verdicts(request: Request, metric: str) -> list[dict[str, Any]]:
+@dataclass(frozen=True, slots=True)
+class LastVerdict:
+    """What the last build said of a metric of one format, what that was measured on, and whether it would stand now.
+
+    `why` says why a build would judge anew.
+    """
+
+    target: str
+    model: str
+    format: str
+    shipped: bool
+    verdict: Verdict
+    state: str
+    why: str
+    fingerprint: Mapping[str, str]
+
+    def to_json(self) -> dict[str, Any]:
+        """As plain data, with the verdict's own fields beside the rest."""
+        plain: dict[str, Any] = documents.to_json(self)
+        verdict: dict[str, Any] = plain.pop("verdict")
+        return plain | verdict
+
+
+def last_verdicts(request: Request, metric: str) -> list[LastVerdict]:
     """What the last build said of one metric, format by format, with what its evidence was measured on.
 
     `state` is whether a build would judge anew. UsageError where nothing was judged yet, or not by this metric.
     """
     from edgebuild.engine.resolve import outlook
 
-    found: list[dict[str, Any]] = []
+    verdicts: list[LastVerdict] = []
     with _replayed(request) as (store, plan):
         foreseen = {item.label: item for item in outlook(plan.graph, store)}
         for product in plan.products:
@@ -225,31 +267,28 @@ def last_verdicts(request: Request, metric: str) -> list[dict[str, Any]]:
             if item.action is None or not store.holds(item.action.output):
                 told = f"{product.target}/{product.model} was never judged here"
                 raise UsageError(told, hint=f"edgebuild build --target {product.target}")
-            stored = json.loads((store.path(item.action.output) / "verdicts.json").read_text())
-            for verdict in _of_metric(stored, metric):
-                measured_on = _measured_on(store, plan, product, verdict)
-                about = {"target": product.target, "model": product.model, "state": item.state, "why": item.reason}
-                found.append(about | verdict | {"fingerprint": measured_on})
-    return found
+            stored = documents.read(Verdicts, store.path(item.action.output) / VERDICTS)
+            for name, verdict in _of_metric(stored, metric):
+                measured_on = _measured_on(store, plan, product, name, verdict)
+                of_format = (product.target, product.model, name, name == stored.format)
+                verdicts.append(LastVerdict(*of_format, verdict, item.state, item.reason, measured_on))
+    return verdicts
 
 
-def _of_metric(stored: dict[str, Any], metric: str) -> list[dict[str, Any]]:
-    every = [
-        {"format": name, "shipped": name == stored["format"], **verdict}
-        for name, judged in stored["formats"].items()
-        for verdict in judged["verdicts"]
-    ]
-    if found := [verdict for verdict in every if verdict["metric"] == metric]:
-        return found
-    known = ", ".join(dict.fromkeys(verdict["metric"] for verdict in every))
+def _of_metric(stored: Verdicts, metric: str) -> list[tuple[str, Verdict]]:
+    """The verdicts on a metric, each with its format."""
+    every = [(name, verdict) for name, judged in stored.formats.items() for verdict in judged.verdicts]
+    if of_metric := [(name, verdict) for name, verdict in every if verdict.metric == metric]:
+        return of_metric
+    known = ", ".join(dict.fromkeys(verdict.metric for _, verdict in every))
     raise UsageError(f"no gate on {metric!r}", key="--gate", hint=f"judged were: {known}")
 
 
-def _measured_on(store: Store, plan: Plan, product: Product, verdict: dict[str, Any]) -> dict[str, str]:
+def _measured_on(store: Store, plan: Plan, product: Product, kind: str, verdict: Verdict) -> dict[str, str]:
     """The facts in the keys of the steps that the metric's evidence came from, as they were then."""
     inputs = plan.graph.nodes[product.verdicts].inputs
-    metric, kind = verdict["metric"], verdict["format"]
-    asked = getattr(GATES.get(metric), "asks", lambda _: metric)(verdict["limit"])
+    metric = verdict.metric
+    asked = GATES.get(metric).asks(verdict.limit) or metric
     role = next((name for name in (asked, f"{asked}/{kind}", f"{metric}/{kind}") if name in inputs), None)
     found: dict[str, str] = {}
     for identity in [*plan.graph.upstream(inputs[role]), inputs[role]] if role else ():
@@ -259,13 +298,13 @@ def _measured_on(store: Store, plan: Plan, product: Product, verdict: dict[str, 
     return dict(sorted(found.items()))
 
 
-def last_build(project: Project) -> list[dict[str, Any]]:
+def last_build(project: Project) -> tuple[Ran, ...]:
     """What the last build ran and why; empty when there was none."""
     try:
-        ran: list[dict[str, Any]] = json.loads((project.store / "last-build.json").read_text())
-    except (OSError, ValueError):
-        return []
-    return ran
+        lines = json.loads((project.store / "last-build.json").read_text())
+        return tuple(documents.from_json(Ran, line, file="last-build.json") for line in lines)
+    except (OSError, ValueError, TypeError, UsageError):
+        return ()
 
 
 @contextmanager
@@ -314,7 +353,7 @@ def _places(project: Project, product: Product) -> tuple[Path, Path]:
 
 def _keep_journal(store: Store, journal: Journal) -> None:
     if journal.ran:
-        text = json.dumps(journal.ran, indent=1, ensure_ascii=False)
+        text = json.dumps(documents.to_json(journal.ran), indent=1, ensure_ascii=False)
         with suppress(OSError):  # the build's own error, if there is one, is the one to tell
             files.write_file(store.root / "last-build.json", text.encode(), store.scratch("journal"))
 
@@ -327,7 +366,8 @@ def _publish(project: Project, store: Store, product: Product, done: dict[str, A
     shipped, said = (made / "bundle").is_dir(), tuple(notes.read(made / "evidence"))
     source, folder, other = (made / "bundle", place, evidence) if shipped else (made / "evidence", evidence, place)
     if shipped and (gated := _as_gated(place, source, verdicts)) is not None:
-        return Outcome(product.target, product.model, gated["status"], place, gated, notes=said)
+        gate, verdicts = gated
+        return Outcome(product.target, product.model, verdicts.status, place, verdicts, notes=said, gate=gate)
     try:
         new = not folder.is_dir() or digests.of_tree(folder) != digests.of_tree(source)
         if new:
@@ -335,22 +375,20 @@ def _publish(project: Project, store: Store, product: Product, done: dict[str, A
         files.remove_tree(other)
     except OSError as error:
         raise disk_error(error, folder) from None
-    return Outcome(product.target, product.model, verdicts["status"], folder, verdicts, new, said)
+    return Outcome(product.target, product.model, verdicts.status, folder, verdicts, new, said)
 
 
-def _as_gated(place: Path, built: Path, verdicts: dict[str, Any]) -> dict[str, Any] | None:
-    """The verdicts with a gate's in their place, where a gate has judged this very bundle since; else None."""
+def _as_gated(place: Path, built: Path, verdicts: Verdicts) -> tuple[Gated, Verdicts] | None:
+    """What a gate has said of this very bundle since, and the verdicts with the gate's in their place; else None."""
     try:
-        facts = manifest.verify(place)
+        facts = manifest.verify_bundle(place)
     except EdgebuildError:
         return None
-    gate = facts.get("gate", {})
-    if gate.get("from") != digests.of_file(built / manifest.MANIFEST):
+    if facts.gate is None or facts.gate.origin != sha256.of_file(built / manifest.MANIFEST):
         return None
-    status = "pass" if facts["status"] == "released" else "fail"
-    judged = {"status": status, "verdicts": facts["verdicts"], "evidence": facts["evidence"]}
-    formats = verdicts["formats"] | {verdicts["format"]: judged}
-    return verdicts | {"status": status, "formats": formats, "gate": {"status": facts["status"], **gate}}
+    status: Status = "pass" if facts.status == "released" else "fail"
+    formats = {**verdicts.formats, verdicts.format: Judged(status, facts.verdicts, facts.evidence)}
+    return Gated(facts.status, facts.gate), Verdicts(status, verdicts.format, formats)
 
 
 def _remember(project: Project, plan: Plan, outcomes: list[Outcome], done: dict[str, Action], events: Journal) -> None:
@@ -362,15 +400,15 @@ def _remember(project: Project, plan: Plan, outcomes: list[Outcome], done: dict[
         events.notice(f"{history.FILE} cannot be written: {error.strerror}")
 
 
-def _entry(project: Project, plan: Plan, product: Product, outcome: Outcome, done: dict[str, Action]) -> dict[str, Any]:
-    name = outcome.verdicts["format"]
-    judged = outcome.verdicts["formats"][name] | {"format": name}
+def _entry(project: Project, plan: Plan, product: Product, outcome: Outcome, done: dict[str, Action]) -> history.Entry:
+    name, judged = outcome.verdicts.format, outcome.verdicts.shipped
     inputs = plan.graph.nodes[product.bundle].inputs
     digests_ = {role: done[inputs[f"{role}/{name}"]].output.digest for role in ("candidate", "baseline")}
     measured_on = plan.graph.fingerprint(inputs["evidence/latency"])
-    return history.entry(project.root, "build", product.target, product.model, judged, digests_, measured_on)
+    subject = history.Subject("build", product.target, product.model, name)
+    return history.entry(project.root, subject, judged, digests_, measured_on)
 
 
 def cores() -> int:
     """The cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return len(os.sched_getaffinity(0))

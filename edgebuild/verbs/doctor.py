@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from importlib import metadata
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from edgebuild.devices import qemu
 from edgebuild.devices.emulation import sysroot
@@ -24,11 +24,13 @@ from edgebuild.spec.model import ModelSpec
 from edgebuild.spec.project import Project
 from edgebuild.spec.target import DeviceSpec, Fidelity, Policy, Target, reaches
 
+if TYPE_CHECKING:
+    from packaging.requirements import Requirement
+
 _PYTHON = (3, 11)
 _OURS = "edgebuild"
 _NOT_OF_A_BUILD = ("all", "dev")
 _GIB = 2**30
-_REQUIREMENT = re.compile(r"^([\w.-]+)\s*(?:(==|>=)\s*([\d.]+))?.*?(?:;\s*extra\s*==\s*['\"]([\w-]+)['\"])?$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,38 +92,37 @@ def _packages(targets: Sequence[Target], models: Sequence[ModelSpec]) -> Iterato
     for extra in sorted(extras.keys() - {"", *_NOT_OF_A_BUILD}):
         # An extra is called like the format or the device that it serves.
         needed = extra == "torch" or extra in named or bool(tools & extras[extra].keys())
-        lacks = [told for name, wanted in extras[extra].items() if (told := _lack(name, wanted))]
+        lacks = [told for name, required in extras[extra].items() if (told := _lack(name, required))]
         found = "; ".join(lacks) or ", ".join(f"{name} {keys.version(name)}" for name in extras[extra])
         yield Finding(f"packages for {extra}", found, not lacks, needed, f"pip install '{_OURS}[{extra}]'")
     known = {name for packages in extras.values() for name in packages}
     for name in sorted(tools - known):
-        told = _lack(name, ("", ""))
+        told = _lack(name, None)
         yield Finding(f"package {name}", told or keys.version(name), not told, True, f"pip install {name}")
 
 
-def _extras() -> dict[str, dict[str, tuple[str, str]]]:
-    """Our requirements by extra ("" for what is always needed): {package: (comparison, version)}."""
-    found: dict[str, dict[str, tuple[str, str]]] = {}
-    for text in metadata.requires(_OURS) or ():
-        if match := _REQUIREMENT.match(text):
-            name, how, version, extra = match.groups(default="")
-            found.setdefault(extra, {})[_normal(name)] = (how, version)
-    return found
+def _extras() -> dict[str, dict[str, Requirement]]:
+    """Our requirements by extra and package; "" is the extra of what is always needed."""
+    from packaging.requirements import Requirement
+
+    ours = metadata.metadata(_OURS)
+    requirements = [Requirement(text) for text in metadata.requires(_OURS) or ()]
+    extras: dict[str, dict[str, Requirement]] = {extra: {} for extra in ("", *(ours.get_all("Provides-Extra") or ()))}
+    for each in requirements:
+        always = each.marker is None or each.marker.evaluate({"extra": ""})
+        for extra, packages in extras.items():
+            if always == (extra == "") and (each.marker is None or each.marker.evaluate({"extra": extra})):
+                packages[_normal(each.name)] = each
+    return extras
 
 
-def _lack(name: str, wanted: tuple[str, str]) -> str:
-    """What is wrong with an installed package, in a few words; nothing when it will do."""
-    installed, (how, version) = keys.version(name), wanted
+def _lack(name: str, required: Requirement | None) -> str:
+    """What is wrong with an installed package, in a few words; nothing when it will do, or any version does."""
+    installed = keys.version(name)
     if installed == "absent":
         return f"{name} is not installed"
-    have, want = _numbers(installed), _numbers(version)
-    enough = have[: len(want)] == want if how == "==" else have >= want
-    return "" if enough else f"{name} {installed} is not {how}{version}"
-
-
-def _numbers(version: str) -> list[int]:
-    release = re.match(r"[\d.]*", version)
-    return [int(part) for part in (release.group() if release else "").split(".") if part]
+    enough = not required or not required.specifier or required.specifier.contains(installed, prereleases=True)
+    return "" if enough or not required else f"{name} {installed} is not {required.specifier}"
 
 
 def _normal(name: str) -> str:

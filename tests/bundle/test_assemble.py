@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -15,28 +17,30 @@ import numpy as np
 import pytest
 
 from edgebuild.bundle import manifest
-from edgebuild.bundle.assemble import Assemble, Subject
-from edgebuild.spec import dataset
-from edgebuild.spec.artifact import Input, StepIO
+from edgebuild.bundle.assemble import Assemble
+from edgebuild.bundle.facts import Port, Routed, Subject
+from edgebuild.plan.shipping import distributions
+from edgebuild.spec import dataset, documents
+from edgebuild.spec.artifact import Input, Record, StepIO
+from edgebuild.spec.assembly import Assembly
 from edgebuild.spec.errors import UsageError
+from edgebuild.spec.evidence import Accuracy, Answers, Footprint, Latencies, Rate, known
 from edgebuild.spec.model import ImageInput
+from edgebuild.spec.registry import FORMATS
 from edgebuild.spec.target import Gate, Runtime
 from edgebuild.steps.evidence.judge import Judge
-from tests import runtimes, tiny
+from tests import measured, runtimes, tiny
 from tests.bundle import pngs
 from tests.steps.evidence import folders
 
-PACKAGES = {"onnx": "onnxruntime", "tflite": "ai-edge-litert"}
 PICTURE = ImageInput(width=12, height=12, mean=(0.5,), std=(0.5,))
-PROVENANCE = ({"step": "tiny/float", "key": "0" * 64, "output": "1" * 64},)
+PROVENANCE = (Record("tiny/float", "0" * 64, "1" * 64, "same-cpu", {"step": "edgebuild.steps.train.Train"}),)
 
 
 def subject(made: tiny.Made, **more: Any) -> Subject:
     declared = tiny.spec(made.name).declared
-    about = Subject(
-        "board", "A board", "cortex-a72", made.name, declared.description, declared.labels, declared.inputs, None, 3
-    )
-    return replace(about, task=declared.task, outputs=declared.outputs, **more)
+    what = (made.name, declared.description, declared.signature, declared.heads)
+    return replace(Subject("board", "A board", "cortex-a72", *what, None, 3), **more)
 
 
 def assemble(
@@ -51,33 +55,37 @@ def assemble(
     **more: Any,
 ) -> Path:
     """The output folder of the step, judged on evidence made by hand; `candidate` was made of the float file."""
-    runtimes_ = tuple(Runtime(name, threads=2, providers=providers) for name in formats)
+    signature = tiny.spec(made.name).declared.signature
+    assemblies = tuple(
+        Assembly.of_one(tiny.FILES[name], Runtime(name, threads=2, providers=providers), signature) for name in formats
+    )
     inputs: dict[str, tuple[str, Path]] = {"data": ("data", made["data"])}
     evidence: dict[str, tuple[str, Path]] = {}
     for name in formats:
-        rate = {"accuracy": 0.98, "low": 0.97, "high": 0.99}
-        counted = {"lost": lost, "won": 0, "n": 5000, "origin": {"fidelity": "host"}}
-        sizes = {"bytes": 1000, "parameters": 700, "macs": 30000}
-        evidence[f"accuracy/{name}"] = folders.evidence(
-            folder / f"a-{name}", counted | {"candidate": rate, "baseline": rate | {"accuracy": 0.99}}
-        )
-        evidence[f"footprint/{name}"] = folders.evidence(
-            folder / f"f-{name}", {"candidate": sizes, "baseline": sizes | {"bytes": 4000}}
-        )
+        right = Answers(5000, lost, 0, Rate(0.98, 0.97, 0.99), Rate(0.99, 0.97, 0.99), {}, {})
+        heads = {tiny.spec(made.name).declared.heads[0].name: right}
+        evidence[f"accuracy/{name}"] = folders.evidence(folder / f"a-{name}", Accuracy(measured.origin(), heads))
+        sizes = Footprint(measured.weight(1000), measured.weight(4000))
+        evidence[f"footprint/{name}"] = folders.evidence(folder / f"f-{name}", sizes)
         shipped = candidate or made[name + technique]
         inputs |= {f"candidate/{name}": (name, shipped), f"baseline/{name}": (name, made[name])}
     # The last format is the fastest.
-    times = {name: {"speed": 1.0 / (1 + k)} for k, name in enumerate(formats)}
-    evidence["latency"] = folders.evidence(folder / "l", {"fidelity": "host", "device": "that", "formats": times})
+    times = {name: measured.estimated(0.1, speed=1.0 / (1 + k)) for k, name in enumerate(formats)}
+    evidence["latency"] = folders.evidence(folder / "l", Latencies(times))
     judge = Judge(gates or (Gate("size", "-50 %"), Gate("accuracy", "1 pp")), formats)
     inputs["verdicts"] = ("verdicts", tiny.perform(judge, folder / "verdicts", evidence))
     inputs |= {f"evidence/{role.replace('/', '-')}": item for role, item in evidence.items()}
-    files = tuple(tiny.FILES[name] for name in formats)
-    step = Assemble(subject(made, **more), runtimes_, files, tuple(PACKAGES[name] for name in formats))
+    packages = {name: distributions(FORMATS.get(name)) for name in formats}
+    step = Assemble(subject(made, **more), assemblies, packages)
     out = folder / "out"
     out.mkdir(parents=True)
     step.run(StepIO({r: Input(k, "0" * 64, p) for r, (k, p) in inputs.items()}, out, out, provenance=PROVENANCE))
     return out
+
+
+def _plain(port: Port) -> dict[str, Any]:
+    plain: dict[str, Any] = documents.to_json(port)
+    return {name: value for name, value in plain.items() if value != ""}
 
 
 def execute(bundle: Path, *arguments: str, expect: int = 0) -> str:
@@ -113,18 +121,43 @@ def test_it_holds_the_fastest_passing_file_and_all_that_it_takes_to_run_it(made:
 
 
 def test_the_manifest_says_what_it_is_of_what_and_why(released: Path) -> None:
-    found = manifest.verify(released)
-    assert (found["status"], found["file"], found["schema"]) == ("released", "model.onnx", 1)
-    assert found["runtime"] == {"format": "onnx", "threads": 2, "providers": [], "layout": None}
-    assert found["formats"] == {"onnx": "pass", "tflite": "pass"}
-    assert [(v["metric"], v["status"]) for v in found["verdicts"]] == [("size", "pass"), ("accuracy", "pass")]
-    assert found["evidence"]["accuracy"]["n"] == 5000
-    assert found["evidence"]["footprint"]["baseline"]["bytes"] == 4000
-    assert found["provenance"] == list(PROVENANCE)
-    assert found["subject"]["preprocess"]["mean"] == [0.5]
-    assert set(found["files"]) == {
+    facts = manifest.verify_bundle(released)
+    assert (facts.status, facts.format, facts.kind) == ("released", "onnx", "bundle")
+    (part,) = facts.parts
+    assert (part.file, part.runtime, part.coded) == ("model.onnx", Runtime("onnx", threads=2), None)
+    assert facts.routing == (
+        Routed((None, "image"), ("model", "image")),
+        Routed(("model", "output"), (None, "output")),
+    )
+    assert facts.formats == {"onnx": "pass", "tflite": "pass"}
+    assert [(v.metric, v.status) for v in facts.verdicts] == [("size", "pass"), ("accuracy", "pass")]
+    assert known(facts.evidence.accuracy).heads["output"].n == 5000
+    assert known(facts.evidence.footprint).baseline.bytes == 4000
+    assert facts.provenance == PROVENANCE
+    assert facts.subject.preprocess == PICTURE
+    assert set(facts.files) == {
         path.relative_to(released).as_posix() for path in released.rglob("*") if path.is_file()
     } - {"manifest.json", "manifest.sha256"}
+
+
+def test_the_manifest_reads_back_as_it_was_written(released: Path) -> None:
+    written = json.loads((released / "manifest.json").read_text())
+    assert written.pop("schema") == documents.SCHEMA == 2
+    assert documents.to_json(manifest.read_bundle(released)) == written
+
+
+def test_a_manifest_with_a_field_that_is_unknown_or_missing_is_refused_by_its_name(
+    released: Path, tmp_path: Path
+) -> None:
+    for number, change in enumerate((lambda port: port.pop("dtype"), lambda port: port.update(scale=1))):
+        bundle = shutil.copytree(released, tmp_path / str(number))
+        written = json.loads((bundle / "manifest.json").read_text())
+        change(written["parts"][0]["inputs"][0])
+        (bundle / "manifest.json").write_text(json.dumps(written))
+        digest = hashlib.sha256((bundle / "manifest.json").read_bytes()).hexdigest()
+        (bundle / "manifest.sha256").write_text(f"{digest}  manifest.json\n")
+        with pytest.raises(UsageError, match=r"inputs\[0\].(dtype: is missing|scale: is unknown) \(it is of"):
+            manifest.read(bundle)
 
 
 def test_the_card_has_the_verdict_of_every_gate_and_the_figures(released: Path) -> None:
@@ -155,7 +188,7 @@ def test_the_sample_picture_is_answered_as_the_runtime_answers_the_example(made:
     assert sum(shares.values()) == pytest.approx(100, abs=0.3)
 
 
-@pytest.mark.parametrize("name", ["onnx", "tflite"])
+@pytest.mark.parametrize("name", runtimes.formats())
 @pytest.mark.parametrize("model", ["made", "pair", "tokens"])
 def test_a_bundle_answers_its_sample_array_as_the_file_does(
     request: pytest.FixtureRequest, tmp_path: Path, model: str, name: str
@@ -177,14 +210,14 @@ def test_a_bundle_answers_its_sample_array_as_the_file_does(
 @pytest.mark.parametrize(
     ("model", "name", "inputs"),
     [
-        ("made", "tflite", [{"name": "image", "layout": "nhwc", "shape": [1, 12, 12, 1]}]),
-        ("made", "onnx", [{"name": "image", "layout": None, "shape": [1, 1, 12, 12]}]),
+        ("made", "tflite", [{"name": "image", "layout": "nhwc", "shape": [1, 12, 12, 1], "dtype": "float32"}]),
+        ("made", "onnx", [{"name": "image", "layout": None, "shape": [1, 1, 12, 12], "dtype": "float32"}]),
         (
             "pair",
             "tflite",
             [
-                {"name": "picture", "layout": "nhwc", "shape": [1, 8, 8, 1]},
-                {"name": "facts", "layout": None, "shape": [1, 5]},
+                {"name": "picture", "layout": "nhwc", "shape": [1, 8, 8, 1], "dtype": "float32"},
+                {"name": "facts", "layout": None, "shape": [1, 5], "dtype": "float32"},
             ],
         ),
     ],
@@ -193,7 +226,7 @@ def test_the_manifest_and_the_card_say_how_the_file_takes_pictures(
     request: pytest.FixtureRequest, tmp_path: Path, model: str, name: str, inputs: list[dict[str, Any]]
 ) -> None:
     bundle = assemble(request.getfixturevalue(model), tmp_path, name) / "bundle"
-    assert manifest.verify(bundle)["inputs"] == inputs
+    assert [_plain(port) for port in manifest.verify(bundle).parts[0].inputs] == inputs
     told = f"The file itself takes {inputs[0]['name']} as {inputs[0]['shape']} (NHWC)"
     assert (told in (bundle / "README.md").read_text()) == (name == "tflite")
 
@@ -222,6 +255,46 @@ def test_a_bundle_whose_answers_are_values_prints_them(arrows: tiny.Made, tmp_pa
     assert [float(word) for word in said.split()] == pytest.approx(values.tolist(), rel=1e-5)
     assert not (bundle / "labels.json").exists()
     assert "Output: 8 values (embedding)." in (bundle / "README.md").read_text()
+
+
+SAID = (
+    r"kind: \w+ \w+ \(\d+\.\d %\), \w+ \w+ \(\d+\.\d %\); place: (-?[\d.e-]+) (-?[\d.e-]+); "
+    r"features: \[8, 3, 3\] from (-?[\d.e-]+) to ([\d.e-]+)\n"
+)
+
+
+@pytest.mark.parametrize("name", ["onnx", "tflite"])
+def test_a_bundle_of_two_inputs_and_three_outputs_says_what_each_is_and_answers_with_all(
+    scene: tiny.Made, tmp_path: Path, name: str
+) -> None:
+    gates = (Gate("size", "-50 %"), Gate("accuracy", "1 pp", output="kind"))
+    bundle = assemble(scene, tmp_path, name, gates=gates) / "bundle"
+    facts = manifest.verify_bundle(bundle)
+    assert [(head.name, head.task, head.outputs, head.show) for head in facts.heads] == [
+        ("kind", "classification", (0,), "ranked"), ("place", "regression", (2,), "values"),
+    ]  # fmt: skip
+    assert [(port.name, port.dtype) for port in facts.inputs] == [("picture", "float32"), ("words", "int64")]
+    assert [port.name for port in facts.outputs] == ["kind", "features", "place"]
+    assert json.loads((bundle / "labels.json").read_text())["kind"][0] == "low dark"
+    card = (bundle / "README.md").read_text()
+    assert "Output: kind, one score for each of 4 labels (`labels.json`); features, 8×3×3 values: where in the " in card
+    assert "; place, 2 values (regression): row and column from -1 to 1." in card
+    values = dataset.read(scene["data"], "test").inputs
+    said = execute(bundle, str(bundle / "sample.npz"), "--top", "2").removeprefix("sample.npz: ")
+    numbers = re.fullmatch(SAID, said)
+    assert numbers, said
+    target = FORMATS.get(name)()
+    (answers,) = target.run(scene.file(name).read_bytes(), [tuple(value[3:4] for value in values)])
+    expected = [*answers[2][0], answers[1].min(), answers[1].max()]
+    assert [float(word) for word in numbers.groups()] == pytest.approx(expected, rel=1e-4, abs=1e-6)
+    for key, value in zip(("picture", "words"), values, strict=True):
+        np.save(tmp_path / f"{key}.npy", value[3:4])
+    np.savez(tmp_path / "named.npz", words=values[1][3:4], picture=values[0][3:4])
+    pairs = [f"words={tmp_path / 'words.npy'}", f"picture={tmp_path / 'picture.npy'}"]
+    assert execute(bundle, "--top", "2", *pairs) == f"words.npy, picture.npy: {said}"
+    assert execute(bundle, "--top", "2", str(tmp_path / "named.npz")) == f"named.npz: {said}"
+    told = execute(bundle, pairs[0], expect=1)
+    assert "no file is given for input picture (known: picture, words)" in told
 
 
 class _one(dict[str, Any]):
@@ -255,7 +328,7 @@ def test_what_it_cannot_read_is_one_line(released: Path, tmp_path: Path) -> None
 
 def test_a_doubt_makes_a_candidate(made: tiny.Made, tmp_path: Path) -> None:
     out = assemble(made, tmp_path, "tflite", lost=45)
-    assert manifest.verify(out / "bundle")["status"] == "candidate"
+    assert manifest.verify(out / "bundle").status == "candidate"
     assert "status: **candidate**" in (out / "bundle" / "README.md").read_text()
 
 
@@ -281,3 +354,14 @@ def test_a_bundle_can_be_moved(released: Path, tmp_path: Path) -> None:
     moved = shutil.copytree(released, tmp_path / "a place" / "ärm")
     manifest.verify(moved)
     assert execute(moved, str(moved / "sample.png")) == execute(released, str(released / "sample.png"))
+
+
+@pytest.mark.parametrize("name", runtimes.formats())
+def test_what_the_runtime_needs_beside_itself_is_asked_for_in_a_version_that_an_index_knows(
+    made: tiny.Made, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.setattr("edgebuild.bundle.assemble.metadata.version", lambda _: "2.13.0+cpu")
+    bundle = assemble(made, tmp_path, name) / "bundle"
+    packages = {"onnx": ["onnxruntime"], "tflite": ["ai-edge-litert"], "pte": ["executorch", "torch"]}[name]
+    pinned = (bundle / "requirements.txt").read_text().splitlines()
+    assert pinned == ["numpy>=1.24", *(f"{package}==2.13.0" for package in packages)]

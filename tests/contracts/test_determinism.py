@@ -17,7 +17,7 @@ from edgebuild.engine import digests, keys
 from edgebuild.engine.graph import Node
 from edgebuild.formats.coding import encoder
 from edgebuild.spec import compressors
-from edgebuild.spec.registry import class_name
+from edgebuild.spec.names import class_name
 from edgebuild.steps.techniques.encode import Encode
 from edgebuild.steps.techniques.float16 import Float16
 from edgebuild.steps.techniques.int8 import Int8
@@ -60,7 +60,7 @@ def old_processor() -> dict[str, str]:
 def elsewhere(made: tiny.Made, tmp_path_factory: pytest.TempPathFactory) -> tiny.Made:
     """The same float model and files, and what is made of them where the processor can less."""
     root = tmp_path_factory.mktemp("old") / "tiny"
-    for name in ("source", "data", "float", "onnx", "tflite"):
+    for name in ("code", "data", "float", "onnx", "tflite"):
         shutil.copytree(made[name], root / name)
     command = [sys.executable, "-m", "tests.tiny", str(root), *ARTIFACTS]
     done = subprocess.run(

@@ -12,10 +12,10 @@ from typing import Any, get_args
 
 import pytest
 
-from edgebuild import travels
+from edgebuild.spec import model_file
 from edgebuild.spec.artifact import Determinism
 from edgebuild.spec.files import check, schema
-from edgebuild.spec.registry import class_name
+from edgebuild.spec.names import class_name
 
 HEAVY = (
     "asyncssh",
@@ -28,10 +28,11 @@ HEAVY = (
     "tensorflow",
     "scipy",
     "ai_edge_litert",
+    "executorch",
     "litert_torch",
 )
 STEPLIKE = ("steps", "steps.techniques", "steps.evidence")
-FOLDERS = (*STEPLIKE, "formats", "devices", "gates")
+FOLDERS = (*STEPLIKE, "formats", "devices", "gates", "tasks", "sources")
 
 
 def names(folder: str) -> list[str]:
@@ -92,13 +93,13 @@ def test_a_technique_has_a_default_and_a_check_for_every_option(kind: Any) -> No
 @plugins("formats")
 def test_a_format_names_its_file_runtime_and_packages_and_has_every_verb(kind: Any) -> None:
     assert kind.file.startswith("model.")
-    assert kind.runtime in kind.requires
+    assert {kind.runtime, *kind.runtime_needs} <= {*kind.requires}
     assert {*kind.requires} <= {*kind.tools}
     assert list(inspect.signature(kind.convert).parameters) == ["self", "module", "example", "layout"]
     assert list(inspect.signature(kind.constants).parameters) == ["self", "model"]
     assert list(inspect.signature(kind.layouts_of).parameters) == ["self", "model"]
     assert {*kind.layouts} <= {"nchw", "nhwc"}
-    assert travels.file(travels.loader(kind.__module__.rpartition(".")[2])).is_file()
+    assert model_file.loader(kind).name == f"load_{kind.__module__.rpartition('.')[2]}.py"
     assert list(inspect.signature(kind.lifetimes).parameters) == ["self", "model"]
     assert list(inspect.signature(kind.work).parameters) == ["self", "model"]
     assert list(inspect.signature(kind.run).parameters) == ["self", "model", "samples"]

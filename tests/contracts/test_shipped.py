@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from edgebuild.engine.store import Store
-from edgebuild.nn.source import Source
+from edgebuild.nn.model_code import ModelCode
 from edgebuild.plan import planner
 from edgebuild.plan.instruments import Instruments
 from edgebuild.plan.limits import gates_of
@@ -63,7 +63,7 @@ def test_a_newcomers_model_is_held_to_what_any_model_can_keep(target: str, model
     spec = tiny.spec(model)
     quality = {"classification": ("accuracy", "1 pp"), "regression": ("mae", "5 %"), "embedding": ("cosine", "0.01")}
     limits = {gate.metric: gate.limit for gate in gates_of(PROJECT.target(target), spec, PROJECT.policy())}
-    metric, limit = quality[spec.declared.task]
+    metric, limit = quality[spec.declared.heads[0].task]
     ram = limits.pop("ram", None)
     assert limits == {metric: limit, "parity": "1e-3", "size": "+0 %", "latency": "+3 %, predicted +35 %"}
     assert (ram is None) == (PROJECT.target(target).hardware.ram is None)
@@ -81,10 +81,10 @@ def test_digits_must_prove_more_on_the_pi_than_the_policy_asks() -> None:
 @pytest.mark.parametrize("model", MODELS)
 def test_a_models_folder_has_the_functions_that_its_file_names(model: str) -> None:
     spec = PROJECT.model(model)
-    source = Source(spec.folder, f"models/{model}")
+    source = ModelCode(spec.folder, f"models/{model}")
     declared = spec.declared
     for name in filter(None, (declared.data, declared.augment)):
         source.function(name, "model.toml")
-    source.build(declared.builder, declared.inputs, declared.width)
+    source.build(declared.builder, declared.inputs, declared.signature.outputs)
     if declared.teacher:
-        source.build(declared.teacher.builder, declared.inputs, declared.width)
+        source.build(declared.teacher.builder, declared.inputs, declared.signature.outputs)

@@ -18,10 +18,10 @@ import pytest
 from edgebuild.devices.adb import Adb
 from edgebuild.devices.emulation import sysroot
 from edgebuild.devices.emulation.sysroot import Emulator
-from edgebuild.devices.jobs.device import Device
 from edgebuild.devices.local import Local
 from edgebuild.devices.qemu import Qemu, cache_folder
 from edgebuild.devices.ssh import Ssh
+from edgebuild.spec.device import Device
 from edgebuild.spec.errors import DeviceError
 from edgebuild.spec.project import open_project
 from edgebuild.spec.target import Hardware

@@ -15,8 +15,8 @@ import pytest
 
 from edgebuild.devices import local
 from edgebuild.devices.jobs import outcome
-from edgebuild.devices.jobs.device import Device
 from edgebuild.devices.local import Local
+from edgebuild.spec.device import Device
 from edgebuild.spec.errors import DeviceError
 from edgebuild.travels import runner
 

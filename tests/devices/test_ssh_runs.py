@@ -67,7 +67,7 @@ def test_a_client_that_falls_silent_leaves_nothing_there(
     place: Place, job: Path, program: Callable[[str], str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As when the cable is pulled: nobody tells the device."""
-    monkeypatch.setattr(ssh, "PATIENCE", 1.0)
+    monkeypatch.setattr(ssh.Ssh, "patience", 1.0)
     program("time.sleep(600)")
     with pytest.raises(DeviceError, match="supervisor ended with code 0"):
         place.device.execute(job, timeout=120)
@@ -78,7 +78,7 @@ def test_a_live_client_is_waited_for(
 ) -> None:
     from edgebuild.devices import _ssh_link
 
-    monkeypatch.setattr(ssh, "PATIENCE", 2.0)
+    monkeypatch.setattr(ssh.Ssh, "patience", 2.0)
     monkeypatch.setattr(_ssh_link, "ALIVE", 0.2)
     program("time.sleep(5)\nprint('through', file=sys.stderr)")
     with pytest.raises(DeviceError, match="no result: through"):

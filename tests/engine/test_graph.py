@@ -48,7 +48,7 @@ def test_a_node_comes_after_all_that_it_needs() -> None:
 
 
 def test_an_input_that_is_needed_must_be_connected() -> None:
-    class Needs(toys.Toy):
+    class Needs(toys.Join):
         needs = ("model",)
 
     with pytest.raises(ValueError, match=r"here: inputs \['model'\] are not connected"):

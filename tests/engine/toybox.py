@@ -10,7 +10,7 @@ from edgebuild.engine import digests
 from edgebuild.engine.graph import Graph, Node
 from edgebuild.engine.scheduler import Scheduler, Turns
 from edgebuild.engine.store import Action, Store
-from edgebuild.engine.worker import Limits
+from edgebuild.engine.task import Limits
 from edgebuild.spec.artifact import Step
 
 

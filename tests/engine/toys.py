@@ -16,13 +16,13 @@ from pathlib import Path
 from typing import ClassVar
 
 from edgebuild.spec import waiting
-from edgebuild.spec.artifact import EXCUSED, Determinism, StepIO
+from edgebuild.spec.artifact import EXCUSED, Determinism, Step, StepIO
 from edgebuild.spec.errors import DeviceError, UsageError
 from tests.engine.processes import marked
 
 
 @dataclass(frozen=True, slots=True)
-class Toy:
+class Toy(Step):
     """What all toys share. `tally` is a file that gets a line whenever the step runs: name, start and end (s)."""
 
     consumes: ClassVar[tuple[str, ...]] = ()

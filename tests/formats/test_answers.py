@@ -7,7 +7,7 @@ import pytest
 
 from tests import runtimes, tiny
 
-FORMATS = ("onnx", "tflite")
+FORMATS = runtimes.formats()
 
 
 @pytest.mark.parametrize("name", FORMATS)
@@ -30,13 +30,13 @@ def test_techniques_work_on_files_of_two_inputs(pair: tiny.Made, artifact: str) 
     assert np.abs(given - wanted).mean() < 0.02 * np.abs(wanted).max()
 
 
-@pytest.mark.parametrize("artifact", ["onnx", "tflite", "onnx-int8", "tflite-int8"])
+@pytest.mark.parametrize("artifact", [*FORMATS, "onnx-int8", "tflite-int8"])
 def test_files_of_whole_number_inputs_work(tokens: tiny.Made, artifact: str) -> None:
     wanted, given = runtimes.torch_answers(tokens, count=40), runtimes.file_answers(tokens, artifact, count=40)
     assert np.abs(given - wanted).mean() < (0.02 if "int8" in artifact else 1e-5) * np.abs(wanted).max()
 
 
-@pytest.mark.parametrize("artifact", tiny.REPEATABLE[1:] + FORMATS)
+@pytest.mark.parametrize("artifact", [*tiny.REPEATABLE[1:], *FORMATS])
 def test_another_process_makes_the_same_bytes(made: tiny.Made, elsewhere: tiny.Made, artifact: str) -> None:
     assert made.file(artifact).read_bytes() == elsewhere.file(artifact).read_bytes()
 

@@ -153,6 +153,13 @@ def test_a_range_that_clips_much_is_refused_with_the_tensors_name() -> None:
         ranges(NORMAL, "percentile", percentile=80.0)
 
 
+@pytest.mark.parametrize("calibrator", ["minmax", "moving_average", "percentile", "entropy", "mse"])
+def test_a_given_range_of_nothing_but_0_says_no_more_than_calibration(calibrator: Calibrator) -> None:
+    still = {"x": (0.0, 0.0)}
+    assert ranges([np.zeros(3, np.float32)] * 4, calibrator, ranges=still) == (0.0, 0.0)
+    assert ranges(NORMAL, calibrator, ranges=still) == ranges(NORMAL, calibrator)
+
+
 def test_given_ranges_win_over_calibration() -> None:
     assert ranges(NORMAL, ranges={"x": (-3.5, 3.0)}) == (-3.5, 3.0)
 
@@ -162,7 +169,7 @@ def test_given_ranges_win_over_calibration() -> None:
     [
         ({"y": (-1.0, 1.0)}, "a range is given for 'y', which no operator writes"),
         ({"x": (1.0, 2.0)}, "range given for tensor 'x' is 1 to 2: it must hold 0"),
-        ({"x": (0.0, 0.0)}, "range given for tensor 'x' is 0 to 0"),
+        ({"x": (-2.0, -1.0)}, "range given for tensor 'x' is -2 to -1: it must hold 0"),
         ({"x": (-0.1, 0.1)}, "clips"),
     ],
 )

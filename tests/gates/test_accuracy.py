@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import pytest
 
@@ -13,23 +11,15 @@ from edgebuild.gates.statistics import paired, sampling
 from edgebuild.gates.statistics.partly import _WEIGHT, Draws, critical, highest_drop
 from edgebuild.spec.evidence import Verdict
 from edgebuild.spec.target import Fidelity, Gate
+from tests.measured import Compared, accuracy, groups, on_device
 
 
 def judge(
     lost: int, won: int, n: int, limit: str = "1 pp", fidelity: Fidelity = "emulated", wanted: Fidelity = "host",
-    confidence: float = 0.95, agreement: dict[str, Any] | None = None,
+    confidence: float = 0.95, compared: Compared | None = None,
 ) -> Verdict:  # fmt: skip
-    found: dict[str, Any] = {"lost": lost, "won": won, "n": n, "origin": {"fidelity": fidelity}}
-    if agreement is not None:
-        found["agreement"] = agreement
-    return Accuracy().judge(Gate("accuracy", limit, confidence, wanted), {"accuracy": found})
-
-
-def agreement(lost: int, n: int = 500, of: int = 5000, won: int = 0, most: int | None = None) -> dict[str, Any]:
-    """Evidence of a device that got `lost` of n answers wrong which the host gets right, and `won` others right."""
-    same = {"identical": False, "answers_differing": lost + won}
-    looks = {"at": [n], "most": most or n, "why": "decided"}
-    return {"n": n, "of": of, "lost": lost, "won": won, "looks": looks, **same}
+    evidence = accuracy(lost, won, n, fidelity, compared=compared)
+    return Accuracy().judge(Gate("accuracy", limit, confidence, wanted), evidence)
 
 
 def test_a_small_drop_over_many_examples_passes() -> None:
@@ -105,13 +95,13 @@ def test_a_good_result_of_too_low_a_fidelity_does_not_pass() -> None:
 
 def test_a_device_that_ran_every_example_speaks_for_itself() -> None:
     """Its own answers are in the counts: nothing is left to allow for."""
-    alone, whole = judge(10, 9, 5000), judge(10, 9, 5000, agreement=agreement(5, 5000))
+    alone, whole = judge(10, 9, 5000), judge(10, 9, 5000, compared=on_device(5, 5000))
     assert (whole.low, whole.high) == (alone.low, alone.high)
     assert whole.reason.endswith("; host and device differ in 5 of 5000 answers")
 
 
 def test_what_the_device_was_not_asked_widens_the_drop_by_the_worst_that_it_may_be() -> None:
-    verdict = judge(10, 9, 5000, agreement=agreement(0) | {"identical": True})
+    verdict = judge(10, 9, 5000, compared=on_device(0, identical=True))
     worse, draws = sampling.most_of_kind(0, 500, 5000, 500, 0.95), Draws(0, 500, 5000, 500)
     assert 25 < worse < 40
     assert verdict.high == highest_drop(10, 9, 5000, 4500, draws, 0.95)
@@ -138,8 +128,8 @@ def test_the_worst_case_of_unknown_answers_is_the_worst_of_all() -> None:
 
 def test_answers_that_are_wrong_either_way_cost_nothing() -> None:
     """A device that differs where the host is wrong already, and stays wrong, makes no accuracy worse."""
-    differing = agreement(0) | {"answers_differing": 40}
-    assert judge(10, 9, 5000, agreement=differing).high == judge(10, 9, 5000, agreement=agreement(0)).high
+    differing = on_device(0, differing=40)
+    assert judge(10, 9, 5000, compared=differing).high == judge(10, 9, 5000, compared=on_device(0)).high
 
 
 @pytest.mark.parametrize("confidence", [0.9, 0.95])
@@ -155,15 +145,16 @@ def test_drop_and_disagreement_are_bounded_jointly(confidence: float) -> None:
     for _ in range(2000):
         lost, won, _ = rng.multinomial(n, [margin - share + 0.01, 0.01, 0.98 - margin + share])
         wrong = int(rng.hypergeometric(rng.binomial(n, share), n, seen)) if share else 0
-        found = agreement(wrong, seen, n)
+        compared = on_device(wrong, seen, n)
         passed += (
-            judge(lost + wrong, won, n, f"{100 * margin:g} pp", confidence=confidence, agreement=found).status == "pass"
+            judge(lost + wrong, won, n, f"{100 * margin:g} pp", confidence=confidence, compared=compared).status
+            == "pass"
         )
     assert passed / 2000 <= 1 - confidence
 
 
 def test_a_device_that_answers_otherwise_cannot_pass_and_the_reason_says_why() -> None:
-    verdict = judge(10, 9, 5000, agreement=agreement(40))
+    verdict = judge(10, 9, 5000, compared=on_device(40))
     assert verdict.status == "inconclusive"
     assert verdict.reason.startswith("inside the margin (below 0.17 pp) but for what the device was not asked")
     assert "host and device differ in 40 of 500 answers, of the other 4500 at most " in verdict.reason
@@ -171,7 +162,7 @@ def test_a_device_that_answers_otherwise_cannot_pass_and_the_reason_says_why() -
 
 def test_a_fail_must_survive_the_doubt_too() -> None:
     assert judge(200, 20, 2000, limit="7 pp").status == "fail"
-    assert judge(200, 20, 2000, limit="7 pp", agreement=agreement(0, 100, 2000)).status == "inconclusive"
+    assert judge(200, 20, 2000, limit="7 pp", compared=on_device(0, 100, 2000)).status == "inconclusive"
 
 
 @pytest.mark.parametrize("text", ["1", "0 pp", "-1 pp", "100 pp", "1 ms"])
@@ -192,9 +183,8 @@ def test_the_needed_number_of_examples_passes_nine_times_of_ten() -> None:
 
 
 def test_the_class_that_lost_most_is_named() -> None:
-    classes = {"cat": {"n": 50, "drop": 0.04}, "dog": {"n": 60, "drop": -0.1}}
-    found = {"lost": 10, "won": 9, "n": 5000, "origin": {"fidelity": "host"}, "classes": classes}
-    reason = Accuracy().judge(Gate("accuracy", "1 pp"), {"accuracy": found}).reason
+    classes = groups({"cat": (2, 0, 50), "dog": (0, 6, 60)})
+    reason = Accuracy().judge(Gate("accuracy", "1 pp"), accuracy(10, 9, 5000, classes=classes)).reason
     assert reason == "the drop is below 0.17 pp; most in class 'cat': 4.00 pp of 50 examples"
-    classes["cat"]["drop"] = 0.0
-    assert "class" not in Accuracy().judge(Gate("accuracy", "1 pp"), {"accuracy": found}).reason
+    classes = groups({"cat": (0, 0, 50), "dog": (0, 6, 60)})
+    assert "class" not in Accuracy().judge(Gate("accuracy", "1 pp"), accuracy(10, 9, 5000, classes=classes)).reason

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
 from edgebuild.gates.accuracy import Accuracy
@@ -11,25 +9,24 @@ from edgebuild.gates.class_accuracy import ClassAccuracy
 from edgebuild.gates.slice_accuracy import SliceAccuracy
 from edgebuild.gates.statistics import paired
 from edgebuild.gates.statistics.partly import Draws, highest_drop
-from edgebuild.spec.evidence import Verdict
+from edgebuild.spec.evidence import Evidence, Verdict
 from edgebuild.spec.target import Fidelity, Gate
+from tests.measured import Compared, Groups, accuracy, groups, on_device
 
 EVEN = {str(number): (2, 2, 500) for number in range(10)}
 
 
-def evidence(groups: dict[str, tuple[int, int, int]], **more: Any) -> dict[str, Any]:
+def evidence(
+    classes: Groups, fidelity: Fidelity = "emulated", compared: Compared | None = None, unrun: int | None = None
+) -> Evidence:
     """(lost, won, n) of each class; their sum is that of the whole."""
-    counts = {name: {"lost": lost, "won": won, "n": n} for name, (lost, won, n) in groups.items()}
-    total = {key: sum(each[key] for each in counts.values()) for key in ("lost", "won", "n")}
-    drops = {name: each | {"drop": (each["lost"] - each["won"]) / each["n"]} for name, each in counts.items()}
-    return {**total, "classes": drops, "slices": {}, "origin": {"fidelity": "emulated"}} | more
+    total = (sum(each[place] for each in classes.values()) for place in range(3))
+    return accuracy(*total, fidelity, compared=compared, classes=groups(classes, unrun))
 
 
-def judge(
-    groups: dict[str, tuple[int, int, int]], limit: str = "5 pp", wanted: Fidelity = "host", **more: Any
-) -> Verdict:
+def judge(classes: Groups, limit: str = "5 pp", wanted: Fidelity = "host", compared: Compared | None = None) -> Verdict:
     gate = Gate("class_accuracy", limit, fidelity=wanted)
-    return ClassAccuracy().judge(gate, {"accuracy": evidence(groups, **more)})
+    return ClassAccuracy().judge(gate, evidence(classes, compared=compared))
 
 
 def test_classes_that_kept_their_accuracy_pass() -> None:
@@ -40,9 +37,9 @@ def test_classes_that_kept_their_accuracy_pass() -> None:
 
 
 def test_one_class_that_lost_is_found_where_the_average_passes() -> None:
-    groups = EVEN | {"8": (75, 0, 500)}
-    assert Accuracy().judge(Gate("accuracy", "5 pp"), {"accuracy": evidence(groups)}).status == "pass"
-    verdict = judge(groups)
+    classes = EVEN | {"8": (75, 0, 500)}
+    assert Accuracy().judge(Gate("accuracy", "5 pp"), evidence(classes)).status == "pass"
+    verdict = judge(classes)
     low = paired.drop_bound(75, 0, 500, 1 - 0.05 / 10).low
     assert (verdict.status, verdict.n) == ("fail", 500)
     assert verdict.reason == f"class '8' lost at least {100 * low:.2f} pp"
@@ -76,19 +73,16 @@ def test_among_many_classes_chance_alone_seldom_fails_a_build() -> None:
 
 
 def test_answers_that_may_differ_on_the_device_may_all_lie_in_one_class() -> None:
-    agreement = {"answers_differing": 0, "n": 500, "of": 5000, "lost": 0, "won": 0, "identical": True}
-    verdict = judge(EVEN, "20 pp", agreement=agreement)
+    compared = on_device(identical=True, stopped=False)
+    verdict = judge(EVEN, "20 pp", compared=compared)
     assert verdict.high == highest_drop(2, 2, 500, 500, Draws(0, 500, 5000, 500), 0.95)
     assert verdict.status == "pass"
-    assert judge(EVEN, "5 pp", agreement=agreement).status == "inconclusive"
+    assert judge(EVEN, "5 pp", compared=compared).status == "inconclusive"
 
 
 def test_a_class_that_ran_on_the_device_whole_has_nothing_left_to_doubt() -> None:
-    agreement = {"answers_differing": 0, "n": 500, "of": 5000, "lost": 0, "won": 0, "identical": True}
-    found = evidence(EVEN) | {"agreement": agreement}
-    for counts in found["classes"].values():
-        counts["unrun"] = 0
-    verdict = ClassAccuracy().judge(Gate("class_accuracy", "5 pp"), {"accuracy": found})
+    compared = on_device(identical=True, stopped=False)
+    verdict = ClassAccuracy().judge(Gate("class_accuracy", "5 pp"), evidence(EVEN, compared=compared, unrun=0))
     assert verdict.high == paired.drop_bound(2, 2, 500, 0.95).high
 
 
@@ -100,11 +94,10 @@ def test_too_low_a_fidelity_does_not_pass() -> None:
 
 def test_slices_are_judged_like_classes_and_their_absence_proves_nothing() -> None:
     gate = Gate("slice_accuracy", "5 pp")
-    found = evidence(EVEN)
-    without = SliceAccuracy().judge(gate, {"accuracy": found})
+    without = SliceAccuracy().judge(gate, evidence(EVEN))
     assert (without.status, without.n) == ("inconclusive", 0)
     assert without.reason.startswith("the data has no slices; let its function return")
-    found["slices"] = evidence({"thick": (75, 0, 500), "thin": (0, 0, 500)})["classes"]
-    verdict = SliceAccuracy().judge(gate, {"accuracy": found})
+    slices = groups({"thick": (75, 0, 500), "thin": (0, 0, 500)})
+    verdict = SliceAccuracy().judge(gate, accuracy(20, 20, 5000, "emulated", slices=slices))
     assert verdict.status == "fail"
     assert verdict.reason.startswith("slice 'thick' lost at least 12.14 pp")

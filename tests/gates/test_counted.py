@@ -2,29 +2,28 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 
-from edgebuild.spec.evidence import Verdict
+from edgebuild.spec.evidence import Evidence, Verdict
 from edgebuild.spec.registry import GATES
 from edgebuild.spec.target import Fidelity, Gate
+from tests import measured
 
 BASELINE = 10_000_000
 
 
-def evidence(metric: str, ours: int, fidelity: str = "emulated") -> dict[str, Any]:
+def evidence(metric: str, ours: int) -> Evidence:
     """A candidate's count beside a baseline of ten million."""
-    kind = {"arena": "bytes", "size": "bytes"}.get(metric, metric)
-    counted = {"candidate": {kind: ours}, "baseline": {kind: BASELINE}}
     if metric == "instructions":
-        return {"latency": {"counted": counted, "fidelity": fidelity}}
-    return {"arena" if metric == "arena" else "footprint": counted}
+        return Evidence(latency=measured.predicted(0.1, work=(ours, BASELINE)))
+    if metric == "arena":
+        return Evidence(arena=measured.arena(ours, BASELINE))
+    kind = {"size": "bytes"}.get(metric, metric)
+    return measured.footprint(measured.weight(**{kind: ours}), measured.weight(**{kind: BASELINE}))
 
 
 def judge(metric: str, limit: str, ours: int, wanted: Fidelity = "host") -> Verdict:
-    verdict: Verdict = GATES.get(metric)().judge(Gate(metric, limit, fidelity=wanted), evidence(metric, ours))
-    return verdict
+    return GATES.get(metric)().judge(Gate(metric, limit, fidelity=wanted), evidence(metric, ours))
 
 
 @pytest.mark.parametrize(
@@ -79,8 +78,7 @@ def test_instructions_of_an_emulator_do_not_pass_for_hardware() -> None:
 
 def test_without_a_device_that_counts_the_way_to_mend_it_is_told() -> None:
     gate = Gate("instructions", "-50 %")
-    timed = {"latency": {"fidelity": "hardware", "log_ratios": [0.1], "candidate_seconds": [1]}}
-    verdict = GATES.get("instructions")().judge(gate, timed)
+    verdict = GATES.get("instructions")().judge(gate, Evidence(latency=measured.timed([0.1], [1.0])))
     assert (verdict.status, verdict.n) == ("inconclusive", 0)
     assert 'name transport "qemu" first in [[devices]]' in verdict.reason
     assert "edgebuild devices setup" in verdict.reason

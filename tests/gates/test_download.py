@@ -6,6 +6,7 @@ import pytest
 
 from edgebuild.gates.download import Download
 from edgebuild.spec.target import Gate
+from tests.measured import footprint, weight
 
 
 @pytest.mark.parametrize(
@@ -13,8 +14,8 @@ from edgebuild.spec.target import Gate
     [("32 KiB", 32768, "pass"), ("32 KiB", 32769, "fail"), ("-97.5 %", 25_000, "pass"), ("-97.5 %", 25_001, "fail")],
 )
 def test_the_coded_bytes_are_judged_and_not_the_files(limit: str, download: int, status: str) -> None:
-    sizes = {"candidate": {"bytes": 1_000_000, "download": download}, "baseline": {"bytes": 1_000_000}}
-    verdict = Download().judge(Gate("download", limit), {"footprint": sizes})
+    evidence = footprint(weight(1_000_000, download), weight(1_000_000))
+    verdict = Download().judge(Gate("download", limit), evidence)
     assert (verdict.metric, verdict.status, verdict.unit, verdict.estimate) == ("download", status, "B", download)
 
 

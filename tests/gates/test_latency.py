@@ -3,32 +3,39 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from dataclasses import replace
 
 import pytest
 
 from edgebuild.gates._timed import tell
 from edgebuild.gates.latency import Latency
-from edgebuild.spec.evidence import Verdict
+from edgebuild.spec import evidence as kinds
+from edgebuild.spec.evidence import Evidence, Slow, Verdict
 from edgebuild.spec.target import Fidelity, Gate, Timing
+from tests import measured
 
 
-def judge(limit: str, found: dict[str, Any], fidelity: Fidelity, wanted: Fidelity = "emulated") -> Verdict:
-    evidence = {"latency": {"fidelity": fidelity, "device": "that", **found}}
-    return Latency().judge(Gate("latency", limit, fidelity=wanted), evidence)
+def judge(limit: str, latency: kinds.Latency, wanted: Fidelity = "emulated") -> Verdict:
+    return Latency().judge(Gate("latency", limit, fidelity=wanted), Evidence(latency=latency))
 
 
-def timed(limit: str, change: float, *, noise: float = 0.001, processes: int = 10, **more: Any) -> Verdict:
+def timed(
+    limit: str,
+    change: float,
+    *,
+    noise: float = 0.001,
+    processes: int = 10,
+    fidelity: Fidelity = "hardware",
+    wanted: Fidelity = "host",
+) -> Verdict:
     """Processes whose ratios lie around `change`, in turn above and below."""
     spread = [noise * (k // 2 + 1) * (-1) ** k for k in range(processes)]
-    found = {"log_ratios": [math.log1p(change) + each for each in spread], "looks": [10, 20, 40]}
-    return judge(limit, found, more.get("fidelity", "hardware"), more.get("wanted", "host"))
+    return judge(limit, measured.timed([math.log1p(change) + each for each in spread], fidelity=fidelity), wanted)
 
 
-def predicted(limit: str, ours: float, theirs: float = 0.1, **more: Any) -> Verdict:
+def predicted(limit: str, ours: float, wanted: Fidelity = "emulated") -> Verdict:
     """30 % either way for a time, 20 % for a ratio."""
-    found = {"candidate_seconds": [ours], "baseline_seconds": [theirs], "band": 0.3, "ratio_limits": [0.8, 1.2]}
-    return judge(limit, found, more.get("fidelity", "emulated"), more.get("wanted", "emulated"))
+    return judge(limit, measured.predicted(ours), wanted)
 
 
 @pytest.mark.parametrize(
@@ -70,10 +77,9 @@ def test_the_reason_tells_the_change_in_words() -> None:
 
 def limited(limit: str, seconds: list[float], over: list[int] | None = None, each: int = 200) -> Verdict:
     """Processes with these medians and percentiles, in which so many inferences took longer than the 40 ms."""
-    found = {"log_ratios": [0.0], "looks": [10, 20, 40], "candidate_seconds": seconds}
     share = float(limit[1:3]) / 100 if limit[0] == "p" else 0.5
-    slow = {"percentile": share, "limit": 0.04, "each": each, "over": over, "seconds": seconds}
-    return judge(limit, found | {"slow": [slow] if over else []}, "hardware", "hardware")
+    slow = (Slow(share, 0.04, each, tuple(over), tuple(seconds)),) if over else ()
+    return judge(limit, replace(measured.timed(seconds=seconds), slow=slow), "hardware")
 
 
 def test_a_median_is_judged_by_the_processes_medians() -> None:
@@ -127,17 +133,17 @@ def test_a_prediction_has_no_percentiles() -> None:
 
 
 def test_void_evidence_proves_nothing() -> None:
-    found = {"log_ratios": [0.5] * 10, "looks": [10], "void": "11 blocks were void"}
-    verdict = judge("+3 %", found, "hardware", "hardware")
+    void = replace(measured.timed([0.5] * 10, looks=(10,)), void="11 blocks were void")
+    verdict = judge("+3 %", void, "hardware")
     assert verdict.status == "inconclusive"
     assert verdict.reason.startswith("11 blocks were void")
 
 
 def test_the_gates_own_confidence_stops_the_measurement() -> None:
     """At 0.95 the ten ratios decide, at 0.9999 not even ten equal ones do: (2/1024) > 0.0001/3."""
-    found = {"log_ratios": [0.0] * 10, "looks": [10, 20, 40]}
+    evidence = Evidence(latency=measured.timed([0.0] * 10))
     gates = [Gate("latency", "+3 %", confidence=c) for c in (0.95, 0.9999)]
-    assert [Latency().settled(gate, {"latency": found}) for gate in gates] == [True, False]
+    assert [Latency().settled(gate, evidence) for gate in gates] == [True, False]
 
 
 @pytest.mark.parametrize(
@@ -209,7 +215,7 @@ def test_a_prediction_shows_its_band_in_the_unit_of_the_limit() -> None:
 @pytest.mark.parametrize("limit", ["+3 %", "-50 %", "40 ms"])
 @pytest.mark.parametrize("wanted", ["host", "hardware", "estimated"])
 def test_an_estimate_is_never_evidence(limit: str, ours: float, wanted: Fidelity) -> None:
-    verdict = judge(limit, {"candidate_seconds": [ours], "baseline_seconds": [0.1]}, "estimated", wanted)
+    verdict = judge(limit, measured.estimated(ours), wanted)
     assert verdict.status == "inconclusive"
     assert verdict.n == 0
     assert "proves nothing" in verdict.reason
@@ -276,9 +282,9 @@ def test_no_slower_by_prediction_means_the_prediction_itself_and_a_band_that_end
 
 
 def test_a_wide_band_proves_nothing_of_an_equal_file() -> None:
-    found = {"candidate_seconds": [0.1], "baseline_seconds": [0.1], "band": 0.3, "ratio_limits": [0.6, 1.4]}
-    assert judge(NOT_SLOWER, found, "emulated").status == "inconclusive"  # up to 40 % slower
-    assert judge(NOT_SLOWER, found | {"ratio_limits": [0.66, 1.34]}, "emulated").status == "pass"
+    wide, narrower = (measured.predicted(0.1, ratio_limits=limits) for limits in ((0.6, 1.4), (0.66, 1.34)))
+    assert judge(NOT_SLOWER, wide).status == "inconclusive"  # up to 40 % slower
+    assert judge(NOT_SLOWER, narrower).status == "pass"
 
 
 def test_without_a_word_on_predictions_the_whole_band_must_be_inside_and_a_proved_slowdown_fails() -> None:
@@ -297,8 +303,7 @@ def test_a_limit_for_predictions_is_the_weaker_one() -> None:
 
 
 def test_what_is_predicted_of_files_that_share_most_of_their_work_can_be_told_apart_by_little() -> None:
-    found = {"candidate_seconds": [0.1], "baseline_seconds": [0.1], "band": 0.3, "ratio_limits": [0.99, 1.01]}
-    verdict = judge("+3 %", found, "emulated", "emulated")
+    verdict = judge("+3 %", measured.predicted(0.1, ratio_limits=(0.99, 1.01)))
     assert (verdict.status, verdict.reason) == ("pass", "0.0% more time by counted work, ratio ± 1%")
-    uneven = judge("+3 %", found | {"ratio_limits": [0.9, 1.05]}, "emulated", "emulated")
+    uneven = judge("+3 %", measured.predicted(0.1, ratio_limits=(0.9, 1.05)))
     assert (uneven.status, uneven.reason.partition("ratio ")[2]) == ("inconclusive", "−10% +5%")

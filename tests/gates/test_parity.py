@@ -6,22 +6,23 @@ import numpy as np
 import pytest
 
 from edgebuild.gates.parity import Parity
-from edgebuild.spec.evidence import Verdict
+from edgebuild.spec import evidence
+from edgebuild.spec.evidence import ONLY, Converted, Evidence, OnDevice, Verdict
+from edgebuild.spec.registry import TASKS
 from edgebuild.spec.target import Fidelity, Gate
 from edgebuild.steps.evidence.parity import compare
+from tests import measured
 
+CLASSES = TASKS.get("classification")()
 REFERENCE = np.array([[1.0, -4.0], [2.0, 0.5]])
 
 
 def judge(apart: float, *, quantized: float = 0.0, fidelity: Fidelity = "host", wanted: Fidelity = "host") -> Verdict:
     """A conversion whose first value is `apart` off, and a shipped file whose first is `quantized` off."""
     first = np.array([[1.0, 0.0], [0.0, 0.0]])
-    parity = {
-        "converted": compare(REFERENCE + apart * first, REFERENCE),
-        "candidate": compare(REFERENCE + quantized * first, REFERENCE),
-        "origin": {"fidelity": fidelity},
-    }
-    return Parity().judge(Gate("parity", "1e-3", fidelity=wanted), {"parity": parity})
+    output = Converted(*(compare(REFERENCE + off * first, REFERENCE, CLASSES) for off in (apart, quantized)))
+    parity = evidence.Parity(measured.origin(fidelity), {ONLY: output})
+    return Parity().judge(Gate("parity", "1e-3", fidelity=wanted), Evidence(parity=parity))
 
 
 def test_a_difference_is_relative_to_the_largest_output() -> None:
@@ -59,11 +60,24 @@ def test_a_tolerance_is_a_plain_small_number(text: str) -> None:
 def test_a_device_of_its_own_may_not_differ_by_more_either_and_gives_the_fidelity() -> None:
     def judged(here: float, there: float) -> Verdict:
         first = np.array([[1.0, 0.0], [0.0, 0.0]])
-        near, far = (compare(REFERENCE + apart * first, REFERENCE) for apart in (here, there))
-        device = {"converted": far, "candidate": far, "origin": {"fidelity": "emulated", "device": "qemu"}}
-        parity = {"converted": near, "candidate": near, "origin": {"fidelity": "host"}, "device": device}
-        return Parity().judge(Gate("parity", "1e-3", fidelity="emulated"), {"parity": parity})
+        near, far = (compare(REFERENCE + apart * first, REFERENCE, CLASSES) for apart in (here, there))
+        device = OnDevice(measured.origin("emulated", "qemu"), {ONLY: Converted(far, far)})
+        parity = evidence.Parity(measured.origin(), {ONLY: Converted(near, near)}, device)
+        return Parity().judge(Gate("parity", "1e-3", fidelity="emulated"), Evidence(parity=parity))
 
     assert (judged(0.0039, 0.0039).status, judged(0.0039, 0.0039).fidelity) == ("pass", "emulated")
     assert judged(0.0041, 0).status == judged(0, 0.0041).status == "fail"
     assert judged(0, 0.004).reason.endswith("; on qemu off by 1.0e-03 on 2 examples, 61.2 dB on 2")
+
+
+def test_of_several_outputs_the_worst_decides_and_is_named_and_a_gate_may_be_about_one() -> None:
+    first = np.array([[1.0, 0.0], [0.0, 0.0]])
+    near, far = (compare(REFERENCE + apart * first, REFERENCE) for apart in (0.0, 0.0041))
+    outputs = {"kind": Converted(near, near), "features": Converted(far, far), "place": Converted(near, far)}
+    every = Evidence(parity=evidence.Parity(measured.origin(), outputs))
+    gate = Gate("parity", "1e-3")
+    verdict = Parity().judge(gate, every)
+    assert (verdict.status, verdict.estimate) == ("fail", pytest.approx(0.0041 / 4))
+    assert verdict.reason.startswith("worst of 3 outputs: 'features', float conversion is off by 1.0e-03, the shipped")
+    assert Parity().judge(gate, evidence.of_output(every, "place")).status == "pass"
+    assert Parity().judge(gate, evidence.of_output(every, "features")).status == "fail"

@@ -9,17 +9,17 @@ import pytest
 from edgebuild.gates.cold_start import ColdStart
 from edgebuild.gates.latency import Latency
 from edgebuild.gates.memory import Memory
-from edgebuild.spec.evidence import Verdict
+from edgebuild.spec.evidence import Evidence, Verdict
 from edgebuild.spec.target import Gate, Timing
+from tests.measured import processes
 
 KINDS: dict[str, Any] = {"cold_start": ColdStart, "memory": Memory, "latency": Latency}
 
 
-def judge(metric: str, limit: str, ours: list[float], theirs: list[float], **more: Any) -> Verdict:
+def judge(metric: str, limit: str, ours: list[float], theirs: list[float], void: str | None = None) -> Verdict:
     """Pairs of processes with these values."""
-    values = {"candidate": ours, "baseline": theirs}
-    found = {"fidelity": "hardware", "looks": [10, 20, 40], "cold_start": values, "memory": values, "p95": values}
-    return KINDS[metric]().judge(Gate(metric, limit), {"latency": {}, "processes": found | more})  # type: ignore[no-any-return]
+    verdict: Verdict = KINDS[metric]().judge(Gate(metric, limit), processes(ours, theirs, void=void))
+    return verdict
 
 
 BASE = [1.00, 1.02, 0.99, 1.01, 1.00, 0.98, 1.03, 1.00, 0.97, 1.01]
@@ -46,23 +46,22 @@ def test_a_limit_is_judged_by_the_candidates_processes() -> None:
 
 
 def test_what_a_device_does_not_tell_is_inconclusive_and_not_waited_for() -> None:
-    found = {"fidelity": "host", "looks": [10], "memory": {"candidate": [], "baseline": []}}
-    verdict = Memory().judge(Gate("memory", "64 MiB"), {"processes": found})
+    evidence = processes([], [], "host")
+    verdict = Memory().judge(Gate("memory", "64 MiB"), evidence)
     assert (verdict.status, verdict.reason) == ("inconclusive", "the device does not tell its memory")
-    assert Memory().settled(Gate("memory", "64 MiB"), {"processes": found})
+    assert Memory().settled(Gate("memory", "64 MiB"), evidence)
 
 
 @pytest.mark.parametrize(("metric", "limit"), [("cold_start", "1 s"), ("memory", "1 MiB"), ("latency", "p95 +10 %")])
 def test_where_nothing_was_measured_nothing_is_proved(metric: str, limit: str) -> None:
-    verdict = KINDS[metric]().judge(Gate(metric, limit), {"latency": {}})
+    verdict = KINDS[metric]().judge(Gate(metric, limit), Evidence())
     assert (verdict.status, verdict.reason) == ("inconclusive", "no device measured processes of one model each")
 
 
 def test_void_blocks_and_low_fidelity_prove_nothing() -> None:
     assert judge("memory", "+10 %", BASE, BASE, void="11 blocks were void").status == "inconclusive"
     gate = Gate("memory", "+10 %", fidelity="hardware")
-    found = {"fidelity": "host", "looks": [10], "memory": {"candidate": BASE, "baseline": BASE}}
-    assert "but only host" in Memory().judge(gate, {"processes": found}).reason
+    assert "but only host" in Memory().judge(gate, processes(BASE, BASE, "host")).reason
 
 
 @pytest.mark.parametrize(("kind", "text"), [(ColdStart, "40"), (ColdStart, "p95 40 ms"), (Memory, "64"),

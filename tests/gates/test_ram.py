@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from edgebuild.gates.ram import Ram
 from edgebuild.spec.evidence import Verdict
-from edgebuild.spec.target import Gate
+from edgebuild.spec.target import Gate, Hardware
 from edgebuild.spec.units import exact_bytes, parse_bytes
+from tests import measured
 
 
 def judge(limit: str, file: int, arena: int) -> Verdict:
-    both = {"candidate": {"bytes": file}, "baseline": {"bytes": 4 * file}}
-    evidence = {"footprint": both, "arena": {"candidate": {"bytes": arena}, "baseline": {"bytes": arena}}}
-    return Ram().judge(Gate("ram", limit), evidence)
+    both = measured.footprint(measured.weight(file), measured.weight(4 * file))
+    return Ram().judge(Gate("ram", limit), replace(both, arena=measured.arena(arena, arena)))
 
 
 def test_file_and_activations_count_together_to_the_last_byte() -> None:
@@ -28,14 +30,15 @@ def test_file_and_activations_count_together_to_the_last_byte() -> None:
     [("100 %", 4 * 2**30, "4 GiB"), ("50 %", 2**30, "512 MiB"), ("25 %", 10**9, "250 MB"), ("64 KiB", None, "64 KiB")],
 )
 def test_a_share_is_of_the_hardwares_memory(share: str, ram: int | None, limit: str) -> None:
-    assert Ram.of_hardware(share, ram) == limit
+    assert Ram.on_hardware(share, Hardware("aarch64", "cortex-a72", ram=ram)) == limit
+    assert Ram.applies(Hardware("aarch64", "cortex-a72", ram=ram)) is (ram is not None)
 
 
 def test_a_share_of_nothing_and_more_than_all_are_refused() -> None:
     with pytest.raises(ValueError, match="no `ram` in \\[hardware\\]"):
-        Ram.of_hardware("50 %", None)
+        Ram.on_hardware("50 %", Hardware("aarch64", "cortex-a72"))
     with pytest.raises(ValueError, match="below 100 %"):
-        Ram.of_hardware("120 %", 2**30)
+        Ram.on_hardware("120 %", Hardware("aarch64", "cortex-a72", ram=2**30))
 
 
 @pytest.mark.parametrize("count", [1, 1000, 1024, 3 * 2**20, 123_456_789, 6 * 2**30, 5 * 10**9])

@@ -15,12 +15,14 @@ from sklearn.metrics.pairwise import cosine_similarity
 
 from edgebuild.gates.statistics import paired
 from edgebuild.gates.statistics.bootstrap import UndefinedError
-from edgebuild.spec import dataset
+from edgebuild.spec import dataset, documents
 from edgebuild.spec.errors import StepError
-from edgebuild.spec.evidence import Verdict
+from edgebuild.spec.evidence import FILE, ONLY, Evidence, Part, Scores, Undefined, Values, Verdict
+from edgebuild.spec.metric import Scored
 from edgebuild.spec.registry import GATES
+from edgebuild.spec.signature import Head
 from edgebuild.spec.target import Fidelity, Gate
-from edgebuild.steps.evidence.scores import Scores
+from edgebuild.steps.evidence.scores import Scores as Measure
 from tests import tiny
 from tests.gates.statistics import few
 from tests.steps.evidence import folders
@@ -31,6 +33,13 @@ LOGITS = RNG.normal(0, 1, (300, 4)) + 1.5 * np.eye(4)[LABELS]
 COARSE = np.round(LOGITS[:, :2])  # many ties
 TARGETS = RNG.normal(0, 1, (300, 3))
 VALUES = TARGETS + RNG.normal(0, 0.5, (300, 3))
+
+
+def scored(metric: str) -> type[Scored]:
+    kind = GATES.get(metric)
+    assert issubclass(kind, Scored)
+    return kind
+
 
 Peer = Callable[[Any, Any], float]
 
@@ -61,7 +70,7 @@ PEERS: dict[str, tuple[str, Any, Any, Peer]] = {
 @pytest.mark.parametrize("kind", PEERS)
 def test_the_value_is_the_librarys_on_the_whole_and_on_a_resample(kind: str) -> None:
     metric, outputs, targets, peer = PEERS[kind]
-    score = GATES.get(metric).score(outputs, targets)
+    score = scored(metric).score(outputs, targets)
     assert score(np.ones(300)) == pytest.approx(peer(outputs, targets), rel=1e-9)
     rows = np.random.default_rng(1).integers(0, 300, 300)
     drawn = np.bincount(rows, minlength=300).astype(float)
@@ -80,26 +89,24 @@ UNDEFINED = {
 def test_a_metric_without_a_value_says_why(metric: str) -> None:
     outputs, targets, told = UNDEFINED[metric]
     with pytest.raises(UndefinedError, match=told):
-        GATES.get(metric).score(outputs, targets)
+        scored(metric).score(outputs, targets)
 
 
-def measured(folder: Path, metric: str, ours: Any, theirs: Any, targets: Any, fidelity: str = "host") -> dict[str, Any]:
+def measured(folder: Path, metric: str, ours: Any, theirs: Any, targets: Any, fidelity: Fidelity = "host") -> Scores:
     """What the step finds out about outputs."""
     data = folder / "data"
     data.mkdir(parents=True)
-    dataset.write(data, "test", dataset.Split((np.zeros((len(targets), 1), np.float32),), np.asarray(targets)))
+    dataset.write(data, "test", dataset.Split((np.zeros((len(targets), 1), np.float32),), (np.asarray(targets),)))
     inputs = {
         "candidate": folders.outputs(folder / "candidate", ours, fidelity),
         "baseline": folders.outputs(folder / "baseline", theirs),
         "data": ("data", data),
     }
-    found: dict[str, Any] = folders.read(tiny.perform(Scores(((metric, 0.95),)), folder / "out", inputs))
-    return found
+    return documents.read(Scores, tiny.perform(Measure(((ONLY, metric, 0.95),)), folder / "out", inputs) / FILE)
 
 
-def judge(found: dict[str, Any], metric: str, limit: str, wanted: Fidelity = "host") -> Verdict:
-    verdict: Verdict = GATES.get(metric)().judge(Gate(metric, limit, fidelity=wanted), {"scores": found})
-    return verdict
+def judge(scores: Scores, metric: str, limit: str, wanted: Fidelity = "host") -> Verdict:
+    return GATES.get(metric)().judge(Gate(metric, limit, fidelity=wanted), Evidence(scores=scores))
 
 
 @pytest.fixture(autouse=True)
@@ -182,9 +189,9 @@ def test_a_device_that_ran_some_examples_is_judged_on_those_and_needs_no_penalty
     ours, theirs, labels = worse("f1", 0)
     rows = dataset.chosen(1000, 500)
     found = measured(tmp_path, "f1", ours[rows], theirs, labels, "emulated")
-    assert (found["n"], found["of"], found["origin"]["fidelity"]) == (500, 1000, "emulated")
+    assert (found.n, found.of, found.origin.fidelity) == (500, 1000, "emulated")
     alone = measured(tmp_path / "alone", "f1", ours[rows], theirs[rows], labels[rows])
-    assert found["metrics"] == alone["metrics"]
+    assert found.heads[ONLY].metrics == alone.heads[ONLY].metrics
     assert judge(found, "f1", "1 pp", "emulated").status == "pass"
     verdict = judge(found, "f1", "1 pp", "hardware")
     assert verdict.reason == "inside the margin, but only emulated; the gate asks for hardware"
@@ -195,22 +202,25 @@ def test_slices_have_their_own_values_on_the_examples_that_ran(tmp_path: Path) -
     rows, mask = dataset.chosen(1000, 200), np.arange(1000) % 3 == 0
     data = tmp_path / "data"
     data.mkdir()
-    dataset.write(data, "test", dataset.Split((np.zeros((1000, 1), np.float32),), targets))
-    dataset.describe(
-        data, "regression", {"test": 1000}, {"third": mask, "none of those": ~np.isin(np.arange(1000), rows)}
-    )
+    dataset.write(data, "test", dataset.Split((np.zeros((1000, 1), np.float32),), (targets,)))
+    parts = {"third": mask, "none of those": ~np.isin(np.arange(1000), rows)}
+    dataset.describe(data, [Head("output", "regression")], {"test": 1000}, parts)
     inputs = {
         "candidate": folders.outputs(tmp_path / "candidate", ours[rows]),
         "baseline": folders.outputs(tmp_path / "baseline", theirs),
         "data": ("data", data),
     }
-    slices = folders.read(tiny.perform(Scores((("mae", 0.95),)), tmp_path / "out", inputs))["slices"]
+    out = tiny.perform(Measure(((ONLY, "mae", 0.95),)), tmp_path / "out", inputs)
+    slices = documents.read(Scores, out / FILE).heads[ONLY].slices
     third = rows[mask[rows]]
-    assert slices["third"]["n"] == len(third)
+    assert slices["third"].n == len(third)
     for role, values in (("candidate", ours), ("baseline", theirs)):
         expected = metrics.mean_absolute_error(targets[third], values[third])
-        assert slices["third"]["mae"][role] == pytest.approx(expected, rel=1e-5)
-    assert slices["none of those"] == {"n": 0, "mae": {"undefined": "mae has no value: there are no examples"}}
+        told = slices["third"].metrics["mae"]
+        assert isinstance(told, Values)
+        assert {"candidate": told.candidate, "baseline": told.baseline}[role] == pytest.approx(expected, rel=1e-5)
+    nothing = Undefined("mae has no value: there are no examples")
+    assert slices["none of those"] == Part(0, {"mae": nothing})
 
 
 def test_answers_of_another_shape_are_an_error(tmp_path: Path) -> None:

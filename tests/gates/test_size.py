@@ -7,11 +7,11 @@ import pytest
 from edgebuild.gates.size import Size
 from edgebuild.spec.evidence import Verdict
 from edgebuild.spec.target import Gate
+from tests.measured import footprint, weight
 
 
 def judge(limit: str, ours: int, theirs: int = 1_000_000) -> Verdict:
-    evidence = {"footprint": {"candidate": {"bytes": ours}, "baseline": {"bytes": theirs}}}
-    return Size().judge(Gate("size", limit), evidence)
+    return Size().judge(Gate("size", limit), footprint(weight(ours), weight(theirs)))
 
 
 @pytest.mark.parametrize(

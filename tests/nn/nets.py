@@ -7,7 +7,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from edgebuild.spec.model import TensorSpec
+from edgebuild.spec.signature import TensorSpec
 
 IMAGE = (TensorSpec("x", (3, 8, 8)),)
 ROWS = (TensorSpec("x", (6, 16)),)

@@ -13,10 +13,10 @@ from torch import nn
 
 from edgebuild.nn import checkpoint, records
 from edgebuild.nn.checkpoint import Checkpoint
-from edgebuild.nn.source import Source
+from edgebuild.nn.model_code import ModelCode
 from edgebuild.spec import dataset
 from edgebuild.spec.errors import UsageError
-from edgebuild.spec.model import TensorSpec
+from edgebuild.spec.signature import TensorSpec
 from tests import tiny
 
 
@@ -67,7 +67,7 @@ def test_a_whole_model_has_no_structure_and_a_pruned_one_names_what_changed(made
 
 def test_nothing_in_a_checkpoint_is_a_pickle_or_names_a_place_on_this_machine(made: tiny.Made) -> None:
     files = contents(made["pruned"])
-    wanted = ["record.json", "source/model.py", "source/model.toml", "torch.json", "weights.safetensors"]
+    wanted = ["code/model.py", "code/model.toml", "record.json", "torch.json", "weights.safetensors"]
     assert sorted(files) == wanted
     assert not any(b"/tmp" in data or str(tiny.MODELS).encode() in data for data in files.values())
 
@@ -88,7 +88,7 @@ def test_tuples_grouped_convolutions_and_own_numbers_of_a_module_survive(
         "        return self.norm(self.deep(x)) * self.heads + self.sizes[1]\n"
         "def build():\n    return N()\n"
     )
-    source, inputs = Source(tmp_path / "source", "models/m"), (TensorSpec("x", (4, 8, 8)),)
+    source, inputs = ModelCode(tmp_path / "source", "models/m"), (TensorSpec("x", (4, 8, 8)),)
     module = source.build("build", inputs)
     module.deep = nn.Conv2d(2, 2, 3, groups=2)
     module.norm = nn.LayerNorm((2, 6, 6))
@@ -122,6 +122,6 @@ def test_a_module_with_other_layers_than_its_builder_makes_is_refused(made: tiny
 def test_augmentation_is_the_models_own_function(made: tiny.Made) -> None:
     model = checkpoint.load(made["float"])
     assert model.augmentation() is None
-    assert callable(Checkpoint(model.module, model.source, "build", model.inputs, "load").augmentation())
+    assert callable(Checkpoint(model.module, model.code, "build", model.inputs, "load").augmentation())
     with pytest.raises(UsageError, match="augment: has no function 'turn'"):
-        Checkpoint(model.module, model.source, "build", model.inputs, "turn").augmentation()
+        Checkpoint(model.module, model.code, "build", model.inputs, "turn").augmentation()

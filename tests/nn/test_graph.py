@@ -8,7 +8,7 @@ from torch import nn
 
 from edgebuild.nn.graph import layers, operator, parameter, trace, walk
 from edgebuild.spec.errors import UsageError
-from edgebuild.spec.model import TensorSpec
+from edgebuild.spec.signature import TensorSpec
 from tests.nn import nets
 
 

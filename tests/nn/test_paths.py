@@ -12,7 +12,7 @@ from edgebuild.nn.graph import trace
 from edgebuild.nn.quantize.folding import fold
 from edgebuild.nn.quantize.rescaling import check_kept, layer_pairs, norm_pairs
 from edgebuild.spec.errors import StepError
-from edgebuild.spec.model import TensorSpec
+from edgebuild.spec.signature import TensorSpec
 from tests.nn import nets
 
 ONE = (TensorSpec("x", (3, 8, 8)),)

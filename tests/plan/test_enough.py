@@ -10,6 +10,7 @@ from edgebuild.engine.resolve import Resolver
 from edgebuild.engine.store import Action, Store
 from edgebuild.plan.planner import Plan
 from edgebuild.spec import dataset
+from edgebuild.spec.signature import Head
 from edgebuild.steps.load_data import LoadData
 
 GATES = '[{metric = "accuracy", limit = "1 pp"}, {metric = "f1", limit = "5 pp"}, {metric = "size", limit = "1 MB"}]'
@@ -20,7 +21,7 @@ def loaded(plan: Plan, store: Store, folder: Path, examples: int) -> None:
     name = next(name for name, node in plan.graph.nodes.items() if isinstance(node.step, LoadData))
     parts = Resolver(plan.graph, store).parts(name)
     folder.mkdir()
-    dataset.describe(folder, "classification", {"train": 9, "test": examples}, {})
+    dataset.describe(folder, [Head("output", "classification")], {"train": 9, "test": examples}, {})
     store.record(Action(keys.of(parts), "tiny/data", parts, store.put(folder, "data"), 1.0))
 
 

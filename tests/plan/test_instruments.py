@@ -46,7 +46,8 @@ def test_the_emulated_core_comes_first_and_nothing_is_told(pi: Target) -> None:
     assert chosen.device.counts
     assert chosen.fingerprint["cpu"] == "cortex-a72 (emulated)"
     assert len(chosen.fingerprint["emulator"]) == 64
-    assert chosen.code == ("edgebuild.devices.qemu",)
+    code = ("edgebuild.devices.qemu", "edgebuild.formats.onnx", "edgebuild.travels.load_onnx")
+    assert chosen.code("onnx") == code
     assert instruments.host.device.transport == "local"
 
 

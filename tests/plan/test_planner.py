@@ -12,6 +12,7 @@ import pytest
 from edgebuild.devices.emulation import sysroot
 from edgebuild.devices.local import Local
 from edgebuild.devices.qemu import cache_folder
+from edgebuild.engine import digests
 from edgebuild.engine.store import Store
 from edgebuild.plan import planner
 from edgebuild.plan.instruments import Instrument, Instruments
@@ -23,10 +24,13 @@ from edgebuild.spec.target import Gate, Hardware
 from edgebuild.steps.evidence.accuracy import Accuracy
 from edgebuild.steps.evidence.arena import Arena
 from edgebuild.steps.evidence.latency import Latency
+from edgebuild.steps.evidence.outputs import Outputs
 from edgebuild.steps.evidence.parity import Parity
+from edgebuild.steps.evidence.preflight import Preflight
 from edgebuild.steps.evidence.processes import Processes
 from edgebuild.steps.evidence.proof import Proof
 from edgebuild.steps.evidence.scores import Scores
+from edgebuild.steps.evidence.stage_times import StageTimes
 from edgebuild.steps.import_weights import ImportWeights
 from edgebuild.steps.load_data import LoadData
 from edgebuild.steps.techniques.distill import Distill
@@ -100,7 +104,7 @@ def test_given_weights_are_imported_and_not_trained(plan: Planner) -> None:
     assert steps(made, Train) == []
     (reader,) = steps(made, ImportWeights)
     assert isinstance(reader, ImportWeights)
-    assert (reader.width, reader.shown) == (4, "models/tiny/w.safetensors")
+    assert (reader.signature.outputs[0].shape, reader.shown) == ((4,), "models/tiny/w.safetensors")
 
 
 def test_an_option_is_the_targets_own_else_the_models_else_the_hardwares_else_the_default(plan: Planner) -> None:
@@ -177,7 +181,7 @@ def test_a_wider_limit_that_asks_for_better_evidence_says_something(plan: Planne
 def test_only_the_files_that_the_models_code_reads_are_its_source(plan: Planner, store: Store) -> None:
     files = {"helper.py": "", "words.txt": "", "notes.md": ""}
     made = plan(model='include = ["*.txt"]', files=files)
-    (source,) = [item for item in made.graph.sources.values() if item.kind == "source"]
+    (source,) = [item for item in made.graph.sources.values() if item.kind == "code"]
     assert sorted(path.name for path in store.path(source).iterdir()) == ["helper.py", "model.py", "words.txt"]
 
 
@@ -187,7 +191,7 @@ def test_compiled_code_is_never_part_of_the_source(plan: Planner, store: Store, 
     cache.mkdir(parents=True)
     (cache / "model.cpython-311.pyc").write_bytes(b"changes with time")
     made = plan(model=f'include = ["{pattern}"]')
-    (source,) = [item for item in made.graph.sources.values() if item.kind == "source"]
+    (source,) = [item for item in made.graph.sources.values() if item.kind == "code"]
     assert sorted(path.name for path in store.path(source).rglob("*")) == ["model.py", "model.toml"]
 
 
@@ -196,12 +200,12 @@ def test_a_model_whose_answers_are_values_is_measured_without_counting_right_one
     made = plan(files={"model.toml": declared}, gates='[{metric = "parity", limit = "1e-3"}]')
     (loader,) = steps(made, LoadData)
     assert isinstance(loader, LoadData)
-    assert (loader.width, loader.task) == (2, "regression")
+    assert [(head.task, loader.signature.of(head)[0].shape) for head in loader.heads] == [("regression", (2,))]
     assert steps(made, Accuracy) == []
-    assert [step.task for step in steps(made, Parity) if isinstance(step, Parity)] == ["regression"] * 2
+    assert [step.heads[0].task for step in steps(made, Parity) if isinstance(step, Parity)] == ["regression"] * 2
     (scores, _) = steps(made, Scores)
     assert isinstance(scores, Scores)
-    assert scores.metrics == (("correlation", 0.95), ("mae", 0.95))  # told, though no gate asks
+    assert scores.metrics == (("output", "correlation", 0.95), ("output", "mae", 0.95))  # told, though no gate asks
 
 
 def test_metrics_by_bootstrap_are_measured_where_a_gate_asks_and_as_sure_as_it_asks(plan: Planner) -> None:
@@ -209,7 +213,7 @@ def test_metrics_by_bootstrap_are_measured_where_a_gate_asks_and_as_sure_as_it_a
     gates = '[{metric = "f1", limit = "1 pp", confidence = 0.9}, {metric = "auc", limit = "1 pp"}]'
     (scores, _) = steps(plan(gates=gates), Scores)
     assert isinstance(scores, Scores)
-    assert scores.metrics == (("f1", 0.95), ("auc", 0.975))  # the better of two formats ships
+    assert scores.metrics == (("output", "f1", 0.95), ("output", "auc", 0.975))  # the better of two formats ships
 
 
 def test_a_torch_step_that_changes_only_values_is_weighed_as_the_file_after_it(plan: Planner) -> None:
@@ -218,7 +222,7 @@ def test_a_torch_step_that_changes_only_values_is_weighed_as_the_file_after_it(p
         prune, distill, int8 = chain.stages
         assert [stage.name for stage in chain.stages] == ["prune_channels", "distill", "int8"]
         assert prune.file == distill.file == chain.converted
-        assert (int8.file, int8.torch) == (chain.candidate, distill.made)
+        assert (int8.file, int8.unconverted) == (chain.candidate, distill.output)
 
 
 def test_a_step_after_which_operations_change_again_is_converted_for_its_proof(plan: Planner) -> None:
@@ -279,19 +283,35 @@ def test_a_device_that_takes_all_examples_is_the_only_one(store: Store) -> None:
 
 def test_data_are_an_input_only_of_what_looks_at_them() -> None:
     from edgebuild.nn.prune.schedule import Schedule
-    from edgebuild.spec.artifact import needed
     from edgebuild.steps.techniques.prune_channels import PruneChannels
     from edgebuild.steps.techniques.prune_weights import PruneWeights
 
     for step in (PruneChannels(), PruneChannels(criterion="random"), PruneWeights(threshold=0.1)):
-        assert needed(step) == ("model",)
+        assert step.uses() == ("model",)
     for looking in (
         PruneChannels(criterion="apoz"), PruneChannels(schedule=Schedule(epochs=1)), PruneChannels(budget=0.01),
         PruneWeights(criterion="taylor"), PruneWeights(budget=0.01),
     ):  # fmt: skip
-        assert needed(looking) == ("model", "data")
+        assert looking.uses() == ("model", "data")
 
 
 def test_memory_is_planned_where_a_gate_asks(plan: Planner) -> None:
     assert steps(plan(), Arena) == []
     assert len(steps(plan(gates='[{metric = "arena", limit = "64 KiB"}]'), Arena)) == 2
+
+
+def test_a_measurements_key_has_what_opens_its_own_format_and_no_other(plan: Planner) -> None:
+    """The runner finds its loaders by their names: no import of it leads to them."""
+    nodes = plan().graph.nodes.values()
+    loaders = {
+        kind: [{name for name in node.code if "load_" in name} for node in nodes if type(node.step) is kind]
+        for kind in (Outputs, Latency, Preflight, StageTimes)
+    }
+    onnx, tflite = {"edgebuild.travels.load_onnx"}, {"edgebuild.travels.load_tflite"}
+    assert loaders[Latency] == [onnx | tflite]
+    for kind in (Outputs, Preflight, StageTimes):
+        assert onnx in loaders[kind]
+        assert tflite in loaders[kind]
+        assert all(found in (onnx, tflite) for found in loaders[kind])
+    everything = digests.of_code(next(node.code for node in nodes if type(node.step) is Latency))
+    assert {"edgebuild.travels.runner", "edgebuild.travels.model_values"} <= everything.keys()

@@ -68,7 +68,7 @@ TARGET = {
     ),
     "unknown format": (
         {"runtimes": '[{format = "onnx"}, {format = "tflight"}]'},
-        "runtimes[1].format: unknown format 'tflight' (did you mean 'tflite'? known: onnx, tflite",
+        "runtimes[1].format: unknown format 'tflight' (did you mean 'tflite'? known: onnx, ",
     ),
     "unknown transport": (
         {"devices": '[{transport = "lokal"}]'},
@@ -224,3 +224,21 @@ def test_a_layout_that_the_format_does_not_have(refusal: Refuse) -> None:
     said = refusal(runtimes='[{format = "tflite", layout = "nhwc"}, {format = "onnx", layout = "nhwc"}]')
     assert said.startswith("targets/board.toml: runtimes[1].layout: onnx files have no inputs and outputs in 'nhwc'")
     assert "leave it out, or take nchw" in said
+
+
+def test_a_format_of_an_extra_names_it(refusal: Refuse, monkeypatch: pytest.MonkeyPatch) -> None:
+    absent(monkeypatch, "executorch")
+    assert refusal(runtimes='[{format = "pte"}]') == (
+        "targets/board.toml: runtimes[0].format: pte needs executorch, which is not installed "
+        "(pip install 'edgebuild[pte]')"
+    )
+
+
+@pytest.mark.parametrize("use", ["int8", "dynamic_int8", "weights_only", "float16", "mixed_precision"])
+def test_a_format_that_quantizes_nothing_says_why(refusal: Refuse, monkeypatch: pytest.MonkeyPatch, use: str) -> None:
+    monkeypatch.setattr(keys, "version", lambda name: "1")
+    assert refusal(runtimes='[{format = "pte"}]', recipe=f'[{{use = "{use}"}}]') == (
+        f"targets/board.toml: recipe[0]: {use!r} cannot be had on pte with these options: its weights are packed for "
+        "the kernels when it is exported, and nothing quantizes it afterwards "
+        "(instead: prune_channels and distill, or another format)"
+    )

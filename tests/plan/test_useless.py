@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 
 from edgebuild.plan.recipe import Chain, Stage, Without
 from edgebuild.plan.useless import useless
+from edgebuild.spec.evidence import Drop, Evidence, Judged, Proof, Proved, State, Verdicts
 from edgebuild.spec.target import Runtime
 
 
@@ -17,9 +16,14 @@ def chain(name: str) -> Chain:
     return Chain(Runtime(name), "t", "file", f"int8-{name}", "baseline", stages)
 
 
-def verdicts(**found: tuple[bool, bool]) -> dict[str, Any]:
-    steps = {name: [{"useless": each} for each in both] for name, both in found.items()}
-    return {"formats": {name: {"evidence": {"proof": {"steps": each}}} for name, each in steps.items()}}
+def verdicts(**formats: tuple[bool, bool]) -> Verdicts:
+    judged = {name: Judged("pass", (), Evidence(proof=proof(both))) for name, both in formats.items()}
+    return Verdicts("pass", next(iter(judged)), judged)
+
+
+def proof(useless: tuple[bool, bool]) -> Proof:
+    state, drop = State(1, 1, 1, 1), Drop(0.0, 0.0, 0.0)
+    return Proof(tuple(Proved("x", state, state, {"output": drop}, (), (), each) for each in useless), {})
 
 
 @pytest.mark.parametrize(

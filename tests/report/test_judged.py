@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree as Xml
@@ -13,8 +14,9 @@ import pytest
 
 from edgebuild.report import junit, markdown, sarif
 from edgebuild.report.judged import Judged, of_build, write
+from edgebuild.spec import evidence
 from edgebuild.spec.errors import UsageError
-from edgebuild.spec.evidence import Status, Verdict
+from edgebuild.spec.evidence import Evidence, Status, Verdict, Verdicts
 from edgebuild.spec.project import open_project
 from edgebuild.verbs.build import Outcome
 
@@ -24,7 +26,7 @@ NASTY = 'a | b\n<script>&amp;]]> "quoted" \x00\x1b[31m @someone [link](x) `code`
 def judged(status: Status, metric: str = "latency", limit: str = "-50 %", reason: str = "why", **more: Any) -> Judged:
     verdict = Verdict(metric, limit, "change", status, reason, "emulated", 7, -0.6, -0.7, -0.5)
     names = {"target": "rpi4", "model": "digits", "format": "tflite", "against": "the float model"} | more
-    return Judged(file="targets/rpi4.toml", verdict=verdict.to_json(), **names)
+    return Judged(file="targets/rpi4.toml", verdict=verdict, **names)
 
 
 ALL = [judged("pass", "size"), judged("fail"), judged("inconclusive", "accuracy", "1 pp"), judged("pass", against="v1")]
@@ -79,7 +81,7 @@ def test_sarif_has_what_the_standard_requires() -> None:
 
 def test_sarif_is_json_whatever_the_words_and_numbers_are() -> None:
     odd = judged("fail", reason=NASTY)
-    odd.verdict["high"] = math.inf
+    odd = replace(odd, verdict=replace(odd.verdict, high=math.inf))
     (result,) = json.loads(sarif.render([odd]), parse_constant=pytest.fail)["runs"][0]["results"]
     assert result["properties"]["high"] is None
     assert "<script>" in result["message"]["text"]
@@ -119,7 +121,7 @@ def test_markdown_that_fits_leaves_nothing_out() -> None:
 
 def test_every_report_says_what_to_do_next() -> None:
     item = judged("fail")
-    item.verdict["next"] = "another recipe"
+    item = replace(item, verdict=replace(item.verdict, next="another recipe"))
     assert "why (n = 7, emulated). Try another recipe" in junit.render([item])
     assert "Try another recipe" in json.loads(sarif.render([item]))["runs"][0]["results"][0]["message"]["text"]
     assert "why. Try another recipe" in markdown.render([item])
@@ -138,13 +140,16 @@ def test_of_a_build_only_the_shipped_format_counts_and_the_file_that_has_the_gat
     shutil.copytree(project, tmp_path, dirs_exist_ok=True)
     declared = tmp_path / "models" / "tiny" / "model.toml"
     declared.write_text(declared.read_text() + '[budgets.host]\nlatency = "+3 %"\n')
-    formats = {name: {"verdicts": [judged(status).verdict]} for name, status in (("onnx", "fail"), ("tflite", "pass"))}
+    statuses: dict[str, Status] = {"onnx": "fail", "tflite": "pass"}
+    formats = {
+        name: evidence.Judged(status, (judged(status).verdict,), Evidence()) for name, status in statuses.items()
+    }
     outcomes = [
-        Outcome(target, "tiny", "pass", tmp_path, {"format": "tflite", "formats": formats})
+        Outcome(target, "tiny", "pass", tmp_path, Verdicts("pass", "tflite", formats))
         for target in ("board", "rpi4", "host")
     ]
     found = of_build(outcomes, open_project(tmp_path))
-    assert [(item.format, item.verdict["status"], item.file) for item in found] == [
+    assert [(item.format, item.verdict.status, item.file) for item in found] == [
         ("tflite", "pass", "targets/board.toml"),
         ("tflite", "pass", "policies/default.toml"),
         ("tflite", "pass", "models/tiny/model.toml"),

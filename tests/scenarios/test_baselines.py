@@ -33,13 +33,13 @@ def refused(ran: Ran, code: int, *words: str) -> None:
 def test_a_baseline_has_the_file_the_float_model_the_samples_and_the_fingerprint(built: Workspace, kept: Path) -> None:
     manifest = json.loads((built.bundle / "manifest.json").read_text())
     facts = json.loads((kept / "v1" / "manifest.json").read_text())
-    name = manifest["file"]
+    name = manifest["parts"][0]["file"]
     assert (kept / "v1" / "artifact" / name).read_bytes() == (built.bundle / name).read_bytes()
     assert digests.of_tree(kept / "v1" / "reference") == manifest["sources"]["baseline"]
     examples = {path.name for path in (kept / "v1" / "data").iterdir()}
     assert examples == {"data.json", "test.0.npy", "test.labels.npy"}
     assert json.loads((kept / "v1" / "evidence" / "latency" / "samples.json").read_text())
-    assert (kept / "v1" / "evidence" / f"accuracy-{manifest['runtime']['format']}" / "hits.npz").is_file()
+    assert (kept / "v1" / "evidence" / f"accuracy-{manifest['format']}" / "hits.npz").is_file()
     assert facts["fingerprints"] == manifest["fingerprints"]
     assert {"cpu", "kernel", "governor"} <= facts["fingerprints"]["latency"].keys()
 

@@ -26,10 +26,10 @@ def test_nothing_changed_nothing_runs(built: Workspace) -> None:
 def test_the_table_is_what_the_manifest_says(built: Workspace) -> None:
     manifest = json.loads((built.bundle / "manifest.json").read_text())
     printed = built.run("--target", "board").out
-    footprint, accuracy = manifest["evidence"]["footprint"], manifest["evidence"]["accuracy"]
+    footprint, accuracy = manifest["evidence"]["footprint"], manifest["evidence"]["accuracy"]["heads"]["output"]
     assert f"{accuracy['candidate']['accuracy']:.2%}" in printed
     assert f"{footprint['candidate']['bytes'] / 1000:.2f} k" in printed
-    assert footprint["candidate"]["bytes"] == (built.bundle / manifest["file"]).stat().st_size
+    assert footprint["candidate"]["bytes"] == (built.bundle / manifest["parts"][0]["file"]).stat().st_size
     assert {v["metric"]: v["status"] for v in manifest["verdicts"]} == dict.fromkeys(
         ("accuracy", "size", "parity"), "pass"
     )
@@ -45,7 +45,7 @@ def test_the_bundle_ships_the_faster_format(built: Workspace) -> None:
     formats = built.run("--target", "board", "--json").document["bundles"][0]["formats"]
     speeds = {name: found["evidence"]["latency"]["speed"] for name, found in formats.items()}
     manifest = json.loads((built.bundle / "manifest.json").read_text())
-    assert manifest["runtime"]["format"] == min(speeds, key=speeds.__getitem__)
+    assert manifest["format"] == min(speeds, key=speeds.__getitem__)
 
 
 def test_the_bundles_runner_needs_only_numpy_and_the_runtime(built: Workspace, tmp_path: Path) -> None:
@@ -88,7 +88,7 @@ def test_a_comment_in_the_models_code_is_a_change_of_the_users_own(workspace: Wo
     explained = workspace.run("explain", "--target", "board", "--json").document["steps"]
     first = next(entry for entry in explained if entry["state"] == "run")
     assert first["step"] == "tiny/data"
-    assert first["reason"].startswith("input.source source:")
+    assert first["reason"].startswith("input.code code:")
 
 
 def test_a_failed_gate_takes_the_bundle_away_and_keeps_the_evidence(workspace: Workspace) -> None:
@@ -236,7 +236,7 @@ def test_integer_borders_and_a_coded_download_run_where_they_are_put(workspace: 
     assert workspace.run("--target", "board", "--json").code == 0
     bundle = shutil.copytree(workspace.bundle, tmp_path / "elsewhere")
     manifest = json.loads((bundle / "manifest.json").read_text())
-    assert [(port["layout"], port["shape"]) for port in manifest["inputs"]] == [("nhwc", [1, 8, 8, 1])]
+    assert [(port["layout"], port["shape"]) for port in manifest["parts"][0]["inputs"]] == [("nhwc", [1, 8, 8, 1])]
     done = subprocess.run([sys.executable, "-I", "run.py", "sample.png"], cwd=bundle, capture_output=True, text=True)
     said = [line for line in done.stderr.splitlines() if not line.startswith("INFO: ")]  # the runtime's own
     assert (done.returncode, said) == (0, [])

@@ -60,7 +60,7 @@ def board(tmp_path: Path) -> Iterator[str]:
 
 def test_a_candidate_that_passes_on_the_board_is_released_and_stays_so(workspace: Workspace, board: str) -> None:
     candidate(workspace)
-    file = json.loads((workspace.bundle / "manifest.json").read_text())["file"]
+    file = json.loads((workspace.bundle / "manifest.json").read_text())["parts"][0]["file"]
     before = (workspace.bundle / file).read_bytes()
     workspace.edit(TARGET, 'transport = "local"', board)
     ran = workspace.run("gate", "dist/board/tiny", "--target", "board")
@@ -142,7 +142,7 @@ def test_against_a_release_both_are_measured_and_judged(workspace: Workspace, ke
     assert [verdict["metric"] for verdict in release["verdicts"]] == ["size", "accuracy"]
     footprint = release["evidence"]["footprint"]
     assert footprint["candidate"] == footprint["baseline"]  # it is the same bundle
-    assert release["evidence"]["accuracy"]["lost"] == 0
+    assert release["evidence"]["accuracy"]["heads"]["output"]["lost"] == 0
     assert release["evidence"]["latency"]["log_ratios"]
     assert (workspace.bundle.with_name("tiny.gate") / "baseline" / "latency" / "samples.json").is_file()
 
@@ -245,7 +245,7 @@ def test_what_cannot_be_judged(
 
 
 def test_a_baseline_of_another_format_is_refused(workspace: Workspace, kept: Path) -> None:
-    shipped = json.loads((kept / "v1" / "manifest.json").read_text())["runtime"]["format"]
+    shipped = json.loads((kept / "v1" / "manifest.json").read_text())["format"]
     lines = f'[[runtimes]]\nformat = "{shipped}"\n\n'
     workspace.edit(TARGET, lines, "")
     assert workspace.run("--target", "board").code == 0

@@ -70,7 +70,7 @@ FOLDERS: dict[str, Callable[[Path], object]] = {
     "sealed, nested": lambda path: seal(path, b"[" * 100_000),
     "unreadable": lambda path: (path.mkdir(), unreadable(path / "manifest.json")),
 }
-WRONG = ("status", "subject", "runtime", "file", "evidence", "verdicts", "files", "sources", "fingerprints")
+WRONG = ("status", "subject", "format", "parts", "routing", "evidence", "verdicts", "files", "sources", "fingerprints")
 TAKE_A_BUNDLE = {
     "report": ["report", "{}"],
     "verify": ["verify", "{}"],

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,33 +11,34 @@ import pytest
 
 from edgebuild.spec import dataset
 from edgebuild.spec.dataset import Split
+from edgebuild.spec.signature import Head
 
 
 def split(count: int, inputs: int = 1) -> Split:
     values = tuple(np.arange(count * 2, dtype=np.float32).reshape(count, 2) + 100 * k for k in range(inputs))
-    return Split(values, np.arange(count))
+    return Split(values, (np.arange(count),))
 
 
 def test_what_is_written_is_read_in_the_order_of_the_inputs(tmp_path: Path) -> None:
     dataset.write(tmp_path, "train", split(3, inputs=12))
     found = dataset.read(tmp_path, "train")
     assert [int(values[0, 0]) for values in found.inputs] == [100 * k for k in range(12)]
-    assert found.labels.tolist() == [0, 1, 2]
+    assert found.labels[0].tolist() == [0, 1, 2]
     assert len(found) == 3
     assert isinstance(found.inputs[0], np.memmap)
 
 
 def test_columns_first_arrays_are_stored_rows_first(tmp_path: Path) -> None:
-    dataset.write(tmp_path, "train", Split((np.asfortranarray(np.ones((4, 3))),), np.zeros(4, np.int64)))
+    dataset.write(tmp_path, "train", Split((np.asfortranarray(np.ones((4, 3))),), (np.zeros(4, np.int64),)))
     assert dataset.read(tmp_path, "train").inputs[0].flags.c_contiguous
 
 
 def test_calibration_draws_the_same_examples_for_a_seed_and_all_when_there_are_fewer(tmp_path: Path) -> None:
     dataset.write(tmp_path, "train", split(50))
-    draws = [dataset.calibration(tmp_path, 8, seed).labels.tolist() for seed in (0, 0, 1)]
+    draws = [dataset.calibration(tmp_path, 8, seed).labels[0].tolist() for seed in (0, 0, 1)]
     assert draws[0] == draws[1] == sorted(set(draws[0]))
     assert draws[0] != draws[2]
-    assert dataset.calibration(tmp_path, 1000, 0).labels.tolist() == list(range(50))
+    assert dataset.calibration(tmp_path, 1000, 0).labels[0].tolist() == list(range(50))
 
 
 def test_a_split_that_is_not_there_is_an_error(tmp_path: Path) -> None:
@@ -53,27 +56,70 @@ def test_the_chosen_examples_are_drawn_at_random_always_the_same_and_fewer_are_a
 
 def test_validation_examples_are_cut_in_proportion_to_the_classes_and_always_the_same() -> None:
     labels = np.repeat([0, 1, 2, 3], [500, 300, 196, 4])
-    whole = Split((np.arange(1000, dtype=np.float32)[:, None],), labels)
-    train, aside = dataset.cut(whole)
-    assert np.bincount(aside.labels).tolist() == [50, 30, 20]
+    whole = Split((np.arange(1000, dtype=np.float32)[:, None],), (labels,))
+    train, aside = dataset.cut(whole, labels)
+    assert np.bincount(aside.labels[0]).tolist() == [50, 30, 20]
     assert len(train) == 900
     both = np.concatenate([train.inputs[0], aside.inputs[0]]).ravel()
     assert sorted(both.tolist()) == list(range(1000))
-    assert dataset.cut(whole)[1].inputs[0].tolist() == aside.inputs[0].tolist()
+    assert dataset.cut(whole, labels)[1].inputs[0].tolist() == aside.inputs[0].tolist()
 
 
 def test_values_are_cut_at_random_and_classes_of_one_example_stay_where_others_can_go() -> None:
-    values = Split((np.zeros((50, 1)),), np.arange(100, dtype=np.float32).reshape(50, 2))
+    values = Split((np.zeros((50, 1)),), (np.arange(100, dtype=np.float32).reshape(50, 2),))
     assert [len(part) for part in dataset.cut(values)] == [45, 5]
-    alone = Split((np.zeros((30, 1)),), np.array([0] * 28 + [1, 2]))
-    train, aside = dataset.cut(alone)
+    alone = Split((np.zeros((30, 1)),), (np.array([0] * 28 + [1, 2]),))
+    train, aside = dataset.cut(alone, alone.labels[0])
     assert len(aside) == 3
-    assert {1, 2} <= set(train.labels.tolist())
-    assert [len(part) for part in dataset.cut(Split((np.zeros((7, 1)),), np.arange(7)))] == [6, 1]
+    assert {1, 2} <= set(train.labels[0].tolist())
+    assert [len(part) for part in dataset.cut(Split((np.zeros((7, 1)),), (np.arange(7),)), np.arange(7))] == [6, 1]
     with pytest.raises(ValueError, match="1 example"):
-        dataset.cut(Split((np.zeros((1, 1)),), np.zeros(1, np.int64)))
+        dataset.cut(Split((np.zeros((1, 1)),), (np.zeros(1, np.int64),)))
 
 
 def test_no_more_is_set_aside_than_decides_anything() -> None:
-    many = Split((np.zeros((100_000, 1), np.uint8),), np.arange(100_000) % 10)
-    assert [len(part) for part in dataset.cut(many)] == [95_000, 5_000]
+    many = Split((np.zeros((100_000, 1), np.uint8),), (np.arange(100_000) % 10,))
+    assert [len(part) for part in dataset.cut(many, many.labels[0])] == [95_000, 5_000]
+
+
+HEADS = (Head("kind", "classification", (0,)), Head("place", "regression", (2,), weight=0.5, labels=()))
+
+
+def several(count: int) -> Split:
+    inputs = (np.arange(count, dtype=np.float32)[:, None],)
+    return Split(inputs, (np.arange(count) % 3, np.ones((count, 2), np.float32)))
+
+
+def test_labels_of_several_heads_are_kept_by_their_names(tmp_path: Path) -> None:
+    dataset.write(tmp_path, "train", several(6), HEADS)
+    dataset.describe(tmp_path, HEADS, {"train": 6}, {})
+    assert dataset.heads(tmp_path) == HEADS
+    kind, place = dataset.read(tmp_path, "train").labels
+    assert (kind.tolist(), place.shape) == ([0, 1, 2, 0, 1, 2], (6, 2))
+    some = dataset.read(tmp_path, "train").take(np.array([1, 4]))
+    assert [values.tolist() for values in some.labels] == [[1, 1], [[1, 1], [1, 1]]]
+
+
+def test_names_of_classes_are_no_part_of_the_data(tmp_path: Path) -> None:
+    named = tuple(replace(head, labels=("a", "b", "c")) for head in HEADS)
+    dataset.describe(tmp_path, named, {"train": 6}, {})
+    assert dataset.heads(tmp_path) == HEADS
+
+
+def test_examples_without_labels_have_for_each_head_what_stands_for_a_missing_one(tmp_path: Path) -> None:
+    dataset.write(tmp_path, "train", several(3), HEADS)
+    dataset.write_inputs(tmp_path, "unlabelled", (np.zeros((2, 1), np.float32),))
+    dataset.describe(tmp_path, HEADS, {"train": 3}, {})
+    kind, place = dataset.with_unlabelled(tmp_path, dataset.read(tmp_path, "train"), [-1, float("nan")]).labels
+    assert kind.tolist() == [0, 1, 2, -1, -1]
+    assert np.isnan(place).all(1).tolist() == [False, False, False, True, True]
+
+
+@pytest.mark.parametrize(("described", "task"), [({}, "classification"), ({"task": "regression"}, "regression")])
+def test_data_of_an_edgebuild_that_knew_one_output_has_one_head(
+    tmp_path: Path, described: dict[str, str], task: str
+) -> None:
+    (tmp_path / "data.json").write_text(json.dumps({"examples": {"test": 3}} | described))
+    dataset.write(tmp_path, "test", split(3))
+    assert dataset.heads(tmp_path) == (Head("output", task),)
+    assert len(dataset.read(tmp_path, "test").labels) == 1

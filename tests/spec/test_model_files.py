@@ -9,6 +9,7 @@ import pytest
 from edgebuild.spec.errors import UsageError
 from edgebuild.spec.files import read_model
 from edgebuild.spec.model import ModelSpec
+from edgebuild.spec.signature import Head, TensorSpec
 
 GOOD = """\
 description = "a model"
@@ -109,27 +110,30 @@ VALUES = GOOD.replace('labels = ["no", "yes"]', 'task = "regression"\noutputs = 
 
 
 def test_a_model_answers_a_score_for_each_class_or_the_declared_values(tmp_path: Path) -> None:
-    assert read(tmp_path, GOOD).declared.width == 2
+    assert read(tmp_path, GOOD).declared.signature.outputs[0].shape == (2,)
     declared = read(tmp_path, VALUES).declared
-    assert (declared.task, declared.width, declared.labels) == ("regression", 3, ())
+    assert (declared.heads, declared.signature.outputs) == (
+        (Head("output", "regression"),),
+        (TensorSpec("output", (3,)),),
+    )
 
 
 TASKS = {
-    "no classes": (GOOD.replace("labels", "#"), "a classification names its classes in labels, and has no outputs"),
+    "no classes": (GOOD.replace("labels", "#"), "task: a classification names its classes in labels"),
     "a count of classes": (
         GOOD.replace("data =", "outputs = 2\ndata ="),
-        "a classification names its classes in label",
+        "outputs: labels names the classes",
     ),
-    "no outputs": (
-        VALUES.replace("outputs", "#"),
-        "task 'regression' says how many values are answered in outputs, an",
-    ),
-    "names of values": (VALUES.replace("outputs", 'labels = ["a", "b"]\noutputs'), "task 'regression' says how many "),
+    "no outputs": (VALUES.replace("outputs", "#"), "outputs: is missing: how many values does the model answer?"),
+    "names of values": (VALUES.replace("outputs = 3", 'labels = ["a", "b"]'), "task: task 'regression' has no classes"),
     "none answered": (VALUES.replace("= 3", "= 0"), "outputs: input should be greater than or equal to 1, got 0"),
-    "unknown": (VALUES.replace("regression", "ranking"), "task: input should be 'classification', 'regression' or "),
+    "unknown": (
+        VALUES.replace("regression", "ranking"),
+        "task: unknown task 'ranking' (known: classification, embedding, regression)",
+    ),
     "smoothed values": (
         VALUES.replace("epochs", "label_smoothing = 0.1\nepochs"),
-        "label_smoothing is for classes; task 'regression' has none",
+        "training.label_smoothing: label_smoothing is for classes; task 'regression' has none",
     ),
 }
 
@@ -140,3 +144,77 @@ def test_a_task_that_contradicts_what_is_answered_is_refused(tmp_path: Path, kin
     with pytest.raises(UsageError) as caught:
         read(tmp_path, text)
     assert caught.value.line.startswith(f"models/thing/model.toml: {told}")
+
+
+SEVERAL = (
+    GOOD.replace('labels = ["no", "yes"]\n', "")
+    + """
+[[outputs]]
+name = "kind"
+shape = [2]
+task = "classification"
+labels = ["no", "yes"]
+[[outputs]]
+name = "features"
+shape = [4, 3, 3]
+meaning = "of the last layer"
+[[outputs]]
+name = "place"
+shape = [2]
+task = "regression"
+weight = 0.5
+"""
+)
+
+
+def test_a_model_of_several_outputs_has_a_head_for_each_that_has_a_task(tmp_path: Path) -> None:
+    declared = read(tmp_path, SEVERAL).declared
+    assert declared.heads == (
+        Head("kind", "classification", (0,), labels=("no", "yes")),
+        Head("place", "regression", (2,), weight=0.5),
+    )
+    assert [(one.name, one.shape) for one in declared.signature.outputs] == [
+        ("kind", (2,)), ("features", (4, 3, 3)), ("place", (2,)),
+    ]  # fmt: skip
+    assert declared.signature.outputs[1].meaning == "of the last layer"
+    assert {one.meaning for one in declared.signature.bare.outputs} == {""}
+
+
+def test_a_task_of_the_whole_model_has_all_its_outputs(tmp_path: Path) -> None:
+    table = 'task = "regression"\n[[outputs]]\nname = "map"\nshape = [4, 3, 3]\n'
+    declared = read(tmp_path, GOOD.replace('labels = ["no", "yes"]\n', "").replace("[[inputs]]", f"{table}[[inputs]]"))
+    assert declared.declared.heads == (Head("map", "regression", (0,)),)
+
+
+TABLES = {
+    "twice": (("place", "kind"), "outputs[2].name: outputs must have different names, not kind, features, kind"),
+    "a misspelt key": (("weight", "wieght"), "outputs[2]: unknown key 'wieght' (did you mean 'weight'? known: "),
+    "no shape": (("[4, 3, 3]", "[4, 0, 3]"), "outputs[1].shape[1]: input should be greater than or equal to 1, got 0"),
+    "fewer classes": (
+        ('shape = [2]\ntask = "c', 'shape = [3]\ntask = "c'),
+        "outputs[0]: 2 labels are named",
+    ),
+    "an unknown task": (
+        ("regression", "regresion"),
+        "outputs[2].task: unknown task 'regresion' (did you mean",
+    ),
+    "labels of nothing": (('task = "classification"\n', ""), "outputs[0].labels: output 'kind' has no task to use it"),
+    "the task twice": (('data = "load"', 'data = "load"\ntask = "regression"'), "outputs[0].task: task is said of the"),
+    "no file name": (('"place"', '"../place"'), "outputs[2].name: string should match pattern"),
+    "whole numbers": (("weight = 0.5", 'dtype = "int64"'), "outputs[2]: task 'regression' learns from float32 answers"),
+}
+
+
+@pytest.mark.parametrize("kind", TABLES)
+def test_outputs_that_contradict_are_refused_with_their_key(tmp_path: Path, kind: str) -> None:
+    (old, new), told = TABLES[kind]
+    assert old in SEVERAL
+    with pytest.raises(UsageError) as caught:
+        read(tmp_path, SEVERAL.replace(old, new))
+    assert caught.value.line.startswith(f"models/thing/model.toml: {told}")
+
+
+def test_outputs_of_which_none_has_a_task_are_refused(tmp_path: Path) -> None:
+    table = '[[outputs]]\nname = "map"\nshape = [4, 3, 3]\n'
+    with pytest.raises(UsageError, match=r"model.toml: outputs: no output has a task, so there is nothing to learn"):
+        read(tmp_path, GOOD.replace('labels = ["no", "yes"]\n', "") + table)

@@ -58,7 +58,7 @@ def test_no_gap_of_a_format_stands_for_nothing(kind: Any) -> None:
 
 
 def test_the_table_of_the_command_has_every_row() -> None:
-    found = rows({"onnx": FORMATS.get("onnx"), "tflite": FORMATS.get("tflite")})
+    found = rows({name: FORMATS.get(name) for name in FORMATS.names()})
     assert len(found) == sum(len(kind.real) + len(kind.unreal) for kind in FORMAT_KINDS)
-    assert {row["format"] for row in found} == {"onnx", "tflite"}
+    assert {row["format"] for row in found} == {*FORMATS.names()}
     assert all(row["real"] or "instead: " in row["arithmetic"] for row in found)

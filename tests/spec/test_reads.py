@@ -57,7 +57,7 @@ def test_a_file_that_did_not_change_is_not_read_again(data: Path, monkeypatch: p
     memo = Memo()
     first = read(memo, data, "a.bin")
     assert memo.grown
-    monkeypatch.setattr("edgebuild.spec.reads.hashlib.file_digest", lambda *_: pytest.fail("it was read"))
+    monkeypatch.setattr("edgebuild.spec.sha256.hashlib.file_digest", lambda *_: pytest.fail("it was read"))
     assert read(Memo(memo.known), data, "a.bin") == first
 
 

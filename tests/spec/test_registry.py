@@ -7,9 +7,10 @@ from importlib.metadata import EntryPoint
 
 import pytest
 
-from edgebuild.spec import registry
+from edgebuild.spec import plugins
 from edgebuild.spec.errors import UsageError
-from edgebuild.spec.registry import FORMATS, STEPS, class_name
+from edgebuild.spec.names import class_name
+from edgebuild.spec.registry import FORMATS, STEPS, takes
 
 
 @pytest.fixture
@@ -19,10 +20,10 @@ def foreign(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         EntryPoint("melt", "edgebuild.steps.techniques.float16:Float16", "edgebuild.steps"),
         EntryPoint("int8", "nowhere:Nothing", "edgebuild.steps"),
     ]
-    monkeypatch.setattr(registry, "entry_points", lambda group: points if group == "edgebuild.steps" else [])
-    registry._foreign.cache_clear()
+    monkeypatch.setattr(plugins, "entry_points", lambda group: points if group == "edgebuild.steps" else [])
+    plugins._foreign.cache_clear()
     yield
-    registry._foreign.cache_clear()
+    plugins._foreign.cache_clear()
 
 
 def test_a_file_name_is_the_name_of_its_class() -> None:
@@ -33,7 +34,8 @@ def test_a_file_name_is_the_name_of_its_class() -> None:
 def test_an_unknown_name_is_answered_with_the_nearest_where_it_stands() -> None:
     with pytest.raises(UsageError) as caught:
         FORMATS.get("onx", file="a.toml", key="runtimes[0]")
-    assert caught.value.line == "a.toml: runtimes[0]: unknown format 'onx' (did you mean 'onnx'? known: onnx, tflite)"
+    known = ", ".join(FORMATS.names())
+    assert caught.value.line == f"a.toml: runtimes[0]: unknown format 'onx' (did you mean 'onnx'? known: {known})"
 
 
 @pytest.mark.usefixtures("foreign")
@@ -42,3 +44,15 @@ def test_an_entry_point_adds_a_step_and_ours_win_over_one_of_the_same_name() -> 
     assert STEPS.get("melt").__name__ == "Float16"
     assert STEPS.get("int8").__module__ == "edgebuild.steps.techniques.int8"
     assert "melt" not in FORMATS.names()
+
+
+def test_a_step_on_files_takes_those_of_a_format_from_elsewhere(monkeypatch: pytest.MonkeyPatch) -> None:
+    point = EntryPoint("engine", "edgebuild.formats.onnx:Onnx", "edgebuild.formats")
+    monkeypatch.setattr(plugins, "entry_points", lambda group: [point] if group == "edgebuild.formats" else [])
+    plugins._foreign.cache_clear()
+    try:
+        for name in ("int8", "encode"):
+            assert [takes(STEPS.get(name), kind) for kind in ("engine", "onnx", "torch")] == [True, True, False]
+        assert not takes(STEPS.get("prune_channels"), "engine")
+    finally:
+        plugins._foreign.cache_clear()

@@ -32,7 +32,7 @@ def refusal(source: Callable[[str], Path], tmp_path: Path) -> Refuse:
     """The one line with which a step refuses a model folder."""
 
     def refuse(step: Step, code: str, **inputs: Path) -> str:
-        given = {role: (role, path) for role, path in inputs.items()} | {"source": ("source", source(code))}
+        given = {role: (role, path) for role, path in inputs.items()} | {"code": ("code", source(code))}
         with pytest.raises(EdgebuildError) as caught:
             tiny.perform(step, tmp_path / "output", given)
         assert caught.value.exit_code == 2

@@ -10,9 +10,9 @@ import torch
 
 from edgebuild.nn import checkpoint
 from edgebuild.nn.checkpoint import Checkpoint
-from edgebuild.nn.source import Source
+from edgebuild.nn.model_code import ModelCode
 from edgebuild.spec.errors import StepError
-from edgebuild.spec.model import TensorSpec
+from edgebuild.spec.signature import TensorSpec
 from edgebuild.steps.convert import Convert
 from tests import tiny
 
@@ -30,7 +30,7 @@ def build():
 def test_a_model_that_cannot_be_converted_is_told_with_format_and_cause(
     source: Callable[[str], Path], tmp_path: Path
 ) -> None:
-    taken, inputs = Source(source(STRANGE), "models/m"), (TensorSpec("x", (3,)),)
+    taken, inputs = ModelCode(source(STRANGE), "models/m"), (TensorSpec("x", (3,)),)
     (tmp_path / "model").mkdir()
     checkpoint.save(Checkpoint(taken.build("build", inputs), taken, "build", inputs), tmp_path / "model")
     with pytest.raises(StepError) as caught:

@@ -14,7 +14,7 @@ from torch import nn
 
 from edgebuild.nn import checkpoint, state_dict
 from edgebuild.spec import notes
-from edgebuild.spec.model import TensorSpec
+from edgebuild.spec.signature import Signature, TensorSpec
 from edgebuild.steps.import_weights import ImportWeights
 from tests import tiny
 
@@ -22,7 +22,8 @@ Refuse = Callable[..., str]
 Take = Callable[..., tuple[dict[str, torch.Tensor], list[str]]]
 
 NET = "from torch import nn\ndef build():\n    return nn.Sequential(nn.Flatten(), nn.Linear(6, 3))\n"
-STEP = ImportWeights("build", (TensorSpec("x", (2, 3)),), 3, origin="models/m", shown="models/m/w.safetensors")
+ENDS = Signature((TensorSpec("x", (2, 3)),), (TensorSpec("output", (3,)),))
+STEP = ImportWeights("build", ENDS, origin="models/m", shown="models/m/w.safetensors")
 GOOD = {"1.weight": torch.arange(18.0).reshape(3, 6), "1.bias": torch.ones(3)}
 
 
@@ -42,7 +43,7 @@ def take(source: Callable[[str], Path], weights: Path, tmp_path: Path) -> Take:
             save_file(saved, weights / "w.safetensors")
         else:
             torch.save(saved, weights / "w.pth", _use_new_zipfile_serialization=zipped)
-        given = {"source": ("", source(code)), "weights": ("", weights)}
+        given = {"code": ("", source(code)), "weights": ("", weights)}
         output = tiny.perform(STEP, tmp_path / "output", given)
         return load_file(output / checkpoint.WEIGHTS), notes.read(output)
 
@@ -51,7 +52,7 @@ def take(source: Callable[[str], Path], weights: Path, tmp_path: Path) -> Take:
 
 def test_weights_that_fit_are_taken_bit_for_bit(source: Callable[[str], Path], weights: Path, tmp_path: Path) -> None:
     save_file(GOOD, weights / "weights.safetensors")
-    output = tiny.perform(STEP, tmp_path / "output", {"source": ("", source(NET)), "weights": ("", weights)})
+    output = tiny.perform(STEP, tmp_path / "output", {"code": ("", source(NET)), "weights": ("", weights)})
     kept = load_file(output / checkpoint.WEIGHTS)
     assert kept.keys() == GOOD.keys()
     assert all(torch.equal(kept[name], GOOD[name]) for name in GOOD)
@@ -222,5 +223,6 @@ def test_files_without_a_state_dict_are_refused_in_one_line(
 
 def test_a_model_with_other_classes_is_refused(refusal: Refuse, weights: Path) -> None:
     save_file(GOOD, weights / "weights.safetensors")
-    told = "models/m/model.py: build(): its model answers [2, 3] to 2 examples, not [2, 10]: one value for each of "
-    assert refusal(ImportWeights("build", STEP.inputs, 10, origin="models/m"), NET, weights=weights).startswith(told)
+    told = "models/m/model.py: build(): its model answers [2, 3] to 2 examples, not [2, 10], which labels or out"
+    ten = Signature(ENDS.inputs, (TensorSpec("output", (10,)),))
+    assert refusal(ImportWeights("build", ten, origin="models/m"), NET, weights=weights).startswith(told)

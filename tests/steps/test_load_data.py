@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 from edgebuild.spec import dataset, notes
-from edgebuild.spec.model import Task, TensorSpec
 from edgebuild.spec.reads import Memo
+from edgebuild.spec.signature import Head, Signature, TensorSpec
 from edgebuild.steps.load_data import LoadData
 from tests import tiny
 
@@ -30,20 +30,22 @@ def load():
 
 
 def step(inputs: tuple[TensorSpec, ...] = ONE) -> LoadData:
-    return LoadData("load", inputs, 2, "models/m")
+    signature = Signature(inputs, (TensorSpec("output", (2,)),))
+    return LoadData("load", signature, (Head("output", "classification"),), "models/m")
 
 
 def loaded(source: Callable[[str], Path], folder: Path, code: str, inputs: tuple[TensorSpec, ...] = ONE) -> Path:
-    return tiny.perform(step(inputs), folder / "output", {"source": ("source", source(code))})
+    return tiny.perform(step(inputs), folder / "output", {"code": ("code", source(code))})
 
 
 def test_both_splits_are_kept_in_the_declared_types(source: Callable[[str], Path], tmp_path: Path) -> None:
     output = loaded(source, tmp_path, GOOD)
     train = dataset.read(output, "train")
-    assert (train.inputs[0].dtype, train.labels.dtype) == (np.dtype("float32"), np.dtype("int64"))
+    assert (train.inputs[0].dtype, train.labels[0].dtype) == (np.dtype("float32"), np.dtype("int64"))
     assert train.inputs[0].shape == (4, 2, 3)
     assert json.loads((output / "data.json").read_text()) == {
         "examples": {"train": 4, "test": 5, "validation": 1},
+        "heads": [{"name": "output", "task": "classification", "outputs": [0], "weight": 1.0}],
         "cut": True,
     }
 
@@ -60,7 +62,7 @@ def load():
 """
     found = dataset.read(loaded(source, tmp_path, code, TWO), "test")
     assert [values.dtype for values in found.inputs] == [np.float32, np.int64]
-    assert found.labels.tolist() == [0, 1, 1]
+    assert found.labels[0].tolist() == [0, 1, 1]
 
 
 def test_a_validation_split_that_the_data_brings_is_kept_and_nothing_is_cut(
@@ -119,7 +121,7 @@ def reading(folder: Path, *names: str) -> LoadData:
 
 def test_data_is_given_the_places_of_what_it_reads(source: Callable[[str], Path], tmp_path: Path, data: Path) -> None:
     one = reading(tmp_path, "../data/x.npy", "../data/part*.npy", "../data")
-    output = tiny.perform(one, tmp_path / "output", {"source": ("source", source(READING))})
+    output = tiny.perform(one, tmp_path / "output", {"code": ("code", source(READING))})
     assert dataset.examples(output) == {"train": 2, "validation": 1, "test": 3}
     assert notes.read(output) == [CUT.format(1, 3)]
 
@@ -129,7 +131,7 @@ def test_what_data_reads_without_saying_so_is_told(source: Callable[[str], Path]
     line, cut = notes.read(loaded(source, tmp_path, code))
     assert cut == CUT.format(1, 5)
     assert line == "load() read 'x.npy', which reads does not name: when they change, the data is not loaded anew"
-    output = tiny.perform(reading(tmp_path, "../data"), tmp_path / "named", {"source": ("source", source(code))})
+    output = tiny.perform(reading(tmp_path, "../data"), tmp_path / "named", {"code": ("code", source(code))})
     assert notes.read(output) == [cut]
 
 
@@ -212,12 +214,12 @@ def test_the_models_code_may_import_its_neighbours_and_leaves_no_trace_in_its_fo
     monkeypatch.setattr("sys.dont_write_bytecode", False)
     folder = source("from neighbour_of_the_model import load\n")
     (folder / "neighbour_of_the_model.py").write_text(GOOD)
-    tiny.perform(step(), tmp_path / "output", {"source": ("source", folder)})
+    tiny.perform(step(), tmp_path / "output", {"code": ("code", folder)})
     assert sorted(path.name for path in folder.rglob("*")) == ["model.py", "neighbour_of_the_model.py"]
 
 
-def of_task(task: Task) -> LoadData:
-    return LoadData("load", ONE, 3, "models/m", task)
+def of_task(task: str) -> LoadData:
+    return LoadData("load", Signature(ONE, (TensorSpec("output", (3,)),)), (Head("output", task),), "models/m")
 
 
 VALUES = """
@@ -230,12 +232,12 @@ def load():
 
 @pytest.mark.parametrize("task", ["regression", "embedding"])
 def test_targets_are_kept_as_floats_and_the_data_says_what_they_are(
-    source: Callable[[str], Path], tmp_path: Path, task: Task
+    source: Callable[[str], Path], tmp_path: Path, task: str
 ) -> None:
-    out = tiny.perform(of_task(task), tmp_path / "out", {"source": ("source", source(VALUES))})
+    out = tiny.perform(of_task(task), tmp_path / "out", {"code": ("code", source(VALUES))})
     test = dataset.read(out, "test")
-    assert (test.labels.dtype, test.labels.shape, float(test.labels[4, 2])) == (np.float32, (5, 3), 15.0)
-    assert dataset.task(out) == task
+    assert (test.labels[0].dtype, test.labels[0].shape, float(test.labels[0][4, 2])) == (np.float32, (5, 3), 15.0)
+    assert dataset.heads(out) == (Head("output", task),)
 
 
 TARGETS = {
@@ -277,7 +279,7 @@ def test_unlabelled_examples_and_slices_are_kept(source: Callable[[str], Path], 
 
 def test_data_without_them_has_none(source: Callable[[str], Path], tmp_path: Path) -> None:
     out = loaded(source, tmp_path, GOOD)
-    assert (dataset.unlabelled(out), dataset.slices(out), dataset.task(out)) == ((), {}, "classification")
+    assert (dataset.unlabelled(out), dataset.slices(out)) == ((), {})
 
 
 MORE = {
@@ -306,3 +308,50 @@ def test_what_is_added_wrongly_is_refused_not_ignored(refusal: Refuse, kind: str
     given, told = MORE[kind]
     code = GOOD.replace("(x, y)}", f"(x, y), {given}}}")
     assert refusal(step(), code).startswith(f"models/m/model.py: load(): {told}")
+
+
+BOTH = (Head("kind", "classification", (0,)), Head("place", "regression", (1,)))
+SEVERAL = LoadData("load", Signature(ONE, (TensorSpec("kind", (2,)), TensorSpec("place", (3, 2)))), BOTH, "models/m")
+LABELS = """
+import numpy as np
+x, kind, place = np.ones((40, 2, 3)), np.arange(40) % 2, np.arange(240.0).reshape(40, 3, 2)
+def load():
+    return {"train": (x, LABELS), "test": (x, LABELS)}
+"""
+
+
+@pytest.mark.parametrize("labels", ['{"place": place, "kind": kind}', "(kind, place)"])
+def test_labels_of_several_heads_come_by_name_or_in_their_order(
+    source: Callable[[str], Path], tmp_path: Path, labels: str
+) -> None:
+    code = LABELS.replace("LABELS", labels)
+    out = tiny.perform(SEVERAL, tmp_path / "out", {"code": ("code", source(code))})
+    kind, place = dataset.read(out, "test").labels
+    assert (kind.dtype, place.dtype, place.shape) == (np.int64, np.float32, (40, 3, 2))
+    assert np.bincount(dataset.read(out, "validation").labels[0]).tolist() == [2, 2]  # in proportion to the classes
+
+
+WRONG = {
+    "another head": (
+        '{"kind": kind, "plac": place}',
+        "has labels for kind, plac, and the model's heads are kind, place",
+    ),
+    "one for both": ("kind", "needs labels for each of kind, place: a mapping by name, or a tuple in this order"),
+    "one too few": ("(kind,)", "needs labels for each of kind, place: a mapping by name, or a tuple in this order"),
+    "the wrong order": (
+        "(place, kind)",
+        "needs whole-number labels of shape [N], got float64 [40, 3, 2] (output 'kind')",
+    ),
+    "another shape": (
+        "(kind, place[:, :, 0])",
+        "needs numbers of shape [N, 3, 2] as labels for task 'regression', got",
+    ),
+    "another count": ("(kind, place[:39])", "has 40 labels for 'kind' and 39 for 'place'"),
+}
+
+
+@pytest.mark.parametrize("kind", WRONG)
+def test_labels_that_are_not_those_of_the_heads_are_refused(refusal: Refuse, kind: str) -> None:
+    labels, told = WRONG[kind]
+    line = refusal(SEVERAL, LABELS.replace("LABELS", labels))
+    assert line.startswith(f"models/m/model.py: load(): split 'train' {told}")

@@ -17,9 +17,9 @@ from edgebuild.spec.errors import DeviceError, EdgebuildError, UsageError
 from edgebuild.spec.project import open_project
 from edgebuild.spec.target import Target
 from edgebuild.verbs import bench
-from tests import ROOT, tiny
+from tests import ROOT, runtimes, tiny
 
-FORMATS = ("onnx", "tflite")
+FORMATS = runtimes.formats()
 
 
 @pytest.fixture(scope="module")
@@ -45,14 +45,14 @@ def test_a_file_is_timed_on_this_machine(made: tiny.Made, pi: Target, name: str)
     assert 0 < found.low <= found.seconds <= found.high
 
 
-@pytest.mark.parametrize("name", FORMATS)
+@pytest.mark.parametrize("name", ["onnx", "tflite"])
 def test_a_file_is_counted_on_the_targets_emulated_core(made: tiny.Made, pi: Target, name: str) -> None:
     found = bench.run(made.file(f"{name}-int8"), pi)
     assert (found.device, found.fidelity, found.threads, found.target) == ("qemu", "emulated", 1, "rpi4")
     assert found.counted is not None
-    assert found.counted["instructions"] > 100_000
+    assert found.counted.instructions > 100_000
     assert (found.low, found.high) == pytest.approx((0.7 * found.seconds, 1.3 * found.seconds))  # the stated band
-    assert found.seconds > found.counted["cycles"] / 1.5e9
+    assert found.seconds > found.counted.cycles / 1.5e9
     assert found.layers is None
     assert found.layers_reason is not None
     assert "machine code" in found.layers_reason
@@ -123,7 +123,7 @@ def test_what_is_no_model_file_is_a_usage_error(tmp_path: Path, capsys: pytest.C
     (tmp_path / "notes.txt").write_text("no model")
     (tmp_path / "model").write_bytes(b"TFL3")
     (tmp_path / "folder.onnx").mkdir()
-    assert ".txt is no known format (.onnx, .tflite)" in refused(capsys, str(tmp_path / "notes.txt"), code=2)
+    assert ".txt is no known format (.onnx, .pte, .tflite)" in refused(capsys, str(tmp_path / "notes.txt"), code=2)
     assert "a file without ending is no known format" in refused(capsys, str(tmp_path / "model"), code=2)
     assert "absent.onnx: no such file" in refused(capsys, str(tmp_path / "absent.onnx"), code=2)
     assert "folder.onnx: no such file" in refused(capsys, str(tmp_path / "folder.onnx"), code=2)

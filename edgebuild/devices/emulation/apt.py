@@ -4,6 +4,7 @@ import os
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
+from urllib.parse import unquote
 
 from edgebuild.devices.emulation.commands import run
 from edgebuild.devices.emulation.parts import Download, sha256
@@ -14,6 +15,7 @@ from edgebuild.spec.errors import DeviceError
 _KEPT = re.compile(r"^(Acquire::|Dir::Etc(::(source|trusted|netrc)(list|parts)?)? )")
 _URI_LINE = re.compile(r"^'(?P<uri>[^']+)' (?P<file>\S+) (?P<size>\d+) SHA256:(?P<sha256>[0-9a-f]{64})$")
 
+_WHAT = "Debian packages of the emulator"
 _OWN = """
 #clear APT::Architectures;
 APT::Architecture "{host}";
@@ -38,11 +40,13 @@ Dir::Log "{folder}/log";
 class PrivateApt:
     """An apt of our own in `folder` (scratch; lists already there are used), for the packages of `host` and of arm64.
 
-    It starts from an empty list of installed packages, so what the machine has never decides what is fetched.
+    It starts from an empty list of installed packages, so what the machine has never decides what is fetched. With
+    `sources` it also knows the sources of packages, whether or not the machine's own apt does.
     """
 
     folder: Path
     host: str = "amd64"
+    sources: bool = False
     _doubt: DeviceError | None = field(default=None, init=False)
 
     def fetch(self, packages: list[str], folder: Path) -> list[Download]:
@@ -59,14 +63,33 @@ class PrivateApt:
             # A source that could not be read is the likelier cause than a package that does not exist.
             raise self._doubt or error from None
 
+    def fetch_source(self, package: str, folder: Path) -> list[Download]:
+        """Download the sources from which a package (named as for `fetch`) was made into `folder`; needs `sources`.
+
+        Raises:
+            DeviceError: as `fetch`.
+        """
+        try:
+            [binary] = self._plan(["download", package], folder)
+            name, version, _ = unquote(binary["file"]).split("_")
+            wanted = ["source", "--download-only", f"{name}={version}"]
+            return self._download(wanted, self._plan(wanted, folder), folder)
+        except DeviceError as error:
+            raise self._doubt or error from None
+
     def _fetch(self, packages: list[str], folder: Path) -> list[Download]:
-        what = "Debian packages of the emulator"
-        plan = self._apt(["download", "--print-uris", *packages], what, folder)
-        planned = [match for line in plan.splitlines() if (match := _URI_LINE.match(line))]
+        planned = self._plan(["download", *packages], folder)
         if len(planned) != len(packages):
-            raise DeviceError(f"{what}: apt planned {len(planned)} files for {len(packages)} packages")
-        self._apt(["download", *packages], what, folder)
+            raise DeviceError(f"{_WHAT}: apt planned {len(planned)} files for {len(packages)} packages")
+        return self._download(["download", *packages], planned, folder)
+
+    def _download(self, arguments: list[str], planned: list[re.Match[str]], folder: Path) -> list[Download]:
+        self._apt(arguments, _WHAT, folder)
         return [_checked(folder / each["file"], each["sha256"]) for each in planned]
+
+    def _plan(self, arguments: list[str], folder: Path) -> list[re.Match[str]]:
+        plan = self._apt([arguments[0], "--print-uris", *arguments[1:]], _WHAT, folder)
+        return [match for line in plan.splitlines() if (match := _URI_LINE.match(line))]
 
     def _apt(self, arguments: list[str], what: str, cwd: Path) -> str:
         return run(["apt-get", "-q", *arguments], what=what, cwd=cwd, env=self._environment())
@@ -85,11 +108,29 @@ class PrivateApt:
             (self.folder / name).mkdir(parents=True)
         (self.folder / "state/status").touch()
         config.touch(mode=0o600)  # proxy settings may hold a password
-        config.write_text("\n".join(lines) + _OWN.format(host=self.host, folder=self.folder))
+        own = _OWN.format(host=self.host, folder=self.folder)
+        config.write_text("\n".join(lines) + own + (self._with_sources() if self.sources else ""))
         try:
             run(["apt-get", "-q", "update"], what="Debian package lists", env=_with_config(config))
         except DeviceError as error:
             self._doubt = error  # one broken third-party source does not matter while ours can be read
+
+    def _with_sources(self) -> str:
+        """Settings by which apt reads copies of the machine's lists of sources that ask for sources too."""
+        copies = self.folder / "sources"
+        copies.mkdir()
+        for file in _lists():
+            text = re.sub(r"^Types:.*", "Types: deb deb-src", file.read_text(), flags=re.MULTILINE)
+            (copies / file.name).write_text(re.sub(r"^deb(\s.*)", r"deb\1\ndeb-src\1", text, flags=re.MULTILINE))
+        return f'Dir::Etc::sourcelist "/dev/null";\nDir::Etc::sourceparts "{copies}";\n'
+
+
+def _lists() -> list[Path]:
+    """The machine's files that say where packages come from."""
+    shell = ["apt-config", "shell", "ONE", "Dir::Etc::sourcelist/f", "PARTS", "Dir::Etc::sourceparts/d"]
+    named = dict(line.split("=", 1) for line in run(shell, what="apt configuration").splitlines())
+    one, parts = (Path(named[name].strip("'")) for name in ("ONE", "PARTS"))
+    return [each for each in (one, *parts.glob("*.list"), *parts.glob("*.sources")) if each.is_file()]
 
 
 def _with_config(config: Path) -> dict[str, str]:

@@ -15,16 +15,13 @@ from edgebuild.devices.emulation.commands import DIE_WITH_PARENT
 from edgebuild.devices.emulation.cpu_profile import CacheLevel
 from edgebuild.devices.emulation.sysroot import Emulator
 from edgebuild.spec.errors import DeviceError
+from edgebuild.spec.surroundings import SINGLE
 
 STDOUT, STDERR = "stdout.txt", "stderr.txt"
 _PYTHON = "usr/bin/python3.11"
-# One thread in every numeric library and a fixed hash order: what is counted must repeat. onnxruntime (1.29 on)
-# otherwise starts threads that report to its maker, and writes an identifier below HOME.
-_ENVIRONMENT = {
+# One thread in every numeric library and a fixed hash order: what is counted must repeat.
+_ENVIRONMENT = SINGLE | {
     "LC_ALL": "C.UTF-8",
-    "OMP_NUM_THREADS": "1",
-    "OPENBLAS_NUM_THREADS": "1",
-    "ORT_DISABLE_TELEMETRY": "1",
     "PATH": "/usr/bin:/bin",
     "PYTHONDONTWRITEBYTECODE": "1",
     "PYTHONHASHSEED": "0",
@@ -112,7 +109,8 @@ def execute(
 def _command(device: Device, script: Path, arguments: Sequence[str], counting: Counting | None) -> list[str]:
     cpu_s = int(device.limits.cpu_s)
     command = ["prlimit", "--core=0", f"--cpu={cpu_s}:{cpu_s + 5}", "--", *DIE_WITH_PARENT]
-    command += [str(device.emulator.qemu), "-cpu", device.cpu, "-R", f"{device.limits.memory_bytes:#x}"]
+    emulator = device.emulator.qemu if counting else device.emulator.runner
+    command += [str(emulator), "-cpu", device.cpu, "-R", f"{device.limits.memory_bytes:#x}"]
     command += ["-L", str(device.root), "-U", "LD_LIBRARY_PATH"]
     if counting:
         command += ["-plugin", _plugin(device.emulator.plugin, counting)]

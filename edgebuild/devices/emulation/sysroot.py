@@ -9,10 +9,10 @@ import json
 import platform
 import shutil
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from edgebuild.devices.emulation import compiler, hosttools, wheels
+from edgebuild.devices.emulation import compiler, faster, hosttools, wheels
 from edgebuild.devices.emulation.apt import PrivateApt, unpack
 from edgebuild.devices.emulation.commands import require
 from edgebuild.devices.emulation.parts import Download, Part, manifest, obtain, present
@@ -44,18 +44,24 @@ class Emulator:
     """Where the finished parts lie.
 
     `tools` holds bin/ and lib/ for this machine, `system` the ARM root, `site` the ARM Python packages; `plugin` is
-    the file that counts.
+    the file that counts, `faster` the emulator compiled here that computes the same sooner, where it was asked for.
     """
 
     tools: Path
     system: Path
     site: Path
     plugin: Path
+    faster: Path | None = None
 
     @property
     def qemu(self) -> Path:
-        """The emulator itself."""
+        """The emulator itself, which can count."""
         return self.tools / "bin/qemu-aarch64"
+
+    @property
+    def runner(self) -> Path:
+        """The emulator for what need not be counted: the fastest that there is."""
+        return self.faster or self.qemu
 
     @property
     def llvm_mc(self) -> Path:
@@ -75,6 +81,7 @@ class Emulator:
     def manifest(self) -> dict[str, object]:
         """Recipe and downloads (name, SHA-256, size) of each part, for a device's fingerprint."""
         trees = {"tools": self.tools, "system": self.system, "site": self.site, "plugin": self.plugin.parent}
+        trees |= {"faster": self.faster.parent} if self.faster else {}
         return {name: manifest(tree) for name, tree in trees.items()}
 
 
@@ -93,19 +100,31 @@ def digest(emulator: Emulator) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def prepare(cache: Path, *, verify: bool = False, progress: Callable[[str], None] = lambda text: None) -> Emulator:
-    """Set up what is missing in `cache` and return where it is; with all present, only four manifests are read.
+def prepare(
+    cache: Path,
+    *,
+    verify: bool = False,
+    quicken: bool = False,
+    progress: Callable[[str], None] = lambda text: None,
+) -> Emulator:
+    """Set up what is missing in `cache` and return where it is; with all present, only the manifests are read.
 
     Args:
         cache: a folder of the user's, made if absent; several processes may share it.
         verify: compare every file with its recorded digest (seconds of CPU) and set damaged parts up again.
+        quicken: compile the faster emulator too (minutes of CPU); where it is there it is used in any case.
         progress: told in a line which part is made, and what was fetched for it.
 
     Raises:
         DeviceError: wrong system, or no apt, dpkg, pip, network or space; one line says which.
     """
     trees = obtain(cache, _parts(), verify=verify, progress=progress)
-    return Emulator(trees["tools"], trees["system"], trees["site"], trees["plugin"] / _PLUGIN)
+    emulator = Emulator(trees["tools"], trees["system"], trees["site"], trees["plugin"] / _PLUGIN)
+    part = _faster(emulator)
+    if not quicken and not present(cache, [part]):
+        return emulator
+    tree = obtain(cache, [part], verify=verify, progress=progress)[part.name]
+    return replace(emulator, faster=tree / faster.PROGRAM)
 
 
 def check_machine() -> None:
@@ -134,6 +153,17 @@ def _parts() -> list[Part]:
         _part("site", site, _build_site(versions), "numpy and the runtimes for ARM, from the Python package index"),
         _part("plugin", compiler.recipe(), _build_plugin, "what counts work, and a C compiler to make it"),
     ]
+
+
+def _faster(emulator: Emulator) -> Part:
+    """The emulator that is compiled here; it is there only if it computes what Debian's does."""
+
+    def build(tree: Path, scratch: Path) -> list[Download]:
+        downloads = faster.build(tree, scratch / "faster")
+        faster.compare(emulator.qemu, tree / faster.PROGRAM, emulator.system, emulator.libraries)
+        return downloads
+
+    return _part("faster", faster.recipe(), build, "QEMU with faster small-integer arithmetic, compiled here (minutes)")
 
 
 def _part(name: str, recipe: Mapping[str, object], build: Callable[[Path, Path], list[Download]], holds: str) -> Part:

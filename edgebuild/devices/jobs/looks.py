@@ -10,9 +10,9 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator, WithJsonSchema
 
-from edgebuild.devices.jobs.remote import RUNTIMES
 from edgebuild.spec.errors import DeviceError
 from edgebuild.spec.units import SECONDS, parse
+from edgebuild.travels import runner
 
 FRESH = 5.0  # seconds during which a device is not asked again
 POLL = 5.0  # seconds between two looks at the temperature
@@ -69,8 +69,9 @@ def why_unusable(device: Hashable, ask: Callable[[], Facts], python: str) -> str
         return error.line
     if packages.get("numpy") is None:
         return f"numpy is not installed for {python} on the device"
-    if not any(packages.get(name) for name in RUNTIMES):
-        return f"no runtime is installed for {python} on the device; it needs one of {', '.join(RUNTIMES)}"
+    runtimes = [name for name in runner.PACKAGES if name != "numpy"]
+    if not any(packages.get(name) for name in runtimes):
+        return f"no runtime is installed for {python} on the device; it needs one of {', '.join(runtimes)}"
     return None
 
 

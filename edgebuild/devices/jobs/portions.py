@@ -6,7 +6,6 @@ the other.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import math
 import os
@@ -18,13 +17,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edgebuild.devices.jobs import outputs
-from edgebuild.devices.jobs.device import Device
+from edgebuild.devices.jobs.job import JobModel
+from edgebuild.spec import sha256
+from edgebuild.spec.device import Device
 
 if TYPE_CHECKING:
     from edgebuild.spec.dataset import Array
 
 _FIRST_SECONDS = 10.0  # of the first portion, which finds out how long an example takes
-_SECONDS = 30.0  # of the others: what a kill may cost, and how far a time budget may be passed
+_SECONDS = 60.0  # of the others: what a kill may cost; a start takes 2 to 3 s, so shorter ones waste a tenth
 _STARTS = 2.0  # a process is worth its start where its examples take so many times as long
 _POLL_SECONDS = 0.3
 
@@ -51,7 +52,7 @@ class Portions:
     """
 
     device: Device
-    model: outputs.ModelJob
+    model: JobModel
     inputs: tuple[Array, ...]
     kept: Path
     scratch: Path
@@ -122,10 +123,10 @@ class Portions:
         job.mkdir()
         rows = tuple(values[first:stop] for values in self.inputs)
         result = outputs.run(self.device, self.model, rows, job, self.timeout, limit)
-        ran, written = result["models"]["model"], job / "model.outputs.npz"
-        digest = hashlib.sha256(written.read_bytes()).hexdigest()
-        times = (ran["cpu_s"], result["cpu_s"])
-        portion = Portion(first, first + ran["examples"], digest, *times, result["runtimes"])
+        ran, written = result.models["model"], job / "model.outputs.npz"
+        digest = sha256.of_bytes(written.read_bytes())
+        times = (ran.cpu_s, result.cpu_s)
+        portion = Portion(first, first + ran.examples, digest, *times, dict(result.runtimes))
         self._write(portion, written)
         shutil.rmtree(job)
         return portion
@@ -143,5 +144,5 @@ class Portions:
             content = (self.kept / f"{first}.npz").read_bytes()
         except (OSError, ValueError, TypeError):
             return None
-        whole = hashlib.sha256(content).hexdigest() == portion.sha256 and portion.first == first < portion.stop
+        whole = sha256.of_bytes(content) == portion.sha256 and portion.first == first < portion.stop
         return portion if whole else None

@@ -19,20 +19,13 @@ from typing import Any, Protocol
 from edgebuild import travels
 from edgebuild.devices.jobs import outcome
 from edgebuild.spec.errors import DeviceError
+from edgebuild.spec.surroundings import SINGLE
 from edgebuild.spec.units import show_bytes
 from edgebuild.spec.waiting import waiting_for
 from edgebuild.travels import runner, supervisor
 
 CONNECT, ANSWER, SHIP = 5.0, 60.0, 3600.0  # seconds to connect, to answer a small question, to move a file
 NEEDED = (3, 9)
-RUNTIMES = ("onnxruntime", "ai-edge-litert", "tflite-runtime")
-# As on this machine (`devices/local.py`): no thread pools beside the job's, no telemetry.
-ENVIRONMENT = {
-    "OMP_NUM_THREADS": "1",
-    "OPENBLAS_NUM_THREADS": "1",
-    "MKL_NUM_THREADS": "1",
-    "ORT_DISABLE_TELEMETRY": "1",
-}
 # -I: nothing of the user's shell or folder reaches the supervisor.  It reads byte by byte, so that nothing of the
 # requests behind it is lost.
 _BOOT = 'import json; exec(json.loads(open(0, "rb", 0, closefd=False).readline()))'
@@ -116,7 +109,7 @@ class Session:
         """
         argv = [self.python, "-E", "-B", "-X", "faulthandler", f"{self.folder}/runner/runner.py", *words]
         streams = {"stdout": f"{name}.stdout", "stderr": f"{name}.stderr"}
-        request = {"do": "run", "argv": argv, "env": ENVIRONMENT, "cwd": "job", **streams}
+        request = {"do": "run", "argv": argv, "env": SINGLE, "cwd": "job", **streams}
         answer = _ask(self.link, request, timeout, f"no result within {timeout:g} s")
         return outcome.exit_code(int(answer["code"]))
 

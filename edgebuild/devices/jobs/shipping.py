@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import re
 from pathlib import Path
 
 from edgebuild.devices.jobs import outcome
 from edgebuild.devices.jobs.remote import SHIP, Session
+from edgebuild.spec import sha256
 from edgebuild.spec.errors import DeviceError
 from edgebuild.spec.units import show_bytes
 
@@ -43,7 +43,7 @@ def _send(session: Session, job: Path) -> None:
         session.push(path, f"job/{name}")
     there = session.ask("files", SHIP)["files"]
     for name, path in files.items():
-        if name not in there or there[name][1] != _digest(path):
+        if name not in there or there[name][1] != sha256.of_file(path):
             raise DeviceError(f"{name} did not arrive on the device as it was sent")
 
 
@@ -54,12 +54,7 @@ def _fetch(session: Session, job: Path) -> int:
         if _RETURNED.fullmatch(name):
             part = job / f"{name}.part"
             session.link.pull(f"{session.folder}/job/{name}", part)
-            if _digest(part) != digest:
+            if sha256.of_file(part) != digest:
                 raise DeviceError(f"{name} did not come back from the device as it was written")
             part.replace(job / name)
     return int(there["free"])
-
-
-def _digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -12,10 +12,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 
-from edgebuild.devices.jobs.device import Device
+from edgebuild.devices.jobs.job import JobModel
 from edgebuild.devices.timing.blocks import Block, Blocks, run_blocks
-from edgebuild.devices.timing.process import TimedModel, UnitProcess, run_process
+from edgebuild.devices.timing.process import UnitProcess, run_process
 from edgebuild.gates.statistics.percentile import SlowCounts
+from edgebuild.spec.device import Device
 from edgebuild.spec.target import Timing
 
 
@@ -57,7 +58,7 @@ class Timings:
 
 def measure(
     device: Device,
-    models: Sequence[TimedModel],
+    models: Sequence[JobModel],
     inputs: Path,
     folder: Path,
     decide: Callable[[Timings], bool],

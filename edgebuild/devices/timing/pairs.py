@@ -10,10 +10,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from edgebuild.devices.jobs.device import Device
+from edgebuild.devices.jobs.job import JobModel
 from edgebuild.devices.timing.blocks import Block, Blocks, run_blocks
 from edgebuild.devices.timing.latency import Timings
-from edgebuild.devices.timing.process import TimedModel, run_process
+from edgebuild.devices.timing.process import run_process
+from edgebuild.spec.device import Device
 from edgebuild.spec.target import Timing
 
 _PAGE = 4096
@@ -57,7 +58,7 @@ class PairTimings:
 
 def measure_pairs(
     device: Device,
-    pairs: Sequence[tuple[TimedModel, TimedModel]],
+    pairs: Sequence[tuple[JobModel, JobModel]],
     inputs: Path,
     folder: Path,
     decide: Callable[[PairTimings], bool],

@@ -2,33 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 from edgebuild.spec.core import TimeModel
+from edgebuild.spec.evidence import Counted, SharedWork
 
 _LINE_BYTES = 64
 _ORDER = ("l1i", "l1d", "l2", "l3")
 
 
-def seconds(counted: Mapping[str, Any], model: TimeModel, clock: float, threads: int) -> float:
+def seconds(counted: Counted, model: TimeModel, clock: float, threads: int) -> float:
     """Predicted seconds of one inference on `threads` threads at `clock` Hz.
 
     cycles / threads / clock + misses × miss_cycles / clock + last cache's misses × 64 B / dram: all cores share the
     last cache and the memory, so compute alone is divided. Calibrated against the figures in `model.sources`.
     """
-    caches = counted["caches"]
+    caches = counted.caches
     last = max(caches, key=_ORDER.index)
-    stalls = sum(caches[name]["misses"] * each for name, each in model.miss_cycles.items() if name != last)
-    memory = caches[last]["misses"] * _LINE_BYTES / model.dram
-    return float(counted["cycles"] / threads / clock + stalls / clock + memory)
+    stalls = sum(caches[name].misses * each for name, each in model.miss_cycles.items() if name != last)
+    memory = caches[last].misses * _LINE_BYTES / model.dram
+    return counted.cycles / threads / clock + stalls / clock + memory
 
 
-def ratio_limits(band: float, seconds: Mapping[str, float], shared: Mapping[str, float]) -> tuple[float, float]:
+def ratio_limits(band: float, candidate: float, baseline: float, shared: SharedWork) -> tuple[float, float]:
     """Between which factors the true ratio of two predicted times lies, around the predicted one.
 
-    `band` is the relative error of a ratio of times of *different* work, `seconds` are those of `candidate` and
-    `baseline`, `shared` the share of each that the other does too, by the same kernels on the same shapes.
+    `band` is the relative error of a ratio of times of *different* work, `candidate` and `baseline` are
+    the predicted seconds of both, `shared` the share of each that the other does too, by the same kernels on the same
+    shapes.
 
     Let the predicted times be s + a and s + b, with s of shared work, and let each part truly take 1 + e times as long:
 
@@ -40,8 +39,8 @@ def ratio_limits(band: float, seconds: Mapping[str, float], shared: Mapping[str,
     to 0, where it is monotone: at one of the two ends; and likewise smallest. Nothing shared (α = γ = 1) gives
     1 ± band, all shared exactly 1.
     """
-    common = min(shared[role] * seconds[role] for role in ("candidate", "baseline"))
-    ours, theirs = (1 - common / seconds[role] for role in ("candidate", "baseline"))
+    common = min(shared.candidate * candidate, shared.baseline * baseline)
+    ours, theirs = 1 - common / candidate, 1 - common / baseline
     high = max(1 + ours * band, (1 - ours * band**2) / (1 - theirs * band))
     low = min(1 - ours * band, (1 - ours * band**2) / (1 + theirs * band))
     return low, high

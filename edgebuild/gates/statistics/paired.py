@@ -134,13 +134,12 @@ def wilson(hits: int, n: int, confidence: float = 0.95) -> Bound:
     Raises ValueError for impossible counts or a confidence outside (0, 1).
     Source: Wilson 1927, Journal of the American Statistical Association 22:209–212.
     """
+    from scipy.stats import binomtest
+
     if n < 1 or not 0 <= hits <= n:
         raise ValueError(f"impossible counts: {hits} hits of {n}")
-    z2, p = _quantile((1 + confidence) / 2) ** 2, hits / n
-    centre = (p + z2 / (2 * n)) / (1 + z2 / n)
-    half = math.sqrt(z2 * (p * (1 - p) / n + z2 / (4 * n * n))) / (1 + z2 / n)
-    # At 0 and n hits the limit is exactly 0 or 1, but the subtraction leaves a rounding error.
-    return Bound(p, 0.0 if hits == 0 else centre - half, 1.0 if hits == n else centre + half)
+    limits = binomtest(hits, n).proportion_ci(confidence, method="wilson")
+    return Bound(hits / n, float(limits.low), float(limits.high))
 
 
 def _quantile(confidence: float) -> float:
@@ -199,11 +198,11 @@ def differing_bound(differing: int, n: int, confidence: float = 0.95) -> float:
     With none differing it is 1 − (1 − confidence)^(1/n), about 3/n. Raises ValueError for impossible counts.
     Source: Clopper & Pearson 1934, Biometrika 26:404–413.
     """
-    from scipy.stats import beta
+    from scipy.stats import binomtest
 
     if n < 1 or not 0 <= differing <= n:
         raise ValueError(f"impossible counts: {differing} of {n}")
-    return 1.0 if differing == n else float(beta.ppf(confidence, differing + 1, n - differing))
+    return float(binomtest(differing, n, alternative="less").proportion_ci(confidence, method="exact").high)
 
 
 def mean_bound(differences: NDArray[np.float64], confidence: float = 0.95) -> Bound:

@@ -104,13 +104,12 @@ def share_bounds(over: int, n: int, confidence: float = CONFIDENCE) -> Share:
 
     Raises ValueError for impossible counts.  Source: Clopper & Pearson 1934, Biometrika 26:404–413.
     """
-    from scipy.stats import beta
+    from scipy.stats import binomtest
 
     if not 0 <= over <= n or n <= 0:
         raise ValueError(f"impossible counts: {over} of {n}")
-    low = float(beta.ppf(1 - confidence, over, n - over + 1)) if over > 0 else 0.0
-    high = float(beta.ppf(confidence, over + 1, n - over)) if over < n else 1.0
-    return Share(over / n, low, high)
+    limits = binomtest(over, n).proportion_ci(2 * confidence - 1, method="exact")  # both ends at once
+    return Share(over / n, float(limits.low), float(limits.high))
 
 
 def tolerance_bound(values: Sequence[float], content: float, confidence: float = CONFIDENCE) -> float:

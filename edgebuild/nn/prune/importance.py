@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from edgebuild.nn.prune.dependencies import Group, Member
-    from edgebuild.nn.train.training import Loss
+    from edgebuild.nn.train.losses import Loss
 
     Importance = Callable[[Group], Tensor | None]
 

@@ -10,18 +10,18 @@ from annotated_types import Ge, Gt
 from pydantic import ConfigDict, Field
 
 from edgebuild.nn import checkpoint
-from edgebuild.nn.train import losses, training
+from edgebuild.nn.train import training
+from edgebuild.nn.train.taught import lesson
 from edgebuild.spec import dataset
 from edgebuild.spec.artifact import StepIO
 from edgebuild.spec.errors import owner
 from edgebuild.spec.fields import STRICT
-from edgebuild.spec.model import Task, Training
+from edgebuild.spec.model import Training
 
 if TYPE_CHECKING:
-    from torch import Tensor, nn
+    from torch import nn
 
     from edgebuild.nn.checkpoint import Checkpoint
-    from edgebuild.nn.train.training import Loss
 
 _ALPHA, _TEMPERATURE = 0.1, 4.0  # of the fine-tuning's loss, as `distill` has them
 
@@ -77,25 +77,7 @@ class Schedule:
             told = f"round {number + 1} of {self.rounds}, {note}"
             io.progress((number + done) / self.rounds, told, step=before + step, **scalars)
 
-        loss = _loss(dataset.task(io.path("data")), teacher)
+        loss = lesson(dataset.heads(io.path("data")), "soft", _ALPHA, _TEMPERATURE, [teacher])
         sparse, augment = model.sparse_parameters(), model.augmentation()
         with owner("schedule"):
             training.fit(model.module, data, loss, how, sparse=sparse, augment=augment, progress=progress)
-
-
-def _loss(task: Task, teacher: nn.Module) -> Loss:
-    """Labels, and what the teacher says of each example."""
-    import torch
-
-    hard = losses.of_task(task)
-    teacher.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-
-    def loss(module: nn.Module, inputs: tuple[Tensor, ...], labels: Tensor) -> Tensor:
-        with torch.no_grad():
-            goal = teacher(*inputs)
-        given = module(*inputs)
-        return _ALPHA * hard(given, labels) + (1 - _ALPHA) * losses.of_teacher(
-            task, "soft", given, [goal], _TEMPERATURE
-        )
-
-    return loss

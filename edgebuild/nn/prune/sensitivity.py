@@ -10,9 +10,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from edgebuild.nn.train import training
+from edgebuild.nn.answers import listed
+from edgebuild.nn.train import losses, training
+from edgebuild.spec import tasks
 from edgebuild.spec.errors import UsageError
-from edgebuild.spec.model import Task
+from edgebuild.spec.signature import Head
 
 if TYPE_CHECKING:
     from torch import nn
@@ -24,10 +26,24 @@ _BATCH = 256
 
 
 class Quality(NamedTuple):
-    """Share of right answers and mean cross-entropy."""
+    """Share of right answers, the mean over the heads whose answers are choices, and the loss of all heads.
+
+    `heads` are the shares of each of those: none may fall by more than a budget allows.
+    """
 
     accuracy: float
     loss: float
+    heads: tuple[float, ...] = ()
+
+    def drop(self, after: Quality) -> float:
+        """What the head that loses most of its right answers loses."""
+        pairs = zip(self.heads or (self.accuracy,), after.heads or (after.accuracy,), strict=True)
+        return max(before - then for before, then in pairs)
+
+    def recorded(self) -> dict[str, Any]:
+        """As plain data for a record; of one head there is nothing to tell beside the mean."""
+        found: dict[str, Any] = {"accuracy": self.accuracy, "loss": self.loss}
+        return found | ({"heads": list(self.heads)} if len(self.heads) > 1 else {})
 
 
 # The quality of the model pruned by these ratios, by name of the layer.
@@ -59,19 +75,19 @@ class Scan:
         return sorted({0.0, *(rise for rise in seen if rise > 0)})
 
 
-def chosen(layers: Sequence[str], budget: float, trial: Trial, task: Task) -> dict[str, Any]:
+def chosen(layers: Sequence[str], budget: float, trial: Trial, heads: Sequence[Head]) -> dict[str, Any]:
     """The scan and the ratios chosen from it, as plain data for a record; UsageError for tasks without accuracy."""
-    if task != "classification":
-        raise UsageError(
-            f"a budget is one of accuracy, which a model for {task} has not", option="budget", hint="give a ratio"
-        )
+    if not any(tasks.of(head).choice for head in heads):
+        named = " and ".join(dict.fromkeys(head.task for head in heads))
+        told = f"a budget is one of accuracy, which a model for {named} has not"
+        raise UsageError(told, option="budget", hint="give a ratio")
     found = scan(layers, trial)
     ratios = choose(found, budget, trial)
     return {
-        "whole": found.whole._asdict(),
-        "alone": {name: {r: q._asdict() for r, q in curve.items()} for name, curve in found.alone.items()},
+        "whole": found.whole.recorded(),
+        "alone": {name: {r: q.recorded() for r, q in curve.items()} for name, curve in found.alone.items()},
         "ratios": ratios,
-        "together": trial(ratios)._asdict(),
+        "together": trial(ratios).recorded(),
     }
 
 
@@ -81,7 +97,7 @@ def scan(layers: Sequence[str], trial: Trial, grid: Sequence[float] = GRID) -> S
 
 
 def choose(found: Scan, budget: float, trial: Trial) -> dict[str, float]:
-    """Ratios by layer with which the model, all layers pruned together, loses at most `budget` (a share) in accuracy.
+    """Ratios by layer with which each head of the model loses at most `budget` (a share) in accuracy, all pruned.
 
     One limit on the rise of the loss serves all layers; the largest is sought by bisection, for what each layer costs
     alone does not add up to what all cost together. UsageError when no layer can be pruned within the budget.
@@ -90,7 +106,7 @@ def choose(found: Scan, budget: float, trial: Trial) -> dict[str, float]:
     low, high = -1, len(rises) - 1
     while low < high:
         middle = (low + high + 1) // 2
-        fits = found.whole.accuracy - trial(found.ratios(rises[middle])).accuracy <= budget
+        fits = found.whole.drop(trial(found.ratios(rises[middle]))) <= budget
         low, high = (middle, high) if fits else (low, middle - 1)
     ratios = found.ratios(rises[low]) if low >= 0 else {}
     if not any(ratios.values()):
@@ -99,15 +115,18 @@ def choose(found: Scan, budget: float, trial: Trial) -> dict[str, float]:
     return ratios
 
 
-def measure(module: nn.Module, data: Split) -> Quality:
-    """The quality of a classifier in eval mode: logits [N, C] against class numbers [N]."""
+def measure(module: nn.Module, data: Split, heads: Sequence[Head]) -> Quality:
+    """The quality of a module in eval mode."""
     import torch
-    from torch.nn import functional
 
-    right, loss = 0, 0.0
+    right, loss = [0] * len(heads), 0.0
     with torch.no_grad():
         for inputs, labels in training.in_order(data, _BATCH):
-            answers = module(*inputs)
-            right += int((answers.argmax(1) == labels).sum())
-            loss += float(functional.cross_entropy(answers, labels, reduction="sum"))
-    return Quality(right / len(data), loss / len(data))
+            answers = listed(module(*inputs))
+            loss += float(losses.of_labels(heads, answers, labels)) * len(inputs[0])
+            for place, (head, known) in enumerate(zip(heads, labels, strict=True)):
+                if tasks.of(head).choice:
+                    of_head = [answers[position].numpy() for position in head.outputs]
+                    right[place] += int(tasks.of(head).hits(of_head, known.numpy()).sum())
+    shares = tuple(n / len(data) for n, head in zip(right, heads, strict=True) if tasks.of(head).choice)
+    return Quality(sum(shares) / max(len(shares), 1), loss / len(data), shares)

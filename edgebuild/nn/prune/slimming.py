@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar
 from annotated_types import Ge, Gt
 from pydantic import ConfigDict, Field
 
-from edgebuild.nn.train import training
+from edgebuild.nn.train import losses, training
 from edgebuild.spec import dataset
 from edgebuild.spec.artifact import StepIO
 from edgebuild.spec.errors import UsageError, owner
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from edgebuild.nn.checkpoint import Checkpoint
-    from edgebuild.nn.train.training import Loss
+    from edgebuild.nn.train.losses import Loss
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +39,7 @@ class Slimming:
         scales = _scales(model.module)
         if not scales:
             raise UsageError("the model has no batch norm", option="slimming", hint="take another criterion")
-        plain = training.supervised(dataset.task(io.path("data")))
+        plain = losses.supervised(dataset.heads(io.path("data")))
         how = Training(self.epochs, self.batch_size, self.learning_rate, self.weight_decay, seed=seed)
 
         def progress(done: float, note: str, *, step: int = 0, **scalars: float) -> None:
@@ -54,7 +54,7 @@ class Slimming:
 def penalized(loss: Loss, scales: list[nn.Parameter], strength: float) -> Loss:
     """The loss with strength·Σ|γ| added."""
 
-    def total(module: nn.Module, inputs: tuple[Tensor, ...], labels: Tensor) -> Tensor:
+    def total(module: nn.Module, inputs: tuple[Tensor, ...], labels: tuple[Tensor, ...]) -> Tensor:
         penalty: Tensor = sum((scale.abs().sum() for scale in scales), start=scales[0].new_zeros(()))
         return loss(module, inputs, labels) + strength * penalty
 

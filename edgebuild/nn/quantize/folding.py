@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from edgebuild.nn.graph import Layer, layers, operator, parameter, trace
-from edgebuild.spec.model import TensorSpec
+from edgebuild.spec.signature import TensorSpec
 
 if TYPE_CHECKING:
     from torch import Tensor, fx, nn

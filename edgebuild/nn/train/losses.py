@@ -1,76 +1,72 @@
-"""Losses: of plain training by task, and of knowledge distillation."""
+"""Losses of a model's answers: of plain training and of distillation, head by head, and of inner features."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Literal
+from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING
 
-from edgebuild.spec.errors import UsageError
-from edgebuild.spec.model import Task
+from edgebuild.nn.answers import listed
+from edgebuild.spec import tasks
+from edgebuild.spec.signature import Head
 
 if TYPE_CHECKING:
-    from torch import Tensor
+    from torch import Tensor, nn
 
-    Criterion = Callable[[Tensor, Tensor], Tensor]
+    from edgebuild.spec.task import Goal
 
-Goal = Literal["soft", "logits", "pseudo_labels"]
-
-
-def of_task(task: Task, smoothing: float = 0.0) -> Criterion:
-    """The loss between answers [N, D] and labels, the mean over the batch.
-
-    classification: cross-entropy of logits with class numbers [N], smoothed (Szegedy et al. 2016, section 7);
-    regression: squared error to targets [N, D], the mean over all values; embedding: 1 − cosine to vectors [N, D].
-    """
-    from torch.nn import functional
-
-    match task:
-        case "classification":
-            return lambda given, labels: functional.cross_entropy(given, labels, label_smoothing=smoothing)
-        case "regression":
-            return functional.mse_loss
-        case "embedding":
-            return lambda given, labels: (1 - functional.cosine_similarity(given, labels, 1)).mean()
+    Answers = tuple[Tensor, ...]
+    Loss = Callable[[nn.Module, tuple[Tensor, ...], tuple[Tensor, ...]], Tensor]
 
 
-def distillation(student: Tensor, teacher: Tensor, labels: Tensor, alpha: float, temperature: float) -> Tensor:
-    """α·CE(labels, student) + (1−α)·T²·KL(softmax(teacher/T) ‖ softmax(student/T)), the mean over the batch.
+def supervised(heads: Sequence[Head], smoothing: float = 0.0) -> Loss:
+    """The loss of plain training: what each head's task says of its answers and labels, summed by weight."""
 
-    `student` and `teacher` are logits [N, C], `labels` class numbers [N] (Hinton, Vinyals & Dean 2015, section 2.1).
-    UsageError when the two have different outputs.
-    """
-    from torch.nn import functional
+    def loss(module: nn.Module, inputs: tuple[Tensor, ...], labels: tuple[Tensor, ...]) -> Tensor:
+        return of_labels(heads, listed(module(*inputs)), labels, smoothing)
 
-    goal = of_teacher("classification", "soft", student, [teacher], temperature)
-    return alpha * functional.cross_entropy(student, labels) + (1 - alpha) * goal
+    return loss
 
 
-def of_teacher(task: Task, goal: Goal, student: Tensor, teachers: list[Tensor], temperature: float) -> Tensor:
-    """How far the student's answers [N, D] are from those of its teachers together, the mean over the batch.
+def of_labels(heads: Sequence[Head], answers: Answers, labels: Answers, smoothing: float = 0.0) -> Tensor:
+    """The losses of all heads, each over the examples that have a label for it (zero without any), by weight."""
+    return _sum(
+        head.weight * _over_known(head, _of(head, answers), known, smoothing)
+        for head, known in zip(heads, labels, strict=True)
+    )
 
-    soft: T²·KL(teacher ‖ student) of probabilities at temperature T; T² keeps gradients as large as those of labels
-    (Hinton et al. 2015). logits: mean squared difference (Ba & Caruana 2014). pseudo_labels: cross-entropy with the
-    teacher's first choice (Lee 2013). Several teachers are one whose probabilities (soft, pseudo_labels) or answers
-    (logits) are their mean. What is no class has no probabilities: there `soft` is the task's own loss.
-    """
-    import torch
-    from torch.nn import functional
 
-    for teacher in teachers:
-        if student.shape != teacher.shape:
-            given = f"the teacher's output is {list(teacher.shape)}, the model's {list(student.shape)}"
-            raise UsageError(given, hint="teacher and model need the same outputs")
-    mean = torch.stack(teachers).mean(0)
-    if goal == "logits":
-        return functional.mse_loss(student, mean)
-    if task != "classification":
-        return of_task(task)(student, mean)
-    if goal == "pseudo_labels":
-        return functional.cross_entropy(student, torch.stack(teachers).softmax(2).mean(0).argmax(1))
-    together = functional.log_softmax(torch.stack(teachers) / temperature, 2).logsumexp(0)
-    log_goal = together - torch.log(torch.tensor(float(len(teachers))))
-    log_given = functional.log_softmax(student / temperature, 1)
-    return temperature**2 * functional.kl_div(log_given, log_goal, reduction="batchmean", log_target=True)
+def of_teachers(
+    heads: Sequence[Head], goal: Goal, answers: Answers, teachers: Sequence[Answers], temperature: float
+) -> Tensor:
+    """How far answers are from those of the teachers together, summed over the heads by weight."""
+    return _sum(
+        head.weight
+        * tasks.of(head).distilled(goal, _of(head, answers), [_of(head, one) for one in teachers], temperature)
+        for head in heads
+    )
+
+
+def _sum(losses: Iterable[Tensor]) -> Tensor:
+    """The first and what is added to it: one alone stays as it is, bit by bit."""
+    first, *others = losses
+    for other in others:
+        first = first + other
+    return first
+
+
+def _of(head: Head, answers: Answers) -> Answers:
+    return tuple(answers[position] for position in head.outputs)
+
+
+def _over_known(head: Head, answers: Answers, labels: Tensor, smoothing: float) -> Tensor:
+    task = tasks.of(head)
+    flat = labels.reshape(len(labels), -1)
+    known = (flat != task.missing if task.missing == task.missing else ~flat.isnan()).all(1)  # NaN is not itself
+    if known.all():
+        return task.loss(answers, labels, smoothing)
+    if not known.any():
+        return 0.0 * answers[0].sum()
+    return task.loss([answer[known] for answer in answers], labels[known], smoothing)
 
 
 def attention(student: Tensor, teacher: Tensor) -> Tensor:

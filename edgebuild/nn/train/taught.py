@@ -1,19 +1,19 @@
-"""A student with what teaches it beside its answers: comparisons of inner layers, and labels that may be missing."""
+"""A student with what teaches it: labels, what teachers answer, and what their inner layers do."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from edgebuild.nn.answers import listed
 from edgebuild.nn.train import losses
-from edgebuild.spec.dataset import UNLABELLED
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-    from edgebuild.nn.train.losses import Criterion, Goal
-    from edgebuild.nn.train.training import Loss
-    from edgebuild.spec.model import Task
+    from edgebuild.nn.train.losses import Loss
+    from edgebuild.spec.signature import Head
+    from edgebuild.spec.task import Goal
 
 
 class Features:
@@ -50,31 +50,21 @@ class Features:
         return total
 
 
-def lesson(task: Task, goal: Goal, alpha: float, temperature: float, teachers: Sequence[nn.Module]) -> Loss:
-    """α·loss of the labels + (1−α)·loss of the goal that the teachers set (Hinton et al. 2015, section 2)."""
+def lesson(heads: Sequence[Head], goal: Goal, alpha: float, temperature: float, teachers: Sequence[nn.Module]) -> Loss:
+    """α·loss of the labels + (1−α)·loss of the goal that the teachers set (Hinton et al. 2015, section 2).
+
+    Each is summed over the heads by weight; outputs without a head are not taught.
+    """
     import torch
 
     for teacher in teachers:
         teacher.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    hard = masked(losses.of_task(task))
 
-    def loss(module: nn.Module, inputs: tuple[Tensor, ...], labels: Tensor) -> Tensor:
+    def loss(module: nn.Module, inputs: tuple[Tensor, ...], labels: tuple[Tensor, ...]) -> Tensor:
         with torch.no_grad():
-            goals = [teacher(*inputs) for teacher in teachers]
-        given = module(*inputs)
-        soft = losses.of_teacher(task, goal, given, goals, temperature)
-        return alpha * hard(given, labels) + (1 - alpha) * soft
-
-    return loss
-
-
-def masked(criterion: Criterion) -> Criterion:
-    """The loss over the examples that have a label; zero for a batch without any."""
-
-    def loss(given: Tensor, labels: Tensor) -> Tensor:
-        known = labels != UNLABELLED if labels.ndim == 1 else labels.isfinite().all(1)
-        if known.all():
-            return criterion(given, labels)
-        return criterion(given[known], labels[known]) if known.any() else 0.0 * given.sum()
+            goals = [listed(teacher(*inputs)) for teacher in teachers]
+        given = listed(module(*inputs))
+        soft = losses.of_teachers(heads, goal, given, goals, temperature)
+        return alpha * losses.of_labels(heads, given, labels) + (1 - alpha) * soft
 
     return loss

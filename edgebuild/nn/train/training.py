@@ -6,18 +6,19 @@ import math
 from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING
 
-from edgebuild.nn.train import losses
 from edgebuild.spec.artifact import Progress
 from edgebuild.spec.dataset import Split
 from edgebuild.spec.errors import UsageError
-from edgebuild.spec.model import Task, Training
+from edgebuild.spec.model import Training
 
 if TYPE_CHECKING:
     import torch
     from torch import Tensor, nn
 
+    from edgebuild.nn.train.losses import Loss
+
     Augment = Callable[[Tensor, torch.Generator], Tensor]
-    Loss = Callable[[nn.Module, tuple[Tensor, ...], Tensor], Tensor]
+    Batch = tuple[tuple[Tensor, ...], tuple[Tensor, ...]]
 
 
 def seeded(seed: int) -> torch.Generator:
@@ -27,12 +28,6 @@ def seeded(seed: int) -> torch.Generator:
     torch.use_deterministic_algorithms(True)
     torch.manual_seed(seed)
     return torch.Generator().manual_seed(seed)
-
-
-def supervised(task: Task, smoothing: float = 0.0) -> Loss:
-    """The loss of plain training: what `losses.of_task` says of the module's answers and the labels."""
-    criterion = losses.of_task(task, smoothing)
-    return lambda module, inputs, labels: criterion(module(*inputs), labels)
 
 
 def fit(
@@ -87,20 +82,20 @@ def gradients(module: nn.Module, data: Split, loss: Loss, size: int = 32) -> Non
         loss(module, inputs, labels).backward()  # type: ignore[no-untyped-call]
         for parameter in module.parameters():
             if parameter.grad is not None:
-                part = parameter.grad.abs() * (len(labels) / len(data))
+                part = parameter.grad.abs() * (len(inputs[0]) / len(data))
                 totals[parameter] = totals[parameter] + part if parameter in totals else part
     for parameter in module.parameters():
         parameter.grad = totals.get(parameter)
 
 
-def in_order(data: Split, size: int = 64) -> Iterator[tuple[tuple[Tensor, ...], Tensor]]:
+def in_order(data: Split, size: int = 64) -> Iterator[Batch]:
     """All examples once as they come, in batches of inputs and labels; the last may be shorter."""
     import numpy as np
     import torch
 
     for start in range(0, len(data), size):
         part = data.take(np.arange(start, min(start + size, len(data))))
-        yield tuple(torch.from_numpy(values) for values in part.inputs), torch.from_numpy(part.labels)
+        yield tuple(map(torch.from_numpy, part.inputs)), tuple(map(torch.from_numpy, part.labels))
 
 
 def _hold(masks: list[tuple[nn.Parameter, Tensor]]) -> None:
@@ -141,18 +136,18 @@ def _rate(done: float, warmup: float = 0.15) -> float:
     return 0.5 * (1 + math.cos(math.pi * (done - warmup) / (1 - warmup)))
 
 
-def _batches(
-    data: Split, training: Training, generator: torch.Generator, augment: Augment | None
-) -> Iterator[tuple[tuple[Tensor, ...], Tensor]]:
+def _batches(data: Split, training: Training, generator: torch.Generator, augment: Augment | None) -> Iterator[Batch]:
     """Every epoch's full batches in a new order; a shorter last batch is left out."""
     import numpy as np
     import torch
 
-    inputs = tuple(torch.from_numpy(np.array(values)) for values in data.inputs)
-    labels = torch.from_numpy(np.array(data.labels))
-    used = min(len(labels), _batches_per_epoch(data, training) * training.batch_size)
+    inputs, labels = (
+        tuple(torch.from_numpy(np.array(values)) for values in side) for side in (data.inputs, data.labels)
+    )
+    used = min(len(data), _batches_per_epoch(data, training) * training.batch_size)
     for _ in range(training.epochs):
-        order = torch.randperm(len(labels), generator=generator)
+        order = torch.randperm(len(data), generator=generator)
         for rows in order[:used].split(min(training.batch_size, used)):  # type: ignore[no-untyped-call]
             chosen = tuple(values[rows] for values in inputs)
-            yield (augment(chosen[0], generator), *chosen[1:]) if augment else chosen, labels[rows]
+            chosen = (augment(chosen[0], generator), *chosen[1:]) if augment else chosen
+            yield chosen, tuple(values[rows] for values in labels)

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from edgebuild.spec import dataset
+from edgebuild.spec import dataset, evidence
 from edgebuild.spec.registry import GATES
 from edgebuild.spec.target import Gate
 from edgebuild.steps.evidence.accuracy import counted
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from edgebuild.spec.dataset import Mask
+    from edgebuild.steps.evidence.accuracy import Masks
 
-    from edgebuild.spec.dataset import Array
+# How outputs differ beyond the answers decides nothing.
+_ANY = evidence.Differences(False, 0, 0.0, 0, 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,12 +29,12 @@ class Deciding:
     """
 
     gates: tuple[Gate, ...]
-    hits: Mapping[str, Array]
-    classes: Mapping[str, Array]
-    slices: Mapping[str, Array]
+    hits: Masks
+    classes: Masks
+    slices: Masks
     most: int
 
-    def next_look(self, there: Array) -> int | None:
+    def next_look(self, there: Mask) -> int | None:
         """The fewest further examples with which another gate could be decided, if all their answers are the host's.
 
         `there` tells which of the first examples the device gets right, [n] bool; the number counts these too. None
@@ -41,16 +43,16 @@ class Deciding:
         looks = [self._look(gate, there) for gate in self.open(there)]
         return min((look for look in looks if look is not None), default=None)
 
-    def open(self, there: Array) -> tuple[Gate, ...]:
+    def open(self, there: Mask) -> tuple[Gate, ...]:
         """The gates that are not decided by the answers that there are."""
         return tuple(gate for gate in self.gates if not len(there) or not self._settled(gate, there, len(there)))
 
-    def _look(self, gate: Gate, there: Array) -> int | None:
+    def _look(self, gate: Gate, there: Mask) -> int | None:
         if not self._settled(gate, there, self.most):
             return None
         return _first(len(there) + 1, self.most, lambda count: self._settled(gate, there, count))
 
-    def _settled(self, gate: Gate, there: Array, count: int) -> bool:
+    def _settled(self, gate: Gate, there: Mask, count: int) -> bool:
         """Whether a gate would be decided by so many examples, those that did not run yet answered as by the host."""
         import numpy as np
 
@@ -60,15 +62,27 @@ class Deciding:
         right = np.concatenate([there, answers[len(there) :]])
         if count == len(here):
             right = right[np.argsort(dataset.drawn(len(here)))]
-        found = counted(dict(self.hits), self.classes, self.slices, right)
-        found["agreement"] |= {"identical": False, "answers_differing": 0, "looks": looks((), self.most, "")}
-        found["origin"] = {"fidelity": gate.fidelity}
-        return bool(GATES.get(gate.metric)().settled(gate, {"accuracy": found}))
+        answers = counted(self.hits, self.classes, self.slices, right)
+        origin = evidence.Origin(gate.fidelity, "", {}, looks=evidence.Looks((), self.most, ""))
+        agreement = evidence.Agreement(origin, count, len(here), count == len(here), {evidence.ONLY: _ANY})
+        accuracy = evidence.Accuracy(origin, {evidence.ONLY: answers}, agreement)
+        return GATES.get(gate.metric)().settled(gate, evidence.Evidence(accuracy=accuracy))
 
 
-def looks(at: tuple[int, ...], most: int, why: str) -> dict[str, object]:
-    """How evidence tells after how many examples the gates were asked, of how many at most, and why it ended there."""
-    return {"at": list(at), "most": most, "why": why}
+@dataclass(frozen=True, slots=True)
+class Heads:
+    """The same of a model's heads, each with its own gates: the device runs on until all are decided, or cannot be."""
+
+    heads: Mapping[str, Deciding]
+
+    def next_look(self, there: Mapping[str, Mask]) -> int | None:
+        """The fewest further examples with which another gate of any head could be decided."""
+        looks = [deciding.next_look(there[name]) for name, deciding in self.heads.items()]
+        return min((look for look in looks if look is not None), default=None)
+
+    def open(self, there: Mapping[str, Mask]) -> tuple[Gate, ...]:
+        """The gates of all heads that are not decided by the answers that there are."""
+        return tuple(gate for name, deciding in self.heads.items() for gate in deciding.open(there[name]))
 
 
 def _first(low: int, high: int, holds: Callable[[int], bool]) -> int:

@@ -4,17 +4,29 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Generic, Protocol, TypeVar
 
+from edgebuild.spec.evidence import Cut, Looks
+from edgebuild.spec.target import Gate
 from edgebuild.spec.units import show_seconds
-from edgebuild.steps.evidence._deciding import Deciding, looks
-
-if TYPE_CHECKING:
-    from edgebuild.spec.dataset import Array
 
 _FEW = 50  # run in any case, as far as a tenth of the time allows: for parity, and to see whether the bits are the same
 _SHARE_OF_FEW = 0.1
 _HOPELESS = 1.5  # times the time that is left: a look that would take longer is not begun
+
+
+Right_contra = TypeVar("Right_contra", contravariant=True)  # which of the examples that ran a device gets right
+Right = TypeVar("Right")
+
+
+class Decides(Protocol[Right_contra]):
+    """When gates on right answers could next be decided, and which are still open."""
+
+    def next_look(self, there: Right_contra) -> int | None:
+        """The fewest examples with which another gate could be decided; None where spending more changes nothing."""
+
+    def open(self, there: Right_contra) -> tuple[Gate, ...]:
+        """The gates that are not decided."""
 
 
 class Done(Protocol):
@@ -34,7 +46,7 @@ class Done(Protocol):
 
 
 @dataclass(slots=True)
-class Spending:
+class Spending(Generic[Right]):
     """`most` examples at most, in `seconds` of CPU time: those that decide, or without `deciding` those that there are.
 
     The gates are asked at planned looks alone, so the examples that are run do not depend on how fast they come, unless
@@ -43,17 +55,17 @@ class Spending:
 
     most: int
     seconds: float = math.inf
-    deciding: Deciding | None = None
+    deciding: Decides[Right] | None = None
     at: list[int] = field(default_factory=list)
     why: str = ""
-    cut: dict[str, Any] = field(default_factory=dict)
+    cut: Cut | None = None
     _goal: int | None = 0
     _limit: float = math.inf
 
-    def goal(self, done: Done, right: Array | None = None) -> int | None:
+    def goal(self, done: Done, right: Right | None = None) -> int | None:
         """How many examples there are to be next; None when no more are to be run.
 
-        `right`: which of those that ran the device gets right, [n] bool, where gates are asked.
+        `right`: which of those that ran the device gets right, where gates are asked.
         """
         while self._goal is not None:
             if done.n < self._goal and not self._over(done):
@@ -66,11 +78,11 @@ class Spending:
         """CPU time that may still be spent on the way to the goal."""
         return max(0.0, self._limit - done.seconds)
 
-    def told(self) -> dict[str, Any]:
+    def looks(self) -> Looks:
         """The looks, and what the time cut off if it did."""
-        return looks(tuple(self.at), self.most, self.why) | ({"cut": self.cut} if self.cut else {})
+        return Looks(tuple(self.at), self.most, self.why, self.cut)
 
-    def _look(self, n: int, right: Array | None) -> None:
+    def _look(self, n: int, right: Right | None) -> None:
         """Ask the gates, and plan the next look."""
         few = min(_FEW, self.most)
         if self.deciding is None or right is None:
@@ -99,7 +111,7 @@ class Spending:
         if left > 0 and not hopeless:
             return False
         took, allowed = done.seconds + needed, self._limit
-        self.cut = {"goal": self._goal, "needed_s": round(took, 1), "allowed_s": round(allowed, 1)}
+        self.cut = Cut(self._goal, round(took, 1), round(allowed, 1))
         if whole:
             took_, allowed_ = show_seconds(took), show_seconds(allowed)
             self.why = f"{self._goal} examples take about {took_} of CPU time here, and the budget allows {allowed_}"

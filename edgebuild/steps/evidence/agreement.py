@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
-import json
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
-from edgebuild.spec import dataset
-from edgebuild.spec.artifact import Determinism, StepIO
-from edgebuild.steps.evidence.parity import first_output
+from edgebuild.spec import dataset, documents, evidence, tasks
+from edgebuild.spec.artifact import Determinism, Step, StepIO
+from edgebuild.spec.signature import Head
+from edgebuild.steps.evidence._outputs import named, origin, read
+
+if TYPE_CHECKING:
+    from edgebuild.spec.dataset import Array
+    from edgebuild.spec.task import Task
 
 
 @dataclass(frozen=True, slots=True)
-class Agreement:
+class Agreement(Step):
     """Inputs: `device`, the outputs of some held-out examples there, and `host`, of all of them here."""
+
+    outputs: tuple[str, ...] = (evidence.ONLY,)
+    heads: tuple[Head, ...] = ()
 
     consumes: ClassVar[tuple[str, ...]] = ()
     produces: ClassVar[str | None] = "evidence"
@@ -24,31 +32,37 @@ class Agreement:
 
     def run(self, io: StepIO) -> None:
         """Write `evidence.json`."""
-        device, host = first_output(io.path("device")), first_output(io.path("host"))
-        origin = json.loads((io.path("device") / "origin.json").read_text())
-        looks = origin.pop("looks", None)  # how many examples were decided to be enough
-        found = {"origin": origin, "of": len(host)} | ({"looks": looks} if looks else {})
-        same = host[dataset.chosen(len(host), len(device))]
-        found |= compare(device, same, whole=len(device) == len(host))
-        (io.output / "evidence.json").write_text(json.dumps(found, indent=1, sort_keys=True) + "\n")
+        device, host = ([*named(self.outputs, read(io.path(role))).values()] for role in ("device", "host"))
+        n, of = len(device[0]), len(host[0])
+        same = [values[dataset.chosen(of, n)] for values in host]
+        compared = {}
+        for name, positions in self._read().items():
+            task = next((tasks.of(head) for head in self.heads if head.outputs == positions), None)
+            here, there = ([values[position] for position in positions] for values in (device, same))
+            compared[name] = compare(here, there, task)
+        agreement = evidence.Agreement(origin(io.path("device")), n, of, n == of, compared)
+        documents.write(io.output / evidence.FILE, agreement)
+
+    def _read(self) -> dict[str, tuple[int, ...]]:
+        """Every output, and beside these each head that reads several."""
+        alone = {name: (position,) for position, name in enumerate(self.outputs)}
+        return alone | {head.name: head.outputs for head in self.heads if len(head.outputs) > 1}
 
 
-def compare(device: Any, host: Any, *, whole: bool = False) -> dict[str, Any]:
-    """How two outputs [n, …] of the same examples differ.
+def compare(device: Sequence[Array], host: Sequence[Array], task: Task | None = None) -> evidence.Differences:
+    """How outputs [n, …] of the same examples differ, one or those of a head together.
 
-    distinct: different values among the device's; one or two would agree with anything. `whole` says that these are
-    all the examples there are: equal bits on some do not speak for the others, for an ONNX file has been seen whose
-    outputs were identical on 14 of 16 inputs and differed on the other two.
+    `task` says what they choose, if they do; of others no answer differs. Equal bits on some examples do not speak for
+    the others: an ONNX file has been seen whose outputs were identical on 14 of 16 inputs and not on the other two.
     """
     import numpy as np
 
-    n = len(device)
-    return {
-        "n": n,
-        "whole": whole,
-        "identical": bool(np.array_equal(device, host)),
-        "distinct": len(np.unique(device)),
-        "max_abs": float(np.max(np.abs(device.astype(np.float64) - host.astype(np.float64)))),
-        "values_differing": int(np.sum(device != host)),
-        "answers_differing": int(np.sum(device.reshape(n, -1).argmax(1) != host.reshape(n, -1).argmax(1))),
-    }
+    pairs = [*zip(device, host, strict=True)]
+    choosing = task is not None and task.choice
+    return evidence.Differences(
+        identical=all(np.array_equal(here, there) for here, there in pairs),
+        distinct=max(len(np.unique(values)) for values in device),
+        max_abs=max(float(np.max(np.abs(a.astype(np.float64) - b.astype(np.float64)))) for a, b in pairs),
+        values_differing=sum(int(np.sum(here != there)) for here, there in pairs),
+        answers_differing=int(np.sum(task.choices(device) != task.choices(host))) if task and choosing else 0,
+    )

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from typing import ClassVar
 
-from edgebuild.spec.artifact import Determinism, StepIO
+from edgebuild.spec import documents, evidence
+from edgebuild.spec.artifact import Determinism, Step, StepIO
 from edgebuild.spec.registry import FORMATS
 from edgebuild.steps.evidence import _packing
 
 
 @dataclass(frozen=True, slots=True)
-class Arena:
+class Arena(Step):
     """Bytes of inputs, outputs and everything between, without weights and without the kernels' own scratch."""
 
     consumes: ClassVar[tuple[str, ...]] = ()
@@ -24,9 +24,10 @@ class Arena:
 
     def run(self, io: StepIO) -> None:
         """Write `evidence.json`."""
-        found = {}
-        for role in ("candidate", "baseline"):
-            kind = FORMATS.get(io.kind(role))
-            tensors = kind().lifetimes((io.path(role) / kind.file).read_bytes())
-            found[role] = {"bytes": _packing.planned(tensors), "tensors": len(tensors)}
-        (io.output / "evidence.json").write_text(json.dumps(found, indent=1, sort_keys=True) + "\n")
+        arena = evidence.Arena(self._plan(io, "candidate"), self._plan(io, "baseline"))
+        documents.write(io.output / evidence.FILE, arena)
+
+    def _plan(self, io: StepIO, role: str) -> evidence.Activations:
+        kind = FORMATS.get(io.kind(role))
+        tensors = kind().lifetimes((io.path(role) / kind.file).read_bytes())
+        return evidence.Activations(_packing.planned(tensors), len(tensors))

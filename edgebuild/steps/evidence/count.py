@@ -2,29 +2,27 @@
 
 from __future__ import annotations
 
-import json
-import shutil
 from dataclasses import dataclass, field
 from typing import ClassVar
 
-from edgebuild.devices.jobs.device import CountingDevice
-from edgebuild.devices.jobs.outputs import write_inputs
-from edgebuild.spec import dataset, layout
-from edgebuild.spec.artifact import EXCUSED, Determinism, StepIO
+from edgebuild.devices.jobs import job
+from edgebuild.spec import dataset, documents, evidence, model_file
+from edgebuild.spec.artifact import EXCUSED, FILE, Determinism, Step, StepIO
+from edgebuild.spec.device import Device
 from edgebuild.spec.registry import FORMATS
 
 _REPEATS = 3  # whatever disturbs a count can only add to it, so the least of three is taken
 
 
 @dataclass(frozen=True, slots=True)
-class Count:
+class Count(Step):
     """Counted on one thread, whatever the runtime will use: counters of several threads would not be exact."""
 
-    device: CountingDevice
+    device: Device
     mcpu: str
     timeout: float = field(default=1800.0, metadata=EXCUSED)
 
-    consumes: ClassVar[tuple[str, ...]] = ("onnx", "tflite")
+    consumes: ClassVar[tuple[str, ...]] = (FILE,)
     produces: ClassVar[str | None] = "evidence"
     needs: ClassVar[tuple[str, ...]] = ("model", "data")
     tools: ClassVar[tuple[str, ...]] = ("numpy",)
@@ -34,15 +32,12 @@ class Count:
     def run(self, io: StepIO) -> None:
         """Write `evidence.json`."""
         self._job(io)
-        found = self.device.count(io.scratch, self.mcpu, timeout=self.timeout)
-        (io.output / "evidence.json").write_text(json.dumps(found, indent=1, sort_keys=True) + "\n")
+        documents.write(io.output / evidence.FILE, self.device.count(io.scratch, self.mcpu, timeout=self.timeout))
 
     def _job(self, io: StepIO) -> None:
         """One inference that is counted several times, after two that warm up."""
         file = io.path("model") / FORMATS.get(io.kind("model")).file
-        shutil.copyfile(file, io.scratch / file.name)
-        test = dataset.read(io.path("data"), "test")
-        write_inputs(io.scratch / "inputs.npz", tuple(values[:1] for values in test.inputs))
-        models = [{"name": "model", "file": file.name, "threads": 1, "layouts": layout.of_file(file)}]
-        job = {"mode": "count", "models": models, "inputs": "inputs.npz", "count_warmups": 2, "count_repeats": _REPEATS}
-        (io.scratch / "job.json").write_text(json.dumps(job))
+        test, inputs = dataset.read(io.path("data"), "test"), io.scratch / job.INPUTS
+        job.write_inputs(inputs, tuple(values[:1] for values in test.inputs))
+        model = job.JobModel("model", file, layouts=model_file.layouts(file))
+        job.write(io.scratch, "count", [model], inputs, count_warmups=2, count_repeats=_REPEATS)

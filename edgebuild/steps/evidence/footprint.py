@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import warnings
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from edgebuild.formats.coding import SUFFIX
 from edgebuild.nn import checkpoint
-from edgebuild.spec.artifact import Determinism, StepIO
+from edgebuild.spec import documents, evidence
+from edgebuild.spec.artifact import Determinism, Step, StepIO
 from edgebuild.spec.registry import FORMATS
 
 if TYPE_CHECKING:
@@ -17,31 +17,42 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Footprint:
+class Footprint(Step):
     """Bytes are the exported file's, `download` those of its coded download where it has one.
 
-    Parameters and MACs are counted on the torch model that the file was made of.
+    Parameters and MACs are counted on the model before conversion that the file was made of; on one that comes as a
+    file they are the elements of its constants, and what its operators multiply.
     """
 
     consumes: ClassVar[tuple[str, ...]] = ()
     produces: ClassVar[str | None] = "evidence"
-    needs: ClassVar[tuple[str, ...]] = ("candidate", "candidate_torch", "baseline", "baseline_torch")
+    needs: ClassVar[tuple[str, ...]] = ("candidate", "candidate_model", "baseline", "baseline_model")
     tools: ClassVar[tuple[str, ...]] = ("torch",)
     deterministic: ClassVar[Determinism] = "everywhere"
     exclusive: ClassVar[bool] = False
 
     def run(self, io: StepIO) -> None:
         """Write `evidence.json`."""
-        found = {role: self._weigh(io, role) for role in ("candidate", "baseline")}
-        (io.output / "evidence.json").write_text(json.dumps(found, indent=1, sort_keys=True) + "\n")
+        footprint = evidence.Footprint(self._weigh(io, "candidate"), self._weigh(io, "baseline"))
+        documents.write(io.output / evidence.FILE, footprint)
 
-    def _weigh(self, io: StepIO, role: str) -> dict[str, int]:
-        model = checkpoint.load(io.path(f"{role}_torch"))
-        parameters = sum(values.numel() for values in model.module.parameters())
+    def _weigh(self, io: StepIO, role: str) -> evidence.Weight:
+        parameters, products = _counted(io, f"{role}_model")
         file = io.path(role) / FORMATS.get(io.kind(role)).file
         size, download = file.stat().st_size, file.with_name(file.name + SUFFIX)
         coded = download.stat().st_size if download.is_file() else size
-        return {"bytes": size, "download": coded, "parameters": parameters, "macs": macs(model)}
+        return evidence.Weight(size, coded, parameters, products)
+
+
+def _counted(io: StepIO, role: str) -> tuple[int, int]:
+    """Parameters, and multiply-accumulates of one inference."""
+    kind = io.kind(role)
+    if kind in FORMATS.names():
+        file = (io.path(role) / FORMATS.get(kind).file).read_bytes()
+        counter = FORMATS.get(kind)()
+        return sum(each.count for each in counter.constants(file)), sum(each.macs for each in counter.work(file))
+    model = checkpoint.load(io.path(role))
+    return sum(values.numel() for values in model.module.parameters()), macs(model)
 
 
 def macs(model: Checkpoint) -> int:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar
+from pathlib import Path
+from typing import ClassVar
 
-from edgebuild.gates._remedies import Tried, remedy
-from edgebuild.spec.artifact import Determinism, StepIO
-from edgebuild.spec.evidence import Status, Verdict, combine
+from edgebuild.gates._remedies import remedy
+from edgebuild.spec import documents, evidence
+from edgebuild.spec.artifact import Determinism, Step, StepIO
+from edgebuild.spec.evidence import Evidence, Judged, Status, Verdict, Verdicts, combine, known
+from edgebuild.spec.metric import Tried
 from edgebuild.spec.registry import GATES
 from edgebuild.spec.target import Gate
 
@@ -17,7 +19,7 @@ _RANK: dict[Status, int] = {"pass": 0, "inconclusive": 1, "fail": 2}
 
 
 @dataclass(frozen=True, slots=True)
-class Judge:
+class Judge(Step):
     """Inputs: `accuracy/<format>`, `footprint/<format>`, `parity/<format>`, `latency` for all formats, and both files
     of each, `candidate/<format>` and `baseline/<format>`: one that is its own baseline has changed nothing.
 
@@ -40,53 +42,42 @@ class Judge:
 
     def run(self, io: StepIO) -> None:
         """Write `verdicts.json`: per format its verdicts and status, the format to ship, and the build's status."""
-        evidence = {name: self._gather(io, name) for name in self.formats}
-        verdicts = {name: self.judge(found, identical=_identical(io, name)) for name, found in evidence.items()}
-        statuses = {name: combine([v.status for v in given]) for name, given in verdicts.items()}
-        chosen = min(self.formats, key=lambda name: (_RANK[statuses[name]], evidence[name]["latency"]["speed"]))
-        found = {
-            "status": statuses[chosen],
-            "format": chosen,
-            "formats": {
-                name: {
-                    "status": statuses[name],
-                    "verdicts": [verdict.to_json() for verdict in verdicts[name]],
-                    "evidence": evidence[name],
-                }
-                for name in self.formats
-            },
-        }
-        (io.output / "verdicts.json").write_text(json.dumps(found, indent=1, sort_keys=True) + "\n")
+        judged = {name: self._of_one(io, name) for name in self.formats}
+        chosen = min(self.formats, key=lambda name: (_RANK[judged[name].status], _speed(judged[name].evidence)))
+        documents.write(io.output / evidence.VERDICTS, Verdicts(judged[chosen].status, chosen, judged))
 
-    def judge(self, evidence: dict[str, Any], *, identical: bool = False) -> list[Verdict]:
+    def _of_one(self, io: StepIO, name: str) -> Judged:
+        """The verdicts on one format, with all evidence: what is about it alone, and its part of what is about all."""
+        gathered = evidence.gather(_folders(io), name)
+        verdicts = self.judge(gathered, identical=_identical(io, name))
+        return Judged(combine([verdict.status for verdict in verdicts]), tuple(verdicts), gathered)
+
+    def judge(self, gathered: Evidence, *, identical: bool = False) -> list[Verdict]:
         """A verdict for every gate on the evidence of one format, whose candidate may be the baseline's very file."""
-        return [self._judged(gate, evidence, identical=identical) for gate in self.gates]
+        return [self._judged(gate, gathered, identical=identical) for gate in self.gates]
 
-    def _judged(self, gate: Gate, evidence: dict[str, Any], *, identical: bool) -> Verdict:
+    def _judged(self, gate: Gate, gathered: Evidence, *, identical: bool) -> Verdict:
         exact = _by_identity(gate) if identical else None
-        verdict: Verdict = exact or self._told(GATES.get(gate.metric)().judge(gate, evidence))
-        return replace(verdict, next=remedy(gate, verdict, evidence, Tried(self.recipe, self.steps)))
+        narrowed = evidence.of_output(gathered, gate.output)
+        verdict = exact or self._of_best(GATES.get(gate.metric)().judge(gate, narrowed))
+        tried = remedy(gate, verdict, narrowed, Tried(self.recipe, self.steps))
+        return replace(verdict, next=tried, output=gate.output or "")
 
-    def _told(self, verdict: Verdict) -> Verdict:
+    def _of_best(self, verdict: Verdict) -> Verdict:
+        """The verdict, which says so where the file that ships is the best of several."""
         if self.of == 1 or verdict.confidence is None:
             return verdict
-        said = f"; at {100 * verdict.confidence:.4g} % confidence, as the best of {self.of} files ships"
-        return replace(verdict, reason=verdict.reason + said)
+        note = f"; at {100 * verdict.confidence:.4g} % confidence, as the best of {self.of} files ships"
+        return replace(verdict, reason=verdict.reason + note)
 
-    def _gather(self, io: StepIO, name: str) -> dict[str, Any]:
-        """All evidence on one format: what is about it alone, and its part of what is about all formats."""
-        found = {}
-        for role, item in io.inputs.items():
-            kind, _, of = role.partition("/")
-            if kind in _FILES:
-                continue
-            evidence = json.loads((item.path / "evidence.json").read_text())
-            if of == name:
-                found[kind] = evidence
-            elif not of:
-                shared = {key: value for key, value in evidence.items() if key != "formats"}
-                found[kind] = shared | evidence["formats"][name]
-        return found
+
+def _folders(io: StepIO) -> dict[str, Path]:
+    """All evidence by role."""
+    return {role: item.path for role, item in io.inputs.items() if role.partition("/")[0] not in _FILES}
+
+
+def _speed(gathered: Evidence) -> float:
+    return known(gathered.latency).speed
 
 
 def _identical(io: StepIO, name: str) -> bool:
@@ -96,8 +87,7 @@ def _identical(io: StepIO, name: str) -> bool:
 
 def _by_identity(gate: Gate) -> Verdict | None:
     """The verdict on a file that is its own baseline: exact, on any machine; None for limits that are on no change."""
-    kind = GATES.get(gate.metric)
-    inside = kind.unchanged(gate.limit) if hasattr(kind, "unchanged") else None
+    inside = GATES.get(gate.metric).unchanged(gate.limit)
     if inside is None:
         return None
     reason = "the file is the one that it is compared with, byte for byte: nothing changed"

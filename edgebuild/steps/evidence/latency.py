@@ -5,23 +5,25 @@ from __future__ import annotations
 import json
 import math
 from dataclasses import asdict, dataclass
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
-from edgebuild.devices.jobs.device import Device
-from edgebuild.devices.jobs.outputs import write_inputs
+from edgebuild.devices.jobs.job import JobModel, write_inputs
 from edgebuild.devices.timing.latency import Timings, measure
-from edgebuild.devices.timing.process import TimedModel
 from edgebuild.gates.statistics import ratio
-from edgebuild.spec import dataset, layout
-from edgebuild.spec.artifact import Determinism, StepIO
+from edgebuild.spec import dataset, documents, evidence, model_file
+from edgebuild.spec.artifact import Determinism, Step, StepIO
+from edgebuild.spec.device import Device
 from edgebuild.spec.registry import FORMATS, GATES
 from edgebuild.spec.target import Fidelity, Gate, Runtime, Timing
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
 
 _EXAMPLES = 64
 
 
 @dataclass(frozen=True, slots=True)
-class Latency:
+class Latency(Step):
     """Inputs: `candidate/<format>` and `baseline/<format>` for each runtime, and the data to run them on.
 
     The measurement ends at the first look where every one of `gates` is settled for every format, without a gate at
@@ -58,52 +60,61 @@ class Latency:
             self._decide(io),
             self.timing,
         )
-        found = {"fidelity": self.fidelity, "device": self.device.transport, **self._summary(timings)}
-        (io.output / "evidence.json").write_text(json.dumps(found, indent=1, sort_keys=True) + "\n")
+        documents.write(io.output / evidence.FILE, self._summary(timings))
         samples = [asdict(process) for process in timings.processes]
         (io.output / "samples.json").write_text(json.dumps(samples, sort_keys=True) + "\n")
 
-    def _decide(self, io: StepIO) -> Any:
+    def _decide(self, io: StepIO) -> Callable[[Timings], bool]:
         def enough(timings: Timings) -> bool:
             done = len(timings.processes)
             io.progress(done / self.timing.looks[-1], f"{done} processes")
-            return settled(self.gates, "latency", self._summary(timings))
+            latencies = self._summary(timings).formats.values()
+            return settled(self.gates, (evidence.Evidence(latency=each) for each in latencies))
 
         return enough
 
-    def _summary(self, timings: Timings) -> dict[str, Any]:
+    def _summary(self, timings: Timings) -> evidence.Latencies:
+        return evidence.Latencies({runtime.format: self._of_one(timings, runtime) for runtime in self.runtimes})
+
+    def _of_one(self, timings: Timings, runtime: Runtime) -> evidence.Timed:
         """Seconds and ratios; `speed` compares each format's candidate with the first format's, to rank them."""
         first = roles(self.runtimes[0])["candidate"]
-        formats = {}
-        for runtime in self.runtimes:
-            ours, theirs = roles(runtime).values()
-            formats[runtime.format] = {
-                "log_ratios": timings.log_ratios(ours, theirs),
-                "candidate_seconds": [value * 1e-9 for value in timings.medians(ours)],
-                "baseline_seconds": [value * 1e-9 for value in timings.medians(theirs)],
-                "slow": [asdict(timings.slow(ours, share, limit)) for share, limit in self._percentiles()],
-                "speed": math.exp(ratio.hodges_lehmann(timings.log_ratios(ours, first)).estimate),
-            }
-        return {
-            "formats": formats,
-            "looks": list(self.timing.looks),
-            "processes": len(timings.processes),
-            "void": timings.void,
-        }
+        ours, theirs = roles(runtime).values()
+        return evidence.Timed(
+            fidelity=self.fidelity,
+            device=self.device.transport,
+            candidate_seconds=_seconds(timings, ours),
+            baseline_seconds=_seconds(timings, theirs),
+            speed=math.exp(ratio.hodges_lehmann(timings.log_ratios(ours, first)).estimate),
+            looks=self.timing.looks,
+            processes=len(timings.processes),
+            log_ratios=tuple(timings.log_ratios(ours, theirs)),
+            slow=tuple(_slow(timings, ours, share, limit) for share, limit in self._percentiles()),
+            void=timings.void,
+        )
 
     def _percentiles(self) -> list[tuple[float, float]]:
         """The percentiles with a limit in time, for which slow inferences are counted."""
-        limits = [GATES.get(gate.metric).limit(gate.limit) for gate in self.gates]
-        return sorted({(each.percentile, each.value) for each in limits if each.percentile and each.value})
+        asked = (GATES.get(gate.metric).percentile(gate.limit) for gate in self.gates)
+        return sorted({(each.share, each.seconds) for each in asked if each and each.seconds})
 
 
-def timed_models(io: StepIO, runtimes: tuple[Runtime, ...]) -> list[TimedModel]:
+def _seconds(timings: Timings, model: str) -> tuple[float, ...]:
+    return tuple(value * 1e-9 for value in timings.medians(model))
+
+
+def _slow(timings: Timings, model: str, share: float, limit: float) -> evidence.Slow:
+    counts = timings.slow(model, share, limit)
+    return evidence.Slow(counts.percentile, counts.limit, counts.each, tuple(counts.over), tuple(counts.seconds))
+
+
+def timed_models(io: StepIO, runtimes: tuple[Runtime, ...]) -> list[JobModel]:
     """Candidate and baseline of each runtime in turn."""
     models = []
     for runtime in runtimes:
         for role, name in roles(runtime).items():
             file = io.path(f"{role}/{runtime.format}") / FORMATS.get(runtime.format).file
-            models.append(TimedModel(name, file, runtime.threads, runtime.providers, layout.of_file(file)))
+            models.append(JobModel(name, file, runtime.threads, runtime.providers, model_file.layouts(file)))
     return models
 
 
@@ -112,11 +123,6 @@ def roles(runtime: Runtime) -> dict[str, str]:
     return {role: f"{role}-{runtime.format}" for role in ("candidate", "baseline")}
 
 
-def settled(gates: tuple[Gate, ...], kind: str, found: dict[str, Any]) -> bool:
-    """Whether every gate is settled for every format by what evidence of this kind holds so far."""
-    shared = {key: value for key, value in found.items() if key != "formats"}
-    return all(
-        GATES.get(gate.metric)().settled(gate, {kind: shared | each})
-        for gate in gates
-        for each in found["formats"].values()
-    )
+def settled(gates: tuple[Gate, ...], formats: Iterable[evidence.Evidence]) -> bool:
+    """Whether every gate is settled by the evidence that there is so far on each format."""
+    return all(GATES.get(gate.metric)().settled(gate, each) for each in formats for gate in gates)

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from dataclasses import dataclass, field
 from typing import ClassVar
 
 from edgebuild.devices.jobs import outputs
-from edgebuild.devices.jobs.device import Device
-from edgebuild.spec import dataset, layout
-from edgebuild.spec.artifact import EXCUSED, Determinism, StepIO
+from edgebuild.devices.jobs.job import JobModel
+from edgebuild.spec import dataset, documents, evidence, model_file
+from edgebuild.spec.artifact import EXCUSED, FILE, Determinism, Step, StepIO
+from edgebuild.spec.device import Device
 from edgebuild.spec.registry import FORMATS
 from edgebuild.spec.target import Fidelity
 
 
 @dataclass(frozen=True, slots=True)
-class Outputs:
+class Outputs(Step):
     """`outputs.npz` holds the outputs by position, `origin.json` the runtime's version and the fidelity.
 
     `most`: run no more examples than so many, besides what the device takes. `split`: whose examples; a choice is made
@@ -31,7 +31,7 @@ class Outputs:
     split: dataset.Held = "test"
     timeout: float = field(default=1800.0, metadata=EXCUSED)
 
-    consumes: ClassVar[tuple[str, ...]] = ("onnx", "tflite")
+    consumes: ClassVar[tuple[str, ...]] = (FILE,)
     produces: ClassVar[str | None] = "outputs"
     needs: ClassVar[tuple[str, ...]] = ("model", "data")
     tools: ClassVar[tuple[str, ...]] = ("numpy",)
@@ -41,12 +41,11 @@ class Outputs:
     def run(self, io: StepIO) -> None:
         """Run the held-out examples, or as many of them as the device takes."""
         file = io.path("model") / FORMATS.get(io.kind("model")).file
-        model = outputs.ModelJob(file, self.threads, self.providers, layout.of_file(file))
+        model = JobModel("model", file, self.threads, self.providers, model_file.layouts(file))
         test = dataset.read(io.path("data"), self.split)
         most = min(limit for limit in (self.device.examples, self.most, len(test)) if limit is not None)
         some = tuple(values[dataset.chosen(len(test), most)] for values in test.inputs)
         result = outputs.run(self.device, model, some, io.scratch, self.timeout)
         shutil.copyfile(io.scratch / "model.outputs.npz", io.output / "outputs.npz")
-        origin = {"fidelity": self.fidelity, "device": self.device.transport, "runtimes": result["runtimes"]}
-        origin |= {"told": told} if (told := result["models"]["model"]["told"]) else {}
-        (io.output / "origin.json").write_text(json.dumps(origin, sort_keys=True) + "\n")
+        origin = evidence.Origin(self.fidelity, self.device.transport, result.runtimes, result.models["model"].fallback)
+        documents.write(io.output / evidence.ORIGIN, origin)

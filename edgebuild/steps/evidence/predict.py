@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from edgebuild.devices.timing import predicted
-from edgebuild.spec.artifact import Determinism, StepIO
+from edgebuild.spec import documents, evidence
+from edgebuild.spec.artifact import Determinism, Step, StepIO
 from edgebuild.spec.core import TimeModel
 from edgebuild.spec.target import Runtime
 
 
 @dataclass(frozen=True, slots=True)
-class Predict:
+class Predict(Step):
     """Inputs: `candidate/<format>` and `baseline/<format>`, the counted work of each file, and `shared/<format>`, how
     much of it both do.
     """
@@ -31,29 +31,32 @@ class Predict:
 
     def run(self, io: StepIO) -> None:
         """Write `evidence.json`, in the shape that `Latency` gives it too."""
-        formats = {runtime.format: self._of_one(io, runtime) for runtime in self.runtimes}
-        first = formats[self.runtimes[0].format]["candidate_seconds"][0]
-        for found in formats.values():
-            found["speed"] = found["candidate_seconds"][0] / first
-        found = {"fidelity": "emulated", "device": "qemu", "sources": list(self.model.sources), "formats": formats}
-        (io.output / "evidence.json").write_text(json.dumps(found, indent=1, sort_keys=True) + "\n")
+        first = self._seconds(_counted(io, "candidate", self.runtimes[0]), self.runtimes[0])
+        formats = {runtime.format: self._of_one(io, runtime, first) for runtime in self.runtimes}
+        documents.write(io.output / evidence.FILE, evidence.Latencies(formats))
 
-    def _of_one(self, io: StepIO, runtime: Runtime) -> dict[str, Any]:
-        counted = {
-            role: json.loads((io.path(f"{role}/{runtime.format}") / "evidence.json").read_text())
-            for role in ("candidate", "baseline")
-        }
-        seconds = {
-            role: predicted.seconds(found, self.model, self.clock, runtime.threads) for role, found in counted.items()
-        }
-        shared = json.loads((io.path(f"shared/{runtime.format}") / "evidence.json").read_text())
-        return {
-            "candidate_seconds": [seconds["candidate"]],
-            "baseline_seconds": [seconds["baseline"]],
-            "band": self.model.band(runtime.threads),
-            "ratio_band": self.model.ratio_band,
-            "ratio_limits": predicted.ratio_limits(self.model.ratio_band, seconds, shared),
-            "shared": shared,
-            "threads": runtime.threads,
-            "counted": counted,
-        }
+    def _of_one(self, io: StepIO, runtime: Runtime, first: float) -> evidence.Predicted:
+        counted = evidence.BothCounted(_counted(io, "candidate", runtime), _counted(io, "baseline", runtime))
+        ours, theirs = (self._seconds(each, runtime) for each in (counted.candidate, counted.baseline))
+        shared = documents.read(evidence.SharedWork, io.path(f"shared/{runtime.format}") / evidence.FILE)
+        return evidence.Predicted(
+            fidelity="emulated",
+            device="qemu",
+            candidate_seconds=(ours,),
+            baseline_seconds=(theirs,),
+            speed=ours / first,
+            sources=self.model.sources,
+            band=self.model.band(runtime.threads),
+            ratio_band=self.model.ratio_band,
+            ratio_limits=predicted.ratio_limits(self.model.ratio_band, ours, theirs, shared),
+            shared=shared,
+            threads=runtime.threads,
+            counted=counted,
+        )
+
+    def _seconds(self, counted: evidence.Counted, runtime: Runtime) -> float:
+        return predicted.seconds(counted, self.model, self.clock, runtime.threads)
+
+
+def _counted(io: StepIO, role: str, runtime: Runtime) -> evidence.Counted:
+    return documents.read(evidence.Counted, io.path(f"{role}/{runtime.format}") / evidence.FILE)

@@ -2,27 +2,27 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, field
 from typing import ClassVar
 
 from edgebuild.devices.jobs import outputs
-from edgebuild.devices.jobs.device import Device
-from edgebuild.spec import dataset, layout
-from edgebuild.spec.artifact import EXCUSED, Determinism, StepIO
+from edgebuild.devices.jobs.job import JobModel
+from edgebuild.spec import dataset, documents, evidence, model_file
+from edgebuild.spec.artifact import EXCUSED, FILE, Determinism, Step, StepIO
+from edgebuild.spec.device import Device
 from edgebuild.spec.errors import DeviceError
 from edgebuild.spec.registry import FORMATS
 
 
 @dataclass(frozen=True, slots=True)
-class Preflight:
+class Preflight(Step):
     """Runs an untrained, converted model on one example: operators, types and shapes are those of the real one."""
 
     device: Device
     threads: int = 1
     timeout: float = field(default=600.0, metadata=EXCUSED)
 
-    consumes: ClassVar[tuple[str, ...]] = ("onnx", "tflite")
+    consumes: ClassVar[tuple[str, ...]] = (FILE,)
     produces: ClassVar[str | None] = "evidence"
     needs: ClassVar[tuple[str, ...]] = ("model", "data")
     tools: ClassVar[tuple[str, ...]] = ("numpy",)
@@ -33,12 +33,11 @@ class Preflight:
         """Write what the runtime said of itself; DeviceError that names the format when it refuses the model."""
         kind = io.kind("model")
         file = io.path("model") / FORMATS.get(kind).file
-        model = outputs.ModelJob(file, self.threads, layouts=layout.of_file(file))
+        model = JobModel("model", file, self.threads, layouts=model_file.layouts(file))
         first = tuple(values[:1] for values in dataset.read(io.path("data"), "test").inputs)
         try:
             result = outputs.run(self.device, model, first, io.scratch, self.timeout)
         except DeviceError as error:
             told = f"before training: the model does not run as {kind} on {self.device.transport}: {error.reason}"
             raise DeviceError(told, hint=error.hint) from None
-        found = {"runtimes": result["runtimes"], "device": self.device.transport}
-        (io.output / "evidence.json").write_text(json.dumps(found, indent=1, sort_keys=True) + "\n")
+        documents.write(io.output / evidence.FILE, evidence.Runs(self.device.transport, result.runtimes))

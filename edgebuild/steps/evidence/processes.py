@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
-from typing import Any, ClassVar
+from functools import partial
+from typing import ClassVar
 
-from edgebuild.devices.jobs.device import Device
-from edgebuild.devices.jobs.outputs import write_inputs
+from edgebuild.devices.jobs.job import write_inputs
 from edgebuild.devices.timing.pairs import PairTimings, measure_pairs
 from edgebuild.gates.statistics.percentile import name
-from edgebuild.spec import dataset
-from edgebuild.spec.artifact import Determinism, StepIO
+from edgebuild.spec import dataset, documents, evidence
+from edgebuild.spec.artifact import Determinism, Step, StepIO
+from edgebuild.spec.device import Device
 from edgebuild.spec.registry import GATES
 from edgebuild.spec.target import Fidelity, Gate, Runtime, Timing
 from edgebuild.steps.evidence.latency import roles, settled, timed_models
@@ -20,7 +22,7 @@ _BRIEF = 10  # inferences of a process of which no percentile is asked
 
 
 @dataclass(frozen=True, slots=True)
-class Processes:
+class Processes(Step):
     """Inputs: `candidate/<format>` and `baseline/<format>` for each runtime, and the data to run them on.
 
     Each model runs in processes of its own, on one example, so that its inputs are no part of its memory.  The
@@ -55,36 +57,45 @@ class Processes:
         def decide(timings: PairTimings) -> bool:
             done = len(timings.blocks.done)
             io.progress(done / self.timing.looks[-1], f"{done} pairs of processes")
-            return settled(self.gates, "processes", self._summary(timings))
+            every = self._summary(timings).formats.values()
+            return settled(self.gates, (evidence.Evidence(processes=each) for each in every))
 
         jobs, inputs = io.scratch / "jobs", io.scratch / "inputs.npz"
         timings = measure_pairs(self.device, pairs, inputs, jobs, decide, self._timing())
-        found = {"fidelity": self.fidelity, "device": self.device.transport, **self._summary(timings)}
-        (io.output / "evidence.json").write_text(json.dumps(found, indent=1, sort_keys=True) + "\n")
+        documents.write(io.output / evidence.FILE, self._summary(timings))
         samples = [[asdict(process) for process in block] for block in timings.blocks.done]
         (io.output / "samples.json").write_text(json.dumps(samples, sort_keys=True) + "\n")
 
     def _percentiles(self) -> list[float]:
-        asked = (GATES.get(gate.metric).limit(gate.limit).percentile for gate in self.gates)
-        return sorted({share for share in asked if share})
+        asked = (GATES.get(gate.metric).percentile(gate.limit) for gate in self.gates)
+        return sorted({each.share for each in asked if each})
 
     def _timing(self) -> Timing:
         """A start and a peak of memory need no warm-up and few inferences."""
         brief = replace(self.timing, iterations=_BRIEF, warmup_iterations=1, warmup=0.0)
         return self.timing if self._percentiles() else brief
 
-    def _summary(self, timings: PairTimings) -> dict[str, Any]:
-        formats = {runtime.format: self._of_one(timings, runtime) for runtime in self.runtimes}
-        looks = list(self.timing.looks)
-        return {"formats": formats, "looks": looks, "pairs": len(timings.blocks.done), "void": timings.void}
+    def _summary(self, timings: PairTimings) -> evidence.AllProcesses:
+        return evidence.AllProcesses({runtime.format: self._of_one(timings, runtime) for runtime in self.runtimes})
 
-    def _of_one(self, timings: PairTimings, runtime: Runtime) -> dict[str, Any]:
-        models = roles(runtime)
-        found: dict[str, Any] = {
-            "cold_start": {role: timings.cold_starts(model) for role, model in models.items()},
-            "memory": {role: timings.memory(model) for role, model in models.items()},
-        }
-        for share in self._percentiles():
-            values = {role: timings.percentiles(model, share) for role, model in models.items()}
-            found[name(share)] = values
-        return found
+    def _of_one(self, timings: PairTimings, runtime: Runtime) -> evidence.Processes:
+        shares = self._percentiles()
+        return evidence.Processes(
+            fidelity=self.fidelity,
+            device=self.device.transport,
+            looks=self.timing.looks,
+            pairs=len(timings.blocks.done),
+            cold_start=_samples(runtime, timings.cold_starts),
+            memory=_samples(runtime, timings.memory),
+            percentiles={name(share): _samples(runtime, partial(_tail, timings, share)) for share in shares},
+            void=timings.void,
+        )
+
+
+def _samples(runtime: Runtime, of_model: Callable[[str], list[float]]) -> evidence.Samples:
+    ours, theirs = roles(runtime).values()
+    return evidence.Samples(tuple(of_model(ours)), tuple(of_model(theirs)))
+
+
+def _tail(timings: PairTimings, share: float, model: str) -> list[float]:
+    return timings.percentiles(model, share)

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
-from edgebuild.spec.artifact import Determinism, StepIO
+from edgebuild.spec import documents, evidence
+from edgebuild.spec.artifact import Determinism, Step, StepIO
 from edgebuild.spec.target import Roofline as Rates
 
 
 @dataclass(frozen=True, slots=True)
-class Roofline:
+class Roofline(Step):
     """t = max(2·MACs / peak, bytes of weights / bandwidth), Williams, Waterman & Patterson 2009.
 
     A lower bound that no real device reaches: it ranks, and it never passes a gate on time.
@@ -29,25 +29,18 @@ class Roofline:
 
     def run(self, io: StepIO) -> None:
         """Write `evidence.json` from the footprints."""
-        footprints = {name: _read(item.path) for name, item in io.roles("footprint").items()}
-        seconds = {name: {r: self.seconds(found[r]) for r in found} for name, found in footprints.items()}
-        first = seconds[self.formats[0]]["candidate"]
-        formats = {
-            name: {
-                "candidate_seconds": [both["candidate"]],
-                "baseline_seconds": [both["baseline"]],
-                "speed": both["candidate"] / first,
-            }
-            for name, both in seconds.items()
+        footprints = {
+            name: documents.read(evidence.Footprint, item.path / evidence.FILE)
+            for name, item in io.roles("footprint").items()
         }
-        found = {"fidelity": "estimated", "device": "roofline", "source": self.rates.source, "formats": formats}
-        (io.output / "evidence.json").write_text(json.dumps(found, indent=1, sort_keys=True) + "\n")
+        first = self.seconds(footprints[self.formats[0]].candidate)
+        formats = {name: self._estimated(footprint, first) for name, footprint in footprints.items()}
+        documents.write(io.output / evidence.FILE, evidence.Latencies(formats))
 
-    def seconds(self, footprint: dict[str, int]) -> float:
+    def _estimated(self, footprint: evidence.Footprint, first: float) -> evidence.Estimated:
+        ours, theirs = self.seconds(footprint.candidate), self.seconds(footprint.baseline)
+        return evidence.Estimated("estimated", "roofline", (ours,), (theirs,), ours / first, self.rates.source)
+
+    def seconds(self, weight: evidence.Weight) -> float:
         """The bound for one inference, in seconds."""
-        return max(2 * footprint["macs"] / self.rates.peak, footprint["bytes"] / self.rates.bandwidth)
-
-
-def _read(folder: Any) -> dict[str, dict[str, int]]:
-    found: dict[str, dict[str, int]] = json.loads((folder / "evidence.json").read_text())
-    return found
+        return max(2 * weight.macs / self.rates.peak, weight.bytes / self.rates.bandwidth)

@@ -2,30 +2,31 @@
 
 from __future__ import annotations
 
-import json
 import math
 import shutil
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, ClassVar
 
-from edgebuild.devices.jobs import outputs
-from edgebuild.devices.jobs.device import Device
+from edgebuild.devices.jobs.job import JobModel
 from edgebuild.devices.jobs.portions import Portions
-from edgebuild.spec import dataset, layout
-from edgebuild.spec.artifact import EXCUSED, Determinism, StepIO
+from edgebuild.spec import dataset, documents, evidence, model_file, tasks
+from edgebuild.spec.artifact import EXCUSED, FILE, Determinism, Step, StepIO
+from edgebuild.spec.device import Device
 from edgebuild.spec.registry import FORMATS
+from edgebuild.spec.signature import Head
 from edgebuild.spec.target import Fidelity, Gate
-from edgebuild.steps.evidence._deciding import Deciding
+from edgebuild.steps.evidence._deciding import Deciding, Heads
+from edgebuild.steps.evidence._outputs import hits, read
 from edgebuild.steps.evidence._spending import Spending
-from edgebuild.steps.evidence.accuracy import read_hits
 
 if TYPE_CHECKING:
-    from edgebuild.spec.dataset import Array
+    from edgebuild.spec.dataset import Array, Mask
 
 
 @dataclass(frozen=True, slots=True)
-class Sampled:
+class Sampled(Step):
     """`outputs.npz` and `origin.json` as `Outputs` writes them; `looks` in the latter tells where and why it stopped.
 
     Examples are drawn at random, always in the same order. With `gates`, which take the inputs `candidate` and
@@ -44,7 +45,7 @@ class Sampled:
     formats: int = 1
     timeout: float = field(default=3600.0, metadata=EXCUSED)
 
-    consumes: ClassVar[tuple[str, ...]] = ("onnx", "tflite")
+    consumes: ClassVar[tuple[str, ...]] = (FILE,)
     produces: ClassVar[str | None] = "outputs"
     needs: ClassVar[tuple[str, ...]] = ("model", "data")
     tools: ClassVar[tuple[str, ...]] = ("numpy", "scipy")
@@ -58,7 +59,8 @@ class Sampled:
         rows = dataset.drawn(len(test))[:most]
         portions = self._portions(io, tuple(values[rows] for values in test.inputs))
         spending = Spending(most, self._seconds(io.cores.count), self._deciding(io, test.labels, most))
-        while (goal := spending.goal(portions, self._right(portions, test.labels[rows]))) is not None:
+        heads, labels = dataset.heads(io.path("data")), tuple(own[rows] for own in test.labels)
+        while (goal := spending.goal(portions, self._right(portions, heads, labels))) is not None:
             with io.cores.more(portions.processes(goal, io.cores.count) - 1) as others:
                 portions.more(goal, 1 + others, spending.left(portions), partial(_tell, io, goal, most))
         self._write(io, portions, len(test), spending)
@@ -66,35 +68,45 @@ class Sampled:
 
     def _portions(self, io: StepIO, inputs: tuple[Array, ...]) -> Portions:
         file = io.path("model") / FORMATS.get(io.kind("model")).file
-        model = outputs.ModelJob(file, self.threads, self.providers, layout.of_file(file))
+        model = JobModel("model", file, self.threads, self.providers, model_file.layouts(file))
         return Portions(self.device, model, inputs, io.partial or io.scratch / "kept", io.scratch, self.timeout)
 
     def _seconds(self, cores: int) -> float:
         """CPU time that this file may take."""
         return math.inf if self.budget is None else self.budget * cores / self.formats
 
-    def _deciding(self, io: StepIO, labels: Array, most: int) -> Deciding | None:
+    def _deciding(self, io: StepIO, labels: Sequence[Array], most: int) -> Heads | None:
         """What the host knows, before the device has answered anything; None where no gate is asked."""
         import numpy as np
 
-        if not self.gates:
-            return None
-        hits = {role: read_hits(io.path(role), labels) for role in ("candidate", "baseline")}
-        classes = {str(number): labels == number for number in np.unique(labels).tolist()}
-        return Deciding(self.gates, hits, classes, dataset.slices(io.path("data")), most)
+        files = {role: read(io.path(role)) for role in ("candidate", "baseline") if self.gates}
+        found, slices = {}, dataset.slices(io.path("data"))
+        for head, own in zip(dataset.heads(io.path("data")), labels, strict=True):
+            if gates := self._asked(head):
+                right = {role: hits(head, outputs, own) for role, outputs in files.items()}
+                numbers = np.unique(own).tolist() if own.ndim == 1 else []
+                classes = {str(number): own == number for number in numbers}
+                found[head.name] = Deciding(gates, right, classes, slices, most)
+        return Heads(found) if found else None
 
-    def _right(self, portions: Portions, labels: Array) -> Array | None:
-        """Which of the examples that ran the device gets right, [n] bool; None where no gate is asked."""
+    def _asked(self, head: Head) -> tuple[Gate, ...]:
+        """The gates on the answers of a head."""
+        mine = (gate for gate in self.gates if gate.output in (None, head.name))
+        return tuple(mine) if tasks.of(head).choice else ()
+
+    def _right(self, portions: Portions, heads: Sequence[Head], labels: Sequence[Array]) -> dict[str, Mask] | None:
+        """Which of the examples that ran the device gets right, [n] bool by head; None where no gate is asked."""
         import numpy as np
 
-        if not self.gates:
+        asked = [(head, own[: portions.n]) for head, own in zip(heads, labels, strict=True) if self._asked(head)]
+        if not asked:
             return None
         if not portions.n:
-            return np.zeros(0, bool)
-        right: Array = portions.values()[0].argmax(1) == labels[: portions.n]
-        return right
+            return {head.name: np.zeros(0, bool) for head, _ in asked}
+        outputs = portions.values()
+        return {head.name: hits(head, [values[: len(own)] for values in outputs], own) for head, own in asked}
 
-    def _write(self, io: StepIO, portions: Portions, total: int, spending: Spending) -> None:
+    def _write(self, io: StepIO, portions: Portions, total: int, spending: Spending[Mapping[str, Mask]]) -> None:
         """Outputs in the order of `dataset.chosen`, which is that of the data where every example ran."""
         import numpy as np
 
@@ -102,8 +114,9 @@ class Sampled:
         if portions.n == total:
             values = [part[np.argsort(dataset.drawn(total))] for part in values]
         np.savez(io.output / "outputs.npz", **{str(k): part for k, part in enumerate(values)})  # type: ignore[arg-type]
-        origin = {"fidelity": self.fidelity, "device": self.device.transport, "runtimes": portions.done[0].runtimes}
-        (io.output / "origin.json").write_text(json.dumps(origin | {"looks": spending.told()}, sort_keys=True) + "\n")
+        runtimes, looks = portions.done[0].runtimes, spending.looks()
+        origin = evidence.Origin(self.fidelity, self.device.transport, runtimes, looks=looks)
+        documents.write(io.output / evidence.ORIGIN, origin)
 
 
 def _tell(io: StepIO, goal: int, most: int, n: int) -> None:

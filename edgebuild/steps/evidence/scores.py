@@ -2,27 +2,31 @@
 
 from __future__ import annotations
 
-import json
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from edgebuild.gates.statistics.bootstrap import UndefinedError, change_bound
-from edgebuild.spec import dataset
-from edgebuild.spec.artifact import Determinism, StepIO
+from edgebuild.spec import dataset, documents, evidence
+from edgebuild.spec.artifact import Determinism, Step, StepIO
 from edgebuild.spec.errors import StepError
+from edgebuild.spec.metric import Scored
 from edgebuild.spec.registry import GATES
-from edgebuild.steps.evidence.parity import first_output
+from edgebuild.steps.evidence._outputs import of_head, origin, read
+
+if TYPE_CHECKING:
+    from edgebuild.spec.dataset import Array, Mask
 
 
 @dataclass(frozen=True, slots=True)
-class Scores:
-    """`metrics` are pairs of a metric and the confidence of its limits.
+class Scores(Step):
+    """`metrics` are a head, a metric of its answers and the confidence of its limits each.
 
     Inputs: `candidate` and `baseline`, the outputs of both. Where the device ran some of the examples, the candidate's
     are those alone, and the baseline is compared on the same ones: nothing has to be said about the others.
     """
 
-    metrics: tuple[tuple[str, float], ...]
+    metrics: tuple[tuple[str, str, float], ...]
 
     consumes: ClassVar[tuple[str, ...]] = ()
     produces: ClassVar[str | None] = "evidence"
@@ -33,53 +37,78 @@ class Scores:
 
     def run(self, io: StepIO) -> None:
         """Write `evidence.json`; a metric without a value has the reason in its place."""
-        ours, theirs = first_output(io.path("candidate")), first_output(io.path("baseline"))
-        targets = dataset.read(io.path("data"), "test").labels
-        if ours.ndim != 2 or ours.shape[1:] != theirs.shape[1:] or len(ours) > len(theirs):
+        ours, theirs = read(io.path("candidate")), read(io.path("baseline"))
+        labels, slices = dataset.read(io.path("data"), "test").labels, dataset.slices(io.path("data"))
+        heads: dict[str, evidence.Changes] = {}
+        for head, targets in zip(dataset.heads(io.path("data")), labels, strict=True):
+            metrics = tuple((metric, confidence) for name, metric, confidence in self.metrics if name == head.name)
+            if metrics:
+                io.progress(len(heads) / len(labels), head.name)
+                answers = of_head(head, ours)[0], of_head(head, theirs)[0]
+                heads[head.name] = self._head(metrics, *answers, targets, slices)
+        scores = evidence.Scores(origin(io.path("candidate")), len(ours[0]), len(labels[0]), heads)
+        documents.write(io.output / evidence.FILE, scores)
+
+    def _head(
+        self,
+        metrics: tuple[tuple[str, float], ...],
+        ours: Array,
+        theirs: Array,
+        targets: Array,
+        slices: Mapping[str, Mask],
+    ) -> evidence.Changes:
+        """The metrics of one head, and on each slice."""
+        if ours.shape[1:] != theirs.shape[1:] or len(ours) > len(theirs):
             raise StepError(f"outputs {list(ours.shape)} cannot be compared with the baseline's {list(theirs.shape)}")
         same = dataset.chosen(len(targets), len(ours))
-        metrics: dict[str, Any] = {}
-        for number, (metric, confidence) in enumerate(self.metrics):
-            io.progress(number / len(self.metrics), metric)
-            found = _measured(metric, confidence, ours, theirs[same], targets[same])
-            metrics.setdefault(metric, {})[str(confidence)] = found
-        slices = {}
-        for name, mask in dataset.slices(io.path("data")).items():
+        changes: dict[str, dict[str, evidence.Change | evidence.Undefined]] = {}
+        for metric, confidence in metrics:
+            change = _change(metric, confidence, ours, theirs[same], targets[same])
+            changes.setdefault(metric, {})[str(confidence)] = change
+        names, parts = dict.fromkeys(name for name, _ in metrics), {}
+        for name, mask in slices.items():
             rows = same[mask[same]]
-            slices[name] = self._of_part(ours[mask[same]], theirs[rows], targets[rows])
-        origin = json.loads((io.path("candidate") / "origin.json").read_text())
-        whole = {"n": len(ours), "of": len(targets), "origin": origin, "metrics": metrics, "slices": slices}
-        (io.output / "evidence.json").write_text(json.dumps(whole, indent=1, sort_keys=True) + "\n")
-
-    def _of_part(self, ours: Any, theirs: Any, targets: Any) -> dict[str, Any]:
-        """The values of every metric on a slice, told and not judged."""
-        found: dict[str, Any] = {"n": len(ours)}
-        for metric in {name: None for name, _ in self.metrics}:
-            found[metric] = _values(metric, ours, theirs, targets)
-        return found
+            parts[name] = _part(names, ours[mask[same]], theirs[rows], targets[rows])
+        return evidence.Changes(changes, parts)
 
 
-def _values(metric: str, ours: Any, theirs: Any, targets: Any) -> dict[str, Any]:
+def _part(metrics: Iterable[str], ours: Array, theirs: Array, targets: Array) -> evidence.Part:
+    """The values of every metric on a slice, told and not judged."""
+    return evidence.Part(len(ours), {name: _values(name, ours, theirs, targets) for name in metrics})
+
+
+def _metric(name: str) -> type[Scored]:
+    """The metric of this name; StepError for one that has no value to resample."""
+    kind = GATES.get(name)
+    if not issubclass(kind, Scored):
+        raise StepError(f"{name} has no value that could be resampled")
+    return kind
+
+
+def _values(metric: str, ours: Array, theirs: Array, targets: Array) -> evidence.Values | evidence.Undefined:
     import numpy as np
 
     if not len(ours):
-        return {"undefined": f"{metric} has no value: there are no examples"}
+        return evidence.Undefined(f"{metric} has no value: there are no examples")
     try:
-        every, score = np.ones(len(ours)), GATES.get(metric).score
-        return {"candidate": score(ours, targets)(every), "baseline": score(theirs, targets)(every)}
+        every, score = np.ones(len(ours)), _metric(metric).score
+        return evidence.Values(score(ours, targets)(every), score(theirs, targets)(every))
     except UndefinedError as error:
-        return {"undefined": f"{metric} {error}"}
+        return evidence.Undefined(f"{metric} {error}")
 
 
-def _measured(metric: str, confidence: float, ours: Any, theirs: Any, targets: Any) -> dict[str, Any]:
-    found, kind = _values(metric, ours, theirs, targets), GATES.get(metric)
-    if "undefined" in found:
-        return found
+def _change(
+    metric: str, confidence: float, ours: Array, theirs: Array, targets: Array
+) -> evidence.Change | evidence.Undefined:
+    """The metric of both files, and by how much it changed for the worse."""
+    values, kind = _values(metric, ours, theirs, targets), _metric(metric)
+    if isinstance(values, evidence.Undefined):
+        return values
     candidate, baseline = kind.score(ours, targets), kind.score(theirs, targets)
     try:
         bound = change_bound(
             lambda w: kind.change(candidate(w), baseline(w)), len(ours), confidence, discrete=kind.discrete
         )
     except UndefinedError as error:
-        return {"undefined": f"{metric} {error}"}
-    return found | bound._asdict()
+        return evidence.Undefined(f"{metric} {error}")
+    return evidence.Change(values.candidate, values.baseline, *bound)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
-from edgebuild.spec.artifact import Determinism, StepIO
+from edgebuild.spec import documents, evidence
+from edgebuild.spec.artifact import Determinism, Step, StepIO
 from edgebuild.spec.registry import FORMATS
 from edgebuild.spec.work import Work
 
@@ -16,7 +16,7 @@ _ROLES = ("candidate", "baseline")
 
 
 @dataclass(frozen=True, slots=True)
-class Shared:
+class Shared(Step):
     """Inputs: `candidate` and `baseline`, files of one format."""
 
     consumes: ClassVar[tuple[str, ...]] = ()
@@ -32,20 +32,18 @@ class Shared:
         for role in _ROLES:
             kind = FORMATS.get(io.kind(role))
             work[role] = kind().work((io.path(role) / kind.file).read_bytes())
-        found = compare(work["candidate"], work["baseline"])
-        (io.output / "evidence.json").write_text(json.dumps(found, indent=1, sort_keys=True) + "\n")
+        documents.write(io.output / evidence.FILE, compare(work["candidate"], work["baseline"]))
 
 
-def compare(candidate: Sequence[Work], baseline: Sequence[Work]) -> dict[str, Any]:
+def compare(candidate: Sequence[Work], baseline: Sequence[Work]) -> evidence.SharedWork:
     """The share of each file's work that is in operators which the other has too, and how many these are.
 
     What an operator costs is some mix of its multiply-accumulates and of the bytes that it moves, p·macs + q·bytes with
     p, q ≥ 0 unknown; so the share of the cost lies between the shares of the two, and the smaller one is taken.
     """
     common = Counter(one.signature for one in candidate) & Counter(one.signature for one in baseline)
-    work = {"candidate": candidate, "baseline": baseline}
-    found: dict[str, Any] = {role: _share(every, Counter(common)) for role, every in work.items()}
-    return found | {"operators": {"shared": common.total()} | {role: len(every) for role, every in work.items()}}
+    operators = evidence.Operators(common.total(), len(candidate), len(baseline))
+    return evidence.SharedWork(_share(candidate, Counter(common)), _share(baseline, Counter(common)), operators)
 
 
 def _share(work: Sequence[Work], common: Counter[str]) -> float:

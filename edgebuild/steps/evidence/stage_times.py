@@ -8,12 +8,11 @@ from dataclasses import asdict, dataclass
 from itertools import pairwise
 from typing import ClassVar
 
-from edgebuild.devices.jobs.device import Device
-from edgebuild.devices.jobs.outputs import write_inputs
+from edgebuild.devices.jobs.job import JobModel, write_inputs
 from edgebuild.devices.timing.latency import Timings, measure
-from edgebuild.devices.timing.process import TimedModel
-from edgebuild.spec import dataset, layout
-from edgebuild.spec.artifact import Determinism, StepIO
+from edgebuild.spec import dataset, documents, evidence, model_file
+from edgebuild.spec.artifact import Determinism, Step, StepIO
+from edgebuild.spec.device import Device
 from edgebuild.spec.registry import FORMATS
 from edgebuild.spec.target import Fidelity, Runtime, Timing
 
@@ -21,7 +20,7 @@ _EXAMPLES = 64
 
 
 @dataclass(frozen=True, slots=True)
-class StageTimes:
+class StageTimes(Step):
     """Inputs: `file/<k>`, the distinct files in the order in which they were made, and the data to run them on.
 
     A short measurement: it says which technique paid, and passes no gate.
@@ -48,7 +47,7 @@ class StageTimes:
         names = [f"stage-{number}" for number in range(len(files))]
         paths = [files[str(number)].path / FORMATS.get(self.runtime.format).file for number in range(len(files))]
         how = self.runtime.threads, self.runtime.providers
-        models = [TimedModel(name, path, *how, layout.of_file(path)) for name, path in zip(names, paths, strict=True)]
+        models = [JobModel(name, path, *how, model_file.layouts(path)) for name, path in zip(names, paths, strict=True)]
 
         def tell(timings: Timings) -> bool:
             done, last = len(timings.processes), self.timing.looks[-1]
@@ -56,15 +55,10 @@ class StageTimes:
             return done >= last
 
         timings = measure(self.device, models, inputs, io.scratch / "jobs", tell, self.timing)
-        ratios = [timings.log_ratios(after, before) for before, after in pairwise(names)]
+        ratios = tuple(tuple(timings.log_ratios(after, before)) for before, after in pairwise(names))
         seconds = [[value * 1e-9 for value in timings.medians(name)] for name in names]
-        found = {
-            "fidelity": self.fidelity,
-            "device": self.device.transport,
-            "seconds": [sorted(values)[len(values) // 2] if values else math.nan for values in seconds],
-            "log_ratios": ratios,
-            "void": timings.void,
-        }
-        (io.output / "evidence.json").write_text(json.dumps(found, indent=1, sort_keys=True) + "\n")
+        middles = tuple(sorted(values)[len(values) // 2] if values else math.nan for values in seconds)
+        times = evidence.StageTimes(self.fidelity, self.device.transport, middles, ratios, timings.void)
+        documents.write(io.output / evidence.FILE, times)
         samples = [asdict(process) for process in timings.processes]
         (io.output / "samples.json").write_text(json.dumps(samples, sort_keys=True) + "\n")

@@ -7,13 +7,13 @@ from typing import ClassVar
 
 from edgebuild.nn import checkpoint
 from edgebuild.spec import dataset
-from edgebuild.spec.artifact import Determinism, StepIO
+from edgebuild.spec.artifact import Determinism, Step, StepIO
 
 _BATCH = 64
 
 
 @dataclass(frozen=True, slots=True)
-class TorchOutputs:
+class TorchOutputs(Step):
     """`outputs.npz` as a device's runner would write it, on the examples of a `split`."""
 
     split: dataset.Held = "test"

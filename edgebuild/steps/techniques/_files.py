@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 from edgebuild.spec import dataset, notes, spread
 from edgebuild.spec.artifact import StepIO
+from edgebuild.spec.errors import UsageError
 from edgebuild.spec.quantization import Quantization
 from edgebuild.spec.registry import FORMATS
+from edgebuild.steps import import_file
 
 if TYPE_CHECKING:
     from edgebuild.spec.dataset import Array, Split
@@ -17,8 +19,11 @@ if TYPE_CHECKING:
 
 
 def read(io: StepIO) -> tuple[Any, bytes]:
-    """The format of the input `model`, and its file."""
+    """The format of the input `model`, and its float file; UsageError where it came with integers in it."""
     target_format = FORMATS.get(io.kind("model"))()
+    if (operator := import_file.integer(io.path("model"))) is not None:
+        told = f"the file computes in integers already ({operator}): it can be coded, judged and bundled as it is"
+        raise UsageError(told, hint="give the float file to quantize it here, or take this step out of the recipe")
     return target_format, (io.path("model") / target_format.file).read_bytes()
 
 

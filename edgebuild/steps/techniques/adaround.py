@@ -18,6 +18,7 @@ from edgebuild.spec import dataset
 from edgebuild.spec.artifact import Determinism, StepIO
 from edgebuild.spec.errors import UsageError
 from edgebuild.spec.fields import Seed
+from edgebuild.spec.technique import Technique
 
 if TYPE_CHECKING:
     import torch
@@ -27,7 +28,7 @@ _BATCH = 32
 
 
 @dataclass(frozen=True, slots=True)
-class Adaround:
+class Adaround(Technique):
     """AdaRound (Nagel et al., ICML 2020): layer after layer, minimise ‖Wx − W̃x̂‖² over the rounding of W.
 
     x̂ is what the layer reads when all before it are rounded. What is left are weights on the grid of a symmetric

@@ -16,6 +16,7 @@ from edgebuild.spec import dataset
 from edgebuild.spec.artifact import Determinism, StepIO
 from edgebuild.spec.errors import UsageError
 from edgebuild.spec.fields import Seed
+from edgebuild.spec.technique import Technique
 
 if TYPE_CHECKING:
     from torch import Tensor, fx
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class BiasCorrection:
+class BiasCorrection(Technique):
     """b ← b − E[ỹ − y] on calibration data, layer after layer (Nagel et al., ICCV 2019, section 4.2, appendix D).
 
     y is the float model's output, ỹ that with this layer's and all earlier weights rounded and corrected. Weights stay

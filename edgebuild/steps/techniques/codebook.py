@@ -12,12 +12,13 @@ from edgebuild.nn import checkpoint, records
 from edgebuild.nn.graph import trace
 from edgebuild.nn.quantize import sharing
 from edgebuild.nn.quantize.folding import fold, freeze
-from edgebuild.nn.train import training
+from edgebuild.nn.train import losses, training
 from edgebuild.spec import dataset
 from edgebuild.spec.artifact import Determinism, StepIO
 from edgebuild.spec.errors import UsageError
 from edgebuild.spec.fields import Seed
 from edgebuild.spec.model import Training
+from edgebuild.spec.technique import Technique
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Codebook:
+class Codebook(Technique):
     """K-means codebook of 2^bits shared weights for each tensor (Han, Mao & Dally, ICLR 2016, section 3).
 
     Batch norms are folded first, so that the exported file has no more values either. Zeros of pruned weights stay and
@@ -89,7 +90,7 @@ class Codebook:
         freeze(graph)
         tuned: Any = sharing.trainable(graph, shared, {*model.sparse})
         data = dataset.read(io.path("data"), "train")
-        loss = training.supervised(dataset.task(io.path("data")))
+        loss = losses.supervised(dataset.heads(io.path("data")))
         how = Training(self.epochs, self.batch_size, self.learning_rate, 0.0, seed=self.seed)
         training.fit(tuned, data, loss, how, sparse=(), augment=model.augmentation(), progress=io.progress)
         for (name, (_, places)), values in zip(list(shared.items()), tuned.current(), strict=True):

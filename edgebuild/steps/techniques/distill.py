@@ -10,27 +10,29 @@ from annotated_types import Ge, Gt
 from pydantic import Field
 
 from edgebuild.nn import checkpoint
-from edgebuild.nn.train import losses, training
+from edgebuild.nn.train import training
 from edgebuild.nn.train.taps import shapes, tapped
 from edgebuild.nn.train.taught import Features, lesson
-from edgebuild.spec import dataset
+from edgebuild.spec import dataset, tasks
 from edgebuild.spec.artifact import Determinism, StepIO
 from edgebuild.spec.errors import UsageError
 from edgebuild.spec.fields import Seed
 from edgebuild.spec.model import Training
+from edgebuild.spec.task import Goal
+from edgebuild.spec.technique import Technique
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from edgebuild.nn.checkpoint import Checkpoint
-    from edgebuild.nn.train.training import Loss
-    from edgebuild.spec.model import Task
+    from edgebuild.nn.train.losses import Loss
+    from edgebuild.spec.signature import Head
 
 _LAYERS, _TEACHER_LAYERS = "distill.layers", "distill.layers of the teacher"
 
 
 @dataclass(frozen=True, slots=True)
-class Distill:
+class Distill(Technique):
     """α·labels + (1−α)·goal + β·features; model and teachers see the same augmented batch (Hinton et al. 2015).
 
     The goal is the teacher's softened probabilities (`soft`, with T²), its logits (Ba & Caruana 2014) or its first
@@ -40,7 +42,7 @@ class Distill:
     model as it was before compression does (self-distillation). Examples without labels count in the goal alone.
     """
 
-    goal: losses.Goal = "soft"
+    goal: Goal = "soft"
     alpha: Annotated[float, Field(ge=0, le=1, description="weight of the labels")] = 0.1
     temperature: Annotated[float, Gt(0)] = 4.0
     features: Literal["hints", "attention"] | None = None
@@ -72,28 +74,28 @@ class Distill:
         student = checkpoint.load(io.path("model"))
         taught_by = [io.inputs["teacher"], *io.roles("teacher").values()]
         teachers = [checkpoint.load(item.path).module for item in taught_by]
-        task, data = dataset.task(io.path("data")), dataset.read(io.path("data"), "train")
+        heads, data = dataset.heads(io.path("data")), dataset.read(io.path("data"), "train")
         if self.unlabelled:
-            data = dataset.with_unlabelled(io.path("data"), data)
+            data = dataset.with_unlabelled(io.path("data"), data, [tasks.of(head).missing for head in heads])
         how = Training(self.epochs, self.batch_size, self.learning_rate, self.weight_decay, seed=self.seed)
         with ExitStack() as stack:
-            module, loss = self._lesson(student, teachers, task, stack)
+            module, loss = self._lesson(student, teachers, heads, stack)
             sparse, augment = student.sparse_parameters(), student.augmentation()
             training.fit(module, data, loss, how, sparse=sparse, augment=augment, progress=io.progress)
         checkpoint.save(student, io.output)
 
     def _lesson(
-        self, student: Checkpoint, teachers: list[nn.Module], task: Task, stack: ExitStack
+        self, student: Checkpoint, teachers: list[nn.Module], heads: tuple[Head, ...], stack: ExitStack
     ) -> tuple[nn.Module, Loss]:
         """What is fitted, and to what: the student, with regressors where features need them."""
         from torch import nn
 
-        loss = lesson(task, self.goal, self.alpha, self.temperature, teachers)
+        loss = lesson(heads, self.goal, self.alpha, self.temperature, teachers)
         if self.features is None:
             return student.module, loss
         features = self._features(student, teachers[0], stack)
 
-        def with_features(_: nn.Module, inputs: tuple[Tensor, ...], labels: Tensor) -> Tensor:
+        def with_features(_: nn.Module, inputs: tuple[Tensor, ...], labels: tuple[Tensor, ...]) -> Tensor:
             return loss(student.module, inputs, labels) + self.feature_weight * features.distance()
 
         return nn.ModuleList([student.module, features.regressors]), with_features

@@ -7,13 +7,14 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from edgebuild.spec.artifact import Determinism, StepIO
+from edgebuild.spec.artifact import FILE, Determinism, StepIO
 from edgebuild.spec.quantization import Granularity, Quantization
+from edgebuild.spec.technique import Technique
 from edgebuild.steps.techniques import _files
 
 
 @dataclass(frozen=True, slots=True)
-class DynamicInt8:
+class DynamicInt8(Technique):
     """Weights symmetric, in 8 or 4 bits; each activation gets its range when it is computed.
 
     For matrices, so for transformers and recurrent nets. Layers without a fast kernel of the kind stay float
@@ -26,7 +27,7 @@ class DynamicInt8:
     operators: Literal["auto", "all"] = "auto"
     keep: Annotated[tuple[str, ...], Field(description="layers that stay float")] = ()
 
-    consumes: ClassVar[tuple[str, ...]] = ("onnx", "tflite")
+    consumes: ClassVar[tuple[str, ...]] = (FILE,)
     produces: ClassVar[str | None] = None
     needs: ClassVar[tuple[str, ...]] = ("model",)
     tools: ClassVar[tuple[str, ...]] = ()

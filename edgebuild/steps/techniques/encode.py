@@ -2,33 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ClassVar
 
 from edgebuild.formats.coding import SUFFIX
 from edgebuild.spec import compressors
-from edgebuild.spec.artifact import Determinism, StepIO
+from edgebuild.spec.artifact import FILE, Determinism, StepIO
 from edgebuild.spec.errors import StepError
 from edgebuild.spec.registry import FORMATS
+from edgebuild.spec.technique import Technique
 
 
 @dataclass(frozen=True, slots=True)
-class Encode:
+class Encode(Technique):
     """Deep Compression's third stage (Han, Mao & Dally 2016), on the runtime's own file and bit for bit.
 
     The output has the file as it was and beside it the download; a bundle carries the download and a decoder that
     needs numpy alone. It pays after `prune_weights` and `codebook`; integer files gain some per cent.
     """
 
-    consumes: ClassVar[tuple[str, ...]] = ("onnx", "tflite")
+    consumes: ClassVar[tuple[str, ...]] = (FILE,)
     produces: ClassVar[str | None] = None
     needs: ClassVar[tuple[str, ...]] = ("model",)
     tools: ClassVar[tuple[str, ...]] = ("numpy",)
     deterministic: ClassVar[Determinism] = "same-cpu"
     exclusive: ClassVar[bool] = False
     final: ClassVar[bool] = True
-    versions: ClassVar[Callable[[], dict[str, str]]] = staticmethod(compressors.versions)
+
+    @staticmethod
+    def versions() -> dict[str, str]:
+        """Those of the compressors, and what they make of a probe."""
+        return compressors.versions()
 
     def run(self, io: StepIO) -> None:
         """Write the model file and its download; StepError should the download not give the same file again."""

@@ -15,6 +15,7 @@ from edgebuild.spec import dataset
 from edgebuild.spec.artifact import Determinism, StepIO
 from edgebuild.spec.errors import UsageError
 from edgebuild.spec.fields import Seed
+from edgebuild.spec.technique import Technique
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -24,7 +25,7 @@ _DONE = 1e-3  # no scale moves by more: equalized
 
 
 @dataclass(frozen=True, slots=True)
-class Equalize:
+class Equalize(Technique):
     """Cross-layer equalization (Nagel et al., ICCV 2019, section 4.1): s = √(r₁/r₂), W₁/s, b₁/s, W₂·s.
 
     r₁ and r₂ are the ranges of a channel's weights where it is made and where it is read. Batch norms are folded

@@ -9,14 +9,15 @@ from annotated_types import Ge
 from pydantic import Field
 
 from edgebuild.nn.quantize import ranges
-from edgebuild.spec.artifact import Determinism, StepIO
+from edgebuild.spec.artifact import FILE, Determinism, StepIO
 from edgebuild.spec.fields import Seed
 from edgebuild.spec.quantization import Activations, Borders, Calibrator, Operators, Quantization
+from edgebuild.spec.technique import Technique
 from edgebuild.steps.techniques import _files
 
 
 @dataclass(frozen=True, slots=True)
-class Int8:
+class Int8(Technique):
     """Weights symmetric by channel, activations affine by tensor with the range that the calibrator finds.
 
     Ranges learnt in training (`qat`) are taken as they are. Inputs and outputs stay float32, so that a caller need
@@ -34,7 +35,7 @@ class Int8:
     keep: Annotated[tuple[str, ...], Field(description="layers that stay float")] = ()
     io: Annotated[Borders, Field(description="what the file takes and gives")] = "float32"
 
-    consumes: ClassVar[tuple[str, ...]] = ("onnx", "tflite")
+    consumes: ClassVar[tuple[str, ...]] = (FILE,)
     produces: ClassVar[str | None] = None
     needs: ClassVar[tuple[str, ...]] = ("model", "data")
     tools: ClassVar[tuple[str, ...]] = ()

@@ -13,6 +13,7 @@ from edgebuild.nn import checkpoint, records
 from edgebuild.nn.quantize import sharing
 from edgebuild.nn.quantize.folding import fold
 from edgebuild.spec.artifact import Determinism, StepIO
+from edgebuild.spec.technique import Technique
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -22,7 +23,7 @@ _BIAS, _FRACTION, _LEAST = 127, 23, -126  # of a float32: its exponent's, bits b
 
 
 @dataclass(frozen=True, slots=True)
-class Log2:
+class Log2(Technique):
     """Logarithmic weights, sign·2^round(log₂|w|) (Miyashita, Lee & Murmann 2016, section 3).
 
     Of the 2^bits codes one bit is the sign and one code zero: 2^(bits−1) − 1 exponents below that of the tensor's

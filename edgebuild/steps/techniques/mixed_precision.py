@@ -10,11 +10,13 @@ from annotated_types import Ge
 from pydantic import Field
 
 from edgebuild.nn.quantize import ranges
-from edgebuild.spec import dataset, notes, spread
-from edgebuild.spec.artifact import Determinism, StepIO
+from edgebuild.spec import dataset, notes, spread, tasks
+from edgebuild.spec.artifact import FILE, Determinism, StepIO
 from edgebuild.spec.errors import UsageError
 from edgebuild.spec.fields import Seed
 from edgebuild.spec.quantization import Activations, Calibrator, Layer, Operators, Quantization
+from edgebuild.spec.signature import Head
+from edgebuild.spec.technique import Technique
 from edgebuild.steps.techniques import _files
 
 if TYPE_CHECKING:
@@ -30,7 +32,7 @@ _BETWEEN = Layer("between layers", "", "", "")
 
 
 @dataclass(frozen=True, slots=True)
-class MixedPrecision:
+class MixedPrecision(Technique):
     """Static int8 where each layer was first quantized alone, and those that lose most stay float32.
 
     Layers are ranked by the signal-to-noise ratio of the model's output. One more stays float in each round, and only
@@ -50,7 +52,7 @@ class MixedPrecision:
     operators: Annotated[Operators, Field(description="all, only the layers with weights, or what pays")] = "auto"
     seed: Seed = 0
 
-    consumes: ClassVar[tuple[str, ...]] = ("onnx", "tflite")
+    consumes: ClassVar[tuple[str, ...]] = (FILE,)
     produces: ClassVar[str | None] = None
     needs: ClassVar[tuple[str, ...]] = ("model", "data")
     tools: ClassVar[tuple[str, ...]] = ()
@@ -72,7 +74,7 @@ class MixedPrecision:
         held_out = _files.unlearnt(io, self.examples, self.seed)
         learnt = self.quantization().with_ranges(ranges.load(io.path("model")))
         how = learnt.with_ranges(target_format.observe(model, learnt, seen))
-        trial = _Trial(target_format, model, held_out, dataset.task(io.path("data")), io)
+        trial = _Trial(target_format, model, held_out, dataset.heads(io.path("data")), io)
         ranked = self._rank(trial, how)
         done, kept = self._fall_back(trial, how, [layer for layer, ratio in ranked if ratio is not None])
         (io.output / target_format.file).write_bytes(done.file)
@@ -122,31 +124,48 @@ class _Result:
 
 @dataclass(frozen=True, slots=True)
 class _Trial:
-    """Quantizes a model in some way and compares its first output with the float one's."""
+    """Quantizes a model in some way and compares its outputs with the float one's: the worst of them counts."""
 
     format: Any
     model: bytes
     samples: Samples
-    task: str
+    heads: tuple[Head, ...]
     io: StepIO
 
     def of(self, how: Quantization) -> _Result:
         file = self.format.quantize(self.model, how)
         wanted, given = self._outputs(self.model), self._outputs(file)
-        noise = float(((given - wanted) ** 2).sum())
-        if noise == 0:
+        ratios = [_ratio(mine, theirs) for mine, theirs in zip(given, wanted, strict=True)]
+        noisy = [ratio for ratio in ratios if ratio is not None]
+        if not noisy:
             return _Result(file, 0.0, None)
-        return _Result(file, self._changed(wanted, given), _decibels(float((wanted**2).sum()) / noise))
+        changed = max(self._changed(head, wanted, given) for head in self.heads)
+        return _Result(file, changed, _decibels(min(noisy)))
 
-    def _outputs(self, file: bytes) -> Array:
+    def _outputs(self, file: bytes) -> list[Array]:
+        """Every output of all examples, in float64."""
         import numpy as np
 
-        return np.concatenate([outputs[0].astype(np.float64) for outputs in self.format.run(file, self.samples)])
+        answers = zip(*self.format.run(file, self.samples), strict=True)
+        return [np.concatenate(parts).astype(np.float64) for parts in answers]
 
-    def _changed(self, wanted: Array, given: Array) -> float:
-        if self.task == "classification":
-            return float((wanted.argmax(1) != given.argmax(1)).mean())
-        return float((((given - wanted) ** 2).mean()) ** 0.5 / (wanted.std() or 1.0))
+    def _changed(self, head: Head, wanted: list[Array], given: list[Array]) -> float:
+        """Of choices the share that differs, of values the error relative to their spread."""
+        task, before, after = tasks.of(head), *(_read(head, answers) for answers in (wanted, given))
+        if task.choice:
+            return float((task.choices(before) != task.choices(after)).mean())
+        pairs = zip(before, after, strict=True)
+        return max(float((((mine - theirs) ** 2).mean()) ** 0.5 / (theirs.std() or 1.0)) for theirs, mine in pairs)
+
+
+def _read(head: Head, answers: list[Array]) -> list[Array]:
+    return [answers[position] for position in head.outputs]
+
+
+def _ratio(given: Array, wanted: Array) -> float | None:
+    """Power of an output over that of what quantization added to it; None where it added nothing."""
+    noise = float(((given - wanted) ** 2).sum())
+    return float((wanted**2).sum()) / noise if noise else None
 
 
 def _decibels(ratio: float) -> float:

@@ -16,11 +16,13 @@ from edgebuild.nn.prune.channels import Inventory
 from edgebuild.nn.prune.schedule import Schedule
 from edgebuild.nn.prune.slimming import Slimming
 from edgebuild.nn.prune.units import Units
-from edgebuild.nn.train import training
+from edgebuild.nn.train import losses, training
 from edgebuild.spec import dataset, notes
 from edgebuild.spec.artifact import Determinism, StepIO
 from edgebuild.spec.errors import UsageError
 from edgebuild.spec.fields import Seed
+from edgebuild.spec.target import Hardware
+from edgebuild.spec.technique import Technique
 from edgebuild.spec.units import Share
 
 if TYPE_CHECKING:
@@ -33,7 +35,7 @@ _NOTICEABLE = 0.005  # of all channels
 
 
 @dataclass(frozen=True, slots=True)
-class PruneChannels:
+class PruneChannels(Technique):
     """Each dependency group loses `ratio` of its channels, the least important (DepGraph, Fang et al., CVPR 2023).
 
     Attention loses whole heads, `heads` of them or `ratio` as well. `scope` "global" lets all groups compete, and
@@ -46,7 +48,7 @@ class PruneChannels:
 
     ratio: Annotated[float, Field(gt=0, lt=1)] = 0.5
     norm: Literal[1, 2] = 2
-    round_to: Annotated[int, Ge(1)] = field(default=8, metadata={"from_hardware": "channel_multiple"})
+    round_to: Annotated[int, Ge(1)] = 8
     keep: tuple[str, ...] = ()
     criterion: importance.Name = "magnitude"
     scope: Annotated[Literal["layer", "global"], Field(description="where channels compete to stay")] = "layer"
@@ -67,6 +69,11 @@ class PruneChannels:
     exclusive: ClassVar[bool] = False
     gentler: ClassVar[str] = "a lower `ratio` or a `budget`"
     stronger: ClassVar[str] = "a higher `ratio`"
+
+    @classmethod
+    def from_hardware(cls, hardware: Hardware) -> Mapping[str, Any]:
+        """Channel counts that its kernels like."""
+        return {"round_to": hardware.channel_multiple}
 
     def __post_init__(self) -> None:
         """ValueError for options that contradict each other."""
@@ -129,8 +136,8 @@ class PruneChannels:
         def examples() -> Split:
             return dataset.calibration(io.path("data"), self.examples, self.seed)
 
-        def loss() -> training.Loss:
-            return training.supervised(dataset.task(io.path("data")))
+        def loss() -> losses.Loss:
+            return losses.supervised(dataset.heads(io.path("data")))
 
         subject = importance.Subject(module, examples, loss, self.norm, self.seed)
         return importance.criterion(self.criterion, subject)
@@ -166,15 +173,15 @@ class PruneChannels:
         """The sensitivity of each unit and the ratios chosen from it, as plain data."""
         assert self.budget is not None
         counts = {one.name: len(one.members) for one in able}
-        data = dataset.validation(io.path("data"), self.examples, self.seed)
+        data, heads = dataset.validation(io.path("data"), self.examples, self.seed), dataset.heads(io.path("data"))
 
         def trial(ratios: Mapping[str, float]) -> sensitivity.Quality:
             tried = copy.deepcopy(model.module)
             stays = self._stays(able, scores, 1, dict.fromkeys(counts, 0.0) | dict(ratios), counts)
             found.remove(tried, units.least(able, scores, stays))
-            return sensitivity.measure(tried.eval(), data)
+            return sensitivity.measure(tried.eval(), data, heads)
 
-        return sensitivity.chosen([*counts], self.budget, trial, dataset.task(io.path("data")))
+        return sensitivity.chosen([*counts], self.budget, trial, heads)
 
     def _refuse_nothing(self, found: Inventory) -> None:
         """UsageError with what was in the way."""

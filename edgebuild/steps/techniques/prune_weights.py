@@ -12,11 +12,12 @@ from pydantic import Field
 from edgebuild.nn import checkpoint, layers, records
 from edgebuild.nn.prune import sensitivity, sparsity
 from edgebuild.nn.prune.schedule import Schedule
-from edgebuild.nn.train import training
+from edgebuild.nn.train import losses, training
 from edgebuild.spec import dataset
 from edgebuild.spec.artifact import Determinism, StepIO
 from edgebuild.spec.errors import UsageError
 from edgebuild.spec.fields import Seed
+from edgebuild.spec.technique import Technique
 from edgebuild.spec.units import Share
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class PruneWeights:
+class PruneWeights(Technique):
     """A share of the weights becomes zero and stays zero in training (Han et al. 2015).
 
     What goes is, one of the four: the least important `ratio` of each layer (or of all together, `scope`); weights
@@ -117,7 +118,7 @@ class PruneWeights:
 
     def _scores(self, module: nn.Module, parameters: dict[str, nn.Parameter], io: StepIO) -> Scores:
         if self.criterion == "taylor":
-            training.gradients(module, self._seen(io), training.supervised(dataset.task(io.path("data"))))
+            training.gradients(module, self._seen(io), losses.supervised(dataset.heads(io.path("data"))))
         by_name = {"magnitude": sparsity.magnitude, "taylor": sparsity.taylor, "random": sparsity.random}
         return by_name[self.criterion](parameters)
 
@@ -127,19 +128,19 @@ class PruneWeights:
     def _scan(self, module: nn.Module, parameters: dict[str, nn.Parameter], io: StepIO) -> dict[str, Any]:
         """The sensitivity of each layer and the ratios chosen from it, as plain data."""
         scores = self._scores(module, parameters, io)
-        data = dataset.validation(io.path("data"), self.examples, self.seed)
+        data, heads = dataset.validation(io.path("data"), self.examples, self.seed), dataset.heads(io.path("data"))
 
         def trial(ratios: Mapping[str, float]) -> sensitivity.Quality:
             whole = {name: parameters[name].detach().clone() for name in ratios}
             for name, mask in sparsity.least_of_each(scores, parameters, ratios).items():
                 parameters[name].data.masked_fill_(mask, 0)
-            found = sensitivity.measure(module, data)
+            found = sensitivity.measure(module, data, heads)
             for name, weight in whole.items():
                 parameters[name].data.copy_(weight)
             return found
 
         assert self.budget is not None
-        return sensitivity.chosen([*parameters], self.budget, trial, dataset.task(io.path("data")))
+        return sensitivity.chosen([*parameters], self.budget, trial, heads)
 
     def _parameters(self, module: nn.Module) -> tuple[dict[str, nn.Parameter], dict[str, str]]:
         """What to prune by name, and why the rest is not; UsageError when nothing is left."""

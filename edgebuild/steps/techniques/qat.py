@@ -12,24 +12,26 @@ from edgebuild.nn import checkpoint
 from edgebuild.nn.graph import trace
 from edgebuild.nn.quantize import fake_quant, points, ranges
 from edgebuild.nn.quantize.folding import fold, freeze
-from edgebuild.nn.train import losses, training
+from edgebuild.nn.train import training
 from edgebuild.nn.train.taught import lesson
 from edgebuild.spec import dataset
 from edgebuild.spec.artifact import Determinism, StepIO
 from edgebuild.spec.fields import Seed
 from edgebuild.spec.model import Training
+from edgebuild.spec.task import Goal
+from edgebuild.spec.technique import Technique
 
 if TYPE_CHECKING:
     from torch import fx
 
-    from edgebuild.nn.train.training import Loss
+    from edgebuild.nn.train.losses import Loss
 
 _PROBE = 4  # examples by whose values the tensors of an exported file are recognized
 _AT_ONCE = 64
 
 
 @dataclass(frozen=True, slots=True)
-class Qat:
+class Qat(Technique):
     """Quantization-aware training (Jacob et al., CVPR 2018): values are rounded in the forward pass, gradients pass.
 
     Batch norms are folded first. Ranges of activations follow a moving average of the batches' minima and maxima, or
@@ -43,7 +45,7 @@ class Qat:
         "channel"
     )
     calibration: Annotated[int, Ge(1), Field(description="training examples that set the first ranges")] = 256
-    goal: losses.Goal = "soft"
+    goal: Goal = "soft"
     alpha: Annotated[float, Field(ge=0, le=1, description="weight of the labels")] = 0.1
     temperature: Annotated[float, Gt(0)] = 4.0
     epochs: Annotated[int, Ge(1)] = 5
@@ -92,4 +94,4 @@ class Qat:
     def _loss(self, io: StepIO) -> Loss:
         taught_by = [io.inputs["teacher"], *io.roles("teacher").values()]
         teachers = [checkpoint.load(item.path).module for item in taught_by]
-        return lesson(dataset.task(io.path("data")), self.goal, self.alpha, self.temperature, teachers)
+        return lesson(dataset.heads(io.path("data")), self.goal, self.alpha, self.temperature, teachers)

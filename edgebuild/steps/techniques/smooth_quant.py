@@ -15,13 +15,14 @@ from edgebuild.spec import dataset
 from edgebuild.spec.artifact import Determinism, StepIO
 from edgebuild.spec.errors import UsageError
 from edgebuild.spec.fields import Seed
+from edgebuild.spec.technique import Technique
 
 if TYPE_CHECKING:
     from torch import Tensor, fx
 
 
 @dataclass(frozen=True, slots=True)
-class SmoothQuant:
+class SmoothQuant(Technique):
     """SmoothQuant (Xiao et al., ICML 2023, equation 4): s = max|X|^α / max|W|^(1−α), X/s by the layer norm, W·s.
 
     Only layers that alone read a layer norm can take part; the model computes what it did.

@@ -7,13 +7,14 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from edgebuild.spec.artifact import Determinism, StepIO
+from edgebuild.spec.artifact import FILE, Determinism, StepIO
 from edgebuild.spec.quantization import Granularity, Quantization, Weights
+from edgebuild.spec.technique import Technique
 from edgebuild.steps.techniques import _files
 
 
 @dataclass(frozen=True, slots=True)
-class WeightsOnly:
+class WeightsOnly(Technique):
     """Symmetric: q = round(x/Δ), Δ = max|x|/(2^(b−1) − 1) for each channel, tensor or block.
 
     By channel or tensor the runtime widens them once, when it loads the file: the time is that of the float file.
@@ -24,7 +25,7 @@ class WeightsOnly:
     block: Annotated[Literal[32, 64, 128, 256], Field(description='weights that share a scale, with "block"')] = 32
     keep: Annotated[tuple[str, ...], Field(description="layers that stay float")] = ()
 
-    consumes: ClassVar[tuple[str, ...]] = ("onnx", "tflite")
+    consumes: ClassVar[tuple[str, ...]] = (FILE,)
     produces: ClassVar[str | None] = None
     needs: ClassVar[tuple[str, ...]] = ("model",)
     tools: ClassVar[tuple[str, ...]] = ()

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edgebuild.devices.jobs.outputs import ModelJob
+from edgebuild.devices.jobs.job import JobModel
 from edgebuild.devices.jobs.portions import Portions
 from edgebuild.devices.local import Local
 from edgebuild.spec.errors import DeviceError
@@ -21,7 +21,7 @@ def portions(zoo: Path, folder: Path, kept: Path | None = None) -> Portions:
     """On this machine, with a scratch folder of its own."""
     scratch = folder / f"scratch-{len(list(folder.iterdir()))}"
     scratch.mkdir()
-    return Portions(Local(), ModelJob(zoo / "mlp.onnx"), (X,), kept or folder / "kept", scratch, 60.0)
+    return Portions(Local(), JobModel("model", zoo / "mlp.onnx"), (X,), kept or folder / "kept", scratch, 60.0)
 
 
 def silent(n: int) -> None:
@@ -70,7 +70,7 @@ def test_more_processes_are_started_only_where_their_start_pays(zoo: Path, tmp_p
 def test_a_failure_leaves_what_was_whole(zoo: Path, tmp_path: Path) -> None:
     work = portions(zoo, tmp_path)
     work.more(10, 1, 60.0, silent)
-    broken = Portions(Local(), ModelJob(zoo / "mlp.onnx"), (X[:, :3],), tmp_path / "kept", tmp_path, 60.0)
+    broken = Portions(Local(), JobModel("model", zoo / "mlp.onnx"), (X[:, :3],), tmp_path / "kept", tmp_path, 60.0)
     with pytest.raises(DeviceError, match="bad-input"):
         broken.more(20, 1, 60.0, silent)
     assert json.loads((tmp_path / "kept" / "0.json").read_text())["stop"] == 10

@@ -6,6 +6,7 @@ import ast
 import json
 import random
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -17,6 +18,8 @@ import numpy as np
 import pytest
 
 from edgebuild import travels
+from edgebuild.spec import model_file
+from edgebuild.spec.registry import FORMATS
 from edgebuild.travels import load_onnx, load_tflite, runner
 from tests.zoo import Ended, dense
 
@@ -168,7 +171,8 @@ def test_latency_keeps_warm_up_apart_and_interleaves(start: Start, zoo: Path, li
         assert found["load_ns"] > 0
     assert ended.result["models"]["b"]["median_ns"] > 2 * ended.result["models"]["a"]["median_ns"]
     assert 10**7 < ended.result["peak_rss_bytes"] < 10**9
-    assert set(ended.result["runtimes"]) == {"numpy", "onnxruntime", "litert", "tflite_runtime"}
+    named = {name.replace("-", "_").replace("ai_edge_", "") for name in runner.PACKAGES}
+    assert set(ended.result["runtimes"]) == named >= {"numpy", "onnxruntime", "litert", "tflite_runtime"}
     assert ended.result["runtimes"]["litert"] == "2.3.0"
 
 
@@ -480,6 +484,52 @@ def test_a_file_with_channels_last_takes_and_answers_arrays_as_in_pytorch(start:
     np.testing.assert_allclose(y, np.einsum("co,nchw->nohw", np.arange(6).reshape(3, 2), x), rtol=1e-5, atol=1e-5)
     swapped = start("outputs", {"m": zoo / "last.onnx"}, [x.transpose(0, 2, 3, 1)], m=layouts)
     assert swapped.result["error"]["message"] == "m: x is (1, 3, 5, 4), not (1, 5, 4, 3)"
+
+
+# ---- loaders
+
+DOUBLING = """
+import numpy as np
+import model_values as values
+
+SUFFIXES, PACKAGES = (".double",), ("doubling",)
+
+
+class Model(values.AnyModel):
+    def __init__(self, model, spec):
+        self.inputs = self.outputs = [values.Port("x", "x", (1, 4), np.float32)]
+
+    @staticmethod
+    def runtime():
+        return np
+
+    def run(self, feed):
+        return [2 * feed[0]]
+"""
+
+
+def test_a_loader_beside_it_adds_its_files_and_packages(tmp_path: Path) -> None:
+    for name in travels.RUNNER:
+        shutil.copyfile(travels.file(name), tmp_path / name)
+    (tmp_path / "load_double.py").write_text(DOUBLING)
+    (tmp_path / "model.double").write_bytes(b"")
+    np.savez(tmp_path / "inputs.npz", **{"0": X})  # type: ignore[arg-type]
+    job = {"mode": "outputs", "models": [{"name": "m", "file": "model.double"}], "inputs": "inputs.npz"}
+    (tmp_path / "job.json").write_text(json.dumps(job))
+    command = [sys.executable, str(tmp_path / "runner.py")]
+    assert subprocess.run([*command, str(tmp_path)], check=False).returncode == 0
+    with np.load(tmp_path / "m.outputs.npz") as answers:
+        assert np.array_equal(answers["0"], 2 * X)
+    facts = subprocess.run([*command, "--fingerprint"], capture_output=True, check=True).stdout
+    assert json.loads(facts)["packages"].keys() == {*runner.PACKAGES, "doubling"}
+
+
+def test_every_format_has_a_loader_that_opens_its_files_and_names_its_runtime() -> None:
+    for name in FORMATS.names():
+        kind = FORMATS.get(name)
+        assert model_file.loader(kind).name in travels.LOADERS
+        assert Path(kind.file).suffix in runner.LOADERS
+        assert kind.runtime in runner.PACKAGES
 
 
 # ---- independence

@@ -12,11 +12,12 @@ from typing import ClassVar
 import numpy as np
 import pytest
 
-from edgebuild.devices.jobs.device import Device
+from edgebuild.devices.jobs.job import JobModel
 from edgebuild.devices.local import Local
 from edgebuild.devices.timing.latency import Timings, measure
-from edgebuild.devices.timing.process import TimedModel, UnitProcess
+from edgebuild.devices.timing.process import UnitProcess
 from edgebuild.gates.statistics.ratio import RatioVerdict, judge_ratio
+from edgebuild.spec.device import Device
 from edgebuild.spec.errors import DeviceError
 from edgebuild.spec.target import Timing
 from edgebuild.travels import runner
@@ -47,8 +48,8 @@ class Pretend:
 
 
 @pytest.fixture
-def models(zoo: Path) -> list[TimedModel]:
-    return [TimedModel("base", zoo / "mlp.onnx"), TimedModel("ours", zoo / "wide.onnx", threads=2)]
+def models(zoo: Path) -> list[JobModel]:
+    return [JobModel("base", zoo / "mlp.onnx"), JobModel("ours", zoo / "wide.onnx", threads=2)]
 
 
 @pytest.fixture
@@ -57,7 +58,7 @@ def inputs(tmp_path: Path) -> Path:
     return tmp_path / "in.npz"
 
 
-def test_it_stops_at_the_look_that_decides(models: list[TimedModel], inputs: Path, tmp_path: Path) -> None:
+def test_it_stops_at_the_look_that_decides(models: list[JobModel], inputs: Path, tmp_path: Path) -> None:
     asked: list[int] = []
 
     def decide(timings: Timings) -> bool:
@@ -72,11 +73,11 @@ def test_it_stops_at_the_look_that_decides(models: list[TimedModel], inputs: Pat
     assert timings.log_ratios("ours", "base") == pytest.approx([math.log(1.5)] * 5)
 
 
-def test_without_a_decision_it_ends_at_the_last_look(models: list[TimedModel], inputs: Path, tmp_path: Path) -> None:
+def test_without_a_decision_it_ends_at_the_last_look(models: list[JobModel], inputs: Path, tmp_path: Path) -> None:
     assert len(measure(Pretend(), models, inputs, tmp_path / "m", lambda _: False, Timing(looks=(1, 3))).processes) == 3
 
 
-def test_job_folders(models: list[TimedModel], inputs: Path, tmp_path: Path, zoo: Path) -> None:
+def test_job_folders(models: list[JobModel], inputs: Path, tmp_path: Path, zoo: Path) -> None:
     device = Pretend()
     measure(device, models, inputs, tmp_path / "m", lambda _: True, Timing(looks=(3,), seed=40))
     jobs = [json.loads((job / "job.json").read_text()) for job in device.jobs]
@@ -89,7 +90,7 @@ def test_job_folders(models: list[TimedModel], inputs: Path, tmp_path: Path, zoo
     assert inputs.is_file()
 
 
-def test_an_earlier_measurement_is_not_overwritten(models: list[TimedModel], inputs: Path, tmp_path: Path) -> None:
+def test_an_earlier_measurement_is_not_overwritten(models: list[JobModel], inputs: Path, tmp_path: Path) -> None:
     measure(Pretend(), models, inputs, tmp_path / "m", lambda _: True, Timing(looks=(1,)))
     with pytest.raises(FileExistsError):
         measure(Pretend(), models, inputs, tmp_path / "m", lambda _: True, Timing(looks=(1,)))
@@ -105,7 +106,7 @@ def test_the_ratio_is_taken_within_rounds() -> None:
 
 def test_a_failed_process_ends_the_measurement(inputs: Path, tmp_path: Path) -> None:
     (tmp_path / "bad.onnx").write_bytes(b"nothing")
-    bad = [TimedModel("bad", tmp_path / "bad.onnx")]
+    bad = [JobModel("bad", tmp_path / "bad.onnx")]
     with pytest.raises(DeviceError, match="bad-model"):
         measure(Local(), bad, inputs, tmp_path / "m", lambda _: False, Timing(looks=(2,)))
     assert len(list((tmp_path / "m").iterdir())) == 1
@@ -113,7 +114,7 @@ def test_a_failed_process_ends_the_measurement(inputs: Path, tmp_path: Path) -> 
 
 def test_real_processes_to_a_real_verdict(inputs: Path, tmp_path: Path, zoo: Path) -> None:
     """A far wider model is slower, and the narrow one at least a tenth faster."""
-    pair = [TimedModel("base", zoo / "mlp.onnx"), TimedModel("wide", zoo / "wide.onnx")]
+    pair = [JobModel("base", zoo / "mlp.onnx"), JobModel("wide", zoo / "wide.onnx")]
     plan = Timing(looks=(6, 12), iterations=60, warmup_iterations=10, warmup=0.05)
 
     def wide(timings: Timings) -> RatioVerdict:

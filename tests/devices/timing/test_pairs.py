@@ -11,9 +11,9 @@ from typing import Any, ClassVar
 import numpy as np
 import pytest
 
+from edgebuild.devices.jobs.job import JobModel
 from edgebuild.devices.local import Local
 from edgebuild.devices.timing.pairs import PairTimings, measure_pairs
-from edgebuild.devices.timing.process import TimedModel
 from edgebuild.spec.target import Timing
 from edgebuild.travels import runner
 
@@ -43,7 +43,7 @@ def inputs(tmp_path: Path) -> Path:
 
 
 def run(zoo: Path, inputs: Path, tmp_path: Path, device: Any, timing: Timing) -> PairTimings:
-    models = [TimedModel("ours-a", zoo / "wide.onnx"), TimedModel("base-a", zoo / "mlp.onnx")]
+    models = [JobModel("ours-a", zoo / "wide.onnx"), JobModel("base-a", zoo / "mlp.onnx")]
     return measure_pairs(device, [(models[0], models[1])], inputs, tmp_path / "m", lambda _: False, timing)
 
 

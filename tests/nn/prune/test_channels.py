@@ -80,7 +80,7 @@ def test_what_is_left_answers_as_the_whole_with_the_same_channels_silenced(found
 def test_importances_are_finite_and_differ_wherever_a_layer_reads_a_part(found: Found) -> None:
     _, module, example, taken = found
     x = torch.randn(32, *example[0].shape[1:], generator=torch.Generator().manual_seed(0)).numpy()
-    data = importance.Split((x,), torch.arange(32).numpy() % 4)
+    data = importance.Split((x,), (torch.arange(32).numpy() % 4,))
     loss = importance.training.supervised("classification")
     for name in ("magnitude", "taylor", "mean_activation", "stability"):
         subject = importance.Subject(module, lambda: data, lambda: loss, 2, 0)

@@ -30,7 +30,7 @@ class Net(nn.Module):
         return self.head(torch.relu(self.norm(self.first(x))).flatten(1))
 
 
-DATA = Split((np.random.default_rng(0).normal(size=(96, 2, 4, 4)).astype(np.float32),), np.arange(96) % 2)
+DATA = Split((np.random.default_rng(0).normal(size=(96, 2, 4, 4)).astype(np.float32),), (np.arange(96) % 2,))
 
 
 def score(name: importance.Name, norm: int = 2) -> Tensor:
@@ -69,7 +69,7 @@ def test_taylor_is_the_sum_of_weights_times_gradients_of_batches() -> None:
     for start in (0, 32, 64):
         x, labels = (
             torch.from_numpy(DATA.inputs[0][start : start + 32]),
-            torch.from_numpy(DATA.labels)[start : start + 32],
+            torch.from_numpy(DATA.labels[0])[start : start + 32],
         )
         loss = nn.functional.cross_entropy(net(x), labels)
         slopes.append(torch.autograd.grad(loss, [net.first.weight, net.head.weight]))
@@ -130,7 +130,7 @@ def test_a_channel_whose_rank_depends_on_the_draw_is_the_first_to_go() -> None:
 
 def test_what_a_group_does_not_have_gives_no_score() -> None:
     net = nn.Sequential(nn.Linear(4, 6), nn.GELU(), nn.Linear(6, 2))
-    data = Split((np.ones((8, 4), np.float32),), np.zeros(8, np.int64))
+    data = Split((np.ones((8, 4), np.float32),), (np.zeros(8, np.int64),))
     subject = importance.Subject(net, lambda: data, lambda: training.supervised("classification"), 2, 0)
     (units,) = inventory(net, (torch.zeros(1, 4),), [], 1).units
     for name in ("batch_norm", "apoz"):
@@ -141,7 +141,7 @@ def test_what_a_group_does_not_have_gives_no_score() -> None:
 def test_layers_that_no_gradient_reaches_are_refused() -> None:
     net = nn.Sequential(nn.Linear(4, 6), nn.ReLU(), nn.Linear(6, 2))
     net[0].bias.data[:] = -100  # no unit ever fires
-    data = Split((np.ones((8, 4), np.float32),), np.zeros(8, np.int64))
+    data = Split((np.ones((8, 4), np.float32),), (np.zeros(8, np.int64),))
     subject = importance.Subject(net, lambda: data, lambda: training.supervised("classification"), 2, 0)
     (units,) = inventory(net, (torch.zeros(1, 4),), [], 1).units
     with pytest.raises(UsageError, match="criterion: the loss does not depend on '0'"):
@@ -164,7 +164,7 @@ class Halves(nn.Module):
 @pytest.mark.parametrize("name", ["magnitude", "taylor", "apoz", "mean_activation", "stability"])
 def test_readers_of_a_part_count_for_the_channels_that_they_read(name: importance.Name) -> None:
     net, x = Halves().eval(), np.random.default_rng(0).normal(size=(64, 4)).astype(np.float32)
-    data = Split((x,), np.arange(64) % 2)
+    data = Split((x,), (np.arange(64) % 2,))
     subject = importance.Subject(net, lambda: data, lambda: training.supervised("classification"), 1, 0)
     (units,) = inventory(net, (torch.zeros(1, 4),), [], 1).units
     assert [*units.members] == [(0, 3), (1, 4), (2, 5)]  # so that both halves stay of one size

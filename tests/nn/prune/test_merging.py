@@ -28,7 +28,7 @@ class Net(nn.Module):
         return self.head(torch.relu(self.deep(x)).flatten(1))
 
 
-DATA = Split((np.random.default_rng(0).normal(size=(96, 1, 4, 4)).astype(np.float32),), np.arange(96) % 3)
+DATA = Split((np.random.default_rng(0).normal(size=(96, 1, 4, 4)).astype(np.float32),), (np.arange(96) % 3,))
 
 
 def net(twins: dict[int, int]) -> Net:
@@ -92,7 +92,7 @@ def test_proportional_units_behind_a_relu_are_merged_in_proportion() -> None:
     found, units = stock(whole, 4)
     pairs = merging.alike(merging.signatures(whole, units, {}), 0.9999)
     assert [(pair.kept, pair.gone) for pair in pairs] == [(0, 2)]
-    merging.merge(whole, found, [(units, pairs)], Split((x.numpy(),), np.zeros(64, np.int64)))
+    merging.merge(whole, found, [(units, pairs)], Split((x.numpy(),), (np.zeros(64, np.int64),)))
     assert torch.allclose(whole[2].weight[:, 0], outgoing[:, 0] + 2.5 * outgoing[:, 2], atol=1e-5)
     assert torch.allclose(whole(x), answers, atol=1e-5)
 

@@ -50,8 +50,8 @@ def test_models_that_answer_values_are_fine_tuned_by_their_own_loss(
         with torch.no_grad():
             values = tuple(torch.from_numpy(np.array(x)) for x in data.inputs)
             given = checkpoint.load(folder).module(*values)
-        criterion = losses.of_task(dataset.task(made["data"]))
-        return float(criterion(given, torch.from_numpy(np.array(data.labels))))
+        labels = torch.from_numpy(np.array(data.labels[0]))
+        return float(losses.of_labels(dataset.heads(made["data"]), (given,), (labels,)))
 
     step = PruneWeights(ratio=0.8, criterion="random")
     bare = tiny.perform(step, tmp_path / "bare", {"model": inputs["model"]})

@@ -13,6 +13,7 @@ from edgebuild.nn.prune import sensitivity
 from edgebuild.nn.prune.sensitivity import Quality
 from edgebuild.spec.dataset import Split
 from edgebuild.spec.errors import UsageError
+from edgebuild.spec.signature import Head
 
 GRID = (0.25, 0.5, 0.75)
 COSTS = {"tough": (0.0, 0.001, 0.004), "soft": (0.002, 0.05, 0.2), "odd": (0.01, 0.0, 0.3)}
@@ -26,7 +27,7 @@ def trial(ratios: Mapping[str, float]) -> Quality:
 
 def test_the_scan_prunes_each_layer_alone() -> None:
     found = sensitivity.scan([*COSTS], trial, GRID)
-    assert found.whole == (0.9, 0.5)
+    assert found.whole == Quality(0.9, 0.5)
     assert [quality.loss for quality in found.alone["soft"].values()] == pytest.approx([0.502, 0.55, 0.7])
 
 
@@ -64,6 +65,6 @@ def test_quality_is_the_share_of_right_answers_and_the_mean_cross_entropy() -> N
     x = torch.eye(3)[torch.arange(600) % 3].numpy()
     labels = (np.arange(600) % 3).astype(np.int64)
     labels[:60] = (labels[:60] + 1) % 3
-    found = sensitivity.measure(nn.Identity(), Split((x,), labels))
+    found = sensitivity.measure(nn.Identity(), Split((x,), (labels,)), [Head("output", "classification")])
     assert found.accuracy == pytest.approx(0.9)
     assert found.loss == pytest.approx(np.log(np.e + 2) - 0.9)  # −ln(e/(e+2)) for the right, −ln(1/(e+2)) for the wrong

@@ -9,7 +9,7 @@ from torch import nn
 from edgebuild.nn.graph import trace
 from edgebuild.nn.quantize import fake_quant
 from edgebuild.nn.quantize.points import observe, owners
-from edgebuild.spec.model import TensorSpec
+from edgebuild.spec.signature import TensorSpec
 from tests.nn import nets
 
 

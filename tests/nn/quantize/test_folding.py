@@ -7,7 +7,7 @@ from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from edgebuild.nn.quantize.folding import fold
-from edgebuild.spec.model import TensorSpec
+from edgebuild.spec.signature import TensorSpec
 from tests.nn import nets
 
 

@@ -10,7 +10,7 @@ from torch import nn
 
 from edgebuild.nn.graph import trace
 from edgebuild.nn.quantize import sharing
-from edgebuild.spec.model import TensorSpec
+from edgebuild.spec.signature import TensorSpec
 from edgebuild.steps.techniques.log2 import powers_of_two
 from tests.nn import nets
 

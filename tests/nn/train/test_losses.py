@@ -1,122 +1,41 @@
-"""Distillation loss: the numbers of the formula, worked out here with plain numpy."""
+"""Losses over the heads of a model, and of inner features: the numbers worked out by hand."""
 
 from __future__ import annotations
 
-import numpy as np
 import pytest
 import torch
 
-from edgebuild.nn.train.losses import attention, distillation, of_task, of_teacher
-from edgebuild.spec.errors import UsageError
+from edgebuild.nn.train.losses import attention, of_labels, of_teachers
+from edgebuild.spec.signature import Head
 
-STUDENT = [[1.0, -0.5, 2.0], [0.2, 0.1, -1.0]]
-TEACHER = [[2.0, 0.0, 1.0], [-1.0, 3.0, 0.5]]
-LABELS = [2, 1]
-
-
-def softmax(logits: list[list[float]], temperature: float) -> np.ndarray:
-    raised = np.exp(np.array(logits) / temperature)
-    return np.asarray(raised / raised.sum(1, keepdims=True))
+NAN = float("nan")
+KIND, PLACE = Head("kind", "classification", (0,)), Head("place", "regression", (2,), weight=0.5)
+ANSWERS = (torch.tensor([[2.0, 0.0], [0.0, 1.0]]), torch.full((2, 3, 3), NAN), torch.tensor([[1.0], [3.0]]))
+LABELS = (torch.tensor([0, 1]), torch.tensor([[0.0], [0.0]]))
 
 
-def by_hand(alpha: float, temperature: float) -> float:
-    hard = -np.mean([np.log(softmax(STUDENT, 1)[row, label]) for row, label in enumerate(LABELS)])
-    p, q = softmax(TEACHER, temperature), softmax(STUDENT, temperature)
-    soft = np.mean((p * np.log(p / q)).sum(1))
-    return float(alpha * hard + (1 - alpha) * temperature**2 * soft)
+def test_losses_of_several_heads_are_summed_by_weight_and_an_output_without_a_head_counts_for_nothing() -> None:
+    kind = of_labels([KIND], ANSWERS, LABELS[:1]).item()
+    assert kind == pytest.approx((0.126928 + 0.313262) / 2, abs=1e-6)  # ln(1 + e⁻²), ln(1 + e⁻¹)
+    assert of_labels([KIND, PLACE], ANSWERS, LABELS).item() == pytest.approx(kind + 0.5 * (1 + 9) / 2)
 
 
-def loss(alpha: float, temperature: float, student: torch.Tensor | None = None) -> torch.Tensor:
-    given = torch.tensor(STUDENT, dtype=torch.float64) if student is None else student
-    return distillation(given, torch.tensor(TEACHER, dtype=torch.float64), torch.tensor(LABELS), alpha, temperature)
+def test_every_head_learns_of_its_own_teachers_answer() -> None:
+    taught = (ANSWERS[0], ANSWERS[1], torch.tensor([[2.0], [3.0]]))
+    assert of_teachers([KIND, PLACE], "soft", ANSWERS, [ANSWERS], 4.0).item() == pytest.approx(0, abs=1e-7)
+    assert of_teachers([KIND, PLACE], "soft", ANSWERS, [taught], 4.0).item() == pytest.approx(0.5 * 0.5)
 
 
-@pytest.mark.parametrize(("alpha", "temperature"), [(0, 1), (1, 4), (0.1, 4), (0.5, 2), (0.9, 0.5), (0, 20)])
-def test_it_is_the_published_formula(alpha: float, temperature: float) -> None:
-    assert loss(alpha, temperature).item() == pytest.approx(by_hand(alpha, temperature), rel=1e-12)
-
-
-def test_the_hard_term_written_out() -> None:
-    first = 0.37153903  # -ln(e² / (e + e^-½ + e²)) = ln(1 + e^-1 + e^-2.5)
-    second = 0.89119526  # -ln(e^.1 / (e^.2 + e^.1 + e^-1)) = ln(1 + e^.1 + e^-1.1)
-    assert loss(1, 3).item() == pytest.approx((first + second) / 2, abs=1e-8)
-
-
-def test_a_student_that_answers_as_its_teacher_has_no_soft_loss() -> None:
-    same = torch.tensor(TEACHER, dtype=torch.float64)
-    assert loss(0, 4, same).item() == pytest.approx(0, abs=1e-15)
-
-
-def test_gradients_of_the_soft_term_keep_their_size_as_the_temperature_rises() -> None:
-    def size(temperature: float) -> float:
-        student = torch.tensor(STUDENT, dtype=torch.float64, requires_grad=True)
-        loss(0, temperature, student).backward()  # type: ignore[no-untyped-call]
-        assert student.grad is not None
-        return float(student.grad.norm())
-
-    # For high T the gradient is (z − v) / (N·C) of centred logits, whatever T is (Hinton et al. 2015, equation 4).
-    z, v = (np.array(x) - np.mean(x, axis=1, keepdims=True) for x in (STUDENT, TEACHER))
-    limit = float(np.linalg.norm(z - v) / (2 * 3))
-    assert size(100) == pytest.approx(limit, rel=0.02)
-    assert size(200) == pytest.approx(size(100), rel=0.01)
-
-
-def test_a_teacher_with_other_classes_is_refused() -> None:
-    with pytest.raises(UsageError, match="the teacher's output is \\[2, 4\\], the model's \\[2, 3\\]"):
-        distillation(torch.zeros(2, 3), torch.zeros(2, 4), torch.tensor(LABELS), 0.5, 2)
-
-
-def test_the_loss_of_a_classification_is_smoothed_cross_entropy() -> None:
-    given, labels = torch.tensor(STUDENT, dtype=torch.float64), torch.tensor(LABELS)
-    logs = np.log(softmax(STUDENT, 1))
-    hard, even = -logs[[0, 1], LABELS].mean(), -logs.mean()
-    assert of_task("classification")(given, labels).item() == pytest.approx(hard, rel=1e-12)
-    assert of_task("classification", 0.3)(given, labels).item() == pytest.approx(0.7 * hard + 0.3 * even, rel=1e-12)
-
-
-def test_the_loss_of_a_regression_is_the_mean_of_all_squares() -> None:
-    loss = of_task("regression")(torch.tensor([[1.0, 2.0], [0.0, -1.0]]), torch.tensor([[0.0, 4.0], [0.0, 0.0]]))
-    assert loss.item() == (1 + 4 + 0 + 1) / 4
-
-
-def test_the_loss_of_an_embedding_is_one_minus_the_cosine() -> None:
-    loss = of_task("embedding")(torch.tensor([[2.0, 0.0], [0.0, -3.0]]), torch.tensor([[5.0, 0.0], [4.0, 4.0]]))
-    assert loss.item() == pytest.approx((0 + 1 + 0.5**0.5) / 2)
-
-
-SECOND = [[0.5, 1.5, -2.0], [0.0, 0.3, 0.9]]
-
-
-def goal(kind: str, *teachers: list[list[float]], task: str = "classification", temperature: float = 2.0) -> float:
-    tensors = [torch.tensor(values, dtype=torch.float64) for values in teachers]
-    student = torch.tensor(STUDENT, dtype=torch.float64)
-    return float(of_teacher(task, kind, student, tensors, temperature))  # type: ignore[arg-type]
-
-
-def test_the_logits_of_a_teacher_are_a_regression_target() -> None:
-    """By hand: (1 + 0.25 + 1 + 1.44 + 8.41 + 2.25) / 6."""
-    assert goal("logits", TEACHER) == pytest.approx(14.35 / 6)
-
-
-def test_a_pseudo_label_is_the_teachers_first_choice() -> None:
-    assert goal("pseudo_labels", TEACHER) == pytest.approx(
-        -np.mean([np.log(softmax(STUDENT, 1)[0, 0]), np.log(softmax(STUDENT, 1)[1, 1])])
-    )
-
-
-def test_several_teachers_are_one_with_their_mean_probabilities() -> None:
-    mean, given = (softmax(TEACHER, 2) + softmax(SECOND, 2)) / 2, softmax(STUDENT, 2)
-    assert goal("soft", TEACHER, SECOND) == pytest.approx(4 * np.mean((mean * np.log(mean / given)).sum(1)))
-    assert goal("soft", TEACHER, TEACHER) == pytest.approx(goal("soft", TEACHER))
-    assert goal("logits", TEACHER, SECOND) == pytest.approx(
-        np.mean((np.array(STUDENT) - (np.array(TEACHER) + np.array(SECOND)) / 2) ** 2)
-    )
-
-
-def test_without_classes_the_soft_goal_is_the_tasks_own_loss() -> None:
-    squares = np.mean((np.array(STUDENT) - np.array(TEACHER)) ** 2)
-    assert goal("soft", TEACHER, task="regression") == pytest.approx(squares)
-    assert 0 < goal("soft", TEACHER, task="embedding") < 2
+def test_labels_that_are_missing_are_left_out_head_by_head() -> None:
+    given = torch.tensor([[1.0, 2.0], [0.5, 0.0], [3.0, 1.0]], requires_grad=True)
+    known, classes = torch.tensor([1, -1, 0]), [Head("output", "classification")]
+    rows = given[[0, 2]]
+    assert of_labels(classes, (given,), (known,)).item() == of_labels(classes, (rows,), (known[[0, 2]],)).item()
+    none = of_labels(classes, (given,), (torch.tensor([-1, -1, -1]),))
+    none.backward()  # type: ignore[no-untyped-call]
+    assert (none.item(), given.grad is not None and given.grad.abs().sum().item()) == (0, 0)
+    values = torch.tensor([[1.0, 2.0], [NAN, NAN], [1.0, 1.0]])
+    assert of_labels([Head("output", "regression")], (given,), (values,)).item() == pytest.approx(4 / 4)
 
 
 def test_attention_is_where_features_are_large_whatever_their_channels() -> None:

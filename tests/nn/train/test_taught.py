@@ -1,4 +1,4 @@
-"""What teaches a student beside its answers: inner layers, and examples of which some have no label."""
+"""What teaches a student beside its answers: inner layers."""
 
 from __future__ import annotations
 
@@ -6,28 +6,14 @@ import pytest
 import torch
 from torch import nn
 
-from edgebuild.nn.train.losses import of_task
 from edgebuild.nn.train.taps import shapes, tapped
-from edgebuild.nn.train.taught import Features, masked
+from edgebuild.nn.train.taught import Features
 from edgebuild.spec.errors import UsageError
-
-NAN = float("nan")
 
 
 def pair() -> tuple[nn.Sequential, nn.Sequential]:
     torch.manual_seed(0)
     return nn.Sequential(nn.Conv2d(1, 3, 3), nn.ReLU()), nn.Sequential(nn.Conv2d(1, 5, 3), nn.ReLU())
-
-
-def test_labels_that_are_missing_are_left_out() -> None:
-    given = torch.tensor([[1.0, 2.0], [0.5, 0.0], [3.0, 1.0]], requires_grad=True)
-    loss, known = of_task("classification"), torch.tensor([1, -1, 0])
-    assert masked(loss)(given, known).item() == loss(given[[0, 2]], known[[0, 2]]).item()
-    none = masked(loss)(given, torch.tensor([-1, -1, -1]))
-    none.backward()  # type: ignore[no-untyped-call]
-    assert (none.item(), given.grad is not None and given.grad.abs().sum().item()) == (0, 0)
-    values = torch.tensor([[1.0, 2.0], [NAN, NAN], [1.0, 1.0]])
-    assert masked(of_task("regression"))(given, values).item() == pytest.approx(4 / 4)
 
 
 @pytest.mark.parametrize("channels", [[(3, 5)], None])

@@ -12,22 +12,25 @@ import torch
 from torch import nn
 
 from edgebuild.nn.checkpoint import WEIGHTS
-from edgebuild.nn.train import training
+from edgebuild.nn.train import losses, training
 from edgebuild.spec.dataset import Split
 from edgebuild.spec.model import Training
+from edgebuild.spec.signature import Head
 from tests import tiny
+
+CLASSES = Head("output", "classification")
 
 
 def data(count: int = 40) -> Split:
     rng = np.random.default_rng(0)
     labels = rng.integers(0, 2, count)
-    return Split(((rng.normal(size=(count, 3)) + labels[:, None]).astype(np.float32),), labels)
+    return Split(((rng.normal(size=(count, 3)) + labels[:, None]).astype(np.float32),), (labels,))
 
 
 def fitted(how: Training, count: int = 40, **options: object) -> nn.Linear:
     torch.manual_seed(7)
     module = nn.Linear(3, 2)
-    loss = training.supervised("classification", how.label_smoothing)
+    loss = losses.supervised([CLASSES], how.label_smoothing)
     training.fit(module, data(count), loss, how, sparse=(), progress=lambda *_, **__: None, **options)  # type: ignore[arg-type]
     return module
 
@@ -67,7 +70,7 @@ def test_label_smoothing_is_what_the_paper_says() -> None:
     logits, labels = torch.tensor([[2.0, -1.0, 0.5]]), torch.tensor([0])
     log_p = np.log(np.exp([2, -1, 0.5]) / np.exp([2, -1, 0.5]).sum())
     by_hand = -(0.9 * log_p[0] + 0.1 * log_p.mean())  # Szegedy et al. 2016, section 7
-    found = training.supervised("classification", 0.1)(nn.Identity(), (logits,), labels)
+    found = losses.supervised([CLASSES], 0.1)(nn.Identity(), (logits,), (labels,))
     assert found.item() == pytest.approx(by_hand, rel=1e-6)
 
 
@@ -84,9 +87,11 @@ def test_another_process_trains_the_same_bytes(made: tiny.Made, elsewhere: tiny.
 
 
 def test_every_epoch_takes_full_batches_in_a_new_order() -> None:
-    split = Split((np.arange(10, dtype=np.float32)[:, None],), np.arange(10))
+    split = Split((np.arange(10, dtype=np.float32)[:, None],), (np.arange(10),))
     how = Training(epochs=2, batch_size=4)
-    batches = [labels.tolist() for _, labels in training._batches(split, how, torch.Generator().manual_seed(0), None)]
+    batches = [
+        labels.tolist() for _, (labels,) in training._batches(split, how, torch.Generator().manual_seed(0), None)
+    ]
     assert [len(batch) for batch in batches] == [4, 4, 4, 4]
     first, second = batches[0] + batches[1], batches[2] + batches[3]
     assert len({*first}) == len({*second}) == 8
@@ -108,7 +113,7 @@ def test_augmentation_sees_the_first_input_and_the_seeded_generator() -> None:
 def test_progress_ends_at_one(tmp_path: Path) -> None:
     told: list[tuple[float, str]] = []
     training.fit(
-        nn.Linear(3, 2), data(), training.supervised("classification", 0), Training(epochs=3, batch_size=7),
+        nn.Linear(3, 2), data(), losses.supervised([CLASSES], 0), Training(epochs=3, batch_size=7),
         sparse=(), progress=lambda done, note, **_: told.append((done, note)),
     )  # fmt: skip
     assert told[-1][0] == 1
@@ -125,7 +130,7 @@ def test_zeros_of_sparse_parameters_stay_zero_and_the_others_learn(decay: float)
     second.weight.data[0, 0] = 0
     before = first.weight.detach().clone()
     how = Training(epochs=3, batch_size=8, learning_rate=0.1, weight_decay=decay)
-    loss, sparse = training.supervised("classification", 0), [first.weight]
+    loss, sparse = losses.supervised([CLASSES], 0), [first.weight]
     training.fit(nn.Sequential(first, second), data(), loss, how, sparse=sparse, progress=lambda *_, **__: None)
     assert torch.equal(first.weight == 0, zero)
     assert not torch.signbit(first.weight[zero]).any()

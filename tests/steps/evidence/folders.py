@@ -4,25 +4,28 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
-from edgebuild.spec import dataset
+from edgebuild.spec import dataset, documents
+from edgebuild.spec.evidence import FILE, ORIGIN
+from edgebuild.spec.target import Fidelity
+from tests import measured
 
 
-def outputs(folder: Path, values: Any, fidelity: str = "host") -> tuple[str, Path]:
+def outputs(folder: Path, values: Any, fidelity: Fidelity = "host") -> tuple[str, Path]:
     """What a model answered somewhere."""
     folder.mkdir(parents=True)
     np.savez(folder / "outputs.npz", **{"0": np.asarray(values, np.float32)})
-    (folder / "origin.json").write_text(json.dumps({"fidelity": fidelity, "device": "that", "runtimes": {}}))
+    documents.write(folder / ORIGIN, measured.origin(fidelity))
     return "outputs", folder
 
 
-def evidence(folder: Path, found: Any) -> tuple[str, Path]:
+def evidence(folder: Path, document: object) -> tuple[str, Path]:
     """What a measurement found."""
     folder.mkdir(parents=True)
-    (folder / "evidence.json").write_text(json.dumps(found))
+    documents.write(folder / FILE, document)
     return "evidence", folder
 
 
@@ -30,13 +33,22 @@ def data(folder: Path, labels: Any, split: str = "test") -> tuple[str, Path]:
     """Examples with these labels that nothing has learnt from."""
     folder.mkdir(parents=True)
     values = np.asarray(labels, np.int64)
-    dataset.write(folder, split, dataset.Split((np.zeros((len(values), 1), np.float32),), values))
+    dataset.write(folder, split, dataset.Split((np.zeros((len(values), 1), np.float32),), (values,)))
     return "data", folder
 
 
-def read(folder: Path, name: str = "evidence.json") -> Any:
+Document = TypeVar("Document")
+
+
+def read(kind: type[Document], folder: Path, name: str = FILE) -> Document:
     """What a step wrote; strict, for other programs read it too."""
-    return json.loads((folder / name).read_text(), parse_constant=_refuse)
+    json.loads((folder / name).read_text(), parse_constant=_refuse)
+    return documents.read(kind, folder / name)
+
+
+def samples(folder: Path) -> Any:
+    """The raw values that a step kept beside its evidence."""
+    return json.loads((folder / "samples.json").read_text(), parse_constant=_refuse)
 
 
 def _refuse(word: str) -> None:

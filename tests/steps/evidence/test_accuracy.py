@@ -10,10 +10,12 @@ import pytest
 from scipy.stats import binomtest
 
 from edgebuild.gates.statistics import paired
-from edgebuild.spec import dataset
+from edgebuild.spec import dataset, evidence
 from edgebuild.spec.errors import StepError
+from edgebuild.spec.evidence import ONLY
+from edgebuild.spec.signature import Head
 from edgebuild.steps.evidence.accuracy import Accuracy
-from tests import tiny
+from tests import measured, tiny
 from tests.steps.evidence import folders
 
 LABELS = [0, 1, 2, 0, 1, 2, 0, 1]
@@ -28,54 +30,66 @@ def answers(*wrong: int) -> Any:
     return given
 
 
-def measure(tmp_path: Path, candidate: Any, baseline: Any, **more: tuple[str, Path]) -> tuple[Any, Path]:
+def measure(tmp_path: Path, candidate: Any, baseline: Any, **more: tuple[str, Path]) -> tuple[evidence.Accuracy, Path]:
     inputs = {
         "candidate": folders.outputs(tmp_path / "candidate", candidate),
         "baseline": folders.outputs(tmp_path / "baseline", baseline),
         "data": folders.data(tmp_path / "data", LABELS),
     }
-    out = tiny.perform(Accuracy(("zero", "same", "same", "never")), tmp_path / "out", inputs | more)
-    return folders.read(out), out
+    out = tiny.perform(
+        Accuracy((Head(ONLY, "classification", labels=("zero", "same", "same", "never")),)),
+        tmp_path / "out",
+        inputs | more,
+    )
+    return folders.read(evidence.Accuracy, out), out
+
+
+def head(accuracy: evidence.Accuracy) -> evidence.Answers:
+    return accuracy.heads[ONLY]
 
 
 def test_hits_are_counted_in_pairs(tmp_path: Path) -> None:
-    found, out = measure(tmp_path, answers(0, 1, 2), answers(2, 7))
-    assert (found["n"], found["lost"], found["won"]) == (8, 2, 1)
-    assert found["candidate"]["accuracy"] == 5 / 8
-    assert found["baseline"]["accuracy"] == 6 / 8
+    accuracy, out = measure(tmp_path, answers(0, 1, 2), answers(2, 7))
+    counts = head(accuracy)
+    assert (counts.n, counts.lost, counts.won) == (8, 2, 1)
+    assert counts.candidate.accuracy == 5 / 8
+    assert counts.baseline.accuracy == 6 / 8
     with np.load(out / "hits.npz") as hits:
         assert hits["candidate"].tolist() == [False, False, False, True, True, True, True, True]
         assert hits["baseline"].tolist() == [True, True, False, True, True, True, True, False]
 
 
 def test_each_rate_has_wilsons_interval(tmp_path: Path) -> None:
-    found, _ = measure(tmp_path, answers(), answers(0, 1))
-    for role, hits in (("candidate", 8), ("baseline", 6)):
+    accuracy, _ = measure(tmp_path, answers(), answers(0, 1))
+    for rate, hits in ((head(accuracy).candidate, 8), (head(accuracy).baseline, 6)):
         interval = binomtest(hits, 8).proportion_ci(method="wilson")
-        assert (found[role]["low"], found[role]["high"]) == pytest.approx((interval.low, interval.high))
+        assert (rate.low, rate.high) == pytest.approx((interval.low, interval.high))
 
 
 def test_the_origin_is_the_candidates_or_the_devices(tmp_path: Path) -> None:
     alone, _ = measure(tmp_path / "a", answers(), answers())
-    assert alone["origin"]["fidelity"] == "host"
-    assert "agreement" not in alone
+    assert alone.origin.fidelity == "host"
+    assert (alone.agreement, head(alone).device) == (None, None)
     rows = dataset.chosen(8, 3)
     device = folders.outputs(tmp_path / "device", answers()[rows], "emulated")
-    agreed = folders.evidence(tmp_path / "agreed", {"identical": True, "answers_differing": 0})
+    _, agreement = measured.on_device(0, 3, 8, identical=True)
+    agreed = folders.evidence(tmp_path / "agreed", agreement)
     both, _ = measure(tmp_path / "b", answers(), answers(), device=device, agreement=agreed)
-    assert both["origin"]["fidelity"] == "emulated"
-    assert both["agreement"] == {"n": 3, "of": 8, "lost": 0, "won": 0, "identical": True, "answers_differing": 0}
-    assert sum(counts["unrun"] for counts in both["classes"].values()) == 5
+    assert both.origin.fidelity == "emulated"
+    assert (both.agreement, head(both).device) == (agreement, evidence.Overlap(3, 8, 0, 0))
+    assert sum(group.unrun for group in head(both).classes.values()) == 5
 
 
 def test_the_devices_own_answers_count_where_it_gave_any(tmp_path: Path) -> None:
     rows = dataset.chosen(8, 3).tolist()
     here, there = answers(rows[0]), answers(rows[1], rows[2])
     device = folders.outputs(tmp_path / "device", there[rows], "emulated")
-    agreed = folders.evidence(tmp_path / "agreed", {"identical": False, "answers_differing": 3})
-    found, _ = measure(tmp_path / "m", here, answers(), device=device, agreement=agreed)
-    assert (found["lost"], found["won"]) == (2, 0)
-    assert (found["agreement"]["lost"], found["agreement"]["won"]) == (2, 1)
+    agreed = folders.evidence(tmp_path / "agreed", measured.on_device(2, 3, 8, 1)[1])
+    accuracy, out = measure(tmp_path / "m", here, answers(), device=device, agreement=agreed)
+    assert (head(accuracy).lost, head(accuracy).won) == (2, 0)
+    assert head(accuracy).device == evidence.Overlap(3, 8, 2, 1)
+    with np.load(out / "hits.npz") as hits:
+        assert [*np.flatnonzero(~hits["candidate"])] == sorted(rows[1:])
 
 
 def test_answers_that_are_no_numbers_are_an_error_and_not_a_class(tmp_path: Path) -> None:
@@ -94,23 +108,23 @@ def test_outputs_of_another_shape_are_refused(tmp_path: Path) -> None:
 
 def test_each_class_has_its_own_counts_and_bounds_that_hold_for_all_classes(tmp_path: Path) -> None:
     """Examples 0, 3 and 6 are zeros; 1, 4, 7 and 2, 5 the two classes of one name; nothing is of the fourth."""
-    found, _ = measure(tmp_path, answers(0, 3, 2), answers(2, 7))
-    classes = found["classes"]
-    assert {name: (c["n"], c["lost"], c["won"]) for name, c in classes.items()} == {
+    accuracy, _ = measure(tmp_path, answers(0, 3, 2), answers(2, 7))
+    classes = head(accuracy).classes
+    assert {name: (c.n, c.lost, c.won) for name, c in classes.items()} == {
         "zero": (3, 2, 0), "same (1)": (3, 0, 1), "same (2)": (2, 0, 0),
     }  # fmt: skip
-    assert classes["zero"]["drop"] == pytest.approx(2 / 3)
+    assert classes["zero"].drop == pytest.approx(2 / 3)
     bound = paired.drop_bound(2, 0, 3, 1 - 0.05 / 3)
-    assert (classes["zero"]["low"], classes["zero"]["high"]) == (bound.low, bound.high)
-    assert {c["confidence"] for c in classes.values()} == {1 - 0.05 / 3}
+    assert (classes["zero"].low, classes["zero"].high) == (bound.low, bound.high)
+    assert {c.confidence for c in classes.values()} == {1 - 0.05 / 3}
 
 
 def test_slices_of_the_data_are_counted_too_and_may_overlap(tmp_path: Path) -> None:
     role, folder = folders.data(tmp_path / "sliced", LABELS)
     first, late = np.arange(8) < 3, np.arange(8) > 1
-    dataset.describe(folder, "classification", {"test": 8}, {"first": first, "late": late})
-    found, _ = measure(tmp_path, answers(0, 1, 2), answers(7), data=(role, folder))
-    assert {name: (s["n"], s["lost"], s["won"]) for name, s in found["slices"].items()} == {
+    dataset.describe(folder, [Head("output", "classification")], {"test": 8}, {"first": first, "late": late})
+    accuracy, _ = measure(tmp_path, answers(0, 1, 2), answers(7), data=(role, folder))
+    assert {name: (s.n, s.lost, s.won) for name, s in head(accuracy).slices.items()} == {
         "first": (3, 3, 0), "late": (6, 1, 1),
     }  # fmt: skip
-    assert measure(tmp_path / "without", answers(), answers())[0]["slices"] == {}
+    assert head(measure(tmp_path / "without", answers(), answers())[0]).slices == {}

@@ -9,48 +9,49 @@ import pytest
 from scipy.stats import binomtest
 
 from edgebuild.gates.statistics.paired import differing_bound
-from edgebuild.spec import dataset
+from edgebuild.spec import dataset, evidence
+from edgebuild.spec.evidence import ONLY, Differences
+from edgebuild.spec.registry import TASKS
+from edgebuild.spec.signature import Head
 from edgebuild.steps.evidence.agreement import Agreement, compare
 from tests import tiny
 from tests.steps.evidence import folders
 
+CLASSES = TASKS.get("classification")()
 HOST = np.random.default_rng(0).permutation(5000).reshape(500, 10).astype(np.float32)
 
 
 def test_equal_outputs_differ_in_nothing() -> None:
-    assert compare(HOST, HOST.copy()) == {
-        "n": 500,
-        "whole": False,
-        "identical": True,
-        "distinct": 5000,
-        "max_abs": 0.0,
-        "values_differing": 0,
-        "answers_differing": 0,
-    }
+    assert compare([HOST], [HOST.copy()], CLASSES) == Differences(
+        identical=True, distinct=5000, max_abs=0.0, values_differing=0, answers_differing=0
+    )
 
 
 def test_noise_in_the_last_bit_changes_values_and_no_answer() -> None:
     device = np.nextafter(HOST, np.float32(np.inf))
-    found = compare(device, HOST)
-    assert (found["identical"], found["answers_differing"], found["values_differing"]) == (False, 0, 5000)
-    assert 0 < found["max_abs"] < 1e-3
+    differences = compare([device], [HOST], CLASSES)
+    assert (differences.identical, differences.answers_differing, differences.values_differing) == (False, 0, 5000)
+    assert 0 < differences.max_abs < 1e-3
 
 
 def test_one_differing_bit_is_not_identical() -> None:
     device = HOST.copy()
     device[17, 3] = np.nextafter(device[17, 3], np.float32(np.inf))
-    assert (compare(device, HOST)["identical"], compare(device, HOST)["values_differing"]) == (False, 1)
+    assert (compare([device], [HOST], CLASSES).identical, compare([device], [HOST], CLASSES).values_differing) == (
+        False,
+        1,
+    )
 
 
 def test_answers_are_compared_by_their_largest_value() -> None:
     device = HOST.copy()
     device[:25] = np.roll(device[:25], 1, axis=1)
-    assert compare(device, HOST)["answers_differing"] == 25
+    assert compare([device], [HOST], CLASSES).answers_differing == 25
 
 
 def test_a_device_that_always_answers_the_same_shows_in_the_distinct_values() -> None:
     constant = np.zeros((500, 10), np.float32)
-    assert compare(constant, constant)["distinct"] == 1
+    assert compare([constant], [constant], CLASSES).distinct == 1
 
 
 @pytest.mark.parametrize("n", [1, 10, 500, 2000])
@@ -77,9 +78,12 @@ def test_the_step_compares_the_first_examples_and_keeps_the_devices_origin(tmp_p
         "device": folders.outputs(tmp_path / "device", HOST[dataset.chosen(500, 200)], "emulated"),
         "host": folders.outputs(tmp_path / "host", HOST, "host"),
     }
-    found = folders.read(tiny.perform(Agreement(), tmp_path / "out", inputs))
-    assert (found["n"], found["of"], found["whole"], found["identical"]) == (200, 500, False, True)
-    assert found["origin"]["fidelity"] == "emulated"
+    agreement = folders.read(
+        evidence.Agreement, tiny.perform(Agreement(heads=(Head(ONLY, "classification"),)), tmp_path / "out", inputs)
+    )
+    assert (agreement.n, agreement.of, agreement.whole) == (200, 500, False)
+    assert agreement.outputs[ONLY].identical
+    assert agreement.origin.fidelity == "emulated"
 
 
 def test_the_step_knows_when_every_example_ran(tmp_path: Path) -> None:
@@ -87,5 +91,7 @@ def test_the_step_knows_when_every_example_ran(tmp_path: Path) -> None:
         "device": folders.outputs(tmp_path / "device", HOST, "emulated"),
         "host": folders.outputs(tmp_path / "host", HOST, "host"),
     }
-    found = folders.read(tiny.perform(Agreement(), tmp_path / "out", inputs))
-    assert (found["n"], found["of"], found["whole"]) == (500, 500, True)
+    agreement = folders.read(
+        evidence.Agreement, tiny.perform(Agreement(heads=(Head(ONLY, "classification"),)), tmp_path / "out", inputs)
+    )
+    assert (agreement.n, agreement.of, agreement.whole) == (500, 500, True)

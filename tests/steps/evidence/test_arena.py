@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from edgebuild.spec import evidence
 from edgebuild.spec.registry import FORMATS
 from edgebuild.steps.evidence._packing import planned
 from edgebuild.steps.evidence.arena import Arena
@@ -13,8 +14,8 @@ from tests.steps.evidence import folders
 
 def test_candidate_and_baseline_are_planned_from_their_files(made: tiny.Made, tmp_path: Path) -> None:
     inputs = {"candidate": ("tflite", made["tflite-int8"]), "baseline": ("tflite", made["tflite"])}
-    found = folders.read(tiny.perform(Arena(), tmp_path / "out", inputs))
-    for role, artifact in (("candidate", "tflite-int8"), ("baseline", "tflite")):
+    arena = folders.read(evidence.Arena, tiny.perform(Arena(), tmp_path / "out", inputs))
+    for plan, artifact in ((arena.candidate, "tflite-int8"), (arena.baseline, "tflite")):
         tensors = FORMATS.get("tflite")().lifetimes(made.file(artifact).read_bytes())
-        assert found[role] == {"bytes": planned(tensors), "tensors": len(tensors)}
-    assert 0.2 < found["candidate"]["bytes"] / found["baseline"]["bytes"] < 0.4
+        assert plan == evidence.Activations(planned(tensors), len(tensors))
+    assert 0.2 < arena.candidate.bytes / arena.baseline.bytes < 0.4

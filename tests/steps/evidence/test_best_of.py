@@ -10,10 +10,11 @@ import numpy as np
 import pytest
 
 from edgebuild.plan.limits import gates_of
+from edgebuild.spec.evidence import Evidence
 from edgebuild.spec.files import read_target
 from edgebuild.spec.target import Gate, Policy
 from edgebuild.steps.evidence.judge import Judge
-from tests import tiny
+from tests import measured, tiny
 from tests.plan.conftest import TARGET
 
 ROUNDS = 2000
@@ -31,8 +32,7 @@ def gate(folder: Path, text: str) -> Gate:
 
 @cache
 def accuracy(gate: Gate, lost: int, won: int) -> bool:
-    found = {"lost": lost, "won": won, "n": 2000, "origin": {"fidelity": "host"}}
-    (verdict,) = Judge((gate,), ("onnx", "tflite"), 2).judge({"accuracy": found})
+    (verdict,) = Judge((gate,), ("onnx", "tflite"), 2).judge(measured.accuracy(lost, won, 2000))
     return verdict.status == "pass"
 
 
@@ -44,8 +44,8 @@ def drops_by_the_margin(gate: Gate, rng: np.random.Generator) -> bool:
 
 def takes_the_limit(gate: Gate, rng: np.random.Generator) -> bool:
     """A file that is slower by exactly 3 %, in processes that differ by 1 %."""
-    found = {"log_ratios": rng.normal(np.log(1.03), 0.01, 40).tolist(), "looks": [10, 20, 40], "fidelity": "host"}
-    (verdict,) = Judge((gate,), ("onnx", "tflite"), 2).judge({"latency": found})
+    timed = measured.timed(rng.normal(np.log(1.03), 0.01, 40).tolist(), fidelity="host")
+    (verdict,) = Judge((gate,), ("onnx", "tflite"), 2).judge(Evidence(latency=timed))
     return verdict.status == "pass"
 
 
@@ -72,16 +72,16 @@ def test_without_the_correction_the_error_would_be_almost_twice_as_large() -> No
 
 
 def test_the_verdict_tells_its_confidence_and_why_and_what_is_counted_has_none(tmp_path: Path) -> None:
-    found = {"lost": 0, "won": 0, "n": 2000, "origin": {"fidelity": "host"}}
-    weighed = {"footprint": {"candidate": {"bytes": 10}, "baseline": {"bytes": 100}}}
+    right = measured.accuracy(0, 0, 2000)
+    weighed = measured.footprint(measured.weight(10), measured.weight(100))
     gates = (
         gate(tmp_path, '{metric = "accuracy", limit = "1 pp"}'),
         gate(tmp_path, '{metric = "size", limit = "1 kB"}'),
     )
-    judged, counted = Judge(gates, ("onnx", "tflite"), 2).judge({"accuracy": found} | weighed)
+    judged, counted = Judge(gates, ("onnx", "tflite"), 2).judge(measured.together(right, weighed))
     assert judged.confidence == 0.975
     assert judged.reason.endswith("; at 97.5 % confidence, as the best of 2 files ships")
     assert counted.confidence is None
     assert "confidence" not in counted.reason
-    (alone,) = Judge((Gate("accuracy", "1 pp"),), ("onnx",)).judge({"accuracy": found})
+    (alone,) = Judge((Gate("accuracy", "1 pp"),), ("onnx",)).judge(right)
     assert "confidence" not in alone.reason

@@ -9,8 +9,9 @@ import torch
 from torch import Tensor, nn
 
 from edgebuild.nn.checkpoint import Checkpoint
-from edgebuild.nn.source import Source
-from edgebuild.spec.model import TensorSpec
+from edgebuild.nn.model_code import ModelCode
+from edgebuild.spec import evidence
+from edgebuild.spec.signature import TensorSpec
 from edgebuild.steps.evidence.footprint import Footprint, macs
 from tests import tiny
 from tests.steps.evidence import folders
@@ -18,7 +19,7 @@ from tests.steps.evidence import folders
 
 def of(module: nn.Module, *shape: int) -> Checkpoint:
     """A checkpoint of a module, never written."""
-    return Checkpoint(module.eval(), Source(Path(), "here"), "build", (TensorSpec("x", shape),), None)
+    return Checkpoint(module.eval(), ModelCode(Path(), "here"), "build", (TensorSpec("x", shape),), None)
 
 
 def test_a_convolutional_net_has_the_products_that_one_counts_by_hand() -> None:
@@ -72,29 +73,39 @@ def test_the_step_weighs_the_file_and_the_torch_model_of_candidate_and_baseline(
 ) -> None:
     inputs = {
         "candidate": ("tflite", made["tflite-int8"]),
-        "candidate_torch": ("torch", made["pruned"]),
+        "candidate_model": ("torch", made["pruned"]),
         "baseline": ("onnx", made["onnx"]),
-        "baseline_torch": ("torch", made["float"]),
+        "baseline_model": ("torch", made["float"]),
     }
-    found = folders.read(tiny.perform(Footprint(), tmp_path / "out", inputs))
+    weights = folders.read(evidence.Footprint, tiny.perform(Footprint(), tmp_path / "out", inputs))
     stem, first, second = 9 * 16, 9 * 16 * 32 + 9 * 32 * 32 + 16 * 32, 9 * 32 * 64 + 9 * 64 * 64 + 32 * 64
     spread, head = 9 * 64 * 64, 64 * 4
     biases = 16 + (2 * 64 + 32) + (2 * 128 + 64) + 64 + 4  # of convolutions, of normalization (two each), of the head
-    assert found["baseline"] == {
-        "bytes": made.file("onnx").stat().st_size,
-        "download": made.file("onnx").stat().st_size,
-        "parameters": stem + first + second + spread + head + biases,
-        "macs": 144 * stem + 36 * first + 9 * second + 1 * spread + head,
-    }
-    assert found["candidate"]["bytes"] == made.file("tflite-int8").stat().st_size
-    assert found["candidate"]["parameters"] < 0.6 * found["baseline"]["parameters"]
-    assert found["candidate"]["macs"] < 0.6 * found["baseline"]["macs"]
+    assert weights.baseline == evidence.Weight(
+        bytes=made.file("onnx").stat().st_size,
+        download=made.file("onnx").stat().st_size,
+        parameters=stem + first + second + spread + head + biases,
+        macs=144 * stem + 36 * first + 9 * second + 1 * spread + head,
+    )
+    assert weights.candidate.bytes == made.file("tflite-int8").stat().st_size
+    assert weights.candidate.parameters < 0.6 * weights.baseline.parameters
+    assert weights.candidate.macs < 0.6 * weights.baseline.macs
+
+
+@pytest.mark.parametrize("name", ["onnx", "tflite"])
+def test_of_a_model_that_comes_as_a_file_the_format_counts(made: tiny.Made, tmp_path: Path, name: str) -> None:
+    file, torch_model = (name, made[name]), ("torch", made["float"])
+    inputs = {"candidate": file, "candidate_model": file, "baseline": file, "baseline_model": torch_model}
+    weights = folders.read(evidence.Footprint, tiny.perform(Footprint(), tmp_path / "out", inputs))
+    assert weights.candidate.macs == weights.baseline.macs
+    folded = 2 * (64 + 32 + 128 + 64)  # of normalization, into the convolutions before it
+    assert 0 <= weights.baseline.parameters - weights.candidate.parameters <= folded
 
 
 def test_the_download_of_a_coded_file_is_what_travels(made: tiny.Made, tmp_path: Path) -> None:
     coded = made["onnx-encoded"]
     inputs = {"candidate": ("onnx", coded), "baseline": ("onnx", made["onnx"])}
-    torches = {f"{role}_torch": ("torch", made["float"]) for role in inputs}
-    found = folders.read(tiny.perform(Footprint(), tmp_path / "out", inputs | torches))
-    assert found["candidate"]["bytes"] == made.file("onnx").stat().st_size
-    assert found["candidate"]["download"] == (coded / "model.onnx.edz").stat().st_size < found["candidate"]["bytes"]
+    models = {f"{role}_model": ("torch", made["float"]) for role in inputs}
+    weights = folders.read(evidence.Footprint, tiny.perform(Footprint(), tmp_path / "out", inputs | models))
+    assert weights.candidate.bytes == made.file("onnx").stat().st_size
+    assert weights.candidate.download == (coded / "model.onnx.edz").stat().st_size < weights.candidate.bytes

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from edgebuild.spec.artifact import Input, StepIO
+from edgebuild.spec.evidence import VERDICTS, Footprint, Latencies, Verdicts, known
 from edgebuild.spec.target import Gate
 from edgebuild.steps.evidence.judge import Judge
 from tests import tiny
+from tests.measured import accuracy, estimated, predicted, weight
 from tests.steps.evidence import folders
 
 GATES = (Gate("size", "1000 B"), Gate("accuracy", "1 pp"))
@@ -18,19 +19,17 @@ GOOD, BAD = 900, 1100  # bytes
 MANY, FEW = 5000, 50  # examples
 
 
-def judge(tmp_path: Path, gates: tuple[Gate, ...] = GATES, **formats: tuple[int, int, float]) -> Any:
+def judge(tmp_path: Path, gates: tuple[Gate, ...] = GATES, **formats: tuple[int, int, float]) -> Verdicts:
     """Verdicts on formats of these bytes, numbers of examples, and times relative to the first."""
     inputs, shared = {}, {}
     for name, (size, examples, speed) in formats.items():
-        weighed = {"candidate": {"bytes": size}, "baseline": {"bytes": 4000}}
-        counted = {"lost": 0, "won": 0, "n": examples, "origin": {"fidelity": "host"}}
+        weighed, right = Footprint(weight(size), weight(4000)), accuracy(0, 0, examples).accuracy
         inputs[f"footprint/{name}"] = folders.evidence(tmp_path / f"footprint-{name}", weighed)
-        inputs[f"accuracy/{name}"] = folders.evidence(tmp_path / f"accuracy-{name}", counted)
-        shared[name] = {"speed": speed, "candidate_seconds": [speed], "baseline_seconds": [1.0]}
-    times = {"fidelity": "host", "device": "that", "formats": shared}
-    inputs["latency"] = folders.evidence(tmp_path / "latency", times)
+        inputs[f"accuracy/{name}"] = folders.evidence(tmp_path / f"accuracy-{name}", right)
+        shared[name] = estimated(speed, 1.0, speed)
+    inputs["latency"] = folders.evidence(tmp_path / "latency", Latencies(shared))
     out = tiny.perform(Judge(gates, tuple(formats)), tmp_path / "out", inputs)
-    return folders.read(out, "verdicts.json")
+    return folders.read(Verdicts, out, VERDICTS)
 
 
 @pytest.mark.parametrize(
@@ -51,37 +50,20 @@ def judge(tmp_path: Path, gates: tuple[Gate, ...] = GATES, **formats: tuple[int,
 def test_the_fastest_of_the_best_ships(
     tmp_path: Path, onnx: tuple[int, int, float], tflite: tuple[int, int, float], chosen: str, status: str
 ) -> None:
-    found = judge(tmp_path, onnx=onnx, tflite=tflite)
-    assert (found["format"], found["status"]) == (chosen, status)
-    assert found["formats"][chosen]["status"] == status
+    verdicts = judge(tmp_path, onnx=onnx, tflite=tflite)
+    assert (verdicts.format, verdicts.status, verdicts.shipped.status) == (chosen, status, status)
 
 
 def test_each_format_has_a_verdict_for_each_gate_and_its_own_evidence(tmp_path: Path) -> None:
-    found = judge(tmp_path, onnx=(BAD, FEW, 1.0), tflite=(GOOD, MANY, 2.0))["formats"]
-    assert [(v["metric"], v["status"]) for v in found["onnx"]["verdicts"]] == [
-        ("size", "fail"),
-        ("accuracy", "inconclusive"),
-    ]
-    assert {v["status"] for v in found["tflite"]["verdicts"]} == {"pass"}
-    assert found["onnx"]["evidence"]["footprint"]["candidate"]["bytes"] == BAD
-    assert found["tflite"]["evidence"]["latency"] == {
-        "fidelity": "host",
-        "device": "that",
-        "speed": 2.0,
-        "candidate_seconds": [2.0],
-        "baseline_seconds": [1.0],
-    }
+    judged = judge(tmp_path, onnx=(BAD, FEW, 1.0), tflite=(GOOD, MANY, 2.0)).formats
+    assert [(v.metric, v.status) for v in judged["onnx"].verdicts] == [("size", "fail"), ("accuracy", "inconclusive")]
+    assert {v.status for v in judged["tflite"].verdicts} == {"pass"}
+    assert known(judged["onnx"].evidence.footprint).candidate.bytes == BAD
+    assert judged["tflite"].evidence.latency == estimated(2.0, 1.0, 2.0)
 
 
 def test_without_a_gate_nothing_is_proved(tmp_path: Path) -> None:
-    assert judge(tmp_path, gates=(), onnx=(GOOD, MANY, 1.0))["status"] == "inconclusive"
-
-
-NEAR = {
-    "accuracy": {"lost": 0, "won": 0, "n": 30, "origin": {"fidelity": "host"}},
-    "latency": {"fidelity": "emulated", "candidate_seconds": [1.0], "baseline_seconds": [1.0], "band": 0.3,
-                "ratio_limits": [0.7, 1.3], "counted": {r: {"instructions": 9000} for r in ("candidate", "baseline")}},
-}  # fmt: skip
+    assert judge(tmp_path, gates=(), onnx=(GOOD, MANY, 1.0)).status == "inconclusive"
 
 
 @pytest.mark.parametrize(
@@ -102,13 +84,13 @@ def test_a_file_that_is_its_own_baseline_has_changed_nothing(
     for other, status in ((files[1], alone), (files[0], identical)):
         out = tmp_path / status / str(other.digest)
         out.mkdir(parents=True)
-        latency = {"fidelity": "emulated", "formats": {"tflite": {"speed": 1.0, **NEAR["latency"]}}}
+        near = predicted(1.0, 1.0, ratio_limits=(0.7, 1.3), work=(9000, 9000))
         evidence = {
-            "accuracy/tflite": folders.evidence(out / "accuracy", NEAR["accuracy"]),
-            "latency": folders.evidence(out / "latency", latency),
+            "accuracy/tflite": folders.evidence(out / "accuracy", accuracy(0, 0, 30).accuracy),
+            "latency": folders.evidence(out / "latency", Latencies({"tflite": near})),
         }
         inputs = {role: Input(kind, "0", path) for role, (kind, path) in evidence.items()}
         inputs |= {"candidate/tflite": files[0], "baseline/tflite": other}
         Judge((Gate(metric, limit),), ("tflite",)).run(StepIO(inputs, out, out))
-        (verdict,) = folders.read(out, "verdicts.json")["formats"]["tflite"]["verdicts"]
-        assert verdict["status"] == status
+        (verdict,) = folders.read(Verdicts, out, VERDICTS).shipped.verdicts
+        assert verdict.status == status

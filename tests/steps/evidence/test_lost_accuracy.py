@@ -14,12 +14,12 @@ from onnx import numpy_helper
 
 from edgebuild.devices.local import Local
 from edgebuild.gates.accuracy import Accuracy as Gatekeeper
-from edgebuild.spec import dataset
+from edgebuild.spec import dataset, evidence
 from edgebuild.spec.evidence import Verdict
 from edgebuild.spec.target import Gate
+from edgebuild.steps.evidence._outputs import read
 from edgebuild.steps.evidence.accuracy import Accuracy
 from edgebuild.steps.evidence.outputs import Outputs
-from edgebuild.steps.evidence.parity import first_output
 from tests import tiny
 from tests.steps.evidence import folders
 
@@ -34,7 +34,7 @@ def pictures(count: int) -> dataset.Split:
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     inputs, labels = module._pictures(count, 3)
-    return dataset.Split((inputs,), labels)
+    return dataset.Split((inputs,), (labels,))
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,8 +72,8 @@ class Trial:
         for role, model in (("candidate", file), ("baseline", self.made["onnx"])):
             run = {"model": ("onnx", model), "data": ("data", data)}
             inputs[role] = ("outputs", tiny.perform(Outputs(Local(), "host"), place / role, run))
-        found = folders.read(tiny.perform(Accuracy(), place / "accuracy", inputs))
-        return Gatekeeper().judge(Gate("accuracy", limit), {"accuracy": found})
+        accuracy = folders.read(evidence.Accuracy, tiny.perform(Accuracy(), place / "accuracy", inputs))
+        return Gatekeeper().judge(Gate("accuracy", limit), evidence.Evidence(accuracy=accuracy))
 
 
 @pytest.fixture(scope="module")
@@ -84,7 +84,8 @@ def trial(made: tiny.Made, tmp_path_factory: pytest.TempPathFactory) -> Trial:
     (root / "data").mkdir()
     dataset.write(root / "data", "test", test)
     run = {"model": ("onnx", made["onnx"]), "data": ("data", root / "data")}
-    return Trial(made, root, first_output(tiny.perform(Outputs(Local(), "host"), root / "answers", run)), test.labels)
+    (answers,) = read(tiny.perform(Outputs(Local(), "host"), root / "answers", run))
+    return Trial(made, root, answers, test.labels[0])
 
 
 def test_a_model_that_lost_three_points_is_stopped(trial: Trial) -> None:

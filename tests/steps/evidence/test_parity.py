@@ -10,8 +10,11 @@ import pytest
 
 from edgebuild.devices.local import Local
 from edgebuild.gates.parity import Parity as ParityGate
-from edgebuild.spec import dataset
+from edgebuild.spec import dataset, evidence
 from edgebuild.spec.errors import StepError
+from edgebuild.spec.evidence import ONLY
+from edgebuild.spec.registry import TASKS
+from edgebuild.spec.signature import Head
 from edgebuild.spec.target import Gate
 from edgebuild.steps.evidence.outputs import Outputs
 from edgebuild.steps.evidence.parity import Parity, compare
@@ -19,34 +22,38 @@ from edgebuild.steps.evidence.torch_outputs import TorchOutputs
 from tests import tiny
 from tests.steps.evidence import folders
 
+CLASSES = TASKS.get("classification")()
+CHOOSING = Parity(heads=(Head(ONLY, "classification"),))
+VALUES = Parity(heads=(Head(ONLY, "regression"),))
+
 
 def test_differences_are_those_made_by_hand() -> None:
-    found = compare(np.array([[3.0, 4.0], [1.0, 0.0]]), np.array([[3.0, 4.5], [0.0, 2.0]]))
-    assert found["n"] == 2
-    assert found["max_abs"] == 2.0
-    assert found["relative"] == pytest.approx(2 / 4.5)
-    assert found["cosine"] == pytest.approx(0.0)  # of the second example, at right angles
-    assert found["agreement"] == 0.5
-    assert found["snr_db"] == pytest.approx(10 * math.log10((9 + 20.25 + 4) / (0.25 + 1 + 4)))
+    differences = compare(np.array([[3.0, 4.0], [1.0, 0.0]]), np.array([[3.0, 4.5], [0.0, 2.0]]), CLASSES)
+    assert differences.n == 2
+    assert differences.max_abs == 2.0
+    assert differences.relative == pytest.approx(2 / 4.5)
+    assert differences.cosine == pytest.approx(0.0)  # of the second example, at right angles
+    assert differences.agreement == 0.5
+    assert differences.snr_db == pytest.approx(10 * math.log10((9 + 20.25 + 4) / (0.25 + 1 + 4)))
 
 
 def test_equal_outputs_have_no_noise() -> None:
     same = np.array([[3.0, 4.0], [1.0, 0.0]])
-    found = compare(same, same)
-    assert (found["max_abs"], found["relative"], found["agreement"], found["snr_db"]) == (0, 0, 1, 999)
-    assert found["cosine"] == pytest.approx(1.0)
+    differences = compare(same, same, CLASSES)
+    assert (differences.max_abs, differences.relative, differences.agreement, differences.snr_db) == (0, 0, 1, 999)
+    assert differences.cosine == pytest.approx(1.0)
 
 
 def test_a_model_that_answers_zero_everywhere_is_compared_without_dividing_by_it() -> None:
     zero = np.zeros((2, 3))
-    assert compare(zero, zero)["relative"] == 0
-    assert compare(zero + 1, zero)["snr_db"] == 999  # no power to compare with; relative tells it
-    assert compare(zero + 1, zero)["relative"] > 1e9
+    assert compare(zero, zero).relative == 0
+    assert compare(zero + 1, zero).snr_db == 999  # no power to compare with; relative tells it
+    assert compare(zero + 1, zero).relative > 1e9
 
 
 def test_outputs_of_more_axes_are_compared_as_one_vector_an_example() -> None:
     ours, theirs = np.arange(12.0).reshape(2, 3, 2), np.ones((2, 3, 2))
-    assert compare(ours, theirs) == compare(ours.reshape(2, 6), theirs.reshape(2, 6))
+    assert compare(ours, theirs, CLASSES) == compare(ours.reshape(2, 6), theirs.reshape(2, 6), CLASSES)
 
 
 def test_a_device_that_takes_some_examples_is_compared_on_those_and_named(tmp_path: Path) -> None:
@@ -59,13 +66,14 @@ def test_a_device_that_takes_some_examples_is_compared_on_those_and_named(tmp_pa
         "device_converted": folders.outputs(tmp_path / "there", torch[rows[:3]] + 0.5, "emulated"),
         "device_candidate": folders.outputs(tmp_path / "there-int8", torch[rows] + 0.125, "emulated"),
     }
-    found = folders.read(tiny.perform(Parity(), tmp_path / "out", inputs))
-    assert (found["origin"]["fidelity"], found["device"]["origin"]["fidelity"]) == ("host", "emulated")
-    assert [found[role]["n"] for role in ("converted", "candidate")] == [30, 30]
-    assert [found["device"][role]["n"] for role in ("converted", "candidate")] == [3, 6]
-    assert (found["converted"]["max_abs"], found["candidate"]["max_abs"]) == (0, pytest.approx(0.25))
-    assert found["device"]["converted"]["max_abs"] == pytest.approx(0.5)
-    assert found["device"]["candidate"]["max_abs"] == pytest.approx(0.125)
+    parity = folders.read(evidence.Parity, tiny.perform(CHOOSING, tmp_path / "out", inputs))
+    assert parity.device is not None
+    assert (parity.origin.fidelity, parity.device.origin.fidelity) == ("host", "emulated")
+    here, there = parity.outputs[ONLY], parity.device.outputs[ONLY]
+    assert (here.converted.n, here.candidate.n, there.converted.n, there.candidate.n) == (30, 30, 3, 6)
+    assert (here.converted.max_abs, here.candidate.max_abs) == (0, pytest.approx(0.25))
+    assert there.converted.max_abs == pytest.approx(0.5)
+    assert there.candidate.max_abs == pytest.approx(0.125)
 
 
 def test_real_files_are_near_the_torch_model_and_the_evidence_says_where_they_ran(
@@ -82,14 +90,15 @@ def test_real_files_are_near_the_torch_model_and_the_evidence_says_where_they_ra
         "candidate": ("outputs", tiny.perform(local, tmp_path / "int8",
                                               {"model": ("onnx", made["onnx-int8"]), "data": data})),
     }  # fmt: skip
-    found = folders.read(tiny.perform(Parity(), tmp_path / "out", inputs))
-    assert found["converted"]["n"] == 400  # every held-out example
-    assert found["converted"]["relative"] < 1e-4
-    assert found["converted"]["agreement"] == 1.0
-    assert 1e-4 < found["candidate"]["relative"] < 0.1
-    assert 20 < found["candidate"]["snr_db"] < found["converted"]["snr_db"]
-    assert found["origin"] == {"device": "local", "fidelity": "host", "runtimes": found["origin"]["runtimes"]}
-    assert found["origin"]["runtimes"]["onnxruntime"]
+    parity = folders.read(evidence.Parity, tiny.perform(CHOOSING, tmp_path / "out", inputs))
+    converted, candidate = parity.outputs[ONLY].converted, parity.outputs[ONLY].candidate
+    assert converted.n == 400  # every held-out example
+    assert converted.relative < 1e-4
+    assert converted.agreement == 1.0
+    assert 1e-4 < candidate.relative < 0.1
+    assert 20 < candidate.snr_db < converted.snr_db
+    assert parity.origin == evidence.Origin("host", "local", parity.origin.runtimes)
+    assert parity.origin.runtimes["onnxruntime"]
 
 
 @pytest.mark.parametrize("broken", ["reference", "converted", "candidate"])
@@ -101,16 +110,17 @@ def test_answers_that_are_no_numbers_are_an_error_and_not_evidence(tmp_path: Pat
         answers[2, 1] = value if role == broken else 1
         inputs[role] = folders.outputs(tmp_path / role, answers)
     with pytest.raises(StepError, match="answers NaN or infinite values on held-out examples, first on example 2"):
-        tiny.perform(Parity(), tmp_path / "out", inputs)
+        tiny.perform(CHOOSING, tmp_path / "out", inputs)
     assert list((tmp_path / "out").iterdir()) == []
 
 
 def test_of_values_that_are_no_scores_no_largest_is_compared(tmp_path: Path) -> None:
     roles = ("reference", "converted", "candidate")
     inputs = {role: folders.outputs(tmp_path / role, np.eye(3) + k / 8) for k, role in enumerate(roles)}
-    found = folders.read(tiny.perform(Parity("regression"), tmp_path / "out", inputs))
-    assert (found["converted"]["relative"], found["candidate"]["relative"]) == (1 / 8, 1 / 4)
-    assert "agreement" not in found["converted"]
-    verdict = ParityGate().judge(Gate("parity", "0.2"), {"parity": found})
+    parity = folders.read(evidence.Parity, tiny.perform(VALUES, tmp_path / "out", inputs))
+    output = parity.outputs[ONLY]
+    assert (output.converted.relative, output.candidate.relative) == (1 / 8, 1 / 4)
+    assert output.converted.agreement is None
+    verdict = ParityGate().judge(Gate("parity", "0.2"), evidence.Evidence(parity=parity))
     assert verdict.status == "pass"
     assert verdict.reason.startswith("float conversion is off by 1.2e-01, the shipped file by 2.5e-01 of the range at ")

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from edgebuild.spec.evidence import Estimated, Footprint, Latencies, Weight
 from edgebuild.spec.target import Roofline as Rates
 from edgebuild.steps.evidence.roofline import Roofline
 from tests import tiny
@@ -24,20 +25,22 @@ RATES = Rates(peak=2e12, bandwidth=1e9, source="a data sheet")
     ],
 )
 def test_the_slower_of_arithmetic_and_memory_decides(macs: int, size: int, seconds: float) -> None:
-    footprint = {"macs": macs, "bytes": size, "parameters": 7}
-    assert Roofline(RATES, ("onnx",)).seconds(footprint) == pytest.approx(seconds)
+    weight = Weight(size, size, 7, macs)
+    assert Roofline(RATES, ("onnx",)).seconds(weight) == pytest.approx(seconds)
 
 
 def test_the_evidence_is_an_estimate_with_its_source_and_ranks_the_formats(tmp_path: Path) -> None:
-    def weighed(candidate: int, baseline: int) -> dict[str, dict[str, int]]:
-        return {r: {"macs": 0, "bytes": b} for r, b in (("candidate", candidate), ("baseline", baseline))}
+    def weighed(candidate: int, baseline: int) -> Footprint:
+        return Footprint(*(Weight(size, size, 7, 0) for size in (candidate, baseline)))
 
     inputs = {
         "footprint/onnx": folders.evidence(tmp_path / "onnx", weighed(2000, 4000)),
         "footprint/tflite": folders.evidence(tmp_path / "tflite", weighed(1000, 4000)),
     }
-    found = folders.read(tiny.perform(Roofline(RATES, ("onnx", "tflite")), tmp_path / "out", inputs))
-    assert (found["fidelity"], found["device"], found["source"]) == ("estimated", "roofline", "a data sheet")
-    assert found["formats"]["onnx"]["candidate_seconds"] == pytest.approx([2e-6])
-    assert found["formats"]["onnx"]["baseline_seconds"] == pytest.approx([4e-6])
-    assert [found["formats"][name]["speed"] for name in ("onnx", "tflite")] == pytest.approx([1.0, 0.5])
+    out = tiny.perform(Roofline(RATES, ("onnx", "tflite")), tmp_path / "out", inputs)
+    onnx, tflite = (folders.read(Latencies, out).formats[name] for name in ("onnx", "tflite"))
+    assert isinstance(onnx, Estimated)
+    assert (onnx.fidelity, onnx.device, onnx.source) == ("estimated", "roofline", "a data sheet")
+    assert onnx.candidate_seconds == pytest.approx((2e-6,))
+    assert onnx.baseline_seconds == pytest.approx((4e-6,))
+    assert [onnx.speed, tflite.speed] == pytest.approx([1.0, 0.5])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from pathlib import Path
 
@@ -12,10 +11,12 @@ import pytest
 from edgebuild.devices.local import Local
 from edgebuild.spec import dataset
 from edgebuild.spec.artifact import Input, StepIO
+from edgebuild.spec.evidence import ORIGIN, Looks, Origin
 from edgebuild.spec.target import Gate
 from edgebuild.steps.evidence.outputs import Outputs
 from edgebuild.steps.evidence.sampled import Sampled
 from tests import tiny
+from tests.steps.evidence import folders
 from tests.zoo import dense, zoo
 
 __all__ = ["zoo"]
@@ -31,7 +32,7 @@ def inputs(zoo: Path, tmp_path: Path) -> dict[str, tuple[str, Path]]:
     data, model = tmp_path / "data", tmp_path / "model"
     for folder in (data, model):
         folder.mkdir()
-    dataset.write(data, "test", dataset.Split((X[order],), labels[order]))
+    dataset.write(data, "test", dataset.Split((X[order],), (labels[order],)))
     shutil.copyfile(zoo / "mlp.onnx", model / "model.onnx")
     found = {"model": ("onnx", model), "data": ("data", data)}
     here = tiny.perform(Outputs(Local(), "host"), tmp_path / "here", found)
@@ -53,8 +54,8 @@ def test_gates_stop_it_early_at_the_first_of_those_that_are_drawn(
 ) -> None:
     step = Sampled(Local(), "emulated", gates=(Gate("accuracy", "2 pp"),))
     some = answered(tiny.perform(step, tmp_path / "there", inputs))
-    looks = json.loads((tmp_path / "there" / "origin.json").read_text())["looks"]
-    assert looks == {"at": [len(some)], "most": 600, "why": "decided"}
+    origin = folders.read(Origin, tmp_path / "there", ORIGIN)
+    assert origin.looks == Looks((len(some),), 600, "decided")
     assert 50 < len(some) < 600
     np.testing.assert_array_equal(some, answered(inputs["candidate"][1])[dataset.chosen(600, len(some))])
 

@@ -10,6 +10,8 @@ import pytest
 
 from edgebuild.gates.accuracy import Accuracy
 from edgebuild.spec import dataset
+from edgebuild.spec import evidence as kinds
+from edgebuild.spec.evidence import ONLY, Agreement, Differences, Evidence, Origin
 from edgebuild.spec.target import Gate
 from edgebuild.steps.evidence._deciding import Deciding
 from edgebuild.steps.evidence._spending import Spending
@@ -60,9 +62,10 @@ def verdict(hits: dict[str, Any], right: Any, spending: Spending) -> str:
     total = len(hits["candidate"])
     if len(right) == total:
         right = right[np.argsort(dataset.drawn(total))]
-    found = counted(dict(hits), {}, {}, right)
-    found["agreement"] |= {"looks": spending.told(), "identical": False, "answers_differing": 0}
-    return Accuracy().judge(GATE, {"accuracy": found | {"origin": {"fidelity": "emulated"}}}).status
+    answers, origin = counted(hits, {}, {}, right), Origin("emulated", "that", {}, looks=spending.looks())
+    agreement = Agreement(origin, len(right), total, len(right) == total, {ONLY: Differences(False, 0, 0.0, 0, 0)})
+    evidence = Evidence(accuracy=kinds.Accuracy(origin, {ONLY: answers}, agreement))
+    return Accuracy().judge(GATE, evidence).status
 
 
 def test_a_clear_case_is_decided_by_half_as_many_at_the_first_look() -> None:
@@ -103,14 +106,15 @@ def test_a_difference_puts_the_next_look_further_off() -> None:
 def test_time_that_cannot_decide_is_not_spent() -> None:
     ran, spending, status = spend(host(3, 4, 2000), seconds=200.0)
     assert (status, ran.n) == ("inconclusive", 100)  # what ran before it was known how long an example takes
-    assert spending.told()["cut"]["allowed_s"] == 200.0
+    assert spending.cut is not None
+    assert spending.cut.allowed_s == 200.0
     assert "of CPU time here, and the budget allows" in spending.why
 
 
 def test_enough_time_changes_nothing() -> None:
     ran, spending, _ = spend(host(3, 4, 2000), seconds=5000.0)
     assert ran.n == spend(host(3, 4, 2000))[0].n
-    assert "cut" not in spending.told()
+    assert spending.looks().cut is None
 
 
 def test_without_gates_all_are_run_as_long_as_there_is_time() -> None:
@@ -118,7 +122,8 @@ def test_without_gates_all_are_run_as_long_as_there_is_time() -> None:
     while (goal := spending.goal(ran)) is not None:
         ran.n += min(50, goal - ran.n)
     assert ran.n == 150
-    assert spending.told()["cut"]["goal"] == 300
+    assert spending.cut is not None
+    assert spending.cut.goal == 300
 
 
 def test_a_stricter_gate_beside_it_gets_what_it_needs() -> None:

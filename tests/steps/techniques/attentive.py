@@ -8,9 +8,9 @@ import numpy as np
 import torch
 
 from edgebuild.nn import checkpoint
-from edgebuild.nn.source import Source
+from edgebuild.nn.model_code import ModelCode
 from edgebuild.spec import dataset
-from edgebuild.spec.model import TensorSpec
+from edgebuild.spec.signature import TensorSpec
 
 CODE = """
 import torch
@@ -34,7 +34,7 @@ def write(folder: Path, first: bool = True, end: str = "self.head(self.layer(x).
     for path in (source, model, data):
         path.mkdir()
     (source / "model.py").write_text(CODE.format(first=first, end=end))
-    taken, inputs = Source(source, "models/m"), (TensorSpec("x", (6, 16)),)
+    taken, inputs = ModelCode(source, "models/m"), (TensorSpec("x", (6, 16)),)
     torch.manual_seed(0)
     module = taken.build("build", inputs)
     with torch.no_grad():
@@ -45,5 +45,5 @@ def write(folder: Path, first: bool = True, end: str = "self.head(self.layer(x).
     checkpoint.save(checkpoint.Checkpoint(module, taken, "build", inputs), model)
     x = np.random.default_rng(0).normal(size=(128, 6, 16)).astype(np.float32)
     for split in ("train", "validation", "test"):
-        dataset.write(data, split, dataset.Split((x,), np.zeros(128, np.int64)))
+        dataset.write(data, split, dataset.Split((x,), (np.zeros(128, np.int64),)))
     return model, data

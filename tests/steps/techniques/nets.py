@@ -149,13 +149,13 @@ SHAPES = {"Depthwise": (1, 8, 8)}  # of one example; the others take six vectors
 def save(builder: str, folder: Path) -> Path:
     """A checkpoint of the untrained network that this builder makes."""
     from edgebuild.nn import checkpoint
-    from edgebuild.nn.source import Source
-    from edgebuild.spec.model import TensorSpec
+    from edgebuild.nn.model_code import ModelCode
+    from edgebuild.spec.signature import TensorSpec
 
     (folder / "source").mkdir(parents=True)
     (folder / "model").mkdir()
     shutil.copyfile(__file__, folder / "source" / "model.py")
-    source, inputs = Source(folder / "source", "models/m"), (TensorSpec("x", SHAPES.get(builder, (6, 8))),)
+    source, inputs = ModelCode(folder / "source", "models/m"), (TensorSpec("x", SHAPES.get(builder, (6, 8))),)
     torch.manual_seed(1)
     module = source.build(builder, inputs)
     checkpoint.save(checkpoint.Checkpoint(module, source, builder, inputs), folder / "model")
@@ -170,5 +170,5 @@ def data(builder: str, folder: Path) -> Path:
     x = rng.normal(size=(128, *SHAPES.get(builder, (6, 8)))).astype(np.float32)
     folder.mkdir(parents=True)
     for name in ("train", "validation", "test"):
-        dataset.write(folder, name, dataset.Split((x,), rng.integers(0, 4, 128)))
+        dataset.write(folder, name, dataset.Split((x,), (rng.integers(0, 4, 128),)))
     return folder

@@ -16,7 +16,7 @@ from edgebuild.nn.quantize import fake_quant
 from edgebuild.spec import dataset
 from edgebuild.spec.errors import UsageError
 from edgebuild.spec.files import check
-from edgebuild.spec.model import TensorSpec
+from edgebuild.spec.signature import TensorSpec
 from edgebuild.steps.techniques.bias_correction import BiasCorrection
 from tests import tiny
 from tests.nn import nets
@@ -67,13 +67,13 @@ def test_layers_without_a_bias_are_named_and_a_model_without_any_is_refused(tmp_
     data = tmp_path / "data"
     data.mkdir()
     x = np.random.default_rng(0).normal(size=(32, 16)).astype(np.float32)
-    dataset.write(data, "train", dataset.Split((x,), np.zeros(32, np.int64)))
+    dataset.write(data, "train", dataset.Split((x,), (np.zeros(32, np.int64),)))
 
     def correct(old: str, new: str, name: str) -> Path:
-        from edgebuild.nn.source import Source
+        from edgebuild.nn.model_code import ModelCode
 
         source.write_text(source.read_text().replace(old, new))
-        taken, specs = Source(tmp_path / "source", "models/m"), (TensorSpec("x", (16,)),)
+        taken, specs = ModelCode(tmp_path / "source", "models/m"), (TensorSpec("x", (16,)),)
         (tmp_path / name).mkdir()
         checkpoint.save(checkpoint.Checkpoint(taken.build("build", specs), taken, "build", specs), tmp_path / name)
         inputs = {"model": ("torch", tmp_path / name), "data": ("data", data)}

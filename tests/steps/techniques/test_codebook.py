@@ -81,7 +81,7 @@ def _loss(made: tiny.Made, folder: Path) -> float:
 
     test = dataset.read(made["data"], "test")
     answers = checkpoint.load(folder).module(torch.from_numpy(np.array(test.inputs[0])))
-    return float(torch.nn.functional.cross_entropy(answers, torch.from_numpy(np.array(test.labels))))
+    return float(torch.nn.functional.cross_entropy(answers, torch.from_numpy(np.array(test.labels[0]))))
 
 
 def test_powers_of_two_reach_the_file_and_the_model_still_answers(made: tiny.Made, tmp_path: Path) -> None:

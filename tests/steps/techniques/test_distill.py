@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from edgebuild.nn import checkpoint
-from edgebuild.nn.source import Source
+from edgebuild.nn.model_code import ModelCode
 from edgebuild.spec import dataset
 from edgebuild.spec.errors import UsageError
 from edgebuild.steps.techniques.distill import Distill
@@ -73,7 +73,7 @@ def test_a_teacher_of_another_task_is_refused(made: tiny.Made, tmp_path: Path) -
     (source / "model.py").write_text(
         "from torch import nn\ndef build():\n    return nn.Sequential(nn.Flatten(), nn.Linear(144, 9))\n"
     )
-    taken = Source(source, "models/m")
+    taken = ModelCode(source, "models/m")
     inputs = tiny.spec("tiny").declared.inputs
     (tmp_path / "teacher").mkdir()
     checkpoint.save(checkpoint.Checkpoint(taken.build("build", inputs), taken, "build", inputs), tmp_path / "teacher")
@@ -162,7 +162,7 @@ def test_a_regression_learns_from_its_teacher(tmp_path: Path) -> None:
     for name, folder in {"float": made["float"], "spoilt": tmp_path / "spoilt", "taught": after}.items():
         with torch.no_grad():
             answers = checkpoint.load(folder).module(torch.from_numpy(np.array(test.inputs[0]))).numpy()
-        errors[name] = float(np.abs(answers - test.labels).mean())
+        errors[name] = float(np.abs(answers - test.labels[0]).mean())
     assert errors["taught"] < 0.5 * errors["spoilt"]
     assert errors["taught"] < 1.5 * errors["float"]
 

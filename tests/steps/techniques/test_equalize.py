@@ -108,7 +108,7 @@ def _rows(folder: Path) -> None:
 
     from edgebuild.spec import dataset
 
-    dataset.write(folder, "train", dataset.Split((np.ones((8, 16), np.float32),), np.zeros(8, np.int64)))
+    dataset.write(folder, "train", dataset.Split((np.ones((8, 16), np.float32),), (np.zeros(8, np.int64),)))
 
 
 def test_accuracy_stays(made: tiny.Made, equalized: tuple[Path, Path]) -> None:

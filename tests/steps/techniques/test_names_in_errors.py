@@ -13,7 +13,8 @@ from edgebuild.nn.prune.schedule import Schedule
 from edgebuild.nn.prune.slimming import Slimming
 from edgebuild.spec.artifact import Step
 from edgebuild.spec.errors import UsageError, from_json, owner
-from edgebuild.spec.registry import STEPS, class_name, file_name
+from edgebuild.spec.names import class_name, file_name
+from edgebuild.spec.registry import STEPS
 from edgebuild.steps.techniques.distill import Distill
 from edgebuild.steps.techniques.merge_channels import MergeChannels
 from edgebuild.steps.techniques.prune_channels import PruneChannels
@@ -61,7 +62,7 @@ def test_shared_helpers_name_the_step_that_called_them(made: tiny.Made, tmp_path
 def two_classes(folder: Path) -> Path:
     """A teacher of the same inputs as the tiny model and half of its classes."""
     from edgebuild.nn import checkpoint
-    from edgebuild.nn.source import Source
+    from edgebuild.nn.model_code import ModelCode
 
     (folder / "source").mkdir()
     shape = tiny.spec("tiny").declared.inputs
@@ -71,7 +72,7 @@ def two_classes(folder: Path) -> Path:
     (folder / "source" / "model.py").write_text(
         f"from torch import nn\n\ndef build():\n    return nn.Sequential(nn.Flatten(), nn.Linear({size}, 2))\n"
     )
-    source = Source(folder / "source", "models/two")
+    source = ModelCode(folder / "source", "models/two")
     (folder / "teacher").mkdir()
     checkpoint.save(checkpoint.Checkpoint(source.build("build", shape), source, "build", shape), folder / "teacher")
     return folder / "teacher"

@@ -16,19 +16,21 @@ from torch import nn
 
 from edgebuild.nn import checkpoint, records
 from edgebuild.nn.checkpoint import Checkpoint
+from edgebuild.nn.model_code import ModelCode
 from edgebuild.nn.prune import importance, sensitivity
 from edgebuild.nn.prune.schedule import Schedule
 from edgebuild.nn.prune.slimming import Slimming, penalized
-from edgebuild.nn.source import Source
 from edgebuild.spec import dataset, notes
 from edgebuild.spec.errors import UsageError
 from edgebuild.spec.files import check
-from edgebuild.spec.model import TensorSpec
+from edgebuild.spec.signature import Head, TensorSpec
 from edgebuild.steps.convert import Convert
 from edgebuild.steps.techniques.prune_channels import PruneChannels
 from edgebuild.steps.techniques.prune_weights import PruneWeights
 from tests import tiny
 from tests.steps.techniques import nets
+
+HEADS = (Head("output", "classification"),)
 
 Shapes = dict[str, list[int]]
 
@@ -156,7 +158,7 @@ def saved(folder: Path, body: str, shape: tuple[int, ...] = (16,)) -> Path:
         f"        {body}\n"
         "def build():\n    return N()\n"
     )
-    source, inputs = Source(folder / "source", "models/m"), (TensorSpec("x", shape),)
+    source, inputs = ModelCode(folder / "source", "models/m"), (TensorSpec("x", shape),)
     (folder / "model").mkdir()
     checkpoint.save(Checkpoint(source.build("build", inputs), source, "build", inputs), folder / "model")
     return folder / "model"
@@ -303,7 +305,7 @@ def test_a_budget_chooses_ratios_and_keeps_the_evidence(made: tiny.Made, tmp_pat
     scan = record["sensitivity"]
     assert scan["whole"]["accuracy"] - scan["together"]["accuracy"] <= 0.05
     unlearnt = dataset.validation(made["data"], 128, 0)
-    assert scan["whole"] == sensitivity.measure(checkpoint.load(made["float"]).module, unlearnt)._asdict()
+    assert scan["whole"] == sensitivity.measure(checkpoint.load(made["float"]).module, unlearnt, HEADS).recorded()
     for name, (left, count) in record["left"].items():
         wanted = count * (1 - scan["ratios"][name])
         assert left % 4 == 0
@@ -316,7 +318,7 @@ def test_rounds_with_fine_tuning_leave_fewer_channels_in_the_exported_file(made:
     inputs = {"model": ("torch", made["float"]), "data": ("data", made["data"])}
     done = tiny.perform(step, tmp_path / "out", inputs)
     model = checkpoint.load(done)
-    assert sensitivity.measure(model.module, dataset.read(made["data"], "test")).accuracy > 0.9
+    assert sensitivity.measure(model.module, dataset.read(made["data"], "test"), HEADS).accuracy > 0.9
     file = tiny.perform(Convert("onnx"), tmp_path / "onnx", {"model": ("torch", done)}) / "model.onnx"
     kernels = {tuple(t.dims) for t in onnx.load(file).graph.initializer if len(t.dims) == 4}
     assert (16, 16, 3, 3) in kernels

@@ -21,11 +21,14 @@ from edgebuild.nn.records import FILE as RECORD
 from edgebuild.spec import dataset
 from edgebuild.spec.errors import UsageError
 from edgebuild.spec.files import check
+from edgebuild.spec.signature import Head
 from edgebuild.steps.convert import Convert
 from edgebuild.steps.techniques.distill import Distill
 from edgebuild.steps.techniques.prune_weights import PruneWeights
 from tests import tiny
 from tests.steps.techniques import nets
+
+HEADS = (Head("output", "classification"),)
 
 Prune = Callable[..., Path]
 
@@ -124,7 +127,7 @@ def test_gradients_decide_otherwise_than_magnitudes_and_need_data(prune: Prune) 
 
 
 def quality(made: tiny.Made, folder: Path) -> sensitivity.Quality:
-    return sensitivity.measure(checkpoint.load(folder).module, dataset.read(made["data"], "test"))
+    return sensitivity.measure(checkpoint.load(folder).module, dataset.read(made["data"], "test"), HEADS)
 
 
 def test_magnitude_beats_random_and_fine_tuning_brings_accuracy_back(made: tiny.Made, prune: Prune) -> None:
@@ -146,7 +149,7 @@ def test_a_budget_chooses_ratios_by_layer_and_keeps_the_evidence(made: tiny.Made
     scan = json.loads((folder / RECORD).read_text())["sensitivity"]
     assert scan["whole"]["accuracy"] - scan["together"]["accuracy"] <= 0.02
     unlearnt = dataset.validation(made["data"], 128, 0)
-    assert scan["whole"] == sensitivity.measure(checkpoint.load(made["float"]).module, unlearnt)._asdict()
+    assert scan["whole"] == sensitivity.measure(checkpoint.load(made["float"]).module, unlearnt, HEADS).recorded()
     assert len({*scan["ratios"].values()}) > 1
     assert {len(curve) for curve in scan["alone"].values()} == {9}
     assert zeros(folder) == pytest.approx(scan["ratios"], abs=0.01)

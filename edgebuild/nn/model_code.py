@@ -12,8 +12,9 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
+from edgebuild.nn import answers
 from edgebuild.spec.errors import EdgebuildError, UsageError, exhausted
-from edgebuild.spec.model import TensorSpec
+from edgebuild.spec.signature import TensorSpec
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -22,7 +23,7 @@ _TRIED = 2  # examples that a new module is shown: one would hide a lost batch a
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
+class ModelCode:
     """A snapshot of a model's folder; `origin` is how messages name that folder."""
 
     folder: Path
@@ -36,15 +37,17 @@ class Source:
     def function(self, name: str, key: str) -> Callable[..., Any]:
         """The function `name` of model.py; UsageError when the file fails to import or has no such function."""
         module = self._guarded(self._import, key)
-        found = getattr(module, name, None)
-        if not callable(found):
+        function = vars(module).get(name)
+        if not callable(function):
             raise UsageError(f"has no function {name!r}", file=self.file, key=key)
-        return functools.wraps(found)(lambda *args: self._guarded(lambda: found(*args), f"{name}()"))
+        return functools.wraps(function)(lambda *args: self._guarded(lambda: function(*args), f"{name}()"))
 
-    def build(self, builder: str, inputs: tuple[TensorSpec, ...], width: int | None = None) -> nn.Module:
+    def build(
+        self, builder: str, inputs: tuple[TensorSpec, ...], outputs: tuple[TensorSpec, ...] | None = None
+    ) -> nn.Module:
         """The module that `builder` returns; UsageError unless it accepts the declared inputs.
 
-        With `width`, its one output must be [N, width].
+        With `outputs`, its answers must be these: as many, of these shapes and types.
         """
         from torch import nn
 
@@ -53,10 +56,8 @@ class Source:
             told = f"returned {type(module).__name__}, not a torch.nn.Module"
             raise UsageError(told, file=self.file, key=f"{builder}()")
         given = self._try(module, inputs, builder)
-        if width is not None and _shape(given) != [_TRIED, width]:
-            told = f"its model answers {_shape(given)} to {_TRIED} examples"
-            wanted = f"not {[_TRIED, width]}: one value for each of the {width} labels or outputs"
-            raise UsageError(f"{told}, {wanted}", file=self.file, key=f"{builder}()")
+        if outputs is not None and (mistake := answers.mistake(given, outputs, _TRIED)):
+            raise UsageError(f"its model answers {mistake}", file=self.file, key=f"{builder}()")
         return module
 
     def _try(self, module: nn.Module, inputs: tuple[TensorSpec, ...], builder: str) -> Any:
@@ -104,10 +105,6 @@ def example(inputs: tuple[TensorSpec, ...], batch: int) -> tuple[Tensor, ...]:
     import torch
 
     return tuple(torch.zeros((batch, *spec.shape), dtype=getattr(torch, spec.dtype)) for spec in inputs)
-
-
-def _shape(given: Any) -> list[int] | str:
-    return list(given.shape) if hasattr(given, "shape") else type(given).__name__
 
 
 def _first_line(error: BaseException) -> str:

@@ -1,9 +1,8 @@
-"""Measurements and verdicts: what evidence says, and what a gate makes of it."""
+"""Verdicts: what a gate makes of evidence, and what follows for a release."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 from edgebuild.spec.target import Fidelity
@@ -14,23 +13,12 @@ EXIT_CODES: dict[Status, int] = {"pass": 0, "fail": 1, "inconclusive": 3}
 
 
 @dataclass(frozen=True, slots=True)
-class Measurement:
-    """Values of one metric with their unit and origin; `values` are raw, warm-up values are kept apart."""
-
-    metric: str
-    unit: str
-    values: tuple[float, ...]
-    fidelity: Fidelity
-    warmups: tuple[float, ...] = ()
-    fingerprint: Mapping[str, str] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
 class Verdict:
     """What a gate says: the estimate with its interval, over n observations, the rule that fired, and `next`, what is
     likely to mend it where it is no pass.
 
-    `confidence` is that of each end of the interval; None where nothing was left to chance.
+    `output` is the head, or the one output, that a gate was narrowed to. `confidence` is that of each end of the
+    interval; None where nothing was left to chance.
     """
 
     metric: str
@@ -45,6 +33,12 @@ class Verdict:
     high: float | None = None
     confidence: float | None = None
     next: str = ""
+    output: str = ""
+
+    @property
+    def name(self) -> str:
+        """The metric, and of which head or output it is where there are several."""
+        return f"{self.metric} of {self.output}" if self.output else self.metric
 
     def to_json(self) -> dict[str, Any]:
         """The verdict as plain data."""

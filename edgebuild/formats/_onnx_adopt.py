@@ -1,0 +1,156 @@
+"""Takes in an .onnx file that others made: one file with weights inside, batch 1, no open dimension, our names."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING
+
+from edgebuild.formats import _onnx_files
+from edgebuild.formats._adopted import attempt
+from edgebuild.spec.errors import UsageError
+from edgebuild.spec.signature import TensorSpec
+
+if TYPE_CHECKING:
+    import onnx
+
+# What the quantizer of weights by channel needs; older files are rewritten.
+_OPSET, _IR = 13, 8
+_INTEGER = ("QuantizeLinear", "DequantizeLinear", "ConvInteger", "MatMulInteger", "DynamicQuantizeLinear")
+
+
+def adopt(path: Path, inputs: Sequence[TensorSpec]) -> bytes:
+    """The file as this product works on it; UsageError with the reason where it cannot be used."""
+    model = attempt("is no ONNX model", lambda: _parsed(path))
+    _with_external_data(model, path.parent)
+    _modern(model)
+    model = attempt(f"cannot be raised to opset {_OPSET}", lambda: _raised(model))
+    _fix(model, inputs)
+    attempt("is refused by ONNX Runtime", lambda: _opened(model))
+    return _onnx_files.to_bytes(_renamed(_with_shapes(model)))
+
+
+def integer(model: bytes) -> str | None:
+    """The first operator that computes in integers or widens them; None for a float file."""
+    import onnx
+
+    kinds = [node.op_type for node in onnx.load_from_string(model).graph.node]
+    return next((kind for kind in kinds if kind in _INTEGER or kind.startswith("QLinear")), None)
+
+
+def _parsed(path: Path) -> onnx.ModelProto:
+    import onnx
+
+    model = onnx.load(path, load_external_data=False)
+    if not model.graph.node or not model.graph.output:
+        raise UsageError("is no ONNX model: it has no operators")
+    return model
+
+
+def _with_external_data(model: onnx.ModelProto, folder: Path) -> None:
+    """Read weights that lie in other files, which must be beside the model, into it."""
+    from onnx.external_data_helper import load_external_data_for_model
+
+    for location in dict.fromkeys(_locations(model)):
+        parts = PurePosixPath(location).parts
+        if not parts or parts[0] == "/" or ".." in parts or "\\" in location:
+            raise UsageError(f"names weights outside its folder: {location!r}", hint="save it with its weights beside")
+        if not (folder / location).is_file():
+            hint = f'name it: external = ["{location}"], a path from the file\'s folder'
+            raise UsageError(f"has weights in {location!r}, which the build does not read", hint=hint)
+    attempt("has weights that cannot be read", lambda: load_external_data_for_model(model, str(folder)))
+
+
+def _locations(model: onnx.ModelProto) -> Iterator[str]:
+    for tensor in _tensors(model.graph):
+        for entry in tensor.external_data:
+            if entry.key == "location":
+                yield entry.value
+
+
+def _tensors(graph: onnx.GraphProto) -> Iterator[onnx.TensorProto]:
+    """Every constant, those of inner graphs too."""
+    yield from graph.initializer
+    for node in graph.node:
+        for attribute in node.attribute:
+            yield from [attribute.t, *attribute.tensors]
+            for inner in [attribute.g, *attribute.graphs]:
+                yield from _tensors(inner)
+
+
+def _modern(model: onnx.ModelProto) -> None:
+    """Weights are no inputs (in place), as they were in files of 2019 and before."""
+    own = {tensor.name for tensor in model.graph.initializer}
+    kept = [value for value in model.graph.input if value.name not in own]
+    model.graph.ClearField("input")
+    model.graph.input.extend(kept)
+    model.ir_version = max(model.ir_version, _IR)
+
+
+def _raised(model: onnx.ModelProto) -> onnx.ModelProto:
+    import onnx
+
+    opset = next((each.version for each in model.opset_import if each.domain in ("", "ai.onnx")), 0)
+    return model if opset >= _OPSET else onnx.version_converter.convert_version(model, _OPSET)
+
+
+def _fix(model: onnx.ModelProto, inputs: Sequence[TensorSpec]) -> None:
+    """Give every input (in place) the batch 1 and the declared shape; UsageError where they contradict the file."""
+    names, declared_names = [value.name for value in model.graph.input], [spec.name for spec in inputs]
+    if len(names) != len(inputs) or (len(names) > 1 and names != declared_names):  # a single one is not mistaken
+        described = ", ".join(_described(value) for value in model.graph.input)
+        raise UsageError(f"takes {described}: [[inputs]] must name these, in this order")
+    for value, spec in zip(model.graph.input, inputs, strict=True):
+        wanted = (1, *spec.shape)
+        dims = value.type.tensor_type.shape.dim
+        fits = len(dims) == len(wanted) and all(
+            not dim.HasField("dim_value") or dim.dim_value == size for dim, size in zip(dims, wanted, strict=True)
+        )
+        if not fits or _dtype(value) != spec.dtype:
+            declared = f"{list(wanted)} {spec.dtype}, the declared shape of one example"
+            raise UsageError(f"takes {_described(value)}, which cannot be {declared}")
+        for dim, size in zip(dims, wanted, strict=True):
+            dim.dim_value = size
+    for value in model.graph.output:
+        value.type.tensor_type.ClearField("shape")  # an open dimension may be fixed now
+    model.graph.ClearField("value_info")
+
+
+def _described(value: onnx.ValueInfoProto) -> str:
+    dims = value.type.tensor_type.shape.dim
+    shape = [str(dim.dim_value) if dim.HasField("dim_value") else dim.dim_param or "?" for dim in dims]
+    return f"{value.name!r} [{', '.join(shape)}] {_dtype(value)}"
+
+
+def _dtype(value: onnx.ValueInfoProto) -> str:
+    import onnx
+
+    kind = value.type.tensor_type.elem_type
+    return str(onnx.helper.tensor_dtype_to_np_dtype(kind)) if kind else "no tensor"
+
+
+def _opened(model: onnx.ModelProto) -> None:
+    """An exception for what the runtime does not take: unknown operators, a cycle, a later opset than it knows."""
+    from edgebuild.travels import load_onnx
+
+    load_onnx.Model(_onnx_files.to_bytes(model), {})
+
+
+def _with_shapes(model: onnx.ModelProto) -> onnx.ModelProto:
+    """With the shapes of outputs as far as they can be told."""
+    import onnx
+
+    inferred = onnx.shape_inference.infer_shapes(model, data_prop=True)
+    for value, known in zip(model.graph.output, inferred.graph.output, strict=True):
+        value.CopyFrom(known)
+    return model
+
+
+def _renamed(model: onnx.ModelProto) -> onnx.ModelProto:
+    """Every operator has a name of its own, without the "/" that the optimizer appends to; layers that of weights."""
+    taken: set[str] = set()
+    for number, node in enumerate(model.graph.node):
+        name = node.name.strip("/").replace("/", ".") or f"{node.op_type}_{number}"
+        node.name = name if name not in taken else f"{name}_{number}"
+        taken.add(node.name)
+    return _onnx_files.name_layers(_onnx_files.clean(model))

@@ -1,0 +1,40 @@
+"""What a module answers, as the outputs that its declaration names, in their order."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from edgebuild.spec.signature import TensorSpec
+
+
+def listed(answer: Any) -> tuple[Tensor, ...]:
+    """The tensors of an answer: one, or a tuple or list of them; TypeError for anything else."""
+    import torch
+
+    answers = (answer,) if isinstance(answer, torch.Tensor) else answer
+    if not isinstance(answers, tuple | list) or not all(isinstance(one, torch.Tensor) for one in answers):
+        kinds = ", ".join(type(one).__name__ for one in answers) if isinstance(answers, tuple | list) else ""
+        raise TypeError(f"{type(answer).__name__}{f' of {kinds}' if kinds else ''}")
+    return tuple(answers)
+
+
+def mistake(answer: Any, outputs: Sequence[TensorSpec], examples: int) -> str | None:
+    """How an answer to so many examples is not what is declared, behind "the model answers"; None where it is."""
+    to = f"to {examples} examples, not"
+    try:
+        answers = listed(answer)
+    except TypeError as error:
+        return f"{error} {to} a tensor or a tuple of tensors"
+    if len(answers) != len(outputs):
+        return f"{len(answers)} tensors {to} {len(outputs)}: one for each of the outputs"
+    for given, output in zip(answers, outputs, strict=True):
+        name, dtype = f"{output.name!r} with " if len(outputs) > 1 else "", str(given.dtype).removeprefix("torch.")
+        if list(given.shape) != [examples, *output.shape]:
+            return f"{name}{list(given.shape)} {to} {[examples, *output.shape]}, which labels or outputs declare"
+        if dtype != output.dtype:
+            return f"{name}{dtype} {to} {output.dtype}, which outputs declares"
+    return None

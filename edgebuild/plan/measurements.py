@@ -1,0 +1,125 @@
+"""Plans what is measured of a file of one model on one target: its answers, its work, what it shares with another."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from edgebuild.engine.graph import Graph, Node
+from edgebuild.plan.instruments import Instrument, Instruments
+from edgebuild.plan.weights import Weights
+from edgebuild.spec import dataset
+from edgebuild.spec.core import TimeModel
+from edgebuild.spec.registry import FORMATS
+from edgebuild.spec.signature import Head
+from edgebuild.spec.target import Gate, Runtime, Target
+from edgebuild.steps.evidence.count import Count
+from edgebuild.steps.evidence.footprint import Footprint
+from edgebuild.steps.evidence.outputs import Outputs
+from edgebuild.steps.evidence.shared import Shared
+
+
+class Pair(Protocol):
+    """Ids of two files of one format that are compared on a device."""
+
+    @property
+    def runtime(self) -> Runtime:
+        """What executes both."""
+
+    @property
+    def candidate(self) -> str:
+        """The file that is judged."""
+
+    @property
+    def baseline(self) -> str:
+        """The file that it is held against."""
+
+
+@dataclass(frozen=True, slots=True)
+class Measurements:
+    """Adds nodes that measure one file: `data` is the id of the held-out examples, `gates` are what it will be held to.
+
+    Each method gives the id of its node.
+    """
+
+    graph: Graph
+    target: Target
+    heads: tuple[Head, ...]
+    data: str
+    instruments: Instruments
+    prefix: str
+    gates: tuple[Gate, ...]
+
+    def everywhere(self) -> Instrument:
+        """The device that takes all examples: one that takes only some is compared with the host."""
+        instrument = self.instruments.best("outputs")
+        return instrument if instrument.device.examples is None else self.instruments.host
+
+    def clock(self) -> Instrument | None:
+        """The device that times for the target; None where time is modelled or estimated."""
+        if not self.instruments.declares("latency"):
+            return None
+        instrument = self.instruments.best("latency")
+        return None if instrument.fidelity == "emulated" else instrument
+
+    def counter(self) -> tuple[Instrument, TimeModel] | None:
+        """The device that counts work and what makes time of it; None where time is measured or estimated."""
+        return self.instruments.counter()
+
+    def outputs(
+        self,
+        instrument: Instrument,
+        pair: Pair,
+        model: str,
+        role: str,
+        most: int | None = None,
+        split: dataset.Held = "test",
+    ) -> str:
+        """What a file answers on a device, on all examples of a split or on `most` of them."""
+        runtime = instrument.runtime(pair.runtime)
+        node = Node(
+            Outputs(instrument.device, instrument.fidelity, runtime.threads, runtime.providers, most, split),
+            {"model": model, "data": self.data},
+            "outputs",
+            code=instrument.code(runtime.format),
+            tools=(FORMATS.get(runtime.format).runtime,),
+            facts=instrument.arithmetic,
+        )
+        return self.graph.add(f"{self.prefix}/{runtime.format}/outputs-{role}", node)
+
+    def reference(self, weights: Weights, model: str, role: str, split: dataset.Held = "test") -> str:
+        """What a model before conversion answers on this machine, in the runtime that its source has."""
+        making, known = weights.source.reference(split), {"model": model, "data": self.data, **weights.files}
+        inputs = {name: known[name] for name in making.step.uses()}
+        return self.graph.add(f"{self.prefix}/{role}", Node(making.step, inputs, "outputs", making.code, making.tools))
+
+    def weight(self, pair: Pair, files: Mapping[str, str], models: Sequence[str], role: str) -> str:
+        """Bytes and operations of two files, `candidate` and `baseline`, and of the `models` that they come from.
+
+        What is in models that come as files is counted by their format.
+        """
+        name, inputs = pair.runtime.format, dict(zip(("candidate_model", "baseline_model"), models, strict=True))
+        counts = any(self.graph.kind(model) == name for model in models)
+        code, tools = ((FORMATS.module(name),), FORMATS.get(name).tools) if counts else ((), ())
+        node = Node(Footprint(), {**files, **inputs}, "evidence", code=code, tools=tools)
+        return self.graph.add(f"{self.prefix}/{name}/{role}", node)
+
+    def shared(self, pair: Pair, files: Mapping[str, str], role: str) -> str:
+        """How much of their work two files, `candidate` and `baseline`, share."""
+        name = pair.runtime.format
+        node = Node(Shared(), files, "evidence", code=(FORMATS.module(name),), tools=FORMATS.get(name).tools)
+        return self.graph.add(f"{self.prefix}/{name}/{role}", node)
+
+    def count(self, instrument: Instrument, pair: Pair, file: str, role: str, model: TimeModel) -> str:
+        """The work of one inference of a file on a device that counts."""
+        name = pair.runtime.format
+        node = Node(
+            Count(instrument.device, model.mcpu),
+            {"model": file, "data": self.data},
+            "evidence",
+            code=instrument.code(name),
+            tools=(FORMATS.get(name).runtime,),
+            facts=instrument.fingerprint,
+        )
+        return self.graph.add(f"{self.prefix}/{name}/count-{role}", node)

@@ -1,0 +1,64 @@
+"""A trained model that comes as an ONNX file: quantized, coded, judged and bundled as that, without PyTorch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+
+from pydantic import Field
+
+from edgebuild.formats import _onnx_adopt
+from edgebuild.sources import _files
+from edgebuild.spec.dataset import Held
+from edgebuild.spec.fields import Inside
+from edgebuild.spec.model import ModelSpec
+from edgebuild.spec.signature import TensorSpec
+from edgebuild.spec.source import Making, Source
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    Sample = tuple[np.ndarray[Any, Any], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Onnx(Source):
+    """Its inputs get the declared shapes with a batch of 1; weights may lie in other files of its folder."""
+
+    file: Annotated[Inside, Field(description=".onnx file in the model's folder")]
+    external: Annotated[
+        tuple[Inside, ...], Field(description="files beside it with weights, as paths or patterns from its folder")
+    ] = ("*.onnx.data", "*.onnx_data")
+
+    kind: ClassVar[str] = "onnx"
+    requires: ClassVar[tuple[str, ...]] = ("onnx", "onnxruntime")
+    extra: ClassVar[str | None] = "onnx"
+    instead: ClassVar[str] = (
+        "an ONNX file runs on onnx and takes int8, float16, mixed_precision, dynamic_int8, weights_only and encode; "
+        "for the rest give a builder in PyTorch and its weights"
+    )
+
+    def float(self, model: ModelSpec) -> Making:
+        """Check the file and fix its shapes."""
+        return _files.making(self, model, self.file, self.external)
+
+    def reference(self, split: Held) -> Making:
+        """The answers of the file as it came, in ONNX Runtime."""
+        return _files.reference(self, self.file, split)
+
+    def adopt(self, path: Path, inputs: Sequence[TensorSpec]) -> bytes:
+        """The file as this product works on it; UsageError with the reason where it cannot be used."""
+        return _onnx_adopt.adopt(path, inputs)
+
+    def integer(self, model: bytes) -> str | None:
+        """The first operator that computes in integers; None for a float file."""
+        return _onnx_adopt.integer(model)
+
+    def answers(self, path: Path, samples: Sequence[Sample]) -> Iterator[Sample]:
+        """What the file answers to one sample after another."""
+        from edgebuild.travels import load_onnx
+
+        model = load_onnx.Model(str(path), {})
+        return (tuple(model.answer(sample)) for sample in samples)

@@ -1,0 +1,65 @@
+"""A model that code of the project builds in PyTorch: its weights are trained, or read from a file."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, ClassVar
+
+from pydantic import Field
+
+from edgebuild.spec import tasks
+from edgebuild.spec.dataset import Held
+from edgebuild.spec.fields import Inside
+from edgebuild.spec.model import ModelSpec, Training
+from edgebuild.spec.source import Making, ProjectFile, Source
+from edgebuild.steps.evidence.torch_outputs import TorchOutputs
+from edgebuild.steps.import_weights import ImportWeights
+from edgebuild.steps.train import Train
+from edgebuild.steps.untrained import Untrained
+
+
+@dataclass(frozen=True, slots=True)
+class Torch(Source):
+    """What `builder` and `weights` at the top of model.toml stand for."""
+
+    builder: Annotated[str, Field(description="function in model.py that returns the torch.nn.Module")]
+    weights: Annotated[
+        Inside | None, Field(description="safetensors or .pth file with the state dict; else the model is trained")
+    ] = None
+
+    kind: ClassVar[str] = "torch"
+    trainable: ClassVar[bool] = True
+    requires: ClassVar[tuple[str, ...]] = ("torch", "safetensors")
+    extra: ClassVar[str | None] = "torch"
+
+    def float(self, model: ModelSpec) -> Making:
+        """Read the weights where a file is named, else train."""
+        declared = model.declared
+        return _weights(model, self.builder, self.weights, declared.origin.key_of("weights"), declared.training)
+
+    def teachers(self, model: ModelSpec) -> tuple[Making, ...]:
+        """The same for each: its own builder, weights and training."""
+        declared = model.declared
+        keys = ["teacher"] if declared.teacher else [f"teachers[{number}]" for number in range(len(declared.teachers))]
+        return tuple(
+            _weights(model, own.builder, own.weights, f"{key}.weights", own.training)
+            for key, own in zip(keys, declared.all_teachers, strict=True)
+        )
+
+    def untrained(self, model: ModelSpec) -> Making:
+        """The module with the weights that its builder draws."""
+        declared = model.declared
+        return Making(Untrained(self.builder, declared.signature.bare, model.origin))
+
+    def reference(self, split: Held) -> Making:
+        """PyTorch's own answers."""
+        return Making(TorchOutputs(split))
+
+
+def _weights(model: ModelSpec, builder: str, weights: str | None, key: str, training: Training) -> Making:
+    declared = model.declared
+    built, shared = (builder, declared.signature.bare), (declared.augment, model.origin)
+    if weights is None:
+        return Making(Train(*built, training, *shared), trains=True, code=tasks.modules(declared.heads))
+    step = ImportWeights(*built, *shared, shown=f"{model.origin}/{weights}")
+    return Making(step, {"weights": (ProjectFile(weights, key),)})

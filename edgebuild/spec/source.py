@@ -1,0 +1,94 @@
+"""Where a model comes from: what every file in `sources/` tells a plan."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, ClassVar, Protocol
+
+from edgebuild.spec.artifact import Step
+from edgebuild.spec.plugins import Registry
+
+if TYPE_CHECKING:
+    from edgebuild.spec.dataset import Held
+    from edgebuild.spec.model import ModelSpec
+
+
+@dataclass(frozen=True, slots=True)
+class ProjectFile:
+    """A file below the model's folder that a step reads; `key` is where model.toml names it, for messages.
+
+    `largest` is the most bytes that it may have, None where nothing limits it.
+    """
+
+    path: str
+    key: str
+    largest: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Making:
+    """A step that a source has a plan take. The roles that it may need are `code` (the model's own code), `data` (its
+    examples), and those of `files`, which are copied into the store as they are now.
+
+    trains: whether it takes long to make weights, so that a trial of the untrained model must come before it
+    code, tools: modules and distributions that decide what the step makes, beside its own
+    """
+
+    step: Step
+    files: Mapping[str, tuple[ProjectFile, ...]] = field(default_factory=dict)
+    trains: bool = False
+    code: tuple[str, ...] = ()
+    tools: tuple[str, ...] = ()
+
+
+class Source(Protocol):
+    """A frozen dataclass whose fields are the options of `[source]`; one file in `sources/`.
+
+    kind: of the artifact that it makes: "torch", or a format's name for a model file
+    trainable: whether gradients pass through it, so that it can be pruned, distilled and trained for integers
+    requires: distributions that a build from it needs
+    extra: the extra of edgebuild's that brings them
+    instead: for one that is not trainable, what would let steps take it that cannot
+    """
+
+    __slots__ = ()
+
+    kind: ClassVar[str]
+    trainable: ClassVar[bool] = False
+    requires: ClassVar[tuple[str, ...]] = ()
+    extra: ClassVar[str | None] = None
+    instead: ClassVar[str] = ""
+
+    @abstractmethod
+    def float(self, model: ModelSpec) -> Making:
+        """What makes the float model: it is read, or trained.
+
+        UsageError for what the model declares and this source cannot use.
+        """
+
+    def teachers(self, model: ModelSpec) -> tuple[Making, ...]:
+        """What makes the declared teachers, in their order."""
+        return ()
+
+    def untrained(self, model: ModelSpec) -> Making | None:
+        """What makes the model as it is before any training; None where there is no such model."""
+        return None
+
+    @abstractmethod
+    def reference(self, split: Held) -> Making:
+        """What answers a split's examples in the source's own runtime: a conversion is held against that.
+
+        It may need `model` as well, an artifact of this source; its files are those of the float model.
+        """
+
+
+# Here and not beside the others: a source is told of a whole model, which knows the tasks by their registry.
+SOURCES: Registry[Source] = Registry(
+    Source,  # type: ignore[type-abstract]
+    "edgebuild.sources",
+    "source",
+    "edgebuild.sources",
+    options=True,
+)

@@ -1,0 +1,81 @@
+"""What the answers of a head mean: the noun behind `tasks/`, one file each, which this room knows by name alone."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, ClassVar, Literal, Protocol
+
+from edgebuild.spec.errors import StepError
+from edgebuild.spec.signature import Head, TensorSpec
+
+if TYPE_CHECKING:
+    import numpy as np
+    from torch import Tensor
+
+    Array = np.ndarray[tuple[int, ...], np.dtype[np.generic]]
+    Flags = np.ndarray[tuple[int, ...], np.dtype[np.bool_]]
+    Errors = np.ndarray[tuple[int, ...], np.dtype[np.float64]]
+
+Goal = Literal["soft", "logits", "pseudo_labels"]
+Show = Literal["ranked", "values", "tensor"]  # what a bundle's run.py knows to print; `tensor` is for what has no task
+
+
+class Task(Protocol):
+    """What every task says of itself; it has no state.
+
+    Answers of a head are a sequence, one array or tensor [N, …] for each output that it reads. Labels are one array
+    [N, …] of `element`; an example that nobody labelled has `missing` in the place of each of its values.
+
+    labels: in words, what the labels are
+    choice: whether an answer is a choice, which is right or wrong (`hits`) and which two runs may share (`choices`);
+        else answers are values, which are more or less far from their labels (`errors`)
+    smooths: whether the loss takes label smoothing
+    show: how `run.py` prints an answer
+    metrics: gates on its answers that do not name this task themselves, as those of another package may not
+    """
+
+    __slots__ = ()
+
+    labels: ClassVar[str]
+    element: ClassVar[Literal["int64", "float32"]]
+    missing: ClassVar[float]
+    choice: ClassVar[bool] = False
+    smooths: ClassVar[bool] = False
+    show: ClassVar[Show] = "values"
+    metrics: ClassVar[tuple[str, ...]] = ()
+
+    @abstractmethod
+    def check(self, head: Head, outputs: Sequence[TensorSpec]) -> None:
+        """ValueError where the declaration of a head is not one of this task; the messages name no key."""
+
+    @abstractmethod
+    def label_mistake(self, labels: Array, outputs: Sequence[TensorSpec]) -> str | None:
+        """What is wrong with labels of any type and shape, in words that follow "split x"; None when nothing is."""
+
+    @abstractmethod
+    def loss(self, answers: Sequence[Tensor], labels: Tensor, smoothing: float = 0.0) -> Tensor:
+        """How far answers are from their labels, all of which are there: the mean over the batch."""
+
+    @abstractmethod
+    def distilled(
+        self, goal: Goal, answers: Sequence[Tensor], teachers: Sequence[Sequence[Tensor]], temperature: float
+    ) -> Tensor:
+        """How far answers are from those of all teachers together: the mean over the batch."""
+
+    @abstractmethod
+    def errors(self, answers: Sequence[Array], labels: Array) -> Errors:
+        """How wrong each answer is, [N] float64; of a choice, 1 where it is wrong and 0 where it is right."""
+
+    def choices(self, answers: Sequence[Array]) -> Array:
+        """What is chosen for each example, [N, …]; only where answers are choices."""
+        raise _unchosen(self)
+
+    def hits(self, answers: Sequence[Array], labels: Array) -> Flags:
+        """Which examples are right, [N] bool; only where answers are choices."""
+        raise _unchosen(self)
+
+
+def _unchosen(task: Task) -> StepError:
+    """The error of a task that says in `choice` that its answers are choices, and does not say which."""
+    return StepError(f"{type(task).__name__} does not say what its answers choose")

@@ -1,0 +1,38 @@
+"""What a recipe may name: a step that takes a model and gives a smaller, faster or more robust one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar, Protocol
+
+from edgebuild.spec.artifact import Step
+from edgebuild.spec.quantization import Quantization
+from edgebuild.spec.target import Hardware
+
+
+class Technique(Step, Protocol):
+    """A step that recipes name; one file in `steps/techniques/`. All that it has beyond a step has a default.
+
+    numbers: what it makes a file compute in ("int8"); a recipe has one step that changes that
+    final: True where no step on the same kind of artifact may follow: it would not carry on what this one adds
+    values_only: whether a torch model keeps its operations and their sizes; other steps may change both
+    gentler: what to try where it costs too many right answers, as the end of "… with a lower `ratio`"
+    stronger: what to try where it takes too little away
+    """
+
+    __slots__ = ()
+
+    numbers: ClassVar[str | None] = None
+    final: ClassVar[bool] = False
+    values_only: ClassVar[bool] = False
+    gentler: ClassVar[str | None] = None
+    stronger: ClassVar[str | None] = None
+
+    @classmethod
+    def from_hardware(cls, hardware: Hardware) -> Mapping[str, Any]:
+        """Options whose default is a property of the target's hardware, by name."""
+        return {}
+
+    def quantization(self) -> Quantization | None:
+        """What a format is asked for, so that a plan can refuse what no kernel computes; None where nothing is."""
+        return None

@@ -1,0 +1,104 @@
+"""Takes a trained model that comes as a file: checked, with the declared shapes, ready for the format's steps."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+
+from edgebuild.spec.artifact import EXCUSED, Determinism, Step, StepIO
+from edgebuild.spec.errors import UsageError, exhausted
+from edgebuild.spec.registry import FORMATS
+from edgebuild.spec.signature import Signature, TensorSpec
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    Sample = tuple[np.ndarray[Any, Any], ...]
+
+DESCRIPTION = "imported.json"
+
+
+class Reader(Protocol):
+    """A source whose models are files; a frozen dataclass, since it is an option of steps.
+
+    kind: the format of the files
+    """
+
+    kind: ClassVar[str]
+
+    def adopt(self, path: Path, inputs: Sequence[TensorSpec]) -> bytes:
+        """The format's file with batch 1 and the declared inputs; UsageError with the reason where it cannot be used.
+
+        Errors need not name the file.
+        """
+
+    def integer(self, model: bytes) -> str | None:
+        """Of an adopted file, an operator or type that says that it computes in integers; None for a float file."""
+
+    def answers(self, path: Path, samples: Sequence[Sample]) -> Iterator[Sample]:
+        """What the file as it came answers to one sample after another, in its own runtime."""
+
+
+@dataclass(frozen=True, slots=True)
+class ImportFile(Step):
+    """`imported.json` says whether the file computes in integers already, and so cannot be quantized."""
+
+    reader: Reader
+    name: str
+    signature: Signature
+    shown: str = field(default="model", metadata=EXCUSED)
+
+    consumes: ClassVar[tuple[str, ...]] = ()
+    produces: ClassVar[str | None] = None
+    needs: ClassVar[tuple[str, ...]] = ("file",)
+    tools: ClassVar[tuple[str, ...]] = ("numpy",)
+    deterministic: ClassVar[Determinism] = "same-cpu"
+    exclusive: ClassVar[bool] = False
+
+    def run(self, io: StepIO) -> None:
+        """Check, fix shapes, try on zeros, keep."""
+        try:
+            original = io.path("file") / self.name
+            model = self.reader.adopt(original, self.signature.inputs)
+            self._try("as it came", lambda zeros: self.reader.answers(original, [zeros]))
+            self._try("with the declared shapes", lambda zeros: FORMATS.get(self.reader.kind)().run(model, [zeros]))
+        except UsageError as error:
+            raise UsageError(error.reason, file=self.shown, hint=error.hint) from None
+        (io.output / FORMATS.get(self.reader.kind).file).write_bytes(model)
+        described = {"integer": self.reader.integer(model)}
+        (io.output / DESCRIPTION).write_text(json.dumps(described, sort_keys=True) + "\n")
+
+    def _try(self, how: str, run: Callable[[Sample], Iterator[Sample]]) -> None:
+        """UsageError unless one example of zeros is answered with the declared outputs."""
+        import numpy as np
+
+        zeros = tuple(np.zeros((1, *spec.shape), spec.dtype) for spec in self.signature.inputs)
+        try:
+            (answers,) = run(zeros)
+        except Exception as error:  # runtimes raise whatever they like
+            if exhausted(error):
+                raise
+            raise UsageError(f"cannot be run {how}: {str(error).strip().partition(chr(10))[0]}") from None
+        shapes, declared = (
+            [list(answer.shape) for answer in answers],
+            [[1, *spec.shape] for spec in self.signature.outputs],
+        )
+        if shapes != declared:
+            raise UsageError(f"answers {_shown(shapes)} to one example, and declared are {_shown(declared)}")
+
+
+def _shown(shapes: list[list[int]]) -> str:
+    return ", ".join(map(str, shapes))
+
+
+def integer(folder: Path) -> str | None:
+    """Of an artifact, what says that its file came with integers in it; None for float files and for our own."""
+    try:
+        described = json.loads((folder / DESCRIPTION).read_text())
+    except FileNotFoundError:
+        return None
+    told: str | None = described["integer"]
+    return told

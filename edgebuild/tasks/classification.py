@@ -1,0 +1,96 @@
+"""Classification: one of several classes, by a score for each."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, ClassVar, Literal
+
+from edgebuild.spec.errors import StepError
+from edgebuild.spec.signature import Head, TensorSpec
+from edgebuild.spec.task import Goal, Show, Task
+from edgebuild.tasks._outputs import single
+from edgebuild.tasks._teachers import only, stacked
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from edgebuild.spec.task import Array, Errors, Flags
+
+
+class Classification(Task):
+    """Answers are logits [N, C], labels class numbers [N]; the largest logit is the answer."""
+
+    labels: ClassVar[str] = "[N] class numbers"
+    element: ClassVar[Literal["int64", "float32"]] = "int64"
+    missing: ClassVar[float] = -1
+    choice: ClassVar[bool] = True
+    smooths: ClassVar[bool] = True
+    show: ClassVar[Show] = "ranked"
+
+    def check(self, head: Head, outputs: Sequence[TensorSpec]) -> None:
+        """One output with a score for each named class."""
+        output = single("classification", outputs)
+        if not head.labels:
+            raise ValueError("a classification names its classes in labels")
+        if output.shape != (len(head.labels),):
+            shape = list(output.shape)
+            raise ValueError(f"{len(head.labels)} labels are named, and output {output.name!r} has the shape {shape}")
+
+    def label_mistake(self, labels: Array, outputs: Sequence[TensorSpec]) -> str | None:
+        """Whole numbers below the number of classes."""
+        if labels.ndim != 1 or labels.dtype.kind not in "iu":
+            return f"needs whole-number labels of shape [N], got {labels.dtype} {list(labels.shape)}"
+        (classes,) = outputs[0].shape
+        if labels.min() < 0 or labels.max() >= classes:
+            return f"has labels from {labels.min()} to {labels.max()}; the model declares {classes} classes"
+        return None
+
+    def loss(self, answers: Sequence[Tensor], labels: Tensor, smoothing: float = 0.0) -> Tensor:
+        """Cross-entropy of logits with class numbers, smoothed (Szegedy et al. 2016, section 7)."""
+        from torch.nn import functional
+
+        (logits,) = answers
+        return functional.cross_entropy(logits, labels, label_smoothing=smoothing)
+
+    def distilled(
+        self, goal: Goal, answers: Sequence[Tensor], teachers: Sequence[Sequence[Tensor]], temperature: float
+    ) -> Tensor:
+        """How far logits are from those of several teachers, who are one with their mean probabilities (or logits).
+
+        soft: T²·KL(teacher ‖ student) of probabilities at temperature T; T² keeps gradients as large as those of labels
+        (Hinton et al. 2015). logits: mean squared difference (Ba & Caruana 2014). pseudo_labels: cross-entropy with the
+        teachers' first choice (Lee 2013).
+        """
+        import torch
+        from torch.nn import functional
+
+        (student,) = answers
+        every = stacked(student, only(teachers))
+        if goal == "logits":
+            return functional.mse_loss(student, every.mean(0))
+        if goal == "pseudo_labels":
+            return functional.cross_entropy(student, every.softmax(2).mean(0).argmax(1))
+        together = functional.log_softmax(every / temperature, 2).logsumexp(0)
+        log_goal = together - torch.log(torch.tensor(float(len(every))))
+        log_given = functional.log_softmax(student / temperature, 1)
+        return temperature**2 * functional.kl_div(log_given, log_goal, reduction="batchmean", log_target=True)
+
+    def errors(self, answers: Sequence[Array], labels: Array) -> Errors:
+        """1 where the answer is wrong."""
+        import numpy as np
+
+        return 1 - self.hits(answers, labels).astype(np.float64)
+
+    def choices(self, answers: Sequence[Array]) -> Array:
+        """The class of the largest logit, [N]."""
+        (logits,) = answers
+        largest: Array = logits.reshape(len(logits), -1).argmax(1)
+        return largest
+
+    def hits(self, answers: Sequence[Array], labels: Array) -> Flags:
+        """Top-1; StepError for outputs that are no scores of classes."""
+        if answers[0].ndim != 2:
+            told = f"outputs of shape {list(answers[0].shape)} cannot be compared with {len(labels)} labels"
+            raise StepError(told)
+        right: Flags = self.choices(answers) == labels
+        return right

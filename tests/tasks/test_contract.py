@@ -1,0 +1,185 @@
+"""What every task owes, ours and what another package brings: a new one is tested on arrival."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from edgebuild.nn.train import losses, training
+from edgebuild.spec import dataset
+from edgebuild.spec.errors import UsageError
+from edgebuild.spec.files import read_model
+from edgebuild.spec.model import Training
+from edgebuild.spec.plugins import _foreign, _loaded
+from edgebuild.spec.registry import TASKS
+from edgebuild.spec.signature import Head, Signature, TensorSpec
+from edgebuild.steps.load_data import LoadData
+from tests import tiny
+
+VECTOR = TensorSpec("output", (3,))
+# Labels that are right, and a head that declares them, by task.
+LABELS = {
+    "classification": (np.arange(6) % 3, Head("output", "classification", labels=("a", "b", "c"))),
+    "regression": (np.arange(18.0).reshape(6, 3) + 1, Head("output", "regression")),
+    "embedding": (np.arange(18.0).reshape(6, 3) + 1, Head("output", "embedding")),
+}
+
+
+def answers(labels: np.ndarray) -> np.ndarray:
+    """What answers to labels without any error."""
+    return np.asarray(np.eye(3)[labels] * 50 if labels.ndim == 1 else labels).astype(np.float32)
+
+
+@pytest.mark.parametrize("name", TASKS.names())
+def test_a_task_takes_its_own_labels_and_knows_a_right_answer_from_a_wrong_one(name: str) -> None:
+    task, (labels, head) = TASKS.get(name)(), LABELS[name]
+    task.check(head, [VECTOR])
+    assert task.label_mistake(labels, [VECTOR]) is None
+    kept, right = labels.astype(task.element), answers(labels)
+    wrong = np.roll(right, 1, axis=1)
+    assert task.errors([right], kept).max() == pytest.approx(0, abs=1e-6)
+    assert (task.errors([wrong], kept) > 0).all()
+    tensors = [torch.from_numpy(values) for values in (right, wrong, kept)]
+    assert 0 <= task.loss([tensors[0]], tensors[2]) < 1e-5 < task.loss([tensors[1]], tensors[2])
+    for goal in ("soft", "logits", "pseudo_labels"):
+        near, far = (float(task.distilled(goal, [one], [[tensors[0]]], 4.0)) for one in tensors[:2])
+        assert near < 1e-5 < far
+    if task.choice:
+        assert task.hits([right], kept).all()
+        assert not task.hits([wrong], kept).any()
+        assert (task.choices([right]) != task.choices([wrong])).all()
+
+
+@pytest.mark.parametrize("name", TASKS.names())
+@pytest.mark.parametrize(
+    ("outputs", "told"),
+    [
+        ([VECTOR, TensorSpec("more", (3,))], "reads one output, not 2 (output, more): give each output its own task"),
+        ([TensorSpec("output", (3,), "int64")], "learns from float32 answers, and output 'output' is int64"),
+    ],
+)
+def test_what_a_task_cannot_read_is_refused(name: str, outputs: list[TensorSpec], told: str) -> None:
+    with pytest.raises(ValueError, match=told.replace("(", "\\(").replace(")", "\\)")):
+        TASKS.get(name)().check(LABELS[name][1], outputs)
+
+
+ORDINAL = '''
+"""Ordinal regression: steps on a scale, as one value; an answer is the nearest step."""
+import numpy as np
+from edgebuild.spec.task import Task
+from torch.nn import functional
+
+
+class Ordinal(Task):
+    """The labels are whole numbers, the answers values."""
+
+    labels = "[N, 1] steps"
+    element = "float32"
+    missing = float("nan")
+    choice = True
+    show = "values"
+    metrics = ("accuracy",)
+
+    def check(self, head, outputs):
+        if outputs[0].shape != (1,):
+            raise ValueError("a scale is one value")
+
+    def label_mistake(self, labels, outputs):
+        return None if labels.shape[1:] == (1,) else "needs [N, 1] steps"
+
+    def loss(self, answers, labels, smoothing=0.0):
+        return functional.l1_loss(answers[0], labels)
+
+    def distilled(self, goal, answers, teachers, temperature):
+        return functional.l1_loss(answers[0], sum(one for (one,) in teachers) / len(teachers))
+
+    def errors(self, answers, labels):
+        return np.abs(answers[0] - labels).mean(1)
+
+    def choices(self, answers):
+        return np.rint(answers[0])[:, 0]
+
+    def hits(self, answers, labels):
+        return self.choices(answers) == labels[:, 0]
+'''
+INFO = {"METADATA": "Name: scales\nVersion: 1.0\n", "entry_points.txt": "[edgebuild.tasks]\nordinal = scales:Ordinal\n"}
+MODEL = """
+description = "Steps"
+builder = "build"
+data = "load"
+task = "ordinal"
+outputs = 1
+[[inputs]]
+name = "x"
+shape = [2]
+"""
+CODE = """
+import numpy as np
+from torch import nn
+def build():
+    return nn.Linear(2, 1)
+def load():
+    x = np.arange(128.0).reshape(64, 2) % 7
+    return {"train": (x, x[:, :1] + x[:, 1:]), "test": (x, x[:, :1] + x[:, 1:])}
+"""
+
+
+@pytest.fixture
+def scales(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A package with a task of its own, as if it were installed; the folder that it is in."""
+    home = tmp_path / "site"
+    (home / "scales-1.0.dist-info").mkdir(parents=True)
+    (home / "scales.py").write_text(ORDINAL)
+    for name, text in INFO.items():
+        (home / "scales-1.0.dist-info" / name).write_text(text)
+    monkeypatch.syspath_prepend(home)
+    _forget()
+    yield home  # type: ignore[misc]
+    _forget()
+
+
+def _forget() -> None:
+    _foreign.cache_clear()
+    _loaded.cache_clear()
+    sys.modules.pop("scales", None)
+
+
+def test_a_task_of_another_package_is_one_file(scales: Path, tmp_path: Path) -> None:
+    """Declared, loaded, learnt, judged by a metric that the task names: nothing of ours knows it."""
+    folder = tmp_path / "models" / "steps"
+    folder.mkdir(parents=True)
+    (folder / "model.toml").write_text(MODEL)
+    (folder / "model.py").write_text(CODE)
+    declared = read_model(folder, "models/steps/model.toml").declared
+    (head,) = declared.heads
+    step = LoadData("load", declared.signature, declared.heads, "models/steps")
+    data = tiny.perform(step, tmp_path / "data", {"code": ("code", folder)})
+    train = dataset.read(data, "train")
+    module = torch.nn.Linear(2, 1)
+    torch.nn.init.zeros_(module.weight)
+    how = Training(epochs=60, batch_size=16, learning_rate=0.01, weight_decay=0)
+    training.fit(module, train, losses.supervised([head]), how, sparse=(), progress=lambda *_, **__: None)
+    test = dataset.read(data, "test")
+    with torch.no_grad():
+        said = module(torch.from_numpy(np.array(test.inputs[0]))).numpy()
+    assert TASKS.get("ordinal")().hits([said], test.labels[0]).mean() > 0.9
+
+
+def test_a_task_that_lacks_a_member_is_refused_in_one_line(scales: Path, tmp_path: Path) -> None:
+    whole = (scales / "scales.py").read_text()
+    (scales / "scales.py").write_text(whole.replace("    def errors(", "    def mistakes("))
+    folder = tmp_path / "steps"
+    folder.mkdir()
+    (folder / "model.toml").write_text(MODEL)
+    told = "models/steps/model.toml: task: task 'ordinal' lacks 'errors': expected errors\\(answers, labels\\); it com"
+    with pytest.raises(UsageError, match=told):
+        read_model(folder, "models/steps/model.toml")
+
+
+def test_signatures_name_what_a_head_reads() -> None:
+    ends = Signature((VECTOR,), (VECTOR, TensorSpec("map", (2, 2))))
+    assert [one.name for one in ends.of(Head("both", "regression", (1, 0)))] == ["map", "output"]
