@@ -37,7 +37,7 @@ class Onnx(Source):
     extra: ClassVar[str | None] = "onnx"
     instead: ClassVar[str] = (
         "an ONNX file runs on onnx and takes int8, float16, mixed_precision, dynamic_int8, weights_only and encode; "
-        "for the rest give a builder in PyTorch and its weights"
+        'for the rest use = "lifted" makes a PyTorch module of it'
     )
 
     def float(self, model: ModelSpec) -> Making:

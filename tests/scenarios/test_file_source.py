@@ -108,3 +108,46 @@ def test_a_tflite_file_with_its_channels_last_goes_the_same_way(given: Workspace
     label = json.loads((bundle / "labels.json").read_text())[int(answer.argmax())]
     done = subprocess.run([sys.executable, "run.py", "sample.npy"], cwd=bundle, capture_output=True, text=True)
     assert (done.returncode, done.stdout.partition(" (")[0]) == (0, f"sample.npy: {label}")
+
+
+@pytest.fixture(scope="module")
+def lifted(given: Workspace, fresh: Callable[[], Workspace]) -> Workspace:
+    """The same file, to be pruned and trained."""
+    workspace = fresh()
+    shutil.rmtree(workspace.root / "models")
+    shutil.copytree(given.root / "models" / "given", workspace.root / "models" / "given")
+    toml = workspace.root / "models" / "given" / "model.toml"
+    # Exporters fold batch norms, without which a network learns in smaller steps.
+    toml.write_text(
+        toml.read_text().replace('use = "onnx"', 'use = "lifted"') + "[steps.distill]\nlearning_rate = 0.005\n"
+    )
+    return workspace
+
+
+def test_a_file_is_pruned_distilled_and_quantized_in_both_formats(lifted: Workspace) -> None:
+    ran = lifted.run("--target", "board", "--json")
+    assert ran.code == 0, ran.err
+    (bundle,) = ran.document["bundles"]
+    assert {*bundle["formats"]} == {"onnx", "tflite"}
+    assert any("answers as its file does" in note for note in bundle["notes"])
+    manifest = json.loads((lifted.root / "dist" / "board" / "given" / "manifest.json").read_text())
+    footprint = manifest["evidence"]["footprint"]
+    assert footprint["candidate"]["macs"] < 0.7 * footprint["baseline"]["macs"]
+    assert [step["step"] for step in manifest["evidence"]["proof"]["steps"]] == ["prune_channels", "distill", "int8"]
+    (parity,) = manifest["evidence"]["parity"]["outputs"].values()
+    assert parity["converted"]["relative"] < 1e-5
+
+
+def test_a_file_that_cannot_be_lifted_says_where_and_what_to_do(lifted: Workspace) -> None:
+    path = lifted.root / "models" / "given" / "net" / "model.onnx"
+    model = onnx.load(path, load_external_data=False)
+    (last,) = [node for node in model.graph.node if model.graph.output[0].name in node.output]
+    last.output[0] = "before"
+    model.graph.node.append(onnx.helper.make_node("NonZero", ["before"], ["places"], "odd"))
+    model.graph.node.append(onnx.helper.make_node("Identity", ["before"], [model.graph.output[0].name]))
+    model.graph.output.append(onnx.helper.make_tensor_value_info("places", onnx.TensorProto.INT64, [2, None]))
+    onnx.save(model, path)
+    ran = lifted.run("--target", "board")
+    assert ran.code == 2
+    assert "models/given/net/model.onnx: cannot become a PyTorch module: NonZero 'odd'" in ran.err
+    assert 'use = "onnx" takes the file as it is' in ran.err

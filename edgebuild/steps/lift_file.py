@@ -1,0 +1,104 @@
+"""Takes a trained model that comes as an ONNX file as a PyTorch module, proved to answer as the file does."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar
+
+from edgebuild.nn import answers, checkpoint
+from edgebuild.nn import lift as lifting
+from edgebuild.nn.lift import LiftError, Proof, lift, prove, skeleton
+from edgebuild.nn.model_code import ModelCode, example
+from edgebuild.spec import dataset, notes, sha256
+from edgebuild.spec.artifact import EXCUSED, Determinism, Step, StepIO
+from edgebuild.spec.errors import UsageError
+from edgebuild.spec.signature import Signature
+from edgebuild.steps.import_file import Reader
+
+if TYPE_CHECKING:
+    from torch import nn
+
+_EXAMPLES = 16  # for the proof: real ones reach ranges and branches that zeros do not
+_SKELETON = "skeleton.onnx"
+# The artifact is a checkpoint like any other, with this code in the place of the user's. The digest is that of the
+# lift's own code: steps behind this one run it too, and must not take a module of today for one of tomorrow.
+_CODE = f"""\
+from pathlib import Path
+
+from edgebuild.nn.lift import lift
+
+LIFTED_BY = "{{digest}}"
+
+
+def build():
+    return lift(Path(__file__).with_name("{_SKELETON}").read_bytes())
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class LiftFile(Step):
+    """`reader` makes the file what `edgebuild.nn.lift` takes: one of ONNX, with the declared shapes."""
+
+    reader: Reader
+    name: str
+    signature: Signature
+    origin: str = field(default="model", metadata=EXCUSED)
+    shown: str = field(default="model", metadata=EXCUSED)
+
+    consumes: ClassVar[tuple[str, ...]] = ()
+    produces: ClassVar[str | None] = "torch"
+    needs: ClassVar[tuple[str, ...]] = ("file", "data")
+    tools: ClassVar[tuple[str, ...]] = ("torch", "safetensors", "onnx", "onnxruntime", "numpy")
+    deterministic: ClassVar[Determinism] = "same-cpu"
+    exclusive: ClassVar[bool] = False
+
+    def run(self, io: StepIO) -> None:
+        """Lift, prove on validation examples, keep; UsageError, with what can be done, where either fails."""
+        hint = 'use = "onnx" takes the file as it is: quantized and coded, not pruned or trained'
+        try:
+            model = self.reader.adopt(io.path("file") / self.name, self.signature.inputs)
+            module = lift(model)
+            proof = self._proof(module, model, io)
+        except LiftError as error:
+            raise UsageError(f"cannot become a PyTorch module: {error.reason}", file=self.shown, hint=hint) from None
+        except UsageError as error:
+            raise UsageError(error.reason, file=self.shown, hint=error.hint) from None
+        if not proof.equal:
+            worst = f"output {proof.worst.output!r} of its PyTorch module is off by {proof.worst.largest:.1e}"
+            reason = f"{worst} of the file's largest value, and {proof.tolerance:g} is allowed"
+            raise UsageError(reason, file=self.shown, hint=hint)
+        self._save(module, model, io)
+        notes.write(io.output, [f"{self.shown}: {_said(proof)}"])
+
+    def _proof(self, module: nn.Module, model: bytes, io: StepIO) -> Proof:
+        """The module held against the file; UsageError where it does not answer as is declared."""
+        import torch
+
+        with torch.no_grad():
+            given = module(*example(self.signature.inputs, 1))
+        if mistake := answers.mistake(given, self.signature.outputs, 1):
+            raise UsageError(f"the model answers {mistake}")
+        held_out = dataset.validation(io.path("data"), _EXAMPLES, 0)
+        samples = [tuple(values[row : row + 1] for values in held_out.inputs) for row in range(len(held_out))]
+        return prove(module, model, samples)
+
+    def _save(self, module: nn.Module, model: bytes, io: StepIO) -> None:
+        folder = io.scratch / "code"
+        folder.mkdir()
+        (folder / "model.py").write_text(_CODE.format(digest=_digest()))
+        (folder / _SKELETON).write_bytes(skeleton(model))
+        code, (taken, given) = ModelCode(folder, self.origin), (self.signature.inputs, self.signature.outputs)
+        checkpoint.save(checkpoint.Checkpoint(module, code, "build", taken, outputs=given), io.output)
+
+
+def _digest() -> str:
+    """Of the code of the lift."""
+    folder = Path(lifting.__file__).parent
+    files = sorted(folder.rglob("*.py"))
+    return sha256.of_bytes("".join(f"{file.relative_to(folder)} {sha256.of_file(file)}\n" for file in files).encode())
+
+
+def _said(proof: Proof) -> str:
+    told = f"answers as its file does, to {proof.worst.largest:.1e} of the largest value"
+    return told + (f"; one example at a time ({proof.one_at_a_time})" if proof.one_at_a_time else "")
