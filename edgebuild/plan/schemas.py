@@ -7,7 +7,7 @@ from typing import Any
 from edgebuild.spec.files import PolicyFile, RecipeFile, RecipeTable, TargetFile, schema
 from edgebuild.spec.model import ModelFile
 from edgebuild.spec.plugins import Registry
-from edgebuild.spec.registry import DEVICES, GATES, SOURCES, STEPS, TASKS
+from edgebuild.spec.registry import DATA, DEVICES, GATES, SOURCES, STEPS, TASKS
 
 _DRAFT = {"$schema": "https://json-schema.org/draft/2020-12/schema"}
 
@@ -42,6 +42,8 @@ def model() -> dict[str, Any]:
     found = schema(ModelFile)
     for owner in (found, found["$defs"]["Output"]):
         owner["properties"]["task"]["anyOf"][0]["enum"] = TASKS.names()
+    table = _one_of(found, DATA, "use")
+    found["properties"]["data"] = {"anyOf": [found["properties"]["data"]["oneOf"][0], table]}
     found["properties"]["source"] = {**_one_of(found, SOURCES, "use"), "default": None}
     return _DRAFT | found
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from edgebuild.spec.artifact import FILE, Step
+from edgebuild.spec.data import Data
 from edgebuild.spec.device import Device
 from edgebuild.spec.format import Format
 from edgebuild.spec.metric import Metric
@@ -40,6 +41,13 @@ SOURCES: Registry[Source] = Registry(
     "edgebuild.sources",
     "source",
     "edgebuild.sources",
+    options=True,
+)
+DATA: Registry[Data] = Registry(
+    Data,  # type: ignore[type-abstract]
+    "edgebuild.data",
+    "kind of data",
+    "edgebuild.data",
     options=True,
 )
 GATES: Registry[Metric[Any]] = Registry(

@@ -33,7 +33,7 @@ HEAVY = (
     "torch_pruning",
 )
 STEPLIKE = ("steps", "steps.techniques", "steps.evidence")
-FOLDERS = (*STEPLIKE, "formats", "devices", "gates", "tasks", "sources")
+FOLDERS = (*STEPLIKE, "formats", "devices", "gates", "tasks", "sources", "data")
 
 
 def names(folder: str) -> list[str]:
