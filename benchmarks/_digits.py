@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from edgebuild.devices.local import Local
 from edgebuild.engine.graph import Graph, Node
@@ -15,7 +14,9 @@ from edgebuild.engine.store import Store
 from edgebuild.engine.task import Limits
 from edgebuild.plan.weights import Weights
 from edgebuild.report import progress
+from edgebuild.spec import documents
 from edgebuild.spec.artifact import Step, option_fields
+from edgebuild.spec.evidence import FILE
 from edgebuild.spec.files import check
 from edgebuild.spec.model import Training
 from edgebuild.spec.project import Project
@@ -32,6 +33,9 @@ if TYPE_CHECKING:
 FORMAT = "tflite"
 TRAINING = Training(epochs=6, learning_rate=0.1, weight_decay=5e-4)
 Line = tuple[str, Mapping[str, Any]]
+
+
+Kind = TypeVar("Kind")
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,10 +102,9 @@ class Digits:
         """Where the output of a node is."""
         return self.store.path(self.done[item].output)
 
-    def evidence(self, item: str) -> dict[str, Any]:
-        """What a measuring node found."""
-        found: dict[str, Any] = json.loads((self.folder(item) / "evidence.json").read_text())
-        return found
+    def evidence(self, kind: type[Kind], item: str) -> Kind:
+        """What a node measured."""
+        return documents.read(kind, self.folder(item) / FILE)
 
     def _steps(self, variant: Variant) -> list[tuple[Step, str]]:
         found: list[tuple[Step, str]] = []

@@ -8,7 +8,6 @@ emulated Pi decodes the downloads of both formats.
 from __future__ import annotations
 
 import hashlib
-import json
 import lzma
 import re
 import shutil
@@ -29,7 +28,9 @@ from edgebuild.engine.task import Limits
 from edgebuild.formats.coding import SUFFIX, encoder
 from edgebuild.nn import checkpoint
 from edgebuild.report import progress
+from edgebuild.spec import documents
 from edgebuild.spec.constant import Constant
+from edgebuild.spec.evidence import VERDICTS, Rate, Verdicts, known
 from edgebuild.spec.project import Project, open_project
 from edgebuild.spec.registry import FORMATS
 from edgebuild.spec.target import Target
@@ -124,25 +125,25 @@ def _range(values: Sequence[float], how: str) -> str:
 
 
 def _verdicts(store: Store, model: str, target: Target) -> Iterator[dict[str, Any]]:
-    judged = json.loads((_made(store, f"{TARGET}/{model}/judge") / "verdicts.json").read_text())["formats"]
+    verdicts = documents.read(Verdicts, _made(store, f"{TARGET}/{model}/judge") / VERDICTS)
     for runtime in target.runtimes:
-        kind, found = runtime.format, judged[runtime.format]
-        accuracy, footprint = found["evidence"]["accuracy"], found["evidence"]["footprint"]
-        verdict = next(one for one in found["verdicts"] if one["metric"] == "accuracy")
+        kind, judged = runtime.format, verdicts.formats[runtime.format]
+        (answers,), footprint = known(judged.evidence.accuracy).heads.values(), known(judged.evidence.footprint)
+        verdict = next(one for one in judged.verdicts if one.metric == "accuracy")
         folder, file = _made(store, f"{TARGET}/{model}/{kind}/encode"), FORMATS.get(kind).file
         content = (folder / file).read_bytes()
-        download = footprint["candidate"]["download"]
+        download = footprint.candidate.download
         yield {
             "model": model,
             "format": kind,
-            "n": accuracy["n"],
-            "before": _rate(accuracy["baseline"]),
-            "after": _rate(accuracy["candidate"]),
-            "drop": 100 * verdict["estimate"],
-            "most": 100 * verdict["high"],
-            "status": verdict["status"],
+            "n": answers.n,
+            "before": _rate(answers.baseline),
+            "after": _rate(answers.candidate),
+            "drop": 100 * (verdict.estimate or 0.0),
+            "most": 100 * (verdict.high or 0.0),
+            "status": verdict.status,
             "download": download,
-            "times": footprint["baseline"]["bytes"] / download,
+            "times": footprint.baseline.bytes / download,
             "claimed": CLAIMED.get(model),
             "weights": _weights_alone(content, FORMATS.get(kind)().constants(content)),
             "decoded": _decoded_there(folder / (file + SUFFIX), content, target),
@@ -201,5 +202,5 @@ def _decoded_there(download: Path, content: bytes, target: Target) -> str:
     return f"same bytes, {hashlib.sha256(content).hexdigest()[:12]}" if same else "OTHER BYTES"
 
 
-def _rate(found: dict[str, Any]) -> str:
-    return f"{found['accuracy']:.2%} ({found['low']:.2%}–{found['high']:.2%})"
+def _rate(rate: Rate) -> str:
+    return f"{rate.accuracy:.2%} ({rate.low:.2%}–{rate.high:.2%})"

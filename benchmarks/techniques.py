@@ -21,8 +21,9 @@ from edgebuild.engine.graph import Node
 from edgebuild.engine.store import Store
 from edgebuild.gates.statistics import paired
 from edgebuild.plan.instruments import Instruments
-from edgebuild.spec import dataset
+from edgebuild.spec import dataset, evidence
 from edgebuild.spec.errors import DeviceError
+from edgebuild.spec.evidence import Counted, Footprint
 from edgebuild.spec.model import Training
 from edgebuild.spec.project import Project, open_project
 from edgebuild.spec.registry import FORMATS
@@ -177,22 +178,22 @@ def _table(digits: Digits, variants: Sequence[Variant]) -> Table:
     times = digits.graph.add("digits/times", _timed(digits, [file for file, *_ in plans]))
     digits.bring_up(2)
     labels = dataset.read(digits.folder(digits.weights.data), "test").labels[0]
-    timed = digits.evidence(times)
+    timed = digits.evidence(evidence.StageTimes, times)
     base = _right(digits.folder(plans[0][1]), labels)
     rows = []
     for number, (variant, (file, answers, weighed, count)) in enumerate(zip(variants, plans, strict=True)):
         hits = _right(digits.folder(answers), labels)
         pairs = paired.count_pairs(hits, base)
         drop = paired.drop_interval(pairs.lost, pairs.won, pairs.n)
-        sizes = digits.evidence(weighed)["candidate"]
-        coded = sizes["download"] < sizes["bytes"]
+        sizes = digits.evidence(Footprint, weighed).candidate
+        coded = sizes.download < sizes.bytes
         packed = zlib.compress((digits.folder(file) / FORMATS.get(FORMAT).file).read_bytes(), 9)
         rows.append({
             "technique": variant.technique, "setting": variant.setting, "accuracy": float(hits.mean()),
-            "change": 0 - drop.estimate, "low": -drop.high, "high": -drop.low, "bytes": sizes["bytes"],
-            "compressed": sizes["download"] if coded else len(packed), "macs": sizes["macs"],
-            "instructions": digits.evidence(count)["instructions"],
-            "ratio": timed["seconds"][number] / timed["seconds"][0],
+            "change": 0 - drop.estimate, "low": -drop.high, "high": -drop.low, "bytes": sizes.bytes,
+            "compressed": sizes.download if coded else len(packed), "macs": sizes.macs,
+            "instructions": digits.evidence(Counted, count).instructions,
+            "ratio": timed.seconds[number] / timed.seconds[0],
         })  # fmt: skip
     columns = {
         "technique": ("technique", ""), "setting": ("setting", ""), "accuracy": ("accuracy", ".2%"),
@@ -206,7 +207,7 @@ def _table(digits: Digits, variants: Sequence[Variant]) -> Table:
         "Compressed: the coded download where the recipe has `encode`, else zlib.",
         f"Instructions: one inference, counted on {device}. MACs: of the torch model, zeros included.",
         f"Host: {Local().fingerprint()['cpu']}, one thread, all files interleaved, median of {_TIMING.looks[-1]}"
-        " processes" + (", disturbed while measuring." if timed["void"] else "."),
+        " processes" + (", disturbed while measuring." if timed.void else "."),
     ]
     return Table("Technique and ratio", columns, rows, notes)
 

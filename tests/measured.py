@@ -106,9 +106,10 @@ def timed(
     seconds: Sequence[float] = (0.001,),
     fidelity: Fidelity = "hardware",
     looks: tuple[int, ...] = (10, 20, 40),
+    void: str | None = None,
 ) -> Timed:
     ours = tuple(seconds)
-    return Timed(fidelity, "that", ours, (0.001,), 1.0, looks, len(log_ratios), tuple(log_ratios))
+    return Timed(fidelity, "that", ours, (0.001,), 1.0, looks, len(log_ratios), tuple(log_ratios), void=void)
 
 
 def predicted(

@@ -13,11 +13,12 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from edgebuild import __version__, travels
 from edgebuild.bundle import card, manifest, png
+from edgebuild.bundle.facts import BundleManifest, Port, Routed, ShippedPart, ShownHead, Standing, Subject
 from edgebuild.spec import dataset, documents, evidence, layout, model_file, notes, tasks
 from edgebuild.spec.artifact import Determinism, Step, StepIO
 from edgebuild.spec.assembly import Assembly, Part
 from edgebuild.spec.errors import UsageError
-from edgebuild.spec.evidence import Verdicts
+from edgebuild.spec.evidence import Status, Verdicts
 from edgebuild.spec.model import ImageInput
 from edgebuild.spec.registry import FORMATS
 from edgebuild.spec.signature import Head, Signature, TensorSpec
@@ -25,22 +26,7 @@ from edgebuild.spec.signature import Head, Signature, TensorSpec
 if TYPE_CHECKING:
     from edgebuild.spec.dataset import Array
 
-_STATUS = {"pass": "released", "inconclusive": "candidate"}
-
-
-@dataclass(frozen=True, slots=True)
-class Subject:
-    """What a bundle is about: the target and the model, as they were declared."""
-
-    target: str
-    target_description: str
-    cpu: str
-    model: str
-    model_description: str
-    signature: Signature
-    heads: tuple[Head, ...]
-    preprocess: ImageInput | None
-    sample: int
+_STATUS: dict[Status, Standing] = {"pass": "released", "inconclusive": "candidate"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,28 +73,33 @@ class Assemble(Step):
             only = len(self.subject.heads) == 1
             _write_json(folder / "labels.json", next(iter(labels.values())) if only else labels)
         sample = self._sample(io, folder)
-        facts = self._facts(verdicts, assembly, io) | {"parts": parts, "routing": _routing(assembly)}
+        facts = self._facts(verdicts, assembly, tuple(parts), io)
         (folder / "README.md").write_text(card.render(facts, sample), encoding="utf-8")
         manifest.seal(folder, facts)
 
-    def _facts(self, verdicts: Verdicts, assembly: Assembly, io: StepIO) -> dict[str, Any]:
-        return {
-            "schema": manifest.SCHEMA,
-            "edgebuild": __version__,
-            "status": _STATUS[verdicts.status],
-            "subject": asdict(self.subject),
-            "format": assembly.format,
-            **_ports(assembly.signature, {}),
-            "heads": [_told(head) for head in self.subject.heads],
-            "evidence": documents.to_json(verdicts.shipped.evidence),
-            "verdicts": documents.to_json(verdicts.shipped.verdicts),
-            "sources": _sources(io, assembly),
-            "fingerprints": _of_format(self.fingerprints, assembly.format),
-            "formats": {name: judged.status for name, judged in verdicts.formats.items()},
-            "dropped": list(self.dropped),
-            "notes": _notes(io),
-            "provenance": list(io.provenance),
-        }
+    def _facts(
+        self, verdicts: Verdicts, assembly: Assembly, parts: tuple[ShippedPart, ...], io: StepIO
+    ) -> BundleManifest:
+        inputs, outputs = _ports(assembly.signature, {})
+        return BundleManifest(
+            edgebuild=__version__,
+            status=_STATUS[verdicts.status],
+            subject=self.subject,
+            format=assembly.format,
+            parts=parts,
+            routing=tuple(Routed(route.source, route.target) for route in assembly.routing),
+            inputs=inputs,
+            outputs=outputs,
+            heads=tuple(map(_shown, self.subject.heads)),
+            evidence=verdicts.shipped.evidence,
+            verdicts=verdicts.shipped.verdicts,
+            sources=_sources(io, assembly),
+            fingerprints=_of_format(self.fingerprints, assembly.format),
+            formats={name: judged.status for name, judged in verdicts.formats.items()},
+            dropped=self.dropped,
+            notes=tuple(_notes(io)),
+            provenance=io.provenance,
+        )
 
     def _sample(self, io: StepIO, folder: Path) -> str:
         """Put one held-out example into the bundle; its file name."""
@@ -135,38 +126,28 @@ def _file(io: StepIO, assembly: Assembly, part: Part) -> Path:
     return io.path(role) / FORMATS.get(part.runtime.format).file
 
 
-def _ship(part: Part, file: Path, folder: Path) -> dict[str, Any]:
+def _ship(part: Part, file: Path, folder: Path) -> ShippedPart:
     """Put a part's file and its loader into the bundle; what the manifest says of it."""
     loader = model_file.loader(FORMATS.get(part.runtime.format))
     shutil.copyfile(loader, folder / loader.name)
-    told = {"name": part.name, "file": part.file, "loader": loader.name, "runtime": asdict(part.runtime)}
     coded = manifest.ship(file, folder, part.file)
-    return told | {"coded": coded} | _ports(part.signature, model_file.layouts(file))
+    ports = _ports(part.signature, model_file.layouts(file))
+    return ShippedPart(part.name, part.file, loader.name, part.runtime, *ports, coded)
 
 
-def _routing(assembly: Assembly) -> list[dict[str, list[str | None]]]:
-    return [{"from": list(route.source), "to": list(route.target)} for route in assembly.routing]
+def _ports(signature: Signature, layouts: Mapping[str, list[str | None]]) -> tuple[tuple[Port, ...], tuple[Port, ...]]:
+    """Inputs and outputs as a caller must know them, in their order."""
+    inputs = zip_longest(signature.inputs, layouts.get("inputs", ()))
+    outputs = zip_longest(signature.outputs, layouts.get("outputs", ()))
+    return tuple(_port(*each) for each in inputs), tuple(_port(*each) for each in outputs)
 
 
-def _ports(signature: Signature, layouts: Mapping[str, list[str | None]]) -> dict[str, list[dict[str, Any]]]:
-    """Inputs and outputs as a caller must know them, in their order: see `_port`."""
-    return {
-        side: [_port(spec, how) for spec, how in zip_longest(specs, layouts.get(side, ()))]
-        for side, specs in (("inputs", signature.inputs), ("outputs", signature.outputs))
-    }
+def _port(spec: TensorSpec, how: str | None) -> Port:
+    return Port(spec.name, how, tuple(layout.shape_in_file((1, *spec.shape), how)), spec.dtype, spec.meaning)
 
 
-def _port(spec: TensorSpec, how: str | None) -> dict[str, Any]:
-    """A tensor's name, layout (null: as in PyTorch), shape in that with the batch of 1, type of values and meaning."""
-    shape = list(layout.shape_in_file((1, *spec.shape), how))
-    meaning = {"meaning": spec.meaning} if spec.meaning else {}
-    return {"name": spec.name, "layout": how, "shape": shape, "dtype": spec.dtype} | meaning
-
-
-def _told(head: Head) -> dict[str, Any]:
-    """A head for who reads answers: which outputs it has, what their values are, and how `run.py` shows them."""
-    named = {"labels": list(head.labels)} if head.labels else {}
-    return {"name": head.name, "task": head.task, "outputs": list(head.outputs), "show": tasks.of(head).show} | named
+def _shown(head: Head) -> ShownHead:
+    return ShownHead(head.name, head.task, head.outputs, tasks.of(head).show, head.labels)
 
 
 def _sources(io: StepIO, assembly: Assembly) -> dict[str, str]:
@@ -181,7 +162,7 @@ def _sources(io: StepIO, assembly: Assembly) -> dict[str, str]:
 
 def _notes(io: StepIO) -> list[str]:
     """What the steps said of their own accord, each line behind the step's name."""
-    return [f"{record['step']}: {line}" for record in io.provenance for line in record.get("notes", ())]
+    return [f"{record.step}: {line}" for record in io.provenance for line in record.notes]
 
 
 def _of_format(by_role: Mapping[str, Mapping[str, str]], name: str) -> dict[str, dict[str, str]]:

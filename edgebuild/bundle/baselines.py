@@ -8,7 +8,6 @@ only tell when the machine has changed.
 
 from __future__ import annotations
 
-import json
 import re
 import shutil
 import tempfile
@@ -20,16 +19,16 @@ from typing import Any
 
 from edgebuild import __version__
 from edgebuild.bundle import commit, manifest
+from edgebuild.bundle.facts import BaselineManifest, BundleManifest
 from edgebuild.engine import files, owned
 from edgebuild.engine.store import Store, disk_error
-from edgebuild.spec import dataset, sha256
+from edgebuild.spec import dataset, documents, sha256
 from edgebuild.spec.artifact import Artifact
 from edgebuild.spec.errors import EdgebuildError, UsageError
 from edgebuild.spec.names import suggest
 
 FOLDER = "baselines"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
-_TAKEN = ("subject", "format", "parts", "routing", "status", "sources", "fingerprints", "evidence", "verdicts")
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,22 +37,22 @@ class Baseline:
 
     name: str
     folder: Path
-    facts: Mapping[str, Any]
+    facts: BaselineManifest
 
     @property
     def target(self) -> str:
         """The target that it was built for."""
-        return str(self.facts["subject"]["target"])
+        return self.facts.subject.target
 
     @property
     def model(self) -> str:
         """The model that it is a build of."""
-        return str(self.facts["subject"]["model"])
+        return self.facts.subject.model
 
     @property
     def format(self) -> str:
         """The format of its file."""
-        return str(self.facts["format"])
+        return self.facts.format
 
     def part(self, role: str) -> Path | None:
         """The folder `artifact`, `reference` or `data`; None where the baseline was kept without it."""
@@ -78,7 +77,7 @@ def read(folder: Path, name: str) -> Baseline:
         hint = suggest(name, known) if known else "edgebuild baseline set BUNDLE"
         raise UsageError(f"there is no baseline {name!r}", file=str(folder), hint=hint)
     facts = manifest.verify(place)
-    if facts.get("kind") != "baseline":
+    if not isinstance(facts, BaselineManifest):
         raise UsageError("is a bundle, not a baseline", file=str(place), hint=f"edgebuild baseline set {place}")
     return Baseline(place.resolve().name, place, facts)
 
@@ -101,17 +100,13 @@ def keep(bundle: Path, folder: Path, store: Store, root: Path, name: str | None,
     UsageError for a name that is none, and where the store does not have them any more.
     """
     built = manifest.verify_bundle(bundle)
-    subject = built["subject"]
-    name = name or f"{subject['target']}-{subject['model']}"
+    name = name or f"{built.subject.target}-{built.subject.model}"
     if not _NAME.fullmatch(name):
         raise UsageError(f"{name!r} cannot be a name: letters, digits, dots, dashes", key="--name")
-    if "sources" not in built:
-        raise UsageError("was built by an edgebuild that did not name its sources", file=str(bundle))
     owned.check_replaceable(folder / name, manifest.MANIFEST)
     with tempfile.TemporaryDirectory(prefix="edgebuild-baseline-") as made:
         _fill(Path(made), bundle, built, store, data=data)
-        facts = {part: built[part] for part in _TAKEN} | _about(bundle, root)
-        manifest.seal(Path(made), facts)
+        manifest.seal(Path(made), _facts(built, bundle, root))
         try:
             files.publish_tree(Path(made), folder / name)
         except OSError as error:
@@ -119,28 +114,34 @@ def keep(bundle: Path, folder: Path, store: Store, root: Path, name: str | None,
     return read(folder, name)
 
 
-def _about(bundle: Path, root: Path) -> dict[str, Any]:
-    return {
-        "schema": manifest.SCHEMA,
-        "kind": "baseline",
-        "edgebuild": __version__,
-        "set": datetime.now(UTC).isoformat(timespec="seconds"),
-        "commit": commit.at(root),
-        "bundle": sha256.of_file(bundle / manifest.MANIFEST),
-    }
+def _facts(built: BundleManifest, bundle: Path, root: Path) -> BaselineManifest:
+    return BaselineManifest(
+        edgebuild=__version__,
+        status=built.status,
+        subject=built.subject,
+        format=built.format,
+        parts=built.parts,
+        routing=built.routing,
+        evidence=built.evidence,
+        verdicts=built.verdicts,
+        sources=built.sources,
+        fingerprints=built.fingerprints,
+        set=datetime.now(UTC).isoformat(timespec="seconds"),
+        commit=commit.at(root),
+        bundle=sha256.of_file(bundle / manifest.MANIFEST),
+    )
 
 
-def _fill(made: Path, bundle: Path, built: Mapping[str, Any], store: Store, *, data: bool) -> None:
+def _fill(made: Path, bundle: Path, built: BundleManifest, store: Store, *, data: bool) -> None:
     (made / "artifact").mkdir()
-    part = manifest.only(built, bundle)
-    (made / "artifact" / part["file"]).write_bytes(manifest.model(bundle, part))
+    part = built.only(bundle)
+    (made / "artifact" / part.file).write_bytes(manifest.model(bundle, part))
     shutil.copytree(bundle / "evidence", made / "evidence", copy_function=shutil.copyfile)
-    sources = built["sources"]
-    reference = _stored(store, built["format"], sources["baseline"], "the float model", bundle)
+    reference = _stored(store, built.format, built.sources["baseline"], "the float model", bundle)
     shutil.copytree(reference, made / "reference", copy_function=shutil.copyfile)
     if data:
         (made / "data").mkdir()
-        stored = _stored(store, "data", sources["data"], "the held-out examples", bundle)
+        stored = _stored(store, "data", built.sources["data"], "the held-out examples", bundle)
         for path in (stored / dataset.DESCRIPTION, *stored.glob("test.*.npy")):
             shutil.copyfile(path, made / "data" / path.name)
 
@@ -155,9 +156,9 @@ def _stored(store: Store, kind: str, digest: str, what: str, bundle: Path) -> Pa
 
 def samples(baseline: Baseline, role: str, fingerprint: Mapping[str, str]) -> list[float]:
     """Seconds, one a process, that a role's file took when the baseline was made; empty on any other device."""
-    if dict(baseline.facts["fingerprints"].get("latency", {})) != dict(fingerprint):
+    if dict(baseline.facts.fingerprints.get("latency", {})) != dict(fingerprint):
         return []
-    latency = manifest.evidence_of(baseline.facts).latency
+    latency = baseline.facts.evidence.latency
     if latency is None:
         return []
     return list(latency.candidate_seconds if role == "candidate" else latency.baseline_seconds)
@@ -171,5 +172,5 @@ def differing(ours: Mapping[str, str], theirs: Mapping[str, str]) -> list[str]:
 def to_json(baseline: Baseline) -> dict[str, Any]:
     """The baseline as plain data."""
     parts = {role: baseline.part(role) is not None for role in ("artifact", "reference", "data")}
-    facts: dict[str, Any] = json.loads(json.dumps(dict(baseline.facts)))
+    facts: dict[str, Any] = documents.to_json(baseline.facts)
     return {"name": baseline.name, "folder": str(baseline.folder), "parts": parts, **facts}

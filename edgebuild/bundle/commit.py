@@ -3,18 +3,27 @@
 from __future__ import annotations
 
 import subprocess
+from dataclasses import dataclass
 from pathlib import Path
 
 _SECONDS = 10
 
 
-def at(root: Path) -> dict[str, str | bool] | None:
-    """The commit's id and whether files that git knows have changed since; None outside of a repository."""
+@dataclass(frozen=True, slots=True)
+class Commit:
+    """A commit, and whether files that git knows had changed since."""
+
+    id: str
+    changed: bool
+
+
+def at(root: Path) -> Commit | None:
+    """The commit that a project is at; None outside of a repository."""
     identity = _git(root, "rev-parse", "HEAD")
     if identity is None:
         return None
     changed = _git(root, "status", "--porcelain", "--untracked-files=no")
-    return {"id": identity.strip(), "changed": bool(changed)}
+    return Commit(identity.strip(), bool(changed))
 
 
 def _git(root: Path, *arguments: str) -> str | None:

@@ -4,170 +4,164 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, NamedTuple
 
 from edgebuild.bundle import manifest
 from edgebuild.bundle.baselines import differing
+from edgebuild.bundle.difference import About, Difference, HeadAnswers, Operators, RightAnswers, Sides, Times
+from edgebuild.bundle.facts import BundleManifest
 from edgebuild.bundle.history import middles
 from edgebuild.engine import keys
 from edgebuild.spec.errors import IntegrityError
-from edgebuild.spec.evidence import Answers, Evidence, hits_key, known
+from edgebuild.spec.evidence import Answers, hits_key, known
 from edgebuild.spec.registry import FORMATS
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-_SIDES = ("a", "b")
 _MADE_BY, _MEASURED_BY = ("edgebuild.steps.", "edgebuild.stages."), "edgebuild.steps.evidence."
 
 
-def compare(first: Path, second: Path) -> dict[str, Any]:
-    """The differences as plain data, side by side under `a` and `b`; IntegrityError for a damaged bundle.
+class Opened(NamedTuple):
+    """A bundle whose bytes were checked."""
+
+    folder: Path
+    facts: BundleManifest
+
+
+Both = Sides[Opened]
+
+
+def compare(first: Path, second: Path) -> Difference:
+    """The differences; IntegrityError for a damaged bundle.
 
     What cannot be compared, such as times of two machines, has a `reason` instead of a difference.
     """
-    folders = dict(zip(_SIDES, (first, second), strict=True))
-    facts = {side: manifest.verify_bundle(folder) for side, folder in folders.items()}
-    return {
-        "bundles": {side: _about(folders[side], found) for side, found in facts.items()},
-        "weights": _weights(facts),
-        "operators": _operators(folders, facts),
-        "accuracy": _accuracy(folders, facts),
-        "latency": _latency(facts),
-        "verdicts": _verdicts(facts),
-        "recipe": _recipe(facts),
-        "tools": _tools(facts),
-    }
+    both = Sides(first, second).each(lambda folder: Opened(folder, manifest.verify_bundle(folder)))
+    return Difference(
+        bundles=both.each(_about),
+        weights=_weights(both),
+        operators=_operators(both),
+        accuracy=_accuracy(both),
+        latency=_latency(both),
+        verdicts=_verdicts(both),
+        recipe=_changes(both.each(_options)),
+        tools=_changes(both.each(_versions)),
+    )
 
 
-def _about(folder: Path, facts: Mapping[str, Any]) -> dict[str, Any]:
-    subject = facts["subject"]
-    about = {"target": subject["target"], "model": subject["model"], "format": facts["format"]}
-    return {"folder": str(folder), **about, "status": facts["status"], "edgebuild": facts["edgebuild"]}
+def _about(opened: Opened) -> About:
+    facts = opened.facts
+    of = (facts.subject.target, facts.subject.model, facts.format)
+    return About(opened.folder, *of, facts.status, facts.edgebuild)
 
 
-def _weights(facts: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, int | None]]:
+def _weights(both: Both) -> dict[str, Sides[int]]:
     """Bytes, parameters and operations of the files that ship, and the bytes of the whole bundle."""
-    files = {side: known(manifest.evidence_of(found).footprint).candidate for side, found in facts.items()}
-    weights: dict[str, dict[str, int | None]] = {
-        "bytes": {side: file.bytes for side, file in files.items()},
-        "download": {side: file.download for side, file in files.items()},
-        "parameters": {side: file.parameters for side, file in files.items()},
-        "macs": {side: file.macs for side, file in files.items()},
+    files = both.each(lambda opened: known(opened.facts.evidence.footprint).candidate)
+    return {
+        "bytes": files.each(lambda file: file.bytes),
+        "download": files.each(lambda file: file.download),
+        "parameters": files.each(lambda file: file.parameters),
+        "macs": files.each(lambda file: file.macs),
+        "bundle": both.each(lambda opened: sum(file.bytes for file in opened.facts.files.values())),
     }
-    whole = {side: sum(file["bytes"] for file in found["files"].values()) for side, found in facts.items()}
-    return weights | {"bundle": dict(whole)}
 
 
-def _operators(folders: Mapping[str, Path], facts: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+def _operators(both: Both) -> Operators:
     """How many operators of each kind the two files have; a reason where a file cannot be read here."""
-    counts: dict[str, Counter[str]] = {}
-    for side, found in facts.items():
-        kind = found["format"]
-        try:
-            file = manifest.model(folders[side], manifest.only(found, folders[side]))
-            counts[side] = Counter(FORMATS.get(kind)().operators(file))
-        except ImportError as error:
-            return {"reason": f"{kind} files cannot be read here: {error}"}
-    names = sorted({*counts["a"], *counts["b"]})
-    return {"counts": {name: {side: counts[side][name] for side in _SIDES} for name in names}}
+    try:
+        counts = both.each(_counted)
+    except ImportError as error:
+        return Operators(reason=f"files cannot be read here: {error}")
+    names = sorted({*counts.a, *counts.b})
+    return Operators({name: Sides(counts.a[name], counts.b[name]) for name in names})
 
 
-def _accuracy(folders: Mapping[str, Path], facts: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+def _counted(opened: Opened) -> Counter[str]:
+    part = opened.facts.only(opened.folder)
+    return Counter(FORMATS.get(opened.facts.format)().operators(manifest.model(opened.folder, part)))
+
+
+def _accuracy(both: Both) -> RightAnswers:
     """Shares of right answers, and the examples that only one of the two gets right."""
-    heads = {side: _heads(manifest.evidence_of(found)) for side, found in facts.items()}
-    if not heads["a"] or not heads["b"]:
-        return {"reason": "not both have answers that are right or wrong"}
-    if heads["a"].keys() != heads["b"].keys():
-        return {"reason": f"their outputs are others: {', '.join(heads['a'])}, and {', '.join(heads['b'])}"}
-    return {"heads": {name: _of_head(folders, facts, heads, name) for name in heads["a"]}}
+    heads = both.each(_heads)
+    if not heads.a or not heads.b:
+        return RightAnswers(reason="not both have answers that are right or wrong")
+    if heads.a.keys() != heads.b.keys():
+        return RightAnswers(reason=f"their outputs are others: {', '.join(heads.a)}, and {', '.join(heads.b)}")
+    return RightAnswers({name: _of_head(both, heads, name) for name in heads.a})
 
 
-def _of_head(
-    folders: Mapping[str, Path],
-    facts: Mapping[str, Mapping[str, Any]],
-    heads: Mapping[str, Mapping[str, Answers]],
-    name: str,
-) -> dict[str, Any]:
+def _of_head(both: Both, heads: Sides[Mapping[str, Answers]], name: str) -> HeadAnswers:
     """The same of one head."""
-    ours, theirs = heads["a"][name], heads["b"][name]
-    found = {"rates": {"a": asdict(ours.candidate), "b": asdict(theirs.candidate)}, "n": ours.n}
-    data = [each.get("sources", {}).get("data") for each in facts.values()]
-    if data[0] is None or data[0] != data[1]:
-        return found | {"reason": "they were judged on different examples"}
-    hits = [_hits(folders[side], facts[side], hits_key("candidate", name, len(heads[side]))) for side in _SIDES]
-    lost, won = (hits[0] & ~hits[1]).nonzero()[0], (hits[1] & ~hits[0]).nonzero()[0]
-    return found | {"lost": lost.tolist(), "won": won.tolist()}
+    answers, data = heads.each(lambda each: each[name]), both.each(lambda opened: opened.facts.sources.get("data"))
+    rates, n = answers.each(lambda each: each.candidate), answers.a.n
+    if data.a is None or not data.same:
+        return HeadAnswers(rates, n, reason="they were judged on different examples")
+    key = hits_key("candidate", name, len(heads.a))
+    hits = both.each(lambda opened: _hits(opened, key))
+    lost, won = (hits.a & ~hits.b).nonzero()[0], (hits.b & ~hits.a).nonzero()[0]
+    return HeadAnswers(rates, n, tuple(lost.tolist()), tuple(won.tolist()))
 
 
-def _heads(evidence: Evidence) -> Mapping[str, Answers]:
+def _heads(opened: Opened) -> Mapping[str, Answers]:
     """Right answers of every head whose answers are right or wrong."""
-    return evidence.accuracy.heads if evidence.accuracy else {}
+    accuracy = opened.facts.evidence.accuracy
+    return accuracy.heads if accuracy else {}
 
 
-def _hits(folder: Path, facts: Mapping[str, Any], key: str) -> NDArray[np.bool_]:
+def _hits(opened: Opened, key: str) -> NDArray[np.bool_]:
     """Which examples [N] bool the shipped file got right, where its status was decided."""
     import numpy as np
 
-    name = f"accuracy-{facts['format']}/hits.npz"
-    places = [folder / "evidence" / part / name for part in ("gate/float", ".")]
+    name = f"accuracy-{opened.facts.format}/hits.npz"
+    places = [opened.folder / "evidence" / part / name for part in ("gate/float", ".")]
     for place in places:
         if place.is_file():
             with np.load(place) as stored:
                 hits: NDArray[np.bool_] = stored[key]
             return hits
-    raise IntegrityError("has no record of the examples that it got right", file=str(folder))
+    raise IntegrityError("has no record of the examples that it got right", file=str(opened.folder))
 
 
-def _latency(facts: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+def _latency(both: Both) -> Times:
     """Median seconds of both files and their baselines; comparable only where the same device measured both."""
-    timed = {side: manifest.evidence_of(found).latency for side, found in facts.items()}
-    seconds = {side: middles(latency) for side, latency in timed.items()}
-    found = {
-        "seconds": seconds,
-        "fidelity": {side: latency.fidelity if latency else None for side, latency in timed.items()},
-    }
-    ours, theirs = (each.get("fingerprints", {}).get("latency", {}) for each in facts.values())
-    keys_ = differing(ours, theirs)
-    return found | ({"reason": f"measured on different machines: {', '.join(keys_)} differ"} if keys_ else {})
+    timed = both.each(lambda opened: opened.facts.evidence.latency)
+    measured_on = both.each(lambda opened: opened.facts.fingerprints.get("latency", {}))
+    facts = differing(measured_on.a, measured_on.b)
+    reason = f"measured on different machines: {', '.join(facts)} differ" if facts else None
+    return Times(timed.each(middles), timed.each(lambda latency: latency.fidelity if latency else None), reason)
 
 
-def _verdicts(facts: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, str | None]]:
+def _verdicts(both: Both) -> dict[str, Sides[str | None]]:
     """What each gate says of the two, by metric and limit."""
-    said = {
-        side: {f"{verdict.name} {verdict.limit}": verdict.status for verdict in manifest.verdicts_of(found)}
-        for side, found in facts.items()
-    }
-    names = dict.fromkeys([*said["a"], *said["b"]])
-    return {name: {side: said[side].get(name) for side in _SIDES} for name in names}
+    said = both.each(lambda opened: {f"{each.name} {each.limit}": str(each.status) for each in opened.facts.verdicts})
+    return {name: Sides(said.a.get(name), said.b.get(name)) for name in dict.fromkeys([*said.a, *said.b])}
 
 
-def _recipe(facts: Mapping[str, Mapping[str, Any]]) -> list[str]:
-    """The options of the steps that made the two, as far as they differ, one line each."""
-    return keys.changes(*(_options(found) for found in facts.values()))
+def _changes(both: Sides[dict[str, str]]) -> tuple[str, ...]:
+    """What differs, one line each."""
+    return tuple(keys.changes(both.a, both.b))
 
 
-def _options(facts: Mapping[str, Any]) -> dict[str, str]:
-    found = {}
-    for record in facts["provenance"]:
-        step = record["parts"]["step"]
+def _options(opened: Opened) -> dict[str, str]:
+    """The steps that made a bundle, and their options."""
+    facts, options = opened.facts, dict[str, str]()
+    for record in facts.provenance:
+        step = record.parts["step"]
         if step.startswith(_MADE_BY) and not step.startswith(_MEASURED_BY):
-            name = record["step"].removeprefix(f"{facts['subject']['target']}/")
-            found[name] = step.rpartition(".")[2]
-            parts = record["parts"].items()
-            found |= {f"{name} {part.removeprefix('option.')}": v for part, v in parts if part.startswith("option.")}
-    return found
+            name = record.step.removeprefix(f"{facts.subject.target}/")
+            options[name] = step.rpartition(".")[2]
+            parts = record.parts.items()
+            options |= {f"{name} {part.removeprefix('option.')}": v for part, v in parts if part.startswith("option.")}
+    return options
 
 
-def _tools(facts: Mapping[str, Mapping[str, Any]]) -> list[str]:
-    """The versions of tools that differ, one line each."""
-    return keys.changes(*(_versions(found) for found in facts.values()))
-
-
-def _versions(facts: Mapping[str, Any]) -> dict[str, str]:
-    parts = [record["parts"] for record in facts["provenance"]]
-    found = {name: text for each in parts for name, text in each.items() if name.startswith("tool.")}
-    return {name.removeprefix("tool."): text for name, text in found.items()} | {"edgebuild": facts["edgebuild"]}
+def _versions(opened: Opened) -> dict[str, str]:
+    """The tools that made a bundle."""
+    parts = [record.parts for record in opened.facts.provenance]
+    tools = {name: text for each in parts for name, text in each.items() if name.startswith("tool.")}
+    return {name.removeprefix("tool."): text for name, text in tools.items()} | {"edgebuild": opened.facts.edgebuild}

@@ -10,77 +10,117 @@ import json
 import os
 import statistics
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 from edgebuild.bundle import commit
+from edgebuild.bundle.commit import Commit
+from edgebuild.spec import documents
 from edgebuild.spec.errors import UsageError
-from edgebuild.spec.evidence import Judged, Latency, Verdict
+from edgebuild.spec.evidence import Judged, Latency, Status, Verdict
+from edgebuild.spec.target import Fidelity
 
 FILE = "history.jsonl"
-_FIGURES = ("metric", "limit", "status", "estimate", "low", "high", "n", "fidelity")
-_NEEDED = {"time", "command", "target", "model", "status", "verdicts", "fingerprint"}
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """What a verdict says in numbers."""
+
+    metric: str
+    limit: str
+    status: Status
+    estimate: float | None
+    low: float | None
+    high: float | None
+    n: int
+    fidelity: Fidelity
+
+
+@dataclass(frozen=True, slots=True)
+class Middles:
+    """The medians over processes of the seconds that both files took; None where nothing was measured."""
+
+    candidate: float | None = None
+    baseline: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One line: what a build or a gate said of a model on a target.
+
+    `digests` name the candidate and the baseline that it was compared with; `fingerprint` is that of the device that
+    measured the latency.
+    """
+
+    time: str
+    command: str
+    target: str
+    model: str
+    status: Status
+    verdicts: tuple[Figures, ...]
+    fingerprint: Mapping[str, str]
+    commit: Commit | None = None
+    format: str = ""
+    digests: Mapping[str, str] = field(default_factory=dict)
+    seconds: Middles = Middles()
 
 
 @dataclass(frozen=True, slots=True)
 class History:
     """The entries of a project, oldest first, and the numbers of the lines that cannot be read."""
 
-    entries: tuple[dict[str, Any], ...]
+    entries: tuple[Entry, ...]
     damaged: tuple[int, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """What was judged: by which command, which model for which target, and in which format it ships."""
+
+    command: str
+    target: str
+    model: str
+    format: str
+
+
 def entry(
-    root: Path,
-    command: str,
-    target: str,
-    model: str,
-    status: str,
-    format_: str,
-    judged: Judged,
-    digests: Mapping[str, str],
-    fingerprint: Mapping[str, str],
-) -> dict[str, Any]:
-    """One line of the history, as plain data.
-
-    `judged` has the verdicts and the evidence of the format that is shipped; `digests` names the candidate
-    and the baseline that it was compared with; `fingerprint` is that of the device that measured the latency.
-    """
-    return {
-        "time": datetime.now(UTC).isoformat(timespec="seconds"),
-        "commit": commit.at(root),
-        "command": command,
-        "target": target,
-        "model": model,
-        "status": status,
-        "format": format_,
-        "digests": dict(digests),
-        "seconds": middles(judged.evidence.latency),
-        "verdicts": [_figures(verdict) for verdict in judged.verdicts],
-        "fingerprint": dict(fingerprint),
-    }
+    root: Path, subject: Subject, judged: Judged, digests: Mapping[str, str], fingerprint: Mapping[str, str]
+) -> Entry:
+    """One line of the history, of the project at `root` now; `judged` is the format that is shipped."""
+    return Entry(
+        time=datetime.now(UTC).isoformat(timespec="seconds"),
+        command=subject.command,
+        target=subject.target,
+        model=subject.model,
+        status=judged.status,
+        verdicts=tuple(_figures(verdict) for verdict in judged.verdicts),
+        fingerprint=fingerprint,
+        commit=commit.at(root),
+        format=subject.format,
+        digests=digests,
+        seconds=middles(judged.evidence.latency),
+    )
 
 
-def _figures(verdict: Verdict) -> dict[str, Any]:
-    plain = verdict.to_json()
-    return {name: plain[name] for name in _FIGURES}
+def _figures(verdict: Verdict) -> Figures:
+    ends = (verdict.estimate, verdict.low, verdict.high)
+    return Figures(verdict.metric, verdict.limit, verdict.status, *ends, verdict.n, verdict.fidelity)
 
 
-def middles(latency: Latency | None) -> dict[str, float | None]:
-    """The medians over processes of the seconds that both files took, by role; None where nothing was measured."""
-    candidate, baseline = (latency.candidate_seconds, latency.baseline_seconds) if latency else ((), ())
-    return {"candidate": _middle(candidate), "baseline": _middle(baseline)}
+def middles(latency: Latency | None) -> Middles:
+    """The medians over processes of the seconds that both files took."""
+    return Middles(_middle(latency.candidate_seconds), _middle(latency.baseline_seconds)) if latency else Middles()
 
 
 def _middle(values: Sequence[float]) -> float | None:
     return statistics.median(values) if values else None
 
 
-def append(root: Path, entries: Iterable[Mapping[str, Any]]) -> None:
+def append(root: Path, entries: Iterable[Entry]) -> None:
     """Add entries to the end of the project's history; OSError when it cannot be written."""
-    text = "".join(json.dumps(item, sort_keys=True, ensure_ascii=False) + "\n" for item in entries)
+    text = "".join(_line(item) for item in entries)
     if not text:
         return
     handle = os.open(root / FILE, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
@@ -94,6 +134,10 @@ def append(root: Path, entries: Iterable[Mapping[str, Any]]) -> None:
         os.close(handle)
 
 
+def _line(item: Entry) -> str:
+    return json.dumps(documents.to_json(item), sort_keys=True, ensure_ascii=False) + "\n"
+
+
 def read(root: Path) -> History:
     """The project's history; UsageError where there is none or it cannot be read."""
     path = root / FILE
@@ -105,17 +149,16 @@ def read(root: Path) -> History:
         raise UsageError(f"cannot be read: {error.strerror}", file=str(path)) from None
     if not lines:
         raise UsageError("there is no history yet", file=str(path), hint="a build or a gate writes its first line")
-    found = [_parse(line) for line in lines]
-    damaged = tuple(number for number, item in enumerate(found, 1) if item is None)
-    return History(tuple(item for item in found if item is not None), damaged)
+    items = [_parse(line) for line in lines]
+    damaged = tuple(number for number, item in enumerate(items, 1) if item is None)
+    return History(tuple(item for item in items if item is not None), damaged)
 
 
-def _parse(line: bytes) -> dict[str, Any] | None:
+def _parse(line: bytes) -> Entry | None:
     try:
-        item = json.loads(line)
-    except (ValueError, RecursionError):
+        return documents.from_json(Entry, json.loads(line), file=FILE)
+    except (ValueError, RecursionError, UsageError):
         return None
-    return item if isinstance(item, dict) and item.keys() >= _NEEDED else None
 
 
 def times(root: Path, digest: str, fingerprint: Mapping[str, str]) -> list[float]:
@@ -124,7 +167,8 @@ def times(root: Path, digest: str, fingerprint: Mapping[str, str]) -> list[float
         entries = read(root).entries
     except UsageError:
         return []
-    same = [item for item in entries if item["fingerprint"] == dict(fingerprint)]
-    both = [(item.get("digests", {}), item.get("seconds", {})) for item in same]
-    found = [seconds.get(role) for named, seconds in both for role in named if named[role] == digest]
-    return [value for value in found if value is not None]
+    same = [item for item in entries if item.fingerprint == dict(fingerprint)]
+    seconds = [{"candidate": item.seconds.candidate, "baseline": item.seconds.baseline} for item in same]
+    named = [(item.digests, each) for item, each in zip(same, seconds, strict=True)]
+    values = [each.get(role) for digests, each in named for role in digests if digests[role] == digest]
+    return [value for value in values if value is not None]

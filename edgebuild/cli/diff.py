@@ -19,6 +19,7 @@ def command(first: Path, second: Path) -> Answer:
     """
     from edgebuild.bundle import comparison
     from edgebuild.report import diff
+    from edgebuild.spec import documents
 
-    found = comparison.compare(first, second)
-    return Answer(found, lambda: diff.show(found))
+    difference = comparison.compare(first, second)
+    return Answer(documents.to_json(difference), lambda: diff.show(difference))

@@ -22,13 +22,14 @@ def command(target: str | None, model: str | None, last: int, project: Path) -> 
     """
     from edgebuild.bundle import history
     from edgebuild.report import past
+    from edgebuild.spec import documents
     from edgebuild.spec.errors import UsageError
     from edgebuild.spec.project import open_project
 
     root = open_project(project).root
-    found = history.read(root)
-    wanted = [e for e in found.entries if target in (None, e["target"]) and model in (None, e["model"])]
-    if not wanted and not found.damaged:
+    kept = history.read(root)
+    about = [e for e in kept.entries if target in (None, e.target) and model in (None, e.model)]
+    if not about and not kept.damaged:
         raise UsageError(f"no entry is about {' and '.join(filter(None, (target, model)))}", file=history.FILE)
-    document = {"entries": wanted[-last:], "damaged": list(found.damaged)}
-    return Answer(document, lambda: past.show(wanted[-last:], found.damaged), 5 if found.damaged else 0)
+    document = {"entries": documents.to_json(about[-last:]), "damaged": list(kept.damaged)}
+    return Answer(document, lambda: past.show(about[-last:], kept.damaged), 5 if kept.damaged else 0)

@@ -18,6 +18,7 @@ def command(bundle: Path) -> Answer:
     """
     from edgebuild.bundle import manifest
     from edgebuild.report import summary
+    from edgebuild.spec import documents
 
-    found = manifest.verify_bundle(bundle)
-    return Answer(found, lambda: summary.show_bundle(found))
+    facts = manifest.verify_bundle(bundle)
+    return Answer(documents.to_json(facts), lambda: summary.show_bundle(facts))

@@ -11,22 +11,26 @@ def command() -> Answer:
 
     Example: edgebuild steps
     """
+    import sys
+
     from edgebuild.report import catalogue
     from edgebuild.spec.files import schema
     from edgebuild.spec.quantization import rows
     from edgebuild.spec.registry import FORMATS, STEPS
 
-    found = {name: STEPS.get(name) for name in STEPS.names()}
+    steps, formats = STEPS.usable(), FORMATS.usable()
+    for refusal in (*STEPS.refused(), *FORMATS.refused()):  # somebody else's, which harms nobody who does not name it
+        print(f"edgebuild: {refusal}", file=sys.stderr)
     document = {
         "steps": [
             {"name": name, "consumes": step.consumes, "deterministic": step.deterministic, "options": schema(step)}
-            for name, step in found.items()
+            for name, step in steps.items()
         ],
-        "quantization": rows({name: FORMATS.get(name) for name in FORMATS.names()}),
+        "quantization": rows(formats),
     }
 
     def show() -> None:
-        catalogue.show_steps(found)
+        catalogue.show_steps(steps)
         catalogue.show_quantization(document["quantization"])
 
     return Answer(document, show)

@@ -15,7 +15,7 @@ def command() -> Answer:
     from edgebuild.report import catalogue
     from edgebuild.spec.registry import TASKS
 
-    known = {name: TASKS.get(name) for name in TASKS.names()}
+    known = TASKS.usable()
     document = {
         "tasks": [
             {"name": name, "labels": task.labels, "choice": task.choice, "metrics": metrics_of(name)}

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from edgebuild.engine import digests, keys
 from edgebuild.engine.graph import Graph
 from edgebuild.engine.store import Action, Store
-from edgebuild.spec import notes
-from edgebuild.spec.artifact import Artifact, Input
+from edgebuild.spec import documents, notes
+from edgebuild.spec.artifact import Artifact, Input, Record
 
 
 class Resolver:
@@ -30,7 +29,7 @@ class Resolver:
         node = self.graph.nodes[name]
         parts = keys.parts(node, {r: self._artifact(i) for r, i in node.inputs.items()}, self.store.code)
         if node.records:
-            parts["provenance"] = digests.of_json(self.provenance(name))
+            parts["provenance"] = digests.of_json(documents.to_json(self.provenance(name)))
         return parts
 
     def accept(self, name: str, action: Action) -> None:
@@ -44,20 +43,20 @@ class Resolver:
         artifacts = {role: self._artifact(item) for role, item in self.graph.nodes[name].inputs.items()}
         return {role: Input(a.kind, a.digest, self.store.path(a)) for role, a in artifacts.items()}
 
-    def provenance(self, name: str) -> list[dict[str, Any]]:
+    def provenance(self, name: str) -> tuple[Record, ...]:
         """What was done to make the node's inputs, step by step in build order."""
-        return [self._record(item, self.graph.label_near(item, name)) for item in self.graph.upstream(name)]
+        return tuple(self._record(item, self.graph.label_near(item, name)) for item in self.graph.upstream(name))
 
-    def _record(self, name: str, label: str) -> dict[str, Any]:
+    def _record(self, name: str, label: str) -> Record:
         action = self.done[name]
-        said = notes.read(self.store.path(action.output))
-        return ({"notes": said} if said else {}) | {
-            "step": label,
-            "key": action.key,
-            "output": action.output.digest,
-            "deterministic": self.graph.nodes[name].step.deterministic,
-            "parts": {part: text for part, text in action.parts.items() if not part.startswith("code.")},
-        }
+        return Record(
+            step=label,
+            key=action.key,
+            output=action.output.digest,
+            deterministic=self.graph.nodes[name].step.deterministic,
+            parts={part: text for part, text in action.parts.items() if not part.startswith("code.")},
+            notes=tuple(notes.read(self.store.path(action.output))),
+        )
 
     def reason(self, name: str, parts: Mapping[str, str]) -> str:
         """Why a node must run: the parts of its key that changed since it was last used under its label."""

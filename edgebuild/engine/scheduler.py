@@ -138,7 +138,7 @@ class Scheduler:
     def _start(self, name: str, key: str, parts: dict[str, str], release: Callable[[], None]) -> None:
         node, label = self._graph.nodes[name], self._graph.label(name)
         self._events.started(label, self._resolver.reason(name, parts))
-        provenance = tuple(self._resolver.provenance(name)) if node.records else ()
+        provenance = self._resolver.provenance(name) if node.records else ()
         before = self._store.last(label)
         try:
             folder, curves = self._store.scratch(label), self._store.curves(label)

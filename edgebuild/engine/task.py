@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
-from edgebuild.spec.artifact import Input, Step
+from edgebuild.spec.artifact import Input, Record, Step
 from edgebuild.spec.cores import Cores
 
 
@@ -31,6 +30,6 @@ class Task:
     inputs: Mapping[str, Input]
     folder: Path
     curves: Path
-    provenance: tuple[Mapping[str, Any], ...] = ()
+    provenance: tuple[Record, ...] = ()
     partial: Path | None = None
     cores: Cores = field(default_factory=Cores)

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 from edgebuild.formats import _onnx_files
-from edgebuild.spec.errors import UsageError, exhausted
+from edgebuild.formats._adopted import attempt
+from edgebuild.spec.errors import UsageError
 from edgebuild.spec.signature import TensorSpec
 
 if TYPE_CHECKING:
     import onnx
-
-T = TypeVar("T")
 
 # What the quantizer of weights by channel needs; older files are rewritten.
 _OPSET, _IR = 13, 8
@@ -22,12 +21,12 @@ _INTEGER = ("QuantizeLinear", "DequantizeLinear", "ConvInteger", "MatMulInteger"
 
 def adopt(path: Path, inputs: Sequence[TensorSpec]) -> bytes:
     """The file as this product works on it; UsageError with the reason where it cannot be used."""
-    model = _attempt("is no ONNX model", lambda: _parsed(path))
+    model = attempt("is no ONNX model", lambda: _parsed(path))
     _with_external_data(model, path.parent)
     _modern(model)
-    model = _attempt(f"cannot be raised to opset {_OPSET}", lambda: _raised(model))
+    model = attempt(f"cannot be raised to opset {_OPSET}", lambda: _raised(model))
     _fix(model, inputs)
-    _attempt("is refused by ONNX Runtime", lambda: _opened(model))
+    attempt("is refused by ONNX Runtime", lambda: _opened(model))
     return _onnx_files.to_bytes(_renamed(_with_shapes(model)))
 
 
@@ -37,19 +36,6 @@ def integer(model: bytes) -> str | None:
 
     kinds = [node.op_type for node in onnx.load_from_string(model).graph.node]
     return next((kind for kind in kinds if kind in _INTEGER or kind.startswith("QLinear")), None)
-
-
-def _attempt(what: str, call: Callable[[], T]) -> T:
-    """What the call gives; UsageError with the first line of whatever onnx or the runtime says, over many lines."""
-    try:
-        return call()
-    except UsageError:
-        raise
-    except Exception as error:  # protobuf, onnx and ONNX Runtime each raise classes of their own
-        if exhausted(error):
-            raise
-        lines = [line for line in str(error).splitlines() if line.strip()]
-        raise UsageError(f"{what}: {lines[0].strip() if lines else type(error).__name__}") from None
 
 
 def _parsed(path: Path) -> onnx.ModelProto:
@@ -72,7 +58,7 @@ def _with_external_data(model: onnx.ModelProto, folder: Path) -> None:
         if not (folder / location).is_file():
             hint = f'name it: external = ["{location}"], a path from the file\'s folder'
             raise UsageError(f"has weights in {location!r}, which the build does not read", hint=hint)
-    _attempt("has weights that cannot be read", lambda: load_external_data_for_model(model, str(folder)))
+    attempt("has weights that cannot be read", lambda: load_external_data_for_model(model, str(folder)))
 
 
 def _locations(model: onnx.ModelProto) -> Iterator[str]:

@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from edgebuild.travels import load_pte
+
 # A value: its place among the program's, or the number of a delegate's call and the place among the delegate's.
 Value = tuple[int, ...]
 _XNN_TYPES = {"fp32": "float32", "fp16": "float16", "bf16": "float16", "int32": "int32"}  # the others have 8 bits
@@ -39,7 +41,7 @@ class Operation(NamedTuple):
 class Graph:
     """The program's inputs and outputs, operators in the order of execution, and what tensor each value is.
 
-    `computed` are the values that the runtime finds memory for: all but the constants.
+    `computed` are the program's own values without its constants.
     """
 
     inputs: tuple[Value, ...]
@@ -50,11 +52,11 @@ class Graph:
 
 
 def read(model: bytes) -> Graph:
-    """The graph of the program's one method."""
+    """The graph of the method that computes."""
     from executorch.exir._serialize._program import deserialize_pte_binary
 
     program = deserialize_pte_binary(model).program
-    (plan,) = program.execution_plan
+    (plan,) = (each for each in program.execution_plan if each.name == load_pte.METHOD)
     graph = Graph(tuple((place,) for place in plan.inputs), tuple((place,) for place in plan.outputs))
     _add_values(graph, plan)
     for number, instruction in enumerate(plan.chains[0].instructions):
@@ -89,9 +91,7 @@ def _add_values(graph: Graph, plan: Any) -> None:
 
 
 def _numpy_name(scalar_type: int) -> str:
-    from edgebuild.travels.load_pte import TYPES
-
-    return TYPES.get(int(scalar_type), "int8")
+    return load_pte.TYPES.get(int(scalar_type), "int8")
 
 
 def _add_call(graph: Graph, plan: Any, call: Any) -> None:
@@ -126,8 +126,6 @@ def _add_delegate(graph: Graph, number: int, inside: Mapping[str, Any], argument
         if outer == _INTERNAL:
             dtype = _XNN_TYPES.get(value["datatype"].removeprefix("xnn_datatype_"), "int8")
             graph.tensors[names[place]] = Tensor(dtype, tuple(value.get("dims", ())))
-            if value["constant_buffer_idx"] == 0:
-                graph.computed.add(names[place])
     graph.operations.extend(_operations(inside["xnodes"], names))
 
 

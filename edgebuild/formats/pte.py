@@ -11,6 +11,7 @@ from edgebuild.spec.format import Format
 from edgebuild.spec.lifetime import Lifetime
 from edgebuild.spec.quantization import Missing
 from edgebuild.spec.work import Work
+from edgebuild.travels import load_pte
 
 if TYPE_CHECKING:
     import numpy as np
@@ -48,7 +49,7 @@ class Pte(Format):
     )
 
     def convert(self, module: nn.Module, example: tuple[Tensor, ...], layout: str | None = None) -> bytes:
-        """A float32 file with the static shapes of `example`; inputs, outputs and their order as in PyTorch."""
+        """A float32 file with the static shapes of `example`; inputs and outputs in PyTorch's order, without names."""
         import torch
         from executorch.backends.xnnpack.partition.xnnpack_partitioner import XnnpackPartitioner
         from executorch.exir import to_edge_transform_and_lower
@@ -64,7 +65,7 @@ class Pte(Format):
     def lifetimes(self, model: bytes) -> tuple[Lifetime, ...]:
         """Bytes of each activation, and from which operator to which it is needed; weights are not among them."""
         graph = _pte_graph.read(model)
-        sizes = {name: _array(graph.tensors[name]).nbytes for name in graph.computed}
+        sizes = {name: _array(tensor).nbytes for name, tensor in graph.tensors.items()}
         operators = [(one.taken, one.made) for one in graph.operations]
         return _lifetimes.of_graph(operators, graph.inputs, graph.outputs, sizes)
 
@@ -85,8 +86,6 @@ class Pte(Format):
 
     def run(self, model: bytes, samples: Sequence[Sample]) -> Iterator[tuple[np.ndarray[Any, Any], ...]]:
         """The outputs of any file for one sample after another, in the runtime as it is used."""
-        from edgebuild.travels import load_pte
-
         loaded = load_pte.Model(model, {})
         return (tuple(loaded.answer(sample)) for sample in samples)
 

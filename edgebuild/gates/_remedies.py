@@ -5,10 +5,13 @@ Each metric says in `mend` which way to go; what a technique has to offer there 
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from edgebuild.spec.evidence import Evidence, Verdict
 from edgebuild.spec.metric import Tried
 from edgebuild.spec.registry import GATES, STEPS
 from edgebuild.spec.target import Gate, reaches
+from edgebuild.spec.technique import Technique
 
 # Recipes that come with edgebuild, by what they spare: those that train nothing, and those that take most away.
 _GENTLE, _SMALL, _FAST = ("int8", "float16"), ("balanced", "smallest"), ("balanced", "fastest")
@@ -31,19 +34,19 @@ def remedy(gate: Gate, verdict: Verdict, evidence: Evidence, tried: Tried) -> st
 def gentler(tried: Tried) -> str:
     """What costs fewer right answers: a recipe that changes less, or other options of the steps of this one."""
     recipes = [name for name in _GENTLE if name != tried.recipe and (name,) != tried.steps]
-    return _ways("a recipe that changes less", recipes, _options(tried, "gentler"))
+    return _ways("a recipe that changes less", recipes, _options(tried, lambda technique: technique.gentler))
 
 
 def smaller(tried: Tried) -> str:
     """What takes more bytes and memory away."""
     recipes = [name for name in _SMALL if name != tried.recipe]
-    return _ways("a recipe that takes more away", recipes, _options(tried, "stronger"))
+    return _ways("a recipe that takes more away", recipes, _options(tried, lambda technique: technique.stronger))
 
 
 def faster(tried: Tried) -> str:
     """What takes more time away."""
     recipes = [name for name in _FAST if name != tried.recipe]
-    return _ways("a recipe that takes more away", recipes, _options(tried, "stronger"))
+    return _ways("a recipe that takes more away", recipes, _options(tried, lambda technique: technique.stronger))
 
 
 def more_examples(n: int, needed: int) -> str:
@@ -51,10 +54,10 @@ def more_examples(n: int, needed: int) -> str:
     return f'more held-out examples: about {needed} where there are {n}, in "test" of the model\'s data'
 
 
-def _options(tried: Tried, way: str) -> list[str]:
+def _options(tried: Tried, way: Callable[[type[Technique]], str | None]) -> list[str]:
     """What each technique of the recipe offers this way, once."""
     known = [name for name in dict.fromkeys(tried.steps) if name in STEPS.names()]
-    return [f"{name} with {offer}" for name in known if (offer := getattr(STEPS.get(name), way, None))]
+    return [f"{name} with {offer}" for name in known if (offer := way(STEPS.get(name)))]
 
 
 def _ways(noun: str, recipes: list[str], options: list[str]) -> str:

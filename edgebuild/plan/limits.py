@@ -120,7 +120,7 @@ def resampled(gates: tuple[Gate, ...], heads: Sequence[Head]) -> tuple[tuple[str
         own = [gate for gate in gates if _is_score(gate.metric) and gate.output in (None, head.name)]
         asked += [(head.name, gate.metric, gate.confidence) for gate in own if fits(gate.metric, head.task)]
         if not tasks.of(head).choice:
-            others = {name for name in GATES.names() if _is_score(name) and fits(name, head.task)}
+            others = {name for name in GATES.usable() if _is_score(name) and fits(name, head.task)}
             asked += [(head.name, name, 0.95) for name in sorted(others - {gate.metric for gate in own})]
     return tuple(dict.fromkeys(asked))
 
@@ -240,7 +240,7 @@ def _refuse_unfit(metric: str, model: ModelSpec, file: str, key: str) -> None:
     """UsageError for a metric that the model's answers do not have; one that is not about answers fits all."""
     GATES.get(metric, file=file, key=key)
     if not any(fits(metric, head.task) for head in model.declared.heads):
-        fitting = [name for name in GATES.names() if any(fits(name, head.task) for head in model.declared.heads)]
+        fitting = [name for name in GATES.usable() if any(fits(name, head.task) for head in model.declared.heads)]
         reason = f"{metric!r} does not fit model {model.name!r}, whose task is {_tasks(model)}"
         raise UsageError(reason, file=file, key=key, hint=f"what fits: {', '.join(fitting)}")
 

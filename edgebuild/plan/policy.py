@@ -56,7 +56,7 @@ def fidelity_of(spec: GateSpec, target: Target) -> Fidelity:
 
 def metrics_of(task: str) -> list[str]:
     """The metrics that answers of a task have and others may not."""
-    return [name for name in GATES.names() if GATES.get(name).tasks is not None and fits(name, task)]
+    return [name for name, kind in GATES.usable().items() if kind.tasks is not None and fits(name, task)]
 
 
 def fits(metric: str, task: str) -> bool:

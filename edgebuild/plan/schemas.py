@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+from edgebuild.spec.data import DATA
 from edgebuild.spec.files import PolicyFile, RecipeFile, RecipeTable, TargetFile, schema
 from edgebuild.spec.model import ModelFile
 from edgebuild.spec.plugins import Registry
-from edgebuild.spec.registry import DATA, DEVICES, GATES, SOURCES, STEPS, TASKS
+from edgebuild.spec.registry import DEVICES, GATES, STEPS, TASKS
+from edgebuild.spec.source import SOURCES
 
 _DRAFT = {"$schema": "https://json-schema.org/draft/2020-12/schema"}
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from edgebuild import travels
-from edgebuild.bundle.assemble import Assemble, Subject
+from edgebuild.bundle.assemble import Assemble
 from edgebuild.bundle.card import PAYLOAD
+from edgebuild.bundle.facts import Subject
 from edgebuild.engine.graph import Node
 from edgebuild.plan.measuring import Measuring
 from edgebuild.plan.recipe import Chain, Without

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from edgebuild.bundle import baselines, manifest
 from edgebuild.bundle.baselines import Baseline
+from edgebuild.bundle.facts import BundleManifest
 from edgebuild.engine.store import Store
 from edgebuild.plan.gate import Against, Subject
 from edgebuild.spec import documents, evidence
@@ -33,13 +33,13 @@ class Finder:
     store: Store
     bundle: Path
     copy: Path
-    facts: Mapping[str, Any]
+    facts: BundleManifest
     baselines: Path
     release: Baseline | None
 
     def subject(self, target: Target, model: ModelSpec, policy: Policy) -> Subject:
         """All that a gate is planned from; UsageError, with how to get it, for what is nowhere."""
-        kind = str(self.facts["format"])
+        kind = self.facts.format
         return Subject(
             target=target,
             model=model,
@@ -53,8 +53,8 @@ class Finder:
 
     def _candidate(self, kind: str) -> Artifact:
         folder = self.store.scratch("candidate")
-        part = manifest.only(self.facts, self.bundle)
-        (folder / str(part["file"])).write_bytes(manifest.model(self.copy, part))
+        part = self.facts.only(self.bundle)
+        (folder / part.file).write_bytes(manifest.model(self.copy, part))
         return self.store.put(folder, kind)
 
     def _float_model(self, kind: str) -> Artifact:
@@ -67,7 +67,7 @@ class Finder:
 
     def _find(self, role: str, kind: str, part: str) -> Artifact | None:
         """What the bundle names in this role; None where it is nowhere."""
-        digest = self.facts.get("sources", {}).get(role)
+        digest = self.facts.sources.get(role)
         if digest is None:
             told = "was built by an edgebuild that did not name its sources"
             raise UsageError(told, file=str(self.bundle), hint="build it again")
@@ -76,7 +76,7 @@ class Finder:
             return artifact
         for baseline in self._baselines():
             folder = baseline.part(part)
-            if baseline.facts["sources"][role] == digest and folder is not None:
+            if baseline.facts.sources[role] == digest and folder is not None:
                 return self._snapshot(folder, kind)
         return None
 
@@ -92,10 +92,10 @@ class Finder:
 
     def _against(self, release: Baseline) -> Against:
         """The earlier release; what the two weigh is in the evidence of their builds."""
-        ours, theirs = (known(manifest.evidence_of(of).footprint).candidate for of in (self.facts, release.facts))
+        ours, theirs = (known(of.evidence.footprint).candidate for of in (self.facts, release.facts))
         folder = self.store.scratch("footprint")
         documents.write(folder / evidence.FILE, evidence.Footprint(ours, theirs))
-        name = str(manifest.only(release.facts, release.folder)["file"])
+        name = release.facts.only(release.folder).file
         file = self.store.snapshot({name: release.folder / "artifact" / name}, release.format)
         return Against(release.name, file, {"footprint": self._snapshot(folder, "evidence")})
 

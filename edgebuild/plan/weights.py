@@ -11,13 +11,12 @@ from edgebuild.engine.store import Store
 from edgebuild.plan.packages import need
 from edgebuild.spec import tasks
 from edgebuild.spec.artifact import Artifact
-from edgebuild.spec.data import Data
+from edgebuild.spec.data import DATA, Data
 from edgebuild.spec.errors import UsageError
 from edgebuild.spec.files import check
 from edgebuild.spec.model import ModelSpec
 from edgebuild.spec.reads import Read
-from edgebuild.spec.registry import DATA, SOURCES
-from edgebuild.spec.source import Making, ProjectFile, Source
+from edgebuild.spec.source import SOURCES, Making, ProjectFile, Source
 from edgebuild.spec.units import show_bytes
 from edgebuild.steps.load_data import LoadData
 

@@ -45,15 +45,15 @@ def _layers(layers: Layers) -> None:
     shown, rest = layers[:_SHOWN], layers[_SHOWN:]
     rows = [
         (
-            layer["op"],
-            layer["name"],
-            "×".join(map(str, layer["output"] or [])),
-            *_cost(layer["median_us"], layer["share"]),
+            layer.op,
+            layer.name,
+            "×".join(map(str, layer.output or [])),
+            *_cost(layer.median_us, layer.share),
         )
         for layer in shown
     ]
     if rest:
-        cost = _cost(sum(layer["median_us"] for layer in rest), sum(layer["share"] for layer in rest))
+        cost = _cost(sum(layer.median_us for layer in rest), sum(layer.share for layer in rest))
         rows.append((f"{len(rest)} others", "", "", *cost))
     table(("slowest layers", "name", "output", "an inference, profiled", "share"), rows)
 

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping
+from dataclasses import MISSING, Field
 from pathlib import Path
 from typing import Any
 
 from edgebuild.plan.policy import NONE, fidelity_of, required
 from edgebuild.report.table import table
+from edgebuild.spec.artifact import option_fields
 from edgebuild.spec.target import Policy, Target
+from edgebuild.spec.technique import Technique
 
 __all__ = ["show_quantization", "show_steps", "show_target", "table"]
 
@@ -24,13 +26,20 @@ def show_target(target: Target, path: Path, policy: Policy) -> None:
         print(f"#   {line.spec.metric} {asked if line.spec.limit != NONE else 'is not judged'} ({line.file})")
 
 
-def show_steps(steps: Mapping[str, Any]) -> None:
+def show_steps(steps: Mapping[str, type[Technique]]) -> None:
     """Print every step with what it works on and its options' defaults."""
     rows = []
     for name, step in steps.items():
-        options = ", ".join(f"{f.name}={getattr(step(), f.name)!r}" for f in dataclasses.fields(step))
+        options = ", ".join(map(_option, option_fields(step)))
         rows.append((name, " ".join(step.consumes), options, (step.__doc__ or "").split("\n")[0]))
     table(("step", "works on", "options", "what it does"), rows)
+
+
+def _option(field: Field[Any]) -> str:
+    """An option with its default, where it has one."""
+    if field.default_factory is not MISSING:
+        return f"{field.name}={field.default_factory()!r}"
+    return f"{field.name}={field.default!r}" if field.default is not MISSING else field.name
 
 
 def show_quantization(rows: list[dict[str, Any]]) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from edgebuild.report.summary import COLOURS
 from edgebuild.report.table import table
@@ -12,34 +12,36 @@ from edgebuild.spec.units import show_seconds
 
 if TYPE_CHECKING:
     from edgebuild.bundle.baselines import Baseline
+    from edgebuild.bundle.commit import Commit
+    from edgebuild.bundle.history import Entry
 
 _HEADS = ("when", "commit", "by", "what", "format", "verdict", "latency", "float or baseline", "gates")
 
 
-def show(entries: Sequence[dict[str, Any]], damaged: Sequence[int]) -> None:
+def show(entries: Sequence[Entry], damaged: Sequence[int]) -> None:
     """One line an entry, oldest first; then which lines of the file cannot be read."""
     table(_HEADS, [_row(entry) for entry in entries], colours=COLOURS)
     if damaged:
         print(f"damaged lines that are left out: {', '.join(map(str, damaged))}")
 
 
-def _row(entry: dict[str, Any]) -> tuple[str, ...]:
-    seconds = entry.get("seconds", {})
+def _row(entry: Entry) -> tuple[str, ...]:
     return (
-        entry["time"],
-        commit(entry.get("commit")),
-        entry["command"],
-        f"{entry['target']}/{entry['model']}",
-        entry.get("format", ""),
-        entry["status"],
-        *(_seconds(seconds.get(role)) for role in ("candidate", "baseline")),
-        ", ".join(f"{verdict['metric']} {verdict['status']}" for verdict in entry["verdicts"]),
+        entry.time,
+        commit(entry.commit),
+        entry.command,
+        f"{entry.target}/{entry.model}",
+        entry.format,
+        entry.status,
+        _seconds(entry.seconds.candidate),
+        _seconds(entry.seconds.baseline),
+        ", ".join(f"{verdict.metric} {verdict.status}" for verdict in entry.verdicts),
     )
 
 
-def commit(found: dict[str, Any] | None) -> str:
+def commit(at: Commit | None) -> str:
     """The short name of a commit, with a plus where files had changed since."""
-    return f"{found['id'][:10]}{'+' * found['changed']}" if found else ""
+    return f"{at.id[:10]}{'+' * at.changed}" if at else ""
 
 
 def _seconds(value: float | None) -> str:
@@ -60,14 +62,13 @@ def _baseline(item: Baseline) -> tuple[str, ...]:
     facts = item.facts
     parts = ", ".join(role for role in ("reference", "data") if item.part(role))
     what = f"{item.target}/{item.model}"
-    return item.name, what, item.format, str(facts["status"]), str(facts["set"]), commit(facts["commit"]), parts
+    return item.name, what, item.format, facts.status, facts.set, commit(facts.commit), parts
 
 
 def show_baseline(item: Baseline) -> None:
     """One baseline whole: what it is of, what was measured, and on what."""
     rows = list(zip(("baseline", "of", "format", "status", "set", "commit", "with"), _baseline(item), strict=True))
-    names = ", ".join(str(part["file"]) for part in item.facts["parts"])
-    rows += [("file", names), ("edgebuild", str(item.facts["edgebuild"]))]
+    rows += [("file", ", ".join(part.file for part in item.facts.parts)), ("edgebuild", item.facts.edgebuild)]
     table(("", ""), rows)
-    for role, facts in item.facts["fingerprints"].items():
+    for role, facts in item.facts.fingerprints.items():
         print(f"{role} was measured on: {', '.join(f'{name} {text}' for name, text in facts.items())}")

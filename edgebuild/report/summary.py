@@ -6,7 +6,6 @@ import math
 import statistics
 from typing import TYPE_CHECKING, Any
 
-from edgebuild.bundle import manifest
 from edgebuild.report.table import table
 from edgebuild.spec import documents
 from edgebuild.spec.evidence import Predicted, Timed, Undefined, known
@@ -16,6 +15,7 @@ from edgebuild.spec.units import show_bytes, show_count, show_seconds
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
+    from edgebuild.bundle.facts import BundleManifest
     from edgebuild.spec.evidence import (
         Accuracy,
         Answers,
@@ -47,7 +47,7 @@ def document(outcomes: list[Outcome], journal: Journal, status: str) -> dict[str
         "bundles": [
             {"target": o.target, "model": o.model, "folder": str(o.folder)}
             | documents.to_json(o.verdicts)
-            | ({"gate": dict(o.gate)} if o.gate else {})
+            | ({"gate": {"status": o.gate.status, **documents.to_json(o.gate.gate)}} if o.gate else {})
             | {"notes": list(o.notes)}
             for o in outcomes
         ],
@@ -74,16 +74,15 @@ def show(outcomes: list[Outcome], journal: Journal) -> None:
 
 def _meaning(outcome: Outcome) -> str:
     gate = outcome.gate
-    return f"{gate['status']} by a gate on {gate['device']}" if gate else _MEANING[outcome.status]
+    return f"{gate.status} by a gate on {gate.gate.device}" if gate else _MEANING[outcome.status]
 
 
-def show_bundle(facts: Mapping[str, Any]) -> None:
+def show_bundle(facts: BundleManifest) -> None:
     """Print the table of a bundle from its manifest."""
-    subject = facts["subject"]
-    title = f"{subject['model']} for {subject['target']}, {facts['format']}"
-    show_one(title, manifest.evidence_of(facts), manifest.verdicts_of(facts))
-    _show_notes(facts.get("notes", ()))
-    line(f"status: {facts['status']}")
+    title = f"{facts.subject.model} for {facts.subject.target}, {facts.format}"
+    show_one(title, facts.evidence, facts.verdicts)
+    _show_notes(facts.notes)
+    line(f"status: {facts.status}")
 
 
 def _show_notes(notes: Iterable[str]) -> None:

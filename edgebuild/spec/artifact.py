@@ -38,6 +38,18 @@ class Input:
     path: Path
 
 
+@dataclass(frozen=True, slots=True)
+class Record:
+    """What a step did on the way to another's inputs: its key and the parts of that, what came out, what it noted."""
+
+    step: str
+    key: str
+    output: str
+    deterministic: Determinism
+    parts: Mapping[str, str]
+    notes: tuple[str, ...] = ()
+
+
 class Progress(Protocol):
     """Told by a step: the share that is done, a short note, and points of curves at an optimiser step."""
 
@@ -62,7 +74,7 @@ class StepIO:
     output: Path
     scratch: Path
     progress: Progress = field(default=_silent)
-    provenance: tuple[Mapping[str, Any], ...] = ()
+    provenance: tuple[Record, ...] = ()
     partial: Path | None = None
     cores: Cores = field(default_factory=Cores)
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, runtime_checkable
 
+from edgebuild.spec.plugins import Registry
 from edgebuild.spec.reads import Read
 from edgebuild.spec.signature import Head, Signature
 
@@ -98,3 +99,12 @@ class Data(Protocol):
     def reads(self) -> Mapping[str, str]:
         """Files, folders or patterns that it reads, absolute or from the model's folder, by the key that names each."""
         return {}
+
+
+DATA: Registry[Data] = Registry(
+    Data,  # type: ignore[type-abstract]
+    "edgebuild.data",
+    "kind of data",
+    "edgebuild.data",
+    options=True,
+)

@@ -24,8 +24,8 @@ _NAME = "document"  # the key of a field's metadata
 _HINT = "it is of another version of edgebuild: build it again with this one"
 
 
-def optional(name: str) -> dict[str, str]:
-    """Metadata of a field that is called `name` in a document, which has it only where it is not None."""
+def named(name: str) -> dict[str, str]:
+    """Metadata of a field that is called `name` in a document; one that is None by default is only there if not."""
     return {_NAME: name}
 
 
@@ -58,13 +58,14 @@ def read(kind: type[Document], path: Path) -> Document:
     return from_json(kind, content, file=str(path))
 
 
-def from_json(kind: type[Document], content: Json, *, file: str, key: str = "") -> Document:
+def from_json(kind: type[Document], content: Json, *, file: str, key: str = "", partly: bool = False) -> Document:
     """`content` as a `kind`; UsageError with `file` and the field for what does not fit, none of it converted.
 
     A field without a value in `content` has its default; a union is the first of its dataclasses that has these fields.
+    `partly`: what others wrote may say more, which is not read.
     """
     try:
-        document: Document = _value(kind, content, key)
+        document: Document = _Reader(partly).value(kind, content, key)
     except _Misfit as misfit:
         raise UsageError(misfit.reason, file=file, key=misfit.key or None, hint=_HINT) from None
     return document
@@ -77,68 +78,78 @@ class _Misfit(Exception):
         self.key, self.reason = key, reason
 
 
-def _value(kind: Any, content: Json, key: str) -> Any:
-    origin, arguments = get_origin(kind), get_args(kind)
-    if is_dataclass(kind):
-        return _record(kind, content, key)
-    if origin in (Union, UnionType):
-        return _either(arguments, content, key)
-    if origin is Literal:
-        return content if content in arguments else _refuse(key, " or ".join(map(str, arguments)), content)
-    if origin is not None:
-        return (_tuple if origin is tuple else _mapping)(arguments, content, key)
-    return _plain(kind, content, key)
+@dataclass(frozen=True, slots=True)
+class _Reader:
+    """Reads plain data as a type; `partly`: as far as the type goes."""
 
+    partly: bool
 
-def _plain(kind: Any, content: Json, key: str) -> Any:
-    """A number, text or truth value; a float may be written without its fraction."""
-    if kind is float and type(content) is int:
-        return float(content)
-    return content if type(content) is kind else _refuse(key, f"of type {kind.__name__}", content)
+    def value(self, kind: Any, content: Json, key: str) -> Any:
+        origin, arguments = get_origin(kind), get_args(kind)
+        if is_dataclass(kind):
+            return self.record(kind, content, key)
+        if origin in (Union, UnionType):
+            return self.either(arguments, content, key)
+        if origin is Literal:
+            return content if content in arguments else _refuse(key, " or ".join(map(str, arguments)), content)
+        if origin is not None:
+            return (self.tuple_ if origin is tuple else self.mapping)(arguments, content, key)
+        return self.plain(kind, content, key)
 
+    def plain(self, kind: Any, content: Json, key: str) -> Any:
+        """A number, text or truth value; a float may be written without its fraction."""
+        if kind is float and type(content) is int:
+            return float(content)
+        return content if type(content) is kind else _refuse(key, f"of type {kind.__name__}", content)
 
-def _record(kind: Any, content: Json, key: str) -> Any:
-    table = content if isinstance(content, dict) else _refuse(key, "a table", content)
-    known = {item.name: (name, item) for name, item in _fields(kind).items()}
-    for name in table:
-        if name not in known:
-            raise _Misfit(_below(key, name), "is unknown")
-    for name, (_, item) in known.items():
-        if item.needed and name not in table:
-            raise _Misfit(_below(key, name), "is missing")
-    values = {known[name][0]: _value(known[name][1].kind, each, _below(key, name)) for name, each in table.items()}
-    return kind(**values)
+    def record(self, kind: Any, content: Json, key: str) -> Any:
+        table = content if isinstance(content, dict) else _refuse(key, "a table", content)
+        known = {item.name: (name, item) for name, item in _fields(kind).items()}
+        for name in table:
+            if name not in known and not self.partly:
+                raise _Misfit(_below(key, name), "is unknown")
+        for name, (_, item) in known.items():
+            if item.needed and name not in table:
+                raise _Misfit(_below(key, name), "is missing")
+        values = {
+            own: self.value(item.kind, table[name], _below(key, name))
+            for name, (own, item) in known.items()
+            if name in table
+        }
+        try:
+            return kind(**values)
+        except ValueError as error:
+            raise _Misfit(key, str(error)) from None
 
+    def either(self, kinds: tuple[Any, ...], content: Json, key: str) -> Any:
+        """None, or the first kind that has these fields, or this type."""
+        if content is None and type(None) in kinds:
+            return None
+        some = [kind for kind in kinds if kind is not type(None)]
+        fitting = [kind for kind in some if is_dataclass(kind) and isinstance(content, dict) and _has(kind, content)]
+        if fitting or len(some) == 1:
+            return self.value((fitting or some)[0], content, key)
+        if (plain := next((kind for kind in some if type(content) is kind), None)) is not None:
+            return self.value(plain, content, key)
+        return _refuse(key, " or ".join(kind.__name__ for kind in some), content)
 
-def _either(kinds: tuple[Any, ...], content: Json, key: str) -> Any:
-    """None, or the first kind that has these fields, or this type."""
-    if content is None and type(None) in kinds:
-        return None
-    some = [kind for kind in kinds if kind is not type(None)]
-    fitting = [kind for kind in some if is_dataclass(kind) and isinstance(content, dict) and _has(kind, content)]
-    if fitting or len(some) == 1:
-        return _value((fitting or some)[0], content, key)
-    if (plain := next((kind for kind in some if type(content) is kind), None)) is not None:
-        return _value(plain, content, key)
-    return _refuse(key, " or ".join(kind.__name__ for kind in some), content)
+    def mapping(self, kinds: tuple[Any, ...], content: Json, key: str) -> dict[str, Any]:
+        table = content if isinstance(content, dict) else _refuse(key, "a table", content)
+        return {name: self.value(kinds[1], each, _below(key, name)) for name, each in table.items()}
+
+    def tuple_(self, kinds: tuple[Any, ...], content: Json, key: str) -> tuple[Any, ...]:
+        items = content if isinstance(content, list | tuple) else _refuse(key, "a list", content)
+        each = kinds[:1] * len(items) if kinds[1:] == (Ellipsis,) else kinds
+        if len(each) != len(items):
+            _refuse(key, f"a list of {len(each)}", content)
+        return tuple(
+            self.value(kind, item, f"{key}[{n}]") for n, (kind, item) in enumerate(zip(each, items, strict=True))
+        )
 
 
 def _has(kind: Any, content: Mapping[str, Json]) -> bool:
     items = _fields(kind).values()
     return {*content} <= {item.name for item in items} and {item.name for item in items if item.needed} <= {*content}
-
-
-def _mapping(kinds: tuple[Any, ...], content: Json, key: str) -> dict[str, Any]:
-    table = content if isinstance(content, dict) else _refuse(key, "a table", content)
-    return {name: _value(kinds[1], each, _below(key, name)) for name, each in table.items()}
-
-
-def _tuple(kinds: tuple[Any, ...], content: Json, key: str) -> tuple[Any, ...]:
-    items = content if isinstance(content, list | tuple) else _refuse(key, "a list", content)
-    each = kinds[:1] * len(items) if kinds[1:] == (Ellipsis,) else kinds
-    if len(each) != len(items):
-        _refuse(key, f"a list of {len(each)}", content)
-    return tuple(_value(kind, item, f"{key}[{n}]") for n, (kind, item) in enumerate(zip(each, items, strict=True)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,7 +170,7 @@ def _fields(kind: Any) -> dict[str, _Field]:
             field.metadata.get(_NAME, field.name),
             types[field.name],
             field.default is MISSING and field.default_factory is MISSING,
-            _NAME in field.metadata,
+            _NAME in field.metadata and field.default is None,
         )
         for field in fields(kind)
     }

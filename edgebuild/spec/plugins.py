@@ -160,12 +160,19 @@ def _mistake(registry: Registry[Any], name: str, kind: Any) -> str | None:
     frozen = dataclasses.is_dataclass(kind) and vars(kind)["__dataclass_params__"].frozen
     if registry.options and not frozen:
         return "is no frozen dataclass, whose fields are its options"
-    for member in _members(base):
-        if wrong := _wrong(member, kind):
-            return wrong
-    if registry.named and (said := getattr(kind, registry.named)) != name:
-        return f"says in {registry.named!r} that it is {said!r}"
-    return None
+    declared = (_wrong(member, kind) for member in _members(base))
+    wrong = next(filter(None, declared), None) or _unfinished(kind)
+    if wrong is None and registry.named and (said := getattr(kind, registry.named)) != name:
+        wrong = f"says in {registry.named!r} that it is {said!r}"
+    return wrong
+
+
+def _unfinished(kind: type) -> str | None:
+    """What a class leaves open that a base between it and the noun's asks for, or None."""
+    if not inspect.isabstract(kind):
+        return None
+    name = min(name for name in dir(kind) if getattr(getattr(kind, name, None), "__isabstractmethod__", False))
+    return f"lacks {name!r}: expected {name}({', '.join(_parameters(inspect.getattr_static(kind, name)))})"
 
 
 def _wrong(member: _Member, kind: type) -> str | None:

@@ -1,16 +1,14 @@
-"""All that there is of each noun, by name: ours, and what other packages bring."""
+"""All that there is of each noun, by name: ours, and what other packages bring; sources are in `source.py`."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from edgebuild.spec.artifact import FILE, Step
-from edgebuild.spec.data import Data
 from edgebuild.spec.device import Device
 from edgebuild.spec.format import Format
 from edgebuild.spec.metric import Metric
 from edgebuild.spec.plugins import Registry
-from edgebuild.spec.source import Source
 from edgebuild.spec.task import Task
 from edgebuild.spec.technique import Technique
 
@@ -35,20 +33,6 @@ DEVICES: Registry[Device] = Registry(
     "edgebuild.devices",
     options=True,
     named="transport",
-)
-SOURCES: Registry[Source] = Registry(
-    Source,  # type: ignore[type-abstract]
-    "edgebuild.sources",
-    "source",
-    "edgebuild.sources",
-    options=True,
-)
-DATA: Registry[Data] = Registry(
-    Data,  # type: ignore[type-abstract]
-    "edgebuild.data",
-    "kind of data",
-    "edgebuild.data",
-    options=True,
 )
 GATES: Registry[Metric[Any]] = Registry(
     Metric,  # type: ignore[type-abstract]

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, ClassVar, Protocol
 
 from edgebuild.spec.artifact import Step
+from edgebuild.spec.plugins import Registry
 
 if TYPE_CHECKING:
     from edgebuild.spec.dataset import Held
@@ -81,3 +82,13 @@ class Source(Protocol):
 
         It may need `model` as well, an artifact of this source; its files are those of the float model.
         """
+
+
+# Here and not beside the others: a source is told of a whole model, which knows the tasks by their registry.
+SOURCES: Registry[Source] = Registry(
+    Source,  # type: ignore[type-abstract]
+    "edgebuild.sources",
+    "source",
+    "edgebuild.sources",
+    options=True,
+)

@@ -5,11 +5,10 @@ from __future__ import annotations
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from edgebuild.devices.jobs import job as jobs
-from edgebuild.devices.jobs import outcome
 from edgebuild.devices.jobs.job import JobModel, write_inputs
+from edgebuild.devices.jobs.result import Described, Port, read
 from edgebuild.devices.jobs.turns import turn
 from edgebuild.devices.timing import feeds, layers, predicted
 from edgebuild.devices.timing.latency import measure
@@ -51,6 +50,18 @@ class Bench:
 
 
 @dataclass(frozen=True, slots=True)
+class _Measured:
+    """Seconds with their range; `counted` work, or the time of the `layers`, or why there is none."""
+
+    seconds: float
+    low: float
+    high: float
+    counted: Counted | None
+    layers: layers.Layers | None
+    layers_reason: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class Wanted:
     """What the user wants the file to be fed: shapes such as "image=1,3,48,192", or an .npz of its inputs."""
 
@@ -80,13 +91,26 @@ def run(
         inputs = Path(folder) / "inputs.npz"
         fed = _feed(instruments.host.device, model, wanted, Path(folder), seed)
         if instrument.device.counts and target.hardware.core is not None and target.hardware.core.time is not None:
-            found = _counted(instrument, target, target.hardware.core.time, model, inputs, Path(folder), threads)
+            result = _counted(instrument, target, target.hardware.core.time, model, inputs, Path(folder), threads)
         elif instrument.fidelity == "emulated":  # time under an emulator says nothing
             raise DeviceError("work cannot be counted here, and emulated time is no latency", hint="edgebuild doctor")
         else:
-            found = _timed(instrument, model, inputs, Path(folder), threads)
-    device_facts = (instrument.device.transport, instrument.fidelity)
-    return Bench(str(model), target.name, *device_facts, threads, **found, fed=fed, notices=tuple(instruments.notices))
+            result = _timed(instrument, model, inputs, Path(folder), threads)
+    return Bench(
+        model=str(model),
+        target=target.name,
+        device=instrument.device.transport,
+        fidelity=instrument.fidelity,
+        threads=threads,
+        seconds=result.seconds,
+        low=result.low,
+        high=result.high,
+        counted=result.counted,
+        layers=result.layers,
+        layers_reason=result.layers_reason,
+        fed=fed,
+        notices=tuple(instruments.notices),
+    )
 
 
 def named(address: str, target: Target) -> Instrument:
@@ -94,13 +118,12 @@ def named(address: str, target: Target) -> Instrument:
     return Instruments.open(addressed(address), target)
 
 
-def ports(host: Device, model: Path, folder: Path) -> list[dict[str, Any]]:
+def ports(host: Device, model: Path, folder: Path) -> tuple[Port, ...]:
     """The inputs of a model file by position, as the runner describes them; `folder` gets a job of its own."""
     job = folder / "describe"
     jobs.write(job, "describe", [JobModel("model", model)])
     host.execute(job, timeout=_TIMEOUT)
-    found: list[dict[str, Any]] = outcome.read_result(job)["models"]["model"]["inputs"]
-    return found
+    return read(Described, job).models["model"].inputs
 
 
 def _feed(host: Device, model: Path, wanted: Wanted, folder: Path, seed: int) -> tuple[feeds.Fed, ...]:
@@ -134,24 +157,22 @@ def _check(model: Path) -> None:
 
 def _counted(
     instrument: Instrument, target: Target, model: TimeModel, file: Path, inputs: Path, folder: Path, threads: int
-) -> dict[str, Any]:
+) -> _Measured:
     """Seconds that follow from counted work, with the target's band."""
     counted = _count(instrument, file, inputs, folder, model.mcpu)
     seconds, band = predicted.seconds(counted, model, target.hardware.core_clock, threads), model.band(threads)
-    found = {"seconds": seconds, "low": seconds * (1 - band), "high": seconds * (1 + band), "counted": counted}
-    return found | {"layers": None, "layers_reason": _NO_LAYERS}
+    return _Measured(seconds, seconds * (1 - band), seconds * (1 + band), counted, None, _NO_LAYERS)
 
 
-def _timed(instrument: Instrument, file: Path, inputs: Path, folder: Path, threads: int) -> dict[str, Any]:
+def _timed(instrument: Instrument, file: Path, inputs: Path, folder: Path, threads: int) -> _Measured:
     """Seconds: the least, the middle and the largest of the processes' medians; then, apart, the time of the layers."""
     timed = JobModel("model", file, threads)
     timings = measure(instrument.device, [timed], inputs, folder / "jobs", lambda _: True, _LOOK)
     if timings.void:
         raise DeviceError(f"{instrument.device.transport}: {timings.void}")
     ordered = sorted(value * 1e-9 for value in timings.medians("model"))
-    found = {"seconds": ordered[len(ordered) // 2], "low": ordered[0], "high": ordered[-1], "counted": None}
     parts, reason = layers.measure(instrument.device, file, inputs, folder / "layers", threads, _TIMEOUT)
-    return found | {"layers": parts, "layers_reason": reason}
+    return _Measured(ordered[len(ordered) // 2], ordered[0], ordered[-1], None, parts, reason)
 
 
 def _count(instrument: Instrument, model: Path, inputs: Path, folder: Path, mcpu: str) -> Counted:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from edgebuild.bundle import history, manifest
+from edgebuild.bundle.facts import Gate, Standing
 from edgebuild.engine import digests, files, owned
 from edgebuild.engine.scheduler import Events
 from edgebuild.engine.store import Store, disk_error
@@ -48,6 +49,14 @@ class Request:
 
 
 @dataclass(frozen=True, slots=True)
+class Gated:
+    """What a gate has made of a bundle after it was built."""
+
+    status: Standing
+    gate: Gate
+
+
+@dataclass(frozen=True, slots=True)
 class Outcome:
     """What became of one model on one target: its status, where the bundle or the evidence is, the verdicts, whether
     the folder is new, what the steps noted about their work, and what a gate has said since.
@@ -60,7 +69,7 @@ class Outcome:
     verdicts: Verdicts
     new: bool = False
     notes: tuple[str, ...] = ()
-    gate: Mapping[str, Any] | None = None
+    gate: Gated | None = None
 
 
 class Listener(Events, Protocol):
@@ -359,19 +368,17 @@ def _publish(project: Project, store: Store, product: Product, done: dict[str, A
     return Outcome(product.target, product.model, verdicts.status, folder, verdicts, new, said)
 
 
-def _as_gated(place: Path, built: Path, verdicts: Verdicts) -> tuple[Mapping[str, Any], Verdicts] | None:
+def _as_gated(place: Path, built: Path, verdicts: Verdicts) -> tuple[Gated, Verdicts] | None:
     """What a gate has said of this very bundle since, and the verdicts with the gate's in their place; else None."""
     try:
-        facts = manifest.verify(place)
+        facts = manifest.verify_bundle(place)
     except EdgebuildError:
         return None
-    gate = facts.get("gate", {})
-    if gate.get("from") != sha256.of_file(built / manifest.MANIFEST):
+    if facts.gate is None or facts.gate.origin != sha256.of_file(built / manifest.MANIFEST):
         return None
-    status: Status = "pass" if facts["status"] == "released" else "fail"
-    judged = Judged(status, manifest.verdicts_of(facts), manifest.evidence_of(facts))
-    formats = {**verdicts.formats, verdicts.format: judged}
-    return {"status": facts["status"], **gate}, Verdicts(status, verdicts.format, formats)
+    status: Status = "pass" if facts.status == "released" else "fail"
+    formats = {**verdicts.formats, verdicts.format: Judged(status, facts.verdicts, facts.evidence)}
+    return Gated(facts.status, facts.gate), Verdicts(status, verdicts.format, formats)
 
 
 def _remember(project: Project, plan: Plan, outcomes: list[Outcome], done: dict[str, Action], events: Journal) -> None:
@@ -383,13 +390,13 @@ def _remember(project: Project, plan: Plan, outcomes: list[Outcome], done: dict[
         events.notice(f"{history.FILE} cannot be written: {error.strerror}")
 
 
-def _entry(project: Project, plan: Plan, product: Product, outcome: Outcome, done: dict[str, Action]) -> dict[str, Any]:
+def _entry(project: Project, plan: Plan, product: Product, outcome: Outcome, done: dict[str, Action]) -> history.Entry:
     name, judged = outcome.verdicts.format, outcome.verdicts.shipped
     inputs = plan.graph.nodes[product.bundle].inputs
     digests_ = {role: done[inputs[f"{role}/{name}"]].output.digest for role in ("candidate", "baseline")}
     measured_on = plan.graph.fingerprint(inputs["evidence/latency"])
-    about = (product.target, product.model, judged.status, name)
-    return history.entry(project.root, "build", *about, judged, digests_, measured_on)
+    subject = history.Subject("build", product.target, product.model, name)
+    return history.entry(project.root, subject, judged, digests_, measured_on)
 
 
 def cores() -> int:

@@ -12,7 +12,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from edgebuild.bundle import baselines, commit, history, manifest, promote
+from edgebuild.bundle import baselines, commit, facts, history, manifest, promote
+from edgebuild.bundle.facts import BundleManifest, Gate, Standing
 from edgebuild.engine import digests, files, owned
 from edgebuild.engine.store import Store, disk_error
 from edgebuild.gates.statistics.drift import COUNTED, MEASURED, Drift, drift
@@ -20,6 +21,7 @@ from edgebuild.spec import documents
 from edgebuild.spec.errors import UsageError
 from edgebuild.spec.evidence import VERDICTS, Evidence, Judged, Predicted, Status, Verdict, Verdicts, combine
 from edgebuild.spec.project import Project
+from edgebuild.spec.target import Fidelity
 from edgebuild.verbs.build import Journal, Listener, bring_up
 
 if TYPE_CHECKING:
@@ -69,10 +71,10 @@ class Result:
     bundle: Path
     folder: Path
     status: Status
-    before: str
-    after: str
+    before: Standing
+    after: Standing
     device: str
-    fidelity: str
+    fidelity: Fidelity
     fingerprint: dict[str, str]
     comparisons: tuple[Comparison, ...]
     warnings: tuple[str, ...]
@@ -92,7 +94,7 @@ def gate(request: Request, events: Listener, limits: Limits) -> tuple[Result, Jo
     from edgebuild.plan import gate as planner
 
     with _opened(request) as (store, copy):
-        facts = manifest.verify(copy)
+        facts = manifest.verify_bundle(copy)
         owned.check_replaceable(_folder(request), _RESULT)
         release = _release(request, facts)
         subject = _subject(request, store, copy, facts, release)
@@ -133,12 +135,12 @@ def _opened(request: Request) -> Iterator[tuple[Store, Path]]:
         store.close()
 
 
-def _release(request: Request, facts: Mapping[str, Any]) -> Baseline | None:
+def _release(request: Request, facts: BundleManifest) -> Baseline | None:
     """The baseline to compare with, when it is one of the same model, target and format."""
     if request.against is None:
         return None
     found = baselines.read(request.baselines, request.against)
-    ours = {"target": request.target, "model": facts["subject"]["model"], "format": facts["format"]}
+    ours = {"target": request.target, "model": facts.subject.model, "format": facts.format}
     theirs = {"target": found.target, "model": found.model, "format": found.format}
     if ours != theirs:
         told = ", ".join(f"{name} {theirs[name]!r}, not {ours[name]!r}" for name in ours if ours[name] != theirs[name])
@@ -146,19 +148,19 @@ def _release(request: Request, facts: Mapping[str, Any]) -> Baseline | None:
     return found
 
 
-def _subject(request: Request, store: Store, copy: Path, facts: Mapping[str, Any], release: Baseline | None) -> Subject:
+def _subject(request: Request, store: Store, copy: Path, facts: BundleManifest, release: Baseline | None) -> Subject:
     """What is judged, on the target or on the device that was named; UsageError for a bundle of another target."""
     from edgebuild.plan.instruments import addressed
     from edgebuild.plan.subject import Finder
 
-    built_for = facts["subject"]["target"]
+    built_for = facts.subject.target
     target = request.project.target(request.target)
     if built_for != target.name:
         hint = f"edgebuild gate {request.bundle} --target {built_for}"
         raise UsageError(f"is a bundle for {built_for!r}, not for {target.name!r}", file=str(request.bundle), hint=hint)
     if request.device is not None:
         target = replace(target, devices=(addressed(request.device),))
-    model = request.project.model(facts["subject"]["model"])
+    model = request.project.model(facts.subject.model)
     finder = Finder(store, request.bundle, copy, facts, request.baselines, release)
     return finder.subject(target, model, request.project.policy())
 
@@ -171,23 +173,23 @@ def _comparison(store: Store, item: Compared, done: Mapping[str, Action]) -> Com
 
 def _warnings(
     request: Request,
-    facts: Mapping[str, Any],
+    facts: BundleManifest,
     release: Baseline | None,
     comparisons: tuple[Comparison, ...],
     subject: Subject,
 ) -> Iterator[str]:
     """What makes a reader careful: another machine than before, or the same one that has changed."""
     for comparison, known in zip(comparisons, (None, release), strict=False):
-        sources = known.facts["sources"] if known else facts["sources"]
+        sources = known.facts.sources if known else facts.sources
         digest = sources["candidate" if known else "baseline"]
         measured_on = comparison.fingerprints.get("latency", {})
         stored = baselines.samples(known, "candidate", measured_on) if known else []
         earlier = stored + history.times(request.project.root, digest, measured_on)
         latency = comparison.evidence.latency
-        now, tolerance = history.middles(latency)["baseline"], COUNTED if isinstance(latency, Predicted) else MEASURED
+        now, tolerance = history.middles(latency).baseline, COUNTED if isinstance(latency, Predicted) else MEASURED
         if now is not None and (alarm := drift(earlier, now, tolerance)) is not None:
             yield _alarm(comparison.against, alarm)
-        if known and (keys := baselines.differing(measured_on, known.facts["fingerprints"].get("latency", {}))):
+        if known and (keys := baselines.differing(measured_on, known.facts.fingerprints.get("latency", {}))):
             yield f"{known.name} was measured elsewhere ({', '.join(keys)} differ): its stored times are not compared"
     if subject.data is None:
         yield "the held-out examples are as the model's code loads them now; those of the build are not here"
@@ -202,17 +204,19 @@ def _alarm(name: str, alarm: Drift) -> str:
 
 def _result(
     request: Request,
-    facts: Mapping[str, Any],
+    facts: BundleManifest,
     plan: GatePlan,
     comparisons: tuple[Comparison, ...],
     warnings: tuple[str, ...],
 ) -> Result:
-    status, before = combine([item.status for item in comparisons]), str(facts["status"])
-    after = "released" if status == "pass" else "withdrawn" if status == "fail" and request.withdraw else before
+    status, before = combine([item.status for item in comparisons]), facts.status
+    after: Standing = (
+        "released" if status == "pass" else "withdrawn" if status == "fail" and request.withdraw else before
+    )
     return Result(
         target=request.target,
-        model=facts["subject"]["model"],
-        format=facts["format"],
+        model=facts.subject.model,
+        format=facts.format,
         bundle=request.bundle,
         folder=_folder(request),
         status=status,
@@ -240,7 +244,7 @@ def _settle(
         for role, identity in item.evidence.items():
             place = made / ("float" if number == 0 else "baseline") / role.replace("/", "-")
             shutil.copytree(store.path(done[identity].output), place, copy_function=shutil.copyfile)
-    (made / _RESULT).write_text(json.dumps(result.to_json(), indent=1, sort_keys=True, default=str) + "\n")
+    (made / _RESULT).write_text(json.dumps(result.to_json(), indent=1, sort_keys=True) + "\n")
     try:
         files.publish_tree(made, result.folder)
         if result.after != result.before:
@@ -249,15 +253,15 @@ def _settle(
         raise disk_error(error, request.bundle) from None
 
 
-def _entry(request: Request, result: Result, facts: Mapping[str, Any]) -> dict[str, Any]:
+def _entry(request: Request, result: Result, facts: BundleManifest) -> history.Entry:
     """The line of the history: the verdicts of all comparisons, the times of the first."""
     first = result.comparisons[0]
     verdicts = tuple(verdict for item in result.comparisons for verdict in item.verdicts)
     judged = Judged(result.status, verdicts, first.evidence)
-    named = {role: facts["sources"][role] for role in ("candidate", "baseline")}
+    named = {role: facts.sources[role] for role in ("candidate", "baseline")}
     measured_on = first.fingerprints.get("latency", {})
-    about = (result.target, result.model, result.status, result.format)
-    return history.entry(request.project.root, "gate", *about, judged, named, measured_on)
+    subject = history.Subject("gate", result.target, result.model, result.format)
+    return history.entry(request.project.root, subject, judged, named, measured_on)
 
 
 def _restate(request: Request, result: Result, copy: Path, evidence: Path) -> None:
@@ -265,19 +269,15 @@ def _restate(request: Request, result: Result, copy: Path, evidence: Path) -> No
     if digests.of_tree(request.bundle) != digests.of_tree(copy):
         raise UsageError("was changed while the gate ran: nothing was promoted", file=str(request.bundle))
     first = result.comparisons[0]
-    about = {
-        "time": datetime.now(UTC).isoformat(timespec="seconds"),
-        "commit": commit.at(request.project.root),
-        "device": result.device,
-        "fidelity": result.fidelity,
-        "fingerprint": result.fingerprint,
-        "comparisons": [
-            {"against": c.against, "status": c.status, "verdicts": documents.to_json(c.verdicts)}
-            for c in result.comparisons
-        ],
-    }
-    judged: dict[str, Any] = documents.to_json(
-        {"verdicts": first.verdicts, "evidence": first.evidence, "fingerprints": first.fingerprints}
+    said = Gate(
+        time=datetime.now(UTC).isoformat(timespec="seconds"),
+        commit=commit.at(request.project.root),
+        device=result.device,
+        fidelity=result.fidelity,
+        fingerprint=result.fingerprint,
+        comparisons=tuple(facts.Compared(each.against, each.status, each.verdicts) for each in result.comparisons),
     )
-    promote.restate(copy, "released" if result.after == "released" else "withdrawn", judged, about, evidence)
+    status: Standing = "released" if result.after == "released" else "withdrawn"
+    judged = facts.Judged(status, first.verdicts, first.evidence, first.fingerprints)
+    promote.restate(copy, judged, said, evidence)
     files.publish_tree(copy, request.bundle)

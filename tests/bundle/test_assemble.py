@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 import shutil
@@ -16,13 +17,14 @@ import numpy as np
 import pytest
 
 from edgebuild.bundle import manifest
-from edgebuild.bundle.assemble import Assemble, Subject
+from edgebuild.bundle.assemble import Assemble
+from edgebuild.bundle.facts import Port, Routed, Subject
 from edgebuild.plan.shipping import distributions
-from edgebuild.spec import dataset
-from edgebuild.spec.artifact import Input, StepIO
+from edgebuild.spec import dataset, documents
+from edgebuild.spec.artifact import Input, Record, StepIO
 from edgebuild.spec.assembly import Assembly
 from edgebuild.spec.errors import UsageError
-from edgebuild.spec.evidence import Accuracy, Answers, Footprint, Latencies, Rate
+from edgebuild.spec.evidence import Accuracy, Answers, Footprint, Latencies, Rate, known
 from edgebuild.spec.model import ImageInput
 from edgebuild.spec.registry import FORMATS
 from edgebuild.spec.target import Gate, Runtime
@@ -32,7 +34,7 @@ from tests.bundle import pngs
 from tests.steps.evidence import folders
 
 PICTURE = ImageInput(width=12, height=12, mean=(0.5,), std=(0.5,))
-PROVENANCE = ({"step": "tiny/float", "key": "0" * 64, "output": "1" * 64},)
+PROVENANCE = (Record("tiny/float", "0" * 64, "1" * 64, "same-cpu", {"step": "edgebuild.steps.train.Train"}),)
 
 
 def subject(made: tiny.Made, **more: Any) -> Subject:
@@ -61,7 +63,7 @@ def assemble(
     evidence: dict[str, tuple[str, Path]] = {}
     for name in formats:
         right = Answers(5000, lost, 0, Rate(0.98, 0.97, 0.99), Rate(0.99, 0.97, 0.99), {}, {})
-        heads = {head.name: right for head in tiny.spec(made.name).declared.heads}
+        heads = {tiny.spec(made.name).declared.heads[0].name: right}
         evidence[f"accuracy/{name}"] = folders.evidence(folder / f"a-{name}", Accuracy(measured.origin(), heads))
         sizes = Footprint(measured.weight(1000), measured.weight(4000))
         evidence[f"footprint/{name}"] = folders.evidence(folder / f"f-{name}", sizes)
@@ -79,6 +81,11 @@ def assemble(
     out.mkdir(parents=True)
     step.run(StepIO({r: Input(k, "0" * 64, p) for r, (k, p) in inputs.items()}, out, out, provenance=PROVENANCE))
     return out
+
+
+def _plain(port: Port) -> dict[str, Any]:
+    plain: dict[str, Any] = documents.to_json(port)
+    return {name: value for name, value in plain.items() if value != ""}
 
 
 def execute(bundle: Path, *arguments: str, expect: int = 0) -> str:
@@ -114,24 +121,43 @@ def test_it_holds_the_fastest_passing_file_and_all_that_it_takes_to_run_it(made:
 
 
 def test_the_manifest_says_what_it_is_of_what_and_why(released: Path) -> None:
-    found = manifest.verify(released)
-    assert (found["status"], found["format"], found["schema"]) == ("released", "onnx", 2)
-    (part,) = found["parts"]
-    assert part["file"] == "model.onnx"
-    assert part["runtime"] == {"format": "onnx", "threads": 2, "providers": [], "layout": None}
-    assert found["routing"] == [
-        {"from": [None, "image"], "to": ["model", "image"]},
-        {"from": ["model", "output"], "to": [None, "output"]},
-    ]
-    assert found["formats"] == {"onnx": "pass", "tflite": "pass"}
-    assert [(v["metric"], v["status"]) for v in found["verdicts"]] == [("size", "pass"), ("accuracy", "pass")]
-    assert found["evidence"]["accuracy"]["heads"]["output"]["n"] == 5000
-    assert found["evidence"]["footprint"]["baseline"]["bytes"] == 4000
-    assert found["provenance"] == list(PROVENANCE)
-    assert found["subject"]["preprocess"]["mean"] == [0.5]
-    assert set(found["files"]) == {
+    facts = manifest.verify_bundle(released)
+    assert (facts.status, facts.format, facts.kind) == ("released", "onnx", "bundle")
+    (part,) = facts.parts
+    assert (part.file, part.runtime, part.coded) == ("model.onnx", Runtime("onnx", threads=2), None)
+    assert facts.routing == (
+        Routed((None, "image"), ("model", "image")),
+        Routed(("model", "output"), (None, "output")),
+    )
+    assert facts.formats == {"onnx": "pass", "tflite": "pass"}
+    assert [(v.metric, v.status) for v in facts.verdicts] == [("size", "pass"), ("accuracy", "pass")]
+    assert known(facts.evidence.accuracy).heads["output"].n == 5000
+    assert known(facts.evidence.footprint).baseline.bytes == 4000
+    assert facts.provenance == PROVENANCE
+    assert facts.subject.preprocess == PICTURE
+    assert set(facts.files) == {
         path.relative_to(released).as_posix() for path in released.rglob("*") if path.is_file()
     } - {"manifest.json", "manifest.sha256"}
+
+
+def test_the_manifest_reads_back_as_it_was_written(released: Path) -> None:
+    written = json.loads((released / "manifest.json").read_text())
+    assert written.pop("schema") == documents.SCHEMA == 2
+    assert documents.to_json(manifest.read_bundle(released)) == written
+
+
+def test_a_manifest_with_a_field_that_is_unknown_or_missing_is_refused_by_its_name(
+    released: Path, tmp_path: Path
+) -> None:
+    for number, change in enumerate((lambda port: port.pop("dtype"), lambda port: port.update(scale=1))):
+        bundle = shutil.copytree(released, tmp_path / str(number))
+        written = json.loads((bundle / "manifest.json").read_text())
+        change(written["parts"][0]["inputs"][0])
+        (bundle / "manifest.json").write_text(json.dumps(written))
+        digest = hashlib.sha256((bundle / "manifest.json").read_bytes()).hexdigest()
+        (bundle / "manifest.sha256").write_text(f"{digest}  manifest.json\n")
+        with pytest.raises(UsageError, match=r"inputs\[0\].(dtype: is missing|scale: is unknown) \(it is of"):
+            manifest.read(bundle)
 
 
 def test_the_card_has_the_verdict_of_every_gate_and_the_figures(released: Path) -> None:
@@ -200,7 +226,7 @@ def test_the_manifest_and_the_card_say_how_the_file_takes_pictures(
     request: pytest.FixtureRequest, tmp_path: Path, model: str, name: str, inputs: list[dict[str, Any]]
 ) -> None:
     bundle = assemble(request.getfixturevalue(model), tmp_path, name) / "bundle"
-    assert manifest.verify(bundle)["parts"][0]["inputs"] == inputs
+    assert [_plain(port) for port in manifest.verify(bundle).parts[0].inputs] == inputs
     told = f"The file itself takes {inputs[0]['name']} as {inputs[0]['shape']} (NHWC)"
     assert (told in (bundle / "README.md").read_text()) == (name == "tflite")
 
@@ -242,12 +268,12 @@ def test_a_bundle_of_two_inputs_and_three_outputs_says_what_each_is_and_answers_
     scene: tiny.Made, tmp_path: Path, name: str
 ) -> None:
     bundle = assemble(scene, tmp_path, name) / "bundle"
-    facts = manifest.verify(bundle)
-    assert [(head["name"], head["task"], head["outputs"], head["show"]) for head in facts["heads"]] == [
-        ("kind", "classification", [0], "ranked"), ("place", "regression", [2], "values"),
+    facts = manifest.verify_bundle(bundle)
+    assert [(head.name, head.task, head.outputs, head.show) for head in facts.heads] == [
+        ("kind", "classification", (0,), "ranked"), ("place", "regression", (2,), "values"),
     ]  # fmt: skip
-    assert [(port["name"], port["dtype"]) for port in facts["inputs"]] == [("picture", "float32"), ("words", "int64")]
-    assert [port["name"] for port in facts["outputs"]] == ["kind", "features", "place"]
+    assert [(port.name, port.dtype) for port in facts.inputs] == [("picture", "float32"), ("words", "int64")]
+    assert [port.name for port in facts.outputs] == ["kind", "features", "place"]
     assert json.loads((bundle / "labels.json").read_text())["kind"][0] == "low dark"
     card = (bundle / "README.md").read_text()
     assert "Output: kind, one score for each of 4 labels (`labels.json`); features, 8×3×3 values: where in the " in card
@@ -301,7 +327,7 @@ def test_what_it_cannot_read_is_one_line(released: Path, tmp_path: Path) -> None
 
 def test_a_doubt_makes_a_candidate(made: tiny.Made, tmp_path: Path) -> None:
     out = assemble(made, tmp_path, "tflite", lost=45)
-    assert manifest.verify(out / "bundle")["status"] == "candidate"
+    assert manifest.verify(out / "bundle").status == "candidate"
     assert "status: **candidate**" in (out / "bundle" / "README.md").read_text()
 
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import shutil
 from pathlib import Path
 
 import pytest
 
 from edgebuild.bundle import manifest
+from edgebuild.bundle.facts import Coded
 from edgebuild.spec.errors import IntegrityError
 from tests import runtimes, tiny
 from tests.bundle.test_assemble import assemble, execute
@@ -27,30 +27,20 @@ def bundle(shipped: Path, tmp_path: Path) -> Path:
     return shutil.copytree(shipped, tmp_path / "bundle")
 
 
-def facts(bundle: Path) -> dict[str, str]:
-    found: dict[str, str] = json.loads((bundle / "manifest.json").read_text())
-    return found
-
-
 def test_it_carries_the_download_and_its_decoder_and_both_digests(made: tiny.Made, bundle: Path) -> None:
-    found = manifest.verify(bundle)
-    (part,) = found["parts"]
-    file, coded = part["file"], part["coded"]
+    facts = manifest.verify_bundle(bundle)
+    (part,) = facts.parts
+    file, coded = part.file, part.coded
     whole = made.file(file.rpartition(".")[2]).read_bytes()
     assert not (bundle / file).exists()
-    assert coded == {
-        "file": f"{file}.edz",
-        "decoder": "decode.py",
-        "sha256": hashlib.sha256(whole).hexdigest(),
-        "bytes": len(whole),
-    }
-    assert {coded["file"], "decode.py"} <= found["files"].keys()
-    assert found["files"][coded["file"]]["bytes"] < len(whole)
+    assert coded == Coded(f"{file}.edz", "decode.py", hashlib.sha256(whole).hexdigest(), len(whole))
+    assert {coded.file, "decode.py"} <= facts.files.keys()
+    assert facts.files[coded.file].bytes < len(whole)
     assert manifest.model(bundle, part) == whole
 
 
 def test_first_use_decodes_and_the_bundle_still_verifies(made: tiny.Made, bundle: Path) -> None:
-    file = manifest.read(bundle)["parts"][0]["file"]
+    file = manifest.read(bundle).parts[0].file
     plain = assemble(made, bundle.parent / "plain", file.rpartition(".")[2]) / "bundle"
     expected = execute(plain, str(plain / "sample.npy"))
     assert execute(bundle, str(bundle / "sample.npy")) == expected
@@ -63,7 +53,7 @@ def test_first_use_decodes_and_the_bundle_still_verifies(made: tiny.Made, bundle
 
 
 def test_a_wrong_file_in_its_place_is_replaced_on_use_and_refused_by_verify(bundle: Path) -> None:
-    file = bundle / manifest.read(bundle)["parts"][0]["file"]
+    file = bundle / manifest.read(bundle).parts[0].file
     file.write_bytes(b"of an older release")
     with pytest.raises(IntegrityError, match="digest differs"):
         manifest.verify(bundle)
@@ -74,20 +64,21 @@ def test_a_wrong_file_in_its_place_is_replaced_on_use_and_refused_by_verify(bund
 def test_where_nothing_can_be_written_it_is_decoded_in_memory(bundle: Path) -> None:
     """A folder in the file's place cannot be replaced, not even by root."""
     expected = execute(bundle, str(bundle / "sample.npy"))
-    file = bundle / manifest.read(bundle)["parts"][0]["file"]
+    file = bundle / manifest.read(bundle).parts[0].file
     file.unlink()
     (file / "full").mkdir(parents=True)
     assert execute(bundle, str(bundle / "sample.npy")) == expected
 
 
 def test_a_damaged_download_is_one_line_and_leaves_no_model(bundle: Path) -> None:
-    (part,) = manifest.read(bundle)["parts"]
-    place = bundle / part["coded"]["file"]
+    (part,) = manifest.read(bundle).parts
+    assert part.coded is not None
+    place = bundle / part.coded.file
     whole = place.read_bytes()
     for damaged in (whole[:-5], whole[:50] + bytes([whole[50] ^ 4]) + whole[51:], b""):
         place.write_bytes(damaged)
         assert execute(bundle, str(bundle / "sample.npy"), expect=1).count("\n") == 1
-        assert not (bundle / part["file"]).exists()
+        assert not (bundle / part.file).exists()
         with pytest.raises(IntegrityError):
             manifest.verify(bundle)
         with pytest.raises(IntegrityError, match="cannot be decoded"):
@@ -96,10 +87,11 @@ def test_a_damaged_download_is_one_line_and_leaves_no_model(bundle: Path) -> Non
 
 def test_a_download_of_another_file_is_refused(made: tiny.Made, bundle: Path) -> None:
     """Sealed again by whom it may concern: the manifest names the digest of the model file."""
-    found = manifest.read(bundle)
-    (part,) = found["parts"]
-    other = {"model.onnx": "tflite", "model.tflite": "onnx"}[part["file"]]
-    shutil.copyfile(made[f"{other}-encoded"] / f"model.{other}.edz", bundle / part["coded"]["file"])
-    manifest.seal(bundle, {key: value for key, value in found.items() if key != "files"})
+    facts = manifest.read(bundle)
+    (part,) = facts.parts
+    assert part.coded is not None
+    other = {"model.onnx": "tflite", "model.tflite": "onnx"}[part.file]
+    shutil.copyfile(made[f"{other}-encoded"] / f"model.{other}.edz", bundle / part.coded.file)
+    manifest.seal(bundle, facts)
     with pytest.raises(IntegrityError, match=r"cannot be decoded|does not give"):
         manifest.verify(bundle)

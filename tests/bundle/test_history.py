@@ -5,41 +5,50 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from edgebuild.bundle import commit, history
+from edgebuild.spec import documents
 from edgebuild.spec.errors import UsageError
+from edgebuild.spec.evidence import Evidence, Judged, Status, Verdict
+from tests.measured import timed
 
-JUDGED: dict[str, Any] = {
-    "status": "pass",
-    "format": "onnx",
-    "verdicts": [
-        {"metric": "size", "limit": "-60 %", "status": "pass", "estimate": 1.0, "low": 1.0, "high": 1.0, "n": 1,
-         "fidelity": "hardware", "reason": "why", "unit": "B"},
-    ],
-    "evidence": {"latency": {"candidate_seconds": [0.001, 0.003, 0.002], "baseline_seconds": [0.004]}},
-}  # fmt: skip
+SIZE = Verdict("size", "-60 %", "B", "pass", "why", "hardware", 1, 1.0, 1.0, 1.0)
+TIMED = Evidence(latency=replace(timed(seconds=[0.001, 0.003, 0.002]), baseline_seconds=(0.004,)))
 
 
-def entry(root: Path, **more: Any) -> dict[str, Any]:
-    return history.entry(root, "build", "board", "tiny", JUDGED | more, {"candidate": "c" * 64}, {"cpu": "x"})
+def entry(root: Path, status: Status = "pass", evidence: Evidence = TIMED) -> history.Entry:
+    subject, judged = history.Subject("build", "board", "tiny", "onnx"), Judged(status, (SIZE,), evidence)
+    return history.entry(root, subject, judged, {"candidate": "c" * 64}, {"cpu": "x"})
 
 
 def test_an_entry_has_the_verdicts_figures_and_the_middle_of_the_times(tmp_path: Path) -> None:
-    found = entry(tmp_path)
-    assert found["seconds"] == {"candidate": 0.002, "baseline": 0.004}
-    assert found["verdicts"] == [
-        {"metric": "size", "limit": "-60 %", "status": "pass", "estimate": 1.0, "low": 1.0, "high": 1.0, "n": 1,
-         "fidelity": "hardware"},
-    ]  # fmt: skip
-    assert (found["fingerprint"], found["digests"]) == ({"cpu": "x"}, {"candidate": "c" * 64})
+    line = entry(tmp_path)
+    assert line.seconds == history.Middles(0.002, 0.004)
+    assert line.verdicts == (history.Figures("size", "-60 %", "pass", 1.0, 1.0, 1.0, 1, "hardware"),)
+    assert (line.fingerprint, line.digests) == ({"cpu": "x"}, {"candidate": "c" * 64})
 
 
 def test_evidence_without_time_is_no_time(tmp_path: Path) -> None:
-    assert entry(tmp_path, evidence={})["seconds"] == {"candidate": None, "baseline": None}
+    assert entry(tmp_path, evidence=Evidence()).seconds == history.Middles(None, None)
+
+
+OLD = (
+    '{"command": "gate", "commit": {"changed": true, "id": "abc"}, "digests": {"candidate": "c"}, "fingerprint": {}, '
+    '"format": "onnx", "model": "tiny", "seconds": {"baseline": null, "candidate": 0.5}, "status": "fail", '
+    '"target": "board", "time": "2026-01-01T00:00:00+00:00", "verdicts": [{"estimate": null, "fidelity": "host", '
+    '"high": null, "limit": "1 pp", "low": null, "metric": "accuracy", "n": 0, "status": "fail"}]}'
+)
+
+
+def test_lines_of_the_version_before_are_read(tmp_path: Path) -> None:
+    (tmp_path / history.FILE).write_text(OLD + "\n")
+    (line,) = history.read(tmp_path).entries
+    assert (line.commit, line.seconds.candidate) == (commit.Commit("abc", True), 0.5)
+    assert documents.to_json(line) == json.loads(OLD)
 
 
 def test_what_was_appended_is_read_in_order(tmp_path: Path) -> None:
@@ -53,10 +62,11 @@ def test_what_was_appended_is_read_in_order(tmp_path: Path) -> None:
 
 WRITER = """
 import sys
+from dataclasses import replace
 from pathlib import Path
 from edgebuild.bundle import history
 for number in range(50):
-    history.append(Path(sys.argv[1]), [{"writer": sys.argv[2], "number": number, "long": "x" * 9000}])
+    history.append(Path(sys.argv[1]), [history.Entry("", sys.argv[2], str(number), "x" * 9000, "pass", (), {})])
 """
 
 
@@ -65,7 +75,8 @@ def test_lines_of_several_writers_stay_whole(tmp_path: Path) -> None:
     for process in [subprocess.Popen(command) for command in commands]:
         assert process.wait(timeout=120) == 0
     lines = [json.loads(line) for line in (tmp_path / history.FILE).read_text().splitlines()]
-    assert {(line["writer"], line["number"]) for line in lines} == {(str(k), n) for k in range(4) for n in range(50)}
+    expected = {(str(writer), str(number)) for writer in range(4) for number in range(50)}
+    assert {(line["command"], line["target"]) for line in lines} == expected
     assert len(lines) == 200
 
 
@@ -112,8 +123,8 @@ def test_a_commit_is_told_with_whether_files_changed_since(tmp_path: Path) -> No
     git(tmp_path, "add", "a")
     git(tmp_path, "commit", "-qm", "one")
     head = git(tmp_path, "rev-parse", "HEAD")
-    assert commit.at(tmp_path) == {"id": head, "changed": False}
+    assert commit.at(tmp_path) == commit.Commit(head, False)
     (tmp_path / "untracked").write_text("1")
-    assert commit.at(tmp_path) == {"id": head, "changed": False}
+    assert commit.at(tmp_path) == commit.Commit(head, False)
     (tmp_path / "a").write_text("2")
-    assert commit.at(tmp_path) == {"id": head, "changed": True}
+    assert commit.at(tmp_path) == commit.Commit(head, True)

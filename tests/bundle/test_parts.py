@@ -16,6 +16,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from edgebuild.bundle import manifest
 from edgebuild.bundle.assemble import Assemble
+from edgebuild.bundle.facts import Routed
 from edgebuild.cli import verify as verify_verb
 from edgebuild.spec import dataset
 from edgebuild.spec.artifact import Input, StepIO
@@ -26,7 +27,7 @@ from edgebuild.spec.signature import Signature, TensorSpec
 from edgebuild.spec.target import Gate, Runtime
 from edgebuild.steps.evidence.judge import Judge
 from tests import measured, tiny
-from tests.bundle.test_assemble import PACKAGES, PROVENANCE, execute, subject
+from tests.bundle.test_assemble import PROVENANCE, execute, subject
 from tests.steps.evidence import folders
 
 IMAGE, FEATURES, SCORES = TensorSpec("image", (1, 12, 12)), TensorSpec("features", (16,)), TensorSpec("output", (4,))
@@ -83,7 +84,7 @@ def shipped(made: tiny.Made, files: dict[str, Path], tmp_path_factory: pytest.Te
     out = root / "out"
     out.mkdir()
     given = {role: Input(kind, "0" * 64, path) for role, (kind, path) in inputs.items()}
-    Assemble(subject(made), (ASSEMBLY,), PACKAGES).run(StepIO(given, out, out, provenance=PROVENANCE))
+    Assemble(subject(made), (ASSEMBLY,), {"onnx": ("onnxruntime",)}).run(StepIO(given, out, out, provenance=PROVENANCE))
     return out / "bundle"
 
 
@@ -107,13 +108,13 @@ def test_its_runner_gives_the_answers_of_the_whole(made: tiny.Made, files: dict[
 
 
 def test_the_manifest_lists_the_parts_in_order_and_what_joins_them(shipped: Path) -> None:
-    facts = manifest.verify(shipped)
-    assert [(part["name"], part["file"], part["runtime"]["threads"]) for part in facts["parts"]] == [
+    facts = manifest.verify_bundle(shipped)
+    assert [(part.name, part.file, part.runtime.threads) for part in facts.parts] == [
         ("body", "body.onnx", 2),
         ("head", "head.onnx", 1),
     ]
-    assert {"from": ["body", "features"], "to": ["head", "taken"]} in facts["routing"]
-    assert [port["name"] for port in facts["inputs"]] == ["image"]
+    assert Routed(("body", "features"), ("head", "taken")) in facts.routing
+    assert [port.name for port in facts.inputs] == ["image"]
     assert json.loads((shipped / "manifest.json").read_text())["format"] == "onnx"
 
 
@@ -128,7 +129,7 @@ def test_every_part_is_verified(shipped: Path, tmp_path: Path) -> None:
 
 def test_what_works_on_one_file_refuses_two_in_one_line(shipped: Path) -> None:
     with pytest.raises(UsageError, match="is an assembly of 2 files, and this works on a bundle of one"):
-        manifest.only(manifest.verify(shipped), shipped)
+        manifest.verify(shipped).only(shipped)
 
 
 def route(source: End, target: End) -> tuple[Route, ...]:

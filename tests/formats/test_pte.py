@@ -14,7 +14,7 @@ from edgebuild.formats.pte import Pte
 from edgebuild.nn.quantize import ranges
 from edgebuild.steps.convert import Convert
 from edgebuild.steps.evidence._packing import planned
-from edgebuild.travels import model_values
+from edgebuild.travels import load_pte, model_values
 from tests import runtimes, tiny
 from tests.formats import nets
 from tests.zoo import Ended, start
@@ -90,6 +90,9 @@ def test_several_inputs_and_outputs_keep_their_places_shapes_and_types() -> None
 
     given = (torch.randn(1, 6), torch.randn(6, 3))
     model = Pte().convert(Several(), given)
+    loaded = load_pte.Model(model, {})
+    assert [port.name for port in loaded.inputs] == ["input_0", "input_1"]
+    assert [port.shape for port in loaded.outputs] == [(1, 3), (1,), (6, 3)]
     (answers,) = Pte().run(model, [tuple(value.numpy() for value in given)])
     for answer, wanted in zip(answers, Several()(*given), strict=True):
         assert (answer.dtype, answer.shape) == (wanted.numpy().dtype, wanted.numpy().shape)
@@ -123,8 +126,6 @@ def test_its_threads_are_those_of_the_job_and_one_process_has_one_number(
 
 def test_a_runtime_that_is_missing_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     import sys
-
-    from edgebuild.travels import load_pte
 
     for name in ("executorch.extension.pybindings._C", "executorch.extension.pybindings.portable_lib"):
         monkeypatch.setitem(sys.modules, name, None)

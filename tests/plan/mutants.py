@@ -151,6 +151,20 @@ MUTANTS = (
         "test_the_version_of_a_tool",
     ),
     Mutant(
+        "the runtime's version, of counted work",
+        "plan/measurements.py",
+        "tools=(FORMATS.get(name).runtime,),",
+        "",
+        "test_the_version_of_a_tool",
+    ),
+    Mutant(
+        "a format's tools, of what is tried before any training",
+        "plan/preflight.py",
+        "tools=kind.tools,",
+        "",
+        "test_the_version_of_a_tool",
+    ),
+    Mutant(
         "what travels, of the bundle",
         "plan/shipping.py",
         'facts={f"payload.{path.name}": sha256.of_file(path) for path in payload},',

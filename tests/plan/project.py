@@ -107,6 +107,20 @@ source = "a data sheet"
 )  # fmt: skip
 
 
+# A model that comes as a file, which one runtime takes.
+ONNX_ONLY = TIMED.replace(', {format = "tflite"}', "").replace(
+    'recipe = [{use = "prune_channels", ratio = 0.5}, {use = "distill"}, {use = "int8"}]', 'recipe = [{use = "int8"}]'
+)
+FROM_A_FILE = (
+    MODEL.partition("[teacher]")[0].replace('builder = "build"\n', "")
+    + """\
+[source]
+use = "onnx"
+file = "net.onnx"
+external = ["*.bin"]
+"""
+)
+
 _PARSED: dict[str, Any] = {}  # what is known of our code, so that no other store parses it again
 
 
@@ -128,15 +142,17 @@ class Keyed:
         return reached
 
     def kinds(self, labels: set[str]) -> set[str]:
-        """The steps of these labels; with `/onnx` where only that format's are among them."""
-        named = {
-            label: (self.step[label], next((f for f in ("onnx", "tflite") if f"/{f}/" in label), ""))
-            for label in self.own
-        }
-        chosen = {named[label] for label in labels}
-        of = {step: {format_name for other, format_name in named.values() if other == step} for step, _ in chosen}
-        whole = {step for step, formats in of.items() if {(step, one) for one in formats} <= chosen}
-        return whole | {f"{step}/{name}" for step, name in chosen if step not in whole}
+        """The steps of these labels, with `/onnx` where only that format's are among them; a label where not even all
+        of one format are.
+        """
+        groups: dict[tuple[str, str], set[str]] = {}
+        for label, step in self.step.items():
+            format_name = next((name for name in ("onnx", "tflite") if f"/{name}/" in label), "")
+            groups.setdefault((step, format_name), set()).add(label)
+        chosen = {group for group, own in groups.items() if own <= labels}
+        whole = {step for step, _ in chosen if {group for group in groups if group[0] == step} <= chosen}
+        partly = {f"{step}/{name}" for step, name in chosen if step not in whole}
+        return whole | partly | (labels - {label for group in chosen for label in groups[group]})
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,6 +170,8 @@ class Project:
         (models / "model.toml").write_text(model)
         (models / "words.txt").write_text("some words")
         (models / "teacher.safetensors").write_bytes(b"a teacher's weights")
+        (models / "net.onnx").write_text("an operator")
+        (models / "w.bin").write_text("some weights")
         (folder / "board.toml").write_text(target)
         return cls(folder)
 

@@ -19,9 +19,9 @@ from edgebuild.spec import sha256
 from edgebuild.spec.registry import STEPS
 from tests import ROOT
 from tests.contracts.test_circles import graph
-from tests.plan.project import EMULATED, ESTIMATED, MODEL, TIMED, Keyed, Project
+from tests.plan.project import EMULATED, ESTIMATED, FROM_A_FILE, MODEL, ONNX_ONLY, TIMED, Keyed, Project
 
-TARGETS = {"timed": TIMED, "emulated": EMULATED, "estimated": ESTIMATED}
+TARGETS = {"timed": TIMED, "emulated": EMULATED, "estimated": ESTIMATED, "imported": ONNX_ONLY}
 FORMATS = ("onnx", "tflite")
 GATES = ("accuracy", "f1", "size", "arena", "latency", "cold_start")
 RECIPE = tuple(f"steps.techniques.{use}" for use in ("prune_channels", "distill", "int8"))
@@ -56,7 +56,8 @@ def check(before: Keyed, after: Keyed, expected: Iterable[str]) -> None:
 def test_every_kind_of_node_is_in_one_of_the_plans(project: Callable[..., Project], tmp_path: Path) -> None:
     planned = set[str]()
     for name, text in TARGETS.items():
-        planned |= {*Project.make(tmp_path / name, text).keyed().step.values()}
+        made = Project.make(tmp_path / name, text, FROM_A_FILE if name == "imported" else MODEL)
+        planned |= {*made.keyed().step.values()}
     rooms = ("steps", "steps/evidence")
     names = {path.stem for room in rooms for path in (ROOT / "edgebuild" / room).glob("[a-z]*.py")}
     assert {"".join(word.capitalize() for word in name.split("_")) for name in names} | {"Assemble"} <= planned
@@ -106,7 +107,7 @@ TARGET_CHANGES = {
         ("ways = 2}", "ways = 4}"): "Count Sampled Preflight",
         ("examples = 500", "examples = 400"): "Sampled Count Preflight",
         ('examples = 500', 'examples = 500, budget = "1 min"'): "Sampled",
-        ('limit = "1 pp"', 'limit = "1.5 pp"'): "Judge Sampled",
+        ('limit = "1 pp"', 'limit = "1.5 pp"'): "Judge board/tiny/onnx/outputs-device board/tiny/tflite/outputs-device",
         ('limit = "+3 %"', 'limit = "+4 %"'): "Judge Latency",
     },
     "estimated": {
@@ -150,6 +151,24 @@ def test_a_line_of_the_model(project: Callable[..., Project], name: str, old: st
     check(before, made.keyed(), expected.split())
 
 
+GIVEN_CHANGES = {
+    ("board.toml", 'use = "int8"', 'use = "int8", calibration = 32'): "Int8",
+    ("net.onnx", "an operator", "another"): "ImportFile OriginalOutputs",
+    ("model.py", "import torch", "import torch  # as it is"): "LoadData",
+    ("model.toml", 'name = "image"', 'name = "picture"'): "LoadData ImportFile Assemble",
+}
+
+
+@pytest.mark.parametrize(("name", "old", "new", "expected"), [(*edit, kinds) for edit, kinds in GIVEN_CHANGES.items()])
+def test_a_line_of_an_imported_model(
+    project: Callable[..., Project], name: str, old: str, new: str, expected: str
+) -> None:
+    made = project("imported", FROM_A_FILE)
+    before = made.keyed()
+    made.edit(name, old, new)
+    check(before, made.keyed(), expected.split())
+
+
 # ---- versions of tools, and what a device is
 
 TOOLS = {
@@ -164,11 +183,20 @@ TOOLS = {
 }
 
 
-@pytest.mark.parametrize(("tool", "expected"), TOOLS.items())
+EMULATED_TOOLS = {
+    "onnxruntime": TOOLS["onnxruntime"].replace("StageTimes/onnx", "Count/onnx Sampled/onnx Shared/onnx"),
+    "litert-torch": TOOLS["litert-torch"] + " Shared/tflite",
+}
+
+
+@pytest.mark.parametrize(
+    ("target", "tool", "expected"),
+    [("timed", *one) for one in TOOLS.items()] + [("emulated", *one) for one in EMULATED_TOOLS.items()],
+)
 def test_the_version_of_a_tool(
-    project: Callable[..., Project], monkeypatch: pytest.MonkeyPatch, tool: str, expected: str
+    project: Callable[..., Project], monkeypatch: pytest.MonkeyPatch, target: str, tool: str, expected: str
 ) -> None:
-    made, installed = project(), keys.version
+    made, installed = project(target), keys.version
     before = made.keyed()
     monkeypatch.setattr(keys, "version", lambda name: "another" if name == tool else installed(name))
     check(before, made.keyed(), expected.split())
@@ -244,6 +272,18 @@ COUNTS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
         "Processes": (*FILES, "devices.local", "gates.cold_start"),
         "Judge": (*(f"gates.{gate}" for gate in GATES if gate != "f1"), *RECIPE),
     },
+    "imported": {
+        **LEARNT,
+        "ImportFile": ("sources.onnx", "formats.onnx"),
+        "OriginalOutputs": ("sources.onnx", "formats.onnx"),
+        **dict.fromkeys(("Arena", "Footprint"), FILES),
+        **dict.fromkeys(("Int8", "Assemble"), (*FILES, *TASK)),
+        **dict.fromkeys(("Outputs", "StageTimes"), (*FILES, "devices.local")),
+        "Latency": (*FILES, "devices.local", "gates.latency"),
+        "Processes": (*FILES, "devices.local", "gates.cold_start"),
+        "Scores": ("gates.f1",),
+        "Judge": (*(f"gates.{gate}" for gate in GATES), "steps.techniques.int8"),
+    },
 }  # fmt: skip
 
 
@@ -271,7 +311,8 @@ def counted(keyed: Keyed, target: str, label: str) -> frozenset[str]:
     for item in COUNTS[target].get(keyed.step[label], ()):
         if item.startswith(("gates.", "tasks.")) and label.endswith(("-device-float", "-device-baseline")):
             continue  # a look at a few answers, by which no gate is decided
-        named = [f"edgebuild.formats.{name}" for name in FORMATS if name in formats(label)]
+        chosen = formats(label) if target != "imported" else ("onnx",)
+        named = [f"edgebuild.formats.{name}" for name in chosen]
         modules |= {*named} if item == "formats" else {f"edgebuild.{item}"}
     return frozenset().union(*map(reached, modules))
 
@@ -283,19 +324,69 @@ def formats(label: str) -> tuple[str, ...]:
 
 def modules() -> list[str]:
     """Every module of ours that is a plug-in or a step."""
-    rooms = ("steps", "steps/techniques", "steps/evidence", "formats", "devices", "gates", "tasks", "bundle")
+    rooms = ("steps", "steps/techniques", "steps/evidence", "formats", "devices", "gates", "tasks", "bundle", "sources")
     files = [path for room in rooms for path in sorted((ROOT / "edgebuild" / room).glob("[a-z]*.py"))]
     return [".".join(path.relative_to(ROOT).with_suffix("").parts) for path in files]
 
 
 @pytest.mark.parametrize("target", COUNTS)
 def test_code_counts_for_what_runs_it_and_for_nothing_else(project: Callable[..., Project], target: str) -> None:
-    made = project(target)
+    made = project(target, FROM_A_FILE if target == "imported" else MODEL)
     before = made.keyed()
     for module, after in zip(modules(), made.changed(modules()), strict=True):
         changed = {label for label in before.own if before.own[label] != after.own[label]}
         assert changed == {label for label in before.own if module in counted(before, target, label)}, module
         assert {label for label in before.key if before.key[label] != after.key[label]} == before.downstream(changed)
+
+
+# ---- a model that comes as a file
+
+IMPORTED = {"ImportFile", "OriginalOutputs"}
+FILE_CHANGES = {
+    ("net.onnx", "an operator", "another"): IMPORTED,
+    ("w.bin", "some weights", "others"): IMPORTED,
+    ("model.toml", 'external = ["*.bin"]', 'external = ["w.bin"]'): IMPORTED,
+    ("model.toml", 'name = "image"', 'name = "picture"'): {"ImportFile", "LoadData", "Assemble"},
+    ("model.py", "import torch", "import torch  # as it is"): {"LoadData"},
+}
+
+
+@pytest.mark.parametrize(("name", "old", "new", "expected"), [(*edit, kinds) for edit, kinds in FILE_CHANGES.items()])
+def test_a_line_of_a_model_that_comes_as_a_file(
+    project: Callable[..., Project], name: str, old: str, new: str, expected: set[str]
+) -> None:
+    made = project(ONNX_ONLY, FROM_A_FILE)
+    before = made.keyed()
+    made.edit(name, old, new)
+    check(before, made.keyed(), expected)
+
+
+def test_a_sources_code_counts_for_what_it_reads_and_its_formats_where_that_counts_what_is_in_it(
+    project: Callable[..., Project],
+) -> None:
+    made = project(ONNX_ONLY, FROM_A_FILE)
+    before = made.keyed()
+    of_source, of_import, of_format = made.changed(
+        ["edgebuild.sources.onnx", "edgebuild.formats._onnx_adopt", "edgebuild.formats.onnx"]
+    )
+    for after in (of_source, of_import):
+        check(before, after, IMPORTED)
+    changed = {label for label in before.own if before.own[label] != of_format.own[label]}
+    assert {*IMPORTED, "Footprint", "Int8"} <= before.kinds(changed)
+    assert not {"LoadData", "Proof", "Parity"} & before.kinds(changed)
+
+
+@pytest.mark.parametrize(("tool", "expected"), [("onnx", IMPORTED - {"OriginalOutputs"}), ("onnxruntime", IMPORTED)])
+def test_the_version_of_what_reads_a_file(
+    project: Callable[..., Project], monkeypatch: pytest.MonkeyPatch, tool: str, expected: set[str]
+) -> None:
+    made, installed = project(ONNX_ONLY, FROM_A_FILE), keys.version
+    before = made.keyed()
+    monkeypatch.setattr(keys, "version", lambda name: "another" if name == tool else installed(name))
+    after = made.keyed()
+    changed = before.kinds({label for label in before.own if before.own[label] != after.own[label]})
+    assert changed & IMPORTED == expected
+    assert "Footprint" in changed
 
 
 # What the techniques are that the plans above have none of: a recipe with each alone.

@@ -39,7 +39,7 @@ def test_a_baseline_has_the_file_the_float_model_the_samples_and_the_fingerprint
     examples = {path.name for path in (kept / "v1" / "data").iterdir()}
     assert examples == {"data.json", "test.0.npy", "test.labels.npy"}
     assert json.loads((kept / "v1" / "evidence" / "latency" / "samples.json").read_text())
-    assert (kept / "v1" / "evidence" / f"accuracy-{manifest['runtime']['format']}" / "hits.npz").is_file()
+    assert (kept / "v1" / "evidence" / f"accuracy-{manifest['format']}" / "hits.npz").is_file()
     assert facts["fingerprints"] == manifest["fingerprints"]
     assert {"cpu", "kernel", "governor"} <= facts["fingerprints"]["latency"].keys()
 

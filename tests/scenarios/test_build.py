@@ -26,7 +26,7 @@ def test_nothing_changed_nothing_runs(built: Workspace) -> None:
 def test_the_table_is_what_the_manifest_says(built: Workspace) -> None:
     manifest = json.loads((built.bundle / "manifest.json").read_text())
     printed = built.run("--target", "board").out
-    footprint, accuracy = manifest["evidence"]["footprint"], manifest["evidence"]["accuracy"]
+    footprint, accuracy = manifest["evidence"]["footprint"], manifest["evidence"]["accuracy"]["heads"]["output"]
     assert f"{accuracy['candidate']['accuracy']:.2%}" in printed
     assert f"{footprint['candidate']['bytes'] / 1000:.2f} k" in printed
     assert footprint["candidate"]["bytes"] == (built.bundle / manifest["parts"][0]["file"]).stat().st_size

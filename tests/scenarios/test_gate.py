@@ -142,7 +142,7 @@ def test_against_a_release_both_are_measured_and_judged(workspace: Workspace, ke
     assert [verdict["metric"] for verdict in release["verdicts"]] == ["size", "accuracy"]
     footprint = release["evidence"]["footprint"]
     assert footprint["candidate"] == footprint["baseline"]  # it is the same bundle
-    assert release["evidence"]["accuracy"]["lost"] == 0
+    assert release["evidence"]["accuracy"]["heads"]["output"]["lost"] == 0
     assert release["evidence"]["latency"]["log_ratios"]
     assert (workspace.bundle.with_name("tiny.gate") / "baseline" / "latency" / "samples.json").is_file()
 

@@ -100,6 +100,9 @@ def test_a_changed_weight_of_a_head_trains_again_and_its_meaning_does_not(severa
     shutil.copytree(several.root, root)
     copy = Workspace(root, several.store)
     copy.edit("models/scene/model.toml", 'meaning = "row and column from -1 to 1"', 'meaning = "where"')
-    assert "scene/float: up to date" in copy.run("explain", "--target", "board", "scene/float").out
+    explained = copy.run("explain", "--target", "board", "--json").document["steps"]
+    assert [entry["step"] for entry in explained if entry["state"] == "run"] == ["board/scene/bundle"]
     copy.edit("models/scene/model.toml", "weight = 0.5", "weight = 0.7")
-    assert "would run" in copy.run("explain", "--target", "board", "scene/data").out
+    explained = copy.run("explain", "--target", "board", "--json").document["steps"]
+    first = next(entry for entry in explained if entry["state"] == "run")
+    assert (first["step"], first["reason"]) == ("scene/data", "option.heads[1].weight 0.5 → 0.7")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +11,7 @@ import pytest
 
 from edgebuild.spec import dataset
 from edgebuild.spec.dataset import Split
+from edgebuild.spec.signature import Head
 
 
 def split(count: int, inputs: int = 1) -> Split:
@@ -74,3 +77,46 @@ def test_no_more_is_set_aside_than_decides_anything() -> None:
     labels = np.arange(100_000) % 10
     assert dataset.set_aside(100_000, labels).sum() == 5_000
     assert dataset.set_aside(100_000, labels, share=0.2, most=None).sum() == 20_000
+
+
+HEADS = (Head("kind", "classification", (0,)), Head("place", "regression", (2,), weight=0.5, labels=()))
+
+
+def several(count: int) -> Split:
+    inputs = (np.arange(count, dtype=np.float32)[:, None],)
+    return Split(inputs, (np.arange(count) % 3, np.ones((count, 2), np.float32)))
+
+
+def test_labels_of_several_heads_are_kept_by_their_names(tmp_path: Path) -> None:
+    dataset.write(tmp_path, "train", several(6), HEADS)
+    dataset.describe(tmp_path, HEADS, {"train": 6}, {})
+    assert dataset.heads(tmp_path) == HEADS
+    kind, place = dataset.read(tmp_path, "train").labels
+    assert (kind.tolist(), place.shape) == ([0, 1, 2, 0, 1, 2], (6, 2))
+    some = dataset.read(tmp_path, "train").take(np.array([1, 4]))
+    assert [values.tolist() for values in some.labels] == [[1, 1], [[1, 1], [1, 1]]]
+
+
+def test_names_of_classes_are_no_part_of_the_data(tmp_path: Path) -> None:
+    named = tuple(replace(head, labels=("a", "b", "c")) for head in HEADS)
+    dataset.describe(tmp_path, named, {"train": 6}, {})
+    assert dataset.heads(tmp_path) == HEADS
+
+
+def test_examples_without_labels_have_what_each_task_says_stands_for_a_missing_one(tmp_path: Path) -> None:
+    dataset.write(tmp_path, "train", several(3), HEADS)
+    dataset.write_inputs(tmp_path, "unlabelled", (np.zeros((2, 1), np.float32),))
+    dataset.describe(tmp_path, HEADS, {"train": 3}, {})
+    kind, place = dataset.with_unlabelled(tmp_path, dataset.read(tmp_path, "train")).labels
+    assert kind.tolist() == [0, 1, 2, -1, -1]
+    assert np.isnan(place).all(1).tolist() == [False, False, False, True, True]
+
+
+@pytest.mark.parametrize(("described", "task"), [({}, "classification"), ({"task": "regression"}, "regression")])
+def test_data_of_an_edgebuild_that_knew_one_output_has_one_head(
+    tmp_path: Path, described: dict[str, str], task: str
+) -> None:
+    (tmp_path / "data.json").write_text(json.dumps({"examples": {"test": 3}} | described))
+    dataset.write(tmp_path, "test", split(3))
+    assert dataset.heads(tmp_path) == (Head("output", task),)
+    assert len(dataset.read(tmp_path, "test").labels) == 1

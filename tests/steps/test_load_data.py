@@ -311,3 +311,52 @@ def test_what_is_added_wrongly_is_refused_not_ignored(refusal: Refuse, kind: str
     given, told = MORE[kind]
     code = GOOD.replace("(x, y)}", f"(x, y), {given}}}")
     assert refusal(step(), code).startswith(f"models/m/model.py: load(): {told}")
+
+
+BOTH = (Head("kind", "classification", (0,)), Head("place", "regression", (1,)))
+SEVERAL = LoadData(
+    Function("load"), Signature(ONE, (TensorSpec("kind", (2,)), TensorSpec("place", (3, 2)))), BOTH, "models/m"
+)
+LABELS = """
+import numpy as np
+x, kind, place = np.ones((40, 2, 3)), np.arange(40) % 2, np.arange(240.0).reshape(40, 3, 2)
+def load():
+    return {"train": (x, LABELS), "test": (x, LABELS)}
+"""
+
+
+@pytest.mark.parametrize("labels", ['{"place": place, "kind": kind}', "(kind, place)"])
+def test_labels_of_several_heads_come_by_name_or_in_their_order(
+    source: Callable[[str], Path], tmp_path: Path, labels: str
+) -> None:
+    code = LABELS.replace("LABELS", labels)
+    out = tiny.perform(SEVERAL, tmp_path / "out", {"code": ("code", source(code))})
+    kind, place = dataset.read(out, "test").labels
+    assert (kind.dtype, place.dtype, place.shape) == (np.int64, np.float32, (40, 3, 2))
+    assert np.bincount(dataset.read(out, "validation").labels[0]).tolist() == [2, 2]  # in proportion to the classes
+
+
+WRONG = {
+    "another head": (
+        '{"kind": kind, "plac": place}',
+        "has labels for kind, plac, and the model's heads are kind, place",
+    ),
+    "one for both": ("kind", "needs labels for each of kind, place: a mapping by name, or a tuple in this order"),
+    "one too few": ("(kind,)", "needs labels for each of kind, place: a mapping by name, or a tuple in this order"),
+    "the wrong order": (
+        "(place, kind)",
+        "needs whole-number labels of shape [N], got float64 [40, 3, 2] (output 'kind')",
+    ),
+    "another shape": (
+        "(kind, place[:, :, 0])",
+        "needs numbers of shape [N, 3, 2] as labels for task 'regression', got",
+    ),
+    "another count": ("(kind, place[:39])", "has 40 labels for 'kind' and 39 for 'place'"),
+}
+
+
+@pytest.mark.parametrize("kind", WRONG)
+def test_labels_that_are_not_those_of_the_heads_are_refused(refusal: Refuse, kind: str) -> None:
+    labels, told = WRONG[kind]
+    line = refusal(SEVERAL, LABELS.replace("LABELS", labels))
+    assert line.startswith(f"models/m/model.py: load(): split 'train' {told}")

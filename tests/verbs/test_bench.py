@@ -50,9 +50,9 @@ def test_a_file_is_counted_on_the_targets_emulated_core(made: tiny.Made, pi: Tar
     found = bench.run(made.file(f"{name}-int8"), pi)
     assert (found.device, found.fidelity, found.threads, found.target) == ("qemu", "emulated", 1, "rpi4")
     assert found.counted is not None
-    assert found.counted["instructions"] > 100_000
+    assert found.counted.instructions > 100_000
     assert (found.low, found.high) == pytest.approx((0.7 * found.seconds, 1.3 * found.seconds))  # the stated band
-    assert found.seconds > found.counted["cycles"] / 1.5e9
+    assert found.seconds > found.counted.cycles / 1.5e9
     assert found.layers is None
     assert found.layers_reason is not None
     assert "machine code" in found.layers_reason

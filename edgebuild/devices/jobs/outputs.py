@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from edgebuild.devices.jobs import job as jobs
-from edgebuild.devices.jobs import outcome
+from edgebuild.devices.jobs import result
 from edgebuild.devices.jobs.job import JobModel
+from edgebuild.devices.jobs.result import Outputs
 from edgebuild.spec.device import Device
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ def run(
     job: Path,
     timeout: float,
     seconds: float | None = None,
-) -> dict[str, Any]:
+) -> Outputs:
     """Execute the model on every example; `job`/<name>.outputs.npz holds the outputs, the runner's result returns.
 
     With `seconds`, no example is begun after so much CPU time; the result says how many were run. `done` tells how far
@@ -30,7 +31,7 @@ def run(
     jobs.write_inputs(job / jobs.INPUTS, inputs)
     jobs.write(job, "outputs", [model], job / jobs.INPUTS, **({} if seconds is None else {"seconds": seconds}))
     device.execute(job, timeout=timeout)
-    return outcome.read_result(job)
+    return result.read(Outputs, job)
 
 
 def done(job: Path) -> int:

@@ -123,10 +123,10 @@ class Portions:
         job.mkdir()
         rows = tuple(values[first:stop] for values in self.inputs)
         result = outputs.run(self.device, self.model, rows, job, self.timeout, limit)
-        ran, written = result["models"]["model"], job / "model.outputs.npz"
+        ran, written = result.models["model"], job / "model.outputs.npz"
         digest = sha256.of_bytes(written.read_bytes())
-        times = (ran["cpu_s"], result["cpu_s"])
-        portion = Portion(first, first + ran["examples"], digest, *times, result["runtimes"])
+        times = (ran.cpu_s, result.cpu_s)
+        portion = Portion(first, first + ran.examples, digest, *times, dict(result.runtimes))
         self._write(portion, written)
         shutil.rmtree(job)
         return portion

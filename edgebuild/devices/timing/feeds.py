@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from edgebuild.devices.jobs.result import Port
 from edgebuild.spec.errors import UsageError, exhausted
 from edgebuild.spec.names import suggest
 
@@ -14,7 +15,6 @@ if TYPE_CHECKING:
     from edgebuild.spec.dataset import Array
 
 Shape = tuple[int, ...]
-Port = Mapping[str, Any]  # an input as the runner describes it
 
 _SHAPE, _INPUTS = "--shape", "--inputs"
 
@@ -63,7 +63,7 @@ class Feeder:
     def __init__(self, model: Path, ports: Sequence[Port]) -> None:
         """`ports` are the inputs of `model` by position."""
         self._model, self._ports = model, ports
-        self._names = [str(port["name"]) for port in ports]
+        self._names = [port.name for port in ports]
 
     def from_file(self, arrays: Mapping[str, Array], source: str) -> tuple[list[Array], tuple[Fed, ...]]:
         """The arrays as they are, by the names of inputs or by position; UsageError where one does not fit."""
@@ -90,69 +90,67 @@ class Feeder:
         for name in shapes.keys() - {*self._names}:
             raise self._unknown(name, _SHAPE)
         for port in self._ports:
-            if port["name"] in shapes:
-                self._check_shape(port, shapes[port["name"]], _SHAPE)
-        self._check_open([port for port in self._ports if port["name"] not in shapes])
+            if port.name in shapes:
+                self._check_shape(port, shapes[port.name], _SHAPE)
+        self._check_open([port for port in self._ports if port.name not in shapes])
         generator = np.random.default_rng(seed)
-        chosen = [_values(generator, port, shapes.get(port["name"], _closed(port))) for port in self._ports]
+        chosen = [_values(generator, port, shapes.get(port.name, _closed(port))) for port in self._ports]
         return chosen, self._fed(chosen, "random")
 
     def _fed(self, chosen: Sequence[Array], source: str) -> tuple[Fed, ...]:
         pairs = zip(self._ports, chosen, strict=True)
-        return tuple(Fed(port["name"], tuple(array.shape), port["dtype"], source) for port, array in pairs)
+        return tuple(Fed(port.name, tuple(array.shape), port.dtype, source) for port, array in pairs)
 
     def _unknown(self, name: str, key: str) -> UsageError:
         hint = suggest(name, self._names)
         return UsageError(f"has no input {name!r}", file=str(self._model), key=key, hint=hint)
 
     def _check_open(self, ports: Sequence[Port]) -> None:
-        opened = {port["name"]: [axis for axis, size in enumerate(port["shape"]) if size < 0 < axis] for port in ports}
-        told = [_axes(port, opened[port["name"]]) for port in ports if opened[port["name"]]]
+        opened = {port.name: [axis for axis, size in enumerate(port.shape) if size < 0 < axis] for port in ports}
+        told = [_axes(port, opened[port.name]) for port in ports if opened[port.name]]
         if told:
-            port = next(port for port in ports if opened[port["name"]])
+            port = next(port for port in ports if opened[port.name])
             sizes = ",".join(
-                str(max(size, 1)) if axis == 0 or size > 0 else "N" for axis, size in enumerate(port["shape"])
+                str(max(size, 1)) if axis == 0 or size > 0 else "N" for axis, size in enumerate(port.shape)
             )
-            hint = f"--shape {port['name']}={sizes} with a number for each N, or --inputs FILE.npz"
+            hint = f"--shape {port.name}={sizes} with a number for each N, or --inputs FILE.npz"
             raise UsageError(f"leaves dimensions open: {'; '.join(told)}", file=str(self._model), hint=hint)
 
     def _check_shape(self, port: Port, shape: Shape, key: str) -> None:
-        declared = port["shape"]
+        declared = port.shape
         if len(shape) != len(declared) or any(size not in (-1, own) for size, own in zip(declared, shape, strict=True)):
-            told = f"input {port['name']!r} is {_shown(port)}, not {list(shape)}"
+            told = f"input {port.name!r} is {_shown(port)}, not {list(shape)}"
             raise UsageError(told, file=str(self._model), key=key)
 
     def _check_type(self, port: Port, array: Array) -> None:
         """As the file stores it, or real values where it stores quantized ones: the runner quantizes these."""
-        if array.dtype.name != port["dtype"] and not (port["quantized"] and array.dtype.kind == "f"):
-            wanted = port["dtype"] + (" or real values" if port["quantized"] else "")
-            told = f"input {port['name']!r} is {wanted}, not {array.dtype.name}"
+        if array.dtype.name != port.dtype and not (port.quantized and array.dtype.kind == "f"):
+            wanted = port.dtype + (" or real values" if port.quantized else "")
+            told = f"input {port.name!r} is {wanted}, not {array.dtype.name}"
             raise UsageError(told, file=str(self._model), key=_INPUTS)
 
 
 def _closed(port: Port) -> Shape:
-    return tuple(max(int(size), 1) for size in port["shape"])
+    return tuple(max(int(size), 1) for size in port.shape)
 
 
 def _axes(port: Port, axes: Sequence[int]) -> str:
-    named = [
-        f"axis {axis} ({port['axes'][axis]})" if any(port["axes"][axis : axis + 1]) else f"axis {axis}" for axis in axes
-    ]
-    return f"input {port['name']!r} {', '.join(named)}"
+    named = [f"axis {axis} ({port.axes[axis]})" if any(port.axes[axis : axis + 1]) else f"axis {axis}" for axis in axes]
+    return f"input {port.name!r} {', '.join(named)}"
 
 
 def _shown(port: Port) -> str:
-    return f"[{', '.join('open' if size < 0 else str(size) for size in port['shape'])}]"
+    return f"[{', '.join('open' if size < 0 else str(size) for size in port.shape)}]"
 
 
 def _values(generator: Any, port: Port, shape: Shape) -> Array:
     """Values of the file's own type; whole numbers are mostly indices, so small, but for pictures of 8 bits."""
     import numpy as np
 
-    dtype: np.dtype[Any] = np.dtype(port["dtype"])
-    if port["quantized"] or dtype.kind == "f":
+    dtype: np.dtype[Any] = np.dtype(port.dtype)
+    if port.quantized or dtype.kind == "f":
         real: Array = generator.uniform(-1, 1, shape)
-        return np.asarray(real).astype(np.float32 if port["quantized"] else dtype)
+        return np.asarray(real).astype(np.float32 if port.quantized else dtype)
     limits = np.iinfo(dtype) if dtype.kind in "iu" and dtype.itemsize == 1 else None
     low, high = (limits.min, limits.max + 1) if limits else (0, 2)
     whole: Array = np.asarray(generator.integers(low, high, shape)).astype(dtype)

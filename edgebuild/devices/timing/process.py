@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from edgebuild.devices.jobs import job as jobs
-from edgebuild.devices.jobs import outcome
+from edgebuild.devices.jobs import outcome, result
 from edgebuild.devices.jobs.job import JobModel
+from edgebuild.devices.jobs.result import Latency
 from edgebuild.spec.device import Device
 from edgebuild.spec.target import Timing
 
@@ -54,18 +55,13 @@ def run_process(
         device.execute(job, timeout=timing.timeout)
     finally:
         jobs.strip(job)
-    return _unit(outcome.read_result(job))
-
-
-def _unit(result: Mapping[str, Any]) -> UnitProcess:
-    """The runner's result as a value."""
-    models = result["models"]
+    answer, facts = result.read(Latency, job), outcome.read_result(job)
     return UnitProcess(
-        values={name: tuple(found["values_ns"]) for name, found in models.items()},
-        warmups={name: tuple(found["warmup_ns"]) for name, found in models.items()},
-        load_ns={name: found["load_ns"] for name, found in models.items()},
-        base_rss_bytes=result["base_rss_bytes"],
-        peak_rss_bytes=result["peak_rss_bytes"],
-        before=result["fingerprint"],
-        after=result["fingerprint_after"],
+        values={name: model.values_ns for name, model in answer.models.items()},
+        warmups={name: model.warmup_ns for name, model in answer.models.items()},
+        load_ns={name: model.load_ns for name, model in answer.models.items()},
+        base_rss_bytes=answer.base_rss_bytes,
+        peak_rss_bytes=answer.peak_rss_bytes,
+        before=facts["fingerprint"],
+        after=facts["fingerprint_after"],
     )

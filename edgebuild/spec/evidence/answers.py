@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from edgebuild.spec.evidence.origin import Origin
+from edgebuild.spec.signature import ANSWER
 
-ONLY = "output"  # what the one head, and the one output, of a model is called that names none
+ONLY = ANSWER  # what the one head, and the one output, of a model is called that names none
 
 
 @dataclass(frozen=True, slots=True)

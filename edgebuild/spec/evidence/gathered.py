@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from edgebuild.spec import documents
-from edgebuild.spec.documents import optional
+from edgebuild.spec.documents import named
 from edgebuild.spec.errors import StepError
 from edgebuild.spec.evidence.answers import Accuracy, Agreement, Scores
 from edgebuild.spec.evidence.parity import Parity
@@ -30,17 +30,17 @@ class Evidence:
     `host_latency` is this machine's time beside a prediction, `baseline_agreement` the float file's on a device.
     """
 
-    accuracy: Accuracy | None = field(default=None, metadata=optional("accuracy"))
-    agreement: Agreement | None = field(default=None, metadata=optional("agreement"))
-    arena: Arena | None = field(default=None, metadata=optional("arena"))
-    baseline_agreement: Agreement | None = field(default=None, metadata=optional("baseline-agreement"))
-    footprint: Footprint | None = field(default=None, metadata=optional("footprint"))
-    host_latency: Timed | None = field(default=None, metadata=optional("host-latency"))
-    latency: Timed | Predicted | Estimated | None = field(default=None, metadata=optional("latency"))
-    parity: Parity | None = field(default=None, metadata=optional("parity"))
-    processes: Processes | None = field(default=None, metadata=optional("processes"))
-    proof: Proof | None = field(default=None, metadata=optional("proof"))
-    scores: Scores | None = field(default=None, metadata=optional("scores"))
+    accuracy: Accuracy | None = field(default=None, metadata=named("accuracy"))
+    agreement: Agreement | None = field(default=None, metadata=named("agreement"))
+    arena: Arena | None = field(default=None, metadata=named("arena"))
+    baseline_agreement: Agreement | None = field(default=None, metadata=named("baseline-agreement"))
+    footprint: Footprint | None = field(default=None, metadata=named("footprint"))
+    host_latency: Timed | None = field(default=None, metadata=named("host-latency"))
+    latency: Timed | Predicted | Estimated | None = field(default=None, metadata=named("latency"))
+    parity: Parity | None = field(default=None, metadata=named("parity"))
+    processes: Processes | None = field(default=None, metadata=named("processes"))
+    proof: Proof | None = field(default=None, metadata=named("proof"))
+    scores: Scores | None = field(default=None, metadata=named("scores"))
 
 
 def of_output(evidence: Evidence, name: str | None) -> Evidence:

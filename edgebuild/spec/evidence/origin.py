@@ -41,3 +41,11 @@ class Origin:
     runtimes: Mapping[str, str | None]
     fallback: str | None = None
     looks: Looks | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Runs:
+    """That a device's runtime takes the model at all."""
+
+    device: str
+    runtimes: Mapping[str, str | None]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, ClassVar
 from edgebuild.spec import dataset, documents, evidence, tasks
 from edgebuild.spec.artifact import Determinism, Step, StepIO
 from edgebuild.spec.signature import Head
-from edgebuild.steps.evidence._outputs import origin, read
+from edgebuild.steps.evidence._outputs import named, origin, read
 
 if TYPE_CHECKING:
     from edgebuild.spec.dataset import Array
@@ -32,7 +32,7 @@ class Agreement(Step):
 
     def run(self, io: StepIO) -> None:
         """Write `evidence.json`."""
-        device, host = read(io.path("device")), read(io.path("host"))
+        device, host = ([*named(self.outputs, read(io.path(role))).values()] for role in ("device", "host"))
         n, of = len(device[0]), len(host[0])
         same = [values[dataset.chosen(of, n)] for values in host]
         compared = {}

@@ -47,6 +47,5 @@ class Outputs(Step):
         some = tuple(values[dataset.chosen(len(test), most)] for values in test.inputs)
         result = outputs.run(self.device, model, some, io.scratch, self.timeout)
         shutil.copyfile(io.scratch / "model.outputs.npz", io.output / "outputs.npz")
-        fallback = result["models"]["model"]["told"]
-        origin = evidence.Origin(self.fidelity, self.device.transport, result["runtimes"], fallback)
+        origin = evidence.Origin(self.fidelity, self.device.transport, result.runtimes, result.models["model"].fallback)
         documents.write(io.output / evidence.ORIGIN, origin)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, field
 from typing import ClassVar
 
 from edgebuild.devices.jobs import outputs
 from edgebuild.devices.jobs.job import JobModel
-from edgebuild.spec import dataset, model_file
+from edgebuild.spec import dataset, documents, evidence, model_file
 from edgebuild.spec.artifact import EXCUSED, FILE, Determinism, Step, StepIO
 from edgebuild.spec.device import Device
 from edgebuild.spec.errors import DeviceError
@@ -41,5 +40,4 @@ class Preflight(Step):
         except DeviceError as error:
             told = f"before training: the model does not run as {kind} on {self.device.transport}: {error.reason}"
             raise DeviceError(told, hint=error.hint) from None
-        found = {"runtimes": result["runtimes"], "device": self.device.transport}
-        (io.output / "evidence.json").write_text(json.dumps(found, indent=1, sort_keys=True) + "\n")
+        documents.write(io.output / evidence.FILE, evidence.Runs(self.device.transport, result.runtimes))

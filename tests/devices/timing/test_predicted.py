@@ -9,9 +9,10 @@ import pytest
 
 from edgebuild.devices.timing import predicted
 from edgebuild.spec.core import TimeModel
+from edgebuild.spec.evidence import CacheWork, Counted, Operators, SharedWork
 
 MODEL = TimeModel("cortex-a72", 6.4e9, {"l1d": 5.0, "l1i": 5.0}, ((1, 0.3), (4, 0.35)), 0.25, ("made up",))
-COUNTED = {"cycles": 4e6, "caches": {name: {"accesses": 10**6, "misses": 10**5} for name in ("l1i", "l1d", "l2")}}
+COUNTED = Counted(10**7, {}, {name: CacheWork(10**6, 10**5) for name in ("l1i", "l1d", "l2")}, 4e6, 1.0)
 
 
 def test_time_is_compute_stalls_and_memory() -> None:
@@ -29,8 +30,8 @@ def test_the_band_is_never_narrower_than_stated(threads: int, band: float) -> No
 
 def limits(ours: float, theirs: float, shared: float, band: float = 0.25) -> tuple[float, float]:
     """Two files that take so long, of which `shared` seconds are the same work."""
-    seconds = {"candidate": ours, "baseline": theirs}
-    return predicted.ratio_limits(band, seconds, {role: shared / each for role, each in seconds.items()})
+    work = SharedWork(shared / ours, shared / theirs, Operators(1, 2, 2))
+    return predicted.ratio_limits(band, ours, theirs, work)
 
 
 def test_a_ratio_is_as_sure_as_stated_where_nothing_is_shared_and_exact_where_all_is() -> None:

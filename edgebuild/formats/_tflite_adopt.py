@@ -1,0 +1,131 @@
+"""Takes in a .tflite file that others made: opcodes, signature and names as today's tools want them, shapes fixed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from edgebuild.formats import _tflite_layout
+from edgebuild.formats._adopted import attempt
+from edgebuild.spec.errors import UsageError
+from edgebuild.spec.signature import TensorSpec
+
+_FLOAT32, _FLOAT16 = 0, 1  # tflite.TensorType
+_INTEGER = {3: "uint8", 7: "int16", 9: "int8"}
+_MARK = slice(4, 8), b"TFL3"
+
+
+def adopt(path: Path, inputs: Sequence[TensorSpec]) -> bytes:
+    """The file as this product works on it; UsageError with the reason where it cannot be used."""
+    from ai_edge_litert.tools import flatbuffer_utils
+
+    content = path.read_bytes()
+    if content[_MARK[0]] != _MARK[1]:
+        raise UsageError("is no TFLite model: its identifier is missing")
+    attempt("is refused by LiteRT", lambda: _check(content, inputs))
+    parsed = attempt("cannot be read", lambda: flatbuffer_utils.read_model_from_bytearray(bytearray(content)))
+    for code in parsed.operatorCodes:  # before 2021 the other field had it, and 0 in this one is ADD
+        code.builtinCode = max(code.builtinCode, code.deprecatedBuiltinCode)
+    graph = parsed.subgraphs[0]
+    _widen(parsed, graph)
+    _name(graph)
+    parsed.signatureDefs = parsed.signatureDefs or [_signature(graph)]
+    # Declared is what the file has: of one that was made here, too, nothing is read in another layout.
+    parsed.metadata = [entry for entry in parsed.metadata or [] if entry.name != _tflite_layout.ENTRY.encode()]
+    for tensor in graph.tensors:
+        tensor.shapeSignature = None
+    model = bytes(flatbuffer_utils.convert_object_to_bytearray(parsed))
+    attempt("is refused by LiteRT", lambda: _check(model, inputs))
+    return model
+
+
+def integer(model: bytes) -> str | None:
+    """The first type of quantized values; None for a float file."""
+    from ai_edge_litert.tools import flatbuffer_utils
+
+    for tensor in flatbuffer_utils.read_model_from_bytearray(bytearray(model)).subgraphs[0].tensors:
+        scale = tensor.quantization.scale if tensor.quantization else None
+        if tensor.type in _INTEGER and scale is not None and len(scale):
+            return _INTEGER[tensor.type]
+    return None
+
+
+def _check(model: bytes, inputs: Sequence[TensorSpec]) -> None:
+    """UsageError where the declared inputs contradict the file; what the runtime raises where it refuses it."""
+    from edgebuild.travels import load_tflite
+
+    ports = load_tflite.Model(model, {}).inputs
+    described = ", ".join(f"{one.name!r} {_shown(one.shape)} {_dtype(one)}" for one in ports)
+    names, declared = [one.name for one in ports], [spec.name for spec in inputs]
+    if len(ports) != len(inputs) or (len(ports) > 1 and names != declared):
+        raise UsageError(f"takes {described}: [[inputs]] must name these, in this order")
+    for one, spec in zip(ports, inputs, strict=True):
+        wanted = (1, *spec.shape)
+        # An open axis is stored with the size 1, which is what the shapes behind it were computed for.
+        fits = len(one.shape) == len(wanted) and all(
+            size in (wanted[axis], -1 if wanted[axis] == 1 else size + 1) for axis, size in enumerate(one.shape)
+        )
+        if not fits or (not one.scale and _dtype(one) != spec.dtype):
+            told = f"takes {described}, which cannot be {list(wanted)} {spec.dtype}, the declared shape of one example"
+            raise UsageError(told, hint="only an axis of 1 may be open: make the file with static shapes")
+
+
+def _dtype(port: Any) -> str:
+    import numpy as np
+
+    return str(np.dtype(port.dtype))
+
+
+def _shown(shape: Sequence[int]) -> str:
+    return f"[{', '.join('?' if size < 0 else str(size) for size in shape)}]"
+
+
+def _widen(model: Any, graph: Any) -> None:
+    """Make float16 weights float32 (in place), so that layers have weights and not what an operator makes of them."""
+    import numpy as np
+
+    widening = [operator for operator in graph.operators if _widens(model, graph, operator)]
+    halves = {graph.tensors[operator.inputs[0]].buffer for operator in widening}
+    for operator in widening:  # several may read one tensor, or tensors of one buffer
+        source, wide = (graph.tensors[side[0]] for side in (operator.inputs, operator.outputs))
+        half = np.frombuffer(bytes(model.buffers[source.buffer].data), np.float16)
+        model.buffers.append(type(model.buffers[0])())
+        model.buffers[-1].data = half.astype(np.float32).view(np.uint8)
+        wide.buffer, wide.type = len(model.buffers) - 1, _FLOAT32
+    for number in halves:
+        model.buffers[number].data = None
+    graph.operators = [operator for operator in graph.operators if operator not in widening]
+
+
+def _widens(model: Any, graph: Any, operator: Any) -> bool:
+    from ai_edge_litert.tools import flatbuffer_utils
+
+    if flatbuffer_utils.opcode_to_name(model, operator.opcodeIndex) != "DEQUANTIZE":
+        return False
+    source = graph.tensors[operator.inputs[0]]
+    return source.type == _FLOAT16 and model.buffers[source.buffer].data is not None
+
+
+def _name(graph: Any) -> None:
+    """Give every tensor a name of its own (in place): statistics go by name."""
+    taken = set[bytes]()
+    for number, tensor in enumerate(graph.tensors):
+        name = bytes(tensor.name or b"")
+        tensor.name = name if name and name not in taken else b"%s_%d" % (name or b"tensor", number)
+        taken.add(tensor.name)
+
+
+def _signature(graph: Any) -> Any:
+    """One for a file that has none: arguments in the graph's own order."""
+    from ai_edge_litert.tools.flatbuffer_utils import schema_fb
+
+    made = schema_fb.SignatureDefT()
+    made.signatureKey, made.subgraphIndex = b"serving_default", 0
+    made.inputs, made.outputs = ([], [])
+    for entries, ends, stem in ((made.inputs, graph.inputs, b"args"), (made.outputs, graph.outputs, b"output")):
+        for number, index in enumerate(ends):
+            entry = schema_fb.TensorMapT()
+            entry.name, entry.tensorIndex = b"%s_%d" % (stem, number), int(index)
+            entries.append(entry)
+    return made

@@ -1,0 +1,62 @@
+"""A trained model that comes as a TFLite file: quantized, coded, judged and bundled as that, without PyTorch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+
+from pydantic import Field
+
+from edgebuild.formats import _tflite_adopt
+from edgebuild.sources import _files
+from edgebuild.spec.fields import Inside
+from edgebuild.spec.source import Making, Source
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from edgebuild.spec.dataset import Held
+    from edgebuild.spec.model import ModelSpec
+    from edgebuild.spec.signature import TensorSpec
+
+    Sample = tuple[np.ndarray[Any, Any], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Tflite(Source):
+    """Its inputs are declared as the file has them, channels last where it has them last, with a batch of 1."""
+
+    file: Annotated[Inside, Field(description=".tflite file in the model's folder")]
+
+    kind: ClassVar[str] = "tflite"
+    requires: ClassVar[tuple[str, ...]] = ("ai-edge-litert",)
+    extra: ClassVar[str | None] = "tflite"
+    instead: ClassVar[str] = (
+        "a TFLite file runs on tflite and takes int8, float16, mixed_precision, dynamic_int8, weights_only and encode; "
+        "for the rest give a builder in PyTorch and its weights"
+    )
+
+    def float(self, model: ModelSpec) -> Making:
+        """Check the file and make it modern."""
+        return _files.making(self, model, self.file)
+
+    def reference(self, split: Held) -> Making:
+        """The answers of the file as it came, in LiteRT."""
+        return _files.reference(self, self.file, split)
+
+    def adopt(self, path: Path, inputs: Sequence[TensorSpec]) -> bytes:
+        """The file as this product works on it; UsageError with the reason where it cannot be used."""
+        return _tflite_adopt.adopt(path, inputs)
+
+    def integer(self, model: bytes) -> str | None:
+        """The first type of quantized values; None for a float file."""
+        return _tflite_adopt.integer(model)
+
+    def answers(self, path: Path, samples: Sequence[Sample]) -> Iterator[Sample]:
+        """What the file answers to one sample after another."""
+        from edgebuild.travels import load_tflite
+
+        model = load_tflite.Model(str(path), {})
+        return (tuple(model.answer(sample)) for sample in samples)

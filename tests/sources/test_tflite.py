@@ -1,0 +1,150 @@
+"""A .tflite file of the user's, also one that older tools wrote, is taken as it is meant or refused with the reason."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from ai_edge_litert.tools import flatbuffer_utils
+
+from edgebuild.plan.planner import Plan
+from edgebuild.sources.tflite import Tflite
+from edgebuild.spec.errors import UsageError
+from edgebuild.spec.quantization import Quantization
+from edgebuild.spec.registry import FORMATS
+from edgebuild.spec.signature import Signature, TensorSpec
+from edgebuild.steps.import_file import ImportFile
+from edgebuild.steps.techniques.int8 import Int8
+from edgebuild.travels import load_tflite
+from tests import tiny
+
+IMAGE, ANSWER = TensorSpec("image", (12, 12, 1)), TensorSpec("output", (4,))  # as the file has it
+Planner = Callable[..., Plan]
+Change = Callable[[Any], None]
+
+
+def imported(content: bytes, folder: Path, inputs: tuple[TensorSpec, ...] = (IMAGE,)) -> Path:
+    (folder / "came").mkdir()
+    (folder / "came" / "net.tflite").write_bytes(content)
+    step = ImportFile(Tflite("net.tflite"), "net.tflite", Signature(inputs, (ANSWER,)), "models/m/net.tflite")
+    return tiny.perform(step, folder / "out", {"file": ("file", folder / "came")})
+
+
+def changed(content: bytes, change: Change) -> bytes:
+    parsed = flatbuffer_utils.read_model_from_bytearray(bytearray(content))
+    change(parsed)
+    return bytes(flatbuffer_utils.convert_object_to_bytearray(parsed))
+
+
+def of_2020(parsed: Any) -> None:
+    """No signature, opcodes in the old field alone, names that are there twice."""
+    parsed.signatureDefs = None
+    for code in parsed.operatorCodes:
+        code.deprecatedBuiltinCode, code.builtinCode = code.builtinCode, 0
+    for tensor in parsed.subgraphs[0].tensors[-3:]:
+        tensor.name = b"same"
+
+
+def float16_weights(parsed: Any) -> None:
+    """Weights as float16 constants, each behind an operator that widens it."""
+    graph, schema = parsed.subgraphs[0], flatbuffer_utils.schema_fb
+    code = schema.OperatorCodeT()
+    code.builtinCode = code.deprecatedBuiltinCode = schema.BuiltinOperator.DEQUANTIZE
+    parsed.operatorCodes.append(code)
+    for number, tensor in enumerate([*graph.tensors]):
+        data = parsed.buffers[tensor.buffer].data
+        if tensor.type == 0 and data is not None:
+            small = schema.TensorT()
+            small.shape, small.type, small.name = tensor.shape, 1, tensor.name + b"_half"
+            parsed.buffers.append(schema.BufferT())
+            parsed.buffers[-1].data = np.frombuffer(bytes(data), np.float32).astype(np.float16).view(np.uint8)
+            parsed.buffers[tensor.buffer].data = None
+            small.buffer, tensor.buffer = len(parsed.buffers) - 1, 0
+            graph.tensors.append(small)
+            for made in (number, _twin(graph, tensor)):  # two operators read each
+                operator = schema.OperatorT()
+                operator.opcodeIndex = len(parsed.operatorCodes) - 1
+                operator.inputs, operator.outputs = [graph.tensors.index(small)], [made]
+                graph.operators.insert(0, operator)
+
+
+def _twin(graph: Any, tensor: Any) -> int:
+    """The place of a tensor like this that nobody reads."""
+    twin = flatbuffer_utils.schema_fb.TensorT()
+    twin.shape, twin.type, twin.name, twin.buffer = tensor.shape, tensor.type, tensor.name + b"_twin", 0
+    graph.tensors.append(twin)
+    return len(graph.tensors) - 1
+
+
+def answers(content: bytes, values: np.ndarray) -> np.ndarray:
+    (answer,) = load_tflite.Model(content, {}).answer([values])
+    return np.asarray(answer)
+
+
+@pytest.fixture(scope="module")
+def whole(made: tiny.Made) -> bytes:
+    return made.file("tflite").read_bytes()
+
+
+@pytest.mark.parametrize(("change", "near"), [(lambda parsed: None, 0), (of_2020, 0), (float16_weights, 1e-2)])
+def test_it_answers_as_it_came_and_our_quantizer_takes_it(
+    whole: bytes, tmp_path: Path, change: Change, near: float
+) -> None:
+    came = changed(whole, change)
+    made = (imported(came, tmp_path) / "model.tflite").read_bytes()
+    values = np.random.default_rng(0).normal(size=(9, 1, 12, 12, 1)).astype("float32")
+    assert np.array_equal(answers(made, values[0]), answers(came, values[0]))
+    assert answers(made, values[0]) == pytest.approx(answers(whole, values[0]), abs=near)
+    tflite = FORMATS.get("tflite")()
+    assert "DEQUANTIZE" not in tflite.operators(made)
+    assert len(tflite.layers(made)) == len(tflite.layers(whole)) > 3
+    quantized = tflite.quantize(made, Quantization("static"), [(value,) for value in values])
+    assert Tflite("").integer(quantized) == "int8"
+    assert len(quantized) < 0.7 * len(made)
+    assert answers(quantized, values[0]) == pytest.approx(answers(made, values[0]), abs=0.5)
+
+
+def opened_axis(parsed: Any) -> None:
+    graph = parsed.subgraphs[0]
+    graph.tensors[int(graph.inputs[0])].shapeSignature = [-1, -1, 12, 1]
+
+
+@pytest.mark.parametrize(
+    ("content", "inputs", "told"),
+    [
+        (lambda whole: b"", (IMAGE,), "is no TFLite model: its identifier is missing"),
+        (lambda whole: whole[:4] + b"TFL2" + whole[8:], (IMAGE,), "is no TFLite model: its identifier is missing"),
+        (lambda whole: whole[:3000], (IMAGE,), "is refused by LiteRT: "),
+        (lambda whole: whole, (TensorSpec("image", (1, 12, 12)),), "[1, 12, 12, 1] float32, which cannot be [1, 1,"),
+        (lambda whole: whole, (TensorSpec("image", (12, 12, 1), "int32"),), "which cannot be [1, 12, 12, 1] int32"),
+        (lambda whole: whole, (IMAGE, IMAGE), "[[inputs]] must name these, in this order"),
+        (lambda whole: changed(whole, opened_axis), (IMAGE,), "only an axis of 1 may be open"),
+    ],
+)
+def test_a_file_that_cannot_be_used_says_why(
+    whole: bytes, tmp_path: Path, content: Callable[[bytes], bytes], inputs: tuple[TensorSpec, ...], told: str
+) -> None:
+    with pytest.raises(UsageError) as caught:
+        imported(content(whole), tmp_path, inputs)
+    assert caught.value.line.startswith("models/m/net.tflite: ")
+    assert told in caught.value.line
+    assert not list((tmp_path / "out").iterdir())
+
+
+def test_an_integer_file_is_taken_but_not_quantized_again(made: tiny.Made, tmp_path: Path) -> None:
+    folder = imported(made.file("tflite-int8").read_bytes(), tmp_path)
+    inputs = {"model": ("tflite", folder), "data": ("data", made["data"])}
+    with pytest.raises(UsageError, match=r"the file computes in integers already \(int8\)"):
+        tiny.perform(Int8(), tmp_path / "again", inputs)
+
+
+def test_a_plan_starts_at_the_file(plan: Planner) -> None:
+    text = (tiny.MODELS / "tiny" / "model.toml").read_text().replace('builder = "build"\n', "")
+    files = {"model.toml": text + '\n[source]\nuse = "tflite"\nfile = "net.tflite"\n', "net.tflite": "not looked at"}
+    made = plan(files=files, recipe='[{use = "int8"}]')
+    (chain,) = made.products[0].chains
+    assert chain.runtime.format == made.graph.kind(chain.baseline) == "tflite"
+    assert made.notices == ("board: tiny comes as tflite, and nothing makes onnx of that: left out",)
