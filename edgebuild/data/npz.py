@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 _KEY = "data.file"
 _USUAL_INPUTS, _USUAL_LABELS = ("x", "images", "data", "inputs"), ("y", "labels", "targets")
-_UNREADABLE = (OSError, ValueError, EOFError, KeyError, NotImplementedError, zipfile.BadZipFile, zlib.error)
+UNREADABLE = (OSError, ValueError, EOFError, KeyError, NotImplementedError, zipfile.BadZipFile, zlib.error)
 _BYTES = 2**24  # of an array that are read at a time
 
 
@@ -97,7 +97,7 @@ class Rows:
     def _read(self) -> Iterator[Values]:
         try:
             yield from self._stored()
-        except _UNREADABLE as error:
+        except UNREADABLE as error:
             raise self.wrong(f"array {self.name!r} cannot be read: {_first_line(error)}") from None
 
     def _stored(self) -> Iterator[Values]:
@@ -106,7 +106,7 @@ class Rows:
         row = max(int(np.prod(self.whole[1:])) * self.dtype.itemsize, 1)
         rows = max(_BYTES // row, 1)
         with zipfile.ZipFile(self.file) as archive, archive.open(f"{self.name}.npy") as stream:
-            _header(stream)
+            header(stream)
             for start in range(0, self.whole[0], rows):
                 count = min(rows, self.whole[0] - start)
                 data = stream.read(count * row)
@@ -123,7 +123,7 @@ class _Archive:
     def loaded(self) -> Loaded:
         try:
             return self._loaded()
-        except _UNREADABLE as error:
+        except UNREADABLE as error:
             if exhausted(error):
                 raise
             raise self._wrong(f"{self.options.file!r} is no .npz of named arrays: {_first_line(error)}") from None
@@ -173,7 +173,7 @@ class _Archive:
             for member in archive.namelist():
                 name = member.removesuffix(".npy")
                 with archive.open(member) as stream:
-                    shape, fortran, dtype = _header(stream)
+                    shape, fortran, dtype = header(stream)
                 if dtype.hasobject:
                     raise self._wrong(
                         f"array {name!r} of {self.options.file!r} holds Python objects, which may be code"
@@ -258,7 +258,7 @@ def _first_line(error: Exception) -> str:
     return str(error).strip().partition("\n")[0] or type(error).__name__
 
 
-def _header(stream: Any) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
+def header(stream: Any) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
     """Shape, whether stored by columns, and type of an array at the start of its .npy; ValueError for what is none."""
     from numpy.lib import format as npy
 
