@@ -21,9 +21,7 @@ from edgebuild.cli._verb import Answer, limit_options, limits, project_option, v
 @click.option("--std", help="Of pixels in 0..1, divided by.")
 @click.option("--size", help="Height and width of pictures, as 224 or 192,256.")
 @click.option("--crop", type=float, help="Share of a picture's middle that is kept, such as 0.875; else stretched.")
-@click.option(
-    "--target", "-t", default="host", show_default=True, help="Whose profile the project gets, if it has none."
-)
+@click.option("--target", "-t", default="host", show_default=True, help="Profile for a project that has none.")
 @limit_options
 @project_option
 def command(

@@ -34,6 +34,7 @@ class Torch(Source):
     trainable: ClassVar[bool] = True
     requires: ClassVar[tuple[str, ...]] = ("torch", "safetensors")
     extra: ClassVar[str | None] = "torch"
+    coded: ClassVar[bool] = True
     endings: ClassVar[tuple[str, ...]] = (".pth", ".pt", ".safetensors", ".ckpt", ".bin", ".pt2")
 
     @staticmethod

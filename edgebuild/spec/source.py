@@ -55,6 +55,7 @@ class Source(Protocol):
     requires: distributions that a build from it needs
     extra: the extra of edgebuild's that brings them
     instead: for one that is not trainable, what would let steps take it that cannot
+    coded: whether the project's own model.py has to build it
     endings: of the files that it takes, where a model is one file
     """
 
@@ -65,6 +66,7 @@ class Source(Protocol):
     requires: ClassVar[tuple[str, ...]] = ()
     extra: ClassVar[str | None] = None
     instead: ClassVar[str] = ""
+    coded: ClassVar[bool] = False
     endings: ClassVar[tuple[str, ...]] = ()
 
     @abstractmethod

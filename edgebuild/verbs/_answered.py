@@ -34,4 +34,7 @@ def answers(source: str, file: Path, sample: tuple[Array, ...]) -> tuple[Array, 
 
     reader = check(SOURCES.get(source), {"file": file.name}, file=str(file))
     assert isinstance(reader, Reader)
-    return attempt(f"{file}: cannot be run", lambda: next(iter(reader.answers(file, [sample]))))
+    try:
+        return attempt("cannot be run", lambda: next(iter(reader.answers(file, [sample]))))
+    except UsageError as error:
+        raise UsageError(error.reason, file=str(file)) from None

@@ -23,9 +23,7 @@ def classes(data: Path) -> list[str]:
 
 def whole_labels(data: Path) -> bool:
     """Whether an .npz has arrays of whole numbers with one axis, or one that is 1, which classes are."""
-    return any(
-        kind.kind in "iu" and len(shape[1:]) == sum(size == 1 for size in shape[1:]) for shape, kind in _ports(data)
-    )
+    return any(kind.kind in "iu" and shape and {*shape[1:]} <= {1} for shape, kind in _ports(data))
 
 
 def has_pictures(data: Path) -> bool:

@@ -7,7 +7,7 @@ import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, get_args
+from typing import TYPE_CHECKING, cast, get_args
 
 from edgebuild.devices.timing.feeds import parse_shapes
 from edgebuild.spec.errors import UsageError
@@ -16,6 +16,7 @@ from edgebuild.spec.names import suggest
 from edgebuild.spec.project import Project
 from edgebuild.spec.registry import TASKS
 from edgebuild.spec.signature import Element, TensorSpec
+from edgebuild.spec.source import SOURCES
 from edgebuild.verbs import _answered, _arrays
 from edgebuild.verbs.inspect import Inspected
 
@@ -66,7 +67,11 @@ class Draft:
     @property
     def code(self) -> str | None:
         """A model.py to be filled in; None where the file is the whole model."""
-        return _CODE.format(name=self.name, file=self.file.name) if self.found.source == "torch" else None
+        return _CODE.format(name=self.name, file=self.file.name) if self._coded else None
+
+    @property
+    def _coded(self) -> bool:
+        return SOURCES.get(self.found.source).coded
 
     def text(self) -> str:
         """UsageError, with the flag, for what is neither known, nor guessed, nor answered."""
@@ -76,11 +81,11 @@ class Draft:
         outputs = self._outputs(inputs)
         task = self._task(data)
         lines = [f"description = {_toml(f'{self.name}: {self.found.look.what}, from {self.file.name}')}"]
-        if self.code is not None:
+        if self._coded:
             lines += ['builder = "build"', f"weights = {_toml(self.file.name)}"]
         lines += self._answers(task, outputs, data)
         lines += ["", "[data]", *self._table(data)]
-        if self.code is None:
+        if not self._coded:
             lines += ["", "[source]", f"use = {_toml(self.found.source)}", f"file = {_toml(self.file.name)}"]
             if self.found.look.beside:
                 lines += [f"external = {_toml(list(self.found.look.beside))}"]
@@ -96,7 +101,7 @@ class Draft:
         shapes = parse_shapes(self.wishes.shapes)
         ports = self.found.look.inputs
         if not ports:  # a state dict does not say what it takes
-            shapes = shapes or parse_shapes([self._needed("--shape", "NAME=1,SIZE,… of its input", "its input")])
+            shapes = shapes or parse_shapes([self._needed("--shape", "NAME=1,SIZE,… of its input")])
             return tuple(TensorSpec(name, shape[1:]) for name, shape in shapes.items())
         names = [port.name for port in ports]
         for name in shapes.keys() - {*names}:
@@ -108,7 +113,7 @@ class Draft:
         if shape is None and any(isinstance(size, str) for size in port.shape[1:]):
             example = ",".join(["1", *("N" if isinstance(size, str) else str(size) for size in port.shape[1:])])
             told = f"a shape for input {port.shown}, such as {port.name}={example}"
-            shape = parse_shapes([self._needed("--shape", told, "open dimensions")])[port.name]
+            shape = parse_shapes([self._needed("--shape", told)])[port.name]
         sizes = [*(shape or port.shape)]
         if not sizes or (sizes[0] != 1 and not isinstance(sizes[0], str)):
             told = f"input {port.shown} has no batch axis of 1 in front, and examples go in one by one"
@@ -118,12 +123,15 @@ class Draft:
         )
         if not fits and isinstance(port.shape[0], int):
             raise UsageError(f"input is {port.shown}, not {sizes}", file=str(self.file), key="--shape")
-        if port.dtype not in get_args(Element):
-            known = ", ".join(get_args(Element))
-            raise UsageError(f"input {port.shown} has a type that examples cannot have: {known}", file=str(self.file))
-        return TensorSpec(port.name, tuple(int(size) for size in sizes[1:]), port.dtype)  # type: ignore[arg-type]
+        return TensorSpec(port.name, tuple(int(size) for size in sizes[1:]), self._element(port.name, port.dtype))
 
-    def _needed(self, flag: str, question: str, what: str) -> str:
+    def _element(self, name: str, dtype: str) -> Element:
+        if dtype not in get_args(Element):
+            told = f"{name!r} has elements of type {dtype}, and models have {', '.join(get_args(Element))}"
+            raise UsageError(told, file=str(self.file))
+        return cast(Element, dtype)
+
+    def _needed(self, flag: str, question: str) -> str:
         """What somebody answers; UsageError with the flag where nobody is there."""
         if self.ask is None:
             raise UsageError(f"is missing: {question}", file=str(self.file), key=flag)
@@ -131,7 +139,7 @@ class Draft:
 
     def _data(self) -> Path:
         question = "a folder of pictures with a folder for each class, or an .npz of arrays"
-        data = self.wishes.data or Path(self._needed("--data", question, "data")).expanduser()
+        data = self.wishes.data or Path(self._needed("--data", question)).expanduser()
         if not data.exists():
             raise UsageError(f"no such file or folder: {str(data)!r}", key="--data")
         if not data.is_dir() and data.suffix != ".npz":
@@ -145,17 +153,17 @@ class Draft:
         lines = ['use = "images"', f"folder = {_toml(path)}"]
         if not data.is_dir():
             lines = ['use = "npz"', f"file = {_toml(path)}"]
-        if self.code is None:  # nothing is learnt: more is left to judge by
+        if not self._coded:  # nothing is learnt: more is left to judge by
             return [*lines, "test = 0.5  # of all examples, for the judge, where the data brings no test split"]
         return lines
 
     def _outputs(self, inputs: tuple[TensorSpec, ...]) -> tuple[TensorSpec, ...]:
         """What the file answers to zeros; nothing is known of a state dict."""
-        if self.code is not None:
+        if self._coded:
             return ()
         shapes = _answered.shapes(self.found.source, self.file, inputs)
         return tuple(
-            TensorSpec(port.name, shape, dtype)
+            TensorSpec(port.name, shape, self._element(port.name, dtype))
             for port, (shape, dtype) in zip(self.found.look.outputs, shapes, strict=True)
         )
 
@@ -176,7 +184,7 @@ class Draft:
             width = outputs[0].shape[0] if outputs else None
             if TASKS.get(task).choice:
                 return [*own, *self._labels(data, width)]
-            return [*own, f"outputs = {width if width is not None else self._needed('--shape', 'values', 'outputs')}"]
+            return [*own, f"outputs = {width or 1}{'' if width else '  # guessed: how many values it answers'}"]
         self.guesses.append(f"{task} is asked of output {outputs[0].name!r}, the first; the others are held to parity")
         lines = [f"# {self.guesses[-1]}"]
         for place, spec in enumerate(outputs):
@@ -199,10 +207,8 @@ class Draft:
             self.guesses.append("classes are the folders in the order of their names, as most training code has them")
             return [f"labels = {_toml(folders)}  # guessed: the folders in the order of their names"]
         if folders:
-            told = (
-                f"the model answers {width} classes and the data has {len(folders)} folders: name all classes, in order"
-            )
-            return [f"labels = {_toml(_names(self._needed('--labels', told, 'labels')))}"]
+            told = f"the model answers {width} classes, the data has {len(folders)} folders: name all, in order"
+            return [f"labels = {_toml(_names(self._needed('--labels', told)))}"]
         numbers = [str(number) for number in range(width or _arrays.count(data))]
         self.guesses.append("classes are named by their numbers; --labels names them")
         return [f"labels = {_toml(numbers)}  # names of the classes, in order"]
