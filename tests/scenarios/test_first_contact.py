@@ -69,5 +69,14 @@ def test_a_file_and_arrays_need_no_more(empty: Workspace) -> None:
     text = (empty.root / "models" / "quarters" / "model.toml").read_text()
     assert 'file = "../../quarters.npz"' in text
     assert 'labels = ["a", "b", "c", "d"]' in text
+    again = empty.run("models", "check", "quarters", "--json")
+    assert (again.code, again.document) == (0, begun.document["checked"] | {"recipe": "int8"})
+    assert again.document["techniques"]["int8"] == again.document["recipes"]["float16"] == ""
+    assert again.document["techniques"]["distill"].startswith("'distill' works on torch, and quarters comes as onnx")
+    assert again.document["recipes"]["balanced"].startswith("'prune_channels' works on torch")
     plan = empty.run("plan", "--target", "host", "--recipe", "int8", "--json").document["steps"]
     assert {step["state"] for step in plan if step["step"] in ("quarters/data", "quarters/float")} == {"current"}
+    empty.edit("models/quarters/model.toml", ', "d"]', "]")
+    wrong = empty.run("models", "check", "quarters")
+    assert (wrong.code, wrong.err.count("\n")) == (2, wrong.err.count("run   ") + 1)
+    assert "models/quarters/model.toml: data.file: split 'train' has labels from 0 to 3; the model decl" in wrong.err

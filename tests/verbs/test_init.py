@@ -121,7 +121,7 @@ def test_weights_alone_get_code_to_be_filled_in(tmp_path: Path, pictures: Path) 
 WRONG: dict[str, tuple[dict[str, Any], str]] = {
     "no data": (
         {"data": None},
-        "my net.onnx: --data: is missing: a folder of pictures with a folder for each class, or",
+        "my net.onnx: --data: is missing: a folder of pictures with a folder for each class",
     ),
     "no such data": ({"data": Path("nowhere")}, "--data: no such file or folder: 'nowhere'"),
     "fewer classes": ({"labels": "a,b"}, "--labels: names 2 classes, and the model answers 4"),
@@ -132,7 +132,7 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
     "no name": ({"name": "../x"}, "--name: '../x' is no name for a folder: letters, digits, - and _"),
     "a mean for three": (
         {"mean": (0.1, 0.2, 0.3)},
-        "models/my-net/model.toml: preprocess: mean has 3 values for 1 channels",
+        "models/my-net/model.toml: preprocess: mean has 3 values for 1",
     ),
 }
 
