@@ -25,7 +25,7 @@ from edgebuild.steps.convert import Convert
 from edgebuild.steps.evidence.footprint import Footprint
 from edgebuild.steps.evidence.outputs import Outputs
 from edgebuild.steps.evidence.torch_outputs import TorchOutputs
-from edgebuild.verbs import build
+from edgebuild.verbs.journal import Journal, bring_up
 
 if TYPE_CHECKING:
     from edgebuild.engine.store import Action
@@ -96,7 +96,7 @@ class Digits:
     def bring_up(self, jobs: int) -> None:
         """Run what is not up to date, two steps side by side; what was stopped goes on where it was."""
         with progress.display(sys.stderr) as events:
-            self.done |= build.bring_up(self.store, self.graph, jobs, build.Journal(events), Limits())
+            self.done |= bring_up(self.store, self.graph, jobs, Journal(events), Limits())
 
     def folder(self, item: str) -> Path:
         """Where the output of a node is."""

@@ -35,7 +35,8 @@ from edgebuild.spec.project import Project, open_project
 from edgebuild.spec.registry import FORMATS
 from edgebuild.spec.target import Target
 from edgebuild.travels import decoder
-from edgebuild.verbs.build import Request, build
+from edgebuild.verbs.build import build
+from edgebuild.verbs.request import Request
 
 HERE = Path(__file__).resolve().parent
 TARGET, RECIPE = "rpi4", "deep-compression"

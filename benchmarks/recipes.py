@@ -14,7 +14,8 @@ from edgebuild.engine.task import Limits
 from edgebuild.report import progress
 from edgebuild.spec.evidence import ONLY
 from edgebuild.spec.project import Project, open_project
-from edgebuild.verbs.build import Outcome, Request, build
+from edgebuild.verbs.build import Outcome, build
+from edgebuild.verbs.request import Request
 
 TARGET = "rpi4"
 _COLUMNS = {

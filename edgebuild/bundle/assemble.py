@@ -16,7 +16,7 @@ from edgebuild.bundle import card, manifest, png
 from edgebuild.bundle.facts import BundleManifest, Port, Routed, ShippedPart, ShownHead, Standing, Subject
 from edgebuild.spec import dataset, documents, evidence, layout, model_file, notes, tasks
 from edgebuild.spec.artifact import Determinism, Step, StepIO
-from edgebuild.spec.assembly import Assembly, Part
+from edgebuild.spec.assembly import Assembly, End, Part
 from edgebuild.spec.errors import UsageError
 from edgebuild.spec.evidence import Status, Verdicts
 from edgebuild.spec.model import ImageInput
@@ -87,7 +87,7 @@ class Assemble(Step):
             subject=self.subject,
             format=assembly.format,
             parts=parts,
-            routing=tuple(Routed(route.source, route.target) for route in assembly.routing),
+            routing=tuple(Routed(_named(route.source), _named(route.target)) for route in assembly.routing),
             inputs=inputs,
             outputs=outputs,
             heads=tuple(map(_shown, self.subject.heads)),
@@ -124,6 +124,10 @@ def _pinned(package: str) -> str:
 def _file(io: StepIO, assembly: Assembly, part: Part) -> Path:
     role = f"candidate/{assembly.format}" + (f"/{part.name}" if len(assembly.parts) > 1 else "")
     return io.path(role) / FORMATS.get(part.runtime.format).file
+
+
+def _named(end: End) -> tuple[str | None, str]:
+    return end.part, end.tensor
 
 
 def _ship(part: Part, file: Path, folder: Path) -> ShippedPart:

@@ -62,8 +62,8 @@ class Baseline:
 
 def names(folder: Path) -> list[str]:
     """The baselines in a folder, sorted; an absent folder has none."""
-    found = sorted(path.parent.name for path in folder.glob(f"*/{manifest.MANIFEST}"))
-    return [name for name in found if _NAME.fullmatch(name)]
+    sealed = sorted(path.parent.name for path in folder.glob(f"*/{manifest.MANIFEST}"))
+    return [name for name in sealed if _NAME.fullmatch(name)]
 
 
 def read(folder: Path, name: str) -> Baseline:
@@ -84,13 +84,13 @@ def read(folder: Path, name: str) -> Baseline:
 
 def survey(folder: Path) -> list[Baseline | EdgebuildError]:
     """Every baseline of a folder, or why it cannot be used."""
-    found: list[Baseline | EdgebuildError] = []
+    surveyed: list[Baseline | EdgebuildError] = []
     for name in names(folder):
         try:
-            found.append(read(folder, name))
+            surveyed.append(read(folder, name))
         except EdgebuildError as error:
-            found.append(error)
-    return found
+            surveyed.append(error)
+    return surveyed
 
 
 def keep(bundle: Path, folder: Path, store: Store, root: Path, name: str | None, *, data: bool) -> Baseline:
@@ -104,11 +104,11 @@ def keep(bundle: Path, folder: Path, store: Store, root: Path, name: str | None,
     if not _NAME.fullmatch(name):
         raise UsageError(f"{name!r} cannot be a name: letters, digits, dots, dashes", key="--name")
     owned.check_replaceable(folder / name, manifest.MANIFEST)
-    with tempfile.TemporaryDirectory(prefix="edgebuild-baseline-") as made:
-        _fill(Path(made), bundle, built, store, data=data)
-        manifest.seal(Path(made), _facts(built, bundle, root))
+    with tempfile.TemporaryDirectory(prefix="edgebuild-baseline-") as scratch:
+        _fill(Path(scratch), bundle, built, store, data=data)
+        manifest.seal(Path(scratch), _facts(built, bundle, root))
         try:
-            files.publish_tree(Path(made), folder / name)
+            files.publish_tree(Path(scratch), folder / name)
         except OSError as error:
             raise disk_error(error, folder) from None
     return read(folder, name)
@@ -132,30 +132,30 @@ def _facts(built: BundleManifest, bundle: Path, root: Path) -> BaselineManifest:
     )
 
 
-def _fill(made: Path, bundle: Path, built: BundleManifest, store: Store, *, data: bool) -> None:
-    (made / "artifact").mkdir()
+def _fill(scratch: Path, bundle: Path, built: BundleManifest, store: Store, *, data: bool) -> None:
+    (scratch / "artifact").mkdir()
     part = built.only(bundle)
-    (made / "artifact" / part.file).write_bytes(manifest.model(bundle, part))
-    shutil.copytree(bundle / "evidence", made / "evidence", copy_function=shutil.copyfile)
+    (scratch / "artifact" / part.file).write_bytes(manifest.model(bundle, part))
+    shutil.copytree(bundle / "evidence", scratch / "evidence", copy_function=shutil.copyfile)
     reference = _stored(store, built.format, built.sources["baseline"], "the float model", bundle)
-    shutil.copytree(reference, made / "reference", copy_function=shutil.copyfile)
+    shutil.copytree(reference, scratch / "reference", copy_function=shutil.copyfile)
     if data:
-        (made / "data").mkdir()
+        (scratch / "data").mkdir()
         stored = _stored(store, "data", built.sources["data"], "the held-out examples", bundle)
         for path in (stored / dataset.DESCRIPTION, *stored.glob("test.*.npy")):
-            shutil.copyfile(path, made / "data" / path.name)
+            shutil.copyfile(path, scratch / "data" / path.name)
 
 
 def _stored(store: Store, kind: str, digest: str, what: str, bundle: Path) -> Path:
     artifact = Artifact(kind, digest)
     if not store.holds(artifact):
-        told = f"{what} that it was compared with is not in {store.root}"
-        raise UsageError(told, file=str(bundle), hint="run this where it was built, or build it here again")
+        reason = f"{what} that it was compared with is not in {store.root}"
+        raise UsageError(reason, file=str(bundle), hint="run this where it was built, or build it here again")
     return store.path(artifact)
 
 
 def samples(baseline: Baseline, role: str, fingerprint: Mapping[str, str]) -> list[float]:
-    """Seconds, one a process, that a role's file took when the baseline was made; empty on any other device."""
+    """Seconds, one a process, that a role's file took when the baseline was scratch; empty on any other device."""
     if dict(baseline.facts.fingerprints.get("latency", {})) != dict(fingerprint):
         return []
     latency = baseline.facts.evidence.latency

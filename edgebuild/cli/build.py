@@ -49,12 +49,14 @@ def command(
     from edgebuild.report import judged, progress, summary
     from edgebuild.spec.evidence import EXIT_CODES, combine
     from edgebuild.spec.project import open_project
-    from edgebuild.verbs import build
+    from edgebuild.verbs.build import build
+    from edgebuild.verbs.journal import cores
+    from edgebuild.verbs.request import Request
 
     allowed = limits(step_memory, step_time)
-    request = build.Request(open_project(project, output), targets, models, jobs or build.cores(), recipe)
+    request = Request(open_project(project, output), targets, models, jobs or cores(), recipe)
     with progress.display(sys.stderr) as events:
-        outcomes, journal = build.build(request, events, allowed)
+        outcomes, journal = build(request, events, allowed)
     write_reports(judged.of_build(outcomes, request.project), junit=junit, sarif=sarif, markdown=markdown)
     status = combine([outcome.status for outcome in outcomes])  # type: ignore[misc]
     document = summary.document(outcomes, journal, status)

@@ -29,21 +29,24 @@ def command(
     Example: edgebuild explain --target rpi4 rpi4/digits/judge
     """
     from edgebuild.report import steps, verdict
+    from edgebuild.spec import documents
     from edgebuild.spec.errors import UsageError
     from edgebuild.spec.project import open_project, suggest
-    from edgebuild.verbs import build
+    from edgebuild.verbs.explain import foresee, last_verdicts
+    from edgebuild.verbs.journal import last_build
+    from edgebuild.verbs.request import Request
 
     opened = open_project(project)
     if gate is not None:
         if step is not None:
             raise UsageError("explains a verdict, and STEP a key: name one of the two", key="--gate")
-        verdicts = build.last_verdicts(build.Request(opened, targets, models, recipe=recipe), gate)
+        verdicts = last_verdicts(Request(opened, targets, models, recipe=recipe), gate)
         return Answer({"verdicts": [last.to_json() for last in verdicts]}, lambda: verdict.show(verdicts))
-    foreseen = build.foresee(build.Request(opened, targets, models, recipe=recipe))
+    foreseen = foresee(Request(opened, targets, models, recipe=recipe))
     labels = [item.label for item in foreseen]
     if step is not None and step not in labels:
         raise UsageError(f"unknown step {step!r}", hint=suggest(step, labels))
     chosen = [item for item in foreseen if step in (None, item.label)]
-    last = build.last_build(opened)
-    document = {"steps": [steps.as_data(item, parts=True) for item in chosen], "last_build": last}
+    last = last_build(opened)
+    document = {"steps": [steps.as_data(item, parts=True) for item in chosen], "last_build": documents.to_json(last)}
     return Answer(document, lambda: steps.show_explanation(chosen, last, whole=step is not None))

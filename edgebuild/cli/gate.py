@@ -44,16 +44,18 @@ def command(
     from edgebuild.bundle.baselines import FOLDER
     from edgebuild.report import judged, progress
     from edgebuild.report.gate import show
+    from edgebuild.spec import documents
     from edgebuild.spec.evidence import EXIT_CODES
     from edgebuild.spec.project import open_project
-    from edgebuild.verbs import build, gate
+    from edgebuild.verbs import gate
+    from edgebuild.verbs.journal import cores
 
     opened = open_project(project)
     folder = baselines or opened.root / FOLDER
-    allowed, side_by_side = limits(step_memory, step_time), jobs or build.cores()
+    allowed, side_by_side = limits(step_memory, step_time), jobs or cores()
     request = gate.Request(opened, bundle.absolute(), target, folder, against, device, withdraw, side_by_side)
     with progress.display(sys.stderr) as events:
         result, journal = gate.gate(request, events, allowed)
     write_reports(judged.of_gate(result, opened), junit=junit, sarif=sarif, markdown=markdown)
-    document = result.to_json() | {"ran": journal.ran, "reused": journal.reused}
+    document = result.to_json() | {"ran": documents.to_json(journal.ran), "reused": journal.reused}
     return Answer(document, lambda: show(result), EXIT_CODES[result.status])

@@ -48,7 +48,7 @@ def command(
     from edgebuild.report import progress
     from edgebuild.report.init import document, show
     from edgebuild.spec.project import open_project
-    from edgebuild.verbs import build, init
+    from edgebuild.verbs import init, journal
 
     sizes = _numbers("--size", size)
     wishes = init.Wishes(
@@ -67,7 +67,7 @@ def command(
     allowed = limits(step_memory, step_time)
     opened = open_project(project)
     with progress.display(sys.stderr) as events:
-        begun = init.run(opened, file, wishes, ask, jobs or build.cores(), events, allowed)
+        begun = init.run(opened, file, wishes, ask, jobs or journal.cores(), events, allowed)
     return Answer(document(begun), lambda: show(begun))
 
 

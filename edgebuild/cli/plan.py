@@ -19,7 +19,8 @@ def command(targets: tuple[str, ...], models: tuple[str, ...], recipe: str | Non
     """
     from edgebuild.report import steps
     from edgebuild.spec.project import open_project
-    from edgebuild.verbs import build
+    from edgebuild.verbs.explain import foresee
+    from edgebuild.verbs.request import Request
 
-    foreseen = build.foresee(build.Request(open_project(project), targets, models, recipe=recipe))
+    foreseen = foresee(Request(open_project(project), targets, models, recipe=recipe))
     return Answer({"steps": [steps.as_data(item) for item in foreseen]}, lambda: steps.show_plan(foreseen))

@@ -144,7 +144,10 @@ def _reason(error: Exception) -> str:
     if isinstance(error, OSError) and error.errno is not None and error.errno > 0:
         file = f": {error.filename}" if error.filename else ""
         return f"{os.strerror(error.errno)}{file}"
-    return getattr(error, "strerror", None) or getattr(error, "reason", None) or str(error) or type(error).__name__
+    import asyncssh
+
+    said = error.strerror if isinstance(error, OSError) else error.reason if isinstance(error, asyncssh.Error) else None
+    return said or str(error) or type(error).__name__
 
 
 async def _within(seconds: float, work: Coroutine[Any, Any, T]) -> T:

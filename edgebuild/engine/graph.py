@@ -69,9 +69,9 @@ class Graph:
         """Let one node run after another that gives it nothing: a trial ahead of costly work. No part of a key."""
         self._earlier.setdefault(later, set()).add(earlier)
 
-    def keep(self, wanted: Iterable[str]) -> None:
+    def keep(self, goals: Iterable[str]) -> None:
         """Drop every node that none of these needs or follows."""
-        kept, open_ = set[str](), [*wanted]
+        kept, open_ = set[str](), [*goals]
         while open_:
             if (name := open_.pop()) not in kept:
                 kept.add(name)
@@ -81,8 +81,8 @@ class Graph:
 
     def before(self, identity: str) -> set[str]:
         """Nodes that must have run before this one: those that give it something, and those that it follows."""
-        given = {item for item in self.nodes[identity].inputs.values() if item in self.nodes}
-        return given | self._earlier.get(identity, set())
+        takes = {item for item in self.nodes[identity].inputs.values() if item in self.nodes}
+        return takes | self._earlier.get(identity, set())
 
     def _label(self, identity: str, label: str) -> str:
         known = self.labels.setdefault(identity, [])
@@ -109,25 +109,25 @@ class Graph:
 
     def fingerprint(self, identity: str) -> dict[str, str]:
         """What measured this node's output or what it is made of; facts of several devices stand side by side."""
-        found: dict[str, list[str]] = {}
+        facts: dict[str, list[str]] = {}
         for item in [*self.upstream(identity), identity]:
             for name, text in self.nodes[item].facts.items():
-                known = found.setdefault(name, [])
+                known = facts.setdefault(name, [])
                 known += [] if text in known else [text]
-        return {name: " and ".join(texts) for name, texts in sorted(found.items())}
+        return {name: " and ".join(texts) for name, texts in sorted(facts.items())}
 
     def upstream(self, identity: str) -> Iterable[str]:
         """Ids of all nodes that this one depends on, each after all that it needs, whatever else is in the graph."""
-        found: dict[str, None] = {}
+        seen: dict[str, None] = {}
 
         def visit(name: str) -> None:
             for _, item in sorted(self.nodes[name].inputs.items()):
-                if item in self.nodes and item not in found:
+                if item in self.nodes and item not in seen:
                     visit(item)
-                    found[item] = None
+                    seen[item] = None
 
         visit(identity)
-        return list(found)
+        return list(seen)
 
 
 def option_parts(node: Node) -> dict[str, str]:

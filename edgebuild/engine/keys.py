@@ -57,7 +57,8 @@ def reason(before: Mapping[str, str], after: Mapping[str, str]) -> str:
     """
     old, new = before.get("step"), after.get("step")
     if old != new:
-        return f"step {_last(old)} → {_last(new)}"
+        moved = _last(old) == _last(new)  # another edgebuild had it elsewhere
+        return f"step {old} → {new}" if moved else f"step {_last(old)} → {_last(new)}"
     lines = sorted(changes(before, after), key=lambda line: [not line.startswith(head) for head in _TELLING])
     more = len(lines) - _MOST
     return ", ".join(lines[:_MOST]) + (f" and {more} more" if more > 0 else "")

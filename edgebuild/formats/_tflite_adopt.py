@@ -1,4 +1,4 @@
-"""Takes in a .tflite file that others made: opcodes, signature and names as today's tools want them, shapes fixed."""
+"""Takes in a .tflite file that others made: opcodes, signatures and names as today's tools want them, shapes fixed."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def adopt(path: Path, inputs: Sequence[TensorSpec]) -> bytes:
     graph = parsed.subgraphs[0]
     _widen(parsed, graph)
     _name(graph)
-    parsed.signatureDefs = parsed.signatureDefs or [_signature(graph)]
+    parsed.signatureDefs = parsed.signatureDefs or []
     # Declared is what the file has: of one that was made here, too, nothing is read in another layout.
     parsed.metadata = [entry for entry in parsed.metadata or [] if entry.name != _tflite_layout.ENTRY.encode()]
     for tensor in graph.tensors:
@@ -121,18 +121,3 @@ def _name(graph: Any) -> None:
         name = bytes(tensor.name or b"")
         tensor.name = name if name and name not in taken else b"%s_%d" % (name or b"tensor", number)
         taken.add(tensor.name)
-
-
-def _signature(graph: Any) -> Any:
-    """One for a file that has none: arguments in the graph's own order."""
-    from ai_edge_litert.tools.flatbuffer_utils import schema_fb
-
-    made = schema_fb.SignatureDefT()
-    made.signatureKey, made.subgraphIndex = b"serving_default", 0
-    made.inputs, made.outputs = ([], [])
-    for entries, ends, stem in ((made.inputs, graph.inputs, b"args"), (made.outputs, graph.outputs, b"output")):
-        for number, index in enumerate(ends):
-            entry = schema_fb.TensorMapT()
-            entry.name, entry.tensorIndex = b"%s_%d" % (stem, number), int(index)
-            entries.append(entry)
-    return made

@@ -110,8 +110,9 @@ def _without_writing_in_place(graph: fx.GraphModule) -> None:
 
 def operator(node: fx.Node) -> str:
     """The name of an ATen operator without its overload (`conv2d`); empty for any other node."""
-    schema = getattr(node.target, "_schema", None)
-    return "" if schema is None else schema.name.partition("::")[2]
+    from torch._ops import OpOverload
+
+    return node.target._schema.name.partition("::")[2] if isinstance(node.target, OpOverload) else ""
 
 
 def layers(graph: fx.GraphModule) -> list[Layer]:
@@ -136,8 +137,10 @@ def _own(node: fx.Node, place: int) -> str | None:
 
 def _parameter(node: fx.Node, place: int) -> str | None:
     """The name of the parameter that stands at this place of a node's arguments."""
-    given: Any = node.args[place] if place < len(node.args) else None
-    return str(given.target) if getattr(given, "op", None) == "get_attr" else None
+    from torch import fx
+
+    argument = node.args[place] if place < len(node.args) else None
+    return str(argument.target) if isinstance(argument, fx.Node) and argument.op == "get_attr" else None
 
 
 def parameter(graph: nn.Module, name: str) -> Tensor:
@@ -149,8 +152,10 @@ def parameter(graph: nn.Module, name: str) -> Tensor:
 
 def is_float(node: fx.Node) -> bool:
     """Whether the node gives one floating-point tensor."""
+    from torch import Tensor
+
     value: Any = node.meta.get("val")
-    return bool(hasattr(value, "is_floating_point") and value.is_floating_point())
+    return isinstance(value, Tensor) and value.is_floating_point()
 
 
 def walk(graph: fx.GraphModule, inputs: tuple[Tensor, ...], see: Callable[[fx.Node, Any], Any]) -> Any:

@@ -46,8 +46,7 @@ def named(module: nn.Module, names: Sequence[str], key: str) -> list[nn.Module]:
 
 
 def _has_matrix(layer: nn.Module) -> bool:
-    weight = getattr(layer, "weight", None)
-    return weight is not None and weight.ndim > 1
+    return any(name == "weight" and weight.ndim > 1 for name, weight in layer.named_parameters(recurse=False))
 
 
 def nearest(starts: Iterable[Any], stops: Container[Any]) -> list[Any]:

@@ -37,10 +37,10 @@ class ModelCode:
     def function(self, name: str, key: str) -> Callable[..., Any]:
         """The function `name` of model.py; UsageError when the file fails to import or has no such function."""
         module = self._guarded(self._import, key)
-        found = getattr(module, name, None)
-        if not callable(found):
+        function = vars(module).get(name)
+        if not callable(function):
             raise UsageError(f"has no function {name!r}", file=self.file, key=key)
-        return functools.wraps(found)(lambda *args: self._guarded(lambda: found(*args), f"{name}()"))
+        return functools.wraps(function)(lambda *args: self._guarded(lambda: function(*args), f"{name}()"))
 
     def build(
         self, builder: str, inputs: tuple[TensorSpec, ...], outputs: tuple[TensorSpec, ...] | None = None

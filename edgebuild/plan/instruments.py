@@ -75,8 +75,8 @@ class Instruments:
                     self._tell(reasons, instrument)
                     return instrument
                 reasons.append(f"{spec.transport}: {reason}")
-        told = "; ".join(reasons) or "none is declared for it"
-        raise DeviceError(f"no device can measure {what}: {told}", file=self.target.file, key="devices")
+        why = "; ".join(reasons) or "none is declared for it"
+        raise DeviceError(f"no device can measure {what}: {why}", file=self.target.file, key="devices")
 
     def declares(self, what: str) -> bool:
         """Whether any device is declared to measure `what`."""
@@ -123,8 +123,8 @@ def addressed(address: str) -> DeviceSpec:
 
 def survey(target: Target) -> list[dict[str, str | None]]:
     """Each device that the target declares: what its evidence is worth, and why it cannot be used here."""
-    found: list[dict[str, str | None]] = []
+    rows: list[dict[str, str | None]] = []
     for spec, instrument in Instruments(target).declared:
         fidelity, reason = instrument.fidelity, instrument.device.why_unusable()
-        found.append({"target": target.name, "transport": spec.transport, "fidelity": fidelity, "why_unusable": reason})
-    return found
+        rows.append({"target": target.name, "transport": spec.transport, "fidelity": fidelity, "why_unusable": reason})
+    return rows

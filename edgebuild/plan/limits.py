@@ -5,28 +5,19 @@ All are checked before anything runs.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import permutations
-from typing import NamedTuple
 
+from edgebuild.plan.by_head import Placed, by_head
 from edgebuild.plan.policy import NONE, Declared, fidelity_of, fits, metrics_of, required
 from edgebuild.spec import tasks
 from edgebuild.spec.errors import UsageError
 from edgebuild.spec.metric import Scored as ScoredMetric
 from edgebuild.spec.model import ModelSpec
-from edgebuild.spec.names import suggest
 from edgebuild.spec.registry import GATES
 from edgebuild.spec.signature import Head
 from edgebuild.spec.target import FIDELITIES, Gate, GateSpec, Policy, Target, Timing, reaches
-
-
-class _Placed(NamedTuple):
-    """A gate with the file and key that say so."""
-
-    gate: Gate
-    file: str
-    key: str
 
 
 def gates_of(target: Target, model: ModelSpec, policy: Policy) -> tuple[Gate, ...]:
@@ -40,7 +31,7 @@ def gates_of(target: Target, model: ModelSpec, policy: Policy) -> tuple[Gate, ..
     `timing` can never decide, for one that says nothing beside another, for a budget that might replace either of two
     gates, and where nothing would hold the model's answers.
     """
-    judged = [_of_each(placed, target) for placed in _by_head(_declared(target, model, policy), model)]
+    judged = [_of_each(placed, target) for placed in by_head(_declared(target, model, policy), model.declared)]
     for placed in judged:
         _refuse_unmeasurable(placed, target.timing)
     for placed, other in permutations(judged, 2):
@@ -48,7 +39,7 @@ def gates_of(target: Target, model: ModelSpec, policy: Policy) -> tuple[Gate, ..
     return tuple(placed.gate for placed in judged)
 
 
-def _declared(target: Target, model: ModelSpec, policy: Policy) -> list[_Placed]:
+def _declared(target: Target, model: ModelSpec, policy: Policy) -> list[Placed]:
     """The gates as policy, target and model declare them, less those that are waived."""
     lines = required(target, policy, model.declared.heads)
     gates = [_checked(line, target, budget) for line, budget in _with_budgets(lines, target, model)]
@@ -90,7 +81,7 @@ def regressions_of(target: Target, model: ModelSpec, policy: Policy, *, counted:
         if (limit := GATES.get(gate.metric).regression) is not None
     )
     lines = [Declared(spec, target.file, f"regressions[{n}]") for n, spec in enumerate(target.regressions or usual)]
-    gates = [_of_each(placed, target) for placed in _by_head([_checked(line, target) for line in lines], model)]
+    gates = [_of_each(placed, target) for placed in by_head([_checked(line, target) for line in lines], model.declared)]
     if not gates:
         hint = "declare [[regressions]]"
         raise UsageError("has no gate that holds between two releases", file=target.file, hint=hint)
@@ -125,51 +116,11 @@ def resampled(gates: tuple[Gate, ...], heads: Sequence[Head]) -> tuple[tuple[str
     return tuple(dict.fromkeys(asked))
 
 
-def _by_head(gates: Iterable[_Placed], model: ModelSpec) -> list[_Placed]:
-    """Gates on answers for each head that has their metric, where there are several; others as they are.
-
-    UsageError for an `output` that the model has not, or whose answers do not have the metric.
-    """
-    found = []
-    for placed in gates:
-        heads, kind, output = model.declared.heads, GATES.get(placed.gate.metric), placed.gate.output
-        if output is not None:
-            _refuse_output(placed, model)
-        if kind.tasks is None or (len(heads) == 1 and output is None):
-            found.append(placed)
-            continue
-        having = [head for head in heads if fits(placed.gate.metric, head.task) and _is_of(head, output, model)]
-        found += [placed._replace(gate=replace(placed.gate, output=head.name)) for head in having]
-    return found
-
-
-def _is_of(head: Head, output: str | None, model: ModelSpec) -> bool:
-    """Whether a head is meant by an output, its own name or one that it reads; None means any."""
-    return output is None or output in (head.name, *(spec.name for spec in model.declared.signature.of(head)))
-
-
-def _refuse_output(placed: _Placed, model: ModelSpec) -> None:
-    gate, key = placed.gate, f"{placed.key.rpartition('.')[0]}.output"
-    kind, declared = GATES.get(gate.metric), model.declared
-    outputs = [spec.name for spec in declared.signature.outputs]
-    if kind.tasks is None and not kind.by_output:
-        raise UsageError(f"{gate.metric!r} is about no output", file=placed.file, key=key, hint="leave output out")
-    if kind.by_output:
-        known = outputs
-    else:
-        known = [head.name for head in declared.heads if fits(gate.metric, head.task)]
-        known += [name for name in outputs if any(_is_of(h, name, model) for h in declared.heads if h.name in known)]
-    if gate.output not in known:
-        what = "output" if gate.output not in outputs else f"output with the metric {gate.metric!r}"
-        hint = suggest(str(gate.output), dict.fromkeys(known))
-        raise UsageError(f"model {model.name!r} has no {what} {gate.output!r}", file=placed.file, key=key, hint=hint)
-
-
 def _is_score(metric: str) -> bool:
     return issubclass(GATES.get(metric), ScoredMetric)
 
 
-def _checked(line: Declared, target: Target, name: str | None = None) -> _Placed:
+def _checked(line: Declared, target: Target, name: str | None = None) -> Placed:
     """The gate, if its metric is known and its limit means something; `name` is its key where it is a budget."""
     spec, file, key = line
     kind = GATES.get(spec.metric, file=file, key=key if name else f"{key}.metric")
@@ -182,10 +133,10 @@ def _checked(line: Declared, target: Target, name: str | None = None) -> _Placed
     except ValueError as error:
         raise UsageError(str(error), file=file, key=place) from None
     gate = Gate(spec.metric, limit, spec.confidence, fidelity_of(spec, target), spec.output)
-    return _Placed(gate, file, place)
+    return Placed(gate, file, place)
 
 
-def _of_each(placed: _Placed, target: Target) -> _Placed:
+def _of_each(placed: Placed, target: Target) -> Placed:
     """The gate as it holds for one of the target's formats, of which the best is shipped.
 
     Each has its own chance to pass wrongly, so the error that the gate allows is shared out among them (Bonferroni):
@@ -198,12 +149,12 @@ def _of_each(placed: _Placed, target: Target) -> _Placed:
     return placed._replace(gate=replace(placed.gate, confidence=confidence))
 
 
-def _refuse_unmeasurable(placed: _Placed, timing: Timing) -> None:
+def _refuse_unmeasurable(placed: Placed, timing: Timing) -> None:
     if reason := GATES.get(placed.gate.metric).unmeasurable(placed.gate, timing):
         raise UsageError(reason, file=placed.file, key=placed.key, hint="raise iterations or looks in [timing]")
 
 
-def _refuse_needless(placed: _Placed, other: _Placed) -> None:
+def _refuse_needless(placed: Placed, other: Placed) -> None:
     """UsageError where passing `other`, which asks for no weaker evidence, would always pass `placed` too."""
     weak, strong = placed.gate, other.gate
     if weak.metric != strong.metric or weak.confidence > strong.confidence:
@@ -227,7 +178,7 @@ def _refuse_ambiguous(metric: str, lines: list[Declared], model: ModelSpec, key:
         raise UsageError(reason, file=model.file, key=f"{key}.{metric}", hint=hint)
 
 
-def _refuse_unheld(gates: list[_Placed], model: ModelSpec, policy: Policy) -> None:
+def _refuse_unheld(gates: list[Placed], model: ModelSpec, policy: Policy) -> None:
     """UsageError where no gate is about what the model answers, and nobody has said that none should be."""
     answers = [*dict.fromkeys(name for head in model.declared.heads for name in metrics_of(head.task))]
     if policy.gates and not any(placed.gate.metric in answers for placed in gates):

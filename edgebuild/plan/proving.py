@@ -23,7 +23,7 @@ def proof(measurements: Measurements, chain: Chain, weights: Weights) -> tuple[P
     states = [Stage("float", -1, weights.float, weights.float, chain.baseline), *chain.stages]
     inputs = {"data": measurements.data}
     for number, stage in enumerate(states):
-        inputs[f"made/{number}"] = stage.made
+        inputs[f"made/{number}"] = stage.output
         inputs[f"outputs/{number}"] = _answers(measurements, chain, weights, stage)
         inputs[f"footprint/{number}"] = _weighed(measurements, chain, stage, states[0])
         if counter is not None:
@@ -50,10 +50,10 @@ def _answers(measurements: Measurements, chain: Chain, weights: Weights, stage: 
 
     What proves useless is left out, so this is a choice, and the examples that judge must have no part in it.
     """
-    if measurements.graph.kind(stage.made) == chain.runtime.format:
+    if measurements.graph.kind(stage.output) == chain.runtime.format:
         role = f"{stage.name}-validation"
-        return measurements.outputs(measurements.everywhere(), chain, stage.made, role, split="validation")
-    return measurements.reference(weights, stage.made, f"{stage.name}-outputs", "validation")
+        return measurements.outputs(measurements.everywhere(), chain, stage.output, role, split="validation")
+    return measurements.reference(weights, stage.output, f"{stage.name}-outputs", "validation")
 
 
 def _weighed(measurements: Measurements, chain: Chain, stage: Stage, first: Stage) -> str:

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 from edgebuild.engine.graph import Graph, Node
 from edgebuild.plan.packages import need
 from edgebuild.plan.weights import Weights, task_code
-from edgebuild.spec.artifact import option_fields
 from edgebuild.spec.errors import UsageError
 from edgebuild.spec.files import check
 from edgebuild.spec.model import ModelSpec
@@ -22,7 +20,7 @@ from edgebuild.steps.convert import Convert
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """What one technique of a recipe made: `made` itself, the model before conversion that it comes from (itself, or
+    """What one technique of a recipe made: `output` itself, the model before conversion that it comes from (itself, or
     the last one), and the file to weigh.
 
     A step that changes only values leaves bytes and operations as they were, so one file stands for several stages.
@@ -30,7 +28,7 @@ class Stage:
 
     name: str
     number: int
-    made: str
+    output: str
     unconverted: str
     file: str
 
@@ -90,7 +88,7 @@ class Recipes:
         self._need_packages(runtime)
         current = unconverted = self._weights.float
         converted: str | None = None
-        made: list[tuple[int, str]] = []
+        outputs: list[tuple[int, str]] = []
         for number, (line, step) in enumerate(zip(self._lines, self._steps, strict=True)):
             if (runtime.format, number) in self._without:
                 continue
@@ -101,31 +99,31 @@ class Recipes:
             elif kind == runtime.format:
                 converted = converted or current
             current = self._add(line, step, current, runtime, number)
-            made.append((number, current))
+            outputs.append((number, current))
             if self._graph.kind(current) != runtime.format:
                 unconverted = current
         if converted is None:
             current = converted = self._convert(unconverted, runtime, "convert")
         baseline = self._convert(self._weights.float, runtime, "baseline")
-        return Chain(runtime, unconverted, converted, current, baseline, self._stages(made, runtime, converted))
+        return Chain(runtime, unconverted, converted, current, baseline, self._stages(outputs, runtime, converted))
 
-    def _stages(self, made: list[tuple[int, str]], runtime: Runtime, converted: str) -> tuple[Stage, ...]:
+    def _stages(self, outputs: list[tuple[int, str]], runtime: Runtime, converted: str) -> tuple[Stage, ...]:
         """Last first: what is no file yet is weighed as the file of the last one after it with the same operations."""
-        found: list[Stage] = []
-        before = [item for _, item in made if self._graph.kind(item) != runtime.format]
-        for number, item in reversed(made):
+        stages: list[Stage] = []
+        before = [item for _, item in outputs if self._graph.kind(item) != runtime.format]
+        for number, item in reversed(outputs):
             if item not in before:
-                found.append(Stage(self._name(number), number, item, (before or [self._weights.float])[-1], item))
+                stages.append(Stage(self._name(number), number, item, (before or [self._weights.float])[-1], item))
                 continue
-            later = found[-1] if found and found[-1].made in before else None
+            later = stages[-1] if stages and stages[-1].output in before else None
             if later is None:
                 file = converted
             elif self._steps[later.number].values_only:
                 file = later.file
             else:
                 file = self._convert(item, runtime, f"{self._name(number)}-convert")
-            found.append(Stage(self._name(number), number, item, item, file))
-        return tuple(reversed(found))
+            stages.append(Stage(self._name(number), number, item, item, file))
+        return tuple(reversed(stages))
 
     def _name(self, number: int) -> str:
         """The technique; the second of the same name is `prune_channels-2`."""
@@ -138,9 +136,9 @@ class Recipes:
         key = f"runtimes[{index}].format"
         kind = FORMATS.get(runtime.format, file=self._target.file, key=key)
         if runtime.layout is not None and runtime.layout not in kind.layouts:
-            told = f"{runtime.format} files have no inputs and outputs in {runtime.layout!r}"
+            reason = f"{runtime.format} files have no inputs and outputs in {runtime.layout!r}"
             hint = f"leave it out, or take {' or '.join(kind.layouts)}"
-            raise UsageError(told, file=self._target.file, key=f"runtimes[{index}].layout", hint=hint)
+            raise UsageError(reason, file=self._target.file, key=f"runtimes[{index}].layout", hint=hint)
         need(kind.requires, runtime.format, file=self._target.file, key=key, extra=runtime.format)
 
     def _check_numbers(self) -> None:
@@ -148,8 +146,8 @@ class Recipes:
         done: str | None = None
         for line, step in zip(self._lines, self._steps, strict=True):
             if step.numbers and done:
-                told = f"{line.use!r} cannot follow {done!r}: what a file computes in changes once"
-                raise UsageError(told, file=line.file, key=f"{line.key}.use", hint="keep one of the two")
+                reason = f"{line.use!r} cannot follow {done!r}: what a file computes in changes once"
+                raise UsageError(reason, file=line.file, key=f"{line.key}.use", hint="keep one of the two")
             done = line.use if step.numbers else done
 
     def _check_final(self) -> None:
@@ -157,31 +155,28 @@ class Recipes:
         lines = zip(self._lines, self._steps, self._lines[1:], self._steps[1:], strict=False)
         for line, step, after, taking in lines:
             if step.final and {*step.consumes} & {*taking.consumes}:
-                told = f"{after.use!r} cannot follow {line.use!r}, whose result it would throw away"
-                raise UsageError(told, file=after.file, key=f"{after.key}.use", hint=f"put {line.use!r} last")
+                reason = f"{after.use!r} cannot follow {line.use!r}, whose result it would throw away"
+                raise UsageError(reason, file=after.file, key=f"{after.key}.use", hint=f"put {line.use!r} last")
 
     def _step(self, line: StepSpec) -> Technique:
         kind = STEPS.get(line.use, file=line.file, key=f"{line.key}.use")
         need(kind.tools, line.use, file=line.file, key=f"{line.key}.use")
-        given = self._from_hardware(kind) | dict(self._model.declared.steps.get(line.use, {})) | dict(line.options)
-        return check(kind, given, file=line.file, prefix=line.key)
-
-    def _from_hardware(self, kind: type[Technique]) -> dict[str, Any]:
-        """Options whose default is a property of the target's hardware."""
-        named = {f.name: f.metadata.get("from_hardware") for f in option_fields(kind)}
-        return {name: getattr(self._target.hardware, source) for name, source in named.items() if source}
+        of_model = self._model.declared.steps.get(line.use, {})
+        options = {**kind.from_hardware(self._target.hardware), **of_model, **line.options}
+        return check(kind, options, file=line.file, prefix=line.key)
 
     def _may_convert(self, line: StepSpec, step: Technique, kind: str, runtime: Runtime, number: int) -> None:
         """UsageError unless converting makes what the step works on."""
         where = {"file": line.file, "key": f"{line.key}.use"}
         works_on, source = " or ".join(step.consumes), self._weights.source
         if kind == runtime.format == source.kind:
-            told = f"{line.use!r} works on {works_on}, and {self._model.name} comes as {kind}, which cannot be trained"
-            raise UsageError(told, **where, hint=source.instead)
+            name = self._model.name
+            reason = f"{line.use!r} works on {works_on}, and {name} comes as {kind}, which cannot be trained"
+            raise UsageError(reason, **where, hint=source.instead)
         if kind == runtime.format:
             before = self._lines[number - 1].use
-            told = f"{line.use!r} works on {works_on}, but {before!r} before it makes {kind}"
-            raise UsageError(told, **where, hint=f"move {line.use!r} before {before!r}")
+            reason = f"{line.use!r} works on {works_on}, but {before!r} before it makes {kind}"
+            raise UsageError(reason, **where, hint=f"move {line.use!r} before {before!r}")
         if not takes(step, runtime.format):
             raise UsageError(f"{line.use!r} works on {works_on}, not on {runtime.format}", **where)
 
@@ -226,15 +221,15 @@ class Recipes:
         kind = FORMATS.get(runtime.format)
         gap = refusal(kind.real, kind.unreal, how)
         if gap is not None:
-            told = f"{line.use!r} cannot be had on {runtime.format} with these options: {gap.reason}"
-            raise UsageError(told, file=line.file, key=line.key, hint=f"instead: {gap.instead}")
+            reason = f"{line.use!r} cannot be had on {runtime.format} with these options: {gap.reason}"
+            raise UsageError(reason, file=line.file, key=line.key, hint=f"instead: {gap.instead}")
 
     def _connected(self, role: str, line: StepSpec) -> dict[str, str]:
         """What a step gets for a role that it needs: every further teacher has a role `teacher/<number>` of its own."""
         first, *others = self._weights.teachers
         known = {"data": self._weights.data, "teacher": first, "code": self._weights.code}
         if role not in known:
-            told = f"{line.use!r} needs {role!r}, which no plan can give"
-            raise UsageError(told, file=line.file, key=f"{line.key}.use")
+            reason = f"{line.use!r} needs {role!r}, which no plan can give"
+            raise UsageError(reason, file=line.file, key=f"{line.key}.use")
         more = {f"teacher/{number}": item for number, item in enumerate(others, 2)} if role == "teacher" else {}
         return {role: known[role]} | more

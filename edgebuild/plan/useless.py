@@ -19,7 +19,7 @@ def useless(chains: Sequence[Chain], verdicts: Verdicts) -> Without:
         (chain.runtime.format, stage.number)
         for chain in chains
         for stage in chain.stages
-        if stage.number in (shared if stage.made == stage.unconverted else of_format[chain.runtime.format])
+        if stage.number in (shared if stage.output == stage.unconverted else of_format[chain.runtime.format])
     )
 
 

@@ -150,7 +150,9 @@ class _Maker:
         inputs = {name: self.shared[name] for name in making.step.uses() if name in self.shared}
         for name, files in making.files.items():
             inputs[name] = self.graph.add_source(f"{label}/{name}", self._snapshot(files, name))
-        return self.graph.add(label, Node(making.step, inputs, self.source.kind, making.code, making.tools))
+        of_code = self.model.declared.tools if "code" in inputs else ()
+        tools = (*making.tools, *of_code)
+        return self.graph.add(label, Node(making.step, inputs, self.source.kind, making.code, tools))
 
     def _snapshot(self, files: tuple[ProjectFile, ...], kind: str) -> Artifact:
         for file in files:

@@ -48,12 +48,12 @@ def _seconds(value: float | None) -> str:
     return "" if value is None else show_seconds(value)
 
 
-def show_baselines(found: Sequence[Baseline | EdgebuildError], folder: str) -> None:
+def show_baselines(surveyed: Sequence[Baseline | EdgebuildError], folder: str) -> None:
     """One line a baseline; one that cannot be used says why."""
-    if not found:
+    if not surveyed:
         print(f"{folder}: no baseline yet (edgebuild baseline set BUNDLE)")
         return
-    rows = [(item.line,) if isinstance(item, EdgebuildError) else _baseline(item) for item in found]
+    rows = [(item.line,) if isinstance(item, EdgebuildError) else _baseline(item) for item in surveyed]
     heads = ("baseline", "of", "format", "status", "set", "commit", "with")
     table(heads, [(*row, *[""] * (len(heads) - len(row))) for row in rows])
 

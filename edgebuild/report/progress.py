@@ -13,7 +13,7 @@ from edgebuild.spec.units import show_seconds
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
-    from edgebuild.verbs.build import Listener
+    from edgebuild.verbs.journal import Listener
 
 
 class Lines:

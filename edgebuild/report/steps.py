@@ -7,7 +7,10 @@ from typing import TYPE_CHECKING, Any
 from edgebuild.report.table import table
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from edgebuild.engine.resolve import Outlook
+    from edgebuild.verbs.journal import Ran
 
 _WORDS = {"current": "up to date", "run": "would run", "depends": "if its inputs change"}
 
@@ -26,7 +29,7 @@ def show_plan(foreseen: list[Outlook]) -> None:
     table(("step", "now", "why"), [(item.label, _WORDS[item.state], item.reason) for item in foreseen])
 
 
-def show_explanation(foreseen: list[Outlook], last: list[dict[str, Any]], *, whole: bool) -> None:
+def show_explanation(foreseen: list[Outlook], last: Sequence[Ran], *, whole: bool) -> None:
     """What would run and why; then what the last build ran and why. `whole` prints all parts of the key."""
     changed = [item for item in foreseen if item.state != "current"]
     for item in changed:
@@ -39,7 +42,7 @@ def show_explanation(foreseen: list[Outlook], last: list[dict[str, Any]], *, who
     elif last:
         print("\nthe last build that ran anything ran:")
         for entry in last:
-            print(f"  {entry['step']}: {entry['reason']}")
+            print(f"  {entry.step}: {entry.reason}")
 
 
 def _show_parts(item: Outlook) -> None:

@@ -31,7 +31,8 @@ if TYPE_CHECKING:
         Scores,
         Verdict,
     )
-    from edgebuild.verbs.build import Journal, Outcome
+    from edgebuild.verbs.build import Outcome
+    from edgebuild.verbs.journal import Journal
 
 COLOURS = {"pass": "green", "fail": "red", "inconclusive": "yellow"}
 _MEANING = {"pass": "released", "fail": "no bundle, only the evidence", "inconclusive": "candidate, not released"}
@@ -41,7 +42,7 @@ def document(outcomes: list[Outcome], journal: Journal, status: str) -> dict[str
     """The build as plain data."""
     return {
         "status": status,
-        "ran": journal.ran,
+        "ran": documents.to_json(journal.ran),
         "reused": journal.reused,
         "notices": journal.notices,
         "bundles": [

@@ -9,7 +9,7 @@ from edgebuild.report.table import table
 from edgebuild.spec.registry import GATES
 
 if TYPE_CHECKING:
-    from edgebuild.verbs.build import LastVerdict
+    from edgebuild.verbs.explain import LastVerdict
 
 _STATES = {"current": "up to date", "run": "a build would judge anew", "depends": "a build may judge anew"}
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 import graphlib
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import NamedTuple
 
 from edgebuild.spec.signature import Signature, TensorSpec
 from edgebuild.spec.target import Runtime
 
 
-class End(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class End:
     """A tensor of a part by their names; of the whole's own inputs or outputs where `part` is None."""
 
     part: str | None
@@ -21,7 +21,8 @@ class End(NamedTuple):
         return f"{self.part or 'the whole'}.{self.tensor}"
 
 
-class Route(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Route:
     """One end's values go into another's: `source` is an input of the whole or a part's output."""
 
     source: End
@@ -112,5 +113,8 @@ class Assembly:
             raise ValueError(f"two things go into {route.target}")
         given, taken = sources[route.source], targets[route.target]
         if (given.shape, given.dtype) != (taken.shape, taken.dtype):
-            told = [f"{end} {list(one.shape)} {one.dtype}" for end, one in zip(route, (given, taken), strict=True)]
-            raise ValueError(f"{told[0]} cannot go into {told[1]}")
+            raise ValueError(f"{_shown(route.source, given)} cannot go into {_shown(route.target, taken)}")
+
+
+def _shown(end: End, spec: TensorSpec) -> str:
+    return f"{end} {list(spec.shape)} {spec.dtype}"

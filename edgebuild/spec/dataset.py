@@ -16,7 +16,6 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from edgebuild.spec import tasks
 from edgebuild.spec.signature import ANSWER, Head
 
 if TYPE_CHECKING:
@@ -110,16 +109,16 @@ def unlabelled(folder: Path) -> tuple[Array, ...]:
     return _inputs(folder, "unlabelled")
 
 
-def with_unlabelled(folder: Path, split: Split) -> Split:
-    """The split, followed by the examples without labels, which have what their tasks say stands for a missing one."""
+def with_unlabelled(folder: Path, split: Split, missing: Sequence[float]) -> Split:
+    """The split, followed by the examples without labels, which have for each head what stands for a missing one."""
     import numpy as np
 
     more = unlabelled(folder)
     if not more:
         return split
     labels = []
-    for head, known in zip(heads(folder), split.labels, strict=True):
-        blank = np.full((len(more[0]), *known.shape[1:]), tasks.of(head).missing, known.dtype)
+    for known, value in zip(split.labels, missing, strict=True):
+        blank = np.full((len(more[0]), *known.shape[1:]), value, known.dtype)
         labels.append(np.concatenate([known, blank]))
     inputs = tuple(np.concatenate(both) for both in zip(split.inputs, more, strict=True))
     return Split(inputs, tuple(labels))

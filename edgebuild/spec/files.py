@@ -22,6 +22,7 @@ from pydantic import (
     with_config,
 )
 
+from edgebuild.spec import tasks
 from edgebuild.spec.errors import UsageError
 from edgebuild.spec.fields import STRICT
 from edgebuild.spec.model import ModelFile, ModelSpec
@@ -199,12 +200,16 @@ def _steps(lines: tuple[RecipeLine, ...], key: str, shown: str) -> tuple[StepSpe
 def read_model(folder: Path, shown: str) -> ModelSpec:
     """The model that `folder/model.toml` declares; UsageError with file, key and reason when it does not."""
     declared = check(ModelFile, read_toml(folder / "model.toml", shown), file=shown)
+    try:
+        tasks.check(declared.answers, smoothed=declared.smooths)
+    except UsageError as error:
+        raise _placed(error, shown) from None
     return ModelSpec(name=folder.name, folder=folder, file=shown, declared=declared)
 
 
 @cache
 def _adapter(kind: Any) -> TypeAdapter[Any]:
-    if dataclasses.is_dataclass(kind) and not hasattr(kind, "__pydantic_config__"):
+    if dataclasses.is_dataclass(kind) and "__pydantic_config__" not in vars(kind):
         kind = with_config(STRICT)(cast(Any, kind))  # a step or a device, which need not know how its options are read
     return TypeAdapter(kind)
 
@@ -222,9 +227,13 @@ def check(kind: type[T], data: Mapping[str, Any], *, file: str, prefix: str = ""
     except RecursionError:
         raise UsageError("nested too deeply", file=file, key=prefix or None) from None
     except UsageError as error:  # of a declaration that knows the key of its mistake, and not the file
-        key = ".".join(filter(None, (prefix, error.key)))
-        raise UsageError(error.reason, file=file, key=key or None, hint=error.hint) from None
+        raise _placed(error, file, prefix) from None
     return checked
+
+
+def _placed(error: UsageError, file: str, prefix: str = "") -> UsageError:
+    key = ".".join(filter(None, (prefix, error.key)))
+    return UsageError(error.reason, file=file, key=key or None, hint=error.hint)
 
 
 def _date(value: object) -> dict[str, str]:

@@ -10,53 +10,17 @@ from typing import Annotated, Any, ClassVar, Literal
 from annotated_types import Ge, Gt
 from pydantic import ConfigDict, Discriminator, Field, Tag
 
-from edgebuild.spec import tasks
-from edgebuild.spec.errors import UsageError
 from edgebuild.spec.fields import STRICT, Inside, Seed
 from edgebuild.spec.layout import NCHW, NHWC, Layout
-from edgebuild.spec.registry import TASKS
-from edgebuild.spec.signature import ANSWER, Element, Head, Signature, TensorSpec
+from edgebuild.spec.outputs import Answers, Labels, Outputs
+from edgebuild.spec.signature import Head, Signature, TensorSpec
 
-USUAL_TASK = "classification"
-# Which of their two forms `outputs` and `data` have; no part of a key that messages name.
-_COUNT, _TABLES, _NAME, _TABLE = "[count]", "[tables]", "[name]", "[table]"
-
-Label = Annotated[tuple[str, ...], Field(min_length=2, description="names of the classes, in output order")]
-
-
-@dataclass(frozen=True, slots=True)
-class Output:
-    """One output of the model: the shape that it has for one example, and what is asked of its values.
-
-    One without a task is held to parity alone: what a converted file answers there is as the torch model does.
-    """
-
-    __pydantic_config__: ClassVar[ConfigDict] = STRICT
-
-    name: Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_-]*$")]
-    shape: tuple[Annotated[int, Ge(1)], ...]
-    dtype: Element = "float32"
-    meaning: Annotated[str, Field(description="what its values are, for people who use the model")] = ""
-    task: Annotated[str | None, Field(description="what its labels are (edgebuild tasks); none: features, states")] = (
-        None
-    )
-    labels: Label = ()
-    weight: Annotated[float, Field(gt=0, description="of its loss in training")] = 1.0
+# Which of its two forms `data` has; no part of a key that messages name.
+_NAME, _TABLE = "[name]", "[table]"
 
 
 def _data_form(data: object) -> str:
     return _NAME if isinstance(data, str) else _TABLE
-
-
-def _form(outputs: object) -> str:
-    return _TABLES if isinstance(outputs, list | tuple) else _COUNT
-
-
-Outputs = Annotated[
-    Annotated[Annotated[int, Ge(1)], Tag(_COUNT)]
-    | Annotated[Annotated[tuple[Output, ...], Field(min_length=1)], Tag(_TABLES)],
-    Discriminator(_form),
-]
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,7 +124,7 @@ class ModelFile:
     source: Annotated[
         Mapping[str, Any] | None, Field(description="where the model comes from, if not from a builder")
     ] = None
-    labels: Label = ()
+    labels: Labels = ()
     outputs: Annotated[
         Outputs | None, Field(description="values that the model answers, or a table for each output")
     ] = None
@@ -207,7 +171,7 @@ class ModelFile:
                 raise ValueError("reads is for a function of model.py; [data] names its own files")
         if self.teacher is not None and self.teachers:
             raise ValueError("teacher is for one, teachers for several: keep one of the two")
-        _check_answers(self)
+        self.answers.check()
 
     @property
     def all_teachers(self) -> tuple[Teacher, ...]:
@@ -230,69 +194,28 @@ class ModelFile:
         return _plugin(self.data, "data")
 
     @property
+    def smooths(self) -> bool:
+        """Whether any training of it smooths labels."""
+        return any(own.label_smoothing for own in (self.training, *(each.training for each in self.all_teachers)))
+
+    @property
     def signature(self) -> Signature:
-        """Inputs and outputs; a count of values, or of classes, is one output that is a vector."""
-        if isinstance(self.outputs, tuple):
-            outputs = tuple(TensorSpec(own.name, own.shape, own.dtype, own.meaning) for own in self.outputs)
-        else:
-            outputs = (TensorSpec(ANSWER, (self.outputs or len(self.labels),)),)
-        return Signature(self.inputs, outputs)
+        """Inputs and outputs in their order."""
+        return Signature(self.inputs, self.answers.specs)
 
     @property
     def heads(self) -> tuple[Head, ...]:
-        """What has a task: each output with one of its own, or all outputs together where the model has one."""
-        tables = self.outputs if isinstance(self.outputs, tuple) else ()
-        own = [(place, table) for place, table in enumerate(tables) if table.task]
-        if own:
-            return tuple(Head(t.name, str(t.task), (place,), t.weight, t.labels) for place, t in own)
-        every, task = self.signature.outputs, self.task or USUAL_TASK
-        name = every[0].name if len(every) == 1 else task
-        return (Head(name, task, tuple(range(len(every))), labels=self.labels),)
+        """What has a task: outputs with one of their own, or all together."""
+        return self.answers.heads
+
+    @property
+    def answers(self) -> Answers:
+        """All that is said of the outputs."""
+        return Answers(self.outputs, self.task, self.labels)
 
 
 def _plugin(table: Mapping[str, Any], key: str) -> PluginSpec:
     return PluginSpec(str(table.get("use")), {name: value for name, value in table.items() if name != "use"}, key)
-
-
-def _check_answers(model: ModelFile) -> None:
-    """UsageError with the key unless what the model answers is declared once, in the words of its tasks."""
-    tables = model.outputs if isinstance(model.outputs, tuple) else ()
-    _check_tables(model, tables)
-    own = {table.name: f"outputs[{place}]" for place, table in enumerate(tables) if table.task}
-    if isinstance(model.outputs, int) and model.labels:
-        told = "labels names the classes, or outputs says how many values are answered: keep one of the two"
-        raise UsageError(told, key="outputs")
-    for head in model.heads:
-        key = own.get(head.name, "")
-        task = TASKS.get(head.task, key=f"{key}.task" if key else "task")()
-        try:
-            task.check(head, model.signature.of(head))
-        except ValueError as error:
-            raise UsageError(str(error), key=key or ("outputs" if tables else "task")) from None
-    if model.outputs is None and not model.labels:
-        raise UsageError("is missing: how many values does the model answer?", key="outputs")
-    trainings = [model.training, *(teacher.training for teacher in model.all_teachers)]
-    rough = [head.task for head in model.heads if not tasks.of(head).smooths]
-    if rough and any(training.label_smoothing for training in trainings):
-        raise UsageError(f"label_smoothing is for classes; task {rough[0]!r} has none", key="training.label_smoothing")
-
-
-def _check_tables(model: ModelFile, tables: tuple[Output, ...]) -> None:
-    """UsageError for tables of outputs that contradict each other, or what is said of the model as a whole."""
-    names = [table.name for table in tables]
-    for place, table in enumerate(tables):
-        key = f"outputs[{place}]"
-        if table.name in names[:place]:
-            raise UsageError(f"outputs must have different names, not {', '.join(names)}", key=f"{key}.name")
-        if table.task and (model.task or model.labels):
-            both = "task" if model.task else "labels"
-            raise UsageError(f"{both} is said of the whole model as well: keep one of the two", key=f"{key}.task")
-        if not table.task and (table.labels or table.weight != 1.0):
-            lost = "labels" if table.labels else "weight"
-            raise UsageError(f"output {table.name!r} has no task to use it", key=f"{key}.{lost}")
-    if tables and not any(table.task for table in tables) and model.task is None and not model.labels:
-        hint = f"known: {', '.join(TASKS.names())}"
-        raise UsageError("no output has a task, so there is nothing to learn or to judge", key="outputs", hint=hint)
 
 
 @dataclass(frozen=True, slots=True)

@@ -83,14 +83,20 @@ def _own(package: str) -> tuple[str, ...]:
 
 
 @cache
-def _foreign(group: str) -> dict[str, EntryPoint]:
-    return {point.name: point for point in entry_points(group=group)}
+def _foreign(group: str) -> dict[str, list[EntryPoint]]:
+    points: dict[str, list[EntryPoint]] = {}
+    for point in entry_points(group=group):
+        points.setdefault(point.name, []).append(point)
+    return points
 
 
 @cache
 def _loaded(registry: Registry[Any], name: str) -> tuple[Any, str | None]:
     """The class of a known name, and in one line why it cannot be used."""
-    point = None if name in _own(registry.package) else _foreign(registry.group)[name]
+    points = [] if name in _own(registry.package) else _foreign(registry.group)[name]
+    if len(points) > 1:
+        return None, f"{registry.noun} {name!r} is brought by {' and by '.join(map(_origin, points))}: uninstall one"
+    point = points[0] if points else None
     origin = _origin(point) if point else f"{registry.package}.{name}"
     try:
         kind = point.load() if point else getattr(importlib.import_module(origin), class_name(name))
@@ -131,7 +137,7 @@ class _Member(NamedTuple):
 @cache
 def _members(base: type) -> tuple[_Member, ...]:
     """What a base and those that it inherits from declare, less what is private to them."""
-    found: dict[str, _Member] = {}
+    members: dict[str, _Member] = {}
     for kind in reversed(base.__mro__):
         if not _declares(kind):
             continue
@@ -142,8 +148,8 @@ def _members(base: type) -> tuple[_Member, ...]:
                 continue
             required = value is _ABSENT or getattr(value, "__isabstractmethod__", False)
             hint = get_type_hints(value.fget)["return"] if isinstance(value, property) else _plain(hints.get(name))
-            found[name] = _Member(name, value, hint, required)
-    return tuple(found.values())
+            members[name] = _Member(name, value, hint, required)
+    return tuple(members.values())
 
 
 def _declares(kind: type) -> bool:

@@ -55,9 +55,12 @@ class Hardware:
 
     def __post_init__(self) -> None:
         """ValueError for a core whose clock or memory nobody states: a guess would be taken for a measurement."""
-        needs = {"clock": "its time is predicted from it", "ram": "an emulator must show it"}
-        for name, reason in needs.items():
-            if self.core is not None and getattr(self, name) is None:
+        needs = (
+            ("clock", self.clock, "its time is predicted from it"),
+            ("ram", self.ram, "an emulator must show it"),
+        )
+        for name, value, reason in needs:
+            if self.core is not None and value is None:
                 raise ValueError(f"{name} is missing, and a declared core needs it: {reason}")
 
     @property

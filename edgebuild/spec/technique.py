@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Protocol
+from collections.abc import Mapping
+from typing import Any, ClassVar, Protocol
 
 from edgebuild.spec.artifact import Step
 from edgebuild.spec.quantization import Quantization
+from edgebuild.spec.target import Hardware
 
 
 class Technique(Step, Protocol):
@@ -25,6 +27,11 @@ class Technique(Step, Protocol):
     values_only: ClassVar[bool] = False
     gentler: ClassVar[str | None] = None
     stronger: ClassVar[str | None] = None
+
+    @classmethod
+    def from_hardware(cls, hardware: Hardware) -> Mapping[str, Any]:
+        """Options whose default is a property of the target's hardware, by name."""
+        return {}
 
     def quantization(self) -> Quantization | None:
         """What a format is asked for, so that a plan can refuse what no kernel computes; None where nothing is."""

@@ -58,14 +58,19 @@ def ports(interpreter: Any, side: str) -> List[values.Port]:
     text (args_0, args_1, args_10, args_2 …): so the numbers in the signature's names decide, and only
     without such numbers the subgraph's order.
     """
-    details = getattr(interpreter, "get_%s_details" % side)()
+    details = _details(interpreter, side)
     for key in interpreter.get_signature_list():
-        named = getattr(interpreter.get_signature_runner(key), "get_%s_details" % side)()
+        named = _details(interpreter.get_signature_runner(key), side)
         same = {d["index"] for d in named.values()} == {d["index"] for d in details}
         in_order = numbered(named)
         if same and in_order:
             return [_port(name, named[name]) for name in in_order]
     return [_port(d["name"], d) for d in details]
+
+
+def _details(runner: Any, side: str) -> Any:
+    """What an interpreter, or the runner of a signature, tells of its inputs or outputs."""
+    return runner.get_input_details() if side == "input" else runner.get_output_details()
 
 
 def _port(name: str, detail: Dict[str, Any]) -> values.Port:

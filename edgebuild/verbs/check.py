@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from edgebuild.engine.store import Store
     from edgebuild.engine.task import Limits
     from edgebuild.plan.weights import Weights
-    from edgebuild.verbs.build import Listener
+    from edgebuild.verbs.journal import Listener
 
 HOST = "host"
 
@@ -97,7 +97,7 @@ def run(project: Project, model: ModelSpec, target: Target, jobs: int, events: L
 def _run(store: Store, graph: Graph, weights: Weights, jobs: int, events: Listener, limits: Limits) -> dict[str, Path]:
     """Bring data, model and the model's own answers up to date; their folders by id, those of the answers by name."""
     from edgebuild.engine.graph import Node
-    from edgebuild.verbs.build import Journal, bring_up
+    from edgebuild.verbs.journal import Journal, bring_up
 
     making = weights.source.reference("validation")
     model = weights.untrained or weights.float

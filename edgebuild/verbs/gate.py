@@ -22,7 +22,7 @@ from edgebuild.spec.errors import UsageError
 from edgebuild.spec.evidence import VERDICTS, Evidence, Judged, Predicted, Status, Verdict, Verdicts, combine
 from edgebuild.spec.project import Project
 from edgebuild.spec.target import Fidelity
-from edgebuild.verbs.build import Journal, Listener, bring_up
+from edgebuild.verbs.journal import Journal, Listener, bring_up
 
 if TYPE_CHECKING:
     from edgebuild.bundle.baselines import Baseline

@@ -20,7 +20,7 @@ from edgebuild.verbs._drafting import Ask, Draft, Wishes
 
 if TYPE_CHECKING:
     from edgebuild.engine.task import Limits
-    from edgebuild.verbs.build import Listener
+    from edgebuild.verbs.journal import Listener
 
 __all__ = ["Ask", "Begun", "Wishes", "run"]
 

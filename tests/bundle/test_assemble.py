@@ -267,7 +267,8 @@ SAID = (
 def test_a_bundle_of_two_inputs_and_three_outputs_says_what_each_is_and_answers_with_all(
     scene: tiny.Made, tmp_path: Path, name: str
 ) -> None:
-    bundle = assemble(scene, tmp_path, name) / "bundle"
+    gates = (Gate("size", "-50 %"), Gate("accuracy", "1 pp", output="kind"))
+    bundle = assemble(scene, tmp_path, name, gates=gates) / "bundle"
     facts = manifest.verify_bundle(bundle)
     assert [(head.name, head.task, head.outputs, head.show) for head in facts.heads] == [
         ("kind", "classification", (0,), "ranked"), ("place", "regression", (2,), "values"),

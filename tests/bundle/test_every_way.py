@@ -67,7 +67,7 @@ def test_a_bundle_of_it_answers_as_the_model_does(
     (chain,) = planned.products[0].chains
     folder = made[name]
     for number, stage in enumerate(chain.stages):
-        step = planned.graph.nodes[stage.made].step
+        step = planned.graph.nodes[stage.output].step
         inputs = {"model": (name, folder), "data": ("data", made["data"])}
         folder = tiny.perform(step, tmp_path / f"step-{number}", inputs)
     bundle = assemble(made, tmp_path, name, candidate=folder) / "bundle"

@@ -140,7 +140,7 @@ class TestEveryField:
 
     def test_nested_dataclasses_are_looked_into(self) -> None:
         paths = {case.id for case in cases()}
-        assert {"Train.training.seed", "Judge.gates[0].limit", "Assemble.subject.inputs[0].shape[0]"} <= paths
+        assert {"Train.training.seed", "Judge.gates[0].limit", "Assemble.subject.signature.inputs[0].shape[0]"} <= paths
         assert "Latency.device" in paths
 
     def test_some_are_excused_and_say_so(self) -> None:
@@ -277,6 +277,7 @@ class TestChanges:
         )
         assert keys.reason(before, before) == ""
         assert keys.reason(before, after | {"step": "a.b.C"}) == "step B → C"
+        assert keys.reason(before, after | {"step": "c.B"}) == "step a.B → c.B"
 
     def test_an_option_of_a_real_step(self) -> None:
         from edgebuild.steps.techniques.prune_channels import PruneChannels

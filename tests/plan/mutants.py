@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from tests import ROOT
+from tests.plan.project import PARSED
 
 _COPIED = ("edgebuild", "tests", "targets", "models", "recipes", "policies", "pyproject.toml")
 
@@ -117,9 +118,9 @@ MUTANTS = (
     ),
     Mutant(
         "the tasks' code, of training",
-        "plan/weights.py",
-        'Node(step, inputs, "torch", code=task_code(self.model))',
-        'Node(step, inputs, "torch")',
+        "sources/torch.py",
+        "trains=True, code=tasks.modules(declared.heads))",
+        "trains=True)",
         _CODE,
     ),
     Mutant(
@@ -179,6 +180,20 @@ MUTANTS = (
         "test_the_version_of_what_the_models_code_needs",
     ),
     Mutant(
+        "what a source says that decides the weights",
+        "plan/weights.py",
+        "self.source.kind, making.code, tools))",
+        "self.source.kind))",
+        _CODE,
+    ),
+    Mutant(
+        "the versions that the model's code needs, of its weights",
+        "plan/weights.py",
+        'self.model.declared.tools if "code" in inputs else ()',
+        "()",
+        "test_the_version_of_what_the_models_code_needs",
+    ),
+    Mutant(
         "what data are read from elsewhere",
         "plan/weights.py",
         "reads=_reads(store, model)",
@@ -206,6 +221,15 @@ def copy(folder: Path) -> Path:
     return folder
 
 
+def test(root: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """The tests of keys in a copy; what one run has learnt of its code, the next need not read."""
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *arguments, "tests/plan/test_keys.py"]
+    variables = {"PYTHONDONTWRITEBYTECODE": "1", PARSED: str(root / "parsed.json")}
+    return subprocess.run(
+        command, cwd=root, env=os.environ | variables, capture_output=True, text=True, timeout=600, check=False
+    )
+
+
 def unseen(mutant: Mutant, root: Path) -> str | None:
     """None where a test of keys fails with this mutant in the copy below `root`, else what went otherwise."""
     path = root / "edgebuild" / mutant.file
@@ -214,11 +238,7 @@ def unseen(mutant: Mutant, root: Path) -> str | None:
         return f"{mutant.file} has {text.count(mutant.old)} times {mutant.old!r}: name the line that is there now"
     path.write_text(text.replace(mutant.old, mutant.new), encoding="utf-8")
     try:
-        command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", "-k", mutant.seen_by]
-        done = subprocess.run(
-            [*command, "tests/plan/test_keys.py"], cwd=root, env=os.environ | {"PYTHONDONTWRITEBYTECODE": "1"},
-            capture_output=True, text=True, timeout=600, check=False,
-        )  # fmt: skip
+        done = test(root, "-x", "-k", mutant.seen_by)
     finally:
         path.write_text(text, encoding="utf-8")
     # 1 is a test that failed: not a package that cannot be imported, nor a test that is no more.

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import json
+import os
 import shutil
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -121,7 +123,12 @@ external = ["*.bin"]
 """
 )
 
-_PARSED: dict[str, Any] = {}  # what is known of our code, so that no other store parses it again
+
+# What is known of our code, so that no other store parses it again, nor another process that is given such a file.
+PARSED = "EDGEBUILD_TESTS_PARSED"
+_PARSED: dict[str, Any] = {}
+if (path := os.environ.get(PARSED)) and Path(path).is_file():
+    _PARSED.update(json.loads(Path(path).read_text()))
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,6 +209,8 @@ class Project:
             graph = self.plan(store)
             for module in modules:
                 yield _keyed(graph, store, module)
+            if store.code.grown and (path := os.environ.get(PARSED)):
+                Path(path).write_text(json.dumps(store.code.known))
             _PARSED.update(store.code.known)
         finally:
             store.close()

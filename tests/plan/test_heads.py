@@ -67,12 +67,12 @@ def test_parity_may_be_narrowed_to_any_output_and_says_more_there_only_if_it_is_
     ("gate", "told"),
     [
         (f'{SIZE}\noutput = "kind"', "gates[0].output: 'size' is about no output (leave output out)"),
-        (f'{ACCURACY}\noutput = "knid"', "gates[0].output: model 'scene' has no output 'knid' (did you mean 'kind'?"),
+        (f'{ACCURACY}\noutput = "knid"', "gates[0].output: the model has no output 'knid' (did you mean 'kind'?"),
         (
             f'{ACCURACY}\noutput = "place"',
-            "gates[0].output: model 'scene' has no output with the metric 'accu",
+            "gates[0].output: the model has no output with the metric 'accu",
         ),
-        (f'{PARITY}\noutput = "map"', "gates[0].output: model 'scene' has no output 'map' (known: features, kind, pla"),
+        (f'{PARITY}\noutput = "map"', "gates[0].output: the model has no output 'map' (known: features, kind, pla"),
         (
             'metric = "cosine"\nlimit = "0.01"',
             "gates[0].metric: 'cosine' does not fit model 'scene', whose task is",

@@ -135,7 +135,7 @@ MODEL_CHANGES = {
     ("model.toml", "epochs = 4", "epochs = 5"): "Train",
     ("model.toml", 'name = "image"', 'name = "picture"'): "LoadData Train Untrained ImportWeights Assemble",
     ("model.toml", "epochs = 3", "epochs = 2"): "Distill",
-    ("model.toml", '["numpy"]', '["numpy", "pydantic"]'): "LoadData",
+    ("model.toml", '["numpy"]', '["numpy", "pydantic"]'): "LoadData Train Untrained ImportWeights",
     ("model.toml", "sample = 1", 'sample = 1\n[budgets.board]\nsize = "60 KiB"'): "Judge",
     ("model.py", "import torch", "import torch  # as it is"): "LoadData Train Untrained ImportWeights",
     ("words.txt", "some", "other"): "LoadData",
@@ -208,7 +208,7 @@ def test_the_version_of_what_the_models_code_needs(
     made, installed = project(model=MODEL.replace('["numpy"]', '["numpy", "pydantic"]')), keys.version
     before = made.keyed()
     monkeypatch.setattr(keys, "version", lambda name: "another" if name == "pydantic" else installed(name))
-    check(before, made.keyed(), ["LoadData"])
+    check(before, made.keyed(), ["LoadData", "Train", "Untrained", "ImportWeights"])
 
 
 @pytest.mark.parametrize(

@@ -222,7 +222,7 @@ def test_a_torch_step_that_changes_only_values_is_weighed_as_the_file_after_it(p
         prune, distill, int8 = chain.stages
         assert [stage.name for stage in chain.stages] == ["prune_channels", "distill", "int8"]
         assert prune.file == distill.file == chain.converted
-        assert (int8.file, int8.unconverted) == (chain.candidate, distill.made)
+        assert (int8.file, int8.unconverted) == (chain.candidate, distill.output)
 
 
 def test_a_step_after_which_operations_change_again_is_converted_for_its_proof(plan: Planner) -> None:

@@ -29,7 +29,8 @@ from edgebuild.spec.evidence import (
     Verdicts,
     Weight,
 )
-from edgebuild.verbs.build import Journal, Outcome
+from edgebuild.verbs.build import Outcome
+from edgebuild.verbs.journal import Journal, Ran
 from tests.measured import origin, predicted, timed
 
 
@@ -159,7 +160,7 @@ def test_an_outcome_ends_with_status_folder_and_meaning(
 
 
 def test_the_format_that_ships_comes_first_and_says_so(capsys: pytest.CaptureFixture[str]) -> None:
-    journal = Journal(Silent(), ran=[{"step": "a", "reason": "b"}], reused=7)
+    journal = Journal(Silent(), ran=[Ran("a", "b")], reused=7)
     summary.show([outcome("pass", "d", ("tflite", "pass"), ("onnx", "fail"))], journal)
     out = capsys.readouterr().out
     titles = [line for line in out.splitlines() if line.startswith("tiny for board")]
@@ -173,9 +174,9 @@ def test_nothing_ships_when_a_gate_failed(capsys: pytest.CaptureFixture[str]) ->
 
 
 def test_the_document_has_the_verdicts_and_what_ran() -> None:
-    journal = Journal(Silent(), ran=[{"step": "a", "reason": "b"}], reused=7)
+    journal = Journal(Silent(), ran=[Ran("a", "b")], reused=7)
     document = summary.document([outcome("pass")], journal, "pass")
-    assert (document["status"], document["ran"], document["reused"]) == ("pass", journal.ran, 7)
+    assert (document["status"], document["ran"], document["reused"]) == ("pass", [{"step": "a", "reason": "b"}], 7)
     (bundle,) = document["bundles"]
     assert (bundle["target"], bundle["model"], bundle["folder"]) == ("board", "tiny", "dist/board/tiny")
     assert bundle["formats"]["onnx"]["verdicts"][0]["metric"] == "size"

@@ -23,16 +23,17 @@ def linear(
     domain: str = "",
     opset: int = 17,
     weights: Array = WEIGHTS,
+    called: str = "fc.weight",
 ) -> onnx.ModelProto:
-    """One layer of 4 × 3 weights called "fc.weight", on an input whose batch is open."""
-    node = helper.make_node(kind, [name, "fc.weight"], ["y"], name="/fc/MatMul", domain=domain)
+    """One layer of 4 × 3 weights, `called` so, on an input whose batch is open."""
+    node = helper.make_node(kind, [name, called], ["y"], name="/fc/MatMul", domain=domain)
     return helper.make_model(
         helper.make_graph(
             [node],
             "net",
             [helper.make_tensor_value_info(name, dtype, shape)],
             [helper.make_tensor_value_info("y", dtype, ("N", weights.shape[1]))],
-            [numpy_helper.from_array(weights, "fc.weight")],
+            [numpy_helper.from_array(weights, called)],
         ),
         opset_imports=[helper.make_opsetid("", opset), *([helper.make_opsetid(domain, 1)] if domain else [])],
         ir_version=8,

@@ -62,9 +62,12 @@ def test_an_open_batch_is_fixed_and_the_answers_stay(tmp_path: Path, opset: int)
     assert json.loads((made.parent / "imported.json").read_text()) == {"integer": None}
 
 
-def test_layers_are_called_by_their_weights_whatever_the_exporter_called_them(tmp_path: Path) -> None:
-    model = (imported(nets.written(nets.linear(), tmp_path)) / "model.onnx").read_bytes()
-    assert [layer.name for layer in FORMATS.get("onnx")().layers(model)] == ["fc"]
+@pytest.mark.parametrize(("weights", "layer"), [("fc.weight", "fc"), ("onnx::MatMul_7", "fc.MatMul")])
+def test_a_layer_is_called_by_its_weights_or_as_the_exporter_called_it(
+    tmp_path: Path, weights: str, layer: str
+) -> None:
+    model = (imported(nets.written(nets.linear(called=weights), tmp_path)) / "model.onnx").read_bytes()
+    assert [one.name for one in FORMATS.get("onnx")().layers(model)] == [layer]
 
 
 def test_weights_beside_the_file_come_inside(tmp_path: Path) -> None:

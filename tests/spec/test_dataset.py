@@ -103,11 +103,11 @@ def test_names_of_classes_are_no_part_of_the_data(tmp_path: Path) -> None:
     assert dataset.heads(tmp_path) == HEADS
 
 
-def test_examples_without_labels_have_what_each_task_says_stands_for_a_missing_one(tmp_path: Path) -> None:
+def test_examples_without_labels_have_for_each_head_what_stands_for_a_missing_one(tmp_path: Path) -> None:
     dataset.write(tmp_path, "train", several(3), HEADS)
     dataset.write_inputs(tmp_path, "unlabelled", (np.zeros((2, 1), np.float32),))
     dataset.describe(tmp_path, HEADS, {"train": 3}, {})
-    kind, place = dataset.with_unlabelled(tmp_path, dataset.read(tmp_path, "train")).labels
+    kind, place = dataset.with_unlabelled(tmp_path, dataset.read(tmp_path, "train"), [-1, float("nan")]).labels
     assert kind.tolist() == [0, 1, 2, -1, -1]
     assert np.isnan(place).all(1).tolist() == [False, False, False, True, True]
 

@@ -142,6 +142,34 @@ def test_what_cannot_be_loaded_is_one_line(things: Callable[[str], Registry[Noun
     assert caught.value.line == f"thing 'thing' cannot be loaded from {where}: {reason}"
 
 
+def test_a_name_that_two_packages_bring_is_neither_ones(
+    things: Callable[[str], Registry[Noun]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    registry = things(GOOD)
+    points = [EntryPoint("thing", f"{place}:Thing", "things") for place in ("things_of_others", "more_things")]
+    monkeypatch.setattr(plugins, "entry_points", lambda group: points if group == "things" else [])
+    plugins._foreign.cache_clear()
+    with pytest.raises(UsageError) as caught:
+        registry.get("thing")
+    where = [f"entry point things: {place}:Thing" for place in ("things_of_others", "more_things")]
+    assert caught.value.line == f"thing 'thing' is brought by {' and by '.join(where)}: uninstall one"
+
+
+class Between(Noun, Protocol):
+    """A base between the noun and a thing, which asks for more."""
+
+    __slots__ = ()
+
+    @abstractmethod
+    def weigh(self, model: bytes) -> int:
+        """Its weight."""
+
+
+def test_what_a_base_between_asks_for_is_missed_as_well(things: Callable[[str], Registry[Noun]]) -> None:
+    text = GOOD.replace("import Noun", "import Between").replace("(Noun)", "(Between)")
+    assert things(text).refused() == [f"thing 'thing' lacks 'weigh': expected weigh(model); {ORIGIN}"]
+
+
 def test_more_parameters_are_fine_where_they_have_defaults(things: Callable[[str], Registry[Noun]]) -> None:
     assert things(GOOD.replace("how=None", "how=None, *more, best=1, **rest")).refused() == []
 

@@ -7,7 +7,8 @@ from pathlib import Path
 from urllib.parse import unquote
 
 from edgebuild.devices.emulation.commands import run
-from edgebuild.devices.emulation.parts import Download, sha256
+from edgebuild.devices.emulation.parts import Download
+from edgebuild.spec import sha256
 from edgebuild.spec.errors import DeviceError
 
 # The machine's own settings that are carried over: where packages come from, which keys are trusted, proxies.
@@ -149,7 +150,7 @@ def unpack(debs: Path, into: Path) -> None:
 
 
 def _checked(path: Path, expected: str) -> Download:
-    found = sha256(path) if path.is_file() else "no file"
+    found = sha256.of_file(path) if path.is_file() else "no file"
     if found != expected:
         raise DeviceError(f"{path.name}: digest {found} instead of {expected}")
     return Download(path.name, found, path.stat().st_size)

@@ -9,7 +9,8 @@ from pathlib import Path
 
 from edgebuild.devices.emulation import wheels
 from edgebuild.devices.emulation.commands import run
-from edgebuild.devices.emulation.parts import Download, sha256
+from edgebuild.devices.emulation.parts import Download
+from edgebuild.spec import sha256
 
 PACKAGE = "ziglang==0.17.1"
 # glibc of Debian 12; strict, since a warning can only come from a change of ours: the compiler is always this one.
@@ -27,7 +28,11 @@ def sources() -> list[Path]:
 
 def recipe() -> dict[str, object]:
     """All that decides the plugin's bytes."""
-    return {"sources": {each.name: sha256(each) for each in sources()}, "compiler": PACKAGE, "flags": list(FLAGS)}
+    return {
+        "sources": {each.name: sha256.of_file(each) for each in sources()},
+        "compiler": PACKAGE,
+        "flags": list(FLAGS),
+    }
 
 
 def fetch(scratch: Path) -> tuple[Path, list[Download]]:

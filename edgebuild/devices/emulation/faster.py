@@ -13,7 +13,8 @@ from pathlib import Path
 from edgebuild.devices.emulation import compiler, hosttools, wheels
 from edgebuild.devices.emulation.apt import PrivateApt, unpack
 from edgebuild.devices.emulation.commands import run
-from edgebuild.devices.emulation.parts import Download, sha256
+from edgebuild.devices.emulation.parts import Download
+from edgebuild.spec import sha256
 from edgebuild.spec.errors import DeviceError
 
 PROGRAM = "qemu-aarch64"
@@ -42,7 +43,7 @@ def recipe() -> dict[str, object]:
     """All of ours that decides the program; which revision of 7.2 Debian has is in the list of downloads."""
     packages = {"source": hosttools.PACKAGES["qemu-user"], "libraries": list(LIBRARIES), "tools": list(TOOLS)}
     flags = {"configure": list(CONFIGURE), "flags": list(FLAGS), "compiler": compiler.PACKAGE}
-    return {"changes": sha256(PATCH), **packages, **flags}
+    return {"changes": sha256.of_file(PATCH), **packages, **flags}
 
 
 def build(tree: Path, scratch: Path) -> list[Download]:

@@ -5,11 +5,9 @@ live side by side. `<part>/manifest.json` lists what was downloaded, `<part>/fil
 `<part>/tree`.
 """
 
-import hashlib
 import json
 import logging
 import os
-import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -17,6 +15,8 @@ from pathlib import Path
 
 import filelock
 
+from edgebuild.engine import files
+from edgebuild.spec import sha256
 from edgebuild.spec.errors import DeviceError
 
 _LOG = logging.getLogger(__name__)
@@ -50,7 +50,7 @@ class Part:
     def folder(self, cache: Path) -> Path:
         """Where the finished part lies in `cache`."""
         text = json.dumps(self.recipe, sort_keys=True)
-        return cache / f"{self.name}-{hashlib.sha256(text.encode()).hexdigest()[:32]}"
+        return cache / f"{self.name}-{sha256.of_bytes(text.encode())[:32]}"
 
 
 def present(cache: Path, parts: Sequence[Part]) -> bool:
@@ -124,7 +124,7 @@ def _complete(cache: Path, parts: Sequence[Part], verify: bool, progress: Callab
                     progress(f"part {number} of {len(parts)}, {part.name}: {part.holds or 'a few files'}")
                     progress(f"  {_fetched(_build(part, part.folder(cache), staging))}")
         finally:
-            shutil.rmtree(staging, ignore_errors=True)
+            files.remove_tree(staging)
 
 
 def _build(part: Part, folder: Path, staging: Path) -> list[Download]:
@@ -137,7 +137,7 @@ def _build(part: Part, folder: Path, staging: Path) -> list[Download]:
     if folder.exists():
         folder.rename(staging / f"{part.name}-replaced")
     made.rename(folder)
-    _sync_folder(folder.parent)
+    files.sync_folder(folder.parent)
     return downloads
 
 
@@ -146,8 +146,8 @@ def _fetched(downloads: Sequence[Download]) -> str:
 
 
 def _describe(made: Path, part: Part, downloads: list[Download]) -> None:
-    files = dict(_digests(made / "tree"))
-    (made / "files.json").write_text(json.dumps(files, indent=0))
+    digests = dict(_digests(made / "tree"))
+    (made / "files.json").write_text(json.dumps(digests, indent=0))
     content = {"recipe": part.recipe, "downloads": [asdict(each) for each in downloads]}
     (made / "manifest.json").write_text(json.dumps(content, indent=1))
 
@@ -155,15 +155,7 @@ def _describe(made: Path, part: Part, downloads: list[Download]) -> None:
 def _sweep(cache: Path) -> None:
     """Remove what a killed set-up left; the caller holds the lock, so nothing of it is in use."""
     for left in cache.glob(f"{_STAGING}*"):
-        shutil.rmtree(left, ignore_errors=True)
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+        files.remove_tree(left)
 
 
 def _digests(tree: Path) -> Iterator[tuple[str, str]]:
@@ -173,10 +165,4 @@ def _digests(tree: Path) -> Iterator[tuple[str, str]]:
         if path.is_symlink():
             yield name, f"-> {path.readlink()}"
         elif path.is_file():
-            yield name, sha256(path)
-
-
-def sha256(path: Path) -> str:
-    """SHA-256 of a file, in hex."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+            yield name, sha256.of_file(path)

@@ -4,7 +4,6 @@ Needs Debian 12 on x86-64, its apt and dpkg, and pip; neither root, binfmt nor a
 cache folder, and nothing else on the machine is changed.
 """
 
-import hashlib
 import json
 import platform
 import shutil
@@ -16,6 +15,7 @@ from edgebuild.devices.emulation import compiler, faster, hosttools, wheels
 from edgebuild.devices.emulation.apt import PrivateApt, unpack
 from edgebuild.devices.emulation.commands import require
 from edgebuild.devices.emulation.parts import Download, Part, manifest, obtain, present
+from edgebuild.spec import sha256
 from edgebuild.spec.errors import DeviceError
 
 _RELEASE = "bookworm"
@@ -97,7 +97,7 @@ def why_absent(cache: Path) -> str | None:
 def digest(emulator: Emulator) -> str:
     """One digest of everything that was fetched and compiled, for fingerprints."""
     text = json.dumps(emulator.manifest(), sort_keys=True)
-    return hashlib.sha256(text.encode()).hexdigest()
+    return sha256.of_bytes(text.encode())
 
 
 def prepare(

@@ -9,7 +9,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from edgebuild.devices.emulation.commands import run
-from edgebuild.devices.emulation.parts import Download, sha256
+from edgebuild.devices.emulation.parts import Download
+from edgebuild.spec import sha256
 from edgebuild.spec.errors import DeviceError
 
 RUNTIMES = ("numpy", "onnxruntime", "ai-edge-litert")
@@ -54,7 +55,7 @@ def download(wanted: Sequence[str], folder: Path, *options: str, what: str) -> N
 
 def listed(folder: Path) -> list[Download]:
     """The wheels in `folder`, with their digests."""
-    return [Download(each.name, sha256(each), each.stat().st_size) for each in sorted(folder.glob("*.whl"))]
+    return [Download(each.name, sha256.of_file(each), each.stat().st_size) for each in sorted(folder.glob("*.whl"))]
 
 
 def unpack(wheels: Path, site: Path) -> None:

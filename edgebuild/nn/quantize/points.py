@@ -33,8 +33,10 @@ def from_input(graph: fx.GraphModule) -> set[fx.Node]:
 
 
 def _is_tensor(node: fx.Node) -> bool:
+    from torch import Tensor
+
     value: Any = node.meta.get("val")
-    return hasattr(value, "dtype") or (isinstance(value, list | tuple) and any(hasattr(v, "dtype") for v in value))
+    return any(isinstance(item, Tensor) for item in (value if isinstance(value, list | tuple) else [value]))
 
 
 def owners(graph: fx.GraphModule) -> dict[fx.Node, fx.Node]:

@@ -73,12 +73,14 @@ def norm_pairs(graph: fx.GraphModule) -> list[Pair]:
 
 def _factors(node: fx.Node) -> tuple[str, ...]:
     """The names of a norm's own weight and bias over one axis; none when it has no weight of its own."""
+    from torch import fx
+
     if operator(node) not in ("layer_norm", "rms_norm") or len(node.args[1]) != 1:  # type: ignore[arg-type]
         return ()
     given = [node.args[place] for place in (2, 3) if place < len(node.args)]
-    own = [item for item in given if getattr(item, "op", None) == "get_attr" and len(item.users) == 1]  # type: ignore[union-attr]
-    has_all = own and len(own) == sum(hasattr(item, "op") for item in given)
-    return tuple(str(item.target) for item in own) if has_all else ()  # type: ignore[union-attr]
+    nodes = [item for item in given if isinstance(item, fx.Node)]
+    own = [node for node in nodes if node.op == "get_attr" and len(node.users) == 1]
+    return tuple(str(node.target) for node in own) if own == nodes else ()
 
 
 def check_kept(before: Any, after: Any, tolerance: float = 1e-3) -> None:

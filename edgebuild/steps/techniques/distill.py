@@ -13,7 +13,7 @@ from edgebuild.nn import checkpoint
 from edgebuild.nn.train import training
 from edgebuild.nn.train.taps import shapes, tapped
 from edgebuild.nn.train.taught import Features, lesson
-from edgebuild.spec import dataset
+from edgebuild.spec import dataset, tasks
 from edgebuild.spec.artifact import Determinism, StepIO
 from edgebuild.spec.errors import UsageError
 from edgebuild.spec.fields import Seed
@@ -76,7 +76,7 @@ class Distill(Technique):
         teachers = [checkpoint.load(item.path).module for item in taught_by]
         heads, data = dataset.heads(io.path("data")), dataset.read(io.path("data"), "train")
         if self.unlabelled:
-            data = dataset.with_unlabelled(io.path("data"), data)
+            data = dataset.with_unlabelled(io.path("data"), data, [tasks.of(head).missing for head in heads])
         how = Training(self.epochs, self.batch_size, self.learning_rate, self.weight_decay, seed=self.seed)
         with ExitStack() as stack:
             module, loss = self._lesson(student, teachers, heads, stack)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from annotated_types import Ge
@@ -15,6 +16,7 @@ from edgebuild.spec import dataset, notes
 from edgebuild.spec.artifact import Determinism, StepIO
 from edgebuild.spec.errors import UsageError
 from edgebuild.spec.fields import Seed
+from edgebuild.spec.target import Hardware
 from edgebuild.spec.technique import Technique
 
 if TYPE_CHECKING:
@@ -31,7 +33,7 @@ class MergeChannels(Technique):
     """
 
     threshold: Annotated[float, Field(gt=0, le=1)] = 0.95
-    round_to: Annotated[int, Ge(1)] = field(default=8, metadata={"from_hardware": "channel_multiple"})
+    round_to: Annotated[int, Ge(1)] = 8
     keep: tuple[str, ...] = ()
     examples: Annotated[int, Field(ge=1, description="training examples that show how strong merged channels are")] = (
         256
@@ -46,6 +48,11 @@ class MergeChannels(Technique):
     exclusive: ClassVar[bool] = False
     gentler: ClassVar[str] = "a higher `threshold`"
     stronger: ClassVar[str] = "a lower `threshold`"
+
+    @classmethod
+    def from_hardware(cls, hardware: Hardware) -> Mapping[str, Any]:
+        """Channel counts that its kernels like."""
+        return {"round_to": hardware.channel_multiple}
 
     def run(self, io: StepIO) -> None:
         """Merge and save; the record names every pair. UsageError when no two channels are alike enough."""

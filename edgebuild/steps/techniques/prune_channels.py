@@ -21,6 +21,7 @@ from edgebuild.spec import dataset, notes
 from edgebuild.spec.artifact import Determinism, StepIO
 from edgebuild.spec.errors import UsageError
 from edgebuild.spec.fields import Seed
+from edgebuild.spec.target import Hardware
 from edgebuild.spec.technique import Technique
 from edgebuild.spec.units import Share
 
@@ -47,7 +48,7 @@ class PruneChannels(Technique):
 
     ratio: Annotated[float, Field(gt=0, lt=1)] = 0.5
     norm: Literal[1, 2] = 2
-    round_to: Annotated[int, Ge(1)] = field(default=8, metadata={"from_hardware": "channel_multiple"})
+    round_to: Annotated[int, Ge(1)] = 8
     keep: tuple[str, ...] = ()
     criterion: importance.Name = "magnitude"
     scope: Annotated[Literal["layer", "global"], Field(description="where channels compete to stay")] = "layer"
@@ -68,6 +69,11 @@ class PruneChannels(Technique):
     exclusive: ClassVar[bool] = False
     gentler: ClassVar[str] = "a lower `ratio` or a `budget`"
     stronger: ClassVar[str] = "a higher `ratio`"
+
+    @classmethod
+    def from_hardware(cls, hardware: Hardware) -> Mapping[str, Any]:
+        """Channel counts that its kernels like."""
+        return {"round_to": hardware.channel_multiple}
 
     def __post_init__(self) -> None:
         """ValueError for options that contradict each other."""

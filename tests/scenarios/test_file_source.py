@@ -1,4 +1,4 @@
-"""Somebody's ONNX file, with its weights beside it and an open batch, becomes a judged bundle without PyTorch."""
+"""Somebody's ONNX or TFLite file becomes a judged bundle without PyTorch."""
 
 from __future__ import annotations
 
@@ -6,15 +6,14 @@ import json
 import shutil
 import subprocess
 import sys
-import zipfile
 from collections.abc import Callable
-from pathlib import Path
 
 import numpy as np
 import onnx
 import onnxruntime
 import pytest
 
+from edgebuild.travels import load_tflite
 from tests import tiny
 from tests.scenarios.conftest import Workspace
 
@@ -79,81 +78,33 @@ def test_another_file_is_another_model_and_the_data_stays(given: Workspace) -> N
     assert next(entry for entry in explained if entry["step"] == "given/data")["state"] == "current"
 
 
-PACKED = '''\
-"""A model in a .zip: a source that edgebuild knows nothing of."""
+LAST = """
 
-import zipfile
-from dataclasses import dataclass
-from typing import ClassVar
-
-from edgebuild.sources import onnx
-from edgebuild.spec.source import Making, ProjectFile, Source
-from edgebuild.steps.evidence.original_outputs import OriginalOutputs
-from edgebuild.steps.import_file import ImportFile
+first = load
 
 
-@dataclass(frozen=True, slots=True)
-class Packed(Source):
-    archive: str
-    kind: ClassVar[str] = "onnx"
-    requires: ClassVar[tuple[str, ...]] = ("onnx", "onnxruntime")
-    instead: ClassVar[str] = "unpack it and give a builder"
-
-    def float(self, model):
-        step = ImportFile(self, self.archive, model.declared.signature.bare, f"{model.origin}/{self.archive}")
-        return Making(step, {"file": (ProjectFile(self.archive, "source.archive"),)}, code=(__name__,))
-
-    def reference(self, split):
-        return Making(OriginalOutputs(self, self.archive, split), code=(__name__,))
-
-    def adopt(self, path, inputs):
-        return onnx.Onnx("model.onnx").adopt(self._unpacked(path), inputs)
-
-    def integer(self, model):
-        return None
-
-    def answers(self, path, samples):
-        return onnx.Onnx("model.onnx").answers(self._unpacked(path), samples)
-
-    def _unpacked(self, path):
-        import tempfile
-        from pathlib import Path
-
-        with zipfile.ZipFile(path) as archive:
-            return Path(archive.extract("model.onnx", tempfile.mkdtemp()))
-'''
-INFO = {
-    "METADATA": "Name: packed\nVersion: 1.0\n",
-    "entry_points.txt": "[edgebuild.sources]\npacked = packed_source:Packed\n",
-}
+def load():
+    return {name: (x.transpose(0, 2, 3, 1), labels) for name, (x, labels) in first().items()}
+"""
 
 
-def with_plugin(site: Path, text: str = PACKED) -> str:
-    """The folder of a package with that source, as if it were installed."""
-    (site / "packed-1.0.dist-info").mkdir(parents=True)
-    (site / "packed_source.py").write_text(text)
-    for name, content in INFO.items():
-        (site / "packed-1.0.dist-info" / name).write_text(content)
-    return str(site)
-
-
-def test_a_source_of_another_package_is_one_file(given: Workspace, made: tiny.Made, tmp_path: Path) -> None:
-    folder = given.root / "models" / "packed"
+def test_a_tflite_file_with_its_channels_last_goes_the_same_way(given: Workspace, made: tiny.Made) -> None:
+    folder = given.root / "models" / "last"
     shutil.copytree(given.root / "models" / "given", folder, ignore=shutil.ignore_patterns("net"))
-    text = (folder / "model.toml").read_text().partition("[source]")[0]
-    (folder / "model.toml").write_text(f'{text}[source]\nuse = "packed"\narchive = "net.zip"\n')
-    with zipfile.ZipFile(folder / "net.zip", "w") as archive:
-        archive.write(made.file("onnx"), "model.onnx")
-    (given.root / "recipes" / "half.toml").write_text('description = "Half"\nsteps = [{use = "float16"}]\n')
-    arguments = ("--target", "board", "--recipe", "half", "--model", "packed", "--json")
-    ran = given.run(*arguments, PYTHONPATH=with_plugin(tmp_path / "whole"))
-    assert ran.code == 1, ran.err  # the size gate: half of the bytes is not enough
-    (bundle,) = ran.document["bundles"]
-    judged = bundle["formats"]["onnx"]
-    statuses = {verdict["metric"]: verdict["status"] for verdict in judged["verdicts"]}
-    assert statuses == {"accuracy": "pass", "size": "fail", "parity": "pass"}
-    lacking = PACKED.replace("    def reference(", "    def referred(")
-    ran = given.run(*arguments, PYTHONPATH=with_plugin(tmp_path / "lacking", lacking))
-    assert (ran.code, "source 'packed' lacks 'reference'" in ran.err, ran.err.count("\n")) == (2, True, 1)
-    ran = given.run(*arguments)
-    assert (ran.code, "source.use: unknown source 'packed'" in ran.err) == (2, True)
+    with (folder / "model.py").open("a") as code:
+        code.write(LAST)
+    text = (folder / "model.toml").read_text().partition("[source]")[0].replace("[1, 12, 12]", "[12, 12, 1]")
+    (folder / "model.toml").write_text(f'{text}[source]\nuse = "tflite"\nfile = "net.tflite"\n')
+    shutil.copyfile(made.file("tflite"), folder / "net.tflite")
+    (given.root / "recipes" / "integers.toml").write_text('description = "int8"\nsteps = [{use = "int8"}]\n')
+    ran = given.run("--target", "board", "--recipe", "integers", "--model", "last", "--json")
+    assert ran.code == 0, ran.err
+    bundle = given.root / "dist" / "board" / "last"
+    facts = json.loads((bundle / "manifest.json").read_text())
+    assert facts["evidence"]["parity"]["outputs"]["output"]["converted"]["max_abs"] == 0
+    values = np.load(bundle / "sample.npy")
+    session = load_tflite.Model(str(folder / "net.tflite"), {})
+    (answer,) = session.answer([values])
+    label = json.loads((bundle / "labels.json").read_text())[int(answer.argmax())]
+    done = subprocess.run([sys.executable, "run.py", "sample.npy"], cwd=bundle, capture_output=True, text=True)
+    assert (done.returncode, done.stdout.partition(" (")[0]) == (0, f"sample.npy: {label}")
