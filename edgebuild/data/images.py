@@ -77,7 +77,7 @@ class _Folder:
             splits, notes = self._cut(splits)
         given: dict[str, Any] = {name: (self._pictures(files), labels) for name, (files, labels) in splits.items()}
         if "unlabelled" in folders:
-            given["unlabelled"] = self._pictures(_pictures_below(folders["unlabelled"]))
+            given["unlabelled"] = self._pictures(pictures_below(folders["unlabelled"]))
         return Loaded(given, "validation" in missing, notes)
 
     def _cut(self, splits: dict[str, Any]) -> tuple[dict[str, Any], tuple[str, ...]]:
@@ -104,7 +104,7 @@ class _Folder:
             if place.name not in known:
                 told = f"folder {self._shown(place)} is none of the model's labels"
                 raise self._wrong(told, hint=suggest(place.name, self.asked.classes))
-            own = _pictures_below(place)
+            own = pictures_below(place)
             files += own
             labels += [known[place.name]] * len(own)
         if not files:
@@ -129,6 +129,7 @@ def _split_folder(top: Path, split: str) -> Path | None:
     return next((top / alias for alias in ALIASES[split] if (top / alias).is_dir()), None)
 
 
-def _pictures_below(place: Path) -> list[Path]:
+def pictures_below(place: Path) -> list[Path]:
+    """The pictures of a folder by their names' endings, in order; hidden ones are left out."""
     found = (path for path in place.rglob("*") if path.suffix.lower() in ENDINGS and not path.name.startswith("."))
     return sorted(path for path in found if path.is_file())

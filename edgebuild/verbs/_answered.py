@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,6 +15,8 @@ from edgebuild.spec.source import SOURCES
 
 if TYPE_CHECKING:
     from edgebuild.spec.dataset import Array
+    from edgebuild.spec.model import ImageInput
+    from edgebuild.steps.import_file import Reader
 
 
 def shapes(source: str, file: Path, inputs: tuple[TensorSpec, ...]) -> list[tuple[tuple[int, ...], str]]:
@@ -28,12 +32,30 @@ def shapes(source: str, file: Path, inputs: tuple[TensorSpec, ...]) -> list[tupl
     return [(tuple(values.shape[1:]), str(values.dtype)) for values in outputs]
 
 
-def answers(source: str, file: Path, sample: tuple[Array, ...]) -> tuple[Array, ...]:
-    """What the file answers to one example."""
+def right(source: str, file: Path, how: ImageInput, pictures: Sequence[tuple[Path, int]]) -> int:
+    """How many pictures are answered with the number of their class, prepared like this; UsageError for what is no picture."""
+    from edgebuild.data._pictures import prepared
+    from edgebuild.travels import run
+
+    reader = _reader(source, file)
+    wrong = "is no picture that can be read"
+    read = (attempt(f"{path} {wrong}", partial(run.read_picture, path)) for path, _ in pictures)
+    samples = [(prepared(pixels, how),) for pixels in read]
+    answered = attempt("cannot be run", lambda: list(reader.answers(file, samples)))
+    return sum(int(outputs[0].argmax()) == number for outputs, (_, number) in zip(answered, pictures, strict=True))
+
+
+def _reader(source: str, file: Path) -> Reader:
     from edgebuild.steps.import_file import Reader
 
     reader = check(SOURCES.get(source), {"file": file.name}, file=str(file))
     assert isinstance(reader, Reader)
+    return reader
+
+
+def answers(source: str, file: Path, sample: tuple[Array, ...]) -> tuple[Array, ...]:
+    """What the file answers to one example."""
+    reader = _reader(source, file)
     try:
         return attempt("cannot be run", lambda: next(iter(reader.answers(file, [sample]))))
     except UsageError as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zipfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,8 +18,28 @@ def classes(data: Path) -> list[str]:
     """Folders of classes in the order of their names; empty where the data is no folder."""
     if not data.is_dir():
         return []
-    train = next((data / alias for alias in ALIASES["train"] if (data / alias).is_dir()), data)
-    return sorted(place.name for place in train.iterdir() if place.is_dir() and not place.name.startswith("."))
+    return sorted(
+        place.name for place in _training(data).iterdir() if place.is_dir() and not place.name.startswith(".")
+    )
+
+
+def some_pictures(data: Path, most: int, labels: Sequence[str]) -> list[tuple[Path, int]]:
+    """Pictures of a folder with the numbers of their classes, as many of each as there may be; none of an .npz.
+
+    Classes are numbered as in `labels`; folders of no label are left out.
+    """
+    from edgebuild.data.images import pictures_below
+
+    names = classes(data)
+    known = [name for name in names if name in labels]
+    top = _training(data)
+    each = [(labels.index(name), pictures_below(top / name)) for name in known[:most]]
+    share = max(most // max(len(each), 1), 1)
+    return [(path, number) for number, paths in each for path in paths[:: max(len(paths) // share, 1)][:share]]
+
+
+def _training(data: Path) -> Path:
+    return next((data / alias for alias in ALIASES["train"] if (data / alias).is_dir()), data)
 
 
 def whole_labels(data: Path) -> bool:

@@ -7,10 +7,11 @@ import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, cast, get_args
+from typing import TYPE_CHECKING, Any, cast, get_args
 
 from edgebuild.devices.timing.feeds import parse_shapes
 from edgebuild.spec.errors import UsageError
+from edgebuild.spec.model import ImageInput
 from edgebuild.spec.names import suggest
 from edgebuild.spec.outputs import USUAL_TASK
 from edgebuild.spec.project import Project
@@ -24,6 +25,16 @@ if TYPE_CHECKING:
     from edgebuild.spec.look import Port
 
 Ask = Callable[[str, str], str]  # flag and question → what somebody answered
+
+Way = tuple[tuple[float, ...], tuple[float, ...]]  # mean and deviation of pixels in 0..1
+# As most networks were trained: plainly, on ImageNet's statistics, as Keras does for some, and on raw pixels.
+_WAYS: Mapping[str, Way] = {
+    "as 0 to 1": ((0.0,), (1.0,)),
+    "by ImageNet's mean and deviation": ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
+    "as -1 to 1": ((0.5,), (0.5,)),
+    "as 0 to 255": ((0.0,), (1 / 255,)),
+}
+_TRIED = 32  # pictures
 
 _CODE = '''"""{name}: the network whose weights are in {file}."""
 
@@ -63,6 +74,7 @@ class Draft:
     wishes: Wishes
     ask: Ask | None
     guesses: list[str] = field(default_factory=list)
+    classes: list[str] = field(default_factory=list)
 
     @property
     def code(self) -> str | None:
@@ -196,22 +208,22 @@ class Draft:
         return lines
 
     def _labels(self, data: Path, width: int | None) -> list[str]:
-        """Names of classes: those of --labels, else of the folders, else numbers."""
+        """The line with the names of classes: those of --labels, else of the folders, else numbers."""
+        told, folders = "", _arrays.classes(data)
         if self.wishes.labels is not None:
-            names = _names(self.wishes.labels)
-            if width is not None and len(names) != width:
-                raise UsageError(f"names {len(names)} classes, and the model answers {width}", key="--labels")
-            return [f"labels = {_toml(names)}"]
-        folders = _arrays.classes(data)
-        if folders and width in (None, len(folders)):
+            self.classes = _names(self.wishes.labels)
+        elif folders and width in (None, len(folders)):
             self.guesses.append("classes are the folders in the order of their names, as most training code has them")
-            return [f"labels = {_toml(folders)}  # guessed: the folders in the order of their names"]
-        if folders:
-            told = f"the model answers {width} classes, the data has {len(folders)} folders: name all, in order"
-            return [f"labels = {_toml(_names(self._needed('--labels', told)))}"]
-        numbers = [str(number) for number in range(width or _arrays.count(data))]
-        self.guesses.append("classes are named by their numbers; --labels names them")
-        return [f"labels = {_toml(numbers)}  # names of the classes, in order"]
+            self.classes, told = folders, "  # guessed: the folders in the order of their names"
+        elif folders:
+            question = f"the model answers {width} classes, the data has {len(folders)} folders: name all, in order"
+            self.classes = _names(self._needed("--labels", question))
+        else:
+            self.guesses.append("classes are named by their numbers; --labels names them")
+            self.classes = [str(number) for number in range(width or _arrays.count(data))]
+        if width is not None and len(self.classes) != width:
+            raise UsageError(f"names {len(self.classes)} classes, and the model answers {width}", key="--labels")
+        return [f"labels = {_toml(self.classes)}{told}"]
 
     def _pictures_in(self, data: Path) -> bool:
         """Whether an .npz has pictures of 8 bits, which are to be prepared."""
@@ -234,13 +246,34 @@ class Draft:
         lines = [f"width = {width}", f"height = {height}", f"channels = {channels}"]
         lines += [] if first else ['layout = "nhwc"']
         lines += [f"crop = {self.wishes.crop}"] if self.wishes.crop is not None else []
-        return [*lines, *self._normalised(inputs[0], channels, data, outputs)]
+        known = {"width": width, "height": height, "channels": channels, "crop": self.wishes.crop}
+        return [*lines, *self._normalised(known | ({} if first else {"layout": "nhwc"}), data, outputs)]
 
-    def _normalised(self, spec: TensorSpec, channels: int, data: Path, outputs: tuple[TensorSpec, ...]) -> list[str]:
+    def _normalised(self, known: dict[str, Any], data: Path, outputs: tuple[TensorSpec, ...]) -> list[str]:
+        """Mean and deviation: what flags say, else what the file answers best, of what is usual."""
         if self.wishes.mean is not None or self.wishes.std is not None:
             return [f"mean = {list(self.wishes.mean or (0.0,))}", f"std = {list(self.wishes.std or (1.0,))}"]
-        self.guesses.append("pixels go in as 0 to 1; --mean and --std say otherwise")
-        return ["mean = [0.0]  # guessed: value = (pixel / 255 - mean) / std, as the model was trained", "std = [1.0]"]
+        ways = {name: way for name, way in _WAYS.items() if len(way[0]) in (1, known["channels"])}
+        name, why = self._best(ways, known, data, outputs)
+        self.guesses.append(f"pixels go in {name}{why}; --mean and --std say otherwise")
+        mean, std = ways[name]
+        told = f"  # guessed: {name}{why}; value = (pixel / 255 - mean) / std"
+        return [f"mean = {list(mean)}{told}", f"std = {list(std)}"]
+
+    def _best(
+        self, ways: Mapping[str, Way], known: dict[str, Any], data: Path, outputs: tuple[TensorSpec, ...]
+    ) -> tuple[str, str]:
+        """The way by which most pictures of some are answered right, the first of several, and in words why."""
+        pictures = _arrays.some_pictures(data, _TRIED, self.classes)
+        if len(outputs) != 1 or len(outputs[0].shape) != 1 or not pictures:
+            return next(iter(ways)), ""
+        right = {
+            name: _answered.right(self.found.source, self.file, ImageInput(**known, mean=mean, std=std), pictures)
+            for name, (mean, std) in ways.items()
+        }
+        best = max(right, key=lambda name: right[name])
+        others = ", ".join(f"{count} {name}" for name, count in right.items() if name != best)
+        return best, f", with which {right[best]} of {len(pictures)} pictures are answered right ({others})"
 
 
 def _plain(name: str) -> str:

@@ -10,6 +10,7 @@ from typing import Any, cast
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from edgebuild.engine.task import Limits
 from edgebuild.report.progress import Lines
@@ -68,6 +69,33 @@ def test_pictures_make_classes_of_folders_and_a_preprocessing(net: Path, picture
     size = {"width": 12, "height": 12, "channels": 1}
     assert declared["preprocess"] == size | {"crop": 0.9, "mean": [0.4], "std": [0.2]}
     assert guesses == ["classes are the folders in the order of their names, as most training code has them"]
+
+
+def test_pixels_go_in_as_the_file_answers_best(tmp_path: Path) -> None:
+    """It tells bright from dark by the sign of the mean, which pixels from 0 to 1 do not have."""
+    import onnx
+    from onnx import helper
+
+    nodes = [
+        helper.make_node("ReduceMean", ["x"], ["m"], axes=[1, 2, 3], keepdims=0),
+        helper.make_node("Neg", ["m"], ["n"]),
+        helper.make_node("Concat", ["u", "v"], ["y"], axis=1),
+    ]
+    nodes[2:2] = [helper.make_node("Reshape", [name, "s"], [to]) for name, to in (("m", "u"), ("n", "v"))]
+    sizes = onnx.numpy_helper.from_array(np.array([-1, 1]), "s")
+    ports = [helper.make_tensor_value_info("x", 1, [1, 1, 4, 4]), helper.make_tensor_value_info("y", 1, [1, 2])]
+    graph = helper.make_graph(nodes, "g", ports[:1], ports[1:], [sizes])
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9), tmp_path / "m.onnx")
+    for name, shade in (("bright", 200), ("dark", 50)):
+        (tmp_path / "p" / name).mkdir(parents=True)
+        for number in range(5):
+            Image.fromarray(np.full((4, 4), shade + number, np.uint8)).save(tmp_path / "p" / name / f"{number}.png")
+    declared, guesses = drafted(tmp_path / "m.onnx", data=tmp_path / "p")
+    assert (declared["preprocess"]["mean"], declared["preprocess"]["std"]) == ([0.5], [0.5])
+    told = "pixels go in as -1 to 1, with which 10 of 10 pictures are answered right (5 as 0 to 1, 5 as 0 to 255)"
+    assert guesses[-1] == f"{told}; --mean and --std say otherwise"
+    reverse, _ = drafted(tmp_path / "m.onnx", data=tmp_path / "p", labels="dark,bright")
+    assert reverse["preprocess"]["mean"] == [0.0]  # nothing is better than anything else
 
 
 def test_data_outside_the_project_is_named_by_its_whole_path(
