@@ -12,6 +12,7 @@ from edgebuild.spec.errors import UsageError
 from edgebuild.spec.files import check
 from edgebuild.spec.signature import TensorSpec
 from edgebuild.spec.source import SOURCES
+from edgebuild.verbs._quiet import runtimes_silent
 
 if TYPE_CHECKING:
     from edgebuild.spec.dataset import Array
@@ -33,7 +34,7 @@ def shapes(source: str, file: Path, inputs: tuple[TensorSpec, ...]) -> list[tupl
 
 
 def right(source: str, file: Path, how: ImageInput, pictures: Sequence[tuple[Path, int]]) -> int:
-    """How many pictures are answered with the number of their class, prepared like this; UsageError for what is no picture."""
+    """How many pictures are answered with the number of their class, prepared like this; UsageError for no picture."""
     from edgebuild.data._pictures import prepared
     from edgebuild.travels import run
 
@@ -41,7 +42,8 @@ def right(source: str, file: Path, how: ImageInput, pictures: Sequence[tuple[Pat
     wrong = "is no picture that can be read"
     read = (attempt(f"{path} {wrong}", partial(run.read_picture, path)) for path, _ in pictures)
     samples = [(prepared(pixels, how),) for pixels in read]
-    answered = attempt("cannot be run", lambda: list(reader.answers(file, samples)))
+    with runtimes_silent():
+        answered = attempt("cannot be run", lambda: list(reader.answers(file, samples)))
     return sum(int(outputs[0].argmax()) == number for outputs, (_, number) in zip(answered, pictures, strict=True))
 
 
@@ -57,6 +59,7 @@ def answers(source: str, file: Path, sample: tuple[Array, ...]) -> tuple[Array, 
     """What the file answers to one example."""
     reader = _reader(source, file)
     try:
-        return attempt("cannot be run", lambda: next(iter(reader.answers(file, [sample]))))
+        with runtimes_silent():
+            return attempt("cannot be run", lambda: next(iter(reader.answers(file, [sample]))))
     except UsageError as error:
         raise UsageError(error.reason, file=str(file)) from None

@@ -12,6 +12,7 @@ from edgebuild.spec.look import Look
 from edgebuild.spec.names import suggest
 from edgebuild.spec.registry import FORMATS, STEPS, takes
 from edgebuild.spec.source import SOURCES, Source
+from edgebuild.verbs._quiet import runtimes_silent
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +35,8 @@ def run(path: Path) -> Inspected:
     source = SOURCES.get(name)
     need(source.requires, f"looking at {path.suffix} files", file=str(path), key=None, extra=source.extra)
     try:
-        look = source.look(path)
+        with runtimes_silent():
+            look = source.look(path)
     except UsageError as error:
         raise UsageError(error.reason, file=str(path), hint=error.hint) from None
     refused = {step: why for step in STEPS.names() if (why := _why_not(step, source, look))}
