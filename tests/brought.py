@@ -31,8 +31,8 @@ def pictures(top: Path, count: int = 400) -> Path:
     return top
 
 
-def arrays(path: Path, count: int = 400, channel: int = 1) -> Path:
-    """An .npz with what the model takes, whose channel is this axis."""
+def arrays(path: Path, count: int = 400) -> Path:
+    """An .npz with what the model takes."""
     pixels, labels = quarters(count, 1)
-    np.savez(path, x=np.expand_dims(pixels / 255, channel).astype(np.float32), y=labels)
+    np.savez(path, x=(pixels[:, None] / 255).astype(np.float32), y=labels)
     return path

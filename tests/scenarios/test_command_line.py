@@ -9,10 +9,11 @@ import tomllib
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from edgebuild.cli import root
-from tests import ROOT, brought
+from tests import ROOT
 from tests.scenarios.conftest import Workspace
 
 VERBS = root.list_commands(None)  # type: ignore[attr-defined]
@@ -71,7 +72,7 @@ CALLS = {
 
 def call(verb: str, elsewhere: Path) -> list[str]:
     """The arguments, with data in a folder of the test's own."""
-    brought.arrays(elsewhere / "d.npz", 40, channel=3)
+    np.savez(elsewhere / "d.npz", x=np.zeros((40, 8, 8, 1), np.float32), y=np.arange(40) % 4)
     return [word.replace("ELSEWHERE", str(elsewhere)) for word in CALLS.get(verb, [])]
 
 
