@@ -170,7 +170,7 @@ def differing(ours: Mapping[str, str], theirs: Mapping[str, str]) -> list[str]:
 
 
 def to_json(baseline: Baseline) -> dict[str, Any]:
-    """The baseline as plain data."""
+    """The baseline as plain data: its manifest, whose parts are its `models`, and which `parts` it was kept with."""
     parts = {role: baseline.part(role) is not None for role in ("artifact", "reference", "data")}
     facts: dict[str, Any] = documents.to_json(baseline.facts)
-    return {"name": baseline.name, "folder": str(baseline.folder), "parts": parts, **facts}
+    return facts | {"name": baseline.name, "folder": str(baseline.folder), "parts": parts, "models": facts["parts"]}

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from edgebuild.nn import state_dict
 from edgebuild.nn.model_code import ModelCode, example
+from edgebuild.nn.prune.narrow import narrowed
 from edgebuild.spec.signature import Signature, TensorSpec, tensors
 
 if TYPE_CHECKING:
@@ -89,6 +90,7 @@ def load(folder: Path) -> Checkpoint:
     module = code.build(described["builder"], inputs)
     reshape(module, described["structure"])
     resize(module, folder / WEIGHTS)
+    narrowed(module)
     state_dict.fit(module, load_file(folder / WEIGHTS), f"{code.origin}: {WEIGHTS}")
     sparse = tuple(described["sparse"])
     return Checkpoint(module.eval(), code, described["builder"], inputs, described["augment"], sparse, outputs)

@@ -210,9 +210,10 @@ def _wrong_method(member: _Member, own: Any) -> str | None:
     return None
 
 
-def _parameters(method: Any) -> list[str]:
+@cache
+def _parameters(method: Any) -> tuple[str, ...]:
     """The names of what a method is given beside its object or class."""
-    return [*inspect.signature(_function(method)).parameters][_bound(method) :]
+    return tuple(inspect.signature(_function(method)).parameters)[_bound(method) :]
 
 
 def _function(method: Any) -> Any:

@@ -30,7 +30,6 @@ HEAVY = (
     "ai_edge_litert",
     "executorch",
     "litert_torch",
-    "torch_pruning",
 )
 STEPLIKE = ("steps", "steps.techniques", "steps.evidence")
 FOLDERS = (*STEPLIKE, "formats", "devices", "gates", "tasks", "sources", "data")

@@ -178,7 +178,6 @@ TOOLS = {
     "onnxruntime": "Convert/onnx Int8/onnx Arena/onnx Outputs/onnx Preflight/onnx StageTimes/onnx Latency Processes"
     " Assemble",
     "torch": "Train Untrained ImportWeights PruneChannels Distill TorchOutputs Convert Footprint",
-    "torch-pruning": "PruneChannels",
     "safetensors": "Train Untrained ImportWeights",
 }
 

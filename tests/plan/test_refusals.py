@@ -192,7 +192,6 @@ def absent(monkeypatch: pytest.MonkeyPatch, *names: str) -> None:
                   "(pip install 'edgebuild[torch]')"),
         ("numpy", "models/tiny/model.toml: tools: the model's code needs numpy, which is not installed "
                   "(pip install 'numpy')"),
-        ("torch-pruning", "targets/board.toml: recipe[0].use: prune_channels needs torch-pruning, which is not "),
         ("onnxruntime", "targets/board.toml: runtimes[0].format: onnx needs onnxruntime, which is not installed "
                         "(pip install 'edgebuild[onnx]')"),
         ("ai-edge-quantizer", "targets/board.toml: runtimes[1].format: tflite needs ai-edge-quantizer, which is not "

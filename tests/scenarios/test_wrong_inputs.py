@@ -308,7 +308,8 @@ def test_what_nobody_foresaw_has_a_log_and_is_no_failed_gate(
     def burst(*_: object, **__: object) -> None:
         raise ZeroDivisionError("of all things")
 
-    for place in ("spec.project.open_project", "bundle.manifest.read", "plan.schemas.target", "spec.files.schema"):
+    places = ("spec.project.open_project", "bundle.manifest.read", "bundle.manifest.verify_any")
+    for place in (*places, "plan.schemas.target", "plan.policy.metrics_of", "spec.files.schema"):
         monkeypatch.setattr(f"edgebuild.{place}", burst)
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     needed = {"build": ["-t", "x"], "plan": ["-t", "x"], "explain": ["-t", "x"], "gate": ["b", "-t", "x"]}

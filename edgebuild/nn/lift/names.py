@@ -20,9 +20,12 @@ def is_path(name: str) -> bool:
 def layer_path(node: str, weight: str, bias: str = "") -> str:
     """The name of a layer from that of its weight, its bias or, where exporters renamed both, its node."""
     for name, leaf in ((weight, ".weight"), (bias, ".bias")):
-        if name.endswith(leaf) and is_path(name):
-            return name.removesuffix(leaf)
-    return scope(node) or clean(weight)
+        own = name.rpartition("/")[2]  # before it stands the branch that held it
+        if own.endswith(leaf) and is_path(own):
+            return own.removesuffix(leaf)
+    path = scope(node) or clean(weight)
+    folder, _, last = path.rpartition(".")
+    return path if last not in ("weight", "bias") else folder or "layer"  # a layer's weight is a tensor to everyone
 
 
 def scope(node: str) -> str:
@@ -60,9 +63,10 @@ class Tree:
         """Add it at this path, or one with a number where that is taken; gives the path."""
         from torch import nn
 
-        free, number = self._allowed(path), 1
-        while not self._is_free(free):
-            free, number = f"{self._allowed(path)}_{number}", number + 1
+        wanted = self._below_no_leaf(self._allowed(path))
+        free, number = wanted, 1
+        while free in self._leaves or free in self._folders:
+            free, number = f"{wanted}_{number}", number + 1
         self._leaves.add(free)
         folder, _, name = free.rpartition(".")
         owner = self._folder(folder)
@@ -81,10 +85,13 @@ class Tree:
     def _tops(self) -> set[str]:
         return {path.partition(".")[0] for path in (*self._leaves, *self._folders)}
 
-    def _is_free(self, path: str) -> bool:
+    def _below_no_leaf(self, path: str) -> str:
+        """A layer holds nothing but its own: `conv.inner` beside a layer `conv` becomes `conv_inner`."""
         parts = path.split(".")
-        above = [".".join(parts[:depth]) for depth in range(1, len(parts))]
-        return path not in self._leaves and path not in self._folders and not any(a in self._leaves for a in above)
+        for depth in range(1, len(parts)):
+            if ".".join(parts[:depth]) in self._leaves:
+                return ".".join([*parts[: depth - 1], "_".join(parts[depth - 1 :])])
+        return path
 
     def _folder(self, path: str) -> nn.Module:
         from edgebuild.nn.lift.lifted import folder

@@ -1,12 +1,11 @@
-"""How important channels are: criteria that map a dependency group to one score a channel, the least to go first.
+"""How important units are: criteria that map a dependency group to one score a unit, the least to go first.
 
-A group is torch-pruning's: layers that must lose the same channels, and for each item which of its indices belong to
-which channel of the group. A criterion that says nothing about a group gives None.
+A criterion that says nothing about a group gives None.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -17,9 +16,10 @@ from edgebuild.spec.errors import UsageError
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
+    from edgebuild.nn.prune.dependencies import Group, Member
     from edgebuild.nn.train.losses import Loss
 
-    Importance = Callable[[Any], Tensor | None]
+    Importance = Callable[[Group], Tensor | None]
 
 Name = Literal["magnitude", "random", "taylor", "batch_norm", "apoz", "mean_activation", "stability"]
 DATA_FREE: tuple[Name, ...] = ("magnitude", "random", "batch_norm")
@@ -53,54 +53,57 @@ def criterion(name: Name, subject: Subject) -> Importance:
 
 
 def magnitude(subject: Subject) -> Importance:
-    """The mean over the group's layers of Σ|w|^p of a channel, relative to the group's mean (Fang et al. 2023, eq. 5).
+    """The mean over the group's layers of Σ|w|^p of a unit, relative to the group's mean (Fang et al. 2023, eq. 5).
 
     For one layer without its dependants it is the filter norm of Li et al. 2017.
     """
-    import torch_pruning
+    norms = _norms(subject.module)
 
-    score = torch_pruning.importance.GroupMagnitudeImportance(p=subject.norm, normalizer=None)
-    return lambda group: _relative(_by_layers(score, group))
+    def importance(group: Group) -> Tensor | None:
+        sides = [one for one in group.members if one.role != "treats" or one.parameter in norms]
+        return _relative(_by_layers(group, sides, lambda one: _held(subject, one).abs().pow(subject.norm)))
+
+    return importance
 
 
 def random(subject: Subject) -> Importance:
     """Uniform in [0, 1) from torch's own generator: the baseline that every other criterion must beat."""
-    import torch_pruning
+    import torch
 
-    found: Importance = torch_pruning.importance.RandomImportance()
-    return found
+    return lambda group: torch.rand(len(group.units))
 
 
 def taylor(subject: Subject) -> Importance:
-    """Σ|w·∂L/∂w| of a channel, the mean over the group's layers (Molchanov et al. 2019, equation 8).
+    """Σ|w·∂L/∂w| of a unit, the mean over the group's layers without norms (Molchanov et al. 2019, equation 8).
 
     UsageError when the examples' loss does not depend on a layer: its channels would go in no order.
     """
-    import torch_pruning
-
     training.gradients(subject.module, subject.examples(), subject.loss())
-    names = {part: name for name, part in subject.module.named_modules()}
-    score = torch_pruning.importance.GroupTaylorImportance(normalizer=None)
 
-    def importance(group: Any) -> Tensor | None:
-        weights = {item.dep.target.module: getattr(item.dep.target.module, "weight", None) for item in group}
-        for layer, weight in weights.items():
-            if weight is not None and (weight.grad is None or not weight.grad.any()):
-                told = f"the loss does not depend on {names.get(layer)!r} for these examples"
-                raise UsageError(told, option="criterion", hint="take another criterion, or name the layer in keep")
-        return _relative(_by_layers(score, group))
+    def weighed(side: Member) -> Tensor:
+        weight = subject.module.get_parameter(side.parameter)
+        if weight.grad is None or not weight.grad.any():
+            told = f"the loss does not depend on {side.layer or side.parameter!r} for these examples"
+            raise UsageError(told, option="criterion", hint="take another criterion, or name the layer in keep")
+        return (weight.detach() * weight.grad).abs()
+
+    def importance(group: Group) -> Tensor | None:
+        return _relative(_by_layers(group, [one for one in group.members if one.role != "treats"], weighed))
 
     return importance
 
 
 def batch_norm(subject: Subject) -> Importance:
     """|γ| of the batch norms behind a channel (Liu et al. 2017); says nothing about groups without any."""
-    import torch_pruning
     from torch import nn
 
-    kinds = [nn.modules.batchnorm._BatchNorm]
-    score = torch_pruning.importance.GroupMagnitudeImportance(p=1, normalizer=None, target_types=kinds)
-    return lambda group: _by_layers(score, group)
+    norms = _norms(subject.module, nn.modules.batchnorm._BatchNorm)
+
+    def importance(group: Group) -> Tensor | None:
+        sides = [one for one in group.members if one.parameter in norms]
+        return _by_layers(group, sides, lambda one: _held(subject, one).abs())
+
+    return importance
 
 
 def apoz(subject: Subject) -> Importance:
@@ -110,8 +113,8 @@ def apoz(subject: Subject) -> Importance:
     """
     seen = observe(subject.module, subject.examples())
 
-    def importance(group: Any) -> Tensor | None:
-        zeros = _by_channel(group, seen.zeros)
+    def importance(group: Group) -> Tensor | None:
+        zeros = _by_unit(subject.module, group, seen.zeros)
         return None if zeros is None or not zeros.any() else 1 - zeros.mean(0)
 
     return importance
@@ -121,8 +124,8 @@ def mean_activation(subject: Subject) -> Importance:
     """The mean of a channel's |activation| (Molchanov et al. 2017, section 2.2), relative to the group's mean."""
     seen = observe(subject.module, subject.examples())
 
-    def importance(group: Any) -> Tensor | None:
-        strength = _by_channel(group, seen.strength)
+    def importance(group: Group) -> Tensor | None:
+        strength = _by_unit(subject.module, group, seen.strength)
         return None if strength is None else _relative(strength.mean(0))
 
     return importance
@@ -139,8 +142,8 @@ def stability(subject: Subject) -> Importance:
     seen = observe(subject.module, subject.examples())
     generator = torch.Generator().manual_seed(subject.seed)
 
-    def importance(group: Any) -> Tensor | None:
-        strength = _by_channel(group, seen.strength)
+    def importance(group: Group) -> Tensor | None:
+        strength = _by_unit(subject.module, group, seen.strength)
         if strength is None:
             return None
         drawn = torch.randint(len(strength), (_RESAMPLES, len(strength)), generator=generator)
@@ -183,26 +186,43 @@ def observe(module: nn.Module, data: Split) -> Activations:
     return Activations({layer: pair[0] for layer, pair in joined.items()}, {k: pair[1] for k, pair in joined.items()})
 
 
-def _by_layers(score: Callable[[Any], Tensor | None], group: Any) -> Tensor | None:
-    """[channels of the group]: the mean of a score over the layers that a channel touches, the sum within a layer.
+def _norms(module: nn.Module, *kinds: Any) -> set[str]:
+    """The names of the scales of norms: of these kinds, or of batch and layer norms."""
+    from torch import nn
 
-    Layer by layer, for one behind a `chunk` or `split` has a part of the channels, under numbers of its own. None
-    where the score says nothing about some channel.
+    wanted = kinds or (nn.modules.batchnorm._NormBase, nn.LayerNorm, nn.RMSNorm)
+    return {f"{name}.weight".removeprefix(".") for name, part in module.named_modules() if isinstance(part, wanted)}
+
+
+def _held(subject: Subject, side: Member) -> Tensor:
+    return subject.module.get_parameter(side.parameter).detach()
+
+
+def _by_layers(group: Group, sides: Sequence[Member], weighed: Callable[[Member], Tensor]) -> Tensor | None:
+    """[units]: the mean of what a parameter's elements weigh over the layers that a unit touches, summed within each.
+
+    A layer behind a `chunk` or `split` may have no place of some unit, and counts for the others. None where no layer
+    has any of some unit.
     """
     import torch
-    from torch_pruning.dependency import Group
 
-    width = _width(group)
-    total, layers = torch.zeros(width), torch.zeros(width)
-    for item in group:
-        alone = Group()
-        alone.add_dep(item.dep, item.idxs)
-        alone[0].root_idxs = [*range(len(item.idxs))]
-        found, roots = score(alone), torch.tensor(item.root_idxs)
-        if found is not None:
-            total.index_add_(0, roots, found.to(total.dtype))
-            layers[sorted({*item.root_idxs})] += 1
+    total, layers = torch.zeros(len(group.units)), torch.zeros(len(group.units))
+    for side in sides:
+        rows = weighed(side).movedim(side.axis, 0).flatten(1) if weighed(side).ndim > 1 else weighed(side)[:, None]
+        places, owners = _flat(side)
+        found = torch.zeros(len(total)).index_add_(0, owners, rows.sum(1)[places].to(total.dtype))
+        total += found
+        layers[sorted({*owners.tolist()})] += 1
     return total / layers if bool(layers.all()) else None
+
+
+def _flat(side: Member) -> tuple[Tensor, Tensor]:
+    """All places of a member, and the units to which they belong."""
+    import torch
+
+    pairs = [(place, unit) for unit, places in enumerate(side.places) for place in places]
+    flat = torch.tensor(pairs, dtype=torch.long).reshape(-1, 2)
+    return flat[:, 0], flat[:, 1]
 
 
 def _relative(found: Tensor | None) -> Tensor | None:
@@ -210,35 +230,25 @@ def _relative(found: Tensor | None) -> Tensor | None:
     return None if found is None else found / (found.mean() or 1.0)
 
 
-def _by_channel(group: Any, seen: dict[nn.Module, Tensor]) -> Tensor | None:
-    """[N, channels of the group]: the mean over the layers that read a channel; None when no layer reads some channel.
+def _by_unit(module: nn.Module, group: Group, seen: dict[nn.Module, Tensor]) -> Tensor | None:
+    """[N, units of the group]: the mean over the layers that read a unit; None when no layer reads some unit.
 
     A linear layer behind a flatten reads several features of each channel: their mean. A layer behind a `chunk` or
     `split` reads some channels only, and counts for those alone.
     """
     import torch
-    from torch import nn
 
-    width = _width(group)
+    width = len(group.units)
     parts = []
-    for item in group:
-        layer = item.dep.target.module
-        reads = "in_channels" in item.dep.handler.__name__ and not _depthwise(layer)
-        if reads and isinstance(layer, nn.Module) and layer in seen:
-            values, roots = seen[layer][:, item.idxs], torch.tensor(item.root_idxs)
-            sums = torch.zeros(len(values), width).index_add_(1, roots, values)
-            counts = torch.zeros(width).index_add_(0, roots, torch.ones(len(roots)))
+    for side in (one for one in group.members if one.role == "reads"):
+        layer = module.get_submodule(side.layer)
+        if layer in seen and getattr(layer, "groups", 1) == 1:
+            places, owners = _flat(side)
+            values = seen[layer][:, places]
+            sums = torch.zeros(len(values), width).index_add_(1, owners, values)
+            counts = torch.zeros(width).index_add_(0, owners, torch.ones(len(owners)))
             parts.append((sums / counts.clamp(min=1), counts > 0))
     if len({len(values) for values, _ in parts}) != 1:
         return None
     readers = torch.stack([read for _, read in parts]).sum(0)
     return torch.stack([values for values, _ in parts]).sum(0) / readers if bool(readers.all()) else None
-
-
-def _width(group: Any) -> int:
-    """The number of channels of a group."""
-    return 1 + max(int(channel) for item in group for channel in item.root_idxs)
-
-
-def _depthwise(layer: Any) -> bool:
-    return getattr(layer, "groups", 1) > 1

@@ -7,20 +7,21 @@ the layer that reads both: 1 for the same weights, and their ratio for proportio
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from edgebuild.nn.prune.units import Units, remove
+from edgebuild.nn.prune.units import Units
 from edgebuild.nn.train.training import in_order
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
+    from edgebuild.nn.prune.channels import Inventory
+    from edgebuild.nn.prune.dependencies import Member
     from edgebuild.spec.dataset import Split
 
 _ROUNDING = 1e-9
-_MIXING = ("Softmax", "LayerNorm", "GroupNorm")  # operators by which each channel depends on how many there are
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,65 +33,66 @@ class Pair:
     cosine: float
 
 
-def why_not(units: Units) -> str | None:
+def why_not(module: nn.Module, units: Units) -> str | None:
     """Why channels of these units cannot be merged, None when they can be."""
     if units.noun != "channels" or any(len(channels) > 1 for channels in units.members):
         return f"its {units.noun} go in groups"
-    if any(len({*item.root_idxs}) < len(units.members) for item in units.group):
+    if any(not places for side in units.group.members for places in side.places):
         return "some layer takes only a part of its channels"
-    for item in units.group:
-        kind, shown = type(item.dep.target.module).__name__, item.dep.target.name
-        plain = kind.startswith("_") and not any(word in shown for word in _MIXING)  # torch-pruning's own: no weights
-        if not (plain or _reads(item) or _makes(item)):
-            return f"{shown if kind.startswith('_') else kind} treats its channels in a way that merging would change"
-    return None if any(_reads(item) for item in units.group) else "no layer reads its channels"
+    mixing = units.group.normed or [
+        one.parameter for one in units.group.members if not (_reads(module, one) or _makes(module, one))
+    ]
+    if mixing:
+        part = mixing[0].rpartition(".")[0]
+        kind = type(module.get_submodule(part)).__name__ if part else repr(mixing[0])
+        return f"{kind} treats its channels in a way that merging would change"
+    return None if any(_reads(module, one) for one in units.group.members) else "no layer reads its channels"
 
 
-def _reads(item: Any) -> bool:
-    """Whether the item is a convolution or linear layer that takes the channels as inputs."""
+def _reads(module: nn.Module, side: Member) -> bool:
+    """Whether the member belongs to a convolution or linear layer that takes the channels as inputs."""
     from torch import nn
 
-    layer = item.dep.target.module
+    layer = module.get_submodule(side.layer)
     kinds = (nn.modules.conv._ConvNd, nn.Linear)
-    inward = item.dep.handler.__name__ == "prune_in_channels"
-    return isinstance(layer, kinds) and inward and getattr(layer, "groups", 1) == 1
+    return side.role == "reads" and isinstance(layer, kinds) and getattr(layer, "groups", 1) == 1
 
 
-def _makes(item: Any) -> bool:
-    """Whether the item makes or scales each channel on its own."""
+def _makes(module: nn.Module, side: Member) -> bool:
+    """Whether the member's layer makes or scales each channel on its own."""
     from torch import nn
 
-    layer = item.dep.target.module
     kinds = (nn.modules.conv._ConvNd, nn.Linear, nn.modules.batchnorm._BatchNorm, nn.PReLU)
-    return isinstance(layer, kinds) and item.dep.handler.__name__ == "prune_out_channels"
+    return side.role != "reads" and isinstance(module.get_submodule(side.layer), kinds)
 
 
-def signatures(units: Units) -> Tensor:
+def signatures(module: nn.Module, units: Units, folds: Mapping[str, str]) -> Tensor:
     """All that makes each channel, [channels, numbers]: rows of weights with biases, batch norms folded in.
 
-    Two channels of the same signature compute the same, wherever the units' layers are read.
+    Two channels of the same signature compute the same, wherever the units' layers are read. `folds` says of batch
+    norms which weight makes what they norm.
     """
     import torch
     from torch import nn
 
-    norms = nn.modules.batchnorm._BatchNorm
-    rows: dict[nn.Module, Tensor] = {}
-    for item in sorted(filter(_makes, units.group), key=lambda item: isinstance(item.dep.target.module, norms)):
-        layer, before = item.dep.target.module, [node.module for node in item.dep.target.inputs]
-        if isinstance(layer, norms) and len(before) == 1 and before[0] in rows:
-            rows[before[0]] = _folded(rows[before[0]], *_placed(item, torch.stack(_affine(layer), 1), units).T)
+    sides = {side.layer: side for side in reversed(units.group.members) if _makes(module, side)}
+    rows: dict[str, Tensor] = {}
+    for name, side in sorted(sides.items(), key=lambda one: one[0] in folds):
+        layer, maker = module.get_submodule(name), folds.get(name, "").rpartition(".")[0]
+        if isinstance(layer, nn.modules.batchnorm._BatchNorm):
+            affine = _placed(side, torch.stack(_affine(layer), 1))
+            if maker in rows:
+                rows[maker] = _folded(rows[maker], *affine.T)
+            else:
+                rows[name] = affine
         else:
-            found = torch.stack(_affine(layer), 1) if isinstance(layer, norms) else _rows(layer)
-            rows[layer] = _placed(item, found, units)
+            rows[name] = _placed(side, _rows(layer))
     return torch.cat(list(rows.values()), 1)
 
 
-def _placed(item: Any, found: Tensor, units: Units) -> Tensor:
-    """Rows of a layer in the order of the units' channels."""
-    import torch
-
-    whole = torch.zeros(len(units.members), found.shape[1], dtype=torch.float64)
-    return whole.index_copy(0, torch.tensor(item.root_idxs), found[torch.tensor(item.idxs)])
+def _placed(side: Member, found: Tensor) -> Tensor:
+    """Rows of a layer in the order of the units."""
+    return found[[places[0] for places in side.places]]
 
 
 def _rows(layer: Any) -> Tensor:
@@ -148,40 +150,34 @@ def nearest(signature: Tensor) -> float:
     return float((unit @ unit.T).triu(1).max())
 
 
-def merge(module: nn.Module, chosen: Sequence[tuple[Units, list[Pair]]], data: Split) -> None:
+def merge(module: nn.Module, found: Inventory, chosen: Sequence[tuple[Units, list[Pair]]], data: Split) -> None:
     """Add the outgoing weights of every channel that goes to those of the one it is merged into, then remove it."""
-    readers = [(item, pairs) for units, pairs in chosen for item in units.group if _reads(item)]
+    readers = [(one, pairs) for units, pairs in chosen for one in units.group.members if _reads(module, one)]
     scales = _scales(module, readers, data)
-    for (item, pairs), factors in zip(readers, scales, strict=True):
-        weight = item.dep.target.module.weight.data
-        inputs = weight.transpose(0, 1) if not getattr(item.dep.target.module, "transposed", False) else weight
+    for (side, pairs), factors in zip(readers, scales, strict=True):
+        weight = module.get_parameter(side.parameter).data.movedim(side.axis, 0)
         for pair, factor in zip(pairs, factors, strict=True):
-            inputs[_places(item, pair.kept)] += factor * inputs[_places(item, pair.gone)]
-    remove(module, (), [(units, [pair.gone for pair in pairs]) for units, pairs in chosen])
+            weight[list(side.places[pair.kept])] += factor * weight[list(side.places[pair.gone])]
+    found.remove(module, [(units, [pair.gone for pair in pairs]) for units, pairs in chosen])
 
 
-def _places(item: Any, channel: int) -> list[int]:
-    """Which inputs of a layer belong to a channel: several behind a flatten."""
-    return [place for place, root in zip(item.idxs, item.root_idxs, strict=True) if root == channel]
-
-
-def _scales(module: nn.Module, readers: Sequence[tuple[Any, list[Pair]]], data: Split) -> list[list[float]]:
+def _scales(module: nn.Module, readers: Sequence[tuple[Member, list[Pair]]], data: Split) -> list[list[float]]:
     """⟨a_kept, a_gone⟩ / ⟨a_kept, a_kept⟩ at every reader, for each of its pairs; 0 where the kept one is silent."""
     import torch
 
     sums = [[torch.zeros(2, dtype=torch.float64) for _ in pairs] for _, pairs in readers]
 
     def watch(number: int) -> Any:
-        item, pairs = readers[number]
+        side, pairs = readers[number]
 
         def note(layer: nn.Module, inputs: tuple[Any, ...]) -> None:
             features = -1 if isinstance(layer, torch.nn.Linear) else 1
             values = inputs[0].detach().movedim(features, 0).double()
             for total, pair in zip(sums[number], pairs, strict=True):
-                kept, gone = values[_places(item, pair.kept)], values[_places(item, pair.gone)]
+                kept, gone = values[list(side.places[pair.kept])], values[list(side.places[pair.gone])]
                 total.add_(torch.stack([(kept * gone).sum(), (kept * kept).sum()]))
 
-        return item.dep.target.module.register_forward_pre_hook(note)
+        return module.get_submodule(side.layer).register_forward_pre_hook(note)
 
     hooks = [watch(number) for number in range(len(readers))]
     with torch.no_grad():

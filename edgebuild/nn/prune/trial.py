@@ -1,8 +1,4 @@
-"""Whether channels can be taken out of a model: tried on a copy, which must answer as if they had been silent.
-
-A dependency graph can be wrong and not know it. So what it says is tried: the model without some channels must run at
-two batch sizes, keep the shapes of its outputs, and answer as the whole model does with those channels silenced.
-"""
+"""What a trial of a model needs: examples on which every change shows, answers compared, candidates tried by halves."""
 
 from __future__ import annotations
 
@@ -12,9 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from edgebuild.nn.prune import groups, removal
-from edgebuild.nn.prune.removal import Part
-from edgebuild.spec.errors import EdgebuildError, exhausted
+from edgebuild.spec.errors import exhausted
 
 if TYPE_CHECKING:
     import torch
@@ -38,24 +32,6 @@ class Trial:
     examples: Sequence[Example]
     tolerance: float
 
-    def fault(self, lost: Sequence[Part], remove: Callable[[nn.Module, Example], None]) -> str | None:
-        """Why the model cannot lose this, None when it can; `remove` takes it out of a copy."""
-        silent, pruned = copy.deepcopy(self.module), copy.deepcopy(self.module)
-        try:
-            remove(pruned, self.examples[0])
-            given = [_answers(pruned, example) for example in self.examples]
-        except EdgebuildError as error:
-            return error.reason
-        except Exception as error:  # a model that lost the wrong thing fails in any way
-            if exhausted(error):
-                raise
-            return f"without some of its channels the model does not run ({groups.reason(error)})"
-        removal.silence(silent, lost)
-        wanted = [_answers(silent, example) for example in self.examples]
-        if not all(_alike(*pair, self.tolerance) for pair in zip(given, wanted, strict=True)):
-            return "without some of its channels the model does not answer as if they were silent"
-        return None
-
 
 def prepared(module: nn.Module, example: Example) -> Trial:
     """The first of: double precision or single, normal noise, positive noise or zeros, for which answers are finite.
@@ -73,13 +49,13 @@ def prepared(module: nn.Module, example: Example) -> Trial:
                 try:
                     tried = copy.deepcopy(shaken).to(dtype)
                     examples = [_noise(example, kind, batch, dtype) for batch in batches]
-                    answers = [_answers(tried, given) for given in examples]
+                    every = [answers(tried, given) for given in examples]
                 except Exception as error:  # the user's forward pass may want other inputs, and says so in any way
                     if exhausted(error):
                         raise
                     last = error
                     continue
-                if all(bool(answer.isfinite().all()) for every in answers for answer in every):
+                if all(bool(answer.isfinite().all()) for given in every for answer in given):
                     return Trial(tried, examples, _TOLERANCES[str(dtype).removeprefix("torch.")])
     raise last or ValueError("the model's answers are not finite")
 
@@ -111,7 +87,8 @@ def _unsound(chosen: list[int], fault: Callable[[list[int]], str | None]) -> dic
     return bad
 
 
-def _answers(module: nn.Module, example: Example) -> Answers:
+def answers(module: nn.Module, example: Example) -> Answers:
+    """All tensors that the module gives."""
     import torch
     from torch.utils import _pytree
 
@@ -121,7 +98,8 @@ def _answers(module: nn.Module, example: Example) -> Answers:
     return [value for value in _pytree.tree_leaves(given) if isinstance(value, torch.Tensor)]
 
 
-def _alike(given: Answers, wanted: Answers, tolerance: float) -> bool:
+def alike(given: Answers, wanted: Answers, tolerance: float) -> bool:
+    """Whether answers have the same shapes, and differ by no more than `tolerance` of the largest."""
     if [value.shape for value in given] != [value.shape for value in wanted]:
         return False
     return all(

@@ -64,7 +64,7 @@ class PruneChannels(Technique):
     consumes: ClassVar[tuple[str, ...]] = ("torch",)
     produces: ClassVar[str | None] = None
     needs: ClassVar[tuple[str, ...]] = ("model", "data")
-    tools: ClassVar[tuple[str, ...]] = ("torch", "torch-pruning")
+    tools: ClassVar[tuple[str, ...]] = ("torch",)
     deterministic: ClassVar[Determinism] = "same-cpu"
     exclusive: ClassVar[bool] = False
     gentler: ClassVar[str] = "a lower `ratio` or a `budget`"
@@ -105,24 +105,25 @@ class PruneChannels(Technique):
 
     def _prune(self, model: Checkpoint, io: StepIO) -> dict[str, Any]:
         """What became of each layer, as plain data for the record."""
-        module, example = model.module, model.example()
-        found = self._inventory(model)
+        module = model.module
+        keep = layers.named(module, self.keep, "prune_channels.keep")
+        found = now = channels.inventory(module, model.example(), keep, self.round_to)
         scores = units.scored(found.units, self._importance(module, io))
         unscored = self._unscored(found, scores)
         able = [one for one in found.units if one.name in scores and not one.fixed]
-        scan = self._scan(model, io, able, scores) if self.budget is not None else None
+        scan = self._scan(model, io, found, able, scores) if self.budget is not None else None
         ratios = scan["ratios"] if scan else {one.name: self._ratio(one) for one in able}
         counts = {one.name: len(one.members) for one in able}
         left = {one.name: [one.size, one.size] for one in found.units}
 
         def cut(share: float) -> None:
-            now = self._inventory(model, found)
+            nonlocal now
             fresh = units.scored(now.units, self._importance(module, io))
             still = [one for one in now.units if one.name in fresh and one.name in ratios and not one.fixed]
             stays = self._stays(still, fresh, share, ratios, counts)
-            units.cut(module, example, still, fresh, stays)
+            now = now.remove(module, units.least(still, fresh, stays))
             left.update({one.name: [_size(one, stays[one.name]), left[one.name][1]] for one in still})
-            module(*example)
+            module(*model.example())
 
         self.schedule.carry_out(model, io, cut, self.seed)
         if all(stay == size for stay, size in left.values()):
@@ -130,10 +131,6 @@ class PruneChannels(Technique):
         taken = self._taken(able, ratios, left)
         whole, unfollowed = dict(found.whole) | unscored, dict(found.unfollowed)
         return {"left": left, "taken": taken, "whole": whole, "unfollowed": unfollowed, "sensitivity": scan}
-
-    def _inventory(self, model: Checkpoint, before: Inventory | None = None) -> Inventory:
-        keep = layers.named(model.module, self.keep, "prune_channels.keep")
-        return channels.inventory(model.module.requires_grad_(True), model.example(), keep, self.round_to, before)
 
     def _importance(self, module: nn.Module, io: StepIO) -> importance.Importance:
         def examples() -> Split:
@@ -171,7 +168,7 @@ class PruneChannels(Technique):
         return shares.rounded(found, wanted, up=share < 1)
 
     def _scan(
-        self, model: Checkpoint, io: StepIO, able: Sequence[Units], scores: Mapping[str, Tensor]
+        self, model: Checkpoint, io: StepIO, found: Inventory, able: Sequence[Units], scores: Mapping[str, Tensor]
     ) -> dict[str, Any]:
         """The sensitivity of each unit and the ratios chosen from it, as plain data."""
         assert self.budget is not None
@@ -181,7 +178,7 @@ class PruneChannels(Technique):
         def trial(ratios: Mapping[str, float]) -> sensitivity.Quality:
             tried = copy.deepcopy(model.module)
             stays = self._stays(able, scores, 1, dict.fromkeys(counts, 0.0) | dict(ratios), counts)
-            units.cut(tried, model.example(), able, scores, stays)
+            found.remove(tried, units.least(able, scores, stays))
             return sensitivity.measure(tried.eval(), data, heads)
 
         return sensitivity.chosen([*counts], self.budget, trial, heads)

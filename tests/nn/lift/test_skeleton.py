@@ -12,7 +12,6 @@ from edgebuild.nn import checkpoint
 from edgebuild.nn.checkpoint import Checkpoint
 from edgebuild.nn.lift import lift, skeleton
 from edgebuild.nn.model_code import ModelCode
-from edgebuild.nn.prune import units
 from edgebuild.nn.prune.channels import inventory
 from edgebuild.spec.signature import TensorSpec
 from tests.nn.hard_nets import NETS
@@ -66,5 +65,5 @@ def test_a_pruned_lifted_network_is_a_checkpoint_like_any_other(tmp_path: Path, 
 
 def _pruned(module: nn.Module, given: tuple[Tensor, ...]) -> nn.Module:
     found = inventory(module.requires_grad_(True), given, [], 1)
-    units.remove(module, given, [(unit, [*range(0, len(unit.members), 2)]) for unit in found.units])
+    found.remove(module, [(unit, [*range(0, len(unit.members), 2)]) for unit in found.units])
     return module.eval()

@@ -7,12 +7,11 @@ from collections.abc import Callable
 
 import pytest
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from edgebuild.nn.prune.channels import inventory
-from edgebuild.nn.prune.heads import attentions
-from edgebuild.nn.prune.units import remove
-from edgebuild.spec.errors import UsageError
+from edgebuild.nn.prune.dependencies import Group, dependencies
+from edgebuild.nn.prune.narrow import narrowed
 from tests.steps.techniques import nets
 
 EXAMPLE = (torch.zeros(1, 6, 8),)
@@ -24,46 +23,44 @@ def built(builder: Callable[[], nn.Module]) -> nn.Module:
     return builder().eval()
 
 
-def take_out(module: nn.Module, number: int, gone: list[int]) -> None:
-    """Remove heads of the attention of this number."""
-    owner = attentions(module, EXAMPLE)[number].owner
-    (found,) = (one for one in inventory(module, EXAMPLE, [], 1).units if one.name == owner)
-    remove(module, EXAMPLE, [(found, gone)])
+def heads(module: nn.Module, example: tuple[Tensor, ...] = EXAMPLE) -> list[Group]:
+    return [group for group in dependencies(module, example).groups if group.kind == "heads"]
 
 
 @pytest.mark.parametrize("builder", BUILDERS)
 def test_rows_and_columns_of_each_head(builder: Callable[[], nn.Module]) -> None:
-    found = attentions(built(builder), EXAMPLE)
-    assert [(attention.owner, attention.count) for attention in found] == [
-        ("blocks.0.attention", 4),
-        ("blocks.1.attention", 4),
-    ]
+    found = heads(built(builder))
+    assert [(one.name, len(one.units)) for one in found] == [("blocks.0.attention", 4), ("blocks.1.attention", 4)]
     for attention in found:
-        made = [rows for features in attention.made.values() for rows in features[:1]]
+        made = [side.places for side in attention.members if side.role == "makes"]
         first = [*range(8)] if len(made) == 3 else [*range(8), *range(32, 40), *range(64, 72)]
-        assert made == [first] * len(made)
-        assert [*attention.read.values()] == [[[*range(8 * head, 8 * head + 8)] for head in range(4)]]
+        assert [[*places[0]] for places in made] == [first] * len(made)
+        (read,) = (side for side in attention.members if side.role == "reads")
+        assert read.parameter == f"{attention.name}.out.weight"
+        assert [[*places] for places in read.places] == [[*range(8 * k, 8 * k + 8)] for k in range(4)]
 
 
 @pytest.mark.parametrize("builder", BUILDERS)
 def test_a_model_without_heads_answers_as_one_that_does_not_read_them(builder: Callable[[], nn.Module]) -> None:
-    whole, pruned = built(builder), built(builder)
-    for number, gone in enumerate(([1, 3], [0])):
-        deaf = attentions(whole, EXAMPLE)[number]
-        for layer, columns in deaf.read.items():
-            layer.weight.data[:, [column for head in gone for column in columns[head]]] = 0
-        take_out(pruned, number, gone)
+    deaf, pruned = built(builder), built(builder)
+    found = inventory(pruned, EXAMPLE, [], 1)
+    gone = {"blocks.0.attention": [1, 3], "blocks.1.attention": [0]}
+    for name, numbers in gone.items():
+        columns = deaf.get_submodule(f"{name}.out").weight.data
+        columns[:, [8 * head + k for head in numbers for k in range(8)]] = 0  # type: ignore[index]
+    found.remove(pruned, [(one, gone[one.name]) for one in found.units if one.name in gone])
     x = torch.randn(5, 6, 8)
-    assert torch.allclose(whole(x), pruned(x), atol=1e-6)
+    assert torch.allclose(deaf(x), pruned(x), atol=1e-6)
     assert [pruned.get_submodule(f"blocks.{k}.attention").heads for k in (0, 1)] == [2, 3]
 
 
 def test_a_head_count_that_is_written_into_the_code_is_refused() -> None:
-    module = built(nets.Stuck)
-    with pytest.raises(
-        UsageError, match="attention 'blocks.0.attention' cannot lose heads: with 3 of 4 it does not run"
-    ):
-        attentions(module, EXAMPLE)[0].recount(module, EXAMPLE, 3)
+    found = inventory(built(nets.Stuck), EXAMPLE, [], 1)
+    for k in (0, 1):
+        told = found.unfollowed[f"blocks.{k}.attention"]
+        assert told.startswith(
+            "without some of its heads the model does not run (RuntimeError: shape '[1, 6, 4, 8]' is"
+        )
 
 
 class Shared(nn.Module):
@@ -74,24 +71,102 @@ class Shared(nn.Module):
         self.heads = 2
         self.q, self.k, self.v, self.out = nn.Linear(8, 8), nn.Linear(8, 4), nn.Linear(8, 4), nn.Linear(8, 4)
 
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        q = self.q(x).reshape(len(x), 6, 2, 4).transpose(1, 2)
-        k, v = (f(x).reshape(len(x), 6, 1, 4).transpose(1, 2).expand(-1, 2, -1, -1) for f in (self.k, self.v))
+    def forward(self, x: Tensor) -> Tensor:
+        q = self.q(x).reshape(len(x), 6, self.heads, 4).transpose(1, 2)
+        k, v = (f(x).reshape(len(x), 6, 1, 4).transpose(1, 2).expand(-1, self.heads, -1, -1) for f in (self.k, self.v))
         y = nn.functional.scaled_dot_product_attention(q, k, v)
         return self.out(y.transpose(1, 2).flatten(2))
 
 
-def test_heads_that_share_keys_count_as_one() -> None:
-    (found,) = attentions(Shared().eval(), EXAMPLE)
-    assert found.count == 1
-    assert len(found.layers()) == 3
+def test_heads_that_share_keys_go_from_the_queries_alone() -> None:
+    module = Shared().eval()
+    (found,) = heads(module)
+    assert {side.parameter for side in found.members} == {"q.weight", "q.bias", "out.weight"}
+    taken = inventory(module, EXAMPLE, [], 1)
+    taken.remove(module, [(one, [0]) for one in taken.units if one.noun == "heads"])
+    assert (module.heads, module.q.weight.shape, module.k.weight.shape) == (1, (4, 8), (4, 8))
+    assert module(torch.randn(3, 6, 8)).shape == (3, 6, 4)
 
 
-def test_models_without_attention_have_none_and_keep_no_hooks() -> None:
-    module = built(nets.Depthwise)
-    assert attentions(module, (torch.zeros(1, 1, 8, 8),)) == []
+def test_tracing_leaves_a_model_as_it_is() -> None:
     module = built(nets.Transformer)
     before = copy.deepcopy(module.state_dict())
-    attentions(module, EXAMPLE)
+    inventory(module, EXAMPLE, [], 1)
     assert not any(part._forward_hooks for part in module.modules())
     assert all(torch.equal(before[name], value) for name, value in module.state_dict().items())
+    assert heads(built(nets.Depthwise), (torch.zeros(1, 1, 8, 8),)) == []
+
+
+class Library(nn.Module):
+    """[N, 6, 16] -> [N, 6, 16]: PyTorch's own attention over another width, with masks."""
+
+    def __init__(self, *, batch_first: bool, weights: bool, width: int) -> None:
+        super().__init__()
+        self.weights, self.first = weights, batch_first
+        self.attention = nn.MultiheadAttention(16, 4, batch_first=batch_first, kdim=width, vdim=width)
+        self.beside = nn.Linear(16, width)
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = self.beside(x)
+        given = (x, y, y) if self.first else (x.transpose(0, 1), *[y.transpose(0, 1)] * 2)
+        padding = torch.zeros(len(x), 6, dtype=torch.bool, device=x.device)
+        padding[:, 4:] = True
+        mask = torch.triu(torch.ones(6, 6, dtype=torch.bool), 1)
+        found, shares = self.attention(*given, key_padding_mask=padding, need_weights=self.weights, attn_mask=mask)
+        found = found if self.first else found.transpose(0, 1)
+        return found if shares is None else found + shares.mean(2, keepdim=True)
+
+
+@pytest.mark.parametrize("batch_first", [True, False])
+@pytest.mark.parametrize("weights", [True, False])
+@pytest.mark.parametrize("width", [16, 12])
+def test_the_librarys_attention_answers_the_same_by_the_code_that_lets_it_lose_heads(
+    batch_first: bool, weights: bool, width: int
+) -> None:
+    torch.manual_seed(0)
+    whole = Library(batch_first=batch_first, weights=weights, width=width).eval()
+    other, x = copy.deepcopy(whole), torch.randn(3, 6, 16)
+    other.attention.embed_dim += 1  # as if it had lost width
+    narrowed(other)
+    assert type(other.attention) is not nn.MultiheadAttention
+    assert torch.allclose(whole(x), other(x), atol=1e-6)
+
+
+class Across(nn.Module):
+    """[N, 6, 16] -> [N, 6, 2]: PyTorch's attention as it is called by default, from one sequence to another."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.attention, self.beside, self.head = nn.MultiheadAttention(16, 4), nn.Linear(16, 16), nn.Linear(16, 2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = self.beside(x)
+        return self.head(self.attention(x, y, y)[0])
+
+
+def test_heads_of_attention_between_two_sequences_go() -> None:
+    torch.manual_seed(0)
+    module = Across().eval()
+    taken = inventory(module, (torch.zeros(1, 6, 16),), [], 1)
+    (found,) = (one for one in taken.units if one.noun == "heads")
+    assert (found.name, len(found.members)) == ("attention", 4)
+    taken.remove(module, [(found, [0, 2, 3])])
+    assert (module.attention.num_heads, module.attention.in_proj_weight.shape) == (1, (12, 16))
+
+
+def test_the_librarys_attention_loses_heads_and_width_apart() -> None:
+    torch.manual_seed(0)
+    module = nn.Sequential(nn.Linear(8, 32), nn.TransformerEncoderLayer(32, 4, 64, batch_first=True), nn.Linear(32, 4))
+    whole = copy.deepcopy(module.eval())
+    taken = inventory(module, EXAMPLE, [], 1)
+    assert {one.name: len(one.members) for one in taken.units} == {"0": 32, "1.self_attn": 4, "1.linear1": 64}
+    deaf = whole[1].self_attn.out_proj.weight.data
+    deaf[:, 8:24] = 0
+    left = taken.remove(module, [(one, [1, 2]) for one in taken.units if one.noun == "heads"])
+    x = torch.randn(3, 6, 8)
+    for grad in (True, False):  # torch takes its fused kernels only without gradients
+        with torch.set_grad_enabled(grad):
+            assert torch.allclose(whole(x), module(x), atol=1e-5)
+    left.remove(module, [(one, range(12)) for one in left.units if one.name == "0"])
+    assert module[1].self_attn.in_proj_weight.shape == (48, 20)
+    assert module(x).shape == (3, 6, 4)

@@ -8,7 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from edgebuild.nn.prune import merging
-from edgebuild.nn.prune.channels import Units, inventory
+from edgebuild.nn.prune.channels import Inventory, inventory
+from edgebuild.nn.prune.units import Units
 from edgebuild.spec.dataset import Split
 
 
@@ -46,29 +47,35 @@ def net(twins: dict[int, int]) -> Net:
     return found.eval()
 
 
-def units_of(module: nn.Module) -> Units:
-    (found,) = inventory(module.requires_grad_(True), (torch.zeros(1, 1, 4, 4),), [], 1).units
-    return found
+def stock(module: nn.Module, *shape: int) -> tuple[Inventory, Units]:
+    found = inventory(module, (torch.zeros(1, *shape),), [], 1)
+    (units,) = found.units
+    return found, units
+
+
+def signatures(module: nn.Module) -> Tensor:
+    found, units = stock(module, 1, 4, 4)
+    return merging.signatures(module, units, found.proven.dependencies.traced.notes.folds)
 
 
 def test_twins_are_found_through_sums_norms_and_depthwise_kernels() -> None:
-    found = merging.alike(merging.signatures(units_of(net({4: 1, 5: 1, 3: 0}))), 1.0)
+    found = merging.alike(signatures(net({4: 1, 5: 1, 3: 0})), 1.0)
     assert sorted((pair.kept, pair.gone) for pair in found) == [(0, 3), (1, 4), (1, 5)]
     assert [pair.cosine for pair in found] == pytest.approx([1, 1, 1])
-    assert merging.alike(merging.signatures(units_of(net({}))), 1.0) == []
+    assert merging.alike(signatures(net({})), 1.0) == []
 
 
 @pytest.mark.parametrize("layer", ["first", "norm1", "beside", "norm2", "deep"])
 def test_twins_that_differ_in_one_layer_are_none(layer: str) -> None:
     module = net({3: 0})
     module.get_submodule(layer).weight.data[3] *= 1.5  # type: ignore[operator]
-    assert merging.alike(merging.signatures(units_of(module)), 1.0) == []
+    assert merging.alike(signatures(module), 1.0) == []
 
 
 def test_the_answers_are_kept_when_twins_are_merged() -> None:
     whole, merged = net({4: 1, 5: 1, 3: 0}), net({4: 1, 5: 1, 3: 0})
-    units = units_of(merged)
-    merging.merge(merged, [(units, merging.alike(merging.signatures(units), 1.0))], DATA)
+    found, units = stock(merged, 1, 4, 4)
+    merging.merge(merged, found, [(units, merging.alike(signatures(merged), 1.0))], DATA)
     assert merged.first.out_channels == merged.deep.groups == 3
     assert merged.head.in_features == 12
     x = torch.randn(20, 1, 4, 4)
@@ -82,10 +89,10 @@ def test_proportional_units_behind_a_relu_are_merged_in_proportion() -> None:
     outgoing = whole[2].weight.detach().clone()
     x = torch.randn(64, 4)
     answers = whole(x).detach()
-    (units,) = inventory(whole, (torch.zeros(1, 4),), [], 1).units
-    pairs = merging.alike(merging.signatures(units), 0.9999)
+    found, units = stock(whole, 4)
+    pairs = merging.alike(merging.signatures(whole, units, {}), 0.9999)
     assert [(pair.kept, pair.gone) for pair in pairs] == [(0, 2)]
-    merging.merge(whole, [(units, pairs)], Split((x.numpy(),), (np.zeros(64, np.int64),)))
+    merging.merge(whole, found, [(units, pairs)], Split((x.numpy(),), (np.zeros(64, np.int64),)))
     assert torch.allclose(whole[2].weight[:, 0], outgoing[:, 0] + 2.5 * outgoing[:, 2], atol=1e-5)
     assert torch.allclose(whole(x), answers, atol=1e-5)
 
@@ -108,10 +115,12 @@ def test_layer_norm_attention_and_grouped_convolutions_are_left_alone() -> None:
     from tests.steps.techniques import nets
 
     torch.manual_seed(0)
-    found = inventory(nets.Transformer().eval(), (torch.zeros(1, 6, 8),), [], 1).units
-    why = {units.name: merging.why_not(units) for units in found}
+    module: nn.Module = nets.Transformer().eval()
+    found = inventory(module, (torch.zeros(1, 6, 8),), [], 1).units
+    why = {units.name: merging.why_not(module, units) for units in found}
     assert why["blocks.0.inner"] is None
     assert why["blocks.0.attention"] == "its heads go in groups"
-    assert "treats its channels in a way that merging would change" in str(why["blocks.1.outer"])
-    found = inventory(nets.Depthwise().eval(), (torch.zeros(1, 1, 8, 8),), [], 1).units
-    assert {units.name: merging.why_not(units) for units in found}["grouped"] == "its channels go in groups"
+    assert why["embed"] == "LayerNorm treats its channels in a way that merging would change"
+    module = nets.Depthwise().eval()
+    found = inventory(module, (torch.zeros(1, 1, 8, 8),), [], 1).units
+    assert {units.name: merging.why_not(module, units) for units in found}["grouped"] == "its channels go in groups"

@@ -7,13 +7,16 @@ import random
 import pytest
 
 from edgebuild.nn.prune import shares
+from edgebuild.nn.prune.dependencies import Group
 from edgebuild.nn.prune.units import Units
+
+NONE = Group("", "channels", (), (), (), ())
 
 
 def units(sizes: list[int], multiple: int, noun: str = "channels", each: int = 1) -> list[Units]:
     """Groups of these sizes; `each` channels to a unit."""
     return [
-        Units(f"{noun}{k}", noun, None, [[each * n + m for m in range(each)] for n in range(size)], multiple, ())
+        Units(f"{noun}{k}", noun, NONE, [[each * n + m for m in range(each)] for n in range(size)], multiple)
         for k, size in enumerate(sizes)
     ]
 

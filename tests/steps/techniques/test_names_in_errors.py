@@ -82,12 +82,10 @@ def two_classes(folder: Path) -> Path:
 def test_a_model_that_cannot_be_traced_names_the_step_that_needed_it(
     tmp_path: Path, step: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import torch_pruning
-
     def fails(*_: object, **__: object) -> None:
         raise ZeroDivisionError("integer modulo by zero")
 
-    monkeypatch.setattr(torch_pruning.DependencyGraph, "build_dependency", fails)
+    monkeypatch.setattr("torch.export.export", fails)
     model, data = nets.save("Depthwise", tmp_path / "net"), nets.data("Depthwise", tmp_path / "data")
     with pytest.raises(UsageError) as caught:
         tiny.perform(step, tmp_path / "out", {"model": ("torch", model), "data": ("data", data)})

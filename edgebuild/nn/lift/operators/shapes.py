@@ -140,7 +140,7 @@ def along(values: Tensor, axis: int, first: int, last: int | None, stride: int) 
 
 
 def _from_end(axis: int, rank: int) -> int:
-    """Axes of places and features are counted from the end, as code does: torch-pruning follows chunks so written."""
+    """Axes of places and features are counted from the end, as code does."""
     return axis - rank if axis > 1 else axis
 
 

@@ -1,0 +1,173 @@
+"""Which groups a module can really lose: each is taken out of a copy, which must answer as if it had been silent.
+
+What follows from the graph can be right and the code still not follow: a size that is written into it, a scale that
+is computed from a size. So what can be corrected is (attributes that hold sizes), and what does not stand the trial
+is refused with the reason.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from edgebuild.nn.prune import sizes, trial
+from edgebuild.nn.prune.dependencies import Dependencies, Group, numbers_of, remaining
+from edgebuild.nn.prune.sizes import Correction
+from edgebuild.nn.prune.slicing import silenced, take_out
+from edgebuild.spec.errors import exhausted
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+    Example = tuple[Tensor, ...]
+    Chosen = Sequence[tuple[Group, Collection[int]]]
+
+_SEED, _GOLDEN = 0, (5**0.5 - 1) / 2
+_ALL, _NONE = "all attributes", "no attribute"
+
+
+@dataclass(frozen=True, slots=True)
+class Proven:
+    """Groups that the module can lose units of, with the attributes that say how many; and why it cannot lose others.
+
+    together: those that can be decided side by side, by their place in `dependencies.groups`; rivals are left out
+    refused: groups that cannot go, where no rival goes in their place
+    """
+
+    dependencies: Dependencies
+    together: tuple[Group, ...]
+    corrections: tuple[Correction, ...]
+    refused: Mapping[Group, str]
+
+    def remove(self, module: nn.Module, chosen: Chosen) -> None:
+        """Take units, by number, out of the module or of a copy of it; all at once, for those that are left move.
+
+        ValueError where that would leave nothing of a group.
+        """
+        for group, units in chosen:
+            if len({*units}) >= len(group.units):
+                raise ValueError(f"nothing of {group.name!r} would be left")
+        take_out(module, self.dependencies.traced, numbers_of(chosen), self.corrections)
+
+    def without(self, chosen: Chosen) -> Proven:
+        """What is left once these units are gone: what could go once can go again, so nothing is tried anew."""
+        gone, numbers = numbers_of(chosen), self.dependencies.traced.numbers
+        left = self.dependencies.without(chosen)
+        able = {unit for group in self.together for unit in group.units}
+        corrections = [replace(one, ids=remaining(numbers, one.ids, gone)) for one in self.corrections]
+        together = tuple(group for group in left.groups if able.issuperset(group.units))
+        return Proven(left, together, tuple(corrections), self.refused)
+
+
+def proven(
+    module: nn.Module, example: Example, found: Dependencies, wanted: Callable[[Group], bool] = lambda _: True
+) -> Proven:
+    """Try all groups that are wanted; the module is not changed."""
+    places = [place for place, group in enumerate(found.groups) if wanted(group)]
+    return _Trials(module, example, found, places).proven() if places else Proven(found, (), (), {})
+
+
+@dataclass(frozen=True, slots=True)
+class _Tried:
+    place: int
+    mode: str
+
+
+class _Trials:
+    def __init__(self, module: nn.Module, example: Example, found: Dependencies, places: Sequence[int]) -> None:
+        self._found, self._copy = found, trial.prepared(module, example)
+        units = {place: {*found.groups[place].units} for place in places}
+        self._all = {place: sizes.candidates(module, found.traced, gone) for place, gone in units.items()}
+
+    def proven(self) -> Proven:
+        groups = self._found.groups
+        good: list[_Tried] = []
+        bad: dict[int, str] = {}
+        while fresh := self._next(good, bad):
+            passed, failed = self._round(fresh)
+            joint = trial.unsound([*good, *passed], self._fault)
+            every = [*good, *passed]
+            bad |= failed | {every[k].place: why for k, why in joint.items()}
+            good = [one for k, one in enumerate(every) if k not in joint]
+        able = sorted(good, key=lambda one: one.place)
+        corrections = [one for tried in able for one in self._chosen(tried)]
+        taken = {one.place for one in able}
+        refused = {groups[k]: why for k, why in bad.items() if not self._found.rivals[k] & taken}
+        return Proven(self._found, tuple(groups[one.place] for one in able), tuple(corrections), refused)
+
+    def _next(self, good: Sequence[_Tried], bad: Mapping[int, str]) -> list[int]:
+        """Groups not yet tried that have no rival among the good: heads before channels, many units before few."""
+        groups, taken = self._found.groups, {one.place for one in good}
+        order = sorted(self._all, key=lambda k: (groups[k].kind != "heads", -len(groups[k].units), k))
+        fresh: list[int] = []
+        for k in order:
+            if k not in taken and k not in bad and not self._found.rivals[k] & (taken | {*fresh}):
+                fresh.append(k)
+        return sorted(fresh)
+
+    def _round(self, fresh: Sequence[int]) -> tuple[list[_Tried], dict[int, str]]:
+        """Those that pass in any mode, and why the others do not in the first."""
+        passed: list[_Tried] = []
+        reasons: dict[int, str] = {}
+        left = [*fresh]
+        for mode in self._modes(fresh):
+            able = [_Tried(k, mode) for k in left if mode in (_ALL, _NONE) or self._named(k, mode)]
+            if mode == _NONE:
+                able = [one for one in able if self._all[one.place]]
+            bad = trial.unsound(able, self._fault)
+            passed += [one for k, one in enumerate(able) if k not in bad]
+            for k, why in bad.items():
+                reasons.setdefault(able[k].place, why)
+            done = {one.place for one in passed}
+            left = [k for k in left if k not in done]
+        return passed, {k: reasons[k] for k in left}
+
+    def _modes(self, fresh: Sequence[int]) -> list[str]:
+        names = dict.fromkeys(one.name for k in fresh for one in self._all[k])
+        return [_ALL, _NONE, *(names if len(names) > 1 else ())]
+
+    def _named(self, place: int, name: str) -> bool:
+        return any(one.name == name for one in self._all[place])
+
+    def _chosen(self, tried: _Tried) -> list[Correction]:
+        if tried.mode == _NONE:
+            return []
+        return [
+            one for one in self._all[tried.place] if (one.innermost if tried.mode == _ALL else one.name == tried.mode)
+        ]
+
+    def _fault(self, chosen: Sequence[_Tried]) -> str | None:
+        """Why a copy cannot lose some of the units of these, None when it can."""
+        traced = self._found.traced
+        groups = self._found.groups
+        noun = groups[chosen[0].place].kind if len(chosen) == 1 else "channels"
+        gone = {groups[one.place].units[k] for one in chosen for k in _some(len(groups[one.place].units), one.place)}
+        silent, pruned = copy.deepcopy(self._copy.module), copy.deepcopy(self._copy.module)
+        try:
+            take_out(pruned, traced, gone, [one for tried in chosen for one in self._chosen(tried)])
+            given = [trial.answers(pruned, example) for example in self._copy.examples]
+        except Exception as error:  # a module that lost the wrong thing fails in any way
+            if exhausted(error):
+                raise
+            first = str(error).strip().partition("\n")[0][:160]
+            return f"without some of its {noun} the model does not run ({type(error).__name__}: {first})"
+        with silenced(silent, traced, gone):
+            wanted = [trial.answers(silent, example) for example in self._copy.examples]
+        if not all(trial.alike(*pair, self._copy.tolerance) for pair in zip(given, wanted, strict=True)):
+            return f"without some of its {noun} the model does not answer as if they were silent"
+        return None
+
+
+def _some(count: int, place: int) -> list[int]:
+    """Units, drawn, and of each group another share: as little as possible looks right by chance.
+
+    Code that takes the width of one group for that of another would run if both lost the same share. The multiples of
+    the golden ratio are as far from each other as can be (Knuth, TAOCP 6.4).
+    """
+    import torch
+
+    share = 0.2 + 0.6 * ((place + 1) * _GOLDEN % 1)
+    drawn = torch.randperm(count, generator=torch.Generator().manual_seed(_SEED + place))
+    return sorted(drawn[: min(count - 1, max(1, round(share * count)))].tolist())

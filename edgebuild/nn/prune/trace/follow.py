@@ -1,0 +1,203 @@
+"""Follows channel numbers through every operator that a module executes (torch.export's functional ATen graph)."""
+
+from __future__ import annotations
+
+import operator
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from edgebuild.nn.prune.trace.call import Call, Notes, Rule, place
+from edgebuild.nn.prune.trace.numbers import Numbers
+from edgebuild.nn.prune.trace.rules import carried, layers, moves
+from edgebuild.nn.prune.trace.value import Value
+from edgebuild.spec.errors import UsageError, exhausted
+
+if TYPE_CHECKING:
+    from torch import Tensor, fx, nn
+    from torch.export import ExportedProgram
+
+    from edgebuild.nn.prune.trace.numbers import Ids
+
+    Example = tuple[Tensor, ...]
+
+_BATCH = 2
+_CONSTANT = 2**22  # elements of whole numbers that are worth keeping as indices
+RULES: Mapping[str, Rule] = {**moves.RULES, **carried.RULES, **layers.RULES}
+
+
+@dataclass(frozen=True, slots=True)
+class Traced:
+    """All numbers of a module, those of each axis of its parameters and buffers, and what rules noted.
+
+    families: axes into which others were split
+    """
+
+    numbers: Numbers
+    parameters: Mapping[str, Value]
+    notes: Notes
+    families: Sequence[Ids]
+
+
+def trace(module: nn.Module, example: Example) -> Traced:
+    """Follow the module in eval mode; UsageError where it cannot be exported, which names the place."""
+    program = exported(module, example)
+    return _Walk(program, canonical(module)).traced()
+
+
+def canonical(module: nn.Module) -> dict[str, str]:
+    """One name for each parameter and buffer that has several."""
+    first: dict[int, str] = {}
+    every = [*module.named_parameters(remove_duplicate=False), *module.named_buffers(remove_duplicate=False)]
+    return {name: first.setdefault(id(held), name) for name, held in every}
+
+
+def exported(module: nn.Module, example: Example) -> ExportedProgram:
+    """The module's operators in functional form, none of the large ones taken apart."""
+    import torch
+
+    errors: list[Exception] = []
+    for given in (_doubled(example), example):
+        try:
+            with warnings.catch_warnings(), torch.enable_grad():
+                warnings.simplefilter("ignore")
+                program = torch.export.export(module.eval(), given, strict=False)
+                functional: ExportedProgram = program.run_decompositions({})
+                return functional
+        except Exception as error:  # models that cannot be exported fail in many ways
+            if exhausted(error):
+                raise
+            errors.append(error)
+    first = str(errors[0]).strip().partition("\n")[0][:160]
+    told = f"the model's channels cannot be traced: {type(errors[0]).__name__}: {first}"
+    raise UsageError(told, hint="leave the step out, or take prune_weights") from None
+
+
+def _doubled(example: Example) -> Example:
+    """The example at a batch of two: one would look like any axis of one."""
+    return tuple(value.expand(_BATCH, *value.shape[1:]).contiguous() if len(value) == 1 else value for value in example)
+
+
+class _Walk:
+    def __init__(self, program: ExportedProgram, canonical: Mapping[str, str]) -> None:
+        self._program, self._canonical = program, canonical
+        self._numbers, self._notes = Numbers(), Notes()
+        self._known: dict[fx.Node, Any] = {}
+        self._parameters: dict[str, Value] = {}
+
+    def traced(self) -> Traced:
+        import torch
+
+        with torch.no_grad():
+            for node in self._program.graph.nodes:
+                if node.op == "placeholder":
+                    self._known[node] = self._given(node)
+                elif node.op == "call_function":
+                    self._known[node] = self._called(node)
+                elif node.op == "output":
+                    self._ends(node)
+        return Traced(self._numbers, self._parameters, self._notes, self._numbers.families)
+
+    def _given(self, node: fx.Node) -> Any:
+        import torch
+
+        signature, name = self._program.graph_signature, node.name
+        kinds = {**signature.inputs_to_parameters, **signature.inputs_to_buffers}
+        if name in kinds:
+            return self._parameter(self._canonical.get(kinds[name], kinds[name]), kinds[name])
+        value = node.meta.get("val")
+        constant = self._program.constants.get(signature.inputs_to_lifted_tensor_constants.get(name, ""))
+        if constant is not None:
+            return self._fixed(constant.shape, "a constant in the code", _whole(constant))
+        return self._fixed(value.shape, f"the input {name!r}") if isinstance(value, torch.Tensor) else value
+
+    def _parameter(self, name: str, known_as: str) -> Value:
+        if name not in self._parameters:
+            held = {**self._program.state_dict, **self._program.constants}[known_as]
+            axes = tuple(self._numbers.fresh(size) for size in held.shape)
+            self._parameters[name] = Value(axes, _whole(held), name)
+        return self._parameters[name]
+
+    def _fixed(self, shape: Sequence[int], kind: str, constant: Tensor | None = None) -> Value:
+        return Value(tuple(self._numbers.fixed(kind, size) for size in shape), constant)
+
+    def _called(self, node: fx.Node) -> Any:
+        if node.target is operator.getitem:
+            return self._known[node.args[0]][node.args[1]]  # type: ignore[index]
+        given = node.meta.get("val")
+        if given is None:  # an assertion: it says nothing about channels
+            return None
+        many = isinstance(given, list | tuple)
+        shapes = [tuple(one.shape) if hasattr(one, "shape") else () for one in (given if many else [given])]
+        call = self._call(node, shapes)
+        try:
+            results = self._rule(node, call)(call)
+            if [value.shape for value in results[: len(shapes)]] != shapes:
+                results = layers.unknown(call)
+        except Exception as error:  # a rule that does not know this form of its operator
+            if exhausted(error):
+                raise
+            results = layers.unknown(call)
+        constant = self._constant(node, given)
+        if constant is not None and not many:
+            results[0] = Value(results[0].axes, constant, results[0].parameter)
+        return results if many else results[0]
+
+    def _rule(self, node: fx.Node, call: Call) -> Rule:
+        import torch
+
+        if call.name in RULES:
+            return RULES[call.name]
+        tags = getattr(node.target, "tags", ())
+        return carried.pointwise if torch.Tag.pointwise in tags else layers.unknown
+
+    def _call(self, node: fx.Node, shapes: Sequence[tuple[int, ...]]) -> Call:
+        assert not isinstance(node.target, str)
+        schema = getattr(node.target, "_schema", None)
+        name = schema.name.partition("::")[2] if schema else str(node.target)
+        names = [argument.name for argument in schema.arguments] if schema else [str(k) for k in range(len(node.args))]
+        defaults = {a.name: a.default_value for a in schema.arguments if a.has_default_value()} if schema else {}
+        bound = {**dict(zip(names, node.args, strict=False)), **node.kwargs}
+        arguments = defaults | {key: self._value(one) for key, one in bound.items()}
+        line = place(node.meta.get("stack_trace"))
+        where = f"{name} ({line})" if line else name
+        stack = [entry[0] for entry in (node.meta.get("nn_module_stack") or {}).values()]
+        return Call(
+            name, arguments, tuple(shapes), self._numbers, self._notes, where, tuple(reversed(stack)), node.target
+        )
+
+    def _value(self, given: Any) -> Any:
+        from torch import fx
+
+        return fx.node.map_arg(given, lambda node: self._known[node])
+
+    def _constant(self, node: fx.Node, given: Any) -> Tensor | None:
+        """The result, where whole numbers or truth values are computed from nothing but such."""
+        import torch
+
+        plain = isinstance(given, torch.Tensor) and not given.is_floating_point() and given.numel() < _CONSTANT
+        known = [self._known[one] for one in node.all_input_nodes]
+        if not plain or any(not isinstance(one, Value) or one.constant is None for one in known):
+            return None
+        args, kwargs = fx_values(node, self._known)
+        result: Tensor = node.target(*args, **kwargs)  # type: ignore[operator]
+        return result
+
+    def _ends(self, node: fx.Node) -> None:
+        from torch.utils import _pytree
+
+        for value in _pytree.tree_leaves(self._value(node.args[0])):
+            for ids in value.axes if isinstance(value, Value) else ():
+                self._numbers.protect(ids, "it makes an output")
+
+
+def fx_values(node: fx.Node, known: Mapping[fx.Node, Any]) -> tuple[Any, Any]:
+    """A node's arguments with constants in the place of nodes."""
+    from torch import fx
+
+    return fx.node.map_arg((node.args, node.kwargs), lambda one: known[one].constant)
+
+
+def _whole(held: Tensor) -> Tensor | None:
+    return held if not held.is_floating_point() and held.numel() < _CONSTANT else None
