@@ -114,7 +114,7 @@ def test_explain_shows_every_part_of_a_key(built: Workspace) -> None:
     ran = built.run("explain", "--target", "board", "board/tiny/prune_channels")
     assert "option.ratio = 0.5" in ran.out
     assert "tool.torch = " in ran.out
-    assert "code.edgebuild.steps.prune_channels = " in ran.out
+    assert "code.edgebuild.steps.techniques.prune_channels = " in ran.out
 
 
 def test_a_shown_target_can_be_copied_and_says_what_a_release_must_prove_there(fresh: Callable[[], Workspace]) -> None:
