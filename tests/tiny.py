@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from edgebuild.data.function import Function
 from edgebuild.engine import keys
 from edgebuild.spec import artifact
 from edgebuild.spec.artifact import Input, Step, StepIO
@@ -79,7 +80,7 @@ class Made:
         format_name, _, technique = artifact.partition("-")
         steps: dict[str, tuple[Step, dict[str, str]]] = {
             "data": (
-                LoadData(declared.data, declared.signature.bare, declared.heads),
+                LoadData(Function(str(declared.data)), declared.signature.bare, declared.heads),
                 {"code": "code"},
             ),
             "float": (Train(*built, declared.training), {"code": "code", "data": "data"}),

@@ -193,10 +193,11 @@ def _write_arrays(folder: Path, arrays: list[Array]) -> str:
 
 
 def _pixels(example: Array, how: ImageInput) -> Array:
-    """The picture that pre-processing turns into `example` [channels, height, width]: its inverse."""
+    """The picture that pre-processing turns into `example`, of its layout: its inverse."""
     import numpy as np
 
-    plane = example.transpose(1, 2, 0) * np.array(how.std) + np.array(how.mean)
+    axes = (0, 1, 2) if how.layout == layout.NHWC else (1, 2, 0)
+    plane = example.transpose(axes) * np.array(how.std) + np.array(how.mean)
     pixels = np.clip(np.rint(plane * 255), 0, 255)
     inverted: Array = (255 - pixels if how.invert else pixels).astype(np.uint8)
     return inverted

@@ -1,19 +1,48 @@
-"""`edgebuild models`: the models of the project."""
+"""`edgebuild models`: the models of the project, and whether one of them can be built."""
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
-from edgebuild.cli._verb import Answer, project_option, verb
+import rich_click as click
+
+from edgebuild.cli._verb import Answer, limit_options, limits, project_option, verb
 
 
 @verb("models")
+@click.argument("action", type=click.Choice(["list", "check"]), default="list")
+@click.argument("name", required=False)
+@click.option("--target", "-t", default="host", show_default=True, help="The target whose runtimes are asked about.")
+@limit_options
 @project_option
-def command(project: Path) -> Answer:
-    """List the models of the project.
+def command(
+    action: str, name: str | None, target: str, jobs: int | None, step_memory: str, step_time: str, project: Path
+) -> Answer:
+    """List models, or check one: declaration, data, one pass through its own runtime, what techniques say to it.
 
-    Example: edgebuild models
+    Example: edgebuild models check digits
     """
+    from edgebuild.spec.errors import UsageError
+    from edgebuild.spec.project import open_project
+
+    opened = open_project(project)
+    if action == "list":
+        return _listed(project)
+    if name is None:
+        raise UsageError("name the model to check", key="NAME", hint=", ".join(opened.model_folders()))
+    from edgebuild.report import progress
+    from edgebuild.report.check import document, show
+    from edgebuild.verbs import check, journal
+
+    allowed = limits(step_memory, step_time)
+    model, asked = opened.model(name), opened.target(target)
+    with progress.display(sys.stderr) as events:
+        checked = check.run(opened, model, asked, jobs or journal.cores(), events, allowed)
+    return Answer(document(checked), lambda: show(checked))
+
+
+def _listed(project: Path) -> Answer:
     from edgebuild.engine.digests import plain
     from edgebuild.report import catalogue
     from edgebuild.spec.project import open_project

@@ -21,7 +21,7 @@ _INTEGER = ("QuantizeLinear", "DequantizeLinear", "ConvInteger", "MatMulInteger"
 
 def adopt(path: Path, inputs: Sequence[TensorSpec]) -> bytes:
     """The file as this product works on it; UsageError with the reason where it cannot be used."""
-    model = attempt("is no ONNX model", lambda: _parsed(path))
+    model = attempt("is no ONNX model", lambda: parsed(path))
     _with_external_data(model, path.parent)
     _modern(model)
     model = attempt(f"cannot be raised to opset {_OPSET}", lambda: _raised(model))
@@ -34,11 +34,17 @@ def integer(model: bytes) -> str | None:
     """The first operator that computes in integers or widens them; None for a float file."""
     import onnx
 
-    kinds = [node.op_type for node in onnx.load_from_string(model).graph.node]
+    return integer_kind(onnx.load_from_string(model))
+
+
+def integer_kind(model: onnx.ModelProto) -> str | None:
+    """The same of a model that is read already."""
+    kinds = [node.op_type for node in model.graph.node]
     return next((kind for kind in kinds if kind in _INTEGER or kind.startswith("QLinear")), None)
 
 
-def _parsed(path: Path) -> onnx.ModelProto:
+def parsed(path: Path) -> onnx.ModelProto:
+    """The file without what lies in others; UsageError where it has no operators, as what is no model reads."""
     import onnx
 
     model = onnx.load(path, load_external_data=False)
@@ -51,31 +57,38 @@ def _with_external_data(model: onnx.ModelProto, folder: Path) -> None:
     """Read weights that lie in other files, which must be beside the model, into it."""
     from onnx.external_data_helper import load_external_data_for_model
 
-    for location in dict.fromkeys(_locations(model)):
+    beside(model, folder)
+    attempt("has weights that cannot be read", lambda: load_external_data_for_model(model, str(folder)))
+
+
+def beside(model: onnx.ModelProto, folder: Path) -> list[str]:
+    """The other files that its weights lie in, from its own folder, in which they must be; UsageError where not."""
+    locations = list(dict.fromkeys(_locations(model)))
+    for location in locations:
         parts = PurePosixPath(location).parts
         if not parts or parts[0] == "/" or ".." in parts or "\\" in location:
             raise UsageError(f"names weights outside its folder: {location!r}", hint="save it with its weights beside")
         if not (folder / location).is_file():
             hint = f'name it: external = ["{location}"], a path from the file\'s folder'
             raise UsageError(f"has weights in {location!r}, which the build does not read", hint=hint)
-    attempt("has weights that cannot be read", lambda: load_external_data_for_model(model, str(folder)))
+    return locations
 
 
 def _locations(model: onnx.ModelProto) -> Iterator[str]:
-    for tensor in _tensors(model.graph):
+    for tensor in tensors(model.graph):
         for entry in tensor.external_data:
             if entry.key == "location":
                 yield entry.value
 
 
-def _tensors(graph: onnx.GraphProto) -> Iterator[onnx.TensorProto]:
+def tensors(graph: onnx.GraphProto) -> Iterator[onnx.TensorProto]:
     """Every constant, those of inner graphs too."""
     yield from graph.initializer
     for node in graph.node:
         for attribute in node.attribute:
             yield from [attribute.t, *attribute.tensors]
             for inner in [attribute.g, *attribute.graphs]:
-                yield from _tensors(inner)
+                yield from tensors(inner)
 
 
 def _modern(model: onnx.ModelProto) -> None:
@@ -87,11 +100,15 @@ def _modern(model: onnx.ModelProto) -> None:
     model.ir_version = max(model.ir_version, _IR)
 
 
+def opset(model: onnx.ModelProto) -> int:
+    """The version of ONNX's own operators; 0 where it has none of them."""
+    return next((each.version for each in model.opset_import if each.domain in ("", "ai.onnx")), 0)
+
+
 def _raised(model: onnx.ModelProto) -> onnx.ModelProto:
     import onnx
 
-    opset = next((each.version for each in model.opset_import if each.domain in ("", "ai.onnx")), 0)
-    return model if opset >= _OPSET else onnx.version_converter.convert_version(model, _OPSET)
+    return model if opset(model) >= _OPSET else onnx.version_converter.convert_version(model, _OPSET)
 
 
 def _fix(model: onnx.ModelProto, inputs: Sequence[TensorSpec]) -> None:
@@ -106,7 +123,7 @@ def _fix(model: onnx.ModelProto, inputs: Sequence[TensorSpec]) -> None:
         fits = len(dims) == len(wanted) and all(
             not dim.HasField("dim_value") or dim.dim_value == size for dim, size in zip(dims, wanted, strict=True)
         )
-        if not fits or _dtype(value) != spec.dtype:
+        if not fits or dtype(value) != spec.dtype:
             declared = f"{list(wanted)} {spec.dtype}, the declared shape of one example"
             raise UsageError(f"takes {_described(value)}, which cannot be {declared}")
         for dim, size in zip(dims, wanted, strict=True):
@@ -119,10 +136,11 @@ def _fix(model: onnx.ModelProto, inputs: Sequence[TensorSpec]) -> None:
 def _described(value: onnx.ValueInfoProto) -> str:
     dims = value.type.tensor_type.shape.dim
     shape = [str(dim.dim_value) if dim.HasField("dim_value") else dim.dim_param or "?" for dim in dims]
-    return f"{value.name!r} [{', '.join(shape)}] {_dtype(value)}"
+    return f"{value.name!r} [{', '.join(shape)}] {dtype(value)}"
 
 
-def _dtype(value: onnx.ValueInfoProto) -> str:
+def dtype(value: onnx.ValueInfoProto) -> str:
+    """The type of a value's elements, as numpy calls it."""
     import onnx
 
     kind = value.type.tensor_type.elem_type

@@ -12,6 +12,7 @@ from edgebuild.spec.errors import UsageError
 from edgebuild.spec.signature import TensorSpec
 
 _FLOAT32, _FLOAT16 = 0, 1  # tflite.TensorType
+LEARNT = (0, 1, 3, 7, 9, 17)  # floats, int8, uint8, int16, int4
 _INTEGER = {3: "uint8", 7: "int16", 9: "int8"}
 _MARK = slice(4, 8), b"TFL3"
 
@@ -20,11 +21,9 @@ def adopt(path: Path, inputs: Sequence[TensorSpec]) -> bytes:
     """The file as this product works on it; UsageError with the reason where it cannot be used."""
     from ai_edge_litert.tools import flatbuffer_utils
 
-    content = path.read_bytes()
-    if content[_MARK[0]] != _MARK[1]:
-        raise UsageError("is no TFLite model: its identifier is missing")
-    attempt("is refused by LiteRT", lambda: _check(content, inputs))
-    parsed = attempt("cannot be read", lambda: flatbuffer_utils.read_model_from_bytearray(bytearray(content)))
+    model = content(path)
+    attempt("is refused by LiteRT", lambda: _check(model, inputs))
+    parsed = attempt("cannot be read", lambda: flatbuffer_utils.read_model_from_bytearray(bytearray(model)))
     for code in parsed.operatorCodes:  # before 2021 the other field had it, and 0 in this one is ADD
         code.builtinCode = max(code.builtinCode, code.deprecatedBuiltinCode)
     graph = parsed.subgraphs[0]
@@ -38,6 +37,14 @@ def adopt(path: Path, inputs: Sequence[TensorSpec]) -> bytes:
     model = bytes(flatbuffer_utils.convert_object_to_bytearray(parsed))
     attempt("is refused by LiteRT", lambda: _check(model, inputs))
     return model
+
+
+def content(path: Path) -> bytes:
+    """The bytes of a file; UsageError for what is no TFLite model."""
+    found = path.read_bytes()
+    if found[_MARK[0]] != _MARK[1]:
+        raise UsageError("is no TFLite model: its identifier is missing")
+    return found
 
 
 def integer(model: bytes) -> str | None:

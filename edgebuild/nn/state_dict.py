@@ -7,11 +7,14 @@ wrapper put before every name. Nothing else is guessed.
 from __future__ import annotations
 
 import re
+import warnings
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edgebuild.spec.errors import UsageError
+from edgebuild.spec.look import Look
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -35,6 +38,19 @@ def read(path: Path, shown: str) -> tuple[Tensors, list[str]]:
         return _safetensors(path, shown), []
     state, place = _state(_saved(path, shown), shown)
     return state, [f"tensors are those under {place!r} in the file"] if place else []
+
+
+def look(path: Path) -> Look:
+    """What is in the file; UsageError, which names a program as one, where it holds no tensors that are plain."""
+    try:
+        tensors, notes = read(path, path.name)
+    except UsageError as error:
+        raise UsageError(error.reason, hint=error.hint) from None
+    counted = Counter(str(tensor.dtype).removeprefix("torch.") for tensor in tensors.values())
+    types = ", ".join(f"{count} {name}" for name, count in counted.most_common())
+    learnt = sum(tensor.numel() for tensor in tensors.values() if tensor.is_floating_point())
+    what = "; ".join([f"state dict of {len(tensors)} tensors ({types})", *notes])
+    return Look(what, parameters=learnt, bytes=path.stat().st_size)
 
 
 def fit(module: nn.Module, tensors: Tensors, shown: str) -> list[str]:
@@ -121,7 +137,8 @@ def _saved(path: Path, shown: str) -> Any:
     import torch
 
     try:
-        return torch.load(path, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings(action="ignore"):  # of TorchScript, which is refused in our words
+            return torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # it raises whatever the bytes lead to
         hint = "save the state dict alone: torch.save(model.state_dict(), …), or safetensors.torch.save_file"
         raise UsageError(_why_unreadable(path, error), file=shown, hint=hint) from None
@@ -131,6 +148,8 @@ def _why_unreadable(path: Path, error: Exception) -> str:
     """One line for what torch says in many."""
     from torch.serialization import get_unsafe_globals_in_checkpoint
 
+    if path.suffix == ".pt2" or "archive_format" in str(error):
+        return "a program of torch.export: it is no state dict"
     if "TorchScript" in str(error):
         return "a TorchScript archive: it is a program, no state dict"
     try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from edgebuild.spec.data import DATA
 from edgebuild.spec.files import PolicyFile, RecipeFile, RecipeTable, TargetFile, schema
 from edgebuild.spec.model import ModelFile
 from edgebuild.spec.plugins import Registry
@@ -43,6 +44,8 @@ def model() -> dict[str, Any]:
     found = schema(ModelFile)
     for owner in (found, found["$defs"]["Output"]):
         owner["properties"]["task"]["anyOf"][0]["enum"] = TASKS.names()
+    table = _one_of(found, DATA, "use")
+    found["properties"]["data"] = {"anyOf": [found["properties"]["data"]["oneOf"][0], table]}
     found["properties"]["source"] = {**_one_of(found, SOURCES, "use"), "default": None}
     return _DRAFT | found
 

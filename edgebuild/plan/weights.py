@@ -11,6 +11,7 @@ from edgebuild.engine.store import Store
 from edgebuild.plan.packages import need
 from edgebuild.spec import tasks
 from edgebuild.spec.artifact import Artifact
+from edgebuild.spec.data import DATA, Data
 from edgebuild.spec.errors import UsageError
 from edgebuild.spec.files import check
 from edgebuild.spec.model import ModelSpec
@@ -72,10 +73,45 @@ def plan_data(graph: Graph, store: Store, model: ModelSpec) -> tuple[str, str]:
     declared, name = model.declared, model.name
     need(declared.tools, "the model's code", file=model.file, key="tools")
     code = graph.add_source(f"{name}/code", store.snapshot(_files(model), "code"))
-    heads = tuple(replace(head, labels=()) for head in declared.heads)
-    loader = LoadData(declared.data, declared.signature.bare, heads, model.origin, reads=_reads(store, model))
-    node = Node(loader, {"code": code}, "data", code=task_code(model), tools=declared.tools)
+    step = loader(model, _reads(store, model))
+    need(step.data.requires, f"data of {model.name}", file=model.file, key="data", extra=step.data.extra)
+    node = Node(
+        step,
+        {"code": code} if step.uses() else {},
+        "data",
+        code=(type(step.data).__module__, *task_code(model)),
+        tools=(*declared.tools, *step.data.requires),
+    )
     return code, graph.add(f"{name}/data", node)
+
+
+def loader(model: ModelSpec, reads: tuple[Read, ...] = ()) -> LoadData:
+    """The step that has the model's examples loaded; UsageError for an unknown kind of data or a wrong option."""
+    declared, data = model.declared, data_of(model)
+    heads = tuple(replace(head, labels=()) for head in declared.heads)
+    return LoadData(
+        data,
+        declared.signature.bare,
+        heads,
+        model.origin,
+        reads,
+        declared.preprocess if data.prepares else None,
+        next((head.labels for head in declared.heads if head.labels), ()) if data.by_name else (),
+    )
+
+
+def data_of(model: ModelSpec) -> Data:
+    """Where the model's examples come from; UsageError for an unknown kind or a wrong option."""
+    origin = model.declared.examples
+    kind = DATA.get(origin.use, file=model.file, key="data.use")
+    data: Data = check(kind, origin.options, file=model.file, prefix=origin.key)
+    return data
+
+
+def _needs_code(model: ModelSpec) -> bool:
+    """Whether anything in its declaration names a function of its own."""
+    declared = model.declared
+    return data_of(model).code or declared.augment is not None or source_of(model).coded
 
 
 def task_code(model: ModelSpec) -> tuple[str, ...]:
@@ -86,8 +122,8 @@ def task_code(model: ModelSpec) -> tuple[str, ...]:
 def _reads(store: Store, model: ModelSpec) -> tuple[Read, ...]:
     """What the model's data is read from besides its own folder, as it is now; UsageError for what is not there."""
     found = []
-    for number, name in enumerate(model.declared.reads):
-        key = f"reads[{number}]"
+    own = {f"reads[{number}]": name for number, name in enumerate(model.declared.reads)}
+    for key, name in (own | dict(data_of(model).reads())).items():
         try:
             read = store.reads.read(model.folder, name)
         except OSError as error:
@@ -140,6 +176,6 @@ def _files(model: ModelSpec) -> dict[str, Path]:
     patterns = ("*.py", *model.declared.include)
     found = {path for pattern in patterns for path in model.folder.glob(pattern) if path.is_file()}
     found = {path for path in found if "__pycache__" not in path.parts}
-    if model.folder / "model.py" not in found:
+    if model.folder / "model.py" not in found and _needs_code(model):
         raise UsageError("no such file", file=f"{model.origin}/model.py", hint="it holds the builder and the data")
     return {path.relative_to(model.folder).as_posix(): path for path in sorted(found)}

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from pydantic import Field
 
-from edgebuild.formats import _onnx_adopt
+from edgebuild.formats import _onnx_adopt, _onnx_look
 from edgebuild.sources import _files
 from edgebuild.spec.dataset import Held
 from edgebuild.spec.fields import Inside
+from edgebuild.spec.look import Look
 from edgebuild.spec.model import ModelSpec
 from edgebuild.spec.signature import TensorSpec
 from edgebuild.spec.source import Making, Source
@@ -35,6 +36,7 @@ class Onnx(Source):
     kind: ClassVar[str] = "onnx"
     requires: ClassVar[tuple[str, ...]] = ("onnx", "onnxruntime")
     extra: ClassVar[str | None] = "onnx"
+    endings: ClassVar[tuple[str, ...]] = (".onnx",)
     instead: ClassVar[str] = (
         "an ONNX file runs on onnx and takes int8, float16, mixed_precision, dynamic_int8, weights_only and encode; "
         'for the rest use = "lifted" makes a PyTorch module of it'
@@ -47,6 +49,11 @@ class Onnx(Source):
     def reference(self, split: Held) -> Making:
         """The answers of the file as it came, in ONNX Runtime."""
         return _files.reference(self, self.file, split)
+
+    @staticmethod
+    def look(path: Path) -> Look:
+        """What the file is; it is opened in its runtime, and not run."""
+        return _onnx_look.look(path)
 
     def adopt(self, path: Path, inputs: Sequence[TensorSpec]) -> bytes:
         """The file as this product works on it; UsageError with the reason where it cannot be used."""

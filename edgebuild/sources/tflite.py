@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from pydantic import Field
 
-from edgebuild.formats import _tflite_adopt
+from edgebuild.formats import _tflite_adopt, _tflite_look
 from edgebuild.sources import _files
 from edgebuild.spec.fields import Inside
+from edgebuild.spec.look import Look
 from edgebuild.spec.source import Making, Source
 
 if TYPE_CHECKING:
@@ -33,6 +34,7 @@ class Tflite(Source):
     kind: ClassVar[str] = "tflite"
     requires: ClassVar[tuple[str, ...]] = ("ai-edge-litert",)
     extra: ClassVar[str | None] = "tflite"
+    endings: ClassVar[tuple[str, ...]] = (".tflite",)
     instead: ClassVar[str] = (
         "a TFLite file runs on tflite and takes int8, float16, mixed_precision, dynamic_int8, weights_only and encode; "
         "for the rest give a builder in PyTorch and its weights"
@@ -45,6 +47,11 @@ class Tflite(Source):
     def reference(self, split: Held) -> Making:
         """The answers of the file as it came, in LiteRT."""
         return _files.reference(self, self.file, split)
+
+    @staticmethod
+    def look(path: Path) -> Look:
+        """What the file is; it is opened in its runtime, and not run."""
+        return _tflite_look.look(path)
 
     def adopt(self, path: Path, inputs: Sequence[TensorSpec]) -> bytes:
         """The file as this product works on it; UsageError with the reason where it cannot be used."""

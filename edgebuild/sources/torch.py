@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Annotated, ClassVar
 
 from pydantic import Field
 
+from edgebuild.nn import state_dict
 from edgebuild.spec import tasks
 from edgebuild.spec.dataset import Held
 from edgebuild.spec.fields import Inside
+from edgebuild.spec.look import Look
 from edgebuild.spec.model import ModelSpec, Training
 from edgebuild.spec.source import Making, ProjectFile, Source
 from edgebuild.steps.evidence.torch_outputs import TorchOutputs
@@ -31,6 +34,13 @@ class Torch(Source):
     trainable: ClassVar[bool] = True
     requires: ClassVar[tuple[str, ...]] = ("torch", "safetensors")
     extra: ClassVar[str | None] = "torch"
+    coded: ClassVar[bool] = True
+    endings: ClassVar[tuple[str, ...]] = (".pth", ".pt", ".safetensors", ".ckpt", ".bin", ".pt2")
+
+    @staticmethod
+    def look(path: Path) -> Look:
+        """What the tensors of a state dict are; nothing in the file is run."""
+        return state_dict.look(path)
 
     def float(self, model: ModelSpec) -> Making:
         """Read the weights where a file is named, else train."""

@@ -54,14 +54,27 @@ class Split:
 def write(folder: Path, name: str, split: Split, heads: Sequence[Head] = ()) -> None:
     """Write one split; `folder` must exist. `heads` are those of the labels, needless where there is one."""
     write_inputs(folder, name, split.inputs)
-    for file, values in zip(_label_files(name, heads or [_ONLY]), split.labels, strict=True):
-        _write(folder / file, values)
+    write_labels(folder, name, split.labels, heads or [_ONLY])
 
 
 def write_inputs(folder: Path, name: str, inputs: tuple[Array, ...]) -> None:
     """Write the inputs of a split that has no labels."""
     for position, values in enumerate(inputs):
         _write(folder / f"{name}.{position}.npy", values)
+
+
+def room(folder: Path, name: str, position: int, shape: tuple[int, ...], dtype: str) -> Array:
+    """An array on disk, to be filled, for the examples [N, …] of a split's input; N above 0."""
+    import numpy as np
+
+    values: Array = np.lib.format.open_memmap(folder / f"{name}.{position}.npy", "w+", np.dtype(dtype), shape)
+    return values
+
+
+def write_labels(folder: Path, name: str, labels: Sequence[Array], heads: Sequence[Head]) -> None:
+    """Write what a split's examples should be answered with, for each head."""
+    for file, values in zip(_label_files(name, heads), labels, strict=True):
+        _write(folder / file, values)
 
 
 def describe(
@@ -133,25 +146,37 @@ def is_cut(folder: Path) -> bool:
     return bool(_described(folder).get("cut", False))
 
 
-def cut(train: Split, classes: Array | None = None, seed: int = 0) -> tuple[Split, Split]:
-    """What is left of the training examples, and the validation split that was cut from them at random.
+def set_aside(
+    total: int, classes: Array | None = None, seed: int = 0, share: float = _SHARE, most: int | None = _MOST
+) -> Mask:
+    """Which of the examples [total] are set aside at random, to choose or to judge by: a share of them, no more than
+    `most`.
 
     `classes` [N] are cut in proportion (largest remainders; no class loses its last example), values, which have none,
     at random. ValueError for fewer than two examples.
     """
     import numpy as np
 
-    if len(train) < 2:
+    if total < 2:
         raise ValueError("has 1 example, and one more is needed to choose by")
     rng = np.random.default_rng(seed)
     groups = [] if classes is None else [np.flatnonzero(classes == one) for one in np.unique(classes).tolist()]
-    if len(groups) in (0, len(train)):  # values, or one example a class: nothing to be in proportion to
-        groups = [np.arange(len(train))]
-    count = min(max(1, round(_SHARE * len(train))), _MOST)
-    aside = np.zeros(len(train), bool)
+    if len(groups) in (0, total):  # values, or one example a class: nothing to be in proportion to
+        groups = [np.arange(total)]
+    count = min(max(1, round(share * total)), total if most is None else most)
+    aside = np.zeros(total, bool)
     for rows, part in zip(groups, _in_proportion([len(rows) for rows in groups], count), strict=True):
         aside[rng.permutation(rows)[:part]] = True
-    return train.take(np.flatnonzero(~aside)), train.take(np.flatnonzero(aside))
+    return aside
+
+
+def mask(rows: Array, total: int) -> Mask:
+    """[total] bool that is true in these rows."""
+    import numpy as np
+
+    chosen = np.zeros(total, bool)
+    chosen[rows] = True
+    return chosen
 
 
 def _in_proportion(sizes: list[int], count: int) -> list[int]:

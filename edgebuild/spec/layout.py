@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Final, Literal
 
 Layout = Literal["nchw", "nhwc"]
-NCHW, NHWC = "nchw", "nhwc"
+NCHW: Final = "nchw"
+NHWC: Final = "nhwc"
 Layouts = tuple[str | None, ...]  # by position; None, or a place beyond the end: as in PyTorch
 
 

@@ -8,18 +8,29 @@ from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
 
 from annotated_types import Ge, Gt
-from pydantic import ConfigDict, Field
+from pydantic import ConfigDict, Discriminator, Field, Tag
 
 from edgebuild.spec.fields import STRICT, Inside, Seed
+from edgebuild.spec.layout import NCHW, NHWC, Layout
 from edgebuild.spec.outputs import Answers, Labels, Outputs
 from edgebuild.spec.signature import Head, Signature, TensorSpec
+
+# Which of its two forms `data` has; no part of a key that messages name.
+_NAME, _TABLE = "[name]", "[table]"
+
+
+def _data_form(data: object) -> str:
+    return _NAME if isinstance(data, str) else _TABLE
 
 
 @dataclass(frozen=True, slots=True)
 class ImageInput:
-    """How a picture becomes the model's input; the bundle's runner follows it, so it is data, not code.
+    """How a picture becomes the model's input; data that comes as pictures and the bundle's runner follow it both.
 
     value = (pixel / 255 − mean) / std, per channel; `invert` first takes 255 − pixel (dark ink on white paper).
+    Without `crop` a picture is stretched to the size. With it, the largest part in its middle that has the size's
+    proportions is taken, less what this share leaves out at each border: 0.875 is what resizing to 256 and cropping 224
+    means. A picture that has the size is taken as it is.
     """
 
     __pydantic_config__: ClassVar[ConfigDict] = STRICT
@@ -31,6 +42,16 @@ class ImageInput:
     mean: tuple[float, ...] = (0.0,)
     std: tuple[Annotated[float, Gt(0)], ...] = (1.0,)
     invert: bool = False
+    crop: Annotated[
+        float | None, Field(gt=0, le=1, description="share of the middle that is kept; none: stretched")
+    ] = None
+    layout: Annotated[Layout, Field(description="whether channels come first or last")] = NCHW
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Of the input that it makes."""
+        size = (self.height, self.width)
+        return (*size, self.channels) if self.layout == NHWC else (self.channels, *size)
 
     def __post_init__(self) -> None:
         """ValueError unless mean and std have one value for all channels, or one each."""
@@ -65,8 +86,10 @@ class Teacher:
 
 
 @dataclass(frozen=True, slots=True)
-class SourceSpec:
-    """A source by name with its options, checked when the plan is made; `key` is where they stand, for messages."""
+class PluginSpec:
+    """A source or a kind of data by name with its options, checked when the plan is made; `key` is where they stand,
+    for messages.
+    """
 
     use: str
     options: Mapping[str, Any]
@@ -78,6 +101,7 @@ class SourceSpec:
 
 
 _BUILT = "torch"  # the source that a builder alone stands for
+_CODED = "function"  # the kind of data that the name of a function alone stands for
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +111,11 @@ class ModelFile:
     __pydantic_config__: ClassVar[ConfigDict] = STRICT
 
     description: str
-    data: Annotated[str, Field(description="function in model.py that returns the examples")]
+    data: Annotated[
+        Annotated[str, Tag(_NAME), Field(description="function in model.py that returns the examples")]
+        | Annotated[Mapping[str, Any], Tag(_TABLE)],
+        Discriminator(_data_form),
+    ]
     inputs: Annotated[tuple[TensorSpec, ...], Field(min_length=1)]
     task: Annotated[
         str | None, Field(description="what labels are, where one task has all outputs; usually classes")
@@ -127,7 +155,7 @@ class ModelFile:
         if len({*names}) < len(names):
             raise ValueError(f"inputs must have different names, not {', '.join(names)}")
         if self.preprocess is not None:
-            made = (self.preprocess.channels, self.preprocess.height, self.preprocess.width)
+            made = self.preprocess.shape
             if [(spec.shape, spec.dtype) for spec in self.inputs] != [(made, "float32")]:
                 raise ValueError(f"preprocess makes one float32 input of shape {list(made)}; inputs says otherwise")
         if (self.builder is None) == (self.source is None):
@@ -136,6 +164,11 @@ class ModelFile:
             raise ValueError("weights are a builder's; a [source] names its own file")
         if self.source is not None and not isinstance(self.source.get("use"), str):
             raise ValueError("source.use must name where the model comes from")
+        if not isinstance(self.data, str):
+            if not isinstance(self.data.get("use"), str):
+                raise ValueError("data must be a function of model.py by name, or a table whose `use` says its kind")
+            if self.reads:
+                raise ValueError("reads is for a function of model.py; [data] names its own files")
         if self.teacher is not None and self.teachers:
             raise ValueError("teacher is for one, teachers for several: keep one of the two")
         self.answers.check()
@@ -146,13 +179,19 @@ class ModelFile:
         return (self.teacher,) if self.teacher is not None else self.teachers
 
     @property
-    def origin(self) -> SourceSpec:
+    def origin(self) -> PluginSpec:
         """Where it comes from: what `[source]` says, or what builder and weights stand for."""
         if self.source is not None:
-            options = {name: value for name, value in self.source.items() if name != "use"}
-            return SourceSpec(str(self.source.get("use")), options, "source")
+            return _plugin(self.source, "source")
         declared = {"builder": self.builder, "weights": self.weights}
-        return SourceSpec(_BUILT, {name: value for name, value in declared.items() if value is not None}, "")
+        return PluginSpec(_BUILT, {name: value for name, value in declared.items() if value is not None}, "")
+
+    @property
+    def examples(self) -> PluginSpec:
+        """Where the examples come from: what `[data]` says, or what the name of a function stands for."""
+        if isinstance(self.data, str):
+            return PluginSpec(_CODED, {"name": self.data}, "data")
+        return _plugin(self.data, "data")
 
     @property
     def smooths(self) -> bool:
@@ -173,6 +212,10 @@ class ModelFile:
     def answers(self) -> Answers:
         """All that is said of the outputs."""
         return Answers(self.outputs, self.task, self.labels)
+
+
+def _plugin(table: Mapping[str, Any], key: str) -> PluginSpec:
+    return PluginSpec(str(table.get("use")), {name: value for name, value in table.items() if name != "use"}, key)
 
 
 @dataclass(frozen=True, slots=True)

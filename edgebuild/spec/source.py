@@ -8,10 +8,14 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, ClassVar, Protocol
 
 from edgebuild.spec.artifact import Step
+from edgebuild.spec.errors import UsageError
 from edgebuild.spec.plugins import Registry
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from edgebuild.spec.dataset import Held
+    from edgebuild.spec.look import Look
     from edgebuild.spec.model import ModelSpec
 
 
@@ -51,6 +55,8 @@ class Source(Protocol):
     requires: distributions that a build from it needs
     extra: the extra of edgebuild's that brings them
     instead: for one that is not trainable, what would let steps take it that cannot
+    coded: whether the project's own model.py has to build it
+    endings: of the files that it takes, where a model is one file
     """
 
     __slots__ = ()
@@ -60,6 +66,8 @@ class Source(Protocol):
     requires: ClassVar[tuple[str, ...]] = ()
     extra: ClassVar[str | None] = None
     instead: ClassVar[str] = ""
+    coded: ClassVar[bool] = False
+    endings: ClassVar[tuple[str, ...]] = ()
 
     @abstractmethod
     def float(self, model: ModelSpec) -> Making:
@@ -67,6 +75,11 @@ class Source(Protocol):
 
         UsageError for what the model declares and this source cannot use.
         """
+
+    @staticmethod
+    def look(path: Path) -> Look:
+        """What a file with one of its endings is; UsageError, which need not name it, where it cannot be used."""
+        raise UsageError(f"no source of this kind looks at {path.name}")
 
     def teachers(self, model: ModelSpec) -> tuple[Making, ...]:
         """What makes the declared teachers, in their order."""

@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, runtime_checkable
 
 from edgebuild.spec.artifact import EXCUSED, Determinism, Step, StepIO
 from edgebuild.spec.errors import UsageError, exhausted
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 DESCRIPTION = "imported.json"
 
 
+@runtime_checkable
 class Reader(Protocol):
     """A source whose models are files; a frozen dataclass, since it is an option of steps.
 

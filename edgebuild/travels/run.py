@@ -96,24 +96,40 @@ def prepare(pixels, how):
         pixels = pixels @ np.array([[0.299], [0.587], [0.114]], np.float32)  # ITU-R BT.601 luma
     if how["channels"] == 3 and pixels.shape[-1] == 1:
         pixels = pixels.repeat(3, axis=-1)
-    pixels = resize(pixels, how["height"], how["width"])
+    pixels = resize(pixels, how["height"], how["width"], how["crop"])
     if how["invert"]:
         pixels = 255 - pixels
     scaled = (pixels / 255 - np.array(how["mean"], np.float32)) / np.array(how["std"], np.float32)
-    return scaled.transpose(2, 0, 1)[None].astype(np.float32)
+    axes = (0, 1, 2) if how["layout"] == "nhwc" else (2, 0, 1)
+    return np.ascontiguousarray(scaled.transpose(axes)[None], np.float32)
 
 
-def resize(pixels, height, width):
-    """Bilinear, with pixel centres at half coordinates."""
+def resize(pixels, height, width, crop=None):
+    """Bilinear, with pixel centres at half coordinates; where it shrinks, each pixel is a mean of those that it covers.
+
+    Without `crop` all of the picture is stretched; else the largest part in its middle that has the proportions of the
+    result, times this share, becomes the result. What has the size is left as it is.
+    """
+    if pixels.shape[:2] == (height, width):
+        return pixels
+    parts = pixels.shape[:2]
+    if crop is not None:
+        scale = crop * min(parts[0] / height, parts[1] / width)
+        parts = (scale * height, scale * width)
     for axis, size in ((0, height), (1, width)):
-        length = pixels.shape[axis]
-        if length != size:
-            at = ((np.arange(size) + 0.5) * length / size - 0.5).clip(0, length - 1)
-            low = np.floor(at).astype(int)
-            share = (at - low).reshape([-1, 1, 1] if axis == 0 else [1, -1, 1]).astype(np.float32)
-            high = np.minimum(low + 1, length - 1)
-            pixels = pixels.take(low, axis) * (1 - share) + pixels.take(high, axis) * share
+        if (pixels.shape[axis], parts[axis]) != (size, size):
+            shares = weights(pixels.shape[axis], parts[axis], size)
+            pixels = np.moveaxis(np.tensordot(shares, pixels, (1, axis)), 0, axis)
     return pixels
+
+
+def weights(length, part, size):
+    """Shares [size, length] float32 of pixels in those that a part in their middle becomes: a triangle around each."""
+    step = part / size
+    centre = (length - part) / 2 + (np.arange(size)[:, None] + 0.5) * step
+    away = np.abs(np.arange(length) + 0.5 - centre) / max(step, 1)
+    shares = np.maximum(1 - away, 0)
+    return (shares / shares.sum(1, keepdims=True)).astype(np.float32)
 
 
 def read_values(path):

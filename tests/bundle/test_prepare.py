@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from edgebuild.bundle.assemble import _pixels
 from edgebuild.spec.model import ImageInput
@@ -15,10 +16,12 @@ from edgebuild.spec.model import ImageInput
 def prepared(program: ModuleType, pixels: Any, **how: Any) -> Any:
     pixels = np.asarray(pixels, np.uint8)
     same = {"height": pixels.shape[0], "width": pixels.shape[1], "channels": 1}
-    whole = {"mean": [0.0], "std": [1.0], "invert": False} | same | how
+    whole = {"mean": [0.0], "std": [1.0], "invert": False, "crop": None, "layout": "nchw"} | same | how
     given = program.prepare(pixels, whole)
     assert given.dtype == np.float32
-    assert given.shape == (1, whole["channels"], whole["height"], whole["width"])
+    size = (whole["height"], whole["width"])
+    shape = (*size, whole["channels"]) if whole["layout"] == "nhwc" else (whole["channels"], *size)
+    assert given.shape == (1, *shape)
     return given[0]
 
 
@@ -62,7 +65,11 @@ def test_each_colour_has_its_own_mean_and_deviation(program: ModuleType) -> None
     [
         ([0, 100], 4, [0, 25, 75, 100]),  # centres at −0.25, 0.25, 0.75, 1.25 of the source
         ([0, 100], 1, [50]),
-        ([10, 20, 30, 40], 2, [15, 35]),
+        (
+            [10, 20, 30, 40],
+            2,
+            [120 / 7, 230 / 7],
+        ),  # 3, 3 and 1 shares of 7
         ([0, 90, 0], 6, [0, 22.5, 67.5, 67.5, 22.5, 0]),
         ([7], 3, [7, 7, 7]),
         ([1, 2, 3], 3, [1, 2, 3]),
@@ -83,12 +90,35 @@ def test_resizing_both_ways_mixes_four_pixels(program: ModuleType) -> None:
     assert program.resize(picture, 4, 4)[1, 2, 0] == pytest.approx(0.75 * 7.5 + 0.25 * 57.5)
 
 
+@pytest.mark.parametrize("size", [(9, 7), (64, 50), (33, 80)])
+def test_resizing_is_what_pillow_calls_bilinear(program: ModuleType, size: tuple[int, int]) -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (33, 50, 3), dtype=np.uint8)
+    height, width = size
+    expected = np.asarray(Image.fromarray(pixels).resize((width, height), Image.Resampling.BILINEAR), np.float32)
+    found = program.resize(pixels.astype(np.float32), height, width)
+    assert np.abs(found - expected).max() <= 1.01  # Pillow rounds after each axis
+
+
+def test_cropping_is_resizing_to_more_and_taking_the_middle(program: ModuleType) -> None:
+    pixels = np.random.default_rng(0).uniform(0, 255, (48, 64, 3)).astype(np.float32)
+    larger = program.resize(pixels, 24, 32)
+    assert program.resize(pixels, 20, 20, 20 / 24) == pytest.approx(larger[2:-2, 6:-6], abs=1e-3)
+    assert program.resize(pixels, 24, 24, 1.0) == pytest.approx(larger[:, 4:-4], abs=1e-3)
+
+
+def test_a_picture_that_has_the_size_is_not_cropped(program: ModuleType) -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (6, 6, 1), dtype=np.uint8)
+    assert np.array_equal(prepared(program, pixels, crop=0.5), prepared(program, pixels))
+
+
+@pytest.mark.parametrize("layout", ["nchw", "nhwc"])
 @pytest.mark.parametrize("channels", [1, 3])
 @pytest.mark.parametrize("invert", [False, True])
 def test_a_sample_picture_is_what_preprocessing_turns_into_the_example(
-    program: ModuleType, channels: Any, invert: bool
+    program: ModuleType, channels: Any, invert: bool, layout: Any
 ) -> None:
-    how = ImageInput(width=5, height=4, channels=channels, mean=(0.3,), std=(0.2,), invert=invert)
+    how = ImageInput(width=5, height=4, channels=channels, mean=(0.3,), std=(0.2,), invert=invert, layout=layout)
     picture = np.random.default_rng(0).integers(0, 256, (4, 5, channels), dtype=np.uint8)
-    example = prepared(program, picture, channels=channels, mean=[0.3], std=[0.2], invert=invert)
+    options = {"channels": channels, "mean": [0.3], "std": [0.2], "invert": invert, "layout": layout}
+    example = prepared(program, picture, **options)
     assert np.array_equal(_pixels(example, how), picture)

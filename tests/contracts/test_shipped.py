@@ -83,7 +83,7 @@ def test_a_models_folder_has_the_functions_that_its_file_names(model: str) -> No
     spec = PROJECT.model(model)
     source = ModelCode(spec.folder, f"models/{model}")
     declared = spec.declared
-    for name in filter(None, (declared.data, declared.augment)):
+    for name in filter(None, (str(declared.data), declared.augment)):
         source.function(name, "model.toml")
     source.build(declared.builder, declared.inputs, declared.signature.outputs)
     if declared.teacher:

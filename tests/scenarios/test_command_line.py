@@ -7,7 +7,9 @@ import subprocess
 import sys
 import tomllib
 from collections.abc import Callable
+from pathlib import Path
 
+import numpy as np
 import pytest
 
 from edgebuild.cli import root
@@ -62,21 +64,29 @@ CALLS = {
     "diff": ["dist/board/tiny", "dist/board/tiny"],
     "gate": ["dist/board/tiny", "--target", "board"],
     "history": ["--last", "3"],
+    "inspect": ["dist/board/tiny/model.tflite"],
+    "init": ["dist/board/tiny/model.tflite", "--data", "ELSEWHERE/d.npz", "--project", "ELSEWHERE"],
     "bench": ["dist/board/tiny/model.tflite", "--target", "board"],
 }
 
 
+def call(verb: str, elsewhere: Path) -> list[str]:
+    """The arguments, with data in a folder of the test's own."""
+    np.savez(elsewhere / "d.npz", x=np.zeros((40, 8, 8, 1), np.float32), y=np.arange(40) % 4)
+    return [word.replace("ELSEWHERE", str(elsewhere)) for word in CALLS.get(verb, [])]
+
+
 @pytest.mark.parametrize("verb", VERBS)
-def test_json_is_one_document_and_nothing_else(verb: str, built: Workspace) -> None:
-    ran = built.run(verb, *CALLS.get(verb, []), "--json")
+def test_json_is_one_document_and_nothing_else(verb: str, built: Workspace, tmp_path: Path) -> None:
+    ran = built.run(verb, *call(verb, tmp_path), "--json")
     assert ran.code == 0, ran.err
     assert isinstance(ran.document, dict)
     assert [line for line in ran.err.splitlines() if not line.startswith(("run ", "done "))] == []
 
 
 @pytest.mark.parametrize("verb", VERBS)
-def test_every_verb_prints_something_for_people(verb: str, built: Workspace) -> None:
-    ran = built.run(verb, *CALLS.get(verb, []))
+def test_every_verb_prints_something_for_people(verb: str, built: Workspace, tmp_path: Path) -> None:
+    ran = built.run(verb, *call(verb, tmp_path))
     assert ran.code == 0, ran.err
     assert ran.out.strip()
 
@@ -104,7 +114,7 @@ def test_explain_shows_every_part_of_a_key(built: Workspace) -> None:
     ran = built.run("explain", "--target", "board", "board/tiny/prune_channels")
     assert "option.ratio = 0.5" in ran.out
     assert "tool.torch = " in ran.out
-    assert "code.edgebuild.steps.prune_channels = " in ran.out
+    assert "code.edgebuild.steps.techniques.prune_channels = " in ran.out
 
 
 def test_a_shown_target_can_be_copied_and_says_what_a_release_must_prove_there(fresh: Callable[[], Workspace]) -> None:

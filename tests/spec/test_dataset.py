@@ -56,30 +56,27 @@ def test_the_chosen_examples_are_drawn_at_random_always_the_same_and_fewer_are_a
 
 def test_validation_examples_are_cut_in_proportion_to_the_classes_and_always_the_same() -> None:
     labels = np.repeat([0, 1, 2, 3], [500, 300, 196, 4])
-    whole = Split((np.arange(1000, dtype=np.float32)[:, None],), (labels,))
-    train, aside = dataset.cut(whole, labels)
-    assert np.bincount(aside.labels[0]).tolist() == [50, 30, 20]
-    assert len(train) == 900
-    both = np.concatenate([train.inputs[0], aside.inputs[0]]).ravel()
-    assert sorted(both.tolist()) == list(range(1000))
-    assert dataset.cut(whole, labels)[1].inputs[0].tolist() == aside.inputs[0].tolist()
+    aside = dataset.set_aside(1000, labels)
+    assert np.bincount(labels[aside]).tolist() == [50, 30, 20]
+    assert dataset.set_aside(1000, labels).tolist() == aside.tolist()
+    assert dataset.set_aside(1000, labels, seed=1).tolist() != aside.tolist()
 
 
 def test_values_are_cut_at_random_and_classes_of_one_example_stay_where_others_can_go() -> None:
-    values = Split((np.zeros((50, 1)),), (np.arange(100, dtype=np.float32).reshape(50, 2),))
-    assert [len(part) for part in dataset.cut(values)] == [45, 5]
-    alone = Split((np.zeros((30, 1)),), (np.array([0] * 28 + [1, 2]),))
-    train, aside = dataset.cut(alone, alone.labels[0])
-    assert len(aside) == 3
-    assert {1, 2} <= set(train.labels[0].tolist())
-    assert [len(part) for part in dataset.cut(Split((np.zeros((7, 1)),), (np.arange(7),)), np.arange(7))] == [6, 1]
+    assert dataset.set_aside(50).sum() == 5
+    labels = np.array([0] * 28 + [1, 2])
+    aside = dataset.set_aside(30, labels)
+    assert aside.sum() == 3
+    assert {1, 2} <= set(labels[~aside].tolist())
+    assert dataset.set_aside(7, np.arange(7)).sum() == 1
     with pytest.raises(ValueError, match="1 example"):
-        dataset.cut(Split((np.zeros((1, 1)),), (np.zeros(1, np.int64),)))
+        dataset.set_aside(1, np.zeros(1, np.int64))
 
 
 def test_no_more_is_set_aside_than_decides_anything() -> None:
-    many = Split((np.zeros((100_000, 1), np.uint8),), (np.arange(100_000) % 10,))
-    assert [len(part) for part in dataset.cut(many, many.labels[0])] == [95_000, 5_000]
+    labels = np.arange(100_000) % 10
+    assert dataset.set_aside(100_000, labels).sum() == 5_000
+    assert dataset.set_aside(100_000, labels, share=0.2, most=None).sum() == 20_000
 
 
 HEADS = (Head("kind", "classification", (0,)), Head("place", "regression", (2,), weight=0.5, labels=()))

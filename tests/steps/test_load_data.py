@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from edgebuild.data.function import Function
 from edgebuild.spec import dataset, notes
 from edgebuild.spec.reads import Memo
 from edgebuild.spec.signature import Head, Signature, TensorSpec
@@ -31,7 +32,7 @@ def load():
 
 def step(inputs: tuple[TensorSpec, ...] = ONE) -> LoadData:
     signature = Signature(inputs, (TensorSpec("output", (2,)),))
-    return LoadData("load", signature, (Head("output", "classification"),), "models/m")
+    return LoadData(Function("load"), signature, (Head("output", "classification"),), "models/m")
 
 
 def loaded(source: Callable[[str], Path], folder: Path, code: str, inputs: tuple[TensorSpec, ...] = ONE) -> Path:
@@ -185,7 +186,7 @@ TOKENS = {
 @pytest.mark.parametrize("kind", TOKENS)
 def test_numbers_that_a_declared_whole_type_cannot_hold_are_refused_not_cut(refusal: Refuse, kind: str) -> None:
     given, told = TOKENS[kind]
-    code = GOOD.replace('"train": (x, y)', f'"train": ((x, {given}), y)')
+    code = GOOD.replace("(x, y)", f"((x, {given}), y)")
     assert refusal(step(TWO), code).startswith(f"models/m/model.py: load(): split 'train' input 'tokens' {told}")
 
 
@@ -219,7 +220,9 @@ def test_the_models_code_may_import_its_neighbours_and_leaves_no_trace_in_its_fo
 
 
 def of_task(task: str) -> LoadData:
-    return LoadData("load", Signature(ONE, (TensorSpec("output", (3,)),)), (Head("output", task),), "models/m")
+    return LoadData(
+        Function("load"), Signature(ONE, (TensorSpec("output", (3,)),)), (Head("output", task),), "models/m"
+    )
 
 
 VALUES = """
@@ -311,7 +314,9 @@ def test_what_is_added_wrongly_is_refused_not_ignored(refusal: Refuse, kind: str
 
 
 BOTH = (Head("kind", "classification", (0,)), Head("place", "regression", (1,)))
-SEVERAL = LoadData("load", Signature(ONE, (TensorSpec("kind", (2,)), TensorSpec("place", (3, 2)))), BOTH, "models/m")
+SEVERAL = LoadData(
+    Function("load"), Signature(ONE, (TensorSpec("kind", (2,)), TensorSpec("place", (3, 2)))), BOTH, "models/m"
+)
 LABELS = """
 import numpy as np
 x, kind, place = np.ones((40, 2, 3)), np.arange(40) % 2, np.arange(240.0).reshape(40, 3, 2)

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 
+from edgebuild.data.function import Function
 from edgebuild.nn.train import losses, training
 from edgebuild.spec import dataset
 from edgebuild.spec.errors import UsageError
@@ -156,7 +157,7 @@ def test_a_task_of_another_package_is_one_file(scales: Path, tmp_path: Path) -> 
     (folder / "model.py").write_text(CODE)
     declared = read_model(folder, "models/steps/model.toml").declared
     (head,) = declared.heads
-    step = LoadData("load", declared.signature, declared.heads, "models/steps")
+    step = LoadData(Function("load"), declared.signature, declared.heads, "models/steps")
     data = tiny.perform(step, tmp_path / "data", {"code": ("code", folder)})
     train = dataset.read(data, "train")
     module = torch.nn.Linear(2, 1)

@@ -1,0 +1,23 @@
+"""`edgebuild inspect`: what a model file is, and what can be done with it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import rich_click as click
+
+from edgebuild.cli._verb import Answer, verb
+
+
+@verb("inspect")
+@click.argument("file", type=click.Path(path_type=Path))
+def command(file: Path) -> Answer:
+    """Say what a model file is: inputs, outputs, operators, parameters, what works on it.
+
+    No project is needed, and nothing in the file is run. Example: edgebuild inspect model.onnx
+    """
+    from edgebuild.report.inspect import document, show
+    from edgebuild.verbs import inspect
+
+    found = inspect.run(file)
+    return Answer(document(found), lambda: show(found))

@@ -1,0 +1,47 @@
+"""Names of splits as data sets have them, and the cutting of what comes without."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from typing import TYPE_CHECKING, Annotated
+
+from pydantic import Field
+
+from edgebuild.spec import dataset
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from edgebuild.spec.dataset import Array
+
+    Rows = np.ndarray[tuple[int, ...], np.dtype[np.int64]]
+
+ALIASES: Mapping[str, tuple[str, ...]] = {
+    "train": ("train", "training"),
+    "validation": ("validation", "val", "valid"),
+    "test": ("test", "testing"),
+    "unlabelled": ("unlabelled", "unlabeled"),
+}
+LABELLED = ("train", "validation", "test")
+Share = Annotated[float, Field(gt=0, lt=1, description="of all examples, cut for the judge where no test split comes")]
+
+
+def cut(
+    total: int, classes: Array | None, present: Collection[str], *, test: float, seed: int
+) -> tuple[dict[str, Rows], str]:
+    """Rows of what `total` examples become, in order: "train", and those of "validation" and "test" that are not
+    present; and a line that says so. ValueError for too few.
+    """
+    import numpy as np
+
+    rows: dict[str, Rows] = {}
+    rest = np.arange(total)
+    absent = [name for name in ("test", "validation") if name not in present]
+    for name in absent:
+        own = None if classes is None else classes[rest]
+        options = {"share": test, "most": None} if name == "test" else {}
+        aside = dataset.set_aside(len(rest), own, seed, **options)  # type: ignore[arg-type]
+        rows[name], rest = rest[aside], rest[~aside]
+    rows["train"] = rest
+    counts = ", ".join(f"{len(rows[name])} {name}" for name in LABELLED if name in rows)
+    return rows, f"the data has no {' or '.join(absent)} split: {total} examples are cut at random into {counts}"

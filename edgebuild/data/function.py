@@ -1,0 +1,57 @@
+"""Examples that a function of the model's own code returns; what the name of a function in `data` stands for."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, ClassVar
+
+from pydantic import Field
+
+from edgebuild.nn import opened
+from edgebuild.nn.model_code import ModelCode
+from edgebuild.spec import spread
+from edgebuild.spec.data import Asked, Data, Loaded
+from edgebuild.spec.errors import UsageError
+
+
+@dataclass(frozen=True, slots=True)
+class Function(Data):
+    """It returns {"train": (x, labels), "test": (x, labels)} and what else `LoadData` takes; `reads` of model.toml are
+    what it reads outside the model's folder, and with a parameter it is given {name: path, or list of paths} of them.
+    """
+
+    name: Annotated[str, Field(description="function in model.py that returns the examples")]
+
+    code: ClassVar[bool] = True
+
+    def load(self, asked: Asked) -> Loaded:
+        """Call it; what it reads unnamed is noted."""
+        if asked.code is None:
+            raise UsageError("no such file", file=f"{asked.origin}/model.py")
+        code = ModelCode(asked.code, asked.origin)
+        load = code.function(self.name, "data")
+        asks = asked.reads and any(item.default is item.empty for item in inspect.signature(load).parameters.values())
+        with opened.watched() as seen:
+            given: Any = load({read.name: read.value() for read in asked.reads}) if asks else load()
+        if not isinstance(given, Mapping):
+            file, key = self.place(asked.origin)
+            raise UsageError(f"returned {type(given).__name__}, not a mapping of splits", file=file, key=key)
+        return Loaded(given, notes=self._unnamed(seen, asked, code.folder))
+
+    def place(self, origin: str) -> tuple[str, str]:
+        """The function."""
+        return f"{origin}/model.py", f"{self.name}()"
+
+    def _unnamed(self, seen: set[str], asked: Asked, folder: Path) -> tuple[str, ...]:
+        """A line on what it read and nobody declared."""
+        declared = [file for read in asked.reads for file in read.files()]
+        unknown = opened.outside(seen, [*declared, folder, *asked.own])
+        names = sorted({Path(path).name for path in unknown})  # places differ between machines, an artifact must not
+        if not names:
+            return ()
+        print(*unknown, sep="\n")
+        told = f"{self.name}() read {spread.shown(names)}, which reads does not name"
+        return (f"{told}: when they change, the data is not loaded anew",)

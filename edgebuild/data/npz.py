@@ -1,0 +1,270 @@
+"""Arrays by name in an .npz, of one data set or of its splits, read array by array."""
+
+from __future__ import annotations
+
+import zipfile
+import zlib
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+
+from pydantic import Field
+
+from edgebuild.data._pictures import prepared
+from edgebuild.data._splits import ALIASES, LABELLED, Share, cut
+from edgebuild.spec import dataset, tasks
+from edgebuild.spec.data import Asked, Data, Loaded
+from edgebuild.spec.errors import UsageError, exhausted
+from edgebuild.spec.fields import Seed
+from edgebuild.spec.model import ImageInput
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    Values = np.ndarray[Any, Any]
+
+_KEY = "data.file"
+_USUAL_INPUTS, _USUAL_LABELS = ("x", "images", "data", "inputs"), ("y", "labels", "targets")
+UNREADABLE = (OSError, ValueError, EOFError, KeyError, NotImplementedError, zipfile.BadZipFile, zlib.error)
+_BYTES = 2**24  # of an array that are read at a time
+
+
+@dataclass(frozen=True, slots=True)
+class Npz(Data):
+    """Arrays `NAME`, or `NAME_train`, `NAME_test` and so on (or `train_NAME`): an input's name or x, a head's or y.
+
+    Values are as the model takes them, but for uint8 pictures [N, h, w] or [N, h, w, c], which `[preprocess]` makes its
+    input. Splits that do not come along are cut at random, in proportion to the classes.
+    """
+
+    file: Annotated[str, Field(description="from the model's folder, or absolute")]
+    inputs: Annotated[tuple[str, ...], Field(description="names of the arrays, without that of a split")] = ()
+    labels: Annotated[tuple[str, ...], Field(description="the same of the labels of each head")] = ()
+    test: Share = 0.2
+    seed: Seed = 0
+
+    prepares: ClassVar[bool] = True
+
+    def reads(self) -> Mapping[str, str]:
+        """The file."""
+        return {_KEY: self.file}
+
+    def place(self, origin: str) -> tuple[str, str]:
+        """The file, as model.toml names it."""
+        return f"{origin}/model.toml", _KEY
+
+    def load(self, asked: Asked) -> Loaded:
+        """Arrays by split; UsageError for a file that is no .npz, and for arrays that it lacks."""
+        return _Archive(self, asked).loaded()
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """An array of an archive as Blocks, or the rows of it that a mask [N] names; pictures become what `how` says.
+
+    `whole` is the array's own shape; `wrong` makes the error for what cannot be read.
+    """
+
+    file: Path
+    name: str
+    whole: tuple[int, ...]
+    dtype: np.dtype[Any]
+    wrong: Callable[[str], UsageError]
+    how: ImageInput | None = None
+    mask: Values | None = None
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """[N, …]."""
+        count = self.whole[0] if self.mask is None else int(self.mask.sum())
+        return (count, *(self.whole[1:] if self.how is None else self.how.shape))
+
+    def blocks(self) -> Iterator[Values]:
+        """Read from the start to the end."""
+        import numpy as np
+
+        start = 0
+        for block in self._read():
+            kept = block if self.mask is None else block[self.mask[start : start + len(block)]]
+            start += len(block)
+            if self.how is not None and len(kept):
+                pictures = kept.reshape(*kept.shape[:3], -1)
+                yield np.concatenate([prepared(pixels, self.how) for pixels in pictures])
+            elif len(kept):
+                yield kept
+
+    def _read(self) -> Iterator[Values]:
+        try:
+            yield from self._stored()
+        except UNREADABLE as error:
+            raise self.wrong(f"array {self.name!r} cannot be read: {_first_line(error)}") from None
+
+    def _stored(self) -> Iterator[Values]:
+        import numpy as np
+
+        row = max(int(np.prod(self.whole[1:])) * self.dtype.itemsize, 1)
+        rows = max(_BYTES // row, 1)
+        with zipfile.ZipFile(self.file) as archive, archive.open(f"{self.name}.npy") as stream:
+            header(stream)
+            for start in range(0, self.whole[0], rows):
+                count = min(rows, self.whole[0] - start)
+                data = stream.read(count * row)
+                yield np.frombuffer(data, self.dtype).reshape(count, *self.whole[1:])
+
+
+@dataclass(frozen=True, slots=True)
+class _Archive:
+    """One loading of a file."""
+
+    options: Npz
+    asked: Asked
+
+    def loaded(self) -> Loaded:
+        try:
+            return self._loaded()
+        except UNREADABLE as error:
+            if exhausted(error):
+                raise
+            raise self._wrong(f"{self.options.file!r} is no .npz of named arrays: {_first_line(error)}") from None
+
+    def _loaded(self) -> Loaded:
+        known = self._arrays()
+        labelled = [split for split in LABELLED if self._find(known, self._input_names(0), split) is not None]
+        if labelled and "train" not in labelled:
+            raise self._wrong(f"{self.options.file!r} has a split {labelled[0]!r} and none 'train'")
+        splits: dict[str, Any] = {split: self._pair(known, split) for split in labelled}
+        splits = splits or {"train": self._pair(known, "")}
+        missing, notes = [name for name in LABELLED if name not in splits], tuple[str, ...]()
+        if missing:
+            splits, notes = self._cut(splits)
+        if self._find(known, self._input_names(0), "unlabelled") is not None:
+            splits["unlabelled"] = self._inputs(known, "unlabelled")
+        return Loaded(splits, "validation" in missing, notes)
+
+    def _cut(self, splits: dict[str, Any]) -> tuple[dict[str, Any], tuple[str, ...]]:
+        """With the splits that are missing cut from the training examples."""
+        inputs, labels = splits["train"]
+        total = inputs[0].shape[0]
+        if any(len(y) != total for y in labels.values()):
+            return splits | {name: splits["train"] for name in LABELLED if name not in splits}, ()  # refused later
+        heads = (head.name for head in self.asked.heads if tasks.of(head).choice and labels[head.name].ndim == 1)
+        first = next(heads, None)
+        classes = None if first is None else labels[first]
+        try:
+            rows, note = cut(total, classes, splits, test=self.options.test, seed=self.options.seed)
+        except ValueError as error:
+            raise self._wrong(f"{self.options.file!r} {error}") from None
+        masks = {name: dataset.mask(own, total) for name, own in rows.items()}
+        parts = {
+            name: (tuple(replace(x, mask=mask) for x in inputs), {head: y[mask] for head, y in labels.items()})
+            for name, mask in masks.items()
+        }
+        return splits | parts, (note,)
+
+    def _arrays(self) -> dict[str, Rows]:
+        """Every array that the file has, by name."""
+        import numpy as np
+
+        file, found = Path(self.asked.reads[0].place), {}
+        if not file.is_file():
+            raise self._wrong(f"{self.options.file!r} is no file")
+        with zipfile.ZipFile(file) as archive:
+            for member in archive.namelist():
+                name = member.removesuffix(".npy")
+                with archive.open(member) as stream:
+                    shape, fortran, dtype = header(stream)
+                if dtype.hasobject:
+                    raise self._wrong(
+                        f"array {name!r} of {self.options.file!r} holds Python objects, which may be code"
+                    )
+                if fortran and len(shape) > 1:
+                    told = f"array {name!r} of {self.options.file!r} is stored by columns (Fortran order)"
+                    raise self._wrong(told, hint="save numpy.ascontiguousarray of it")
+                if shape:  # one number is no examples
+                    found[name] = Rows(file, name, shape, np.dtype(dtype), self._wrong)
+        return found
+
+    def _pair(self, known: Mapping[str, Rows], split: str) -> tuple[tuple[Rows, ...], dict[str, Values]]:
+        labels = {head.name: self._labels(known, split, place) for place, head in enumerate(self.asked.heads)}
+        return self._inputs(known, split), labels
+
+    def _inputs(self, known: Mapping[str, Rows], split: str) -> tuple[Rows, ...]:
+        found = []
+        for position, spec in enumerate(self.asked.signature.inputs):
+            rows = self._find(known, self._input_names(position), split)
+            if rows is None:
+                raise self._missing(known, f"input {spec.name!r}", self._input_names(position), split, "inputs")
+            found.append(self._picture(rows))
+        return tuple(found)
+
+    def _picture(self, rows: Rows) -> Rows:
+        """With `[preprocess]`, 8-bit arrays are pictures."""
+        how = self.asked.preprocess
+        if how is None or rows.dtype != "uint8" or len(rows.whole) not in (3, 4):
+            return rows
+        return replace(rows, how=how)
+
+    def _labels(self, known: Mapping[str, Rows], split: str, position: int) -> Values:
+        """The labels of a head, all in memory; [N, 1] numbers of classes are [N]."""
+        import numpy as np
+
+        head = self.asked.heads[position]
+        rows = self._find(known, self._label_names(position), split)
+        if rows is None:
+            raise self._missing(known, f"the labels of {head.name!r}", self._label_names(position), split, "labels")
+        values = np.concatenate([*rows.blocks(), np.empty((0, *rows.whole[1:]), rows.dtype)])
+        return values[:, 0] if tasks.of(head).choice and values.shape[1:] == (1,) else values
+
+    def _input_names(self, position: int) -> tuple[str, ...]:
+        specs = self.asked.signature.inputs
+        if self.options.inputs:
+            if len(self.options.inputs) != len(specs):
+                told = f"names {len(self.options.inputs)} arrays, and the model has {len(specs)} inputs"
+                raise self._wrong(told, key="data.inputs")
+            return (self.options.inputs[position],)
+        return (specs[position].name, *(_USUAL_INPUTS if len(specs) == 1 else ()))
+
+    def _label_names(self, position: int) -> tuple[str, ...]:
+        heads = self.asked.heads
+        if self.options.labels:
+            if len(self.options.labels) != len(heads):
+                told = f"names {len(self.options.labels)} arrays, and the model has {len(heads)} heads"
+                raise self._wrong(told, key="data.labels")
+            return (self.options.labels[position],)
+        return (heads[position].name, *(_USUAL_LABELS if len(heads) == 1 else ()))
+
+    @staticmethod
+    def _find(known: Mapping[str, Rows], names: tuple[str, ...], split: str) -> Rows | None:
+        """The first array that is called by one of these names in a split; "" is the data set as a whole."""
+        parts = [(f"{name}_{alias}", f"{alias}_{name}") for name in names for alias in ALIASES.get(split, ())]
+        spelt = [text for pair in parts for text in pair] if split else [*names]
+        return next((known[text] for text in spelt if text in known), None)
+
+    def _missing(
+        self, known: Mapping[str, Rows], what: str, names: tuple[str, ...], split: str, option: str
+    ) -> UsageError:
+        looked = ", ".join(f"{name}_{split}" if split else name for name in names)
+        told = (
+            f"{self.options.file!r} has no array for {what} (looked for {looked}); it has {', '.join(known) or 'none'}"
+        )
+        return self._wrong(told, hint=f"name it with {option} = […] in [data]")
+
+    def _wrong(self, reason: str, hint: str | None = None, key: str = _KEY) -> UsageError:
+        return UsageError(reason, file=f"{self.asked.origin}/model.toml", key=key, hint=hint)
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().partition("\n")[0] or type(error).__name__
+
+
+def header(stream: Any) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
+    """Shape, whether stored by columns, and type of an array at the start of its .npy; ValueError for what is none."""
+    from numpy.lib import format as npy
+
+    version = npy.read_magic(stream)
+    read = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}.get(version)
+    if read is None:
+        raise ValueError(f"unknown version {version} of .npy")
+    shape, fortran, dtype = read(stream)
+    return shape, fortran, dtype

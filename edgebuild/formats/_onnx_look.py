@@ -1,0 +1,47 @@
+"""What an .onnx file is: read and opened, and nothing of it changed."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from edgebuild.formats import _onnx_adopt
+from edgebuild.formats._adopted import attempt
+from edgebuild.spec.look import Look, Port, Size
+
+if TYPE_CHECKING:
+    import onnx
+
+
+_LEARNT = (1, 2, 3, 10, 11, 16, 21, 22)  # of onnx.TensorProto.DataType: floats and whole numbers of 8 and 4 bits
+
+
+def look(path: Path) -> Look:
+    """UsageError for what is no ONNX model, lacks its weights, or what ONNX Runtime refuses."""
+    from edgebuild.travels import load_onnx
+
+    model = attempt("is no ONNX model", lambda: _onnx_adopt.parsed(path))
+    beside = tuple(_onnx_adopt.beside(model, path.parent))
+    attempt("is refused by ONNX Runtime", lambda: load_onnx.Model(str(path), {}))
+    graph = model.graph
+    constants = {tensor.name for tensor in graph.initializer}
+    operators = Counter(node.op_type for node in graph.node)
+    sizes = [math.prod(tensor.dims) for tensor in _onnx_adopt.tensors(graph) if tensor.data_type in _LEARNT]
+    return Look(
+        f"ONNX model, opset {_onnx_adopt.opset(model)}",
+        tuple(_port(value) for value in graph.input if value.name not in constants),
+        tuple(_port(value) for value in graph.output),
+        dict(operators.most_common()),
+        sum(sizes),
+        sum(file.stat().st_size for file in (path, *(path.parent / name for name in beside))),
+        beside,
+        _onnx_adopt.integer_kind(model),
+    )
+
+
+def _port(value: onnx.ValueInfoProto) -> Port:
+    dims = value.type.tensor_type.shape.dim
+    shape: list[Size] = [dim.dim_value if dim.HasField("dim_value") else dim.dim_param or "?" for dim in dims]
+    return Port(value.name, tuple(shape), _onnx_adopt.dtype(value))

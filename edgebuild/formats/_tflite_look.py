@@ -1,0 +1,54 @@
+"""What a .tflite file is: read and opened, and nothing of it changed."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+from edgebuild.formats import _tflite_adopt
+from edgebuild.formats._adopted import attempt
+from edgebuild.spec.look import Look, Port
+
+
+def look(path: Path) -> Look:
+    """UsageError for what is no TFLite model, or what LiteRT refuses."""
+    from edgebuild.travels import load_tflite
+
+    content = _tflite_adopt.content(path)
+    model = attempt("is refused by LiteRT", lambda: load_tflite.Model(content, {}))
+    operators, parameters = attempt("cannot be read", lambda: _counted(content))
+    return Look(
+        "TFLite model",
+        tuple(map(_port, model.inputs)),
+        tuple(map(_port, model.outputs)),
+        operators,
+        parameters,
+        len(content),
+        integer=_tflite_adopt.integer(content),
+    )
+
+
+def _port(port: Any) -> Port:
+    import numpy as np
+
+    return Port(port.name, tuple(size if size >= 0 else "?" for size in port.shape), str(np.dtype(port.dtype)))
+
+
+def _counted(content: bytes) -> tuple[dict[str, int], int]:
+    """How often there is each operator, and the elements of all constants that are no shapes or indices."""
+    from ai_edge_litert.tools import flatbuffer_utils
+
+    parsed = flatbuffer_utils.read_model_from_bytearray(bytearray(content))
+    for code in parsed.operatorCodes:  # before 2021 the other field had it
+        code.builtinCode = max(code.builtinCode, code.deprecatedBuiltinCode)
+    kinds = (operator.opcodeIndex for graph in parsed.subgraphs for operator in graph.operators)
+    counts = Counter(flatbuffer_utils.opcode_to_name(parsed, kind) or "CUSTOM" for kind in kinds)
+    stored = {
+        tensor.buffer: math.prod(map(int, tensor.shape)) if tensor.shape is not None else 1
+        for graph in parsed.subgraphs
+        for tensor in graph.tensors
+        if parsed.buffers[tensor.buffer].data is not None and tensor.type in _tflite_adopt.LEARNT
+    }
+    return dict(counts.most_common()), sum(stored.values())

@@ -1,0 +1,46 @@
+"""Prints what a file is and what can be done with it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
+
+from edgebuild.spec.units import show_bytes
+from edgebuild.verbs.inspect import Inspected
+
+
+def document(found: Inspected) -> dict[str, Any]:
+    """The same as plain data."""
+    return asdict(found)
+
+
+def show(found: Inspected) -> None:
+    """A line for each thing that is known."""
+    look = found.look
+    print(f"{found.file}: {look.what}, {show_bytes(look.bytes)}, {look.parameters:,} parameters")
+    for side, ports in (("input", look.inputs), ("output", look.outputs)):
+        for port in ports:
+            print(f"{side:<11} {port.shown}")
+    if look.operators:
+        print(f"operators   {_counted(look.operators)}")
+        print(f"computes in {f'integers ({look.integer})' if look.integer else 'floats'}")
+    if look.beside:
+        print(f"weights in  {', '.join(look.beside)}")
+    print(f"source      {found.source}")
+    print(f"formats     {', '.join(found.formats)}")
+    print(f"techniques  {', '.join(found.techniques) or 'none'}")
+    for why, steps in _by_reason(found.refused).items():
+        print(f"not here    {', '.join(steps)}: {why}")
+    print(f"next        edgebuild init {found.file} --data FOLDER")
+
+
+def _counted(operators: Mapping[str, int]) -> str:
+    return ", ".join(f"{name} {count}" if count > 1 else name for name, count in operators.items())
+
+
+def _by_reason(refused: Mapping[str, str]) -> dict[str, list[str]]:
+    reasons: dict[str, list[str]] = {}
+    for step, why in refused.items():
+        reasons.setdefault(why, []).append(step)
+    return reasons

@@ -1,0 +1,110 @@
+"""Where a model's examples come from: what every file in `data/` tells a plan, and gives the step that keeps them."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, runtime_checkable
+
+from edgebuild.spec.plugins import Registry
+from edgebuild.spec.reads import Read
+from edgebuild.spec.signature import Head, Signature
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from edgebuild.spec.dataset import Array
+    from edgebuild.spec.model import ImageInput
+
+
+@runtime_checkable
+class Blocks(Protocol):
+    """Examples of one input that need not fit into memory: [N, …], handed over some rows at a time."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Of all examples together."""
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Of their elements."""
+
+    def blocks(self) -> Iterator[Array]:
+        """All rows in order, each block an array [some, …]; memory holds one at a time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What examples are wanted for: the model's `signature`, its `heads`, how pictures become its input, the names of
+    its `classes` (these two only where the kind of data asks for them), and what is read: the model's own code where
+    that is asked for, and `reads`, each place as it is now. `origin` is how messages name the model's folder; what is
+    opened in the folders `own` is nobody's data.
+    """
+
+    signature: Signature
+    heads: tuple[Head, ...]
+    origin: str
+    reads: tuple[Read, ...] = ()
+    preprocess: ImageInput | None = None
+    classes: tuple[str, ...] = ()
+    code: Path | None = None
+    own: tuple[Path, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """Splits by name: "train", "test" and perhaps "validation" are pairs (inputs, labels), "unlabelled" inputs alone,
+    "slices" masks by name. Inputs are an array or Blocks, or a tuple of these; labels an array, or one for each head.
+
+    cut: whether the validation split was cut from the training examples
+    notes: what was done of its own accord
+    """
+
+    splits: Mapping[str, Any]
+    cut: bool = False
+    notes: tuple[str, ...] = ()
+
+
+class Data(Protocol):
+    """A frozen dataclass whose fields are the options of `[data]`; one file in `data/`.
+
+    code: whether the model's own `model.py` has a part in it
+    prepares: whether it makes inputs of pictures, as `[preprocess]` says
+    by_name: whether it knows classes by their names, so that these decide what the labels are
+    requires: distributions that it needs, whose versions count
+    extra: the extra of edgebuild's that brings them
+    """
+
+    __slots__ = ()
+
+    code: ClassVar[bool] = False
+    prepares: ClassVar[bool] = False
+    by_name: ClassVar[bool] = False
+    requires: ClassVar[tuple[str, ...]] = ()
+    extra: ClassVar[str | None] = None
+
+    @abstractmethod
+    def load(self, asked: Asked) -> Loaded:
+        """All splits; UsageError for what cannot be read or lacks what the model needs.
+
+        What comes is checked against the declaration by who keeps it.
+        """
+
+    @abstractmethod
+    def place(self, origin: str) -> tuple[str, str]:
+        """The file and the key that messages about its examples name."""
+
+    def reads(self) -> Mapping[str, str]:
+        """Files, folders or patterns that it reads, absolute or from the model's folder, by the key that names each."""
+        return {}
+
+
+DATA: Registry[Data] = Registry(
+    Data,  # type: ignore[type-abstract]
+    "edgebuild.data",
+    "kind of data",
+    "edgebuild.data",
+    options=True,
+)

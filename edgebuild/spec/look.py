@@ -1,0 +1,38 @@
+"""What somebody's model file is, as far as it tells without a project: which `inspect` shows, `init` declares."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+Size = int | str  # a number, or what an open axis is called ("?" where it has no name)
+
+
+@dataclass(frozen=True, slots=True)
+class Port:
+    """An input or output of the file, with its batch axis."""
+
+    name: str
+    shape: tuple[Size, ...]
+    dtype: str
+
+    @property
+    def shown(self) -> str:
+        """As people read it."""
+        return f"{self.name} [{', '.join(map(str, self.shape))}] {self.dtype}"
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """A file in words, its ports, how often it has each operator, the numbers that were learnt, its bytes with those of
+    files beside it, which `beside` names, and what says that it computes in integers, if it does.
+    """
+
+    what: str
+    inputs: tuple[Port, ...] = ()
+    outputs: tuple[Port, ...] = ()
+    operators: Mapping[str, int] = field(default_factory=dict)
+    parameters: int = 0
+    bytes: int = 0
+    beside: tuple[str, ...] = ()
+    integer: str | None = None

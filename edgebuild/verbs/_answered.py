@@ -1,0 +1,65 @@
+"""What a model file answers in its own runtime, before there is a project."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from edgebuild.formats._adopted import attempt
+from edgebuild.spec.errors import UsageError
+from edgebuild.spec.files import check
+from edgebuild.spec.signature import TensorSpec
+from edgebuild.spec.source import SOURCES
+from edgebuild.verbs._quiet import runtimes_silent
+
+if TYPE_CHECKING:
+    from edgebuild.spec.dataset import Array
+    from edgebuild.spec.model import ImageInput
+    from edgebuild.steps.import_file import Reader
+
+
+def shapes(source: str, file: Path, inputs: tuple[TensorSpec, ...]) -> list[tuple[tuple[int, ...], str]]:
+    """Shape of one example and type of each output, as zeros are answered; UsageError where they are not."""
+    import numpy as np
+
+    zeros = tuple(np.zeros((1, *spec.shape), spec.dtype) for spec in inputs)
+    outputs = answers(source, file, zeros)
+    for values in outputs:
+        if values.shape[:1] != (1,):
+            told = f"answers {list(values.shape)} to one example, which has no batch axis of 1 in front"
+            raise UsageError(told, file=str(file))
+    return [(tuple(values.shape[1:]), str(values.dtype)) for values in outputs]
+
+
+def right(source: str, file: Path, how: ImageInput, pictures: Sequence[tuple[Path, int]]) -> int:
+    """How many pictures are answered with the number of their class, prepared like this; UsageError for no picture."""
+    from edgebuild.data._pictures import prepared
+    from edgebuild.travels import run
+
+    reader = _reader(source, file)
+    wrong = "is no picture that can be read"
+    read = (attempt(f"{path} {wrong}", partial(run.read_picture, path)) for path, _ in pictures)
+    samples = [(prepared(pixels, how),) for pixels in read]
+    with runtimes_silent():
+        answered = attempt("cannot be run", lambda: list(reader.answers(file, samples)))
+    return sum(int(outputs[0].argmax()) == number for outputs, (_, number) in zip(answered, pictures, strict=True))
+
+
+def _reader(source: str, file: Path) -> Reader:
+    from edgebuild.steps.import_file import Reader
+
+    reader = check(SOURCES.get(source), {"file": file.name}, file=str(file))
+    assert isinstance(reader, Reader)
+    return reader
+
+
+def answers(source: str, file: Path, sample: tuple[Array, ...]) -> tuple[Array, ...]:
+    """What the file answers to one example."""
+    reader = _reader(source, file)
+    try:
+        with runtimes_silent():
+            return attempt("cannot be run", lambda: next(iter(reader.answers(file, [sample]))))
+    except UsageError as error:
+        raise UsageError(error.reason, file=str(file)) from None

@@ -1,0 +1,161 @@
+"""Checks a model before any build: its declaration, its data, one pass through its own runtime, what recipes say to it.
+
+The steps are those that a build begins with, so that what ran here is there already when a build asks for it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from edgebuild.spec import dataset, notes, tasks
+from edgebuild.spec.errors import EdgebuildError, UsageError
+from edgebuild.spec.model import ModelSpec
+from edgebuild.spec.project import Project
+from edgebuild.spec.registry import STEPS
+from edgebuild.spec.target import Recipe, StepSpec, Target
+
+if TYPE_CHECKING:
+    from edgebuild.engine.graph import Graph
+    from edgebuild.engine.store import Store
+    from edgebuild.engine.task import Limits
+    from edgebuild.plan.weights import Weights
+    from edgebuild.verbs.journal import Listener
+
+HOST = "host"
+
+
+@dataclass(frozen=True, slots=True)
+class Right:
+    """How many of `count` validation examples a head's answers get right."""
+
+    right: int
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """What was seen of a model: examples by split, right answers of each head that chooses (of a model that is yet to
+    be trained none), and for every technique and every recipe why it does not take the model, or "".
+    """
+
+    model: str
+    file: str
+    source: str
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+    examples: Mapping[str, int]
+    right: Mapping[str, Right]
+    notes: tuple[str, ...]
+    target: str
+    techniques: Mapping[str, str]
+    recipes: Mapping[str, str]
+
+    @property
+    def recipe(self) -> str | None:
+        """The best recipe that takes it: the target's own, else the first by name that changes most."""
+        taken = [name for name, why in self.recipes.items() if not why]
+        return next((name for name in ("balanced", "int8", *taken) if name in taken), None)
+
+
+def run(project: Project, model: ModelSpec, target: Target, jobs: int, events: Listener, limits: Limits) -> Checked:
+    """Load the data, run the model once over its validation examples, and ask techniques and recipes.
+
+    UsageError, in one line, for the first thing that is wrong.
+    """
+    from edgebuild.engine.graph import Graph
+    from edgebuild.engine.store import Store
+    from edgebuild.plan.weights import Weights
+
+    store = Store(project.store)
+    try:
+        graph = Graph()
+        weights = Weights.plan(graph, store, model)
+        techniques, recipes = _takers(project, store, model, target)
+        folders = _run(store, graph, weights, jobs, events, limits)
+        data = folders[weights.data]
+        declared = model.declared.signature
+        return Checked(
+            model.name,
+            model.file,
+            model.declared.origin.use,
+            tuple(f"{one.name} {list(one.shape)} {one.dtype}" for one in declared.inputs),
+            tuple(f"{one.name} {list(one.shape)} {one.dtype}" for one in declared.outputs),
+            dataset.examples(data),
+            {} if weights.untrained else _right(model, data, folders["answers"]),
+            tuple(note for folder in folders.values() for note in notes.read(folder)),
+            target.name,
+            techniques,
+            recipes,
+        )
+    finally:
+        store.close()
+
+
+def _run(store: Store, graph: Graph, weights: Weights, jobs: int, events: Listener, limits: Limits) -> dict[str, Path]:
+    """Bring data, model and the model's own answers up to date; their folders by id, those of the answers by name."""
+    from edgebuild.engine.graph import Node
+    from edgebuild.verbs.journal import Journal, bring_up
+
+    making = weights.source.reference("validation")
+    model = weights.untrained or weights.float
+    known = {"model": model, "data": weights.data, **weights.files}
+    inputs = {role: known[role] for role in making.step.uses()}
+    answers = graph.add("check/answers", Node(making.step, inputs, "outputs", making.code, making.tools))
+    graph.keep([answers, weights.data, model])
+    done = bring_up(store, graph, jobs, Journal(events), limits)
+    folders = {name: store.path(done[name].output) for name in (weights.data, model)}
+    return folders | {"answers": store.path(done[answers].output)}
+
+
+def _right(model: ModelSpec, data: Path, answers: Path) -> dict[str, Right]:
+    """Of each head that chooses; UsageError where an answer is no number."""
+    import numpy as np
+
+    split = dataset.read(data, "validation")
+    with np.load(answers / "outputs.npz") as stored:
+        outputs = [stored[str(place)] for place in range(len(stored.files))]
+    if bad := [port.name for port, y in zip(model.declared.signature.outputs, outputs, strict=True) if not _finite(y)]:
+        raise UsageError(f"output {bad[0]!r} is NaN or infinite on validation examples", file=model.file)
+    found = {}
+    for head, labels in zip(model.declared.heads, split.labels, strict=True):
+        task = tasks.of(head)
+        if task.choice:
+            hits = task.hits([outputs[place] for place in head.outputs], labels)
+            found[head.name] = Right(int(hits.sum()), int(hits.size))
+    return found
+
+
+def _finite(values: dataset.Array) -> bool:
+    import numpy as np
+
+    return bool(np.isfinite(values).all())
+
+
+def _takers(project: Project, store: Store, model: ModelSpec, target: Target) -> tuple[dict[str, str], dict[str, str]]:
+    """Why each technique, and each recipe, does not take the model; "" where it does."""
+    single = {
+        name: Recipe((StepSpec(name, {}, name, target.file),)) for name in STEPS.names() if STEPS.get(name) is not None
+    }
+    named = {name: project.recipe(name) for name in project.recipe_files()}
+    said = {name: _why_not(store, model, target, recipe) for name, recipe in {**single, **named}.items()}
+    return {name: said[name] for name in single}, {name: said[name] for name in named}
+
+
+def _why_not(store: Store, model: ModelSpec, target: Target, recipe: Recipe) -> str:
+    from edgebuild.engine.graph import Graph
+    from edgebuild.plan.recipe import Recipes, reachable
+    from edgebuild.plan.weights import Weights
+
+    graph = Graph()
+    try:
+        weights = Weights.plan(graph, store, model)
+        asked = replace(target, recipe=recipe, runtimes=reachable(weights.source, target))
+        recipes = Recipes(graph, asked, model, weights, f"{target.name}/{model.name}")
+        for runtime in asked.runtimes:
+            recipes.chain(runtime)
+    except EdgebuildError as error:
+        return f"{error.reason} ({error.hint})" if error.hint else error.reason
+    return "" if asked.runtimes else "no runtime of the target takes the model"

@@ -1,0 +1,108 @@
+"""Makes a model of a project out of somebody's file: looks at it, guesses what can be guessed, asks for the rest."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from edgebuild.spec.errors import UsageError
+from edgebuild.spec.files import read_model
+from edgebuild.spec.model import ModelSpec
+from edgebuild.spec.project import Project
+from edgebuild.verbs import check, inspect
+from edgebuild.verbs._drafting import Ask, Draft, Wishes
+
+if TYPE_CHECKING:
+    from edgebuild.engine.task import Limits
+    from edgebuild.verbs.journal import Listener
+
+__all__ = ["Ask", "Begun", "Wishes", "run"]
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
+
+
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """The folder that was made, what was guessed, and what the check saw; None where code is yet to be written."""
+
+    folder: str
+    model: str
+    guesses: tuple[str, ...]
+    checked: check.Checked | None
+    todo: str | None
+
+
+def run(
+    project: Project, file: Path, wishes: Wishes, ask: Ask | None, jobs: int, events: Listener, limits: Limits
+) -> Begun:
+    """Write `models/<name>/`, checked before it is put there; UsageError names the flag for what cannot be guessed.
+
+    `ask` gets an answer from somebody at a terminal; None where nobody is there.
+    """
+    found = inspect.run(file)
+    name = wishes.name or re.sub(r"[^A-Za-z0-9_-]+", "-", file.stem).strip("-") or "model"
+    if not _NAME.fullmatch(name):
+        raise UsageError(f"{name!r} is no name for a folder: letters, digits, - and _", key="--name")
+    place = project.root / "models" / name
+    if place.exists() or place.is_symlink():
+        hint = "name another with --name, or take it away"
+        raise UsageError("is there already", file=project.shown(place), hint=hint)
+    targets = _targets(project, wishes.target)
+    draft = Draft(project, file, name, found, wishes, ask)
+    text = draft.text()
+    with _staged(place) as staging:
+        shutil.copyfile(file, staging / file.name)
+        for beside in found.look.beside:
+            (staging / beside).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(file.parent / beside, staging / beside)
+        (staging / "model.toml").write_text(text, encoding="utf-8")
+        if draft.code is not None:
+            (staging / "model.py").write_text(draft.code, encoding="utf-8")
+        shown = project.shown(place / "model.toml")
+        model = read_model(staging, shown)
+        model = ModelSpec(name, staging, shown, model.declared)
+        checked = None
+        if draft.code is None:
+            checked = check.run(project, model, project.target(wishes.target), jobs, events, limits)
+        os.rename(staging, place)
+    targets()
+    todo = f"write build() in {project.shown(place / 'model.py')}" if draft.code is not None else None
+    return Begun(project.shown(place), name, tuple(draft.guesses), checked, todo)
+
+
+@contextmanager
+def _staged(place: Path) -> Iterator[Path]:
+    """A folder beside the place, so that paths from it are those from there; gone afterwards, and so is `models/` where
+    it was made for this and nothing was put there.
+    """
+    staging = place.with_name(f".{place.name}.{os.getpid()}")
+    above = not place.parent.exists()
+    try:
+        staging.mkdir(parents=True)
+    except OSError as error:
+        raise UsageError(f"cannot be written: {error.strerror}", file=str(place.parent)) from None
+    try:
+        yield staging
+    finally:
+        shutil.rmtree(staging, ignore_errors=True)
+        if above and not any(place.parent.iterdir()):
+            place.parent.rmdir()
+
+
+def _targets(project: Project, name: str) -> Callable[[], None]:
+    """What copies the profile into the project where it has none of its own; UsageError for an unknown one now."""
+    project.target(name)
+    source, place = project.target_files()[name], project.root / "targets"
+
+    def copy() -> None:
+        if not place.exists():
+            place.mkdir()
+            shutil.copyfile(source, place / source.name)
+
+    return copy

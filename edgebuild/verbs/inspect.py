@@ -1,0 +1,77 @@
+"""What a file is and what can be done with it here; no project, and nothing in the file is run."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from edgebuild.engine import keys
+from edgebuild.plan.packages import need
+from edgebuild.spec.errors import UsageError
+from edgebuild.spec.look import Look
+from edgebuild.spec.names import suggest
+from edgebuild.spec.registry import FORMATS, STEPS, takes
+from edgebuild.spec.source import SOURCES, Source
+from edgebuild.verbs._quiet import runtimes_silent
+
+
+@dataclass(frozen=True, slots=True)
+class Inspected:
+    """A file, the source that takes it, the techniques that work on it, the formats that are made of it, and for each
+    technique that does not why.
+    """
+
+    file: str
+    source: str
+    look: Look
+    techniques: tuple[str, ...]
+    refused: dict[str, str]
+    formats: tuple[str, ...]
+
+
+def run(path: Path) -> Inspected:
+    """Look at one file; UsageError for one that is missing, empty, of no known kind, or damaged."""
+    name = source_for(path)
+    source = SOURCES.get(name)
+    need(source.requires, f"looking at {path.suffix} files", file=str(path), key=None, extra=source.extra)
+    try:
+        with runtimes_silent():
+            look = source.look(path)
+    except UsageError as error:
+        raise UsageError(error.reason, file=str(path), hint=error.hint) from None
+    refused = {step: why for step in STEPS.names() if (why := _why_not(step, source, look))}
+    formats = tuple(kind for kind in FORMATS.names() if kind == source.kind or (source.trainable and _installed(kind)))
+    return Inspected(str(path), name, look, tuple(s for s in STEPS.names() if s not in refused), refused, formats)
+
+
+def source_for(path: Path) -> str:
+    """The source whose files have this ending; UsageError where none has, or where there is no such file."""
+    try:
+        with path.open("rb") as file:
+            empty = not file.read(1)
+    except OSError as error:
+        told = "is a folder, and a model file is looked at" if path.is_dir() else error.strerror or "cannot be read"
+        raise UsageError(told, file=str(path)) from None
+    if empty:
+        raise UsageError("is empty", file=str(path))
+    endings = {ending: name for name, kind in SOURCES.usable().items() for ending in kind.endings}
+    if path.suffix.lower() not in endings:
+        told = f"no source takes {path.suffix or 'files without ending'}"
+        raise UsageError(told, file=str(path), hint=suggest(path.suffix, endings))
+    return endings[path.suffix.lower()]
+
+
+def _why_not(step: str, source: type[Source], look: Look) -> str:
+    """Why a technique does not work on the file; empty where it does."""
+    technique = STEPS.get(step)
+    if source.trainable:
+        return ""
+    if not takes(technique, source.kind):
+        return f"works on {' or '.join(technique.consumes)}"
+    if look.integer and technique.numbers:
+        return f"the file computes in integers already ({look.integer})"
+    return ""
+
+
+def _installed(kind: str) -> bool:
+    return all(keys.version(name) != "absent" for name in FORMATS.get(kind).requires)

@@ -1,0 +1,83 @@
+"""From an empty folder with a file and data of somebody's own: two commands to a judged bundle, and no Python."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests import brought, tiny
+from tests.scenarios.conftest import Workspace
+
+
+@pytest.fixture
+def empty(tmp_path: Path, shared_store: Path, made: tiny.Made) -> Workspace:
+    """A folder with nothing but somebody's file."""
+    root = tmp_path / "empty"
+    root.mkdir()
+    shutil.copyfile(made.file("onnx"), root / "quarters.onnx")
+    return Workspace(root, shared_store)
+
+
+# Not timed: what is looked at here must not hang on a busy machine.
+POLICY = """\
+description = "As good, and smaller"
+[[gates]]
+metric = "accuracy"
+limit = "5 pp"
+[[gates]]
+metric = "parity"
+limit = "1e-3"
+[[gates]]
+metric = "size"
+limit = "-50 %"
+"""
+
+
+def test_a_file_and_pictures_become_a_judged_bundle_by_two_commands(empty: Workspace) -> None:
+    """And what ships prepares a picture as the data was prepared: it answers the name of the picture's folder."""
+    pictures = brought.pictures(empty.root / "pictures")
+    (empty.root / "policies").mkdir()
+    (empty.root / "policies" / "default.toml").write_text(POLICY)
+    begun = empty.run("init", "quarters.onnx", "--data", "pictures", "--json")
+    assert begun.code == 0, begun.err
+    checked = begun.document["checked"]
+    assert checked["examples"] == {"train": 180, "validation": 20, "test": 200}
+    assert checked["right"]["output"]["right"] >= 19
+    assert begun.document["next"] == "edgebuild --target host --model quarters --recipe int8"
+    ran = empty.run(*begun.document["next"].split()[1:], "--json")
+    assert ran.code == 0, ran.err
+    bundle = empty.root / "dist" / "host" / "quarters"
+    assert json.loads((bundle / "manifest.json").read_text())["status"] == "released"
+    assert not (empty.root / "models" / "quarters" / "model.py").exists()
+    folders = [pictures / f"{number} {name}" for number, name in enumerate(brought.LABELS)]
+    shown = [str(next(folder.iterdir())) for folder in folders]
+    done = subprocess.run([sys.executable, str(bundle / "run.py"), *shown], capture_output=True, text=True)
+    answers = [line.partition(": ")[2].rpartition(" (")[0] for line in done.stdout.splitlines()]
+    assert answers == [folder.name for folder in folders], done.stderr
+
+
+def test_a_file_and_arrays_need_no_more(empty: Workspace) -> None:
+    brought.arrays(empty.root / "quarters.npz", 120)
+    begun = empty.run("init", "quarters.onnx", "--data", "quarters.npz", "--labels", "a,b,c,d", "--json")
+    assert begun.code == 0, begun.err
+    assert begun.document["checked"]["right"]["output"] == {"right": 6, "count": 6}
+    text = (empty.root / "models" / "quarters" / "model.toml").read_text()
+    assert 'file = "../../quarters.npz"' in text
+    assert 'labels = ["a", "b", "c", "d"]' in text
+    again = empty.run("models", "check", "quarters", "--json")
+    assert (again.code, again.document) == (0, begun.document["checked"] | {"recipe": "int8"})
+    assert again.document["techniques"]["int8"] == again.document["recipes"]["float16"] == ""
+    assert again.document["techniques"]["distill"].startswith("'distill' works on torch, and quarters comes as onnx")
+    assert again.document["recipes"]["balanced"].startswith("'prune_channels' works on torch")
+    plan = empty.run("plan", "--target", "host", "--recipe", "int8", "--json").document["steps"]
+    assert {step["state"] for step in plan if step["step"] in ("quarters/data", "quarters/float")} == {"current"}
+    empty.edit("models/quarters/model.toml", 'use = "npz"', 'use = "npz"\nlabels = ["kinds"]')
+    wrong = empty.run("models", "check", "quarters")
+    (told,) = [line for line in wrong.err.splitlines() if not line.startswith(("run ", "done "))]
+    named = "edgebuild: models/quarters/model.toml: data.file: '../../quarters.npz' has no array for the labels of "
+    assert (wrong.code, told.startswith(named)) == (2, True), told

@@ -1,0 +1,199 @@
+"""What is guessed of somebody's file is said; what cannot be is a flag's; and nothing is written by halves."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from edgebuild.engine.task import Limits
+from edgebuild.report.progress import Lines
+from edgebuild.spec.errors import UsageError
+from edgebuild.spec.project import open_project
+from edgebuild.verbs import inspect
+from edgebuild.verbs._drafting import Draft
+from edgebuild.verbs.init import Begun, Wishes, run
+from tests import brought, tiny
+
+NOBODY: Any = cast(Any, Lines)  # who would be told of steps, of which none runs
+
+
+@pytest.fixture
+def net(made: tiny.Made, tmp_path: Path) -> Path:
+    """The tiny model, under another name."""
+    path = tmp_path / "my net.onnx"
+    path.write_bytes(made.file("onnx").read_bytes())
+    return path
+
+
+@pytest.fixture
+def pictures(tmp_path: Path) -> Path:
+    return brought.pictures(tmp_path / "pictures", 8)
+
+
+def begin(file: Path, **wishes: Any) -> Begun:
+    return run(open_project(file.parent), file, Wishes(**wishes), None, 1, NOBODY, Limits())
+
+
+@pytest.fixture
+def refused(tmp_path: Path) -> Callable[..., str]:
+    """The one line, after which there is no trace of a model."""
+
+    def refuse(file: Path, **wishes: Any) -> str:
+        before = sorted(tmp_path.rglob("*"))
+        with pytest.raises(UsageError) as caught:
+            begin(file, **wishes)
+        assert sorted(path for path in tmp_path.rglob("*") if ".edgebuild" not in path.parts) == before
+        return caught.value.line.replace(f"{file.parent}/", "")
+
+    return refuse
+
+
+def drafted(file: Path, **wishes: Any) -> tuple[dict[str, Any], list[str]]:
+    draft = Draft(open_project(file.parent), file, "m", inspect.run(file), Wishes(**wishes), None)
+    return tomllib.loads(draft.text()), draft.guesses
+
+
+def test_pictures_make_classes_of_folders_and_a_preprocessing(net: Path, pictures: Path) -> None:
+    declared, guesses = drafted(net, data=pictures, mean=(0.4,), std=(0.2,), crop=0.9)
+    assert declared["labels"] == [f"{number} {name}" for number, name in enumerate(brought.LABELS)]
+    assert declared["data"] == {"use": "images", "folder": "../../pictures", "test": 0.5}
+    assert declared["source"] == {"use": "onnx", "file": "my net.onnx"}
+    assert declared["inputs"][0]["shape"] == [1, 12, 12]
+    size = {"width": 12, "height": 12, "channels": 1}
+    assert declared["preprocess"] == size | {"crop": 0.9, "mean": [0.4], "std": [0.2]}
+    assert guesses == ["classes are the folders in the order of their names, as most training code has them"]
+
+
+def test_pixels_go_in_as_the_file_answers_best(tmp_path: Path) -> None:
+    """It tells bright from dark by the sign of the mean, which pixels from 0 to 1 do not have."""
+    import onnx
+    from onnx import helper
+
+    nodes = [
+        helper.make_node("ReduceMean", ["x"], ["m"], axes=[1, 2, 3], keepdims=0),
+        helper.make_node("Neg", ["m"], ["n"]),
+        helper.make_node("Concat", ["u", "v"], ["y"], axis=1),
+    ]
+    nodes[2:2] = [helper.make_node("Reshape", [name, "s"], [to]) for name, to in (("m", "u"), ("n", "v"))]
+    sizes = onnx.numpy_helper.from_array(np.array([-1, 1]), "s")
+    ports = [helper.make_tensor_value_info("x", 1, [1, 1, 4, 4]), helper.make_tensor_value_info("y", 1, [1, 2])]
+    graph = helper.make_graph(nodes, "g", ports[:1], ports[1:], [sizes])
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9), tmp_path / "m.onnx")
+    for name, shade in (("bright", 200), ("dark", 50)):
+        (tmp_path / "p" / name).mkdir(parents=True)
+        for number in range(5):
+            Image.fromarray(np.full((4, 4), shade + number, np.uint8)).save(tmp_path / "p" / name / f"{number}.png")
+    declared, guesses = drafted(tmp_path / "m.onnx", data=tmp_path / "p")
+    assert (declared["preprocess"]["mean"], declared["preprocess"]["std"]) == ([0.5], [0.5])
+    told = "pixels go in as -1 to 1, with which 10 of 10 pictures are answered right (5 as 0 to 1, 5 as 0 to 255)"
+    assert guesses[-1] == f"{told}; --mean and --std say otherwise"
+    reverse, _ = drafted(tmp_path / "m.onnx", data=tmp_path / "p", labels="dark,bright")
+    assert reverse["preprocess"]["mean"] == [0.0]  # nothing is better than anything else
+
+
+def test_data_outside_the_project_is_named_by_its_whole_path(
+    net: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    elsewhere = brought.pictures(tmp_path_factory.mktemp("elsewhere") / "x", 8)
+    assert drafted(net, data=elsewhere)[0]["data"]["folder"] == str(elsewhere)
+
+
+def test_arrays_tell_their_task_by_their_labels(net: Path, tmp_path: Path) -> None:
+    declared, guesses = drafted(net, data=brought.arrays(tmp_path / "a.npz", 8))
+    assert declared["labels"] == ["0", "1", "2", "3"]
+    assert "preprocess" not in declared
+    assert guesses[0] == "task 'classification', since labels are whole numbers"
+    np.savez(tmp_path / "b.npz", image=np.zeros((8, 1, 12, 12), np.float32), y=np.zeros((8, 4), np.float32))
+    declared, _ = drafted(net, data=tmp_path / "b.npz")
+    assert (declared["task"], declared["outputs"]) == ("regression", 4)
+    declared, _ = drafted(net, data=tmp_path / "b.npz", task="embedding")
+    assert declared["task"] == "embedding"
+
+
+def test_open_sizes_are_those_of_a_flag(zoo: Path, tmp_path: Path, refused: Callable[..., str]) -> None:
+    import onnx
+
+    model = onnx.load(zoo / "mlp.onnx")
+    for value, name in ((model.graph.input[0], "width"), (model.graph.input[0], "batch")):
+        value.type.tensor_type.shape.dim[1 if name == "width" else 0].dim_param = name
+    path = tmp_path / "open.onnx"
+    path.write_bytes(model.SerializeToString())
+    np.savez(tmp_path / "d.npz", x=np.zeros((4, 4), np.float32), y=np.array([0, 1, 2, 0]))
+    told = "open.onnx: --shape: is missing: a shape for input x [batch, width] float32, such as x=1,N"
+    assert refused(path, data=tmp_path / "d.npz") == told
+    assert drafted(path, data=tmp_path / "d.npz", shapes=("x=1,4",))[0]["inputs"][0]["shape"] == [4]
+    assert refused(path, data=tmp_path / "d.npz", shapes=("z=1,4",)).startswith("open.onnx: --shape: has no input 'z'")
+    assert refused(path, data=tmp_path / "d.npz", shapes=("x=2,4",)).startswith("open.onnx: input x [batch, width]")
+    assert refused(path, data=tmp_path / "d.npz", shapes=("x=1,5",)).startswith("open.onnx: cannot be run: ")
+
+
+def test_weights_alone_get_code_to_be_filled_in(tmp_path: Path, pictures: Path) -> None:
+    torch.save(torch.nn.Linear(144, 4).state_dict(), tmp_path / "w.pth")
+    begun = begin(tmp_path / "w.pth", data=pictures, shapes=("image=1,1,12,12",))
+    folder = tmp_path / "models" / "w"
+    assert sorted(path.name for path in folder.iterdir()) == ["model.py", "model.toml", "w.pth"]
+    assert begun.todo == "write build() in models/w/model.py"
+    assert begun.checked is None
+    spec = open_project(tmp_path).model("w")
+    assert (spec.declared.builder, spec.declared.weights) == ("build", "w.pth")
+    assert [path.name for path in (tmp_path / "targets").iterdir()] == ["host.toml"]
+
+
+WRONG: dict[str, tuple[dict[str, Any], str]] = {
+    "no data": (
+        {"data": None},
+        "my net.onnx: --data: is missing: a folder of pictures with a folder for each class",
+    ),
+    "no such data": ({"data": Path("nowhere")}, "--data: no such file or folder: 'nowhere'"),
+    "fewer classes": ({"labels": "a,b"}, "--labels: names 2 classes, and the model answers 4"),
+    "one class": ({"labels": "a"}, "--labels: 'a' names fewer than two classes (a,b,c or a file with a line each)"),
+    "another size": ({"size": (24, 24)}, "my net.onnx: --size: the model takes pictures of 12×12 (--shape fixes open"),
+    "another task": ({"task": "clasification"}, "--task: unknown task 'clasification' (did you mean 'classification'?"),
+    "another target": ({"target": "hots"}, "unknown target 'hots' (did you mean 'host'?"),
+    "no name": ({"name": "../x"}, "--name: '../x' is no name for a folder: letters, digits, - and _"),
+    "a mean for three": (
+        {"mean": (0.1, 0.2, 0.3)},
+        "models/my-net/model.toml: preprocess: mean has 3 values for 1",
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", WRONG)
+def test_what_cannot_be_is_refused_without_a_trace(
+    net: Path, pictures: Path, refused: Callable[..., str], kind: str
+) -> None:
+    wishes, told = WRONG[kind]
+    assert refused(net, **{"data": pictures} | wishes).startswith(told)
+
+
+def test_folders_that_are_not_all_classes_ask_for_their_names(
+    net: Path, pictures: Path, refused: Callable[..., str]
+) -> None:
+    (pictures / "more").mkdir()
+    told = "my net.onnx: --labels: is missing: the model answers 4 classes, the data has 5 folders: name all, in order"
+    assert refused(net, data=pictures) == told
+
+
+def test_nothing_is_written_over(net: Path, pictures: Path, refused: Callable[..., str]) -> None:
+    (net.parent / "models" / "my-net").mkdir(parents=True)
+    told = "models/my-net: is there already (name another with --name, or take it away)"
+    assert refused(net, data=pictures) == told
+
+
+def test_somebody_at_a_terminal_is_asked(net: Path, pictures: Path) -> None:
+    asked = []
+
+    def ask(flag: str, question: str) -> str:
+        asked.append(flag)
+        return str(pictures)
+
+    draft = Draft(open_project(net.parent), net, "m", inspect.run(net), Wishes(), ask)
+    assert 'use = "images"' in draft.text()
+    assert asked == ["--data"]
