@@ -189,7 +189,7 @@ def test_a_step_that_needs_pytorch_is_refused_with_what_would_help(plan: Planner
 
 
 def test_a_target_that_runs_another_format_alone_is_refused(plan: Planner) -> None:
-    with pytest.raises(UsageError, match="tiny comes as onnx, and nothing makes tflite of that .*give a builder"):
+    with pytest.raises(UsageError, match="tiny comes as onnx, and nothing makes tflite of that .*lifted"):
         plan(files=FILES, recipe="[]", runtimes='[{format = "tflite"}]')
 
 
