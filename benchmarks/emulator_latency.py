@@ -13,6 +13,7 @@ from benchmarks._published import FIGURES, OTHER_RUNTIME, Published
 from benchmarks._tables import Row, Table
 from benchmarks.mobilenets import File, build, nets
 from edgebuild.devices.timing import predicted
+from edgebuild.spec import documents
 from edgebuild.spec.core import TimeModel
 from edgebuild.spec.evidence import Counted
 from edgebuild.spec.target import Target
@@ -63,9 +64,11 @@ def _tables(found: Target, files: Sequence[File]) -> list[Table]:
     rows = [_row(found, file) for file in files]
     shown = _MODEL | _PREDICTED | _COMPARED
     figures = {f"{found.name}_{row['net']}_{row['numbers']}_{key}": f"{row[key]:.1f}" for row in rows for key in _TIMES}
+    unseen = _unseen(found, rows)
+    rows = [_plain(row) for row in rows]
     latency = Table(f"{found.name}: {found.description}", shown, rows, _notes(found, rows), figures)
     work = Table(f"{found.name}: counted work of one inference", _MODEL | _COUNTED, rows)
-    return [latency, *_unseen(found, rows), work]
+    return [latency, *unseen, work]
 
 
 def _row(found: Target, file: File) -> dict[str, Any]:
@@ -78,6 +81,11 @@ def _row(found: Target, file: File) -> dict[str, Any]:
     return named | one | four | _compared(four, known) | _work(counted) | {"counted": counted}
 
 
+def _plain(row: Row) -> dict[str, Any]:
+    """The row as a result keeps it."""
+    return {**row, "counted": documents.to_json(row["counted"])}
+
+
 def _unseen(found: Target, rows: Sequence[Row]) -> list[Table]:
     """How well a rate fitted to the other published figures of the same runtime predicts each one."""
     chosen = [row for row in rows if (found.name, row["net"], row["numbers"]) in FIGURES]
@@ -86,7 +94,13 @@ def _unseen(found: Target, rows: Sequence[Row]) -> list[Table]:
     points = [Point(row["model"], row["counted"], row["published"], THREADS) for row in chosen]
     model, clock = _model(found), found.hardware.core_clock
     results = [
-        {**row, "dram": each.dram / 1e9, "unseen": row["published"] * (1 + wrong), "unseen_error": wrong}
+        {
+            **row,
+            "counted": documents.to_json(row["counted"]),
+            "dram": each.dram / 1e9,
+            "unseen": row["published"] * (1 + wrong),
+            "unseen_error": wrong,
+        }
         for row, (each, wrong) in zip(chosen, left_out(points, model, clock), strict=True)
     ]
     best = fitted(points, model, clock).dram / 1e9

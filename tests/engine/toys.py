@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar
 
-from edgebuild.spec import waiting
+from edgebuild.spec import documents, waiting
 from edgebuild.spec.artifact import EXCUSED, Determinism, Step, StepIO
 from edgebuild.spec.errors import DeviceError, UsageError
 from tests.engine.processes import marked
@@ -75,7 +75,7 @@ class Records(Toy):
     """Writes the provenance that it was given."""
 
     def run(self, io: StepIO) -> None:
-        (io.output / "text.txt").write_text(json.dumps([dict(record) for record in io.provenance]))
+        (io.output / "text.txt").write_text(json.dumps(documents.to_json(io.provenance)))
 
 
 @dataclass(frozen=True, slots=True)

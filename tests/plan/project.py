@@ -122,6 +122,7 @@ file = "net.onnx"
 external = ["*.bin"]
 """
 )
+LIFTED = FROM_A_FILE.replace('use = "onnx"', 'use = "lifted"')
 
 
 # What is known of our code, so that no other store parses it again, nor another process that is given such a file.

@@ -19,7 +19,7 @@ from edgebuild.spec import sha256
 from edgebuild.spec.registry import STEPS
 from tests import ROOT
 from tests.contracts.test_circles import graph
-from tests.plan.project import EMULATED, ESTIMATED, FROM_A_FILE, MODEL, ONNX_ONLY, TIMED, Keyed, Project
+from tests.plan.project import EMULATED, ESTIMATED, FROM_A_FILE, LIFTED, MODEL, ONNX_ONLY, TIMED, Keyed, Project
 
 TARGETS = {"timed": TIMED, "emulated": EMULATED, "estimated": ESTIMATED, "imported": ONNX_ONLY}
 FORMATS = ("onnx", "tflite")
@@ -58,6 +58,7 @@ def test_every_kind_of_node_is_in_one_of_the_plans(project: Callable[..., Projec
     for name, text in TARGETS.items():
         made = Project.make(tmp_path / name, text, FROM_A_FILE if name == "imported" else MODEL)
         planned |= {*made.keyed().step.values()}
+    planned |= {*Project.make(tmp_path / "lifted", TIMED, LIFTED).keyed().step.values()}
     rooms = ("steps", "steps/evidence")
     names = {path.stem for room in rooms for path in (ROOT / "edgebuild" / room).glob("[a-z]*.py")}
     assert {"".join(word.capitalize() for word in name.split("_")) for name in names} | {"Assemble"} <= planned

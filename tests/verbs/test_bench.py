@@ -104,7 +104,7 @@ def test_the_command_prints_a_time_with_its_range(made: tiny.Made, capsys: pytes
     first, second, third, head, *rows = capsys.readouterr().out.splitlines()
     assert first == f"{made.file('onnx')} on host, 1 thread(s), by local (hardware):"
     assert " an inference, " in second
-    assert third == "  fed x: float32 1×1×12×12, random"
+    assert third == "  fed image: float32 1×1×12×12, random"
     assert head.split("  ")[0] == "slowest layers"
     assert cli.main([*arguments, "--json"]) == 0
     document = json.loads(capsys.readouterr().out)

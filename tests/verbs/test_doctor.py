@@ -154,10 +154,10 @@ def test_a_missing_package_is_named_with_the_extra_that_brings_it(
 
 
 def test_an_old_package_is_as_good_as_none(doctor: Doctor, monkeypatch: pytest.MonkeyPatch) -> None:
-    absent(monkeypatch, tensorboardX="2.5.9")
+    absent(monkeypatch, tensorboardx="2.5.9")
     code, found = doctor()
     assert code == 4
-    assert found["packages for torch"]["found"] == "tensorboardX 2.5.9 is not >=2.6"
+    assert found["packages for torch"]["found"] == "tensorboardx 2.5.9 is not >=2.6"
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
+from ai_edge_litert.interpreter import Interpreter
 from ai_edge_quantizer import quantizer, recipe
 
 
@@ -11,8 +12,9 @@ def main(model: Path, examples: Path, output: Path) -> None:
     """Quantize `model` with the examples (array "0") into `output`."""
     job = quantizer.Quantizer(str(model), recipe.static_wi8_ai8())
     values = np.load(examples)["0"]
-    feeds = [{"args_0": values[k : k + 1]} for k in range(len(values))]
-    ranges = job.calibrate({"serving_default": feeds})
+    (signature, ports), *_ = Interpreter(str(model)).get_signature_list().items()
+    feeds = [{ports["inputs"][0]: values[k : k + 1]} for k in range(len(values))]
+    ranges = job.calibrate({signature: feeds})
     output.write_bytes(bytes(job.quantize(ranges).quantized_model))
 
 

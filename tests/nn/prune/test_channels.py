@@ -12,7 +12,9 @@ from edgebuild.nn.prune import importance, proof, units
 from edgebuild.nn.prune.channels import Inventory, inventory
 from edgebuild.nn.prune.dependencies import numbers_of
 from edgebuild.nn.prune.slicing import silenced
+from edgebuild.nn.train import losses
 from edgebuild.spec.errors import UsageError
+from edgebuild.spec.signature import Head
 from tests.nn.hard_nets import NETS, Gain, Gated, Subpixel
 from tests.nn.nets import lively
 
@@ -81,7 +83,7 @@ def test_importances_are_finite_and_differ_wherever_a_layer_reads_a_part(found: 
     _, module, example, taken = found
     x = torch.randn(32, *example[0].shape[1:], generator=torch.Generator().manual_seed(0)).numpy()
     data = importance.Split((x,), (torch.arange(32).numpy() % 4,))
-    loss = importance.training.supervised("classification")
+    loss = losses.supervised([Head("output", "classification")])
     for name in ("magnitude", "taylor", "mean_activation", "stability"):
         subject = importance.Subject(module, lambda: data, lambda: loss, 2, 0)
         scores = units.scored(taken.units, importance.criterion(name, subject))  # type: ignore[arg-type]

@@ -10,9 +10,10 @@ from torch import Tensor, nn
 from edgebuild.nn.prune import importance
 from edgebuild.nn.prune.channels import inventory
 from edgebuild.nn.prune.dependencies import dependencies
-from edgebuild.nn.train import training
+from edgebuild.nn.train import losses
 from edgebuild.spec.dataset import Split
 from edgebuild.spec.errors import UsageError
+from edgebuild.spec.signature import Head
 
 
 class Net(nn.Module):
@@ -30,12 +31,13 @@ class Net(nn.Module):
         return self.head(torch.relu(self.norm(self.first(x))).flatten(1))
 
 
+CLASSES = Head("output", "classification")
 DATA = Split((np.random.default_rng(0).normal(size=(96, 2, 4, 4)).astype(np.float32),), (np.arange(96) % 2,))
 
 
 def score(name: importance.Name, norm: int = 2) -> Tensor:
     net = Net().eval()
-    subject = importance.Subject(net, lambda: DATA, lambda: training.supervised("classification"), norm, 0)
+    subject = importance.Subject(net, lambda: DATA, lambda: losses.supervised([CLASSES]), norm, 0)
     (units,) = inventory(net, (torch.zeros(1, 2, 4, 4),), [], 1).units
     found = units.scores(importance.criterion(name, subject))
     assert found is not None
@@ -113,7 +115,7 @@ def group(strength: Tensor) -> Tensor | None:
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(importance, "observe", seen)
-        subject = importance.Subject(net, lambda: DATA, lambda: training.supervised("classification"), 2, 0)
+        subject = importance.Subject(net, lambda: DATA, lambda: losses.supervised([CLASSES]), 2, 0)
         return importance.stability(subject)(units.group)
 
 
@@ -131,7 +133,7 @@ def test_a_channel_whose_rank_depends_on_the_draw_is_the_first_to_go() -> None:
 def test_what_a_group_does_not_have_gives_no_score() -> None:
     net = nn.Sequential(nn.Linear(4, 6), nn.GELU(), nn.Linear(6, 2))
     data = Split((np.ones((8, 4), np.float32),), (np.zeros(8, np.int64),))
-    subject = importance.Subject(net, lambda: data, lambda: training.supervised("classification"), 2, 0)
+    subject = importance.Subject(net, lambda: data, lambda: losses.supervised([CLASSES]), 2, 0)
     (units,) = inventory(net, (torch.zeros(1, 4),), [], 1).units
     for name in ("batch_norm", "apoz"):
         assert units.scores(importance.criterion(name, subject)) is None  # type: ignore[arg-type]
@@ -142,7 +144,7 @@ def test_layers_that_no_gradient_reaches_are_refused() -> None:
     net = nn.Sequential(nn.Linear(4, 6), nn.ReLU(), nn.Linear(6, 2))
     net[0].bias.data[:] = -100  # no unit ever fires
     data = Split((np.ones((8, 4), np.float32),), (np.zeros(8, np.int64),))
-    subject = importance.Subject(net, lambda: data, lambda: training.supervised("classification"), 2, 0)
+    subject = importance.Subject(net, lambda: data, lambda: losses.supervised([CLASSES]), 2, 0)
     (units,) = inventory(net, (torch.zeros(1, 4),), [], 1).units
     with pytest.raises(UsageError, match="criterion: the loss does not depend on '0'"):
         units.scores(importance.criterion("taylor", subject))
@@ -165,7 +167,7 @@ class Halves(nn.Module):
 def test_readers_of_a_part_count_for_the_channels_that_they_read(name: importance.Name) -> None:
     net, x = Halves().eval(), np.random.default_rng(0).normal(size=(64, 4)).astype(np.float32)
     data = Split((x,), (np.arange(64) % 2,))
-    subject = importance.Subject(net, lambda: data, lambda: training.supervised("classification"), 1, 0)
+    subject = importance.Subject(net, lambda: data, lambda: losses.supervised([CLASSES]), 1, 0)
     (units,) = inventory(net, (torch.zeros(1, 4),), [], 1).units
     assert [*units.members] == [(0, 3), (1, 4), (2, 5)]  # so that both halves stay of one size
     found = units.scores(importance.criterion(name, subject))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,7 +13,7 @@ from safetensors.torch import load_file
 
 from edgebuild.formats import _tflite_quantize
 from edgebuild.formats.onnx import Onnx
-from edgebuild.nn import checkpoint, records
+from edgebuild.nn import checkpoint
 from edgebuild.spec import notes
 from edgebuild.steps.techniques.prune_channels import PruneChannels
 from edgebuild.steps.techniques.prune_weights import PruneWeights
@@ -113,12 +112,12 @@ def layer_types(model: bytes) -> Iterator[tuple[str, ...]]:
             yield tuple(flatbuffer_utils.type_to_name(tensor.type) for tensor in tensors)
 
 
-def test_a_recurrent_layer_keeps_its_channels_and_is_named(tones: tiny.Made, tmp_path: Path) -> None:
+def test_a_recurrent_layer_loses_channels_of_its_state(tones: tiny.Made, tmp_path: Path) -> None:
     done = tiny.perform(PruneChannels(ratio=0.5), tmp_path / "out", {"model": ("torch", tones["float"])})
-    record = json.loads((done / records.FILE).read_text())
-    told = "'gru' stays whole: it is recurrent (GRU): its channels cannot be removed"
-    assert [line for line in notes.read(done) if "gru" in line] == [told]
-    assert record["left"]
+    whole, pruned = (checkpoint.load(folder).module.get_submodule("gru") for folder in (tones["float"], done))
+    assert pruned.hidden_size < whole.hidden_size
+    assert pruned.weight_hh_l0.shape == (3 * pruned.hidden_size, pruned.hidden_size)
+    assert not [line for line in notes.read(done) if "gru" in line]
 
 
 def test_its_single_weights_are_not(tones: tiny.Made, tmp_path: Path) -> None:
