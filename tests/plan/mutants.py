@@ -175,8 +175,8 @@ MUTANTS = (
     Mutant(
         "the versions that the model's code needs, of its data",
         "plan/weights.py",
-        'Node(loader, {"code": code}, "data", code=task_code(model), tools=declared.tools)',
-        'Node(loader, {"code": code}, "data", code=task_code(model))',
+        "tools=(*declared.tools, *step.data.requires),",
+        "tools=step.data.requires,",
         "test_the_version_of_what_the_models_code_needs",
     ),
     Mutant(
@@ -196,8 +196,8 @@ MUTANTS = (
     Mutant(
         "what data are read from elsewhere",
         "plan/weights.py",
-        "reads=_reads(store, model)",
-        "reads=()",
+        "loader(model, _reads(store, model))",
+        "loader(model)",
         "test_a_line_of_the_model",
     ),
     Mutant(
