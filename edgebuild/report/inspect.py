@@ -32,6 +32,8 @@ def show(found: Inspected) -> None:
     print(f"techniques  {', '.join(found.techniques) or 'none'}")
     for why, steps in _by_reason(found.refused).items():
         print(f"not here    {', '.join(steps)}: {why}")
+    if found.instead:
+        print(f"instead     {found.instead}")
     print(f"next        edgebuild init {found.file} --data FOLDER")
 
 

@@ -18,7 +18,7 @@ from edgebuild.verbs._quiet import runtimes_silent
 @dataclass(frozen=True, slots=True)
 class Inspected:
     """A file, the source that takes it, the techniques that work on it, the formats that are made of it, and for each
-    technique that does not why.
+    technique that does not why; `instead` is what would let it.
     """
 
     file: str
@@ -27,6 +27,7 @@ class Inspected:
     techniques: tuple[str, ...]
     refused: dict[str, str]
     formats: tuple[str, ...]
+    instead: str = ""
 
 
 def run(path: Path) -> Inspected:
@@ -41,7 +42,8 @@ def run(path: Path) -> Inspected:
         raise UsageError(error.reason, file=str(path), hint=error.hint) from None
     refused = {step: why for step in STEPS.names() if (why := _why_not(step, source, look))}
     formats = tuple(kind for kind in FORMATS.names() if kind == source.kind or (source.trainable and _installed(kind)))
-    return Inspected(str(path), name, look, tuple(s for s in STEPS.names() if s not in refused), refused, formats)
+    techniques = tuple(step for step in STEPS.names() if step not in refused)
+    return Inspected(str(path), name, look, techniques, refused, formats, source.instead if refused else "")
 
 
 def source_for(path: Path) -> str:

@@ -33,6 +33,7 @@ def test_an_onnx_file_tells_its_ports_operators_and_parameters(zoo: Path, made: 
     assert found.look.bytes == (zoo / "mlp.onnx").stat().st_size
     assert {"int8", "float16", "encode"} <= {*found.techniques}
     assert found.refused["distill"] == "works on torch"
+    assert 'use = "lifted"' in found.instead
     assert found.formats == ("onnx",)
     integers = inspect.run(made.file("onnx-int8"))
     assert integers.look.integer
