@@ -158,8 +158,10 @@ class ModelFile:
             made = self.preprocess.shape
             if [(spec.shape, spec.dtype) for spec in self.inputs] != [(made, "float32")]:
                 raise ValueError(f"preprocess makes one float32 input of shape {list(made)}; inputs says otherwise")
-        if (self.builder is None) == (self.source is None):
-            raise ValueError("a model has either a builder, for PyTorch, or a [source] that says where it comes from")
+        if self.builder is None and self.source is None:
+            raise ValueError("builder is missing: a model in PyTorch has one, any other has a [source]")
+        if self.builder is not None and self.source is not None:
+            raise ValueError("builder and [source] both say where the model comes from: keep one of the two")
         if self.source is not None and self.weights is not None:
             raise ValueError("weights are a builder's; a [source] names its own file")
         if self.source is not None and not isinstance(self.source.get("use"), str):

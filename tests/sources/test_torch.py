@@ -57,8 +57,8 @@ def test_a_wrong_option_is_refused_by_its_key(refusal: Callable[..., str], lines
 @pytest.mark.parametrize(
     ("text", "told"),
     [
-        (WITHOUT_BUILDER, "a model has either a builder, for PyTorch, or a [source]"),
-        (DECLARED + '\n[source]\nuse = "torch"\n', "a model has either a builder, for PyTorch, or a [source]"),
+        (WITHOUT_BUILDER, "builder is missing: a model in PyTorch has one, any other has a [source]"),
+        (DECLARED + '\n[source]\nuse = "torch"\n', "builder and [source] both say where the model comes from"),
         (WITHOUT_BUILDER + '\n[source]\nuse = "torhc"\n', "source.use: unknown source 'torhc' (did you mean 'torch'?"),
         (WITHOUT_BUILDER + '\n[source]\nbuilder = "build"\n', "source.use must name where the model comes from"),
         ('weights = "x.pth"\n' + WITHOUT_BUILDER + '\n[source]\nuse = "torch"\n', "weights are a builder's"),
