@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any, cast, get_args
 
 from edgebuild.devices.timing.feeds import parse_shapes
 from edgebuild.spec.errors import UsageError
-from edgebuild.spec.model import ImageInput
 from edgebuild.spec.names import suggest
 from edgebuild.spec.outputs import USUAL_TASK
+from edgebuild.spec.preprocess import ImageInput
 from edgebuild.spec.project import Project
 from edgebuild.spec.registry import TASKS
 from edgebuild.spec.signature import Element, TensorSpec
