@@ -11,10 +11,10 @@ from edgebuild.spec.errors import DeviceError
 from edgebuild.spec.files import check
 from edgebuild.spec.registry import DEVICES, FORMATS
 from edgebuild.spec.target import DeviceSpec, Fidelity, Hardware, Runtime, Target
-from edgebuild.travels import runner
+from edgebuild.travels import runner_loaders
 
 _HOST = "local"
-_ARITHMETIC = ("cpu", "emulator", "python", *runner.PACKAGES)
+_ARITHMETIC = ("cpu", "emulator", "python", *runner_loaders.PACKAGES)
 
 
 @dataclass(frozen=True)
