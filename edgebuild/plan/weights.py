@@ -11,9 +11,9 @@ from edgebuild.engine.store import Store
 from edgebuild.plan.packages import need
 from edgebuild.spec import tasks
 from edgebuild.spec.artifact import Artifact
+from edgebuild.spec.checked import check
 from edgebuild.spec.data import DATA, Data
 from edgebuild.spec.errors import UsageError
-from edgebuild.spec.files import check
 from edgebuild.spec.model import ModelSpec
 from edgebuild.spec.reads import Read
 from edgebuild.spec.source import SOURCES, Making, ProjectFile, Source
