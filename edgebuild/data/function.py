@@ -44,7 +44,7 @@ class Function(Data):
             if not isinstance(returned, Mapping):
                 raise self._wrong(asked, f"returned {type(returned).__name__}, not a mapping of splits")
             splits = {name: self._settled(name, split, asked) for name, split in returned.items()}
-        return Loaded(splits, notes=self._unnamed(seen, asked, code.folder))
+        return Loaded(splits, notes=self._unnamed(seen, asked, asked.code))
 
     def _settled(self, name: Any, split: Any, asked: Asked) -> Any:
         """A split as arrays, or as it came where it is none of examples one after another."""
