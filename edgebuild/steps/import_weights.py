@@ -27,7 +27,6 @@ class ImportWeights(Step):
     needs: ClassVar[tuple[str, ...]] = ("code", "weights")
     tools: ClassVar[tuple[str, ...]] = ("torch", "safetensors")
     deterministic: ClassVar[Determinism] = "everywhere"
-    exclusive: ClassVar[bool] = False
 
     def run(self, io: StepIO) -> None:
         """Build, fill, save, and note what was done to make the tensors fit."""

@@ -9,7 +9,7 @@ from edgebuild.nn import checkpoint
 from edgebuild.nn.model_code import ModelCode
 from edgebuild.nn.train import losses, training
 from edgebuild.spec import dataset
-from edgebuild.spec.artifact import EXCUSED, Determinism, Step, StepIO
+from edgebuild.spec.artifact import EXCUSED, Step, StepIO
 from edgebuild.spec.errors import owner
 from edgebuild.spec.model import Training
 from edgebuild.spec.signature import Signature
@@ -29,8 +29,6 @@ class Train(Step):
     produces: ClassVar[str | None] = "torch"
     needs: ClassVar[tuple[str, ...]] = ("code", "data")
     tools: ClassVar[tuple[str, ...]] = ("torch", "safetensors")
-    deterministic: ClassVar[Determinism] = "same-cpu"
-    exclusive: ClassVar[bool] = False
 
     def run(self, io: StepIO) -> None:
         """Build, fit, save."""

@@ -8,7 +8,7 @@ from typing import ClassVar
 from edgebuild.nn import checkpoint
 from edgebuild.nn.model_code import ModelCode
 from edgebuild.nn.train import training
-from edgebuild.spec.artifact import EXCUSED, Determinism, Step, StepIO
+from edgebuild.spec.artifact import EXCUSED, Step, StepIO
 from edgebuild.spec.signature import Signature
 
 
@@ -24,8 +24,6 @@ class Untrained(Step):
     produces: ClassVar[str | None] = "torch"
     needs: ClassVar[tuple[str, ...]] = ("code",)
     tools: ClassVar[tuple[str, ...]] = ("torch", "safetensors")
-    deterministic: ClassVar[Determinism] = "same-cpu"
-    exclusive: ClassVar[bool] = False
 
     def run(self, io: StepIO) -> None:
         """Build and save."""
