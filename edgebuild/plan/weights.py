@@ -111,7 +111,8 @@ def data_of(model: ModelSpec) -> Data:
 def _needs_code(model: ModelSpec) -> bool:
     """Whether anything in its declaration names a function of its own."""
     declared = model.declared
-    return data_of(model).code or declared.augment is not None or source_of(model).coded
+    asked = data_of(model).code or declared.augment is not None or declared.all_teachers
+    return bool(asked) or source_of(model).coded
 
 
 def task_code(model: ModelSpec) -> tuple[str, ...]:
