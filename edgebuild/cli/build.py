@@ -49,8 +49,8 @@ def command(
     from edgebuild.report import judged, progress, summary
     from edgebuild.spec.evidence import EXIT_CODES, combine
     from edgebuild.spec.project import open_project
+    from edgebuild.spec.surroundings import cores
     from edgebuild.verbs.build import build
-    from edgebuild.verbs.journal import cores
     from edgebuild.verbs.request import Request
 
     allowed = limits(step_memory, step_time)

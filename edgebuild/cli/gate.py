@@ -47,8 +47,8 @@ def command(
     from edgebuild.spec import documents
     from edgebuild.spec.evidence import EXIT_CODES
     from edgebuild.spec.project import open_project
+    from edgebuild.spec.surroundings import cores
     from edgebuild.verbs import gate
-    from edgebuild.verbs.journal import cores
 
     opened = open_project(project)
     folder = baselines or opened.root / FOLDER

@@ -47,8 +47,9 @@ def command(
     """
     from edgebuild.report import progress
     from edgebuild.report.init import document, show
+    from edgebuild.spec import surroundings
     from edgebuild.spec.project import open_project
-    from edgebuild.verbs import init, journal
+    from edgebuild.verbs import init
 
     sizes = _numbers("--size", size)
     wishes = init.Wishes(
@@ -67,7 +68,7 @@ def command(
     allowed = limits(step_memory, step_time)
     opened = open_project(project)
     with progress.display(sys.stderr) as events:
-        begun = init.run(opened, file, wishes, ask, jobs or journal.cores(), events, allowed)
+        begun = init.run(opened, file, wishes, ask, jobs or surroundings.cores(), events, allowed)
     return Answer(document(begun), lambda: show(begun))
 
 

@@ -33,12 +33,13 @@ def command(
         raise UsageError("name the model to check", key="NAME", hint=", ".join(opened.model_folders()))
     from edgebuild.report import progress
     from edgebuild.report.check import document, show
-    from edgebuild.verbs import check, journal
+    from edgebuild.spec import surroundings
+    from edgebuild.verbs import check
 
     allowed = limits(step_memory, step_time)
     model, asked = opened.model(name), opened.target(target)
     with progress.display(sys.stderr) as events:
-        checked = check.run(opened, model, asked, jobs or journal.cores(), events, allowed)
+        checked = check.run(opened, model, asked, jobs or surroundings.cores(), events, allowed)
     return Answer(document(checked), lambda: show(checked))
 
 

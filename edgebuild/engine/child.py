@@ -118,7 +118,7 @@ def _run(task: Task, limits: Limits, line: Connection) -> EdgebuildError | None:
         return disk_or_step(error, task.label)
     curves = Curves(task.curves)
     try:
-        _confine(limits)
+        _confine(limits, surroundings.cores() if task.step.trains else limits.threads)
         output = task.folder / "output"
         report = _reporter(line, curves)
         scratch = task.folder / "scratch"
@@ -176,13 +176,13 @@ def _redirect(log: Path) -> None:
     faulthandler.enable()
 
 
-def _confine(limits: Limits) -> None:
+def _confine(limits: Limits, threads: int) -> None:
     _, most = resource.getrlimit(resource.RLIMIT_DATA)
     memory = limits.memory if most == resource.RLIM_INFINITY else min(limits.memory, most)
     resource.setrlimit(resource.RLIMIT_DATA, (memory, memory))
-    os.environ.update(surroundings.threads(limits.threads))
+    os.environ.update(surroundings.threads(threads))
     if "torch" in sys.modules:
-        sys.modules["torch"].set_num_threads(limits.threads)
+        sys.modules["torch"].set_num_threads(threads)
 
 
 def _reporter(line: Connection, curves: Curves) -> Progress:

@@ -9,6 +9,7 @@ from importlib import metadata
 
 from edgebuild.engine import digests
 from edgebuild.engine.graph import Node, option_parts
+from edgebuild.spec import surroundings
 from edgebuild.spec.artifact import Artifact, Step
 
 
@@ -22,6 +23,8 @@ def parts(node: Node, inputs: Mapping[str, Artifact], memo: digests.CodeMemo | N
     named |= {f"tool.{name}": version(name) for name in (*step.tools, *node.tools)}
     named |= {f"tool.{name}": text for name, text in _versions(step).items()}
     named |= {f"fact.{name}": text for name, text in node.facts.items()}
+    if node.step.trains:
+        named |= {f"machine.{name}": text for name, text in surroundings.machine().items()}
     named["tool.python"] = platform.python_version()
     return dict(sorted(named.items()))
 
@@ -46,7 +49,7 @@ def version(distribution: str) -> str:
         return "absent"
 
 
-_TELLING = ("option.", "input.", "fact.", "tool.", "kind", "code.")
+_TELLING = ("option.", "input.", "fact.", "machine.", "tool.", "kind", "code.")
 _MOST = 3
 
 

@@ -43,6 +43,7 @@ class Checkpoint:
     augment: str | None = None
     sparse: tuple[str, ...] = ()
     outputs: tuple[TensorSpec, ...] = ()
+    fit: str | None = None
 
     @property
     def signature(self) -> Signature:
@@ -73,6 +74,7 @@ def save(checkpoint: Checkpoint, folder: Path) -> None:
         "inputs": [asdict(spec) for spec in checkpoint.inputs],
         "outputs": [asdict(spec) for spec in checkpoint.outputs],
         "augment": checkpoint.augment,
+        "fit": checkpoint.fit,
         "sparse": checkpoint.sparse,
         "structure": structure(checkpoint.module, fresh),
     }
@@ -96,7 +98,7 @@ def load(folder: Path) -> Checkpoint:
     narrowed(module)
     state_dict.fit(module, load_file(folder / WEIGHTS), f"{code.origin}: {WEIGHTS}")
     sparse = tuple(described["sparse"])
-    return Checkpoint(module.eval(), code, builder, inputs, described["augment"], sparse, outputs)
+    return Checkpoint(module.eval(), code, builder, inputs, described["augment"], sparse, outputs, described.get("fit"))
 
 
 def _described(builder: str | Network) -> str | dict[str, Any]:

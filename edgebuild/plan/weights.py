@@ -111,7 +111,7 @@ def data_of(model: ModelSpec) -> Data:
 def _needs_code(model: ModelSpec) -> bool:
     """Whether anything in its declaration names a function of its own."""
     declared = model.declared
-    asked = data_of(model).code or declared.augment is not None or declared.all_teachers
+    asked = data_of(model).code or declared.augment or declared.fit or declared.all_teachers
     return bool(asked) or source_of(model).coded
 
 

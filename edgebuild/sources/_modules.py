@@ -15,8 +15,8 @@ def making(model: ModelSpec, builder: str | Network, weights: str | None, key: s
     declared = model.declared
     built, shared = (builder, declared.signature.bare), (declared.augment, model.origin)
     if weights is None:
-        return Making(Train(*built, training, *shared), trains=True, code=tasks.modules(declared.heads))
-    step = ImportWeights(*built, *shared, shown=f"{model.origin}/{weights}")
+        return Making(Train(*built, training, *shared, declared.fit), trains=True, code=tasks.modules(declared.heads))
+    step = ImportWeights(*built, *shared, shown=f"{model.origin}/{weights}", fit=declared.fit)
     return Making(step, {"weights": (ProjectFile(weights, key),)})
 
 

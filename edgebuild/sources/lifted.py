@@ -38,9 +38,10 @@ class Lifted(Source):
     def float(self, model: ModelSpec) -> Making:
         """Lift the file and prove it."""
         declared = model.declared
-        if declared.augment or declared.all_teachers:
-            key = "augment" if declared.augment else "teacher" if declared.teacher else "teachers"
-            raise UsageError("is for a model that code of yours builds", file=model.file, key=key)
+        of_code = {"augment": declared.augment, "fit": declared.fit, "teacher": declared.teacher}
+        keys = [key for key, value in (of_code | {"teachers": declared.teachers}).items() if value]
+        if keys:
+            raise UsageError("is for a model that code of yours builds", file=model.file, key=keys[0])
         step = LiftFile(self._reader, self._name, declared.signature.bare, model.origin, f"{model.origin}/{self.file}")
         files = _files.project_files(model, self.file, self.external)
         code = (*_files.modules(self._reader), _onnx_adopt.__name__)

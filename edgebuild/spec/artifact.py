@@ -124,6 +124,11 @@ class Step(Protocol):
         """Whether it measures another machine, so that other builds may work on this one."""
         return False
 
+    @property
+    def trains(self) -> bool:
+        """Whether it may compute with all that the machine has: the number of its cores and its CUDA device count."""
+        return False
+
     def uses(self) -> tuple[str, ...]:
         """Of `needs`, the roles that must be connected for the options that it has."""
         return self.needs

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar, Literal
 
 from annotated_types import Ge, Gt
 from pydantic import ConfigDict, Discriminator, Field, Tag
@@ -23,9 +23,20 @@ def _data_form(data: object) -> str:
     return _NAME if isinstance(data, str) else _TABLE
 
 
+Optimizer = Annotated[Literal["sgd", "adamw"], Field(description="sgd has Nesterov momentum")]
+Clip = Annotated[float | None, Field(gt=0, description="largest norm of a batch's gradient; none: as it comes")]
+Patience = Annotated[
+    int | None,
+    Field(ge=1, description="epochs without a lower validation loss that end it; none: never"),
+]
+
+
 @dataclass(frozen=True, slots=True)
 class Training:
-    """How weights are made: passes over the data, examples a step, peak learning rate, decay, seed."""
+    """How weights are made: passes over the data, examples a step, peak learning rate, decay, seed.
+
+    patience: epochs without a lower validation loss after which it ends, with the weights of the best one
+    """
 
     __pydantic_config__: ClassVar[ConfigDict] = STRICT
 
@@ -35,6 +46,9 @@ class Training:
     weight_decay: Annotated[float, Ge(0)] = 1e-2
     label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
     seed: Seed = 0
+    optimizer: Optimizer = "sgd"
+    clip: Clip = None
+    patience: Patience = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +106,9 @@ class ModelFile:
         Outputs | None, Field(description="values that the model answers, or a table for each output")
     ] = None
     augment: str | None = None
+    fit: Annotated[
+        str | None, Field(description="function fit(module, data, io) in model.py that trains in the place of ours")
+    ] = None
     weights: Annotated[
         Inside | None, Field(description="safetensors or .pth file with the state dict; else the model is trained")
     ] = None

@@ -22,6 +22,7 @@ class ImportWeights(Step):
     augment: str | None = None
     origin: str = field(default="model", metadata=EXCUSED)
     shown: str = field(default="weights", metadata=EXCUSED)
+    fit: str | None = None
 
     consumes: ClassVar[tuple[str, ...]] = ()
     produces: ClassVar[str | None] = "torch"
@@ -31,7 +32,7 @@ class ImportWeights(Step):
 
     def uses(self) -> tuple[str, ...]:
         """Without the model's own code where it has no part in this."""
-        coded = isinstance(self.builder, str) or self.augment
+        coded = isinstance(self.builder, str) or self.augment or self.fit
         return self.needs if coded else tuple(role for role in self.needs if role != "code")
 
     def run(self, io: StepIO) -> None:
@@ -42,6 +43,6 @@ class ImportWeights(Step):
         tensors, found = state_dict.read(weights, self.shown)
         done = [*found, *state_dict.fit(module, tensors, self.shown)]
         taken, given = self.signature.inputs, self.signature.outputs
-        built = checkpoint.Checkpoint(module, code, self.builder, taken, self.augment, outputs=given)
+        built = checkpoint.Checkpoint(module, code, self.builder, taken, self.augment, outputs=given, fit=self.fit)
         checkpoint.save(built, io.output)
         notes.write(io.output, [f"{self.shown}: {'; '.join(done)}"] if done else [])

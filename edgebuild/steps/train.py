@@ -14,26 +14,33 @@ from edgebuild.spec.artifact import EXCUSED, Step, StepIO
 from edgebuild.spec.errors import owner
 from edgebuild.spec.model import Training
 from edgebuild.spec.signature import Signature
+from edgebuild.steps import _training
 
 
 @dataclass(frozen=True, slots=True)
 class Train(Step):
-    """The loss of the data's task, the model's own training options; one compute thread, so that the bytes repeat."""
+    """The loss of the data's task, the model's own options; on one thread unless a batch is work for several."""
 
     builder: str | Network
     signature: Signature
     training: Training
     augment: str | None = None
     origin: str = field(default="model", metadata=EXCUSED)
+    fit: str | None = None
 
     consumes: ClassVar[tuple[str, ...]] = ()
     produces: ClassVar[str | None] = "torch"
     needs: ClassVar[tuple[str, ...]] = ("code", "data")
     tools: ClassVar[tuple[str, ...]] = ("torch", "safetensors")
 
+    @property
+    def trains(self) -> bool:
+        """Always."""
+        return True
+
     def uses(self) -> tuple[str, ...]:
         """Without the model's own code where it has no part in this."""
-        coded = isinstance(self.builder, str) or self.augment
+        coded = isinstance(self.builder, str) or self.augment or self.fit
         return self.needs if coded else tuple(role for role in self.needs if role != "code")
 
     def run(self, io: StepIO) -> None:
@@ -42,14 +49,13 @@ class Train(Step):
         training.seeded(self.training.seed)
         module = code.build(self.builder, self.signature.inputs, self.signature.outputs)
         loss = losses.supervised(dataset.heads(io.path("data")), self.training.label_smoothing)
-        augment = code.function(self.augment, "augment") if self.augment else None
         data = dataset.read(io.path("data"), "train")
-        with owner("training", whole=True):
-            training.fit(module, data, loss, self.training, sparse=(), augment=augment, progress=io.progress)
         taken, given = self.signature.inputs, self.signature.outputs
-        built = checkpoint.Checkpoint(module, code, self.builder, taken, self.augment, outputs=given)
+        built = checkpoint.Checkpoint(module, code, self.builder, taken, self.augment, outputs=given, fit=self.fit)
+        with owner("training", whole=True):
+            lines = _training.fit(io, _training.learner(built, module), data, loss, self.training, "train")
         checkpoint.save(built, io.output)
-        notes.write(io.output, _drawn(self.builder, self.training.seed))
+        notes.write(io.output, [*_drawn(self.builder, self.training.seed), *lines])
 
 
 def _drawn(builder: str | Network, seed: int) -> list[str]:

@@ -116,8 +116,3 @@ def _keep_journal(store: Store, journal: Journal) -> None:
         text = json.dumps(documents.to_json(journal.ran), indent=1, ensure_ascii=False)
         with suppress(OSError):  # the build's own error, if there is one, is the one to tell
             files.write_file(store.root / "last-build.json", text.encode(), store.scratch("journal"))
-
-
-def cores() -> int:
-    """The cores that this process may use."""
-    return len(os.sched_getaffinity(0))

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from edgebuild.nn.train import training
+from edgebuild.nn.train import batches, training
 from edgebuild.spec.dataset import Split
 from edgebuild.spec.errors import UsageError
 
@@ -178,7 +178,7 @@ def observe(module: nn.Module, data: Split) -> Activations:
 
     hooks = [part.register_forward_pre_hook(note) for part in module.modules() if isinstance(part, kinds)]
     with torch.no_grad():
-        for inputs, _ in training.in_order(data):
+        for inputs, _ in batches.in_order(data):
             module.eval()(*inputs)
     for hook in hooks:
         hook.remove()

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from edgebuild.nn.prune.units import Units
-from edgebuild.nn.train.training import in_order
+from edgebuild.nn.train.batches import in_order
 
 if TYPE_CHECKING:
     from torch import Tensor, nn

@@ -10,7 +10,7 @@ from annotated_types import Ge, Gt
 from pydantic import ConfigDict, Field
 
 from edgebuild.nn import checkpoint
-from edgebuild.nn.train import training
+from edgebuild.nn.train import batches, training
 from edgebuild.nn.train.taught import lesson
 from edgebuild.spec import dataset
 from edgebuild.spec.artifact import StepIO
@@ -71,7 +71,7 @@ class Schedule:
         how = Training(self.epochs, self.batch_size, self.learning_rate, self.weight_decay, seed=seed)
         data = dataset.read(io.path("data"), "train")
 
-        before = number * training.steps(data, how)
+        before = number * batches.steps(data, how)
 
         def progress(done: float, note: str, *, step: int = 0, **scalars: float) -> None:
             told = f"round {number + 1} of {self.rounds}, {note}"

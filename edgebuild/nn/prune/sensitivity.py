@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from edgebuild.nn.answers import listed
-from edgebuild.nn.train import losses, training
+from edgebuild.nn.train import batches, losses
 from edgebuild.spec import tasks
 from edgebuild.spec.errors import UsageError
 from edgebuild.spec.signature import Head
@@ -121,7 +121,7 @@ def measure(module: nn.Module, data: Split, heads: Sequence[Head]) -> Quality:
 
     right, loss = [0] * len(heads), 0.0
     with torch.no_grad():
-        for inputs, labels in training.in_order(data, _BATCH):
+        for inputs, labels in batches.in_order(data, _BATCH):
             answers = listed(module(*inputs))
             loss += float(losses.of_labels(heads, answers, labels)) * len(inputs[0])
             for place, (head, known) in enumerate(zip(heads, labels, strict=True)):

@@ -50,6 +50,21 @@ class Features:
         return total
 
 
+def with_regressors(student: nn.Module, regressors: nn.Module) -> nn.Module:
+    """A module that answers as the student does, and whose parameters are those of both."""
+    from torch import nn
+
+    class Regressed(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.student, self.regressors = student, regressors
+
+        def forward(self, *inputs: Tensor) -> object:
+            return self.student(*inputs)
+
+    return Regressed()
+
+
 def lesson(heads: Sequence[Head], goal: Goal, alpha: float, temperature: float, teachers: Sequence[nn.Module]) -> Loss:
     """α·loss of the labels + (1−α)·loss of the goal that the teachers set (Hinton et al. 2015, section 2).
 
@@ -62,6 +77,8 @@ def lesson(heads: Sequence[Head], goal: Goal, alpha: float, temperature: float, 
 
     def loss(module: nn.Module, inputs: tuple[Tensor, ...], labels: tuple[Tensor, ...]) -> Tensor:
         with torch.no_grad():
+            for teacher in teachers:
+                teacher.to(inputs[0].device)
             goals = [listed(teacher(*inputs)) for teacher in teachers]
         given = listed(module(*inputs))
         soft = losses.of_teachers(heads, goal, given, goals, temperature)

@@ -1,11 +1,16 @@
-"""Fits a module to arrays: seeded, deterministic, warm-up and cosine schedule; knows nothing of the data."""
+"""Fits a module to examples: seeded, deterministic, and on from where a kill stopped it; knows nothing of the data."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
+from edgebuild.nn.train import batches, machine, stopping
+from edgebuild.nn.train.kept import Kept
+from edgebuild.nn.train.optimizers import optimizer, rate
 from edgebuild.spec.artifact import Progress
 from edgebuild.spec.dataset import Split, Stored
 from edgebuild.spec.errors import UsageError
@@ -18,7 +23,10 @@ if TYPE_CHECKING:
     from edgebuild.nn.train.losses import Loss
 
     Augment = Callable[[Tensor, torch.Generator], Tensor]
-    Batch = tuple[tuple[Tensor, ...], tuple[Tensor, ...]]
+
+
+class DivergedError(Exception):
+    """The loss is no number any more."""
 
 
 def seeded(seed: int) -> torch.Generator:
@@ -39,34 +47,147 @@ def fit(
     sparse: Iterable[nn.Parameter],
     augment: Augment | None = None,
     progress: Progress,
-) -> nn.Module:
-    """Minimise `loss(module, inputs, labels)` over shuffled batches; the module, in eval mode.
+    validation: Split | Stored | None = None,
+    folder: Path | None = None,
+    restarts: int = 0,
+) -> list[str]:
+    """Minimise `loss(module, inputs, labels)` over shuffled batches; the module is left in eval mode.
 
-    SGD with Nesterov momentum; the learning rate rises linearly to its peak over the first 15 % of the steps and
-    falls to zero along half a cosine (Loshchilov & Hutter 2017). `augment` is applied to the first input. Zeros of
-    the `sparse` parameters stay zero (Han et al. 2015, section 3).
+    The learning rate rises linearly to its peak over the first 15 % of the steps and falls to zero along half a cosine
+    (Loshchilov & Hutter 2017). `augment` is applied to the first input. Zeros of the `sparse` parameters stay zero
+    (Han et al. 2015, section 3). With `patience` the loss of `validation`, which must then be there, ends it, and the
+    best epoch's weights are what is left. Where the loss is no number any more, it starts again from the first weights
+    at a tenth of the rate, as many times as it may, and says so in the lines that are returned; else UsageError.
+
+    `folder` is where it keeps what it needs to go on after a kill, to the same bytes.
     """
-    import torch
+    kept, masks = Kept(folder), held(sparse)
+    first = {name: tensor.detach().clone() for name, tensor in module.state_dict().items()}
+    state = kept.read()
+    for attempt in range(state["attempt"] if state else 0, restarts + 1):
+        gentler = replace(training, learning_rate=training.learning_rate / 10**attempt)
+        run = _Run(module, data, loss, gentler, masks, augment, validation, kept, attempt)
+        try:
+            run.go(progress, state)
+        except DivergedError as error:
+            module.load_state_dict(first)
+            state, told = None, str(error)
+            continue
+        told = f"the learning rate {training.learning_rate:g} let the loss grow beyond all numbers"
+        return [f"{told}: {gentler.learning_rate:g} was taken"] if attempt else []
+    raise UsageError(f"training diverged: {told}", option="learning_rate", hint="lower it")
 
-    generator = seeded(training.seed)
-    module.train().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    masks = [(parameter, parameter.detach() == 0) for parameter in sparse]
-    optimiser = _optimiser(module, training)
-    last = steps(data, training)
-    schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda step: _rate(step / last))
-    for step, (inputs, labels) in enumerate(_batches(data, training, generator, augment)):
-        optimiser.zero_grad()
-        value = loss(module, inputs, labels)
+
+def held(sparse: Iterable[nn.Parameter]) -> list[tuple[nn.Parameter, Tensor]]:
+    """Parameters, and which of their values are zero and must stay so."""
+    return [(parameter, parameter.detach() == 0) for parameter in sparse]
+
+
+def hold(masks: Iterable[tuple[nn.Parameter, Tensor]]) -> None:
+    """Set to zero what momentum and decay, as much as gradients, may have moved; never to −0, which codes worse."""
+    for parameter, gone in masks:
+        parameter.data.masked_fill_(gone.to(parameter.device), 0.0)
+
+
+@dataclass(slots=True)
+class _Run:
+    """One training from its first step, or from a kept one, to its end."""
+
+    module: nn.Module
+    data: Split | Stored
+    loss: Loss
+    training: Training
+    masks: list[tuple[nn.Parameter, Tensor]]
+    augment: Augment | None
+    validation: Split | Stored | None
+    kept: Kept
+    attempt: int
+
+    def go(self, progress: Progress, state: dict[str, Any] | None) -> None:
+        """DivergedError where the loss is no number any more."""
+        import torch
+
+        generator, device = seeded(self.training.seed), machine.device()
+        self.module.train().to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        order = batches.Order(len(self.data), self.training, generator)
+        descent, best, last = optimizer(self.module, self.training), stopping.Best(), self._last
+        schedule = torch.optim.lr_scheduler.LambdaLR(descent, lambda step: rate(step / last))
+        step = self._resume(state, order, descent, schedule, best) if state else 0
+        while step < last:
+            value = self._step(order.at(step), generator, device, descent)
+            schedule.step()
+            step += 1
+            if step % 10 == 1 or step == last:
+                self._tell(progress, step, value, float(schedule.get_last_lr()[0]))
+            if step % order.per_epoch == 0 and self._enough(best, device):
+                break
+            if self.kept.due():
+                self.kept.write(self._state(step, order, descent, schedule, best))
+        if best.state:
+            self.module.load_state_dict(best.state)
+        self.module.eval().to("cpu", memory_format=torch.contiguous_format)  # type: ignore[call-overload]
+
+    @property
+    def _last(self) -> int:
+        return batches.steps(self.data, self.training)
+
+    def _step(
+        self, rows: Tensor, generator: torch.Generator, device: torch.device, descent: torch.optim.Optimizer
+    ) -> Tensor:
+        """The loss of a batch, which the weights then follow."""
+        from torch import nn
+
+        inputs, labels = batches.tensors(self.data.take(rows.numpy()))
+        inputs = (self.augment(inputs[0], generator), *inputs[1:]) if self.augment else inputs
+        descent.zero_grad()
+        here = [tuple(tensor.to(device) for tensor in side) for side in (inputs, labels)]
+        value = self.loss(self.module, here[0], here[1])
         value.backward()  # type: ignore[no-untyped-call]
-        optimiser.step()
-        _hold(masks)
-        schedule.step()
-        if step % 10 == 0 or step == last - 1:
-            _check_finite(value.item(), step)
-            now = {"loss": value.item(), "learning_rate": float(schedule.get_last_lr()[0])}
-            progress((step + 1) / last, f"loss {now['loss']:.3f}", step=step + 1, **now)
-    module.eval().to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
-    return module
+        if self.training.clip is not None:
+            nn.utils.clip_grad_norm_(self.module.parameters(), self.training.clip)
+        descent.step()
+        hold(self.masks)
+        return value
+
+    def _tell(self, progress: Progress, step: int, value: Tensor, learning_rate: float) -> None:
+        loss = value.item()
+        if not math.isfinite(loss):
+            raise DivergedError(f"the loss is {loss} at step {step}")
+        progress(step / self._last, f"loss {loss:.3f}", step=step, loss=loss, learning_rate=learning_rate)
+
+    def _enough(self, best: stopping.Best, device: torch.device) -> bool:
+        """Whether the validation loss has not fallen for as many epochs as are waited; looks at it once an epoch."""
+        if self.training.patience is None or self.validation is None:
+            return False
+        best.see(stopping.validation_loss(self.module, self.validation, self.loss, device), self.module)
+        return best.waited >= self.training.patience
+
+    def _state(
+        self, step: int, order: batches.Order, descent: Any, schedule: Any, best: stopping.Best
+    ) -> dict[str, Any]:
+        """All that decides what follows a step."""
+        import torch
+
+        return {
+            "attempt": self.attempt, "step": step, "rows": order.rows, "generator": order.generator.get_state(),
+            "random": torch.get_rng_state(), "module": self.module.state_dict(), "optimizer": descent.state_dict(),
+            "schedule": schedule.state_dict(), "best": best.as_plain(),
+        }  # fmt: skip
+
+    def _resume(
+        self, state: dict[str, Any], order: batches.Order, descent: Any, schedule: Any, best: stopping.Best
+    ) -> int:
+        """Be where a state was kept; its step."""
+        import torch
+
+        self.module.load_state_dict(state["module"])
+        descent.load_state_dict(state["optimizer"])
+        schedule.load_state_dict(state["schedule"])
+        best.take(state["best"])
+        order.rows = state["rows"]
+        order.generator.set_state(state["generator"])
+        torch.set_rng_state(state["random"])
+        return int(state["step"])
 
 
 def gradients(module: nn.Module, data: Split | Stored, loss: Loss, size: int = 32) -> None:
@@ -77,7 +198,7 @@ def gradients(module: nn.Module, data: Split | Stored, loss: Loss, size: int = 3
     """
     module.eval()
     totals: dict[nn.Parameter, Tensor] = {}
-    for inputs, labels in in_order(data, size):
+    for inputs, labels in batches.in_order(data, size):
         module.zero_grad()
         loss(module, inputs, labels).backward()  # type: ignore[no-untyped-call]
         for parameter in module.parameters():
@@ -86,73 +207,3 @@ def gradients(module: nn.Module, data: Split | Stored, loss: Loss, size: int = 3
                 totals[parameter] = totals[parameter] + part if parameter in totals else part
     for parameter in module.parameters():
         parameter.grad = totals.get(parameter)
-
-
-def in_order(data: Split | Stored, size: int = 64) -> Iterator[Batch]:
-    """All examples once as they come, in batches of inputs and labels; the last may be shorter."""
-    for start in range(0, len(data), size):
-        yield _tensors(data.take(slice(start, start + size)))
-
-
-def _hold(masks: list[tuple[nn.Parameter, Tensor]]) -> None:
-    """Set to zero what momentum and decay, as much as gradients, may have moved; never to −0, which codes worse."""
-    for parameter, gone in masks:
-        parameter.data.masked_fill_(gone, 0.0)
-
-
-def _check_finite(loss: float, step: int) -> None:
-    if not math.isfinite(loss):
-        told = f"training diverged: the loss is {loss} at step {step + 1}"
-        raise UsageError(told, option="learning_rate", hint="lower it")
-
-
-def steps(data: Split | Stored, training: Training) -> int:
-    """How many optimiser steps `fit` takes."""
-    return training.epochs * _batches_per_epoch(data, training)
-
-
-def _batches_per_epoch(data: Split | Stored, training: Training) -> int:
-    return max(1, len(data) // training.batch_size)
-
-
-def _optimiser(module: nn.Module, training: Training) -> torch.optim.Optimizer:
-    """Weight decay on matrices and kernels only, not on biases and norms."""
-    import torch
-
-    weights = [p for p in module.parameters() if p.ndim > 1]
-    others = [p for p in module.parameters() if p.ndim <= 1]
-    groups = [{"params": weights, "weight_decay": training.weight_decay}, {"params": others, "weight_decay": 0.0}]
-    return torch.optim.SGD(groups, training.learning_rate, momentum=0.9, nesterov=True)
-
-
-def _rate(done: float, warmup: float = 0.15) -> float:
-    """Share of the peak learning rate at a share of all steps."""
-    if done < warmup:
-        return done / warmup
-    return 0.5 * (1 + math.cos(math.pi * (done - warmup) / (1 - warmup)))
-
-
-def _batches(
-    data: Split | Stored, training: Training, generator: torch.Generator, augment: Augment | None
-) -> Iterator[Batch]:
-    """Every epoch's full batches in a new order; a shorter last batch is left out."""
-    import torch
-
-    used = min(len(data), _batches_per_epoch(data, training) * training.batch_size)
-    for _ in range(training.epochs):
-        order = torch.randperm(len(data), generator=generator)
-        for rows in order[:used].split(min(training.batch_size, used)):  # type: ignore[no-untyped-call]
-            inputs, labels = _tensors(data.take(rows.numpy()))
-            yield (augment(inputs[0], generator), *inputs[1:]) if augment else inputs, labels
-
-
-def _tensors(examples: Split) -> Batch:
-    """Inputs and labels, writable: torch warns of any other."""
-    import numpy as np
-    import torch
-
-    inputs, labels = (
-        tuple(torch.from_numpy(np.require(values, requirements=("W", "C"))) for values in side)
-        for side in (examples.inputs, examples.labels)
-    )
-    return inputs, labels

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from annotated_types import Ge, Gt
@@ -12,14 +12,15 @@ from pydantic import Field
 from edgebuild.nn import checkpoint
 from edgebuild.nn.train import training
 from edgebuild.nn.train.taps import shapes, tapped
-from edgebuild.nn.train.taught import Features, lesson
-from edgebuild.spec import dataset, tasks
+from edgebuild.nn.train.taught import Features, lesson, with_regressors
+from edgebuild.spec import dataset, notes, tasks
 from edgebuild.spec.artifact import StepIO
 from edgebuild.spec.errors import UsageError
 from edgebuild.spec.fields import Seed
-from edgebuild.spec.model import Training
+from edgebuild.spec.model import Clip, Optimizer, Patience, Training
 from edgebuild.spec.task import Goal
 from edgebuild.spec.technique import Technique
+from edgebuild.steps import _training
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -40,6 +41,7 @@ class Distill(Technique):
     differ (FitNets, Romero et al. 2015), `attention` by maps of where they are active (Zagoruyko & Komodakis 2017).
     A layer is named once, or as "mine=teacher's". Several declared teachers teach as their mean; without any, the
     model as it was before compression does (self-distillation). Examples without labels count in the goal alone.
+    Gradients are clipped (Pascanu et al. 2013): without batch norms, which exporters fold, they can grow at this rate.
     """
 
     goal: Goal = "soft"
@@ -54,6 +56,9 @@ class Distill(Technique):
     learning_rate: Annotated[float, Gt(0)] = 0.05
     weight_decay: Annotated[float, Ge(0)] = 5e-4
     seed: Seed = 0
+    optimizer: Optimizer = "sgd"
+    clip: Clip = 2.0
+    patience: Patience = None
 
     consumes: ClassVar[tuple[str, ...]] = ("torch",)
     needs: ClassVar[tuple[str, ...]] = ("model", "teacher", "data")
@@ -66,6 +71,17 @@ class Distill(Technique):
         if bool(self.features) != bool(self.layers):
             raise ValueError("features and layers go together: name the layers whose features are compared")
 
+    @property
+    def trains(self) -> bool:
+        """Always."""
+        return True
+
+    @property
+    def training(self) -> Training:
+        """How its weights are made."""
+        how = Training(self.epochs, self.batch_size, self.learning_rate, self.weight_decay, seed=self.seed)
+        return replace(how, optimizer=self.optimizer, clip=self.clip, patience=self.patience)
+
     def run(self, io: StepIO) -> None:
         """Fit the model and save it."""
         student = checkpoint.load(io.path("model"))
@@ -74,19 +90,16 @@ class Distill(Technique):
         heads, data = dataset.heads(io.path("data")), dataset.read(io.path("data"), "train")
         if self.unlabelled:
             data = dataset.with_unlabelled(io.path("data"), data, [tasks.of(head).missing for head in heads])
-        how = Training(self.epochs, self.batch_size, self.learning_rate, self.weight_decay, seed=self.seed)
         with ExitStack() as stack:
             module, loss = self._lesson(student, teachers, heads, stack)
-            sparse, augment = student.sparse_parameters(), student.augmentation()
-            training.fit(module, data, loss, how, sparse=sparse, augment=augment, progress=io.progress)
+            lines = _training.fit(io, _training.learner(student, module), data, loss, self.training, "distill")
         checkpoint.save(student, io.output)
+        notes.write(io.output, lines)
 
     def _lesson(
         self, student: Checkpoint, teachers: list[nn.Module], heads: tuple[Head, ...], stack: ExitStack
     ) -> tuple[nn.Module, Loss]:
         """What is fitted, and to what: the student, with regressors where features need them."""
-        from torch import nn
-
         loss = lesson(heads, self.goal, self.alpha, self.temperature, teachers)
         if self.features is None:
             return student.module, loss
@@ -95,7 +108,7 @@ class Distill(Technique):
         def with_features(_: nn.Module, inputs: tuple[Tensor, ...], labels: tuple[Tensor, ...]) -> Tensor:
             return loss(student.module, inputs, labels) + self.feature_weight * features.distance()
 
-        return nn.ModuleList([student.module, features.regressors]), with_features
+        return with_regressors(student.module, features.regressors), with_features
 
     def _features(self, student: Checkpoint, teacher: nn.Module, stack: ExitStack) -> Features:
         """The named layers beside the first teacher's; UsageError for what cannot be compared."""

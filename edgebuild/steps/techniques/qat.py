@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from annotated_types import Ge, Gt
@@ -12,14 +12,14 @@ from edgebuild.nn import checkpoint
 from edgebuild.nn.graph import trace
 from edgebuild.nn.quantize import fake_quant, points, ranges
 from edgebuild.nn.quantize.folding import fold, freeze
-from edgebuild.nn.train import training
 from edgebuild.nn.train.taught import lesson
-from edgebuild.spec import dataset
+from edgebuild.spec import dataset, notes
 from edgebuild.spec.artifact import StepIO
 from edgebuild.spec.fields import Seed
-from edgebuild.spec.model import Training
+from edgebuild.spec.model import Clip, Optimizer, Patience, Training
 from edgebuild.spec.task import Goal
 from edgebuild.spec.technique import Technique
+from edgebuild.steps import _training
 
 if TYPE_CHECKING:
     from torch import fx
@@ -53,6 +53,9 @@ class Qat(Technique):
     learning_rate: Annotated[float, Gt(0)] = 0.001
     weight_decay: Annotated[float, Ge(0)] = 1e-4
     seed: Seed = 0
+    optimizer: Optimizer = "sgd"
+    clip: Clip = None
+    patience: Patience = None
 
     consumes: ClassVar[tuple[str, ...]] = ("torch",)
     needs: ClassVar[tuple[str, ...]] = ("model", "teacher", "data")
@@ -60,6 +63,17 @@ class Qat(Technique):
     values_only: ClassVar[bool] = True
     final: ClassVar[bool] = True
     gentler: ClassVar[str] = "more `epochs`"
+
+    @property
+    def trains(self) -> bool:
+        """Always."""
+        return True
+
+    @property
+    def training(self) -> Training:
+        """How its weights are made."""
+        how = Training(self.epochs, self.batch_size, self.learning_rate, self.weight_decay, seed=self.seed)
+        return replace(how, optimizer=self.optimizer, clip=self.clip, patience=self.patience)
 
     def run(self, io: StepIO) -> None:
         """Fold, train with rounding, save the float model with its ranges."""
@@ -71,10 +85,9 @@ class Qat(Technique):
         learning = self._learning(graph, first)
         fake_quant.insert(graph, learning, self.granularity == "channel")
         data = dataset.read(io.path("data"), "train")
-        how = Training(self.epochs, self.batch_size, self.learning_rate, self.weight_decay, seed=self.seed)
-        sparse, augment = model.sparse_parameters(), model.augmentation()
-        training.fit(graph, data, self._loss(io), how, sparse=sparse, augment=augment, progress=io.progress)
+        lines = _training.fit(io, _training.learner(model, graph), data, self._loss(io), self.training, "qat")
         checkpoint.save(model, io.output)
+        notes.write(io.output, lines)
         learnt = {name: module.ends() for name, module in learning.items()}
         ranges.save(learnt, tuple(x[:_PROBE] for x in first.inputs), io.output)
 

@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from edgebuild.nn.checkpoint import WEIGHTS
-from edgebuild.nn.train import losses, training
+from edgebuild.nn.train import batches, losses, optimizers, training
 from edgebuild.spec.dataset import Split
 from edgebuild.spec.model import Training
 from edgebuild.spec.signature import Head
@@ -36,12 +36,12 @@ def fitted(how: Training, count: int = 40, **options: object) -> nn.Linear:
 
 
 def test_the_rate_rises_from_zero_to_its_peak_and_falls_to_zero_along_half_a_cosine() -> None:
-    assert training._rate(0) == 0
-    assert training._rate(0.075) == pytest.approx(0.5)
-    assert training._rate(0.15) == pytest.approx(1)
-    assert training._rate(0.575) == pytest.approx(0.5)  # half of the way from 0.15 to 1
-    assert training._rate(1) == pytest.approx(0, abs=1e-12)
-    falling = [training._rate(0.15 + 0.85 * k / 100) for k in range(101)]
+    assert optimizers.rate(0) == 0
+    assert optimizers.rate(0.075) == pytest.approx(0.5)
+    assert optimizers.rate(0.15) == pytest.approx(1)
+    assert optimizers.rate(0.575) == pytest.approx(0.5)  # half of the way from 0.15 to 1
+    assert optimizers.rate(1) == pytest.approx(0, abs=1e-12)
+    falling = [optimizers.rate(0.15 + 0.85 * k / 100) for k in range(101)]
     assert falling == sorted(falling, reverse=True)
 
 
@@ -62,7 +62,7 @@ def test_the_optimiser_follows_the_schedule_from_its_first_to_its_last_step(monk
 
 
 def test_weights_decay_and_biases_do_not() -> None:
-    groups = training._optimiser(nn.Linear(3, 2), Training(weight_decay=0.1)).param_groups
+    groups = optimizers.optimizer(nn.Linear(3, 2), Training(weight_decay=0.1)).param_groups
     assert [(group["weight_decay"], [p.ndim for p in group["params"]]) for group in groups] == [(0.1, [2]), (0.0, [1])]
 
 
@@ -89,11 +89,10 @@ def test_another_process_trains_the_same_bytes(made: tiny.Made, elsewhere: tiny.
 def test_every_epoch_takes_full_batches_in_a_new_order() -> None:
     split = Split((np.arange(10, dtype=np.float32)[:, None],), (np.arange(10),))
     how = Training(epochs=2, batch_size=4)
-    batches = [
-        labels.tolist() for _, (labels,) in training._batches(split, how, torch.Generator().manual_seed(0), None)
-    ]
-    assert [len(batch) for batch in batches] == [4, 4, 4, 4]
-    first, second = batches[0] + batches[1], batches[2] + batches[3]
+    order = batches.Order(len(split), how, torch.Generator().manual_seed(0))
+    rows = [order.at(step).tolist() for step in range(batches.steps(split, how))]
+    assert [len(batch) for batch in rows] == [4, 4, 4, 4]
+    first, second = rows[0] + rows[1], rows[2] + rows[3]
     assert len({*first}) == len({*second}) == 8
     assert first != second
 

@@ -1,0 +1,67 @@
+"""What steps that train share: the machine's cores, the validation split, the user's own `fit`, and checkpoints."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from edgebuild.nn.train import machine, own, training
+from edgebuild.spec import dataset
+from edgebuild.spec.artifact import StepIO
+from edgebuild.spec.dataset import Stored
+from edgebuild.spec.model import Training
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+    from edgebuild.nn.checkpoint import Checkpoint
+    from edgebuild.nn.model_code import ModelCode
+    from edgebuild.nn.train.losses import Loss
+
+
+_RESTARTS = 2  # after a divergence: at a tenth of the rate, and at a hundredth
+
+
+@dataclass(frozen=True, slots=True)
+class Learner:
+    """A module that is to learn, one example [1, …] that it takes, and what its model declares for that.
+
+    sparse: parameters whose zeros stay; augment, fit: functions of the model's code, by name
+    """
+
+    module: nn.Module
+    example: tuple[Tensor, ...]
+    code: ModelCode
+    augment: str | None
+    fit: str | None
+    sparse: Sequence[nn.Parameter]
+
+
+def learner(model: Checkpoint, module: nn.Module) -> Learner:
+    """A module that has the model's parameters: the model's own, or what was made of it for the training."""
+    return Learner(module, model.example(), model.code, model.augment, model.fit, model.sparse_parameters())
+
+
+def fit(
+    io: StepIO, learner: Learner, data: Stored, loss: Loss, how: Training, step: Literal["train", "distill", "qat"]
+) -> list[str]:
+    """Train the module in place, by the user's own function where there is one; what was done of its own accord."""
+    validation = dataset.read(io.path("data"), "validation")
+    augment = learner.code.function(learner.augment, "augment") if learner.augment else None
+    with machine.threads(learner.module, learner.example, how.batch_size, io.cores) as threads:
+        if learner.fit is None:
+            return training.fit(
+                learner.module, data, loss, how,
+                sparse=learner.sparse, augment=augment, progress=io.progress, validation=validation, folder=io.partial,
+                restarts=_RESTARTS,
+            )  # fmt: skip
+        training.seeded(how.seed)
+        folder, masks = io.partial or io.scratch / "checkpoints", training.held(learner.sparse)
+        folder.mkdir(parents=True, exist_ok=True)
+        theirs = own.FitIO(
+            step, loss, how, augment, machine.device(), threads, folder, io.progress, lambda: training.hold(masks)
+        )
+        function = learner.code.function(learner.fit, "fit")
+        own.run(function, learner.code.file, learner.module, own.Data(data, validation), theirs, masks)
+        return []
