@@ -213,6 +213,21 @@ class TestParts:
             parts
         )
 
+    def test_the_machine_counts_for_steps_that_train_alone(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        def machine_of(step: Step) -> dict[str, str]:
+            parts = keys.parts(Node(step, {}, "toy"), {}, MEMO)
+            return {name: text for name, text in parts.items() if name.startswith("machine.")}
+
+        monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+        monkeypatch.setattr(surroundings, "_cuda", lambda: None)
+        assert machine_of(toys.Learns()) == {"machine.cores": str(len(os.sched_getaffinity(0)))}
+        assert machine_of(Holder()) == {}
+        monkeypatch.setattr(surroundings, "cores", lambda: 64)
+        monkeypatch.setattr(surroundings, "_cuda", lambda: "NVIDIA L4, 550")
+        assert machine_of(toys.Learns()) == {"machine.cores": "64", "machine.cuda": "NVIDIA L4, 550"}
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+        assert machine_of(toys.Learns()) == {"machine.cores": "64"}
+
     def test_the_kind_and_the_digest_of_an_input_count(self) -> None:
         step, found = Holder(), Artifact("torch", "0" * 64)
         assert key(step, model=found) != key(step, model=dataclasses.replace(found, kind="onnx"))

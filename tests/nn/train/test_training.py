@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,10 +15,14 @@ import torch
 from torch import nn
 
 from edgebuild.nn.checkpoint import WEIGHTS
-from edgebuild.nn.train import batches, losses, optimizers, training
+from edgebuild.nn.train import batches, kept, losses, machine, optimizers, training
+from edgebuild.nn.train.taught import lesson
+from edgebuild.spec.cores import Cores
 from edgebuild.spec.dataset import Split
+from edgebuild.spec.errors import UsageError
 from edgebuild.spec.model import Training
 from edgebuild.spec.signature import Head
+from edgebuild.steps.techniques.distill import Distill
 from tests import tiny
 
 CLASSES = Head("output", "classification")
@@ -135,3 +142,167 @@ def test_zeros_of_sparse_parameters_stay_zero_and_the_others_learn(decay: float)
     assert not torch.signbit(first.weight[zero]).any()
     assert (first.weight != before)[~zero].all()
     assert second.weight[0, 0] != 0
+
+
+def test_adamw_takes_the_place_of_sgd_and_decays_the_same_parameters() -> None:
+    how = Training(optimizer="adamw", weight_decay=0.1, epochs=10, learning_rate=0.1)
+    built = optimizers.optimizer(nn.Linear(3, 2), how)
+    assert isinstance(built, torch.optim.AdamW)
+    assert [group["weight_decay"] for group in built.param_groups] == [0.1, 0.0]
+    loss = losses.supervised([CLASSES])
+    inputs, labels = batches.tensors(data())
+    assert loss(fitted(how), inputs, labels).item() < 0.8 * loss(fitted(replace(how, epochs=1)), inputs, labels).item()
+
+
+def worse_and_worse(count: int = 40) -> Split:
+    """Validation that contradicts what is learnt."""
+    split = data(count)
+    return Split(split.inputs, (1 - split.labels[0],))
+
+
+def test_training_ends_when_validation_gets_no_better_and_leaves_the_best_epoch() -> None:
+    how = Training(epochs=20, batch_size=10, learning_rate=0.1, patience=3)
+    steps: list[int] = []
+    torch.manual_seed(7)
+    module = nn.Linear(3, 2)
+    loss = losses.supervised([CLASSES])
+    training.fit(
+        module, data(), loss, how, sparse=(), validation=worse_and_worse(),
+        progress=lambda *_, step=0, **__: steps.append(step),
+    )  # fmt: skip
+    assert max(steps) <= 4 * 4, "one epoch that is best, three that are worse, of four steps each"
+    first = fitted(replace(how, epochs=1, patience=None))
+    at_first = loss(first, *batches.tensors(worse_and_worse())).item()
+    assert loss(module, *batches.tensors(worse_and_worse())).item() < 1.1 * at_first
+
+
+def test_a_gradient_is_clipped_to_its_norm(monkeypatch: pytest.MonkeyPatch) -> None:
+    norms: list[float] = []
+
+    class Spy(torch.optim.SGD):
+        def step(self, closure: Callable[[], float] | None = None) -> None:  # type: ignore[override]
+            grads = [p.grad.norm() for group in self.param_groups for p in group["params"] if p.grad is not None]
+            norms.append(float(torch.stack(grads).norm()))
+            super().step(closure)
+
+    monkeypatch.setattr(torch.optim, "SGD", Spy)
+    fitted(Training(epochs=1, batch_size=10))
+    assert max(norms) > 0.2
+    norms.clear()
+    fitted(Training(epochs=1, batch_size=10, clip=0.1))
+    assert max(norms) == pytest.approx(0.1, rel=1e-3)
+
+
+def folded(depth: int, width: int) -> tuple[nn.Sequential, nn.Sequential, Split]:
+    """A trained network with batch norms, the same with these folded as exporters do, and its examples."""
+    torch.manual_seed(0)
+    rng = np.random.default_rng(0)
+    labels = rng.integers(0, 4, 256)
+    values = rng.normal(size=(4, 6))[labels] * 2 + rng.normal(size=(256, 6))
+    split = Split((values.astype(np.float32),), (labels,))
+    layers: list[nn.Module] = []
+    for number in range(depth):
+        layers += [nn.Linear(width if number else 6, width, bias=False), nn.BatchNorm1d(width), nn.ReLU()]
+    normed = nn.Sequential(*layers, nn.Linear(width, 4))
+    how = Training(epochs=8, batch_size=32, learning_rate=0.05, weight_decay=5e-4)
+    training.fit(normed, split, losses.supervised([CLASSES]), how, sparse=(), progress=lambda *_, **__: None)
+    plain: list[nn.Module] = []
+    for number in range(depth):
+        linear, norm = normed[3 * number], normed[3 * number + 1]
+        plain += [nn.utils.fuse_linear_bn_eval(linear, norm), nn.ReLU()]  # type: ignore[type-var]
+    return normed, nn.Sequential(*plain, normed[-1]), split
+
+
+def test_a_network_whose_norms_were_folded_holds_at_the_default_rate_of_distill_because_gradients_are_clipped() -> None:
+    teacher, student, split = folded(12, 16)
+    loss = lesson([CLASSES], "soft", 0.1, 4.0, [teacher])
+    ends = {}
+    for clip in (Distill().clip, None):
+        module, how = copy.deepcopy(student), replace(Distill().training, batch_size=32, clip=clip)
+        with torch.no_grad():
+            before = loss(module, *batches.tensors(split)).item()
+        training.fit(module, split, loss, how, sparse=(), progress=lambda *_, **__: None)
+        ends[clip] = loss(module, *batches.tensors(split)).item()
+    assert ends[2.0] < max(2 * before, 0.05)
+    assert ends[None] > 1, "without it the student forgets all that it knew"
+
+
+def test_a_training_that_diverges_starts_again_at_a_tenth_of_the_rate_and_says_so() -> None:
+    teacher, student, split = folded(20, 32)
+    loss = lesson([CLASSES], "soft", 0.1, 4.0, [teacher])
+    how = Training(epochs=20, batch_size=32, learning_rate=0.05, weight_decay=5e-4)
+    with pytest.raises(UsageError, match="training diverged: the loss is nan at step"):
+        training.fit(copy.deepcopy(student), split, loss, how, sparse=(), progress=lambda *_, **__: None)
+    lines = training.fit(student, split, loss, how, sparse=(), progress=lambda *_, **__: None, restarts=2)
+    assert lines == ["the learning rate 0.05 let the loss grow beyond all numbers: 0.005 was taken"]
+    assert loss(student, *batches.tensors(split)).item() < 0.1
+
+
+class Killed(Exception):
+    """What stands for a kill: nothing after it runs."""
+
+
+OPTIONS = {
+    "sgd": Training(epochs=6, batch_size=8, learning_rate=0.1),
+    "adamw, stopped early": Training(epochs=6, batch_size=8, learning_rate=0.1, optimizer="adamw", patience=2),
+}
+
+
+@pytest.mark.parametrize("at", [1, 5, 17])
+@pytest.mark.parametrize("name", OPTIONS)
+def test_a_training_that_was_killed_goes_on_to_the_same_bytes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, at: int
+) -> None:
+    """Also where dropout, augmentation and pruned zeros have a part in it."""
+    monkeypatch.setattr(kept, "_LEAST", 0.0)
+    monkeypatch.setattr(kept, "_SHARE", 0)
+    taken: list[int] = []
+
+    def run(folder: Path | None, killed_at: int | None = None) -> list[torch.Tensor]:
+        torch.manual_seed(7)
+        module = nn.Sequential(nn.Linear(3, 8), nn.BatchNorm1d(8), nn.Dropout(0.3), nn.Linear(8, 2))
+        module[0].weight.data[0, 0] = 0  # type: ignore[index, union-attr]
+        taken.clear()
+
+        def augment(x: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+            taken.append(1)
+            if len(taken) == killed_at:
+                raise Killed
+            return x + 0.1 * torch.randn(x.shape, generator=generator)
+
+        training.fit(
+            module, data(), losses.supervised([CLASSES]), OPTIONS[name], sparse=[module[0].weight],  # type: ignore[list-item]
+            augment=augment, progress=lambda *_, **__: None, validation=data(24), folder=folder,
+        )  # fmt: skip
+        return list(module.state_dict().values())
+
+    whole = run(None)
+    total = len(taken)
+    with pytest.raises(Killed):
+        run(tmp_path, at + 1)
+    resumed = run(tmp_path)
+    assert len(taken) == total - at, "what was done is not done again"
+    assert all(map(torch.equal, whole, resumed))
+    (tmp_path / "training.pt").write_bytes(b"torn")
+    assert all(map(torch.equal, whole, run(tmp_path)))
+    assert len(taken) == total
+
+
+def test_several_threads_compute_where_a_batch_is_work_enough_and_hold_the_cores() -> None:
+    example, held = (torch.zeros(1, 64),), []
+
+    class Shared(Cores):
+        def more(self, most: int) -> AbstractContextManager[int]:  # type: ignore[override]
+            held.append(most)
+            return nullcontext(most)
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(3)
+    try:
+        for batch, count in ((10, 1), (10**6, 3)):
+            with machine.threads(nn.Linear(64, 64), example, batch, Shared()) as threads:
+                assert threads == torch.get_num_threads() == count
+            assert torch.get_num_threads() == 3
+    finally:
+        torch.set_num_threads(before)
+    assert held == [0, 2]
