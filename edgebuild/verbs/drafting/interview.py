@@ -58,6 +58,11 @@ class Interview:
         """Whether the source needs code beside the file."""
         return SOURCES.get(self.source).coded
 
+    @property
+    def trainable(self) -> bool:
+        """Whether it becomes a module of PyTorch, which workers alone load."""
+        return SOURCES.get(self.source).trainable
+
     def needed(self, flag: str, question: str) -> str:
         """What somebody answers; UsageError with the flag where nobody is there."""
         if self.ask is None:

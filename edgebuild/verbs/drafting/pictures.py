@@ -78,9 +78,12 @@ def _lines(way: Way, comment: str = "") -> list[str]:
 def _best(
     interview: Interview, ways: Mapping[str, Way], how: ImageInput, data: Path, answers: Answers
 ) -> tuple[str, str]:
-    """The way by which most pictures of some are answered right, the first of several, and in words why."""
+    """The way by which most pictures of some are answered right, the first of several, and in words why.
+
+    What is loaded by workers alone is not tried here.
+    """
     outputs, pictures = answers.outputs, arrays.some_pictures(data, _TRIED, answers.classes)
-    if len(outputs) != 1 or len(outputs[0].shape) != 1 or not pictures:
+    if interview.trainable or len(outputs) != 1 or len(outputs[0].shape) != 1 or not pictures:
         return next(iter(ways)), ""
     right = {
         name: answered.right(interview.source, interview.file, replace(how, mean=mean, std=std), pictures)
