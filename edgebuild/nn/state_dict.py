@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import warnings
+import zipfile
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -147,12 +148,20 @@ def _saved(path: Path, shown: str) -> Any:
 
 def _why_unreadable(path: Path, error: Exception) -> tuple[str, str]:
     """One line for what torch says in many, and what to do."""
-    if path.suffix == ".pt2" or "archive_format" in str(error):
+    if _is_program(path):
         return "a program of torch.export: it is no state dict", '[source] use = "pt2" takes it'
     if "TorchScript" in str(error):
         hint = "where you trust it: torch.save(torch.jit.load(…).state_dict(), …) for the class that it was made of"
         return "a TorchScript archive: it is a program, which is not run, and no state dict", hint
     return _why_no_tensors(path, error), _ALONE
+
+
+def _is_program(path: Path) -> bool:
+    """Whether it is an archive of torch.export, whatever it is called."""
+    if not zipfile.is_zipfile(path):
+        return False
+    with zipfile.ZipFile(path) as archive:
+        return any(name.endswith("/archive_format") for name in archive.namelist())
 
 
 def _why_no_tensors(path: Path, error: Exception) -> str:

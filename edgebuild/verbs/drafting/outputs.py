@@ -10,7 +10,7 @@ from edgebuild.spec.errors import UsageError
 from edgebuild.spec.outputs import USUAL_TASK
 from edgebuild.spec.registry import TASKS
 from edgebuild.spec.signature import TensorSpec
-from edgebuild.verbs.drafting import answered, arrays, toml
+from edgebuild.verbs.drafting import answered, arrays, named, toml
 from edgebuild.verbs.drafting.inputs import element
 
 if TYPE_CHECKING:
@@ -40,6 +40,9 @@ def _outputs(interview: Interview, inputs: tuple[TensorSpec, ...]) -> tuple[Tens
     """What the file answers to zeros, or says of itself where only a worker loads it; a state dict says nothing."""
     if interview.coded:
         return ()
+    if interview.network is not None:
+        said = named.answers(interview.network, inputs)
+        return tuple(TensorSpec(name, shape, element(interview, name, dtype)) for name, shape, dtype in said)
     if interview.trainable:
         return tuple(_said(interview, port) for port in interview.look.outputs)
     shapes = answered.shapes(interview.source, interview.file, inputs)
