@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
@@ -77,6 +77,6 @@ class Pt2(Source):
         """The first operator that computes in integers; None for a float program."""
         return _onnx_adopt.integer(model)
 
-    def answers(self, path: Path, samples: Sequence[Sample]) -> Iterator[Sample]:
+    def answers(self, path: Path, samples: Iterable[Sample]) -> Iterator[Sample]:
         """What the program answers to one sample after another."""
         return loaded.run(path, samples)

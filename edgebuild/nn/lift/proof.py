@@ -79,8 +79,8 @@ def prove(
     """
     reference = Reference(model, sizes or {}, constants or {})
     examples = [*samples] or [reference.draw(seed) for seed in range(_DRAWN)]
-    own = [_run(module, example) for example in examples]
     held = [[reference.answer(example) for example in examples], *([answers] if answers else [])]
+    own = [_run(module, example) for example in examples]
     each = [_apart(given, answer) for wanted in held for given, answer in zip(own, wanted, strict=True)]
     differences = [Difference(name, max(values)) for name, *values in zip(reference.outputs, *each, strict=True)]
     return Proof(tuple(differences), tolerance, _why_alone(module, reference, examples, tolerance))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -53,7 +53,7 @@ def to_onnx(path: Path) -> bytes:
         return file.read_bytes()
 
 
-def run(path: Path, samples: Sequence[Sample]) -> Iterator[Sample]:
+def run(path: Path, samples: Iterable[Sample]) -> Iterator[Sample]:
     """What the program answers to one sample after another."""
     import torch
 
