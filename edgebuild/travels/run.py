@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """Run the model of this bundle on an example: `python run.py sample.png`.
 
-Of every output the likeliest labels are printed, or its values; manifest.json ("heads") says which.
+Of every output the likeliest labels are printed, its values, or the boxes of what it detects; manifest.json ("heads")
+says which. A box is left, top, right and bottom as shares of the picture.
 An .npy file holds the model's only input, an .npz file all of them as arrays "0", "1", … in their order or by their
 names; `NAME=FILE` for each of several inputs is one example. Values are real, with a batch of 1, channels first as in
 PyTorch. What the file stores instead (channels last, integers) is made of them here.
@@ -232,9 +233,21 @@ def shown(head, answers, top):
     if head["show"] == "ranked":
         ranks = ranked(answers[0].astype(np.float64), head["labels"])[:top]
         return ", ".join("%s (%.1f %%)" % (name, 100 * share) for name, share in ranks)
+    if head["show"] == "boxes":
+        return ", ".join(detected(head, answers)) or "nothing"
     if head["show"] == "tensor":
         return ", ".join("%s from %.6g to %.6g" % ([*one.shape], one.min(), one.max()) for one in answers)
     return " ".join("%.6g" % value for one in answers for value in one.astype(np.float64).reshape(-1))
+
+
+def detected(head, answers):
+    """Each detection that is sure enough: its label, score and box."""
+    how = head["decoder"]
+    rows = load(HERE / "boxes.py").decoded(how, [one[None] for one in answers])[0]
+    for number, score, *corners in rows.tolist():
+        if number >= 0 and score >= how["show"]:
+            box = " ".join("%.3f" % corner for corner in corners)
+            yield "%s (%.1f %%) at %s" % (head["labels"][int(number)], 100 * score, box)
 
 
 def examples(arguments):

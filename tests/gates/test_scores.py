@@ -15,7 +15,7 @@ from sklearn.metrics.pairwise import cosine_similarity
 
 from edgebuild.gates.statistics import paired
 from edgebuild.gates.statistics.bootstrap import UndefinedError
-from edgebuild.spec import dataset, documents
+from edgebuild.spec import dataset, documents, evidence
 from edgebuild.spec.errors import StepError
 from edgebuild.spec.evidence import FILE, ONLY, Evidence, Part, Scores, Undefined, Values, Verdict
 from edgebuild.spec.metric import Scored
@@ -243,3 +243,44 @@ def test_margins_are_written_in_the_metrics_own_unit(metric: str, text: str, lim
 def test_a_margin_of_another_unit_is_refused(metric: str, text: str) -> None:
     with pytest.raises(ValueError, match=r"unit|plain number|must be above|may grow"):
         GATES.get(metric).limit(text)
+
+
+def two_values(lost: float) -> tuple[Any, Any, Any]:
+    """Candidate, baseline and targets of a value from 0 to 640 and one from 0 to 1, of which the second may be lost."""
+    rng = np.random.default_rng(5)
+    targets = rng.uniform(0, 1, (300, 2)) * [640, 1]
+    theirs = targets + rng.normal(0, 0.02, (300, 2)) * [640, 1]
+    ours = theirs.copy()
+    ours[:, 1] += lost * (0.5 - theirs[:, 1])  # at 1 it says the same whatever it sees
+    return ours, theirs, targets
+
+
+def test_a_value_that_is_lost_beside_a_large_one_fails_the_mean_that_hides_it(tmp_path: Path) -> None:
+    ours, theirs, targets = two_values(lost=0.9)
+    scores = measured(tmp_path, "mae", ours, theirs, targets)
+    (whole,) = scores.heads[ONLY].metrics["mae"].values()
+    assert isinstance(whole, evidence.Change)
+    assert whole.estimate < 0.05  # the mean of both errors says that all is well
+    verdict = judge(scores, "mae", "5 %")
+    assert verdict.status == "fail"
+    assert verdict.reason.startswith("value 1 of 2, ")
+    first, second = scores.heads[ONLY].of_values("mae", 0.95)
+    assert isinstance(first, evidence.Change)
+    assert isinstance(second, evidence.Change)
+    assert (verdict.low, verdict.high) == (second.low, second.high)
+    assert first.estimate == 0 < 1 < second.low
+
+
+def test_each_value_must_keep_the_limit_and_one_alone_may_not_fail_by_chance(tmp_path: Path) -> None:
+    """What fails is tested at alpha over the number of values; what passes needs no correction."""
+    scores = measured(tmp_path, "mae", *two_values(lost=0.01))
+    (_, second) = scores.heads[ONLY].of_values("mae", 0.95)
+    alone = measured(tmp_path / "b", "mae", *(each[:, 1:] for each in two_values(lost=0.01)))
+    (change,) = alone.heads[ONLY].metrics["mae"].values()
+    assert isinstance(second, evidence.Change)
+    assert isinstance(change, evidence.Change)
+    assert second.high == change.high
+    assert second.low < change.low
+    assert alone.heads[ONLY].values == {}
+    same = measured(tmp_path / "c", "mae", *two_values(lost=0))
+    assert judge(same, "mae", "5 %").status == "pass"
