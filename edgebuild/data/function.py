@@ -39,7 +39,7 @@ class Function(Data):
         if not isinstance(given, Mapping):
             file, key = self.place(asked.origin)
             raise UsageError(f"returned {type(given).__name__}, not a mapping of splits", file=file, key=key)
-        return Loaded(given, notes=self._unnamed(seen, asked, code.folder))
+        return Loaded(given, notes=self._unnamed(seen, asked, asked.code))
 
     def place(self, origin: str) -> tuple[str, str]:
         """The function."""

@@ -11,9 +11,9 @@ from edgebuild.engine.store import Store
 from edgebuild.plan.packages import need
 from edgebuild.spec import tasks
 from edgebuild.spec.artifact import Artifact
+from edgebuild.spec.checked import check
 from edgebuild.spec.data import DATA, Data
 from edgebuild.spec.errors import UsageError
-from edgebuild.spec.files import check
 from edgebuild.spec.model import ModelSpec
 from edgebuild.spec.reads import Read
 from edgebuild.spec.source import SOURCES, Making, ProjectFile, Source
@@ -111,7 +111,8 @@ def data_of(model: ModelSpec) -> Data:
 def _needs_code(model: ModelSpec) -> bool:
     """Whether anything in its declaration names a function of its own."""
     declared = model.declared
-    return data_of(model).code or declared.augment is not None or source_of(model).coded
+    asked = data_of(model).code or declared.augment is not None or declared.all_teachers
+    return bool(asked) or source_of(model).coded
 
 
 def task_code(model: ModelSpec) -> tuple[str, ...]:

@@ -7,7 +7,7 @@ from pathlib import Path
 # A travelling program finds these beside it.
 VALUES = "model_values.py"
 LOADERS = tuple(sorted(path.name for path in Path(__file__).parent.glob("load_*.py")))
-RUNNER = ("runner.py", VALUES, *LOADERS)
+RUNNER = ("runner.py", *sorted(path.name for path in Path(__file__).parent.glob("runner_*.py")), VALUES, *LOADERS)
 DECODER, BUNDLE_RUNNER, BOXES = "decoder.py", "run.py", "boxes.py"
 
 

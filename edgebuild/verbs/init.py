@@ -16,7 +16,8 @@ from edgebuild.spec.files import read_model
 from edgebuild.spec.model import ModelSpec
 from edgebuild.spec.project import Project
 from edgebuild.verbs import check, inspect
-from edgebuild.verbs._drafting import Ask, Draft, Wishes
+from edgebuild.verbs.drafting import draft
+from edgebuild.verbs.drafting.interview import Ask, Interview, Wishes
 
 if TYPE_CHECKING:
     from edgebuild.engine.task import Limits
@@ -45,7 +46,7 @@ def run(
 
     `ask` gets an answer from somebody at a terminal; None where nobody is there.
     """
-    found = inspect.run(file)
+    inspected = inspect.run(file)
     name = wishes.name or re.sub(r"[^A-Za-z0-9_-]+", "-", file.stem).strip("-") or "model"
     if not _NAME.fullmatch(name):
         raise UsageError(f"{name!r} is no name for a folder: letters, digits, - and _", key="--name")
@@ -54,26 +55,26 @@ def run(
         hint = "name another with --name, or take it away"
         raise UsageError("is there already", file=project.shown(place), hint=hint)
     targets = _targets(project, wishes.target)
-    draft = Draft(project, file, name, found, wishes, ask)
-    text = draft.text()
+    interview = Interview(project, file, name, inspected, wishes, ask)
+    text, code = draft.text(interview), draft.code(interview)
     with _staged(place) as staging:
         shutil.copyfile(file, staging / file.name)
-        for beside in found.look.beside:
+        for beside in inspected.look.beside:
             (staging / beside).parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(file.parent / beside, staging / beside)
         (staging / "model.toml").write_text(text, encoding="utf-8")
-        if draft.code is not None:
-            (staging / "model.py").write_text(draft.code, encoding="utf-8")
+        if code is not None:
+            (staging / "model.py").write_text(code, encoding="utf-8")
         shown = project.shown(place / "model.toml")
         model = read_model(staging, shown)
         model = ModelSpec(name, staging, shown, model.declared)
         checked = None
-        if draft.code is None:
+        if code is None:
             checked = check.run(project, model, project.target(wishes.target), jobs, events, limits)
         os.rename(staging, place)
     targets()
-    todo = f"write build() in {project.shown(place / 'model.py')}" if draft.code is not None else None
-    return Begun(project.shown(place), name, tuple(draft.guesses), checked, todo)
+    todo = f"write build() in {project.shown(place / 'model.py')}" if code is not None else None
+    return Begun(project.shown(place), name, tuple(interview.guesses), checked, todo)
 
 
 @contextmanager

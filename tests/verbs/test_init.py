@@ -17,7 +17,8 @@ from edgebuild.report.progress import Lines
 from edgebuild.spec.errors import UsageError
 from edgebuild.spec.project import open_project
 from edgebuild.verbs import inspect
-from edgebuild.verbs._drafting import Draft
+from edgebuild.verbs.drafting import draft
+from edgebuild.verbs.drafting.interview import Interview
 from edgebuild.verbs.init import Begun, Wishes, run
 from tests import brought, tiny
 
@@ -56,8 +57,8 @@ def refused(tmp_path: Path) -> Callable[..., str]:
 
 
 def drafted(file: Path, **wishes: Any) -> tuple[dict[str, Any], list[str]]:
-    draft = Draft(open_project(file.parent), file, "m", inspect.run(file), Wishes(**wishes), None)
-    return tomllib.loads(draft.text()), draft.guesses
+    interview = Interview(open_project(file.parent), file, "m", inspect.run(file), Wishes(**wishes), None)
+    return tomllib.loads(draft.text(interview)), interview.guesses
 
 
 def test_pictures_make_classes_of_folders_and_a_preprocessing(net: Path, pictures: Path) -> None:
@@ -194,6 +195,6 @@ def test_somebody_at_a_terminal_is_asked(net: Path, pictures: Path) -> None:
         asked.append(flag)
         return str(pictures)
 
-    draft = Draft(open_project(net.parent), net, "m", inspect.run(net), Wishes(), ask)
-    assert 'use = "images"' in draft.text()
+    interview = Interview(open_project(net.parent), net, "m", inspect.run(net), Wishes(), ask)
+    assert 'use = "images"' in draft.text(interview)
     assert asked == ["--data"]

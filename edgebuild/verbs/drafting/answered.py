@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edgebuild.formats._adopted import attempt
+from edgebuild.spec.checked import check
 from edgebuild.spec.errors import UsageError
-from edgebuild.spec.files import check
 from edgebuild.spec.signature import TensorSpec
 from edgebuild.spec.source import SOURCES
 from edgebuild.verbs._quiet import runtimes_silent
