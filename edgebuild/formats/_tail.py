@@ -6,12 +6,12 @@ scores. Left in float, each part keeps the scale of the layer that makes it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence, Set
+from collections.abc import Iterable, Sequence
 
 from edgebuild.formats._masks import Operation
 
 
-def tail(operations: Sequence[Operation], outputs: Iterable[str], layers: Set[str]) -> list[Operation]:
+def tail(operations: Sequence[Operation], outputs: Iterable[str], layers: set[str]) -> list[Operation]:
     """The operations between `outputs` and the tensors that `layers` write; operations come in order of execution."""
     wanted, found = {*outputs}, []
     for operation in reversed(operations):
