@@ -51,7 +51,6 @@ class Assemble(Step):
     needs: ClassVar[tuple[str, ...]] = ("verdicts", "data")
     tools: ClassVar[tuple[str, ...]] = ("jinja2",)
     deterministic: ClassVar[Determinism] = "everywhere"
-    exclusive: ClassVar[bool] = False
 
     def run(self, io: StepIO) -> None:
         """Write the folders."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, runtime_checkable
 
-from edgebuild.spec.artifact import EXCUSED, Determinism, Step, StepIO
+from edgebuild.spec.artifact import EXCUSED, Step, StepIO
 from edgebuild.spec.errors import UsageError, exhausted
 from edgebuild.spec.registry import FORMATS
 from edgebuild.spec.signature import Signature, TensorSpec
@@ -56,8 +56,6 @@ class ImportFile(Step):
     produces: ClassVar[str | None] = None
     needs: ClassVar[tuple[str, ...]] = ("file",)
     tools: ClassVar[tuple[str, ...]] = ("numpy",)
-    deterministic: ClassVar[Determinism] = "same-cpu"
-    exclusive: ClassVar[bool] = False
 
     def run(self, io: StepIO) -> None:
         """Check, fix shapes, try on zeros, keep."""

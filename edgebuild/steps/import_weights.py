@@ -28,7 +28,6 @@ class ImportWeights(Step):
     needs: ClassVar[tuple[str, ...]] = ("code", "weights")
     tools: ClassVar[tuple[str, ...]] = ("torch", "safetensors")
     deterministic: ClassVar[Determinism] = "everywhere"
-    exclusive: ClassVar[bool] = False
 
     def uses(self) -> tuple[str, ...]:
         """Without the model's own code where it has no part in this."""

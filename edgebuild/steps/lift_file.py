@@ -11,7 +11,7 @@ from edgebuild.nn import lift as lifting
 from edgebuild.nn.lift import LiftError, Proof, lift, prove, skeleton
 from edgebuild.nn.model_code import ModelCode, example
 from edgebuild.spec import dataset, notes, sha256
-from edgebuild.spec.artifact import EXCUSED, Determinism, Step, StepIO
+from edgebuild.spec.artifact import EXCUSED, Step, StepIO
 from edgebuild.spec.errors import UsageError
 from edgebuild.spec.signature import Signature
 from edgebuild.steps.import_file import Reader
@@ -50,8 +50,6 @@ class LiftFile(Step):
     produces: ClassVar[str | None] = "torch"
     needs: ClassVar[tuple[str, ...]] = ("file", "data")
     tools: ClassVar[tuple[str, ...]] = ("torch", "safetensors", "onnx", "onnxruntime", "numpy")
-    deterministic: ClassVar[Determinism] = "same-cpu"
-    exclusive: ClassVar[bool] = False
 
     def run(self, io: StepIO) -> None:
         """Lift, prove on validation examples, keep; UsageError, with what can be done, where either fails."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from edgebuild.spec import dataset, notes, tasks
-from edgebuild.spec.artifact import EXCUSED, Determinism, Step, StepIO
+from edgebuild.spec.artifact import EXCUSED, Step, StepIO
 from edgebuild.spec.data import Asked, Blocks, Data
 from edgebuild.spec.errors import UsageError, exhausted
 from edgebuild.spec.model import ImageInput
@@ -51,8 +51,6 @@ class LoadData(Step):
     produces: ClassVar[str | None] = "data"
     needs: ClassVar[tuple[str, ...]] = ("code",)
     tools: ClassVar[tuple[str, ...]] = ("numpy",)
-    deterministic: ClassVar[Determinism] = "same-cpu"
-    exclusive: ClassVar[bool] = False
 
     def uses(self) -> tuple[str, ...]:
         """The model's own code, where it has a part in the data."""

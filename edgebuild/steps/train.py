@@ -10,7 +10,7 @@ from edgebuild.nn.model_code import ModelCode
 from edgebuild.nn.network import Network
 from edgebuild.nn.train import losses, training
 from edgebuild.spec import dataset, notes
-from edgebuild.spec.artifact import EXCUSED, Determinism, Step, StepIO
+from edgebuild.spec.artifact import EXCUSED, Step, StepIO
 from edgebuild.spec.errors import owner
 from edgebuild.spec.model import Training
 from edgebuild.spec.signature import Signature
@@ -30,8 +30,6 @@ class Train(Step):
     produces: ClassVar[str | None] = "torch"
     needs: ClassVar[tuple[str, ...]] = ("code", "data")
     tools: ClassVar[tuple[str, ...]] = ("torch", "safetensors")
-    deterministic: ClassVar[Determinism] = "same-cpu"
-    exclusive: ClassVar[bool] = False
 
     def uses(self) -> tuple[str, ...]:
         """Without the model's own code where it has no part in this."""

@@ -9,7 +9,7 @@ from edgebuild.nn import checkpoint
 from edgebuild.nn.model_code import ModelCode
 from edgebuild.nn.network import Network
 from edgebuild.nn.train import training
-from edgebuild.spec.artifact import EXCUSED, Determinism, Step, StepIO
+from edgebuild.spec.artifact import EXCUSED, Step, StepIO
 from edgebuild.spec.signature import Signature
 
 
@@ -25,8 +25,6 @@ class Untrained(Step):
     produces: ClassVar[str | None] = "torch"
     needs: ClassVar[tuple[str, ...]] = ("code",)
     tools: ClassVar[tuple[str, ...]] = ("torch", "safetensors")
-    deterministic: ClassVar[Determinism] = "same-cpu"
-    exclusive: ClassVar[bool] = False
 
     def uses(self) -> tuple[str, ...]:
         """Without the model's own code where it has no part in this."""

@@ -50,7 +50,6 @@ class Sampled(Step):
     needs: ClassVar[tuple[str, ...]] = ("model", "data")
     tools: ClassVar[tuple[str, ...]] = ("numpy", "scipy")
     deterministic: ClassVar[Determinism] = "no"  # how much a budget allows is the machine's
-    exclusive: ClassVar[bool] = False
 
     def run(self, io: StepIO) -> None:
         """Run examples until nothing more is needed, or can be had."""

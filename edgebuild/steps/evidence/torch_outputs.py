@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from edgebuild.nn import checkpoint
 from edgebuild.spec import dataset
-from edgebuild.spec.artifact import Determinism, Step, StepIO
+from edgebuild.spec.artifact import Step, StepIO
 
 _BATCH = 64
 
@@ -22,8 +22,6 @@ class TorchOutputs(Step):
     produces: ClassVar[str | None] = "outputs"
     needs: ClassVar[tuple[str, ...]] = ("model", "data")
     tools: ClassVar[tuple[str, ...]] = ("torch", "numpy")
-    deterministic: ClassVar[Determinism] = "same-cpu"
-    exclusive: ClassVar[bool] = False
 
     def run(self, io: StepIO) -> None:
         """Run every held-out example through the module."""
