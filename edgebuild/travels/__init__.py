@@ -11,6 +11,11 @@ RUNNER = ("runner.py", *sorted(path.name for path in Path(__file__).parent.glob(
 DECODER, BUNDLE_RUNNER, BOXES = "decoder.py", "run.py", "boxes.py"
 
 
+def bundled(preprocess: str | None) -> tuple[str, ...]:
+    """What a bundle has beside its model files and their loaders, with what prepares its inputs if anything does."""
+    return (BUNDLE_RUNNER, VALUES, *(() if preprocess is None else (f"prepare_{preprocess}.py",)))
+
+
 def file(name: str) -> Path:
     """Where the file of this name is."""
     return Path(__file__).with_name(name)

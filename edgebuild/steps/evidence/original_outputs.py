@@ -28,7 +28,6 @@ class OriginalOutputs(Step):
         import numpy as np
 
         held_out = dataset.read(io.path("data"), self.split)
-        samples = [tuple(x[k : k + 1] for x in held_out.inputs) for k in range(len(held_out))]
-        answers = list(self.reader.answers(io.path("file") / self.name, samples))
+        answers = list(self.reader.answers(io.path("file") / self.name, held_out.singly()))
         stacked = {str(k): np.concatenate(values) for k, values in enumerate(zip(*answers, strict=True))}
         np.savez(io.output / "outputs.npz", **stacked)  # type: ignore[arg-type]

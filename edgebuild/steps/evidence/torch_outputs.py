@@ -34,7 +34,9 @@ class TorchOutputs(Step):
         with torch.no_grad():
             for start in range(0, len(test), _BATCH):
                 rows = slice(start, start + _BATCH)
-                given = module(*(torch.from_numpy(np.array(values[rows])) for values in test.inputs))
+                given = module(
+                    *(torch.from_numpy(np.require(values[rows], requirements=("W", "C"))) for values in test.inputs)
+                )
                 parts.append([given] if isinstance(given, torch.Tensor) else list(given))
         stacked = {str(k): torch.cat(values).numpy() for k, values in enumerate(zip(*parts, strict=True))}
         np.savez(io.output / "outputs.npz", **stacked)  # type: ignore[arg-type]
