@@ -13,7 +13,7 @@ from edgebuild.spec.decoder import Decoder
 from edgebuild.spec.documents import named
 from edgebuild.spec.errors import UsageError
 from edgebuild.spec.evidence import Evidence, Status, Verdict
-from edgebuild.spec.preprocess import ImageInput
+from edgebuild.spec.preprocess import Preprocess
 from edgebuild.spec.signature import Element, Head, Signature
 from edgebuild.spec.target import Fidelity, Runtime
 
@@ -32,7 +32,7 @@ class Subject:
     model_description: str
     signature: Signature
     heads: tuple[Head, ...]
-    preprocess: ImageInput | None
+    preprocess: Preprocess | None
     sample: int
 
 
