@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, ClassVar, Literal, Protocol, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, Self
 
 from edgebuild.spec.errors import StepError
 from edgebuild.spec.signature import Head, TensorSpec
@@ -18,9 +18,8 @@ if TYPE_CHECKING:
     Errors = np.ndarray[tuple[int, ...], np.dtype[np.float64]]
 
 Goal = Literal["soft", "logits", "pseudo_labels"]
-Show = Literal[
-    "ranked", "values", "boxes", "tensor"
-]  # what a bundle's run.py knows to print; `tensor` is for what has no task
+# What a bundle's run.py knows to print; `tensor` is for what has no task.
+Show = Literal["ranked", "several", "values", "boxes", "areas", "distance", "tensor"]
 
 
 class Task(Protocol):
@@ -74,7 +73,17 @@ class Task(Protocol):
     def errors(self, answers: Sequence[Array], labels: Array) -> Errors:
         """How wrong each answer is, [N] float64; of a choice, 1 where it is wrong and 0 where it is right."""
 
-    def scored(self, answers: Sequence[Array]) -> Array:
+    def assumed(self, examples: int, outputs: Sequence[TensorSpec]) -> Array | None:
+        """The labels of a split that brings None for them; None where labels must come."""
+        return None
+
+    def targets(self, labels: Any, inputs: Sequence[Any]) -> Any:
+        """What answers are held against in losses and errors, arrays or tensors: the labels, unless a task teaches
+        itself by its inputs.
+        """
+        return labels
+
+    def scored(self, answers: Sequence[Array], inputs: Sequence[Any]) -> Array:
         """What metrics are given of the answers, one array [N, …]: the first output, unless they are decoded."""
         return answers[0]
 

@@ -72,7 +72,7 @@ class Detection(Task):
             return torch.stack(apart).mean()
         return _boxes.distance(*self._candidates(answers), *self._candidates(means))
 
-    def scored(self, answers: Sequence[Array]) -> Array:
+    def scored(self, answers: Sequence[Array], inputs: Sequence[Any] = ()) -> Array:
         """Detections [N, most, 6]: class, score, corners; the best first, behind the last rows of class -1."""
         detections: Array = decoding.decoded(self._how(), answers)
         return detections

@@ -32,6 +32,10 @@ LABELS = RNG.integers(0, 4, 300)
 LOGITS = RNG.normal(0, 1, (300, 4)) + 1.5 * np.eye(4)[LABELS]
 COARSE = np.round(LOGITS[:, :2])  # many ties
 TARGETS = RNG.normal(0, 1, (300, 3))
+MANY = (LOGITS + RNG.normal(0, 1, (300, 4)) > 0.5).astype(np.float32)
+MAPS = RNG.integers(0, 4, (300, 3, 3))
+AREAS = np.where(RNG.uniform(size=MAPS.shape) < 0.7, MAPS, RNG.integers(0, 4, MAPS.shape)).astype(np.uint8)
+MAPS[::7, 0, 0] = 255
 VALUES = TARGETS + RNG.normal(0, 0.5, (300, 3))
 
 
@@ -63,6 +67,20 @@ PEERS: dict[str, tuple[str, Any, Any, Peer]] = {
     "auc of ties in many classes": ("auc", np.round(LOGITS), LABELS, auc),
     "mae": ("mae", VALUES, TARGETS, lambda o, y: metrics.mean_absolute_error(y, o)),
     "correlation": ("correlation", VALUES, TARGETS, correlation),
+    "f1 of several classes": (
+        "f1", LOGITS, MANY, lambda o, y: metrics.f1_score(y, o > 0, average="macro"),
+    ),
+    "average precision": (
+        "average_precision", LOGITS, MANY, lambda o, y: metrics.average_precision_score(y, o, average="macro"),
+    ),
+    "average precision of ties": (
+        "average_precision", np.round(LOGITS), MANY,
+        lambda o, y: metrics.average_precision_score(y, o, average="macro"),
+    ),
+    "hamming": ("hamming", LOGITS, MANY, lambda o, y: 1 - metrics.hamming_loss(y, o > 0)),
+    "exact match": ("exact_match", LOGITS, MANY, lambda o, y: metrics.accuracy_score(y, o > 0)),
+    "miou": ("miou", AREAS, MAPS, lambda o, y: metrics.jaccard_score(y[y < 255], o[y < 255], average="macro")),
+    "auc of one score": ("auc", LOGITS[:, 0], LABELS % 2, lambda o, y: metrics.roc_auc_score(y, o)),
     "cosine": ("cosine", VALUES, TARGETS, lambda o, y: float(np.diag(cosine_similarity(o, y)).mean())),
 }  # fmt: skip
 

@@ -35,6 +35,7 @@ class Case(NamedTuple):
     labels: np.ndarray
     right: list[np.ndarray]
     wrong: list[np.ndarray]
+    inputs: list[np.ndarray] = []  # noqa: RUF012
 
     @property
     def outputs(self) -> list[TensorSpec]:
@@ -58,6 +59,29 @@ def boxes_case() -> Case:
     return Case(head, np.tile(labels, (6, 1, 1)), right, [right[0], np.roll(right[1], 2, axis=1)])
 
 
+def segmentation_case() -> Case:
+    """Maps whose classes change places; a pixel that does not count is in each."""
+    labels = np.arange(24).reshape(6, 2, 2) % 3
+    right = np.moveaxis(np.eye(3)[labels] * 50, 3, 1)
+    labels[:, 0, 0] = 255
+    return case(Head("output", "segmentation", labels=("a", "b", "c")), labels, right)
+
+
+def multilabel_case() -> Case:
+    """Each class is there now and then, and never all of them."""
+    labels = np.array([[0, 1, 0], [1, 0, 0], [0, 1, 1], [1, 1, 0], [0, 0, 1], [1, 0, 1]])
+    return case(Head("output", "multilabel", labels=("a", "b", "c")), labels, 100.0 * labels - 50)
+
+
+def anomaly_case() -> Case:
+    """What is learnt are the inputs; anomalies are the last three, which a right answer does not reach."""
+    inputs = np.arange(18.0, dtype=np.float32).reshape(6, 3)
+    labels = np.arange(6) // 3
+    good = inputs + labels[:, None].astype(np.float32)
+    bad = inputs + (1 - labels[:, None]).astype(np.float32) + 0.5
+    return Case(Head("output", "anomaly"), labels, [good], [bad], [inputs])
+
+
 VALUES = np.arange(18.0).reshape(6, 3) + 1
 CASES = {
     "classification": case(
@@ -66,16 +90,20 @@ CASES = {
     "regression": case(Head("output", "regression"), VALUES, VALUES),
     "embedding": case(Head("output", "embedding"), VALUES, VALUES),
     "detection": boxes_case(),
+    "segmentation": segmentation_case(),
+    "multilabel": multilabel_case(),
+    "anomaly": anomaly_case(),
 }
 
 
 @pytest.mark.parametrize("name", TASKS.names())
 def test_a_task_takes_its_own_labels_and_knows_a_right_answer_from_a_wrong_one(name: str) -> None:
-    head, labels, right, wrong = CASES[name]
-    task, outputs = tasks.of(head), CASES[name].outputs
-    task.check(head, outputs)
-    assert task.label_mistake(labels, outputs) is None
-    kept = labels.astype(task.element)
+    case = CASES[name]
+    task = tasks.of(case.head)
+    task.check(case.head, case.outputs)
+    assert task.label_mistake(case.labels, case.outputs) is None
+    kept = np.asarray(task.targets(case.labels.astype(task.element), case.inputs))
+    right, wrong = case.inputs or case.right, case.wrong
     assert task.errors(right, kept).max() == pytest.approx(0, abs=1e-6)
     assert (task.errors(wrong, kept) > 0).all()
     near, far = ([torch.from_numpy(values) for values in given] for given in (right, wrong))
@@ -91,17 +119,28 @@ def test_a_task_takes_its_own_labels_and_knows_a_right_answer_from_a_wrong_one(n
 
 @pytest.mark.parametrize("name", TASKS.names())
 def test_every_task_has_metrics_whose_value_falls_with_wrong_answers(name: str) -> None:
-    head, labels, right, wrong = CASES[name]
-    task, every = tasks.of(head), np.ones(len(labels))
+    case = CASES[name]
+    task, every = tasks.of(case.head), np.ones(len(case.labels))
     kinds = {metric: GATES.get(metric) for metric in metrics_of(name)}
     scored = {metric: kind for metric, kind in kinds.items() if issubclass(kind, Scored)}
     assert scored
     for metric, kind in scored.items():
         if metric == "correlation":  # of values that change places it need not fall
             continue
-        known = labels.astype(task.element)
-        better, worse = (kind.score(task.scored(given), known)(every) for given in (right, wrong))
+        known = case.labels.astype(task.element)
+        better, worse = (
+            kind.score(task.scored(given, case.inputs), known)(every) for given in (case.right, case.wrong)
+        )
         assert kind.change(worse, better) > 0 if better else worse > better, metric
+
+
+@pytest.mark.parametrize("name", TASKS.names())
+def test_labels_of_another_kind_are_refused_in_words(name: str) -> None:
+    task = tasks.of(CASES[name].head)
+    words = np.array([["a"], ["b"]])
+    told = task.label_mistake(words, CASES[name].outputs)
+    assert told is not None
+    assert "got <U1 [2, 1]" in told
 
 
 @pytest.mark.parametrize("name", sorted({*TASKS.names()} - {"detection"}))

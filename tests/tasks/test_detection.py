@@ -105,7 +105,7 @@ def precision(squares: tiny.Made, outputs: np.ndarray) -> float:
     """mAP at an overlap of a half on the held-out pictures."""
     (head,), test = dataset.heads(squares["data"]), dataset.read(squares["data"], "test")
     metric = GATES.get("map50")
-    return float(metric.score(tasks.of(head).scored([outputs]), test.labels[0])(np.ones(len(outputs))))
+    return float(metric.score(tasks.of(head).scored([outputs], []), test.labels[0])(np.ones(len(outputs))))
 
 
 def outputs_of(file: Path) -> np.ndarray:
@@ -154,7 +154,7 @@ def test_the_bundles_runner_shows_what_the_judge_was_given(squares: tiny.Made, t
     bundle = assemble(squares, tmp_path, "onnx", gates=(Gate("size", "-10 %"),)) / "bundle"
     outputs = outputs_of(squares.file("onnx"))[3:4]
     (head,) = dataset.heads(squares["data"])
-    rows = tasks.of(head).scored([outputs])[0]
+    rows = tasks.of(head).scored([outputs], [])[0]
     shown = [row for row in rows.tolist() if row[0] >= 0 and row[1] >= 0.2]
     assert shown
     names = ("dark", "bright")

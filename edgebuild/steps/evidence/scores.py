@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, ClassVar
 
@@ -14,7 +14,7 @@ from edgebuild.steps.evidence import _changes
 from edgebuild.steps.evidence._outputs import of_head, origin, read
 
 if TYPE_CHECKING:
-    from edgebuild.spec.dataset import Array, Mask
+    from edgebuild.spec.dataset import Array, Mask, Rows
 
 _WORST = 5  # examples that are named because they lost most
 
@@ -42,11 +42,12 @@ class Scores(Step):
         test, slices = dataset.read(io.path("data"), "test"), dataset.slices(io.path("data"))
         same = dataset.chosen(len(test), len(ours[0]))
         heads: dict[str, evidence.Changes] = {}
+        inputs = [dataset.Chosen(values, same) for values in test.inputs]
         for head, targets in zip(dataset.heads(io.path("data")), test.labels, strict=True):
             metrics = tuple((metric, confidence) for name, metric, confidence in self.metrics if name == head.name)
             if metrics:
                 io.progress(len(heads) / len(test.labels), head.name)
-                answers = _compared(head, ours, theirs, targets[same], same)
+                answers = _compared(head, ours, theirs, inputs, targets[same], same)
                 masks = {name: mask[same] for name, mask in slices.items()}
                 heads[head.name] = self._head(head, metrics, answers, masks)
         scores = evidence.Scores(origin(io.path("candidate")), len(ours[0]), len(test), heads)
@@ -72,7 +73,9 @@ class Scores(Step):
         return evidence.Changes(changes, parts, classes, values, answers.worst(_WORST))
 
 
-def _compared(head: Head, ours: list[Array], theirs: list[Array], targets: Array, same: Array) -> _changes.Compared:
+def _compared(
+    head: Head, ours: list[Array], theirs: list[Array], inputs: Sequence[Rows], targets: Array, same: Array
+) -> _changes.Compared:
     """Both files' answers to the same examples, in numbers `same`."""
     mine, baseline = of_head(head, ours), of_head(head, theirs)
     shapes = [[list(values.shape[1:]) for values in answers] for answers in (mine, baseline)]
@@ -81,8 +84,9 @@ def _compared(head: Head, ours: list[Array], theirs: list[Array], targets: Array
         others = " and ".join(str(list(values.shape)) for values in baseline)
         raise StepError(f"outputs {told} cannot be compared with the baseline's {others}")
     task, baseline = tasks.of(head), [values[same] for values in baseline]
-    errors = (None, None) if task.choice else (task.errors(mine, targets), task.errors(baseline, targets))
-    return _changes.Compared(task.scored(mine), task.scored(baseline), targets, same, *errors)
+    wanted = task.targets(targets, inputs)
+    errors = (None, None) if task.choice else (task.errors(mine, wanted), task.errors(baseline, wanted))
+    return _changes.Compared(task.scored(mine, inputs), task.scored(baseline, inputs), targets, same, *errors)
 
 
 def _part(metrics: Iterable[str], answers: _changes.Compared) -> evidence.Part:
