@@ -68,6 +68,8 @@ class Assemble(Step):
         parts = [_ship(part, _file(io, assembly, part), folder) for part in assembly.ordered()]
         for name in travels.bundled(self.subject.preprocess.kind if self.subject.preprocess else None):
             shutil.copyfile(travels.file(name), folder / name)
+        if any(head.decoder for head in self.subject.heads):
+            shutil.copyfile(travels.file(travels.BOXES), folder / travels.BOXES)
         packages = sorted({name for part in assembly.parts for name in self.packages[part.runtime.format]})
         (folder / "requirements.txt").write_text(f"numpy>=1.24\n{''.join(map(_pinned, packages))}")
         if labels := {head.name: list(head.labels) for head in self.subject.heads if head.labels}:
@@ -158,7 +160,7 @@ def _port(spec: TensorSpec, how: str | None) -> Port:
 
 
 def _shown(head: Head) -> ShownHead:
-    return ShownHead(head.name, head.task, head.outputs, tasks.of(head).show, head.labels)
+    return ShownHead(head.name, head.task, head.outputs, tasks.of(head).show, head.labels, head.decoder)
 
 
 def _sources(io: StepIO, assembly: Assembly) -> dict[str, str]:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from edgebuild.spec import calibration, dataset, documents, notes, spread
+from edgebuild.spec import calibration, dataset, documents, notes, spread, tasks
 from edgebuild.spec.artifact import StepIO
 from edgebuild.spec.calibration import Calibration
 from edgebuild.spec.errors import UsageError
@@ -34,6 +35,24 @@ def read(io: StepIO) -> tuple[Any, bytes]:
     return target_format, (io.path("model") / target_format.file).read_bytes()
 
 
+def apart(io: StepIO, how: Quantization) -> Quantization:
+    """`how`, with the outputs that hold values of several kinds kept from sharing one scale; a note says which.
+
+    Where the file is to give integers, an output has one scale, whatever it holds.
+    """
+    kinds = {
+        place: kind
+        for head in dataset.heads(io.path("data"))
+        if (kind := tasks.of(head).mixed()) is not None
+        for place in head.outputs
+    }
+    integers = how.borders != "float32"
+    for place, kind in kinds.items():
+        told = "share its one scale: let the file give float32" if integers else "keep scales of their own in float"
+        notes.write(io.output, [*notes.read(io.output), f"output {place} holds {kind}, which {told}"])
+    return how if integers else replace(how, apart=tuple(sorted(kinds)))
+
+
 def quantize(io: StepIO, how: Quantization, samples: Sequence[Sample] = ()) -> None:
     """Write the quantized file, and note what calibration could not say."""
     target_format, model = read(io)
@@ -55,7 +74,7 @@ def calibrated(
         of_noise = {}
     differ = sum(name not in of_noise or _apart(ends, of_noise[name]) for name, ends in ranges.items())
     documents.write(io.output / calibration.FILE, Calibration(len(seen), _digest(seen), len(ranges), differ))
-    notes.write(io.output, spread.remarks(ranges))
+    notes.write(io.output, [*notes.read(io.output), *spread.remarks(ranges)])
     return how.with_ranges(ranges)
 
 

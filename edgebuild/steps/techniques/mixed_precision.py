@@ -68,7 +68,7 @@ class MixedPrecision(Technique):
         target_format, model = _files.read(io)
         seen = _files.samples(io, self.calibration, self.seed)
         held_out = _files.unlearnt(io, self.examples, self.seed)
-        learnt = self.quantization().with_ranges(ranges.load(io.path("model")))
+        learnt = _files.apart(io, self.quantization()).with_ranges(ranges.load(io.path("model")))
         how = _files.calibrated(io, target_format, model, learnt, seen)
         trial = _Trial(target_format, model, held_out, dataset.heads(io.path("data")), io)
         ranked = self._rank(trial, how)
