@@ -24,7 +24,8 @@ from edgebuild.bundle import assemble
 from edgebuild.devices.local import Local
 from edgebuild.engine import digests, keys
 from edgebuild.engine.graph import Node
-from edgebuild.spec.artifact import EXCUSED, Artifact
+from edgebuild.spec import surroundings
+from edgebuild.spec.artifact import EXCUSED, Artifact, Step
 from tests import ROOT
 from tests.engine import toys
 

@@ -297,3 +297,8 @@ class TestStart:
         with pytest.raises(StepError, match="step bad crashed"):
             box.build()
         assert eventually(lambda: not marked(mark))
+
+
+def test_a_step_that_trains_has_the_threads_of_all_cores_and_others_have_one(box: Toybox) -> None:
+    box.add("learns", toys.Learns())
+    assert box.text(box.build()["learns"]) == str(len(os.sched_getaffinity(0)))

@@ -48,6 +48,18 @@ class Write(Toy):
 
 
 @dataclass(frozen=True, slots=True)
+class Learns(Toy):
+    """Trains, and writes how many threads its kernels may have."""
+
+    @property
+    def trains(self) -> bool:
+        return True
+
+    def run(self, io: StepIO) -> None:
+        (io.output / "text.txt").write_text(os.environ["OMP_NUM_THREADS"])
+
+
+@dataclass(frozen=True, slots=True)
 class Alone(Write):
     """Like Write, with nothing beside it."""
 
