@@ -13,7 +13,10 @@ from typing import Any
 
 
 class Curves:
-    """Writes scalars into a folder, which is made anew for the first of them; without tensorboardX it does nothing."""
+    """Writes scalars into a folder, which is made anew for the first of them unless that goes on from an earlier run.
+
+    Without tensorboardX it does nothing.
+    """
 
     def __init__(self, folder: Path) -> None:
         """Nothing is written yet."""
@@ -28,7 +31,7 @@ class Curves:
         self._last = step
         with suppress(OSError, ImportError):  # curves are for looking at: no build fails for want of them
             if self._writer is None:
-                self._writer = self._open()
+                self._writer = self._open(step)
             for name, value in scalars.items():
                 self._writer.add_scalar(name, value, self._offset + step)
 
@@ -38,8 +41,10 @@ class Curves:
             if self._writer is not None:
                 self._writer.close()
 
-    def _open(self) -> Any:
+    def _open(self, step: int) -> Any:
         from tensorboardX import SummaryWriter
 
+        if step > 1:  # what a killed run drew beyond it is drawn again
+            return SummaryWriter(str(self._folder), write_to_disk=True, purge_step=step, filename_suffix=f".{step}")
         shutil.rmtree(self._folder, ignore_errors=True)
         return SummaryWriter(str(self._folder), write_to_disk=True)

@@ -34,6 +34,14 @@ def test_points_are_kept_and_a_schedule_that_starts_again_goes_on(tmp_path: Path
     ]  # fmt: skip
 
 
+def test_a_run_that_goes_on_after_a_kill_keeps_the_curve_before_it(tmp_path: Path) -> None:
+    for step in (1, 11):
+        drawn = Curves(tmp_path / "curves")
+        drawn.add({"loss": 1.0 / step}, step)
+        drawn.close()
+    assert len([*(tmp_path / "curves").glob("events.*")]) == 2
+
+
 def test_a_step_without_curves_leaves_no_folder(tmp_path: Path) -> None:
     Curves(tmp_path / "curves").close()
     assert not (tmp_path / "curves").exists()
