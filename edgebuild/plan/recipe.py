@@ -169,6 +169,10 @@ class Recipes:
         """UsageError unless converting makes what the step works on."""
         where = {"file": line.file, "key": f"{line.key}.use"}
         works_on, source = " or ".join(step.consumes), self._weights.source
+        if kind == runtime.format == source.kind and self._weights.refusal:
+            hint = f"{line.use!r} works on one; recipes of steps for files take it as it is: int8, float16, encode, …"
+            shown = f"{self._model.origin}/{self._model.declared.origin.options['file']}"
+            raise UsageError(self._weights.refusal, file=shown, hint=hint)
         if kind == runtime.format == source.kind:
             name = self._model.name
             reason = f"{line.use!r} works on {works_on}, and {name} comes as {kind}, which cannot be trained"

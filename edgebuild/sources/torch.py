@@ -13,7 +13,7 @@ from edgebuild.spec import tasks
 from edgebuild.spec.dataset import Held
 from edgebuild.spec.fields import Inside
 from edgebuild.spec.look import Look
-from edgebuild.spec.model import ModelSpec, Training
+from edgebuild.spec.model import ModelSpec, PluginSpec, Teacher, Training
 from edgebuild.spec.source import Making, ProjectFile, Source
 from edgebuild.steps.evidence.torch_outputs import TorchOutputs
 from edgebuild.steps.import_weights import ImportWeights
@@ -47,14 +47,9 @@ class Torch(Source):
         declared = model.declared
         return _weights(model, self.builder, self.weights, declared.origin.key_of("weights"), declared.training)
 
-    def teachers(self, model: ModelSpec) -> tuple[Making, ...]:
-        """The same for each: its own builder, weights and training."""
-        declared = model.declared
-        keys = ["teacher"] if declared.teacher else [f"teachers[{number}]" for number in range(len(declared.teachers))]
-        return tuple(
-            _weights(model, own.builder, own.weights, f"{key}.weights", own.training)
-            for key, own in zip(keys, declared.all_teachers, strict=True)
-        )
+    def teacher(self, model: ModelSpec, teacher: Teacher, origin: PluginSpec) -> Making:
+        """The same, with its own training."""
+        return _weights(model, self.builder, self.weights, origin.key_of("weights"), teacher.training)
 
     def untrained(self, model: ModelSpec) -> Making:
         """The module with the weights that its builder draws."""

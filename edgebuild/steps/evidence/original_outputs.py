@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from edgebuild.spec import dataset
 from edgebuild.spec.artifact import Determinism, Step, StepIO
-from edgebuild.steps.import_file import Reader
+from edgebuild.spec.reader import Reader
 
 
 @dataclass(frozen=True, slots=True)
