@@ -19,7 +19,7 @@ from edgebuild.spec.artifact import Determinism, Step, StepIO
 from edgebuild.spec.assembly import Assembly, End, Part
 from edgebuild.spec.errors import UsageError
 from edgebuild.spec.evidence import Status, Verdicts
-from edgebuild.spec.model import ImageInput
+from edgebuild.spec.preprocess import ImageInput
 from edgebuild.spec.registry import FORMATS
 from edgebuild.spec.signature import Head, Signature, TensorSpec
 
@@ -51,7 +51,6 @@ class Assemble(Step):
     needs: ClassVar[tuple[str, ...]] = ("verdicts", "data")
     tools: ClassVar[tuple[str, ...]] = ("jinja2",)
     deterministic: ClassVar[Determinism] = "everywhere"
-    exclusive: ClassVar[bool] = False
 
     def run(self, io: StepIO) -> None:
         """Write the folders."""
@@ -65,7 +64,7 @@ class Assemble(Step):
     def _fill(self, io: StepIO, folder: Path, verdicts: Verdicts) -> None:
         assembly = next(each for each in self.assemblies if each.format == verdicts.format)
         parts = [_ship(part, _file(io, assembly, part), folder) for part in assembly.ordered()]
-        for name in (travels.BUNDLE_RUNNER, travels.VALUES):
+        for name in travels.bundled(self.subject.preprocess.kind if self.subject.preprocess else None):
             shutil.copyfile(travels.file(name), folder / name)
         packages = sorted({name for part in assembly.parts for name in self.packages[part.runtime.format]})
         (folder / "requirements.txt").write_text(f"numpy>=1.24\n{''.join(map(_pinned, packages))}")
@@ -108,10 +107,12 @@ class Assemble(Step):
             raise UsageError(
                 f"there are {len(test)} held-out examples", file=f"models/{self.subject.model}/model.toml", key="sample"
             )
-        how, examples = self.subject.preprocess, [values[self.subject.sample] for values in test.inputs]
+        row = slice(self.subject.sample, self.subject.sample + 1)
+        how, examples = self.subject.preprocess, [example[0] for example in test.take(row).inputs]
+        if how is not None:
+            _write_json(folder / "preprocess.json", asdict(how))
         if how is None or len(examples) > 1:
             return _write_arrays(folder, [example[None] for example in examples])
-        _write_json(folder / "preprocess.json", asdict(how))
         (folder / "sample.png").write_bytes(png.encode(_pixels(examples[0], how)))
         return "sample.png"
 

@@ -1,4 +1,4 @@
-"""Pictures as a model's input: read and prepared by the very functions of a bundle's `run.py`."""
+"""Pictures as a data set keeps them: read and made to fit by the very functions of a bundle's `run.py`."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edgebuild.spec.errors import exhausted
-from edgebuild.spec.model import ImageInput
+from edgebuild.spec.preprocess import ImageInput
 
 if TYPE_CHECKING:
     import numpy as np
@@ -28,39 +28,32 @@ class Pictures:
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """[N, …] of the input that the pictures become."""
-        return (len(self.files), *self.how.shape)
+        """[N, height, width, channels] of the pixels that are kept."""
+        return (len(self.files), *self.how.stored)
 
     @property
     def dtype(self) -> np.dtype[Any]:
-        """Real numbers."""
+        """Pixels of 8 bits."""
         import numpy as np
 
-        return np.dtype(np.float32)
+        return np.dtype(np.uint8)
 
     def blocks(self) -> Iterator[Values]:
         """One block after another is read."""
         import numpy as np
 
         for start in range(0, len(self.files), _ROWS):
-            yield np.concatenate([self._prepared(path) for path in self.files[start : start + _ROWS]])
+            yield np.stack([self._fitted(path) for path in self.files[start : start + _ROWS]])
 
-    def _prepared(self, path: Path) -> Values:
-        from edgebuild.travels import run
+    def _fitted(self, path: Path) -> Values:
+        from edgebuild.travels import prepare_image
 
         try:
-            pixels = run.read_picture(path)
+            pixels = prepare_image.read_picture(path)
         except Exception as error:  # decoders raise whatever they like
             if exhausted(error):
                 raise
             told = str(error).strip().partition("\n")[0].replace(str(path), path.name)
             raise self.wrong(path, told or type(error).__name__) from None
-        return prepared(pixels, self.how)
-
-
-def prepared(pixels: Values, how: ImageInput) -> Values:
-    """Pixels uint8 [h, w, c] as one example [1, …] float32."""
-    from edgebuild.travels import run
-
-    values: Values = run.prepare(pixels, asdict(how))
-    return values
+        fitted: Values = prepare_image.fit(pixels, asdict(self.how))
+        return fitted

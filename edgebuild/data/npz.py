@@ -11,13 +11,11 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from pydantic import Field
 
-from edgebuild.data._pictures import prepared
 from edgebuild.data._splits import ALIASES, LABELLED, Share, cut
 from edgebuild.spec import dataset, tasks
 from edgebuild.spec.data import Asked, Data, Loaded
 from edgebuild.spec.errors import UsageError, exhausted
 from edgebuild.spec.fields import Seed
-from edgebuild.spec.model import ImageInput
 
 if TYPE_CHECKING:
     import numpy as np
@@ -61,7 +59,7 @@ class Npz(Data):
 
 @dataclass(frozen=True, slots=True)
 class Rows:
-    """An array of an archive as Blocks, or the rows of it that a mask [N] names; pictures become what `how` says.
+    """An array of an archive as Blocks, or the rows of it that a mask [N] names.
 
     `whole` is the array's own shape; `wrong` makes the error for what cannot be read.
     """
@@ -71,27 +69,21 @@ class Rows:
     whole: tuple[int, ...]
     dtype: np.dtype[Any]
     wrong: Callable[[str], UsageError]
-    how: ImageInput | None = None
     mask: Values | None = None
 
     @property
     def shape(self) -> tuple[int, ...]:
         """[N, …]."""
         count = self.whole[0] if self.mask is None else int(self.mask.sum())
-        return (count, *(self.whole[1:] if self.how is None else self.how.shape))
+        return (count, *self.whole[1:])
 
     def blocks(self) -> Iterator[Values]:
         """Read from the start to the end."""
-        import numpy as np
-
         start = 0
         for block in self._read():
             kept = block if self.mask is None else block[self.mask[start : start + len(block)]]
             start += len(block)
-            if self.how is not None and len(kept):
-                pictures = kept.reshape(*kept.shape[:3], -1)
-                yield np.concatenate([prepared(pixels, self.how) for pixels in pictures])
-            elif len(kept):
+            if len(kept):
                 yield kept
 
     def _read(self) -> Iterator[Values]:
@@ -195,15 +187,8 @@ class _Archive:
             rows = self._find(known, self._input_names(position), split)
             if rows is None:
                 raise self._missing(known, f"input {spec.name!r}", self._input_names(position), split, "inputs")
-            found.append(self._picture(rows))
+            found.append(rows)
         return tuple(found)
-
-    def _picture(self, rows: Rows) -> Rows:
-        """With `[preprocess]`, 8-bit arrays are pictures."""
-        how = self.asked.preprocess
-        if how is None or rows.dtype != "uint8" or len(rows.whole) not in (3, 4):
-            return rows
-        return replace(rows, how=how)
 
     def _labels(self, known: Mapping[str, Rows], split: str, position: int) -> Values:
         """The labels of a head, all in memory; [N, 1] numbers of classes are [N]."""

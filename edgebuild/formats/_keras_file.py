@@ -7,7 +7,7 @@ import os
 import sys
 import tempfile
 import zipfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
@@ -112,7 +112,7 @@ def _port(name: str, tensor: Any) -> Port:
     return Port(name, tuple("?" if size is None else int(size) for size in tensor.shape), str(tensor.dtype))
 
 
-def answers(path: Path, samples: Sequence[Sample]) -> Iterator[Sample]:
+def answers(path: Path, samples: Iterable[Sample]) -> Iterator[Sample]:
     """What the file answers in Keras to one sample after another, each with a batch of 1."""
     import numpy as np
     import torch

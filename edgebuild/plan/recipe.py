@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from edgebuild.engine.graph import Graph, Node
 from edgebuild.plan.packages import need
 from edgebuild.plan.weights import Weights, task_code
+from edgebuild.spec.checked import check
 from edgebuild.spec.errors import UsageError
-from edgebuild.spec.files import check
 from edgebuild.spec.model import ModelSpec
 from edgebuild.spec.quantization import refusal
 from edgebuild.spec.registry import FORMATS, STEPS, takes

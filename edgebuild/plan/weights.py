@@ -12,9 +12,9 @@ from edgebuild.plan import lifting
 from edgebuild.plan.packages import need
 from edgebuild.spec import tasks
 from edgebuild.spec.artifact import Artifact
+from edgebuild.spec.checked import check
 from edgebuild.spec.data import DATA, Data
 from edgebuild.spec.errors import UsageError
-from edgebuild.spec.files import check
 from edgebuild.spec.model import ModelSpec, Teacher
 from edgebuild.spec.reads import Read
 from edgebuild.spec.source import SOURCES, Making, ProjectFile, Source

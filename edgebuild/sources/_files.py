@@ -55,6 +55,6 @@ def _tools(reader: Reader) -> tuple[str, ...]:
 
 def _beside(model: ModelSpec, file: str, patterns: tuple[str, ...], key: str) -> Iterator[ProjectFile]:
     folder, place = (model.folder / file).parent, key.rpartition(".")[0]
-    found = {path for pattern in patterns for path in folder.glob(pattern) if path.is_file() and not path.is_symlink()}
-    for path in sorted(found):
+    paths = {path for pattern in patterns for path in folder.glob(pattern) if path.is_file() and not path.is_symlink()}
+    for path in sorted(paths):
         yield ProjectFile(path.relative_to(model.folder).as_posix(), f"{place}.external")

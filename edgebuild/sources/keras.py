@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
@@ -42,7 +42,7 @@ class KerasFile:
         """The first operator that computes in integers; None for a float file."""
         return _onnx_adopt.integer(model)
 
-    def answers(self, path: Path, samples: Sequence[Sample]) -> Iterator[Sample]:
+    def answers(self, path: Path, samples: Iterable[Sample]) -> Iterator[Sample]:
         """What the model answers to one sample after another."""
         return _keras_file.answers(path, samples)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, runtime_checkable
 
@@ -36,5 +36,5 @@ class Reader(Protocol):
     def integer(self, model: bytes) -> str | None:
         """Of an adopted file, an operator or type that says that it computes in integers; None for a float file."""
 
-    def answers(self, path: Path, samples: Sequence[Sample]) -> Iterator[Sample]:
+    def answers(self, path: Path, samples: Iterable[Sample]) -> Iterator[Sample]:
         """What the file as it came answers to one sample after another, in its own runtime."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, ClassVar, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from edgebuild.spec.artifact import Step
 from edgebuild.spec.errors import UsageError
@@ -13,6 +13,8 @@ from edgebuild.spec.plugins import Registry
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from torch import nn
 
     from edgebuild.spec.dataset import Held
     from edgebuild.spec.look import Look
@@ -59,6 +61,7 @@ class Source(Protocol):
     extra: the extra of edgebuild's that brings them
     instead: for one that is not trainable, what would let steps take it that cannot
     coded: whether the project's own model.py has to build it
+    named: whether a package builds it, by a name
     endings: of the files that it takes, where a model is one file
     """
 
@@ -70,6 +73,7 @@ class Source(Protocol):
     extra: ClassVar[str | None] = None
     instead: ClassVar[str] = ""
     coded: ClassVar[bool] = False
+    named: ClassVar[bool] = False
     endings: ClassVar[tuple[str, ...]] = ()
 
     @abstractmethod
@@ -83,6 +87,14 @@ class Source(Protocol):
     def look(path: Path) -> Look:
         """What a file with one of its endings is; UsageError, which need not name it, where it cannot be used."""
         raise UsageError(f"no source of this kind looks at {path.name}")
+
+    @staticmethod
+    def network(name: str, options: Mapping[str, Any]) -> nn.Module:
+        """Where `named`: what the package builds by this name, with weights drawn at random; nothing is downloaded.
+
+        UsageError for an unknown name or option; whatever the package raises means that too.
+        """
+        raise UsageError(f"no source of this kind builds {name!r}")
 
     def teacher(self, model: ModelSpec, teacher: Teacher, origin: PluginSpec) -> Making:
         """What has a model of this source teach; UsageError where none can. `origin` is where it is declared."""

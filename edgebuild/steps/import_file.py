@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from edgebuild.spec import notes
-from edgebuild.spec.artifact import EXCUSED, Determinism, Step, StepIO
+from edgebuild.spec.artifact import EXCUSED, Step, StepIO
 from edgebuild.spec.errors import UsageError, exhausted
 from edgebuild.spec.reader import Reader
 from edgebuild.spec.registry import FORMATS
@@ -40,8 +40,6 @@ class ImportFile(Step):
     produces: ClassVar[str | None] = None
     needs: ClassVar[tuple[str, ...]] = ("file",)
     tools: ClassVar[tuple[str, ...]] = ("numpy",)
-    deterministic: ClassVar[Determinism] = "same-cpu"
-    exclusive: ClassVar[bool] = False
 
     def run(self, io: StepIO) -> None:
         """Check, fix shapes, try on zeros, keep."""

@@ -13,7 +13,7 @@ from edgebuild.nn import lift as lifting
 from edgebuild.nn.lift import LiftError, Proof, lift, prove, skeleton
 from edgebuild.nn.model_code import ModelCode, example
 from edgebuild.spec import dataset, notes, sha256
-from edgebuild.spec.artifact import EXCUSED, Determinism, Step, StepIO
+from edgebuild.spec.artifact import EXCUSED, Step, StepIO
 from edgebuild.spec.errors import UsageError
 from edgebuild.spec.reader import Reader
 from edgebuild.spec.signature import Signature
@@ -73,8 +73,6 @@ class LiftFile(Step):
     produces: ClassVar[str | None] = "torch"
     needs: ClassVar[tuple[str, ...]] = ("file", "data", "code")
     tools: ClassVar[tuple[str, ...]] = ("torch", "safetensors", "onnx", "onnxruntime", "numpy")
-    deterministic: ClassVar[Determinism] = "same-cpu"
-    exclusive: ClassVar[bool] = False
 
     def uses(self) -> tuple[str, ...]:
         """The model's own code is for its augmentation alone."""

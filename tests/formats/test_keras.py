@@ -87,7 +87,9 @@ def test_a_depthwise_layer_of_keras_2_is_read(tmp_path: Path) -> None:
 
 def _lambda() -> Any:
     """One that would leave a trace: no closure, which Keras does not write."""
-    return keras().layers.Lambda(lambda values: __import__("os").environ.setdefault("RAN", "1") and values, name="twice")
+    return keras().layers.Lambda(
+        lambda values: __import__("os").environ.setdefault("RAN", "1") and values, name="twice"
+    )
 
 
 def _custom() -> Any:

@@ -118,7 +118,7 @@ MUTANTS = (
     ),
     Mutant(
         "the tasks' code, of training",
-        "sources/torch.py",
+        "sources/_modules.py",
         "trains=True, code=tasks.modules(declared.heads))",
         "trains=True)",
         _CODE,

@@ -132,7 +132,7 @@ MODEL_CHANGES = {
     ("model.toml", '"A tiny model"', '"One tiny model"'): "Assemble",
     ("model.toml", '"top left"', '"upper left"'): "Accuracy Assemble",
     ("model.toml", "sample = 1", "sample = 2"): "Assemble",
-    ("model.toml", "width = 12", "width = 12\ninvert = true"): "Assemble",
+    ("model.toml", "width = 12", "width = 12\ninvert = true"): "Assemble LoadData",
     ("model.toml", "epochs = 4", "epochs = 5"): "Train",
     ("model.toml", 'name = "image"', 'name = "picture"'): "LoadData Train Untrained ImportWeights Assemble",
     ("model.toml", "epochs = 3", "epochs = 2"): "Distill",

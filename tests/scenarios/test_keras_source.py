@@ -30,7 +30,7 @@ def begun(tmp_path_factory: pytest.TempPathFactory, shared_store: Path, trained:
 def test_what_is_guessed_is_what_it_was_trained_with(begun: Workspace) -> None:
     text = (begun.root / "models" / "quarters" / "model.toml").read_text()
     assert 'use = "keras"\nfile = "quarters.keras"' in text
-    assert 'shape = [12, 12, 1]' in text
+    assert "shape = [12, 12, 1]" in text
     assert 'layout = "nhwc"' in text
 
 

@@ -47,6 +47,7 @@ def test_both_splits_are_kept_in_the_declared_types(source: Callable[[str], Path
     assert json.loads((output / "data.json").read_text()) == {
         "examples": {"train": 4, "test": 5, "validation": 1},
         "heads": [{"name": "output", "task": "classification", "outputs": [0], "weight": 1.0}],
+        "inputs": [{"dtype": "float32", "scale": None}],
         "cut": True,
     }
 
@@ -85,7 +86,9 @@ def load():
 """
     output = loaded(source, tmp_path, code)
     assert dataset.is_cut(output)
-    parts = {name: dataset.read(output, name).inputs[0][:, 0, 0].tolist() for name in ("train", "validation", "test")}
+    parts = {
+        name: dataset.read(output, name).inputs[0][:][:, 0, 0].tolist() for name in ("train", "validation", "test")
+    }
     assert {name: len(values) for name, values in parts.items()} == {"train": 90, "validation": 10, "test": 100}
     assert sorted(value for values in parts.values() for value in values) == list(range(200))
 

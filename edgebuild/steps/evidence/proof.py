@@ -12,7 +12,7 @@ from edgebuild.devices.timing import predicted
 from edgebuild.gates.statistics import paired, ratio
 from edgebuild.nn import checkpoint
 from edgebuild.spec import compressors, dataset, documents, evidence, tasks
-from edgebuild.spec.artifact import Determinism, Step, StepIO
+from edgebuild.spec.artifact import Step, StepIO
 from edgebuild.spec.core import TimeModel
 from edgebuild.spec.evidence import Counted, Drop, Footprint, Proved, SharedWork, StageTimes, State, Validation
 from edgebuild.spec.registry import FORMATS
@@ -48,8 +48,6 @@ class Proof(Step):
     produces: ClassVar[str | None] = "evidence"
     needs: ClassVar[tuple[str, ...]] = ("data",)
     tools: ClassVar[tuple[str, ...]] = ("numpy", "scipy")
-    deterministic: ClassVar[Determinism] = "same-cpu"
-    exclusive: ClassVar[bool] = False
     versions: ClassVar[Callable[[], dict[str, str]]] = staticmethod(compressors.versions)
 
     def run(self, io: StepIO) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from edgebuild.gates.statistics.bootstrap import UndefinedError, change_bound
 from edgebuild.spec import dataset, documents, evidence
-from edgebuild.spec.artifact import Determinism, Step, StepIO
+from edgebuild.spec.artifact import Step, StepIO
 from edgebuild.spec.errors import StepError
 from edgebuild.spec.metric import Scored
 from edgebuild.spec.registry import GATES
@@ -32,8 +32,6 @@ class Scores(Step):
     produces: ClassVar[str | None] = "evidence"
     needs: ClassVar[tuple[str, ...]] = ("candidate", "baseline", "data")
     tools: ClassVar[tuple[str, ...]] = ("numpy", "scipy")
-    deterministic: ClassVar[Determinism] = "same-cpu"
-    exclusive: ClassVar[bool] = False
 
     def run(self, io: StepIO) -> None:
         """Write `evidence.json`; a metric without a value has the reason in its place."""

@@ -11,7 +11,7 @@ from pydantic import Field
 
 from edgebuild.nn.quantize import ranges
 from edgebuild.spec import dataset, notes, spread, tasks
-from edgebuild.spec.artifact import FILE, Determinism, StepIO
+from edgebuild.spec.artifact import FILE, StepIO
 from edgebuild.spec.errors import UsageError
 from edgebuild.spec.fields import Seed
 from edgebuild.spec.quantization import Activations, Calibrator, Layer, Operators, Quantization
@@ -53,11 +53,7 @@ class MixedPrecision(Technique):
     seed: Seed = 0
 
     consumes: ClassVar[tuple[str, ...]] = (FILE,)
-    produces: ClassVar[str | None] = None
     needs: ClassVar[tuple[str, ...]] = ("model", "data")
-    tools: ClassVar[tuple[str, ...]] = ()
-    deterministic: ClassVar[Determinism] = "same-cpu"
-    exclusive: ClassVar[bool] = False
     gentler: ClassVar[str] = "a smaller `margin` or more `rounds`"
     numbers: ClassVar[str] = "int8"
 

@@ -18,7 +18,7 @@ from edgebuild.nn.prune.slimming import Slimming
 from edgebuild.nn.prune.units import Units
 from edgebuild.nn.train import losses, training
 from edgebuild.spec import dataset, notes
-from edgebuild.spec.artifact import Determinism, StepIO
+from edgebuild.spec.artifact import StepIO
 from edgebuild.spec.errors import UsageError
 from edgebuild.spec.fields import Seed
 from edgebuild.spec.target import Hardware
@@ -62,11 +62,8 @@ class PruneChannels(Technique):
     seed: Seed = 0
 
     consumes: ClassVar[tuple[str, ...]] = ("torch",)
-    produces: ClassVar[str | None] = None
     needs: ClassVar[tuple[str, ...]] = ("model", "data")
     tools: ClassVar[tuple[str, ...]] = ("torch",)
-    deterministic: ClassVar[Determinism] = "same-cpu"
-    exclusive: ClassVar[bool] = False
     gentler: ClassVar[str] = "a lower `ratio` or a `budget`"
     stronger: ClassVar[str] = "a higher `ratio`"
 

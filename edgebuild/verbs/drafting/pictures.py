@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from edgebuild.spec.errors import UsageError
 from edgebuild.spec.layout import NCHW, NHWC, Layout
-from edgebuild.spec.model import ImageInput
+from edgebuild.spec.preprocess import ImageInput
 from edgebuild.verbs.drafting import answered, arrays, toml
 
 if TYPE_CHECKING:
