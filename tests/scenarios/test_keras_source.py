@@ -18,6 +18,8 @@ def begun(tmp_path_factory: pytest.TempPathFactory, shared_store: Path, trained:
     root = tmp_path_factory.mktemp("keras")
     shutil.copyfile(trained, root / "quarters.keras")
     shutil.copytree(PROJECT / "targets", root / "targets")
+    with (root / "targets" / "board.toml").open("a") as file:
+        file.write('[[gates]]\nmetric = "source_parity"\nlimit = "1e-4"\n')
     brought.pictures(root / "pictures", 240)
     workspace = Workspace(root, shared_store)
     ran = workspace.run("init", "quarters.keras", "--data", "pictures", "--target", "board", "--json")
@@ -43,3 +45,6 @@ def test_it_is_pruned_distilled_quantized_and_judged(begun: Workspace) -> None:
     manifest = json.loads((begun.root / "dist" / "board" / "quarters" / "manifest.json").read_text())
     footprint = manifest["evidence"]["footprint"]
     assert footprint["candidate"]["macs"] < 0.7 * footprint["baseline"]["macs"]
+    (verdict,) = [one for one in manifest["verdicts"] if one["metric"] == "source_parity"]
+    assert (verdict["status"], verdict["n"]) == ("pass", 120)
+    assert "from the model that came, in keras 3" in verdict["reason"]

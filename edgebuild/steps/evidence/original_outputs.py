@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from importlib import metadata
 from typing import ClassVar
 
-from edgebuild.spec import dataset
+from edgebuild.spec import dataset, documents, evidence
 from edgebuild.spec.artifact import Step, StepIO
 from edgebuild.spec.reader import Reader
 
@@ -31,3 +32,5 @@ class OriginalOutputs(Step):
         answers = list(self.reader.answers(io.path("file") / self.name, held_out.singly()))
         stacked = {str(k): np.concatenate(values) for k, values in enumerate(zip(*answers, strict=True))}
         np.savez(io.output / "outputs.npz", **stacked)  # type: ignore[arg-type]
+        versions = {self.reader.runtime: metadata.version(self.reader.runtime)}
+        documents.write(io.output / evidence.ORIGIN, evidence.Origin("host", "the runtime that it came from", versions))
