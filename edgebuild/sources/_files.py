@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import PurePosixPath
 
+from edgebuild.nn.train.teachers import KIND
 from edgebuild.spec.dataset import Held
 from edgebuild.spec.errors import UsageError
-from edgebuild.spec.model import ModelSpec
+from edgebuild.spec.layout import Layout, axes
+from edgebuild.spec.model import ModelSpec, PluginSpec, Teacher
 from edgebuild.spec.reader import Reader
 from edgebuild.spec.registry import FORMATS
+from edgebuild.spec.signature import Signature
 from edgebuild.spec.source import Making, ProjectFile
 from edgebuild.steps.evidence.original_outputs import OriginalOutputs
 from edgebuild.steps.import_file import ImportFile
+from edgebuild.steps.teacher_answers import TeacherAnswers
 
 LARGEST = 2**31  # bytes: offsets in flatbuffers and sizes in protocol buffers end there
 
@@ -43,6 +48,32 @@ def reference(reader: Reader, file: str, split: Held) -> Making:
     """The file's own answers."""
     step = OriginalOutputs(reader, PurePosixPath(file).name, split)
     return Making(step, code=_code(reader), tools=(*reader.tools, reader.runtime))
+
+
+def teacher(
+    reader: Reader, model: ModelSpec, own: Teacher, origin: PluginSpec, file: str, external: tuple[str, ...] = ()
+) -> Making:
+    """A file that teaches by its answers: written down once, or, where every epoch sees examples otherwise, as it runs.
+
+    A student must learn of the picture that it was shown, so answers to pictures before augmentation are no lesson.
+    """
+    declared, name, shown = model.declared, PurePosixPath(file).name, f"{model.origin}/{file}"
+    files = {"file": project_files(model, file, external, origin.key_of("file"))}
+    if declared.augment is None:
+        step = TeacherAnswers(reader, name, declared.signature.bare, own.layout, shown)
+        return Making(step, files, code=_code(reader), tools=(*reader.tools, reader.runtime), kind=KIND)
+    importing = ImportFile(reader, name, _turned(declared.signature.bare, own.layout), shown)
+    return Making(importing, files, code=_code(reader), tools=_tools(reader), kind=reader.kind)
+
+
+def _turned(signature: Signature, layout: Layout | None) -> Signature:
+    """With pictures as the file takes them."""
+    if layout is None:
+        return signature
+    order = [axis - 1 for axis in axes(layout)[1:]]
+    turned = (tuple(spec.shape[k] for k in order) if len(spec.shape) == 3 else spec.shape for spec in signature.inputs)
+    inputs = tuple(replace(spec, shape=shape) for spec, shape in zip(signature.inputs, turned, strict=True))
+    return replace(signature, inputs=inputs)
 
 
 def _code(reader: Reader) -> tuple[str, ...]:

@@ -14,7 +14,7 @@ from edgebuild.sources import _files, _lifting
 from edgebuild.spec.dataset import Held
 from edgebuild.spec.fields import Inside
 from edgebuild.spec.look import Look
-from edgebuild.spec.model import ModelSpec
+from edgebuild.spec.model import ModelSpec, PluginSpec, Teacher
 from edgebuild.spec.reader import Reader
 from edgebuild.spec.signature import TensorSpec
 from edgebuild.spec.source import Making, Source
@@ -79,6 +79,10 @@ class Keras(Source):
     def original(self, split: Held) -> Making:
         """The answers of the model as it came, in Keras."""
         return _files.reference(KerasFile(), self.file, split)
+
+    def teacher(self, model: ModelSpec, teacher: Teacher, origin: PluginSpec) -> Making:
+        """The answers of the model in Keras."""
+        return _files.teacher(KerasFile(), model, teacher, origin, self.file)
 
     def reader(self) -> Reader:
         """What reads the file where there is no project."""

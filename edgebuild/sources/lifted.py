@@ -11,7 +11,7 @@ from edgebuild.sources import _files, _lifting
 from edgebuild.sources.onnx import Onnx
 from edgebuild.spec.dataset import Held
 from edgebuild.spec.fields import Inside
-from edgebuild.spec.model import ModelSpec
+from edgebuild.spec.model import ModelSpec, PluginSpec, Teacher
 from edgebuild.spec.source import Making, Source
 from edgebuild.steps.evidence.torch_outputs import TorchOutputs
 
@@ -45,6 +45,10 @@ class Lifted(Source):
     def original(self, split: Held) -> Making:
         """The answers of the file as it came, in ONNX Runtime."""
         return _files.reference(self.reader(), self.file, split)
+
+    def teacher(self, model: ModelSpec, teacher: Teacher, origin: PluginSpec) -> Making:
+        """The answers of the file as it came."""
+        return _files.teacher(self.reader(), model, teacher, origin, self.file, self.external)
 
     def reader(self) -> Onnx:
         """The same file, as what it is."""

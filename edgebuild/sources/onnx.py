@@ -14,7 +14,7 @@ from edgebuild.sources import _files
 from edgebuild.spec.dataset import Held
 from edgebuild.spec.fields import Inside
 from edgebuild.spec.look import Look
-from edgebuild.spec.model import ModelSpec
+from edgebuild.spec.model import ModelSpec, PluginSpec, Teacher
 from edgebuild.spec.reader import Reader
 from edgebuild.spec.signature import TensorSpec
 from edgebuild.spec.source import Making, Source
@@ -57,6 +57,10 @@ class Onnx(Source):
     def original(self, split: Held) -> Making:
         """The same."""
         return self.reference(split)
+
+    def teacher(self, model: ModelSpec, teacher: Teacher, origin: PluginSpec) -> Making:
+        """The answers of the file as it came."""
+        return _files.teacher(self, model, teacher, origin, self.file, self.external)
 
     def reader(self) -> Reader:
         """Itself."""

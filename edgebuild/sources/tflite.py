@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from edgebuild.spec.dataset import Held
-    from edgebuild.spec.model import ModelSpec
+    from edgebuild.spec.model import ModelSpec, PluginSpec, Teacher
     from edgebuild.spec.reader import Reader
     from edgebuild.spec.signature import TensorSpec
 
@@ -55,6 +55,10 @@ class Tflite(Source):
     def original(self, split: Held) -> Making:
         """The same."""
         return self.reference(split)
+
+    def teacher(self, model: ModelSpec, teacher: Teacher, origin: PluginSpec) -> Making:
+        """The answers of the file as it came."""
+        return _files.teacher(self, model, teacher, origin, self.file)
 
     def reader(self) -> Reader:
         """Itself."""

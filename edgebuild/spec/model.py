@@ -11,6 +11,7 @@ from annotated_types import Ge, Gt
 from pydantic import ConfigDict, Discriminator, Field, Tag
 
 from edgebuild.spec.fields import STRICT, Inside, Seed
+from edgebuild.spec.layout import Layout
 from edgebuild.spec.outputs import Answers, Labels, Outputs
 from edgebuild.spec.preprocess import Preprocess
 from edgebuild.spec.signature import Head, Signature, TensorSpec
@@ -51,6 +52,9 @@ class Teacher:
     ] = None
     weights: Inside | None = None
     training: Training = field(default_factory=Training)
+    layout: Annotated[
+        Layout | None, Field(description="of the pictures that a source takes, where the model takes the other")
+    ] = None
 
     def __post_init__(self) -> None:
         """ValueError unless it comes from one place."""
@@ -60,6 +64,8 @@ class Teacher:
             raise ValueError("weights are a builder's; a source names its own file")
         if self.source is not None and not isinstance(self.source.get("use"), str):
             raise ValueError("source.use must name where the teacher comes from")
+        if self.source is None and self.layout is not None:
+            raise ValueError("layout is for a source: a builder's module takes what the model takes")
 
     def origin(self, key: str) -> PluginSpec:
         """Where it comes from; `key` is where it is declared."""
