@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from importlib import metadata
 from itertools import zip_longest
 from pathlib import Path
@@ -19,7 +19,6 @@ from edgebuild.spec.artifact import Determinism, Step, StepIO
 from edgebuild.spec.assembly import Assembly, End, Part
 from edgebuild.spec.errors import UsageError
 from edgebuild.spec.evidence import Status, Verdicts
-from edgebuild.spec.preprocess import ImageInput
 from edgebuild.spec.registry import FORMATS
 from edgebuild.spec.signature import Head, Signature, TensorSpec
 
@@ -110,10 +109,14 @@ class Assemble(Step):
         row = slice(self.subject.sample, self.subject.sample + 1)
         how, examples = self.subject.preprocess, [example[0] for example in test.take(row).inputs]
         if how is not None:
-            _write_json(folder / "preprocess.json", asdict(how))
-        if how is None or len(examples) > 1:
+            for file in dataset.files(io.path("data")):
+                shutil.copyfile(file, folder / file.name)
+                how = how.with_file(file.name)
+            _write_json(folder / "preprocess.json", how.json())
+        pixels = how.picture(examples[0]) if how is not None and len(examples) == 1 else None
+        if pixels is None:
             return _write_arrays(folder, [example[None] for example in examples])
-        (folder / "sample.png").write_bytes(png.encode(_pixels(examples[0], how)))
+        (folder / "sample.png").write_bytes(png.encode(pixels))
         return "sample.png"
 
 
@@ -191,17 +194,6 @@ def _write_arrays(folder: Path, arrays: list[Array]) -> str:
     named: dict[str, Any] = {str(position): values for position, values in enumerate(arrays)}
     np.savez(folder / "sample.npz", **named)
     return "sample.npz"
-
-
-def _pixels(example: Array, how: ImageInput) -> Array:
-    """The picture that pre-processing turns into `example`, of its layout: its inverse."""
-    import numpy as np
-
-    axes = (0, 1, 2) if how.layout == layout.NHWC else (1, 2, 0)
-    plane = example.transpose(axes) * np.array(how.std) + np.array(how.mean)
-    pixels = np.clip(np.rint(plane * 255), 0, 255)
-    inverted: Array = (255 - pixels if how.invert else pixels).astype(np.uint8)
-    return inverted
 
 
 def _write_json(path: Path, value: Any) -> None:

@@ -12,7 +12,7 @@ from edgebuild.spec.artifact import Record
 from edgebuild.spec.documents import named
 from edgebuild.spec.errors import UsageError
 from edgebuild.spec.evidence import Evidence, Status, Verdict
-from edgebuild.spec.preprocess import ImageInput
+from edgebuild.spec.preprocess import Preprocess
 from edgebuild.spec.signature import Element, Head, Signature
 from edgebuild.spec.target import Fidelity, Runtime
 
@@ -31,7 +31,7 @@ class Subject:
     model_description: str
     signature: Signature
     heads: tuple[Head, ...]
-    preprocess: ImageInput | None
+    preprocess: Preprocess | None
     sample: int
 
 

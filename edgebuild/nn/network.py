@@ -6,11 +6,11 @@ An artifact names it, and is loaded by building it anew: no code but the package
 from __future__ import annotations
 
 import inspect
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from importlib import metadata
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from edgebuild.nn.offline import offline
 from edgebuild.spec import sha256
@@ -19,6 +19,10 @@ from edgebuild.spec.source import SOURCES, Source
 
 if TYPE_CHECKING:
     from torch import nn
+
+    from edgebuild.spec.look import Usual
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,9 +40,16 @@ class Network:
 
     def module(self) -> nn.Module:
         """With weights drawn at random; UsageError for what the package does not know, refuses, or would download."""
+        return self._asked(lambda: self._source.network(self.name, self.options))
+
+    def usual(self) -> Usual:
+        """What it is usually fed; UsageError as `module`."""
+        return self._asked(lambda: self._source.usual(self.name, self.options))
+
+    def _asked(self, ask: Callable[[], T]) -> T:
         try:
             with offline(f"something of {self.shown}"):
-                return self._source.network(self.name, self.options)
+                return ask()
         except UsageError:
             raise
         except (Exception, SystemExit) as error:  # a package may raise whatever it likes

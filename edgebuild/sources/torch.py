@@ -33,7 +33,7 @@ class Torch(Source):
     requires: ClassVar[tuple[str, ...]] = ("torch", "safetensors")
     extra: ClassVar[str | None] = "torch"
     coded: ClassVar[bool] = True
-    endings: ClassVar[tuple[str, ...]] = (".pth", ".pt", ".safetensors", ".ckpt", ".bin", ".pt2")
+    endings: ClassVar[tuple[str, ...]] = (".pth", ".pt", ".safetensors", ".ckpt", ".bin")
 
     @staticmethod
     def look(path: Path) -> Look:

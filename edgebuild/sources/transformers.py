@@ -14,6 +14,7 @@ from edgebuild.sources import _named
 from edgebuild.sources._named import Named
 from edgebuild.spec.errors import UsageError
 from edgebuild.spec.fields import Inside
+from edgebuild.spec.look import Port, Usual
 from edgebuild.spec.model import ModelSpec
 from edgebuild.spec.names import suggest
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from torch import nn
 
 _FETCHING = ("_name_or_path", "name_or_path", "use_pretrained_backbone", "quantization_config", "auto_map")
+_CLASSES = "num_labels"
 _FILE = "config"  # the option in which the content of a config.json goes to the package
 
 
@@ -53,23 +55,46 @@ class Transformers(Named):
     def network(name: str, options: Mapping[str, Any]) -> nn.Module:
         """The network with weights drawn at random."""
         _named.refuse(options, _FETCHING)
-        compiled_torchvision.stand_in()
-        import transformers
-        from transformers import PreTrainedModel
-
-        kind: Any = getattr(transformers, name) if name in dir(transformers) else None
-        if not _builds(kind, PreTrainedModel):
-            named = (one for one in dir(transformers) if one.endswith("Model") or "For" in one)
-            raise _named.unknown(name, named, "transformers")
-        known = kind.config_class()
-        own = {key: value for key, value in options.items() if key != _FILE}
-        for key in own:
-            if key not in dir(known):
-                raise UsageError(f"unknown key {key!r}", key="options", hint=suggest(key, known.to_dict()))
-        config = kind.config_class(**{**options.get(_FILE, {}), **own, "return_dict": False})
+        kind = _kind(name)
+        config = _configured(kind, options)
         # Attention as matrices and a softmax: what exporters and quantizers know.
         module: nn.Module = kind._from_config(config, attn_implementation="eager", dtype="float32")
         return module
+
+    @staticmethod
+    def usual(name: str, options: Mapping[str, Any]) -> Usual:
+        """Pictures of its configuration's size, or words and their mask, in a number that it leaves open."""
+        kind = _kind(name)
+        config = _configured(kind, options)
+        if kind.main_input_name != "pixel_values":
+            words = (Port(one, ("batch", "length"), "int64") for one in (kind.main_input_name, "attention_mask"))
+            return Usual(tuple(words), classes=_CLASSES)
+        channels, size = config.num_channels, config.image_size
+        port = Port(kind.main_input_name, ("batch", channels, size, size), "float32")
+        return Usual((port,), (0.5,), (0.5,), classes=_CLASSES)
+
+
+def _kind(name: str) -> Any:
+    """The class of this name."""
+    compiled_torchvision.stand_in()
+    import transformers
+    from transformers import PreTrainedModel
+
+    kind: Any = getattr(transformers, name) if name in dir(transformers) else None
+    if not _builds(kind, PreTrainedModel):
+        named = (one for one in dir(transformers) if one.endswith("Model") or "For" in one)
+        raise _named.unknown(name, named, "transformers")
+    return kind
+
+
+def _configured(kind: Any, options: Mapping[str, Any]) -> Any:
+    """Its configuration; UsageError for an option that it has no field for."""
+    known = kind.config_class()
+    own = {key: value for key, value in options.items() if key != _FILE}
+    for key in own:
+        if key not in dir(known):
+            raise UsageError(f"unknown key {key!r}", key="options", hint=suggest(key, known.to_dict()))
+    return kind.config_class(**{**options.get(_FILE, {}), **own, "return_dict": False})
 
 
 def _builds(kind: Any, base: Any) -> bool:

@@ -14,6 +14,7 @@ to keep in float, steps to leave out), and `test` belongs to the judge, who woul
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 # Set aside of `train` where the data brings no validation split: a tenth, and no more than decide any choice here.
 _SHARE, _MOST = 0.1, 5000
 Held = Literal["test", "validation"]  # the splits that nothing is learnt from
-DESCRIPTION, _SLICES = "data.json", "test.slices.npy"
+DESCRIPTION, _SLICES, _FILES = "data.json", "test.slices.npy", "files"
 _ONLY = Head(ANSWER, "classification")
 
 
@@ -202,6 +203,17 @@ def write_labels(folder: Path, name: str, labels: Sequence[Array], heads: Sequen
     """Write what a split's examples should be answered with, for each head."""
     for file, values in zip(_label_files(name, heads), labels, strict=True):
         _write(folder / file, values)
+
+
+def keep_file(folder: Path, file: Path) -> None:
+    """Keep a file that inputs were prepared with, such as a vocabulary: a bundle carries it."""
+    (folder / _FILES).mkdir()
+    shutil.copyfile(file, folder / _FILES / file.name)
+
+
+def files(folder: Path) -> list[Path]:
+    """The files that inputs were prepared with."""
+    return sorted((folder / _FILES).glob("*"))
 
 
 def describe(

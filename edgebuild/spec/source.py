@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from edgebuild.spec.dataset import Held
-    from edgebuild.spec.look import Look
+    from edgebuild.spec.look import Look, Usual
     from edgebuild.spec.model import ModelSpec, PluginSpec, Teacher
     from edgebuild.spec.reader import Reader
 
@@ -95,6 +95,11 @@ class Source(Protocol):
         UsageError for an unknown name or option; whatever the package raises means that too.
         """
         raise UsageError(f"no source of this kind builds {name!r}")
+
+    @staticmethod
+    def usual(name: str, options: Mapping[str, Any]) -> Usual:
+        """Where `named`: what the network of this name is usually fed; UsageError for an unknown name."""
+        raise UsageError(f"no source of this kind knows {name!r}")
 
     def teacher(self, model: ModelSpec, teacher: Teacher, origin: PluginSpec) -> Making:
         """What has a model of this source teach; UsageError where none can. `origin` is where it is declared."""

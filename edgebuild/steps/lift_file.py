@@ -6,7 +6,7 @@ import json
 import shutil
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from edgebuild.nn import answers, checkpoint
 from edgebuild.nn import lift as lifting
@@ -14,12 +14,15 @@ from edgebuild.nn.lift import LiftError, Proof, lift, prove, skeleton
 from edgebuild.nn.model_code import ModelCode, example
 from edgebuild.spec import dataset, notes, sha256
 from edgebuild.spec.artifact import EXCUSED, Step, StepIO
-from edgebuild.spec.errors import UsageError
+from edgebuild.spec.errors import UsageError, exhausted
 from edgebuild.spec.reader import Reader
 from edgebuild.spec.signature import Signature
 
 if TYPE_CHECKING:
+    import numpy as np
     from torch import nn
+
+    Sample = tuple[np.ndarray[Any, Any], ...]
 
 _EXAMPLES = 16  # for the proof: real ones reach ranges and branches that zeros do not
 _SKELETON, _OWN, _REFUSED = "skeleton.onnx", "own", "refused.json"
@@ -110,8 +113,16 @@ class LiftFile(Step):
             raise UsageError(f"the model answers {mistake}")
         held_out = dataset.validation(io.path("data"), _EXAMPLES, 0)
         samples = [tuple(values[row : row + 1] for values in held_out.inputs) for row in range(len(held_out))]
-        original = [*self.reader.answers(io.path("file") / self.name, samples)]
-        return prove(module, model, samples, answers=original)
+        return prove(module, model, samples, answers=self._answers(samples, io))
+
+    def _answers(self, samples: list[Sample], io: StepIO) -> list[Sample]:
+        """What the file as it came answers, before anything was made of it."""
+        try:
+            return list(self.reader.answers(io.path("file") / self.name, samples))
+        except Exception as error:  # runtimes raise whatever they like
+            if exhausted(error) or isinstance(error, UsageError):
+                raise
+            raise UsageError(f"cannot be run as it came: {str(error).strip().partition(chr(10))[0]}") from None
 
     def _save(self, module: nn.Module, model: bytes, io: StepIO) -> None:
         folder = io.scratch / "code"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from edgebuild.spec import dataset, notes, tasks
@@ -61,6 +62,8 @@ class LoadData(Step):
         loaded = self.data.load(self._asked(io))
         given, told = loaded.splits, [*loaded.notes]
         self._check_reads()
+        if self.preprocess is not None and self.preprocess.reads():
+            dataset.keep_file(io.output, Path(self.reads[-1].place))
         splits = {
             name: self._pair(name, given.get(name)) for name in (*SPLITS, "validation") if name in (*SPLITS, *given)
         }
@@ -89,12 +92,22 @@ class LoadData(Step):
     def _asked(self, io: StepIO) -> Asked:
         code = io.path("code") if self.data.code else None
         own = (io.output, io.scratch)
-        shown = (self.signature, self.heads, self.origin, self.reads, self.preprocess, self.classes)
+        shown = (self.signature, self.heads, self.origin, self.reads, self._prepares(), self.classes)
         return Asked(*shown, code, own, io.scratch)
+
+    def _prepares(self) -> Preprocess | None:
+        """What `[preprocess]` says, with the place of the file that it reads, which is the last one."""
+        if self.preprocess is None or not self.preprocess.reads():
+            return self.preprocess
+        prepares: Preprocess = self.preprocess.with_file(self.reads[-1].place)
+        return prepares
 
     def _check_reads(self) -> None:
         """UsageError when one of these changed since its digest was taken: the data would lie under a wrong key."""
-        keys = [*self.data.reads()] or [f"reads[{number}]" for number in range(len(self.reads))]
+        prepared = [*self.preprocess.reads()] if self.preprocess is not None else []
+        declared = [*self.data.reads()]
+        own = [f"reads[{number}]" for number in range(len(self.reads) - len(prepared) - len(declared))]
+        keys = [*own, *declared, *prepared]
         for key, read in zip(keys, self.reads, strict=True):
             if not read.unchanged():
                 told = f"{read.name!r} was changed while the build read it"

@@ -32,7 +32,10 @@ def read_values(path):
             keys = names if set(stored.files) == set(names) else map(str, range(len(stored.files)))
             return [stored[key] for key in keys]
     how = json.loads((HERE / "preprocess.json").read_text(encoding="utf-8"))
-    return load(HERE / ("prepare_%s.py" % how["kind"])).read_prepared(path, how)
+    values = load(HERE / ("prepare_%s.py" % how["kind"])).read_prepared(path, how)
+    if "names" not in how:
+        return values
+    return [values[how["names"].index(port["name"])] for port in manifest()["inputs"]]
 
 
 def read_named(files):

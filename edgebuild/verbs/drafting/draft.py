@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from edgebuild.verbs.drafting import examples, inputs, outputs, pictures, toml
+from dataclasses import replace
+
+from edgebuild.verbs.drafting import examples, inputs, named, outputs, pictures, toml
 from edgebuild.verbs.drafting.interview import Interview
 
 _CODE = '''"""{name}: the network whose weights are in {file}."""
@@ -25,6 +27,8 @@ def text(interview: Interview) -> str:
     """UsageError, with the flag, for what is neither known, nor guessed, nor answered."""
     taken = inputs.declared(interview)
     data = examples.place(interview)
+    if interview.network is not None:
+        interview = replace(interview, network=named.completed(interview, interview.network, data))
     answers = outputs.declared(interview, taken, data)
     tables = [_head(interview) + answers.lines, examples.table(interview, data)]
     if not interview.coded:
@@ -37,11 +41,14 @@ def text(interview: Interview) -> str:
 
 def _head(interview: Interview) -> list[str]:
     file = interview.file.name
-    lines = [f"description = {toml.quoted(f'{interview.name}: {interview.look.what}, from {file}')}"]
+    weights = f"weights of {file}" if interview.network else f"from {file}"
+    lines = [f"description = {toml.quoted(f'{interview.name}: {interview.look.what}, {weights}')}"]
     return [*lines, 'builder = "build"', f"weights = {toml.quoted(file)}"] if interview.coded else lines
 
 
 def _source(interview: Interview) -> list[str]:
+    if interview.network is not None:
+        return named.table(interview.network, str(interview.wishes.weights))
     lines = ["[source]", f"use = {toml.quoted(interview.source)}", f"file = {toml.quoted(interview.file.name)}"]
     beside = list(interview.look.beside)
     return [*lines, f"external = {toml.quoted(beside)}"] if beside else lines

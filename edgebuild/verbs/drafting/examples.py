@@ -31,6 +31,6 @@ def table(interview: Interview, data: Path) -> list[str]:
     lines = ["[data]", 'use = "images"', f"folder = {toml.quoted(path)}"]
     if not data.is_dir():
         lines = ["[data]", 'use = "npz"', f"file = {toml.quoted(path)}"]
-    if not interview.coded:  # nothing is learnt: more is left to judge by
+    if not interview.trainable:  # nothing is learnt: more is left to judge by
         return [*lines, "test = 0.5  # of all examples, for the judge, where the data brings no test split"]
     return lines

@@ -10,10 +10,11 @@ from edgebuild.spec.errors import UsageError
 from edgebuild.spec.outputs import USUAL_TASK
 from edgebuild.spec.registry import TASKS
 from edgebuild.spec.signature import TensorSpec
-from edgebuild.verbs.drafting import answered, arrays, toml
+from edgebuild.verbs.drafting import answered, arrays, named, toml
 from edgebuild.verbs.drafting.inputs import element
 
 if TYPE_CHECKING:
+    from edgebuild.spec.look import Port
     from edgebuild.verbs.drafting.interview import Interview
 
 
@@ -36,14 +37,25 @@ def declared(interview: Interview, inputs: tuple[TensorSpec, ...], data: Path) -
 
 
 def _outputs(interview: Interview, inputs: tuple[TensorSpec, ...]) -> tuple[TensorSpec, ...]:
-    """What the file answers to zeros; nothing is known of a state dict."""
+    """What the file answers to zeros, or says of itself where only a worker loads it; a state dict says nothing."""
     if interview.coded:
         return ()
+    if interview.network is not None:
+        said = named.answers(interview.network, inputs)
+        return tuple(TensorSpec(name, shape, element(interview, name, dtype)) for name, shape, dtype in said)
+    if interview.trainable:
+        return tuple(_said(interview, port) for port in interview.look.outputs)
     shapes = answered.shapes(interview.source, interview.file, inputs)
     return tuple(
         TensorSpec(port.name, shape, element(interview, port.name, dtype))
         for port, (shape, dtype) in zip(interview.look.outputs, shapes, strict=True)
     )
+
+
+def _said(interview: Interview, port: Port) -> TensorSpec:
+    if any(isinstance(size, str) for size in port.shape[1:]):
+        raise UsageError(f"answers {port.shown}, whose sizes are open", file=str(interview.file))
+    return TensorSpec(port.name, tuple(int(size) for size in port.shape[1:]), element(interview, port.name, port.dtype))
 
 
 def _task(interview: Interview, data: Path) -> str:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from edgebuild.spec.errors import UsageError
 from edgebuild.spec.layout import NCHW, NHWC, Layout
 from edgebuild.spec.preprocess import ImageInput
-from edgebuild.verbs.drafting import answered, arrays, toml
+from edgebuild.verbs.drafting import answered, arrays, named, toml
 
 if TYPE_CHECKING:
     from edgebuild.spec.signature import TensorSpec
@@ -56,7 +56,9 @@ def _sized(interview: Interview, inputs: tuple[TensorSpec, ...]) -> ImageInput:
     if wishes.size not in (None, (height, width)):
         reason = f"the model takes pictures of {height}×{width}"
         raise UsageError(reason, file=file, key="--size", hint="--shape fixes open sizes")
-    return ImageInput(width=width, height=height, channels=1 if channels == 1 else 3, crop=wishes.crop, layout=layout)
+    usual = named.preparation(interview.network, channels)[2] if interview.network is not None else None
+    crop = wishes.crop if wishes.crop is not None else usual
+    return ImageInput(width=width, height=height, channels=1 if channels == 1 else 3, crop=crop, layout=layout)
 
 
 def _normalised(interview: Interview, how: ImageInput, data: Path, answers: Answers) -> list[str]:
@@ -64,6 +66,12 @@ def _normalised(interview: Interview, how: ImageInput, data: Path, answers: Answ
     wishes = interview.wishes
     if wishes.mean is not None or wishes.std is not None:
         return _lines((wishes.mean or (0.0,), wishes.std or (1.0,)))
+    if interview.network is not None:
+        mean, std, _ = named.preparation(interview.network, how.channels)
+        if mean:
+            told = f"as {named.shown(interview.network)} is usually trained"
+            interview.guesses.append(f"pixels go in {told}; --mean and --std say otherwise")
+            return _lines((mean, std), f"  # guessed: {told}; value = (pixel / 255 - mean) / std")
     ways = {name: way for name, way in _WAYS.items() if len(way[0]) in (1, how.channels)}
     name, why = _best(interview, ways, how, data, answers)
     interview.guesses.append(f"pixels go in {name}{why}; --mean and --std say otherwise")
@@ -78,9 +86,12 @@ def _lines(way: Way, comment: str = "") -> list[str]:
 def _best(
     interview: Interview, ways: Mapping[str, Way], how: ImageInput, data: Path, answers: Answers
 ) -> tuple[str, str]:
-    """The way by which most pictures of some are answered right, the first of several, and in words why."""
+    """The way by which most pictures of some are answered right, the first of several, and in words why.
+
+    What is loaded by workers alone is not tried here.
+    """
     outputs, pictures = answers.outputs, arrays.some_pictures(data, _TRIED, answers.classes)
-    if len(outputs) != 1 or len(outputs[0].shape) != 1 or not pictures:
+    if interview.trainable or len(outputs) != 1 or len(outputs[0].shape) != 1 or not pictures:
         return next(iter(ways)), ""
     right = {
         name: answered.right(interview.source, interview.file, replace(how, mean=mean, std=std), pictures)
