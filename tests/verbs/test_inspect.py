@@ -105,7 +105,7 @@ BAD: dict[str, tuple[bytes, str]] = {
     "text.tflite": (b"a text, not a model at all", "text.tflite: is no TFLite model: its identifier is missing"),
     "text.pth": (b"a text, not a model at all", "text.pth: not a file of torch.save with plain tensors"),
     "model.weird": (b"PK", "model.weird: no source takes .weird (did you mean"),
-    "model": (b"x", "model: no source takes files without ending (known: .bin, .ckpt, .onnx"),
+    "model": (b"x", "model: no source takes files without ending (known: .bin, .ckpt, .h5"),
 }
 
 
