@@ -46,7 +46,7 @@ def project_files(model: ModelSpec, file: str, external: tuple[str, ...], key: s
 
 def reference(reader: Reader, file: str, split: Held) -> Making:
     """The file's own answers."""
-    step = OriginalOutputs(reader, PurePosixPath(file).name, split)
+    step = OriginalOutputs(reader, PurePosixPath(file).name, split, reader.runtime)
     return Making(step, code=_code(reader), tools=(*reader.tools, reader.runtime))
 
 
