@@ -24,7 +24,8 @@ def begun(tmp_path_factory: pytest.TempPathFactory, shared_store: Path, trained:
     workspace = Workspace(root, shared_store)
     ran = workspace.run("init", "quarters.keras", "--data", "pictures", "--target", "board", "--json")
     assert ran.code == 0, ran.err
-    assert ran.document["checked"]["right"]["output"]["right"] == 14
+    right = ran.document["checked"]["right"]["output"]
+    assert right["right"] == right["count"] > 10
     assert ran.document["checked"]["techniques"]["prune_channels"] == ""
     return workspace
 
@@ -46,5 +47,5 @@ def test_it_is_pruned_distilled_quantized_and_judged(begun: Workspace) -> None:
     footprint = manifest["evidence"]["footprint"]
     assert footprint["candidate"]["macs"] < 0.7 * footprint["baseline"]["macs"]
     (verdict,) = [one for one in manifest["verdicts"] if one["metric"] == "source_parity"]
-    assert (verdict["status"], verdict["n"]) == ("pass", 140)
+    assert (verdict["status"], verdict["n"] > 100) == ("pass", True)
     assert "from the model that came, in keras 3" in verdict["reason"]
