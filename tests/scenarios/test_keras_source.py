@@ -20,7 +20,7 @@ def begun(tmp_path_factory: pytest.TempPathFactory, shared_store: Path, trained:
     shutil.copytree(PROJECT / "targets", root / "targets")
     with (root / "targets" / "board.toml").open("a") as file:
         file.write('[[gates]]\nmetric = "source_parity"\nlimit = "1e-4"\n')
-    brought.pictures(root / "pictures", 280)
+    brought.pictures(root / "pictures", 700)
     workspace = Workspace(root, shared_store)
     ran = workspace.run("init", "quarters.keras", "--data", "pictures", "--target", "board", "--json")
     assert ran.code == 0, ran.err
