@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from edgebuild import __version__, travels
 from edgebuild.bundle import card, manifest, png
 from edgebuild.bundle.facts import BundleManifest, Port, Routed, ShippedPart, ShownHead, Standing, Subject
-from edgebuild.spec import dataset, documents, evidence, layout, model_file, notes, tasks
+from edgebuild.spec import calibration, dataset, documents, evidence, layout, model_file, notes, tasks
 from edgebuild.spec.artifact import Determinism, Step, StepIO
 from edgebuild.spec.assembly import Assembly, End, Part
+from edgebuild.spec.calibration import Calibrations
 from edgebuild.spec.errors import UsageError
 from edgebuild.spec.evidence import Status, Verdicts
 from edgebuild.spec.registry import FORMATS
@@ -56,6 +57,8 @@ class Assemble(Step):
         verdicts = documents.read(Verdicts, io.path("verdicts") / evidence.VERDICTS)
         _gather(io, io.output / "evidence")
         notes.write(io.output / "evidence", _notes(io))
+        if steps := {record.step: record.calibration for record in io.provenance if record.calibration is not None}:
+            documents.write(io.output / "evidence" / calibration.FILE, Calibrations(steps))
         if verdicts.status in _STATUS:
             shutil.copytree(io.output / "evidence", io.output / "bundle" / "evidence")
             self._fill(io, io.output / "bundle", verdicts)
@@ -65,6 +68,8 @@ class Assemble(Step):
         parts = [_ship(part, _file(io, assembly, part), folder) for part in assembly.ordered()]
         for name in travels.bundled(self.subject.preprocess.kind if self.subject.preprocess else None):
             shutil.copyfile(travels.file(name), folder / name)
+        if any(head.decoder for head in self.subject.heads):
+            shutil.copyfile(travels.file(travels.BOXES), folder / travels.BOXES)
         packages = sorted({name for part in assembly.parts for name in self.packages[part.runtime.format]})
         (folder / "requirements.txt").write_text(f"numpy>=1.24\n{''.join(map(_pinned, packages))}")
         if labels := {head.name: list(head.labels) for head in self.subject.heads if head.labels}:
@@ -155,7 +160,7 @@ def _port(spec: TensorSpec, how: str | None) -> Port:
 
 
 def _shown(head: Head) -> ShownHead:
-    return ShownHead(head.name, head.task, head.outputs, tasks.of(head).show, head.labels)
+    return ShownHead(head.name, head.task, head.outputs, tasks.of(head).show, head.labels, head.decoder)
 
 
 def _sources(io: StepIO, assembly: Assembly) -> dict[str, str]:

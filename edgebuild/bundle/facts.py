@@ -9,6 +9,7 @@ from typing import Literal
 
 from edgebuild.bundle.commit import Commit
 from edgebuild.spec.artifact import Record
+from edgebuild.spec.decoder import Decoder
 from edgebuild.spec.documents import named
 from edgebuild.spec.errors import UsageError
 from edgebuild.spec.evidence import Evidence, Status, Verdict
@@ -73,6 +74,7 @@ class ShownHead:
     outputs: tuple[int, ...]
     show: str
     labels: tuple[str, ...] = ()
+    decoder: Decoder | None = field(default=None, metadata=named("decoder"))
 
 
 @dataclass(frozen=True, slots=True)

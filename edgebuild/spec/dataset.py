@@ -20,6 +20,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
+from edgebuild.spec import documents
 from edgebuild.spec.signature import ANSWER, Head
 
 if TYPE_CHECKING:
@@ -233,7 +234,7 @@ def describe(
     """
     import numpy as np
 
-    unnamed = [asdict(head) for head in heads]
+    unnamed = [documents.to_json(head) for head in heads]
     for head in unnamed:
         del head["labels"]
     found: dict[str, object] = {"examples": dict(examples), "heads": unnamed}
@@ -300,7 +301,8 @@ def heads(folder: Path) -> tuple[Head, ...]:
     described = _described(folder)
     if "heads" not in described:
         return (replace(_ONLY, task=described.get("task", _ONLY.task)),)
-    return tuple(Head(one["name"], one["task"], tuple(one["outputs"]), one["weight"]) for one in described["heads"])
+    unnamed = ({**one, "labels": []} for one in described["heads"])
+    return tuple(documents.from_json(Head, one, file=str(folder / DESCRIPTION)) for one in unnamed)
 
 
 def examples(folder: Path) -> dict[str, int]:

@@ -10,6 +10,7 @@ from typing import Annotated, Any, ClassVar
 from annotated_types import Ge, Gt
 from pydantic import ConfigDict, Discriminator, Field, Tag
 
+from edgebuild.spec.decoder import Decoder
 from edgebuild.spec.fields import STRICT, Inside, Seed
 from edgebuild.spec.layout import Layout
 from edgebuild.spec.outputs import Answers, Labels, Outputs
@@ -117,6 +118,7 @@ class ModelFile:
     outputs: Annotated[
         Outputs | None, Field(description="values that the model answers, or a table for each output")
     ] = None
+    decoder: Annotated[Decoder | None, Field(description="how a detector's answers become boxes")] = None
     augment: str | None = None
     weights: Annotated[
         Inside | None, Field(description="safetensors or .pth file with the state dict; else the model is trained")
@@ -206,7 +208,7 @@ class ModelFile:
     @property
     def answers(self) -> Answers:
         """All that is said of the outputs."""
-        return Answers(self.outputs, self.task, self.labels)
+        return Answers(self.outputs, self.task, self.labels, self.decoder)
 
 
 def _known(**options: str | None) -> dict[str, str]:

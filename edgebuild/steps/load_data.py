@@ -128,8 +128,8 @@ class LoadData(Step):
         """A split whose labels, shapes and types are as they must be; its values are looked at on their way to disk."""
         if not isinstance(pair, tuple | list) or len(pair) != 2:
             raise self._wrong(f"split {name!r} must be a pair (inputs, labels)")
-        labels = self._arrays(name, self._by_head(name, pair[1]))
         inputs = tuple(self._arrays(name, _listed(pair[0])))
+        labels = self._arrays(name, self._assumed(name, inputs, self._by_head(name, pair[1])))
         wrong = self._label_mistake(labels) or self._input_mistake(inputs, len(labels[0]))
         if wrong:
             raise self._wrong(f"split {name!r} {wrong}")
@@ -138,6 +138,17 @@ class LoadData(Step):
 
     def _input_mistake(self, inputs: tuple[Values | Blocks, ...], examples: int) -> str | None:
         return _examples.mistake(inputs, self.signature, self.preprocess, examples)
+
+    def _assumed(self, name: str, inputs: tuple[Any, ...], labels: list[Any]) -> list[Any]:
+        """Labels as they came; where none did, what their task takes for granted."""
+        given = []
+        for head, own in zip(self.heads, labels, strict=True):
+            examples = inputs[0].shape[0] if inputs else 0
+            known = tasks.of(head).assumed(examples, self.signature.of(head)) if own is None else own
+            if known is None:
+                raise self._wrong(f"split {name!r} has no labels, and task {head.task!r} needs them")
+            given.append(known)
+        return given
 
     def _keep(self, io: StepIO, name: str, split: Pair, rows: Mapping[str, Mask | None]) -> list[dataset.Form]:
         """What becomes of each input when it is read."""
@@ -160,6 +171,8 @@ class LoadData(Step):
     def _by_head(self, name: str, labels: Any) -> list[Any]:
         """The labels of each head, in order; of several heads they are a mapping by name, or a tuple."""
         names = [head.name for head in self.heads]
+        if labels is None:
+            return [None] * len(names)
         if len(names) == 1:
             return [labels[names[0]] if isinstance(labels, Mapping) and names[0] in labels else labels]
         if isinstance(labels, Mapping):

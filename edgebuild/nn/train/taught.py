@@ -68,6 +68,6 @@ def lesson(heads: Sequence[Head], goal: Goal, alpha: float, temperature: float, 
         known, written = labels[: len(heads)], labels[len(heads) :]
         goals += [written[k : k + len(given)] for k in range(0, len(written), len(given))]
         soft = losses.of_teachers(heads, goal, given, goals, temperature)
-        return alpha * losses.of_labels(heads, given, known) + (1 - alpha) * soft
+        return alpha * losses.of_labels(heads, given, known, inputs=inputs) + (1 - alpha) * soft
 
     return loss
