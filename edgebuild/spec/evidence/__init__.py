@@ -36,6 +36,7 @@ from edgebuild.spec.evidence.timing import (
     Timed,
 )
 from edgebuild.spec.evidence.verdict import EXIT_CODES, Status, Verdict, combine
+from edgebuild.spec.evidence.widths import LayerShape, LayerShapes, Width, WidthCurve, WidthCurves
 from edgebuild.spec.evidence.work import (
     Activations,
     Arena,
@@ -77,6 +78,8 @@ __all__ = [
     "Judged",
     "Latencies",
     "Latency",
+    "LayerShape",
+    "LayerShapes",
     "Looks",
     "OnDevice",
     "Operators",
@@ -105,6 +108,9 @@ __all__ = [
     "Verdict",
     "Verdicts",
     "Weight",
+    "Width",
+    "WidthCurve",
+    "WidthCurves",
     "combine",
     "gather",
     "hits_key",
