@@ -99,6 +99,7 @@ ratio_band = 0.25
 sources = ["a paper"]
 [timing]"""
 )  # fmt: skip
+BUDGETED = EMULATED.replace("ratio = 0.5", "budget = {time = 0.5}")
 ESTIMATED = TIMED.replace(LOCAL, '[{transport = "local", measures = ["outputs"]}]').replace(
     "[timing]", """\
 [hardware.roofline]
