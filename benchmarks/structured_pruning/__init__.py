@@ -48,7 +48,8 @@ def run(*, small: bool) -> list[Table]:
 
     names = ["transformers/distilbert"] if small else [*ARCHITECTURES]
     rows = [_row(name, () if small else PEERS) for name in names]
-    return [Table("Networks", _COLUMNS, rows, _notes(rows), _figures(rows)), _whole(rows)]
+    tables = [Table("Networks", _COLUMNS, rows, _notes(rows), _figures(rows)), _whole(rows)]
+    return [table for table in tables if table.rows]
 
 
 def _row(name: str, peers: Sequence[str]) -> dict[str, Any]:
@@ -126,5 +127,5 @@ def _whole(rows: Sequence[dict[str, Any]]) -> Table:
         for layer, why in row["whole"].items()
         if why != "it makes an output"
     ]
-    columns = {"name": ("network", ""), "layer": ("layer", ""), "why": ("stays whole because", ""), "unseen": ("", "")}
-    return Table("Whole for another reason than an output", columns, [one | {"unseen": ""} for one in reasons])
+    columns = {"name": ("network", ""), "layer": ("layer", ""), "why": ("stays whole because", "")}
+    return Table("Whole for another reason than an output", columns, reasons)

@@ -237,6 +237,7 @@ def test_the_version_of_what_the_models_code_needs(
         ("timed", Local, "kernel", "Latency Processes StageTimes Assemble"),
         ("emulated", Qemu, "cpu", "Sampled Count Preflight Assemble"),
         ("emulated", Qemu, "emulator", "Sampled Count Preflight Assemble"),
+        ("budgeted", Qemu, "emulator", "Sampled Count Preflight Assemble LayerTimes"),
         ("emulated", Local, "cpu", "Outputs Latency Processes Assemble"),
         ("emulated", Local, "governor", "Latency Processes Assemble"),
     ],
