@@ -11,7 +11,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ from benchmarks.structured_pruning import ours
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
 PEERS = ("torch_pruning", "tinynn")
+_SMALLEST = "transformers/distilbert"
 ENOUGH, EQUAL, PARITY = 0.3, 1e-9, 1e-3
 _PRUNING = ROOT / "edgebuild" / "nn" / "prune"
 _FILES = ("dependencies", "proof", "trial", "slicing", "sizes", "narrow", "channels")
@@ -46,15 +47,18 @@ def run(*, small: bool) -> list[Table]:
     """A table of all networks, and one of what stays whole; `small`: one network, our engine alone."""
     from benchmarks.structured_pruning.architectures import ARCHITECTURES
 
-    names = ["transformers/distilbert"] if small else [*ARCHITECTURES]
-    rows = [_row(name, () if small else PEERS) for name in names]
+    names = [_SMALLEST] if small else [*ARCHITECTURES]
+    rows = [_row(name, ours.pruned(name), {}) if small else _compared(name) for name in names]
     tables = [Table("Networks", _COLUMNS, rows, _notes(rows), _figures(rows)), _whole(rows)]
     return [table for table in tables if table.rows]
 
 
-def _row(name: str, peers: Sequence[str]) -> dict[str, Any]:
+def _compared(name: str) -> dict[str, Any]:
     own = _kept("ours", name, [sys.executable, "-m", ours.__name__, name], _ENGINE)
-    others = {peer: _kept(peer, name, [*_peer(peer), name], []) for peer in peers}
+    return _row(name, own, {peer: _kept(peer, name, [*_peer(peer), name], []) for peer in PEERS})
+
+
+def _row(name: str, own: dict[str, Any], others: Mapping[str, dict[str, Any]]) -> dict[str, Any]:
     missing = dict.fromkeys(_COLUMNS) | {"whole": {}}
     row = missing | own | {"name": name, "protected": len(own.get("whole", {})), "error": own.get("error")}
     row |= {kind: row[kind] if isinstance(row[kind], float) else None for kind in ("onnx", "tflite")}
