@@ -16,8 +16,8 @@ from edgebuild.plan.weights import Weights
 from edgebuild.report import progress
 from edgebuild.spec import documents
 from edgebuild.spec.artifact import Step, option_fields
+from edgebuild.spec.checked import check
 from edgebuild.spec.evidence import FILE
-from edgebuild.spec.files import check
 from edgebuild.spec.model import Training
 from edgebuild.spec.project import Project
 from edgebuild.spec.registry import FORMATS, STEPS, takes

@@ -133,7 +133,7 @@ def record() -> None:
     from edgebuild.devices.local import Local
     from edgebuild.devices.timing.latency import measure
     from edgebuild.spec.target import Timing
-    from edgebuild.travels import runner
+    from edgebuild.travels import runner_device
 
     timing = Timing(looks=(_PROCESSES,), iterations=_ROUNDS, warmup_iterations=20, warmup=0.2)
     before = os.getloadavg()[0]
@@ -142,7 +142,7 @@ def record() -> None:
         file = matmuls(folder / "model.onnx", 20)
         models = [JobModel("ours", file), JobModel("theirs", file)]
         timings = measure(Local(), models, inputs(folder), folder / "jobs", lambda _: True, timing)
-    facts = runner.fingerprint()
+    facts = runner_device.fingerprint()
     found: dict[str, Any] = {
         "what": "microseconds of one inference, a row a process, a file against itself",
         "machine": {name: facts[name] for name in ("cpu", "cores", "kernel")},

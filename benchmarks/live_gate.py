@@ -24,7 +24,7 @@ from edgebuild.devices.timing.latency import Timings, measure
 from edgebuild.gates.latency import Latency
 from edgebuild.spec.evidence import Evidence, Timed
 from edgebuild.spec.target import Gate, Timing
-from edgebuild.travels import runner
+from edgebuild.travels import runner_device
 
 TRIALS, LAYERS, SLOWER = 30, 20, 22
 GATE = Gate("latency", "+3 %")
@@ -84,7 +84,7 @@ def _row(case: str, wrong: str, verdicts: list[Any]) -> dict[str, Any]:
 
 
 def _notes(loads: list[float], slow: dict[str, Any], trials: int) -> list[str]:
-    facts = runner.fingerprint()
+    facts = runner_device.fingerprint()
     most = 1 - math.exp(math.log(0.05) / trials)
     return [
         f"{facts['cpu']}, {facts['cores']} cores; load average {min(loads):.1f} to {max(loads):.1f}, median "

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from importlib import metadata
 from itertools import zip_longest
 from pathlib import Path
@@ -19,7 +19,6 @@ from edgebuild.spec.artifact import Determinism, Step, StepIO
 from edgebuild.spec.assembly import Assembly, End, Part
 from edgebuild.spec.errors import UsageError
 from edgebuild.spec.evidence import Status, Verdicts
-from edgebuild.spec.model import ImageInput
 from edgebuild.spec.registry import FORMATS
 from edgebuild.spec.signature import Head, Signature, TensorSpec
 
@@ -51,7 +50,6 @@ class Assemble(Step):
     needs: ClassVar[tuple[str, ...]] = ("verdicts", "data")
     tools: ClassVar[tuple[str, ...]] = ("jinja2",)
     deterministic: ClassVar[Determinism] = "everywhere"
-    exclusive: ClassVar[bool] = False
 
     def run(self, io: StepIO) -> None:
         """Write the folders."""
@@ -65,8 +63,10 @@ class Assemble(Step):
     def _fill(self, io: StepIO, folder: Path, verdicts: Verdicts) -> None:
         assembly = next(each for each in self.assemblies if each.format == verdicts.format)
         parts = [_ship(part, _file(io, assembly, part), folder) for part in assembly.ordered()]
-        for name in (travels.BUNDLE_RUNNER, travels.VALUES):
+        for name in travels.bundled(self.subject.preprocess.kind if self.subject.preprocess else None):
             shutil.copyfile(travels.file(name), folder / name)
+        if any(head.decoder for head in self.subject.heads):
+            shutil.copyfile(travels.file(travels.BOXES), folder / travels.BOXES)
         packages = sorted({name for part in assembly.parts for name in self.packages[part.runtime.format]})
         (folder / "requirements.txt").write_text(f"numpy>=1.24\n{''.join(map(_pinned, packages))}")
         if labels := {head.name: list(head.labels) for head in self.subject.heads if head.labels}:
@@ -108,11 +108,17 @@ class Assemble(Step):
             raise UsageError(
                 f"there are {len(test)} held-out examples", file=f"models/{self.subject.model}/model.toml", key="sample"
             )
-        how, examples = self.subject.preprocess, [values[self.subject.sample] for values in test.inputs]
-        if how is None or len(examples) > 1:
+        row = slice(self.subject.sample, self.subject.sample + 1)
+        how, examples = self.subject.preprocess, [example[0] for example in test.take(row).inputs]
+        if how is not None:
+            for file in dataset.files(io.path("data")):
+                shutil.copyfile(file, folder / file.name)
+                how = how.with_file(file.name)
+            _write_json(folder / "preprocess.json", how.json())
+        pixels = how.picture(examples[0]) if how is not None and len(examples) == 1 else None
+        if pixels is None:
             return _write_arrays(folder, [example[None] for example in examples])
-        _write_json(folder / "preprocess.json", asdict(how))
-        (folder / "sample.png").write_bytes(png.encode(_pixels(examples[0], how)))
+        (folder / "sample.png").write_bytes(png.encode(pixels))
         return "sample.png"
 
 
@@ -151,7 +157,7 @@ def _port(spec: TensorSpec, how: str | None) -> Port:
 
 
 def _shown(head: Head) -> ShownHead:
-    return ShownHead(head.name, head.task, head.outputs, tasks.of(head).show, head.labels)
+    return ShownHead(head.name, head.task, head.outputs, tasks.of(head).show, head.labels, head.decoder)
 
 
 def _sources(io: StepIO, assembly: Assembly) -> dict[str, str]:
@@ -190,17 +196,6 @@ def _write_arrays(folder: Path, arrays: list[Array]) -> str:
     named: dict[str, Any] = {str(position): values for position, values in enumerate(arrays)}
     np.savez(folder / "sample.npz", **named)
     return "sample.npz"
-
-
-def _pixels(example: Array, how: ImageInput) -> Array:
-    """The picture that pre-processing turns into `example`, of its layout: its inverse."""
-    import numpy as np
-
-    axes = (0, 1, 2) if how.layout == layout.NHWC else (1, 2, 0)
-    plane = example.transpose(axes) * np.array(how.std) + np.array(how.mean)
-    pixels = np.clip(np.rint(plane * 255), 0, 255)
-    inverted: Array = (255 - pixels if how.invert else pixels).astype(np.uint8)
-    return inverted
 
 
 def _write_json(path: Path, value: Any) -> None:

@@ -1,4 +1,4 @@
-"""`edgebuild init`: make a model of the project out of somebody's file."""
+"""`edgebuild init`: make a model of the project out of somebody's file, or of a network by its name."""
 
 from __future__ import annotations
 
@@ -21,6 +21,10 @@ from edgebuild.cli._verb import Answer, limit_options, limits, project_option, v
 @click.option("--std", help="Of pixels in 0..1, divided by.")
 @click.option("--size", help="Height and width of pictures, as 224 or 192,256.")
 @click.option("--crop", type=float, help="Share of a picture's middle that is kept, such as 0.875; else stretched.")
+@click.option(
+    "--weights", help='Of a network by its name: its state dict (.pth, .safetensors), or "random" to train it.'
+)
+@click.option("--option", "options", multiple=True, help="Of a network by its name, as num_classes=10.")
 @click.option("--target", "-t", default="host", show_default=True, help="Profile for a project that has none.")
 @limit_options
 @project_option
@@ -35,15 +39,19 @@ def command(
     std: str | None,
     size: str | None,
     crop: float | None,
+    weights: str | None,
+    options: tuple[str, ...],
     target: str,
     jobs: int | None,
     step_memory: str,
     step_time: str,
     project: Path,
 ) -> Answer:
-    """Take a model file into the project: look at it, declare it, check it, name the next command.
+    """Take a model file into the project, or a network that timm, torchvision or transformers know by its name: look at
+    it, declare it, check it, name the next command.
 
-    Example: edgebuild init model.onnx --data pictures
+    Examples: edgebuild init model.onnx --data pictures; edgebuild init timm:efficientnet_lite0 --weights w.pth --data
+    pictures
     """
     from edgebuild.report import progress
     from edgebuild.report.init import document, show
@@ -61,6 +69,8 @@ def command(
         _numbers("--std", std),
         (int(sizes[0]), int(sizes[-1])) if sizes else None,
         crop,
+        weights,
+        options,
         target,
     )
     ask = _ask if sys.stdin.isatty() and sys.stderr.isatty() else None

@@ -14,7 +14,7 @@ def command() -> Answer:
     import sys
 
     from edgebuild.report import catalogue
-    from edgebuild.spec.files import schema
+    from edgebuild.spec.checked import schema
     from edgebuild.spec.quantization import rows
     from edgebuild.spec.registry import FORMATS, STEPS
 

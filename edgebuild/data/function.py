@@ -5,11 +5,13 @@ from __future__ import annotations
 import inspect
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, ClassVar
 
 from pydantic import Field
 
+from edgebuild.data import _stream
 from edgebuild.nn import opened
 from edgebuild.nn.model_code import ModelCode
 from edgebuild.spec import spread
@@ -19,13 +21,16 @@ from edgebuild.spec.errors import UsageError
 
 @dataclass(frozen=True, slots=True)
 class Function(Data):
-    """It returns {"train": (x, labels), "test": (x, labels)} and what else `LoadData` takes; `reads` of model.toml are
-    what it reads outside the model's folder, and with a parameter it is given {name: path, or list of paths} of them.
+    """It returns {"train": (x, labels), "test": (x, labels)} and what else `LoadData` takes. A split may also be any
+    iterable, torch `Dataset` or `DataLoader` of (x, y), ((x1, x2), y) or mappings by name, which is kept as it comes.
+    `reads` of model.toml are what it reads outside the model's folder, and with a parameter it is given {name: path, or
+    list of paths} of them.
     """
 
     name: Annotated[str, Field(description="function in model.py that returns the examples")]
 
     code: ClassVar[bool] = True
+    prepares: ClassVar[bool] = True
 
     def load(self, asked: Asked) -> Loaded:
         """Call it; what it reads unnamed is noted."""
@@ -35,11 +40,22 @@ class Function(Data):
         load = code.function(self.name, "data")
         asks = asked.reads and any(item.default is item.empty for item in inspect.signature(load).parameters.values())
         with opened.watched() as seen:
-            given: Any = load({read.name: read.value() for read in asked.reads}) if asks else load()
-        if not isinstance(given, Mapping):
-            file, key = self.place(asked.origin)
-            raise UsageError(f"returned {type(given).__name__}, not a mapping of splits", file=file, key=key)
-        return Loaded(given, notes=self._unnamed(seen, asked, code.folder))
+            returned: Any = load({read.name: read.value() for read in asked.reads}) if asks else load()
+            if not isinstance(returned, Mapping):
+                raise self._wrong(asked, f"returned {type(returned).__name__}, not a mapping of splits")
+            splits = {name: self._settled(name, split, asked) for name, split in returned.items()}
+        return Loaded(splits, notes=self._unnamed(seen, asked, asked.code))
+
+    def _settled(self, name: Any, split: Any, asked: Asked) -> Any:
+        """A split as arrays, or as it came where it is none of examples one after another."""
+        if name == "slices" or not _stream.streams(split) or asked.scratch is None:
+            return split
+        spool = _stream.inputs if name == "unlabelled" else _stream.pair
+        return spool(str(name), split, asked, asked.scratch, partial(self._wrong, asked))
+
+    def _wrong(self, asked: Asked, reason: str) -> UsageError:
+        file, key = self.place(asked.origin)
+        return UsageError(reason, file=file, key=key)
 
     def place(self, origin: str) -> tuple[str, str]:
         """The function."""

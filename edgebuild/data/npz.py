@@ -11,13 +11,12 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from pydantic import Field
 
-from edgebuild.data._pictures import prepared
+from edgebuild.data import _splits
 from edgebuild.data._splits import ALIASES, LABELLED, Share, cut
 from edgebuild.spec import dataset, tasks
 from edgebuild.spec.data import Asked, Data, Loaded
 from edgebuild.spec.errors import UsageError, exhausted
 from edgebuild.spec.fields import Seed
-from edgebuild.spec.model import ImageInput
 
 if TYPE_CHECKING:
     import numpy as np
@@ -35,7 +34,8 @@ class Npz(Data):
     """Arrays `NAME`, or `NAME_train`, `NAME_test` and so on (or `train_NAME`): an input's name or x, a head's or y.
 
     Values are as the model takes them, but for uint8 pictures [N, h, w] or [N, h, w, c], which `[preprocess]` makes its
-    input. Splits that do not come along are cut at random, in proportion to the classes.
+    input. Splits that do not come along are cut at random, in proportion to the classes. An array `slice` names the
+    slice of each (test) example.
     """
 
     file: Annotated[str, Field(description="from the model's folder, or absolute")]
@@ -61,7 +61,7 @@ class Npz(Data):
 
 @dataclass(frozen=True, slots=True)
 class Rows:
-    """An array of an archive as Blocks, or the rows of it that a mask [N] names; pictures become what `how` says.
+    """An array of an archive as Blocks, or the rows of it that a mask [N] names.
 
     `whole` is the array's own shape; `wrong` makes the error for what cannot be read.
     """
@@ -71,27 +71,21 @@ class Rows:
     whole: tuple[int, ...]
     dtype: np.dtype[Any]
     wrong: Callable[[str], UsageError]
-    how: ImageInput | None = None
     mask: Values | None = None
 
     @property
     def shape(self) -> tuple[int, ...]:
         """[N, …]."""
         count = self.whole[0] if self.mask is None else int(self.mask.sum())
-        return (count, *(self.whole[1:] if self.how is None else self.how.shape))
+        return (count, *self.whole[1:])
 
     def blocks(self) -> Iterator[Values]:
         """Read from the start to the end."""
-        import numpy as np
-
         start = 0
         for block in self._read():
             kept = block if self.mask is None else block[self.mask[start : start + len(block)]]
             start += len(block)
-            if self.how is not None and len(kept):
-                pictures = kept.reshape(*kept.shape[:3], -1)
-                yield np.concatenate([prepared(pixels, self.how) for pixels in pictures])
-            elif len(kept):
+            if len(kept):
                 yield kept
 
     def _read(self) -> Iterator[Values]:
@@ -135,11 +129,15 @@ class _Archive:
             raise self._wrong(f"{self.options.file!r} has a split {labelled[0]!r} and none 'train'")
         splits: dict[str, Any] = {split: self._pair(known, split) for split in labelled}
         splits = splits or {"train": self._pair(known, "")}
+        if (slices := self._find(known, ("slice",), "test" if "test" in splits else "")) is not None:
+            splits["slices"] = slices
         missing, notes = [name for name in LABELLED if name not in splits], tuple[str, ...]()
         if missing:
             splits, notes = self._cut(splits)
         if self._find(known, self._input_names(0), "unlabelled") is not None:
             splits["unlabelled"] = self._inputs(known, "unlabelled")
+        if "slices" in splits:
+            splits["slices"] = _splits.masks(_whole(splits["slices"]).tolist())
         return Loaded(splits, "validation" in missing, notes)
 
     def _cut(self, splits: dict[str, Any]) -> tuple[dict[str, Any], tuple[str, ...]]:
@@ -160,6 +158,13 @@ class _Archive:
             name: (tuple(replace(x, mask=mask) for x in inputs), {head: y[mask] for head, y in labels.items()})
             for name, mask in masks.items()
         }
+        if "slices" in splits and "test" in masks:
+            if splits["slices"].shape[0] != total:
+                told = (
+                    f"array 'slice' of {self.options.file!r} has {splits['slices'].shape[0]} names for {total} examples"
+                )
+                raise self._wrong(told)
+            parts["slices"] = replace(splits["slices"], mask=masks["test"])
         return splits | parts, (note,)
 
     def _arrays(self) -> dict[str, Rows]:
@@ -195,25 +200,16 @@ class _Archive:
             rows = self._find(known, self._input_names(position), split)
             if rows is None:
                 raise self._missing(known, f"input {spec.name!r}", self._input_names(position), split, "inputs")
-            found.append(self._picture(rows))
+            found.append(rows)
         return tuple(found)
-
-    def _picture(self, rows: Rows) -> Rows:
-        """With `[preprocess]`, 8-bit arrays are pictures."""
-        how = self.asked.preprocess
-        if how is None or rows.dtype != "uint8" or len(rows.whole) not in (3, 4):
-            return rows
-        return replace(rows, how=how)
 
     def _labels(self, known: Mapping[str, Rows], split: str, position: int) -> Values:
         """The labels of a head, all in memory; [N, 1] numbers of classes are [N]."""
-        import numpy as np
-
         head = self.asked.heads[position]
         rows = self._find(known, self._label_names(position), split)
         if rows is None:
             raise self._missing(known, f"the labels of {head.name!r}", self._label_names(position), split, "labels")
-        values = np.concatenate([*rows.blocks(), np.empty((0, *rows.whole[1:]), rows.dtype)])
+        values = _whole(rows)
         return values[:, 0] if tasks.of(head).choice and values.shape[1:] == (1,) else values
 
     def _input_names(self, position: int) -> tuple[str, ...]:
@@ -252,6 +248,13 @@ class _Archive:
 
     def _wrong(self, reason: str, hint: str | None = None, key: str = _KEY) -> UsageError:
         return UsageError(reason, file=f"{self.asked.origin}/model.toml", key=key, hint=hint)
+
+
+def _whole(rows: Rows) -> Values:
+    """An array in memory."""
+    import numpy as np
+
+    return np.concatenate([*rows.blocks(), np.empty((0, *rows.whole[1:]), rows.dtype)])
 
 
 def _first_line(error: Exception) -> str:

@@ -17,7 +17,7 @@ from edgebuild.spec.device import Device
 from edgebuild.spec.errors import DeviceError
 from edgebuild.spec.surroundings import SINGLE
 from edgebuild.spec.target import Fidelity, Hardware
-from edgebuild.travels import runner
+from edgebuild.travels import runner, runner_device
 
 STABLE = ("machine", "board", "cpu", "microcode", "cores", "kernel", "governor")
 
@@ -42,7 +42,7 @@ class Local(Device):
 
     def fingerprint(self) -> dict[str, str]:
         """The facts named in STABLE, "unknown" where the machine does not tell."""
-        facts = runner.fingerprint()
+        facts = runner_device.fingerprint()
         return {name: "unknown" if facts[name] is None else str(facts[name]) for name in STABLE}
 
     def execute(self, job: Path, *, timeout: float) -> None:

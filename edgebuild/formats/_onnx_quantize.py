@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from edgebuild.formats import _masks, _onnx_bounds
+from edgebuild.formats import _masks, _onnx_bounds, _tail
 from edgebuild.formats._layers import kept
 from edgebuild.formats._masks import Operation
 from edgebuild.spec.quantization import NO_RANGE, Layer, Quantization, Range
@@ -222,12 +222,16 @@ def excluded(model: onnx.ModelProto, how: Quantization) -> list[str]:
 
 
 def _float_for_others(model: onnx.ModelProto, ranges: Mapping[str, Range], how: Quantization) -> list[str]:
-    """Names of the nodes that stay float besides: those on masks, and, among layers, products of two activations.
+    """Names of the nodes that stay float besides: those on masks, those that join an output of several kinds of values,
+    and, among layers, products of two activations.
 
     (The quantizer has an option for the latter and does not obey it.)
     """
-    masked = {name for one in _masks.touching(ranges, operations(model)) for name in one.outputs}
     constants = {tensor.name for tensor in model.graph.initializer}
+    made = {name for node in model.graph.node if constants.intersection(weights(node)[:1]) for name in node.output}
+    ends = [model.graph.output[place].name for place in how.apart]
+    float_ = (*_masks.touching(ranges, operations(model)), *_tail.tail(operations(model), ends, made))
+    masked = {name for one in float_ for name in one.outputs}
     return [
         node.name
         for node in model.graph.node

@@ -1,8 +1,8 @@
 """A torch model as an artifact: weights, what pruning changed, and the code that builds it; no pickle, same bytes.
 
-`weights.safetensors` holds the tensors, `torch.json` the builder, its inputs and the attributes in which the module
-differs from a freshly built one (`out_channels` of a pruned convolution) and the names of its sparse parameters,
-`code/` the model's own code.
+`weights.safetensors` holds the tensors, `torch.json` the builder (a function of the code, or the network of a package),
+its inputs and the attributes in which the module differs from a freshly built one (`out_channels` of a pruned
+convolution) and the names of its sparse parameters, `code/` the model's own code, where it has any.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from edgebuild.nn import state_dict
 from edgebuild.nn.model_code import ModelCode, example
+from edgebuild.nn.network import Network
 from edgebuild.nn.prune.narrow import narrowed
 from edgebuild.spec.signature import Signature, TensorSpec, tensors
 
@@ -37,7 +38,7 @@ class Checkpoint:
 
     module: nn.Module
     code: ModelCode
-    builder: str
+    builder: str | Network
     inputs: tuple[TensorSpec, ...]
     augment: str | None = None
     sparse: tuple[str, ...] = ()
@@ -67,7 +68,7 @@ def save(checkpoint: Checkpoint, folder: Path) -> None:
 
     fresh = checkpoint.code.build(checkpoint.builder, checkpoint.inputs)
     description = {
-        "builder": checkpoint.builder,
+        "builder": _described(checkpoint.builder),
         "origin": checkpoint.code.origin,
         "inputs": [asdict(spec) for spec in checkpoint.inputs],
         "outputs": [asdict(spec) for spec in checkpoint.outputs],
@@ -77,7 +78,8 @@ def save(checkpoint: Checkpoint, folder: Path) -> None:
     }
     (folder / DESCRIPTION).write_text(json.dumps(description, indent=1, sort_keys=True) + "\n")
     save_file({name: _plain(t) for name, t in checkpoint.module.state_dict().items()}, folder / WEIGHTS)
-    shutil.copytree(checkpoint.code.folder, folder / "code", copy_function=shutil.copyfile)
+    if checkpoint.code.folder is not None:
+        shutil.copytree(checkpoint.code.folder, folder / "code", copy_function=shutil.copyfile)
 
 
 def load(folder: Path) -> Checkpoint:
@@ -85,15 +87,27 @@ def load(folder: Path) -> Checkpoint:
     from safetensors.torch import load_file
 
     described = json.loads((folder / DESCRIPTION).read_text())
-    code = ModelCode(folder / "code", described["origin"])
+    own = folder / "code"
+    code, builder = ModelCode(own if own.is_dir() else None, described["origin"]), _builder(described["builder"])
     inputs, outputs = tensors(described["inputs"]), tensors(described["outputs"])
-    module = code.build(described["builder"], inputs)
+    module = code.build(builder, inputs)
     reshape(module, described["structure"])
     resize(module, folder / WEIGHTS)
     narrowed(module)
     state_dict.fit(module, load_file(folder / WEIGHTS), f"{code.origin}: {WEIGHTS}")
     sparse = tuple(described["sparse"])
-    return Checkpoint(module.eval(), code, described["builder"], inputs, described["augment"], sparse, outputs)
+    return Checkpoint(module.eval(), code, builder, inputs, described["augment"], sparse, outputs)
+
+
+def _described(builder: str | Network) -> str | dict[str, Any]:
+    """As `torch.json` has it; the versions of what builds a network count, and are not read back."""
+    return builder if isinstance(builder, str) else asdict(builder) | {"versions": builder.versions()}
+
+
+def _builder(described: Any) -> str | Network:
+    if isinstance(described, str):
+        return described
+    return Network(described["use"], described["name"], described["options"])
 
 
 def structure(module: nn.Module, fresh: nn.Module) -> dict[str, dict[str, Any]]:

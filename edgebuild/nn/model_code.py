@@ -1,4 +1,6 @@
-"""Runs the user's own `model.py`: the only place where code of the project is executed, always in a worker."""
+"""Has a model's module built: by the user's own `model.py`, which is executed here alone and always in a worker, or by
+a package that knows it by name.
+"""
 
 from __future__ import annotations
 
@@ -13,6 +15,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from edgebuild.nn import answers
+from edgebuild.nn.network import Network
 from edgebuild.spec.errors import EdgebuildError, UsageError, exhausted
 from edgebuild.spec.signature import TensorSpec
 
@@ -24,9 +27,9 @@ _TRIED = 2  # examples that a new module is shown: one would hide a lost batch a
 
 @dataclass(frozen=True, slots=True)
 class ModelCode:
-    """A snapshot of a model's folder; `origin` is how messages name that folder."""
+    """A snapshot of a model's folder, where it has code of its own; `origin` is how messages name that folder."""
 
-    folder: Path
+    folder: Path | None
     origin: str
 
     @property
@@ -43,24 +46,38 @@ class ModelCode:
         return functools.wraps(function)(lambda *args: self._guarded(lambda: function(*args), f"{name}()"))
 
     def build(
-        self, builder: str, inputs: tuple[TensorSpec, ...], outputs: tuple[TensorSpec, ...] | None = None
+        self, builder: str | Network, inputs: tuple[TensorSpec, ...], outputs: tuple[TensorSpec, ...] | None = None
     ) -> nn.Module:
-        """The module that `builder` returns; UsageError unless it accepts the declared inputs.
+        """The module that a function of model.py returns, or a network; UsageError unless it takes the declared inputs.
 
         With `outputs`, its answers must be these: as many, of these shapes and types.
         """
+        if isinstance(builder, Network):
+            file, key, module = f"{self.origin}/model.toml", "source", self._named(builder)
+        else:
+            file, key, module = self.file, f"{builder}()", self._coded(builder)
+        given = self._try(module, inputs, key)
+        if outputs is not None and (mistake := answers.mistake(given, outputs, _TRIED)):
+            raise UsageError(f"its model answers {mistake}", file=file, key=key)
+        return module
+
+    def _named(self, network: Network) -> nn.Module:
+        try:
+            return network.module()
+        except UsageError as error:
+            file, key = f"{self.origin}/model.toml", ".".join(filter(None, ("source", error.key)))
+            raise UsageError(error.reason, file=file, key=key, hint=error.hint) from error.__cause__
+
+    def _coded(self, builder: str) -> nn.Module:
         from torch import nn
 
         module = self.function(builder, "builder")()
         if not isinstance(module, nn.Module):
             told = f"returned {type(module).__name__}, not a torch.nn.Module"
             raise UsageError(told, file=self.file, key=f"{builder}()")
-        given = self._try(module, inputs, builder)
-        if outputs is not None and (mistake := answers.mistake(given, outputs, _TRIED)):
-            raise UsageError(f"its model answers {mistake}", file=self.file, key=f"{builder}()")
         return module
 
-    def _try(self, module: nn.Module, inputs: tuple[TensorSpec, ...], builder: str) -> Any:
+    def _try(self, module: nn.Module, inputs: tuple[TensorSpec, ...], key: str) -> Any:
         import torch
 
         shapes = ", ".join(f"{spec.name} {list(spec.shape)} {spec.dtype}" for spec in inputs)
@@ -71,14 +88,16 @@ class ModelCode:
             if exhausted(error):
                 raise
             reason = f"its model does not accept the declared inputs ({shapes}): {_first_line(error)}"
-            raise UsageError(reason, file=f"{self.origin}/model.toml", key=f"inputs, {builder}()") from None
+            raise UsageError(reason, file=f"{self.origin}/model.toml", key=f"inputs, {key}") from None
 
     def _import(self) -> ModuleType:
+        if self.folder is None or not (self.folder / "model.py").is_file():
+            raise UsageError("no such file", file=self.file)
         sys.dont_write_bytecode = True  # the folder is an artifact: nothing may be added to it
         sys.path.insert(0, str(self.folder))  # so that model.py may import its neighbours
         spec = importlib.util.spec_from_file_location("edgebuild_user_model", self.folder / "model.py")
-        if spec is None or spec.loader is None or not (self.folder / "model.py").is_file():
-            raise UsageError("no such file", file=self.file)
+        assert spec is not None
+        assert spec.loader is not None
         module = importlib.util.module_from_spec(spec)
         sys.modules[spec.name] = module
         spec.loader.exec_module(module)

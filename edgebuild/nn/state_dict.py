@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import warnings
+import zipfile
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -27,6 +28,7 @@ _WRAPPERS = ("module.", "model.", "_orig_mod.")
 _PLACES = ("state_dict", "model", "model_state", "model_state_dict")
 _COUNTER = "num_batches_tracked"
 _SHOWN = 3
+_ALONE = "save the state dict alone: torch.save(model.state_dict(), …), or safetensors.torch.save_file"
 
 
 def read(path: Path, shown: str) -> tuple[Tensors, list[str]]:
@@ -140,18 +142,31 @@ def _saved(path: Path, shown: str) -> Any:
         with warnings.catch_warnings(action="ignore"):  # of TorchScript, which is refused in our words
             return torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # it raises whatever the bytes lead to
-        hint = "save the state dict alone: torch.save(model.state_dict(), …), or safetensors.torch.save_file"
-        raise UsageError(_why_unreadable(path, error), file=shown, hint=hint) from None
+        reason, hint = _why_unreadable(path, error)
+        raise UsageError(reason, file=shown, hint=hint) from None
 
 
-def _why_unreadable(path: Path, error: Exception) -> str:
-    """One line for what torch says in many."""
+def _why_unreadable(path: Path, error: Exception) -> tuple[str, str]:
+    """One line for what torch says in many, and what to do."""
+    if _is_program(path):
+        return "a program of torch.export: it is no state dict", '[source] use = "pt2" takes it'
+    if "TorchScript" in str(error):
+        hint = "where you trust it: torch.save(torch.jit.load(…).state_dict(), …) for the class that it was made of"
+        return "a TorchScript archive: it is a program, which is not run, and no state dict", hint
+    return _why_no_tensors(path, error), _ALONE
+
+
+def _is_program(path: Path) -> bool:
+    """Whether it is an archive of torch.export, whatever it is called."""
+    if not zipfile.is_zipfile(path):
+        return False
+    with zipfile.ZipFile(path) as archive:
+        return any(name.endswith("/archive_format") for name in archive.namelist())
+
+
+def _why_no_tensors(path: Path, error: Exception) -> str:
     from torch.serialization import get_unsafe_globals_in_checkpoint
 
-    if path.suffix == ".pt2" or "archive_format" in str(error):
-        return "a program of torch.export: it is no state dict"
-    if "TorchScript" in str(error):
-        return "a TorchScript archive: it is a program, no state dict"
     try:
         needed = get_unsafe_globals_in_checkpoint(path)
     except Exception:  # only files of the new format can be asked

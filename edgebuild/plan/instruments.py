@@ -5,16 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
+from edgebuild.spec.checked import check
 from edgebuild.spec.core import TimeModel
 from edgebuild.spec.device import Device
 from edgebuild.spec.errors import DeviceError
-from edgebuild.spec.files import check
 from edgebuild.spec.registry import DEVICES, FORMATS
 from edgebuild.spec.target import DeviceSpec, Fidelity, Hardware, Runtime, Target
-from edgebuild.travels import runner
+from edgebuild.travels import runner_loaders
 
 _HOST = "local"
-_ARITHMETIC = ("cpu", "emulator", "python", *runner.PACKAGES)
+_ARITHMETIC = ("cpu", "emulator", "python", *runner_loaders.PACKAGES)
 
 
 @dataclass(frozen=True)

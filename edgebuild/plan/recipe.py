@@ -10,8 +10,8 @@ from edgebuild.plan import widths
 from edgebuild.plan.instruments import Instruments
 from edgebuild.plan.packages import need
 from edgebuild.plan.weights import Weights, task_code
+from edgebuild.spec.checked import check
 from edgebuild.spec.errors import UsageError
-from edgebuild.spec.files import check
 from edgebuild.spec.model import ModelSpec
 from edgebuild.spec.quantization import Quantization, refusal
 from edgebuild.spec.registry import FORMATS, STEPS, takes

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+from edgebuild.spec.checked import schema
 from edgebuild.spec.data import DATA
-from edgebuild.spec.files import PolicyFile, RecipeFile, RecipeTable, TargetFile, schema
 from edgebuild.spec.model import ModelFile
 from edgebuild.spec.plugins import Registry
 from edgebuild.spec.registry import DEVICES, GATES, STEPS, TASKS
 from edgebuild.spec.source import SOURCES
+from edgebuild.spec.tables import PolicyFile, RecipeFile, RecipeTable, TargetFile
 
 _DRAFT = {"$schema": "https://json-schema.org/draft/2020-12/schema"}
 

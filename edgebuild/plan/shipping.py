@@ -44,7 +44,8 @@ def bundle_node(
     formats = {runtime.format: FORMATS.get(runtime.format) for runtime in runtimes}
     packages = {name: distributions(kind) for name, kind in formats.items()}
     assemblies = tuple(Assembly.of_one(formats[r.format].file, r, declared.signature) for r in runtimes)
-    travelling = map(travels.file, (travels.BUNDLE_RUNNER, travels.VALUES, travels.DECODER))
+    of_bundle = travels.bundled(declared.preprocess.kind if declared.preprocess else None)
+    travelling = map(travels.file, (*of_bundle, travels.DECODER))
     payload = [*sorted(PAYLOAD.glob("*.*")), *travelling, *map(model_file.loader, formats.values())]
     return Node(
         Assemble(subject, assemblies, packages, measuring.fingerprints(), dropped),

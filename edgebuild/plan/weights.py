@@ -11,9 +11,9 @@ from edgebuild.engine.store import Store
 from edgebuild.plan.packages import need
 from edgebuild.spec import tasks
 from edgebuild.spec.artifact import Artifact
+from edgebuild.spec.checked import check
 from edgebuild.spec.data import DATA, Data
 from edgebuild.spec.errors import UsageError
-from edgebuild.spec.files import check
 from edgebuild.spec.model import ModelSpec
 from edgebuild.spec.reads import Read
 from edgebuild.spec.source import SOURCES, Making, ProjectFile, Source
@@ -111,7 +111,8 @@ def data_of(model: ModelSpec) -> Data:
 def _needs_code(model: ModelSpec) -> bool:
     """Whether anything in its declaration names a function of its own."""
     declared = model.declared
-    return data_of(model).code or declared.augment is not None or source_of(model).coded
+    asked = data_of(model).code or declared.augment is not None or declared.all_teachers
+    return bool(asked) or source_of(model).coded
 
 
 def task_code(model: ModelSpec) -> tuple[str, ...]:
@@ -123,7 +124,9 @@ def _reads(store: Store, model: ModelSpec) -> tuple[Read, ...]:
     """What the model's data is read from besides its own folder, as it is now; UsageError for what is not there."""
     found = []
     own = {f"reads[{number}]": name for number, name in enumerate(model.declared.reads)}
-    for key, name in (own | dict(data_of(model).reads())).items():
+    data, how = data_of(model), model.declared.preprocess
+    prepared = dict(how.reads()) if how is not None and data.prepares else {}
+    for key, name in (own | dict(data.reads()) | prepared).items():
         try:
             read = store.reads.read(model.folder, name)
         except OSError as error:

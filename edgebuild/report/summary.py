@@ -6,6 +6,7 @@ import math
 import statistics
 from typing import TYPE_CHECKING, Any
 
+from edgebuild.report import mistakes
 from edgebuild.report.table import table
 from edgebuild.spec import documents
 from edgebuild.spec.evidence import Predicted, Timed, Undefined, known
@@ -105,6 +106,8 @@ def show_one(
 ) -> None:
     """Print the measurements and verdicts of one comparison; `names` are those of its two files."""
     table(("", *names, ""), rows(evidence), title=title)
+    if evidence.scores:
+        mistakes.show(evidence.scores, names)
     if evidence.proof and evidence.proof.steps:
         table(*proofs(evidence.proof), title=_chosen_by(evidence.proof))
     gates = [(v.name, v.limit, v.status, str(v.n), v.fidelity, v.reason) for v in verdicts]

@@ -18,30 +18,36 @@ LARGEST = 2**31  # bytes: offsets in flatbuffers and sizes in protocol buffers e
 
 def making(reader: Reader, model: ModelSpec, file: str, external: tuple[str, ...] = ()) -> Making:
     """The import of `file`, with its `external` weights: patterns of paths from its folder."""
-    declared, origin = model.declared, model.declared.origin
+    declared = model.declared
     if declared.all_teachers:
         told = f"a teacher needs somebody who learns, and a model that comes as {reader.kind} does not"
         raise UsageError(told, file=model.file, key="teacher" if declared.teacher else "teachers")
+    step = ImportFile(reader, PurePosixPath(file).name, declared.signature.bare, shown=f"{model.origin}/{file}")
+    files = project_files(model, file, external)
+    return Making(step, files, code=modules(reader), tools=FORMATS.get(reader.kind).tools)
+
+
+def project_files(model: ModelSpec, file: str, external: tuple[str, ...] = ()) -> dict[str, tuple[ProjectFile, ...]]:
+    """By role, the file and those with its weights; UsageError for a link."""
+    key = model.declared.origin.key_of("file")
     if (model.folder / file).is_symlink():
-        raise UsageError(f"{file!r} is a link", file=model.file, key=origin.key_of("file"))
-    name = PurePosixPath(file).name
-    step = ImportFile(reader, name, declared.signature.bare, shown=f"{model.origin}/{file}")
-    files = (ProjectFile(file, origin.key_of("file"), LARGEST), *_beside(model, file, external))
-    return Making(step, {"file": files}, code=_code(reader), tools=FORMATS.get(reader.kind).tools)
+        raise UsageError(f"{file!r} is a link", file=model.file, key=key)
+    return {"file": (ProjectFile(file, key, LARGEST), *_beside(model, file, external))}
 
 
 def reference(reader: Reader, file: str, split: Held) -> Making:
     """The file's own answers."""
     step = OriginalOutputs(reader, PurePosixPath(file).name, split)
-    return Making(step, code=_code(reader), tools=(FORMATS.get(reader.kind).runtime,))
+    return Making(step, code=modules(reader), tools=(FORMATS.get(reader.kind).runtime,))
 
 
-def _code(reader: Reader) -> tuple[str, ...]:
+def modules(reader: Reader) -> tuple[str, ...]:
+    """Those whose code reads the file."""
     return (type(reader).__module__, FORMATS.module(reader.kind))
 
 
 def _beside(model: ModelSpec, file: str, patterns: tuple[str, ...]) -> Iterator[ProjectFile]:
     folder, key = (model.folder / file).parent, model.declared.origin.key_of("external")
-    found = {path for pattern in patterns for path in folder.glob(pattern) if path.is_file() and not path.is_symlink()}
-    for path in sorted(found):
+    paths = {path for pattern in patterns for path in folder.glob(pattern) if path.is_file() and not path.is_symlink()}
+    for path in sorted(paths):
         yield ProjectFile(path.relative_to(model.folder).as_posix(), key)

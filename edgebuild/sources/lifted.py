@@ -42,8 +42,9 @@ class Lifted(Source):
             key = "augment" if declared.augment else "teacher" if declared.teacher else "teachers"
             raise UsageError("is for a model that code of yours builds", file=model.file, key=key)
         step = LiftFile(self._reader, self._name, declared.signature.bare, model.origin, f"{model.origin}/{self.file}")
-        read = _files.making(self._reader, model, self.file, self.external)
-        return Making(step, read.files, code=(*read.code, _onnx_adopt.__name__), tools=FORMATS.get("onnx").tools)
+        files = _files.project_files(model, self.file, self.external)
+        code = (*_files.modules(self._reader), _onnx_adopt.__name__)
+        return Making(step, files, code=code, tools=FORMATS.get("onnx").tools)
 
     def reference(self, split: Held) -> Making:
         """PyTorch's own answers: that these are the file's was proved when it was lifted."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
@@ -61,7 +61,7 @@ class Tflite(Source):
         """The first type of quantized values; None for a float file."""
         return _tflite_adopt.integer(model)
 
-    def answers(self, path: Path, samples: Sequence[Sample]) -> Iterator[Sample]:
+    def answers(self, path: Path, samples: Iterable[Sample]) -> Iterator[Sample]:
         """What the file answers to one sample after another."""
         from edgebuild.travels import load_tflite
 

@@ -9,15 +9,13 @@ from typing import Annotated, ClassVar
 from pydantic import Field
 
 from edgebuild.nn import state_dict
-from edgebuild.spec import tasks
+from edgebuild.sources import _modules
 from edgebuild.spec.dataset import Held
 from edgebuild.spec.fields import Inside
 from edgebuild.spec.look import Look
-from edgebuild.spec.model import ModelSpec, Training
-from edgebuild.spec.source import Making, ProjectFile, Source
+from edgebuild.spec.model import ModelSpec
+from edgebuild.spec.source import Making, Source
 from edgebuild.steps.evidence.torch_outputs import TorchOutputs
-from edgebuild.steps.import_weights import ImportWeights
-from edgebuild.steps.train import Train
 from edgebuild.steps.untrained import Untrained
 
 
@@ -35,7 +33,7 @@ class Torch(Source):
     requires: ClassVar[tuple[str, ...]] = ("torch", "safetensors")
     extra: ClassVar[str | None] = "torch"
     coded: ClassVar[bool] = True
-    endings: ClassVar[tuple[str, ...]] = (".pth", ".pt", ".safetensors", ".ckpt", ".bin", ".pt2")
+    endings: ClassVar[tuple[str, ...]] = (".pth", ".pt", ".safetensors", ".ckpt", ".bin")
 
     @staticmethod
     def look(path: Path) -> Look:
@@ -45,16 +43,12 @@ class Torch(Source):
     def float(self, model: ModelSpec) -> Making:
         """Read the weights where a file is named, else train."""
         declared = model.declared
-        return _weights(model, self.builder, self.weights, declared.origin.key_of("weights"), declared.training)
+        key = declared.origin.key_of("weights")
+        return _modules.making(model, self.builder, self.weights, key, declared.training)
 
     def teachers(self, model: ModelSpec) -> tuple[Making, ...]:
-        """The same for each: its own builder, weights and training."""
-        declared = model.declared
-        keys = ["teacher"] if declared.teacher else [f"teachers[{number}]" for number in range(len(declared.teachers))]
-        return tuple(
-            _weights(model, own.builder, own.weights, f"{key}.weights", own.training)
-            for key, own in zip(keys, declared.all_teachers, strict=True)
-        )
+        """Those of model.py."""
+        return _modules.teachers(model)
 
     def untrained(self, model: ModelSpec) -> Making:
         """The module with the weights that its builder draws."""
@@ -64,12 +58,3 @@ class Torch(Source):
     def reference(self, split: Held) -> Making:
         """PyTorch's own answers."""
         return Making(TorchOutputs(split))
-
-
-def _weights(model: ModelSpec, builder: str, weights: str | None, key: str, training: Training) -> Making:
-    declared = model.declared
-    built, shared = (builder, declared.signature.bare), (declared.augment, model.origin)
-    if weights is None:
-        return Making(Train(*built, training, *shared), trains=True, code=tasks.modules(declared.heads))
-    step = ImportWeights(*built, *shared, shown=f"{model.origin}/{weights}")
-    return Making(step, {"weights": (ProjectFile(weights, key),)})

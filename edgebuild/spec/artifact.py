@@ -99,10 +99,10 @@ class Step(Protocol):
     produces: the kind of the output; None means the kind of `model`
     needs: the other roles that must be connected
     tools: distributions whose versions are part of the key
-    deterministic: on which machines the same key gives the same bytes. "everywhere": nothing but whole numbers, copies
-        and roundings that IEEE 754 fixes decides a byte; whoever writes it must show it in `tests/contracts`.
-        "same-cpu": kernels for floats decide, of a framework, of the user's code or of the C library, and these differ
-        with what the processor can do. "no": time is measured
+    deterministic: on which machines the same key gives the same bytes. "same-cpu", unless a step says otherwise:
+        kernels for floats decide, of a framework, of the user's code or of the C library, and these differ with what
+        the processor can do. "everywhere": nothing but whole numbers, copies and roundings that IEEE 754 fixes decides
+        a byte; whoever writes it must show it in `tests/contracts`. "no": time is measured
     exclusive: whether it runs with nothing beside it, as what measures time must
     """
 
@@ -111,9 +111,9 @@ class Step(Protocol):
     consumes: ClassVar[tuple[str, ...]]
     produces: ClassVar[str | None]
     needs: ClassVar[tuple[str, ...]]
-    tools: ClassVar[tuple[str, ...]]
-    deterministic: ClassVar[Determinism]
-    exclusive: ClassVar[bool]
+    tools: ClassVar[tuple[str, ...]] = ()
+    deterministic: ClassVar[Determinism] = "same-cpu"
+    exclusive: ClassVar[bool] = False
 
     @abstractmethod
     def run(self, io: StepIO) -> None:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from edgebuild.spec.dataset import Array
-    from edgebuild.spec.model import ImageInput
+    from edgebuild.spec.preprocess import Preprocess
 
 
 @runtime_checkable
@@ -40,17 +40,18 @@ class Asked:
     """What examples are wanted for: the model's `signature`, its `heads`, how pictures become its input, the names of
     its `classes` (these two only where the kind of data asks for them), and what is read: the model's own code where
     that is asked for, and `reads`, each place as it is now. `origin` is how messages name the model's folder; what is
-    opened in the folders `own` is nobody's data.
+    opened in the folders `own` is nobody's data. What must be written on the way goes to `scratch`.
     """
 
     signature: Signature
     heads: tuple[Head, ...]
     origin: str
     reads: tuple[Read, ...] = ()
-    preprocess: ImageInput | None = None
+    preprocess: Preprocess | None = None
     classes: tuple[str, ...] = ()
     code: Path | None = None
     own: tuple[Path, ...] = ()
+    scratch: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,7 @@
-"""A data set as an artifact: plain .npy files, memory-mapped when read, so that a device's runner can read them too.
+"""A data set as an artifact: plain .npy files, memory-mapped, whose rows become the model's input as they are read.
+
+Pixels, halves and small whole numbers stay on disk as they came; `Column` alone knows what becomes of them, so that
+training, calibration and judging see the same, which is what a bundle's `run.py` makes of the same picture.
 
 `<split>.<position>.npy` holds the examples of the model's input at that position, `<split>.labels.npy` what they
 should be answered with (`<split>.labels.<head>.npy` where there are several heads), `test.slices.npy` which held-out
@@ -11,11 +14,13 @@ to keep in float, steps to leave out), and `test` belongs to the judge, who woul
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
+from edgebuild.spec import documents
 from edgebuild.spec.signature import ANSWER, Head
 
 if TYPE_CHECKING:
@@ -27,13 +32,115 @@ if TYPE_CHECKING:
 # Set aside of `train` where the data brings no validation split: a tenth, and no more than decide any choice here.
 _SHARE, _MOST = 0.1, 5000
 Held = Literal["test", "validation"]  # the splits that nothing is learnt from
-DESCRIPTION, _SLICES = "data.json", "test.slices.npy"
+DESCRIPTION, _SLICES, _FILES = "data.json", "test.slices.npy", "files"
 _ONLY = Head(ANSWER, "classification")
 
 
 @dataclass(frozen=True, slots=True)
+class Form:
+    """What an input is when it is read: its element type, and of pixels how they are scaled (`prepare_image.scale`)."""
+
+    dtype: str
+    scale: Mapping[str, Any] | None = None
+
+    def of(self, stored: Array) -> Array:
+        """Some rows [n, …] of what is on disk as the model takes them."""
+        import numpy as np
+
+        if self.scale is None:
+            return np.asarray(stored, self.dtype)
+        from edgebuild.travels import prepare_image
+
+        values: Array = prepare_image.scale(np.asarray(stored), self.scale).astype(self.dtype, copy=False)
+        return values
+
+
+class Rows(Protocol):
+    """Examples of one input, [N, …]; only what is asked for is in memory, so nobody asks for all."""
+
+    __slots__ = ()
+
+    def __len__(self) -> int:
+        """The number of examples."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """[N, …] of what is read."""
+        return (len(self), *self[:1].shape[1:])
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Of what is read."""
+        return self[:1].dtype
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> Array:
+        """All of them in memory, for sets that are known to be small."""
+        import numpy as np
+
+        return np.asarray(self[:], dtype)
+
+    def __getitem__(self, rows: slice | Array) -> Array:
+        """The examples in these rows, as the model takes them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Column(Rows):
+    """Examples of one input as they are on disk, read as the model takes them."""
+
+    stored: Array
+    form: Form
+
+    def __len__(self) -> int:
+        """The number of examples."""
+        return len(self.stored)
+
+    def __getitem__(self, rows: slice | Array) -> Array:
+        """Those in these rows, [n, …], in memory."""
+        return self.form.of(self.stored[rows])
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen(Rows):
+    """Some rows of an input, in an order of their own, which are read when they are asked for."""
+
+    values: Rows
+    rows: Array
+
+    def __len__(self) -> int:
+        """The number of examples."""
+        return len(self.rows)
+
+    def __getitem__(self, rows: slice | Array) -> Array:
+        """Those in these of its rows."""
+        return self.values[self.rows[rows]]
+
+
+@dataclass(frozen=True, slots=True)
+class Joined(Rows):
+    """The examples of one input, followed by those of another."""
+
+    first: Rows
+    second: Rows
+
+    def __len__(self) -> int:
+        """The number of both."""
+        return len(self.first) + len(self.second)
+
+    def __getitem__(self, rows: slice | Array) -> Array:
+        """Those in these rows, in their order."""
+        import numpy as np
+
+        asked = np.arange(len(self))[rows]
+        late = asked >= len(self.first)
+        parts = [self.first[asked[~late]], self.second[asked[late] - len(self.first)]]
+        values: Array = np.concatenate(parts)
+        order = np.concatenate([np.flatnonzero(~late), np.flatnonzero(late)])
+        return values[np.argsort(order)]
+
+
+@dataclass(frozen=True, slots=True)
 class Split:
-    """Examples of one split: `inputs[k]` is [N, …] for the model's input k, `labels[k]` for its head k.
+    """Some examples in memory: `inputs[k]` is [N, …] for the model's input k, `labels[k]` for its head k.
 
     Labels are what the head's task says: [N] int64 with the number of each example's class, or [N, …] float32 with its
     target values.
@@ -46,9 +153,32 @@ class Split:
         """The number of examples."""
         return len(self.inputs[0])
 
-    def take(self, rows: Array) -> Split:
-        """The examples in these rows, copied into memory."""
+    def take(self, rows: slice | Array) -> Split:
+        """The examples in these rows."""
         return Split(tuple(x[rows] for x in self.inputs), tuple(y[rows] for y in self.labels))
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """A split on disk, which may be larger than memory; `inputs` and `labels` as those of a `Split`."""
+
+    inputs: tuple[Rows, ...]
+    labels: tuple[Array, ...]
+
+    def __len__(self) -> int:
+        """The number of examples."""
+        return len(self.inputs[0])
+
+    def take(self, rows: slice | Array) -> Split:
+        """The examples in these rows, read into memory."""
+        import numpy as np
+
+        return Split(tuple(x[rows] for x in self.inputs), tuple(np.array(y[rows]) for y in self.labels))
+
+    def singly(self) -> Iterator[tuple[Array, ...]]:
+        """One example after another, its inputs [1, …]."""
+        for row in range(len(self)):
+            yield tuple(values[row : row + 1] for values in self.inputs)
 
 
 def write(folder: Path, name: str, split: Split, heads: Sequence[Head] = ()) -> None:
@@ -77,20 +207,40 @@ def write_labels(folder: Path, name: str, labels: Sequence[Array], heads: Sequen
         _write(folder / file, values)
 
 
+def keep_file(folder: Path, file: Path) -> None:
+    """Keep a file that inputs were prepared with, such as a vocabulary: a bundle carries it."""
+    (folder / _FILES).mkdir()
+    shutil.copyfile(file, folder / _FILES / file.name)
+
+
+def files(folder: Path) -> list[Path]:
+    """The files that inputs were prepared with."""
+    return sorted((folder / _FILES).glob("*"))
+
+
 def describe(
-    folder: Path, heads: Sequence[Head], examples: Mapping[str, int], slices: Mapping[str, Array], *, cut: bool = False
+    folder: Path,
+    heads: Sequence[Head],
+    examples: Mapping[str, int],
+    slices: Mapping[str, Array],
+    forms: Sequence[Form] = (),
+    *,
+    cut: bool = False,
 ) -> None:
     """Write what is not in the splits: whose labels they have, the number of examples of each, [N] bool masks of `test`
-    by name, and whether the validation split was cut from the training examples.
+    by name, what becomes of each input when it is read (nothing where that is left out), and whether the validation
+    split was cut from the training examples.
 
     The names of classes are left out: nothing that is learnt depends on them.
     """
     import numpy as np
 
-    unnamed = [asdict(head) for head in heads]
+    unnamed = [documents.to_json(head) for head in heads]
     for head in unnamed:
         del head["labels"]
     found: dict[str, object] = {"examples": dict(examples), "heads": unnamed}
+    if forms:
+        found["inputs"] = [asdict(form) for form in forms]
     if cut:
         found["cut"] = True
     if slices:
@@ -99,17 +249,17 @@ def describe(
     (folder / DESCRIPTION).write_text(json.dumps(found) + "\n")
 
 
-def read(folder: Path, name: str) -> Split:
+def read(folder: Path, name: str) -> Stored:
     """Read one split without copying it into memory; FileNotFoundError when there is none of this name."""
-    return Split(_inputs(folder, name), tuple(_read(folder / file) for file in _label_files(name, heads(folder))))
+    return Stored(_inputs(folder, name), tuple(_read(folder / file) for file in _label_files(name, heads(folder))))
 
 
-def unlabelled(folder: Path) -> tuple[Array, ...]:
+def unlabelled(folder: Path) -> tuple[Rows, ...]:
     """The inputs of the examples that nobody labelled; empty when the model's data has none."""
     return _inputs(folder, "unlabelled")
 
 
-def with_unlabelled(folder: Path, split: Split, missing: Sequence[float]) -> Split:
+def with_unlabelled(folder: Path, split: Stored, missing: Sequence[float]) -> Stored:
     """The split, followed by the examples without labels, which have for each head what stands for a missing one."""
     import numpy as np
 
@@ -120,8 +270,7 @@ def with_unlabelled(folder: Path, split: Split, missing: Sequence[float]) -> Spl
     for known, value in zip(split.labels, missing, strict=True):
         blank = np.full((len(more[0]), *known.shape[1:]), value, known.dtype)
         labels.append(np.concatenate([known, blank]))
-    inputs = tuple(np.concatenate(both) for both in zip(split.inputs, more, strict=True))
-    return Split(inputs, tuple(labels))
+    return Stored(tuple(map(Joined, split.inputs, more)), tuple(labels))
 
 
 def heads(folder: Path) -> tuple[Head, ...]:
@@ -132,7 +281,8 @@ def heads(folder: Path) -> tuple[Head, ...]:
     described = _described(folder)
     if "heads" not in described:
         return (replace(_ONLY, task=described.get("task", _ONLY.task)),)
-    return tuple(Head(one["name"], one["task"], tuple(one["outputs"]), one["weight"]) for one in described["heads"])
+    unnamed = ({**one, "labels": []} for one in described["heads"])
+    return tuple(documents.from_json(Head, one, file=str(folder / DESCRIPTION)) for one in unnamed)
 
 
 def examples(folder: Path) -> dict[str, int]:
@@ -224,7 +374,7 @@ def validation(folder: Path, count: int, seed: int) -> Split:
     return _drawn(read(folder, "validation"), count, seed)
 
 
-def _drawn(split: Split, count: int, seed: int) -> Split:
+def _drawn(split: Stored, count: int, seed: int) -> Split:
     import numpy as np
 
     rows = np.random.default_rng(seed).permutation(len(split))[:count]
@@ -242,9 +392,11 @@ def _label_files(name: str, heads: Sequence[Head]) -> list[str]:
     return [f"{name}.labels.npy"] if len(heads) == 1 else [f"{name}.labels.{head.name}.npy" for head in heads]
 
 
-def _inputs(folder: Path, name: str) -> tuple[Array, ...]:
+def _inputs(folder: Path, name: str) -> tuple[Rows, ...]:
     paths = sorted(folder.glob(f"{name}.[0-9]*.npy"), key=lambda path: int(path.name.split(".")[1]))
-    return tuple(_read(path) for path in paths)
+    stored = [_read(path) for path in paths]
+    forms = [Form(**one) for one in _described(folder).get("inputs", [])]
+    return tuple(map(Column, stored, forms or [Form(str(values.dtype)) for values in stored]))
 
 
 def _write(path: Path, values: Array) -> None:

@@ -30,6 +30,7 @@ class Format(Protocol):
         `load_<format>.py`, by the rule of `travels/` (Python 3.9, numpy and the runtime, nothing of ours)
     runtime: the distribution that executes its files; runtime_needs: what that one needs beside it
     requires: distributions that a build needs for it; tools: those whose versions are part of keys
+    preloads: modules that workers are forked with, because they take long to import and start no thread
     layouts: those that its inputs and outputs may have
     real: what its runtime's kernels compute of quantized models; unreal: what they do not, why, and what to do instead
     """
@@ -41,6 +42,7 @@ class Format(Protocol):
     runtime: ClassVar[str]
     requires: ClassVar[tuple[str, ...]]
     tools: ClassVar[tuple[str, ...]]
+    preloads: ClassVar[tuple[str, ...]] = ()
     runtime_needs: ClassVar[tuple[str, ...]] = ()
     layouts: ClassVar[tuple[str, ...]] = (NCHW,)
     real: ClassVar[tuple[Support, ...]] = ()

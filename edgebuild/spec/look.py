@@ -36,3 +36,16 @@ class Look:
     bytes: int = 0
     beside: tuple[str, ...] = ()
     integer: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Usual:
+    """What a network that has a name is usually fed: its inputs, and how pictures are prepared for it (as
+    `[preprocess]` has it); `classes` is the option that says how many it has.
+    """
+
+    inputs: tuple[Port, ...]
+    mean: tuple[float, ...] = ()
+    std: tuple[float, ...] = ()
+    crop: float | None = None
+    classes: str = "num_classes"

@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar
 
 from annotated_types import Ge, Gt
 from pydantic import ConfigDict, Discriminator, Field, Tag
 
+from edgebuild.spec.decoder import Decoder
 from edgebuild.spec.fields import STRICT, Inside, Seed
-from edgebuild.spec.layout import NCHW, NHWC, Layout
 from edgebuild.spec.outputs import Answers, Labels, Outputs
+from edgebuild.spec.preprocess import Preprocess
 from edgebuild.spec.signature import Head, Signature, TensorSpec
 
 # Which of its two forms `data` has; no part of a key that messages name.
@@ -21,43 +22,6 @@ _NAME, _TABLE = "[name]", "[table]"
 
 def _data_form(data: object) -> str:
     return _NAME if isinstance(data, str) else _TABLE
-
-
-@dataclass(frozen=True, slots=True)
-class ImageInput:
-    """How a picture becomes the model's input; data that comes as pictures and the bundle's runner follow it both.
-
-    value = (pixel / 255 − mean) / std, per channel; `invert` first takes 255 − pixel (dark ink on white paper).
-    Without `crop` a picture is stretched to the size. With it, the largest part in its middle that has the size's
-    proportions is taken, less what this share leaves out at each border: 0.875 is what resizing to 256 and cropping 224
-    means. A picture that has the size is taken as it is.
-    """
-
-    __pydantic_config__: ClassVar[ConfigDict] = STRICT
-
-    kind: Literal["image"] = "image"
-    width: Annotated[int, Ge(1)] = 28
-    height: Annotated[int, Ge(1)] = 28
-    channels: Literal[1, 3] = 1
-    mean: tuple[float, ...] = (0.0,)
-    std: tuple[Annotated[float, Gt(0)], ...] = (1.0,)
-    invert: bool = False
-    crop: Annotated[
-        float | None, Field(gt=0, le=1, description="share of the middle that is kept; none: stretched")
-    ] = None
-    layout: Annotated[Layout, Field(description="whether channels come first or last")] = NCHW
-
-    @property
-    def shape(self) -> tuple[int, int, int]:
-        """Of the input that it makes."""
-        size = (self.height, self.width)
-        return (*size, self.channels) if self.layout == NHWC else (self.channels, *size)
-
-    def __post_init__(self) -> None:
-        """ValueError unless mean and std have one value for all channels, or one each."""
-        for name, values in (("mean", self.mean), ("std", self.std)):
-            if len(values) not in (1, self.channels):
-                raise ValueError(f"{name} has {len(values)} values for {self.channels} channels")
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +92,7 @@ class ModelFile:
     outputs: Annotated[
         Outputs | None, Field(description="values that the model answers, or a table for each output")
     ] = None
+    decoder: Annotated[Decoder | None, Field(description="how a detector's answers become boxes")] = None
     augment: str | None = None
     weights: Annotated[
         Inside | None, Field(description="safetensors or .pth file with the state dict; else the model is trained")
@@ -140,7 +105,7 @@ class ModelFile:
     training: Training = field(default_factory=Training)
     teacher: Teacher | None = None
     teachers: Annotated[tuple[Teacher, ...], Field(description="several teachers, which teach as their mean")] = ()
-    preprocess: ImageInput | None = None
+    preprocess: Preprocess | None = None
     sample: Annotated[int, Ge(0), Field(description="held-out example that the bundle carries as a sample")] = 0
     steps: Annotated[Mapping[str, Mapping[str, Any]], Field(description="options of steps for this model")] = field(
         default_factory=dict
@@ -155,9 +120,7 @@ class ModelFile:
         if len({*names}) < len(names):
             raise ValueError(f"inputs must have different names, not {', '.join(names)}")
         if self.preprocess is not None:
-            made = self.preprocess.shape
-            if [(spec.shape, spec.dtype) for spec in self.inputs] != [(made, "float32")]:
-                raise ValueError(f"preprocess makes one float32 input of shape {list(made)}; inputs says otherwise")
+            self.preprocess.places(self.inputs)
         if self.builder is None and self.source is None:
             raise ValueError("builder is missing: a model in PyTorch has one, any other has a [source]")
         if self.builder is not None and self.source is not None:
@@ -213,7 +176,7 @@ class ModelFile:
     @property
     def answers(self) -> Answers:
         """All that is said of the outputs."""
-        return Answers(self.outputs, self.task, self.labels)
+        return Answers(self.outputs, self.task, self.labels, self.decoder)
 
 
 def _plugin(table: Mapping[str, Any], key: str) -> PluginSpec:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, ClassVar, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from edgebuild.spec.artifact import Step
 from edgebuild.spec.errors import UsageError
@@ -14,8 +14,10 @@ from edgebuild.spec.plugins import Registry
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from torch import nn
+
     from edgebuild.spec.dataset import Held
-    from edgebuild.spec.look import Look
+    from edgebuild.spec.look import Look, Usual
     from edgebuild.spec.model import ModelSpec
 
 
@@ -56,6 +58,7 @@ class Source(Protocol):
     extra: the extra of edgebuild's that brings them
     instead: for one that is not trainable, what would let steps take it that cannot
     coded: whether the project's own model.py has to build it
+    named: whether a package builds it, by a name
     endings: of the files that it takes, where a model is one file
     """
 
@@ -67,6 +70,7 @@ class Source(Protocol):
     extra: ClassVar[str | None] = None
     instead: ClassVar[str] = ""
     coded: ClassVar[bool] = False
+    named: ClassVar[bool] = False
     endings: ClassVar[tuple[str, ...]] = ()
 
     @abstractmethod
@@ -80,6 +84,19 @@ class Source(Protocol):
     def look(path: Path) -> Look:
         """What a file with one of its endings is; UsageError, which need not name it, where it cannot be used."""
         raise UsageError(f"no source of this kind looks at {path.name}")
+
+    @staticmethod
+    def network(name: str, options: Mapping[str, Any]) -> nn.Module:
+        """Where `named`: what the package builds by this name, with weights drawn at random; nothing is downloaded.
+
+        UsageError for an unknown name or option; whatever the package raises means that too.
+        """
+        raise UsageError(f"no source of this kind builds {name!r}")
+
+    @staticmethod
+    def usual(name: str, options: Mapping[str, Any]) -> Usual:
+        """Where `named`: what the network of this name is usually fed; UsageError for an unknown name."""
+        raise UsageError(f"no source of this kind knows {name!r}")
 
     def teachers(self, model: ModelSpec) -> tuple[Making, ...]:
         """What makes the declared teachers, in their order."""

@@ -22,6 +22,7 @@ class Technique(Step, Protocol):
 
     __slots__ = ()
 
+    produces: ClassVar[str | None] = None
     numbers: ClassVar[str | None] = None
     final: ClassVar[bool] = False
     values_only: ClassVar[bool] = False

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 from edgebuild.nn import checkpoint
 from edgebuild.nn.checkpoint import Checkpoint
 from edgebuild.nn.quantize import ranges
-from edgebuild.spec.artifact import Determinism, Step, StepIO
+from edgebuild.spec.artifact import Step, StepIO
 from edgebuild.spec.errors import StepError, exhausted
 from edgebuild.spec.layout import Layout
 from edgebuild.spec.registry import FORMATS
@@ -29,8 +29,6 @@ class Convert(Step):
     produces: ClassVar[str | None] = None
     needs: ClassVar[tuple[str, ...]] = ("model",)
     tools: ClassVar[tuple[str, ...]] = ("torch",)
-    deterministic: ClassVar[Determinism] = "same-cpu"
-    exclusive: ClassVar[bool] = False
 
     def run(self, io: StepIO) -> None:
         """Write the model file."""

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, runtime_checkable
 
-from edgebuild.spec.artifact import EXCUSED, Determinism, Step, StepIO
+from edgebuild.spec.artifact import EXCUSED, Step, StepIO
 from edgebuild.spec.errors import UsageError, exhausted
 from edgebuild.spec.registry import FORMATS
 from edgebuild.spec.signature import Signature, TensorSpec
@@ -39,7 +39,7 @@ class Reader(Protocol):
     def integer(self, model: bytes) -> str | None:
         """Of an adopted file, an operator or type that says that it computes in integers; None for a float file."""
 
-    def answers(self, path: Path, samples: Sequence[Sample]) -> Iterator[Sample]:
+    def answers(self, path: Path, samples: Iterable[Sample]) -> Iterator[Sample]:
         """What the file as it came answers to one sample after another, in its own runtime."""
 
 
@@ -56,8 +56,6 @@ class ImportFile(Step):
     produces: ClassVar[str | None] = None
     needs: ClassVar[tuple[str, ...]] = ("file",)
     tools: ClassVar[tuple[str, ...]] = ("numpy",)
-    deterministic: ClassVar[Determinism] = "same-cpu"
-    exclusive: ClassVar[bool] = False
 
     def run(self, io: StepIO) -> None:
         """Check, fix shapes, try on zeros, keep."""

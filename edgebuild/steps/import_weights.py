@@ -7,6 +7,7 @@ from typing import ClassVar
 
 from edgebuild.nn import checkpoint, state_dict
 from edgebuild.nn.model_code import ModelCode
+from edgebuild.nn.network import Network
 from edgebuild.spec import notes
 from edgebuild.spec.artifact import EXCUSED, Determinism, Step, StepIO
 from edgebuild.spec.signature import Signature
@@ -16,7 +17,7 @@ from edgebuild.spec.signature import Signature
 class ImportWeights(Step):
     """The file must hold the tensors of the freshly built model; what is read runs no code (see `nn.state_dict`)."""
 
-    builder: str
+    builder: str | Network
     signature: Signature
     augment: str | None = None
     origin: str = field(default="model", metadata=EXCUSED)
@@ -27,11 +28,15 @@ class ImportWeights(Step):
     needs: ClassVar[tuple[str, ...]] = ("code", "weights")
     tools: ClassVar[tuple[str, ...]] = ("torch", "safetensors")
     deterministic: ClassVar[Determinism] = "everywhere"
-    exclusive: ClassVar[bool] = False
+
+    def uses(self) -> tuple[str, ...]:
+        """Without the model's own code where it has no part in this."""
+        coded = isinstance(self.builder, str) or self.augment
+        return self.needs if coded else tuple(role for role in self.needs if role != "code")
 
     def run(self, io: StepIO) -> None:
         """Build, fill, save, and note what was done to make the tensors fit."""
-        code = ModelCode(io.path("code"), self.origin)
+        code = ModelCode(io.path("code") if "code" in io.inputs else None, self.origin)
         module = code.build(self.builder, self.signature.inputs, self.signature.outputs)
         (weights,) = io.path("weights").iterdir()
         tensors, found = state_dict.read(weights, self.shown)

@@ -1,23 +1,26 @@
-"""Takes a trained model that comes as an ONNX file as a PyTorch module, proved to answer as the file does."""
+"""Takes a trained model that comes as a file as a PyTorch module, by way of ONNX, proved to answer as the file does."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from edgebuild.nn import answers, checkpoint
 from edgebuild.nn import lift as lifting
 from edgebuild.nn.lift import LiftError, Proof, lift, prove, skeleton
 from edgebuild.nn.model_code import ModelCode, example
 from edgebuild.spec import dataset, notes, sha256
-from edgebuild.spec.artifact import EXCUSED, Determinism, Step, StepIO
-from edgebuild.spec.errors import UsageError
+from edgebuild.spec.artifact import EXCUSED, Step, StepIO
+from edgebuild.spec.errors import UsageError, exhausted
 from edgebuild.spec.signature import Signature
 from edgebuild.steps.import_file import Reader
 
 if TYPE_CHECKING:
+    import numpy as np
     from torch import nn
+
+    Sample = tuple[np.ndarray[Any, Any], ...]
 
 _EXAMPLES = 16  # for the proof: real ones reach ranges and branches that zeros do not
 _SKELETON = "skeleton.onnx"
@@ -38,36 +41,40 @@ def build():
 
 @dataclass(frozen=True, slots=True)
 class LiftFile(Step):
-    """`reader` makes the file what `edgebuild.nn.lift` takes: one of ONNX, with the declared shapes."""
+    """`reader` makes the file what `edgebuild.nn.lift` takes: one of ONNX, with the declared shapes. The module is held
+    against that and against the file as it came.
+    """
 
     reader: Reader
     name: str
     signature: Signature
     origin: str = field(default="model", metadata=EXCUSED)
     shown: str = field(default="model", metadata=EXCUSED)
+    instead: str = field(
+        default='use = "onnx" takes the file as it is: quantized and coded, not pruned or trained', metadata=EXCUSED
+    )
 
     consumes: ClassVar[tuple[str, ...]] = ()
     produces: ClassVar[str | None] = "torch"
     needs: ClassVar[tuple[str, ...]] = ("file", "data")
     tools: ClassVar[tuple[str, ...]] = ("torch", "safetensors", "onnx", "onnxruntime", "numpy")
-    deterministic: ClassVar[Determinism] = "same-cpu"
-    exclusive: ClassVar[bool] = False
 
     def run(self, io: StepIO) -> None:
         """Lift, prove on validation examples, keep; UsageError, with what can be done, where either fails."""
-        hint = 'use = "onnx" takes the file as it is: quantized and coded, not pruned or trained'
         try:
             model = self.reader.adopt(io.path("file") / self.name, self.signature.inputs)
             module = lift(model)
             proof = self._proof(module, model, io)
         except LiftError as error:
-            raise UsageError(f"cannot become a PyTorch module: {error.reason}", file=self.shown, hint=hint) from None
+            raise UsageError(
+                f"cannot become a PyTorch module: {error.reason}", file=self.shown, hint=self.instead
+            ) from None
         except UsageError as error:
             raise UsageError(error.reason, file=self.shown, hint=error.hint) from None
         if not proof.equal:
             worst = f"output {proof.worst.output!r} of its PyTorch module is off by {proof.worst.largest:.1e}"
             reason = f"{worst} of the file's largest value, and {proof.tolerance:g} is allowed"
-            raise UsageError(reason, file=self.shown, hint=hint)
+            raise UsageError(reason, file=self.shown, hint=self.instead)
         self._save(module, model, io)
         notes.write(io.output, [f"{self.shown}: {_said(proof)}"])
 
@@ -81,7 +88,16 @@ class LiftFile(Step):
             raise UsageError(f"the model answers {mistake}")
         held_out = dataset.validation(io.path("data"), _EXAMPLES, 0)
         samples = [tuple(values[row : row + 1] for values in held_out.inputs) for row in range(len(held_out))]
-        return prove(module, model, samples)
+        return prove(module, model, samples, answers=self._answers(samples, io))
+
+    def _answers(self, samples: list[Sample], io: StepIO) -> list[Sample]:
+        """What the file as it came answers, before anything was made of it."""
+        try:
+            return list(self.reader.answers(io.path("file") / self.name, samples))
+        except Exception as error:  # runtimes raise whatever they like
+            if exhausted(error) or isinstance(error, UsageError):
+                raise
+            raise UsageError(f"cannot be run as it came: {str(error).strip().partition(chr(10))[0]}") from None
 
     def _save(self, module: nn.Module, model: bytes, io: StepIO) -> None:
         folder = io.scratch / "code"

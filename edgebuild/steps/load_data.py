@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from edgebuild.spec import dataset, notes, tasks
-from edgebuild.spec.artifact import EXCUSED, Determinism, Step, StepIO
+from edgebuild.spec.artifact import EXCUSED, Step, StepIO
 from edgebuild.spec.data import Asked, Blocks, Data
 from edgebuild.spec.errors import UsageError, exhausted
-from edgebuild.spec.model import ImageInput
 from edgebuild.spec.names import suggest
+from edgebuild.spec.preprocess import Preprocess
 from edgebuild.spec.reads import Read
 from edgebuild.spec.signature import Head, Signature
 from edgebuild.steps import _examples
@@ -44,15 +45,13 @@ class LoadData(Step):
     heads: tuple[Head, ...]
     origin: str = field(default="model", metadata=EXCUSED)
     reads: tuple[Read, ...] = ()
-    preprocess: ImageInput | None = None
+    preprocess: Preprocess | None = None
     classes: tuple[str, ...] = ()
 
     consumes: ClassVar[tuple[str, ...]] = ()
     produces: ClassVar[str | None] = "data"
     needs: ClassVar[tuple[str, ...]] = ("code",)
     tools: ClassVar[tuple[str, ...]] = ("numpy",)
-    deterministic: ClassVar[Determinism] = "same-cpu"
-    exclusive: ClassVar[bool] = False
 
     def uses(self) -> tuple[str, ...]:
         """The model's own code, where it has a part in the data."""
@@ -63,6 +62,8 @@ class LoadData(Step):
         loaded = self.data.load(self._asked(io))
         given, told = loaded.splits, [*loaded.notes]
         self._check_reads()
+        if self.preprocess is not None and self.preprocess.reads():
+            dataset.keep_file(io.output, Path(self.reads[-1].place))
         splits = {
             name: self._pair(name, given.get(name)) for name in (*SPLITS, "validation") if name in (*SPLITS, *given)
         }
@@ -73,28 +74,40 @@ class LoadData(Step):
             counts |= {"train": int((~aside).sum()), "validation": int(aside.sum())}
             gave = f"{self.data.place(self.origin)[1]} gave no validation split"
             told.append(f"{gave}: {counts['validation']} of {whole} training examples are set aside for it")
+        forms = dict[str, list[dataset.Form]]()
         for name, split in splits.items():
             parts = {"train": ~aside, "validation": aside} if cut and name == "train" else {name: None}
-            self._keep(io, name, split, parts)
+            forms[name] = self._keep(io, name, split, parts)
         if "unlabelled" in given:
-            counts["unlabelled"] = self._keep_unlabelled(io, given["unlabelled"])
+            counts["unlabelled"], forms["unlabelled"] = self._keep_unlabelled(io, given["unlabelled"])
+        self._check_forms(forms)
         slices = self._slices(given.get("slices", {}), counts["test"])
         for name in given:
             if name not in KEYS:
                 raise self._wrong(f"returned {name!r}, which nothing uses", hint=suggest(str(name), KEYS))
-        dataset.describe(io.output, self.heads, counts, slices, cut=cut or loaded.cut)
+        dataset.describe(io.output, self.heads, counts, slices, forms["train"], cut=cut or loaded.cut)
         if told:
             notes.write(io.output, [*notes.read(io.output), *told])
 
     def _asked(self, io: StepIO) -> Asked:
         code = io.path("code") if self.data.code else None
         own = (io.output, io.scratch)
-        shown = (self.signature, self.heads, self.origin, self.reads, self.preprocess, self.classes)
-        return Asked(*shown, code, own)
+        shown = (self.signature, self.heads, self.origin, self.reads, self._prepares(), self.classes)
+        return Asked(*shown, code, own, io.scratch)
+
+    def _prepares(self) -> Preprocess | None:
+        """What `[preprocess]` says, with the place of the file that it reads, which is the last one."""
+        if self.preprocess is None or not self.preprocess.reads():
+            return self.preprocess
+        prepares: Preprocess = self.preprocess.with_file(self.reads[-1].place)
+        return prepares
 
     def _check_reads(self) -> None:
         """UsageError when one of these changed since its digest was taken: the data would lie under a wrong key."""
-        keys = [*self.data.reads()] or [f"reads[{number}]" for number in range(len(self.reads))]
+        prepared = [*self.preprocess.reads()] if self.preprocess is not None else []
+        declared = [*self.data.reads()]
+        own = [f"reads[{number}]" for number in range(len(self.reads) - len(prepared) - len(declared))]
+        keys = [*own, *declared, *prepared]
         for key, read in zip(keys, self.reads, strict=True):
             if not read.unchanged():
                 told = f"{read.name!r} was changed while the build read it"
@@ -115,25 +128,51 @@ class LoadData(Step):
         """A split whose labels, shapes and types are as they must be; its values are looked at on their way to disk."""
         if not isinstance(pair, tuple | list) or len(pair) != 2:
             raise self._wrong(f"split {name!r} must be a pair (inputs, labels)")
-        labels = self._arrays(name, self._by_head(name, pair[1]))
         inputs = tuple(self._arrays(name, _listed(pair[0])))
-        wrong = self._label_mistake(labels) or _examples.mistake(inputs, self.signature.inputs, len(labels[0]))
+        labels = self._arrays(name, self._assumed(name, inputs, self._by_head(name, pair[1])))
+        wrong = self._label_mistake(labels) or self._input_mistake(inputs, len(labels[0]))
         if wrong:
             raise self._wrong(f"split {name!r} {wrong}")
         elements = [tasks.of(head).element for head in self.heads]
         return Pair(inputs, tuple(y.astype(e, copy=False) for y, e in zip(labels, elements, strict=True)))
 
-    def _keep(self, io: StepIO, name: str, split: Pair, rows: Mapping[str, Mask | None]) -> None:
-        wrong = _examples.keep(io.output, split.inputs, self.signature.inputs, rows)
+    def _input_mistake(self, inputs: tuple[Values | Blocks, ...], examples: int) -> str | None:
+        return _examples.mistake(inputs, self.signature, self.preprocess, examples)
+
+    def _assumed(self, name: str, inputs: tuple[Any, ...], labels: list[Any]) -> list[Any]:
+        """Labels as they came; where none did, what their task takes for granted."""
+        given = []
+        for head, own in zip(self.heads, labels, strict=True):
+            examples = inputs[0].shape[0] if inputs else 0
+            known = tasks.of(head).assumed(examples, self.signature.of(head)) if own is None else own
+            if known is None:
+                raise self._wrong(f"split {name!r} has no labels, and task {head.task!r} needs them")
+            given.append(known)
+        return given
+
+    def _keep(self, io: StepIO, name: str, split: Pair, rows: Mapping[str, Mask | None]) -> list[dataset.Form]:
+        """What becomes of each input when it is read."""
+        inputs = _examples.intakes(split.inputs, self.signature, self.preprocess)
+        wrong = _examples.keep(io.output, inputs, rows)
         if wrong:
             raise self._wrong(f"split {name!r} {wrong}")
         for part, mask in rows.items():
             labels = [y if mask is None else y[mask] for y in split.labels]
             dataset.write_labels(io.output, part, labels, self.heads)
+        return [each.form for each in inputs]
+
+    def _check_forms(self, forms: Mapping[str, list[dataset.Form]]) -> None:
+        """UsageError where one split has pictures and another values that are the model's input already."""
+        for name, own in forms.items():
+            if own != forms["train"]:
+                told = f"split {name!r} and split 'train' are not alike: one has 8-bit pictures, the other values"
+                raise self._wrong(told)
 
     def _by_head(self, name: str, labels: Any) -> list[Any]:
         """The labels of each head, in order; of several heads they are a mapping by name, or a tuple."""
         names = [head.name for head in self.heads]
+        if labels is None:
+            return [None] * len(names)
         if len(names) == 1:
             return [labels[names[0]] if isinstance(labels, Mapping) and names[0] in labels else labels]
         if isinstance(labels, Mapping):
@@ -146,15 +185,16 @@ class LoadData(Step):
             raise self._wrong(f"split {name!r} {told}")
         return [*labels]
 
-    def _keep_unlabelled(self, io: StepIO, given: Any) -> int:
-        """The number of examples without labels."""
+    def _keep_unlabelled(self, io: StepIO, given: Any) -> tuple[int, list[dataset.Form]]:
+        """The number of examples without labels, and what becomes of them when they are read."""
         inputs = tuple(self._arrays("unlabelled", _listed(given)))
         examples = inputs[0].shape[0] if inputs and inputs[0].shape else 0
-        wrong = _examples.mistake(inputs, self.signature.inputs, examples) or ("" if examples else "has no examples")
-        wrong = wrong or _examples.keep(io.output, inputs, self.signature.inputs, {"unlabelled": None}) or ""
+        wrong = self._input_mistake(inputs, examples) or ("" if examples else "has no examples")
+        intakes = _examples.intakes(inputs, self.signature, self.preprocess)
+        wrong = wrong or _examples.keep(io.output, intakes, {"unlabelled": None}) or ""
         if wrong:
             raise self._wrong(f"split 'unlabelled' {wrong}")
-        return examples
+        return examples, [each.form for each in intakes]
 
     def _slices(self, given: Any, examples: int) -> dict[str, Values]:
         import numpy as np

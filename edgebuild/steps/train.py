@@ -7,9 +7,10 @@ from typing import ClassVar
 
 from edgebuild.nn import checkpoint
 from edgebuild.nn.model_code import ModelCode
+from edgebuild.nn.network import Network
 from edgebuild.nn.train import losses, training
-from edgebuild.spec import dataset
-from edgebuild.spec.artifact import EXCUSED, Determinism, Step, StepIO
+from edgebuild.spec import dataset, notes
+from edgebuild.spec.artifact import EXCUSED, Step, StepIO
 from edgebuild.spec.errors import owner
 from edgebuild.spec.model import Training
 from edgebuild.spec.signature import Signature
@@ -19,7 +20,7 @@ from edgebuild.spec.signature import Signature
 class Train(Step):
     """The loss of the data's task, the model's own training options; one compute thread, so that the bytes repeat."""
 
-    builder: str
+    builder: str | Network
     signature: Signature
     training: Training
     augment: str | None = None
@@ -29,12 +30,15 @@ class Train(Step):
     produces: ClassVar[str | None] = "torch"
     needs: ClassVar[tuple[str, ...]] = ("code", "data")
     tools: ClassVar[tuple[str, ...]] = ("torch", "safetensors")
-    deterministic: ClassVar[Determinism] = "same-cpu"
-    exclusive: ClassVar[bool] = False
+
+    def uses(self) -> tuple[str, ...]:
+        """Without the model's own code where it has no part in this."""
+        coded = isinstance(self.builder, str) or self.augment
+        return self.needs if coded else tuple(role for role in self.needs if role != "code")
 
     def run(self, io: StepIO) -> None:
         """Build, fit, save."""
-        code = ModelCode(io.path("code"), self.origin)
+        code = ModelCode(io.path("code") if "code" in io.inputs else None, self.origin)
         training.seeded(self.training.seed)
         module = code.build(self.builder, self.signature.inputs, self.signature.outputs)
         loss = losses.supervised(dataset.heads(io.path("data")), self.training.label_smoothing)
@@ -45,3 +49,11 @@ class Train(Step):
         taken, given = self.signature.inputs, self.signature.outputs
         built = checkpoint.Checkpoint(module, code, self.builder, taken, self.augment, outputs=given)
         checkpoint.save(built, io.output)
+        notes.write(io.output, _drawn(self.builder, self.training.seed))
+
+
+def _drawn(builder: str | Network, seed: int) -> list[str]:
+    """The line about a network whose weights could have been somebody's."""
+    if isinstance(builder, str):
+        return []
+    return [f"{builder.shown} began with random weights (seed {seed}), as asked: what it knows is from this training"]

@@ -7,8 +7,9 @@ from typing import ClassVar
 
 from edgebuild.nn import checkpoint
 from edgebuild.nn.model_code import ModelCode
+from edgebuild.nn.network import Network
 from edgebuild.nn.train import training
-from edgebuild.spec.artifact import EXCUSED, Determinism, Step, StepIO
+from edgebuild.spec.artifact import EXCUSED, Step, StepIO
 from edgebuild.spec.signature import Signature
 
 
@@ -16,7 +17,7 @@ from edgebuild.spec.signature import Signature
 class Untrained(Step):
     """Weights are the builder's own, drawn with a fixed seed."""
 
-    builder: str
+    builder: str | Network
     signature: Signature
     origin: str = field(default="model", metadata=EXCUSED)
 
@@ -24,12 +25,15 @@ class Untrained(Step):
     produces: ClassVar[str | None] = "torch"
     needs: ClassVar[tuple[str, ...]] = ("code",)
     tools: ClassVar[tuple[str, ...]] = ("torch", "safetensors")
-    deterministic: ClassVar[Determinism] = "same-cpu"
-    exclusive: ClassVar[bool] = False
+
+    def uses(self) -> tuple[str, ...]:
+        """Without the model's own code where it has no part in this."""
+        coded = isinstance(self.builder, str)
+        return self.needs if coded else tuple(role for role in self.needs if role != "code")
 
     def run(self, io: StepIO) -> None:
         """Build and save."""
-        code = ModelCode(io.path("code"), self.origin)
+        code = ModelCode(io.path("code") if "code" in io.inputs else None, self.origin)
         training.seeded(0)
         module = code.build(self.builder, self.signature.inputs, self.signature.outputs)
         taken, given = self.signature.inputs, self.signature.outputs

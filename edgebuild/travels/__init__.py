@@ -7,8 +7,13 @@ from pathlib import Path
 # A travelling program finds these beside it.
 VALUES = "model_values.py"
 LOADERS = tuple(sorted(path.name for path in Path(__file__).parent.glob("load_*.py")))
-RUNNER = ("runner.py", VALUES, *LOADERS)
-DECODER, BUNDLE_RUNNER = "decoder.py", "run.py"
+RUNNER = ("runner.py", *sorted(path.name for path in Path(__file__).parent.glob("runner_*.py")), VALUES, *LOADERS)
+DECODER, BUNDLE_RUNNER, BOXES = "decoder.py", "run.py", "boxes.py"
+
+
+def bundled(preprocess: str | None) -> tuple[str, ...]:
+    """What a bundle has beside its model files and their loaders, with what prepares its inputs if anything does."""
+    return (BUNDLE_RUNNER, VALUES, *(() if preprocess is None else (f"prepare_{preprocess}.py",)))
 
 
 def file(name: str) -> Path:

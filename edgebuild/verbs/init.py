@@ -16,10 +16,13 @@ from edgebuild.spec.files import read_model
 from edgebuild.spec.model import ModelSpec
 from edgebuild.spec.project import Project
 from edgebuild.verbs import check, inspect
-from edgebuild.verbs._drafting import Ask, Draft, Wishes
+from edgebuild.verbs.drafting import draft, named
+from edgebuild.verbs.drafting.interview import Ask, Interview, Wishes
 
 if TYPE_CHECKING:
     from edgebuild.engine.task import Limits
+    from edgebuild.nn.network import Network
+    from edgebuild.verbs.inspect import Inspected
     from edgebuild.verbs.journal import Listener
 
 __all__ = ["Ask", "Begun", "Wishes", "run"]
@@ -43,10 +46,15 @@ def run(
 ) -> Begun:
     """Write `models/<name>/`, checked before it is put there; UsageError names the flag for what cannot be guessed.
 
-    `ask` gets an answer from somebody at a terminal; None where nobody is there.
+    `file` may be a network by its name, such as timm:resnet18; its weights are those that are wished. `ask` gets an
+    answer from somebody at a terminal; None where nobody is there.
     """
-    found = inspect.run(file)
-    name = wishes.name or re.sub(r"[^A-Za-z0-9_-]+", "-", file.stem).strip("-") or "model"
+    network = named.asked(str(file), wishes.options)
+    if network is None:
+        inspected, copied, stem = inspect.run(file), [file], file.stem
+    else:
+        inspected, copied, stem = *_of_name(network, wishes), network.name
+    name = wishes.name or re.sub(r"[^A-Za-z0-9_-]+", "-", stem).strip("-") or "model"
     if not _NAME.fullmatch(name):
         raise UsageError(f"{name!r} is no name for a folder: letters, digits, - and _", key="--name")
     place = project.root / "models" / name
@@ -54,26 +62,37 @@ def run(
         hint = "name another with --name, or take it away"
         raise UsageError("is there already", file=project.shown(place), hint=hint)
     targets = _targets(project, wishes.target)
-    draft = Draft(project, file, name, found, wishes, ask)
-    text = draft.text()
+    interview = Interview(project, next(iter(copied), file), name, inspected, wishes, ask, network=network)
+    text, code = draft.text(interview), draft.code(interview)
     with _staged(place) as staging:
-        shutil.copyfile(file, staging / file.name)
-        for beside in found.look.beside:
+        for each in copied:
+            shutil.copyfile(each, staging / each.name)
+        for beside in inspected.look.beside:
             (staging / beside).parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(file.parent / beside, staging / beside)
         (staging / "model.toml").write_text(text, encoding="utf-8")
-        if draft.code is not None:
-            (staging / "model.py").write_text(draft.code, encoding="utf-8")
+        if code is not None:
+            (staging / "model.py").write_text(code, encoding="utf-8")
         shown = project.shown(place / "model.toml")
         model = read_model(staging, shown)
         model = ModelSpec(name, staging, shown, model.declared)
         checked = None
-        if draft.code is None:
+        if code is None:
             checked = check.run(project, model, project.target(wishes.target), jobs, events, limits)
         os.rename(staging, place)
     targets()
-    todo = f"write build() in {project.shown(place / 'model.py')}" if draft.code is not None else None
-    return Begun(project.shown(place), name, tuple(draft.guesses), checked, todo)
+    todo = f"write build() in {project.shown(place / 'model.py')}" if code is not None else None
+    return Begun(project.shown(place), name, tuple(interview.guesses), checked, todo)
+
+
+def _of_name(network: Network, wishes: Wishes) -> tuple[Inspected, list[Path]]:
+    """What is known of a network, and the file of its weights, if it has any."""
+    if wishes.weights is None:
+        hint = f'a .safetensors or .pth file with its state dict, or "{named.RANDOM}" to train it from nothing'
+        reason = "is missing: nothing is downloaded"
+        raise UsageError(reason, file=named.shown(network), key="--weights", hint=hint)
+    files = [] if wishes.weights == named.RANDOM else [Path(wishes.weights)]
+    return named.inspected(network, wishes.weights), files
 
 
 @contextmanager

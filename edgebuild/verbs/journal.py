@@ -14,6 +14,7 @@ from edgebuild.engine.store import Store
 from edgebuild.spec import documents
 from edgebuild.spec.errors import UsageError
 from edgebuild.spec.project import Project
+from edgebuild.spec.registry import FORMATS
 
 if TYPE_CHECKING:
     from edgebuild.engine.graph import Graph
@@ -21,8 +22,9 @@ if TYPE_CHECKING:
     from edgebuild.engine.task import Limits
 
 
-# Imported once by the server that steps are forked from. Only what is safe to fork: no thread may be running.
-_PRELOAD = ("numpy", "torch", "onnx", "edgebuild.nn.checkpoint", "edgebuild.nn.train.training")
+# Imported once by the server that steps are forked from, with what formats name. Only what is safe to fork: no thread
+# may be running.
+_PRELOADED = ("numpy", "torch", "edgebuild.nn.checkpoint", "edgebuild.nn.train.training")
 
 
 class Listener(Events, Protocol):
@@ -91,7 +93,8 @@ def bring_up(store: Store, graph: Graph, jobs: int, journal: Journal, limits: Li
     from edgebuild.spec.surroundings import QUIET
 
     os.environ.update(QUIET)  # workers inherit it
-    worker.preload(_PRELOAD)
+    of_formats = (name for kind in FORMATS.usable().values() for name in kind.preloads)
+    worker.preload((*_PRELOADED, *of_formats))
     scheduler = Scheduler(graph, store, jobs=jobs, events=journal, limits=limits, turns=Machine())
     try:
         return scheduler.build()

@@ -9,13 +9,13 @@ import pytest
 
 from edgebuild import travels
 
-RUN = travels.file(travels.BUNDLE_RUNNER)
+IMAGES = travels.file("prepare_image.py")
 
 
 @pytest.fixture(scope="session")
 def program() -> ModuleType:
-    """`run.py` as a module."""
-    spec = importlib.util.spec_from_file_location("shipped_run", RUN)
+    """What a bundle's `run.py` prepares pictures with, as a module."""
+    spec = importlib.util.spec_from_file_location("shipped_images", IMAGES)
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)

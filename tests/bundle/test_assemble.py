@@ -25,7 +25,7 @@ from edgebuild.spec.artifact import Input, Record, StepIO
 from edgebuild.spec.assembly import Assembly
 from edgebuild.spec.errors import UsageError
 from edgebuild.spec.evidence import Accuracy, Answers, Footprint, Latencies, Rate, known
-from edgebuild.spec.model import ImageInput
+from edgebuild.spec.preprocess import ImageInput
 from edgebuild.spec.registry import FORMATS
 from edgebuild.spec.target import Gate, Runtime
 from edgebuild.steps.evidence.judge import Judge
@@ -109,7 +109,7 @@ def test_it_holds_the_fastest_passing_file_and_all_that_it_takes_to_run_it(made:
     names = {path.relative_to(released).as_posix() for path in released.rglob("*") if path.is_file()}
     assert {name for name in names if "/" not in name} == {
         "README.md", "labels.json", "load_onnx.py", "manifest.json", "manifest.sha256", "model.onnx", "model_values.py",
-        "preprocess.json", "requirements.txt", "run.py", "sample.png",
+        "prepare_image.py", "preprocess.json", "requirements.txt", "run.py", "sample.png",
     }  # fmt: skip
     assert {name.split("/")[1] for name in names if "/" in name} == {
         "accuracy-onnx", "accuracy-tflite", "footprint-onnx", "footprint-tflite", "latency",

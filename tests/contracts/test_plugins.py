@@ -14,7 +14,7 @@ import pytest
 
 from edgebuild.spec import model_file
 from edgebuild.spec.artifact import Determinism
-from edgebuild.spec.files import check, schema
+from edgebuild.spec.checked import check, schema
 from edgebuild.spec.names import class_name
 
 HEAVY = (

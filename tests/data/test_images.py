@@ -12,8 +12,8 @@ import pytest
 from PIL import Image
 
 from edgebuild.spec import dataset, notes
-from edgebuild.spec.model import ImageInput
-from edgebuild.travels import run
+from edgebuild.spec.preprocess import ImageInput
+from edgebuild.travels import prepare_image
 from tests.data.conftest import HEAD, PREPROCESS, Load
 
 IMAGES = '[data]\nuse = "images"\nfolder = "../../pictures"\n'
@@ -49,7 +49,7 @@ def test_splits_are_cut_in_proportion_and_told(load: Load, animals: Path) -> Non
 def test_another_seed_and_share_cut_otherwise(load: Load, animals: Path) -> None:
     first, other = (load(PREPROCESS + IMAGES + more) for more in ("", "seed = 1\ntest = 0.5\n"))
     assert dataset.examples(other)["test"] == 30
-    assert dataset.read(first, "test").inputs[0].shape != dataset.read(other, "test").inputs[0].shape
+    assert dataset.read(first, "test").inputs[0][:].shape != dataset.read(other, "test").inputs[0][:].shape
 
 
 def test_a_picture_becomes_what_the_bundles_program_makes_of_it(load: Load, tmp_path: Path) -> None:
@@ -68,8 +68,12 @@ def test_a_picture_becomes_what_the_bundles_program_makes_of_it(load: Load, tmp_
     for split, name in (("train", "cat"), ("validation", "dog"), ("test", "dog")):
         path = tmp_path / "pictures" / {"validation": "val"}.get(split, split) / name / "1.png"
         (values,), (labels,) = dataset.read(out, split).inputs, dataset.read(out, split).labels
-        assert np.array_equal(values[1], run.prepare(run.read_picture(path), asdict(expected))[0])
+        assert np.array_equal(
+            values[:][1], prepare_image.prepare(prepare_image.read_picture(path), asdict(expected))[0]
+        )
         assert labels.tolist() == [["cat", "dog"].index(name)] * 2
+        kept = np.load(out / f"{split}.0.npy")
+        assert (kept.dtype, kept.shape) == (np.uint8, (2, 4, 4, 3))  # a set costs its pixels, not four times as much
     assert notes.read(out) == []
     assert not dataset.is_cut(out)
     assert json.loads((out / "data.json").read_text())["examples"] == {"train": 2, "validation": 2, "test": 2}

@@ -12,8 +12,8 @@ import pytest
 
 from edgebuild.data import npz
 from edgebuild.spec import dataset, notes
-from edgebuild.spec.model import ImageInput
-from edgebuild.travels import run
+from edgebuild.spec.preprocess import ImageInput
+from edgebuild.travels import prepare_image
 from tests.data.conftest import HEAD, PREPROCESS, Load
 
 NPZ = '[data]\nuse = "npz"\nfile = "../../d.npz"\n'
@@ -79,7 +79,44 @@ def test_pictures_of_8_bits_are_prepared_as_the_bundles_program_does(load: Load,
     save(tmp_path, x_train=pixels[:20], y_train=Y[10:30], x_test=pixels[20:, :, :, 0], y_test=Y[20:])
     test = dataset.read(load(PREPROCESS + NPZ), "test").inputs[0]
     how = asdict(ImageInput(width=4, height=4, channels=3))
-    assert np.array_equal(test[5], run.prepare(pixels[25, :, :, :1], how)[0])
+    assert np.array_equal(test[:][5], prepare_image.prepare(pixels[25, :, :, :1], how)[0])
+
+
+@pytest.mark.parametrize("kind", ["uint8", "int16", "float16", "float64"])
+def test_values_stay_on_disk_as_they_came_where_that_is_smaller(load: Load, tmp_path: Path, kind: str) -> None:
+    x = (X * 20).clip(0).astype(kind)
+    save(tmp_path, x=x, y=Y)
+    out = load(NPZ)
+    assert np.load(out / "train.0.npy").dtype == (np.float32 if kind == "float64" else kind)
+    (values,) = dataset.read(out, "train").inputs
+    assert values[:].dtype == values.dtype == np.float32
+    assert np.isin(values[:].ravel(), x.astype(np.float32).ravel()).all()
+
+
+@pytest.mark.parametrize("whole", [True, False])
+def test_an_array_names_the_slices_of_the_test_split(load: Load, tmp_path: Path, whole: bool) -> None:
+    places = np.array(["home", "", "street"])[np.arange(60) % 3]
+    if whole:
+        x = np.zeros((60, 3, 4, 4))
+        x[:, 0, 0, 0] = np.arange(60)
+        save(tmp_path, x=x, y=Y, slice=places)
+    else:
+        save(tmp_path, **SPLITS, slice_test=places[20:])
+    out = load(NPZ)
+    slices = dataset.slices(out)
+    assert [*slices] == ["home", "street"]
+    if whole:
+        numbers = np.asarray(dataset.read(out, "test").inputs[0])[:, 0, 0, 0]
+        assert (numbers[slices["street"]] % 3 == 2).all()
+        assert slices["street"].sum() == (numbers % 3 == 2).sum() > 0
+    else:
+        assert slices["home"].tolist() == [place == "home" for place in places[20:]]
+
+
+def test_pictures_in_one_split_and_values_in_another_are_refused(refused: Callable[..., str], tmp_path: Path) -> None:
+    save(tmp_path, **SPLITS | {"x_test": np.zeros((40, 5, 5, 3), np.uint8)})
+    told = "split 'test' and split 'train' are not alike: one has 8-bit pictures, the other values"
+    assert refused(PREPROCESS + NPZ) == KEY + told
 
 
 def test_two_inputs_are_found_by_their_names(load: Load, tmp_path: Path) -> None:

@@ -15,8 +15,8 @@ import pytest
 
 from edgebuild.devices.adb import Adb
 from edgebuild.devices.jobs import looks
+from edgebuild.spec.checked import check
 from edgebuild.spec.errors import DeviceError, UsageError
-from edgebuild.spec.files import check
 from tests.devices.conftest import packages
 from tests.devices.places import ROOT
 

@@ -10,8 +10,8 @@ import pytest
 from edgebuild.devices.adb import Adb
 from edgebuild.devices.jobs import looks
 from edgebuild.devices.ssh import Ssh
+from edgebuild.spec.checked import check
 from edgebuild.spec.errors import DeviceError, UsageError
-from edgebuild.spec.files import check
 
 State = tuple[float | None, str | None]
 

@@ -16,8 +16,8 @@ import pytest
 
 from edgebuild.devices.jobs import looks, remote
 from edgebuild.devices.ssh import Ssh
+from edgebuild.spec.checked import check
 from edgebuild.spec.errors import DeviceError, UsageError
-from edgebuild.spec.files import check
 from tests.devices.places import ROOT, Place, make, wrapper
 from tests.devices.sshd import Sshd, free_port, keygen
 

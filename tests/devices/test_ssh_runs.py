@@ -14,11 +14,11 @@ from typing import Any
 import numpy as np
 import pytest
 
+from edgebuild import travels
 from edgebuild.devices import ssh
 from edgebuild.devices.jobs import outcome
 from edgebuild.spec import waiting
 from edgebuild.spec.errors import DeviceError
-from edgebuild.travels import runner
 from tests.devices.conftest import fill
 from tests.devices.places import Place, client, make, processes
 from tests.devices.sshd import Sshd
@@ -158,9 +158,9 @@ def test_what_the_device_does_not_tell_is_unknown(
     (system / "devices/system/cpu/cpu0/cpufreq").mkdir(parents=True)
     (system / "devices/system/cpu/cpu0/cpufreq/scaling_cur_freq").write_text("<unknown>\n")
     (system / "class/thermal/thermal_zone0/temp").mkdir(parents=True)
-    source = Path(runner.__file__).read_text().replace('"/sys/', f'"{system}/')
-    (tmp_path / "runner.py").write_text(source)
-    monkeypatch.setattr(runner, "__file__", str(tmp_path / "runner.py"))
+    name, file = "runner_device.py", travels.file
+    (tmp_path / name).write_text(file(name).read_text().replace('"/sys/', f'"{system}/'))
+    monkeypatch.setattr(travels, "file", lambda asked: tmp_path / name if asked == name else file(asked))
     assert place.device.fingerprint()["governor"] == "unknown"
     place.change(cooldown=1.0).execute(job, timeout=60)
 

@@ -290,7 +290,8 @@ ASK = """
 from edgebuild.engine import keys
 from edgebuild.engine.graph import Graph, Node
 from edgebuild.spec.artifact import Artifact
-from edgebuild.spec.model import ImageInput, Training
+from edgebuild.spec.model import Training
+from edgebuild.spec.preprocess import ImageInput
 from edgebuild.spec.signature import TensorSpec
 from edgebuild.steps.train import Train
 from tests.engine import toys

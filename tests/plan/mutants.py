@@ -118,7 +118,7 @@ MUTANTS = (
     ),
     Mutant(
         "the tasks' code, of training",
-        "sources/torch.py",
+        "sources/_modules.py",
         "trains=True, code=tasks.modules(declared.heads))",
         "trains=True)",
         _CODE,
@@ -140,8 +140,8 @@ MUTANTS = (
     Mutant(
         "the metrics' code, of scores",
         "plan/measuring.py",
-        "self._add(chain, \"scores\", Scores(metrics), own, codes)",
-        "self._add(chain, \"scores\", Scores(metrics), own)",
+        "Scores(metrics, names), own, codes, tools)",
+        "Scores(metrics, names), own, (), tools)",
         _CODE,
     ),
     Mutant(

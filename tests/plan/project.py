@@ -19,6 +19,7 @@ from edgebuild.plan import planner
 from edgebuild.spec.artifact import Artifact
 from edgebuild.spec.files import read_model, read_policy, read_target
 from tests import ROOT, tiny
+from tests.core import CORE
 
 MODEL = """\
 description = "A tiny model"
@@ -79,26 +80,11 @@ limit = "1 s"
 """
 F1 = '[[gates]]\nmetric = "f1"\nlimit = "2 pp"\n'
 LOCAL = '[{transport = "local"}]'
-EMULATED = TIMED.replace(F1, "").replace(LOCAL, '[{transport = "qemu", examples = 500}]').replace(
-    "[timing]", """\
-[hardware.core]
-part = 0xd08
-variant = 0
-revision = 3
-features = ["fp"]
-caches = [
-    {level = 1, kind = "Data", size = "32 KiB", ways = 2},
-    {level = 2, kind = "Unified", size = "1 MiB", ways = 16},
-]
-[hardware.core.time]
-mcpu = "cortex-a72"
-miss_cycles = {l1d = 5.0}
-dram = "2.75 GB/s"
-bands = [[1, 0.3]]
-ratio_band = 0.25
-sources = ["a paper"]
-[timing]"""
-)  # fmt: skip
+EMULATED = (
+    TIMED.replace(F1, "")
+    .replace(LOCAL, '[{transport = "qemu", examples = 500}]')
+    .replace("[timing]", f"{CORE}[timing]")
+)
 BUDGETED = EMULATED.replace("ratio = 0.5", "budget = {time = 0.5}")
 ESTIMATED = TIMED.replace(LOCAL, '[{transport = "local", measures = ["outputs"]}]').replace(
     "[timing]", """\

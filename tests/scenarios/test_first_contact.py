@@ -81,3 +81,29 @@ def test_a_file_and_arrays_need_no_more(empty: Workspace) -> None:
     (told,) = [line for line in wrong.err.splitlines() if not line.startswith(("run ", "done "))]
     named = "edgebuild: models/quarters/model.toml: data.file: '../../quarters.npz' has no array for the labels of "
     assert (wrong.code, told.startswith(named)) == (2, True), told
+
+
+def test_a_name_and_pictures_become_a_judged_bundle_by_two_commands(tmp_path: Path, shared_store: Path) -> None:
+    """With random weights, since that is what is said: they are trained on the pictures, and the report says so."""
+    root = tmp_path / "empty"
+    brought.pictures(root / "pictures")
+    (root / "policies").mkdir()
+    (root / "policies" / "default.toml").write_text(POLICY)
+    empty = Workspace(root, shared_store)
+    asked = ("init", "timm:test_efficientnet", "--data", "pictures", "--option", "in_chans=1")
+    silent = empty.run(*asked)
+    told = "timm:test_efficientnet: --weights: is missing: nothing is downloaded (a .safetensors or .pth file"
+    assert (silent.code, silent.err.strip().removeprefix("edgebuild: ").startswith(told)) == (2, True), silent.err
+    assert not (root / "models").exists()
+    begun = empty.run(*asked, "--weights", "random", "--shape", "image=1,1,12,12", "--name", "quarters", "--json")
+    assert begun.code == 0, begun.err
+    assert begun.document["checked"]["techniques"]["prune_channels"] == ""
+    empty.edit("models/quarters/model.toml", "[data]", "[training]\nlearning_rate = 0.02\n\n[data]\ntest = 0.5")
+    empty.edit("targets/host.toml", '[[runtimes]]\nformat = "tflite"\n', "")  # another file, the same again
+    ran = empty.run("--target", "host", "--model", "quarters", "--recipe", "int8", "--json")
+    assert ran.code == 0, ran.err
+    manifest = json.loads((root / "dist" / "host" / "quarters" / "manifest.json").read_text())
+    assert manifest["status"] == "released"
+    noted = [note for note in manifest["notes"] if "began with random weights (seed 0), as asked" in str(note)]
+    assert noted
+    assert not (root / "models" / "quarters" / "model.py").exists()

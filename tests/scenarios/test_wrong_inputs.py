@@ -309,7 +309,7 @@ def test_what_nobody_foresaw_has_a_log_and_is_no_failed_gate(
         raise ZeroDivisionError("of all things")
 
     places = ("spec.project.open_project", "bundle.manifest.read", "bundle.manifest.verify_any")
-    for place in (*places, "plan.schemas.target", "plan.policy.metrics_of", "spec.files.schema", "verbs.inspect.run"):
+    for place in (*places, "plan.schemas.target", "plan.policy.metrics_of", "spec.checked.schema", "verbs.inspect.run"):
         monkeypatch.setattr(f"edgebuild.{place}", burst)
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     needed = {"build": ["-t", "x"], "plan": ["-t", "x"], "explain": ["-t", "x"], "gate": ["b", "-t", "x"]}

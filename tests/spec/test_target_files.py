@@ -10,6 +10,7 @@ import pytest
 from edgebuild.spec.errors import UsageError
 from edgebuild.spec.files import read_recipe, read_target
 from edgebuild.spec.target import LeastFidelity, Recipe, StepSpec, Target, reaches
+from tests.core import CORE
 
 GOOD = """\
 description = "a board"
@@ -100,31 +101,11 @@ def test_a_mistake_is_told_in_one_line_with_file_key_and_reason(tmp_path: Path, 
     assert refusal(tmp_path, GOOD.replace(before, after)).startswith(told)
 
 
-CORE = """\
-[hardware.core]
-part = 0xd08
-variant = 0
-revision = 3
-features = ["fp"]
-caches = [
-    { level = 1, kind = "Data", size = "32 KiB", ways = 2 },
-    { level = 2, kind = "Unified", size = "1 MiB", ways = 16 },
-]
-[hardware.core.time]
-mcpu = "cortex-a72"
-miss_cycles = { l1d = 5.0 }
-dram = "2.75 GB/s"
-bands = [[1, 0.30]]
-ratio_band = 0.25
-sources = ["a test"]
-[[runtimes]]
-"""
-
 # What a core's prediction would otherwise be made of without a word.
 GAPS = {
     "clock": ('clock = "1.5 GHz"\n', "", "hardware: clock is missing, and a declared core needs it: its time is"),
     "memory": ('ram = "4 GiB"\n', "", "hardware: ram is missing, and a declared core needs it: an emulator must show"),
-    "miss": ("{ l1d = 5.0 }", "{}", "hardware.core: time.miss_cycles must be stated for l1d, not for none"),
+    "miss": ("{l1d = 5.0}", "{}", "hardware.core: time.miss_cycles must be stated for l1d, not for none"),
     "other miss": ("l1d = 5.0", "l1d = 5.0, l2 = 9.0", "hardware.core: time.miss_cycles must be stated for l1d, not"),
     "cores": ('"tflite"', '"tflite"\nthreads = 8', "runtimes[0].threads is 8, and hardware.cores is 4"),
 }
@@ -132,7 +113,7 @@ GAPS = {
 
 @pytest.mark.parametrize("gap", GAPS)
 def test_a_core_is_refused_where_its_time_would_be_made_of_a_guess(tmp_path: Path, gap: str) -> None:
-    whole = GOOD.replace("[[runtimes]]\n", CORE)
+    whole = GOOD.replace("[[runtimes]]\n", f"{CORE}[[runtimes]]\n")
     assert read(tmp_path, whole).hardware.core_clock == 1.5e9
     before, after, told = GAPS[gap]
     assert whole.count(before) == 1

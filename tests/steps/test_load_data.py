@@ -12,6 +12,7 @@ import pytest
 
 from edgebuild.data.function import Function
 from edgebuild.spec import dataset, notes
+from edgebuild.spec.errors import UsageError
 from edgebuild.spec.reads import Memo
 from edgebuild.spec.signature import Head, Signature, TensorSpec
 from edgebuild.steps.load_data import LoadData
@@ -47,6 +48,7 @@ def test_both_splits_are_kept_in_the_declared_types(source: Callable[[str], Path
     assert json.loads((output / "data.json").read_text()) == {
         "examples": {"train": 4, "test": 5, "validation": 1},
         "heads": [{"name": "output", "task": "classification", "outputs": [0], "weight": 1.0}],
+        "inputs": [{"dtype": "float32", "scale": None}],
         "cut": True,
     }
 
@@ -85,7 +87,9 @@ def load():
 """
     output = loaded(source, tmp_path, code)
     assert dataset.is_cut(output)
-    parts = {name: dataset.read(output, name).inputs[0][:, 0, 0].tolist() for name in ("train", "validation", "test")}
+    parts = {
+        name: dataset.read(output, name).inputs[0][:][:, 0, 0].tolist() for name in ("train", "validation", "test")
+    }
     assert {name: len(values) for name, values in parts.items()} == {"train": 90, "validation": 10, "test": 100}
     assert sorted(value for values in parts.values() for value in values) == list(range(200))
 
@@ -360,3 +364,20 @@ def test_labels_that_are_not_those_of_the_heads_are_refused(refusal: Refuse, kin
     labels, told = WRONG[kind]
     line = refusal(SEVERAL, LABELS.replace("LABELS", labels))
     assert line.startswith(f"models/m/model.py: load(): split 'train' {told}")
+
+
+UNLABELLED = """
+import numpy as np
+x = np.ones((5, 2, 3))
+def load():
+    return {"train": (x, None), "test": (x, np.arange(5) % 2)}
+"""
+
+
+def test_labels_may_be_left_out_where_the_task_needs_none(source: Callable[[str], Path], tmp_path: Path) -> None:
+    same = Signature(ONE, (TensorSpec("output", (2, 3)),))
+    step_ = LoadData(Function("load"), same, (Head("output", "anomaly"),), "models/m")
+    output = tiny.perform(step_, tmp_path / "output", {"code": ("code", source(UNLABELLED))})
+    assert not dataset.read(output, "train").labels[0].any()
+    with pytest.raises(UsageError, match="split 'train' has no labels, and task 'classification' needs them"):
+        loaded(source, tmp_path / "other", UNLABELLED)

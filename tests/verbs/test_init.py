@@ -13,11 +13,13 @@ import torch
 from PIL import Image
 
 from edgebuild.engine.task import Limits
+from edgebuild.nn.network import Network
 from edgebuild.report.progress import Lines
 from edgebuild.spec.errors import UsageError
 from edgebuild.spec.project import open_project
 from edgebuild.verbs import inspect
-from edgebuild.verbs._drafting import Draft
+from edgebuild.verbs.drafting import draft, named
+from edgebuild.verbs.drafting.interview import Interview
 from edgebuild.verbs.init import Begun, Wishes, run
 from tests import brought, tiny
 
@@ -56,8 +58,8 @@ def refused(tmp_path: Path) -> Callable[..., str]:
 
 
 def drafted(file: Path, **wishes: Any) -> tuple[dict[str, Any], list[str]]:
-    draft = Draft(open_project(file.parent), file, "m", inspect.run(file), Wishes(**wishes), None)
-    return tomllib.loads(draft.text()), draft.guesses
+    interview = Interview(open_project(file.parent), file, "m", inspect.run(file), Wishes(**wishes), None)
+    return tomllib.loads(draft.text(interview)), interview.guesses
 
 
 def test_pictures_make_classes_of_folders_and_a_preprocessing(net: Path, pictures: Path) -> None:
@@ -194,6 +196,59 @@ def test_somebody_at_a_terminal_is_asked(net: Path, pictures: Path) -> None:
         asked.append(flag)
         return str(pictures)
 
-    draft = Draft(open_project(net.parent), net, "m", inspect.run(net), Wishes(), ask)
-    assert 'use = "images"' in draft.text()
+    interview = Interview(open_project(net.parent), net, "m", inspect.run(net), Wishes(), ask)
+    assert 'use = "images"' in draft.text(interview)
     assert asked == ["--data"]
+
+
+BY_NAME: dict[str, tuple[str, dict[str, Any], str]] = {
+    "unknown": (
+        "timm:test_efficientnt",
+        {"weights": "random"},
+        "timm:test_efficientnt: timm has no network 'test_efficientnt' (did you mean 'test_efficientnet'",
+    ),
+    "no weights": (
+        "timm:test_efficientnet",
+        {},
+        "timm:test_efficientnet: --weights: is missing: nothing is downloaded (a .safetensors or .pth file",
+    ),
+    "weights that are not there": (
+        "timm:test_efficientnet",
+        {"weights": "gone.pth"},
+        "gone.pth: No such file or directory",
+    ),
+    "an option of weights": (
+        "torchvision:mobilenet_v2",
+        {"weights": "random", "options": ("pretrained=true",)},
+        "torchvision:mobilenet_v2: --option: is about weights that the package would read or download",
+    ),
+    "no option": (
+        "torchvision:mobilenet_v2",
+        {"weights": "random", "options": ("pretrained",)},
+        "--option: 'pretrained' is not KEY=VALUE, such as num_classes=10",
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", BY_NAME)
+def test_a_network_that_cannot_be_had_by_its_name_is_refused(
+    tmp_path: Path, pictures: Path, refused: Callable[..., str], kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    name, wishes, told = BY_NAME[kind]
+    assert refused(Path(name), data=pictures, **wishes).startswith(told)
+
+
+def test_a_network_by_its_name_is_fed_as_it_usually_is(tmp_path: Path, pictures: Path) -> None:
+    """And has as many classes as the data; both are said."""
+    network = Network("timm", "test_efficientnet")
+    seen = named.inspected(network, "random")
+    wishes = Wishes(data=pictures, weights="random")
+    interview = Interview(open_project(tmp_path), Path("timm:x"), "m", seen, wishes, None, network=network)
+    declared = tomllib.loads(draft.text(interview))
+    source = {"use": "timm", "name": "test_efficientnet", "weights": "random", "options": {"num_classes": 4}}
+    assert declared["source"] == source
+    assert (declared["inputs"][0]["shape"], declared["preprocess"]["crop"]) == ([3, 160, 160], 0.95)
+    assert declared["preprocess"]["mean"] == [0.485, 0.456, 0.406]
+    assert interview.guesses[0].startswith("num_classes is 4, as many as the data has classes; --option num_classes=…")
+    assert any("pixels go in as timm:test_efficientnet is usually trained" in guess for guess in interview.guesses)

@@ -89,9 +89,14 @@ def test_programs_are_named_and_not_run(tmp_path: Path) -> None:
     told = "whole.pt: not plain tensors: it needs the code of torch.nn.modules.linear.Linear"
     assert refused(tmp_path / "whole.pt").startswith(told)
     assert refused(tmp_path / "script.pt").startswith(
-        "script.pt: a TorchScript archive: it is a program, no state dict"
+        "script.pt: a TorchScript archive: it is a program, which is not run, and no state dict (where you trust it: "
     )
-    assert refused(tmp_path / "program.pt2").startswith("program.pt2: a program of torch.export: it is no state dict")
+    shutil.copyfile(tmp_path / "program.pt2", tmp_path / "program.pt")
+    told = 'program.pt: a program of torch.export: it is no state dict ([source] use = "pt2" takes it)'
+    assert refused(tmp_path / "program.pt") == told
+    found = inspect.run(tmp_path / "program.pt2")
+    assert (found.source, found.look.inputs[0].shown) == ("pt2", "input [1, 2] float32")
+    assert "prune_channels" in found.techniques
 
 
 BAD: dict[str, tuple[bytes, str]] = {

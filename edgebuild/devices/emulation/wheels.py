@@ -12,8 +12,9 @@ from edgebuild.devices.emulation.commands import run
 from edgebuild.devices.emulation.parts import Download
 from edgebuild.spec import sha256
 from edgebuild.spec.errors import DeviceError
+from edgebuild.spec.registry import FORMATS
+from edgebuild.travels import runner_loaders
 
-RUNTIMES = ("numpy", "onnxruntime", "ai-edge-litert")
 # The sysroot is Debian 12: Python 3.11 and glibc 2.36, which runs wheels for every older glibc (PEP 600).
 PYTHON = "3.11"
 _GLIBC_MINORS = range(36, 16, -1)
@@ -25,10 +26,16 @@ def installed_versions() -> dict[str, str]:
     Raises:
         DeviceError: numpy or every runtime is missing.
     """
-    found = {name: version for name in RUNTIMES if (version := _version(name))}
-    if "numpy" not in found or found.keys() == {"numpy"}:
+    versions = {name: version for name in _runtimes() if (version := _version(name))}
+    if "numpy" not in versions or versions.keys() == {"numpy"}:
         raise DeviceError("emulator set-up: install numpy and onnxruntime or ai-edge-litert on this machine first")
-    return found
+    return versions
+
+
+def _runtimes() -> list[str]:
+    """numpy, and of the formats that the runner opens those runtimes that stand alone: not one that brings PyTorch."""
+    opened = [kind for kind in FORMATS.usable().values() if kind.runtime in runner_loaders.PACKAGES]
+    return ["numpy", *(kind.runtime for kind in opened if not kind.runtime_needs)]
 
 
 def fetch(versions: dict[str, str], folder: Path) -> list[Download]:

@@ -12,7 +12,7 @@ from pydantic import BeforeValidator, WithJsonSchema
 
 from edgebuild.spec.errors import DeviceError
 from edgebuild.spec.units import SECONDS, parse
-from edgebuild.travels import runner
+from edgebuild.travels import runner_loaders
 
 FRESH = 5.0  # seconds during which a device is not asked again
 POLL = 5.0  # seconds between two looks at the temperature
@@ -69,7 +69,7 @@ def why_unusable(device: Hashable, ask: Callable[[], Facts], python: str) -> str
         return error.line
     if packages.get("numpy") is None:
         return f"numpy is not installed for {python} on the device"
-    runtimes = [name for name in runner.PACKAGES if name != "numpy"]
+    runtimes = [name for name in runner_loaders.PACKAGES if name != "numpy"]
     if not any(packages.get(name) for name in runtimes):
         return f"no runtime is installed for {python} on the device; it needs one of {', '.join(runtimes)}"
     return None

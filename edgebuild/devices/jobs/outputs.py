@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,7 +14,9 @@ from edgebuild.devices.jobs.result import Outputs
 from edgebuild.spec.device import Device
 
 if TYPE_CHECKING:
-    from edgebuild.spec.dataset import Array
+    from edgebuild.spec.dataset import Array, Rows
+
+_JOB_BYTES = 2**26  # of inputs that one job carries: it is in memory here and there, as what the model takes
 
 
 def run(
@@ -32,6 +36,31 @@ def run(
     jobs.write(job, "outputs", [model], job / jobs.INPUTS, **({} if seconds is None else {"seconds": seconds}))
     device.execute(job, timeout=timeout)
     return result.read(Outputs, job)
+
+
+def at_once(inputs: Sequence[Rows]) -> int:
+    """How many examples one job carries."""
+    return max(1, _JOB_BYTES // max(1, sum(values[:1].nbytes for values in inputs)))
+
+
+def run_all(device: Device, model: JobModel, inputs: tuple[Rows, ...], job: Path, timeout: float) -> Outputs:
+    """As `run`, for examples that need not fit into memory: in jobs one after another, each with the `timeout`."""
+    import numpy as np
+
+    size = at_once(inputs)
+    parts: list[list[Array]] = []
+    if len(inputs[0]) <= size:
+        return run(device, model, tuple(values[:] for values in inputs), job, timeout)
+    for first in range(0, len(inputs[0]), size):
+        part = job / f"from-{first}"
+        part.mkdir()
+        ran = run(device, model, tuple(values[first : first + size] for values in inputs), part, timeout)
+        with np.load(part / f"{model.name}.outputs.npz") as stored:
+            parts.append([stored[str(position)] for position in range(len(stored.files))])
+        shutil.rmtree(part)
+    whole = {str(position): np.concatenate(values) for position, values in enumerate(zip(*parts, strict=True))}
+    np.savez(job / f"{model.name}.outputs.npz", **whole)  # type: ignore[arg-type]
+    return ran
 
 
 def done(job: Path) -> int:

@@ -22,7 +22,7 @@ from edgebuild.spec import sha256
 from edgebuild.spec.device import Device
 
 if TYPE_CHECKING:
-    from edgebuild.spec.dataset import Array
+    from edgebuild.spec.dataset import Array, Rows
 
 _FIRST_SECONDS = 10.0  # of the first portion, which finds out how long an example takes
 _SECONDS = 60.0  # of the others: what a kill may cost; a start takes 2 to 3 s, so shorter ones waste a tenth
@@ -53,7 +53,7 @@ class Portions:
 
     device: Device
     model: JobModel
-    inputs: tuple[Array, ...]
+    inputs: tuple[Rows, ...]
     kept: Path
     scratch: Path
     timeout: float
@@ -107,6 +107,7 @@ class Portions:
         else:
             even, affordable = math.ceil((goal - self.n) / processes), seconds / processes
             size, limit = min(even, max(1, int(min(_SECONDS, affordable) / self.each))), None
+        size = min(size, outputs.at_once(self.inputs))
         firsts = range(self.n, min(goal, self.n + processes * size), size)
         with futures.ThreadPoolExecutor(len(firsts)) as pool:
             running = [pool.submit(self._run, first, min(first + size, goal), limit) for first in firsts]

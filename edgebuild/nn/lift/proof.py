@@ -66,19 +66,22 @@ def prove(
     *,
     sizes: Mapping[str, int] | None = None,
     constants: Mapping[str, Array] | None = None,
+    answers: Sequence[Sequence[Array]] = (),
     tolerance: float = TOLERANCE,
 ) -> Proof:
     """Compare the module with the file that it was lifted from.
 
     samples: inputs in the file's order, without the constants, one example each; drawn where there are none
     sizes, constants: as for `lift`
+    answers: what the samples must be answered with besides, where the file was made of another one: that one's answers
 
     The module runs as it is, in eval mode or not. LiftError where the file itself does not run.
     """
     reference = Reference(model, sizes or {}, constants or {})
     examples = [*samples] or [reference.draw(seed) for seed in range(_DRAWN)]
-    answers = [reference.answer(example) for example in examples]
-    each = [_apart(_run(module, example), answer) for example, answer in zip(examples, answers, strict=True)]
+    held = [[reference.answer(example) for example in examples], *([answers] if answers else [])]
+    own = [_run(module, example) for example in examples]
+    each = [_apart(given, answer) for wanted in held for given, answer in zip(own, wanted, strict=True)]
     differences = [Difference(name, max(values)) for name, *values in zip(reference.outputs, *each, strict=True)]
     return Proof(tuple(differences), tolerance, _why_alone(module, reference, examples, tolerance))
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING
 
 from edgebuild.spec.artifact import Progress
-from edgebuild.spec.dataset import Split
+from edgebuild.spec.dataset import Split, Stored
 from edgebuild.spec.errors import UsageError
 from edgebuild.spec.model import Training
 
@@ -32,7 +32,7 @@ def seeded(seed: int) -> torch.Generator:
 
 def fit(
     module: nn.Module,
-    data: Split,
+    data: Split | Stored,
     loss: Loss,
     training: Training,
     *,
@@ -69,7 +69,7 @@ def fit(
     return module
 
 
-def gradients(module: nn.Module, data: Split, loss: Loss, size: int = 32) -> None:
+def gradients(module: nn.Module, data: Split | Stored, loss: Loss, size: int = 32) -> None:
     """Leave the mean over batches of |∂L/∂w| in every parameter's `.grad`, None where L does not depend on it.
 
     Absolute batch by batch, for over all examples the gradients of a trained model cancel out (Molchanov et al. 2019,
@@ -88,14 +88,10 @@ def gradients(module: nn.Module, data: Split, loss: Loss, size: int = 32) -> Non
         parameter.grad = totals.get(parameter)
 
 
-def in_order(data: Split, size: int = 64) -> Iterator[Batch]:
+def in_order(data: Split | Stored, size: int = 64) -> Iterator[Batch]:
     """All examples once as they come, in batches of inputs and labels; the last may be shorter."""
-    import numpy as np
-    import torch
-
     for start in range(0, len(data), size):
-        part = data.take(np.arange(start, min(start + size, len(data))))
-        yield tuple(map(torch.from_numpy, part.inputs)), tuple(map(torch.from_numpy, part.labels))
+        yield _tensors(data.take(slice(start, start + size)))
 
 
 def _hold(masks: list[tuple[nn.Parameter, Tensor]]) -> None:
@@ -110,12 +106,12 @@ def _check_finite(loss: float, step: int) -> None:
         raise UsageError(told, option="learning_rate", hint="lower it")
 
 
-def steps(data: Split, training: Training) -> int:
+def steps(data: Split | Stored, training: Training) -> int:
     """How many optimiser steps `fit` takes."""
     return training.epochs * _batches_per_epoch(data, training)
 
 
-def _batches_per_epoch(data: Split, training: Training) -> int:
+def _batches_per_epoch(data: Split | Stored, training: Training) -> int:
     return max(1, len(data) // training.batch_size)
 
 
@@ -136,18 +132,27 @@ def _rate(done: float, warmup: float = 0.15) -> float:
     return 0.5 * (1 + math.cos(math.pi * (done - warmup) / (1 - warmup)))
 
 
-def _batches(data: Split, training: Training, generator: torch.Generator, augment: Augment | None) -> Iterator[Batch]:
+def _batches(
+    data: Split | Stored, training: Training, generator: torch.Generator, augment: Augment | None
+) -> Iterator[Batch]:
     """Every epoch's full batches in a new order; a shorter last batch is left out."""
-    import numpy as np
     import torch
 
-    inputs, labels = (
-        tuple(torch.from_numpy(np.array(values)) for values in side) for side in (data.inputs, data.labels)
-    )
     used = min(len(data), _batches_per_epoch(data, training) * training.batch_size)
     for _ in range(training.epochs):
         order = torch.randperm(len(data), generator=generator)
         for rows in order[:used].split(min(training.batch_size, used)):  # type: ignore[no-untyped-call]
-            chosen = tuple(values[rows] for values in inputs)
-            chosen = (augment(chosen[0], generator), *chosen[1:]) if augment else chosen
-            yield chosen, tuple(values[rows] for values in labels)
+            inputs, labels = _tensors(data.take(rows.numpy()))
+            yield (augment(inputs[0], generator), *inputs[1:]) if augment else inputs, labels
+
+
+def _tensors(examples: Split) -> Batch:
+    """Inputs and labels, writable: torch warns of any other."""
+    import numpy as np
+    import torch
+
+    inputs, labels = (
+        tuple(torch.from_numpy(np.require(values, requirements=("W", "C"))) for values in side)
+        for side in (examples.inputs, examples.labels)
+    )
+    return inputs, labels

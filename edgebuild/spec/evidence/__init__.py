@@ -15,6 +15,7 @@ from edgebuild.spec.evidence.answers import (
     Scores,
     Undefined,
     Values,
+    Worse,
     hits_key,
 )
 from edgebuild.spec.evidence.gathered import FILE, VERDICTS, Evidence, Judged, Verdicts, gather, known, of_output
@@ -111,6 +112,7 @@ __all__ = [
     "Width",
     "WidthCurve",
     "WidthCurves",
+    "Worse",
     "combine",
     "gather",
     "hits_key",

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from edgebuild.gates.statistics import paired
 from edgebuild.spec import dataset, documents, evidence
-from edgebuild.spec.artifact import Determinism, Step, StepIO
+from edgebuild.spec.artifact import Step, StepIO
 from edgebuild.spec.signature import Head
 from edgebuild.steps.evidence._outputs import hits, origin, read
 
@@ -32,8 +32,6 @@ class Accuracy(Step):
     produces: ClassVar[str | None] = "evidence"
     needs: ClassVar[tuple[str, ...]] = ("candidate", "baseline", "data")
     tools: ClassVar[tuple[str, ...]] = ("numpy", "scipy")
-    deterministic: ClassVar[Determinism] = "same-cpu"
-    exclusive: ClassVar[bool] = False
 
     def run(self, io: StepIO) -> None:
         """Write `evidence.json` and `hits.npz`.

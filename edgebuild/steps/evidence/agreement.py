@@ -28,7 +28,6 @@ class Agreement(Step):
     needs: ClassVar[tuple[str, ...]] = ("device", "host")
     tools: ClassVar[tuple[str, ...]] = ("numpy",)
     deterministic: ClassVar[Determinism] = "everywhere"
-    exclusive: ClassVar[bool] = False
 
     def run(self, io: StepIO) -> None:
         """Write `evidence.json`."""

@@ -18,9 +18,7 @@ class Arena(Step):
     consumes: ClassVar[tuple[str, ...]] = ()
     produces: ClassVar[str | None] = "evidence"
     needs: ClassVar[tuple[str, ...]] = ("candidate", "baseline")
-    tools: ClassVar[tuple[str, ...]] = ()
     deterministic: ClassVar[Determinism] = "everywhere"
-    exclusive: ClassVar[bool] = False
 
     def run(self, io: StepIO) -> None:
         """Write `evidence.json`."""

@@ -27,7 +27,6 @@ class Count(Step):
     needs: ClassVar[tuple[str, ...]] = ("model", "data")
     tools: ClassVar[tuple[str, ...]] = ("numpy",)
     deterministic: ClassVar[Determinism] = "no"
-    exclusive: ClassVar[bool] = False
 
     def run(self, io: StepIO) -> None:
         """Write `evidence.json`."""

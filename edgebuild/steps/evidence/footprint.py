@@ -29,7 +29,6 @@ class Footprint(Step):
     needs: ClassVar[tuple[str, ...]] = ("candidate", "candidate_model", "baseline", "baseline_model")
     tools: ClassVar[tuple[str, ...]] = ("torch",)
     deterministic: ClassVar[Determinism] = "everywhere"
-    exclusive: ClassVar[bool] = False
 
     def run(self, io: StepIO) -> None:
         """Write `evidence.json`."""

@@ -8,7 +8,7 @@ from typing import ClassVar
 
 from edgebuild.gates._remedies import remedy
 from edgebuild.spec import documents, evidence
-from edgebuild.spec.artifact import Determinism, Step, StepIO
+from edgebuild.spec.artifact import Step, StepIO
 from edgebuild.spec.evidence import Evidence, Judged, Status, Verdict, Verdicts, combine, known
 from edgebuild.spec.metric import Tried
 from edgebuild.spec.registry import GATES
@@ -37,8 +37,6 @@ class Judge(Step):
     produces: ClassVar[str | None] = "verdicts"
     needs: ClassVar[tuple[str, ...]] = ("latency",)
     tools: ClassVar[tuple[str, ...]] = ("scipy",)
-    deterministic: ClassVar[Determinism] = "same-cpu"
-    exclusive: ClassVar[bool] = False
 
     def run(self, io: StepIO) -> None:
         """Write `verdicts.json`: per format its verdicts and status, the format to ship, and the build's status."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from edgebuild.spec import dataset
-from edgebuild.spec.artifact import Determinism, Step, StepIO
+from edgebuild.spec.artifact import Step, StepIO
 from edgebuild.steps.import_file import Reader
 
 
@@ -22,15 +22,12 @@ class OriginalOutputs(Step):
     produces: ClassVar[str | None] = "outputs"
     needs: ClassVar[tuple[str, ...]] = ("file", "data")
     tools: ClassVar[tuple[str, ...]] = ("numpy",)
-    deterministic: ClassVar[Determinism] = "same-cpu"
-    exclusive: ClassVar[bool] = False
 
     def run(self, io: StepIO) -> None:
         """Run every held-out example, one at a time."""
         import numpy as np
 
         held_out = dataset.read(io.path("data"), self.split)
-        samples = [tuple(x[k : k + 1] for x in held_out.inputs) for k in range(len(held_out))]
-        answers = list(self.reader.answers(io.path("file") / self.name, samples))
+        answers = list(self.reader.answers(io.path("file") / self.name, held_out.singly()))
         stacked = {str(k): np.concatenate(values) for k, values in enumerate(zip(*answers, strict=True))}
         np.savez(io.output / "outputs.npz", **stacked)  # type: ignore[arg-type]

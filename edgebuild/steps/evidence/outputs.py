@@ -9,7 +9,7 @@ from typing import ClassVar
 from edgebuild.devices.jobs import outputs
 from edgebuild.devices.jobs.job import JobModel
 from edgebuild.spec import dataset, documents, evidence, model_file
-from edgebuild.spec.artifact import EXCUSED, FILE, Determinism, Step, StepIO
+from edgebuild.spec.artifact import EXCUSED, FILE, Step, StepIO
 from edgebuild.spec.device import Device
 from edgebuild.spec.registry import FORMATS
 from edgebuild.spec.target import Fidelity
@@ -35,8 +35,6 @@ class Outputs(Step):
     produces: ClassVar[str | None] = "outputs"
     needs: ClassVar[tuple[str, ...]] = ("model", "data")
     tools: ClassVar[tuple[str, ...]] = ("numpy",)
-    deterministic: ClassVar[Determinism] = "same-cpu"
-    exclusive: ClassVar[bool] = False
 
     def run(self, io: StepIO) -> None:
         """Run the held-out examples, or as many of them as the device takes."""
@@ -44,8 +42,8 @@ class Outputs(Step):
         model = JobModel("model", file, self.threads, self.providers, model_file.layouts(file))
         test = dataset.read(io.path("data"), self.split)
         most = min(limit for limit in (self.device.examples, self.most, len(test)) if limit is not None)
-        some = tuple(values[dataset.chosen(len(test), most)] for values in test.inputs)
-        result = outputs.run(self.device, model, some, io.scratch, self.timeout)
+        some = tuple(dataset.Chosen(values, dataset.chosen(len(test), most)) for values in test.inputs)
+        result = outputs.run_all(self.device, model, some, io.scratch, self.timeout)
         shutil.copyfile(io.scratch / "model.outputs.npz", io.output / "outputs.npz")
         origin = evidence.Origin(self.fidelity, self.device.transport, result.runtimes, result.models["model"].fallback)
         documents.write(io.output / evidence.ORIGIN, origin)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from edgebuild.spec import dataset, documents, evidence, tasks
-from edgebuild.spec.artifact import Determinism, Step, StepIO
+from edgebuild.spec.artifact import Step, StepIO
 from edgebuild.spec.signature import Head
 from edgebuild.steps.evidence._outputs import named, origin, read
 
@@ -32,8 +32,6 @@ class Parity(Step):
     produces: ClassVar[str | None] = "evidence"
     needs: ClassVar[tuple[str, ...]] = ("reference", "converted", "candidate")
     tools: ClassVar[tuple[str, ...]] = ("numpy",)
-    deterministic: ClassVar[Determinism] = "same-cpu"
-    exclusive: ClassVar[bool] = False
 
     def run(self, io: StepIO) -> None:
         """Write `evidence.json`: `origin` says whose outputs are compared; `device`, if any, has its own."""

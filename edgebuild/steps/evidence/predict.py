@@ -25,9 +25,7 @@ class Predict(Step):
     consumes: ClassVar[tuple[str, ...]] = ()
     produces: ClassVar[str | None] = "evidence"
     needs: ClassVar[tuple[str, ...]] = ()
-    tools: ClassVar[tuple[str, ...]] = ()
     deterministic: ClassVar[Determinism] = "everywhere"
-    exclusive: ClassVar[bool] = False
 
     def run(self, io: StepIO) -> None:
         """Write `evidence.json`, in the shape that `Latency` gives it too."""

@@ -8,7 +8,7 @@ from typing import ClassVar
 from edgebuild.devices.jobs import outputs
 from edgebuild.devices.jobs.job import JobModel
 from edgebuild.spec import dataset, documents, evidence, model_file
-from edgebuild.spec.artifact import EXCUSED, FILE, Determinism, Step, StepIO
+from edgebuild.spec.artifact import EXCUSED, FILE, Step, StepIO
 from edgebuild.spec.device import Device
 from edgebuild.spec.errors import DeviceError
 from edgebuild.spec.registry import FORMATS
@@ -26,8 +26,6 @@ class Preflight(Step):
     produces: ClassVar[str | None] = "evidence"
     needs: ClassVar[tuple[str, ...]] = ("model", "data")
     tools: ClassVar[tuple[str, ...]] = ("numpy",)
-    deterministic: ClassVar[Determinism] = "same-cpu"
-    exclusive: ClassVar[bool] = False
 
     def run(self, io: StepIO) -> None:
         """Write what the runtime said of itself; DeviceError that names the format when it refuses the model."""

@@ -50,14 +50,13 @@ class Sampled(Step):
     needs: ClassVar[tuple[str, ...]] = ("model", "data")
     tools: ClassVar[tuple[str, ...]] = ("numpy", "scipy")
     deterministic: ClassVar[Determinism] = "no"  # how much a budget allows is the machine's
-    exclusive: ClassVar[bool] = False
 
     def run(self, io: StepIO) -> None:
         """Run examples until nothing more is needed, or can be had."""
         test = dataset.read(io.path("data"), "test")
         most = min(limit for limit in (self.device.examples, self.most, len(test)) if limit is not None)
         rows = dataset.drawn(len(test))[:most]
-        portions = self._portions(io, tuple(values[rows] for values in test.inputs))
+        portions = self._portions(io, tuple(dataset.Chosen(values, rows) for values in test.inputs))
         spending = Spending(most, self._seconds(io.cores.count), self._deciding(io, test.labels, most))
         heads, labels = dataset.heads(io.path("data")), tuple(own[rows] for own in test.labels)
         while (goal := spending.goal(portions, self._right(portions, heads, labels))) is not None:
@@ -66,7 +65,7 @@ class Sampled(Step):
         self._write(io, portions, len(test), spending)
         shutil.rmtree(portions.kept)
 
-    def _portions(self, io: StepIO, inputs: tuple[Array, ...]) -> Portions:
+    def _portions(self, io: StepIO, inputs: tuple[dataset.Rows, ...]) -> Portions:
         file = io.path("model") / FORMATS.get(io.kind("model")).file
         model = JobModel("model", file, self.threads, self.providers, model_file.layouts(file))
         return Portions(self.device, model, inputs, io.partial or io.scratch / "kept", io.scratch, self.timeout)

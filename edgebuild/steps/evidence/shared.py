@@ -22,9 +22,7 @@ class Shared(Step):
     consumes: ClassVar[tuple[str, ...]] = ()
     produces: ClassVar[str | None] = "evidence"
     needs: ClassVar[tuple[str, ...]] = _ROLES
-    tools: ClassVar[tuple[str, ...]] = ()
     deterministic: ClassVar[Determinism] = "same-cpu"  # a runtime may fuse otherwise elsewhere
-    exclusive: ClassVar[bool] = False
 
     def run(self, io: StepIO) -> None:
         """Write `evidence.json`."""

@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from edgebuild.nn import checkpoint
 from edgebuild.spec import dataset
-from edgebuild.spec.artifact import Determinism, Step, StepIO
+from edgebuild.spec.artifact import Step, StepIO
 
 _BATCH = 64
 
@@ -22,8 +22,6 @@ class TorchOutputs(Step):
     produces: ClassVar[str | None] = "outputs"
     needs: ClassVar[tuple[str, ...]] = ("model", "data")
     tools: ClassVar[tuple[str, ...]] = ("torch", "numpy")
-    deterministic: ClassVar[Determinism] = "same-cpu"
-    exclusive: ClassVar[bool] = False
 
     def run(self, io: StepIO) -> None:
         """Run every held-out example through the module."""
@@ -36,7 +34,9 @@ class TorchOutputs(Step):
         with torch.no_grad():
             for start in range(0, len(test), _BATCH):
                 rows = slice(start, start + _BATCH)
-                given = module(*(torch.from_numpy(np.array(values[rows])) for values in test.inputs))
+                given = module(
+                    *(torch.from_numpy(np.require(values[rows], requirements=("W", "C"))) for values in test.inputs)
+                )
                 parts.append([given] if isinstance(given, torch.Tensor) else list(given))
         stacked = {str(k): torch.cat(values).numpy() for k, values in enumerate(zip(*parts, strict=True))}
         np.savez(io.output / "outputs.npz", **stacked)  # type: ignore[arg-type]

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from edgebuild.spec import dataset, notes, spread
+from edgebuild.spec import dataset, notes, spread, tasks
 from edgebuild.spec.artifact import StepIO
 from edgebuild.spec.errors import UsageError
 from edgebuild.spec.quantization import Quantization
@@ -27,12 +28,30 @@ def read(io: StepIO) -> tuple[Any, bytes]:
     return target_format, (io.path("model") / target_format.file).read_bytes()
 
 
+def apart(io: StepIO, how: Quantization) -> Quantization:
+    """`how`, with the outputs that hold values of several kinds kept from sharing one scale; a note says which.
+
+    Where the file is to give integers, an output has one scale, whatever it holds.
+    """
+    kinds = {
+        place: kind
+        for head in dataset.heads(io.path("data"))
+        if (kind := tasks.of(head).mixed()) is not None
+        for place in head.outputs
+    }
+    integers = how.borders != "float32"
+    for place, kind in kinds.items():
+        told = "share its one scale: let the file give float32" if integers else "keep scales of their own in float"
+        notes.write(io.output, [*notes.read(io.output), f"output {place} holds {kind}, which {told}"])
+    return how if integers else replace(how, apart=tuple(sorted(kinds)))
+
+
 def quantize(io: StepIO, how: Quantization, samples: Sequence[Sample] = ()) -> None:
     """Write the quantized file, and note what calibration could not say."""
     target_format, model = read(io)
     if samples:
         how = how.with_ranges(target_format.observe(model, how, samples))
-        notes.write(io.output, spread.remarks(how.ranges))
+        notes.write(io.output, [*notes.read(io.output), *spread.remarks(how.ranges)])
     (io.output / target_format.file).write_bytes(target_format.quantize(model, how))
 
 

@@ -13,7 +13,7 @@ from edgebuild.nn.graph import parameter, trace
 from edgebuild.nn.quantize import beside, fake_quant
 from edgebuild.nn.quantize.folding import fold
 from edgebuild.spec import dataset
-from edgebuild.spec.artifact import Determinism, StepIO
+from edgebuild.spec.artifact import StepIO
 from edgebuild.spec.errors import UsageError
 from edgebuild.spec.fields import Seed
 from edgebuild.spec.technique import Technique
@@ -40,11 +40,8 @@ class BiasCorrection(Technique):
     seed: Seed = 0
 
     consumes: ClassVar[tuple[str, ...]] = ("torch",)
-    produces: ClassVar[str | None] = None
     needs: ClassVar[tuple[str, ...]] = ("model", "data")
     tools: ClassVar[tuple[str, ...]] = ("torch",)
-    deterministic: ClassVar[Determinism] = "same-cpu"
-    exclusive: ClassVar[bool] = False
     values_only: ClassVar[bool] = True
 
     def run(self, io: StepIO) -> None:

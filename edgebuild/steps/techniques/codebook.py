@@ -14,7 +14,7 @@ from edgebuild.nn.quantize import sharing
 from edgebuild.nn.quantize.folding import fold, freeze
 from edgebuild.nn.train import losses, training
 from edgebuild.spec import dataset
-from edgebuild.spec.artifact import Determinism, StepIO
+from edgebuild.spec.artifact import StepIO
 from edgebuild.spec.errors import UsageError
 from edgebuild.spec.fields import Seed
 from edgebuild.spec.model import Training
@@ -43,11 +43,8 @@ class Codebook(Technique):
     seed: Seed = 0
 
     consumes: ClassVar[tuple[str, ...]] = ("torch",)
-    produces: ClassVar[str | None] = None
     needs: ClassVar[tuple[str, ...]] = ("model", "data")
     tools: ClassVar[tuple[str, ...]] = ("torch", "scikit-learn")
-    deterministic: ClassVar[Determinism] = "same-cpu"
-    exclusive: ClassVar[bool] = False
     values_only: ClassVar[bool] = True
     final: ClassVar[bool] = True
     gentler: ClassVar[str] = "more `bits` or `epochs`"

@@ -14,7 +14,7 @@ from edgebuild.nn.train import training
 from edgebuild.nn.train.taps import shapes, tapped
 from edgebuild.nn.train.taught import Features, lesson
 from edgebuild.spec import dataset, tasks
-from edgebuild.spec.artifact import Determinism, StepIO
+from edgebuild.spec.artifact import StepIO
 from edgebuild.spec.errors import UsageError
 from edgebuild.spec.fields import Seed
 from edgebuild.spec.model import Training
@@ -56,11 +56,8 @@ class Distill(Technique):
     seed: Seed = 0
 
     consumes: ClassVar[tuple[str, ...]] = ("torch",)
-    produces: ClassVar[str | None] = None
     needs: ClassVar[tuple[str, ...]] = ("model", "teacher", "data")
     tools: ClassVar[tuple[str, ...]] = ("torch",)
-    deterministic: ClassVar[Determinism] = "same-cpu"
-    exclusive: ClassVar[bool] = False
     values_only: ClassVar[bool] = True
     gentler: ClassVar[str] = "more `epochs`"
 

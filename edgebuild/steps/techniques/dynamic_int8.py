@@ -7,7 +7,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from edgebuild.spec.artifact import FILE, Determinism, StepIO
+from edgebuild.spec.artifact import FILE, StepIO
 from edgebuild.spec.quantization import Granularity, Quantization
 from edgebuild.spec.technique import Technique
 from edgebuild.steps.techniques import _files
@@ -28,11 +28,7 @@ class DynamicInt8(Technique):
     keep: Annotated[tuple[str, ...], Field(description="layers that stay float")] = ()
 
     consumes: ClassVar[tuple[str, ...]] = (FILE,)
-    produces: ClassVar[str | None] = None
     needs: ClassVar[tuple[str, ...]] = ("model",)
-    tools: ClassVar[tuple[str, ...]] = ()
-    deterministic: ClassVar[Determinism] = "same-cpu"
-    exclusive: ClassVar[bool] = False
     numbers: ClassVar[str] = "int8"
 
     def quantization(self) -> Quantization:

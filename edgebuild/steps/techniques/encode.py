@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from edgebuild.formats.coding import SUFFIX
 from edgebuild.spec import compressors
-from edgebuild.spec.artifact import FILE, Determinism, StepIO
+from edgebuild.spec.artifact import FILE, StepIO
 from edgebuild.spec.errors import StepError
 from edgebuild.spec.registry import FORMATS
 from edgebuild.spec.technique import Technique
@@ -22,11 +22,8 @@ class Encode(Technique):
     """
 
     consumes: ClassVar[tuple[str, ...]] = (FILE,)
-    produces: ClassVar[str | None] = None
     needs: ClassVar[tuple[str, ...]] = ("model",)
     tools: ClassVar[tuple[str, ...]] = ("numpy",)
-    deterministic: ClassVar[Determinism] = "same-cpu"
-    exclusive: ClassVar[bool] = False
     final: ClassVar[bool] = True
 
     @staticmethod

@@ -19,11 +19,8 @@ class Float16(Technique):
     """
 
     consumes: ClassVar[tuple[str, ...]] = (FILE,)
-    produces: ClassVar[str | None] = None
     needs: ClassVar[tuple[str, ...]] = ("model",)
-    tools: ClassVar[tuple[str, ...]] = ()
     deterministic: ClassVar[Determinism] = "everywhere"
-    exclusive: ClassVar[bool] = False
     numbers: ClassVar[str] = "float16"
 
     def quantization(self) -> Quantization:

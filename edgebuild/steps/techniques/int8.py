@@ -9,7 +9,7 @@ from annotated_types import Ge
 from pydantic import Field
 
 from edgebuild.nn.quantize import ranges
-from edgebuild.spec.artifact import FILE, Determinism, StepIO
+from edgebuild.spec.artifact import FILE, StepIO
 from edgebuild.spec.fields import Seed
 from edgebuild.spec.quantization import Activations, Borders, Calibrator, Operators, Quantization
 from edgebuild.spec.technique import Technique
@@ -36,11 +36,7 @@ class Int8(Technique):
     io: Annotated[Borders, Field(description="what the file takes and gives")] = "float32"
 
     consumes: ClassVar[tuple[str, ...]] = (FILE,)
-    produces: ClassVar[str | None] = None
     needs: ClassVar[tuple[str, ...]] = ("model", "data")
-    tools: ClassVar[tuple[str, ...]] = ()
-    deterministic: ClassVar[Determinism] = "same-cpu"
-    exclusive: ClassVar[bool] = False
     numbers: ClassVar[str] = "int8"
     gentler: ClassVar[str] = "`qat` before it, or `mixed_precision` in its place"
 
@@ -60,5 +56,5 @@ class Int8(Technique):
 
     def run(self, io: StepIO) -> None:
         """Write the integer model file."""
-        how = self.quantization().with_ranges(ranges.load(io.path("model")))
+        how = _files.apart(io, self.quantization()).with_ranges(ranges.load(io.path("model")))
         _files.quantize(io, how, _files.samples(io, self.calibration, self.seed))

@@ -34,11 +34,9 @@ class Log2(Technique):
     bits: Annotated[int, Ge(2), Le(8), Field(description="of a weight, its sign included")] = 5
 
     consumes: ClassVar[tuple[str, ...]] = ("torch",)
-    produces: ClassVar[str | None] = None
     needs: ClassVar[tuple[str, ...]] = ("model",)
     tools: ClassVar[tuple[str, ...]] = ("torch",)
     deterministic: ClassVar[Determinism] = "everywhere"
-    exclusive: ClassVar[bool] = False
     values_only: ClassVar[bool] = True
     final: ClassVar[bool] = True
     gentler: ClassVar[str] = "more `bits`"

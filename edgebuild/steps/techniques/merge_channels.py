@@ -13,7 +13,7 @@ from edgebuild.nn import checkpoint, layers, records
 from edgebuild.nn.prune import channels, merging
 from edgebuild.nn.train import training
 from edgebuild.spec import dataset, notes
-from edgebuild.spec.artifact import Determinism, StepIO
+from edgebuild.spec.artifact import StepIO
 from edgebuild.spec.errors import UsageError
 from edgebuild.spec.fields import Seed
 from edgebuild.spec.target import Hardware
@@ -43,11 +43,8 @@ class MergeChannels(Technique):
     seed: Seed = 0
 
     consumes: ClassVar[tuple[str, ...]] = ("torch",)
-    produces: ClassVar[str | None] = None
     needs: ClassVar[tuple[str, ...]] = ("model", "data")
     tools: ClassVar[tuple[str, ...]] = ("torch",)
-    deterministic: ClassVar[Determinism] = "same-cpu"
-    exclusive: ClassVar[bool] = False
     gentler: ClassVar[str] = "a higher `threshold`"
     stronger: ClassVar[str] = "a lower `threshold`"
 

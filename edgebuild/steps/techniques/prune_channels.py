@@ -19,7 +19,7 @@ from edgebuild.nn.prune.time_budget import TimeBudget
 from edgebuild.nn.prune.units import Units
 from edgebuild.nn.train import losses, training
 from edgebuild.spec import dataset, documents, notes
-from edgebuild.spec.artifact import Determinism, StepIO
+from edgebuild.spec.artifact import StepIO
 from edgebuild.spec.errors import UsageError
 from edgebuild.spec.evidence import FILE, WidthCurves
 from edgebuild.spec.fields import Seed
@@ -68,11 +68,8 @@ class PruneChannels(Technique):
     seed: Seed = 0
 
     consumes: ClassVar[tuple[str, ...]] = ("torch",)
-    produces: ClassVar[str | None] = None
     needs: ClassVar[tuple[str, ...]] = ("model", "data")
     tools: ClassVar[tuple[str, ...]] = ("torch",)
-    deterministic: ClassVar[Determinism] = "same-cpu"
-    exclusive: ClassVar[bool] = False
     gentler: ClassVar[str] = "a lower `ratio` or a `budget`"
     stronger: ClassVar[str] = "a higher `ratio`"
 

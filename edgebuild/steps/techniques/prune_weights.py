@@ -14,7 +14,7 @@ from edgebuild.nn.prune import sensitivity, sparsity
 from edgebuild.nn.prune.schedule import Schedule
 from edgebuild.nn.train import losses, training
 from edgebuild.spec import dataset
-from edgebuild.spec.artifact import Determinism, StepIO
+from edgebuild.spec.artifact import StepIO
 from edgebuild.spec.errors import UsageError
 from edgebuild.spec.fields import Seed
 from edgebuild.spec.technique import Technique
@@ -51,11 +51,8 @@ class PruneWeights(Technique):
     seed: Seed = 0
 
     consumes: ClassVar[tuple[str, ...]] = ("torch",)
-    produces: ClassVar[str | None] = None
     needs: ClassVar[tuple[str, ...]] = ("model", "data")
     tools: ClassVar[tuple[str, ...]] = ("torch",)
-    deterministic: ClassVar[Determinism] = "same-cpu"
-    exclusive: ClassVar[bool] = False
     values_only: ClassVar[bool] = True
     gentler: ClassVar[str] = "a lower `ratio` or a `budget`"
 

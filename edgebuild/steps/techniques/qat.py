@@ -15,7 +15,7 @@ from edgebuild.nn.quantize.folding import fold, freeze
 from edgebuild.nn.train import training
 from edgebuild.nn.train.taught import lesson
 from edgebuild.spec import dataset
-from edgebuild.spec.artifact import Determinism, StepIO
+from edgebuild.spec.artifact import StepIO
 from edgebuild.spec.fields import Seed
 from edgebuild.spec.model import Training
 from edgebuild.spec.task import Goal
@@ -55,11 +55,8 @@ class Qat(Technique):
     seed: Seed = 0
 
     consumes: ClassVar[tuple[str, ...]] = ("torch",)
-    produces: ClassVar[str | None] = None
     needs: ClassVar[tuple[str, ...]] = ("model", "teacher", "data")
     tools: ClassVar[tuple[str, ...]] = ("torch",)
-    deterministic: ClassVar[Determinism] = "same-cpu"
-    exclusive: ClassVar[bool] = False
     values_only: ClassVar[bool] = True
     final: ClassVar[bool] = True
     gentler: ClassVar[str] = "more `epochs`"

@@ -12,7 +12,7 @@ from edgebuild.nn import checkpoint, records
 from edgebuild.nn.graph import trace, walk
 from edgebuild.nn.quantize.rescaling import Pair, check_kept, norm_pairs
 from edgebuild.spec import dataset
-from edgebuild.spec.artifact import Determinism, StepIO
+from edgebuild.spec.artifact import StepIO
 from edgebuild.spec.errors import UsageError
 from edgebuild.spec.fields import Seed
 from edgebuild.spec.technique import Technique
@@ -33,11 +33,8 @@ class SmoothQuant(Technique):
     seed: Seed = 0
 
     consumes: ClassVar[tuple[str, ...]] = ("torch",)
-    produces: ClassVar[str | None] = None
     needs: ClassVar[tuple[str, ...]] = ("model", "data")
     tools: ClassVar[tuple[str, ...]] = ("torch",)
-    deterministic: ClassVar[Determinism] = "same-cpu"
-    exclusive: ClassVar[bool] = False
     values_only: ClassVar[bool] = True
 
     def run(self, io: StepIO) -> None:

@@ -206,3 +206,7 @@ def test_only_bytecode_without_times_is_written(tmp_path):
     wheels.compile_bytecode(tmp_path)
     assert first == [path.read_bytes() for path in tmp_path.rglob("*.pyc")]
     assert str(tmp_path).encode() not in b"".join(first)
+
+
+def test_the_emulated_core_gets_the_runtimes_of_formats_that_need_nothing_beside_them():
+    assert [*wheels.installed_versions()] == ["numpy", "onnxruntime", "ai-edge-litert"]  # ExecuTorch brings PyTorch

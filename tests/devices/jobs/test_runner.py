@@ -20,7 +20,18 @@ import pytest
 from edgebuild import travels
 from edgebuild.spec import model_file
 from edgebuild.spec.registry import FORMATS
-from edgebuild.travels import load_onnx, load_tflite, runner
+from edgebuild.travels import (
+    load_onnx,
+    load_tflite,
+    model_values,
+    runner,
+    runner_count,
+    runner_device,
+    runner_latency,
+    runner_layers,
+    runner_loaders,
+    runner_models,
+)
 from tests.zoo import Ended, dense
 
 Start = Callable[..., Ended]
@@ -150,10 +161,10 @@ def test_int8_tflite_takes_real_or_stored_values_and_gives_real_ones(start: Star
 
 @pytest.mark.parametrize(("dtype", "low", "high"), [(np.int8, -128, 127), (np.uint8, 0, 255)])
 def test_quantization_rounds_and_saturates(dtype: type, low: int, high: int) -> None:
-    port = runner.Port("x", 0, (1,), dtype, scale=0.5, zero_point=3)
-    raw = runner.to_raw(np.array([0.0, 0.6, -1000, 1000], np.float32), port)
+    port = model_values.Port("x", 0, (1,), dtype, scale=0.5, zero_point=3)
+    raw = model_values.to_raw(np.array([0.0, 0.6, -1000, 1000], np.float32), port)
     assert raw.tolist() == [3, 4, low, high]
-    assert runner.to_real(np.array([3, 4], dtype), port).tolist() == [0.0, 0.5]
+    assert model_values.to_real(np.array([3, 4], dtype), port).tolist() == [0.0, 0.5]
 
 
 # ---- latency and count
@@ -171,7 +182,7 @@ def test_latency_keeps_warm_up_apart_and_interleaves(start: Start, zoo: Path, li
         assert found["load_ns"] > 0
     assert ended.result["models"]["b"]["median_ns"] > 2 * ended.result["models"]["a"]["median_ns"]
     assert 10**7 < ended.result["peak_rss_bytes"] < 10**9
-    named = {name.replace("-", "_").replace("ai_edge_", "") for name in runner.PACKAGES}
+    named = {name.replace("-", "_").replace("ai_edge_", "") for name in runner_loaders.PACKAGES}
     assert set(ended.result["runtimes"]) == named >= {"numpy", "onnxruntime", "litert", "tflite_runtime"}
     assert ended.result["runtimes"]["litert"] == "2.3.0"
 
@@ -179,8 +190,8 @@ def test_latency_keeps_warm_up_apart_and_interleaves(start: Start, zoo: Path, li
 def test_memory_of_models_is_counted_from_what_was_there_before() -> None:
     """A peak before the models (here 100 MB, given back) is none of theirs."""
     code = (
-        "import runner; held = bytearray(10**8); del held; before = runner.rss('VmHWM')\n"
-        "base = runner.rss_without_models([]); print(before, base, runner.rss('VmHWM'))"
+        "import runner_device as device; held = bytearray(10**8); del held; before = device.rss('VmHWM')\n"
+        "base = device.rss_without_models([]); print(before, base, device.rss('VmHWM'))"
     )
     folder = Path(runner.__file__).parent
     done = subprocess.run([sys.executable, "-c", code], cwd=folder, capture_output=True, text=True, timeout=60)
@@ -214,20 +225,20 @@ class Fake:
 def test_regions_hold_the_inferences_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     """Two warm-ups before the begin mark; marks in pairs, numbered by model."""
     ran: list[Any] = []
-    monkeypatch.setattr(runner, "marker", lambda: lambda kind, region: ran.append((kind, region)))
-    models = [runner.Loaded(name, Fake(k, ran), 1, 0) for k, name in enumerate("ab")]
-    runner.count(runner.Work({"count_inferences": 3}, "", [X], models))
-    begin, end = runner.BEGIN, runner.END
-    assert ran.pop(0) == (runner.WATCH, 0), "an emulator need not look at what was before"
+    monkeypatch.setattr(runner_count, "marker", lambda: lambda kind, region: ran.append((kind, region)))
+    models = [runner_models.Loaded(name, Fake(k, ran), 1, 0) for k, name in enumerate("ab")]
+    runner_count.count(runner_models.Work({"count_inferences": 3}, "", [X], models))
+    begin, end = runner_count.BEGIN, runner_count.END
+    assert ran.pop(0) == (runner_count.WATCH, 0), "an emulator need not look at what was before"
     assert ran == [0, 0, (begin, 0), 0, 0, 0, (end, 0), 1, 1, (begin, 1), 1, 1, 1, (end, 1)]
 
 
 def test_a_loaded_model_is_counted_several_times(monkeypatch: pytest.MonkeyPatch) -> None:
     ran: list[Any] = []
-    monkeypatch.setattr(runner, "marker", lambda: lambda kind, region: ran.append((kind, region)))
-    models = [runner.Loaded(name, Fake(k, ran), 1, 0) for k, name in enumerate("ab")]
-    results = runner.count(runner.Work({"count_repeats": 2}, "", [X], models))
-    begin, end = runner.BEGIN, runner.END
+    monkeypatch.setattr(runner_count, "marker", lambda: lambda kind, region: ran.append((kind, region)))
+    models = [runner_models.Loaded(name, Fake(k, ran), 1, 0) for k, name in enumerate("ab")]
+    results = runner_count.count(runner_models.Work({"count_repeats": 2}, "", [X], models))
+    begin, end = runner_count.BEGIN, runner_count.END
     assert ran[1:9] == [0, 0, (begin, 0), 0, (end, 0), (begin, 1), 0, (end, 1)]
     assert (results["b"]["region"], results["b"]["regions"]) == (2, 2)
 
@@ -241,11 +252,11 @@ def test_outputs_stop_when_the_time_is_used_up_and_tell_how_many_there_are(start
 
 def test_every_round_runs_each_model_once_in_varying_order() -> None:
     ran: list[Any] = []
-    models = [runner.Loaded(str(k), Fake(k, ran), 1, 0) for k in range(3)]
+    models = [runner_models.Loaded(str(k), Fake(k, ran), 1, 0) for k in range(3)]
     taken: list[list[int]] = [[], [], []]
     order = random.Random(0)
     for _ in range(60):
-        runner.one_round(order, models, [[[]], [[]], [[]]], taken)
+        runner_latency.one_round(order, models, [[[]], [[]], [[]]], taken)
     rounds = [tuple(ran[k : k + 3]) for k in range(0, 180, 3)]
     assert all(sorted(r) == [0, 1, 2] for r in rounds)
     assert len(set(rounds)) == 6
@@ -282,14 +293,14 @@ def test_an_operators_time_is_its_median_over_inferences_without_the_warm_ups() 
         {"cat": "Session", "name": "session_initialization", "dur": 7, "args": {}},
         *(event for run in runs for event in run),
     ]
-    found, other = runner.by_operator(events, warmups=1)
+    found, other = runner_layers.by_operator(events, warmups=1)
     assert found == {"name": "a", "op": "Conv", "output": [1, 8], "median_us": 30, "share": 0.75}
     assert (other["median_us"], other["share"]) == (10, 0.25)
 
 
 def test_what_runs_several_times_an_inference_is_added_up_and_namesakes_are_kept_apart() -> None:
     once = inference(100, node("b", 5, 3), node("b", 20, 4, op="Relu"), node("b", 6, 3), node("c", 1, 5))
-    found = runner.by_operator([*once, *once], warmups=0)
+    found = runner_layers.by_operator([*once, *once], warmups=0)
     assert [(each["name"], each["op"], each["median_us"]) for each in found] == [
         ("b", "Conv", 11), ("b", "Relu", 20), ("c", "Conv", 1),
     ]  # fmt: skip
@@ -324,9 +335,9 @@ def test_the_marker_is_the_raw_system_call() -> None:
     import ctypes
     import errno
 
-    assert runner.marker()(runner.BEGIN, 0) == -1
+    assert runner_count.marker()(runner_count.BEGIN, 0) == -1
     libc = ctypes.CDLL(None, use_errno=True)
-    libc.syscall(ctypes.c_long(runner.MARK_SYSCALL), ctypes.c_long(1), ctypes.c_long(0))
+    libc.syscall(ctypes.c_long(runner_count.MARK_SYSCALL), ctypes.c_long(1), ctypes.c_long(0))
     assert ctypes.get_errno() == errno.ENOSYS
 
 
@@ -398,8 +409,8 @@ def test_inputs_that_are_no_archive(tmp_path: Path) -> None:
     cut, array = (tmp_path / "whole.npz").read_bytes()[:-30], (tmp_path / "array.npy").read_bytes()
     for name, content in (("text.npz", b"text"), ("array.npz", array), ("cut.npz", cut), ("void.npz", b"")):
         (tmp_path / name).write_bytes(content)
-        with pytest.raises(runner.RunnerError) as caught:
-            runner.read_inputs(str(tmp_path / name))
+        with pytest.raises(model_values.RunnerError) as caught:
+            runner_models.read_inputs(str(tmp_path / name))
         assert caught.value.kind == "bad-input"
 
 
@@ -422,7 +433,7 @@ def test_missing_runtime(tmp_path: Path, zoo: Path, lite: Path, missing: str) ->
 
 @pytest.mark.parametrize("error", [MemoryError(), RuntimeError("std::bad_alloc"), OSError("Cannot allocate memory")])
 def test_out_of_memory_is_recognised(error: Exception) -> None:
-    with pytest.raises(runner.RunnerError) as caught, runner.reported("bad-model", "m"):
+    with pytest.raises(model_values.RunnerError) as caught, runner_models.reported("bad-model", "m"):
         raise error
     assert caught.value.kind == "out-of-memory"
 
@@ -521,15 +532,15 @@ def test_a_loader_beside_it_adds_its_files_and_packages(tmp_path: Path) -> None:
     with np.load(tmp_path / "m.outputs.npz") as answers:
         assert np.array_equal(answers["0"], 2 * X)
     facts = subprocess.run([*command, "--fingerprint"], capture_output=True, check=True).stdout
-    assert json.loads(facts)["packages"].keys() == {*runner.PACKAGES, "doubling"}
+    assert json.loads(facts)["packages"].keys() == {*runner_loaders.PACKAGES, "doubling"}
 
 
 def test_every_format_has_a_loader_that_opens_its_files_and_names_its_runtime() -> None:
     for name in FORMATS.names():
         kind = FORMATS.get(name)
         assert model_file.loader(kind).name in travels.LOADERS
-        assert Path(kind.file).suffix in runner.LOADERS
-        assert kind.runtime in runner.PACKAGES
+        assert Path(kind.file).suffix in runner_loaders.LOADERS
+        assert kind.runtime in runner_loaders.PACKAGES
 
 
 # ---- independence
@@ -547,7 +558,7 @@ def test_only_the_standard_library_numpy_and_siblings_are_imported_at_the_top(pa
         str(n.module or "model_values") for n in top if isinstance(n, ast.ImportFrom)
     }
     siblings = {path.stem for path in TRAVELLERS}
-    more = {"numpy"} if path.name in ("run.py", "decoder.py") else set()
+    more = {"numpy"} if path.name.startswith(("run.py", "decoder.py", "prepare_")) else set()
     assert {name.partition(".")[0] for name in names} <= sys.stdlib_module_names | siblings | more
 
 
@@ -560,7 +571,7 @@ def test_it_is_python_3_9(path: Path) -> None:
 
 
 def test_fingerprint_is_plain_data() -> None:
-    found = runner.fingerprint()
+    found = runner_device.fingerprint()
     assert json.loads(json.dumps(found)) == found
     assert found["cores"] >= 1
     assert found["cpu"]
@@ -568,5 +579,5 @@ def test_fingerprint_is_plain_data() -> None:
 
 def test_arm_processors_are_named_by_their_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
     a72 = "processor\t: 0\nCPU implementer\t: 0x41\nCPU variant\t: 0x0\nCPU part\t: 0xd08\nCPU revision\t: 3\n"
-    monkeypatch.setattr(runner, "read", lambda path: a72 if path == "/proc/cpuinfo" else None)
-    assert runner.cpu_model() == "part 0xd08 implementer 0x41 variant 0x0 revision 3"
+    monkeypatch.setattr(runner_device, "read", lambda path: a72 if path == "/proc/cpuinfo" else None)
+    assert runner_device.cpu_model() == "part 0xd08 implementer 0x41 variant 0x0 revision 3"

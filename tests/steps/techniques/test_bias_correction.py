@@ -14,8 +14,8 @@ from edgebuild.nn import checkpoint
 from edgebuild.nn.graph import layers, parameter, trace
 from edgebuild.nn.quantize import fake_quant
 from edgebuild.spec import dataset
+from edgebuild.spec.checked import check
 from edgebuild.spec.errors import UsageError
-from edgebuild.spec.files import check
 from edgebuild.spec.signature import TensorSpec
 from edgebuild.steps.techniques.bias_correction import BiasCorrection
 from tests import tiny

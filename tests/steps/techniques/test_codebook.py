@@ -15,8 +15,8 @@ from onnx import numpy_helper
 
 from edgebuild.nn import checkpoint
 from edgebuild.spec.artifact import Step
+from edgebuild.spec.checked import check
 from edgebuild.spec.errors import UsageError
-from edgebuild.spec.files import check
 from edgebuild.steps.convert import Convert
 from edgebuild.steps.techniques.codebook import Codebook
 from edgebuild.steps.techniques.log2 import Log2

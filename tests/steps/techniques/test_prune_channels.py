@@ -21,8 +21,8 @@ from edgebuild.nn.prune import importance, sensitivity
 from edgebuild.nn.prune.schedule import Schedule
 from edgebuild.nn.prune.slimming import Slimming, penalized
 from edgebuild.spec import dataset, notes
+from edgebuild.spec.checked import check
 from edgebuild.spec.errors import UsageError
-from edgebuild.spec.files import check
 from edgebuild.spec.signature import Head, TensorSpec
 from edgebuild.steps.convert import Convert
 from edgebuild.steps.techniques.prune_channels import PruneChannels

@@ -19,8 +19,8 @@ from edgebuild.nn.prune import sensitivity
 from edgebuild.nn.prune.schedule import Schedule
 from edgebuild.nn.records import FILE as RECORD
 from edgebuild.spec import dataset
+from edgebuild.spec.checked import check
 from edgebuild.spec.errors import UsageError
-from edgebuild.spec.files import check
 from edgebuild.spec.signature import Head
 from edgebuild.steps.convert import Convert
 from edgebuild.steps.techniques.distill import Distill

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from edgebuild.nn.lift import dtypes
 from edgebuild.nn.lift.call import Call
+from edgebuild.nn.lift.operators._torch import torch_function
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -28,16 +29,9 @@ _BINARY = {
 _VARIADIC = {"Sum": "add", "Max": "maximum", "Min": "minimum"}
 
 
-def _torch(name: str) -> Callable[..., Any]:
-    import torch
-
-    function: Callable[..., Any] = getattr(torch, name)
-    return function
-
-
 def unary(call: Call) -> Any:
     """One value from one."""
-    return call.emit(_torch(_UNARY[call.kind]), call.tensor(0))
+    return call.emit(torch_function(_UNARY[call.kind]), call.tensor(0))
 
 
 def binary(call: Call) -> Any:
@@ -45,34 +39,38 @@ def binary(call: Call) -> Any:
     one, other = call.operand(0), call.operand(1)
     if isinstance(one, int | float):  # torch wants the tensor first
         one = call.tensor(0)
-    return call.emit(_torch(_BINARY[call.kind]), one, other)
+    return call.emit(torch_function(_BINARY[call.kind]), one, other)
 
 
 def add(call: Call) -> Any:
     """A sum; the number, if one is, stands second."""
     one, other = call.operand(0), call.operand(1)
     first, second = (other, one) if isinstance(one, int | float) else (one, other)
-    return call.emit(_torch("add"), first, second)
+    return call.emit(torch_function("add"), first, second)
 
 
 def variadic(call: Call) -> Any:
     """One value from any number of them."""
-    function = _torch(_VARIADIC[call.kind])
+    function = torch_function(_VARIADIC[call.kind])
     return reduce(lambda one, other: call.emit(function, one, other), [call.tensor(k) for k in range(call.count)])
 
 
 def mean(call: Call) -> Any:
     """The mean of any number of tensors."""
-    total = reduce(lambda one, other: call.emit(_torch("add"), one, other), map(call.tensor, range(call.count)))
-    return call.emit(_torch("div"), total, call.count)
+    total = reduce(lambda one, other: call.emit(torch_function("add"), one, other), map(call.tensor, range(call.count)))
+    return call.emit(torch_function("div"), total, call.count)
 
 
 def divide(call: Call) -> Any:
     """A quotient; that of whole numbers is cut towards zero."""
     if call.trial(0).is_floating_point():
         one, other = call.operand(0), call.operand(1)
-        return call.emit(reciprocal, other, one) if isinstance(one, float) else call.emit(_torch("div"), one, other)
-    return call.emit(_torch("div"), call.tensor(0), call.operand(1), rounding_mode="trunc")
+        return (
+            call.emit(reciprocal, other, one)
+            if isinstance(one, float)
+            else call.emit(torch_function("div"), one, other)
+        )
+    return call.emit(torch_function("div"), call.tensor(0), call.operand(1), rounding_mode="trunc")
 
 
 def reciprocal(values: Tensor, share: float) -> Tensor:
@@ -84,25 +82,27 @@ def reciprocal(values: Tensor, share: float) -> Tensor:
 
 def modulo(call: Call) -> Any:
     """What is left of a division, with the sign of the divisor, or with `fmod` of the dividend."""
-    return call.emit(_torch("fmod" if call.integer("fmod") else "remainder"), call.tensor(0), call.operand(1))
+    return call.emit(torch_function("fmod" if call.integer("fmod") else "remainder"), call.tensor(0), call.operand(1))
 
 
 def power(call: Call) -> Any:
     """A power, which has the type of what is raised."""
     exponent = call.operand(1)
-    given = call.emit(_torch("pow"), call.tensor(0), exponent)
+    given = call.emit(torch_function("pow"), call.tensor(0), exponent)
     return call.emit(dtypes.to, given, call.trial(0).dtype)
 
 
 def shift(call: Call) -> Any:
     """Bits moved left or right."""
     left = call.word("direction") == "LEFT"
-    return call.emit(_torch("bitwise_left_shift" if left else "bitwise_right_shift"), call.tensor(0), call.tensor(1))
+    return call.emit(
+        torch_function("bitwise_left_shift" if left else "bitwise_right_shift"), call.tensor(0), call.tensor(1)
+    )
 
 
 def where(call: Call) -> Any:
     """One or the other."""
-    return call.emit(_torch("where"), call.tensor(0), call.operand(1), call.operand(2))
+    return call.emit(torch_function("where"), call.tensor(0), call.operand(1), call.operand(2))
 
 
 def is_infinite(call: Call) -> Any:
@@ -135,7 +135,7 @@ def identity(call: Call) -> Any:
     call.need(not (call.kind == "Dropout" and _training(call)), "its dropout is of training mode")
     given = call.value(0)
     if call.kind == "Dropout" and len(call.node.output) > 1 and call.node.output[1]:
-        return given, call.emit(_torch("ones_like"), call.tensor(0), dtype=_torch("bool"))
+        return given, call.emit(torch_function("ones_like"), call.tensor(0), dtype=torch_function("bool"))
     return given
 
 

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edgebuild.formats._adopted import attempt
+from edgebuild.spec.checked import check
 from edgebuild.spec.errors import UsageError
-from edgebuild.spec.files import check
 from edgebuild.spec.signature import TensorSpec
 from edgebuild.spec.source import SOURCES
 from edgebuild.verbs._quiet import runtimes_silent
 
 if TYPE_CHECKING:
     from edgebuild.spec.dataset import Array
-    from edgebuild.spec.model import ImageInput
+    from edgebuild.spec.preprocess import ImageInput
     from edgebuild.steps.import_file import Reader
 
 
@@ -35,13 +36,12 @@ def shapes(source: str, file: Path, inputs: tuple[TensorSpec, ...]) -> list[tupl
 
 def right(source: str, file: Path, how: ImageInput, pictures: Sequence[tuple[Path, int]]) -> int:
     """How many pictures are answered with the number of their class, prepared like this; UsageError for no picture."""
-    from edgebuild.data._pictures import prepared
-    from edgebuild.travels import run
+    from edgebuild.travels import prepare_image
 
     reader = _reader(source, file)
     wrong = "is no picture that can be read"
-    read = (attempt(f"{path} {wrong}", partial(run.read_picture, path)) for path, _ in pictures)
-    samples = [(prepared(pixels, how),) for pixels in read]
+    read = (attempt(f"{path} {wrong}", partial(prepare_image.read_picture, path)) for path, _ in pictures)
+    samples = [(prepare_image.prepare(pixels, asdict(how)),) for pixels in read]
     with runtimes_silent():
         answered = attempt("cannot be run", lambda: list(reader.answers(file, samples)))
     return sum(int(outputs[0].argmax()) == number for outputs, (_, number) in zip(answered, pictures, strict=True))

@@ -1,0 +1,54 @@
+"""The text of a model.toml, put together, and a model.py to be filled in where the source needs one."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from edgebuild.verbs.drafting import examples, inputs, named, outputs, pictures, toml
+from edgebuild.verbs.drafting.interview import Interview
+
+_CODE = '''"""{name}: the network whose weights are in {file}."""
+
+from torch import nn
+
+
+def build() -> nn.Module:
+    """The network, with any weights: those of {file} are put into it."""
+    raise NotImplementedError("return the torch.nn.Module that {file} was saved from")
+'''
+
+
+def code(interview: Interview) -> str | None:
+    """A model.py to be filled in; None where the file is the whole model."""
+    return _CODE.format(name=interview.name, file=interview.file.name) if interview.coded else None
+
+
+def text(interview: Interview) -> str:
+    """UsageError, with the flag, for what is neither known, nor guessed, nor answered."""
+    taken = inputs.declared(interview)
+    data = examples.place(interview)
+    if interview.network is not None:
+        interview = replace(interview, network=named.completed(interview, interview.network, data))
+    answers = outputs.declared(interview, taken, data)
+    tables = [_head(interview) + answers.lines, examples.table(interview, data)]
+    if not interview.coded:
+        tables += [_source(interview)]
+    tables += [toml.tensor("inputs", spec.name, spec) for spec in taken]
+    if pictures.expected(interview, data):
+        tables += [pictures.table(interview, taken, data, answers)]
+    return "\n\n".join("\n".join(lines) for lines in tables) + "\n"
+
+
+def _head(interview: Interview) -> list[str]:
+    file = interview.file.name
+    weights = f"weights of {file}" if interview.network else f"from {file}"
+    lines = [f"description = {toml.quoted(f'{interview.name}: {interview.look.what}, {weights}')}"]
+    return [*lines, 'builder = "build"', f"weights = {toml.quoted(file)}"] if interview.coded else lines
+
+
+def _source(interview: Interview) -> list[str]:
+    if interview.network is not None:
+        return named.table(interview.network, str(interview.wishes.weights))
+    lines = ["[source]", f"use = {toml.quoted(interview.source)}", f"file = {toml.quoted(interview.file.name)}"]
+    beside = list(interview.look.beside)
+    return [*lines, f"external = {toml.quoted(beside)}"] if beside else lines

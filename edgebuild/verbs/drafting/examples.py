@@ -1,0 +1,36 @@
+"""Where the examples of a drafted model come from: a folder of pictures, or an .npz of arrays."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from edgebuild.spec.errors import UsageError
+from edgebuild.verbs.drafting import toml
+
+if TYPE_CHECKING:
+    from edgebuild.verbs.drafting.interview import Interview
+
+
+def place(interview: Interview) -> Path:
+    """UsageError for what is not there, or of neither kind."""
+    question = "a folder of pictures with a folder for each class, or an .npz of arrays"
+    data = interview.wishes.data or Path(interview.needed("--data", question)).expanduser()
+    if not data.exists():
+        raise UsageError(f"no such file or folder: {str(data)!r}", key="--data")
+    if not data.is_dir() and data.suffix != ".npz":
+        raise UsageError(f"{str(data)!r} is neither a folder of pictures nor an .npz of arrays", key="--data")
+    return data.resolve()
+
+
+def table(interview: Interview, data: Path) -> list[str]:
+    """The lines of [data]; paths within the project start from the model's folder."""
+    root = interview.project.root
+    path = os.path.relpath(data, root / "models" / interview.name) if data.is_relative_to(root) else str(data)
+    lines = ["[data]", 'use = "images"', f"folder = {toml.quoted(path)}"]
+    if not data.is_dir():
+        lines = ["[data]", 'use = "npz"', f"file = {toml.quoted(path)}"]
+    if not interview.trainable:  # nothing is learnt: more is left to judge by
+        return [*lines, "test = 0.5  # of all examples, for the judge, where the data brings no test split"]
+    return lines

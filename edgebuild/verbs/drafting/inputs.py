@@ -1,0 +1,62 @@
+"""The inputs of a drafted model: the file's own, with open axes as the flag says."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, cast, get_args
+
+from edgebuild.devices.timing.feeds import parse_shapes
+from edgebuild.spec.errors import UsageError
+from edgebuild.spec.names import suggest
+from edgebuild.spec.signature import Element, TensorSpec
+
+if TYPE_CHECKING:
+    from edgebuild.spec.look import Port, Size
+    from edgebuild.verbs.drafting.interview import Interview
+
+Shapes = Mapping[str, tuple[int, ...]]  # of --shape, with their batch axes
+
+
+def declared(interview: Interview) -> tuple[TensorSpec, ...]:
+    """With the batch axis left out; UsageError for axes that stay open, and for a flag that fits no input."""
+    shapes = parse_shapes(interview.wishes.shapes)
+    ports = interview.look.inputs
+    if not ports:  # a state dict does not say what it takes
+        shapes = shapes or parse_shapes([interview.needed("--shape", "NAME=1,SIZE,… of its input")])
+        return tuple(TensorSpec(name, shape[1:]) for name, shape in shapes.items())
+    names = [port.name for port in ports]
+    for name in shapes.keys() - {*names}:
+        raise UsageError(f"has no input {name!r}", file=str(interview.file), key="--shape", hint=suggest(name, names))
+    return tuple(_spec(interview, port, shapes) for port in ports)
+
+
+def element(interview: Interview, name: str, dtype: str) -> Element:
+    """The element type of a tensor; UsageError for one that no model has here."""
+    if dtype not in get_args(Element):
+        reason = f"{name!r} has elements of type {dtype}, and models have {', '.join(get_args(Element))}"
+        raise UsageError(reason, file=str(interview.file))
+    return cast(Element, dtype)
+
+
+def _spec(interview: Interview, port: Port, shapes: Shapes) -> TensorSpec:
+    sizes = [*_sizes(interview, port, shapes)]
+    if not sizes or (sizes[0] != 1 and not isinstance(sizes[0], str)):
+        reason = f"input {port.shown} has no batch axis of 1 in front, and examples go in one by one"
+        raise UsageError(reason, file=str(interview.file))
+    fits = len(sizes) == len(port.shape) and all(
+        isinstance(own, str) or own == size for own, size in zip(port.shape, sizes, strict=True)
+    )
+    if not fits and isinstance(port.shape[0], int):
+        raise UsageError(f"input is {port.shown}, not {sizes}", file=str(interview.file), key="--shape")
+    return TensorSpec(port.name, tuple(int(size) for size in sizes[1:]), element(interview, port.name, port.dtype))
+
+
+def _sizes(interview: Interview, port: Port, shapes: Shapes) -> tuple[Size, ...]:
+    """As the flag or an answer has them; without either, the file's own, of which the batch alone may be open."""
+    if port.name in shapes:
+        return shapes[port.name] or port.shape
+    if not any(isinstance(size, str) for size in port.shape[1:]):
+        return port.shape
+    example = ",".join(["1", *("N" if isinstance(size, str) else str(size) for size in port.shape[1:])])
+    question = f"a shape for input {port.shown}, such as {port.name}={example}"
+    return parse_shapes([interview.needed("--shape", question)])[port.name]

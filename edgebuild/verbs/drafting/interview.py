@@ -1,0 +1,83 @@
+"""What is known of a file before there is a model: what it says, what flags say, and who answers the rest."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from edgebuild.spec.errors import UsageError
+from edgebuild.spec.look import Look
+from edgebuild.spec.project import Project
+from edgebuild.spec.source import SOURCES
+from edgebuild.verbs.inspect import Inspected
+
+if TYPE_CHECKING:
+    from edgebuild.nn.network import Network
+
+Ask = Callable[[str, str], str]  # flag and question → what somebody answered
+
+
+@dataclass(frozen=True, slots=True)
+class Wishes:
+    """What flags say; `shapes` are texts such as "image=1,3,224,224", `size` of pictures is (height, width).
+
+    Of a network by its name are `weights` and `options`, which are texts such as "num_classes=10".
+    """
+
+    name: str | None = None
+    data: Path | None = None
+    task: str | None = None
+    labels: str | None = None
+    shapes: tuple[str, ...] = ()
+    mean: tuple[float, ...] | None = None
+    std: tuple[float, ...] | None = None
+    size: tuple[int, int] | None = None
+    crop: float | None = None
+    weights: str | None = None
+    options: tuple[str, ...] = ()
+    target: str = "host"
+
+
+@dataclass(frozen=True, slots=True)
+class Interview:
+    """A file that becomes the model `name`; `guesses` grows with each thing that nobody said.
+
+    `network` is what the file has the weights of, where it was asked for by its name.
+    """
+
+    project: Project
+    file: Path
+    name: str
+    inspected: Inspected
+    wishes: Wishes
+    ask: Ask | None
+    guesses: list[str] = field(default_factory=list)
+    network: Network | None = None
+
+    @property
+    def look(self) -> Look:
+        """What the file says of itself."""
+        return self.inspected.look
+
+    @property
+    def source(self) -> str:
+        """The name of the source that takes the file."""
+        return self.inspected.source
+
+    @property
+    def coded(self) -> bool:
+        """Whether the source needs code beside the file."""
+        return SOURCES.get(self.source).coded
+
+    @property
+    def trainable(self) -> bool:
+        """Whether it becomes a module of PyTorch, which workers alone load."""
+        return SOURCES.get(self.source).trainable
+
+    def needed(self, flag: str, question: str) -> str:
+        """What somebody answers; UsageError with the flag where nobody is there."""
+        if self.ask is None:
+            raise UsageError(f"is missing: {question}", file=str(self.file), key=flag)
+        return self.ask(flag, question)

@@ -1,0 +1,132 @@
+"""A network that is asked for by its name, such as timm:efficientnet_lite0: what it takes, answers and is told."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from edgebuild.plan.packages import need
+from edgebuild.spec.errors import UsageError
+from edgebuild.spec.look import Look
+from edgebuild.spec.outputs import USUAL_TASK
+from edgebuild.spec.signature import TensorSpec
+from edgebuild.spec.source import SOURCES
+from edgebuild.verbs import inspect
+from edgebuild.verbs._quiet import runtimes_silent
+from edgebuild.verbs.drafting import arrays, toml
+from edgebuild.verbs.inspect import Inspected
+
+if TYPE_CHECKING:
+    from edgebuild.nn.network import Network
+    from edgebuild.spec.look import Usual
+    from edgebuild.verbs.drafting.interview import Interview
+
+RANDOM = "random"  # as the sources have it
+
+
+def asked(text: str, options: tuple[str, ...]) -> Network | None:
+    """The network that `use:name` names; None for the path of a file. UsageError for an option that is none."""
+    from edgebuild.nn.network import Network
+
+    use, colon, name = text.partition(":")
+    if not colon or Path(text).exists() or use not in SOURCES.names() or not SOURCES.get(use).named:
+        if options:
+            raise UsageError("is for a network by its name, such as timm:resnet18", key="--option")
+        return None
+    kind = SOURCES.get(use)
+    need(kind.requires, f"a network of {use}", file=text, key=None, extra=kind.extra)
+    return Network(use, name, dict(_option(each) for each in options))
+
+
+def shown(network: Network) -> str:
+    """As it was asked for."""
+    return f"{network.use}:{network.name}"
+
+
+def inspected(network: Network, weights: str) -> Inspected:
+    """What is known of it before any data: UsageError for an unknown name, and for weights that cannot be read."""
+    size = 0 if weights == RANDOM else inspect.run(Path(weights)).look.bytes
+    look = Look(f"{network.name} of {network.use}", _usual(network).inputs, bytes=size)
+    return Inspected(shown(network), network.use, look, (), {}, ())
+
+
+def completed(interview: Interview, network: Network, data: Path) -> Network:
+    """Told how many classes the data has, where nobody said it."""
+    key, folders = _usual(network).classes, arrays.classes(data)
+    known = folders or (not data.is_dir() and arrays.whole_labels(data))
+    if key in network.options or interview.wishes.task not in (None, USUAL_TASK) or not known:
+        return network
+    count = len(folders) or arrays.count(data)
+    interview.guesses.append(f"{key} is {count}, as many as the data has classes; --option {key}=… says otherwise")
+    return replace(network, options={**network.options, key: count})
+
+
+def answers(network: Network, inputs: tuple[TensorSpec, ...]) -> list[tuple[str, tuple[int, ...], str]]:
+    """Name, shape of one example and type of each output, as zeros are answered; UsageError where they are not."""
+    import torch
+
+    from edgebuild.nn.answers import listed
+    from edgebuild.nn.model_code import example
+
+    try:
+        with torch.no_grad(), runtimes_silent():
+            given = listed(network.module().eval()(*example(inputs, 1)))
+    except UsageError as error:
+        raise _placed(network, error) from None
+    except Exception as error:  # a forward pass may fail in any way
+        taken = "; ".join(f"{spec.name} {list(spec.shape)}" for spec in inputs)
+        told = str(error).strip().partition("\n")[0]
+        raise UsageError(f"does not take {taken}: {told}", file=shown(network), key="--shape") from None
+    names = ["output"] if len(given) == 1 else [f"output_{number}" for number in range(len(given))]
+    return [
+        (name, tuple(tensor.shape[1:]), str(tensor.dtype).removeprefix("torch."))
+        for name, tensor in zip(names, given, strict=True)
+    ]
+
+
+def table(network: Network, weights: str) -> list[str]:
+    """The lines of [source]."""
+    file = RANDOM if weights == RANDOM else Path(weights).name
+    lines = ["[source]", *(f"{key} = {toml.quoted(value)}" for key, value in _named(network, file))]
+    pairs = ", ".join(f"{key} = {json.dumps(value, ensure_ascii=False)}" for key, value in network.options.items())
+    return [*lines, f"options = {{{pairs}}}"] if pairs else lines
+
+
+def preparation(network: Network, channels: int) -> tuple[tuple[float, ...], tuple[float, ...], float | None]:
+    """Mean and deviation of pixels, and the crop, with which the network is usually trained; none where unknown."""
+    usual = _usual(network)
+    fits = len(usual.mean) in (1, channels)
+    return (usual.mean, usual.std, usual.crop) if fits else ((), (), usual.crop)
+
+
+def _named(network: Network, file: str) -> list[tuple[str, str]]:
+    return [("use", network.use), ("name", network.name), ("weights", file)]
+
+
+def _usual(network: Network) -> Usual:
+    try:
+        with runtimes_silent():
+            return network.usual()
+    except UsageError as error:
+        raise _placed(network, error) from None
+
+
+def _placed(network: Network, error: UsageError) -> UsageError:
+    key = "--option" if error.key and error.key.startswith("options") else None
+    return UsageError(error.reason, file=shown(network), key=key, hint=error.hint)
+
+
+def _option(text: str) -> tuple[str, Any]:
+    """One KEY=VALUE: a number, true, false, or a word."""
+    key, equals, value = text.partition("=")
+    if not key.isidentifier() or not equals:
+        raise UsageError(f"{text!r} is not KEY=VALUE, such as num_classes=10", key="--option")
+    try:
+        parsed = json.loads(value)
+    except ValueError:
+        return key, value
+    if parsed is None or isinstance(parsed, dict):
+        raise UsageError(f"{text!r} has no number, word or list as its value", key="--option")
+    return key, parsed

@@ -1,0 +1,136 @@
+"""What a drafted model answers: its outputs, the task that is asked of them, and the names of classes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from edgebuild.spec.errors import UsageError
+from edgebuild.spec.outputs import USUAL_TASK
+from edgebuild.spec.registry import TASKS
+from edgebuild.spec.signature import TensorSpec
+from edgebuild.verbs.drafting import answered, arrays, named, toml
+from edgebuild.verbs.drafting.inputs import element
+
+if TYPE_CHECKING:
+    from edgebuild.spec.look import Port
+    from edgebuild.verbs.drafting.interview import Interview
+
+
+@dataclass(frozen=True, slots=True)
+class Answers:
+    """The file's outputs (none where it does not say), the lines that declare them, and its classes in order."""
+
+    outputs: tuple[TensorSpec, ...]
+    lines: list[str]
+    classes: list[str]
+
+
+def declared(interview: Interview, inputs: tuple[TensorSpec, ...], data: Path) -> Answers:
+    """UsageError for a task or classes that nobody knows, and for classes that do not fit what the file answers."""
+    outputs = _outputs(interview, inputs)
+    task = _task(interview, data)
+    if len(outputs) <= 1 and (not outputs or len(outputs[0].shape) == 1):
+        return _one(interview, outputs, task, data)
+    return _several(interview, outputs, task, data)
+
+
+def _outputs(interview: Interview, inputs: tuple[TensorSpec, ...]) -> tuple[TensorSpec, ...]:
+    """What the file answers to zeros, or says of itself where only a worker loads it; a state dict says nothing."""
+    if interview.coded:
+        return ()
+    if interview.network is not None:
+        said = named.answers(interview.network, inputs)
+        return tuple(TensorSpec(name, shape, element(interview, name, dtype)) for name, shape, dtype in said)
+    if interview.trainable:
+        return tuple(_said(interview, port) for port in interview.look.outputs)
+    shapes = answered.shapes(interview.source, interview.file, inputs)
+    return tuple(
+        TensorSpec(port.name, shape, element(interview, port.name, dtype))
+        for port, (shape, dtype) in zip(interview.look.outputs, shapes, strict=True)
+    )
+
+
+def _said(interview: Interview, port: Port) -> TensorSpec:
+    if any(isinstance(size, str) for size in port.shape[1:]):
+        raise UsageError(f"answers {port.shown}, whose sizes are open", file=str(interview.file))
+    return TensorSpec(port.name, tuple(int(size) for size in port.shape[1:]), element(interview, port.name, port.dtype))
+
+
+def _task(interview: Interview, data: Path) -> str:
+    if interview.wishes.task is not None:
+        TASKS.get(interview.wishes.task, key="--task")
+        return interview.wishes.task
+    if data.is_dir():
+        return USUAL_TASK
+    whole = arrays.whole_labels(data)
+    guess = USUAL_TASK if whole else "regression"
+    interview.guesses.append(f"task {guess!r}, since labels are {'whole' if whole else 'real'} numbers")
+    return guess
+
+
+def _one(interview: Interview, outputs: tuple[TensorSpec, ...], task: str, data: Path) -> Answers:
+    """The short form: keys of the model itself."""
+    lines = [] if task == USUAL_TASK else [f"task = {toml.quoted(task)}"]
+    width = outputs[0].shape[0] if outputs else None
+    if TASKS.get(task).choice:
+        classes, line = _labels(interview, data, width)
+        return Answers(outputs, [*lines, line], classes)
+    guessed = "" if width else "  # guessed: how many values it answers"
+    return Answers(outputs, [*lines, f"outputs = {width or 1}{guessed}"], [])
+
+
+def _several(interview: Interview, outputs: tuple[TensorSpec, ...], task: str, data: Path) -> Answers:
+    """A table for each output, the first of which has the task."""
+    guess = f"{task} is asked of output {outputs[0].name!r}, the first; the others are held to parity"
+    interview.guesses.append(guess)
+    lines, classes = [f"# {guess}"], list[str]()
+    for position, spec in enumerate(outputs):
+        lines += toml.tensor("outputs", _plain(spec.name), spec)
+        if position == 0:
+            lines += [f"task = {toml.quoted(task)}"]
+            if TASKS.get(task).choice:
+                classes, line = _labels(interview, data, spec.shape[-1])
+                lines += [line]
+    return Answers(outputs, lines, classes)
+
+
+def _labels(interview: Interview, data: Path, width: int | None) -> tuple[list[str], str]:
+    """The names of classes and their line: those of --labels, else of the folders, else numbers."""
+    comment, folders = "", arrays.classes(data)
+    if interview.wishes.labels is not None:
+        classes = _names(interview.wishes.labels)
+    elif folders and width in (None, len(folders)):
+        guess = "classes are the folders in the order of their names, as most training code has them"
+        interview.guesses.append(guess)
+        classes, comment = folders, "  # guessed: the folders in the order of their names"
+    elif folders:
+        question = f"the model answers {width} classes, the data has {len(folders)} folders: name all, in order"
+        classes = _names(interview.needed("--labels", question))
+    else:
+        interview.guesses.append("classes are named by their numbers; --labels names them")
+        classes = [str(number) for number in range(width or arrays.count(data))]
+    if width is not None and len(classes) != width:
+        raise UsageError(f"names {len(classes)} classes, and the model answers {width}", key="--labels")
+    return classes, f"labels = {toml.quoted(classes)}{comment}"
+
+
+def _names(text: str) -> list[str]:
+    """Of a file with a name on each line, or separated by commas."""
+    path = Path(text)
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else text.split(",")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"{text!r} cannot be read: {error}", key="--labels") from None
+    names = [line.strip() for line in lines if line.strip()]
+    if len(names) < 2:
+        hint = "a,b,c or a file with a line each"
+        raise UsageError(f"{text!r} names fewer than two classes", key="--labels", hint=hint)
+    return names
+
+
+def _plain(name: str) -> str:
+    """A name that an output may have in a model.toml."""
+    plain = "".join(letter if letter.isalnum() or letter in "_-" else "_" for letter in name)
+    return plain if plain[:1].isalpha() or plain[:1] == "_" else f"_{plain}"

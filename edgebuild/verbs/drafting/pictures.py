@@ -1,0 +1,102 @@
+"""How pictures go into a drafted model: its size, and mean and deviation by what it then answers right."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from edgebuild.spec.errors import UsageError
+from edgebuild.spec.layout import NCHW, NHWC, Layout
+from edgebuild.spec.preprocess import ImageInput
+from edgebuild.verbs.drafting import answered, arrays, named, toml
+
+if TYPE_CHECKING:
+    from edgebuild.spec.signature import TensorSpec
+    from edgebuild.verbs.drafting.interview import Interview
+    from edgebuild.verbs.drafting.outputs import Answers
+
+Way = tuple[tuple[float, ...], tuple[float, ...]]  # mean and deviation of pixels in 0..1
+# As most networks were trained: plainly, on ImageNet's statistics, as Keras does for some, and on raw pixels.
+_WAYS: Mapping[str, Way] = {
+    "as 0 to 1": ((0.0,), (1.0,)),
+    "by ImageNet's mean and deviation": ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
+    "as -1 to 1": ((0.5,), (0.5,)),
+    "as 0 to 255": ((0.0,), (1 / 255,)),
+}
+_TRIED = 32  # pictures
+
+
+def expected(interview: Interview, data: Path) -> bool:
+    """Whether the data is pictures: of a folder, or of 8 bits in an .npz that feeds one input."""
+    return data.is_dir() or (len(interview.look.inputs) <= 1 and arrays.has_pictures(data))
+
+
+def table(interview: Interview, inputs: tuple[TensorSpec, ...], data: Path, answers: Answers) -> list[str]:
+    """The lines of [preprocess]; UsageError for inputs that no picture goes into, and for a size of another."""
+    how = _sized(interview, inputs)
+    lines = ["[preprocess]", f"width = {how.width}", f"height = {how.height}", f"channels = {how.channels}"]
+    lines += [] if how.layout == NCHW else [f"layout = {toml.quoted(how.layout)}"]
+    lines += [f"crop = {how.crop}"] if how.crop is not None else []
+    return [*lines, *_normalised(interview, how, data, answers)]
+
+
+def _sized(interview: Interview, inputs: tuple[TensorSpec, ...]) -> ImageInput:
+    """Size and layout of the one input, and the flag's crop."""
+    file, wishes = str(interview.file), interview.wishes
+    if len(inputs) != 1 or len(inputs[0].shape) != 3:
+        shown = "; ".join(f"{spec.name} {list(spec.shape)}" for spec in inputs)
+        raise UsageError(f"pictures are for one input of three axes, not {shown}", file=file, key="--data")
+    shape = inputs[0].shape
+    layout: Layout = NCHW if shape[0] in (1, 3) else NHWC
+    channels, height, width = shape if layout == NCHW else (shape[2], shape[0], shape[1])
+    if channels not in (1, 3):
+        raise UsageError(f"pictures have 1 or 3 channels, input {list(shape)} has neither", file=file)
+    if wishes.size not in (None, (height, width)):
+        reason = f"the model takes pictures of {height}×{width}"
+        raise UsageError(reason, file=file, key="--size", hint="--shape fixes open sizes")
+    usual = named.preparation(interview.network, channels)[2] if interview.network is not None else None
+    crop = wishes.crop if wishes.crop is not None else usual
+    return ImageInput(width=width, height=height, channels=1 if channels == 1 else 3, crop=crop, layout=layout)
+
+
+def _normalised(interview: Interview, how: ImageInput, data: Path, answers: Answers) -> list[str]:
+    """Mean and deviation: what flags say, else what the file answers best, of what is usual."""
+    wishes = interview.wishes
+    if wishes.mean is not None or wishes.std is not None:
+        return _lines((wishes.mean or (0.0,), wishes.std or (1.0,)))
+    if interview.network is not None:
+        mean, std, _ = named.preparation(interview.network, how.channels)
+        if mean:
+            told = f"as {named.shown(interview.network)} is usually trained"
+            interview.guesses.append(f"pixels go in {told}; --mean and --std say otherwise")
+            return _lines((mean, std), f"  # guessed: {told}; value = (pixel / 255 - mean) / std")
+    ways = {name: way for name, way in _WAYS.items() if len(way[0]) in (1, how.channels)}
+    name, why = _best(interview, ways, how, data, answers)
+    interview.guesses.append(f"pixels go in {name}{why}; --mean and --std say otherwise")
+    return _lines(ways[name], f"  # guessed: {name}{why}; value = (pixel / 255 - mean) / std")
+
+
+def _lines(way: Way, comment: str = "") -> list[str]:
+    mean, std = way
+    return [f"mean = {list(mean)}{comment}", f"std = {list(std)}"]
+
+
+def _best(
+    interview: Interview, ways: Mapping[str, Way], how: ImageInput, data: Path, answers: Answers
+) -> tuple[str, str]:
+    """The way by which most pictures of some are answered right, the first of several, and in words why.
+
+    What is loaded by workers alone is not tried here.
+    """
+    outputs, pictures = answers.outputs, arrays.some_pictures(data, _TRIED, answers.classes)
+    if interview.trainable or len(outputs) != 1 or len(outputs[0].shape) != 1 or not pictures:
+        return next(iter(ways)), ""
+    right = {
+        name: answered.right(interview.source, interview.file, replace(how, mean=mean, std=std), pictures)
+        for name, (mean, std) in ways.items()
+    }
+    best = max(right, key=lambda name: right[name])
+    others = ", ".join(f"{count} {name}" for name, count in right.items() if name != best)
+    return best, f", with which {right[best]} of {len(pictures)} pictures are answered right ({others})"

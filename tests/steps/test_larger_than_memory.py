@@ -1,0 +1,103 @@
+"""A data set of three times the memory that a step may have goes through loading, training, calibrating and judging.
+
+Each step runs in a worker as the engine starts it, below the limit that the engine sets.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, helper, numpy_helper
+
+from edgebuild.data.function import Function
+from edgebuild.devices.local import Local
+from edgebuild.engine.task import Limits, Task
+from edgebuild.engine.worker import Worker
+from edgebuild.sources.onnx import Onnx
+from edgebuild.spec import dataset
+from edgebuild.spec.artifact import Input, Step
+from edgebuild.spec.model import Training
+from edgebuild.spec.reads import Memo
+from edgebuild.spec.signature import Head, Signature, TensorSpec
+from edgebuild.steps.evidence.original_outputs import OriginalOutputs
+from edgebuild.steps.evidence.outputs import Outputs
+from edgebuild.steps.load_data import LoadData
+from edgebuild.steps.techniques.int8 import Int8
+from edgebuild.steps.train import Train
+
+SIDE, TRAIN, TEST = 512, 1200, 600
+MIB = 2**20
+FLOATS = 4 * SIDE * SIDE  # bytes of an example as the model takes it: 1 MiB
+OF_TORCH, OF_NUMPY = 400 * MIB, 200 * MIB  # a torch step has 220 MB before it begins
+SIGNATURE = Signature((TensorSpec("image", (1, SIDE, SIDE)),), (TensorSpec("output", (2,)),))
+CODE = f"""
+import numpy as np, torch
+def load(reads):
+    parts = {{name: np.load(reads[f"../{{name}}.npy"], mmap_mode="r") for name in ("train", "test")}}
+    labels = {{name: np.arange(len(x)) % 2 for name, x in parts.items()}}
+    few = {{"validation": (parts["test"][:2], labels["test"][:2])}}
+    return {{name: (x, labels[name]) for name, x in parts.items()}} | few
+def build():
+    return torch.nn.Sequential(torch.nn.AvgPool2d({SIDE // 4}), torch.nn.Flatten(), torch.nn.Linear(16, 2))
+"""
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Code, files of pixels that take no disk (they are holes), and an ONNX file."""
+    folder = tmp_path_factory.mktemp("large")
+    (folder / "code").mkdir()
+    (folder / "code" / "model.py").write_text(CODE)
+    for name, count in (("train", TRAIN), ("test", TEST)):
+        np.lib.format.open_memmap(folder / f"{name}.npy", "w+", np.uint8, (count, 1, SIDE, SIDE))
+    (folder / "onnx").mkdir()
+    pool = {"kernel_shape": [SIDE // 4] * 2, "strides": [SIDE // 4] * 2}
+    nodes = [
+        helper.make_node("AveragePool", ["image"], ["pooled"], name="pool", **pool),
+        helper.make_node("Flatten", ["pooled"], ["flat"], name="flat"),
+        helper.make_node("Gemm", ["flat", "weight"], ["output"], name="fc"),
+    ]
+    sides = [
+        helper.make_tensor_value_info("image", TensorProto.FLOAT, [1, 1, SIDE, SIDE]),
+        helper.make_tensor_value_info("output", TensorProto.FLOAT, [1, 2]),
+    ]
+    weight = numpy_helper.from_array(np.ones((16, 2), np.float32), "weight")
+    graph = helper.make_graph(nodes, "net", [sides[0]], [sides[1]], [weight])
+    onnx.save(
+        helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8),
+        folder / "onnx" / "model.onnx",
+    )
+    return folder
+
+
+def run(root: Path, name: str, step: Step, inputs: dict[str, str], memory: int) -> None:
+    """Run a step in a worker below a limit of memory; what it makes is below `root` by its name."""
+    kinds = {"code": "code", "data": "data", "onnx": "onnx", "file": "file"}
+    found = {role: Input(kinds.get(item, item), "0" * 64, root / item) for role, item in inputs.items()}
+    folder = root / f"{name}.run"
+    folder.mkdir()
+    worker = Worker(Task(name, step, found, folder, folder / "curves"), Limits(memory=memory, seconds=300))
+    error = worker.outcome()
+    assert error is None, f"{error}\n{(folder / 'log.txt').read_text()[-3000:]}"
+    (folder / "output").rename(root / name)
+
+
+def test_a_set_of_three_times_the_memory_is_loaded_learnt_from_calibrated_on_and_judged(root: Path) -> None:
+    heads = (Head("output", "classification"),)
+    reads = tuple(read for name in ("train", "test") if (read := Memo().read(root / "code", f"../{name}.npy")))
+    run(root, "data", LoadData(Function("load"), SIGNATURE, heads, reads=reads), {"code": "code"}, OF_NUMPY)
+    assert dataset.examples(root / "data")["train"] * FLOATS >= 3 * OF_TORCH
+    assert dataset.examples(root / "data")["test"] * FLOATS >= 3 * OF_NUMPY
+    train = Train("build", SIGNATURE, Training(epochs=1, batch_size=16, learning_rate=1e-6))
+    run(root, "torch", train, {"code": "code", "data": "data"}, OF_TORCH)
+    run(root, "int8", Int8(calibration=16), {"model": "onnx", "data": "data"}, OF_TORCH)
+    run(
+        root, "reference", OriginalOutputs(Onnx("model.onnx"), "model.onnx"), {"file": "onnx", "data": "data"}, OF_NUMPY
+    )
+    run(root, "outputs", Outputs(Local(), "host"), {"model": "onnx", "data": "data"}, OF_NUMPY)
+    for name in ("reference", "outputs"):
+        with np.load(root / name / "outputs.npz") as stored:
+            assert stored["0"].shape == (TEST, 2)
