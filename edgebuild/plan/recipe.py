@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from edgebuild.engine.graph import Graph, Node
+from edgebuild.plan import widths
+from edgebuild.plan.instruments import Instruments
 from edgebuild.plan.packages import need
 from edgebuild.plan.weights import Weights, task_code
 from edgebuild.spec.checked import check
 from edgebuild.spec.errors import UsageError
 from edgebuild.spec.model import ModelSpec
-from edgebuild.spec.quantization import refusal
+from edgebuild.spec.quantization import Quantization, refusal
 from edgebuild.spec.registry import FORMATS, STEPS, takes
 from edgebuild.spec.source import Source
 from edgebuild.spec.target import Runtime, StepSpec, Target
@@ -75,10 +77,12 @@ class Recipes:
         weights: Weights,
         prefix: str,
         without: Without = frozenset(),
+        instruments: Instruments | None = None,
     ) -> None:
         """Check the recipe's steps, and the options that the model gives to any; UsageError for the first mistake."""
         self._graph, self._target, self._model = graph, target, model
         self._weights, self._prefix, self._without = weights, prefix, without
+        self._instruments = instruments or Instruments(target)
         self._lines = target.recipe.steps
         for name, options in model.declared.steps.items():
             check(STEPS.get(name, file=model.file, key="steps"), options, file=model.file, prefix=f"steps.{name}")
@@ -206,9 +210,11 @@ class Recipes:
         inputs = {"model": current}
         for role in step.uses():
             inputs |= self._connected(role, step, line) if role != "model" else {}
+        if (multiple := step.timed_widths()) is not None:
+            inputs |= widths.add(self._graph, self._target, self._instruments, current, multiple, self._later(number))
         kind = step.produces or self._graph.kind(current)
         of_format = kind == runtime.format
-        taught_by = self._runtimes(item for role, item in inputs.items() if role != "model")
+        taught_by = self._runtimes(item for role, item in inputs.items() if role.partition("/")[0] == "teacher")
         learning = task_code(self._model) if "data" in inputs else ()
         node = Node(
             step,
@@ -226,6 +232,14 @@ class Recipes:
         kinds = sorted({self._graph.kind(item) for item in items} & {*FORMATS.names()})
         formats = [FORMATS.get(kind) for kind in kinds]
         return tuple(kind.loader for kind in formats), tuple(kind.runtime for kind in formats)
+
+    def _later(self, number: int) -> Mapping[str, Quantization | None]:
+        """How files of each format are quantized further on: time is counted in the numbers that are shipped."""
+        quantized = [(at, how) for at, step in enumerate(self._steps) if (how := step.quantization()) and at > number]
+        return {
+            runtime.format: next((how for at, how in quantized if (runtime.format, at) not in self._without), None)
+            for runtime in self._target.runtimes
+        }
 
     def _refuse_unreal(self, line: StepSpec, step: Technique, runtime: Runtime) -> None:
         """UsageError for a quantization that no kernel of the runtime computes."""
