@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
 FORMATS = ("onnx", "tflite")
 WANTED = 0.99  # mean cosine
-_CALIBRATION, _JUDGED, _ROUNDS, _BATCH = 32, 16, 10, 8
+_CALIBRATION, _JUDGED, _ROUNDS, _BATCH = 16, 16, 10, 8
 _WORDS, _LENGTH = 1000, 32
 _BERT = {"vocab_size": _WORDS, "num_labels": 10}
 _COLUMNS = {
@@ -90,6 +91,7 @@ def run(*, small: bool) -> list[Table]:
 def _rows(net: Net) -> Iterator[dict[str, Any]]:
     import numpy as np
 
+    print(f"  {net.source} {net.name}", file=sys.stderr, flush=True)
     module = network(net)
     samples = [inputs(net, 1, seed) for seed in range(_CALIBRATION + _JUDGED)]
     calibration, judged = samples[:_CALIBRATION], samples[_CALIBRATION:]

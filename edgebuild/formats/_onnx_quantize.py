@@ -222,8 +222,9 @@ def excluded(model: onnx.ModelProto, how: Quantization) -> list[str]:
 
 
 def _float_for_others(model: onnx.ModelProto, ranges: Mapping[str, Range], how: Quantization) -> list[str]:
-    """Names of the nodes that stay float besides: those on masks, attention's, and among layers products of two
-    activations. (The quantizer has an option for the last and does not obey it.)
+    """Names of the nodes that stay float besides: those on masks, of attention, and among layers products of values.
+
+    (The quantizer has an option for the last and does not obey it.)
     """
     if how.operators == "auto":
         return _onnx_attention.costly(model) + _on_masks(model, ranges)
