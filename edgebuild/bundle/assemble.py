@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from importlib import metadata
 from itertools import zip_longest
 from pathlib import Path
@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from edgebuild import __version__, travels
 from edgebuild.bundle import card, manifest, png
 from edgebuild.bundle.facts import BundleManifest, Port, Routed, ShippedPart, ShownHead, Standing, Subject
-from edgebuild.spec import dataset, documents, evidence, layout, model_file, notes, tasks
+from edgebuild.spec import calibration, dataset, documents, evidence, layout, model_file, notes, tasks
 from edgebuild.spec.artifact import Determinism, Step, StepIO
 from edgebuild.spec.assembly import Assembly, End, Part
+from edgebuild.spec.calibration import Calibrations
 from edgebuild.spec.errors import UsageError
 from edgebuild.spec.evidence import Status, Verdicts
-from edgebuild.spec.preprocess import ImageInput
 from edgebuild.spec.registry import FORMATS
 from edgebuild.spec.signature import Head, Signature, TensorSpec
 
@@ -57,6 +57,8 @@ class Assemble(Step):
         verdicts = documents.read(Verdicts, io.path("verdicts") / evidence.VERDICTS)
         _gather(io, io.output / "evidence")
         notes.write(io.output / "evidence", _notes(io))
+        if steps := {record.step: record.calibration for record in io.provenance if record.calibration is not None}:
+            documents.write(io.output / "evidence" / calibration.FILE, Calibrations(steps))
         if verdicts.status in _STATUS:
             shutil.copytree(io.output / "evidence", io.output / "bundle" / "evidence")
             self._fill(io, io.output / "bundle", verdicts)
@@ -66,6 +68,8 @@ class Assemble(Step):
         parts = [_ship(part, _file(io, assembly, part), folder) for part in assembly.ordered()]
         for name in travels.bundled(self.subject.preprocess.kind if self.subject.preprocess else None):
             shutil.copyfile(travels.file(name), folder / name)
+        if any(head.decoder for head in self.subject.heads):
+            shutil.copyfile(travels.file(travels.BOXES), folder / travels.BOXES)
         packages = sorted({name for part in assembly.parts for name in self.packages[part.runtime.format]})
         (folder / "requirements.txt").write_text(f"numpy>=1.24\n{''.join(map(_pinned, packages))}")
         if labels := {head.name: list(head.labels) for head in self.subject.heads if head.labels}:
@@ -110,10 +114,14 @@ class Assemble(Step):
         row = slice(self.subject.sample, self.subject.sample + 1)
         how, examples = self.subject.preprocess, [example[0] for example in test.take(row).inputs]
         if how is not None:
-            _write_json(folder / "preprocess.json", asdict(how))
-        if how is None or len(examples) > 1:
+            for file in dataset.files(io.path("data")):
+                shutil.copyfile(file, folder / file.name)
+                how = how.with_file(file.name)
+            _write_json(folder / "preprocess.json", how.json())
+        pixels = how.picture(examples[0]) if how is not None and len(examples) == 1 else None
+        if pixels is None:
             return _write_arrays(folder, [example[None] for example in examples])
-        (folder / "sample.png").write_bytes(png.encode(_pixels(examples[0], how)))
+        (folder / "sample.png").write_bytes(png.encode(pixels))
         return "sample.png"
 
 
@@ -152,7 +160,7 @@ def _port(spec: TensorSpec, how: str | None) -> Port:
 
 
 def _shown(head: Head) -> ShownHead:
-    return ShownHead(head.name, head.task, head.outputs, tasks.of(head).show, head.labels)
+    return ShownHead(head.name, head.task, head.outputs, tasks.of(head).show, head.labels, head.decoder)
 
 
 def _sources(io: StepIO, assembly: Assembly) -> dict[str, str]:
@@ -191,17 +199,6 @@ def _write_arrays(folder: Path, arrays: list[Array]) -> str:
     named: dict[str, Any] = {str(position): values for position, values in enumerate(arrays)}
     np.savez(folder / "sample.npz", **named)
     return "sample.npz"
-
-
-def _pixels(example: Array, how: ImageInput) -> Array:
-    """The picture that pre-processing turns into `example`, of its layout: its inverse."""
-    import numpy as np
-
-    axes = (0, 1, 2) if how.layout == layout.NHWC else (1, 2, 0)
-    plane = example.transpose(axes) * np.array(how.std) + np.array(how.mean)
-    pixels = np.clip(np.rint(plane * 255), 0, 255)
-    inverted: Array = (255 - pixels if how.invert else pixels).astype(np.uint8)
-    return inverted
 
 
 def _write_json(path: Path, value: Any) -> None:

@@ -9,10 +9,11 @@ from typing import Literal
 
 from edgebuild.bundle.commit import Commit
 from edgebuild.spec.artifact import Record
+from edgebuild.spec.decoder import Decoder
 from edgebuild.spec.documents import named
 from edgebuild.spec.errors import UsageError
 from edgebuild.spec.evidence import Evidence, Status, Verdict
-from edgebuild.spec.preprocess import ImageInput
+from edgebuild.spec.preprocess import Preprocess
 from edgebuild.spec.signature import Element, Head, Signature
 from edgebuild.spec.target import Fidelity, Runtime
 
@@ -31,7 +32,7 @@ class Subject:
     model_description: str
     signature: Signature
     heads: tuple[Head, ...]
-    preprocess: ImageInput | None
+    preprocess: Preprocess | None
     sample: int
 
 
@@ -73,6 +74,7 @@ class ShownHead:
     outputs: tuple[int, ...]
     show: str
     labels: tuple[str, ...] = ()
+    decoder: Decoder | None = field(default=None, metadata=named("decoder"))
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated
 
 from pydantic import Field
@@ -45,3 +45,11 @@ def cut(
     rows["train"] = rest
     counts = ", ".join(f"{len(rows[name])} {name}" for name in LABELLED if name in rows)
     return rows, f"the data has no {' or '.join(absent)} split: {total} examples are cut at random into {counts}"
+
+
+def masks(names: Sequence[object]) -> dict[str, Array]:
+    """Which of the examples [N] belong to each slice, by its name; an empty name belongs to none."""
+    import numpy as np
+
+    texts = np.array([str(name) for name in names])
+    return {name: texts == name for name in np.unique(texts).tolist() if name}

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Protocol, runtime_checkable
 
@@ -195,28 +195,26 @@ class _Spool:
 
     def _is_batch(self, first: Values) -> bool:
         """Whether the first input has an axis of examples in front."""
-        if self._is_picture(0, first):
-            return first.ndim == 4 or (first.ndim == 3 and first.shape[-1] not in range(1, 5))
+        how, spec = self.asked.preprocess, self.asked.signature.inputs[0]
+        if how is not None and self._is_raw(0, first):
+            return not how.raw((1, *first.shape), first.dtype, spec)
         return first.ndim == len(self.asked.signature.inputs[0].shape) + 1
 
-    def _is_picture(self, place: int, values: Values) -> bool:
+    def _is_raw(self, place: int, values: Values) -> bool:
         how = self.asked.preprocess
-        places = how.places(self.asked.signature.inputs) if how is not None else ()
-        shape = self.asked.signature.inputs[place].shape
-        plain = values.shape in (shape, (*values.shape[:1], *shape)) and how is not None and shape != how.stored
-        return place in places and values.dtype == "uint8" and not plain
+        spec = self.asked.signature.inputs[place]
+        if how is None or place not in how.places(self.asked.signature.inputs):
+            return False
+        return any(how.raw(shape, values.dtype, spec) for shape in (values.shape, (1, *values.shape)))
 
     def _fitted(self, several: list[Values]) -> list[Values]:
-        """Rows [n, …], those of pictures with the size that is kept."""
+        """Rows [n, …], those that are yet to be prepared as they are kept."""
         import numpy as np
-
-        from edgebuild.travels import prepare_image
 
         how = self.asked.preprocess
         for place, values in enumerate(several):
-            if how is not None and self._is_picture(place, values[0]) and values.ndim in (3, 4):
-                pictures = values.reshape(*values.shape[:3], -1)
-                several[place] = np.stack([prepare_image.fit(one, asdict(how)) for one in pictures])
+            if how is not None and self._is_raw(place, values[0]):
+                several[place] = np.stack([how.fit(one)[0] for one in values])
         return several
 
     def _refused(self, number: int, told: str) -> Exception:

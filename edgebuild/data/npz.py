@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from pydantic import Field
 
+from edgebuild.data import _splits
 from edgebuild.data._splits import ALIASES, LABELLED, Share, cut
 from edgebuild.spec import dataset, tasks
 from edgebuild.spec.data import Asked, Data, Loaded
@@ -33,7 +34,8 @@ class Npz(Data):
     """Arrays `NAME`, or `NAME_train`, `NAME_test` and so on (or `train_NAME`): an input's name or x, a head's or y.
 
     Values are as the model takes them, but for uint8 pictures [N, h, w] or [N, h, w, c], which `[preprocess]` makes its
-    input. Splits that do not come along are cut at random, in proportion to the classes.
+    input. Splits that do not come along are cut at random, in proportion to the classes. An array `slice` names the
+    slice of each (test) example.
     """
 
     file: Annotated[str, Field(description="from the model's folder, or absolute")]
@@ -127,11 +129,15 @@ class _Archive:
             raise self._wrong(f"{self.options.file!r} has a split {labelled[0]!r} and none 'train'")
         splits: dict[str, Any] = {split: self._pair(known, split) for split in labelled}
         splits = splits or {"train": self._pair(known, "")}
+        if (slices := self._find(known, ("slice",), "test" if "test" in splits else "")) is not None:
+            splits["slices"] = slices
         missing, notes = [name for name in LABELLED if name not in splits], tuple[str, ...]()
         if missing:
             splits, notes = self._cut(splits)
         if self._find(known, self._input_names(0), "unlabelled") is not None:
             splits["unlabelled"] = self._inputs(known, "unlabelled")
+        if "slices" in splits:
+            splits["slices"] = _splits.masks(_whole(splits["slices"]).tolist())
         return Loaded(splits, "validation" in missing, notes)
 
     def _cut(self, splits: dict[str, Any]) -> tuple[dict[str, Any], tuple[str, ...]]:
@@ -152,6 +158,13 @@ class _Archive:
             name: (tuple(replace(x, mask=mask) for x in inputs), {head: y[mask] for head, y in labels.items()})
             for name, mask in masks.items()
         }
+        if "slices" in splits and "test" in masks:
+            if splits["slices"].shape[0] != total:
+                told = (
+                    f"array 'slice' of {self.options.file!r} has {splits['slices'].shape[0]} names for {total} examples"
+                )
+                raise self._wrong(told)
+            parts["slices"] = replace(splits["slices"], mask=masks["test"])
         return splits | parts, (note,)
 
     def _arrays(self) -> dict[str, Rows]:
@@ -192,13 +205,11 @@ class _Archive:
 
     def _labels(self, known: Mapping[str, Rows], split: str, position: int) -> Values:
         """The labels of a head, all in memory; [N, 1] numbers of classes are [N]."""
-        import numpy as np
-
         head = self.asked.heads[position]
         rows = self._find(known, self._label_names(position), split)
         if rows is None:
             raise self._missing(known, f"the labels of {head.name!r}", self._label_names(position), split, "labels")
-        values = np.concatenate([*rows.blocks(), np.empty((0, *rows.whole[1:]), rows.dtype)])
+        values = _whole(rows)
         return values[:, 0] if tasks.of(head).choice and values.shape[1:] == (1,) else values
 
     def _input_names(self, position: int) -> tuple[str, ...]:
@@ -237,6 +248,13 @@ class _Archive:
 
     def _wrong(self, reason: str, hint: str | None = None, key: str = _KEY) -> UsageError:
         return UsageError(reason, file=f"{self.asked.origin}/model.toml", key=key, hint=hint)
+
+
+def _whole(rows: Rows) -> Values:
+    """An array in memory."""
+    import numpy as np
+
+    return np.concatenate([*rows.blocks(), np.empty((0, *rows.whole[1:]), rows.dtype)])
 
 
 def _first_line(error: Exception) -> str:

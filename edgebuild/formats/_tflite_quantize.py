@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from edgebuild.formats import _masks, _tflite_graph
+from edgebuild.formats import _masks, _tail, _tflite_graph
 from edgebuild.formats._layers import kept, refuse_without_kernel
 from edgebuild.formats._masks import Operation
 from edgebuild.spec.errors import UsageError
@@ -61,7 +61,9 @@ def _static(model: bytes, ranges: Mapping[str, Range], how: Quantization) -> byt
     if how.borders == "float32":
         _leave(job, ".*", (qtyping.TFLOperationName.INPUT, qtyping.TFLOperationName.OUTPUT))
     _keep(job, model, how)
-    for one in _masks.touching(ranges, operations(model)):
+    made = {layer.result for layer in _tflite_graph.layers(model)}
+    ends = [_tflite_graph.ends(model)[1][place] for place in how.apart]
+    for one in (*_masks.touching(ranges, operations(model)), *_tail.tail(operations(model), ends, made)):
         _leave(job, f"^{re.escape(';'.join(one.outputs))};$", (qtyping.TFLOperationName.ALL_SUPPORTED,))
     return mend_dead_channels(_run(job, _statistics(model, _masks.usable(ranges))), model)
 

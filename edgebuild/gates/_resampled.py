@@ -10,7 +10,7 @@ from edgebuild.gates import _margin
 from edgebuild.gates._margin import least
 from edgebuild.gates._undecided import Undecided
 from edgebuild.gates.statistics.bootstrap import examples_to_decide, tail
-from edgebuild.spec.evidence import Change, Changes, Evidence, Scores, Status, Undefined, Verdict, known
+from edgebuild.spec.evidence import Change, Changes, Evidence, Scores, Status, Undefined, Values, Verdict, known
 from edgebuild.spec.metric import Scored, Tried
 from edgebuild.spec.target import Gate, reaches
 
@@ -40,10 +40,10 @@ class Resampled(Scored):
 
     def mend(self, gate: Gate, verdict: Verdict, evidence: Evidence, tried: Tried) -> str:
         """A smaller loss, or more held-out examples; where the metric has no value, its reason says what to do."""
-        change = only(known(evidence.scores)).of(gate.metric, gate.confidence)
+        margin = self.limit(gate.limit)
+        _, change = deciding(only(known(evidence.scores)), gate, margin)
         if isinstance(change, Undefined):
             return ""
-        margin = self.limit(gate.limit)
         room = margin - max(change.estimate, 0.0)
         needed = examples_to_decide(room, change.error, verdict.n, alpha=1 - gate.confidence) if room > 0 else 0
         return _margin.mend(verdict, margin, max(math.ceil(needed), least(margin, gate)), tried)
@@ -66,12 +66,12 @@ def judge(gate: Gate, scores: Scores, margin: float, show: Show, unit: str) -> V
     `show` writes a change for people. Metrics without a value, and fewer examples than would do if none changed at
     all, prove nothing.
     """
-    change, n, fidelity = only(scores).of(gate.metric, gate.confidence), scores.n, scores.origin.fidelity
+    (whose, change), n, fidelity = deciding(only(scores), gate, margin), scores.n, scores.origin.fidelity
     if isinstance(change, Undefined):
-        return Verdict(gate.metric, gate.limit, unit, "inconclusive", change.undefined, fidelity, n)
+        return Verdict(gate.metric, gate.limit, unit, "inconclusive", whose + change.undefined, fidelity, n)
     needed_at_all = least(margin, gate)
     low, high = change.low, change.high
-    values = f"{change.baseline:.4g} → {change.candidate:.4g}"
+    values = f"{whose}{change.baseline:.4g} → {change.candidate:.4g}"
     status: Status = "inconclusive"
     if n < needed_at_all:
         reason = f"{n} examples are too few for any pass: {needed_at_all} or more are needed"
@@ -83,8 +83,39 @@ def judge(gate: Gate, scores: Scores, margin: float, show: Show, unit: str) -> V
         reason = f"inside the margin, but only {fidelity}; the gate asks for {gate.fidelity}"
     else:
         status, reason = "pass", f"{values}, worse by less than {show(high)}"
+    reason += _worst_class(only(scores), gate.metric)
     ends = (change.estimate, low, high)
     return Verdict(gate.metric, gate.limit, unit, status, reason, fidelity, n, *ends, gate.confidence)
+
+
+def deciding(changes: Changes, gate: Gate, margin: float) -> tuple[str, Change | Undefined]:
+    """What a gate is decided by, and whose it is: the change of the whole, or of the value nearest to the limit.
+
+    Each value must be inside to pass, and one that is proved beyond is enough to fail.
+    """
+    whole, each = changes.of(gate.metric, gate.confidence), changes.of_values(gate.metric, gate.confidence)
+    named = [(f"value {number} of {len(each)}, ", change) for number, change in enumerate(each)]
+    known = [(whose, change) for whose, change in named if isinstance(change, Change)]
+    unknown = [(whose, change) for whose, change in named if isinstance(change, Undefined)]
+    beyond = [(whose, change) for whose, change in known if change.low >= margin]
+    if beyond:
+        return max(beyond, key=lambda one: one[1].low)
+    if isinstance(whole, Undefined) or not each:
+        return "", whole
+    return unknown[0] if unknown else max(known, key=lambda one: one[1].high)
+
+
+def _worst_class(changes: Changes, metric: str) -> str:
+    """The class that lost most, where one lost anything; which class that is owes something to chance."""
+    lost = [
+        (values.baseline - values.candidate, name, part.n, values)
+        for name, part in changes.classes.items()
+        if isinstance(values := part.metrics.get(metric), Values)
+    ]
+    drop, name, n, values = max(lost, key=lambda one: one[0], default=(0.0, "", 0, Values(0, 0)))
+    if not drop > 0:
+        return ""
+    return f"; most in class {name!r}: {values.baseline:.3g} → {values.candidate:.3g} on {n} examples"
 
 
 def _undecided(gate: Gate, change: Change, n: int, margin: float, show: Show) -> str:

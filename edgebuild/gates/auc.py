@@ -34,6 +34,9 @@ class Auc(Resampled):
         import numpy as np
         from scipy.special import softmax
 
+        if outputs.ndim == 1:  # how much an example is of class 1, in any unit: its rank is all that counts
+            ranks = np.unique(outputs, return_inverse=True)[1]
+            outputs = ranks[:, None] * [0.0, 1.0 / len(outputs)]
         n, classes = outputs.shape
         missing = np.setdiff1d(np.arange(classes), labels)
         if len(missing) or classes < 2:

@@ -16,6 +16,7 @@ class Correlation(Resampled):
     """The limit is a margin without unit, such as "0.01"."""
 
     tasks: ClassVar[tuple[str, ...] | None] = ("regression",)
+    by_value: ClassVar[bool] = True
     show, unit = staticmethod(brief), "1"
 
     @classmethod

@@ -30,6 +30,8 @@ class F1(Resampled):
         """2·TP / (2·TP + FP + FN) of every class that is there or answered, the mean; as scikit-learn's `f1_score`."""
         import numpy as np
 
+        if labels.ndim == 2:
+            return _of_several(outputs > 0, labels > 0.5)
         if len(np.unique(labels)) < 2:
             raise UndefinedError("has no meaning: all held-out examples are of one class")
         classes, said = outputs.shape[1], outputs.argmax(1)
@@ -42,3 +44,19 @@ class F1(Resampled):
             return float(np.mean(2 * hits[there] / both[there]))
 
         return value
+
+
+def _of_several(said: Any, labels: Any) -> Score:
+    """The same where any number of classes [N, C] may be there and answered at once."""
+    import numpy as np
+
+    hits, either = (said & labels).astype(float), said.astype(float) + labels
+    if not either.any():
+        raise UndefinedError("has no meaning: no held-out example has any class, and none is answered")
+
+    def value(weights: Weights) -> float:
+        right, both = weights @ hits, weights @ either
+        there = both > 0
+        return float(np.mean(2 * right[there] / both[there])) if there.any() else float("nan")
+
+    return value

@@ -13,9 +13,14 @@ if TYPE_CHECKING:
 
 
 class Mae(Resampled):
-    """The limit is the growth that is allowed, such as "5 %", whatever the unit of the targets."""
+    """The limit is the growth that is allowed, such as "5 %", whatever the unit of the targets.
+
+    It holds for each value of a vector, whose errors are compared with its own alone: one that runs from 0 to 640 would
+    hide in a mean that another from 0 to 1 is lost.
+    """
 
     tasks: ClassVar[tuple[str, ...] | None] = ("regression",)
+    by_value: ClassVar[bool] = True
     show, unit = staticmethod("{:.2%}".format), "change"
 
     @classmethod
@@ -41,6 +46,8 @@ class Mae(Resampled):
     @staticmethod
     def change(candidate: float, baseline: float) -> float:
         """The growth, as a share of the baseline's."""
+        if baseline == 0 == candidate:
+            return 0.0
         if baseline == 0:
             raise UndefinedError("cannot be compared: the baseline makes no error on the examples")
         return candidate / baseline - 1

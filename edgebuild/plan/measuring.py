@@ -10,6 +10,7 @@ from edgebuild.plan import proving, sampling
 from edgebuild.plan.instruments import Instrument, Instruments
 from edgebuild.plan.limits import resampled, stopping
 from edgebuild.plan.measurements import Measurements, Pair
+from edgebuild.plan.packages import need
 from edgebuild.plan.recipe import Chain
 from edgebuild.plan.weights import Weights, task_code
 from edgebuild.spec import tasks
@@ -56,7 +57,7 @@ class Measuring:
         """`data` is the id of the held-out examples; no device is asked yet."""
         self._graph, self._target, self._data, self._prefix = graph, target, data, prefix
         self._instruments, self._declared, self._gates = instruments, model.declared, gates
-        self._heads = model.declared.heads
+        self._heads, self._model, self._file = model.declared.heads, model.name, model.file
         unnamed = tuple(replace(head, labels=()) for head in self._heads)
         self._read = tuple(output.name for output in model.declared.signature.outputs), unnamed
         self._tasks = task_code(model)
@@ -169,8 +170,13 @@ class Measuring:
             own = pairs
             if instrument.device.examples is not None:
                 own = pairs | {"candidate": sampling.candidate(self._files, instrument, chain, pairs)}
-            codes = tuple(GATES.module(name) for _, name, _ in metrics)
-            self._add(chain, "scores", Scores(metrics), own, codes)
+            kinds = [GATES.get(name) for _, name, _ in metrics]
+            for kind in kinds:
+                need(kind.requires, f"a metric of {self._model}", file=self._file, key="task", extra=kind.extra)
+            codes = (*(GATES.module(name) for _, name, _ in metrics), *self._tasks)
+            tools = tuple(sorted({name for kind in kinds for name in kind.requires}))
+            names = {head.name: head.labels for head in self._heads if head.labels}
+            self._add(chain, "scores", Scores(metrics, names), own, codes, tools)
 
     def _add(
         self,

@@ -124,7 +124,9 @@ def _reads(store: Store, model: ModelSpec) -> tuple[Read, ...]:
     """What the model's data is read from besides its own folder, as it is now; UsageError for what is not there."""
     found = []
     own = {f"reads[{number}]": name for number, name in enumerate(model.declared.reads)}
-    for key, name in (own | dict(data_of(model).reads())).items():
+    data, how = data_of(model), model.declared.preprocess
+    prepared = dict(how.reads()) if how is not None and data.prepares else {}
+    for key, name in (own | dict(data.reads()) | prepared).items():
         try:
             read = store.reads.read(model.folder, name)
         except OSError as error:

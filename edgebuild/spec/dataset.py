@@ -14,11 +14,13 @@ to keep in float, steps to leave out), and `test` belongs to the judge, who woul
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
+from edgebuild.spec import documents
 from edgebuild.spec.signature import ANSWER, Head
 
 if TYPE_CHECKING:
@@ -30,7 +32,7 @@ if TYPE_CHECKING:
 # Set aside of `train` where the data brings no validation split: a tenth, and no more than decide any choice here.
 _SHARE, _MOST = 0.1, 5000
 Held = Literal["test", "validation"]  # the splits that nothing is learnt from
-DESCRIPTION, _SLICES = "data.json", "test.slices.npy"
+DESCRIPTION, _SLICES, _FILES = "data.json", "test.slices.npy", "files"
 _ONLY = Head(ANSWER, "classification")
 
 
@@ -205,6 +207,17 @@ def write_labels(folder: Path, name: str, labels: Sequence[Array], heads: Sequen
         _write(folder / file, values)
 
 
+def keep_file(folder: Path, file: Path) -> None:
+    """Keep a file that inputs were prepared with, such as a vocabulary: a bundle carries it."""
+    (folder / _FILES).mkdir()
+    shutil.copyfile(file, folder / _FILES / file.name)
+
+
+def files(folder: Path) -> list[Path]:
+    """The files that inputs were prepared with."""
+    return sorted((folder / _FILES).glob("*"))
+
+
 def describe(
     folder: Path,
     heads: Sequence[Head],
@@ -222,7 +235,7 @@ def describe(
     """
     import numpy as np
 
-    unnamed = [asdict(head) for head in heads]
+    unnamed = [documents.to_json(head) for head in heads]
     for head in unnamed:
         del head["labels"]
     found: dict[str, object] = {"examples": dict(examples), "heads": unnamed}
@@ -268,7 +281,8 @@ def heads(folder: Path) -> tuple[Head, ...]:
     described = _described(folder)
     if "heads" not in described:
         return (replace(_ONLY, task=described.get("task", _ONLY.task)),)
-    return tuple(Head(one["name"], one["task"], tuple(one["outputs"]), one["weight"]) for one in described["heads"])
+    unnamed = ({**one, "labels": []} for one in described["heads"])
+    return tuple(documents.from_json(Head, one, file=str(folder / DESCRIPTION)) for one in unnamed)
 
 
 def examples(folder: Path) -> dict[str, int]:

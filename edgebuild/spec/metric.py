@@ -7,7 +7,7 @@ subclass of `Metric`: planner, judge and steps ask its members, and nothing else
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, NamedTuple, TypeVar
 
 from edgebuild.spec.evidence import Evidence, Verdict
@@ -46,6 +46,8 @@ class Metric(ABC, Generic[Limit]):
     counted: the metric that is held between two releases in its place, where work is counted
     by_output: whether it judges all outputs at once and may be narrowed to one; a metric of answers is judged for each
         head whose task has it
+    requires: distributions that it needs, whose versions count
+    extra: the extra of edgebuild's that brings them
     """
 
     tasks: ClassVar[tuple[str, ...] | None] = None
@@ -53,6 +55,8 @@ class Metric(ABC, Generic[Limit]):
     regression: ClassVar[str | None] = None
     counted: ClassVar[str | None] = None
     by_output: ClassVar[bool] = False
+    requires: ClassVar[tuple[str, ...]] = ()
+    extra: ClassVar[str | None] = None
 
     @classmethod
     @abstractmethod
@@ -116,14 +120,23 @@ class Scored(Metric[float]):
     """A metric that is a value of all answers together, and is judged by the paired bootstrap.
 
     discrete: whether answers alone decide it, so that it moves only with those that change
+    resamples: how often examples are drawn again; fewer than usual where a value takes long
+    by_value: whether each value of a vector is judged on its own, as the mean of all hides one that is lost
     """
 
     discrete: ClassVar[bool] = False
+    resamples: ClassVar[int | None] = None
+    by_value: ClassVar[bool] = False
 
     @staticmethod
     @abstractmethod
     def score(outputs: Any, targets: Any) -> Score:
         """Its value on examples, [N, …] arrays; UndefinedError for those that give it none."""
+
+    @classmethod
+    def by_class(cls, outputs: Any, targets: Any) -> Mapping[int, tuple[int, float]]:
+        """By class, how many examples have it and its own value; nothing for a metric that is not made of classes'."""
+        return {}
 
     @staticmethod
     def change(candidate: float, baseline: float) -> float:

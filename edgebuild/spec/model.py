@@ -10,6 +10,7 @@ from typing import Annotated, Any, ClassVar
 from annotated_types import Ge, Gt
 from pydantic import ConfigDict, Discriminator, Field, Tag
 
+from edgebuild.spec.decoder import Decoder
 from edgebuild.spec.fields import STRICT, Inside, Seed
 from edgebuild.spec.outputs import Answers, Labels, Outputs
 from edgebuild.spec.preprocess import Preprocess
@@ -91,6 +92,7 @@ class ModelFile:
     outputs: Annotated[
         Outputs | None, Field(description="values that the model answers, or a table for each output")
     ] = None
+    decoder: Annotated[Decoder | None, Field(description="how a detector's answers become boxes")] = None
     augment: str | None = None
     weights: Annotated[
         Inside | None, Field(description="safetensors or .pth file with the state dict; else the model is trained")
@@ -174,7 +176,7 @@ class ModelFile:
     @property
     def answers(self) -> Answers:
         """All that is said of the outputs."""
-        return Answers(self.outputs, self.task, self.labels)
+        return Answers(self.outputs, self.task, self.labels, self.decoder)
 
 
 def _plugin(table: Mapping[str, Any], key: str) -> PluginSpec:

@@ -47,6 +47,7 @@ class Quantization:
     percentile: float = 99.99
     operators: Operators = "auto"
     keep: tuple[str, ...] = ()
+    apart: tuple[int, ...] = ()
     ranges: Mapping[str, Range] = field(default_factory=dict, hash=False)
 
     def with_ranges(self, ranges: Mapping[str, Range]) -> Quantization:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Annotated, ClassVar, Literal
 
 from annotated_types import Ge
 from pydantic import ConfigDict, Field
 
+from edgebuild.spec.decoder import Decoder
+from edgebuild.spec.documents import named
 from edgebuild.spec.fields import STRICT
 
 Element = Literal["float32", "int64", "int32"]
@@ -35,6 +37,7 @@ class Head:
     """What one task makes of a model's answers: the positions of the `outputs` that it reads, and its loss's weight.
 
     `labels` name the classes, where there are any. They are for people: no artifact that is learnt from has them.
+    `decoder` says how outputs become boxes, where they do.
     """
 
     name: str
@@ -42,6 +45,7 @@ class Head:
     outputs: tuple[int, ...] = (0,)
     weight: float = 1.0
     labels: tuple[str, ...] = ()
+    decoder: Decoder | None = field(default=None, metadata=named("decoder"))
 
 
 @dataclass(frozen=True, slots=True)

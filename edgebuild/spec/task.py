@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, ClassVar, Literal, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, Self
 
 from edgebuild.spec.errors import StepError
 from edgebuild.spec.signature import Head, TensorSpec
@@ -18,11 +18,12 @@ if TYPE_CHECKING:
     Errors = np.ndarray[tuple[int, ...], np.dtype[np.float64]]
 
 Goal = Literal["soft", "logits", "pseudo_labels"]
-Show = Literal["ranked", "values", "tensor"]  # what a bundle's run.py knows to print; `tensor` is for what has no task
+# What a bundle's run.py knows to print; `tensor` is for what has no task.
+Show = Literal["ranked", "several", "values", "boxes", "areas", "distance", "tensor"]
 
 
 class Task(Protocol):
-    """What every task says of itself; it has no state.
+    """What every task says of itself; of a head it knows no more than `of` takes from it.
 
     Answers of a head are a sequence, one array or tensor [N, …] for each output that it reads. Labels are one array
     [N, …] of `element`; an example that nobody labelled has `missing` in the place of each of its values.
@@ -45,6 +46,11 @@ class Task(Protocol):
     show: ClassVar[Show] = "values"
     metrics: ClassVar[tuple[str, ...]] = ()
 
+    @classmethod
+    def of(cls, head: Head) -> Self:
+        """The task of this head, for one that must know what it declares, such as a decoder."""
+        return cls()
+
     @abstractmethod
     def check(self, head: Head, outputs: Sequence[TensorSpec]) -> None:
         """ValueError where the declaration of a head is not one of this task; the messages name no key."""
@@ -66,6 +72,24 @@ class Task(Protocol):
     @abstractmethod
     def errors(self, answers: Sequence[Array], labels: Array) -> Errors:
         """How wrong each answer is, [N] float64; of a choice, 1 where it is wrong and 0 where it is right."""
+
+    def assumed(self, examples: int, outputs: Sequence[TensorSpec]) -> Array | None:
+        """The labels of a split that brings None for them; None where labels must come."""
+        return None
+
+    def targets(self, labels: Any, inputs: Sequence[Any]) -> Any:
+        """What answers are held against in losses and errors, arrays or tensors: the labels, unless a task teaches
+        itself by its inputs.
+        """
+        return labels
+
+    def scored(self, answers: Sequence[Array], inputs: Sequence[Any]) -> Array:
+        """What metrics are given of the answers, one array [N, …]: the first output, unless they are decoded."""
+        return answers[0]
+
+    def mixed(self) -> str | None:
+        """What one output holds together that one integer scale does not fit, in words; None where it does."""
+        return None
 
     def choices(self, answers: Sequence[Array]) -> Array:
         """What is chosen for each example, [N, …]; only where answers are choices."""

@@ -13,7 +13,7 @@ from edgebuild.spec.task import Task
 
 def of(head: Head) -> Task:
     """The task of a head."""
-    return TASKS.get(head.task)()
+    return TASKS.get(head.task).of(head)
 
 
 def modules(heads: Sequence[Head]) -> tuple[str, ...]:

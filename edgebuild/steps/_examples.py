@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -32,32 +32,39 @@ class Pair:
 
 @dataclass(frozen=True, slots=True)
 class Intake:
-    """Examples of one input on their way: pixels where `how` makes the input of pictures, else values as declared."""
+    """Examples of one input on their way: what `how` prepares where that is what comes, else values as declared."""
 
     values: Values | Blocks
     spec: TensorSpec
     how: Preprocess | None = None
 
     @property
-    def pictures(self) -> bool:
-        """Whether these are 8-bit pictures [N, h, w] or [N, h, w, channels], which `how` is about."""
-        shape = tuple(self.values.shape)
-        if self.how is None or self.values.dtype != "uint8" or shape[1:] == self.spec.shape != self.how.stored:
+    def raw(self) -> bool:
+        """Whether `how` is yet to be followed."""
+        return self.how is not None and self.how.raw(tuple(self.values.shape), self.values.dtype, self.spec)
+
+    @property
+    def fitted(self) -> bool:
+        """Whether these are what `how` makes of them, as a data set keeps it."""
+        if self.how is None:
             return False
-        return len(shape) == 3 or (len(shape) == 4 and shape[-1] in range(1, 5))
+        shape, dtype = self.how.stored
+        return tuple(self.values.shape[1:]) == shape and self.values.dtype == dtype and self.how.scale is not None
 
     @property
     def form(self) -> dataset.Form:
         """What becomes of it when it is read."""
-        return dataset.Form(self.spec.dtype, self.how.scale if self.how is not None and self.pictures else None)
+        scaled = self.how is not None and (self.raw or self.fitted)
+        return dataset.Form(self.spec.dtype, self.how.scale if self.how is not None and scaled else None)
 
     @property
     def stored(self) -> tuple[tuple[int, ...], np.dtype[Any]]:
         """Shape of one example on disk, and the element type: as it came where that is smaller and loses nothing."""
         import numpy as np
 
-        if self.how is not None and self.pictures:
-            return self.how.stored, np.dtype(np.uint8)
+        if self.how is not None and (self.raw or self.fitted):
+            shape, kept = self.how.stored
+            return shape, np.dtype(kept)
         own, declared = np.dtype(self.values.dtype).newbyteorder("="), np.dtype(self.spec.dtype)
         smaller = own.itemsize < declared.itemsize and np.can_cast(own, declared, "safe")
         return self.spec.shape, own if smaller else declared
@@ -66,8 +73,9 @@ class Intake:
         """What is wrong with shape and type, in words that follow its name."""
         import numpy as np
 
-        expected = (examples,) if self.pictures else (examples, *self.spec.shape)
-        if tuple(self.values.shape[: 1 if self.pictures else None]) != expected:
+        ready = self.raw or self.fitted
+        expected = (examples,) if ready else (examples, *self.spec.shape)
+        if tuple(self.values.shape[: 1 if ready else None]) != expected:
             told = f"has shape {list(self.values.shape)}; declared and labelled are {[examples, *self.spec.shape]}"
             return f"input {self.spec.name!r} {told}"
         declared = np.dtype(self.spec.dtype)
@@ -78,7 +86,7 @@ class Intake:
     def blocks(self) -> Iterator[Values]:
         """Rows as they are kept."""
         for block in _blocks(self.values):
-            yield block if self.how is None or not self.pictures else _fitted(block, self.how)
+            yield block if self.how is None or not self.raw or self.fitted else _fitted(block, self.how)
 
 
 def intakes(inputs: Sequence[Values | Blocks], signature: Signature, how: Preprocess | None) -> list[Intake]:
@@ -132,15 +140,10 @@ def _blocks(values: Values | Blocks) -> Iterator[Values]:
 
 
 def _fitted(block: Values, how: Preprocess) -> Values:
-    """Pictures uint8 [n, h, w] or [n, h, w, channels] with the size that is kept."""
+    """Raw examples as they are kept."""
     import numpy as np
 
-    from edgebuild.travels import prepare_image
-
-    pictures = block.reshape(*block.shape[:3], -1)
-    if pictures.shape[1:] == how.stored:
-        return pictures
-    return np.stack([prepare_image.fit(pixels, asdict(how)) for pixels in pictures])
+    return np.stack([how.fit(one)[0] for one in block])
 
 
 def _wrong(block: Values, each: Intake, start: int) -> str | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from edgebuild.spec import dataset, notes, tasks
@@ -61,6 +62,8 @@ class LoadData(Step):
         loaded = self.data.load(self._asked(io))
         given, told = loaded.splits, [*loaded.notes]
         self._check_reads()
+        if self.preprocess is not None and self.preprocess.reads():
+            dataset.keep_file(io.output, Path(self.reads[-1].place))
         splits = {
             name: self._pair(name, given.get(name)) for name in (*SPLITS, "validation") if name in (*SPLITS, *given)
         }
@@ -89,12 +92,22 @@ class LoadData(Step):
     def _asked(self, io: StepIO) -> Asked:
         code = io.path("code") if self.data.code else None
         own = (io.output, io.scratch)
-        shown = (self.signature, self.heads, self.origin, self.reads, self.preprocess, self.classes)
+        shown = (self.signature, self.heads, self.origin, self.reads, self._prepares(), self.classes)
         return Asked(*shown, code, own, io.scratch)
+
+    def _prepares(self) -> Preprocess | None:
+        """What `[preprocess]` says, with the place of the file that it reads, which is the last one."""
+        if self.preprocess is None or not self.preprocess.reads():
+            return self.preprocess
+        prepares: Preprocess = self.preprocess.with_file(self.reads[-1].place)
+        return prepares
 
     def _check_reads(self) -> None:
         """UsageError when one of these changed since its digest was taken: the data would lie under a wrong key."""
-        keys = [*self.data.reads()] or [f"reads[{number}]" for number in range(len(self.reads))]
+        prepared = [*self.preprocess.reads()] if self.preprocess is not None else []
+        declared = [*self.data.reads()]
+        own = [f"reads[{number}]" for number in range(len(self.reads) - len(prepared) - len(declared))]
+        keys = [*own, *declared, *prepared]
         for key, read in zip(keys, self.reads, strict=True):
             if not read.unchanged():
                 told = f"{read.name!r} was changed while the build read it"
@@ -115,8 +128,8 @@ class LoadData(Step):
         """A split whose labels, shapes and types are as they must be; its values are looked at on their way to disk."""
         if not isinstance(pair, tuple | list) or len(pair) != 2:
             raise self._wrong(f"split {name!r} must be a pair (inputs, labels)")
-        labels = self._arrays(name, self._by_head(name, pair[1]))
         inputs = tuple(self._arrays(name, _listed(pair[0])))
+        labels = self._arrays(name, self._assumed(name, inputs, self._by_head(name, pair[1])))
         wrong = self._label_mistake(labels) or self._input_mistake(inputs, len(labels[0]))
         if wrong:
             raise self._wrong(f"split {name!r} {wrong}")
@@ -125,6 +138,17 @@ class LoadData(Step):
 
     def _input_mistake(self, inputs: tuple[Values | Blocks, ...], examples: int) -> str | None:
         return _examples.mistake(inputs, self.signature, self.preprocess, examples)
+
+    def _assumed(self, name: str, inputs: tuple[Any, ...], labels: list[Any]) -> list[Any]:
+        """Labels as they came; where none did, what their task takes for granted."""
+        given = []
+        for head, own in zip(self.heads, labels, strict=True):
+            examples = inputs[0].shape[0] if inputs else 0
+            known = tasks.of(head).assumed(examples, self.signature.of(head)) if own is None else own
+            if known is None:
+                raise self._wrong(f"split {name!r} has no labels, and task {head.task!r} needs them")
+            given.append(known)
+        return given
 
     def _keep(self, io: StepIO, name: str, split: Pair, rows: Mapping[str, Mask | None]) -> list[dataset.Form]:
         """What becomes of each input when it is read."""
@@ -147,6 +171,8 @@ class LoadData(Step):
     def _by_head(self, name: str, labels: Any) -> list[Any]:
         """The labels of each head, in order; of several heads they are a mapping by name, or a tuple."""
         names = [head.name for head in self.heads]
+        if labels is None:
+            return [None] * len(names)
         if len(names) == 1:
             return [labels[names[0]] if isinstance(labels, Mapping) and names[0] in labels else labels]
         if isinstance(labels, Mapping):

@@ -12,7 +12,12 @@ def single(task: str, outputs: Sequence[TensorSpec]) -> TensorSpec:
     if len(outputs) != 1:
         named = ", ".join(output.name for output in outputs)
         raise ValueError(f"task {task!r} reads one output, not {len(outputs)} ({named}): give each output its own task")
-    (output,) = outputs
-    if output.dtype != "float32":
-        raise ValueError(f"task {task!r} learns from float32 answers, and output {output.name!r} is {output.dtype}")
-    return output
+    floats(task, outputs)
+    return outputs[0]
+
+
+def floats(task: str, outputs: Sequence[TensorSpec]) -> None:
+    """ValueError where an output that a head of this task reads has whole numbers."""
+    for output in outputs:
+        if output.dtype != "float32":
+            raise ValueError(f"task {task!r} learns from float32 answers, and output {output.name!r} is {output.dtype}")

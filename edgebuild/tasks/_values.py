@@ -40,8 +40,8 @@ def unreal(labels: Array, *, directed: bool = False) -> str | None:
     return f"has {what} among its labels, first in example {int(np.argmin(good))}"
 
 
-def rows(values: Array) -> np.ndarray[Any, np.dtype[np.float64]]:
+def rows(values: Any) -> np.ndarray[Any, np.dtype[np.float64]]:
     """Each example's values in one row, [N, D]."""
     import numpy as np
 
-    return values.reshape(len(values), -1).astype(np.float64)
+    return np.asarray(values, np.float64).reshape(len(values), -1)

@@ -8,7 +8,7 @@ from pathlib import Path
 VALUES = "model_values.py"
 LOADERS = tuple(sorted(path.name for path in Path(__file__).parent.glob("load_*.py")))
 RUNNER = ("runner.py", *sorted(path.name for path in Path(__file__).parent.glob("runner_*.py")), VALUES, *LOADERS)
-DECODER, BUNDLE_RUNNER = "decoder.py", "run.py"
+DECODER, BUNDLE_RUNNER, BOXES = "decoder.py", "run.py", "boxes.py"
 
 
 def bundled(preprocess: str | None) -> tuple[str, ...]:

@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """Run the model of this bundle on an example: `python run.py sample.png`.
 
-Of every output the likeliest labels are printed, or its values; manifest.json ("heads") says which.
+Of every output the likeliest labels are printed, its values, or the boxes of what it detects; manifest.json ("heads")
+says which. A box is left, top, right and bottom as shares of the picture.
 An .npy file holds the model's only input, an .npz file all of them as arrays "0", "1", … in their order or by their
 names; `NAME=FILE` for each of several inputs is one example. Values are real, with a batch of 1, channels first as in
 PyTorch. What the file stores instead (channels last, integers) is made of them here.
@@ -32,7 +33,10 @@ def read_values(path):
             keys = names if set(stored.files) == set(names) else map(str, range(len(stored.files)))
             return [stored[key] for key in keys]
     how = json.loads((HERE / "preprocess.json").read_text(encoding="utf-8"))
-    return load(HERE / ("prepare_%s.py" % how["kind"])).read_prepared(path, how)
+    values = load(HERE / ("prepare_%s.py" % how["kind"])).read_prepared(path, how)
+    if "names" not in how:
+        return values
+    return [values[how["names"].index(port["name"])] for port in manifest()["inputs"]]
 
 
 def read_named(files):
@@ -108,24 +112,74 @@ def ranked(logits, labels):
     return [(labels[k], float(shares[k])) for k in np.argsort(-shares, kind="stable")]
 
 
-def told(outputs, top):
+def told(outputs, values, top):
     """What to print of all outputs, with a name before each where there are several: by head, then what no head has."""
     facts = manifest()
     heads, taken = facts["heads"], {place for head in facts["heads"] for place in head["outputs"]}
     rest = [place for place in range(len(outputs)) if place not in taken]
     loose = [{"name": facts["outputs"][k]["name"], "outputs": [k], "show": "tensor"} for k in rest]
-    parts = [(head["name"], shown(head, [outputs[k] for k in head["outputs"]], top)) for head in [*heads, *loose]]
+    parts = [
+        (head["name"], shown(head, [outputs[k] for k in head["outputs"]], values, top)) for head in [*heads, *loose]
+    ]
     return "; ".join("%s: %s" % part for part in parts) if len(parts) > 1 else parts[0][1]
 
 
-def shown(head, answers, top):
-    """The answers of one head in words: its likeliest labels, all values, or the range of those that have no task."""
-    if head["show"] == "ranked":
-        ranks = ranked(answers[0].astype(np.float64), head["labels"])[:top]
-        return ", ".join("%s (%.1f %%)" % (name, 100 * share) for name, share in ranks)
-    if head["show"] == "tensor":
-        return ", ".join("%s from %.6g to %.6g" % ([*one.shape], one.min(), one.max()) for one in answers)
+def shown(head, answers, values, top):
+    """The answers of one head in words."""
+    return SHOW[head["show"]](head, answers, values, top)
+
+
+def show_ranked(head, answers, values, top):
+    """Its likeliest labels."""
+    ranks = ranked(answers[0].astype(np.float64), head["labels"])[:top]
+    return ", ".join("%s (%.1f %%)" % (name, 100 * share) for name, share in ranks)
+
+
+def show_several(head, answers, values, top):
+    """All labels that are likelier than not."""
+    shares = 1 / (1 + np.exp(-answers[0].astype(np.float64)))
+    there = [k for k in np.argsort(-shares, kind="stable") if shares[k] > 0.5]
+    return ", ".join("%s (%.1f %%)" % (head["labels"][k], 100 * shares[k]) for k in there) or "nothing"
+
+
+def show_areas(head, answers, values, top):
+    """The share of the picture that each label has."""
+    areas = np.bincount(answers[0].argmax(0).reshape(-1), minlength=len(head["labels"])) / answers[0][0].size
+    order = [k for k in np.argsort(-areas, kind="stable") if areas[k] > 0]
+    return ", ".join("%s (%.1f %% of the area)" % (head["labels"][k], 100 * areas[k]) for k in order)
+
+
+def show_boxes(head, answers, values, top):
+    """Each detection that is sure enough."""
+    return ", ".join(detected(head, answers)) or "nothing"
+
+
+def show_distance(head, answers, values, top):
+    """How far the answer is from the input that it should be like."""
+    return "%.6g from what is normal" % np.mean((answers[0].astype(np.float64) - values[0][0]) ** 2)
+
+
+def show_tensor(head, answers, values, top):
+    """The range of values that have no task."""
+    return ", ".join("%s from %.6g to %.6g" % ([*one.shape], one.min(), one.max()) for one in answers)
+
+
+def show_values(head, answers, values, top):
+    """All values."""
     return " ".join("%.6g" % value for one in answers for value in one.astype(np.float64).reshape(-1))
+
+
+SHOW = {name[5:]: function for name, function in list(globals().items()) if name.startswith("show_")}
+
+
+def detected(head, answers):
+    """Each detection that is sure enough: its label, score and box."""
+    how = head["decoder"]
+    rows = load(HERE / "boxes.py").decoded(how, [one[None] for one in answers])[0]
+    for number, score, *corners in rows.tolist():
+        if number >= 0 and score >= how["show"]:
+            box = " ".join("%.3f" % corner for corner in corners)
+            yield "%s (%.1f %%) at %s" % (head["labels"][int(number)], 100 * score, box)
 
 
 def examples(arguments):
@@ -151,7 +205,8 @@ def main():
     arguments = parser.parse_args()
     for path, name, read in examples(arguments.files):
         try:
-            text = told(answer(read()), arguments.top)
+            values = read()
+            text = told(answer(values), values, arguments.top)
         except Exception as error:  # runtimes and archives raise classes of their own, found in no common base
             sys.exit("run.py: %s: %s" % (path, error))
         print("%s: %s" % (name, text))

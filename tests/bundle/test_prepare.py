@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from edgebuild.bundle.assemble import _pixels
 from edgebuild.spec.preprocess import ImageInput
 
 
@@ -121,4 +120,4 @@ def test_a_sample_picture_is_what_preprocessing_turns_into_the_example(
     picture = np.random.default_rng(0).integers(0, 256, (4, 5, channels), dtype=np.uint8)
     options = {"channels": channels, "mean": [0.3], "std": [0.2], "invert": invert, "layout": layout}
     example = prepared(program, picture, **options)
-    assert np.array_equal(_pixels(example, how), picture)
+    assert np.array_equal(how.picture(example), picture)

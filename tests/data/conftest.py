@@ -35,7 +35,9 @@ def load(tmp_path: Path) -> Load:
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "model.toml").write_text(head + lines)
         model = read_model(folder, "models/m/model.toml")
-        reads = [Memo().read(folder, name) for name in data_of(model).reads().values()]
+        how = model.declared.preprocess
+        names = [*data_of(model).reads().values(), *(how.reads().values() if how else ())]
+        reads = [Memo().read(folder, name) for name in names]
         number = sum(1 for _ in tmp_path.glob("out*"))
         return tiny.perform(loader(model, tuple(read for read in reads if read)), tmp_path / f"out{number}", {})
 

@@ -93,6 +93,26 @@ def test_values_stay_on_disk_as_they_came_where_that_is_smaller(load: Load, tmp_
     assert np.isin(values[:].ravel(), x.astype(np.float32).ravel()).all()
 
 
+@pytest.mark.parametrize("whole", [True, False])
+def test_an_array_names_the_slices_of_the_test_split(load: Load, tmp_path: Path, whole: bool) -> None:
+    places = np.array(["home", "", "street"])[np.arange(60) % 3]
+    if whole:
+        x = np.zeros((60, 3, 4, 4))
+        x[:, 0, 0, 0] = np.arange(60)
+        save(tmp_path, x=x, y=Y, slice=places)
+    else:
+        save(tmp_path, **SPLITS, slice_test=places[20:])
+    out = load(NPZ)
+    slices = dataset.slices(out)
+    assert [*slices] == ["home", "street"]
+    if whole:
+        numbers = np.asarray(dataset.read(out, "test").inputs[0])[:, 0, 0, 0]
+        assert (numbers[slices["street"]] % 3 == 2).all()
+        assert slices["street"].sum() == (numbers % 3 == 2).sum() > 0
+    else:
+        assert slices["home"].tolist() == [place == "home" for place in places[20:]]
+
+
 def test_pictures_in_one_split_and_values_in_another_are_refused(refused: Callable[..., str], tmp_path: Path) -> None:
     save(tmp_path, **SPLITS | {"x_test": np.zeros((40, 5, 5, 3), np.uint8)})
     told = "split 'test' and split 'train' are not alike: one has 8-bit pictures, the other values"

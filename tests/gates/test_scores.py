@@ -15,7 +15,7 @@ from sklearn.metrics.pairwise import cosine_similarity
 
 from edgebuild.gates.statistics import paired
 from edgebuild.gates.statistics.bootstrap import UndefinedError
-from edgebuild.spec import dataset, documents
+from edgebuild.spec import dataset, documents, evidence
 from edgebuild.spec.errors import StepError
 from edgebuild.spec.evidence import FILE, ONLY, Evidence, Part, Scores, Undefined, Values, Verdict
 from edgebuild.spec.metric import Scored
@@ -32,6 +32,10 @@ LABELS = RNG.integers(0, 4, 300)
 LOGITS = RNG.normal(0, 1, (300, 4)) + 1.5 * np.eye(4)[LABELS]
 COARSE = np.round(LOGITS[:, :2])  # many ties
 TARGETS = RNG.normal(0, 1, (300, 3))
+MANY = (LOGITS + RNG.normal(0, 1, (300, 4)) > 0.5).astype(np.float32)
+MAPS = RNG.integers(0, 4, (300, 3, 3))
+AREAS = np.where(RNG.uniform(size=MAPS.shape) < 0.7, MAPS, RNG.integers(0, 4, MAPS.shape)).astype(np.uint8)
+MAPS[::7, 0, 0] = 255
 VALUES = TARGETS + RNG.normal(0, 0.5, (300, 3))
 
 
@@ -63,6 +67,20 @@ PEERS: dict[str, tuple[str, Any, Any, Peer]] = {
     "auc of ties in many classes": ("auc", np.round(LOGITS), LABELS, auc),
     "mae": ("mae", VALUES, TARGETS, lambda o, y: metrics.mean_absolute_error(y, o)),
     "correlation": ("correlation", VALUES, TARGETS, correlation),
+    "f1 of several classes": (
+        "f1", LOGITS, MANY, lambda o, y: metrics.f1_score(y, o > 0, average="macro"),
+    ),
+    "average precision": (
+        "average_precision", LOGITS, MANY, lambda o, y: metrics.average_precision_score(y, o, average="macro"),
+    ),
+    "average precision of ties": (
+        "average_precision", np.round(LOGITS), MANY,
+        lambda o, y: metrics.average_precision_score(y, o, average="macro"),
+    ),
+    "hamming": ("hamming", LOGITS, MANY, lambda o, y: 1 - metrics.hamming_loss(y, o > 0)),
+    "exact match": ("exact_match", LOGITS, MANY, lambda o, y: metrics.accuracy_score(y, o > 0)),
+    "miou": ("miou", AREAS, MAPS, lambda o, y: metrics.jaccard_score(y[y < 255], o[y < 255], average="macro")),
+    "auc of one score": ("auc", LOGITS[:, 0], LABELS % 2, lambda o, y: metrics.roc_auc_score(y, o)),
     "cosine": ("cosine", VALUES, TARGETS, lambda o, y: float(np.diag(cosine_similarity(o, y)).mean())),
 }  # fmt: skip
 
@@ -243,3 +261,44 @@ def test_margins_are_written_in_the_metrics_own_unit(metric: str, text: str, lim
 def test_a_margin_of_another_unit_is_refused(metric: str, text: str) -> None:
     with pytest.raises(ValueError, match=r"unit|plain number|must be above|may grow"):
         GATES.get(metric).limit(text)
+
+
+def two_values(lost: float) -> tuple[Any, Any, Any]:
+    """Candidate, baseline and targets of a value from 0 to 640 and one from 0 to 1, of which the second may be lost."""
+    rng = np.random.default_rng(5)
+    targets = rng.uniform(0, 1, (300, 2)) * [640, 1]
+    theirs = targets + rng.normal(0, 0.02, (300, 2)) * [640, 1]
+    ours = theirs.copy()
+    ours[:, 1] += lost * (0.5 - theirs[:, 1])  # at 1 it says the same whatever it sees
+    return ours, theirs, targets
+
+
+def test_a_value_that_is_lost_beside_a_large_one_fails_the_mean_that_hides_it(tmp_path: Path) -> None:
+    ours, theirs, targets = two_values(lost=0.9)
+    scores = measured(tmp_path, "mae", ours, theirs, targets)
+    (whole,) = scores.heads[ONLY].metrics["mae"].values()
+    assert isinstance(whole, evidence.Change)
+    assert whole.estimate < 0.05  # the mean of both errors says that all is well
+    verdict = judge(scores, "mae", "5 %")
+    assert verdict.status == "fail"
+    assert verdict.reason.startswith("value 1 of 2, ")
+    first, second = scores.heads[ONLY].of_values("mae", 0.95)
+    assert isinstance(first, evidence.Change)
+    assert isinstance(second, evidence.Change)
+    assert (verdict.low, verdict.high) == (second.low, second.high)
+    assert first.estimate == 0 < 1 < second.low
+
+
+def test_each_value_must_keep_the_limit_and_one_alone_may_not_fail_by_chance(tmp_path: Path) -> None:
+    """What fails is tested at alpha over the number of values; what passes needs no correction."""
+    scores = measured(tmp_path, "mae", *two_values(lost=0.01))
+    (_, second) = scores.heads[ONLY].of_values("mae", 0.95)
+    alone = measured(tmp_path / "b", "mae", *(each[:, 1:] for each in two_values(lost=0.01)))
+    (change,) = alone.heads[ONLY].metrics["mae"].values()
+    assert isinstance(second, evidence.Change)
+    assert isinstance(change, evidence.Change)
+    assert second.high == change.high
+    assert second.low < change.low
+    assert alone.heads[ONLY].values == {}
+    same = measured(tmp_path / "c", "mae", *two_values(lost=0))
+    assert judge(same, "mae", "5 %").status == "pass"

@@ -140,8 +140,8 @@ MUTANTS = (
     Mutant(
         "the metrics' code, of scores",
         "plan/measuring.py",
-        "self._add(chain, \"scores\", Scores(metrics), own, codes)",
-        "self._add(chain, \"scores\", Scores(metrics), own)",
+        "Scores(metrics, names), own, codes, tools)",
+        "Scores(metrics, names), own, (), tools)",
         _CODE,
     ),
     Mutant(

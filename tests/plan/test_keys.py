@@ -130,7 +130,7 @@ def test_a_line_of_the_target(project: Callable[..., Project], target: str, old:
 
 MODEL_CHANGES = {
     ("model.toml", '"A tiny model"', '"One tiny model"'): "Assemble",
-    ("model.toml", '"top left"', '"upper left"'): "Accuracy Assemble",
+    ("model.toml", '"top left"', '"upper left"'): "Accuracy Scores Assemble",
     ("model.toml", "sample = 1", "sample = 2"): "Assemble",
     ("model.toml", "width = 12", "width = 12\ninvert = true"): "Assemble LoadData",
     ("model.toml", "epochs = 4", "epochs = 5"): "Train",
@@ -258,7 +258,7 @@ COUNTS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
         **dict.fromkeys(("Outputs", "Preflight", "StageTimes"), (*FILES, "devices.local")),
         "Latency": (*FILES, "devices.local", "gates.latency"),
         "Processes": (*FILES, "devices.local", "gates.cold_start"),
-        "Scores": ("gates.f1",),
+        "Scores": ("gates.f1", *TASK),
         "Judge": (*(f"gates.{gate}" for gate in GATES), *RECIPE),
     },
     "emulated": {
@@ -281,7 +281,7 @@ COUNTS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
         **dict.fromkeys(("Outputs", "StageTimes"), (*FILES, "devices.local")),
         "Latency": (*FILES, "devices.local", "gates.latency"),
         "Processes": (*FILES, "devices.local", "gates.cold_start"),
-        "Scores": ("gates.f1",),
+        "Scores": ("gates.f1", *TASK),
         "Judge": (*(f"gates.{gate}" for gate in GATES), "steps.techniques.int8"),
     },
 }  # fmt: skip

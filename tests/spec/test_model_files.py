@@ -129,7 +129,7 @@ TASKS = {
     "none answered": (VALUES.replace("= 3", "= 0"), "outputs: input should be greater than or equal to 1, got 0"),
     "unknown": (
         VALUES.replace("regression", "ranking"),
-        "task: unknown task 'ranking' (known: classification, embedding, regression)",
+        "task: unknown task 'ranking' (known: ",
     ),
     "smoothed values": (
         VALUES.replace("epochs", "label_smoothing = 0.1\nepochs"),

@@ -12,6 +12,7 @@ import pytest
 
 from edgebuild.data.function import Function
 from edgebuild.spec import dataset, notes
+from edgebuild.spec.errors import UsageError
 from edgebuild.spec.reads import Memo
 from edgebuild.spec.signature import Head, Signature, TensorSpec
 from edgebuild.steps.load_data import LoadData
@@ -363,3 +364,20 @@ def test_labels_that_are_not_those_of_the_heads_are_refused(refusal: Refuse, kin
     labels, told = WRONG[kind]
     line = refusal(SEVERAL, LABELS.replace("LABELS", labels))
     assert line.startswith(f"models/m/model.py: load(): split 'train' {told}")
+
+
+UNLABELLED = """
+import numpy as np
+x = np.ones((5, 2, 3))
+def load():
+    return {"train": (x, None), "test": (x, np.arange(5) % 2)}
+"""
+
+
+def test_labels_may_be_left_out_where_the_task_needs_none(source: Callable[[str], Path], tmp_path: Path) -> None:
+    same = Signature(ONE, (TensorSpec("output", (2, 3)),))
+    step_ = LoadData(Function("load"), same, (Head("output", "anomaly"),), "models/m")
+    output = tiny.perform(step_, tmp_path / "output", {"code": ("code", source(UNLABELLED))})
+    assert not dataset.read(output, "train").labels[0].any()
+    with pytest.raises(UsageError, match="split 'train' has no labels, and task 'classification' needs them"):
+        loaded(source, tmp_path / "other", UNLABELLED)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pytest
@@ -11,51 +12,138 @@ import torch
 
 from edgebuild.data.function import Function
 from edgebuild.nn.train import losses, training
-from edgebuild.spec import dataset
+from edgebuild.plan.policy import metrics_of
+from edgebuild.spec import dataset, tasks
+from edgebuild.spec.decoder import Decoder
 from edgebuild.spec.errors import UsageError
 from edgebuild.spec.files import read_model
+from edgebuild.spec.metric import Scored
 from edgebuild.spec.model import Training
 from edgebuild.spec.plugins import _foreign, _loaded
-from edgebuild.spec.registry import TASKS
+from edgebuild.spec.registry import GATES, TASKS
 from edgebuild.spec.signature import Head, Signature, TensorSpec
 from edgebuild.steps.load_data import LoadData
 from tests import tiny
 
 VECTOR = TensorSpec("output", (3,))
-# Labels that are right, and a head that declares them, by task.
-LABELS = {
-    "classification": (np.arange(6) % 3, Head("output", "classification", labels=("a", "b", "c"))),
-    "regression": (np.arange(18.0).reshape(6, 3) + 1, Head("output", "regression")),
-    "embedding": (np.arange(18.0).reshape(6, 3) + 1, Head("output", "embedding")),
+
+
+class Case(NamedTuple):
+    """A head, labels that are right for its outputs, answers to these without any error, and answers that are wrong."""
+
+    head: Head
+    labels: np.ndarray
+    right: list[np.ndarray]
+    wrong: list[np.ndarray]
+    inputs: list[np.ndarray] = []  # noqa: RUF012
+
+    @property
+    def outputs(self) -> list[TensorSpec]:
+        return [TensorSpec(f"output_{k}", values.shape[1:]) for k, values in enumerate(self.right)]
+
+
+def case(head: Head, labels: np.ndarray, right: np.ndarray) -> Case:
+    """One whose answers are wrong when their values change places."""
+    given = right.astype(np.float32)
+    return Case(head, labels, [given], [np.roll(given, 1, axis=1)])
+
+
+def boxes_case() -> Case:
+    """Two boxes in each picture, of classes 0 and 2; wrong are scores for boxes that are elsewhere."""
+    corners = np.array([[0, 0, 0.25, 0.25], [0.5, 0.5, 1, 1], [0.6, 0, 0.9, 0.2], [0, 0.6, 0.2, 0.9]], np.float32)
+    scores = np.zeros((4, 3), np.float32)
+    scores[0, 0] = scores[1, 2] = 1
+    labels = np.concatenate([[[0], [2]], corners[:2]], 1)
+    right = [np.tile(one, (6, 1, 1)) for one in (corners, scores)]
+    head = Head("boxes", "detection", (0, 1), labels=("a", "b", "c"), decoder=Decoder("ssd", corners="xyxy", most=4))
+    return Case(head, np.tile(labels, (6, 1, 1)), right, [right[0], np.roll(right[1], 2, axis=1)])
+
+
+def segmentation_case() -> Case:
+    """Maps whose classes change places; a pixel that does not count is in each."""
+    labels = np.arange(24).reshape(6, 2, 2) % 3
+    right = np.moveaxis(np.eye(3)[labels] * 50, 3, 1)
+    labels[:, 0, 0] = 255
+    return case(Head("output", "segmentation", labels=("a", "b", "c")), labels, right)
+
+
+def multilabel_case() -> Case:
+    """Each class is there now and then, and never all of them."""
+    labels = np.array([[0, 1, 0], [1, 0, 0], [0, 1, 1], [1, 1, 0], [0, 0, 1], [1, 0, 1]])
+    return case(Head("output", "multilabel", labels=("a", "b", "c")), labels, 100.0 * labels - 50)
+
+
+def anomaly_case() -> Case:
+    """What is learnt are the inputs; anomalies are the last three, which a right answer does not reach."""
+    inputs = np.arange(18.0, dtype=np.float32).reshape(6, 3)
+    labels = np.arange(6) // 3
+    good = inputs + labels[:, None].astype(np.float32)
+    bad = inputs + (1 - labels[:, None]).astype(np.float32) + 0.5
+    return Case(Head("output", "anomaly"), labels, [good], [bad], [inputs])
+
+
+VALUES = np.arange(18.0).reshape(6, 3) + 1
+CASES = {
+    "classification": case(
+        Head("output", "classification", labels=("a", "b", "c")), np.arange(6) % 3, np.eye(3)[np.arange(6) % 3] * 50
+    ),
+    "regression": case(Head("output", "regression"), VALUES, VALUES),
+    "embedding": case(Head("output", "embedding"), VALUES, VALUES),
+    "detection": boxes_case(),
+    "segmentation": segmentation_case(),
+    "multilabel": multilabel_case(),
+    "anomaly": anomaly_case(),
 }
-
-
-def answers(labels: np.ndarray) -> np.ndarray:
-    """What answers to labels without any error."""
-    return np.asarray(np.eye(3)[labels] * 50 if labels.ndim == 1 else labels).astype(np.float32)
 
 
 @pytest.mark.parametrize("name", TASKS.names())
 def test_a_task_takes_its_own_labels_and_knows_a_right_answer_from_a_wrong_one(name: str) -> None:
-    task, (labels, head) = TASKS.get(name)(), LABELS[name]
-    task.check(head, [VECTOR])
-    assert task.label_mistake(labels, [VECTOR]) is None
-    kept, right = labels.astype(task.element), answers(labels)
-    wrong = np.roll(right, 1, axis=1)
-    assert task.errors([right], kept).max() == pytest.approx(0, abs=1e-6)
-    assert (task.errors([wrong], kept) > 0).all()
-    tensors = [torch.from_numpy(values) for values in (right, wrong, kept)]
-    assert 0 <= task.loss([tensors[0]], tensors[2]) < 1e-5 < task.loss([tensors[1]], tensors[2])
+    case = CASES[name]
+    task = tasks.of(case.head)
+    task.check(case.head, case.outputs)
+    assert task.label_mistake(case.labels, case.outputs) is None
+    kept = np.asarray(task.targets(case.labels.astype(task.element), case.inputs))
+    right, wrong = case.inputs or case.right, case.wrong
+    assert task.errors(right, kept).max() == pytest.approx(0, abs=1e-6)
+    assert (task.errors(wrong, kept) > 0).all()
+    near, far = ([torch.from_numpy(values) for values in given] for given in (right, wrong))
+    assert 0 <= task.loss(near, torch.from_numpy(kept)) < 1e-5 < task.loss(far, torch.from_numpy(kept))
     for goal in ("soft", "logits", "pseudo_labels"):
-        near, far = (float(task.distilled(goal, [one], [[tensors[0]]], 4.0)) for one in tensors[:2])
-        assert near < 1e-5 < far
+        same, other = (float(task.distilled(goal, given, [near], 4.0)) for given in (near, far))
+        assert same < 1e-5 < other
     if task.choice:
-        assert task.hits([right], kept).all()
-        assert not task.hits([wrong], kept).any()
-        assert (task.choices([right]) != task.choices([wrong])).all()
+        assert task.hits(right, kept).all()
+        assert not task.hits(wrong, kept).any()
+        assert (task.choices(right) != task.choices(wrong)).any()
 
 
 @pytest.mark.parametrize("name", TASKS.names())
+def test_every_task_has_metrics_whose_value_falls_with_wrong_answers(name: str) -> None:
+    case = CASES[name]
+    task, every = tasks.of(case.head), np.ones(len(case.labels))
+    kinds = {metric: GATES.get(metric) for metric in metrics_of(name)}
+    scored = {metric: kind for metric, kind in kinds.items() if issubclass(kind, Scored)}
+    assert scored
+    for metric, kind in scored.items():
+        if metric == "correlation":  # of values that change places it need not fall
+            continue
+        known = case.labels.astype(task.element)
+        better, worse = (
+            kind.score(task.scored(given, case.inputs), known)(every) for given in (case.right, case.wrong)
+        )
+        assert kind.change(worse, better) > 0 if better else worse > better, metric
+
+
+@pytest.mark.parametrize("name", TASKS.names())
+def test_labels_of_another_kind_are_refused_in_words(name: str) -> None:
+    task = tasks.of(CASES[name].head)
+    words = np.array([["a"], ["b"]])
+    told = task.label_mistake(words, CASES[name].outputs)
+    assert told is not None
+    assert "got <U1 [2, 1]" in told
+
+
+@pytest.mark.parametrize("name", sorted({*TASKS.names()} - {"detection"}))
 @pytest.mark.parametrize(
     ("outputs", "told"),
     [
@@ -65,7 +153,7 @@ def test_a_task_takes_its_own_labels_and_knows_a_right_answer_from_a_wrong_one(n
 )
 def test_what_a_task_cannot_read_is_refused(name: str, outputs: list[TensorSpec], told: str) -> None:
     with pytest.raises(ValueError, match=told.replace("(", "\\(").replace(")", "\\)")):
-        TASKS.get(name)().check(LABELS[name][1], outputs)
+        TASKS.get(name)().check(CASES[name].head, outputs)
 
 
 ORDINAL = '''

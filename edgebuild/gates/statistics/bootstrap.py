@@ -42,7 +42,13 @@ class Resampled(NamedTuple):
 
 
 def change_bound(
-    change: Score, n: int, confidence: float = 0.95, seed: int = 0, *, discrete: bool = False
+    change: Score,
+    n: int,
+    confidence: float = 0.95,
+    seed: int = 0,
+    *,
+    discrete: bool = False,
+    resamples: int | None = None,
 ) -> Resampled:
     """The change of a metric over `n` examples and its *one-sided* limits, each at `confidence`.
 
@@ -65,7 +71,7 @@ def change_bound(
             found = bootstrap(
                 (np.arange(n),),
                 of_rows,
-                n_resamples=0 if found else RESAMPLES,
+                n_resamples=0 if found else min(RESAMPLES, resamples or RESAMPLES),
                 vectorized=False,
                 confidence_level=2 * confidence - 1,
                 method=method,

@@ -123,7 +123,7 @@ def measure(module: nn.Module, data: Split, heads: Sequence[Head]) -> Quality:
     with torch.no_grad():
         for inputs, labels in training.in_order(data, _BATCH):
             answers = listed(module(*inputs))
-            loss += float(losses.of_labels(heads, answers, labels)) * len(inputs[0])
+            loss += float(losses.of_labels(heads, answers, labels, inputs=inputs)) * len(inputs[0])
             for place, (head, known) in enumerate(zip(heads, labels, strict=True)):
                 if tasks.of(head).choice:
                     of_head = [answers[position].numpy() for position in head.outputs]

@@ -22,15 +22,20 @@ def supervised(heads: Sequence[Head], smoothing: float = 0.0) -> Loss:
     """The loss of plain training: what each head's task says of its answers and labels, summed by weight."""
 
     def loss(module: nn.Module, inputs: tuple[Tensor, ...], labels: tuple[Tensor, ...]) -> Tensor:
-        return of_labels(heads, listed(module(*inputs)), labels, smoothing)
+        return of_labels(heads, listed(module(*inputs)), labels, smoothing, inputs)
 
     return loss
 
 
-def of_labels(heads: Sequence[Head], answers: Answers, labels: Answers, smoothing: float = 0.0) -> Tensor:
-    """The losses of all heads, each over the examples that have a label for it (zero without any), by weight."""
+def of_labels(
+    heads: Sequence[Head], answers: Answers, labels: Answers, smoothing: float = 0.0, inputs: Answers = ()
+) -> Tensor:
+    """The losses of all heads, each over the examples that have a label for it (zero without any), by weight.
+
+    `inputs` are what tasks are taught by that need no labels.
+    """
     return _sum(
-        head.weight * _over_known(head, _of(head, answers), known, smoothing)
+        head.weight * _over_known(head, _of(head, answers), known, smoothing, inputs)
         for head, known in zip(heads, labels, strict=True)
     )
 
@@ -58,15 +63,16 @@ def _of(head: Head, answers: Answers) -> Answers:
     return tuple(answers[position] for position in head.outputs)
 
 
-def _over_known(head: Head, answers: Answers, labels: Tensor, smoothing: float) -> Tensor:
+def _over_known(head: Head, answers: Answers, labels: Tensor, smoothing: float, inputs: Answers) -> Tensor:
     task = tasks.of(head)
+    targets = task.targets(labels, inputs)
     flat = labels.reshape(len(labels), -1)
     known = (flat != task.missing if task.missing == task.missing else ~flat.isnan()).all(1)  # NaN is not itself
     if known.all():
-        return task.loss(answers, labels, smoothing)
+        return task.loss(answers, targets, smoothing)
     if not known.any():
         return 0.0 * answers[0].sum()
-    return task.loss([answer[known] for answer in answers], labels[known], smoothing)
+    return task.loss([answer[known] for answer in answers], targets[known], smoothing)
 
 
 def attention(student: Tensor, teacher: Tensor) -> Tensor:

@@ -65,6 +65,6 @@ def lesson(heads: Sequence[Head], goal: Goal, alpha: float, temperature: float, 
             goals = [listed(teacher(*inputs)) for teacher in teachers]
         given = listed(module(*inputs))
         soft = losses.of_teachers(heads, goal, given, goals, temperature)
-        return alpha * losses.of_labels(heads, given, labels) + (1 - alpha) * soft
+        return alpha * losses.of_labels(heads, given, labels, inputs=inputs) + (1 - alpha) * soft
 
     return loss

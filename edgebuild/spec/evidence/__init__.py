@@ -15,6 +15,7 @@ from edgebuild.spec.evidence.answers import (
     Scores,
     Undefined,
     Values,
+    Worse,
     hits_key,
 )
 from edgebuild.spec.evidence.gathered import FILE, VERDICTS, Evidence, Judged, Verdicts, gather, known, of_output
@@ -105,6 +106,7 @@ __all__ = [
     "Verdict",
     "Verdicts",
     "Weight",
+    "Worse",
     "combine",
     "gather",
     "hits_key",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from edgebuild.spec.evidence.origin import Origin
 from edgebuild.spec.signature import ANSWER
@@ -134,22 +134,42 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """Metrics of the n examples of a slice, told and not judged."""
+    """Metrics of the n examples of a slice or with a class, told and not judged."""
 
     n: int
     metrics: Mapping[str, Values | Undefined]
 
 
 @dataclass(frozen=True, slots=True)
+class Worse:
+    """An example whose answer got worse: its number among those held out, and the error of both files."""
+
+    example: int
+    candidate: float
+    baseline: float
+
+
+@dataclass(frozen=True, slots=True)
 class Changes:
-    """Metrics of one head: by name, then by the confidence of their limits (as text); and of its slices."""
+    """Metrics of one head: by name, then by the confidence of their limits (as text); and of its slices and classes.
+
+    `values` has the same for each value of a vector, where metrics are judged so: their `high` is of that confidence
+    alone, their `low` holds for all at once. `worst` are the examples that lost most.
+    """
 
     metrics: Mapping[str, Mapping[str, Change | Undefined]]
     slices: Mapping[str, Part]
+    classes: Mapping[str, Part] = field(default_factory=dict)
+    values: Mapping[str, Mapping[str, tuple[Change | Undefined, ...]]] = field(default_factory=dict)
+    worst: tuple[Worse, ...] = ()
 
     def of(self, metric: str, confidence: float) -> Change | Undefined:
         """A metric with limits of this confidence."""
         return self.metrics[metric][str(confidence)]
+
+    def of_values(self, metric: str, confidence: float) -> tuple[Change | Undefined, ...]:
+        """The same of each value of a vector; none where the metric is judged as a whole."""
+        return self.values.get(metric, {}).get(str(confidence), ())
 
 
 @dataclass(frozen=True, slots=True)

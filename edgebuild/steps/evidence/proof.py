@@ -52,7 +52,7 @@ class Proof(Step):
 
     def run(self, io: StepIO) -> None:
         """Write `evidence.json`: for each technique before and after, what it bought, what it cost."""
-        heads, labels = dataset.heads(io.path("data")), dataset.read(io.path("data"), "validation").labels
+        heads, known = dataset.heads(io.path("data")), dataset.read(io.path("data"), "validation")
         answers = [read(io.path(f"outputs/{number}")) for number in range(len(self.stages) + 1)]
         times = documents.read(StageTimes, io.path("times") / evidence.FILE) if "times" in io.inputs else None
         states = [self._state(io, number, times) for number in range(len(answers))]
@@ -60,12 +60,12 @@ class Proof(Step):
         for number, name in enumerate(self.stages):
             before, after = states[number], states[number + 1]
             drops = {
-                head.name: _drop(head, own, answers[number], answers[number + 1])
-                for head, own in zip(heads, labels, strict=True)
+                head.name: _drop(head, tasks.of(head).targets(own, known.inputs), answers[number], answers[number + 1])
+                for head, own in zip(heads, known.labels, strict=True)
             }
             slower, band = self._slower(times, number), self._band(io, number + 1, before, after)
             steps.append(self.weigh(name, before, after, drops, slower, band))
-        examples = Validation(len(labels[0]), dataset.is_cut(io.path("data")))
+        examples = Validation(len(known), dataset.is_cut(io.path("data")))
         proof = evidence.Proof(tuple(steps), {head.name: head.task for head in heads}, examples)
         documents.write(io.output / evidence.FILE, proof)
 

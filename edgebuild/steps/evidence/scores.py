@@ -2,31 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, ClassVar
 
-from edgebuild.gates.statistics.bootstrap import UndefinedError, change_bound
-from edgebuild.spec import dataset, documents, evidence
+from edgebuild.spec import dataset, documents, evidence, tasks
 from edgebuild.spec.artifact import Step, StepIO
 from edgebuild.spec.errors import StepError
-from edgebuild.spec.metric import Scored
-from edgebuild.spec.registry import GATES
+from edgebuild.spec.signature import Head
+from edgebuild.steps.evidence import _changes
 from edgebuild.steps.evidence._outputs import of_head, origin, read
 
 if TYPE_CHECKING:
-    from edgebuild.spec.dataset import Array, Mask
+    from edgebuild.spec.dataset import Array, Mask, Rows
+
+_WORST = 5  # examples that are named because they lost most
 
 
 @dataclass(frozen=True, slots=True)
 class Scores(Step):
-    """`metrics` are a head, a metric of its answers and the confidence of its limits each.
+    """`metrics` are a head, a metric of its answers and the confidence of its limits each; `labels` name the classes of
+    a head.
 
     Inputs: `candidate` and `baseline`, the outputs of both. Where the device ran some of the examples, the candidate's
     are those alone, and the baseline is compared on the same ones: nothing has to be said about the others.
     """
 
     metrics: tuple[tuple[str, str, float], ...]
+    labels: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     consumes: ClassVar[tuple[str, ...]] = ()
     produces: ClassVar[str | None] = "evidence"
@@ -36,77 +39,56 @@ class Scores(Step):
     def run(self, io: StepIO) -> None:
         """Write `evidence.json`; a metric without a value has the reason in its place."""
         ours, theirs = read(io.path("candidate")), read(io.path("baseline"))
-        labels, slices = dataset.read(io.path("data"), "test").labels, dataset.slices(io.path("data"))
+        test, slices = dataset.read(io.path("data"), "test"), dataset.slices(io.path("data"))
+        same = dataset.chosen(len(test), len(ours[0]))
         heads: dict[str, evidence.Changes] = {}
-        for head, targets in zip(dataset.heads(io.path("data")), labels, strict=True):
+        inputs = [dataset.Chosen(values, same) for values in test.inputs]
+        for head, targets in zip(dataset.heads(io.path("data")), test.labels, strict=True):
             metrics = tuple((metric, confidence) for name, metric, confidence in self.metrics if name == head.name)
             if metrics:
-                io.progress(len(heads) / len(labels), head.name)
-                answers = of_head(head, ours)[0], of_head(head, theirs)[0]
-                heads[head.name] = self._head(metrics, *answers, targets, slices)
-        scores = evidence.Scores(origin(io.path("candidate")), len(ours[0]), len(labels[0]), heads)
+                io.progress(len(heads) / len(test.labels), head.name)
+                answers = _compared(head, ours, theirs, inputs, targets[same], same)
+                masks = {name: mask[same] for name, mask in slices.items()}
+                heads[head.name] = self._head(head, metrics, answers, masks)
+        scores = evidence.Scores(origin(io.path("candidate")), len(ours[0]), len(test), heads)
         documents.write(io.output / evidence.FILE, scores)
 
     def _head(
         self,
+        head: Head,
         metrics: tuple[tuple[str, float], ...],
-        ours: Array,
-        theirs: Array,
-        targets: Array,
+        answers: _changes.Compared,
         slices: Mapping[str, Mask],
     ) -> evidence.Changes:
-        """The metrics of one head, and on each slice."""
-        if ours.shape[1:] != theirs.shape[1:] or len(ours) > len(theirs):
-            raise StepError(f"outputs {list(ours.shape)} cannot be compared with the baseline's {list(theirs.shape)}")
-        same = dataset.chosen(len(targets), len(ours))
+        """The metrics of one head, on each slice, of each class and of each value."""
         changes: dict[str, dict[str, evidence.Change | evidence.Undefined]] = {}
+        values: dict[str, dict[str, tuple[evidence.Change | evidence.Undefined, ...]]] = {}
         for metric, confidence in metrics:
-            change = _change(metric, confidence, ours, theirs[same], targets[same])
-            changes.setdefault(metric, {})[str(confidence)] = change
-        names, parts = dict.fromkeys(name for name, _ in metrics), {}
-        for name, mask in slices.items():
-            rows = same[mask[same]]
-            parts[name] = _part(names, ours[mask[same]], theirs[rows], targets[rows])
-        return evidence.Changes(changes, parts)
+            changes.setdefault(metric, {})[str(confidence)] = _changes.change(metric, confidence, answers)
+            if each := _changes.by_value(metric, confidence, answers):
+                values.setdefault(metric, {})[str(confidence)] = each
+        names = [*dict.fromkeys(name for name, _ in metrics)]
+        parts = {name: _part(names, answers.take(mask)) for name, mask in slices.items()}
+        classes = _changes.by_class(names, answers, self.labels.get(head.name, ()))
+        return evidence.Changes(changes, parts, classes, values, answers.worst(_WORST))
 
 
-def _part(metrics: Iterable[str], ours: Array, theirs: Array, targets: Array) -> evidence.Part:
+def _compared(
+    head: Head, ours: list[Array], theirs: list[Array], inputs: Sequence[Rows], targets: Array, same: Array
+) -> _changes.Compared:
+    """Both files' answers to the same examples, in numbers `same`."""
+    mine, baseline = of_head(head, ours), of_head(head, theirs)
+    shapes = [[list(values.shape[1:]) for values in answers] for answers in (mine, baseline)]
+    if shapes[0] != shapes[1] or len(mine[0]) > len(baseline[0]):
+        told = " and ".join(str(list(values.shape)) for values in mine)
+        others = " and ".join(str(list(values.shape)) for values in baseline)
+        raise StepError(f"outputs {told} cannot be compared with the baseline's {others}")
+    task, baseline = tasks.of(head), [values[same] for values in baseline]
+    wanted = task.targets(targets, inputs)
+    errors = (None, None) if task.choice else (task.errors(mine, wanted), task.errors(baseline, wanted))
+    return _changes.Compared(task.scored(mine, inputs), task.scored(baseline, inputs), targets, same, *errors)
+
+
+def _part(metrics: Iterable[str], answers: _changes.Compared) -> evidence.Part:
     """The values of every metric on a slice, told and not judged."""
-    return evidence.Part(len(ours), {name: _values(name, ours, theirs, targets) for name in metrics})
-
-
-def _metric(name: str) -> type[Scored]:
-    """The metric of this name; StepError for one that has no value to resample."""
-    kind = GATES.get(name)
-    if not issubclass(kind, Scored):
-        raise StepError(f"{name} has no value that could be resampled")
-    return kind
-
-
-def _values(metric: str, ours: Array, theirs: Array, targets: Array) -> evidence.Values | evidence.Undefined:
-    import numpy as np
-
-    if not len(ours):
-        return evidence.Undefined(f"{metric} has no value: there are no examples")
-    try:
-        every, score = np.ones(len(ours)), _metric(metric).score
-        return evidence.Values(score(ours, targets)(every), score(theirs, targets)(every))
-    except UndefinedError as error:
-        return evidence.Undefined(f"{metric} {error}")
-
-
-def _change(
-    metric: str, confidence: float, ours: Array, theirs: Array, targets: Array
-) -> evidence.Change | evidence.Undefined:
-    """The metric of both files, and by how much it changed for the worse."""
-    values, kind = _values(metric, ours, theirs, targets), _metric(metric)
-    if isinstance(values, evidence.Undefined):
-        return values
-    candidate, baseline = kind.score(ours, targets), kind.score(theirs, targets)
-    try:
-        bound = change_bound(
-            lambda w: kind.change(candidate(w), baseline(w)), len(ours), confidence, discrete=kind.discrete
-        )
-    except UndefinedError as error:
-        return evidence.Undefined(f"{metric} {error}")
-    return evidence.Change(values.candidate, values.baseline, *bound)
+    return evidence.Part(len(answers.ours), {name: _changes.values(name, answers) for name in metrics})

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from edgebuild.spec import dataset, notes, spread
+from edgebuild.spec import calibration, dataset, documents, notes, spread, tasks
 from edgebuild.spec.artifact import StepIO
+from edgebuild.spec.calibration import Calibration
 from edgebuild.spec.errors import UsageError
-from edgebuild.spec.quantization import Quantization
+from edgebuild.spec.format import Format
+from edgebuild.spec.quantization import Quantization, Range
 from edgebuild.spec.registry import FORMATS
 from edgebuild.steps import import_file
 
@@ -16,6 +20,10 @@ if TYPE_CHECKING:
     from edgebuild.spec.dataset import Array, Split
 
     Sample = tuple[Array, ...]
+
+
+_FEW = 16  # random samples that ranges are held against
+_SAME = 0.01  # of its width, by which a range may differ from that of noise and still be the same
 
 
 def read(io: StepIO) -> tuple[Any, bytes]:
@@ -27,13 +35,79 @@ def read(io: StepIO) -> tuple[Any, bytes]:
     return target_format, (io.path("model") / target_format.file).read_bytes()
 
 
+def apart(io: StepIO, how: Quantization) -> Quantization:
+    """`how`, with the outputs that hold values of several kinds kept from sharing one scale; a note says which.
+
+    Where the file is to give integers, an output has one scale, whatever it holds.
+    """
+    kinds = {
+        place: kind
+        for head in dataset.heads(io.path("data"))
+        if (kind := tasks.of(head).mixed()) is not None
+        for place in head.outputs
+    }
+    integers = how.borders != "float32"
+    for place, kind in kinds.items():
+        told = "share its one scale: let the file give float32" if integers else "keep scales of their own in float"
+        notes.write(io.output, [*notes.read(io.output), f"output {place} holds {kind}, which {told}"])
+    return how if integers else replace(how, apart=tuple(sorted(kinds)))
+
+
 def quantize(io: StepIO, how: Quantization, samples: Sequence[Sample] = ()) -> None:
     """Write the quantized file, and note what calibration could not say."""
     target_format, model = read(io)
     if samples:
-        how = how.with_ranges(target_format.observe(model, how, samples))
-        notes.write(io.output, spread.remarks(how.ranges))
+        how = calibrated(io, target_format, model, how, samples)
     (io.output / target_format.file).write_bytes(target_format.quantize(model, how))
+
+
+def calibrated(
+    io: StepIO, target_format: Format, model: bytes, how: Quantization, seen: Sequence[Sample]
+) -> Quantization:
+    """With the ranges of what the float file computes from `seen`; what they came from, and what they could not say,
+    is kept in the artifact.
+    """
+    ranges = target_format.observe(model, how, seen)
+    try:
+        of_noise = target_format.observe(model, how.with_ranges({}), _noise(seen))
+    except UsageError:  # the file computes NaN from noise: its ranges would be none of these
+        of_noise = {}
+    differ = sum(name not in of_noise or _apart(ends, of_noise[name]) for name, ends in ranges.items())
+    documents.write(io.output / calibration.FILE, Calibration(len(seen), _digest(seen), len(ranges), differ))
+    notes.write(io.output, [*notes.read(io.output), *spread.remarks(ranges)])
+    return how.with_ranges(ranges)
+
+
+def _apart(ends: Range, other: Range) -> bool:
+    """Whether two ranges are not the same but for a hundredth of their width."""
+    return any(abs(mine - theirs) > _SAME * (ends[1] - ends[0]) for mine, theirs in zip(ends, other, strict=True))
+
+
+def _noise(seen: Sequence[Sample]) -> list[Sample]:
+    """Some samples of the shapes and types of these: normal values, and whole numbers that occur among these."""
+    import numpy as np
+
+    rng = np.random.default_rng(0)
+    few = seen[:_FEW]
+    return [
+        tuple(
+            rng.normal(size=x.shape).astype(x.dtype)
+            if x.dtype.kind == "f"
+            else rng.choice(np.concatenate([one[place].ravel() for one in few]), x.shape)
+            for place, x in enumerate(sample)
+        )
+        for sample in few
+    ]
+
+
+def _digest(seen: Sequence[Sample]) -> str:
+    """SHA-256 over all values in their order."""
+    digest = hashlib.sha256()
+    for sample in seen:
+        for values in sample:
+            digest.update(f"{values.dtype} {[*values.shape]}".encode())
+            digest.update(values.tobytes())
+    return digest.hexdigest()
 
 
 def samples(io: StepIO, count: int, seed: int) -> list[Sample]:

@@ -56,5 +56,5 @@ class Int8(Technique):
 
     def run(self, io: StepIO) -> None:
         """Write the integer model file."""
-        how = self.quantization().with_ranges(ranges.load(io.path("model")))
+        how = _files.apart(io, self.quantization()).with_ranges(ranges.load(io.path("model")))
         _files.quantize(io, how, _files.samples(io, self.calibration, self.seed))

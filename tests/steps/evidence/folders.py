@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -14,10 +15,11 @@ from edgebuild.spec.target import Fidelity
 from tests import measured
 
 
-def outputs(folder: Path, values: Any, fidelity: Fidelity = "host") -> tuple[str, Path]:
-    """What a model answered somewhere."""
+def outputs(folder: Path, values: Any, fidelity: Fidelity = "host", *, more: Sequence[Any] = ()) -> tuple[str, Path]:
+    """What a model answered somewhere; `more` are the outputs after the first."""
     folder.mkdir(parents=True)
-    np.savez(folder / "outputs.npz", **{"0": np.asarray(values, np.float32)})
+    every = {str(place): np.asarray(each, np.float32) for place, each in enumerate((values, *more))}
+    np.savez(folder / "outputs.npz", **every)  # type: ignore[arg-type]
     documents.write(folder / ORIGIN, measured.origin(fidelity))
     return "outputs", folder
 

@@ -1,14 +1,14 @@
-"""Pictures as a data set keeps them: read and made to fit by the very functions of a bundle's `run.py`."""
+"""Files of pictures, recordings or texts as a data set keeps them: by the very functions of a bundle's `run.py`."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edgebuild.spec.errors import exhausted
-from edgebuild.spec.preprocess import ImageInput
+from edgebuild.spec.preprocess import Preprocess
 
 if TYPE_CHECKING:
     import numpy as np
@@ -19,24 +19,24 @@ _ROWS = 64
 
 
 @dataclass(frozen=True, slots=True)
-class Pictures:
-    """Files as Blocks of what `how` makes of them; `wrong` makes the error for one that cannot be read."""
+class Prepared:
+    """Files as Blocks of what `how` keeps of them; `wrong` makes the error for one that cannot be read."""
 
     files: Sequence[Path]
-    how: ImageInput
+    how: Preprocess
     wrong: Callable[[Path, str], Exception]
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """[N, height, width, channels] of the pixels that are kept."""
-        return (len(self.files), *self.how.stored)
+        """[N, …] of what is kept."""
+        return (len(self.files), *self.how.stored[0])
 
     @property
     def dtype(self) -> np.dtype[Any]:
-        """Pixels of 8 bits."""
+        """Of what is kept."""
         import numpy as np
 
-        return np.dtype(np.uint8)
+        return np.dtype(self.how.stored[1])
 
     def blocks(self) -> Iterator[Values]:
         """One block after another is read."""
@@ -46,14 +46,10 @@ class Pictures:
             yield np.stack([self._fitted(path) for path in self.files[start : start + _ROWS]])
 
     def _fitted(self, path: Path) -> Values:
-        from edgebuild.travels import prepare_image
-
         try:
-            pixels = prepare_image.read_picture(path)
+            return self.how.fit(self.how.read(path))[0]
         except Exception as error:  # decoders raise whatever they like
             if exhausted(error):
                 raise
             told = str(error).strip().partition("\n")[0].replace(str(path), path.name)
             raise self.wrong(path, told or type(error).__name__) from None
-        fitted: Values = prepare_image.fit(pixels, asdict(self.how))
-        return fitted

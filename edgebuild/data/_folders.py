@@ -1,0 +1,123 @@
+"""A folder with a folder for each class, of whatever files: how most pictures and many recordings come."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from edgebuild.data import _splits
+from edgebuild.data._prepared import Prepared
+from edgebuild.data._splits import ALIASES, LABELLED, cut
+from edgebuild.spec.data import Asked, Loaded
+from edgebuild.spec.errors import UsageError
+from edgebuild.spec.names import suggest
+
+KEY = "data.folder"
+
+
+@dataclass(frozen=True, slots=True)
+class Folders:
+    """One loading of `folder`, as model.toml names it; files are known by their `endings`, and are called `what`.
+
+    Folders are named as the model's labels; where none is, they may be the numbers of classes. With `slices`, folders
+    below those of the classes name slices of the test split.
+    """
+
+    asked: Asked
+    folder: str
+    what: str
+    endings: Sequence[str]
+    test: float
+    seed: int
+    slices: bool = False
+
+    def loaded(self) -> Loaded:
+        """All splits; UsageError for folders of no class, and for what cannot be read when it comes to it."""
+        if self.asked.preprocess is None or self.asked.preprocess.what != self.what:
+            raise self.wrong(f"is missing: it says how a {self.what} becomes the model's input", key="preprocess")
+        if not self.asked.classes or len(self.asked.heads) != 1:
+            raise self.wrong("has a folder for each class, which is for a model whose one answer is a class")
+        top = Path(self.asked.reads[0].place)
+        if not top.is_dir():
+            raise self.wrong(f"{self.folder!r} is no folder")
+        folders = {split: place for split in ALIASES if (place := _split_folder(top, split)) is not None}
+        if "train" not in folders and "test" in folders:
+            raise self.wrong(f"{self.folder!r} has a folder 'test' and none 'train'")
+        if "train" not in folders:
+            folders = {"train": top}
+        splits: dict[str, Any] = {name: self._classes(folders[name]) for name in LABELLED if name in folders}
+        notes: tuple[str, ...] = ()
+        if missing := [name for name in LABELLED if name not in splits]:
+            splits, notes = self._cut(splits)
+        given: dict[str, Any] = {name: (self._prepared(files), labels) for name, (files, labels) in splits.items()}
+        if self.slices:
+            given["slices"] = _splits.masks([self._slice(path) for path in splits["test"][0]])
+        if "unlabelled" in folders:
+            given["unlabelled"] = self._prepared(below(folders["unlabelled"], self.endings))
+        return Loaded(given, "validation" in missing, notes)
+
+    def _cut(self, splits: dict[str, Any]) -> tuple[dict[str, Any], tuple[str, ...]]:
+        """With the splits that are missing cut from the training examples."""
+        files, labels = splits["train"]
+        try:
+            rows, note = cut(len(files), labels, splits, test=self.test, seed=self.seed)
+        except ValueError as error:
+            raise self.wrong(f"{self.folder!r} {error}") from None
+        return splits | {name: ([files[row] for row in own], labels[own]) for name, own in rows.items()}, (note,)
+
+    def _classes(self, top: Path) -> tuple[list[Path], Any]:
+        """Files in order, and the number of each one's class, int64 [N]."""
+        import numpy as np
+
+        places = [place for place in sorted(top.iterdir()) if place.is_dir() and not place.name.startswith(".")]
+        if not places:
+            raise self.wrong(f"{self._shown(top)} has no folders, and one for each class is needed")
+        known = {name: number for number, name in enumerate(self.asked.classes)}
+        if not any(place.name in known for place in places):
+            known |= {str(number): number for number in range(len(self.asked.classes))}
+        files, labels = list[Path](), list[int]()
+        for place in places:
+            if place.name not in known:
+                told = f"folder {self._shown(place)} is none of the model's labels"
+                raise self.wrong(told, hint=suggest(place.name, self.asked.classes))
+            own = below(place, self.endings)
+            files += own
+            labels += [known[place.name]] * len(own)
+        if not files:
+            raise self.wrong(f"{self._shown(top)} has no {self.what}s ({', '.join(self.endings)}) in its folders")
+        return files, np.array(labels, np.int64)
+
+    def _slice(self, path: Path) -> str:
+        """The folder below that of its class; "" for none."""
+        top = Path(self.asked.reads[0].place)
+        parts = path.relative_to(top).parts
+        if any((top / alias) in path.parents for aliases in ALIASES.values() for alias in aliases):
+            parts = parts[1:]
+        return parts[1] if len(parts) > 2 else ""
+
+    def _prepared(self, files: list[Path]) -> Prepared:
+        assert self.asked.preprocess is not None
+        return Prepared(files, self.asked.preprocess, self._unreadable)
+
+    def _unreadable(self, path: Path, told: str) -> UsageError:
+        return self.wrong(f"{self._shown(path)} is no {self.what} that can be read: {told}")
+
+    def _shown(self, path: Path) -> str:
+        return repr(os.path.normpath(Path(self.folder) / path.relative_to(self.asked.reads[0].place)))
+
+    def wrong(self, reason: str, hint: str | None = None, key: str = KEY) -> UsageError:
+        """The error that names the model's file and the key."""
+        return UsageError(reason, file=f"{self.asked.origin}/model.toml", key=key, hint=hint)
+
+
+def _split_folder(top: Path, split: str) -> Path | None:
+    return next((top / alias for alias in ALIASES[split] if (top / alias).is_dir()), None)
+
+
+def below(place: Path, endings: Sequence[str]) -> list[Path]:
+    """The files of a folder by their names' endings, in order; hidden ones are left out."""
+    found = (path for path in place.rglob("*") if path.suffix.lower() in endings and not path.name.startswith("."))
+    return sorted(path for path in found if path.is_file())

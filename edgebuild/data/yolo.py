@@ -1,0 +1,76 @@
+"""Pictures with boxes as YOLO has them: `images/` and `labels/` side by side, a text file for each picture."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, ClassVar
+
+from pydantic import Field
+
+from edgebuild.data import _boxes
+from edgebuild.data._boxes import Drawn, Row
+from edgebuild.data._splits import ALIASES, LABELLED, Share
+from edgebuild.data.images import pictures_below
+from edgebuild.spec import boxes
+from edgebuild.spec.data import Asked, Data, Loaded
+from edgebuild.spec.errors import UsageError
+from edgebuild.spec.fields import Seed
+
+_KEY = "data.folder"
+
+
+@dataclass(frozen=True, slots=True)
+class Yolo(Data):
+    """`folder/images/*.jpg` with `folder/labels/*.txt`, or `images/train`, `labels/train` and so on.
+
+    A line is `class x y width height`, the centre and the size as shares of the picture; a picture without a file has
+    no boxes.
+    """
+
+    folder: Annotated[str, Field(description="from the model's folder, or absolute")]
+    test: Share = 0.2
+    seed: Seed = 0
+
+    prepares: ClassVar[bool] = True
+    requires: ClassVar[tuple[str, ...]] = ("pillow",)
+    extra: ClassVar[str | None] = "images"
+
+    def reads(self) -> Mapping[str, str]:
+        """The folder."""
+        return {_KEY: self.folder}
+
+    def place(self, origin: str) -> tuple[str, str]:
+        """The folder, as model.toml names it."""
+        return f"{origin}/model.toml", _KEY
+
+    def load(self, asked: Asked) -> Loaded:
+        """Pictures by split; UsageError for a folder of another layout, and for lines that are no boxes."""
+        top = Path(asked.reads[0].place)
+        if not (top / "images").is_dir() or not (top / "labels").is_dir():
+            told = f"{self.folder!r} has no folders 'images' and 'labels'"
+            raise UsageError(told, file=f"{asked.origin}/model.toml", key=_KEY)
+        parts = {
+            split: alias for split in LABELLED for alias in ALIASES[split] if (top / "images" / alias).is_dir()
+        } or {"train": ""}
+        splits = {
+            split: [
+                _boxes.Annotated(file, self._rows(asked, top / "labels" / file.relative_to(top / "images")))
+                for file in pictures_below(top / "images" / part)
+            ]
+            for split, part in parts.items()
+        }
+        return Drawn(asked, _KEY, splits, self.test, self.seed).loaded()
+
+    def _rows(self, asked: Asked, picture: Path) -> list[Row]:
+        file = picture.with_suffix(".txt")
+        rows = []
+        for number, line in enumerate(file.read_text(encoding="utf-8").splitlines() if file.is_file() else [], 1):
+            try:
+                kind, x, y, wide, high = map(float, line.split())
+            except ValueError:
+                told = f"{file.name!r} line {number} is no box: {line!r} (class x y width height)"
+                raise UsageError(told, file=f"{asked.origin}/model.toml", key=_KEY) from None
+            rows.append(boxes.from_centre(kind, (x, y, wide, high)))
+        return rows

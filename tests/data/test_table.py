@@ -1,0 +1,121 @@
+"""Rows of CSV files: columns by input, words by name, texts by vocabulary, splits and slices by column."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from edgebuild.spec import dataset, notes
+from tests.data.conftest import Load
+
+HEAD = """\
+description = "x"
+labels = ["cat", "dog"]
+source = {use = "onnx", file = "x.onnx"}
+[[inputs]]
+name = "facts"
+shape = [3]
+"""
+TABLE = '[data]\nuse = "table"\nfile = "../../rows.csv"\nlabel = "kind"\n'
+COLOURS = 'categories = {colour = ["red", "green"]}\n'
+
+
+def write(folder: Path, rows: list[str], name: str = "rows.csv") -> None:
+    (folder / name).write_text("\n".join(rows) + "\n", encoding="utf-8")
+
+
+def animals(count: int = 40, more: str = "", column: str = "") -> list[str]:
+    rows = [
+        f"{k},{k / 2},{'red' if k % 2 else 'green'},{'dog' if k % 4 else 'cat'}{more.format(k % 3)}"
+        for k in range(count)
+    ]
+    return [f"weight,height,colour,kind{column}", *rows]
+
+
+def test_all_other_columns_are_the_input_and_classes_go_by_name(load: Load, tmp_path: Path) -> None:
+    write(tmp_path, animals())
+    out = load(TABLE + COLOURS, HEAD)
+    assert dataset.examples(out) == {"train": 29, "validation": 3, "test": 8}
+    (values,), (labels,) = dataset.read(out, "train").inputs, dataset.read(out, "train").labels
+    for (weight, height, colour), label in zip(np.asarray(values), labels, strict=True):
+        assert (height, colour, label) == (weight / 2, 1 - weight % 2, int(weight % 4 > 0))
+    assert notes.read(out)[0].startswith("the data has no test or validation split: 40 examples are cut at random")
+
+
+def test_columns_are_named_for_each_input_and_a_column_says_split_and_slice(load: Load, tmp_path: Path) -> None:
+    rows = animals(30, ",{0}", ",split,place")
+    names = ["train", "valid", "test"]
+    rows[1:] = [f"{row[:-2]},{names[int(row[-1])]},{'home' if k % 2 else ''}" for k, row in enumerate(rows[1:])]
+    write(tmp_path, [row.replace(",", ";") for row in rows])
+    head = HEAD.replace("[3]", "[2]") + '[[inputs]]\nname = "colours"\nshape = [1]\ndtype = "int64"\n'
+    columns = 'columns = {facts = ["height", "weight"], colours = ["colour"]}\n'
+    out = load(TABLE + columns + COLOURS + 'split = "split"\nslice = "place"\nseparator = ";"\n', head)
+    assert dataset.examples(out) == {"train": 10, "validation": 10, "test": 10}
+    assert not dataset.is_cut(out)
+    facts, colours = dataset.read(out, "test").inputs
+    assert facts[:2].tolist() == [[1, 2], [2.5, 5]]
+    assert (colours.dtype, colours[:2].tolist()) == (np.int64, [[1], [0]])
+    assert {name: mask.sum() for name, mask in dataset.slices(out).items()} == {"home": 5}
+
+
+def test_values_are_learnt_from_a_column_of_numbers(load: Load, tmp_path: Path) -> None:
+    write(tmp_path, [row.replace(",", "\t") for row in animals()], "rows.tsv")
+    head = HEAD.replace('labels = ["cat", "dog"]', 'outputs = 1\ntask = "regression"')
+    lines = TABLE.replace(".csv", ".tsv").replace('"kind"', '"height"')
+    out = load(lines + 'categories = {colour = ["red", "green"], kind = ["cat", "dog"]}\n', head)
+    test = dataset.read(out, "test")
+    assert test.labels[0][:, 0] == pytest.approx(np.asarray(test.inputs[0])[:, 0] / 2)
+
+
+VOCABULARY = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "good", "bad", "##ly", "!"]
+TEXT = '[preprocess]\nkind = "wordpiece"\nvocabulary = "vocab.txt"\nlength = 6\n'
+TEXTS = """\
+description = "x"
+labels = ["cat", "dog"]
+source = {use = "onnx", file = "x.onnx"}
+[[inputs]]
+name = "attention_mask"
+shape = [6]
+dtype = "int64"
+[[inputs]]
+name = "input_ids"
+shape = [6]
+dtype = "int64"
+"""
+
+
+def test_texts_become_the_inputs_that_the_vocabulary_makes(load: Load, tmp_path: Path) -> None:
+    write(tmp_path, ["text,kind", *['"Badly, bad!",dog', "good,cat"] * 10])
+    (tmp_path / "models" / "m").mkdir(parents=True)
+    write(tmp_path / "models" / "m", VOCABULARY, "vocab.txt")
+    out = load(TEXT + TABLE + 'text = "text"\n', TEXTS)
+    mask, ids = dataset.read(out, "test").inputs
+    labels = dataset.read(out, "test").labels[0]
+    expected = np.where(labels[:, None] == 1, [[2, 5, 6, 1, 5, 3]], [[2, 4, 3, 0, 0, 0]])
+    assert np.array_equal(ids, expected)
+    assert np.array_equal(mask, np.where(labels[:, None] == 1, 1, [[1, 1, 1, 0, 0, 0]]))
+    assert [path.name for path in dataset.files(out)] == ["vocab.txt"]  # a bundle carries it
+    assert np.load(out / "test.1.npy").dtype == np.int32
+
+
+KEY = "models/m/model.toml: data"
+
+
+def test_what_is_no_table_of_these_columns_is_refused(refused: Callable[..., str], tmp_path: Path) -> None:
+    write(tmp_path, animals())
+    assert refused(TABLE.replace('"kind"', '"kinds"'), HEAD).startswith(
+        f"{KEY}.label: '../../rows.csv' has no column 'kinds' (did you mean 'kind'"
+    )
+    assert refused(TABLE, HEAD).startswith(
+        f"{KEY}.file: '../../rows.csv' line 2 has 'green' in column 'colour', which is no number (name its words: "
+    )
+    assert refused(TABLE + COLOURS.replace("red", "blue"), HEAD).startswith(
+        f"{KEY}.file: '../../rows.csv' line 3 has 'red' in column 'colour' ("
+    )
+    write(tmp_path, [*animals(), "1,2"])
+    assert refused(TABLE, HEAD) == f"{KEY}.file: '../../rows.csv' line 42 has 2 columns, the first line 4"
+    write(tmp_path, animals()[:1])
+    assert refused(TABLE, HEAD) == f"{KEY}.file: '../../rows.csv' has no rows"
