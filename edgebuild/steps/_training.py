@@ -47,10 +47,12 @@ def fit(
     io: StepIO, learner: Learner, data: Stored, loss: Loss, how: Training, step: Literal["train", "distill", "qat"]
 ) -> list[str]:
     """Train the module in place, by the user's own function where there is one; what was done of its own accord."""
-    validation = dataset.read(io.path("data"), "validation")
+    validation = None
+    if how.patience is not None or learner.fit is not None:
+        validation = dataset.read(io.path("data"), "validation")
     augment = learner.code.function(learner.augment, "augment") if learner.augment else None
     with machine.threads(learner.module, learner.example, how.batch_size, io.cores) as threads:
-        if learner.fit is None:
+        if learner.fit is None or validation is None:
             return training.fit(
                 learner.module, data, loss, how,
                 sparse=learner.sparse, augment=augment, progress=io.progress, validation=validation, folder=io.partial,

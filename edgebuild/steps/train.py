@@ -11,7 +11,7 @@ from edgebuild.nn.network import Network
 from edgebuild.nn.train import losses, training
 from edgebuild.spec import dataset, notes
 from edgebuild.spec.artifact import EXCUSED, Step, StepIO
-from edgebuild.spec.errors import owner
+from edgebuild.spec.errors import UsageError, owner
 from edgebuild.spec.model import Training
 from edgebuild.spec.signature import Signature
 from edgebuild.steps import _training
@@ -49,6 +49,11 @@ class Train(Step):
         training.seeded(self.training.seed)
         module = code.build(self.builder, self.signature.inputs, self.signature.outputs)
         loss = losses.supervised(dataset.heads(io.path("data")), self.training.label_smoothing)
+        if dataset.without_labels(io.path("data")) is not None:
+            told = "nothing can be learnt: the data has no labels"
+            raise UsageError(
+                told, file=f"{self.origin}/model.toml", key="data", hint="give weights, or labelled examples"
+            )
         data = dataset.read(io.path("data"), "train")
         taken, given = self.signature.inputs, self.signature.outputs
         built = checkpoint.Checkpoint(module, code, self.builder, taken, self.augment, outputs=given, fit=self.fit)

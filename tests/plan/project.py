@@ -85,6 +85,7 @@ EMULATED = (
     .replace(LOCAL, '[{transport = "qemu", examples = 500}]')
     .replace("[timing]", f"{CORE}[timing]")
 )
+BUDGETED = EMULATED.replace("ratio = 0.5", "budget = {time = 0.5}")
 ESTIMATED = TIMED.replace(LOCAL, '[{transport = "local", measures = ["outputs"]}]').replace(
     "[timing]", """\
 [hardware.roofline]

@@ -68,7 +68,8 @@ def with_regressors(student: nn.Module, regressors: nn.Module) -> nn.Module:
 def lesson(heads: Sequence[Head], goal: Goal, alpha: float, temperature: float, teachers: Sequence[nn.Module]) -> Loss:
     """α·loss of the labels + (1−α)·loss of the goal that the teachers set (Hinton et al. 2015, section 2).
 
-    Each is summed over the heads by weight; outputs without a head are not taught.
+    Each is summed over the heads by weight; outputs without a head are not taught. Behind the labels of a batch may be
+    answers to it that were written down, of one teacher after another (`Teachers.beside`).
     """
     import torch
 
@@ -81,7 +82,11 @@ def lesson(heads: Sequence[Head], goal: Goal, alpha: float, temperature: float, 
                 teacher.to(inputs[0].device)
             goals = [listed(teacher(*inputs)) for teacher in teachers]
         given = listed(module(*inputs))
-        soft = losses.of_teachers(heads, goal, given, goals, temperature)
-        return alpha * losses.of_labels(heads, given, labels, inputs=inputs) + (1 - alpha) * soft
+        known, written = labels[: len(heads)], labels[len(heads) :]
+        goals += [written[k : k + len(given)] for k in range(0, len(written), len(given))]
+        of_labels = losses.of_labels(heads, given, known, inputs=inputs)
+        if not goals:  # validation, to whose examples nobody's answers were written down
+            return of_labels
+        return alpha * of_labels + (1 - alpha) * losses.of_teachers(heads, goal, given, goals, temperature)
 
     return loss

@@ -21,7 +21,7 @@ from edgebuild.spec.evidence.answers import (
 from edgebuild.spec.evidence.gathered import FILE, VERDICTS, Evidence, Judged, Verdicts, gather, known, of_output
 from edgebuild.spec.evidence.origin import FILE as ORIGIN
 from edgebuild.spec.evidence.origin import Cut, Looks, Origin, Runs
-from edgebuild.spec.evidence.parity import Comparison, Converted, OnDevice, Parity
+from edgebuild.spec.evidence.parity import Comparison, Converted, OnDevice, Parity, SourceParity
 from edgebuild.spec.evidence.proof import Drop, Proof, Proved, State, Validation
 from edgebuild.spec.evidence.timing import (
     AllProcesses,
@@ -37,6 +37,7 @@ from edgebuild.spec.evidence.timing import (
     Timed,
 )
 from edgebuild.spec.evidence.verdict import EXIT_CODES, Status, Verdict, combine
+from edgebuild.spec.evidence.widths import LayerShape, LayerShapes, Width, WidthCurve, WidthCurves
 from edgebuild.spec.evidence.work import (
     Activations,
     Arena,
@@ -78,6 +79,8 @@ __all__ = [
     "Judged",
     "Latencies",
     "Latency",
+    "LayerShape",
+    "LayerShapes",
     "Looks",
     "OnDevice",
     "Operators",
@@ -96,6 +99,7 @@ __all__ = [
     "Seconds",
     "SharedWork",
     "Slow",
+    "SourceParity",
     "StageTimes",
     "State",
     "Status",
@@ -106,6 +110,9 @@ __all__ = [
     "Verdict",
     "Verdicts",
     "Weight",
+    "Width",
+    "WidthCurve",
+    "WidthCurves",
     "Worse",
     "combine",
     "gather",
