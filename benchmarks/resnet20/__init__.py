@@ -227,7 +227,7 @@ def _distil(net: nn.Module, teacher: nn.Module, train: Split) -> None:
     """Teach a pruned network; what the whole one answers goes in beside the pictures."""
     import torch
 
-    from edgebuild.nn.train import losses, training
+    from edgebuild.nn.train import batches, losses, training
 
     with torch.no_grad():
         parts = (inputs[0] for inputs, _ in batches.in_order(train, 256))
