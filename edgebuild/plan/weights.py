@@ -19,6 +19,7 @@ from edgebuild.spec.reads import Read
 from edgebuild.spec.source import SOURCES, Making, ProjectFile, Source
 from edgebuild.spec.units import show_bytes
 from edgebuild.steps.load_data import LoadData
+from edgebuild.steps.unroll import SPLITS, Unroll
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +58,23 @@ class Weights:
         before = source.untrained(model) if trained else None
         untrained = add("untrained", before) if before else None
         files = {role: item for role, item in graph.nodes[weights].inputs.items() if role in float_model.files}
+        data = _in_streams(graph, model, source, {"model": weights, "data": data, **files})
         return cls(source, code, data, weights, teachers or (weights,), trained, untrained, files)
+
+
+def _in_streams(graph: Graph, model: ModelSpec, source: Source, known: Mapping[str, str]) -> str:
+    """The data with what the float model leaves in streams or answers, where anything asks for that; its id."""
+    loops, heads = model.declared.signature.loops, model.declared.heads
+    if not loops and not any(tasks.of(head).follows for head in heads):
+        return known["data"]
+    answers: dict[str, str] = {}
+    for split in SPLITS:
+        making = source.reference(split)
+        step = replace(making.step, loops=loops)  # type: ignore[type-var]
+        node = Node(step, {name: known[name] for name in step.uses()}, "outputs", making.code, making.tools)
+        answers[split] = graph.add(f"{model.name}/streams-{split}", node)
+    node = Node(Unroll(loops), {"data": known["data"], **answers}, "data", code=task_code(model))
+    return graph.add(f"{model.name}/streams", node)
 
 
 def source_of(model: ModelSpec) -> Source:

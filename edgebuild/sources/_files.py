@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import PurePosixPath
 
-from edgebuild.spec.dataset import Held
+from edgebuild.spec.dataset import SplitName
 from edgebuild.spec.errors import UsageError
 from edgebuild.spec.model import ModelSpec
 from edgebuild.spec.registry import FORMATS
@@ -35,7 +35,7 @@ def project_files(model: ModelSpec, file: str, external: tuple[str, ...] = ()) -
     return {"file": (ProjectFile(file, key, LARGEST), *_beside(model, file, external))}
 
 
-def reference(reader: Reader, file: str, split: Held) -> Making:
+def reference(reader: Reader, file: str, split: SplitName) -> Making:
     """The file's own answers."""
     step = OriginalOutputs(reader, PurePosixPath(file).name, split)
     return Making(step, code=modules(reader), tools=(FORMATS.get(reader.kind).runtime,))

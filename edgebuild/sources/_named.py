@@ -11,7 +11,7 @@ from pydantic import Field
 
 from edgebuild.nn.network import Network
 from edgebuild.sources import _modules
-from edgebuild.spec.dataset import Held
+from edgebuild.spec.dataset import SplitName
 from edgebuild.spec.errors import UsageError
 from edgebuild.spec.fields import Inside
 from edgebuild.spec.model import ModelSpec
@@ -55,7 +55,7 @@ class Named(Source):
         """The network with the weights that are drawn."""
         return self._counted(Making(Untrained(self._network(model), model.declared.signature.bare, model.origin)))
 
-    def reference(self, split: Held) -> Making:
+    def reference(self, split: SplitName) -> Making:
         """PyTorch's own answers."""
         return Making(TorchOutputs(split))
 

@@ -11,7 +11,7 @@ from pydantic import Field
 from edgebuild.formats import _onnx_adopt
 from edgebuild.sources import _files
 from edgebuild.sources.onnx import Onnx
-from edgebuild.spec.dataset import Held
+from edgebuild.spec.dataset import SplitName
 from edgebuild.spec.errors import UsageError
 from edgebuild.spec.fields import Inside
 from edgebuild.spec.model import ModelSpec
@@ -46,7 +46,7 @@ class Lifted(Source):
         code = (*_files.modules(self._reader), _onnx_adopt.__name__)
         return Making(step, files, code=code, tools=FORMATS.get("onnx").tools)
 
-    def reference(self, split: Held) -> Making:
+    def reference(self, split: SplitName) -> Making:
         """PyTorch's own answers: that these are the file's was proved when it was lifted."""
         return Making(TorchOutputs(split))
 

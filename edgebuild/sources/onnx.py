@@ -11,7 +11,7 @@ from pydantic import Field
 
 from edgebuild.formats import _onnx_adopt, _onnx_look
 from edgebuild.sources import _files
-from edgebuild.spec.dataset import Held
+from edgebuild.spec.dataset import SplitName
 from edgebuild.spec.fields import Inside
 from edgebuild.spec.look import Look
 from edgebuild.spec.model import ModelSpec
@@ -46,7 +46,7 @@ class Onnx(Source):
         """Check the file and fix its shapes."""
         return _files.making(self, model, self.file, self.external)
 
-    def reference(self, split: Held) -> Making:
+    def reference(self, split: SplitName) -> Making:
         """The answers of the file as it came, in ONNX Runtime."""
         return _files.reference(self, self.file, split)
 

@@ -13,7 +13,7 @@ from pydantic import Field
 from edgebuild.formats import _onnx_adopt
 from edgebuild.nn.program import loaded
 from edgebuild.nn.program import look as looking
-from edgebuild.spec.dataset import Held
+from edgebuild.spec.dataset import SplitName
 from edgebuild.spec.errors import UsageError
 from edgebuild.spec.fields import Inside
 from edgebuild.spec.look import Look
@@ -63,7 +63,7 @@ class Pt2(Source):
         files = {"file": (ProjectFile(self.file, origin.key_of("file")),)}
         return Making(step, files, code=(__name__, _onnx_adopt.__name__), tools=FORMATS.get("onnx").tools)
 
-    def reference(self, split: Held) -> Making:
+    def reference(self, split: SplitName) -> Making:
         """PyTorch's own answers: that these are the program's was proved when it was lifted."""
         return Making(TorchOutputs(split))
 

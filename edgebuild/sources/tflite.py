@@ -18,7 +18,7 @@ from edgebuild.spec.source import Making, Source
 if TYPE_CHECKING:
     import numpy as np
 
-    from edgebuild.spec.dataset import Held
+    from edgebuild.spec.dataset import SplitName
     from edgebuild.spec.model import ModelSpec
     from edgebuild.spec.signature import TensorSpec
 
@@ -44,7 +44,7 @@ class Tflite(Source):
         """Check the file and make it modern."""
         return _files.making(self, model, self.file)
 
-    def reference(self, split: Held) -> Making:
+    def reference(self, split: SplitName) -> Making:
         """The answers of the file as it came, in LiteRT."""
         return _files.reference(self, self.file, split)
 

@@ -10,7 +10,7 @@ from pydantic import Field
 
 from edgebuild.nn import state_dict
 from edgebuild.sources import _modules
-from edgebuild.spec.dataset import Held
+from edgebuild.spec.dataset import SplitName
 from edgebuild.spec.fields import Inside
 from edgebuild.spec.look import Look
 from edgebuild.spec.model import ModelSpec
@@ -55,6 +55,6 @@ class Torch(Source):
         declared = model.declared
         return Making(Untrained(self.builder, declared.signature.bare, model.origin))
 
-    def reference(self, split: Held) -> Making:
+    def reference(self, split: SplitName) -> Making:
         """PyTorch's own answers."""
         return Making(TorchOutputs(split))

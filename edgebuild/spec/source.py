@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from torch import nn
 
-    from edgebuild.spec.dataset import Held
+    from edgebuild.spec.dataset import SplitName
     from edgebuild.spec.look import Look, Usual
     from edgebuild.spec.model import ModelSpec
 
@@ -107,7 +107,7 @@ class Source(Protocol):
         return None
 
     @abstractmethod
-    def reference(self, split: Held) -> Making:
+    def reference(self, split: SplitName) -> Making:
         """What answers a split's examples in the source's own runtime: a conversion is held against that.
 
         It may need `model` as well, an artifact of this source; its files are those of the float model.

@@ -77,6 +77,11 @@ class Task(Protocol):
         """The labels of a split that brings None for them; None where labels must come."""
         return None
 
+    @property
+    def follows(self) -> bool:
+        """Whether the labels are what the float model answers."""
+        return False
+
     def targets(self, labels: Any, inputs: Sequence[Any]) -> Any:
         """What answers are held against in losses and errors, arrays or tensors: the labels, unless a task teaches
         itself by its inputs.
