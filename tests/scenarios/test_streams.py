@@ -22,8 +22,6 @@ description = "A board that this machine stands for"
 arch = "aarch64"
 cpu = "cortex-a72"
 [[runtimes]]
-format = "onnx"
-[[runtimes]]
 format = "tflite"
 [[recipe]]
 use = "int8"

@@ -14,7 +14,7 @@ class Net(nn.Module):
         self.keep = nn.Linear(16, 16, bias=False)
 
     def forward(self, sound: Tensor, memory: Tensor) -> tuple[Tensor, Tensor]:
-        left = 0.1 * self.hear(sound).relu() + self.keep(memory)
+        left = self.hear(sound).relu() + self.keep(memory)
         return self.say(left), left
 
 
