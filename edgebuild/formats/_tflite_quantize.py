@@ -73,8 +73,8 @@ def _static(model: bytes, ranges: Mapping[str, Range], how: Quantization) -> byt
 
 
 def _readers(model: bytes) -> list[Operation]:
-    """The operations that read an output: the quantizer gives them the float one that a caller gets, and no kernel takes
-    that for integers.
+    """The operations that read an output: the quantizer gives them the float one that a caller gets, and no integer
+    kernel takes that.
     """
     outputs = set(_tflite_graph.ends(model)[1])
     return [one for one in operations(model) if outputs.intersection(one.inputs)]

@@ -90,6 +90,7 @@ CASES = {
     "regression": case(Head("output", "regression"), VALUES, VALUES),
     "embedding": case(Head("output", "embedding"), VALUES, VALUES),
     "detection": boxes_case(),
+    "agreement": case(Head("output", "agreement"), VALUES, VALUES),
     "segmentation": segmentation_case(),
     "multilabel": multilabel_case(),
     "anomaly": anomaly_case(),
