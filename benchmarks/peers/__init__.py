@@ -123,7 +123,7 @@ def _peer(peer: str, here: bool, model: Path, examples: Path, folder: Path) -> M
     It runs in its own environment, or, when `here`, in ours.
     """
     script = _environments.HERE / peer / "quantize.py"
-    interpreter = Path(sys.executable) if here else _environments.python(peer)
+    interpreter = Path(sys.executable) if here else _environments.python(script.parent)
     for attempt in ("first", "second"):
         output = folder / f"{peer}-{attempt}" / model.name
         output.parent.mkdir()

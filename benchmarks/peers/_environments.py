@@ -17,10 +17,10 @@ def cache() -> Path:
     return Path(base) / "edgebuild" / "benchmarks" / "peers"
 
 
-def python(peer: str) -> Path:
-    """The interpreter of a peer's environment; CalledProcessError when its packages cannot be had."""
-    wanted = HERE / peer / "requirements.txt"
-    folder = cache() / f"{peer}-{hashlib.sha256(wanted.read_bytes()).hexdigest()[:12]}"
+def python(peer: Path) -> Path:
+    """The interpreter of the environment of a peer's folder; CalledProcessError when its packages cannot be had."""
+    wanted = peer / "requirements.txt"
+    folder = cache() / f"{peer.name}-{hashlib.sha256(wanted.read_bytes()).hexdigest()[:12]}"
     ready = folder / "ready"
     if not ready.is_file():
         subprocess.run([sys.executable, "-m", "venv", "--clear", str(folder)], check=True)

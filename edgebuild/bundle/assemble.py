@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from edgebuild import __version__, travels
 from edgebuild.bundle import card, manifest, png
 from edgebuild.bundle.facts import BundleManifest, Port, Routed, ShippedPart, ShownHead, Standing, Subject
-from edgebuild.spec import dataset, documents, evidence, layout, model_file, notes, tasks
+from edgebuild.spec import calibration, dataset, documents, evidence, layout, model_file, notes, tasks
 from edgebuild.spec.artifact import Determinism, Step, StepIO
 from edgebuild.spec.assembly import Assembly, End, Part
+from edgebuild.spec.calibration import Calibrations
 from edgebuild.spec.errors import UsageError
 from edgebuild.spec.evidence import Status, Verdicts
 from edgebuild.spec.registry import FORMATS
@@ -56,6 +57,8 @@ class Assemble(Step):
         verdicts = documents.read(Verdicts, io.path("verdicts") / evidence.VERDICTS)
         _gather(io, io.output / "evidence")
         notes.write(io.output / "evidence", _notes(io))
+        if steps := {record.step: record.calibration for record in io.provenance if record.calibration is not None}:
+            documents.write(io.output / "evidence" / calibration.FILE, Calibrations(steps))
         if verdicts.status in _STATUS:
             shutil.copytree(io.output / "evidence", io.output / "bundle" / "evidence")
             self._fill(io, io.output / "bundle", verdicts)

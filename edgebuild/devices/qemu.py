@@ -23,6 +23,7 @@ from edgebuild.travels import runner
 
 if TYPE_CHECKING:
     from edgebuild.devices.emulation import emulator as emulation
+    from edgebuild.devices.emulation.counted import Region
     from edgebuild.devices.emulation.sysroot import Emulator
 
 COUNTS = "counts.jsonl"
@@ -110,10 +111,15 @@ class Qemu(Device):
         from edgebuild.devices.emulation import counted
 
         self.execute(job, timeout=timeout)
-        region, emulator = counted.least(counted.parse(job / COUNTS)), self._emulator()
-        cycles = counted.cycles(region.blocks, mcpu, emulator.llvm_mc, emulator.llvm_mca)
-        caches = {name: CacheWork(each.accesses, each.misses) for name, each in region.caches.items()}
-        return Counted(region.instructions, region.classes, caches, cycles / region.covered, region.covered)
+        return _work(counted.least(counted.parse(job / COUNTS)), mcpu, self._emulator(), {})
+
+    def count_each(self, job: Path, mcpu: str, *, timeout: float) -> tuple[Counted, ...]:
+        """Execute a counting job: see `count`."""
+        from edgebuild.devices.emulation import counted
+
+        self.execute(job, timeout=timeout)
+        emulator, known = self._emulator(), dict[str, float]()
+        return tuple(_work(region, mcpu, emulator, known) for region in counted.parse(job / COUNTS))
 
     def _emulator(self) -> Emulator:
         from edgebuild.devices.emulation import sysroot
@@ -129,6 +135,14 @@ class Qemu(Device):
         if self.hardware is None or self.hardware.core is None:
             raise DeviceError("the target declares no [hardware.core]")
         return self.hardware
+
+
+def _work(region: Region, mcpu: str, emulator: Emulator, known: dict[str, float]) -> Counted:
+    from edgebuild.devices.emulation import counted
+
+    cycles = counted.cycles(region.blocks, mcpu, emulator.llvm_mc, emulator.llvm_mca, known)
+    caches = {name: CacheWork(each.accesses, each.misses) for name, each in region.caches.items()}
+    return Counted(region.instructions, region.classes, caches, cycles / region.covered, region.covered)
 
 
 def cache_folder() -> Path:

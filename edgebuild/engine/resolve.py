@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from edgebuild.engine import digests, keys
 from edgebuild.engine.graph import Graph
 from edgebuild.engine.store import Action, Store
-from edgebuild.spec import documents, notes
+from edgebuild.spec import calibration, documents, notes
 from edgebuild.spec.artifact import Artifact, Input, Record
 
 
@@ -56,6 +56,7 @@ class Resolver:
             deterministic=self.graph.nodes[name].step.deterministic,
             parts={part: text for part, text in action.parts.items() if not part.startswith("code.")},
             notes=tuple(notes.read(self.store.path(action.output))),
+            calibration=calibration.read(self.store.path(action.output)),
         )
 
     def reason(self, name: str, parts: Mapping[str, str]) -> str:

@@ -107,7 +107,7 @@ def _product(
     without: Without,
 ) -> Product:
     prefix = f"{target.name}/{model.name}"
-    recipes = Recipes(graph, target, model, weights, prefix, without)
+    recipes = Recipes(graph, target, model, weights, prefix, without, instruments)
     measuring = Measuring(graph, target, model, weights.data, instruments, prefix, gates)
     chains = [recipes.chain(runtime) for runtime in target.runtimes]
     preflight.add(graph, target, weights, instruments, prefix)

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from edgebuild.engine.graph import Graph, Node
+from edgebuild.plan import widths
+from edgebuild.plan.instruments import Instruments
 from edgebuild.plan.packages import need
 from edgebuild.plan.weights import Weights, task_code
 from edgebuild.spec.checked import check
 from edgebuild.spec.errors import UsageError
 from edgebuild.spec.model import ModelSpec
-from edgebuild.spec.quantization import refusal
+from edgebuild.spec.quantization import Quantization, refusal
 from edgebuild.spec.registry import FORMATS, STEPS, takes
 from edgebuild.spec.source import Source
 from edgebuild.spec.target import Runtime, StepSpec, Target
@@ -72,10 +75,12 @@ class Recipes:
         weights: Weights,
         prefix: str,
         without: Without = frozenset(),
+        instruments: Instruments | None = None,
     ) -> None:
         """Check the recipe's steps, and the options that the model gives to any; UsageError for the first mistake."""
         self._graph, self._target, self._model = graph, target, model
         self._weights, self._prefix, self._without = weights, prefix, without
+        self._instruments = instruments or Instruments(target)
         self._lines = target.recipe.steps
         for name, options in model.declared.steps.items():
             check(STEPS.get(name, file=model.file, key="steps"), options, file=model.file, prefix=f"steps.{name}")
@@ -199,6 +204,8 @@ class Recipes:
         inputs = {"model": current}
         for role in step.uses():
             inputs |= self._connected(role, line) if role != "model" else {}
+        if (multiple := step.timed_widths()) is not None:
+            inputs |= widths.add(self._graph, self._target, self._instruments, current, multiple, self._later(number))
         kind = step.produces or self._graph.kind(current)
         of_format = kind == runtime.format
         learning = task_code(self._model) if "data" in inputs else ()
@@ -212,6 +219,14 @@ class Recipes:
         stage = self._name(number)
         label = f"{self._prefix}/{runtime.format}/{stage}" if of_format else f"{self._prefix}/{stage}"
         return self._graph.add(label, node)
+
+    def _later(self, number: int) -> Mapping[str, Quantization | None]:
+        """How files of each format are quantized further on: time is counted in the numbers that are shipped."""
+        quantized = [(at, how) for at, step in enumerate(self._steps) if (how := step.quantization()) and at > number]
+        return {
+            runtime.format: next((how for at, how in quantized if (runtime.format, at) not in self._without), None)
+            for runtime in self._target.runtimes
+        }
 
     def _refuse_unreal(self, line: StepSpec, step: Technique, runtime: Runtime) -> None:
         """UsageError for a quantization that no kernel of the runtime computes."""

@@ -63,9 +63,9 @@ class Weights:
 
 
 def _in_streams(graph: Graph, model: ModelSpec, source: Source, known: Mapping[str, str]) -> str:
-    """The data with what the float model leaves in streams or answers, where anything asks for that; its id."""
-    loops, heads = model.declared.signature.loops, model.declared.heads
-    if not loops and not any(tasks.of(head).follows for head in heads):
+    """The data with the states that the float model leaves in streams, where outputs come back as inputs; its id."""
+    loops = model.declared.signature.loops
+    if not loops:
         return known["data"]
     answers: dict[str, str] = {}
     for split in SPLITS:
@@ -73,7 +73,7 @@ def _in_streams(graph: Graph, model: ModelSpec, source: Source, known: Mapping[s
         step = replace(making.step, loops=loops)  # type: ignore[type-var]
         node = Node(step, {name: known[name] for name in step.uses()}, "outputs", making.code, making.tools)
         answers[split] = graph.add(f"{model.name}/streams-{split}", node)
-    node = Node(Unroll(loops), {"data": known["data"], **answers}, "data", code=task_code(model))
+    node = Node(Unroll(loops), {"data": known["data"], **answers}, "data")
     return graph.add(f"{model.name}/streams", node)
 
 

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
     from edgebuild.bundle.facts import BundleManifest
+    from edgebuild.spec.calibration import Calibration
     from edgebuild.spec.evidence import (
         Accuracy,
         Answers,
@@ -50,7 +51,7 @@ def document(outcomes: list[Outcome], journal: Journal, status: str) -> dict[str
             {"target": o.target, "model": o.model, "folder": str(o.folder)}
             | documents.to_json(o.verdicts)
             | ({"gate": {"status": o.gate.status, **documents.to_json(o.gate.gate)}} if o.gate else {})
-            | {"notes": list(o.notes)}
+            | {"notes": list(o.notes), "calibrations": documents.to_json(o.calibrations)}
             for o in outcomes
         ],
     }
@@ -64,6 +65,7 @@ def show(outcomes: list[Outcome], journal: Journal) -> None:
             judged, shipped = verdicts.formats[name], name == verdicts.format and outcome.status != "fail"
             title = f"{outcome.model} for {outcome.target}, {name}{' (shipped)' * shipped}"
             show_one(title, judged.evidence, judged.verdicts)
+        _show_calibrations(outcome.calibrations)
         _show_notes(outcome.notes)
         line((outcome.status, COLOURS[outcome.status]), f": {outcome.folder} ({_meaning(outcome)})")
         show_next(verdicts.shipped.verdicts)
@@ -83,8 +85,15 @@ def show_bundle(facts: BundleManifest) -> None:
     """Print the table of a bundle from its manifest."""
     title = f"{facts.subject.model} for {facts.subject.target}, {facts.format}"
     show_one(title, facts.evidence, facts.verdicts)
+    _show_calibrations({record.step: record.calibration for record in facts.provenance if record.calibration})
     _show_notes(facts.notes)
     line(f"status: {facts.status}")
+
+
+def _show_calibrations(steps: Mapping[str, Calibration]) -> None:
+    """What ranges came from, a line for each step that took some."""
+    for step, calibration in steps.items():
+        line(("calibrated: ", "dim"), f"{step}: {calibration.line}")
 
 
 def _show_notes(notes: Iterable[str]) -> None:

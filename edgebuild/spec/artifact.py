@@ -8,7 +8,9 @@ from dataclasses import Field, dataclass, field, fields
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Protocol
 
+from edgebuild.spec.calibration import Calibration
 from edgebuild.spec.cores import Cores
+from edgebuild.spec.documents import named
 from edgebuild.spec.errors import owner
 from edgebuild.spec.names import file_name
 
@@ -40,7 +42,9 @@ class Input:
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """What a step did on the way to another's inputs: its key and the parts of that, what came out, what it noted."""
+    """What a step did on the way to another's inputs: its key and the parts of that, what came out, what it noted, and
+    what it took ranges from.
+    """
 
     step: str
     key: str
@@ -48,6 +52,7 @@ class Record:
     deterministic: Determinism
     parts: Mapping[str, str]
     notes: tuple[str, ...] = ()
+    calibration: Calibration | None = field(default=None, metadata=named("calibration"))
 
 
 class Progress(Protocol):

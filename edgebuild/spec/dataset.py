@@ -245,10 +245,11 @@ def describe(
     forms: Sequence[Form] = (),
     *,
     cut: bool = False,
+    without: str | None = None,
 ) -> None:
     """Write what is not in the splits: whose labels they have, the number of examples of each, [N] bool masks of `test`
-    by name, what becomes of each input when it is read (nothing where that is left out), and whether the validation
-    split was cut from the training examples.
+    by name, what becomes of each input when it is read (nothing where that is left out), whether the validation split
+    was cut from the training examples, and what the inputs are called where there are no labels.
 
     The names of classes are left out: nothing that is learnt depends on them.
     """
@@ -262,6 +263,8 @@ def describe(
         found["inputs"] = [asdict(form) for form in forms]
     if cut:
         found["cut"] = True
+    if without is not None:
+        found["without_labels"] = without
     if slices:
         found["slices"] = list(slices)
         _write(folder / _SLICES, np.stack(list(slices.values())))
@@ -313,6 +316,12 @@ def examples(folder: Path) -> dict[str, int]:
 def is_cut(folder: Path) -> bool:
     """Whether the validation split was cut from the training examples, for want of one of its own."""
     return bool(_described(folder).get("cut", False))
+
+
+def without_labels(folder: Path) -> str | None:
+    """What the inputs are called where nobody labelled them; None where there are labels."""
+    what: str | None = _described(folder).get("without_labels")
+    return what
 
 
 def set_aside(

@@ -76,3 +76,7 @@ class Device(Protocol):
         Only devices that count have it.
         """
         raise DeviceError(f"{self.transport} cannot count work")
+
+    def count_each(self, job: Path, mcpu: str, *, timeout: float) -> tuple[Counted, ...]:
+        """As `count`, the work of every region by itself, in the order of the job's models."""
+        raise DeviceError(f"{self.transport} cannot count work")

@@ -32,6 +32,7 @@ class Task(Protocol):
     choice: whether an answer is a choice, which is right or wrong (`hits`) and which two runs may share (`choices`);
         else answers are values, which are more or less far from their labels (`errors`)
     smooths: whether the loss takes label smoothing
+    original: whether it is judged by what the original answers, since the data has no labels
     show: how `run.py` prints an answer
     metrics: gates on its answers that do not name this task themselves, as those of another package may not
     """
@@ -43,6 +44,7 @@ class Task(Protocol):
     missing: ClassVar[float]
     choice: ClassVar[bool] = False
     smooths: ClassVar[bool] = False
+    original: ClassVar[bool] = False
     show: ClassVar[Show] = "values"
     metrics: ClassVar[tuple[str, ...]] = ()
 
@@ -76,11 +78,6 @@ class Task(Protocol):
     def assumed(self, examples: int, outputs: Sequence[TensorSpec]) -> Array | None:
         """The labels of a split that brings None for them; None where labels must come."""
         return None
-
-    @property
-    def follows(self) -> bool:
-        """Whether the labels are what the float model answers."""
-        return False
 
     def targets(self, labels: Any, inputs: Sequence[Any]) -> Any:
         """What answers are held against in losses and errors, arrays or tensors: the labels, unless a task teaches

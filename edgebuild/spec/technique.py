@@ -37,3 +37,10 @@ class Technique(Step, Protocol):
     def quantization(self) -> Quantization | None:
         """What a format is asked for, so that a plan can refuse what no kernel computes; None where nothing is."""
         return None
+
+    def timed_widths(self) -> int | None:
+        """Of which number of channels the widths are multiples at which it must know the time of the model's layers.
+
+        It then has inputs `widths/<format>` (`evidence.WidthCurves`), or none where nothing counts for the target.
+        """
+        return None

@@ -10,7 +10,7 @@ import shutil
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
-from edgebuild.spec import dataset, tasks
+from edgebuild.spec import dataset
 from edgebuild.spec.artifact import Step, StepIO
 from edgebuild.spec.signature import Loop
 
@@ -32,11 +32,10 @@ class Unroll(Step):
     tools: ClassVar[tuple[str, ...]] = ("numpy",)
 
     def run(self, io: StepIO) -> None:
-        """Write the data set with these states, and with the model's answers where a task's labels are these."""
+        """Write the data set with these states."""
         import numpy as np
 
         shutil.copytree(io.path("data"), io.output, dirs_exist_ok=True)
-        heads = dataset.heads(io.path("data"))
         for split in SPLITS:
             with np.load(io.path(split) / "outputs.npz") as stored:
                 outputs = [stored[str(place)] for place in range(len(stored.files))]
@@ -45,12 +44,6 @@ class Unroll(Step):
                 (io.output / f"{split}.{loop.input}.npy").unlink()
                 states = shifted(outputs[loop.output], streams, loop.start)
                 np.save(io.output / f"{split}.{loop.input}.npy", states)
-            labels = dataset.read(io.path("data"), split).labels
-            known = [
-                outputs[head.outputs[0]] if tasks.of(head).follows else own
-                for head, own in zip(heads, labels, strict=True)
-            ]
-            dataset.write_labels(io.output, split, known, heads)
 
 
 def shifted(outputs: Array, streams: Array | None, start: float) -> Array:

@@ -1,4 +1,4 @@
-"""Agreement: what is asked of a model that nobody has labels for: to answer as it did before anything was changed."""
+"""Agreement: answers that are to be the original's, where nobody has labelled anything."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from edgebuild.spec.signature import Head, TensorSpec
-from edgebuild.spec.task import Goal, Task
+from edgebuild.spec.task import Goal, Show, Task
 from edgebuild.tasks import _values
 from edgebuild.tasks._outputs import single
 from edgebuild.tasks._teachers import of_values, only
@@ -18,37 +18,31 @@ if TYPE_CHECKING:
 
 
 class Agreement(Task):
-    """Labels are what the float model itself answers in its own runtime, over streams in order where it has states.
+    """The labels that count are what the original answers, which the judge has; the data's are none, NaN."""
 
-    It says nothing about being right.
-    """
-
-    labels: ClassVar[str] = "none: the float model's own answers are"
+    labels: ClassVar[str] = "none: answers are held against those of the original"
     element: ClassVar[Literal["int64", "float32"]] = "float32"
     missing: ClassVar[float] = float("nan")
-
-    @property
-    def follows(self) -> bool:
-        """They are."""
-        return True
+    original: ClassVar[bool] = True
+    show: ClassVar[Show] = "tensor"
 
     def check(self, head: Head, outputs: Sequence[TensorSpec]) -> None:
-        """One output of any shape, and no classes."""
+        """One output of any shape; classes may be named, nobody asks which is right."""
         single("agreement", outputs)
-        _values.no_classes("agreement", head)
 
     def assumed(self, examples: int, outputs: Sequence[TensorSpec]) -> Array | None:
-        """Zeros, until the model has answered."""
+        """None at all: NaN."""
         import numpy as np
 
-        return np.zeros((examples, *outputs[0].shape), np.float32)
+        return np.full(examples, np.nan, np.float32)
 
     def label_mistake(self, labels: Array, outputs: Sequence[TensorSpec]) -> str | None:
-        """Finite numbers in float32, of the output's shape."""
-        return _values.mistake("agreement", labels, outputs[0]) or _values.unreal(labels)
+        """Any numbers."""
+        known = labels.dtype.kind in "fiu"
+        return None if known else f"needs numbers or NaN as labels, got {labels.dtype} {list(labels.shape)}"
 
     def loss(self, answers: Sequence[Tensor], labels: Tensor, smoothing: float = 0.0) -> Tensor:
-        """The squared difference, its mean over all values."""
+        """The squared difference from what the original answers."""
         from torch.nn import functional
 
         return functional.mse_loss(answers[0], labels)
@@ -60,8 +54,11 @@ class Agreement(Task):
         return of_values(goal, answers[0], only(teachers), self.loss)
 
     def errors(self, answers: Sequence[Array], labels: Array) -> Errors:
-        """The mean absolute difference of each example."""
+        """The mean absolute difference of each example; 0 where there is no label to be wrong by."""
         import numpy as np
 
-        errors: Errors = np.abs(_values.rows(answers[0]) - _values.rows(labels)).mean(1)
+        known = ~np.isnan(_values.rows(labels)).any(1)
+        errors: Errors = np.zeros(len(labels))
+        if known.any():
+            errors[known] = np.abs(_values.rows(answers[0])[known] - _values.rows(labels)[known]).mean(1)
         return errors

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import tempfile
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,7 +12,8 @@ from edgebuild.bundle import history, manifest
 from edgebuild.bundle.facts import Gate, Standing
 from edgebuild.engine import digests, files, owned
 from edgebuild.engine.store import Store, disk_error
-from edgebuild.spec import notes, sha256
+from edgebuild.spec import calibration, notes, sha256
+from edgebuild.spec.calibration import Calibration
 from edgebuild.spec.errors import EdgebuildError
 from edgebuild.spec.evidence import Judged, Status, Verdicts
 from edgebuild.spec.project import Project
@@ -49,6 +51,7 @@ class Outcome:
     verdicts: Verdicts
     new: bool = False
     notes: tuple[str, ...] = ()
+    calibrations: Mapping[str, Calibration] = field(default_factory=dict)
     gate: Gated | None = None
 
 
@@ -105,10 +108,13 @@ def _publish(project: Project, store: Store, product: Product, done: dict[str, A
     verdicts = verdicts_of(store, product, done)
     place, evidence = _places(project, product)
     shipped, said = (made / "bundle").is_dir(), tuple(notes.read(made / "evidence"))
+    steps = calibration.read_all(made / "evidence")
     source, folder, other = (made / "bundle", place, evidence) if shipped else (made / "evidence", evidence, place)
     if shipped and (gated := _as_gated(place, source, verdicts)) is not None:
         gate, verdicts = gated
-        return Outcome(product.target, product.model, verdicts.status, place, verdicts, notes=said, gate=gate)
+        return Outcome(
+            product.target, product.model, verdicts.status, place, verdicts, notes=said, calibrations=steps, gate=gate
+        )
     try:
         new = not folder.is_dir() or digests.of_tree(folder) != digests.of_tree(source)
         if new:
@@ -116,7 +122,7 @@ def _publish(project: Project, store: Store, product: Product, done: dict[str, A
         files.remove_tree(other)
     except OSError as error:
         raise disk_error(error, folder) from None
-    return Outcome(product.target, product.model, verdicts.status, folder, verdicts, new, said)
+    return Outcome(product.target, product.model, verdicts.status, folder, verdicts, new, said, steps)
 
 
 def _as_gated(place: Path, built: Path, verdicts: Verdicts) -> tuple[Gated, Verdicts] | None:

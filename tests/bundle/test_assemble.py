@@ -20,9 +20,11 @@ from edgebuild.bundle import manifest
 from edgebuild.bundle.assemble import Assemble
 from edgebuild.bundle.facts import Port, Routed, Subject
 from edgebuild.plan.shipping import distributions
-from edgebuild.spec import dataset, documents
+from edgebuild.report.summary import show_bundle
+from edgebuild.spec import calibration, dataset, documents
 from edgebuild.spec.artifact import Input, Record, StepIO
 from edgebuild.spec.assembly import Assembly
+from edgebuild.spec.calibration import Calibration
 from edgebuild.spec.errors import UsageError
 from edgebuild.spec.evidence import Accuracy, Answers, Footprint, Latencies, Rate, known
 from edgebuild.spec.preprocess import ImageInput
@@ -34,7 +36,11 @@ from tests.bundle import pngs
 from tests.steps.evidence import folders
 
 PICTURE = ImageInput(width=12, height=12, mean=(0.5,), std=(0.5,))
-PROVENANCE = (Record("tiny/float", "0" * 64, "1" * 64, "same-cpu", {"step": "edgebuild.steps.train.Train"}),)
+CALIBRATED = Calibration(16, "ab" * 32, 9, 8)
+PROVENANCE = (
+    Record("tiny/float", "0" * 64, "1" * 64, "same-cpu", {"step": "edgebuild.steps.train.Train"}),
+    Record("tiny/onnx/int8", "2" * 64, "3" * 64, "same-cpu", {}, calibration=CALIBRATED),
+)
 
 
 def subject(made: tiny.Made, **more: Any) -> Subject:
@@ -112,12 +118,22 @@ def test_it_holds_the_fastest_passing_file_and_all_that_it_takes_to_run_it(made:
         "prepare_image.py", "preprocess.json", "requirements.txt", "run.py", "sample.png",
     }  # fmt: skip
     assert {name.split("/")[1] for name in names if "/" in name} == {
-        "accuracy-onnx", "accuracy-tflite", "footprint-onnx", "footprint-tflite", "latency",
+        "accuracy-onnx", "accuracy-tflite", "calibration.json", "footprint-onnx", "footprint-tflite", "latency",
     }  # fmt: skip
     assert (released / "model.onnx").read_bytes() == made.file("onnx").read_bytes()
     assert json.loads((released / "labels.json").read_text()) == list(tiny.spec("tiny").declared.labels)
     pinned = (released / "requirements.txt").read_text().splitlines()
     assert pinned == ["numpy>=1.24", f"onnxruntime=={metadata.version('onnxruntime')}"]
+
+
+def test_what_ranges_came_from_is_in_evidence_and_report(
+    released: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "200")
+    assert calibration.read_all(released / "evidence") == {"tiny/onnx/int8": CALIBRATED}
+    show_bundle(manifest.verify_bundle(released))
+    told = "calibrated: tiny/onnx/int8: ranges come from 16 training examples (SHA-256 abababababab…); 8 of 9 are not"
+    assert told in capsys.readouterr().out
 
 
 def test_the_manifest_says_what_it_is_of_what_and_why(released: Path) -> None:

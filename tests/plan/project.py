@@ -85,6 +85,7 @@ EMULATED = (
     .replace(LOCAL, '[{transport = "qemu", examples = 500}]')
     .replace("[timing]", f"{CORE}[timing]")
 )
+BUDGETED = EMULATED.replace("ratio = 0.5", "budget = {time = 0.5}")
 ESTIMATED = TIMED.replace(LOCAL, '[{transport = "local", measures = ["outputs"]}]').replace(
     "[timing]", """\
 [hardware.roofline]
@@ -139,8 +140,8 @@ devices = [{transport = "local"}]
 arch = "aarch64"
 cpu = "cortex-a72"
 [[gates]]
-metric = "deviation"
-limit = "5 %"
+metric = "agreement"
+limit = "0.1"
 """
 LIFTED = FROM_A_FILE.replace('use = "onnx"', 'use = "lifted"')
 

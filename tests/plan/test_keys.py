@@ -20,6 +20,7 @@ from edgebuild.spec.registry import STEPS
 from tests import ROOT
 from tests.contracts.test_circles import graph
 from tests.plan.project import (
+    BUDGETED,
     EMULATED,
     ESTIMATED,
     FROM_A_FILE,
@@ -33,7 +34,7 @@ from tests.plan.project import (
     Project,
 )
 
-TARGETS = {"timed": TIMED, "emulated": EMULATED, "estimated": ESTIMATED, "imported": ONNX_ONLY}
+TARGETS = {"timed": TIMED, "emulated": EMULATED, "budgeted": BUDGETED, "estimated": ESTIMATED, "imported": ONNX_ONLY}
 FORMATS = ("onnx", "tflite")
 GATES = ("accuracy", "f1", "size", "arena", "latency", "cold_start")
 RECIPE = tuple(f"steps.techniques.{use}" for use in ("prune_channels", "distill", "int8"))
@@ -134,6 +135,14 @@ TARGET_CHANGES = {
         ('examples = 500', 'examples = 500, budget = "1 min"'): "Sampled",
         ('limit = "1 pp"', 'limit = "1.5 pp"'): "Judge board/tiny/onnx/outputs-device board/tiny/tflite/outputs-device",
         ('limit = "+3 %"', 'limit = "+4 %"'): "Judge Latency",
+    },
+    "budgeted": {
+        ('clock = "1.5 GHz"', 'clock = "1.8 GHz"'): "Predict Proof Count Sampled Preflight LayerTimes",
+        ('dram = "2.75 GB/s"', 'dram = "3 GB/s"'): "Predict Proof LayerTimes",
+        ("ways = 2}", "ways = 4}"): "Count Sampled Preflight LayerTimes",
+        ("channel_multiple = 4", "channel_multiple = 2"): "PruneChannels LayerTimes Count Sampled Preflight",
+        ("time = 0.5", "time = 0.4"): "PruneChannels",
+        ('use = "int8"', 'use = "int8", granularity = "tensor"'): "Int8 LayerTimes",
     },
     "estimated": {
         ('peak = "12 GFLOP/s"', 'peak = "13 GFLOP/s"'): "Roofline",
@@ -242,6 +251,7 @@ def test_the_version_of_what_the_models_code_needs(
         ("timed", Local, "kernel", "Latency Processes StageTimes Assemble"),
         ("emulated", Qemu, "cpu", "Sampled Count Preflight Assemble"),
         ("emulated", Qemu, "emulator", "Sampled Count Preflight Assemble"),
+        ("budgeted", Qemu, "emulator", "Sampled Count Preflight Assemble LayerTimes"),
         ("emulated", Local, "cpu", "Outputs Latency Processes Assemble"),
         ("emulated", Local, "governor", "Latency Processes Assemble"),
     ],
@@ -274,7 +284,7 @@ def test_what_travels_in_a_bundle(project: Callable[..., Project], monkeypatch: 
 # and of the model's tasks, where labels or answers are looked at.
 FILES, TASK = ("formats",), ("tasks.classification",)
 LEARNT = dict.fromkeys(("LoadData", "Train", "Distill", "Parity", "Accuracy", "Agreement", "Proof"), TASK)
-COUNTS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
+COUNTS: dict[str, Mapping[str, tuple[str, ...]]] = {
     "timed": {
         **LEARNT,
         **dict.fromkeys(("Convert", "Arena"), FILES),
@@ -309,6 +319,7 @@ COUNTS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
         "Judge": (*(f"gates.{gate}" for gate in GATES), "steps.techniques.int8"),
     },
 }  # fmt: skip
+COUNTS |= {"budgeted": {**COUNTS["emulated"], "PruneChannels": TASK, "LayerTimes": (*FILES, "devices.qemu")}}
 
 
 @cache

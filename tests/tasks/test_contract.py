@@ -88,9 +88,9 @@ CASES = {
         Head("output", "classification", labels=("a", "b", "c")), np.arange(6) % 3, np.eye(3)[np.arange(6) % 3] * 50
     ),
     "regression": case(Head("output", "regression"), VALUES, VALUES),
+    "agreement": case(Head("output", "agreement"), VALUES, VALUES),
     "embedding": case(Head("output", "embedding"), VALUES, VALUES),
     "detection": boxes_case(),
-    "agreement": case(Head("output", "agreement"), VALUES, VALUES),
     "segmentation": segmentation_case(),
     "multilabel": multilabel_case(),
     "anomaly": anomaly_case(),

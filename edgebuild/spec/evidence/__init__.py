@@ -37,6 +37,7 @@ from edgebuild.spec.evidence.timing import (
     Timed,
 )
 from edgebuild.spec.evidence.verdict import EXIT_CODES, Status, Verdict, combine
+from edgebuild.spec.evidence.widths import LayerShape, LayerShapes, Width, WidthCurve, WidthCurves
 from edgebuild.spec.evidence.work import (
     Activations,
     Arena,
@@ -78,6 +79,8 @@ __all__ = [
     "Judged",
     "Latencies",
     "Latency",
+    "LayerShape",
+    "LayerShapes",
     "Looks",
     "OnDevice",
     "Operators",
@@ -106,6 +109,9 @@ __all__ = [
     "Verdict",
     "Verdicts",
     "Weight",
+    "Width",
+    "WidthCurve",
+    "WidthCurves",
     "Worse",
     "combine",
     "gather",

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from edgebuild.spec import dataset, notes, spread, tasks
+from edgebuild.spec import calibration, dataset, documents, notes, spread, tasks
 from edgebuild.spec.artifact import StepIO
+from edgebuild.spec.calibration import Calibration
 from edgebuild.spec.errors import UsageError
-from edgebuild.spec.quantization import Quantization
+from edgebuild.spec.format import Format
+from edgebuild.spec.quantization import Quantization, Range
 from edgebuild.spec.registry import FORMATS
 from edgebuild.steps import import_file
 
@@ -17,6 +20,10 @@ if TYPE_CHECKING:
     from edgebuild.spec.dataset import Array, Split
 
     Sample = tuple[Array, ...]
+
+
+_FEW = 32  # samples whose ranges are held against those of as many random ones
+_SAME = 0.2  # of its width, by which a range may differ from another of as many samples: ends are extremes
 
 
 def read(io: StepIO) -> tuple[Any, bytes]:
@@ -50,9 +57,57 @@ def quantize(io: StepIO, how: Quantization, samples: Sequence[Sample] = ()) -> N
     """Write the quantized file, and note what calibration could not say."""
     target_format, model = read(io)
     if samples:
-        how = how.with_ranges(target_format.observe(model, how, samples))
-        notes.write(io.output, [*notes.read(io.output), *spread.remarks(how.ranges)])
+        how = calibrated(io, target_format, model, how, samples)
     (io.output / target_format.file).write_bytes(target_format.quantize(model, how))
+
+
+def calibrated(
+    io: StepIO, target_format: Format, model: bytes, how: Quantization, seen: Sequence[Sample]
+) -> Quantization:
+    """With the ranges of what the float file computes from `seen`; what they came from, and what they could not say,
+    is kept in the artifact.
+    """
+    ranges = target_format.observe(model, how, seen)
+    free = replace(how, ranges={}, calibrator="minmax")
+    try:
+        of_some, of_noise = (target_format.observe(model, free, few) for few in (seen[:_FEW], _noise(seen[:_FEW])))
+    except UsageError:  # the file computes NaN from noise: its ranges would be none of these
+        of_some, of_noise = ranges, {}
+    differ = sum(name not in of_noise or _apart(ends, of_noise[name]) for name, ends in of_some.items())
+    documents.write(io.output / calibration.FILE, Calibration(len(seen), _digest(seen), len(of_some), differ))
+    notes.write(io.output, [*notes.read(io.output), *spread.remarks(ranges)])
+    return how.with_ranges(ranges)
+
+
+def _apart(ends: Range, other: Range) -> bool:
+    """Whether two ranges are not the same but for a share of their width."""
+    return any(abs(mine - theirs) > _SAME * (ends[1] - ends[0]) for mine, theirs in zip(ends, other, strict=True))
+
+
+def _noise(seen: Sequence[Sample]) -> list[Sample]:
+    """As many samples of the same shapes and types: normal values, and whole numbers that occur among these."""
+    import numpy as np
+
+    rng = np.random.default_rng(0)
+    return [
+        tuple(
+            rng.normal(size=x.shape).astype(x.dtype)
+            if x.dtype.kind == "f"
+            else rng.choice(np.concatenate([one[place].ravel() for one in seen]), x.shape)
+            for place, x in enumerate(sample)
+        )
+        for sample in seen
+    ]
+
+
+def _digest(seen: Sequence[Sample]) -> str:
+    """SHA-256 over all values in their order."""
+    digest = hashlib.sha256()
+    for sample in seen:
+        for values in sample:
+            digest.update(f"{values.dtype} {[*values.shape]}".encode())
+            digest.update(values.tobytes())
+    return digest.hexdigest()
 
 
 def samples(io: StepIO, count: int, seed: int) -> list[Sample]:

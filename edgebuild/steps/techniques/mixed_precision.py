@@ -10,7 +10,7 @@ from annotated_types import Ge
 from pydantic import Field
 
 from edgebuild.nn.quantize import ranges
-from edgebuild.spec import dataset, notes, spread, tasks
+from edgebuild.spec import dataset, tasks
 from edgebuild.spec.artifact import FILE, StepIO
 from edgebuild.spec.errors import UsageError
 from edgebuild.spec.fields import Seed
@@ -69,12 +69,11 @@ class MixedPrecision(Technique):
         seen = _files.samples(io, self.calibration, self.seed)
         held_out = _files.unlearnt(io, self.examples, self.seed)
         learnt = _files.apart(io, self.quantization()).with_ranges(ranges.load(io.path("model")))
-        how = learnt.with_ranges(target_format.observe(model, learnt, seen))
+        how = _files.calibrated(io, target_format, model, learnt, seen)
         trial = _Trial(target_format, model, held_out, dataset.heads(io.path("data")), io)
         ranked = self._rank(trial, how)
         done, kept = self._fall_back(trial, how, [layer for layer, ratio in ranked if ratio is not None])
         (io.output / target_format.file).write_bytes(done.file)
-        notes.write(io.output, [*notes.read(io.output), *spread.remarks(how.ranges)])
         layers = [asdict(layer) | {"snr_db": ratio, "float": layer.name in kept} for layer, ratio in ranked]
         report = {"margin": self.margin, "changed": done.changed, "examples": len(held_out), "layers": layers}
         (io.output / REPORT).write_text(json.dumps(report, indent=1) + "\n")

@@ -11,15 +11,17 @@ from annotated_types import Ge
 from pydantic import Field
 
 from edgebuild.nn import checkpoint, layers, records
-from edgebuild.nn.prune import channels, importance, sensitivity, shares, units
+from edgebuild.nn.prune import channels, importance, sensitivity, shares, time_budget, units
 from edgebuild.nn.prune.channels import Inventory
 from edgebuild.nn.prune.schedule import Schedule
 from edgebuild.nn.prune.slimming import Slimming
+from edgebuild.nn.prune.time_budget import TimeBudget
 from edgebuild.nn.prune.units import Units
 from edgebuild.nn.train import losses, training
-from edgebuild.spec import dataset, notes
+from edgebuild.spec import dataset, documents, notes
 from edgebuild.spec.artifact import StepIO
 from edgebuild.spec.errors import UsageError
+from edgebuild.spec.evidence import FILE, WidthCurves
 from edgebuild.spec.fields import Seed
 from edgebuild.spec.target import Hardware
 from edgebuild.spec.technique import Technique
@@ -39,7 +41,8 @@ class PruneChannels(Technique):
     """Each dependency group loses `ratio` of its channels, the least important (DepGraph, Fang et al., CVPR 2023).
 
     Attention loses whole heads, `heads` of them or `ratio` as well. `scope` "global" lets all groups compete, and
-    `budget` chooses ratios by a sensitivity scan (Li et al. 2017). What is left is a multiple of `round_to`, which
+    `budget` chooses ratios by a sensitivity scan (Li et al. 2017): an accuracy that may be lost, or with
+    `{ time = 0.5 }` the share of the layers' time on the target that is left. Counts are multiples of `round_to`, which
     defaults to the target's `channel_multiple`, as near to the ratio as all layers together allow and never beyond it.
     Whole stay layers with no more channels than that, those that make the outputs, those named in `keep`, and, named
     in a notice, those that cannot be followed. Criteria and their sources are in `nn/importance.py`. Accuracy falls to
@@ -53,7 +56,10 @@ class PruneChannels(Technique):
     criterion: importance.Name = "magnitude"
     scope: Annotated[Literal["layer", "global"], Field(description="where channels compete to stay")] = "layer"
     heads: Annotated[float | None, Field(ge=0, lt=1, description="share of attention heads that go")] = None
-    budget: Annotated[Share | None, Field(description="accuracy that the whole may lose before fine-tuning")] = None
+    budget: Annotated[
+        TimeBudget | Share | None,
+        Field(description="accuracy that may be lost before fine-tuning, or time left"),
+    ] = None
     schedule: Schedule = field(default_factory=Schedule)
     slimming: Annotated[Slimming | None, Field(description="sparsity training, for batch_norm")] = None
     examples: Annotated[
@@ -86,6 +92,10 @@ class PruneChannels(Technique):
         looks = self.criterion not in importance.DATA_FREE or self.slimming or self.budget or self.schedule.epochs
         return ("model", "data") if looks else ("model",)
 
+    def timed_widths(self) -> int | None:
+        """Time by multiples of `round_to`, for a budget of time."""
+        return self.round_to if isinstance(self.budget, TimeBudget) else None
+
     def run(self, io: StepIO) -> None:
         """Prune, fine-tune where the schedule says so, and save; `record.json` says what became of each layer.
 
@@ -98,7 +108,8 @@ class PruneChannels(Technique):
         record = self._prune(model, io)
         checkpoint.save(model, io.output)
         records.write(io.output, record)
-        notes.write(io.output, [*channels.remarks(record["unfollowed"]), *_differing(record["taken"], self.round_to)])
+        remarks = [*channels.remarks(record["unfollowed"]), *_differing(record["taken"], self.round_to)]
+        notes.write(io.output, [*remarks, *time_budget.remarks(record["sensitivity"])])
 
     def _prune(self, model: Checkpoint, io: StepIO) -> dict[str, Any]:
         """What became of each layer, as plain data for the record."""
@@ -178,7 +189,11 @@ class PruneChannels(Technique):
             found.remove(tried, units.least(able, scores, stays))
             return sensitivity.measure(tried.eval(), data, heads)
 
-        return sensitivity.chosen([*counts], self.budget, trial, heads)
+        if not isinstance(self.budget, TimeBudget):
+            return sensitivity.chosen([*counts], self.budget, trial, heads)
+        curves = {name: documents.read(WidthCurves, one.path / FILE) for name, one in io.roles("widths").items()}
+        clock = time_budget.clock(model.module, model.example(), able, curves)
+        return time_budget.chosen(able, self.budget, clock, trial, io.progress)
 
     def _refuse_nothing(self, found: Inventory) -> None:
         """UsageError with what was in the way."""

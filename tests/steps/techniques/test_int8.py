@@ -10,6 +10,7 @@ import onnx
 import pytest
 from onnx import numpy_helper
 
+from edgebuild.spec import calibration, dataset
 from edgebuild.steps.techniques.int8 import Int8
 from tests import runtimes, tiny
 
@@ -110,3 +111,34 @@ def test_ranges_are_the_true_minimum_and_maximum_of_what_was_seen(
         scale = next(float(d["quantization"][0]) for d in details if d["dtype"] == np.int8 and len(d["shape"]) == 4
                      and d["shape"].tolist() == [1, 12, 12, 1])  # fmt: skip
     assert scale == pytest.approx((seen.max() - seen.min()) / 255, rel=0.01)
+
+
+@pytest.mark.parametrize("format_name", ["onnx", "tflite"])
+def test_what_ranges_come_from_is_told_and_is_not_noise(made: tiny.Made, tmp_path: Path, format_name: str) -> None:
+    inputs = {"model": (format_name, made[format_name]), "data": ("data", made["data"])}
+    found = {
+        seed: calibration.read(tiny.perform(Int8(calibration=16, seed=seed), tmp_path / str(seed), inputs))
+        for seed in (0, 1)
+    }
+    first = found[0]
+    assert first is not None
+    assert first.examples == 16
+    assert 0 < first.differ <= first.ranges
+    assert first.sha256 != found[1].sha256  # type: ignore[union-attr]
+    assert first.line.startswith(
+        f"ranges come from 16 training examples (SHA-256 {first.sha256[:12]}…); {first.differ} of"
+    )
+
+
+@pytest.mark.parametrize("seed", [0, 7])
+def test_ranges_of_noise_are_told(made: tiny.Made, tmp_path: Path, seed: int) -> None:
+    """Data of nothing but noise, the very draws that it is held against or others."""
+    noise = np.random.default_rng(seed).normal(size=(16, 1, 12, 12)).astype(np.float32)
+    dataset.write(tmp_path, "train", dataset.Split((noise,), (np.zeros(16, np.int64),)))
+    output = tiny.perform(
+        Int8(calibration=16), tmp_path / "out", {"model": ("onnx", made["onnx"]), "data": ("data", tmp_path)}
+    )
+    found = calibration.read(output)
+    assert found is not None
+    assert found.differ == 0 if seed == 0 else found.differ * 3 <= found.ranges
+    assert found.line.endswith("and are those that noise gives: is there anything in these examples?")

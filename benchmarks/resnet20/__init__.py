@@ -1,0 +1,299 @@
+"""ResNet-20 on CIFAR-10: accuracy against counted time, our budget of time beside uniform ratios and Torch-Pruning.
+
+The data are not ours to pass on: `EDGEBUILD_CIFAR10` names a folder with `resnet20.pth` (akamaster's
+pytorch_resnet_cifar10, BSD-2) and `train15k.npz` and `test10k.npz`, arrays `x` uint8 [N, 32, 32, 3] and `y`, of
+CIFAR-10's first 15,000 training and 10,000 test pictures.
+"""
+
+from __future__ import annotations
+
+import copy
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from benchmarks._project import target
+from benchmarks._tables import Table
+from benchmarks.peers import _environments
+from edgebuild.devices.jobs import job
+from edgebuild.devices.qemu import Qemu
+from edgebuild.devices.timing import predicted
+from edgebuild.nn.prune import channels, importance, sensitivity, shares, time_budget, units
+from edgebuild.nn.prune.work import layer_work
+from edgebuild.spec import documents, evidence
+from edgebuild.spec.artifact import Input, StepIO
+from edgebuild.spec.dataset import Split
+from edgebuild.spec.errors import UsageError
+from edgebuild.spec.model import Training
+from edgebuild.spec.registry import FORMATS
+from edgebuild.spec.signature import Head
+from edgebuild.steps.evidence.layer_times import LayerTimes
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+    from edgebuild.nn.prune.channels import Inventory
+    from edgebuild.nn.prune.time_budget import Clock
+
+DATA = "EDGEBUILD_CIFAR10"
+SHARES = (0.7, 0.5, 0.3)
+FORMAT, MULTIPLE = "tflite", 8
+LEARNT, SCANNED = 10_000, 512
+TRAINING = Training(epochs=1, batch_size=64, learning_rate=0.02, weight_decay=5e-4)
+_ALPHA, _TEMPERATURE = 0.1, 4.0
+_HEADS = (Head("output", "classification"),)
+_MEAN, _STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+_TORCH_PRUNING = Path(__file__).resolve().parent.parent / "structured_pruning" / "torch_pruning"
+_COLUMNS = {
+    "share": ("time asked", ".0%"),
+    "side": ("chosen by", ""),
+    "accuracy": ("accuracy", ".2%"),
+    "raw": ("before distillation", ".2%"),
+    "microseconds": ("counted, µs", ",.0f"),
+    "left": ("of the whole", ".1%"),
+    "macs": ("MACs", ",d"),
+    "widths": ("widths inside blocks", ""),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Pictures:
+    """Training, scanned and held-out examples, and the file of the weights; None where all is drawn."""
+
+    train: Split
+    scanned: Split
+    test: Split
+    weights: Path | None
+
+
+@dataclass(frozen=True, slots=True)
+class Small:
+    """A pruned network, for which share of the time and by whom."""
+
+    share: float
+    side: str
+    net: nn.Module
+    raw: float
+
+
+def run(*, small: bool) -> list[Table]:
+    """A table; `small`: drawn pictures and weights, one budget by operations, no peer and nothing counted but files."""
+    from benchmarks.resnet20.network import trained
+
+    data = _drawn() if small else _pictures()
+    net = trained(data.weights)
+    example = _example()
+    stock = channels.inventory(net, example, (), MULTIPLE)
+    with tempfile.TemporaryDirectory() as folder:
+        curves = {} if small else {FORMAT: _curves(net, Path(folder))}
+        clock = time_budget.clock(net, example, _able(stock), curves)
+        nets = [*_nets(net, stock, clock, data, Path(folder), SHARES[1:2] if small else SHARES, peer=not small)]
+        whole = Small(1.0, "nobody", net, _accuracy(net, data.test))
+        for each in nets:
+            _tell(f"{each.side} at {each.share:.0%}")
+            _distil(each.net, net, data.train)
+        every = [whole, *nets]
+        seconds = _counted([each.net for each in every], Path(folder) / "files")
+    return [Table("Accuracy against counted time on rpi4", _COLUMNS, _rows(every, seconds, data.test), _notes(data))]
+
+
+def _rows(every: Sequence[Small], seconds: Sequence[float], test: Split) -> list[dict[str, Any]]:
+    return [
+        {
+            "share": each.share,
+            "side": each.side,
+            "accuracy": _accuracy(each.net, test),
+            "raw": each.raw,
+            "microseconds": 1e6 * taken,
+            "left": taken / seconds[0],
+            "macs": sum(one.shape.macs for one in layer_work(each.net, _example())),
+            "widths": _widths(each.net),
+        }
+        for each, taken in zip(every, seconds, strict=True)
+    ]
+
+
+def _notes(data: Pictures) -> list[str]:
+    return [
+        f"float TFLite, one thread; public weights; each pruned network learns for {TRAINING.epochs} epoch on "
+        f"{len(data.train):,} training pictures without augmentation, from labels ({_ALPHA:.0%}) and from the whole "
+        f"network's answers at temperature {_TEMPERATURE:g}, the same for all sides: short, so that the choice counts. "
+        f"{len(data.test):,} held-out pictures: a standard error of about 0.3 pp; one seed.",
+        f"budget of time: `prune_channels` with `budget = {{ time = … }}`, the layers' time counted at multiples of "
+        f"{MULTIPLE}, harm from {len(data.scanned)} other training pictures. uniform: the least ratio of all groups, "
+        "in the same multiples, that takes no more of the layers' counted time.",
+        "Torch-Pruning: its group magnitudes with the ratio that leaves as many MACs as the budget of time does; what "
+        "shortcut A joins it cannot follow, and is left alone by name. Widths are those of the first convolution of "
+        "the nine blocks.",
+        "Time asked is of the layers alone; of the whole: of the counted time of the whole file.",
+    ]
+
+
+def _nets(
+    net: nn.Module, stock: Inventory, clock: Clock, data: Pictures, folder: Path, wanted: Sequence[float], *, peer: bool
+) -> Sequence[Small]:
+    able = _able(stock)
+    subject = importance.Subject(net, lambda: data.scanned, _no_loss, norm=2, seed=0)
+    scores = units.scored(able, importance.criterion("magnitude", subject))
+
+    def cut(ratios: Mapping[str, float]) -> nn.Module:
+        pruned = copy.deepcopy(net)
+        stock.remove(pruned, units.least(able, scores, _stay(able, ratios)))
+        return pruned.eval()
+
+    def trial(ratios: Mapping[str, float]) -> sensitivity.Quality:
+        return sensitivity.measure(cut(ratios), data.scanned, _HEADS)
+
+    found: list[Small] = []
+    for share in wanted:
+        scan = time_budget.chosen(able, time_budget.TimeBudget(share), clock, trial, lambda _, note: _tell(note))
+        sides = {"budget of time": cut(scan["ratios"]), "uniform ratio": cut(_uniform(able, clock, share))}
+        if peer:
+            macs = sum(one.shape.macs for one in layer_work(sides["budget of time"], _example()))
+            sides["Torch-Pruning"] = _peer(data.weights, macs, folder)
+        found += [Small(share, side, made, _accuracy(made, data.test)) for side, made in sides.items()]
+    return found
+
+
+def _able(stock: Inventory) -> list[units.Units]:
+    return [one for one in stock.units if not one.fixed]
+
+
+def _stay(able: Sequence[units.Units], ratios: Mapping[str, float]) -> dict[str, int]:
+    of = {one.name: len(one.members) for one in able}
+    return shares.rounded(able, shares.shares(able, dict.fromkeys(of, 0.0) | dict(ratios), of))
+
+
+def _uniform(able: Sequence[units.Units], clock: Clock, share: float) -> dict[str, float]:
+    """The least ratio, in hundredths, that leaves no more than this share of the time."""
+    every = [dict.fromkeys((one.name for one in able), percent / 100) for percent in range(1, 96)]
+    return next((ratios for ratios in every if clock.together.share(_stay(able, ratios)) <= share), every[-1])
+
+
+def _peer(weights: Path | None, macs: int, folder: Path) -> nn.Module:
+    """What Torch-Pruning leaves, in its own environment."""
+    import torch
+
+    from benchmarks.resnet20.network import narrowed
+
+    script, output = Path(__file__).parent / "torch_pruning_side.py", folder / f"{macs}.pth"
+    command = [str(_environments.python(_TORCH_PRUNING)), str(script), str(weights or "-"), str(macs), str(output)]
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+    return narrowed(torch.load(output, weights_only=True))
+
+
+def _curves(net: nn.Module, folder: Path) -> evidence.WidthCurves:
+    """The time of every layer by width, by the product's own step."""
+    board = target("rpi4")
+    core = board.hardware.core
+    assert core is not None
+    assert core.time is not None
+    places = {name: folder / name for name in ("shapes", "times", "scratch")}
+    for place in places.values():
+        place.mkdir()
+    shapes = tuple(sorted({one.shape for one in layer_work(net, _example())}))
+    documents.write(places["shapes"] / evidence.FILE, evidence.LayerShapes(shapes))
+    device = Qemu().attach(board.hardware)
+    step = LayerTimes(FORMAT, device, core.time, board.hardware.core_clock, 1, MULTIPLE)
+    inputs = {"shapes": Input("evidence", "", places["shapes"])}
+    step.run(StepIO(inputs, places["times"], places["scratch"], _progress))
+    return documents.read(evidence.WidthCurves, places["times"] / evidence.FILE)
+
+
+def _counted(nets: Sequence[nn.Module], folder: Path) -> list[float]:
+    """Seconds of each network's file on the board."""
+    board, made = target("rpi4"), FORMATS.get(FORMAT)()
+    core = board.hardware.core
+    assert core is not None
+    assert core.time is not None
+    folder.mkdir()
+    files = [folder / f"net-{number}.{FORMAT}" for number in range(len(nets))]
+    for file, net in zip(files, nets, strict=True):
+        file.write_bytes(made.convert(net, _example(), "nchw"))
+    job.write_inputs(folder / job.INPUTS, tuple(one.numpy() for one in _example()))
+    job.write(folder, "count", [job.JobModel(file.stem, file) for file in files], folder / job.INPUTS)
+    counts = Qemu().attach(board.hardware).count_each(folder, core.time.mcpu, timeout=3600.0)
+    return [predicted.seconds(each, core.time, board.hardware.core_clock, 1) for each in counts]
+
+
+def _distil(net: nn.Module, teacher: nn.Module, train: Split) -> None:
+    """Teach a pruned network; what the whole one answers goes in beside the pictures."""
+    import torch
+
+    from edgebuild.nn.train import losses, training
+
+    with torch.no_grad():
+        parts = (inputs[0] for inputs, _ in training.in_order(train, 256))
+        answers = torch.cat([teacher(part) for part in parts]).numpy()
+
+    def loss(student: nn.Module, inputs: tuple[Tensor, ...], labels: tuple[Tensor, ...]) -> Tensor:
+        given = (student(inputs[0]),)
+        soft = losses.of_teachers(_HEADS, "soft", given, [(inputs[1],)], _TEMPERATURE)
+        return _ALPHA * losses.of_labels(_HEADS, given, labels) + (1 - _ALPHA) * soft
+
+    for parameter in net.parameters():
+        parameter.requires_grad_(True)
+    split = Split((train.inputs[0], answers), train.labels)
+    training.fit(net, split, loss, TRAINING, sparse=(), progress=_silent)
+
+
+def _accuracy(net: nn.Module, test: Split) -> float:
+    return sensitivity.measure(net.eval(), test, _HEADS).accuracy
+
+
+def _widths(net: Any) -> str:
+    from benchmarks.resnet20.network import inner
+
+    return " ".join(str(block.conv1.out_channels) for block in inner(net))
+
+
+def _example() -> tuple[Tensor, ...]:
+    import torch
+
+    return (torch.zeros(1, 3, 32, 32),)
+
+
+def _pictures() -> Pictures:
+    """UsageError where nobody says where they are."""
+    place = os.environ.get(DATA)
+    if not place or not (Path(place) / "resnet20.pth").is_file():
+        raise UsageError(f"{DATA} names no folder with resnet20.pth", hint="see the first lines of benchmarks/resnet20")
+    train, test = (_split(Path(place) / name) for name in ("train15k.npz", "test10k.npz"))
+    rows = np.arange(LEARNT), np.arange(LEARNT, LEARNT + SCANNED)
+    return Pictures(train.take(rows[0]), train.take(rows[1]), test, Path(place) / "resnet20.pth")
+
+
+def _split(file: Path) -> Split:
+    with np.load(file) as held:
+        pixels = (held["x"].astype(np.float32) / 255 - np.asarray(_MEAN, np.float32)) / np.asarray(_STD, np.float32)
+        return Split((np.ascontiguousarray(pixels.transpose(0, 3, 1, 2)),), (held["y"].astype(np.int64),))
+
+
+def _drawn() -> Pictures:
+    draw = np.random.default_rng(0)
+    x = draw.standard_normal((32, 3, 32, 32), dtype=np.float32)
+    split = Split((x,), (draw.integers(0, 10, 32),))
+    return Pictures(split, split, split, None)
+
+
+def _no_loss() -> Any:
+    raise AssertionError("magnitude needs no loss")
+
+
+def _tell(note: str) -> None:
+    print(f"resnet20: {note}", file=sys.stderr, flush=True)
+
+
+def _progress(done: float, note: str, *, step: int = 0, **scalars: float) -> None:
+    _tell(note)
+
+
+def _silent(done: float, note: str, *, step: int = 0, **scalars: float) -> None:
+    """Training says nothing."""

@@ -1,0 +1,135 @@
+"""Structured pruning of 40 architectures by our engine, Torch-Pruning and TinyNeuralNetwork: what each can follow.
+
+Each tool prunes each network in a process of its own with a limit of time, each peer in an environment of its own.
+What is done is kept beside the peers' environments, so that a run that was stopped goes on.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from benchmarks._tables import Table
+from benchmarks.peers import _environments
+from benchmarks.structured_pruning import ours
+
+HERE = Path(__file__).resolve().parent
+ROOT = HERE.parent.parent
+PEERS = ("torch_pruning", "tinynn")
+_SMALLEST = "transformers/distilbert"
+ENOUGH, EQUAL, PARITY = 0.3, 1e-9, 1e-3
+_PRUNING = ROOT / "edgebuild" / "nn" / "prune"
+_FILES = ("dependencies", "proof", "trial", "slicing", "sizes", "narrow", "channels")
+_ENGINE = [*sorted((_PRUNING / "trace").rglob("*.py")), *(_PRUNING / f"{name}.py" for name in _FILES)]
+_LIMIT = 1200.0  # seconds of a network, conversions included
+_COLUMNS = {
+    "name": ("network", ""),
+    "parameters": ("parameters", ",d"),
+    "groups": ("groups", "d"),
+    "protected": ("layers whole", "d"),
+    "lost": ("parameters lost", ".1%"),
+    "difference": ("difference", ".0e"),
+    "onnx": ("ONNX", ".0e"),
+    "tflite": ("TFLite", ".0e"),
+    "seconds": ("seconds", ".1f"),
+    "torch_pruning": ("Torch-Pruning", ".1%"),
+    "tinynn": ("TinyNN", ".1%"),
+}
+
+
+def run(*, small: bool) -> list[Table]:
+    """A table of all networks, and one of what stays whole; `small`: one network, our engine alone."""
+    from benchmarks.structured_pruning.architectures import ARCHITECTURES
+
+    names = [_SMALLEST] if small else [*ARCHITECTURES]
+    rows = [_row(name, ours.pruned(name), {}) if small else _compared(name) for name in names]
+    tables = [Table("Networks", _COLUMNS, rows, _notes(rows), _figures(rows)), _whole(rows)]
+    return [table for table in tables if table.rows]
+
+
+def _compared(name: str) -> dict[str, Any]:
+    own = _kept("ours", name, [sys.executable, "-m", ours.__name__, name], _ENGINE)
+    return _row(name, own, {peer: _kept(peer, name, [*_peer(peer), name], []) for peer in PEERS})
+
+
+def _row(name: str, own: dict[str, Any], others: Mapping[str, dict[str, Any]]) -> dict[str, Any]:
+    missing = dict.fromkeys(_COLUMNS) | {"whole": {}}
+    row = missing | own | {"name": name, "protected": len(own.get("whole", {})), "error": own.get("error")}
+    row |= {kind: row[kind] if isinstance(row[kind], float) else None for kind in ("onnx", "tflite")}
+    row["converter"] = {kind: own[kind] for kind in ("onnx", "tflite") if isinstance(own.get(kind), str)}
+    row |= {peer: other.get("lost") for peer, other in others.items()}
+    return row | {"errors": {peer: other["error"] for peer, other in others.items() if "error" in other}}
+
+
+def _peer(peer: str) -> list[str]:
+    return [str(_environments.python(HERE / peer)), str(HERE / peer / "prune.py")]
+
+
+def _kept(side: str, name: str, command: Sequence[str], code: Sequence[Path]) -> dict[str, Any]:
+    """What a side makes of a network, or the error; from an earlier run of the same code where there was one."""
+    files = [*code, *(file for file in sorted(HERE.rglob("*.py")) if file.name != "__init__.py")]
+    digest = hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()[:12]
+    kept = _environments.cache() / f"structured_pruning-{side}-{digest}" / f"{name.replace('/', '-')}.json"
+    if not kept.is_file():
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        kept.write_text(json.dumps(_ran(command)), encoding="utf-8")
+    found: dict[str, Any] = json.loads(kept.read_text(encoding="utf-8"))
+    return found
+
+
+def _ran(command: Sequence[str]) -> dict[str, Any]:
+    """The last line of what a process prints, which is JSON; or its last words."""
+    environment = os.environ | {"PYTHONPATH": f"{ROOT}{os.pathsep}{HERE}"}
+    try:
+        ended = subprocess.run(command, check=False, env=environment, capture_output=True, text=True, timeout=_LIMIT)
+    except subprocess.TimeoutExpired:
+        return {"error": f"took longer than {_LIMIT:.0f} s"}
+    if ended.returncode:
+        return {"error": (ended.stderr.strip().splitlines() or [f"exit {ended.returncode}"])[-1][:200]}
+    found: dict[str, Any] = json.loads(ended.stdout.strip().splitlines()[-1])
+    return found
+
+
+def _good(row: dict[str, Any]) -> bool:
+    """Whether enough goes, the answers are those of the same channels silenced, and both files agree with it."""
+    limits = {"difference": EQUAL, "onnx": PARITY, "tflite": PARITY}
+    return (row["lost"] or 0) >= ENOUGH and all(row[key] is not None and row[key] <= top for key, top in limits.items())
+
+
+def _figures(rows: Sequence[dict[str, Any]]) -> dict[str, str]:
+    peers = {peer: sum((row[peer] or 0) >= ENOUGH for row in rows) for peer in PEERS}
+    return {"ours": str(sum(map(_good, rows))), "of": str(len(rows)), **{k: str(n) for k, n in peers.items()}}
+
+
+def _notes(rows: Sequence[dict[str, Any]]) -> list[str]:
+    figures = _figures(rows)
+    return [
+        f"{figures['ours']} of {figures['of']} lose {ENOUGH:.0%} of their parameters or more, answer as the same "
+        "channels silenced do, and agree with their own ONNX and TFLite files; of Torch-Pruning's "
+        f"{figures['torch_pruning']}, of TinyNeuralNetwork's {figures['tinynn']} lose as much and still run at "
+        "batches of 1 and 3 (whether the answers are right is not asked of them).",
+        f"Every group loses {ours.RATIO:.0%} of its channels or heads; random weights; the layers that make the "
+        "outputs are kept by all sides. A dash: the tool fails, or takes longer than "
+        f"{_LIMIT / 60:.0f} minutes; `errors` in the JSON says how.",
+        "Difference: in double precision, to the whole network with the same channels silenced, relative to the "
+        "largest answer; ONNX and TFLite: of the file's answers to the pruned network's. Seconds: CPU time to trace "
+        "the network and to try all groups.",
+    ]
+
+
+def _whole(rows: Sequence[dict[str, Any]]) -> Table:
+    """Which layers stay whole for another reason than that they make an output."""
+    reasons = [
+        {"name": row["name"], "layer": layer, "why": why}
+        for row in rows
+        for layer, why in row["whole"].items()
+        if why != "it makes an output"
+    ]
+    columns = {"name": ("network", ""), "layer": ("layer", ""), "why": ("stays whole because", "")}
+    return Table("Whole for another reason than an output", columns, reasons)
