@@ -178,8 +178,7 @@ class Stored:
 
     def singly(self) -> Iterator[tuple[Array, ...]]:
         """One example after another, its inputs [1, …]."""
-        for row in range(len(self)):
-            yield tuple(values[row : row + 1] for values in self.inputs)
+        return singly(self.inputs)
 
 
 def write(folder: Path, name: str, split: Split, heads: Sequence[Head] = ()) -> None:
@@ -279,6 +278,27 @@ def read(folder: Path, name: str) -> Stored:
 def unlabelled(folder: Path) -> tuple[Rows, ...]:
     """The inputs of the examples that nobody labelled; empty when the model's data has none."""
     return _inputs(folder, "unlabelled")
+
+
+def learnt_from(folder: Path) -> dict[str, tuple[Rows, ...]]:
+    """The inputs of the splits that are learnt from, by name: with labels, and without where the data has such."""
+    splits = {"train": _inputs(folder, "train"), "unlabelled": unlabelled(folder)}
+    return {name: inputs for name, inputs in splits.items() if inputs}
+
+
+def singly(inputs: tuple[Rows, ...]) -> Iterator[tuple[Array, ...]]:
+    """One example after another, its inputs [1, …]."""
+    for row in range(len(inputs[0])):
+        yield tuple(values[row : row + 1] for values in inputs)
+
+
+def outputs(folder: Path) -> dict[str, tuple[Array, ...]]:
+    """What was written of answers to the splits that are learnt from, by output; as `room` was filled."""
+    names = {path.name.partition(".")[0] for path in folder.glob("*.[0-9]*.npy")}
+    return {
+        name: tuple(_read(folder / f"{name}.{place}.npy") for place in range(len([*folder.glob(f"{name}.[0-9]*.npy")])))
+        for name in sorted(names)
+    }
 
 
 def with_unlabelled(folder: Path, split: Stored, missing: Sequence[float]) -> Stored:

@@ -3,24 +3,28 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from importlib import metadata
 from typing import ClassVar
 
-from edgebuild.spec import dataset, loop
+from edgebuild.spec import dataset, documents, evidence, loop
 from edgebuild.spec.artifact import Step, StepIO
+from edgebuild.spec.reader import Reader
+from edgebuild.spec.registry import FORMATS
 from edgebuild.spec.signature import Loop
-from edgebuild.steps.import_file import Reader
 
 
 @dataclass(frozen=True, slots=True)
 class OriginalOutputs(Step):
     """`outputs.npz` as a device's runner would write it, on the examples of a `split`; `name` is the file in `file`.
 
-    `loops`: go through streams in order, with the states that the file itself has left.
+    `runtime` is the distribution that it runs on, where that is not the one of the reader's format. `loops`: go through
+    streams in order, with the states that the file itself has left.
     """
 
     reader: Reader
     name: str
     split: dataset.SplitName = "test"
+    runtime: str | None = None
     loops: tuple[Loop, ...] = ()
 
     consumes: ClassVar[tuple[str, ...]] = ()
@@ -41,3 +45,13 @@ class OriginalOutputs(Step):
         )
         stacked = {str(k): np.concatenate(values) for k, values in enumerate(zip(*answers, strict=True))}
         np.savez(io.output / "outputs.npz", **stacked)  # type: ignore[arg-type]
+        runtime = self.runtime or FORMATS.get(self.reader.kind).runtime
+        origin = evidence.Origin("host", "the runtime that it came from", {runtime: _version(runtime)})
+        documents.write(io.output / evidence.ORIGIN, origin)
+
+
+def _version(distribution: str) -> str | None:
+    try:
+        return metadata.version(distribution)
+    except metadata.PackageNotFoundError:
+        return None
