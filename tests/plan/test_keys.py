@@ -27,6 +27,7 @@ from tests.plan.project import (
     LIFTED,
     MODEL,
     ONNX_ONLY,
+    TAUGHT,
     TIMED,
     Keyed,
     Project,
@@ -69,7 +70,8 @@ def test_every_kind_of_node_is_in_one_of_the_plans(project: Callable[..., Projec
     for name, text in TARGETS.items():
         made = Project.make(tmp_path / name, text, FROM_A_FILE if name == "imported" else MODEL)
         planned |= {*made.keyed().step.values()}
-    planned |= {*Project.make(tmp_path / "lifted", TIMED, LIFTED).keyed().step.values()}
+    for name, model in (("lifted", LIFTED), ("taught", TAUGHT)):
+        planned |= {*Project.make(tmp_path / name, TIMED, model).keyed().step.values()}
     rooms = ("steps", "steps/evidence")
     names = {path.stem for room in rooms for path in (ROOT / "edgebuild" / room).glob("[a-z]*.py")}
     assert {"".join(word.capitalize() for word in name.split("_")) for name in names} | {"Assemble"} <= planned
