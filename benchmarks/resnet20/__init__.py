@@ -55,7 +55,7 @@ _COLUMNS = {
     "share": ("time asked", ".0%"),
     "side": ("chosen by", ""),
     "accuracy": ("accuracy", ".2%"),
-    "raw": ("before distillation", ".2%"),
+    "raw": ("before distillation", ".1%"),
     "microseconds": ("counted, µs", ",.0f"),
     "left": ("of the whole", ".1%"),
     "macs": ("MACs", ",d"),
@@ -95,10 +95,11 @@ def run(*, small: bool) -> list[Table]:
         curves = {} if small else {FORMAT: _curves(net, Path(folder))}
         clock = time_budget.clock(net, example, _able(stock), curves)
         nets = [*_nets(net, stock, clock, data, Path(folder), SHARES[1:2] if small else SHARES, peer=not small)]
-        whole = Small(1.0, "nobody", net, _accuracy(net, data.test))
+        whole = Small(1.0, "nobody", net, _accuracy(net, data.scanned))
+        answers = _answers(net, data.train)
         for each in nets:
             _tell(f"{each.side} at {each.share:.0%}")
-            _distil(each.net, net, data.train)
+            _distil(each.net, answers, data.train)
         every = [whole, *nets]
         seconds = _counted([each.net for each in every], Path(folder) / "files")
     return [Table("Accuracy against counted time on rpi4", _COLUMNS, _rows(every, seconds, data.test), _notes(data))]
@@ -132,7 +133,8 @@ def _notes(data: Pictures) -> list[str]:
         "Torch-Pruning: its group magnitudes with the ratio that leaves as many MACs as the budget of time does; what "
         "shortcut A joins it cannot follow, and is left alone by name. Widths are those of the first convolution of "
         "the nine blocks.",
-        "Time asked is of the layers alone; of the whole: of the counted time of the whole file.",
+        f"Before distillation: on the {len(data.scanned)} pictures of the scan. Time asked is of the layers alone; of "
+        "the whole: of the counted time of the whole file.",
     ]
 
 
@@ -152,13 +154,14 @@ def _nets(
         return sensitivity.measure(cut(ratios), data.scanned, _HEADS)
 
     found: list[Small] = []
+    harm = time_budget.scanned(able, trial, lambda _, note: _tell(note))
     for share in wanted:
-        scan = time_budget.chosen(able, time_budget.TimeBudget(share), clock, trial, lambda _, note: _tell(note))
+        scan = time_budget.chosen(able, time_budget.TimeBudget(share), clock, harm)
         sides = {"budget of time": cut(scan["ratios"]), "uniform ratio": cut(_uniform(able, clock, share))}
         if peer:
             macs = sum(one.shape.macs for one in layer_work(sides["budget of time"], _example()))
             sides["Torch-Pruning"] = _peer(data.weights, macs, folder)
-        found += [Small(share, side, made, _accuracy(made, data.test)) for side, made in sides.items()]
+        found += [Small(share, side, made, _accuracy(made, data.scanned)) for side, made in sides.items()]
     return found
 
 
@@ -223,15 +226,19 @@ def _counted(nets: Sequence[nn.Module], folder: Path) -> list[float]:
     return [predicted.seconds(each, core.time, board.hardware.core_clock, 1) for each in counts]
 
 
-def _distil(net: nn.Module, teacher: nn.Module, train: Split) -> None:
-    """Teach a pruned network; what the whole one answers goes in beside the pictures."""
+def _answers(teacher: nn.Module, train: Split) -> Any:
+    """What the whole network answers, in the order of the pictures."""
     import torch
 
-    from edgebuild.nn.train import losses, training
+    from edgebuild.nn.train import training
 
     with torch.no_grad():
-        parts = (inputs[0] for inputs, _ in training.in_order(train, 256))
-        answers = torch.cat([teacher(part) for part in parts]).numpy()
+        return torch.cat([teacher(inputs[0]) for inputs, _ in training.in_order(train, 256)]).numpy()
+
+
+def _distil(net: nn.Module, answers: Any, train: Split) -> None:
+    """Teach a pruned network in place; what the whole one answers goes in beside the pictures."""
+    from edgebuild.nn.train import losses, training
 
     def loss(student: nn.Module, inputs: tuple[Tensor, ...], labels: tuple[Tensor, ...]) -> Tensor:
         given = (student(inputs[0]),)
