@@ -191,3 +191,31 @@ def test_a_weight_of_unlike_roles_loses_the_same_of_each_or_stays() -> None:
     assert (net.both.shape, net.first.out_features, net.head.in_features) == ((6, 6), 6, 6)
     assert net.narrow.shape == (8, 7)  # its rows are an output
     assert net(torch.randn(3, 4)).shape == (3, 8)
+
+
+class Taken(nn.Module):
+    """Three channels whose number the code takes for that of three others."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.second, self.head = nn.Linear(4, 3), nn.Linear(3, 3), nn.Linear(3, 2)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        y = torch.relu(self.first(x))
+        return self.head(self.second(y).reshape(y.shape))
+
+
+def test_a_width_that_the_code_takes_for_anothers_is_found_out_however_few_there_are() -> None:
+    stock = inventory(Taken().eval(), (torch.zeros(1, 4),), [], 1)
+    assert not stock.units
+    assert all("the model does not run" in why for name, why in stock.whole.items() if name != "head")
+
+
+@pytest.mark.parametrize("sizes", [[2] * 9, [3] * 9, [5, 5, 2, 5, 3, 2], [32] * 70])
+def test_any_two_groups_of_one_size_lose_another_number_in_some_draw(sizes: list[int]) -> None:
+    draws = proof._Draws(sizes)
+    lost = [tuple(len(draws.units(place, draw)) for draw in range(1, draws.count)) for place in range(len(sizes))]
+    for size in {*sizes}:
+        alike = [one for one, other in zip(lost, sizes, strict=True) if other == size]
+        assert len({*alike}) == len(alike)
+    assert all(0 < len(draws.units(place, 0)) < size for place, size in enumerate(sizes))
