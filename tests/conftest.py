@@ -55,6 +55,14 @@ def arrows(tmp_path_factory: pytest.TempPathFactory) -> tiny.Made:
 
 
 @pytest.fixture(scope="session")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small classifier that was trained in Keras, as a .keras file."""
+    from tests import keras_nets
+
+    return keras_nets.classifier(tmp_path_factory.mktemp("keras") / "quarters.keras")
+
+
+@pytest.fixture(scope="session")
 def elsewhere(tmp_path_factory: pytest.TempPathFactory) -> tiny.Made:
     """The artifacts of the tiny CNN as another process makes them, with another hash seed, home and time zone."""
     root = tmp_path_factory.mktemp("elsewhere")

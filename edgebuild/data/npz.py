@@ -7,7 +7,7 @@ import zlib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, TypeVar
 
 from pydantic import Field
 
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 _KEY = "data.file"
 _USUAL_INPUTS, _USUAL_LABELS = ("x", "images", "data", "inputs"), ("y", "labels", "targets")
+Read = TypeVar("Read")
 UNREADABLE = (OSError, ValueError, EOFError, KeyError, NotImplementedError, zipfile.BadZipFile, zlib.error)
 _BYTES = 2**24  # of an array that are read at a time
 
@@ -56,7 +57,7 @@ class Npz(Data):
 
     def load(self, asked: Asked) -> Loaded:
         """Arrays by split; UsageError for a file that is no .npz, and for arrays that it lacks."""
-        return _Archive(self, asked).loaded()
+        return Archive(self, asked).loaded()
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,15 +109,23 @@ class Rows:
 
 
 @dataclass(frozen=True, slots=True)
-class _Archive:
+class Archive:
     """One loading of a file."""
 
     options: Npz
     asked: Asked
 
+    def inputs(self) -> tuple[Rows, ...]:
+        """The inputs alone, all of their rows; UsageError as `Npz.load` has it."""
+        return self._guarded(lambda: self._inputs(self._arrays(), ""))
+
     def loaded(self) -> Loaded:
+        """All splits."""
+        return self._guarded(self._loaded)
+
+    def _guarded(self, read: Callable[[], Read]) -> Read:
         try:
-            return self._loaded()
+            return read()
         except UNREADABLE as error:
             if exhausted(error):
                 raise

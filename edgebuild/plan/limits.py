@@ -11,6 +11,7 @@ from itertools import permutations
 
 from edgebuild.plan.by_head import Placed, by_head
 from edgebuild.plan.policy import NONE, Declared, fidelity_of, fits, metrics_of, required
+from edgebuild.plan.weights import source_of
 from edgebuild.spec import tasks
 from edgebuild.spec.errors import UsageError
 from edgebuild.spec.metric import Scored as ScoredMetric
@@ -40,12 +41,14 @@ def gates_of(target: Target, model: ModelSpec, policy: Policy) -> tuple[Gate, ..
 
 
 def _declared(target: Target, model: ModelSpec, policy: Policy) -> list[Placed]:
-    """The gates as policy, target and model declare them, less those that are waived."""
+    """The gates as policy, target and model declare them, less those that are waived or about files of others."""
     lines = required(target, policy, model.declared.heads)
     gates = [_checked(line, target, budget) for line, budget in _with_budgets(lines, target, model)]
     if target.policy:
         _refuse_unheld(gates, model, policy)
-    return [placed for placed in gates if placed.gate.limit != NONE]
+    imported = source_of(model).original("test") is not None
+    held = [placed for placed in gates if imported or not GATES.get(placed.gate.metric).imported]
+    return [placed for placed in held if placed.gate.limit != NONE]
 
 
 def _with_budgets(lines: list[Declared], target: Target, model: ModelSpec) -> Iterator[tuple[Declared, str | None]]:

@@ -94,6 +94,14 @@ class Measurements:
         inputs = {name: known[name] for name in making.step.uses()}
         return self.graph.add(f"{self.prefix}/{role}", Node(making.step, inputs, "outputs", making.code, making.tools))
 
+    def original(self, weights: Weights, role: str) -> str | None:
+        """What the model that came answers where it came from; None where that is PyTorch on this machine."""
+        making, known = weights.source.original("test"), {"data": self.data, **weights.files}
+        if making is None:
+            return None
+        inputs = {name: known[name] for name in making.step.uses()}
+        return self.graph.add(f"{self.prefix}/{role}", Node(making.step, inputs, "outputs", making.code, making.tools))
+
     def weight(self, pair: Pair, files: Mapping[str, str], models: Sequence[str], role: str) -> str:
         """Bytes and operations of two files, `candidate` and `baseline`, and of the `models` that they come from.
 

@@ -30,6 +30,7 @@ from edgebuild.steps.evidence.predict import Predict
 from edgebuild.steps.evidence.processes import Processes
 from edgebuild.steps.evidence.roofline import Roofline
 from edgebuild.steps.evidence.scores import Scores
+from edgebuild.steps.evidence.source_parity import SourceParity
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +121,10 @@ class Measuring:
             parity["device_converted"] = sampling.few(self._files, instrument, chain, chain.converted, "device-float")
             parity["device_candidate"] = sampling.candidate(self._files, instrument, chain, self._here(chain))
         self._add(chain, "parity", Parity(*self._read), parity, self._tasks)
+        if (original := self._files.original(weights, "original")) is not None:
+            baseline = self._files.outputs(everywhere, chain, chain.baseline, "baseline")
+            both = {"original": original, "baseline": baseline}
+            self._add(chain, "source-parity", SourceParity(self._read[0]), both)
         files = {"candidate": chain.candidate, "baseline": chain.baseline}
         weight = self._files.weight(chain, files, (chain.unconverted, weights.float), "footprint")
         self.evidence[f"footprint/{chain.runtime.format}"] = weight

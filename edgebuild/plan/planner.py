@@ -37,11 +37,15 @@ class Product:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """The graph of a build and what it makes; `notices` tell what the user should know before it runs."""
+    """The graph of a build and what it makes; `notices` tell what the user should know before it runs.
+
+    `undecided` are steps that must have run before the plan is the last one: lifts that may be refused.
+    """
 
     graph: Graph
     products: tuple[Product, ...]
     notices: tuple[str, ...]
+    undecided: tuple[str, ...] = ()
 
 
 def make(
@@ -64,7 +68,7 @@ def make(
         _check_budgets(model, known)
     weights = {model.name: Weights.plan(graph, store, model) for model in models}
     products: list[Product] = []
-    notices: list[str] = []
+    notices = [f"{name}: {item.refusal}: taken as a file" for name, item in weights.items() if item.refusal]
     for target in targets:
         instruments, lacking = Instruments(target), dict[str, None]()
         for model in models:
@@ -81,7 +85,8 @@ def make(
     graph.keep(
         item for product in products for item in (product.verdicts, product.bundle)
     )  # no idle teacher is trained
-    return Plan(graph, tuple(products), tuple(notices))
+    undecided = tuple(item.undecided for item in weights.values() if item.undecided)
+    return Plan(graph, tuple(products), tuple(dict.fromkeys(notices)), undecided)
 
 
 def _reachable(target: Target, model: ModelSpec, source: Source) -> tuple[Target, list[str]]:

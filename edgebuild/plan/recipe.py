@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from edgebuild.engine.graph import Graph, Node
@@ -51,6 +51,8 @@ class Chain:
     baseline: str
     stages: tuple[Stage, ...] = ()
 
+
+_MODULE = "torch"
 
 # (format, place in the recipe) of steps that are left out
 Without = frozenset[tuple[str, int]]
@@ -174,6 +176,10 @@ class Recipes:
         """UsageError unless converting makes what the step works on."""
         where = {"file": line.file, "key": f"{line.key}.use"}
         works_on, source = " or ".join(step.consumes), self._weights.source
+        if kind == runtime.format == source.kind and self._weights.refusal:
+            hint = f"{line.use!r} works on one; recipes of steps for files take it as it is: int8, float16, encode, …"
+            shown = f"{self._model.origin}/{self._model.declared.origin.options['file']}"
+            raise UsageError(self._weights.refusal, file=shown, hint=hint)
         if kind == runtime.format == source.kind:
             name = self._model.name
             reason = f"{line.use!r} works on {works_on}, and {name} comes as {kind}, which cannot be trained"
@@ -203,22 +209,29 @@ class Recipes:
         self._refuse_unreal(line, step, runtime)
         inputs = {"model": current}
         for role in step.uses():
-            inputs |= self._connected(role, line) if role != "model" else {}
+            inputs |= self._connected(role, step, line) if role != "model" else {}
         if (multiple := step.timed_widths()) is not None:
             inputs |= widths.add(self._graph, self._target, self._instruments, current, multiple, self._later(number))
         kind = step.produces or self._graph.kind(current)
         of_format = kind == runtime.format
+        taught_by = self._runtimes(item for role, item in inputs.items() if role.partition("/")[0] == "teacher")
         learning = task_code(self._model) if "data" in inputs else ()
         node = Node(
             step,
             inputs,
             kind,
-            code=((FORMATS.module(runtime.format),) if of_format else ()) + learning,
-            tools=FORMATS.get(runtime.format).tools if of_format else (),
+            code=((FORMATS.module(runtime.format),) if of_format else ()) + learning + taught_by[0],
+            tools=(FORMATS.get(runtime.format).tools if of_format else ()) + taught_by[1],
         )
         stage = self._name(number)
         label = f"{self._prefix}/{runtime.format}/{stage}" if of_format else f"{self._prefix}/{stage}"
         return self._graph.add(label, node)
+
+    def _runtimes(self, items: Iterable[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """Modules and distributions that run what comes as a file among them, as a teacher may."""
+        kinds = sorted({self._graph.kind(item) for item in items} & {*FORMATS.names()})
+        formats = [FORMATS.get(kind) for kind in kinds]
+        return tuple(kind.loader for kind in formats), tuple(kind.runtime for kind in formats)
 
     def _later(self, number: int) -> Mapping[str, Quantization | None]:
         """How files of each format are quantized further on: time is counted in the numbers that are shipped."""
@@ -239,7 +252,7 @@ class Recipes:
             reason = f"{line.use!r} cannot be had on {runtime.format} with these options: {gap.reason}"
             raise UsageError(reason, file=line.file, key=line.key, hint=f"instead: {gap.instead}")
 
-    def _connected(self, role: str, line: StepSpec) -> dict[str, str]:
+    def _connected(self, role: str, step: Technique, line: StepSpec) -> dict[str, str]:
         """What a step gets for a role that it needs: every further teacher has a role `teacher/<number>` of its own."""
         first, *others = self._weights.teachers
         known = {"data": self._weights.data, "teacher": first, "code": self._weights.code}
@@ -247,4 +260,8 @@ class Recipes:
             reason = f"{line.use!r} needs {role!r}, which no plan can give"
             raise UsageError(reason, file=line.file, key=f"{line.key}.use")
         more = {f"teacher/{number}": item for number, item in enumerate(others, 2)} if role == "teacher" else {}
-        return {role: known[role]} | more
+        connected = {role: known[role]} | more
+        if role in step.opens() and any(self._graph.kind(item) != _MODULE for item in connected.values()):
+            reason = f"{line.use!r} looks into its {role} with these options, and of one that comes as a file only the "
+            raise UsageError(f"{reason}answers are known", file=line.file, key=line.key)
+        return connected

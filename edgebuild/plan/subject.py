@@ -20,7 +20,7 @@ from edgebuild.spec.target import Policy, Target
 
 FLOAT = "the float model"
 # What the build has told of weights and conversion, which no device changes.
-_CARRIED = ("parity", "footprint", "proof")
+_CARRIED = ("parity", "source-parity", "footprint", "proof")
 
 
 @dataclass(frozen=True, slots=True)

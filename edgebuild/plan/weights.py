@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from edgebuild.engine.graph import Graph, Node
 from edgebuild.engine.store import Store
+from edgebuild.plan import lifting
 from edgebuild.plan.packages import need
 from edgebuild.spec import tasks
 from edgebuild.spec.artifact import Artifact
 from edgebuild.spec.checked import check
 from edgebuild.spec.data import DATA, Data
 from edgebuild.spec.errors import UsageError
-from edgebuild.spec.model import ModelSpec
+from edgebuild.spec.model import ModelSpec, Teacher
 from edgebuild.spec.reads import Read
 from edgebuild.spec.source import SOURCES, Making, ProjectFile, Source
 from edgebuild.spec.units import show_bytes
@@ -28,6 +29,9 @@ class Weights:
 
     `trained` are those of the weights that are not read from a file; `untrained` is the model before, None when
     nothing is trained. `files` are the project's own that the float model is made of, by role.
+
+    Of a model that is lifted, `undecided` is the step that finds out whether it can be, until that has run; then the
+    plan is made anew: for the file as it is where it was refused, `refusal` says why.
     """
 
     source: Source
@@ -38,6 +42,8 @@ class Weights:
     trained: tuple[str, ...]
     untrained: str | None
     files: Mapping[str, str]
+    undecided: str | None = None
+    refusal: str | None = None
 
     @classmethod
     def plan(cls, graph: Graph, store: Store, model: ModelSpec) -> Weights:
@@ -45,19 +51,60 @@ class Weights:
         source = source_of(model)
         need(source.requires, "a build", file=model.file, key=None, extra=source.extra)
         code, data = plan_data(graph, store, model)
-        add = _Maker(graph, store, model, source, {"code": code, "data": data})
-        float_model, declared_teachers = source.float(model), source.teachers(model)
-        weights = add("float", float_model)
-        teachers = tuple(
-            add("teacher" + (f"-{number}" if number > 1 else ""), making)
-            for number, making in enumerate(declared_teachers, 1)
-        )
-        makings = zip((weights, *teachers), (float_model, *declared_teachers), strict=True)
+        add = _Maker(graph, store, model, {"code": code, "data": data})
+        start = _Start.plan(source, add)
+        teaching = [_lessons(model, key, teacher) for key, teacher in model.declared.keyed_teachers]
+        teachers = tuple(add(role, making, kind) for role, making, kind in _numbered(teaching))
+        makings = zip((start.node, *teachers), (start.making, *(making for making, _ in teaching)), strict=True)
         trained = tuple(dict.fromkeys(item for item, making in makings if making.trains))
         before = source.untrained(model) if trained else None
-        untrained = add("untrained", before) if before else None
-        files = {role: item for role, item in graph.nodes[weights].inputs.items() if role in float_model.files}
-        return cls(source, code, data, weights, teachers or (weights,), trained, untrained, files)
+        untrained = add("untrained", before, source.kind) if before else None
+        files = {role: item for role, item in graph.nodes[start.node].inputs.items() if role in start.making.files}
+        taught_by = teachers or (start.node,)
+        weighed = (start.source, code, data, start.node, taught_by, trained, untrained, files)
+        return cls(*weighed, start.undecided, start.refusal)
+
+
+@dataclass(frozen=True, slots=True)
+class _Start:
+    """The step that makes the float model, and the source that it is one of: of a lift that was refused another."""
+
+    source: Source
+    making: Making
+    node: str
+    undecided: str | None = None
+    refusal: str | None = None
+
+    @classmethod
+    def plan(cls, source: Source, add: _Maker) -> _Start:
+        """Add it; where it may be refused, what an earlier run has found out decides."""
+        making = source.float(add.model)
+        if source.as_file("") is None:
+            return cls(source, making, add("float", making, source.kind))
+        lift = add("lift", making, source.kind)
+        tried = lifting.artifact(add.graph, add.store, lift)
+        why = lifting.refusal(tried)
+        file = source.as_file(why) if why else None
+        if file is None:
+            return cls(source, making, lift, None if tried else lift)
+        making = file.float(add.model)
+        return cls(file, making, add("float", making, file.kind), None, why)
+
+
+def _lessons(model: ModelSpec, key: str, teacher: Teacher) -> tuple[Making, str]:
+    """What makes a teacher, and the kind of that; UsageError for a source that teaches nobody."""
+    origin = teacher.origin(key)
+    kind = SOURCES.get(origin.use, file=model.file, key=f"{origin.key}.use")
+    source: Source = check(kind, origin.options, file=model.file, prefix=origin.key)
+    need(source.requires, "the teacher", file=model.file, key=key, extra=source.extra)
+    making = source.teacher(model, teacher, origin)
+    return making, making.kind or source.kind
+
+
+def _numbered(teaching: Sequence[tuple[Making, str]]) -> Iterator[tuple[str, Making, str]]:
+    """Each with its role: `teacher`, `teacher-2`."""
+    for number, (making, kind) in enumerate(teaching, 1):
+        yield "teacher" + (f"-{number}" if number > 1 else ""), making, kind
 
 
 def source_of(model: ModelSpec) -> Source:
@@ -111,8 +158,8 @@ def data_of(model: ModelSpec) -> Data:
 def _needs_code(model: ModelSpec) -> bool:
     """Whether anything in its declaration names a function of its own."""
     declared = model.declared
-    asked = data_of(model).code or declared.augment is not None or declared.all_teachers
-    return bool(asked) or source_of(model).coded
+    own = data_of(model).code or declared.augment is not None or source_of(model).coded
+    return own or any(teacher.builder is not None for teacher in declared.all_teachers)
 
 
 def task_code(model: ModelSpec) -> tuple[str, ...]:
@@ -140,22 +187,21 @@ def _reads(store: Store, model: ModelSpec) -> tuple[Read, ...]:
 
 @dataclass(frozen=True, slots=True)
 class _Maker:
-    """Adds the steps of a source; `shared` are ids by role of what any of them may need."""
+    """Adds the steps of sources; `shared` are ids by role of what any of them may need."""
 
     graph: Graph
     store: Store
     model: ModelSpec
-    source: Source
     shared: Mapping[str, str]
 
-    def __call__(self, role: str, making: Making) -> str:
+    def __call__(self, role: str, making: Making, kind: str) -> str:
         label = f"{self.model.name}/{role}"
         inputs = {name: self.shared[name] for name in making.step.uses() if name in self.shared}
         for name, files in making.files.items():
             inputs[name] = self.graph.add_source(f"{label}/{name}", self._snapshot(files, name))
         of_code = self.model.declared.tools if "code" in inputs else ()
         tools = (*making.tools, *of_code)
-        return self.graph.add(label, Node(making.step, inputs, self.source.kind, making.code, tools))
+        return self.graph.add(label, Node(making.step, inputs, kind, making.code, tools))
 
     def _snapshot(self, files: tuple[ProjectFile, ...], kind: str) -> Artifact:
         for file in files:

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
         Rate,
         Samples,
         Scores,
+        SourceParity,
         Verdict,
     )
     from edgebuild.verbs.build import Outcome
@@ -130,12 +131,22 @@ def rows(evidence: Evidence) -> list[Row]:
     """What was measured: name, float baseline, compressed, and how they compare."""
     timed = [_timed(latency) for latency in (evidence.latency, evidence.host_latency) if latency is not None]
     return [
+        *_imported(evidence.source_parity),
         *_right(evidence.accuracy),
         *_scores(evidence.scores),
         *_weights(known(evidence.footprint)),
         *timed,
         *_of_processes(evidence.processes),
     ]
+
+
+def _imported(parity: SourceParity | None) -> list[Row]:
+    """How far the float file is from the model that came; only a file of others has that."""
+    if parity is None:
+        return []
+    worst = max(parity.outputs.values(), key=lambda output: output.relative)
+    where = " and ".join(f"{runtime} {version}" for runtime, version in parity.original.items())
+    return [("as it came", f"off by {worst.relative:.1e}", "", f"n = {worst.n}, in {where}")]
 
 
 def _weights(footprint: Footprint) -> list[Row]:

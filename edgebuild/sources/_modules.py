@@ -1,4 +1,4 @@
-"""What sources that are modules of PyTorch have in common: weights that are trained or read, teachers, own answers."""
+"""What sources that are modules of PyTorch have in common: weights that are trained, or read."""
 
 from __future__ import annotations
 
@@ -18,13 +18,3 @@ def making(model: ModelSpec, builder: str | Network, weights: str | None, key: s
         return Making(Train(*built, training, *shared), trains=True, code=tasks.modules(declared.heads))
     step = ImportWeights(*built, *shared, shown=f"{model.origin}/{weights}")
     return Making(step, {"weights": (ProjectFile(weights, key),)})
-
-
-def teachers(model: ModelSpec) -> tuple[Making, ...]:
-    """The same for each teacher: its own builder, weights and training."""
-    declared = model.declared
-    keys = ["teacher"] if declared.teacher else [f"teachers[{number}]" for number in range(len(declared.teachers))]
-    return tuple(
-        making(model, own.builder, own.weights, f"{key}.weights", own.training)
-        for key, own in zip(keys, declared.all_teachers, strict=True)
-    )

@@ -14,7 +14,7 @@ from edgebuild.sources import _modules
 from edgebuild.spec.dataset import Held
 from edgebuild.spec.errors import UsageError
 from edgebuild.spec.fields import Inside
-from edgebuild.spec.model import ModelSpec
+from edgebuild.spec.model import ModelSpec, PluginSpec, Teacher, Training
 from edgebuild.spec.names import file_name
 from edgebuild.spec.source import Making, Source
 from edgebuild.steps.evidence.torch_outputs import TorchOutputs
@@ -42,14 +42,15 @@ class Named(Source):
 
     def float(self, model: ModelSpec) -> Making:
         """Read the weights, or draw and train them where that is asked for in so many words."""
-        declared, network = model.declared, self._network(model)
-        weights = None if self.weights == RANDOM else self.weights
-        made = _modules.making(model, network, weights, declared.origin.key_of("weights"), declared.training)
-        return self._counted(made)
+        return self._made(model, model.declared.origin.key_of("weights"), model.declared.training)
 
-    def teachers(self, model: ModelSpec) -> tuple[Making, ...]:
-        """Those of model.py."""
-        return _modules.teachers(model)
+    def teacher(self, model: ModelSpec, teacher: Teacher, origin: PluginSpec) -> Making:
+        """The same, with its own training."""
+        return self._made(model, origin.key_of("weights"), teacher.training)
+
+    def _made(self, model: ModelSpec, key: str, training: Training) -> Making:
+        weights = None if self.weights == RANDOM else self.weights
+        return self._counted(_modules.making(model, self._network(model), weights, key, training))
 
     def untrained(self, model: ModelSpec) -> Making:
         """The network with the weights that are drawn."""

@@ -14,7 +14,8 @@ from edgebuild.sources import _files
 from edgebuild.spec.dataset import Held
 from edgebuild.spec.fields import Inside
 from edgebuild.spec.look import Look
-from edgebuild.spec.model import ModelSpec
+from edgebuild.spec.model import ModelSpec, PluginSpec, Teacher
+from edgebuild.spec.reader import Reader
 from edgebuild.spec.signature import TensorSpec
 from edgebuild.spec.source import Making, Source
 
@@ -34,6 +35,8 @@ class Onnx(Source):
     ] = ("*.onnx.data", "*.onnx_data")
 
     kind: ClassVar[str] = "onnx"
+    runtime: ClassVar[str] = "onnxruntime"
+    tools: ClassVar[tuple[str, ...]] = ()
     requires: ClassVar[tuple[str, ...]] = ("onnx", "onnxruntime")
     extra: ClassVar[str | None] = "onnx"
     endings: ClassVar[tuple[str, ...]] = (".onnx",)
@@ -44,11 +47,24 @@ class Onnx(Source):
 
     def float(self, model: ModelSpec) -> Making:
         """Check the file and fix its shapes."""
+        _files.refuse_teachers(model, self.kind)
         return _files.making(self, model, self.file, self.external)
 
     def reference(self, split: Held) -> Making:
         """The answers of the file as it came, in ONNX Runtime."""
         return _files.reference(self, self.file, split)
+
+    def original(self, split: Held) -> Making:
+        """The same."""
+        return self.reference(split)
+
+    def teacher(self, model: ModelSpec, teacher: Teacher, origin: PluginSpec) -> Making:
+        """The answers of the file as it came."""
+        return _files.teacher(self, model, teacher, origin, self.file, self.external)
+
+    def reader(self) -> Reader:
+        """Itself."""
+        return self
 
     @staticmethod
     def look(path: Path) -> Look:

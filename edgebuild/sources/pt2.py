@@ -5,7 +5,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from pydantic import Field
@@ -13,29 +13,49 @@ from pydantic import Field
 from edgebuild.formats import _onnx_adopt
 from edgebuild.nn.program import loaded
 from edgebuild.nn.program import look as looking
+from edgebuild.sources import _files, _lifting
 from edgebuild.spec.dataset import Held
-from edgebuild.spec.errors import UsageError
 from edgebuild.spec.fields import Inside
 from edgebuild.spec.look import Look
-from edgebuild.spec.model import ModelSpec
-from edgebuild.spec.registry import FORMATS
+from edgebuild.spec.model import ModelSpec, PluginSpec, Teacher
+from edgebuild.spec.reader import Reader
 from edgebuild.spec.signature import TensorSpec
-from edgebuild.spec.source import Making, ProjectFile, Source
+from edgebuild.spec.source import Making, Source
 from edgebuild.steps.evidence.torch_outputs import TorchOutputs
-from edgebuild.steps.lift_file import LiftFile
 
 if TYPE_CHECKING:
     import numpy as np
 
     Sample = tuple[np.ndarray[Any, Any], ...]
 
-_INSTEAD = "a builder in model.py and the program's state_dict need no lift"
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """Reads .pt2 in PyTorch; a file that would run code when it is loaded is refused."""
+
+    kind: ClassVar[str] = "onnx"
+    runtime: ClassVar[str] = "torch"
+    tools: ClassVar[tuple[str, ...]] = ("onnxscript",)
+
+    def adopt(self, path: Path, inputs: Sequence[TensorSpec]) -> bytes:
+        """The program in ONNX, with the declared inputs; UsageError with the reason where it cannot be used."""
+        with tempfile.TemporaryDirectory() as folder:
+            (file := Path(folder, "program.onnx")).write_bytes(loaded.to_onnx(path))
+            return _onnx_adopt.adopt(file, inputs)
+
+    def integer(self, model: bytes) -> str | None:
+        """The first operator that computes in integers; None for a float program."""
+        return _onnx_adopt.integer(model)
+
+    def answers(self, path: Path, samples: Iterable[Sample]) -> Iterator[Sample]:
+        """What the program answers to one sample after another."""
+        return loaded.run(path, samples)
 
 
 @dataclass(frozen=True, slots=True)
 class Pt2(Source):
     """An exported program has no layers, and so nothing to prune: it goes through ONNX and the lift, which is proved
-    against the program itself. A file that would run code when it is loaded is refused.
+    against the program itself.
     """
 
     file: Annotated[Inside, Field(description=".pt2 file in the model's folder")]
@@ -53,30 +73,24 @@ class Pt2(Source):
 
     def float(self, model: ModelSpec) -> Making:
         """Load it, lift it, prove it."""
-        declared, origin = model.declared, model.declared.origin
-        if declared.augment or declared.all_teachers:
-            key = "augment" if declared.augment else "teacher" if declared.teacher else "teachers"
-            raise UsageError("is for a model that code of yours builds", file=model.file, key=key)
-        name = PurePosixPath(self.file).name
-        shown = f"{model.origin}/{self.file}"
-        step = LiftFile(self, name, declared.signature.bare, model.origin, shown, _INSTEAD)
-        files = {"file": (ProjectFile(self.file, origin.key_of("file")),)}
-        return Making(step, files, code=(__name__, _onnx_adopt.__name__), tools=FORMATS.get("onnx").tools)
+        return _lifting.making(Program(), model, self.file)
+
+    def as_file(self, why: str) -> Source:
+        """The ONNX file made of it."""
+        return _lifting.AsFile(Program(), self.file, (), why)
 
     def reference(self, split: Held) -> Making:
         """PyTorch's own answers: that these are the program's was proved when it was lifted."""
         return Making(TorchOutputs(split))
 
-    def adopt(self, path: Path, inputs: Sequence[TensorSpec]) -> bytes:
-        """The program in ONNX, with the declared inputs; UsageError with the reason where it cannot be used."""
-        with tempfile.TemporaryDirectory() as folder:
-            (file := Path(folder, "program.onnx")).write_bytes(loaded.to_onnx(path))
-            return _onnx_adopt.adopt(file, inputs)
+    def original(self, split: Held) -> Making:
+        """The answers of the program as it came."""
+        return _files.reference(Program(), self.file, split)
 
-    def integer(self, model: bytes) -> str | None:
-        """The first operator that computes in integers; None for a float program."""
-        return _onnx_adopt.integer(model)
+    def teacher(self, model: ModelSpec, teacher: Teacher, origin: PluginSpec) -> Making:
+        """The answers of the program as it came."""
+        return _files.teacher(Program(), model, teacher, origin, self.file)
 
-    def answers(self, path: Path, samples: Iterable[Sample]) -> Iterator[Sample]:
-        """What the program answers to one sample after another."""
-        return loaded.run(path, samples)
+    def reader(self) -> Reader:
+        """What reads the file where there is no project."""
+        return Program()

@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     import numpy as np
 
     from edgebuild.spec.dataset import Held
-    from edgebuild.spec.model import ModelSpec
+    from edgebuild.spec.model import ModelSpec, PluginSpec, Teacher
+    from edgebuild.spec.reader import Reader
     from edgebuild.spec.signature import TensorSpec
 
     Sample = tuple[np.ndarray[Any, Any], ...]
@@ -32,6 +33,8 @@ class Tflite(Source):
     file: Annotated[Inside, Field(description=".tflite file in the model's folder")]
 
     kind: ClassVar[str] = "tflite"
+    runtime: ClassVar[str] = "ai-edge-litert"
+    tools: ClassVar[tuple[str, ...]] = ()
     requires: ClassVar[tuple[str, ...]] = ("ai-edge-litert",)
     extra: ClassVar[str | None] = "tflite"
     endings: ClassVar[tuple[str, ...]] = (".tflite",)
@@ -42,11 +45,24 @@ class Tflite(Source):
 
     def float(self, model: ModelSpec) -> Making:
         """Check the file and make it modern."""
+        _files.refuse_teachers(model, self.kind)
         return _files.making(self, model, self.file)
 
     def reference(self, split: Held) -> Making:
         """The answers of the file as it came, in LiteRT."""
         return _files.reference(self, self.file, split)
+
+    def original(self, split: Held) -> Making:
+        """The same."""
+        return self.reference(split)
+
+    def teacher(self, model: ModelSpec, teacher: Teacher, origin: PluginSpec) -> Making:
+        """The answers of the file as it came."""
+        return _files.teacher(self, model, teacher, origin, self.file)
+
+    def reader(self) -> Reader:
+        """Itself."""
+        return self
 
     @staticmethod
     def look(path: Path) -> Look:

@@ -13,7 +13,7 @@ from edgebuild.sources import _modules
 from edgebuild.spec.dataset import Held
 from edgebuild.spec.fields import Inside
 from edgebuild.spec.look import Look
-from edgebuild.spec.model import ModelSpec
+from edgebuild.spec.model import ModelSpec, PluginSpec, Teacher
 from edgebuild.spec.source import Making, Source
 from edgebuild.steps.evidence.torch_outputs import TorchOutputs
 from edgebuild.steps.untrained import Untrained
@@ -46,9 +46,9 @@ class Torch(Source):
         key = declared.origin.key_of("weights")
         return _modules.making(model, self.builder, self.weights, key, declared.training)
 
-    def teachers(self, model: ModelSpec) -> tuple[Making, ...]:
-        """Those of model.py."""
-        return _modules.teachers(model)
+    def teacher(self, model: ModelSpec, teacher: Teacher, origin: PluginSpec) -> Making:
+        """The same, with its own training."""
+        return _modules.making(model, self.builder, self.weights, origin.key_of("weights"), teacher.training)
 
     def untrained(self, model: ModelSpec) -> Making:
         """The module with the weights that its builder draws."""

@@ -61,11 +61,13 @@ class Loaded:
 
     cut: whether the validation split was cut from the training examples
     notes: what was done of its own accord
+    without: what the inputs are called in verdicts where nobody labelled them; None where there are labels
     """
 
     splits: Mapping[str, Any]
     cut: bool = False
     notes: tuple[str, ...] = ()
+    without: str | None = None
 
 
 class Data(Protocol):

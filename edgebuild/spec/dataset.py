@@ -177,8 +177,7 @@ class Stored:
 
     def singly(self) -> Iterator[tuple[Array, ...]]:
         """One example after another, its inputs [1, …]."""
-        for row in range(len(self)):
-            yield tuple(values[row : row + 1] for values in self.inputs)
+        return singly(self.inputs)
 
 
 def write(folder: Path, name: str, split: Split, heads: Sequence[Head] = ()) -> None:
@@ -226,10 +225,11 @@ def describe(
     forms: Sequence[Form] = (),
     *,
     cut: bool = False,
+    without: str | None = None,
 ) -> None:
     """Write what is not in the splits: whose labels they have, the number of examples of each, [N] bool masks of `test`
-    by name, what becomes of each input when it is read (nothing where that is left out), and whether the validation
-    split was cut from the training examples.
+    by name, what becomes of each input when it is read (nothing where that is left out), whether the validation split
+    was cut from the training examples, and what the inputs are called where there are no labels.
 
     The names of classes are left out: nothing that is learnt depends on them.
     """
@@ -243,6 +243,8 @@ def describe(
         found["inputs"] = [asdict(form) for form in forms]
     if cut:
         found["cut"] = True
+    if without is not None:
+        found["without_labels"] = without
     if slices:
         found["slices"] = list(slices)
         _write(folder / _SLICES, np.stack(list(slices.values())))
@@ -257,6 +259,27 @@ def read(folder: Path, name: str) -> Stored:
 def unlabelled(folder: Path) -> tuple[Rows, ...]:
     """The inputs of the examples that nobody labelled; empty when the model's data has none."""
     return _inputs(folder, "unlabelled")
+
+
+def learnt_from(folder: Path) -> dict[str, tuple[Rows, ...]]:
+    """The inputs of the splits that are learnt from, by name: with labels, and without where the data has such."""
+    splits = {"train": _inputs(folder, "train"), "unlabelled": unlabelled(folder)}
+    return {name: inputs for name, inputs in splits.items() if inputs}
+
+
+def singly(inputs: tuple[Rows, ...]) -> Iterator[tuple[Array, ...]]:
+    """One example after another, its inputs [1, …]."""
+    for row in range(len(inputs[0])):
+        yield tuple(values[row : row + 1] for values in inputs)
+
+
+def outputs(folder: Path) -> dict[str, tuple[Array, ...]]:
+    """What was written of answers to the splits that are learnt from, by output; as `room` was filled."""
+    names = {path.name.partition(".")[0] for path in folder.glob("*.[0-9]*.npy")}
+    return {
+        name: tuple(_read(folder / f"{name}.{place}.npy") for place in range(len([*folder.glob(f"{name}.[0-9]*.npy")])))
+        for name in sorted(names)
+    }
 
 
 def with_unlabelled(folder: Path, split: Stored, missing: Sequence[float]) -> Stored:
@@ -294,6 +317,12 @@ def examples(folder: Path) -> dict[str, int]:
 def is_cut(folder: Path) -> bool:
     """Whether the validation split was cut from the training examples, for want of one of its own."""
     return bool(_described(folder).get("cut", False))
+
+
+def without_labels(folder: Path) -> str | None:
+    """What the inputs are called where nobody labelled them; None where there are labels."""
+    what: str | None = _described(folder).get("without_labels")
+    return what
 
 
 def set_aside(

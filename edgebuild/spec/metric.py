@@ -44,6 +44,7 @@ class Metric(ABC, Generic[Limit]):
     measured: which of a target's fidelities it asks for; None where it is taken from the file or the model alone
     regression: the usual limit between two releases; None where it is not held between them
     counted: the metric that is held between two releases in its place, where work is counted
+    imported: whether it is about a model that comes as a file of a runtime of its own; others do not have it
     by_output: whether it judges all outputs at once and may be narrowed to one; a metric of answers is judged for each
         head whose task has it
     requires: distributions that it needs, whose versions count
@@ -54,6 +55,7 @@ class Metric(ABC, Generic[Limit]):
     measured: ClassVar[Literal["outputs", "latency"] | None] = None
     regression: ClassVar[str | None] = None
     counted: ClassVar[str | None] = None
+    imported: ClassVar[bool] = False
     by_output: ClassVar[bool] = False
     requires: ClassVar[tuple[str, ...]] = ()
     extra: ClassVar[str | None] = None

@@ -12,6 +12,7 @@ from pydantic import ConfigDict, Discriminator, Field, Tag
 
 from edgebuild.spec.decoder import Decoder
 from edgebuild.spec.fields import STRICT, Inside, Seed
+from edgebuild.spec.layout import Layout
 from edgebuild.spec.outputs import Answers, Labels, Outputs
 from edgebuild.spec.preprocess import Preprocess
 from edgebuild.spec.signature import Head, Signature, TensorSpec
@@ -40,13 +41,38 @@ class Training:
 
 @dataclass(frozen=True, slots=True)
 class Teacher:
-    """A larger model that the compressed one learns from; trained like the model unless weights are given."""
+    """A larger model that the compressed one learns from: built, and trained like the model unless weights are given,
+    or a file of another source, which teaches by its answers.
+    """
 
     __pydantic_config__: ClassVar[ConfigDict] = STRICT
 
-    builder: str
+    builder: Annotated[str | None, Field(description="function in model.py that returns the torch.nn.Module")] = None
+    source: Annotated[
+        Mapping[str, Any] | None, Field(description="a file that teaches by its answers, if there is no builder")
+    ] = None
     weights: Inside | None = None
     training: Training = field(default_factory=Training)
+    layout: Annotated[
+        Layout | None, Field(description="of the pictures that a source takes, where the model takes the other")
+    ] = None
+
+    def __post_init__(self) -> None:
+        """ValueError unless it comes from one place."""
+        if (self.builder is None) == (self.source is None):
+            raise ValueError("a teacher has a builder or a source: one of the two")
+        if self.source is not None and self.weights is not None:
+            raise ValueError("weights are a builder's; a source names its own file")
+        if self.source is not None and not isinstance(self.source.get("use"), str):
+            raise ValueError("source.use must name where the teacher comes from")
+        if self.source is None and self.layout is not None:
+            raise ValueError("layout is for a source: a builder's module takes what the model takes")
+
+    def origin(self, key: str) -> PluginSpec:
+        """Where it comes from; `key` is where it is declared."""
+        if self.source is not None:
+            return _plugin(self.source, f"{key}.source")
+        return PluginSpec(_BUILT, _known(builder=self.builder, weights=self.weights), key)
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,12 +170,18 @@ class ModelFile:
         return (self.teacher,) if self.teacher is not None else self.teachers
 
     @property
+    def keyed_teachers(self) -> tuple[tuple[str, Teacher], ...]:
+        """The same, each with the key that it is declared under."""
+        if self.teacher is not None:
+            return (("teacher", self.teacher),)
+        return tuple((f"teachers[{number}]", teacher) for number, teacher in enumerate(self.teachers))
+
+    @property
     def origin(self) -> PluginSpec:
         """Where it comes from: what `[source]` says, or what builder and weights stand for."""
         if self.source is not None:
             return _plugin(self.source, "source")
-        declared = {"builder": self.builder, "weights": self.weights}
-        return PluginSpec(_BUILT, {name: value for name, value in declared.items() if value is not None}, "")
+        return PluginSpec(_BUILT, _known(builder=self.builder, weights=self.weights), "")
 
     @property
     def examples(self) -> PluginSpec:
@@ -177,6 +209,10 @@ class ModelFile:
     def answers(self) -> Answers:
         """All that is said of the outputs."""
         return Answers(self.outputs, self.task, self.labels, self.decoder)
+
+
+def _known(**options: str | None) -> dict[str, str]:
+    return {name: value for name, value in options.items() if value is not None}
 
 
 def _plugin(table: Mapping[str, Any], key: str) -> PluginSpec:

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 
     from edgebuild.spec.dataset import Held
     from edgebuild.spec.look import Look, Usual
-    from edgebuild.spec.model import ModelSpec
+    from edgebuild.spec.model import ModelSpec, PluginSpec, Teacher
+    from edgebuild.spec.reader import Reader
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +41,7 @@ class Making:
 
     trains: whether it takes long to make weights, so that a trial of the untrained model must come before it
     code, tools: modules and distributions that decide what the step makes, beside its own
+    kind: of the artifact, where it is not the source's own
     """
 
     step: Step
@@ -47,6 +49,7 @@ class Making:
     trains: bool = False
     code: tuple[str, ...] = ()
     tools: tuple[str, ...] = ()
+    kind: str | None = None
 
 
 class Source(Protocol):
@@ -98,12 +101,29 @@ class Source(Protocol):
         """Where `named`: what the network of this name is usually fed; UsageError for an unknown name."""
         raise UsageError(f"no source of this kind knows {name!r}")
 
-    def teachers(self, model: ModelSpec) -> tuple[Making, ...]:
-        """What makes the declared teachers, in their order."""
-        return ()
+    def teacher(self, model: ModelSpec, teacher: Teacher, origin: PluginSpec) -> Making:
+        """What has a model of this source teach; UsageError where none can. `origin` is where it is declared."""
+        raise UsageError("models of this source cannot teach", file=model.file, key=f"{origin.key}.use")
 
     def untrained(self, model: ModelSpec) -> Making | None:
         """What makes the model as it is before any training; None where there is no such model."""
+        return None
+
+    def reader(self) -> Reader | None:
+        """What reads its model, where that is a file with a runtime of its own."""
+        return None
+
+    def as_file(self, why: str) -> Source | None:
+        """The same model as a file, for where its step finds that it cannot become a module, which `why` says.
+
+        None where it always is what it is.
+        """
+        return None
+
+    def original(self, split: Held) -> Making | None:
+        """What answers a split's examples as the model came, in the runtime that it was made for: its import is held
+        against that. None where that is PyTorch.
+        """
         return None
 
     @abstractmethod

@@ -32,6 +32,7 @@ class Task(Protocol):
     choice: whether an answer is a choice, which is right or wrong (`hits`) and which two runs may share (`choices`);
         else answers are values, which are more or less far from their labels (`errors`)
     smooths: whether the loss takes label smoothing
+    original: whether it is judged by what the original answers, since the data has no labels
     show: how `run.py` prints an answer
     metrics: gates on its answers that do not name this task themselves, as those of another package may not
     """
@@ -43,6 +44,7 @@ class Task(Protocol):
     missing: ClassVar[float]
     choice: ClassVar[bool] = False
     smooths: ClassVar[bool] = False
+    original: ClassVar[bool] = False
     show: ClassVar[Show] = "values"
     metrics: ClassVar[tuple[str, ...]] = ()
 

@@ -34,6 +34,10 @@ class Technique(Step, Protocol):
         """Options whose default is a property of the target's hardware, by name."""
         return {}
 
+    def opens(self) -> tuple[str, ...]:
+        """Roles whose artifact it looks into, which must be a module then: a file that teaches has answers alone."""
+        return ()
+
     def quantization(self) -> Quantization | None:
         """What a format is asked for, so that a plan can refuse what no kernel computes; None where nothing is."""
         return None

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, ClassVar
 
+from edgebuild.spec import notes
 from edgebuild.spec.artifact import EXCUSED, Step, StepIO
 from edgebuild.spec.errors import UsageError, exhausted
+from edgebuild.spec.reader import Reader
 from edgebuild.spec.registry import FORMATS
-from edgebuild.spec.signature import Signature, TensorSpec
+from edgebuild.spec.signature import Signature
 
 if TYPE_CHECKING:
     import numpy as np
@@ -21,36 +23,18 @@ if TYPE_CHECKING:
 DESCRIPTION = "imported.json"
 
 
-@runtime_checkable
-class Reader(Protocol):
-    """A source whose models are files; a frozen dataclass, since it is an option of steps.
-
-    kind: the format of the files
-    """
-
-    kind: ClassVar[str]
-
-    def adopt(self, path: Path, inputs: Sequence[TensorSpec]) -> bytes:
-        """The format's file with batch 1 and the declared inputs; UsageError with the reason where it cannot be used.
-
-        Errors need not name the file.
-        """
-
-    def integer(self, model: bytes) -> str | None:
-        """Of an adopted file, an operator or type that says that it computes in integers; None for a float file."""
-
-    def answers(self, path: Path, samples: Iterable[Sample]) -> Iterator[Sample]:
-        """What the file as it came answers to one sample after another, in its own runtime."""
-
-
 @dataclass(frozen=True, slots=True)
 class ImportFile(Step):
-    """`imported.json` says whether the file computes in integers already, and so cannot be quantized."""
+    """`imported.json` says whether the file computes in integers already, and so cannot be quantized.
+
+    `why` is told to whoever reads the report, where the model was to become something else than a file.
+    """
 
     reader: Reader
     name: str
     signature: Signature
     shown: str = field(default="model", metadata=EXCUSED)
+    why: str = ""
 
     consumes: ClassVar[tuple[str, ...]] = ()
     produces: ClassVar[str | None] = None
@@ -69,6 +53,7 @@ class ImportFile(Step):
         (io.output / FORMATS.get(self.reader.kind).file).write_bytes(model)
         described = {"integer": self.reader.integer(model)}
         (io.output / DESCRIPTION).write_text(json.dumps(described, sort_keys=True) + "\n")
+        notes.write(io.output, [f"{self.shown}: {self.why}: taken as a file, not as a module"] if self.why else [])
 
     def _try(self, how: str, run: Callable[[Sample], Iterator[Sample]]) -> None:
         """UsageError unless one example of zeros is answered with the declared outputs."""

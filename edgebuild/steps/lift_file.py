@@ -1,7 +1,9 @@
-"""Takes a trained model that comes as a file as a PyTorch module, by way of ONNX, proved to answer as the file does."""
+"""Takes a trained model that comes as an ONNX file as a PyTorch module, proved to answer as the file does."""
 
 from __future__ import annotations
 
+import json
+import shutil
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -13,8 +15,8 @@ from edgebuild.nn.model_code import ModelCode, example
 from edgebuild.spec import dataset, notes, sha256
 from edgebuild.spec.artifact import EXCUSED, Step, StepIO
 from edgebuild.spec.errors import UsageError, exhausted
+from edgebuild.spec.reader import Reader
 from edgebuild.spec.signature import Signature
-from edgebuild.steps.import_file import Reader
 
 if TYPE_CHECKING:
     import numpy as np
@@ -23,7 +25,7 @@ if TYPE_CHECKING:
     Sample = tuple[np.ndarray[Any, Any], ...]
 
 _EXAMPLES = 16  # for the proof: real ones reach ranges and branches that zeros do not
-_SKELETON = "skeleton.onnx"
+_SKELETON, _OWN, _REFUSED = "skeleton.onnx", "own", "refused.json"
 # The artifact is a checkpoint like any other, with this code in the place of the user's. The digest is that of the
 # lift's own code: steps behind this one run it too, and must not take a module of today for one of tomorrow.
 _CODE = f"""\
@@ -37,49 +39,72 @@ LIFTED_BY = "{{digest}}"
 def build():
     return lift(Path(__file__).with_name("{_SKELETON}").read_bytes())
 """
+_AUGMENT = f"""
+
+def augment(values, generator):
+    from edgebuild.nn.model_code import ModelCode
+
+    own = ModelCode(Path(__file__).with_name("{_OWN}"), {{origin!r}})
+    return own.function({{name!r}}, "augment")(values, generator)
+"""
+
+
+def refusal(folder: Path) -> str | None:
+    """Of an artifact, why there is no module in it; None where there is one."""
+    try:
+        return str(json.loads((folder / _REFUSED).read_text()))
+    except FileNotFoundError:
+        return None
 
 
 @dataclass(frozen=True, slots=True)
 class LiftFile(Step):
-    """`reader` makes the file what `edgebuild.nn.lift` takes: one of ONNX, with the declared shapes. The module is held
-    against that and against the file as it came.
+    """`reader` makes the file what `edgebuild.nn.lift` takes: one of ONNX, with the declared shapes.
+
+    What cannot become a module, or is not proved to answer as the file does in its own runtime, is refused in the
+    artifact: a plan goes on with the file as it is then.
     """
 
     reader: Reader
     name: str
     signature: Signature
+    augment: str | None = None
     origin: str = field(default="model", metadata=EXCUSED)
     shown: str = field(default="model", metadata=EXCUSED)
-    instead: str = field(
-        default='use = "onnx" takes the file as it is: quantized and coded, not pruned or trained', metadata=EXCUSED
-    )
 
     consumes: ClassVar[tuple[str, ...]] = ()
     produces: ClassVar[str | None] = "torch"
-    needs: ClassVar[tuple[str, ...]] = ("file", "data")
+    needs: ClassVar[tuple[str, ...]] = ("file", "data", "code")
     tools: ClassVar[tuple[str, ...]] = ("torch", "safetensors", "onnx", "onnxruntime", "numpy")
 
+    def uses(self) -> tuple[str, ...]:
+        """The model's own code is for its augmentation alone."""
+        return self.needs if self.augment else self.needs[:2]
+
     def run(self, io: StepIO) -> None:
-        """Lift, prove on validation examples, keep; UsageError, with what can be done, where either fails."""
+        """Lift, prove on validation examples, keep; UsageError for a file that is of no use as it is either."""
         try:
             model = self.reader.adopt(io.path("file") / self.name, self.signature.inputs)
             module = lift(model)
             proof = self._proof(module, model, io)
         except LiftError as error:
-            raise UsageError(
-                f"cannot become a PyTorch module: {error.reason}", file=self.shown, hint=self.instead
-            ) from None
+            self._refuse(f"cannot become a PyTorch module: {error.reason}", io)
+            return
         except UsageError as error:
             raise UsageError(error.reason, file=self.shown, hint=error.hint) from None
         if not proof.equal:
             worst = f"output {proof.worst.output!r} of its PyTorch module is off by {proof.worst.largest:.1e}"
-            reason = f"{worst} of the file's largest value, and {proof.tolerance:g} is allowed"
-            raise UsageError(reason, file=self.shown, hint=self.instead)
+            self._refuse(f"{worst} of the file's largest value, and {proof.tolerance:g} is allowed", io)
+            return
         self._save(module, model, io)
         notes.write(io.output, [f"{self.shown}: {_said(proof)}"])
 
+    @staticmethod
+    def _refuse(why: str, io: StepIO) -> None:
+        (io.output / _REFUSED).write_text(json.dumps(why) + "\n")
+
     def _proof(self, module: nn.Module, model: bytes, io: StepIO) -> Proof:
-        """The module held against the file; UsageError where it does not answer as is declared."""
+        """The module held against the file in its own runtime; UsageError where it does not answer as is declared."""
         import torch
 
         with torch.no_grad():
@@ -102,10 +127,15 @@ class LiftFile(Step):
     def _save(self, module: nn.Module, model: bytes, io: StepIO) -> None:
         folder = io.scratch / "code"
         folder.mkdir()
-        (folder / "model.py").write_text(_CODE.format(digest=_digest()))
+        text = _CODE.format(digest=_digest())
+        if self.augment:
+            shutil.copytree(io.path("code"), folder / _OWN, copy_function=shutil.copyfile)
+            text += _AUGMENT.format(origin=self.origin, name=self.augment)
+        (folder / "model.py").write_text(text)
         (folder / _SKELETON).write_bytes(skeleton(model))
         code, (taken, given) = ModelCode(folder, self.origin), (self.signature.inputs, self.signature.outputs)
-        checkpoint.save(checkpoint.Checkpoint(module, code, "build", taken, outputs=given), io.output)
+        augment = "augment" if self.augment else None
+        checkpoint.save(checkpoint.Checkpoint(module, code, "build", taken, augment, outputs=given), io.output)
 
 
 def _digest() -> str:

@@ -85,7 +85,9 @@ class LoadData(Step):
         for name in given:
             if name not in KEYS:
                 raise self._wrong(f"returned {name!r}, which nothing uses", hint=suggest(str(name), KEYS))
-        dataset.describe(io.output, self.heads, counts, slices, forms["train"], cut=cut or loaded.cut)
+        dataset.describe(
+            io.output, self.heads, counts, slices, forms["train"], cut=cut or loaded.cut, without=loaded.without
+        )
         if told:
             notes.write(io.output, [*notes.read(io.output), *told])
 

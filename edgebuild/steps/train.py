@@ -11,7 +11,7 @@ from edgebuild.nn.network import Network
 from edgebuild.nn.train import losses, training
 from edgebuild.spec import dataset, notes
 from edgebuild.spec.artifact import EXCUSED, Step, StepIO
-from edgebuild.spec.errors import owner
+from edgebuild.spec.errors import UsageError, owner
 from edgebuild.spec.model import Training
 from edgebuild.spec.signature import Signature
 
@@ -43,6 +43,11 @@ class Train(Step):
         module = code.build(self.builder, self.signature.inputs, self.signature.outputs)
         loss = losses.supervised(dataset.heads(io.path("data")), self.training.label_smoothing)
         augment = code.function(self.augment, "augment") if self.augment else None
+        if dataset.without_labels(io.path("data")) is not None:
+            told = "nothing can be learnt: the data has no labels"
+            raise UsageError(
+                told, file=f"{self.origin}/model.toml", key="data", hint="give weights, or labelled examples"
+            )
         data = dataset.read(io.path("data"), "train")
         with owner("training", whole=True):
             training.fit(module, data, loss, self.training, sparse=(), augment=augment, progress=io.progress)

@@ -16,9 +16,14 @@ if TYPE_CHECKING:
 
     from edgebuild.spec.task import Array, Errors, Flags
 
+_SUMS_TO_1 = 1e-3  # how far from it rounding takes a softmax, of 16 bits too
+
 
 class Classification(Task):
-    """Answers are logits [N, C], labels class numbers [N]; the largest logit is the answer."""
+    """Answers are logits [N, C], labels class numbers [N]; the largest logit is the answer.
+
+    Models of others often end in a softmax: probabilities are trained, and teach, as the logits that they are of.
+    """
 
     labels: ClassVar[str] = "[N] class numbers"
     element: ClassVar[Literal["int64", "float32"]] = "int64"
@@ -49,8 +54,8 @@ class Classification(Task):
         """Cross-entropy of logits with class numbers, smoothed (Szegedy et al. 2016, section 7)."""
         from torch.nn import functional
 
-        (logits,) = answers
-        return functional.cross_entropy(logits, labels, label_smoothing=smoothing)
+        (scores,) = answers
+        return functional.cross_entropy(_logits(scores), labels, label_smoothing=smoothing)
 
     def distilled(
         self, goal: Goal, answers: Sequence[Tensor], teachers: Sequence[Sequence[Tensor]], temperature: float
@@ -64,8 +69,8 @@ class Classification(Task):
         import torch
         from torch.nn import functional
 
-        (student,) = answers
-        every = stacked(student, only(teachers))
+        student = _logits(answers[0])
+        every = stacked(student, [_logits(answer) for answer in only(teachers)])
         if goal == "logits":
             return functional.mse_loss(student, every.mean(0))
         if goal == "pseudo_labels":
@@ -94,3 +99,12 @@ class Classification(Task):
             raise StepError(told)
         right: Flags = self.choices(answers) == labels
         return right
+
+
+def _logits(scores: Tensor) -> Tensor:
+    """Scores [N, C] as logits: a batch of probabilities, each row of which sums to 1, is its logarithm."""
+    import torch
+
+    if bool((scores < 0).any()) or bool(((scores.sum(1) - 1).abs() > _SUMS_TO_1).any()):
+        return scores
+    return scores.clamp_min(torch.finfo(scores.dtype).tiny).log()

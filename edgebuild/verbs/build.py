@@ -59,6 +59,7 @@ def build(request: Request, events: Listener, limits: Limits) -> tuple[list[Outc
     """Build everything that was asked for and publish it; raises the first error, with nothing half-written.
 
     Where a recipe drops what is useless, the build is repeated without the steps that proved so, until none does.
+    Whether a model can be lifted is found out first: the plan depends on it.
     """
     journal = Journal(events)
     without: dict[tuple[str, str], Without] = {}
@@ -67,6 +68,10 @@ def build(request: Request, events: Listener, limits: Limits) -> tuple[list[Outc
             _check_output(request.project.dist)
             for product in plan.products:
                 _check_places(request.project, product)
+            if plan.undecided:
+                plan.graph.keep(plan.undecided)
+                bring_up(store, plan.graph, request.jobs, journal, limits)
+                continue
             for notice in plan.notices:
                 journal.notice(notice)
             done = bring_up(store, plan.graph, request.jobs, journal, limits)

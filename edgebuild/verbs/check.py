@@ -68,11 +68,17 @@ def run(project: Project, model: ModelSpec, target: Target, jobs: int, events: L
     from edgebuild.engine.graph import Graph
     from edgebuild.engine.store import Store
     from edgebuild.plan.weights import Weights
+    from edgebuild.verbs.journal import Journal, bring_up
 
     store = Store(project.store)
     try:
         graph = Graph()
         weights = Weights.plan(graph, store, model)
+        if weights.undecided:
+            graph.keep([weights.undecided])
+            bring_up(store, graph, jobs, Journal(events), limits)
+            graph = Graph()
+            weights = Weights.plan(graph, store, model)
         techniques, recipes = _takers(project, store, model, target)
         folders = _run(store, graph, weights, jobs, events, limits)
         data = folders[weights.data]

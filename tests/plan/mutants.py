@@ -182,8 +182,8 @@ MUTANTS = (
     Mutant(
         "what a source says that decides the weights",
         "plan/weights.py",
-        "self.source.kind, making.code, tools))",
-        "self.source.kind))",
+        "making.step, inputs, kind, making.code, tools))",
+        "making.step, inputs, kind))",
         _CODE,
     ),
     Mutant(

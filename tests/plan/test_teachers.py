@@ -1,78 +1,59 @@
-"""Several teachers: every one that a model declares is connected to each step that learns from teachers, and heard."""
+"""Who teaches in a plan: a builder, or a file of any source through its own runtime."""
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Callable
-from pathlib import Path
-
 import pytest
-import torch
-from safetensors.torch import load_file, save_file
 
-from edgebuild.engine.store import Store
-from edgebuild.nn import checkpoint
 from edgebuild.plan.planner import Plan
-from edgebuild.spec.artifact import Step
-from edgebuild.steps.techniques.distill import Distill
-from edgebuild.steps.techniques.qat import Qat
-from tests import tiny
+from edgebuild.spec.errors import UsageError
+from tests.plan.conftest import Planner
 
-Planner = Callable[..., Plan]
-DISTIL = '[{use = "distill", epochs = 1, batch_size = 32, learning_rate = 0.02}]'
-
-
-def teachers(*names: str) -> str:
-    return "".join(f'\n[[teachers]]\nbuilder = "build"\nweights = "{name}.safetensors"' for name in names)
+TEACHER = '\n[teacher]\nsource = {use = "onnx", file = "net.onnx"}\n'
+RECIPE = '[{use = "distill"}]'
+FILES = {"net.onnx": "not looked at"}
 
 
-def node_of(plan: Plan, kind: type[Step]) -> str:
-    (name,) = [name for name, node in plan.graph.nodes.items() if isinstance(node.step, kind)]
-    return name
+def teacher(made: Plan) -> tuple[str, str]:
+    """The step that makes the teacher, and what it gives to distillation."""
+    graph = made.graph
+    (distill,) = [node for node in graph.nodes.values() if type(node.step).__name__ == "Distill"]
+    node = graph.nodes[distill.inputs["teacher"]]
+    return type(node.step).__name__, node.kind
+
+
+def test_a_file_is_asked_once_about_all_that_is_learnt_from(plan: Planner) -> None:
+    assert teacher(plan(model=TEACHER, files=FILES, recipe=RECIPE)) == ("TeacherAnswers", "answers")
+
+
+def test_where_each_epoch_sees_other_examples_the_file_itself_teaches(plan: Planner) -> None:
+    made = plan(model=f'augment = "turn"{TEACHER}', files=FILES, recipe=RECIPE)
+    assert teacher(made) == ("ImportFile", "onnx")
+    (distill,) = [node for node in made.graph.nodes.values() if type(node.step).__name__ == "Distill"]
+    assert "edgebuild.travels.load_onnx" in distill.code
+    assert "onnxruntime" in distill.tools
+
+
+def test_a_lifted_model_has_teachers_too(plan: Planner) -> None:
+    text = '[source]\nuse = "lifted"\nfile = "net.onnx"\n'
+    declared = (
+        'description = "d"\ndata = "load"\nlabels = ["a", "b"]\n[[inputs]]\nname = "image"\nshape = [1, 12, 12]\n'
+    )
+    built = '[teacher]\nbuilder = "build"\nweights = "net.pth"\n'
+    made = plan(files={**FILES, "model.toml": declared + text + built, "net.pth": "no"}, recipe=RECIPE)
+    assert teacher(made) == ("ImportWeights", "torch")
 
 
 @pytest.mark.parametrize(
-    ("recipe", "kind"), [('[{use = "distill"}]', Distill), ('[{use = "qat"}, {use = "int8"}]', Qat)]
+    ("model", "recipe", "told"),
+    [
+        (TEACHER, '[{use = "distill", features = "hints", layers = ["stem"]}]', "only the answers are known"),
+        (TEACHER.replace('onnx", f', 'onn", f'), RECIPE, "teacher.source.use: unknown source 'onn'"),
+        (TEACHER.replace("net.onnx", "other.onnx"), RECIPE, "teacher.source.file: no such file: 'other.onnx'"),
+        (f'{TEACHER}builder = "build"\n', RECIPE, "a teacher has a builder or a source: one of the two"),
+        ('\n[teacher]\nbuilder = "build"\nlayout = "nhwc"\n', RECIPE, "layout is for a source"),
+    ],
 )
-def test_every_declared_teacher_is_connected(plan: Planner, recipe: str, kind: type[Step]) -> None:
-    files = {f"{name}.safetensors": name for name in "abc"}
-    made = plan(recipe=recipe, model=teachers("a", "b", "c"), files=files)
-    inputs = made.graph.nodes[node_of(made, kind)].inputs
-    connected = {role: made.graph.label(item) for role, item in inputs.items() if role.startswith("teacher")}
-    assert connected == {"teacher": "tiny/teacher", "teacher/2": "tiny/teacher-2", "teacher/3": "tiny/teacher-3"}
-
-
-def test_a_planned_distillation_hears_the_second_teacher(
-    plan: Planner, store: Store, made: tiny.Made, tmp_path: Path
-) -> None:
-    """A second teacher that says the opposite changes what is learnt; one that says the same does not."""
-    good = load_file(made["float"] / checkpoint.WEIGHTS)
-    save_file(good, tmp_path / "good")
-    save_file(good | {"head.weight": -good["head.weight"]}, tmp_path / "spoilt")
-
-    def taught_by(*names: str) -> torch.Tensor:
-        folder = tmp_path / "models" / "tiny"
-        folder.mkdir(parents=True, exist_ok=True)
-        for name in ("good", "spoilt"):
-            shutil.copyfile(tmp_path / name, folder / f"{name}.safetensors")
-        declared = 'weights = "good.safetensors"' + teachers(*names)
-        return _weights(_performed(plan(recipe=DISTIL, model=declared), store, tmp_path / f"by-{names}"))
-
-    alone, same, other = taught_by("good"), taught_by("good", "good"), taught_by("good", "spoilt")
-    assert torch.allclose(alone, same, atol=1e-4)
-    assert not torch.allclose(alone, other, atol=1e-2)
-
-
-def _performed(plan: Plan, store: Store, root: Path) -> Path:
-    """What the planned `distill` makes: its step and all before it, run as they are connected."""
-    wanted = node_of(plan, Distill)
-    folders = {item: store.path(artifact) for item, artifact in plan.graph.sources.items()}
-    for number, name in enumerate([*plan.graph.upstream(wanted), wanted]):
-        node = plan.graph.nodes[name]
-        inputs = {role: (plan.graph.kind(item), folders[item]) for role, item in node.inputs.items()}
-        folders[name] = tiny.perform(node.step, root / str(number), inputs)
-    return folders[wanted]
-
-
-def _weights(folder: Path) -> torch.Tensor:
-    return checkpoint.load(folder).module.get_parameter("head.weight")
+def test_what_cannot_teach_is_refused_by_its_key(plan: Planner, model: str, recipe: str, told: str) -> None:
+    with pytest.raises(UsageError) as refused:
+        plan(model=model, files=FILES, recipe=recipe)
+    assert told in refused.value.line

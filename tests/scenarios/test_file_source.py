@@ -138,16 +138,41 @@ def test_a_file_is_pruned_distilled_and_quantized_in_both_formats(lifted: Worksp
     assert parity["converted"]["relative"] < 1e-5
 
 
-def test_a_file_that_cannot_be_lifted_says_where_and_what_to_do(lifted: Workspace) -> None:
+@pytest.fixture(scope="module")
+def odd(lifted: Workspace, given: Workspace) -> Workspace:
+    """A file with an operator behind its answers that no module has."""
     path = lifted.root / "models" / "given" / "net" / "model.onnx"
     model = onnx.load(path, load_external_data=False)
     (last,) = [node for node in model.graph.node if model.graph.output[0].name in node.output]
     last.output[0] = "before"
     model.graph.node.append(onnx.helper.make_node("NonZero", ["before"], ["places"], "odd"))
-    model.graph.node.append(onnx.helper.make_node("Identity", ["before"], [model.graph.output[0].name]))
-    model.graph.output.append(onnx.helper.make_tensor_value_info("places", onnx.TensorProto.INT64, [2, None]))
+    model.graph.node.append(onnx.helper.make_node("ReduceMin", ["places"], ["least"], keepdims=0))
+    model.graph.node.append(onnx.helper.make_node("Cast", ["least"], ["small"], to=onnx.TensorProto.FLOAT))
+    model.graph.node.append(onnx.helper.make_node("Add", ["before", "small"], [model.graph.output[0].name]))
     onnx.save(model, path)
-    ran = lifted.run("--target", "board")
+    shutil.copytree(given.root / "recipes", lifted.root / "recipes")
+    return lifted
+
+
+def test_a_file_that_cannot_be_lifted_says_where_and_what_to_do(odd: Workspace) -> None:
+    ran = odd.run("--target", "board")
     assert ran.code == 2
-    assert "models/given/net/model.onnx: cannot become a PyTorch module: NonZero 'odd'" in ran.err
-    assert 'use = "onnx" takes the file as it is' in ran.err
+    told = ran.err.splitlines()[-1]
+    assert told.startswith("edgebuild: models/given/net/model.onnx: cannot become a PyTorch module: NonZero 'odd'")
+    assert "'prune_channels' works on one; recipes of steps for files take it as it is" in told
+
+
+def test_where_the_recipe_works_on_files_it_goes_on_as_one_and_says_so(odd: Workspace) -> None:
+    ran = odd.run("--target", "board", "--recipe", "integers", "--json")
+    assert ran.code == 0, ran.err
+    why = "cannot become a PyTorch module: NonZero 'odd'"
+    assert any(notice.startswith(f"given: {why}") for notice in ran.document["notices"])
+    (bundle,) = ran.document["bundles"]
+    assert [*bundle["formats"]] == ["onnx"]
+    manifest = json.loads((odd.root / "dist" / "board" / "given" / "manifest.json").read_text())
+    (note,) = [line for line in manifest["notes"] if why in line]
+    assert note.endswith("taken as a file, not as a module")
+    assert odd.run("--target", "board", "--recipe", "integers", "--json").document["ran"] == []
+    checked = odd.run("models", "check", "given", "--json").document
+    assert checked["techniques"]["int8"] == ""
+    assert why in checked["techniques"]["distill"]

@@ -88,6 +88,7 @@ CASES = {
         Head("output", "classification", labels=("a", "b", "c")), np.arange(6) % 3, np.eye(3)[np.arange(6) % 3] * 50
     ),
     "regression": case(Head("output", "regression"), VALUES, VALUES),
+    "agreement": case(Head("output", "agreement"), VALUES, VALUES),
     "embedding": case(Head("output", "embedding"), VALUES, VALUES),
     "detection": boxes_case(),
     "segmentation": segmentation_case(),

@@ -149,10 +149,6 @@ def test_weights_alone_get_code_to_be_filled_in(tmp_path: Path, pictures: Path) 
 
 
 WRONG: dict[str, tuple[dict[str, Any], str]] = {
-    "no data": (
-        {"data": None},
-        "my net.onnx: --data: is missing: a folder of pictures with a folder for each class",
-    ),
     "no such data": ({"data": Path("nowhere")}, "--data: no such file or folder: 'nowhere'"),
     "fewer classes": ({"labels": "a,b"}, "--labels: names 2 classes, and the model answers 4"),
     "one class": ({"labels": "a"}, "--labels: 'a' names fewer than two classes (a,b,c or a file with a line each)"),
@@ -252,3 +248,15 @@ def test_a_network_by_its_name_is_fed_as_it_usually_is(tmp_path: Path, pictures:
     assert declared["preprocess"]["mean"] == [0.485, 0.456, 0.406]
     assert interview.guesses[0].startswith("num_classes is 4, as many as the data has classes; --option num_classes=…")
     assert any("pixels go in as timm:test_efficientnet is usually trained" in guess for guess in interview.guesses)
+
+
+def test_without_data_the_draft_says_loudly_that_nothing_is_known_of_accuracy(net: Path) -> None:
+    interview = Interview(open_project(net.parent), net, "m", inspect.run(net), Wishes(), None)
+    text = draft.text(interview)
+    assert "# THERE IS NO DATA." in text
+    assert "NOTHING OF ACCURACY" in text
+    declared = tomllib.loads(text)
+    assert declared["data"] == {"use": "noise"}
+    assert declared["task"] == "agreement"
+    assert "preprocess" not in declared
+    assert any(guess.startswith("THERE IS NO DATA") for guess in interview.guesses)

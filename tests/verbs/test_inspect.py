@@ -104,8 +104,8 @@ BAD: dict[str, tuple[bytes, str]] = {
     "text.onnx": (b"a text, not a model at all", "text.onnx: is no ONNX model: "),
     "text.tflite": (b"a text, not a model at all", "text.tflite: is no TFLite model: its identifier is missing"),
     "text.pth": (b"a text, not a model at all", "text.pth: not a file of torch.save with plain tensors"),
-    "model.keras": (b"PK", "model.keras: no source takes .keras (did you mean"),
-    "model": (b"x", "model: no source takes files without ending (known: .bin, .ckpt, .onnx"),
+    "model.weird": (b"PK", "model.weird: no source takes .weird (did you mean"),
+    "model": (b"x", "model: no source takes files without ending (known: .bin, .ckpt, .h5"),
 }
 
 

@@ -53,7 +53,8 @@ class Features:
 def lesson(heads: Sequence[Head], goal: Goal, alpha: float, temperature: float, teachers: Sequence[nn.Module]) -> Loss:
     """α·loss of the labels + (1−α)·loss of the goal that the teachers set (Hinton et al. 2015, section 2).
 
-    Each is summed over the heads by weight; outputs without a head are not taught.
+    Each is summed over the heads by weight; outputs without a head are not taught. Behind the labels of a batch may be
+    answers to it that were written down, of one teacher after another (`Teachers.beside`).
     """
     import torch
 
@@ -64,7 +65,9 @@ def lesson(heads: Sequence[Head], goal: Goal, alpha: float, temperature: float, 
         with torch.no_grad():
             goals = [listed(teacher(*inputs)) for teacher in teachers]
         given = listed(module(*inputs))
+        known, written = labels[: len(heads)], labels[len(heads) :]
+        goals += [written[k : k + len(given)] for k in range(0, len(written), len(given))]
         soft = losses.of_teachers(heads, goal, given, goals, temperature)
-        return alpha * losses.of_labels(heads, given, labels, inputs=inputs) + (1 - alpha) * soft
+        return alpha * losses.of_labels(heads, given, known, inputs=inputs) + (1 - alpha) * soft
 
     return loss

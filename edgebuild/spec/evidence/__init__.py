@@ -21,7 +21,7 @@ from edgebuild.spec.evidence.answers import (
 from edgebuild.spec.evidence.gathered import FILE, VERDICTS, Evidence, Judged, Verdicts, gather, known, of_output
 from edgebuild.spec.evidence.origin import FILE as ORIGIN
 from edgebuild.spec.evidence.origin import Cut, Looks, Origin, Runs
-from edgebuild.spec.evidence.parity import Comparison, Converted, OnDevice, Parity
+from edgebuild.spec.evidence.parity import Comparison, Converted, OnDevice, Parity, SourceParity
 from edgebuild.spec.evidence.proof import Drop, Proof, Proved, State, Validation
 from edgebuild.spec.evidence.timing import (
     AllProcesses,
@@ -99,6 +99,7 @@ __all__ = [
     "Seconds",
     "SharedWork",
     "Slow",
+    "SourceParity",
     "StageTimes",
     "State",
     "Status",

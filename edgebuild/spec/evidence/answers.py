@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from edgebuild.spec.documents import named
 from edgebuild.spec.evidence.origin import Origin
 from edgebuild.spec.signature import ANSWER
 
@@ -174,12 +175,15 @@ class Changes:
 
 @dataclass(frozen=True, slots=True)
 class Scores:
-    """Metrics of every head on n `of` all examples: those that ran."""
+    """Metrics of every head on n `of` all examples: those that ran; `inputs` is what they are called where nobody
+    labelled them.
+    """
 
     origin: Origin
     n: int
     of: int
     heads: Mapping[str, Changes]
+    inputs: str | None = field(default=None, metadata=named("inputs"))
 
 
 def hits_key(role: str, head: str, heads: int) -> str:

@@ -11,7 +11,7 @@ from edgebuild.spec import documents
 from edgebuild.spec.documents import named
 from edgebuild.spec.errors import StepError
 from edgebuild.spec.evidence.answers import Accuracy, Agreement, Scores
-from edgebuild.spec.evidence.parity import Parity
+from edgebuild.spec.evidence.parity import Parity, SourceParity
 from edgebuild.spec.evidence.proof import Proof
 from edgebuild.spec.evidence.timing import AllProcesses, Estimated, Latencies, Predicted, Processes, Timed
 from edgebuild.spec.evidence.verdict import Status, Verdict
@@ -41,6 +41,7 @@ class Evidence:
     processes: Processes | None = field(default=None, metadata=named("processes"))
     proof: Proof | None = field(default=None, metadata=named("proof"))
     scores: Scores | None = field(default=None, metadata=named("scores"))
+    source_parity: SourceParity | None = field(default=None, metadata=named("source-parity"))
 
 
 def of_output(evidence: Evidence, name: str | None) -> Evidence:
@@ -48,11 +49,13 @@ def of_output(evidence: Evidence, name: str | None) -> Evidence:
     if name is None:
         return evidence
     accuracy, scores, parity = evidence.accuracy, evidence.scores, evidence.parity
+    source = evidence.source_parity
     return replace(
         evidence,
         accuracy=accuracy and replace(accuracy, heads=_only(accuracy.heads, name)),
         scores=scores and replace(scores, heads=_only(scores.heads, name)),
         parity=parity and _parity(parity, name),
+        source_parity=source and replace(source, outputs=_only(source.outputs, name)),
     )
 
 
@@ -75,6 +78,7 @@ _ALONE: Mapping[str, type] = {
     "parity": Parity,
     "proof": Proof,
     "scores": Scores,
+    "source-parity": SourceParity,
 }
 
 

@@ -48,3 +48,15 @@ class Parity:
     origin: Origin
     outputs: Mapping[str, Converted]
     device: OnDevice | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SourceParity:
+    """Every output of the float file, before anything is changed, against that of the model that came, in its runtime.
+
+    `origin` is what computed the file's, `original` the runtime of the other with its version.
+    """
+
+    origin: Origin
+    original: Mapping[str, str | None]
+    outputs: Mapping[str, Comparison]

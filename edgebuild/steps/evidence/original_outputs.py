@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from importlib import metadata
 from typing import ClassVar
 
-from edgebuild.spec import dataset
+from edgebuild.spec import dataset, documents, evidence
 from edgebuild.spec.artifact import Step, StepIO
-from edgebuild.steps.import_file import Reader
+from edgebuild.spec.reader import Reader
+from edgebuild.spec.registry import FORMATS
 
 
 @dataclass(frozen=True, slots=True)
 class OriginalOutputs(Step):
-    """`outputs.npz` as a device's runner would write it, on the examples of a `split`; `name` is the file in `file`."""
+    """`outputs.npz` as a device's runner would write it, on the examples of a `split`; `name` is the file in `file`.
+
+    `runtime` is the distribution that it runs on, where that is not the one of the reader's format.
+    """
 
     reader: Reader
     name: str
     split: dataset.Held = "test"
+    runtime: str | None = None
 
     consumes: ClassVar[tuple[str, ...]] = ()
     produces: ClassVar[str | None] = "outputs"
@@ -31,3 +37,13 @@ class OriginalOutputs(Step):
         answers = list(self.reader.answers(io.path("file") / self.name, held_out.singly()))
         stacked = {str(k): np.concatenate(values) for k, values in enumerate(zip(*answers, strict=True))}
         np.savez(io.output / "outputs.npz", **stacked)  # type: ignore[arg-type]
+        runtime = self.runtime or FORMATS.get(self.reader.kind).runtime
+        origin = evidence.Origin("host", "the runtime that it came from", {runtime: _version(runtime)})
+        documents.write(io.output / evidence.ORIGIN, origin)
+
+
+def _version(distribution: str) -> str | None:
+    try:
+        return metadata.version(distribution)
+    except metadata.PackageNotFoundError:
+        return None

@@ -25,7 +25,8 @@ class Scores(Step):
     a head.
 
     Inputs: `candidate` and `baseline`, the outputs of both. Where the device ran some of the examples, the candidate's
-    are those alone, and the baseline is compared on the same ones: nothing has to be said about the others.
+    are those alone, and the baseline is compared on the same ones: nothing has to be said about the others. A task that
+    is judged by what the original answers has the baseline's answers in the place of labels.
     """
 
     metrics: tuple[tuple[str, str, float], ...]
@@ -50,7 +51,8 @@ class Scores(Step):
                 answers = _compared(head, ours, theirs, inputs, targets[same], same)
                 masks = {name: mask[same] for name, mask in slices.items()}
                 heads[head.name] = self._head(head, metrics, answers, masks)
-        scores = evidence.Scores(origin(io.path("candidate")), len(ours[0]), len(test), heads)
+        without = dataset.without_labels(io.path("data"))
+        scores = evidence.Scores(origin(io.path("candidate")), len(ours[0]), len(test), heads, without)
         documents.write(io.output / evidence.FILE, scores)
 
     def _head(
@@ -84,6 +86,8 @@ def _compared(
         others = " and ".join(str(list(values.shape)) for values in baseline)
         raise StepError(f"outputs {told} cannot be compared with the baseline's {others}")
     task, baseline = tasks.of(head), [values[same] for values in baseline]
+    if task.original:
+        targets = baseline[0]
     wanted = task.targets(targets, inputs)
     errors = (None, None) if task.choice else (task.errors(mine, wanted), task.errors(baseline, wanted))
     return _changes.Compared(task.scored(mine, inputs), task.scored(baseline, inputs), targets, same, *errors)

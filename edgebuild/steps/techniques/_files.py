@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     Sample = tuple[Array, ...]
 
 
-_FEW = 16  # random samples that ranges are held against
-_SAME = 0.01  # of its width, by which a range may differ from that of noise and still be the same
+_FEW = 32  # samples whose ranges are held against those of as many random ones
+_SAME = 0.2  # of its width, by which a range may differ from another of as many samples: ends are extremes
 
 
 def read(io: StepIO) -> tuple[Any, bytes]:
@@ -68,35 +68,35 @@ def calibrated(
     is kept in the artifact.
     """
     ranges = target_format.observe(model, how, seen)
+    free = replace(how, ranges={}, calibrator="minmax")
     try:
-        of_noise = target_format.observe(model, how.with_ranges({}), _noise(seen))
+        of_some, of_noise = (target_format.observe(model, free, few) for few in (seen[:_FEW], _noise(seen[:_FEW])))
     except UsageError:  # the file computes NaN from noise: its ranges would be none of these
-        of_noise = {}
-    differ = sum(name not in of_noise or _apart(ends, of_noise[name]) for name, ends in ranges.items())
-    documents.write(io.output / calibration.FILE, Calibration(len(seen), _digest(seen), len(ranges), differ))
+        of_some, of_noise = ranges, {}
+    differ = sum(name not in of_noise or _apart(ends, of_noise[name]) for name, ends in of_some.items())
+    documents.write(io.output / calibration.FILE, Calibration(len(seen), _digest(seen), len(of_some), differ))
     notes.write(io.output, [*notes.read(io.output), *spread.remarks(ranges)])
     return how.with_ranges(ranges)
 
 
 def _apart(ends: Range, other: Range) -> bool:
-    """Whether two ranges are not the same but for a hundredth of their width."""
+    """Whether two ranges are not the same but for a share of their width."""
     return any(abs(mine - theirs) > _SAME * (ends[1] - ends[0]) for mine, theirs in zip(ends, other, strict=True))
 
 
 def _noise(seen: Sequence[Sample]) -> list[Sample]:
-    """Some samples of the shapes and types of these: normal values, and whole numbers that occur among these."""
+    """As many samples of the same shapes and types: normal values, and whole numbers that occur among these."""
     import numpy as np
 
     rng = np.random.default_rng(0)
-    few = seen[:_FEW]
     return [
         tuple(
             rng.normal(size=x.shape).astype(x.dtype)
             if x.dtype.kind == "f"
-            else rng.choice(np.concatenate([one[place].ravel() for one in few]), x.shape)
+            else rng.choice(np.concatenate([one[place].ravel() for one in seen]), x.shape)
             for place, x in enumerate(sample)
         )
-        for sample in few
+        for sample in seen
     ]
 
 

@@ -10,7 +10,7 @@ from annotated_types import Ge, Gt
 from pydantic import Field
 
 from edgebuild.nn import checkpoint
-from edgebuild.nn.train import training
+from edgebuild.nn.train import teachers, training
 from edgebuild.nn.train.taps import shapes, tapped
 from edgebuild.nn.train.taught import Features, lesson
 from edgebuild.spec import dataset, tasks
@@ -39,7 +39,8 @@ class Distill(Technique):
     choice (`pseudo_labels`, Lee 2013). `features` compares inner `layers`: `hints` through a regressor where channels
     differ (FitNets, Romero et al. 2015), `attention` by maps of where they are active (Zagoruyko & Komodakis 2017).
     A layer is named once, or as "mine=teacher's". Several declared teachers teach as their mean; without any, the
-    model as it was before compression does (self-distillation). Examples without labels count in the goal alone.
+    model as it was before compression does (self-distillation). Examples without labels count in the goal alone. A
+    teacher that is a file of any source teaches by its answers.
     """
 
     goal: Goal = "soft"
@@ -66,31 +67,36 @@ class Distill(Technique):
         if bool(self.features) != bool(self.layers):
             raise ValueError("features and layers go together: name the layers whose features are compared")
 
+    def opens(self) -> tuple[str, ...]:
+        """Inner layers are those of modules."""
+        return ("teacher",) if self.features else ()
+
     def run(self, io: StepIO) -> None:
         """Fit the model and save it."""
         student = checkpoint.load(io.path("model"))
         taught_by = [io.inputs["teacher"], *io.roles("teacher").values()]
-        teachers = [checkpoint.load(item.path).module for item in taught_by]
+        taught = teachers.load(taught_by)
         heads, data = dataset.heads(io.path("data")), dataset.read(io.path("data"), "train")
         if self.unlabelled:
             data = dataset.with_unlabelled(io.path("data"), data, [tasks.of(head).missing for head in heads])
+        data = taught.beside(data, ("train", "unlabelled") if self.unlabelled else ("train",))
         how = Training(self.epochs, self.batch_size, self.learning_rate, self.weight_decay, seed=self.seed)
         with ExitStack() as stack:
-            module, loss = self._lesson(student, teachers, heads, stack)
+            module, loss = self._lesson(student, taught.modules, heads, stack)
             sparse, augment = student.sparse_parameters(), student.augmentation()
             training.fit(module, data, loss, how, sparse=sparse, augment=augment, progress=io.progress)
         checkpoint.save(student, io.output)
 
     def _lesson(
-        self, student: Checkpoint, teachers: list[nn.Module], heads: tuple[Head, ...], stack: ExitStack
+        self, student: Checkpoint, taught_by: tuple[nn.Module, ...], heads: tuple[Head, ...], stack: ExitStack
     ) -> tuple[nn.Module, Loss]:
         """What is fitted, and to what: the student, with regressors where features need them."""
         from torch import nn
 
-        loss = lesson(heads, self.goal, self.alpha, self.temperature, teachers)
+        loss = lesson(heads, self.goal, self.alpha, self.temperature, taught_by)
         if self.features is None:
             return student.module, loss
-        features = self._features(student, teachers[0], stack)
+        features = self._features(student, taught_by[0], stack)
 
         def with_features(_: nn.Module, inputs: tuple[Tensor, ...], labels: tuple[Tensor, ...]) -> Tensor:
             return loss(student.module, inputs, labels) + self.feature_weight * features.distance()

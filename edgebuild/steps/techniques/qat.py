@@ -12,7 +12,7 @@ from edgebuild.nn import checkpoint
 from edgebuild.nn.graph import trace
 from edgebuild.nn.quantize import fake_quant, points, ranges
 from edgebuild.nn.quantize.folding import fold, freeze
-from edgebuild.nn.train import training
+from edgebuild.nn.train import teachers, training
 from edgebuild.nn.train.taught import lesson
 from edgebuild.spec import dataset
 from edgebuild.spec.artifact import StepIO
@@ -23,8 +23,6 @@ from edgebuild.spec.technique import Technique
 
 if TYPE_CHECKING:
     from torch import fx
-
-    from edgebuild.nn.train.losses import Loss
 
 _PROBE = 4  # examples by whose values the tensors of an exported file are recognized
 _AT_ONCE = 64
@@ -70,10 +68,12 @@ class Qat(Technique):
         first = dataset.calibration(io.path("data"), self.calibration, self.seed)
         learning = self._learning(graph, first)
         fake_quant.insert(graph, learning, self.granularity == "channel")
-        data = dataset.read(io.path("data"), "train")
+        taught = teachers.load([io.inputs["teacher"], *io.roles("teacher").values()])
+        data = taught.beside(dataset.read(io.path("data"), "train"), ("train",))
+        loss = lesson(dataset.heads(io.path("data")), self.goal, self.alpha, self.temperature, taught.modules)
         how = Training(self.epochs, self.batch_size, self.learning_rate, self.weight_decay, seed=self.seed)
         sparse, augment = model.sparse_parameters(), model.augmentation()
-        training.fit(graph, data, self._loss(io), how, sparse=sparse, augment=augment, progress=io.progress)
+        training.fit(graph, data, loss, how, sparse=sparse, augment=augment, progress=io.progress)
         checkpoint.save(model, io.output)
         learnt = {name: module.ends() for name, module in learning.items()}
         ranges.save(learnt, tuple(x[:_PROBE] for x in first.inputs), io.output)
@@ -87,8 +87,3 @@ class Qat(Technique):
         if self.ranges == "learnt":
             return {name: fake_quant.learnt_scale(*ends) for name, ends in seen.items()}
         return {name: fake_quant.moving_average(*ends, self.momentum) for name, ends in seen.items()}
-
-    def _loss(self, io: StepIO) -> Loss:
-        taught_by = [io.inputs["teacher"], *io.roles("teacher").values()]
-        teachers = [checkpoint.load(item.path).module for item in taught_by]
-        return lesson(dataset.heads(io.path("data")), self.goal, self.alpha, self.temperature, teachers)

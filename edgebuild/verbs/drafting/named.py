@@ -15,7 +15,7 @@ from edgebuild.spec.signature import TensorSpec
 from edgebuild.spec.source import SOURCES
 from edgebuild.verbs import inspect
 from edgebuild.verbs._quiet import runtimes_silent
-from edgebuild.verbs.drafting import arrays, toml
+from edgebuild.verbs.drafting import arrays, examples, toml
 from edgebuild.verbs.inspect import Inspected
 
 if TYPE_CHECKING:
@@ -54,6 +54,8 @@ def inspected(network: Network, weights: str) -> Inspected:
 
 def completed(interview: Interview, network: Network, data: Path) -> Network:
     """Told how many classes the data has, where nobody said it."""
+    if data == examples.NOISE:
+        return network
     key, folders = _usual(network).classes, arrays.classes(data)
     known = folders or (not data.is_dir() and arrays.whole_labels(data))
     if key in network.options or interview.wishes.task not in (None, USUAL_TASK) or not known:

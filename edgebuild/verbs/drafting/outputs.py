@@ -11,6 +11,7 @@ from edgebuild.spec.outputs import USUAL_TASK
 from edgebuild.spec.registry import TASKS
 from edgebuild.spec.signature import TensorSpec
 from edgebuild.verbs.drafting import answered, arrays, named, toml
+from edgebuild.verbs.drafting.examples import NOISE
 from edgebuild.verbs.drafting.inputs import element
 
 if TYPE_CHECKING:
@@ -62,6 +63,8 @@ def _task(interview: Interview, data: Path) -> str:
     if interview.wishes.task is not None:
         TASKS.get(interview.wishes.task, key="--task")
         return interview.wishes.task
+    if data == NOISE:
+        return "agreement"
     if data.is_dir():
         return USUAL_TASK
     whole = arrays.whole_labels(data)

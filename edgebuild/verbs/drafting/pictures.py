@@ -11,6 +11,7 @@ from edgebuild.spec.errors import UsageError
 from edgebuild.spec.layout import NCHW, NHWC, Layout
 from edgebuild.spec.preprocess import ImageInput
 from edgebuild.verbs.drafting import answered, arrays, named, toml
+from edgebuild.verbs.drafting.examples import NOISE
 
 if TYPE_CHECKING:
     from edgebuild.spec.signature import TensorSpec
@@ -30,7 +31,7 @@ _TRIED = 32  # pictures
 
 def expected(interview: Interview, data: Path) -> bool:
     """Whether the data is pictures: of a folder, or of 8 bits in an .npz that feeds one input."""
-    return data.is_dir() or (len(interview.look.inputs) <= 1 and arrays.has_pictures(data))
+    return data != NOISE and (data.is_dir() or (len(interview.look.inputs) <= 1 and arrays.has_pictures(data)))
 
 
 def table(interview: Interview, inputs: tuple[TensorSpec, ...], data: Path, answers: Answers) -> list[str]:

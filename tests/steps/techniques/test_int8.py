@@ -130,14 +130,15 @@ def test_what_ranges_come_from_is_told_and_is_not_noise(made: tiny.Made, tmp_pat
     )
 
 
-def test_ranges_of_noise_are_told(made: tiny.Made, tmp_path: Path) -> None:
-    """Data of nothing but noise, such as a tool that calibrates on nothing makes of it."""
-    noise = np.random.default_rng(0).normal(size=(16, 1, 12, 12)).astype(np.float32)  # the very draws
+@pytest.mark.parametrize("seed", [0, 7])
+def test_ranges_of_noise_are_told(made: tiny.Made, tmp_path: Path, seed: int) -> None:
+    """Data of nothing but noise, the very draws that it is held against or others."""
+    noise = np.random.default_rng(seed).normal(size=(16, 1, 12, 12)).astype(np.float32)
     dataset.write(tmp_path, "train", dataset.Split((noise,), (np.zeros(16, np.int64),)))
     output = tiny.perform(
         Int8(calibration=16), tmp_path / "out", {"model": ("onnx", made["onnx"]), "data": ("data", tmp_path)}
     )
     found = calibration.read(output)
     assert found is not None
-    assert found.differ == 0
+    assert found.differ == 0 if seed == 0 else found.differ * 3 <= found.ranges
     assert found.line.endswith("and are those that noise gives: is there anything in these examples?")

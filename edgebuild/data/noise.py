@@ -1,0 +1,63 @@
+"""Noise, where there is no data at all: what a build then proves is agreement with the original on nonsense."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+
+from annotated_types import Ge
+from pydantic import Field
+
+from edgebuild.data._splits import Share
+from edgebuild.data._without import unlabelled
+from edgebuild.spec.data import Asked, Data, Loaded
+from edgebuild.spec.fields import Seed
+from edgebuild.spec.preprocess import Preprocess
+from edgebuild.spec.signature import TensorSpec
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    Values = np.ndarray[Any, Any]
+
+NOTE = (
+    "THERE IS NO DATA: ranges come from noise, and answers are held against the original's on noise. That says nothing "
+    "of accuracy, and a file that is calibrated on noise is often worse than it could be: give real inputs"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Noise(Data):
+    """Normal values, pixels where `[preprocess]` makes the input of pictures, and whole numbers below `numbers`."""
+
+    examples: Annotated[int, Ge(20)] = 256
+    numbers: Annotated[int, Ge(1), Field(description="whole numbers are drawn below this")] = 2
+    test: Share = 0.5
+    seed: Seed = 0
+
+    prepares: ClassVar[bool] = True
+
+    def place(self, origin: str) -> tuple[str, str]:
+        """The table."""
+        return f"{origin}/model.toml", "data"
+
+    def load(self, asked: Asked) -> Loaded:
+        """All splits."""
+        import numpy as np
+
+        rng, how = np.random.default_rng(self.seed), asked.preprocess
+        places = how.places(asked.signature.inputs) if how is not None else ()
+        inputs = asked.signature.inputs
+        arrays = [self._drawn(rng, spec, how if place in places else None) for place, spec in enumerate(inputs)]
+        return unlabelled(asked, arrays, self.examples, "NOISE", NOTE, test=self.test, seed=self.seed)
+
+    def _drawn(self, rng: np.random.Generator, spec: TensorSpec, how: Preprocess | None) -> Values:
+        import numpy as np
+
+        if how is not None and how.scale is not None:
+            shape, dtype = how.stored
+            return rng.integers(0, 256, (self.examples, *shape)).astype(dtype)
+        shape = (self.examples, *spec.shape)
+        if np.dtype(spec.dtype).kind == "f":
+            return rng.normal(size=shape).astype(spec.dtype)
+        return rng.integers(0, self.numbers, shape).astype(spec.dtype)

@@ -1,0 +1,191 @@
+"""Opens Keras files of others on Keras' torch backend: nothing in them is run, and what would be code is refused."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import tempfile
+import zipfile
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from edgebuild.formats._adopted import attempt
+from edgebuild.spec.errors import UsageError
+from edgebuild.spec.look import Port
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    Sample = tuple[np.ndarray[Any, Any], ...]
+
+_AT_ONCE = 32  # examples: one by one Keras spends most of its time in Python
+_WHOLE = "model.save('model.keras') writes the whole model"
+_NO_CODE = "save it from layers of Keras alone, or export it to ONNX or as a SavedModel where its code is"
+# Layers that Keras 2 writes with `groups`, and Keras 3 reads without.
+_UNGROUPED = ("DepthwiseConv2D", "DepthwiseConv1D", "SeparableConv2D", "SeparableConv1D", "Conv2DTranspose")
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A keras.Model; `keys` are those of the dictionary that it takes, None where it takes tensors in their order."""
+
+    model: Any
+    keys: tuple[str, ...] | None
+
+    @property
+    def inputs(self) -> tuple[Port, ...]:
+        """In the order in which `call` takes them: by name, where it takes a dictionary."""
+        names = self.keys or [tensor.name for tensor in self.model.inputs]
+        return tuple(_port(*pair) for pair in zip(names, self.model.inputs, strict=True))
+
+    @property
+    def outputs(self) -> tuple[Port, ...]:
+        """Named as its signature does: by the keys of a dictionary, else by the layers that they come from."""
+        structure = self._given(self.model.inputs)
+        layers = [tensor._keras_history.operation.name for tensor in self.model.outputs]
+        names = sorted(structure) if isinstance(structure, dict) else layers
+        if len({*names}) < len(names):
+            names = [f"output_{place}" for place in range(len(names))]
+        return tuple(_port(*pair) for pair in zip(names, self.model.outputs, strict=True))
+
+    def call(self, values: Sequence[Any]) -> list[Any]:
+        """The tensors [N, …] that it answers to tensors [N, …], as in use and not in training."""
+        given = self._given(values)
+        if isinstance(given, dict):
+            return [given[name] for name in sorted(given)]
+        return [*given] if isinstance(given, list | tuple) else [given]
+
+    def _given(self, values: Sequence[Any]) -> Any:
+        if self.keys is not None:
+            return self.model(dict(zip(self.keys, values, strict=True)), training=False)
+        return self.model([*values] if len(values) > 1 else values[0], training=False)
+
+
+def opened(path: Path) -> Opened:
+    """The model, on the CPU; UsageError for what is none, has code in it, or does not say what it takes."""
+    _refuse_code(_config(path))
+    keras = backend()
+    known = {name: _ungrouped(getattr(keras.layers, name)) for name in _UNGROUPED}
+    custom = None if zipfile.is_zipfile(path) else known
+    try:
+        with keras.device("cpu"):
+            model = keras.models.load_model(str(path), custom_objects=custom, compile=False, safe_mode=True)
+    except Exception as error:
+        raise UsageError(f"is refused by Keras: {_told(error)}", hint=_hint(error)) from None
+    if not getattr(model, "inputs", None):
+        raise UsageError("is a Keras model that does not say what it takes", hint="save it after it was called once")
+    taken = model.get_config().get("input_layers")
+    return Opened(model, tuple(sorted(taken)) if isinstance(taken, dict) else None)
+
+
+def backend() -> Any:
+    """The module `keras` on PyTorch, whatever the user's own settings say: those of its home count for nothing here,
+    and nothing is written there. UsageError in a process that runs it on another backend already.
+    """
+    if "keras" not in sys.modules:
+        with tempfile.TemporaryDirectory() as home, _environment(KERAS_BACKEND="torch", KERAS_HOME=home):
+            import keras
+    import keras
+
+    if keras.backend.backend() != "torch":
+        raise UsageError(f"Keras runs on {keras.backend.backend()} in this process, and its torch backend is needed")
+    return keras
+
+
+@contextmanager
+def _environment(**variables: str) -> Iterator[None]:
+    before = {name: os.environ.get(name) for name in variables}
+    os.environ.update(variables)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            os.environ.pop(name) if value is None else os.environ.update({name: value})
+
+
+def _port(name: str, tensor: Any) -> Port:
+    return Port(name, tuple("?" if size is None else int(size) for size in tensor.shape), str(tensor.dtype))
+
+
+def answers(path: Path, samples: Iterable[Sample]) -> Iterator[Sample]:
+    """What the file answers in Keras to one sample after another, each with a batch of 1."""
+    import numpy as np
+    import torch
+
+    model, following = opened(path), iter(samples)
+    at_once = _AT_ONCE if all(port.shape[0] == "?" for port in model.inputs) else 1
+    with backend().device("cpu"), torch.no_grad():
+        while block := [*islice(following, at_once)]:
+            values = [torch.from_numpy(np.concatenate(column)) for column in zip(*block, strict=True)]
+            given = [tensor.detach().numpy() for tensor in model.call(values)]
+            yield from (tuple(value[row : row + 1] for value in given) for row in range(len(block)))
+
+
+def _config(path: Path) -> Any:
+    """How the file describes the model; UsageError for what is no Keras file, and for weights alone."""
+    if zipfile.is_zipfile(path):
+        with zipfile.ZipFile(path) as archive:
+            return attempt("is no Keras model", lambda: json.loads(archive.read("config.json")))
+    import h5py
+
+    if not h5py.is_hdf5(path):
+        raise UsageError("is no Keras model, neither as .keras nor as .h5: it is damaged, or something else")
+    with h5py.File(path, "r") as file:
+        described = file.attrs.get("model_config")
+    if described is None:
+        raise UsageError("has weights alone, and not the layers that they are of", hint=_WHOLE)
+    return attempt("is no Keras model", lambda: json.loads(described))
+
+
+def _refuse_code(config: Any) -> None:
+    """UsageError for the first part that is code, or that code outside of Keras makes; how it was trained is not read.
+
+    Keras 2 names classes without modules: what it does not know there, it refuses itself.
+    """
+    parts = {name: value for name, value in config.items() if name != "compile_config"}
+    for part in _parts(parts):
+        kind, module = str(part["class_name"]), part.get("module", "keras")
+        name = part["config"].get("name") if isinstance(part.get("config"), dict) else None
+        if kind in ("Lambda", "__lambda__"):
+            told = f"has the Lambda layer {name!r}, which is code, and code in a file is not run"
+            raise UsageError(told, hint=_NO_CODE)
+        if ">" in kind or not (isinstance(module, str) and module.partition(".")[0] == "keras"):
+            told = f"has the custom object {part.get('registered_name') or kind!r}, whose code is not in the file"
+            raise UsageError(told, hint=_NO_CODE)
+
+
+def _parts(described: Any) -> Iterator[dict[str, Any]]:
+    if isinstance(described, dict):
+        if isinstance(described.get("class_name"), str):
+            yield described
+        for value in described.values():
+            yield from _parts(value)
+    elif isinstance(described, list):
+        for value in described:
+            yield from _parts(value)
+
+
+def _ungrouped(kind: Any) -> Any:
+    """A class that reads the layer of Keras 2, and makes the layer of Keras 3."""
+
+    class Ungrouped(kind):  # type: ignore[misc]
+        @classmethod
+        def from_config(cls, config: dict[str, Any]) -> Any:
+            return kind.from_config({name: value for name, value in config.items() if name != "groups"})
+
+    return Ungrouped
+
+
+def _told(error: Exception) -> str:
+    """The first sentence of what Keras says in the end, behind pages of the file's own text."""
+    lines = [line.strip() for line in str(error).rpartition("Exception encountered:")[2].splitlines() if line.strip()]
+    return lines[0].partition(". Please")[0] if lines else type(error).__name__
+
+
+def _hint(error: Exception) -> str | None:
+    return _NO_CODE if "Unknown layer" in str(error) or "custom" in str(error) else None
