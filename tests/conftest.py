@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -16,6 +17,12 @@ from tests import tiny
 def turns(tmp_path_factory: pytest.TempPathFactory) -> None:
     """Locks of these tests' own, so that they wait for no build of this machine, and none for them."""
     os.environ["EDGEBUILD_LOCKS"] = str(tmp_path_factory.mktemp("locks"))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def interrupts() -> None:
+    """Ctrl-C interrupts, also where a shell that ran the tests in the background had it ignored for all below."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from dataclasses import replace
@@ -115,6 +116,7 @@ def git(root: Path, *arguments: str) -> str:
     return done.stdout.strip()
 
 
+@pytest.mark.skipif(shutil.which("git") is None, reason="git is not installed: apt-get install git")
 def test_a_commit_is_told_with_whether_files_changed_since(tmp_path: Path) -> None:
     assert commit.at(tmp_path) is None
     git(tmp_path, "init", "-q")

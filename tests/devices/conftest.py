@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import json
-import subprocess
 import time
 from collections.abc import Callable, Iterator
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +13,7 @@ import pytest
 
 from edgebuild.travels import runner
 from tests.devices.adbd import Adbd
-from tests.devices.places import ROOT, WHERE, Place, make
+from tests.devices.places import WHERE, Place, make
 from tests.devices.sshd import Sshd
 from tests.zoo import lite, start, zoo
 
@@ -30,7 +28,6 @@ NOT_EMULATED = {
     "test_a_client_that_is_stopped_leaves_nothing_there": "tests/devices/emulation/test_emulator.py kills its parent",
     "test_hostile_names_are_only_names": "200 models take minutes; the emulator's arguments are tested beside it",
 }
-CANNOT_BE_HAD = 3  # as scripts/test-packages exits
 X = np.arange(8, dtype=np.float32).reshape(2, 4) / 8
 
 
@@ -41,7 +38,6 @@ def sshd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[], Sshd
 
     def get() -> Sshd:
         if not servers:
-            packages("sshd")
             servers.append(Sshd(tmp_path_factory.mktemp("sshd")).start())
         return servers[0]
 
@@ -63,19 +59,6 @@ def adbd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Adbd | None]:
     running = Adbd(folder).connect()
     yield running
     running.stop()
-
-
-@cache
-def _packages(*words: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([ROOT / "scripts/test-packages", *words], capture_output=True, text=True, timeout=600)
-
-
-def packages(*words: str) -> None:
-    """What Python's packages do not bring; where it cannot be had the test is skipped, and says what would help."""
-    done = _packages(*words)
-    if done.returncode == CANNOT_BE_HAD:
-        pytest.skip(done.stderr.strip().splitlines()[-1])
-    assert done.returncode == 0, done.stderr
 
 
 @pytest.fixture(params=WHERE)

@@ -11,6 +11,8 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from tests.devices.packages import packages
+
 CONFIG = """\
 ListenAddress 127.0.0.1
 Port {port}
@@ -37,8 +39,9 @@ class Sshd:
     process: subprocess.Popen[bytes] | None = field(default=None, repr=False)
 
     def start(self) -> Sshd:
+        packages("sshd")
         sshd = shutil.which("sshd", path=os.environ["PATH"] + ":/usr/sbin:/usr/local/sbin")
-        assert sshd, "these tests need OpenSSH's server: run scripts/test-packages as root, or install openssh-server"
+        assert sshd, "scripts/test-packages found a server, or installed one, that is nowhere"
         for name in ("host", "user"):
             keygen(self.folder / name)
         if os.getuid() == 0:

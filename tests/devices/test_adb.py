@@ -17,7 +17,7 @@ from edgebuild.devices.adb import Adb
 from edgebuild.devices.jobs import looks
 from edgebuild.spec.checked import check
 from edgebuild.spec.errors import DeviceError, UsageError
-from tests.devices.conftest import packages
+from tests.devices.packages import packages
 from tests.devices.places import ROOT
 
 
