@@ -113,6 +113,8 @@ class Assemble(Step):
             )
         row = slice(self.subject.sample, self.subject.sample + 1)
         how, examples = self.subject.preprocess, [example[0] for example in test.take(row).inputs]
+        loops = {loop.input for loop in self.subject.signature.loops}
+        examples = [example for place, example in enumerate(examples) if place not in loops]
         if how is not None:
             for file in dataset.files(io.path("data")):
                 shutil.copyfile(file, folder / file.name)
@@ -156,7 +158,9 @@ def _ports(signature: Signature, layouts: Mapping[str, list[str | None]]) -> tup
 
 
 def _port(spec: TensorSpec, how: str | None) -> Port:
-    return Port(spec.name, how, tuple(layout.shape_in_file((1, *spec.shape), how)), spec.dtype, spec.meaning)
+    return Port(
+        spec.name, how, tuple(layout.shape_in_file((1, *spec.shape), how)), spec.dtype, spec.meaning, spec.state
+    )
 
 
 def _shown(head: Head) -> ShownHead:

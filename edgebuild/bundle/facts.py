@@ -14,7 +14,7 @@ from edgebuild.spec.documents import named
 from edgebuild.spec.errors import UsageError
 from edgebuild.spec.evidence import Evidence, Status, Verdict
 from edgebuild.spec.preprocess import Preprocess
-from edgebuild.spec.signature import Element, Head, Signature
+from edgebuild.spec.signature import Element, Head, Signature, State
 from edgebuild.spec.target import Fidelity, Runtime
 
 Standing = Literal["released", "candidate", "withdrawn"]
@@ -63,6 +63,7 @@ class Port:
     shape: tuple[int, ...]
     dtype: Element
     meaning: str = ""
+    state: State | None = field(default=None, metadata=named("state"))
 
 
 @dataclass(frozen=True, slots=True)

@@ -63,9 +63,21 @@ def _static(model: bytes, ranges: Mapping[str, Range], how: Quantization) -> byt
     _keep(job, model, how)
     made = {layer.result for layer in _tflite_graph.layers(model)}
     ends = [_tflite_graph.ends(model)[1][place] for place in how.apart]
-    for one in (*_masks.touching(ranges, operations(model)), *_tail.tail(operations(model), ends, made)):
+    for one in (
+        *_masks.touching(ranges, operations(model)),
+        *_tail.tail(operations(model), ends, made),
+        *(_readers(model) if how.borders == "float32" else ()),
+    ):
         _leave(job, f"^{re.escape(';'.join(one.outputs))};$", (qtyping.TFLOperationName.ALL_SUPPORTED,))
     return mend_dead_channels(_run(job, _statistics(model, _masks.usable(ranges))), model)
+
+
+def _readers(model: bytes) -> list[Operation]:
+    """The operations that read an output: the quantizer gives them the float one that a caller gets, and no integer
+    kernel takes that.
+    """
+    outputs = set(_tflite_graph.ends(model)[1])
+    return [one for one in operations(model) if outputs.intersection(one.inputs)]
 
 
 def operations(model: bytes) -> list[Operation]:

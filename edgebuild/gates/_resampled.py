@@ -36,7 +36,7 @@ class Resampled(Scored):
 
     def judge(self, gate: Gate, evidence: Evidence) -> Verdict:
         """By the paired bootstrap."""
-        return judge(gate, known(evidence.scores), self.limit(gate.limit), self.show, self.unit)
+        return judge(gate, known(evidence.scores), self.limit(gate.limit), self.show, self.unit, self.least(gate))
 
     def mend(self, gate: Gate, verdict: Verdict, evidence: Evidence, tried: Tried) -> str:
         """A smaller loss, or more held-out examples; where the metric has no value, its reason says what to do."""
@@ -46,7 +46,7 @@ class Resampled(Scored):
             return ""
         room = margin - max(change.estimate, 0.0)
         needed = examples_to_decide(room, change.error, verdict.n, alpha=1 - gate.confidence) if room > 0 else 0
-        return _margin.mend(verdict, margin, max(math.ceil(needed), least(margin, gate)), tried)
+        return _margin.mend(verdict, margin, max(math.ceil(needed), self.least(gate)), tried)
 
 
 def only(scores: Scores) -> Changes:
@@ -60,7 +60,7 @@ def brief(change: float) -> str:
     return f"{change:.2g}"
 
 
-def judge(gate: Gate, scores: Scores, margin: float, show: Show, unit: str) -> Verdict:
+def judge(gate: Gate, scores: Scores, margin: float, show: Show, unit: str, needed_at_all: int) -> Verdict:
     """Non-inferiority: pass when the limit of the change for the worse is inside the margin, fail when outside.
 
     `show` writes a change for people. Metrics without a value, and fewer examples than would do if none changed at
@@ -69,7 +69,6 @@ def judge(gate: Gate, scores: Scores, margin: float, show: Show, unit: str) -> V
     (whose, change), n, fidelity = deciding(only(scores), gate, margin), scores.n, scores.origin.fidelity
     if isinstance(change, Undefined):
         return Verdict(gate.metric, gate.limit, unit, "inconclusive", whose + change.undefined, fidelity, n)
-    needed_at_all = least(margin, gate)
     low, high = change.low, change.high
     values = f"{whose}{change.baseline:.4g} → {change.candidate:.4g}"
     status: Status = "inconclusive"

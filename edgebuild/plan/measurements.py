@@ -12,7 +12,7 @@ from edgebuild.plan.weights import Weights
 from edgebuild.spec import dataset
 from edgebuild.spec.core import TimeModel
 from edgebuild.spec.registry import FORMATS
-from edgebuild.spec.signature import Head
+from edgebuild.spec.signature import Head, Loop
 from edgebuild.spec.target import Gate, Runtime, Target
 from edgebuild.steps.evidence.count import Count
 from edgebuild.steps.evidence.footprint import Footprint
@@ -75,11 +75,15 @@ class Measurements:
         role: str,
         most: int | None = None,
         split: dataset.Held = "test",
+        loops: tuple[Loop, ...] = (),
     ) -> str:
-        """What a file answers on a device, on all examples of a split or on `most` of them."""
+        """What a file answers on a device, on all examples of a split or on `most` of them.
+
+        `loops`: going through streams in order, each file with its own states.
+        """
         runtime = instrument.runtime(pair.runtime)
         node = Node(
-            Outputs(instrument.device, instrument.fidelity, runtime.threads, runtime.providers, most, split),
+            Outputs(instrument.device, instrument.fidelity, runtime.threads, runtime.providers, most, split, loops),
             {"model": model, "data": self.data},
             "outputs",
             code=instrument.code(runtime.format),

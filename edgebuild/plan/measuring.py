@@ -61,7 +61,7 @@ class Measuring:
         self._heads, self._model, self._file = model.declared.heads, model.name, model.file
         unnamed = tuple(replace(head, labels=()) for head in self._heads)
         self._read = tuple(output.name for output in model.declared.signature.outputs), unnamed
-        self._tasks = task_code(model)
+        self._tasks, self._loops = task_code(model), model.declared.signature.loops
         self._files = Measurements(graph, target, unnamed, data, instruments, prefix, gates)
         self.evidence: dict[str, str] = {}
 
@@ -138,6 +138,9 @@ class Measuring:
         """
         instrument, everywhere = self._instruments.best("outputs"), self._files.everywhere()
         pairs = self._here(chain) | {"data": self._data}
+        if self._loops:
+            self._in_streams(chain, instrument, pairs)
+            return
         if everywhere is not instrument:
             there = sampling.few(self._files, instrument, chain, chain.baseline, "device-baseline")
             both = {"device": there, "host": pairs["baseline"]}
@@ -145,6 +148,18 @@ class Measuring:
         if any(tasks.of(head).choice for head in self._heads):
             self._accuracy(chain, instrument, pairs)
         self._scores(chain, instrument, pairs)
+
+    def _in_streams(self, chain: Pair, instrument: Instrument, pairs: dict[str, str]) -> None:
+        """What is judged where states come back: each file going through the streams, on the device that takes all."""
+        everywhere, files = self._files.everywhere(), {"candidate": chain.candidate, "baseline": chain.baseline}
+        own = pairs | {
+            role: self._files.outputs(everywhere, chain, file, f"{role}-streams", loops=self._loops)
+            for role, file in files.items()
+        }
+        choosing = tuple(head for head in self._heads if tasks.of(head).choice)
+        if choosing:
+            self._add(chain, "accuracy", Accuracy(choosing), own, self._tasks)
+        self._scores(chain, everywhere, own)
 
     def _here(self, chain: Pair) -> dict[str, str]:
         """What both files answer to all held-out examples, by role: here, where the device takes only some."""

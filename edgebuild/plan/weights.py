@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import cast
 
 from edgebuild.engine.graph import Graph, Node
 from edgebuild.engine.store import Store
@@ -14,12 +15,14 @@ from edgebuild.spec import tasks
 from edgebuild.spec.artifact import Artifact
 from edgebuild.spec.checked import check
 from edgebuild.spec.data import DATA, Data
+from edgebuild.spec.dataset import Held
 from edgebuild.spec.errors import UsageError
 from edgebuild.spec.model import ModelSpec, Teacher
 from edgebuild.spec.reads import Read
 from edgebuild.spec.source import SOURCES, Making, ProjectFile, Source
 from edgebuild.spec.units import show_bytes
 from edgebuild.steps.load_data import LoadData
+from edgebuild.steps.unroll import SPLITS, Unroll
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +63,7 @@ class Weights:
         before = source.untrained(model) if trained else None
         untrained = add("untrained", before, source.kind) if before else None
         files = {role: item for role, item in graph.nodes[start.node].inputs.items() if role in start.making.files}
+        data = _in_streams(graph, model, start.source, {"model": start.node, "data": data, **files})
         taught_by = teachers or (start.node,)
         weighed = (start.source, code, data, start.node, taught_by, trained, untrained, files)
         return cls(*weighed, start.undecided, start.refusal)
@@ -105,6 +109,21 @@ def _numbered(teaching: Sequence[tuple[Making, str]]) -> Iterator[tuple[str, Mak
     """Each with its role: `teacher`, `teacher-2`."""
     for number, (making, kind) in enumerate(teaching, 1):
         yield "teacher" + (f"-{number}" if number > 1 else ""), making, kind
+
+
+def _in_streams(graph: Graph, model: ModelSpec, source: Source, known: Mapping[str, str]) -> str:
+    """The data with the states that the float model leaves in streams, where outputs come back as inputs; its id."""
+    loops = model.declared.signature.loops
+    if not loops:
+        return known["data"]
+    answers: dict[str, str] = {}
+    for split in SPLITS:
+        making = source.reference(cast(Held, split))
+        step = replace(making.step, loops=loops)  # type: ignore[type-var]
+        node = Node(step, {name: known[name] for name in step.uses()}, "outputs", making.code, making.tools)
+        answers[split] = graph.add(f"{model.name}/streams-{split}", node)
+    node = Node(Unroll(loops), {"data": known["data"], **answers}, "data")
+    return graph.add(f"{model.name}/streams", node)
 
 
 def source_of(model: ModelSpec) -> Source:

@@ -57,7 +57,8 @@ class Asked:
 @dataclass(frozen=True, slots=True)
 class Loaded:
     """Splits by name: "train", "test" and perhaps "validation" are pairs (inputs, labels), "unlabelled" inputs alone,
-    "slices" masks by name. Inputs are an array or Blocks, or a tuple of these; labels an array, or one for each head.
+    "slices" masks by name, "streams" by split the number of the stream that each example is of. Inputs are an array or
+    Blocks, or a tuple of these; labels an array, or one for each head.
 
     cut: whether the validation split was cut from the training examples
     notes: what was done of its own accord

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 # Set aside of `train` where the data brings no validation split: a tenth, and no more than decide any choice here.
 _SHARE, _MOST = 0.1, 5000
 Held = Literal["test", "validation"]  # the splits that nothing is learnt from
+SplitName = Literal["train", "test", "validation"]
 DESCRIPTION, _SLICES, _FILES = "data.json", "test.slices.npy", "files"
 _ONLY = Head(ANSWER, "classification")
 
@@ -215,6 +216,24 @@ def keep_file(folder: Path, file: Path) -> None:
 def files(folder: Path) -> list[Path]:
     """The files that inputs were prepared with."""
     return sorted((folder / _FILES).glob("*"))
+
+
+def write_streams(folder: Path, name: str, streams: Array) -> None:
+    """Write which stream each example of a split is of, [N] whole numbers; those of one follow each other in order."""
+    _write(folder / f"{name}.streams.npy", streams)
+
+
+def streams(folder: Path, name: str) -> Array | None:
+    """Which stream each example is of, [N]; None where examples are on their own."""
+    file = folder / f"{name}.streams.npy"
+    return _read(file) if file.is_file() else None
+
+
+def starts(streams: Array) -> Mask:
+    """Which examples [N] are the first of a stream."""
+    import numpy as np
+
+    return np.append(True, streams[1:] != streams[:-1])
 
 
 def describe(

@@ -163,6 +163,23 @@ class ModelFile:
         if self.teacher is not None and self.teachers:
             raise ValueError("teacher is for one, teachers for several: keep one of the two")
         self.answers.check()
+        self._check_states()
+
+    def _check_states(self) -> None:
+        """ValueError for an input that is no output of the model come back."""
+        outputs = {output.name: output for output in self.answers.specs}
+        for one in self.inputs:
+            if one.state is None:
+                continue
+            output = outputs.get(one.state.source)
+            if output is None:
+                known = ", ".join(outputs)
+                raise ValueError(f"state of input {one.name!r} comes from {one.state.source!r}, no output of {known}")
+            if (output.shape, output.dtype) != (one.shape, one.dtype):
+                told = f"{output.dtype} {list(output.shape)}, and the input is {one.dtype} {list(one.shape)}"
+                raise ValueError(f"state of input {one.name!r} comes from {output.name!r}, which is {told}")
+        if self.inputs and all(one.state for one in self.inputs):
+            raise ValueError("every input is a state: nothing goes in")
 
     @property
     def all_teachers(self) -> tuple[Teacher, ...]:

@@ -18,6 +18,27 @@ ANSWER = "output"  # the name of a model's only output where nobody gave it anot
 
 
 @dataclass(frozen=True, slots=True)
+class State:
+    """An input that is what an output was one example earlier in a stream; at first, all its values are `start`."""
+
+    __pydantic_config__: ClassVar[ConfigDict] = STRICT
+
+    source: Annotated[str, Field(alias="from", description="the output that comes back")] = field(
+        metadata=named("from")
+    )
+    start: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Loop:
+    """Positions of an input and of the output that comes back as it, and each of its values at a stream's start."""
+
+    input: int
+    output: int
+    start: float
+
+
+@dataclass(frozen=True, slots=True)
 class TensorSpec:
     """One input or output of a model: `shape` of one example, and the element type.
 
@@ -30,6 +51,9 @@ class TensorSpec:
     shape: tuple[Annotated[int, Ge(1)], ...]
     dtype: Element = "float32"
     meaning: Annotated[str, Field(description="what its values are, for people who use the model")] = ""
+    state: Annotated[State | None, Field(description="the output whose values come back as this input")] = field(
+        default=None, metadata=named("state")
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +83,13 @@ class Signature:
     def bare(self) -> Signature:
         """The same without what is written for people: nothing that is built depends on that."""
         return Signature(*(tuple(replace(one, meaning="") for one in side) for side in (self.inputs, self.outputs)))
+
+    @property
+    def loops(self) -> tuple[Loop, ...]:
+        """The inputs that outputs come back as."""
+        places = {output.name: place for place, output in enumerate(self.outputs)}
+        states = [(place, one.state) for place, one in enumerate(self.inputs) if one.state is not None]
+        return tuple(Loop(place, places[state.source], state.start) for place, state in states)
 
     def of(self, head: Head) -> tuple[TensorSpec, ...]:
         """The outputs that a head reads."""

@@ -15,7 +15,7 @@ from edgebuild.spec.names import suggest
 from edgebuild.spec.preprocess import Preprocess
 from edgebuild.spec.reads import Read
 from edgebuild.spec.signature import Head, Signature
-from edgebuild.steps import _examples
+from edgebuild.steps import _examples, _streams
 from edgebuild.steps._examples import Pair
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     Values = np.ndarray[Any, Any]
 
 SPLITS = ("train", "test")
-KEYS = (*SPLITS, "validation", "unlabelled", "slices")
+KEYS = (*SPLITS, "validation", "unlabelled", "slices", "streams")
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,9 +68,11 @@ class LoadData(Step):
             name: self._pair(name, given.get(name)) for name in (*SPLITS, "validation") if name in (*SPLITS, *given)
         }
         counts = {name: len(split.labels[0]) for name, split in splits.items()}
+        streams = self._streams(given.get("streams", {}), counts) if self.signature.loops else {}
         cut = "validation" not in given
         if cut:
-            aside, whole = self._set_aside(splits["train"]), counts["train"]
+            late = _streams.late(streams["train"]) if streams else None
+            aside, whole = self._set_aside(splits["train"]) if late is None else late, counts["train"]
             counts |= {"train": int((~aside).sum()), "validation": int(aside.sum())}
             gave = f"{self.data.place(self.origin)[1]} gave no validation split"
             told.append(f"{gave}: {counts['validation']} of {whole} training examples are set aside for it")
@@ -78,6 +80,8 @@ class LoadData(Step):
         for name, split in splits.items():
             parts = {"train": ~aside, "validation": aside} if cut and name == "train" else {name: None}
             forms[name] = self._keep(io, name, split, parts)
+            for part, mask in parts.items() if streams else ():
+                dataset.write_streams(io.output, part, streams[name] if mask is None else streams[name][mask])
         if "unlabelled" in given:
             counts["unlabelled"], forms["unlabelled"] = self._keep_unlabelled(io, given["unlabelled"])
         self._check_forms(forms)
@@ -130,7 +134,7 @@ class LoadData(Step):
         """A split whose labels, shapes and types are as they must be; its values are looked at on their way to disk."""
         if not isinstance(pair, tuple | list) or len(pair) != 2:
             raise self._wrong(f"split {name!r} must be a pair (inputs, labels)")
-        inputs = tuple(self._arrays(name, _listed(pair[0])))
+        inputs = _streams.with_states(self._arrays(name, _listed(pair[0])), self.signature)
         labels = self._arrays(name, self._assumed(name, inputs, self._by_head(name, pair[1])))
         wrong = self._label_mistake(labels) or self._input_mistake(inputs, len(labels[0]))
         if wrong:
@@ -189,7 +193,7 @@ class LoadData(Step):
 
     def _keep_unlabelled(self, io: StepIO, given: Any) -> tuple[int, list[dataset.Form]]:
         """The number of examples without labels, and what becomes of them when they are read."""
-        inputs = tuple(self._arrays("unlabelled", _listed(given)))
+        inputs = _streams.with_states(self._arrays("unlabelled", _listed(given)), self.signature)
         examples = inputs[0].shape[0] if inputs and inputs[0].shape else 0
         wrong = self._input_mistake(inputs, examples) or ("" if examples else "has no examples")
         intakes = _examples.intakes(inputs, self.signature, self.preprocess)
@@ -197,6 +201,21 @@ class LoadData(Step):
         if wrong:
             raise self._wrong(f"split 'unlabelled' {wrong}")
         return examples, [each.form for each in intakes]
+
+    def _streams(self, given: Any, counts: Mapping[str, int]) -> dict[str, Values]:
+        """Which stream each example is of; a split for which nothing is said is one."""
+        import numpy as np
+
+        streams = {}
+        for name, count in counts.items():
+            (numbers,) = self._arrays("streams", [given.get(name, np.zeros(count, np.int64))])
+            if numbers.shape != (count,) or numbers.dtype.kind not in "iu":
+                told = f"{count} whole numbers, one for each example, not {numbers.dtype} {list(numbers.shape)}"
+                raise self._wrong(f"streams of split {name!r} must be {told}")
+            if len(np.unique(numbers)) != int(dataset.starts(numbers).sum()):
+                raise self._wrong(f"streams of split {name!r} are mixed: the examples of one follow each other")
+            streams[name] = numbers.astype(np.int64)
+        return streams
 
     def _slices(self, given: Any, examples: int) -> dict[str, Values]:
         import numpy as np

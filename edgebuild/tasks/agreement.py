@@ -30,6 +30,12 @@ class Agreement(Task):
         """One output of any shape; classes may be named, nobody asks which is right."""
         single("agreement", outputs)
 
+    def assumed(self, examples: int, outputs: Sequence[TensorSpec]) -> Array | None:
+        """None at all: NaN."""
+        import numpy as np
+
+        return np.full(examples, np.nan, np.float32)
+
     def label_mistake(self, labels: Array, outputs: Sequence[TensorSpec]) -> str | None:
         """Any numbers."""
         known = labels.dtype.kind in "fiu"

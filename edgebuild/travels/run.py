@@ -4,8 +4,9 @@
 Of every output the likeliest labels are printed, its values, or the boxes of what it detects; manifest.json ("heads")
 says which. A box is left, top, right and bottom as shares of the picture.
 An .npy file holds the model's only input, an .npz file all of them as arrays "0", "1", … in their order or by their
-names; `NAME=FILE` for each of several inputs is one example. Values are real, with a batch of 1, channels first as in
-PyTorch. What the file stores instead (channels last, integers) is made of them here.
+names; `NAME=FILE` for each of several inputs is one example. A model with a state takes a whole stream, its steps on
+the first axis, keeps the state and prints a line for each step. Values are real, with a batch of 1, channels first as
+in PyTorch. What the file stores instead (channels last, integers) is made of them here.
 
 Needs Python 3.9, numpy and the runtime named in requirements.txt, nothing else.
 """
@@ -29,7 +30,7 @@ def read_values(path):
         return [np.load(path, allow_pickle=False)]
     if path.suffix == ".npz":
         with np.load(path, allow_pickle=False) as stored:
-            names = [port["name"] for port in manifest()["inputs"]]
+            names = [port["name"] for port in given()]
             keys = names if set(stored.files) == set(names) else map(str, range(len(stored.files)))
             return [stored[key] for key in keys]
     how = json.loads((HERE / "preprocess.json").read_text(encoding="utf-8"))
@@ -41,7 +42,7 @@ def read_values(path):
 
 def read_named(files):
     """The model's inputs in their order, out of one file for each: {name: path}."""
-    names = [port["name"] for port in manifest()["inputs"]]
+    names = [port["name"] for port in given()]
     for name in names:
         if name not in files:
             raise ValueError("no file is given for input %s (known: %s)" % (name, ", ".join(names)))
@@ -182,9 +183,30 @@ def detected(head, answers):
             yield "%s (%.1f %%) at %s" % (head["labels"][int(number)], 100 * score, box)
 
 
+def answered(values, top):
+    """What to print of an example, or where outputs come back as inputs, of each step of the stream that a file is."""
+    states = [port for port in manifest()["inputs"] if port.get("state")]
+    if not states:
+        yield told(answer(values), values, top)
+        return
+    names = [port["name"] for port in manifest()["outputs"]]
+    last = {port["name"]: np.full(port["shape"], port["state"]["start"], port["dtype"]) for port in states}
+    for step in range(len(values[0])):
+        own = iter([value[step : step + 1] for value in values])
+        inputs = [last[port["name"]] if port.get("state") else next(own) for port in manifest()["inputs"]]
+        outputs = answer(inputs)
+        last = {port["name"]: outputs[names.index(port["state"]["from"])][None] for port in states}
+        yield told(outputs, inputs, top)
+
+
+def given():
+    """The inputs that a caller brings: those that outputs come back as are kept here."""
+    return [port for port in manifest()["inputs"] if not port.get("state")]
+
+
 def examples(arguments):
     """(what it is called, how to read it) of each example: a file, or together all that are NAME=FILE."""
-    names = {port["name"] for port in manifest()["inputs"]}
+    names = {port["name"] for port in given()}
     named = {}
     for text in arguments:
         name, _, path = text.partition("=")
@@ -205,11 +227,11 @@ def main():
     arguments = parser.parse_args()
     for path, name, read in examples(arguments.files):
         try:
-            values = read()
-            text = told(answer(values), values, arguments.top)
+            lines = list(answered(read(), arguments.top))
         except Exception as error:  # runtimes and archives raise classes of their own, found in no common base
             sys.exit("run.py: %s: %s" % (path, error))
-        print("%s: %s" % (name, text))
+        for place, text in enumerate(lines):
+            print("%s%s: %s" % (name, "[%d]" % place if len(lines) > 1 else "", text))
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import time
-from typing import Any, Dict, List
+from typing import Any, Dict, Iterator, List, Optional, Set, Tuple
 
 if __package__:
     from . import model_values as values
@@ -27,7 +27,9 @@ def outputs(work: models.Work) -> Dict[str, Any]:
         started, place = time.process_time(), os.path.join(work.folder, loaded.name)
         limit = started + float(work.job.get("seconds", "inf"))
         with models.reported("inference-failed", loaded.name):
-            stacked = collect(loaded, work.arrays, limit, place + ".done")
+            loops = work.job.get("loops", [])
+            feeds = looped(loaded, work.arrays, loops, set(work.job.get("starts", []))) if loops else None
+            stacked = collect(loaded, work.arrays, limit, place + ".done", feeds)
         write_npz(place + ".outputs.npz", stacked)
         names = [port.name for port in loaded.model.outputs]
         taken = time.process_time() - started
@@ -35,13 +37,37 @@ def outputs(work: models.Work) -> Dict[str, Any]:
     return results
 
 
-def collect(loaded: models.Loaded, arrays: List[Array], limit: float, told: str) -> List[Array]:
+class Looped:
+    """Raw inputs of one example after another, in order; what the one before has left replaces its states."""
+
+    def __init__(self, loaded: models.Loaded, arrays: List[Array], loops: List[List[int]], starts: Set[int]) -> None:
+        self.loaded, self.arrays, self.loops, self.starts = loaded, arrays, loops, starts
+        self.last: List[Array] = []
+
+    def __iter__(self) -> Iterator[Tuple[int, List[Array]]]:
+        for place, (count, feed) in enumerate(self.loaded.feeds(self.arrays)):
+            if place not in self.starts:
+                for goes_in, comes_out in self.loops:
+                    feed[goes_in] = values.to_raw(self.last[comes_out], self.loaded.model.inputs[goes_in])
+            yield count, feed
+
+
+def looped(loaded: models.Loaded, arrays: List[Array], loops: List[List[int]], starts: Set[int]) -> Looped:
+    """Feeds for a model whose states come back; it must take one example at a time."""
+    if loaded.batch != 1:
+        raise values.RunnerError("bad-model", "a model with states must take one example at a time")
+    return Looped(loaded, arrays, loops, starts)
+
+
+def collect(
+    loaded: models.Loaded, arrays: List[Array], limit: float, told: str, feeds: Optional[Looped] = None
+) -> List[Array]:
     """Real outputs by position, each (examples, …), until the process has used `limit` seconds of CPU time."""
     import numpy as np
 
     parts: List[List[Array]] = [[] for _ in loaded.model.outputs]
     done, said = 0, time.monotonic()
-    for count, feed in loaded.feeds(arrays):
+    for count, feed in loaded.feeds(arrays) if feeds is None else feeds:
         for part, raw, port in zip(parts, loaded.model.run(feed), loaded.model.outputs):
             raw = np.asarray(raw)
             if loaded.whole or raw.ndim == 0 or raw.shape[0] != loaded.batch:
@@ -49,6 +75,8 @@ def collect(loaded: models.Loaded, arrays: List[Array], limit: float, told: str)
                     raise values.RunnerError("bad-model", "output %s %s has no batch axis" % (port.name, raw.shape))
                 raw = raw[None]
             part.append(values.to_real(raw[:count], port))
+        if feeds is not None:
+            feeds.last = [part[-1] for part in parts]
         done += count
         if time.monotonic() - said > TELL_SECONDS:
             said = time.monotonic()

@@ -109,6 +109,40 @@ file = "net.onnx"
 external = ["*.bin"]
 """
 )
+# One whose state comes back.
+IN_STREAMS = """\
+description = "x"
+data = "load"
+[source]
+use = "onnx"
+file = "net.onnx"
+[[inputs]]
+name = "sound"
+shape = [4]
+[[inputs]]
+name = "memory"
+shape = [8]
+state = {from = "left", start = 0}
+[[outputs]]
+name = "answer"
+shape = [2]
+task = "agreement"
+[[outputs]]
+name = "left"
+shape = [8]
+"""
+JUDGED_IN_STREAMS = """\
+description = "x"
+recipe = [{use = "int8"}]
+runtimes = [{format = "onnx"}]
+devices = [{transport = "local"}]
+[hardware]
+arch = "aarch64"
+cpu = "cortex-a72"
+[[gates]]
+metric = "agreement"
+limit = "0.1"
+"""
 LIFTED = FROM_A_FILE.replace('use = "onnx"', 'use = "lifted"')
 
 

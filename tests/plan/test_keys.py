@@ -24,6 +24,8 @@ from tests.plan.project import (
     EMULATED,
     ESTIMATED,
     FROM_A_FILE,
+    IN_STREAMS,
+    JUDGED_IN_STREAMS,
     LIFTED,
     MODEL,
     ONNX_ONLY,
@@ -70,6 +72,7 @@ def test_every_kind_of_node_is_in_one_of_the_plans(project: Callable[..., Projec
         made = Project.make(tmp_path / name, text, FROM_A_FILE if name == "imported" else MODEL)
         planned |= {*made.keyed().step.values()}
     planned |= {*Project.make(tmp_path / "lifted", TIMED, LIFTED).keyed().step.values()}
+    planned |= {*Project.make(tmp_path / "streams", JUDGED_IN_STREAMS, IN_STREAMS).keyed().step.values()}
     rooms = ("steps", "steps/evidence")
     names = {path.stem for room in rooms for path in (ROOT / "edgebuild" / room).glob("[a-z]*.py")}
     assert {"".join(word.capitalize() for word in name.split("_")) for name in names} | {"Assemble"} <= planned
@@ -78,6 +81,17 @@ def test_every_kind_of_node_is_in_one_of_the_plans(project: Callable[..., Projec
 def test_nothing_changed_changes_no_key(project: Callable[..., Project]) -> None:
     made = project()
     assert made.keyed().key == made.keyed().key
+
+
+def test_what_a_stream_starts_with_changes_what_goes_through_streams(project: Callable[..., Project]) -> None:
+    made = project(JUDGED_IN_STREAMS, IN_STREAMS)
+    before = made.keyed()
+    through = {label for label in before.own if label.startswith("tiny/streams") or "-streams" in label}
+    made.edit("model.toml", "start = 0", "start = 1")
+    after = made.keyed()
+    changed = {label for label in before.own if before.own[label] != after.own[label]}
+    assert {before.step[label] for label in through} == {"OriginalOutputs", "Unroll", "Outputs"}
+    assert through <= changed
 
 
 # ---- what people write

@@ -35,7 +35,11 @@ class JobModel:
 
 
 def write(
-    folder: Path, mode: Mode, models: Sequence[JobModel], inputs: Path | None = None, **settings: float | str
+    folder: Path,
+    mode: Mode,
+    models: Sequence[JobModel],
+    inputs: Path | None = None,
+    **settings: float | str | list[int] | list[list[int]],
 ) -> None:
     """Make `folder` a complete job; it may be there already. `settings` are those that `travels/runner.py` lists.
 

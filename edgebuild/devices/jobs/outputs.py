@@ -11,7 +11,9 @@ from edgebuild.devices.jobs import job as jobs
 from edgebuild.devices.jobs import result
 from edgebuild.devices.jobs.job import JobModel
 from edgebuild.devices.jobs.result import Outputs
+from edgebuild.spec import dataset
 from edgebuild.spec.device import Device
+from edgebuild.spec.signature import Loop
 
 if TYPE_CHECKING:
     from edgebuild.spec.dataset import Array, Rows
@@ -34,6 +36,28 @@ def run(
     """
     jobs.write_inputs(job / jobs.INPUTS, inputs)
     jobs.write(job, "outputs", [model], job / jobs.INPUTS, **({} if seconds is None else {"seconds": seconds}))
+    device.execute(job, timeout=timeout)
+    return result.read(Outputs, job)
+
+
+def run_looped(
+    device: Device,
+    model: JobModel,
+    inputs: tuple[Rows, ...],
+    job: Path,
+    timeout: float,
+    loops: Sequence[Loop],
+    streams: Array | None,
+) -> Outputs:
+    """As `run`, one example after another in order: outputs come back as the inputs that `loops` name, but where one of
+    the `streams` [N] begins.
+    """
+    import numpy as np
+
+    first = dataset.starts(streams) if streams is not None else np.ones(len(inputs[0]), bool)
+    jobs.write_inputs(job / jobs.INPUTS, tuple(values[:] for values in inputs))
+    pairs = [[one.input, one.output] for one in loops]
+    jobs.write(job, "outputs", [model], job / jobs.INPUTS, loops=pairs, starts=np.flatnonzero(first).tolist())
     device.execute(job, timeout=timeout)
     return result.read(Outputs, job)
 

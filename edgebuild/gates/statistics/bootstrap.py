@@ -49,6 +49,7 @@ def change_bound(
     *,
     discrete: bool = False,
     resamples: int | None = None,
+    streams: NDArray[np.int64] | None = None,
 ) -> Resampled:
     """The change of a metric over `n` examples and its *one-sided* limits, each at `confidence`.
 
@@ -56,20 +57,26 @@ def change_bound(
     than 5,000 examples. Resamples hold no kind of example that the sample lacks: where few examples change the metric
     (`discrete`: it depends on answers alone, most of which stay) or none does, losses may be of a kind that was not
     seen, so the limits are widened by those of a share of which none of `n` was seen (Tango's, z² / (n + z²)).
+    Examples of one of the `streams` [N] are not independent: then streams are drawn, all of their examples at once.
     Raises UndefinedError where a resample leaves the metric without a value.
     """
     import numpy as np
     from scipy.stats import bootstrap
 
+    numbers = np.arange(n) if streams is None else np.unique(streams, return_inverse=True)[1]
+    drawn = int(numbers.max()) + 1
+    if drawn < 2:
+        raise UndefinedError("has no interval: the held-out examples are one stream, and two are the least")
+
     def of_rows(rows: NDArray[np.int64]) -> float:
-        return change(np.bincount(rows, minlength=n).astype(np.float64))
+        return change(np.bincount(rows, minlength=drawn).astype(np.float64)[numbers])
 
     found: Any = None
-    for method in ("BCa", "percentile") if n <= _CORRECTED_UP_TO else ("percentile",):
+    for method in ("BCa", "percentile") if drawn <= _CORRECTED_UP_TO else ("percentile",):
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of resamples that are all equal, which the result shows too
             found = bootstrap(
-                (np.arange(n),),
+                (np.arange(drawn),),
                 of_rows,
                 n_resamples=0 if found else min(RESAMPLES, resamples or RESAMPLES),
                 vectorized=False,

@@ -32,6 +32,7 @@ class Compared:
     numbers: Array
     our_errors: Errors | None = None
     their_errors: Errors | None = None
+    streams: Array | None = None
 
     def take(self, rows: Mask) -> Compared:
         """Those of some examples."""
@@ -80,6 +81,7 @@ def change(metric: str, confidence: float, answers: Compared) -> Change | Undefi
             confidence,
             discrete=kind.discrete,
             resamples=kind.resamples,
+            streams=answers.streams,  # type: ignore[arg-type]
         )
     except UndefinedError as error:
         return Undefined(f"{metric} {error}")

@@ -6,23 +6,26 @@ from dataclasses import dataclass
 from importlib import metadata
 from typing import ClassVar
 
-from edgebuild.spec import dataset, documents, evidence
+from edgebuild.spec import dataset, documents, evidence, loop
 from edgebuild.spec.artifact import Step, StepIO
 from edgebuild.spec.reader import Reader
 from edgebuild.spec.registry import FORMATS
+from edgebuild.spec.signature import Loop
 
 
 @dataclass(frozen=True, slots=True)
 class OriginalOutputs(Step):
     """`outputs.npz` as a device's runner would write it, on the examples of a `split`; `name` is the file in `file`.
 
-    `runtime` is the distribution that it runs on, where that is not the one of the reader's format.
+    `runtime` is the distribution that it runs on, where that is not the one of the reader's format. `loops`: go through
+    streams in order, with the states that the file itself has left.
     """
 
     reader: Reader
     name: str
-    split: dataset.Held = "test"
+    split: dataset.SplitName = "test"
     runtime: str | None = None
+    loops: tuple[Loop, ...] = ()
 
     consumes: ClassVar[tuple[str, ...]] = ()
     produces: ClassVar[str | None] = "outputs"
@@ -34,7 +37,12 @@ class OriginalOutputs(Step):
         import numpy as np
 
         held_out = dataset.read(io.path("data"), self.split)
-        answers = list(self.reader.answers(io.path("file") / self.name, held_out.singly()))
+        file, streams = io.path("file") / self.name, dataset.streams(io.path("data"), self.split)
+        answers = list(
+            loop.through(lambda samples: self.reader.answers(file, samples), held_out.singly(), streams, self.loops)
+            if self.loops
+            else self.reader.answers(file, held_out.singly())
+        )
         stacked = {str(k): np.concatenate(values) for k, values in enumerate(zip(*answers, strict=True))}
         np.savez(io.output / "outputs.npz", **stacked)  # type: ignore[arg-type]
         runtime = self.runtime or FORMATS.get(self.reader.kind).runtime

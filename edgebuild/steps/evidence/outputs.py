@@ -12,6 +12,7 @@ from edgebuild.spec import dataset, documents, evidence, model_file
 from edgebuild.spec.artifact import EXCUSED, FILE, Step, StepIO
 from edgebuild.spec.device import Device
 from edgebuild.spec.registry import FORMATS
+from edgebuild.spec.signature import Loop
 from edgebuild.spec.target import Fidelity
 
 
@@ -20,7 +21,8 @@ class Outputs(Step):
     """`outputs.npz` holds the outputs by position, `origin.json` the runtime's version and the fidelity.
 
     `most`: run no more examples than so many, besides what the device takes. `split`: whose examples; a choice is made
-    by what is answered on those for validation.
+    by what is answered on those for validation. `loops`: all go through their streams in order, with the states that
+    the file itself has left.
     """
 
     device: Device
@@ -29,6 +31,7 @@ class Outputs(Step):
     providers: tuple[str, ...] = ()
     most: int | None = None
     split: dataset.Held = "test"
+    loops: tuple[Loop, ...] = ()
     timeout: float = field(default=1800.0, metadata=EXCUSED)
 
     consumes: ClassVar[tuple[str, ...]] = (FILE,)
@@ -43,7 +46,11 @@ class Outputs(Step):
         test = dataset.read(io.path("data"), self.split)
         most = min(limit for limit in (self.device.examples, self.most, len(test)) if limit is not None)
         some = tuple(dataset.Chosen(values, dataset.chosen(len(test), most)) for values in test.inputs)
-        result = outputs.run_all(self.device, model, some, io.scratch, self.timeout)
+        if self.loops:
+            streams = dataset.streams(io.path("data"), self.split)
+            result = outputs.run_looped(self.device, model, some, io.scratch, self.timeout, self.loops, streams)
+        else:
+            result = outputs.run_all(self.device, model, some, io.scratch, self.timeout)
         shutil.copyfile(io.scratch / "model.outputs.npz", io.output / "outputs.npz")
         origin = evidence.Origin(self.fidelity, self.device.transport, result.runtimes, result.models["model"].fallback)
         documents.write(io.output / evidence.ORIGIN, origin)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, ClassVar
 
 from edgebuild.spec import dataset, documents, evidence, tasks
@@ -49,6 +49,8 @@ class Scores(Step):
             if metrics:
                 io.progress(len(heads) / len(test.labels), head.name)
                 answers = _compared(head, ours, theirs, inputs, targets[same], same)
+                if (streams := dataset.streams(io.path("data"), "test")) is not None:
+                    answers = replace(answers, streams=streams[same])
                 masks = {name: mask[same] for name, mask in slices.items()}
                 heads[head.name] = self._head(head, metrics, answers, masks)
         without = dataset.without_labels(io.path("data"))

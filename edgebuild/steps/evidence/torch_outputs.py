@@ -2,21 +2,34 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import ClassVar
+from functools import partial
+from typing import TYPE_CHECKING, ClassVar
 
 from edgebuild.nn import checkpoint
-from edgebuild.spec import dataset
+from edgebuild.nn.answers import listed
+from edgebuild.spec import dataset, loop
 from edgebuild.spec.artifact import Step, StepIO
+from edgebuild.spec.signature import Loop
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from edgebuild.spec.dataset import Array
 
 _BATCH = 64
 
 
 @dataclass(frozen=True, slots=True)
 class TorchOutputs(Step):
-    """`outputs.npz` as a device's runner would write it, on the examples of a `split`."""
+    """`outputs.npz` as a device's runner would write it, on the examples of a `split`.
 
-    split: dataset.Held = "test"
+    `loops`: go through streams in order, with the states that the module itself has left.
+    """
+
+    split: dataset.SplitName = "test"
+    loops: tuple[Loop, ...] = ()
 
     consumes: ClassVar[tuple[str, ...]] = ("torch",)
     produces: ClassVar[str | None] = "outputs"
@@ -30,6 +43,12 @@ class TorchOutputs(Step):
 
         module = checkpoint.load(io.path("model")).module
         test = dataset.read(io.path("data"), self.split)
+        if self.loops:
+            streams = dataset.streams(io.path("data"), self.split)
+            answers = list(loop.through(partial(_singly, module), test.singly(), streams, self.loops))
+            looped = {str(k): np.concatenate(values) for k, values in enumerate(zip(*answers, strict=True))}
+            np.savez(io.output / "outputs.npz", **looped)  # type: ignore[arg-type]
+            return
         parts: list[list[torch.Tensor]] = []
         with torch.no_grad():
             for start in range(0, len(test), _BATCH):
@@ -40,3 +59,14 @@ class TorchOutputs(Step):
                 parts.append([given] if isinstance(given, torch.Tensor) else list(given))
         stacked = {str(k): torch.cat(values).numpy() for k, values in enumerate(zip(*parts, strict=True))}
         np.savez(io.output / "outputs.npz", **stacked)  # type: ignore[arg-type]
+
+
+def _singly(module: nn.Module, samples: Iterable[tuple[Array, ...]]) -> Iterator[tuple[Array, ...]]:
+    """What the module answers to one sample after another."""
+    import numpy as np
+    import torch
+
+    with torch.no_grad():
+        for sample in samples:
+            inputs = (torch.from_numpy(np.require(values, requirements=("W", "C"))) for values in sample)
+            yield tuple(each.numpy() for each in listed(module(*inputs)))

@@ -55,6 +55,16 @@ def test_examples_are_drawn_for_both_models_at_once() -> None:
     assert change_bound(ours, 400).error > 0.4
 
 
+def test_streams_are_drawn_whole_because_their_examples_are_not_independent() -> None:
+    """Forty streams of ten equal examples are forty observations, not four hundred."""
+    values = np.repeat(np.random.default_rng(6).normal(0, 1, 40), 10)
+    streams = np.repeat(np.arange(40), 10)
+    whole, apart = change_bound(mean(values), 400, streams=streams), change_bound(mean(values), 400)
+    assert whole.error == pytest.approx(np.sqrt(10) * apart.error, rel=0.1)
+    with pytest.raises(UndefinedError, match="are one stream, and two are the least"):
+        change_bound(mean(values), 400, streams=streams * 0)
+
+
 def test_the_same_seed_gives_the_same_limits() -> None:
     values = mean(np.random.default_rng(4).normal(0, 1, 50))
     assert change_bound(values, 50) == change_bound(values, 50)
