@@ -66,7 +66,8 @@ def run(
     text, code = draft.text(interview), draft.code(interview)
     with _staged(place) as staging:
         for each in copied:
-            shutil.copyfile(each, staging / each.name)
+            copy = shutil.copytree if each.is_dir() else shutil.copyfile
+            copy(each, staging / each.name)
         for beside in inspected.look.beside:
             (staging / beside).parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(file.parent / beside, staging / beside)

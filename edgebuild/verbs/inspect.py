@@ -34,7 +34,7 @@ def run(path: Path) -> Inspected:
     """Look at one file; UsageError for one that is missing, empty, of no known kind, or damaged."""
     name = source_for(path)
     source = SOURCES.get(name)
-    need(source.requires, f"looking at {path.suffix} files", file=str(path), key=None, extra=source.extra)
+    need(source.requires, f"looking at {path.suffix or path.name}", file=str(path), key=None, extra=source.extra)
     try:
         with runtimes_silent():
             look = source.look(path)
@@ -47,7 +47,10 @@ def run(path: Path) -> Inspected:
 
 
 def source_for(path: Path) -> str:
-    """The source whose files have this ending; UsageError where none has, or where there is no such file."""
+    """The source whose files have this ending, or whose folders this one is; UsageError where there is none."""
+    for name, kind in SOURCES.usable().items():
+        if kind.mark is not None and (path / kind.mark).is_file():
+            return name
     try:
         with path.open("rb") as file:
             empty = not file.read(1)

@@ -144,6 +144,10 @@ metric = "agreement"
 limit = "0.1"
 """
 LIFTED = FROM_A_FILE.replace('use = "onnx"', 'use = "lifted"')
+# A model whose teacher is a file.
+TAUGHT = MODEL.replace(
+    'builder = "build_teacher"\nweights = "teacher.safetensors"', 'source = {use = "onnx", file = "net.onnx"}'
+)
 
 
 # What is known of our code, so that no other store parses it again, nor another process that is given such a file.

@@ -29,6 +29,7 @@ from tests.plan.project import (
     LIFTED,
     MODEL,
     ONNX_ONLY,
+    TAUGHT,
     TIMED,
     Keyed,
     Project,
@@ -71,8 +72,12 @@ def test_every_kind_of_node_is_in_one_of_the_plans(project: Callable[..., Projec
     for name, text in TARGETS.items():
         made = Project.make(tmp_path / name, text, FROM_A_FILE if name == "imported" else MODEL)
         planned |= {*made.keyed().step.values()}
-    planned |= {*Project.make(tmp_path / "lifted", TIMED, LIFTED).keyed().step.values()}
-    planned |= {*Project.make(tmp_path / "streams", JUDGED_IN_STREAMS, IN_STREAMS).keyed().step.values()}
+    for name, target, model in (
+        ("lifted", TIMED, LIFTED),
+        ("taught", TIMED, TAUGHT),
+        ("streams", JUDGED_IN_STREAMS, IN_STREAMS),
+    ):
+        planned |= {*Project.make(tmp_path / name, target, model).keyed().step.values()}
     rooms = ("steps", "steps/evidence")
     names = {path.stem for room in rooms for path in (ROOT / "edgebuild" / room).glob("[a-z]*.py")}
     assert {"".join(word.capitalize() for word in name.split("_")) for name in names} | {"Assemble"} <= planned

@@ -142,7 +142,7 @@ torch.set_num_threads(1)
 kept._LEAST, kept._SHARE = 0.0, 1
 code, data, output, partial = map(Path, sys.argv[1:])
 output.mkdir(parents=True)
-step = Train("build", tiny.spec("tiny").declared.signature.bare, Training(epochs=200, batch_size=16))
+step = Train("build", tiny.spec("tiny").declared.signature.bare, Training(epochs=60, batch_size=16))
 inputs = {"code": Input("code", "0" * 64, code), "data": Input("data", "0" * 64, data)}
 step.run(StepIO(inputs, output, output, partial=partial))
 """

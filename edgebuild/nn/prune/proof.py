@@ -78,6 +78,7 @@ class _Tried:
 class _Trials:
     def __init__(self, module: nn.Module, example: Example, found: Dependencies, places: Sequence[int]) -> None:
         self._found, self._copy = found, trial.prepared(module, example)
+        self._draws = _Draws([len(group.units) for group in found.groups])
         units = {place: {*found.groups[place].units} for place in places}
         self._all = {place: sizes.candidates(module, found.traced, gone) for place, gone in units.items()}
 
@@ -140,34 +141,66 @@ class _Trials:
 
     def _fault(self, chosen: Sequence[_Tried]) -> str | None:
         """Why a copy cannot lose some of the units of these, None when it can."""
-        traced = self._found.traced
-        groups = self._found.groups
+        draws = range(self._draws.count if len(chosen) > 1 else 1)  # one alone need not be told from others
+        return next((why for draw in draws if (why := self._fault_of(chosen, draw)) is not None), None)
+
+    def _fault_of(self, chosen: Sequence[_Tried], draw: int) -> str | None:
+        traced, groups = self._found.traced, self._found.groups
         noun = groups[chosen[0].place].kind if len(chosen) == 1 else "channels"
-        gone = {groups[one.place].units[k] for one in chosen for k in _some(len(groups[one.place].units), one.place)}
-        silent, pruned = copy.deepcopy(self._copy.module), copy.deepcopy(self._copy.module)
+        gone = {groups[one.place].units[k] for one in chosen for k in self._draws.units(one.place, draw)}
         try:
-            take_out(pruned, traced, gone, [one for tried in chosen for one in self._chosen(tried)])
-            given = [trial.answers(pruned, example) for example in self._copy.examples]
+            given = self._without(gone, [one for tried in chosen for one in self._chosen(tried)])
         except Exception as error:  # a module that lost the wrong thing fails in any way
             if exhausted(error):
                 raise
             first = str(error).strip().partition("\n")[0][:160]
             return f"without some of its {noun} the model does not run ({type(error).__name__}: {first})"
+        silent = copy.deepcopy(self._copy.module)
         with silenced(silent, traced, gone):
             wanted = [trial.answers(silent, example) for example in self._copy.examples]
         if not all(trial.alike(*pair, self._copy.tolerance) for pair in zip(given, wanted, strict=True)):
             return f"without some of its {noun} the model does not answer as if they were silent"
         return None
 
+    def _without(self, gone: Collection[int], corrections: Sequence[Correction]) -> list[trial.Answers]:
+        """What a copy answers without these, which is gone before the silent one is made: both are large."""
+        pruned = copy.deepcopy(self._copy.module)
+        take_out(pruned, self._found.traced, gone, corrections)
+        return [trial.answers(pruned, example) for example in self._copy.examples]
 
-def _some(count: int, place: int) -> list[int]:
-    """Units, drawn, and of each group another share: as little as possible looks right by chance.
 
-    Code that takes the width of one group for that of another would run if both lost the same share. The multiples of
-    the golden ratio are as far from each other as can be (Knuth, TAOCP 6.4).
+class _Draws:
+    """Which units of each group go in each of several draws; `count` of these tell any two groups apart.
+
+    Code that takes the width of one group for that of another runs while both lose as many. In the first draw each
+    group loses another share, the multiples of the golden ratio being as far from each other as can be (Knuth, TAOCP
+    6.4). In the others two groups of as many units lose another number at least once: the digits of their rank.
     """
-    import torch
 
-    share = 0.2 + 0.6 * ((place + 1) * _GOLDEN % 1)
-    drawn = torch.randperm(count, generator=torch.Generator().manual_seed(_SEED + place))
-    return sorted(drawn[: min(count - 1, max(1, round(share * count)))].tolist())
+    def __init__(self, sizes: Sequence[int]) -> None:
+        self._sizes = sizes
+        self._ranks = [sizes[:place].count(size) for place, size in enumerate(sizes)]
+        self.count = 1 + max((_digits(sizes.count(size), _base(size)) for size in {*sizes}), default=0)
+
+    def units(self, place: int, draw: int) -> list[int]:
+        """Places of the units that go, of a group by its place."""
+        import torch
+
+        size = self._sizes[place]
+        share = 0.2 + 0.6 * ((place + 1) * _GOLDEN % 1)
+        gone = min(size - 1, max(1, round(share * size)))
+        if draw:
+            digit = self._ranks[place] // _base(size) ** (draw - 1) % _base(size)
+            gone = digit if size == 2 else digit + 1
+        drawn = torch.randperm(size, generator=torch.Generator().manual_seed(_SEED + place))
+        return sorted(drawn[:gone].tolist())
+
+
+def _base(size: int) -> int:
+    """How many numbers of units can go: of two, none or one; of more, at least one."""
+    return max(2, size - 1)
+
+
+def _digits(count: int, base: int) -> int:
+    """How many digits tell so many numbers apart."""
+    return next(digits for digits in range(count + 1) if base**digits >= count)

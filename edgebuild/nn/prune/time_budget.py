@@ -59,30 +59,41 @@ def clock(module: nn.Module, example: Example, found: Sequence[Units], runtimes:
     return Clock(Cost(work, found, lengths, curves), each, bool(runtimes))
 
 
-def chosen(
-    found: Sequence[Units], budget: TimeBudget, known: Clock, trial: Trial, tell: Callable[[float, str], None]
-) -> dict[str, Any]:
-    """The scan and the ratios chosen from it, as plain data for a record.
+@dataclass(frozen=True, slots=True)
+class Harm:
+    """The quality of a model as it is, and with one group alone at each of several widths, by name and width."""
 
-    UsageError where the least widths of all groups leave more time than that.
-    """
+    whole: Quality
+    alone: Mapping[str, Mapping[int, Quality]]
+
+
+def scanned(found: Sequence[Units], trial: Trial, tell: Callable[[float, str], None]) -> Harm:
+    """Prune each group alone to up to nine widths."""
     whole = trial({})
     alone: dict[str, dict[int, Quality]] = {}
     for number, one in enumerate(found):
         tell(number / len(found), f"scanning {one.name}")
         alone[one.name] = {width: trial({one.name: _ratio(one, width)}) for width in _tried(one)}
-    harm = {one.name: _harm(one, whole.loss, alone[one.name]) for one in found}
+    return Harm(whole, alone)
+
+
+def chosen(found: Sequence[Units], budget: TimeBudget, known: Clock, scan: Harm) -> dict[str, Any]:
+    """The scan and the ratios chosen from it, as plain data for a record.
+
+    UsageError where the least widths of all groups leave more time than that.
+    """
+    harm = {one.name: _harm(one, scan.whole.loss, scan.alone[one.name]) for one in found}
     least = knapsack.least(known.together, harm)
     if least > budget.time:
         told = f"{least:.2f} of the layers' time is left when every group has its least width, not {budget.time:g}"
         raise UsageError(told, option="budget.time", hint=f"ask for {least:.2f} or more, or lower round_to")
     stay = knapsack.choose(known.together, harm, budget.time)
-    ratios = {one.name: _ratio(one, stay[one.name]) for one in found}
     return {
-        "whole": whole.recorded(),
-        "alone": {name: {_ratio_of(found, name, w): q.recorded() for w, q in c.items()} for name, c in alone.items()},
-        "ratios": ratios,
-        "together": trial(ratios).recorded(),
+        "whole": scan.whole.recorded(),
+        "alone": {
+            one.name: {_ratio(one, width): q.recorded() for width, q in scan.alone[one.name].items()} for one in found
+        },
+        "ratios": {one.name: _ratio(one, stay[one.name]) for one in found},
         "time": {
             "asked": budget.time,
             "left": known.together.share(stay),
@@ -123,7 +134,3 @@ def _harm(one: Units, whole: float, alone: Mapping[int, Quality]) -> dict[int, f
 
 def _ratio(one: Units, stay: int) -> float:
     return 1 - stay / len(one.members)
-
-
-def _ratio_of(found: Sequence[Units], name: str, stay: int) -> float:
-    return next(_ratio(one, stay) for one in found if one.name == name)

@@ -193,7 +193,8 @@ class PruneChannels(Technique):
             return sensitivity.chosen([*counts], self.budget, trial, heads)
         curves = {name: documents.read(WidthCurves, one.path / FILE) for name, one in io.roles("widths").items()}
         clock = time_budget.clock(model.module, model.example(), able, curves)
-        return time_budget.chosen(able, self.budget, clock, trial, io.progress)
+        scan = time_budget.chosen(able, self.budget, clock, time_budget.scanned(able, trial, io.progress))
+        return scan | {"together": trial(scan["ratios"]).recorded()}
 
     def _refuse_nothing(self, found: Inventory) -> None:
         """UsageError with what was in the way."""

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import copy
+import inspect
 
 import pytest
 import torch
 from torch import nn
+from torch.nn import functional
 
 from edgebuild.nn.prune import importance, proof, units
 from edgebuild.nn.prune.channels import Inventory, inventory
@@ -145,3 +147,75 @@ class Untraceable(nn.Module):
 def test_a_model_that_cannot_be_traced_is_refused_in_one_line() -> None:
     with pytest.raises(UsageError, match="the model's channels cannot be traced: RuntimeError: no way"):
         inventory(Untraceable(), (torch.zeros(1, 4),), [], 1)
+
+
+class Branching(nn.Module):
+    """What it does depends on what it is given."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.head = nn.Linear(4, 8), nn.Linear(8, 2)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        y = self.first(x)
+        return self.head(-y if y.sum() > 0 else y)
+
+
+def test_control_flow_that_depends_on_data_is_refused_with_the_line_that_it_stands_in() -> None:
+    line = inspect.getsourcelines(Branching.forward)[1] + 2
+    with pytest.raises(UsageError) as caught:
+        inventory(Branching(), (torch.zeros(1, 4),), [], 1)
+    assert f"(test_channels.py:{line})" in caught.value.line
+    assert "\n" not in caught.value.line
+
+
+class Roles(nn.Module):
+    """One weight that makes channels, reads them, and does both the other way round."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.both, self.head = nn.Linear(4, 8), nn.Parameter(torch.randn(8, 8)), nn.Linear(8, 2)
+        self.narrow = nn.Parameter(torch.randn(8, 8))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        y = torch.relu(self.first(x))
+        z = torch.relu(y @ self.both) @ self.both.T + functional.linear(y, self.both)
+        return self.head(z) @ self.narrow[:2] @ self.narrow.T  # read in part, and made of what the output is made of
+
+
+def test_a_weight_of_unlike_roles_loses_the_same_of_each_or_stays() -> None:
+    net, example = Roles().eval(), (torch.zeros(1, 4),)
+    stock = inventory(net, example, [], 1)
+    assert [(one.name, len(one.members)) for one in stock.units] == [("first", 8), ("narrow", 8)]
+    stock.remove(net, [(stock.units[0], [1, 5]), (stock.units[1], [0])])
+    assert (net.both.shape, net.first.out_features, net.head.in_features) == ((6, 6), 6, 6)
+    assert net.narrow.shape == (8, 7)  # its rows are an output
+    assert net(torch.randn(3, 4)).shape == (3, 8)
+
+
+class Taken(nn.Module):
+    """Three channels whose number the code takes for that of three others."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.second, self.head = nn.Linear(4, 3), nn.Linear(3, 3), nn.Linear(3, 2)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        y = torch.relu(self.first(x))
+        return self.head(self.second(y).reshape(y.shape))
+
+
+def test_a_width_that_the_code_takes_for_anothers_is_found_out_however_few_there_are() -> None:
+    stock = inventory(Taken().eval(), (torch.zeros(1, 4),), [], 1)
+    assert not stock.units
+    assert all("the model does not run" in why for name, why in stock.whole.items() if name != "head")
+
+
+@pytest.mark.parametrize("sizes", [[2] * 9, [3] * 9, [5, 5, 2, 5, 3, 2], [32] * 70])
+def test_any_two_groups_of_one_size_lose_another_number_in_some_draw(sizes: list[int]) -> None:
+    draws = proof._Draws(sizes)
+    lost = [tuple(len(draws.units(place, draw)) for draw in range(1, draws.count)) for place in range(len(sizes))]
+    for size in {*sizes}:
+        alike = [one for one, other in zip(lost, sizes, strict=True) if other == size]
+        assert len({*alike}) == len(alike)
+    assert all(0 < len(draws.units(place, 0)) < size for place, size in enumerate(sizes))

@@ -62,9 +62,11 @@ def test_a_budget_that_buys_nothing_is_refused() -> None:
 
 
 def test_quality_is_the_share_of_right_answers_and_the_mean_cross_entropy() -> None:
-    x = torch.eye(3)[torch.arange(600) % 3].numpy()
+    x = 2 * torch.eye(3)[torch.arange(600) % 3].numpy()  # rows of ones and zeros would be probabilities
     labels = (np.arange(600) % 3).astype(np.int64)
     labels[:60] = (labels[:60] + 1) % 3
     found = sensitivity.measure(nn.Identity(), Split((x,), (labels,)), [Head("output", "classification")])
     assert found.accuracy == pytest.approx(0.9)
-    assert found.loss == pytest.approx(np.log(np.e + 2) - 0.9)  # −ln(e/(e+2)) for the right, −ln(1/(e+2)) for the wrong
+    assert found.loss == pytest.approx(
+        np.log(np.e**2 + 2) - 1.8
+    )  # −ln(e²/(e²+2)) for the right, −ln(1/(e²+2)) otherwise

@@ -108,6 +108,11 @@ def test_layers_named_in_keep_keep_their_channels(prune: Callable[[PruneChannels
     assert found["spread.weight"][0] == 32
 
 
+def test_a_ratio_of_nearly_all_leaves_one_multiple_of_each_layer(prune: Callable[[PruneChannels], Shapes]) -> None:
+    found = prune(PruneChannels(ratio=0.99, round_to=4))
+    assert {found[f"{name}.weight"][0] for name in ("stem", "blocks.0.conv1", "blocks.1.conv2", "spread")} == {4}
+
+
 def test_layers_no_larger_than_the_multiple_stay_whole(prune: Callable[[PruneChannels], Shapes]) -> None:
     found = prune(PruneChannels(round_to=16))
     assert found["stem.weight"][0] == 16

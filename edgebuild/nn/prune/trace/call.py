@@ -106,10 +106,15 @@ class Call:
 Rule = Callable[[Call], list[Value]]
 
 
+def is_users(path: str) -> bool:
+    """Whether a file is neither torch's nor made by Python itself."""
+    return not any(part in path for part in _TORCH)
+
+
 def place(trace: str | None) -> str:
     """`file.py:12` of the user's innermost line in a stack trace; empty where there is none."""
     lines = [line.strip() for line in (trace or "").splitlines() if line.strip().startswith('File "')]
-    own = [line for line in lines if not any(part in line.split('"')[1] for part in _TORCH)]
+    own = [line for line in lines if is_users(line.split('"')[1])]
     for line in reversed(own or lines):
         path, _, rest = line.removeprefix('File "').partition('"')
         return f"{path.rpartition('/')[2]}:{rest.removeprefix(', line ').partition(',')[0]}"

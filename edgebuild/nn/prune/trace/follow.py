@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import operator
+import traceback
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from edgebuild.nn.prune.trace.call import Call, Notes, Rule, place
+from edgebuild.nn.prune.trace.call import Call, Notes, Rule, is_users, place
 from edgebuild.nn.prune.trace.numbers import Numbers
 from edgebuild.nn.prune.trace.rules import carried, layers, moves
 from edgebuild.nn.prune.trace.value import Value
@@ -70,8 +71,15 @@ def exported(module: nn.Module, example: Example) -> ExportedProgram:
                 raise
             errors.append(error)
     first = str(errors[0]).strip().partition("\n")[0][:160]
-    told = f"the model's channels cannot be traced: {type(errors[0]).__name__}: {first}"
+    told = f"the model's channels cannot be traced: {type(errors[0]).__name__}: {first}{_where(errors[0])}"
     raise UsageError(told, hint="leave the step out, or take prune_weights") from None
+
+
+def _where(error: Exception) -> str:
+    """The innermost line of the user's that an error came from, in brackets."""
+    frames = traceback.extract_tb(error.__traceback__)
+    own = [frame for frame in frames if frame.filename != __file__ and is_users(frame.filename)]
+    return f" ({own[-1].filename.rpartition('/')[2]}:{own[-1].lineno})" if own else ""
 
 
 def _doubled(example: Example) -> Example:

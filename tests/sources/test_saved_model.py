@@ -1,0 +1,71 @@
+"""A SavedModel is known by its folder, and read by TensorFlow in a process of its own, where that is installed."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from edgebuild.formats import _tensorflow
+from edgebuild.spec.errors import UsageError
+from edgebuild.spec.signature import TensorSpec
+from edgebuild.travels import load_onnx
+from edgebuild.verbs import inspect
+
+MAKE = """
+import sys
+import tensorflow as tf
+
+
+class Model(tf.Module):
+    def __init__(self):
+        self.weights = tf.Variable(tf.random.stateless_normal((4, 3), (1, 2)))
+
+    @tf.function(input_signature=[tf.TensorSpec((None, 4), name="zeta"), tf.TensorSpec((None, 3), name="alpha")])
+    def serve(self, zeta, alpha):
+        if len(sys.argv) > 2:
+            zeta = tf.ensure_shape(tf.numpy_function(lambda x: x, [zeta], tf.float32), (None, 4))
+        return {"second": tf.matmul(zeta, self.weights) + alpha, "first": tf.reduce_sum(zeta, 1)}
+
+
+model = Model()
+tf.saved_model.save(model, sys.argv[1], signatures=model.serve)
+"""
+needs_tensorflow = pytest.mark.skipif(find_spec("tensorflow") is None, reason="TensorFlow is an extra: edgebuild[tf]")
+
+
+def make(folder: Path, *more: str) -> Path:
+    subprocess.run([sys.executable, "-c", MAKE, str(folder), *more], check=True, capture_output=True)
+    return folder
+
+
+def test_a_folder_is_known_by_its_graph(tmp_path: Path) -> None:
+    (tmp_path / "net").mkdir()
+    with pytest.raises(UsageError, match="is a folder"):
+        inspect.source_for(tmp_path / "net")
+    (tmp_path / "net" / "saved_model.pb").touch()
+    assert inspect.source_for(tmp_path / "net") == "saved_model"
+
+
+@needs_tensorflow
+def test_names_stay_and_the_onnx_file_answers_as_tensorflow_does(tmp_path: Path) -> None:
+    folder = make(tmp_path / "net")
+    seen = _tensorflow.look(folder)
+    assert [port.shown for port in seen.inputs] == ["alpha [?, 3] float32", "zeta [?, 4] float32"]
+    assert ([port.name for port in seen.outputs], seen.parameters) == (["first", "second"], 12)
+    model = load_onnx.Model(_tensorflow.adopt(folder, [TensorSpec("alpha", (3,)), TensorSpec("zeta", (4,))]), {})
+    rng = np.random.default_rng(0)
+    samples = [(rng.random((1, 3), np.float32), rng.random((1, 4), np.float32)) for _ in range(5)]
+    for sample, answered in zip(samples, _tensorflow.answers(folder / "saved_model.pb", samples), strict=True):
+        for ours, theirs in zip(model.answer(sample), answered, strict=True):
+            np.testing.assert_allclose(ours, theirs, atol=1e-5)
+
+
+@needs_tensorflow
+def test_a_graph_that_reaches_python_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"PyFunc.*reaches files or code"):
+        _tensorflow.look(make(tmp_path / "net", "python"))
