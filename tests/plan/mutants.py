@@ -35,15 +35,15 @@ MUTANTS = (
     Mutant(
         "a format's code, of a step on its file",
         "plan/recipe.py",
-        "code=((FORMATS.module(runtime.format),) if of_format else ()) + learning,",
-        "code=learning,",
+        "code=((FORMATS.module(runtime.format),) if of_format else ()) + learning + taught_by[0],",
+        "code=learning + taught_by[0],",
         _TECHNIQUE,
     ),
     Mutant(
         "a format's tools, of a step on its file",
         "plan/recipe.py",
-        "tools=FORMATS.get(runtime.format).tools if of_format else (),",
-        "tools=(),",
+        "tools=(FORMATS.get(runtime.format).tools if of_format else ()) + taught_by[1],",
+        "tools=taught_by[1],",
         "test_the_version_of_a_tool",
     ),
     Mutant(
