@@ -26,7 +26,7 @@ def command(targets: tuple[str, ...], project: Path) -> Answer:
     known = opened.target_files()
     own = [name for name, path in known.items() if path.is_relative_to(opened.root)]
     chosen = [opened.target(name) for name in dict.fromkeys(targets or own or known)]
-    found = doctor.examine(opened, chosen, [opened.model(name) for name in opened.model_folders()])
+    found = doctor.examine(opened, chosen, opened.models())
     healthy = doctor.ready(found)
     document = {
         "ready": healthy,

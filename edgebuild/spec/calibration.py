@@ -11,29 +11,29 @@ from edgebuild.spec import documents
 FILE = "calibration.json"  # in the artifact of a step that calibrates; in evidence, all of these by step
 
 
-_MOSTLY = 3  # ranges are extremes: a few differ from one draw of noise to the next
-
-
 @dataclass(frozen=True, slots=True)
 class Calibration:
     """Ranges that were taken from `examples` of the training split, whose inputs have the digest `sha256`.
 
-    Of `ranges` tensors, `differ` have another range on some of them than on as many random inputs: tools that calibrate
-    on nothing, and say nothing, are the commonest complaint.
+    Of `ranges` tensors, `differ` have another range on some of them than on as many random inputs; `by_chance` have
+    another range on these than on other random inputs, for ranges are extremes. Tools that calibrate on nothing, and
+    say nothing, are the commonest complaint.
     """
 
     examples: int
     sha256: str
     ranges: int
     differ: int
+    by_chance: int
 
     @property
     def line(self) -> str:
         """All of it, for people."""
         source = f"ranges come from {self.examples} training examples (SHA-256 {self.sha256[:12]}…)"
-        if self.differ * _MOSTLY <= self.ranges:
-            return f"{source}, and are those that noise gives: is there anything in these examples?"
-        return f"{source}; {self.differ} of {self.ranges} are not those that noise gives"
+        told = f"{self.differ} of {self.ranges} are not those that noise gives"
+        chance = f"from one noise to another {self.by_chance} are not the same"
+        asked = ": is there anything in these examples?" if self.differ <= self.by_chance else ""
+        return f"{source}; {told}, {chance}{asked}"
 
 
 @dataclass(frozen=True, slots=True)

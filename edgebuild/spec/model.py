@@ -145,6 +145,9 @@ class ModelFile:
         tuple[str, ...], Field(description="files, folders or patterns elsewhere that data reads; their content counts")
     ] = ()
     tools: Annotated[tuple[str, ...], Field(description="distributions that the code uses")] = ()
+    by_name: Annotated[
+        bool, Field(description="built only where --model names it: what is heavy, or needs packages of its own")
+    ] = False
     training: Training = field(default_factory=Training)
     teacher: Teacher | None = None
     teachers: Annotated[tuple[Teacher, ...], Field(description="several teachers, which teach as their mean")] = ()

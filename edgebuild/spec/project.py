@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -65,6 +66,11 @@ class Project:
         found = {path.parent.name: path.parent for path in sorted(_built_in("models").glob("*/model.toml"))}
         own = {path.parent.name: path.parent for path in sorted((self.root / "models").glob("*/model.toml"))}
         return own or found
+
+    def models(self, named: Sequence[str] = ()) -> list[ModelSpec]:
+        """Those that are named; where none is, all but those that are built by name alone."""
+        models = [self.model(name) for name in dict.fromkeys(named or self.model_folders())]
+        return models if named else [model for model in models if not model.declared.by_name]
 
     def model(self, name: str) -> ModelSpec:
         """The model with this name; UsageError with the nearest names when there is none."""

@@ -43,7 +43,9 @@ def planned(request: Request, without: dict[tuple[str, str], Without] | None = N
         recipe = project.recipe(request.recipe, key="--recipe")
         targets = [replace(target, recipe=recipe) for target in targets]
     policy = project.policy()
-    models = [project.model(name) for name in dict.fromkeys(request.models or tuple(project.model_folders()))]
+    models = project.models(request.models)
+    if not models and (by_name := ", ".join(project.model_folders())):
+        raise UsageError("what is here is built by name alone", key="--model", hint=by_name)
     if not models:
         raise UsageError("no model to build", file="models", hint="a model is a folder with a model.toml")
     store = Store(project.store)

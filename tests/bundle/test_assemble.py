@@ -36,7 +36,7 @@ from tests.bundle import pngs
 from tests.steps.evidence import folders
 
 PICTURE = ImageInput(width=12, height=12, mean=(0.5,), std=(0.5,))
-CALIBRATED = Calibration(16, "ab" * 32, 9, 8)
+CALIBRATED = Calibration(16, "ab" * 32, 9, 8, 1)
 PROVENANCE = (
     Record("tiny/float", "0" * 64, "1" * 64, "same-cpu", {"step": "edgebuild.steps.train.Train"}),
     Record("tiny/onnx/int8", "2" * 64, "3" * 64, "same-cpu", {}, calibration=CALIBRATED),

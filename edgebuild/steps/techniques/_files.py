@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -69,14 +69,23 @@ def calibrated(
     """
     ranges = target_format.observe(model, how, seen)
     free = replace(how, ranges={}, calibrator="minmax")
+    few = seen[:_FEW]
     try:
-        of_some, of_noise = (target_format.observe(model, free, few) for few in (seen[:_FEW], _noise(seen[:_FEW])))
+        of_some, *of_noise = (
+            target_format.observe(model, free, each) for each in (few, _noise(few, 0), _noise(few, 1))
+        )
     except UsageError:  # the file computes NaN from noise: its ranges would be none of these
-        of_some, of_noise = ranges, {}
-    differ = sum(name not in of_noise or _apart(ends, of_noise[name]) for name, ends in of_some.items())
-    documents.write(io.output / calibration.FILE, Calibration(len(seen), _digest(seen), len(of_some), differ))
+        of_some, of_noise = ranges, [{}, {}]
+    differ, by_chance = _differing(of_some, of_noise[0]), _differing(of_noise[1], of_noise[0])
+    measured = Calibration(len(seen), _digest(seen), len(of_some), differ, by_chance)
+    documents.write(io.output / calibration.FILE, measured)
     notes.write(io.output, [*notes.read(io.output), *spread.remarks(ranges)])
     return how.with_ranges(ranges)
+
+
+def _differing(ranges: Mapping[str, Range], others: Mapping[str, Range]) -> int:
+    """How many ranges are not those of the same name among the others."""
+    return sum(name not in others or _apart(ends, others[name]) for name, ends in ranges.items())
 
 
 def _apart(ends: Range, other: Range) -> bool:
@@ -84,11 +93,11 @@ def _apart(ends: Range, other: Range) -> bool:
     return any(abs(mine - theirs) > _SAME * (ends[1] - ends[0]) for mine, theirs in zip(ends, other, strict=True))
 
 
-def _noise(seen: Sequence[Sample]) -> list[Sample]:
+def _noise(seen: Sequence[Sample], seed: int) -> list[Sample]:
     """As many samples of the same shapes and types: normal values, and whole numbers that occur among these."""
     import numpy as np
 
-    rng = np.random.default_rng(0)
+    rng = np.random.default_rng(seed)
     return [
         tuple(
             rng.normal(size=x.shape).astype(x.dtype)
