@@ -47,6 +47,12 @@ def test_a_mistake_in_a_file(workspace: Workspace, file: str, old: str, new: str
     assert not (workspace.root / "dist").exists()
 
 
+def test_a_model_that_wants_to_be_named_is(workspace: Workspace) -> None:
+    workspace.edit(MODEL, 'builder = "build"', 'builder = "build"\nby_name = true')
+    refused(workspace.run("--target", "board"), 2, "--model", "built by name alone", "tiny")
+    assert workspace.run("plan", "--target", "board", "--model", "tiny").code == 0
+
+
 def test_an_impossible_order_is_refused_before_anything_runs(workspace: Workspace) -> None:
     workspace.edit(TARGET, 'use = "int8"', 'use = "last"')
     workspace.edit(TARGET, 'use = "prune_channels"\nratio = 0.5', 'use = "int8"')
