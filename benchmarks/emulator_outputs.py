@@ -19,8 +19,8 @@ from edgebuild.spec.registry import TASKS
 from edgebuild.steps.evidence.agreement import compare
 
 if TYPE_CHECKING:
-    from edgebuild.spec.dataset import Array
     from edgebuild.spec.device import Device
+    from edgebuild.spec.rows import Array
 
 EXAMPLES = 16
 SEEDS = range(6)  # of the weights, for the runtime whose agreement depends on them

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from edgebuild.spec.dataset import Array, Mask
+    from edgebuild.spec.rows import Array, Mask
 
 SEEDS = (0, 1, 2)
 EPOCHS = 3  # of fine-tuning, in all rounds together

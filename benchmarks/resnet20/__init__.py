@@ -29,10 +29,10 @@ from edgebuild.nn.prune import channels, importance, sensitivity, shares, time_b
 from edgebuild.nn.prune.work import layer_work
 from edgebuild.spec import documents, evidence
 from edgebuild.spec.artifact import Input, StepIO
-from edgebuild.spec.dataset import Split
 from edgebuild.spec.errors import UsageError
 from edgebuild.spec.model import Training
 from edgebuild.spec.registry import FORMATS
+from edgebuild.spec.rows import Split
 from edgebuild.spec.signature import Head
 from edgebuild.steps.evidence.layer_times import LayerTimes
 

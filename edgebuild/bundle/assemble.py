@@ -24,7 +24,7 @@ from edgebuild.spec.registry import FORMATS
 from edgebuild.spec.signature import Head, Signature, TensorSpec
 
 if TYPE_CHECKING:
-    from edgebuild.spec.dataset import Array
+    from edgebuild.spec.rows import Array
 
 _STATUS: dict[Status, Standing] = {"pass": "released", "inconclusive": "candidate"}
 

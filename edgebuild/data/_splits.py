@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Annotated
 
 from pydantic import Field
 
-from edgebuild.spec import dataset
+from edgebuild.spec import drawing
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from edgebuild.spec.dataset import Array
+    from edgebuild.spec.rows import Array
 
     Rows = np.ndarray[tuple[int, ...], np.dtype[np.int64]]
 
@@ -40,7 +40,7 @@ def cut(
     for name in absent:
         own = None if classes is None else classes[rest]
         options = {"share": test, "most": None} if name == "test" else {}
-        aside = dataset.set_aside(len(rest), own, seed, **options)  # type: ignore[arg-type]
+        aside = drawing.set_aside(len(rest), own, seed, **options)  # type: ignore[arg-type]
         rows[name], rest = rest[aside], rest[~aside]
     rows["train"] = rest
     counts = ", ".join(f"{len(rows[name])} {name}" for name in LABELLED if name in rows)

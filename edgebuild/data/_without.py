@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from edgebuild.data._splits import LABELLED, cut
 from edgebuild.data.npz import Rows
-from edgebuild.spec import dataset, tasks
+from edgebuild.spec import drawing, tasks
 from edgebuild.spec.data import Asked, Loaded
 from edgebuild.spec.errors import UsageError
 
@@ -34,7 +34,7 @@ def unlabelled(
     rows, line = cut(total, None, (), test=test, seed=seed)
     splits: dict[str, Any] = {}
     for name in LABELLED:
-        mask = dataset.mask(rows[name], total)
+        mask = drawing.mask(rows[name], total)
         labels = {head.name: np.full((len(rows[name]), 1), np.nan, np.float32) for head in asked.heads}
         splits[name] = (tuple(_taken(values, mask) for values in inputs), labels)
     return Loaded(splits, True, (note, line), what)

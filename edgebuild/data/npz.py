@@ -13,7 +13,7 @@ from pydantic import Field
 
 from edgebuild.data import _splits
 from edgebuild.data._splits import ALIASES, LABELLED, Share, cut
-from edgebuild.spec import dataset, tasks
+from edgebuild.spec import drawing, tasks
 from edgebuild.spec.data import Asked, Data, Loaded
 from edgebuild.spec.errors import UsageError, exhausted
 from edgebuild.spec.fields import Seed
@@ -162,7 +162,7 @@ class Archive:
             rows, note = cut(total, classes, splits, test=self.options.test, seed=self.options.seed)
         except ValueError as error:
             raise self._wrong(f"{self.options.file!r} {error}") from None
-        masks = {name: dataset.mask(own, total) for name, own in rows.items()}
+        masks = {name: drawing.mask(own, total) for name, own in rows.items()}
         parts = {
             name: (tuple(replace(x, mask=mask) for x in inputs), {head: y[mask] for head, y in labels.items()})
             for name, mask in masks.items()

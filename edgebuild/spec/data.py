@@ -15,8 +15,8 @@ from edgebuild.spec.signature import Head, Signature
 if TYPE_CHECKING:
     import numpy as np
 
-    from edgebuild.spec.dataset import Array
     from edgebuild.spec.preprocess import Preprocess
+    from edgebuild.spec.rows import Array
 
 
 @runtime_checkable

@@ -1,7 +1,4 @@
-"""A data set as an artifact: plain .npy files, memory-mapped, whose rows become the model's input as they are read.
-
-Pixels, halves and small whole numbers stay on disk as they came; `Column` alone knows what becomes of them, so that
-training, calibration and judging see the same, which is what a bundle's `run.py` makes of the same picture.
+"""A data set as an artifact: plain .npy files, memory-mapped.
 
 `<split>.<position>.npy` holds the examples of the model's input at that position, `<split>.labels.npy` what they
 should be answered with (`<split>.labels.<head>.npy` where there are several heads), `test.slices.npy` which held-out
@@ -15,170 +12,22 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal
 
 from edgebuild.spec import documents
+from edgebuild.spec.rows import Column, Form, Joined, Rows, Split, Stored
 from edgebuild.spec.signature import ANSWER, Head
 
 if TYPE_CHECKING:
-    import numpy as np
+    from edgebuild.spec.rows import Array, Mask
 
-    Array = np.ndarray[tuple[int, ...], np.dtype[np.generic]]
-    Mask = np.ndarray[tuple[int, ...], np.dtype[np.bool_]]  # [N], of examples
-
-# Set aside of `train` where the data brings no validation split: a tenth, and no more than decide any choice here.
-_SHARE, _MOST = 0.1, 5000
 Held = Literal["test", "validation"]  # the splits that nothing is learnt from
 SplitName = Literal["train", "test", "validation"]
 DESCRIPTION, _SLICES, _FILES = "data.json", "test.slices.npy", "files"
 _ONLY = Head(ANSWER, "classification")
-
-
-@dataclass(frozen=True, slots=True)
-class Form:
-    """What an input is when it is read: its element type, and of pixels how they are scaled (`prepare_image.scale`)."""
-
-    dtype: str
-    scale: Mapping[str, Any] | None = None
-
-    def of(self, stored: Array) -> Array:
-        """Some rows [n, …] of what is on disk as the model takes them."""
-        import numpy as np
-
-        if self.scale is None:
-            return np.asarray(stored, self.dtype)
-        from edgebuild.travels import prepare_image
-
-        values: Array = prepare_image.scale(np.asarray(stored), self.scale).astype(self.dtype, copy=False)
-        return values
-
-
-class Rows(Protocol):
-    """Examples of one input, [N, …]; only what is asked for is in memory, so nobody asks for all."""
-
-    __slots__ = ()
-
-    def __len__(self) -> int:
-        """The number of examples."""
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """[N, …] of what is read."""
-        return (len(self), *self[:1].shape[1:])
-
-    @property
-    def dtype(self) -> np.dtype[Any]:
-        """Of what is read."""
-        return self[:1].dtype
-
-    def __array__(self, dtype: Any = None, copy: bool | None = None) -> Array:
-        """All of them in memory, for sets that are known to be small."""
-        import numpy as np
-
-        return np.asarray(self[:], dtype)
-
-    def __getitem__(self, rows: slice | Array) -> Array:
-        """The examples in these rows, as the model takes them."""
-
-
-@dataclass(frozen=True, slots=True)
-class Column(Rows):
-    """Examples of one input as they are on disk, read as the model takes them."""
-
-    stored: Array
-    form: Form
-
-    def __len__(self) -> int:
-        """The number of examples."""
-        return len(self.stored)
-
-    def __getitem__(self, rows: slice | Array) -> Array:
-        """Those in these rows, [n, …], in memory."""
-        return self.form.of(self.stored[rows])
-
-
-@dataclass(frozen=True, slots=True)
-class Chosen(Rows):
-    """Some rows of an input, in an order of their own, which are read when they are asked for."""
-
-    values: Rows
-    rows: Array
-
-    def __len__(self) -> int:
-        """The number of examples."""
-        return len(self.rows)
-
-    def __getitem__(self, rows: slice | Array) -> Array:
-        """Those in these of its rows."""
-        return self.values[self.rows[rows]]
-
-
-@dataclass(frozen=True, slots=True)
-class Joined(Rows):
-    """The examples of one input, followed by those of another."""
-
-    first: Rows
-    second: Rows
-
-    def __len__(self) -> int:
-        """The number of both."""
-        return len(self.first) + len(self.second)
-
-    def __getitem__(self, rows: slice | Array) -> Array:
-        """Those in these rows, in their order."""
-        import numpy as np
-
-        asked = np.arange(len(self))[rows]
-        late = asked >= len(self.first)
-        parts = [self.first[asked[~late]], self.second[asked[late] - len(self.first)]]
-        values: Array = np.concatenate(parts)
-        order = np.concatenate([np.flatnonzero(~late), np.flatnonzero(late)])
-        return values[np.argsort(order)]
-
-
-@dataclass(frozen=True, slots=True)
-class Split:
-    """Some examples in memory: `inputs[k]` is [N, …] for the model's input k, `labels[k]` for its head k.
-
-    Labels are what the head's task says: [N] int64 with the number of each example's class, or [N, …] float32 with its
-    target values.
-    """
-
-    inputs: tuple[Array, ...]
-    labels: tuple[Array, ...]
-
-    def __len__(self) -> int:
-        """The number of examples."""
-        return len(self.inputs[0])
-
-    def take(self, rows: slice | Array) -> Split:
-        """The examples in these rows."""
-        return Split(tuple(x[rows] for x in self.inputs), tuple(y[rows] for y in self.labels))
-
-
-@dataclass(frozen=True, slots=True)
-class Stored:
-    """A split on disk, which may be larger than memory; `inputs` and `labels` as those of a `Split`."""
-
-    inputs: tuple[Rows, ...]
-    labels: tuple[Array, ...]
-
-    def __len__(self) -> int:
-        """The number of examples."""
-        return len(self.inputs[0])
-
-    def take(self, rows: slice | Array) -> Split:
-        """The examples in these rows, read into memory."""
-        import numpy as np
-
-        return Split(tuple(x[rows] for x in self.inputs), tuple(np.array(y[rows]) for y in self.labels))
-
-    def singly(self) -> Iterator[tuple[Array, ...]]:
-        """One example after another, its inputs [1, …]."""
-        return singly(self.inputs)
 
 
 def write(folder: Path, name: str, split: Split, heads: Sequence[Head] = ()) -> None:
@@ -286,12 +135,6 @@ def learnt_from(folder: Path) -> dict[str, tuple[Rows, ...]]:
     return {name: inputs for name, inputs in splits.items() if inputs}
 
 
-def singly(inputs: tuple[Rows, ...]) -> Iterator[tuple[Array, ...]]:
-    """One example after another, its inputs [1, …]."""
-    for row in range(len(inputs[0])):
-        yield tuple(values[row : row + 1] for values in inputs)
-
-
 def outputs(folder: Path) -> dict[str, tuple[Array, ...]]:
     """What was written of answers to the splits that are learnt from, by output; as `room` was filled."""
     names = {path.name.partition(".")[0] for path in folder.glob("*.[0-9]*.npy")}
@@ -344,72 +187,10 @@ def without_labels(folder: Path) -> str | None:
     return what
 
 
-def set_aside(
-    total: int, classes: Array | None = None, seed: int = 0, share: float = _SHARE, most: int | None = _MOST
-) -> Mask:
-    """Which of the examples [total] are set aside at random, to choose or to judge by: a share of them, no more than
-    `most`.
-
-    `classes` [N] are cut in proportion (largest remainders; no class loses its last example), values, which have none,
-    at random. ValueError for fewer than two examples.
-    """
-    import numpy as np
-
-    if total < 2:
-        raise ValueError("has 1 example, and one more is needed to choose by")
-    rng = np.random.default_rng(seed)
-    groups = [] if classes is None else [np.flatnonzero(classes == one) for one in np.unique(classes).tolist()]
-    if len(groups) in (0, total):  # values, or one example a class: nothing to be in proportion to
-        groups = [np.arange(total)]
-    count = min(max(1, round(share * total)), total if most is None else most)
-    aside = np.zeros(total, bool)
-    for rows, part in zip(groups, _in_proportion([len(rows) for rows in groups], count), strict=True):
-        aside[rng.permutation(rows)[:part]] = True
-    return aside
-
-
-def mask(rows: Array, total: int) -> Mask:
-    """[total] bool that is true in these rows."""
-    import numpy as np
-
-    chosen = np.zeros(total, bool)
-    chosen[rows] = True
-    return chosen
-
-
-def _in_proportion(sizes: list[int], count: int) -> list[int]:
-    """`count` shared out among groups of these sizes, each keeping one at least."""
-    wanted = [size * count / sum(sizes) for size in sizes]
-    parts = [min(int(share), size - 1) for share, size in zip(wanted, sizes, strict=True)]
-    order = sorted(range(len(sizes)), key=lambda group: parts[group] - wanted[group])
-    for group in order:
-        if sum(parts) < count and parts[group] < sizes[group] - 1:
-            parts[group] += 1
-    return parts
-
-
 def slices(folder: Path) -> dict[str, Mask]:
     """Which held-out examples belong to a slice, [N] bool by the slice's name; they may overlap."""
     names = _described(folder).get("slices", [])
     return dict(zip(names, _read(folder / _SLICES), strict=True)) if names else {}
-
-
-def chosen(total: int, count: int) -> Array:
-    """Rows [count] that stand for all `total` examples: the same at every call, and fewer are among those of more.
-
-    Drawn at random, since examples are often sorted by class; all of them, in order, when all are asked for.
-    """
-    import numpy as np
-
-    return np.arange(total) if count >= total else drawn(total)[:count]
-
-
-def drawn(total: int) -> Array:
-    """All rows [total] in the order in which they are drawn at random: the same at every call."""
-    import numpy as np
-
-    order: Array = np.random.default_rng(0).permutation(total)
-    return order
 
 
 def calibration(folder: Path, count: int, seed: int) -> Split:

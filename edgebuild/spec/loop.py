@@ -9,7 +9,7 @@ from edgebuild.spec import dataset
 from edgebuild.spec.signature import Loop
 
 if TYPE_CHECKING:
-    from edgebuild.spec.dataset import Array
+    from edgebuild.spec.rows import Array
 
     Sample = tuple[Array, ...]
 

@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING, Any
 from edgebuild.spec import dataset
 from edgebuild.spec.data import Blocks
 from edgebuild.spec.preprocess import Preprocess
+from edgebuild.spec.rows import Form
 from edgebuild.spec.signature import Signature, TensorSpec
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from edgebuild.spec.dataset import Mask
+    from edgebuild.spec.rows import Mask
 
     Values = np.ndarray[Any, Any]
 
@@ -52,10 +53,10 @@ class Intake:
         return tuple(self.values.shape[1:]) == shape and self.values.dtype == dtype and self.how.scale is not None
 
     @property
-    def form(self) -> dataset.Form:
+    def form(self) -> Form:
         """What becomes of it when it is read."""
         scaled = self.how is not None and (self.raw or self.fitted)
-        return dataset.Form(self.spec.dtype, self.how.scale if self.how is not None and scaled else None)
+        return Form(self.spec.dtype, self.how.scale if self.how is not None and scaled else None)
 
     @property
     def stored(self) -> tuple[tuple[int, ...], np.dtype[Any]]:

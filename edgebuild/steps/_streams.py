@@ -11,7 +11,7 @@ from edgebuild.spec.signature import Signature
 if TYPE_CHECKING:
     import numpy as np
 
-    from edgebuild.spec.dataset import Mask
+    from edgebuild.spec.rows import Mask
 
     Values = np.ndarray[Any, Any]
 

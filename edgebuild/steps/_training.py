@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Literal
 from edgebuild.nn.train import machine, own, training
 from edgebuild.spec import dataset
 from edgebuild.spec.artifact import StepIO
-from edgebuild.spec.dataset import Stored
 from edgebuild.spec.model import Training
+from edgebuild.spec.rows import Stored
 
 if TYPE_CHECKING:
     from torch import Tensor, nn

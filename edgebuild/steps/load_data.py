@@ -7,13 +7,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from edgebuild.spec import dataset, notes, tasks
+from edgebuild.spec import dataset, drawing, notes, tasks
 from edgebuild.spec.artifact import EXCUSED, Step, StepIO
 from edgebuild.spec.data import Asked, Blocks, Data
 from edgebuild.spec.errors import UsageError, exhausted
 from edgebuild.spec.names import suggest
 from edgebuild.spec.preprocess import Preprocess
 from edgebuild.spec.reads import Read
+from edgebuild.spec.rows import Form
 from edgebuild.spec.signature import Head, Signature
 from edgebuild.steps import _examples, _streams
 from edgebuild.steps._examples import Pair
@@ -21,7 +22,7 @@ from edgebuild.steps._examples import Pair
 if TYPE_CHECKING:
     import numpy as np
 
-    from edgebuild.spec.dataset import Mask
+    from edgebuild.spec.rows import Mask
 
     Values = np.ndarray[Any, Any]
 
@@ -76,7 +77,7 @@ class LoadData(Step):
             counts |= {"train": int((~aside).sum()), "validation": int(aside.sum())}
             gave = f"{self.data.place(self.origin)[1]} gave no validation split"
             told.append(f"{gave}: {counts['validation']} of {whole} training examples are set aside for it")
-        forms = dict[str, list[dataset.Form]]()
+        forms = dict[str, list[Form]]()
         for name, split in splits.items():
             parts = {"train": ~aside, "validation": aside} if cut and name == "train" else {name: None}
             forms[name] = self._keep(io, name, split, parts)
@@ -126,7 +127,7 @@ class LoadData(Step):
     def _set_aside(self, train: Pair) -> Mask:
         classes = (y for head, y in zip(self.heads, train.labels, strict=True) if tasks.of(head).choice and y.ndim == 1)
         try:
-            return dataset.set_aside(len(train.labels[0]), next(classes, None))
+            return drawing.set_aside(len(train.labels[0]), next(classes, None))
         except ValueError as error:
             raise self._wrong(f"split 'train' {error}", hint='give more, or a split "validation"') from None
 
@@ -156,7 +157,7 @@ class LoadData(Step):
             given.append(known)
         return given
 
-    def _keep(self, io: StepIO, name: str, split: Pair, rows: Mapping[str, Mask | None]) -> list[dataset.Form]:
+    def _keep(self, io: StepIO, name: str, split: Pair, rows: Mapping[str, Mask | None]) -> list[Form]:
         """What becomes of each input when it is read."""
         inputs = _examples.intakes(split.inputs, self.signature, self.preprocess)
         wrong = _examples.keep(io.output, inputs, rows)
@@ -167,7 +168,7 @@ class LoadData(Step):
             dataset.write_labels(io.output, part, labels, self.heads)
         return [each.form for each in inputs]
 
-    def _check_forms(self, forms: Mapping[str, list[dataset.Form]]) -> None:
+    def _check_forms(self, forms: Mapping[str, list[Form]]) -> None:
         """UsageError where one split has pictures and another values that are the model's input already."""
         for name, own in forms.items():
             if own != forms["train"]:
@@ -191,7 +192,7 @@ class LoadData(Step):
             raise self._wrong(f"split {name!r} {told}")
         return [*labels]
 
-    def _keep_unlabelled(self, io: StepIO, given: Any) -> tuple[int, list[dataset.Form]]:
+    def _keep_unlabelled(self, io: StepIO, given: Any) -> tuple[int, list[Form]]:
         """The number of examples without labels, and what becomes of them when they are read."""
         inputs = _streams.with_states(self._arrays("unlabelled", _listed(given)), self.signature)
         examples = inputs[0].shape[0] if inputs and inputs[0].shape else 0

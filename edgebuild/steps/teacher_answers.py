@@ -12,12 +12,13 @@ from edgebuild.spec.artifact import EXCUSED, Step, StepIO
 from edgebuild.spec.errors import UsageError
 from edgebuild.spec.layout import Layout, axes
 from edgebuild.spec.reader import Reader
+from edgebuild.spec.rows import singly
 from edgebuild.spec.signature import Signature
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from edgebuild.spec.dataset import Rows
+    from edgebuild.spec.rows import Rows
 
     Sample = tuple[np.ndarray[Any, Any], ...]
 
@@ -65,7 +66,7 @@ class TeacherAnswers(Step):
             io.progress((row + 1) / count, f"{row + 1} of {count} examples of {split}")
 
     def _samples(self, inputs: tuple[Rows, ...]) -> Iterator[Sample]:
-        for sample in dataset.singly(inputs):
+        for sample in singly(inputs):
             yield tuple(self._turned(sample))
 
     def _turned(self, sample: Sample) -> Iterable[np.ndarray[Any, Any]]:

@@ -15,7 +15,7 @@ from edgebuild.spec.artifact import Step, StepIO
 from edgebuild.spec.signature import Loop
 
 if TYPE_CHECKING:
-    from edgebuild.spec.dataset import Array
+    from edgebuild.spec.rows import Array
 
 SPLITS: tuple[dataset.SplitName, ...] = ("train", "validation", "test")
 

@@ -15,6 +15,7 @@ from edgebuild.spec.errors import EdgebuildError, UsageError
 from edgebuild.spec.model import ModelSpec
 from edgebuild.spec.project import Project
 from edgebuild.spec.registry import STEPS
+from edgebuild.spec.rows import Array
 from edgebuild.spec.target import Recipe, StepSpec, Target
 
 if TYPE_CHECKING:
@@ -134,7 +135,7 @@ def _right(model: ModelSpec, data: Path, answers: Path) -> dict[str, Right]:
     return found
 
 
-def _finite(values: dataset.Array) -> bool:
+def _finite(values: Array) -> bool:
     import numpy as np
 
     return bool(np.isfinite(values).all())

@@ -10,6 +10,7 @@ import pytest
 from edgebuild.gates.agreement import Agreement
 from edgebuild.spec import dataset, documents, evidence
 from edgebuild.spec.evidence import Evidence
+from edgebuild.spec.rows import Split
 from edgebuild.spec.signature import Head
 from edgebuild.spec.target import Gate
 from edgebuild.steps.evidence.scores import Scores
@@ -34,7 +35,7 @@ def scores(folder: Path, apart: float, without: str | None) -> evidence.Scores:
     other *= np.linalg.norm(original, axis=1, keepdims=True) / np.linalg.norm(other, axis=1, keepdims=True)
     head = Head("output", "agreement")
     labels = np.full((200, 1), np.nan, np.float32)
-    dataset.write(folder / "data", "test", dataset.Split((original,), (labels,)), [head])
+    dataset.write(folder / "data", "test", Split((original,), (labels,)), [head])
     dataset.describe(folder / "data", [head], {"test": 200}, {}, without=without)
     for role, values in (("candidate", original + apart * other), ("baseline", original)):
         (folder / role).mkdir()

@@ -19,6 +19,7 @@ from edgebuild.spec.boxes import padded
 from edgebuild.spec.decoder import Decoder
 from edgebuild.spec.evidence import FILE, ONLY, Evidence, Scores, Values
 from edgebuild.spec.registry import GATES
+from edgebuild.spec.rows import Split
 from edgebuild.spec.signature import Head
 from edgebuild.spec.target import Gate
 from edgebuild.steps.evidence.scores import Scores as Measure
@@ -113,7 +114,7 @@ def raw(found: np.ndarray) -> list[np.ndarray]:
 def measured(folder: Path, ours: np.ndarray, theirs: np.ndarray, labels: np.ndarray) -> Scores:
     data = folder / "data"
     data.mkdir(parents=True)
-    dataset.write(data, "test", dataset.Split((np.zeros((PICTURES, 1), np.float32),), (labels,)), [HEAD])
+    dataset.write(data, "test", Split((np.zeros((PICTURES, 1), np.float32),), (labels,)), [HEAD])
     dataset.describe(data, [HEAD], {"test": PICTURES}, {})
     inputs = {"data": ("data", data)}
     for role, found in (("candidate", ours), ("baseline", theirs)):

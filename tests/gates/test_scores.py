@@ -15,11 +15,12 @@ from sklearn.metrics.pairwise import cosine_similarity
 
 from edgebuild.gates.statistics import paired
 from edgebuild.gates.statistics.bootstrap import UndefinedError
-from edgebuild.spec import dataset, documents, evidence
+from edgebuild.spec import dataset, documents, drawing, evidence
 from edgebuild.spec.errors import StepError
 from edgebuild.spec.evidence import FILE, ONLY, Evidence, Part, Scores, Undefined, Values, Verdict
 from edgebuild.spec.metric import Scored
 from edgebuild.spec.registry import GATES
+from edgebuild.spec.rows import Split
 from edgebuild.spec.signature import Head
 from edgebuild.spec.target import Fidelity, Gate
 from edgebuild.steps.evidence.scores import Scores as Measure
@@ -114,7 +115,7 @@ def measured(folder: Path, metric: str, ours: Any, theirs: Any, targets: Any, fi
     """What the step finds out about outputs."""
     data = folder / "data"
     data.mkdir(parents=True)
-    dataset.write(data, "test", dataset.Split((np.zeros((len(targets), 1), np.float32),), (np.asarray(targets),)))
+    dataset.write(data, "test", Split((np.zeros((len(targets), 1), np.float32),), (np.asarray(targets),)))
     inputs = {
         "candidate": folders.outputs(folder / "candidate", ours, fidelity),
         "baseline": folders.outputs(folder / "baseline", theirs),
@@ -205,7 +206,7 @@ def test_an_undefined_metric_is_no_pass_and_names_itself_and_why(tmp_path: Path)
 
 def test_a_device_that_ran_some_examples_is_judged_on_those_and_needs_no_penalty(tmp_path: Path) -> None:
     ours, theirs, labels = worse("f1", 0)
-    rows = dataset.chosen(1000, 500)
+    rows = drawing.chosen(1000, 500)
     found = measured(tmp_path, "f1", ours[rows], theirs, labels, "emulated")
     assert (found.n, found.of, found.origin.fidelity) == (500, 1000, "emulated")
     alone = measured(tmp_path / "alone", "f1", ours[rows], theirs[rows], labels[rows])
@@ -217,10 +218,10 @@ def test_a_device_that_ran_some_examples_is_judged_on_those_and_needs_no_penalty
 
 def test_slices_have_their_own_values_on_the_examples_that_ran(tmp_path: Path) -> None:
     ours, theirs, targets = worse("mae", 0.1)
-    rows, mask = dataset.chosen(1000, 200), np.arange(1000) % 3 == 0
+    rows, mask = drawing.chosen(1000, 200), np.arange(1000) % 3 == 0
     data = tmp_path / "data"
     data.mkdir()
-    dataset.write(data, "test", dataset.Split((np.zeros((1000, 1), np.float32),), (targets,)))
+    dataset.write(data, "test", Split((np.zeros((1000, 1), np.float32),), (targets,)))
     parts = {"third": mask, "none of those": ~np.isin(np.arange(1000), rows)}
     dataset.describe(data, [Head("output", "regression")], {"test": 1000}, parts)
     inputs = {

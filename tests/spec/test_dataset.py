@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edgebuild.spec import dataset
-from edgebuild.spec.dataset import Split
+from edgebuild.spec import dataset, drawing
+from edgebuild.spec.rows import Split
 from edgebuild.spec.signature import Head
 
 
@@ -47,36 +47,36 @@ def test_a_split_that_is_not_there_is_an_error(tmp_path: Path) -> None:
 
 
 def test_the_chosen_examples_are_drawn_at_random_always_the_same_and_fewer_are_among_more() -> None:
-    few, many = dataset.chosen(2000, 50), dataset.chosen(2000, 500)
-    assert few.tolist() == many[:50].tolist() == dataset.chosen(2000, 50).tolist()
+    few, many = drawing.chosen(2000, 50), drawing.chosen(2000, 500)
+    assert few.tolist() == many[:50].tolist() == drawing.chosen(2000, 50).tolist()
     assert len(set(many.tolist())) == 500
     assert 850 < many.mean() < 1150  # of sorted examples every part is among them
-    assert dataset.chosen(7, 7).tolist() == dataset.chosen(7, 9).tolist() == list(range(7))
+    assert drawing.chosen(7, 7).tolist() == drawing.chosen(7, 9).tolist() == list(range(7))
 
 
 def test_validation_examples_are_cut_in_proportion_to_the_classes_and_always_the_same() -> None:
     labels = np.repeat([0, 1, 2, 3], [500, 300, 196, 4])
-    aside = dataset.set_aside(1000, labels)
+    aside = drawing.set_aside(1000, labels)
     assert np.bincount(labels[aside]).tolist() == [50, 30, 20]
-    assert dataset.set_aside(1000, labels).tolist() == aside.tolist()
-    assert dataset.set_aside(1000, labels, seed=1).tolist() != aside.tolist()
+    assert drawing.set_aside(1000, labels).tolist() == aside.tolist()
+    assert drawing.set_aside(1000, labels, seed=1).tolist() != aside.tolist()
 
 
 def test_values_are_cut_at_random_and_classes_of_one_example_stay_where_others_can_go() -> None:
-    assert dataset.set_aside(50).sum() == 5
+    assert drawing.set_aside(50).sum() == 5
     labels = np.array([0] * 28 + [1, 2])
-    aside = dataset.set_aside(30, labels)
+    aside = drawing.set_aside(30, labels)
     assert aside.sum() == 3
     assert {1, 2} <= set(labels[~aside].tolist())
-    assert dataset.set_aside(7, np.arange(7)).sum() == 1
+    assert drawing.set_aside(7, np.arange(7)).sum() == 1
     with pytest.raises(ValueError, match="1 example"):
-        dataset.set_aside(1, np.zeros(1, np.int64))
+        drawing.set_aside(1, np.zeros(1, np.int64))
 
 
 def test_no_more_is_set_aside_than_decides_anything() -> None:
     labels = np.arange(100_000) % 10
-    assert dataset.set_aside(100_000, labels).sum() == 5_000
-    assert dataset.set_aside(100_000, labels, share=0.2, most=None).sum() == 20_000
+    assert drawing.set_aside(100_000, labels).sum() == 5_000
+    assert drawing.set_aside(100_000, labels, share=0.2, most=None).sum() == 20_000
 
 
 HEADS = (Head("kind", "classification", (0,)), Head("place", "regression", (2,), weight=0.5, labels=()))

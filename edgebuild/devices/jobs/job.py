@@ -14,7 +14,7 @@ from edgebuild import travels
 from edgebuild.spec import model_file
 
 if TYPE_CHECKING:
-    from edgebuild.spec.dataset import Array
+    from edgebuild.spec.rows import Array
 
 Mode = Literal["outputs", "latency", "count", "layers", "describe"]
 JOB, INPUTS = "job.json", "inputs.npz"

@@ -16,7 +16,7 @@ from edgebuild.spec.device import Device
 from edgebuild.spec.signature import Loop
 
 if TYPE_CHECKING:
-    from edgebuild.spec.dataset import Array, Rows
+    from edgebuild.spec.rows import Array, Rows
 
 _JOB_BYTES = 2**26  # of inputs that one job carries: it is in memory here and there, as what the model takes
 

@@ -22,7 +22,7 @@ from edgebuild.spec import sha256
 from edgebuild.spec.device import Device
 
 if TYPE_CHECKING:
-    from edgebuild.spec.dataset import Array, Rows
+    from edgebuild.spec.rows import Array, Rows
 
 _FIRST_SECONDS = 10.0  # of the first portion, which finds out how long an example takes
 _SECONDS = 60.0  # of the others: what a kill may cost; a start takes 2 to 3 s, so shorter ones waste a tenth

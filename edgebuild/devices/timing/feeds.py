@@ -12,7 +12,7 @@ from edgebuild.spec.errors import UsageError, exhausted
 from edgebuild.spec.names import suggest
 
 if TYPE_CHECKING:
-    from edgebuild.spec.dataset import Array
+    from edgebuild.spec.rows import Array
 
 Shape = tuple[int, ...]
 

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from edgebuild.nn.train import batches, training
-from edgebuild.spec.dataset import Split
 from edgebuild.spec.errors import UsageError
+from edgebuild.spec.rows import Split
 
 if TYPE_CHECKING:
     from torch import Tensor, nn

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from edgebuild.nn.prune.channels import Inventory
     from edgebuild.nn.prune.dependencies import Member
-    from edgebuild.spec.dataset import Split
+    from edgebuild.spec.rows import Split
 
 _ROUNDING = 1e-9
 

@@ -19,7 +19,7 @@ from edgebuild.spec.signature import Head
 if TYPE_CHECKING:
     from torch import nn
 
-    from edgebuild.spec.dataset import Split
+    from edgebuild.spec.rows import Split
 
 GRID = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
 _BATCH = 256

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from edgebuild.spec.dataset import Split, Stored
 from edgebuild.spec.model import Training
+from edgebuild.spec.rows import Split, Stored
 
 if TYPE_CHECKING:
     import torch

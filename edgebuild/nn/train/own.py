@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from edgebuild.nn.train.training import hold
 from edgebuild.spec.artifact import Progress
-from edgebuild.spec.dataset import Split, Stored
 from edgebuild.spec.errors import UsageError
 from edgebuild.spec.model import Training
+from edgebuild.spec.rows import Split, Stored
 
 if TYPE_CHECKING:
     import torch

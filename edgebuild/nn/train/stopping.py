@@ -6,7 +6,7 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from edgebuild.nn.train.batches import in_order
-from edgebuild.spec.dataset import Split, Stored
+from edgebuild.spec.rows import Split, Stored
 
 if TYPE_CHECKING:
     import torch

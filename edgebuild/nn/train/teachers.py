@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING
 from edgebuild.nn import checkpoint
 from edgebuild.spec import dataset
 from edgebuild.spec.artifact import Input
-from edgebuild.spec.dataset import Stored
 from edgebuild.spec.layout import NCHW, NHWC, axes
 from edgebuild.spec.registry import FORMATS
+from edgebuild.spec.rows import Stored
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-    from edgebuild.spec.dataset import Array
+    from edgebuild.spec.rows import Array
 
 KIND = "answers"  # of an artifact with answers that were written down
 MODULE = "torch"

@@ -12,9 +12,9 @@ from edgebuild.nn.train import batches, machine, stopping
 from edgebuild.nn.train.kept import Kept
 from edgebuild.nn.train.optimizers import optimizer, rate
 from edgebuild.spec.artifact import Progress
-from edgebuild.spec.dataset import Split, Stored
 from edgebuild.spec.errors import UsageError
 from edgebuild.spec.model import Training
+from edgebuild.spec.rows import Split, Stored
 
 if TYPE_CHECKING:
     import torch

@@ -14,7 +14,7 @@ from edgebuild.spec.metric import Scored
 from edgebuild.spec.registry import GATES
 
 if TYPE_CHECKING:
-    from edgebuild.spec.dataset import Array, Mask
+    from edgebuild.spec.rows import Array, Mask
     from edgebuild.spec.task import Errors
 
 _MOST_VALUES = 100  # of a vector that are judged one by one

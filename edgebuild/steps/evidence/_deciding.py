@@ -6,13 +6,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from edgebuild.spec import dataset, evidence
+from edgebuild.spec import drawing, evidence
 from edgebuild.spec.registry import GATES
 from edgebuild.spec.target import Gate
 from edgebuild.steps.evidence.accuracy import counted
 
 if TYPE_CHECKING:
-    from edgebuild.spec.dataset import Mask
+    from edgebuild.spec.rows import Mask
     from edgebuild.steps.evidence.accuracy import Masks
 
 # How outputs differ beyond the answers decides nothing.
@@ -57,11 +57,11 @@ class Deciding:
         import numpy as np
 
         here = self.hits["candidate"]
-        rows = dataset.chosen(len(here), count)
-        answers = here[rows] if count < len(here) else here[dataset.drawn(len(here))]
+        rows = drawing.chosen(len(here), count)
+        answers = here[rows] if count < len(here) else here[drawing.drawn(len(here))]
         right = np.concatenate([there, answers[len(there) :]])
         if count == len(here):
-            right = right[np.argsort(dataset.drawn(len(here)))]
+            right = right[np.argsort(drawing.drawn(len(here)))]
         answers = counted(self.hits, self.classes, self.slices, right)
         origin = evidence.Origin(gate.fidelity, "", {}, looks=evidence.Looks((), self.most, ""))
         agreement = evidence.Agreement(origin, count, len(here), count == len(here), {evidence.ONLY: _ANY})

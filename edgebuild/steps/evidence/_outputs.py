@@ -11,7 +11,7 @@ from edgebuild.spec.errors import StepError
 from edgebuild.spec.signature import Head
 
 if TYPE_CHECKING:
-    from edgebuild.spec.dataset import Array, Mask
+    from edgebuild.spec.rows import Array, Mask
 
 
 def origin(folder: Path) -> evidence.Origin:

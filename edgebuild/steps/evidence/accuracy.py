@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from edgebuild.gates.statistics import paired
-from edgebuild.spec import dataset, documents, evidence
+from edgebuild.spec import dataset, documents, drawing, evidence
 from edgebuild.spec.artifact import Step, StepIO
 from edgebuild.spec.signature import Head
 from edgebuild.steps.evidence._outputs import hits, origin, read
 
 if TYPE_CHECKING:
-    from edgebuild.spec.dataset import Array, Mask
+    from edgebuild.spec.rows import Array, Mask
 
     Masks = Mapping[str, Mask]
 
@@ -56,7 +56,7 @@ class Accuracy(Step):
             own, there = labels[head.name], None
             right = {role: hits(head, outputs, own) for role, outputs in files.items()}
             if device is not None:
-                there = hits(head, device, own[dataset.chosen(len(own), len(device[0]))])
+                there = hits(head, device, own[drawing.chosen(len(own), len(device[0]))])
             answers[head.name] = counted(right, _classes(head, own), dataset.slices(io.path("data")), there)
             right["candidate"] = with_device(right["candidate"], there)
             kept |= {evidence.hits_key(role, head.name, len(self.heads)): values for role, values in right.items()}
@@ -87,7 +87,7 @@ def counted(right: Masks, classes: Masks, slices: Masks, there: Mask | None = No
     here, baseline, overlap = right["candidate"], right["baseline"], None
     ran = np.ones(len(here), bool)
     if there is not None:
-        rows = dataset.chosen(len(here), len(there))
+        rows = drawing.chosen(len(here), len(there))
         differ = paired.count_pairs(there, here[rows])
         overlap = evidence.Overlap(differ.n, len(here), differ.lost, differ.won)
         ran[:] = False
@@ -110,7 +110,7 @@ def with_device(here: Mask, there: Mask | None) -> Mask:
     """Which examples [N] bool the host gets right, with a device's own in the place of those that ran there."""
     hits = here.copy()
     if there is not None:
-        hits[dataset.chosen(len(here), len(there))] = there
+        hits[drawing.chosen(len(here), len(there))] = there
     return hits
 
 

@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
-from edgebuild.spec import dataset, documents, evidence, tasks
+from edgebuild.spec import documents, drawing, evidence, tasks
 from edgebuild.spec.artifact import Determinism, Step, StepIO
 from edgebuild.spec.signature import Head
 from edgebuild.steps.evidence._outputs import named, origin, read
 
 if TYPE_CHECKING:
-    from edgebuild.spec.dataset import Array
+    from edgebuild.spec.rows import Array
     from edgebuild.spec.task import Task
 
 
@@ -33,7 +33,7 @@ class Agreement(Step):
         """Write `evidence.json`."""
         device, host = ([*named(self.outputs, read(io.path(role))).values()] for role in ("device", "host"))
         n, of = len(device[0]), len(host[0])
-        same = [values[dataset.chosen(of, n)] for values in host]
+        same = [values[drawing.chosen(of, n)] for values in host]
         compared = {}
         for name, positions in self._read().items():
             task = next((tasks.of(head) for head in self.heads if head.outputs == positions), None)

@@ -8,10 +8,11 @@ from typing import ClassVar
 
 from edgebuild.devices.jobs import outputs
 from edgebuild.devices.jobs.job import JobModel
-from edgebuild.spec import dataset, documents, evidence, model_file
+from edgebuild.spec import dataset, documents, drawing, evidence, model_file
 from edgebuild.spec.artifact import EXCUSED, FILE, Step, StepIO
 from edgebuild.spec.device import Device
 from edgebuild.spec.registry import FORMATS
+from edgebuild.spec.rows import Chosen
 from edgebuild.spec.signature import Loop
 from edgebuild.spec.target import Fidelity
 
@@ -45,7 +46,7 @@ class Outputs(Step):
         model = JobModel("model", file, self.threads, self.providers, model_file.layouts(file))
         test = dataset.read(io.path("data"), self.split)
         most = min(limit for limit in (self.device.examples, self.most, len(test)) if limit is not None)
-        some = tuple(dataset.Chosen(values, dataset.chosen(len(test), most)) for values in test.inputs)
+        some = tuple(Chosen(values, drawing.chosen(len(test), most)) for values in test.inputs)
         if self.loops:
             streams = dataset.streams(io.path("data"), self.split)
             result = outputs.run_looped(self.device, model, some, io.scratch, self.timeout, self.loops, streams)

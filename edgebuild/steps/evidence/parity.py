@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
-from edgebuild.spec import dataset, documents, evidence, tasks
+from edgebuild.spec import documents, drawing, evidence, tasks
 from edgebuild.spec.artifact import Step, StepIO
 from edgebuild.spec.signature import Head
 from edgebuild.steps.evidence._outputs import named, origin, read
 
 if TYPE_CHECKING:
-    from edgebuild.spec.dataset import Array
+    from edgebuild.spec.rows import Array
     from edgebuild.spec.task import Task
 
 
@@ -53,7 +53,7 @@ class Parity(Step):
     def _compared(self, position: int, values: Array, reference: Array) -> evidence.Comparison:
         choosing = (tasks.of(head) for head in self.heads if head.outputs == (position,))
         task = next((task for task in choosing if task.choice), None)
-        return compare(values, reference[dataset.chosen(len(reference), len(values))], task)
+        return compare(values, reference[drawing.chosen(len(reference), len(values))], task)
 
 
 def compare(values: Array, reference: Array, task: Task | None = None) -> evidence.Comparison:

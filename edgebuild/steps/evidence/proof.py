@@ -20,7 +20,7 @@ from edgebuild.spec.signature import Head
 from edgebuild.steps.evidence._outputs import hits, of_head, read
 
 if TYPE_CHECKING:
-    from edgebuild.spec.dataset import Array
+    from edgebuild.spec.rows import Array
 
 # A smaller change is neither gain nor cost: retrained weights compress a little better or worse by chance.
 _NOTICEABLE = {"bytes": 0.01, "compressed": 0.03, "seconds": 0.01}

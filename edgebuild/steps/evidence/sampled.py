@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, ClassVar
 
 from edgebuild.devices.jobs.job import JobModel
 from edgebuild.devices.jobs.portions import Portions
-from edgebuild.spec import dataset, documents, evidence, model_file, tasks
+from edgebuild.spec import dataset, documents, drawing, evidence, model_file, tasks
 from edgebuild.spec.artifact import EXCUSED, FILE, Determinism, Step, StepIO
 from edgebuild.spec.device import Device
 from edgebuild.spec.registry import FORMATS
+from edgebuild.spec.rows import Chosen, Rows
 from edgebuild.spec.signature import Head
 from edgebuild.spec.target import Fidelity, Gate
 from edgebuild.steps.evidence._deciding import Deciding, Heads
@@ -22,7 +23,7 @@ from edgebuild.steps.evidence._outputs import hits, read
 from edgebuild.steps.evidence._spending import Spending
 
 if TYPE_CHECKING:
-    from edgebuild.spec.dataset import Array, Mask
+    from edgebuild.spec.rows import Array, Mask
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,8 +56,8 @@ class Sampled(Step):
         """Run examples until nothing more is needed, or can be had."""
         test = dataset.read(io.path("data"), "test")
         most = min(limit for limit in (self.device.examples, self.most, len(test)) if limit is not None)
-        rows = dataset.drawn(len(test))[:most]
-        portions = self._portions(io, tuple(dataset.Chosen(values, rows) for values in test.inputs))
+        rows = drawing.drawn(len(test))[:most]
+        portions = self._portions(io, tuple(Chosen(values, rows) for values in test.inputs))
         spending = Spending(most, self._seconds(io.cores.count), self._deciding(io, test.labels, most))
         heads, labels = dataset.heads(io.path("data")), tuple(own[rows] for own in test.labels)
         while (goal := spending.goal(portions, self._right(portions, heads, labels))) is not None:
@@ -65,7 +66,7 @@ class Sampled(Step):
         self._write(io, portions, len(test), spending)
         shutil.rmtree(portions.kept)
 
-    def _portions(self, io: StepIO, inputs: tuple[dataset.Rows, ...]) -> Portions:
+    def _portions(self, io: StepIO, inputs: tuple[Rows, ...]) -> Portions:
         file = io.path("model") / FORMATS.get(io.kind("model")).file
         model = JobModel("model", file, self.threads, self.providers, model_file.layouts(file))
         return Portions(self.device, model, inputs, io.partial or io.scratch / "kept", io.scratch, self.timeout)
@@ -106,12 +107,12 @@ class Sampled(Step):
         return {head.name: hits(head, [values[: len(own)] for values in outputs], own) for head, own in asked}
 
     def _write(self, io: StepIO, portions: Portions, total: int, spending: Spending[Mapping[str, Mask]]) -> None:
-        """Outputs in the order of `dataset.chosen`, which is that of the data where every example ran."""
+        """Outputs in the order of `drawing.chosen`, which is that of the data where every example ran."""
         import numpy as np
 
         values = portions.values()
         if portions.n == total:
-            values = [part[np.argsort(dataset.drawn(total))] for part in values]
+            values = [part[np.argsort(drawing.drawn(total))] for part in values]
         np.savez(io.output / "outputs.npz", **{str(k): part for k, part in enumerate(values)})  # type: ignore[arg-type]
         runtimes, looks = portions.done[0].runtimes, spending.looks()
         origin = evidence.Origin(self.fidelity, self.device.transport, runtimes, looks=looks)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from edgebuild.spec import dataset, documents, evidence
+from edgebuild.spec import documents, drawing, evidence
 from edgebuild.spec.artifact import Step, StepIO
 from edgebuild.steps.evidence._outputs import named, origin, read
 from edgebuild.steps.evidence.parity import compare
@@ -31,6 +31,6 @@ class SourceParity(Step):
         compared = {}
         for name, values in file.items():
             goal = original[name]
-            compared[name] = compare(values, goal[dataset.chosen(len(goal), len(values))])
+            compared[name] = compare(values, goal[drawing.chosen(len(goal), len(values))])
         told = evidence.SourceParity(origin(io.path("baseline")), origin(io.path("original")).runtimes, compared)
         documents.write(io.output / evidence.FILE, told)

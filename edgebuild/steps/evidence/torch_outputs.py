@@ -16,7 +16,7 @@ from edgebuild.spec.signature import Loop
 if TYPE_CHECKING:
     from torch import nn
 
-    from edgebuild.spec.dataset import Array
+    from edgebuild.spec.rows import Array
 
 _BATCH = 64
 

@@ -17,7 +17,7 @@ from edgebuild.spec.registry import FORMATS
 from edgebuild.steps import import_file
 
 if TYPE_CHECKING:
-    from edgebuild.spec.dataset import Array, Split
+    from edgebuild.spec.rows import Array, Split
 
     Sample = tuple[Array, ...]
 

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from edgebuild.nn.checkpoint import Checkpoint
-    from edgebuild.spec.dataset import Split
+    from edgebuild.spec.rows import Split
 
 _NOTICEABLE = 0.005  # of all channels
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from edgebuild.nn.prune.sparsity import Masks, Scores
-    from edgebuild.spec.dataset import Split
+    from edgebuild.spec.rows import Split
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,7 @@ from edgebuild.spec import dataset, notes
 from edgebuild.spec.artifact import StepIO
 from edgebuild.spec.fields import Seed
 from edgebuild.spec.model import Clip, Optimizer, Patience, Training
+from edgebuild.spec.rows import Split
 from edgebuild.spec.task import Goal
 from edgebuild.spec.technique import Technique
 from edgebuild.steps import _training
@@ -92,7 +93,7 @@ class Qat(Technique):
         learnt = {name: module.ends() for name, module in learning.items()}
         ranges.save(learnt, tuple(x[:_PROBE] for x in first.inputs), io.output)
 
-    def _learning(self, graph: fx.GraphModule, examples: dataset.Split) -> dict[str, Any]:
+    def _learning(self, graph: fx.GraphModule, examples: Split) -> dict[str, Any]:
         """What learns each value's range, from what the float model makes of the examples."""
         import torch
 

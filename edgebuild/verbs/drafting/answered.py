@@ -16,9 +16,9 @@ from edgebuild.spec.source import SOURCES
 from edgebuild.verbs._quiet import runtimes_silent
 
 if TYPE_CHECKING:
-    from edgebuild.spec.dataset import Array
     from edgebuild.spec.preprocess import ImageInput
     from edgebuild.spec.reader import Reader
+    from edgebuild.spec.rows import Array
     from edgebuild.spec.source import Source
 
 

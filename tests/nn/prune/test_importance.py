@@ -11,8 +11,8 @@ from edgebuild.nn.prune import importance
 from edgebuild.nn.prune.channels import inventory
 from edgebuild.nn.prune.dependencies import dependencies
 from edgebuild.nn.train import losses
-from edgebuild.spec.dataset import Split
 from edgebuild.spec.errors import UsageError
+from edgebuild.spec.rows import Split
 from edgebuild.spec.signature import Head
 
 

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from edgebuild.nn.prune import merging
 from edgebuild.nn.prune.channels import Inventory, inventory
 from edgebuild.nn.prune.units import Units
-from edgebuild.spec.dataset import Split
+from edgebuild.spec.rows import Split
 
 
 class Net(nn.Module):

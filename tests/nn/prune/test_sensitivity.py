@@ -11,8 +11,8 @@ from torch import nn
 
 from edgebuild.nn.prune import sensitivity
 from edgebuild.nn.prune.sensitivity import Quality
-from edgebuild.spec.dataset import Split
 from edgebuild.spec.errors import UsageError
+from edgebuild.spec.rows import Split
 from edgebuild.spec.signature import Head
 
 GRID = (0.25, 0.5, 0.75)

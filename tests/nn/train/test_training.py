@@ -18,9 +18,9 @@ from edgebuild.nn.checkpoint import WEIGHTS
 from edgebuild.nn.train import batches, kept, losses, machine, optimizers, training
 from edgebuild.nn.train.taught import lesson
 from edgebuild.spec.cores import Cores
-from edgebuild.spec.dataset import Split
 from edgebuild.spec.errors import UsageError
 from edgebuild.spec.model import Training
+from edgebuild.spec.rows import Split
 from edgebuild.spec.signature import Head
 from edgebuild.steps.techniques.distill import Distill
 from tests import tiny

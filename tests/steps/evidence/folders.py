@@ -11,6 +11,7 @@ import numpy as np
 
 from edgebuild.spec import dataset, documents
 from edgebuild.spec.evidence import FILE, ORIGIN
+from edgebuild.spec.rows import Split
 from edgebuild.spec.target import Fidelity
 from tests import measured
 
@@ -35,7 +36,7 @@ def data(folder: Path, labels: Any, split: str = "test") -> tuple[str, Path]:
     """Examples with these labels that nothing has learnt from."""
     folder.mkdir(parents=True)
     values = np.asarray(labels, np.int64)
-    dataset.write(folder, split, dataset.Split((np.zeros((len(values), 1), np.float32),), (values,)))
+    dataset.write(folder, split, Split((np.zeros((len(values), 1), np.float32),), (values,)))
     return "data", folder
 
 

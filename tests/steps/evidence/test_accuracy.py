@@ -10,7 +10,7 @@ import pytest
 from scipy.stats import binomtest
 
 from edgebuild.gates.statistics import paired
-from edgebuild.spec import dataset, evidence
+from edgebuild.spec import dataset, drawing, evidence
 from edgebuild.spec.errors import StepError
 from edgebuild.spec.evidence import ONLY
 from edgebuild.spec.signature import Head
@@ -70,7 +70,7 @@ def test_the_origin_is_the_candidates_or_the_devices(tmp_path: Path) -> None:
     alone, _ = measure(tmp_path / "a", answers(), answers())
     assert alone.origin.fidelity == "host"
     assert (alone.agreement, head(alone).device) == (None, None)
-    rows = dataset.chosen(8, 3)
+    rows = drawing.chosen(8, 3)
     device = folders.outputs(tmp_path / "device", answers()[rows], "emulated")
     _, agreement = measured.on_device(0, 3, 8, identical=True)
     agreed = folders.evidence(tmp_path / "agreed", agreement)
@@ -81,7 +81,7 @@ def test_the_origin_is_the_candidates_or_the_devices(tmp_path: Path) -> None:
 
 
 def test_the_devices_own_answers_count_where_it_gave_any(tmp_path: Path) -> None:
-    rows = dataset.chosen(8, 3).tolist()
+    rows = drawing.chosen(8, 3).tolist()
     here, there = answers(rows[0]), answers(rows[1], rows[2])
     device = folders.outputs(tmp_path / "device", there[rows], "emulated")
     agreed = folders.evidence(tmp_path / "agreed", measured.on_device(2, 3, 8, 1)[1])

@@ -9,7 +9,7 @@ import pytest
 from scipy.stats import binomtest
 
 from edgebuild.gates.statistics.paired import differing_bound
-from edgebuild.spec import dataset, evidence
+from edgebuild.spec import drawing, evidence
 from edgebuild.spec.evidence import ONLY, Differences
 from edgebuild.spec.registry import TASKS
 from edgebuild.spec.signature import Head
@@ -75,7 +75,7 @@ def test_impossible_counts_are_refused(differing: int, n: int) -> None:
 
 def test_the_step_compares_the_first_examples_and_keeps_the_devices_origin(tmp_path: Path) -> None:
     inputs = {
-        "device": folders.outputs(tmp_path / "device", HOST[dataset.chosen(500, 200)], "emulated"),
+        "device": folders.outputs(tmp_path / "device", HOST[drawing.chosen(500, 200)], "emulated"),
         "host": folders.outputs(tmp_path / "host", HOST, "host"),
     }
     agreement = folders.read(

@@ -10,7 +10,7 @@ import pytest
 
 from edgebuild.devices.local import Local
 from edgebuild.devices.qemu import Qemu
-from edgebuild.spec import dataset
+from edgebuild.spec import drawing
 from edgebuild.spec.evidence import ORIGIN, CacheWork, Counted, Latencies, Operators, Origin, Predicted, SharedWork
 from edgebuild.spec.target import Hardware, Runtime
 from edgebuild.steps.evidence._outputs import read
@@ -46,7 +46,7 @@ def test_int8_outputs_of_a_tflite_file_are_the_hosts_bit_for_bit(made: tiny.Made
     (host,), (device,) = read(here), read(there)
     assert host.shape == (400, 4)
     assert device.shape == (24, 4)  # as many as the device takes, drawn at random
-    same = host[dataset.chosen(400, 24)]
+    same = host[drawing.chosen(400, 24)]
     assert device.tobytes() == np.ascontiguousarray(same).tobytes()
     assert compare([device], [same]).identical
     assert len(np.unique(device)) > 10

@@ -16,6 +16,7 @@ from edgebuild.devices.local import Local
 from edgebuild.gates.accuracy import Accuracy as Gatekeeper
 from edgebuild.spec import dataset, evidence
 from edgebuild.spec.evidence import Verdict
+from edgebuild.spec.rows import Split
 from edgebuild.spec.target import Gate
 from edgebuild.steps.evidence._outputs import read
 from edgebuild.steps.evidence.accuracy import Accuracy
@@ -26,7 +27,7 @@ from tests.steps.evidence import folders
 MANY = 5000
 
 
-def pictures(count: int) -> dataset.Split:
+def pictures(count: int) -> Split:
     """Held-out pictures of the tiny model, as many as one likes."""
     spec = importlib.util.spec_from_file_location("tiny_model", tiny.MODELS / "tiny" / "model.py")
     assert spec is not None
@@ -34,7 +35,7 @@ def pictures(count: int) -> dataset.Split:
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     inputs, labels = module._pictures(count, 3)
-    return dataset.Split((inputs,), (labels,))
+    return Split((inputs,), (labels,))
 
 
 @dataclass(frozen=True, slots=True)

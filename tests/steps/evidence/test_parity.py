@@ -10,7 +10,7 @@ import pytest
 
 from edgebuild.devices.local import Local
 from edgebuild.gates.parity import Parity as ParityGate
-from edgebuild.spec import dataset, evidence
+from edgebuild.spec import drawing, evidence
 from edgebuild.spec.errors import StepError
 from edgebuild.spec.evidence import ONLY
 from edgebuild.spec.registry import TASKS
@@ -58,7 +58,7 @@ def test_outputs_of_more_axes_are_compared_as_one_vector_an_example() -> None:
 
 def test_a_device_that_takes_some_examples_is_compared_on_those_and_named(tmp_path: Path) -> None:
     torch = np.random.default_rng(0).normal(size=(30, 4))
-    rows = dataset.chosen(30, 6)
+    rows = drawing.chosen(30, 6)
     inputs = {
         "reference": folders.outputs(tmp_path / "torch", torch),
         "converted": folders.outputs(tmp_path / "float", torch),

@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 
 from edgebuild.devices.local import Local
-from edgebuild.spec import dataset
+from edgebuild.spec import dataset, drawing
 from edgebuild.spec.artifact import Input, StepIO
 from edgebuild.spec.evidence import ORIGIN, Looks, Origin
+from edgebuild.spec.rows import Split
 from edgebuild.spec.target import Gate
 from edgebuild.steps.evidence.outputs import Outputs
 from edgebuild.steps.evidence.sampled import Sampled
@@ -32,7 +33,7 @@ def inputs(zoo: Path, tmp_path: Path) -> dict[str, tuple[str, Path]]:
     data, model = tmp_path / "data", tmp_path / "model"
     for folder in (data, model):
         folder.mkdir()
-    dataset.write(data, "test", dataset.Split((X[order],), (labels[order],)))
+    dataset.write(data, "test", Split((X[order],), (labels[order],)))
     shutil.copyfile(zoo / "mlp.onnx", model / "model.onnx")
     found = {"model": ("onnx", model), "data": ("data", data)}
     here = tiny.perform(Outputs(Local(), "host"), tmp_path / "here", found)
@@ -57,7 +58,7 @@ def test_gates_stop_it_early_at_the_first_of_those_that_are_drawn(
     origin = folders.read(Origin, tmp_path / "there", ORIGIN)
     assert origin.looks == Looks((len(some),), 600, "decided")
     assert 50 < len(some) < 600
-    np.testing.assert_array_equal(some, answered(inputs["candidate"][1])[dataset.chosen(600, len(some))])
+    np.testing.assert_array_equal(some, answered(inputs["candidate"][1])[drawing.chosen(600, len(some))])
 
 
 def test_it_goes_on_where_it_was(inputs: dict[str, tuple[str, Path]], tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from edgebuild.gates.accuracy import Accuracy as Gated
 from edgebuild.spec import dataset, evidence
 from edgebuild.spec.errors import StepError
 from edgebuild.spec.evidence import Evidence
+from edgebuild.spec.rows import Split
 from edgebuild.spec.signature import Head
 from edgebuild.spec.target import Gate
 from edgebuild.steps.evidence.accuracy import Accuracy
@@ -49,7 +50,7 @@ def outputs(folder: Path, values: list[np.ndarray]) -> tuple[str, Path]:
 def data(tmp_path: Path) -> tuple[str, Path]:
     folder = tmp_path / "data"
     folder.mkdir()
-    split = dataset.Split((np.zeros((N, 1), np.float32),), LABELS)
+    split = Split((np.zeros((N, 1), np.float32),), LABELS)
     dataset.write(folder, "test", split, HEADS)
     dataset.describe(folder, HEADS, {"test": N}, {})
     return "data", folder

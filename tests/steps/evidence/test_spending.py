@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from edgebuild.gates.accuracy import Accuracy
-from edgebuild.spec import dataset
+from edgebuild.spec import drawing
 from edgebuild.spec import evidence as kinds
 from edgebuild.spec.evidence import ONLY, Agreement, Differences, Evidence, Origin
 from edgebuild.spec.target import Gate
@@ -49,7 +49,7 @@ def spend(
 ) -> tuple[Ran, Spending, str]:
     """Run examples until no more are wanted; on the device the first `wrong` are wrong that are right here."""
     total = len(hits["candidate"])
-    there = hits["candidate"][dataset.drawn(total)]
+    there = hits["candidate"][drawing.drawn(total)]
     there[np.flatnonzero(there)[:wrong]] = False
     spending, ran = Spending(most, seconds, Deciding(gates, hits, {}, {}, most)), Ran()
     while (goal := spending.goal(ran, there[: ran.n])) is not None:
@@ -61,7 +61,7 @@ def verdict(hits: dict[str, Any], right: Any, spending: Spending) -> str:
     """What the gate says of these answers."""
     total = len(hits["candidate"])
     if len(right) == total:
-        right = right[np.argsort(dataset.drawn(total))]
+        right = right[np.argsort(drawing.drawn(total))]
     answers, origin = counted(hits, {}, {}, right), Origin("emulated", "that", {}, looks=spending.looks())
     agreement = Agreement(origin, len(right), total, len(right) == total, {ONLY: Differences(False, 0, 0.0, 0, 0)})
     evidence = Evidence(accuracy=kinds.Accuracy(origin, {ONLY: answers}, agreement))
@@ -79,7 +79,7 @@ def test_a_clear_case_is_decided_by_half_as_many_at_the_first_look() -> None:
 def test_the_verdict_is_that_of_all_examples_that_there_may_be(lost: int, won: int, wrong: int) -> None:
     hits = host(lost, won, 2000)
     ran, spending, status = spend(hits, wrong=wrong)
-    there = hits["candidate"][dataset.drawn(2000)]
+    there = hits["candidate"][drawing.drawn(2000)]
     there[np.flatnonzero(there)[:wrong]] = False
     assert status == verdict(hits, there[:1000], spending)
     assert ran.n <= 1000

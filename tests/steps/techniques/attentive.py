@@ -10,6 +10,7 @@ import torch
 from edgebuild.nn import checkpoint
 from edgebuild.nn.model_code import ModelCode
 from edgebuild.spec import dataset
+from edgebuild.spec.rows import Split
 from edgebuild.spec.signature import TensorSpec
 
 CODE = """
@@ -45,5 +46,5 @@ def write(folder: Path, first: bool = True, end: str = "self.head(self.layer(x).
     checkpoint.save(checkpoint.Checkpoint(module, taken, "build", inputs), model)
     x = np.random.default_rng(0).normal(size=(128, 6, 16)).astype(np.float32)
     for split in ("train", "validation", "test"):
-        dataset.write(data, split, dataset.Split((x,), (np.zeros(128, np.int64),)))
+        dataset.write(data, split, Split((x,), (np.zeros(128, np.int64),)))
     return model, data

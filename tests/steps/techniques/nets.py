@@ -165,10 +165,11 @@ def save(builder: str, folder: Path) -> Path:
 def data(builder: str, folder: Path) -> Path:
     """128 random examples with random labels, as a data artifact."""
     from edgebuild.spec import dataset
+    from edgebuild.spec.rows import Split
 
     rng = np.random.default_rng(0)
     x = rng.normal(size=(128, *SHAPES.get(builder, (6, 8)))).astype(np.float32)
     folder.mkdir(parents=True)
     for name in ("train", "validation", "test"):
-        dataset.write(folder, name, dataset.Split((x,), (rng.integers(0, 4, 128),)))
+        dataset.write(folder, name, Split((x,), (rng.integers(0, 4, 128),)))
     return folder

@@ -16,6 +16,7 @@ from edgebuild.nn.quantize import fake_quant
 from edgebuild.spec import dataset
 from edgebuild.spec.checked import check
 from edgebuild.spec.errors import UsageError
+from edgebuild.spec.rows import Split
 from edgebuild.spec.signature import TensorSpec
 from edgebuild.steps.techniques.bias_correction import BiasCorrection
 from tests import tiny
@@ -67,7 +68,7 @@ def test_layers_without_a_bias_are_named_and_a_model_without_any_is_refused(tmp_
     data = tmp_path / "data"
     data.mkdir()
     x = np.random.default_rng(0).normal(size=(32, 16)).astype(np.float32)
-    dataset.write(data, "train", dataset.Split((x,), (np.zeros(32, np.int64),)))
+    dataset.write(data, "train", Split((x,), (np.zeros(32, np.int64),)))
 
     def correct(old: str, new: str, name: str) -> Path:
         from edgebuild.nn.model_code import ModelCode

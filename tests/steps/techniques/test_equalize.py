@@ -107,8 +107,9 @@ def _rows(folder: Path) -> None:
     import numpy as np
 
     from edgebuild.spec import dataset
+    from edgebuild.spec.rows import Split
 
-    dataset.write(folder, "train", dataset.Split((np.ones((8, 16), np.float32),), (np.zeros(8, np.int64),)))
+    dataset.write(folder, "train", Split((np.ones((8, 16), np.float32),), (np.zeros(8, np.int64),)))
 
 
 def test_accuracy_stays(made: tiny.Made, equalized: tuple[Path, Path]) -> None:

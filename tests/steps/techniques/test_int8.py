@@ -11,6 +11,7 @@ import pytest
 from onnx import numpy_helper
 
 from edgebuild.spec import calibration, dataset
+from edgebuild.spec.rows import Split
 from edgebuild.steps.techniques.int8 import Int8
 from tests import runtimes, tiny
 
@@ -134,7 +135,7 @@ def test_what_ranges_come_from_is_told_and_is_not_noise(made: tiny.Made, tmp_pat
 def test_ranges_of_noise_are_told(made: tiny.Made, tmp_path: Path, seed: int) -> None:
     """Data of nothing but noise, the very draws that it is held against or others."""
     noise = np.random.default_rng(seed).normal(size=(16, 1, 12, 12)).astype(np.float32)
-    dataset.write(tmp_path, "train", dataset.Split((noise,), (np.zeros(16, np.int64),)))
+    dataset.write(tmp_path, "train", Split((noise,), (np.zeros(16, np.int64),)))
     output = tiny.perform(
         Int8(calibration=16), tmp_path / "out", {"model": ("onnx", made["onnx"]), "data": ("data", tmp_path)}
     )
