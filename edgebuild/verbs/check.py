@@ -15,7 +15,6 @@ from edgebuild.spec.errors import EdgebuildError, UsageError
 from edgebuild.spec.model import ModelSpec
 from edgebuild.spec.project import Project
 from edgebuild.spec.registry import STEPS
-from edgebuild.spec.rows import Array
 from edgebuild.spec.target import Recipe, StepSpec, Target
 
 if TYPE_CHECKING:
@@ -23,6 +22,7 @@ if TYPE_CHECKING:
     from edgebuild.engine.store import Store
     from edgebuild.engine.task import Limits
     from edgebuild.plan.weights import Weights
+    from edgebuild.spec.rows import Array
     from edgebuild.verbs.journal import Listener
 
 HOST = "host"
