@@ -121,7 +121,7 @@ def _fix(model: onnx.ModelProto, inputs: Sequence[TensorSpec]) -> None:
         wanted = (1, *spec.shape)
         dims = value.type.tensor_type.shape.dim
         fits = len(dims) == len(wanted) and all(
-            not dim.HasField("dim_value") or dim.dim_value == size for dim, size in zip(dims, wanted, strict=True)
+            isinstance(extent(dim), str) or dim.dim_value == size for dim, size in zip(dims, wanted, strict=True)
         )
         if not fits or dtype(value) != spec.dtype:
             declared = f"{list(wanted)} {spec.dtype}, the declared shape of one example"
@@ -134,9 +134,13 @@ def _fix(model: onnx.ModelProto, inputs: Sequence[TensorSpec]) -> None:
 
 
 def _described(value: onnx.ValueInfoProto) -> str:
-    dims = value.type.tensor_type.shape.dim
-    shape = [str(dim.dim_value) if dim.HasField("dim_value") else dim.dim_param or "?" for dim in dims]
-    return f"{value.name!r} [{', '.join(shape)}] {dtype(value)}"
+    shape = ", ".join(str(extent(dim)) for dim in value.type.tensor_type.shape.dim)
+    return f"{value.name!r} [{shape}] {dtype(value)}"
+
+
+def extent(dim: onnx.TensorShapeProto.Dimension) -> int | str:
+    """The size of a dimension, or where it is open its name or "?": older exporters write -1 for that."""
+    return dim.dim_value if dim.HasField("dim_value") and dim.dim_value >= 0 else dim.dim_param or "?"
 
 
 def dtype(value: onnx.ValueInfoProto) -> str:

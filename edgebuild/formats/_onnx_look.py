@@ -42,6 +42,5 @@ def look(path: Path) -> Look:
 
 
 def _port(value: onnx.ValueInfoProto) -> Port:
-    dims = value.type.tensor_type.shape.dim
-    shape: list[Size] = [dim.dim_value if dim.HasField("dim_value") else dim.dim_param or "?" for dim in dims]
+    shape: list[Size] = [_onnx_adopt.extent(dim) for dim in value.type.tensor_type.shape.dim]
     return Port(value.name, tuple(shape), _onnx_adopt.dtype(value))

@@ -94,7 +94,8 @@ def _module(tensor: str) -> str:
 def ends(model: bytes) -> tuple[list[str], list[str]]:
     """Names of the tensors that are the main graph's inputs and outputs, by argument.
 
-    The numbers in its signature tell the order; a file without such numbers has its arguments in the graph's own.
+    The numbers in its signature tell the order; a file without such numbers, or without a signature, as those of older
+    tools are, has its arguments in the graph's own.
     """
     from ai_edge_litert.tools import flatbuffer_utils
 
@@ -102,9 +103,11 @@ def ends(model: bytes) -> tuple[list[str], list[str]]:
 
     parsed = flatbuffer_utils.read_model_from_bytearray(bytearray(model))
     tensors = [tensor.name.decode() for tensor in parsed.subgraphs[0].tensors]
-    graph, signature = parsed.subgraphs[0], parsed.signatureDefs[0]
+    graph, signatures = parsed.subgraphs[0], parsed.signatureDefs or []
+    inputs = [entry for signature in signatures[:1] for entry in signature.inputs]
+    outputs = [entry for signature in signatures[:1] for entry in signature.outputs]
     sides = []
-    for entries, own in ((signature.inputs, graph.inputs), (signature.outputs, graph.outputs)):
+    for entries, own in ((inputs, graph.inputs), (outputs, graph.outputs)):
         named = {entry.name.decode(): tensors[entry.tensorIndex] for entry in entries}
         sides.append([named[name] for name in numbered(named)] or [tensors[number] for number in own])
     return sides[0], sides[1]

@@ -50,9 +50,9 @@ def answers(model: Path | bytes, values: Any) -> Any:
     return onnxruntime.InferenceSession(given, providers=["CPUExecutionProvider"]).run(None, {"x": values})[0]
 
 
-@pytest.mark.parametrize("opset", [9, 13, 21])
-def test_an_open_batch_is_fixed_and_the_answers_stay(tmp_path: Path, opset: int) -> None:
-    path, values = nets.written(nets.linear(opset=opset), tmp_path), np.ones((1, 4), "float32")
+@pytest.mark.parametrize(("opset", "batch"), [(9, "N"), (13, "N"), (21, "N"), (13, -1)])
+def test_an_open_batch_is_fixed_and_the_answers_stay(tmp_path: Path, opset: int, batch: str | int) -> None:
+    path, values = nets.written(nets.linear(opset=opset, shape=(batch, 4)), tmp_path), np.ones((1, 4), "float32")
     made = imported(path) / "model.onnx"
     model = onnx.load(made)
     for value, shape in ((model.graph.input[0], [1, 4]), (model.graph.output[0], [1, 3])):
