@@ -50,7 +50,20 @@ def ready(model: bytes) -> onnx.ModelProto:
         prepared = onnx.shape_inference.infer_shapes(onnx.load(options.optimized_model_filepath), data_prop=True)
     for number, node in enumerate(prepared.graph.node):
         node.name = node.name or f"operator_{number}"
+    _flatten_biases(prepared.graph)
     return prepared
+
+
+def _flatten_biases(graph: onnx.GraphProto) -> None:
+    """Make (in place) the [1, N] biases of Gemm [N], which is the same: the quantizer takes a bias by channels."""
+    constants = {tensor.name: tensor for tensor in graph.initializer}
+    for node in graph.node:
+        bias = constants.get(node.input[2]) if node.op_type == "Gemm" and len(node.input) > 2 else None
+        if bias is not None and len(bias.dims) > 1 and set(bias.dims[:-1]) == {1}:
+            flat = graph.initializer.add()
+            flat.CopyFrom(bias)
+            flat.name, flat.dims[:] = f"{node.name}.bias", bias.dims[-1:]
+            node.input[2] = flat.name
 
 
 def layers(model: onnx.ModelProto) -> tuple[Layer, ...]:

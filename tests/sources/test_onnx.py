@@ -11,7 +11,7 @@ import numpy as np
 import onnx
 import onnxruntime
 import pytest
-from onnx import TensorProto, helper
+from onnx import TensorProto, helper, numpy_helper
 
 from edgebuild.plan.planner import Plan
 from edgebuild.sources.onnx import Onnx
@@ -161,6 +161,18 @@ def test_the_quantizer_takes_an_imported_file(tmp_path: Path) -> None:
     samples = [(np.linspace(-1, 1, 4, dtype="float32")[None] * k,) for k in range(1, 9)]
     quantized = FORMATS.get("onnx")().quantize(model, Quantization("static"), samples)
     assert answers(quantized, samples[3][0]) == pytest.approx(answers(model, samples[3][0]), abs=0.1)
+
+
+def test_the_quantizer_takes_a_bias_that_is_a_row(tmp_path: Path) -> None:
+    """What the runtime makes of MatMul and Add where another exporter wrote the bias as [1, N]."""
+    model = nets.linear()
+    model.graph.node[0].output[0] = "product"
+    model.graph.node.append(helper.make_node("Add", ["product", "bias"], ["y"]))
+    model.graph.initializer.append(numpy_helper.from_array(np.float32([[1, -2, 3]]), "bias"))
+    float_file = (imported(nets.written(model, tmp_path)) / "model.onnx").read_bytes()
+    samples = [(np.linspace(-1, 1, 4, dtype="float32")[None] * k,) for k in range(1, 9)]
+    quantized = FORMATS.get("onnx")().quantize(float_file, Quantization("static"), samples)
+    assert answers(quantized, samples[3][0]) == pytest.approx(answers(float_file, samples[3][0]), abs=0.1)
 
 
 DECLARED = (tiny.MODELS / "tiny" / "model.toml").read_text().replace('builder = "build"\n', "")
