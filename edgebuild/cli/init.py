@@ -50,7 +50,7 @@ def command(
     """Take a model file into the project, or a network that timm, torchvision or transformers know by its name: look at
     it, declare it, check it, name the next command.
 
-    Examples: edgebuild init model.onnx --data pictures; edgebuild init timm:efficientnet_lite0 --weights w.pth --data
+    Example: edgebuild init model.onnx --data pictures, or edgebuild init timm:efficientnet_lite0 --weights w.pth --data
     pictures
     """
     from edgebuild.report import progress

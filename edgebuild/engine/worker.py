@@ -142,5 +142,7 @@ def _cause(exitcode: int | None, limits: Limits) -> str:
     if exitcode is None or exitcode >= 0:
         return f"crashed: its process ended with code {exitcode} and said nothing"
     known = {item.value: item.name for item in signal.Signals}
-    hint = f"; perhaps out of memory, its limit is {limits.memory / 2**30:.3g} GiB" if exitcode == -9 else ""
+    # The kernel kills, and compiled code (Rust, C++) aborts, where memory cannot be had.
+    starved = -exitcode in (signal.SIGKILL, signal.SIGABRT)
+    hint = f"; perhaps out of memory, its limit is {limits.memory / 2**30:.3g} GiB" if starved else ""
     return f"crashed: its process was ended by {known.get(-exitcode, f'signal {-exitcode}')}{hint}"

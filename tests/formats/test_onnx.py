@@ -51,7 +51,7 @@ def test_weights_are_inside_the_file(made: tiny.Made) -> None:
 
 
 def test_a_scratch_copy_is_not_left_behind(made: tiny.Made) -> None:
-    assert {path.name for path in Path(made.root / "onnx-int8").iterdir()} == {"model.onnx"}
+    assert {path.name for path in Path(made.root / "onnx-int8").iterdir()} == {"model.onnx", "calibration.json"}
 
 
 def test_inputs_may_be_called_by_the_numbers_that_inner_values_get() -> None:

@@ -89,6 +89,9 @@ def test_wall_time_is_limited_and_nothing_is_left_running(tmp_path, device):
     )
     with pytest.raises(DeviceError, match="not ended after 4 s"):
         _run(tmp_path, replace(device, limits=Limits(1 << 32, wall_s=4)), code)
+    end = time.monotonic() + 10
+    while _running(tag) and time.monotonic() < end:  # a loaded machine takes its time over those that are killed
+        time.sleep(0.05)
     assert _running(tag) == []
 
 
