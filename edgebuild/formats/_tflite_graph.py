@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from edgebuild.spec.errors import UsageError
 from edgebuild.spec.layout import Layouts
 from edgebuild.spec.quantization import Layer
 
@@ -114,7 +115,10 @@ def ends(model: bytes) -> tuple[list[str], list[str]]:
 
 
 def activations(model: bytes, samples: Iterable[Sample], layouts: Layouts) -> Iterator[dict[str, Any]]:
-    """Every float tensor that the runtime computes, inputs included, for one sample, as in PyTorch, after another."""
+    """Every float tensor that the runtime computes, inputs included, for one sample, as in PyTorch, after another.
+
+    UsageError for a file with operators that only a delegate knows.
+    """
     from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
     from edgebuild.travels import load_tflite, model_values
@@ -126,7 +130,12 @@ def activations(model: bytes, samples: Iterable[Sample], layouts: Layouts) -> It
         experimental_op_resolver_type=resolver,
         experimental_preserve_all_tensors=True,
     )
-    interpreter.allocate_tensors()
+    try:
+        interpreter.allocate_tensors()
+    except RuntimeError as error:
+        reason = str(error).strip().partition("\n")[0]
+        hint = "take this step out of the recipe: the file can be judged and bundled as it is"
+        raise UsageError(f"LiteRT cannot show what the file computes inside: {reason}", hint=hint) from None
     computed = {name for operator in operators(model) for name in operator.outputs}
     computed.update(detail["name"] for detail in interpreter.get_input_details())
     inputs = model_values.laid_out(load_tflite.ports(interpreter, "input"), {"layouts": {"inputs": layouts}}, "inputs")

@@ -12,6 +12,7 @@ import pytest
 from edgebuild.spec import dataset
 from edgebuild.spec.errors import UsageError
 from edgebuild.spec.registry import FORMATS
+from edgebuild.spec.rows import Split
 from edgebuild.steps.techniques.mixed_precision import MixedPrecision
 from tests import tiny
 from tests.formats import nets
@@ -26,7 +27,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     pictures = np.concatenate([x for (x,) in nets.samples("residual", 160)])
     rows = np.random.default_rng(0).permutation(160)
     for name, part in (("train", rows[:32]), ("validation", rows[32:128])):
-        dataset.write(folder, name, rows.Split((pictures[np.sort(part)],), (np.zeros(len(part), np.int64),)))
+        dataset.write(folder, name, Split((pictures[np.sort(part)],), (np.zeros(len(part), np.int64),)))
     return folder
 
 
