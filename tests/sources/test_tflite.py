@@ -107,6 +107,20 @@ def test_it_answers_as_it_came_and_our_quantizer_takes_it(
     assert answers(quantized, values[0]) == pytest.approx(answers(made, values[0]), abs=0.5)
 
 
+def test_an_operator_that_only_a_delegate_knows_ends_calibration_in_one_line(whole: bytes) -> None:
+    def someones_own(parsed: Any) -> None:
+        used = parsed.subgraphs[0].operators[0]
+        code = parsed.operatorCodes[used.opcodeIndex]
+        code.builtinCode, code.deprecatedBuiltinCode, code.customCode = 32, 32, b"Nobodys"
+        for operator in parsed.subgraphs[0].operators:
+            if operator.opcodeIndex == used.opcodeIndex:
+                operator.builtinOptions, operator.builtinOptionsType = None, 0
+
+    sample = (np.zeros((1, 12, 12, 1), "float32"),)
+    with pytest.raises(UsageError, match="unresolved custom op: Nobodys"):
+        FORMATS.get("tflite")().quantize(changed(whole, someones_own), Quantization("static"), [sample])
+
+
 def opened_axis(parsed: Any) -> None:
     graph = parsed.subgraphs[0]
     graph.tensors[int(graph.inputs[0])].shapeSignature = [-1, -1, 12, 1]
