@@ -48,7 +48,7 @@ def prepared(module: nn.Module, example: Example) -> Trial:
             for batches in (_BATCHES, (len(example[0]),)):
                 try:
                     tried = copy.deepcopy(shaken).to(dtype)
-                    examples = [_noise(example, kind, batch, dtype) for batch in batches]
+                    examples = [noise(example, kind, batch, dtype) for batch in batches]
                     every = [answers(tried, given) for given in examples]
                 except Exception as error:  # the user's forward pass may want other inputs, and says so in any way
                     if exhausted(error):
@@ -119,7 +119,8 @@ def _shaken(module: nn.Module) -> nn.Module:
     return module
 
 
-def _noise(example: Example, kind: str, batch: int, dtype: torch.dtype) -> Example:
+def noise(example: Example, kind: str, batch: int, dtype: torch.dtype) -> Example:
+    """Seeded noise in the shapes of an example, of another batch and type: "normal", "positive", or zeros."""
     import torch
 
     generator = torch.Generator().manual_seed(_SEED)
