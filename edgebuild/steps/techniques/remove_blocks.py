@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
@@ -12,10 +12,10 @@ from pydantic import Field
 
 from edgebuild.nn import checkpoint, layers, records
 from edgebuild.nn.prune import sensitivity
-from edgebuild.nn.restructure import blocks, sites, swaps
+from edgebuild.nn.restructure import blocks, choice, sites, swaps
 from edgebuild.nn.restructure.swaps import Swap
 from edgebuild.nn.train.batches import in_order
-from edgebuild.spec import dataset, notes, tasks
+from edgebuild.spec import dataset, notes
 from edgebuild.spec.artifact import StepIO
 from edgebuild.spec.errors import UsageError
 from edgebuild.spec.fields import Seed
@@ -24,8 +24,6 @@ from edgebuild.spec.units import Share
 
 if TYPE_CHECKING:
     from edgebuild.nn.checkpoint import Checkpoint
-    from edgebuild.nn.prune.sensitivity import Quality
-
 _BATCH = 64
 
 
@@ -81,29 +79,10 @@ class RemoveBlocks(Technique):
                 raise UsageError(reason, option="blocks")
             return [*order[: self.blocks]], None
         data, heads = dataset.validation(io.path("data"), self.examples, self.seed), dataset.heads(io.path("data"))
-        if not any(tasks.of(head).choice for head in heads):
-            raise UsageError(
-                "a budget is one of accuracy, which this task has not", option="budget", hint="give blocks"
-            )
-        return _within(order, self.budget, lambda gone: sensitivity.measure(_without(model, gone).module, data, heads))
-
-
-def _within(
-    order: Sequence[str], budget: float, quality: Callable[[Sequence[str]], Quality]
-) -> tuple[list[str], dict[str, Any]]:
-    """As many as stay within the budget together, each tried in turn; UsageError where none does."""
-    whole, gone = quality([]), list[str]()
-    trials: dict[str, Any] = {}
-    for path in order:
-        after = quality([*gone, path])
-        trials[path] = after.recorded()
-        if whole.drop(after) <= budget:
-            gone.append(path)
-    if not gone:
-        least = min(whole.accuracy - one["accuracy"] for one in trials.values())
-        told = f"no block can go within {100 * budget:.3g} pp: the one that costs least costs {100 * least:.3g} pp"
-        raise UsageError(told, option="budget", hint="raise it, or give `blocks` and fine-tune")
-    return gone, trials
+        choice.refuse_without_choice(heads)
+        return choice.within(
+            order, self.budget, lambda gone: sensitivity.measure(_without(model, gone).module, data, heads)
+        )
 
 
 def _without(model: Checkpoint, gone: Sequence[str]) -> Checkpoint:
