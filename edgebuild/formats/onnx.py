@@ -33,7 +33,7 @@ class Onnx(Format):
     runtime: ClassVar[str] = "onnxruntime"
     requires: ClassVar[tuple[str, ...]] = ("onnx", "onnxscript", "onnxruntime", "onnxconverter-common")
     tools: ClassVar[tuple[str, ...]] = requires
-    preloads: ClassVar[tuple[str, ...]] = ("onnx",)
+    preloads: ClassVar[tuple[str, ...]] = ("onnx", "onnxscript")
     real: ClassVar[tuple[Support, ...]] = (
         Support("static", ("int8",), ("channel", "tensor"), "all but recurrent layers", "int8", ("uint8", "int8")),
         Support("dynamic", ("int8",), ("channel", "tensor"), "matrices, embeddings, LSTM", "int8, ranges at run time"),

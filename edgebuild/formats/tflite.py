@@ -43,6 +43,7 @@ class Tflite(Format):
     runtime: ClassVar[str] = "ai-edge-litert"
     requires: ClassVar[tuple[str, ...]] = ("litert-torch", "ai-edge-quantizer", "ai-edge-litert")
     tools: ClassVar[tuple[str, ...]] = requires
+    preloads: ClassVar[tuple[str, ...]] = ("litert_torch",)
     layouts: ClassVar[tuple[str, ...]] = (NHWC, NCHW)
     real: ClassVar[tuple[Support, ...]] = (
         Support("static", ("int8",), ("channel", "tensor"), "all operators", "int8", borders=("float32", "int8")),
