@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from edgebuild.formats import _masks, _onnx_attention, _onnx_bounds, _onnx_files, _tail
+from edgebuild.formats import _masks, _onnx_attention, _onnx_bounds, _onnx_files, _onnx_statistics, _tail
 from edgebuild.formats._layers import kept
 from edgebuild.formats._masks import Operation
 from edgebuild.spec.quantization import NO_RANGE, Layer, Quantization, Range
@@ -244,7 +244,7 @@ def excluded(model: onnx.ModelProto, how: Quantization) -> list[str]:
 
 def _float_for_others(model: onnx.ModelProto, ranges: Mapping[str, Range], how: Quantization) -> list[str]:
     """Names of the nodes that stay float besides: those on masks, those that join an output of several kinds of values,
-    of what pays those of attention, and, among layers, products of two activations.
+    of what pays those of attention and of spelled-out norms, and, among layers, products of two activations.
 
     (The quantizer has an option for the last and does not obey it.)
     """
@@ -253,7 +253,10 @@ def _float_for_others(model: onnx.ModelProto, ranges: Mapping[str, Range], how: 
     ends = [model.graph.output[place].name for place in how.apart]
     float_ = (*_masks.touching(ranges, operations(model)), *_tail.tail(operations(model), ends, made))
     masked = {name for one in float_ for name in one.outputs}
-    others = set(_onnx_attention.costly(model)) if how.operators == "auto" else set[str]()
+    weighted = [node.name for node in model.graph.node if constants.intersection(weights(node)[:1])]
+    others = set[str]()
+    if how.operators == "auto":
+        others = {*_onnx_attention.costly(model), *_onnx_statistics.exact(model, weighted)}
     if how.operators == "layers":
         others = {node.name for node in model.graph.node if not constants.issuperset(weights(node)[:1])}
     return [node.name for node in model.graph.node if masked.intersection(node.output) or node.name in others]
