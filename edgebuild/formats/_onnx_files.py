@@ -129,9 +129,14 @@ def read(graph: onnx.GraphProto) -> Iterator[str]:
 def _rename(graph: onnx.GraphProto, names: Mapping[str, str]) -> None:
     for value in [*graph.initializer, *graph.value_info, *graph.input, *graph.output]:
         value.name = names.get(value.name, value.name)
+    rename_within(graph, names)
+
+
+def rename_within(graph: onnx.GraphProto, names: Mapping[str, str]) -> None:
+    """Rename (in place) what operators read and write; the graph's own inputs, outputs and constants stay."""
     for node in graph.node:
-        node.input[:] = [names[name] for name in node.input]
-        node.output[:] = [names[name] for name in node.output]
+        node.input[:] = [names.get(name, name) for name in node.input]
+        node.output[:] = [names.get(name, name) for name in node.output]
     for inner in _inner(graph):
         _rename(inner, names)
 
