@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from edgebuild.nn.prune import streamed
 from edgebuild.nn.prune.trace.call import Call, Notes, Rule, is_users, place
 from edgebuild.nn.prune.trace.numbers import Numbers
 from edgebuild.nn.prune.trace.rules import carried, layers, moves
@@ -58,12 +59,14 @@ def exported(module: nn.Module, example: Example) -> ExportedProgram:
     """The module's operators in functional form, none of the large ones taken apart."""
     import torch
 
+    streamed.forget(module.eval())
+    copied = streamed.sharing(module)  # it may keep what it makes, which are no numbers in here
     errors: list[Exception] = []
     for given in (_doubled(example), example):
         try:
             with warnings.catch_warnings(), torch.enable_grad():
                 warnings.simplefilter("ignore")
-                program = torch.export.export(module.eval(), given, strict=False)
+                program = torch.export.export(copied, given, strict=False)
                 functional: ExportedProgram = program.run_decompositions({})
                 return functional
         except Exception as error:  # models that cannot be exported fail in many ways
