@@ -146,7 +146,7 @@ def without(traced: Traced, gone: Collection[int]) -> Traced:
         notes.unknown,
     )
     parameters = {name: replace(value, axes=tuple(map(left, value.axes))) for name, value in traced.parameters.items()}
-    return Traced(traced.numbers, parameters, fresh, [left(ids) for ids in traced.families])
+    return Traced(traced.numbers, parameters, fresh, [left(ids) for ids in traced.families], traced.outside)
 
 
 def remaining(numbers: Numbers, ids: Ids, gone: Collection[int]) -> Ids:
@@ -249,7 +249,7 @@ class _Builder:
 
     def _protected(self, home: Mapping[int, tuple[int, int]]) -> dict[str, str]:
         """Layers of which nothing can go; the first reason that any of their channels has."""
-        found: dict[str, str] = {}
+        found = {**self._traced.outside}
         for birth in self._traced.notes.births:
             if self._of([birth.ids]) & home.keys():
                 continue
