@@ -31,7 +31,7 @@ def keep(data: Path, answers: Path, folder: Path, share: float) -> Golden:
     test = dataset.read(data, "test")
     bytes_of_one = sum(values.nbytes for values in test.take(slice(0, 1)).inputs)
     rows = np.sort(drawing.chosen(len(test), max(1, min(_MOST, _BYTES // max(1, bytes_of_one)))))
-    inputs = [np.stack([np.asarray(values[int(row)]) for row in rows]) for values in test.inputs]
+    inputs = [np.asarray(values[rows]) for values in test.inputs]
     with np.load(answers / "outputs.npz") as stored:
         outputs = [stored[str(position)] for position in range(len(stored.files))]
     named: dict[str, Any] = {f"input/{place}": values for place, values in enumerate(inputs)}

@@ -137,7 +137,8 @@ def _raw(values: Array, port: look.Port, own: Port) -> Array:
     from edgebuild.travels import model_values
 
     stored = model_values.Port(port.name, port.name, (), np.dtype(port.dtype).type, layout=own.layout)
-    return model_values.to_raw(values, stored)
+    raw: Array = model_values.to_raw(values, stored)
+    return raw
 
 
 def _labels(bundle: Contents) -> dict[int, tuple[str, tuple[str, ...]]]:
