@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import io
 import json
 import shutil
@@ -67,6 +68,10 @@ def test_its_members_are_those_of_deb_5(file: Path, root: Path) -> None:
     assert "Package: model-tiny-board\nVersion: 1.2\nArchitecture: all\n" in control
     assert "Depends: python3 (>= 3.9), python3-numpy\n" in control
     assert {line.split("  ")[1] for line in sums.splitlines()} == {*contents(root)}
+
+
+def test_the_service_is_a_program_for_python_3_9(root: Path) -> None:
+    ast.parse((root / HOME / "serve.py").read_text(), feature_version=(3, 9))
 
 
 @pytest.mark.skipif(shutil.which("dpkg-deb") is None, reason="no dpkg-deb: this is no Debian")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import os
 import shutil
@@ -118,7 +119,7 @@ def test_several_inputs_outputs_and_states_have_a_parameter_each(lite: Path, tmp
     inputs = (replace(image, name="state", state=State("next", 0.5)), replace(image, name="class"))
     outputs = (output, replace(output, name="next", meaning='a "state"'))
     text = "\n".join(wheel._module(Contents(lite, replace(facts, inputs=inputs, outputs=outputs))))
-    compile(text, "module", "exec")
+    ast.parse(text, feature_version=(3, 9))
     assert "def predict(tensor_1: ArrayLike, tensor_0: Optional[ArrayLike] = None) -> Answer:" in text
     assert "_example('tensor_0', tensor_0, (1, 12, 12), 'float32', 0.5)," in text
     assert "    next: NDArray[np.float32]" in text
