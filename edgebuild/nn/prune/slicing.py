@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from edgebuild.nn.prune.dependencies import going, lost
 from edgebuild.nn.prune.sizes import Correction, corrected, refreshed
+from edgebuild.nn.prune.streamed import forget
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -33,16 +34,22 @@ def take_out(module: nn.Module, traced: Traced, gone: Collection[int], correctio
         held.data, held.grad = kept.contiguous(), None
     corrected(module, traced, gone, corrections)
     refreshed(module, lost(traced, gone))
+    forget(module)
 
 
-def silenced(module: nn.Module, traced: Traced, gone: Collection[int]) -> AbstractContextManager[Any]:
+def silenced(
+    module: nn.Module, traced: Traced, gone: Collection[int], but: Collection[str] = ()
+) -> AbstractContextManager[Any]:
     """Make the same indices say nothing and read nothing, in place; the module must be run within the result.
 
-    Norms over channels then take their mean and variance over what would be left alone.
+    Norms over channels then take their mean and variance over what would be left alone. Parameters named in `but` are
+    silent without that.
     """
     import torch
 
     for name, axes in lost(traced, gone).items():
+        if name in but:
+            continue
         held = _held(module, name)
         for axis, places in axes.items():
             if held.is_floating_point():
