@@ -14,6 +14,7 @@ from edgebuild.spec.evidence import (
     Arena,
     BothCounted,
     CacheWork,
+    Clusters,
     Counted,
     Cut,
     Differences,
@@ -78,10 +79,11 @@ def accuracy(
     compared: Compared | None = None,
     classes: Mapping[str, Group] | None = None,
     slices: Mapping[str, Group] | None = None,
+    together: Clusters | None = None,
 ) -> Evidence:
     """Right answers of one head."""
     rate, (overlap, agreement) = Rate(0.9, 0.8, 0.95), compared or (None, None)
-    answers = Answers(n, lost, won, rate, rate, classes or {}, slices or {}, overlap)
+    answers = Answers(n, lost, won, rate, rate, classes or {}, slices or {}, overlap, together)
     return Evidence(accuracy=Accuracy(origin(fidelity), {ONLY: answers}, agreement))
 
 

@@ -10,30 +10,34 @@ from typing import NamedTuple
 
 from edgebuild.gates._margin import undecided
 from edgebuild.gates.statistics import sampling
-from edgebuild.gates.statistics.paired import Bound, Pairs, drop_bound
+from edgebuild.gates.statistics.clustered import drop_bound
+from edgebuild.gates.statistics.paired import Bound, Pairs
 from edgebuild.gates.statistics.partly import Draws, highest_drop
-from edgebuild.spec.evidence import Accuracy, Agreement, Answers, Looks
+from edgebuild.spec.evidence import Accuracy, Agreement, Answers, Clusters, Looks
 from edgebuild.spec.target import Gate
 
 
 class Allowance(NamedTuple):
     """What the bounds of a drop allow for: their confidence, and the draws that tell of answers not asked for.
 
-    `lost` and `won` count examples that the device alone gets wrong, and right; None where it ran them all.
+    `lost` and `won` count examples that the device alone gets wrong, and right; None where it ran them all. `together`
+    says how examples count that are of groups.
     """
 
     confidence: float
     lost: Draws | None = None
     won: Draws | None = None
+    together: Clusters | None = None
 
     def drop(self, pairs: Pairs, confidence: float | None = None, unrun: int | None = None) -> Bound:
         """The one-sided bounds on a drop, whatever `unrun` of its examples answer (None: all that did not run)."""
         each, estimate = confidence or self.confidence, (pairs.lost - pairs.won) / pairs.n
         if self.lost is None or self.won is None:
-            return drop_bound(pairs.lost, pairs.won, pairs.n, each)
+            return drop_bound(pairs.lost, pairs.won, pairs.n, each, self.together)
         left = self.lost.total - self.lost.n if unrun is None else unrun
-        high = highest_drop(pairs.lost, pairs.won, pairs.n, left, self.lost, each)
-        return Bound(estimate, -highest_drop(pairs.won, pairs.lost, pairs.n, left, self.won, each), high)
+        high = highest_drop(pairs.lost, pairs.won, pairs.n, left, self.lost, each, self.together)
+        low = -highest_drop(pairs.won, pairs.lost, pairs.n, left, self.won, each, self.together)
+        return Bound(estimate, low, high)
 
     @property
     def worse(self) -> int:
@@ -69,20 +73,20 @@ def allowance(head: Compared, confidence: float) -> Allowance:
     """How right answers allow for a device that ran only some examples; nothing, where it ran them all."""
     device = head.answers.device
     if device is None or device.n == device.of:
-        return Allowance(confidence)
+        return Allowance(confidence, together=head.answers.together)
     most = head.looks.most if head.looks else device.n
     lost, won = (Draws(count, device.n, device.of, most) for count in (device.lost, device.won))
-    return Allowance(confidence, lost, won)
+    return Allowance(confidence, lost, won, head.answers.together)
 
 
 def why_open(pairs: Pairs, margin: float, gate: Gate, allowed: Allowance, error: float | None = None) -> str:
     """What lacks for a verdict: examples, or only answers of the device; `error` as `undecided` takes it."""
-    bound = drop_bound(pairs.lost, pairs.won, pairs.n, allowed.confidence)
+    bound = drop_bound(pairs.lost, pairs.won, pairs.n, allowed.confidence, allowed.together)
     if bound.high < margin:
         return f"inside the margin (below {points(bound.high)}) but for what the device was not asked"
     if bound.low >= margin:
         return f"beyond the margin (at least {points(bound.low)}) but for what the device was not asked"
-    return undecided(pairs, margin, gate, error)
+    return undecided(pairs, margin, gate, error, allowed.together)
 
 
 def on_device(head: Compared, allowed: Allowance) -> str:
@@ -97,6 +101,14 @@ def on_device(head: Compared, allowed: Allowance) -> str:
     on = f" on {n} of {of} examples" if differences.identical else ""
     rest = f"of the other {of - n} at most {allowed.worse} are wrong there alone ({allowed.confidence:.4g} at any look)"
     return f"; host and device {same}{on}, {rest}{_stopped(head.looks)}"
+
+
+def of_groups(answers: Answers) -> str:
+    """As how many independent examples those of groups count."""
+    if (own := answers.together) is None:
+        return ""
+    what = f"the {answers.n} examples are of {own.groups} group{'s' if own.groups > 1 else ''}"
+    return f"; {what} and count as {answers.n / own.effect:.0f} independent ones"
 
 
 def _stopped(looks: Looks | None) -> str:

@@ -65,7 +65,8 @@ def judge(gate: Gate, head: Compared, fidelity: Fidelity, noun: str, groups: Map
     if worst.bound.low >= margin:
         status, shown, reason = "fail", worst, f"{noun} {worst.name!r} lost at least {points(worst.bound.low)}"
     elif widest.bound.high >= margin:
-        shown, said = widest, why_open(widest.pairs, margin, gate, allowed, (1 - gate.confidence) / len(judged))
+        own = allowed._replace(together=groups[widest.name].together)
+        shown, said = widest, why_open(widest.pairs, margin, gate, own, (1 - gate.confidence) / len(judged))
         reason = f"{noun} {widest.name!r}: {said}{on_device(head, allowed)}"
     elif not reaches(fidelity, gate.fidelity):
         shown, reason = widest, f"inside the margin, but only {fidelity}; the gate asks for {gate.fidelity}"
@@ -80,6 +81,6 @@ def judge(gate: Gate, head: Compared, fidelity: Fidelity, noun: str, groups: Map
 def _bounded(name: str, group: Group, allowed: Allowance, groups: int) -> _Group:
     """All answers in which host and device may differ might lie in this group, as far as it did not run there."""
     pairs = Pairs(group.lost, group.won, group.n)
-    each = 1 - (1 - allowed.confidence) / groups
+    each, allowed = 1 - (1 - allowed.confidence) / groups, allowed._replace(together=group.together)
     drop = allowed.drop(pairs, unrun=group.unrun)
     return _Group(name, pairs, drop._replace(low=allowed.drop(pairs, each, group.unrun).low))

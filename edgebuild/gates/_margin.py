@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from edgebuild.gates._remedies import gentler, more_examples
 from edgebuild.gates._undecided import Undecided
-from edgebuild.gates.statistics import paired
-from edgebuild.spec.evidence import Verdict
+from edgebuild.gates.statistics import clustered, paired
+from edgebuild.spec.evidence import Clusters, Verdict
 from edgebuild.spec.metric import Tried
 from edgebuild.spec.target import Gate
 from edgebuild.spec.units import SHARE, parse
@@ -35,18 +35,24 @@ def least(margin: float, gate: Gate) -> int:
     return paired.examples_needed(0, margin, alpha=1 - gate.confidence)
 
 
-def undecided(pairs: paired.Pairs, margin: float, gate: Gate, error: float | None = None) -> str:
+def undecided(
+    pairs: paired.Pairs, margin: float, gate: Gate, error: float | None = None, together: Clusters | None = None
+) -> str:
     """Which way a drop points that is neither proved inside the margin nor outside, and what would decide it.
 
-    `error` is what a fail may err by, where that is not what the gate allows.
+    `error` is what a fail may err by, where that is not what the gate allows; `together` how examples of groups count.
     """
     allowed, drop = 1 - gate.confidence, (pairs.lost - pairs.won) / pairs.n
     inside = drop < margin
     if inside and pairs.n < least(margin, gate):
         return f"{pairs.n} examples are too few for any pass: {least(margin, gate)} or more are needed"
+    effect = together.effect if together is not None else 1.0
+    if inside and (alone := round(pairs.n / effect)) < least(margin, gate):
+        told = f"{least(margin, gate)} or more are needed, of more groups"
+        return f"examples that count as {alone} independent ones are too few for any pass: {told}"
     allowed = allowed if inside or error is None else error
-    p = paired.score_p(pairs, margin)
-    needed = paired.examples_to_decide(pairs, margin, alpha=allowed)
+    p = clustered.score_p(pairs, margin, together)
+    needed = paired.examples_to_decide(pairs, margin, alpha=allowed) * effect
     points = f"the drop of {100 * drop:.2f} pp"
     return Undecided(points, inside, p if inside else 1 - p, allowed, needed, pairs.n).reason
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from typing import ClassVar
 
 from edgebuild.gates import _margin
-from edgebuild.gates._agreement import Compared, allowance, on_device, only, points, why_open
+from edgebuild.gates._agreement import Compared, allowance, of_groups, on_device, only, points, why_open
 from edgebuild.gates._right import RightAnswers
-from edgebuild.gates.statistics import paired
+from edgebuild.gates.statistics import clustered, paired
 from edgebuild.spec.evidence import Answers, Evidence, Status, Verdict, known
 from edgebuild.spec.metric import Tried
 from edgebuild.spec.target import Gate, reaches
@@ -40,14 +41,14 @@ class Accuracy(RightAnswers):
             reason = f"inside the margin, but only {fidelity}; the gate asks for {gate.fidelity}"
         else:
             status, reason = "pass", f"the drop is below {points(bound.high)}{on_device(head, allowed)}"
-        reason += _worst(head.answers)
+        reason += of_groups(head.answers) + _worst(head.answers)
         return Verdict("accuracy", gate.limit, "share", status, reason, fidelity, pairs.n, *bound, gate.confidence)
 
     def mend(self, gate: Gate, verdict: Verdict, evidence: Evidence, tried: Tried) -> str:
         """A smaller loss, more held-out examples, or where the device took only some of them, more of those."""
         head, margin = only(known(evidence.accuracy)), self.limit(gate.limit)
         allowed, pairs = allowance(head, gate.confidence), _pairs(head)
-        alone = paired.drop_bound(pairs.lost, pairs.won, pairs.n, allowed.confidence)
+        alone = clustered.drop_bound(pairs.lost, pairs.won, pairs.n, allowed.confidence, allowed.together)
         device = head.answers.device
         if device is not None and verdict.high is not None and alone.high < margin <= verdict.high:
             cut = head.looks is not None and head.looks.cut is not None
@@ -56,6 +57,7 @@ class Accuracy(RightAnswers):
             return f"{more} in [[devices]] of the target: {device.n} of {verdict.n} ran on the device{faster}"
         room = margin - max(verdict.estimate or 0.0, 0.0)
         needed = paired.examples_needed(pairs.discordant_rate, room, alpha=1 - gate.confidence) if room > 0 else 0
+        needed = math.ceil(needed * (allowed.together.effect if allowed.together else 1.0))
         return _margin.mend(verdict, margin, needed, tried)
 
 

@@ -89,6 +89,18 @@ def groups(folder: Path, name: str) -> Array | None:
     return _read(file) if file.is_file() else None
 
 
+def together(folder: Path, name: str) -> Array | None:
+    """What examples of a split have in common, [N] whole numbers: their groups, else their streams where there are
+    several; None where they are independent.
+    """
+    import numpy as np
+
+    if (known := groups(folder, name)) is not None:
+        return known
+    known = streams(folder, name)
+    return known if known is not None and len(np.unique(known)) > 1 else None
+
+
 def starts(streams: Array) -> Mask:
     """Which examples [N] are the first of a stream."""
     import numpy as np

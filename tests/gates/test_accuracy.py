@@ -9,7 +9,7 @@ from edgebuild.gates._agreement import Allowance
 from edgebuild.gates.accuracy import Accuracy
 from edgebuild.gates.statistics import paired, sampling
 from edgebuild.gates.statistics.partly import _WEIGHT, Draws, critical, highest_drop
-from edgebuild.spec.evidence import Verdict
+from edgebuild.spec.evidence import Clusters, Verdict
 from edgebuild.spec.target import Fidelity, Gate
 from tests.measured import Compared, accuracy, groups, on_device
 
@@ -35,6 +35,32 @@ def test_a_large_drop_fails_with_what_is_proved() -> None:
     assert verdict.low is not None
     assert verdict.reason == f"the drop is at least {100 * verdict.low:.2f} pp"
     assert verdict.low > 0.01
+
+
+def test_examples_of_groups_count_as_fewer() -> None:
+    """What passes of independent examples does not where all of a person's may be lost at once."""
+
+    def of_groups(lost: int, own: Clusters, confidence: float = 0.95) -> Verdict:
+        evidence = accuracy(lost, 9, 5000, "emulated", together=own)
+        return Accuracy().judge(Gate("accuracy", "1 pp", confidence, "host"), evidence)
+
+    few = of_groups(10, Clusters(12, 100.0))
+    assert few.status == "inconclusive"
+    assert few.reason == (
+        "examples that count as 50 independent ones are too few for any pass: 268 or more are needed, of more groups; "
+        "the 5000 examples are of 12 groups and count as 50 independent ones"
+    )
+    assert of_groups(200, Clusters(12, 100.0)).status == "inconclusive"
+    assert judge(lost=200, won=9, n=5000).status == "fail"
+    many = of_groups(10, Clusters(500, 2.0))
+    assert many.status == "pass"
+    assert many.reason.endswith("; the 5000 examples are of 500 groups and count as 2500 independent ones")
+    alone = judge(lost=10, won=9, n=5000)
+    assert many.high is not None
+    assert alone.high is not None
+    assert many.high > alone.high
+    assert of_groups(10, Clusters(1, 5000.0)).status == "inconclusive"
+    assert "not surely" in of_groups(30, Clusters(40, 10.0)).reason
 
 
 def test_a_drop_exactly_on_the_margin_is_never_a_pass() -> None:

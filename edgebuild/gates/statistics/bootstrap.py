@@ -57,7 +57,9 @@ def change_bound(
     than 5,000 examples. Resamples hold no kind of example that the sample lacks: where few examples change the metric
     (`discrete`: it depends on answers alone, most of which stay) or none does, losses may be of a kind that was not
     seen, so the limits are widened by those of a share of which none of `n` was seen (Tango's, z² / (n + z²)).
-    Examples of one of the `streams` [N] are not independent: then streams are drawn, all of their examples at once.
+    Examples of one of the `streams` [N] are not independent: then streams are drawn, all of their examples at once,
+    what was not seen is a stream, and limits are at the confidence that Student's quantile for so many asks for, since
+    few vary less than what they are drawn from (expanded percentiles, Hesterberg 2015, American Statistician 69:371).
     Raises UndefinedError where a resample leaves the metric without a value.
     """
     import numpy as np
@@ -67,6 +69,9 @@ def change_bound(
     drawn = int(numbers.max()) + 1
     if drawn < 2:
         raise UndefinedError("has no interval: the held-out examples are one stream, and two are the least")
+    asked, alone = confidence, n
+    if streams is not None:
+        confidence, alone = _expanded(confidence, drawn), drawn
 
     def of_rows(rows: NDArray[np.int64]) -> float:
         return change(np.bincount(rows, minlength=drawn).astype(np.float64)[numbers])
@@ -86,7 +91,7 @@ def change_bound(
                 bootstrap_result=found,
             )
         error = float(found.standard_error)
-        estimate, unseen = change(np.ones(n)), paired.drop_bound(0, 0, n, confidence).high
+        estimate, unseen = change(np.ones(n)), paired.drop_bound(0, 0, alone, asked).high
         if error == 0:
             return Resampled(estimate, estimate - unseen, estimate + unseen, error, "none changed")
         low, high = (float(limit) for limit in found.confidence_interval)
@@ -94,6 +99,14 @@ def change_bound(
             more = unseen if discrete else 0.0
             return Resampled(estimate, low - more, high + more, error, method)
     raise UndefinedError("has no value on some resamples of the held-out examples: too few of a kind are among them")
+
+
+def _expanded(confidence: float, drawn: int) -> float:
+    """The level of a percentile with which few draws keep this confidence."""
+    from scipy.stats import t
+
+    wider = math.sqrt(drawn / (drawn - 1)) * float(t.ppf(confidence, drawn - 1))
+    return min(NormalDist().cdf(wider), 1 - 2 / RESAMPLES)
 
 
 def tail(distance: float, error: float) -> float:

@@ -72,8 +72,12 @@ def drop_bound(b: int, c: int, n: int, confidence: float = 0.95) -> Bound:
     Source: Tango 1998, Statistics in Medicine 17:891–908.
     """
     Pairs(b, c, n)
-    z = _quantile(confidence)
-    return Bound((b - c) / n, -_upper(c, b, n, z), _upper(b, c, n, z))
+    return Bound((b - c) / n, *limits(b, c, n, _quantile(confidence)))
+
+
+def limits(b: float, c: float, n: float, z: float) -> tuple[float, float]:
+    """Both limits of `drop_bound` at the quantile z, of counts that need not be whole."""
+    return -_upper(c, b, n, z), _upper(b, c, n, z)
 
 
 def drop_interval(b: int, c: int, n: int, confidence: float = 0.95) -> Bound:
@@ -149,7 +153,7 @@ def _quantile(confidence: float) -> float:
     return NormalDist().inv_cdf(confidence)
 
 
-def _upper(b: int, c: int, n: int, z: float) -> float:
+def _upper(b: float, c: float, n: float, z: float) -> float:
     """Largest drop λ that a score test at quantile z does not reject: the root of `_excess` above the
     estimate.
 
@@ -168,7 +172,7 @@ def _upper(b: int, c: int, n: int, z: float) -> float:
     return float(brentq(lambda drop: _excess(drop, b, c, n, z), (b - c) / n, 1.0, xtol=1e-14))
 
 
-def _excess(drop: float, b: int, c: int, n: int, z: float) -> float:
+def _excess(drop: float, b: float, c: float, n: float, z: float) -> float:
     """Numerator of the score statistic plus z standard errors; 0 where the statistic equals −z.
 
     Multiplied out rather than divided, so that it stays finite where the variance vanishes (λ → 1).
@@ -178,7 +182,7 @@ def _excess(drop: float, b: int, c: int, n: int, z: float) -> float:
     return b - c - n * drop + z * math.sqrt(n * max(variance, 0.0))
 
 
-def _restricted_won_rate(drop: float, b: int, c: int, n: int) -> float:
+def _restricted_won_rate(drop: float, b: float, c: float, n: float) -> float:
     """Maximum-likelihood rate q₂₁ of won pairs when the true drop is `drop` (Tango 1998): the root
     of A·q² + B·q + C = 0 with A = 2n, B = (2n − b + c)λ − b − c, C = −cλ(1 − λ).
 

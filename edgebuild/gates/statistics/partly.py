@@ -11,7 +11,8 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from edgebuild.gates.statistics import sampling
-from edgebuild.gates.statistics.paired import drop_bound
+from edgebuild.gates.statistics.clustered import drop_bound
+from edgebuild.spec.evidence import Clusters
 
 # Fixed before anything is drawn: how much the device's p-value counts beside that of the examples. With 1 it would be
 # Fisher's product; below, less is asked of the examples where the device differs nowhere.
@@ -29,7 +30,9 @@ class Draws(NamedTuple):
 
 
 @lru_cache(maxsize=65536)
-def highest_drop(lost: int, won: int, n: int, unrun: int, draws: Draws, confidence: float) -> float:
+def highest_drop(
+    lost: int, won: int, n: int, unrun: int, draws: Draws, confidence: float, together: Clusters | None = None
+) -> float:
     """Upper limit of the drop (lost − won) / n, one-sided at `confidence`, whatever was drawn and whenever it stopped.
 
     `draws` count the examples that this machine gets right and the device gets wrong; `unrun` of the n did not run
@@ -38,10 +41,12 @@ def highest_drop(lost: int, won: int, n: int, unrun: int, draws: Draws, confiden
     product p₁·p₂^w of the true D is below `critical(error)` with probability `error` at most: no drop is excluded
     that all D together do not exclude. Sources: Fisher 1925; Good 1955 (weights); Tango 1998.
 
+    `together` says how examples count that are of groups.
+
     Losses are laid on answers that both models get right, then on those that the candidate alone does.
     """
     if draws.n == draws.total or not unrun:
-        return drop_bound(lost, won, n, confidence).high
+        return drop_bound(lost, won, n, confidence, together).high
     product, values = critical(1 - confidence), sampling.p_values(*draws)
     highest, more = -1.0, 0
     while more < len(values):
@@ -51,7 +56,7 @@ def highest_drop(lost: int, won: int, n: int, unrun: int, draws: Draws, confiden
             worse = min(last, unrun)
             lose = min(worse, n - lost - won)
             # Beyond one half the limit would be below the estimate, which is always allowed to be the drop.
-            bound = drop_bound(lost + lose, max(0, won - (worse - lose)), n, 1 - min(error, 0.499))
+            bound = drop_bound(lost + lose, max(0, won - (worse - lose)), n, 1 - min(error, 0.499), together)
             highest = max(highest, bound.high)
         elif values[more] < values[0] or more > draws.seen * draws.total / draws.n:
             break  # from here on D only becomes less likely

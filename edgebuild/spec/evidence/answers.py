@@ -22,10 +22,21 @@ class Rate:
 
 
 @dataclass(frozen=True, slots=True)
+class Clusters:
+    """How examples count that are of groups, such as people: of how many, and by how much the variance of a drop is
+    larger than that of as many independent examples (the design effect).
+    """
+
+    groups: int
+    effect: float
+
+
+@dataclass(frozen=True, slots=True)
 class Group:
     """A class or slice: pairs of answers, and the drop with one-sided bounds that hold for all groups at once.
 
-    `lost` are right in the baseline alone, `won` in the candidate alone; `unrun` did not run on the device.
+    `lost` are right in the baseline alone, `won` in the candidate alone; `unrun` did not run on the device; `together`
+    as in `Answers`.
     """
 
     n: int
@@ -36,6 +47,7 @@ class Group:
     low: float
     high: float
     confidence: float
+    together: Clusters | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +64,8 @@ class Overlap:
 class Answers:
     """Right answers of one head: of both files, in pairs (`lost`, `won` of `n`), of every class and slice.
 
-    The device's own answers count where it gave any; then `device` says how these compare with this machine's.
+    The device's own answers count where it gave any; then `device` says how these compare with this machine's. Of
+    examples that are of groups `together` says how they count.
     """
 
     n: int
@@ -63,6 +76,7 @@ class Answers:
     classes: Mapping[str, Group]
     slices: Mapping[str, Group]
     device: Overlap | None = None
+    together: Clusters | None = None
 
 
 @dataclass(frozen=True, slots=True)

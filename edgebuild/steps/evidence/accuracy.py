@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
-from edgebuild.gates.statistics import paired
+from edgebuild.gates.statistics import clustered, paired
 from edgebuild.spec import dataset, documents, drawing, evidence
 from edgebuild.spec.artifact import Step, StepIO
 from edgebuild.spec.signature import Head
@@ -57,7 +57,8 @@ class Accuracy(Step):
             right = {role: hits(head, outputs, own) for role, outputs in files.items()}
             if device is not None:
                 there = hits(head, device, own[drawing.chosen(len(own), len(device[0]))])
-            answers[head.name] = counted(right, _classes(head, own), dataset.slices(io.path("data")), there)
+            parts = _classes(head, own), dataset.slices(io.path("data"))
+            answers[head.name] = counted(right, *parts, there, dataset.together(io.path("data"), "test"))
             right["candidate"] = with_device(right["candidate"], there)
             kept |= {evidence.hits_key(role, head.name, len(self.heads)): values for role, values in right.items()}
         documents.write(io.output / evidence.FILE, evidence.Accuracy(origin(source), answers, agreement))
@@ -77,10 +78,13 @@ def _classes(head: Head, labels: Array) -> dict[str, Mask]:
     return masks
 
 
-def counted(right: Masks, classes: Masks, slices: Masks, there: Mask | None = None) -> evidence.Answers:
+def counted(
+    right: Masks, classes: Masks, slices: Masks, there: Mask | None = None, groups: Array | None = None
+) -> evidence.Answers:
     """Right answers of both, [N] bool by role, the pairs that they make, and those of each class and slice.
 
     `there`: which of the first examples that are drawn a device gets right, [n] bool. These replace the host's.
+    `groups`: what examples have in common, [N], where they are not independent.
     """
     import numpy as np
 
@@ -100,9 +104,10 @@ def counted(right: Masks, classes: Masks, slices: Masks, there: Mask | None = No
         won=pairs.won,
         candidate=_rate(candidate),
         baseline=_rate(baseline),
-        classes=_groups(classes, candidate, baseline, ran),
-        slices=_groups(slices, candidate, baseline, ran),
+        classes=_groups(classes, candidate, baseline, ran, groups),
+        slices=_groups(slices, candidate, baseline, ran, groups),
         device=overlap,
+        together=None if groups is None else clustered.clusters(candidate, baseline, groups),
     )
 
 
@@ -118,15 +123,18 @@ def _rate(hits: Mask) -> evidence.Rate:
     return evidence.Rate(*paired.wilson(int(hits.sum()), int(hits.size)))
 
 
-def _groups(masks: Masks, candidate: Mask, baseline: Mask, ran: Mask) -> dict[str, evidence.Group]:
+def _groups(
+    masks: Masks, candidate: Mask, baseline: Mask, ran: Mask, groups: Array | None
+) -> dict[str, evidence.Group]:
     """Counts and drop of each group, its one-sided bounds at 1 − 0.05 / groups: all hold at once (Bonferroni).
 
     `unrun` are the examples that did not run on the device, where one is to answer.
     """
-    groups = {}
+    parts = {}
     for name, mask in masks.items():
         pairs, confidence = paired.count_pairs(candidate[mask], baseline[mask]), 1 - 0.05 / len(masks)
-        bound = paired.drop_bound(pairs.lost, pairs.won, pairs.n, confidence)
+        own = None if groups is None else clustered.clusters(candidate[mask], baseline[mask], groups[mask])
+        bound = clustered.drop_bound(pairs.lost, pairs.won, pairs.n, confidence, own)
         unrun = int((mask & ~ran).sum())
-        groups[name] = evidence.Group(pairs.n, pairs.lost, pairs.won, unrun, *bound, confidence)
-    return groups
+        parts[name] = evidence.Group(pairs.n, pairs.lost, pairs.won, unrun, *bound, confidence, own)
+    return parts

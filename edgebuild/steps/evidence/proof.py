@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from edgebuild.devices.timing import predicted
-from edgebuild.gates.statistics import paired, ratio
+from edgebuild.gates.statistics import clustered, paired, ratio
 from edgebuild.nn import checkpoint
 from edgebuild.spec import compressors, dataset, documents, evidence, tasks
 from edgebuild.spec.artifact import Step, StepIO
@@ -53,6 +53,7 @@ class Proof(Step):
     def run(self, io: StepIO) -> None:
         """Write `evidence.json`: for each technique before and after, what it bought, what it cost."""
         heads, known = dataset.heads(io.path("data")), dataset.read(io.path("data"), "validation")
+        alike = dataset.together(io.path("data"), "validation")
         answers = [read(io.path(f"outputs/{number}")) for number in range(len(self.stages) + 1)]
         times = documents.read(StageTimes, io.path("times") / evidence.FILE) if "times" in io.inputs else None
         states = [self._state(io, number, times) for number in range(len(answers))]
@@ -60,7 +61,9 @@ class Proof(Step):
         for number, name in enumerate(self.stages):
             before, after = states[number], states[number + 1]
             drops = {
-                head.name: _drop(head, tasks.of(head).targets(own, known.inputs), answers[number], answers[number + 1])
+                head.name: _drop(
+                    head, tasks.of(head).targets(own, known.inputs), answers[number], answers[number + 1], alike
+                )
                 for head, own in zip(heads, known.labels, strict=True)
             }
             slower, band = self._slower(times, number), self._band(io, number + 1, before, after)
@@ -144,10 +147,13 @@ def _changes(before: State, after: State) -> dict[str, float]:
     return changes
 
 
-def _drop(head: Head, labels: Array, before: Sequence[Array], after: Sequence[Array]) -> paired.Bound:
+def _drop(
+    head: Head, labels: Array, before: Sequence[Array], after: Sequence[Array], alike: Array | None
+) -> paired.Bound:
     """What the answers lost: share of right ones (Tango's bounds), or growth of the mean error (Student's t)."""
     if tasks.of(head).choice:
-        pairs = paired.count_pairs(hits(head, after, labels), hits(head, before, labels))
-        return paired.drop_bound(pairs.lost, pairs.won, pairs.n)
+        right = hits(head, after, labels), hits(head, before, labels)
+        pairs, own = paired.count_pairs(*right), None if alike is None else clustered.clusters(*right, alike)
+        return clustered.drop_bound(pairs.lost, pairs.won, pairs.n, together=own)
     errors = [tasks.of(head).errors(of_head(head, outputs), labels) for outputs in (before, after)]
     return paired.mean_bound(errors[1] - errors[0])

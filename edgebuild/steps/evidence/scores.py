@@ -50,8 +50,9 @@ class Scores(Step):
             if metrics:
                 io.progress(len(heads) / len(test.labels), head.name)
                 answers = _compared(head, ours, theirs, inputs, targets[same], same)
-                if (streams := dataset.streams(io.path("data"), "test")) is not None:
-                    answers = replace(answers, streams=streams[same])
+                for alike in (dataset.groups(io.path("data"), "test"), dataset.streams(io.path("data"), "test")):
+                    if alike is not None and answers.streams is None:
+                        answers = replace(answers, streams=alike[same])
                 masks = {name: mask[same] for name, mask in slices.items()}
                 heads[head.name] = self._head(head, metrics, answers, masks)
         without = dataset.without_labels(io.path("data"))

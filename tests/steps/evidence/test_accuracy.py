@@ -128,3 +128,14 @@ def test_slices_of_the_data_are_counted_too_and_may_overlap(tmp_path: Path) -> N
         "first": (3, 3, 0), "late": (6, 1, 1),
     }  # fmt: skip
     assert head(measure(tmp_path / "without", answers(), answers())[0]).slices == {}
+
+
+def test_examples_of_groups_are_told_with_how_they_count(tmp_path: Path) -> None:
+    data = folders.data(tmp_path / "grouped data", LABELS)[1]
+    assert head(measure(tmp_path / "alone", answers(0, 1), answers())[0]).together is None
+    dataset.write_groups(data, "test", np.array([0, 0, 0, 0, 1, 1, 1, 1]))
+    grouped = head(measure(tmp_path / "grouped", answers(0, 1), answers(), data=("data", data))[0])
+    assert grouped.together is not None
+    assert grouped.together.groups == 2
+    assert grouped.together.effect > 2  # both were lost of one group of four
+    assert all(group.together is not None for group in grouped.classes.values())
