@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from pydantic import Field
 
-from edgebuild.data import _splits
+from edgebuild.data import _splits, _texts
 from edgebuild.data._splits import ALIASES, LABELLED, Share, cut
 from edgebuild.spec import tasks
 from edgebuild.spec.data import Asked, Data, Loaded
@@ -127,7 +127,8 @@ class _Rows:
         import numpy as np
 
         if self.options.text is not None:
-            return self._texts(self._column(table, self.options.text, "data.text"))
+            texts = self._column(table, self.options.text, "data.text")
+            return _texts.inputs(texts, self.asked, lambda reason, key: self._wrong(reason, key=key))
         specs, used = self.asked.signature.inputs, {self.options.label, self.options.split, self.options.slice}
         columns = self.options.columns
         if not columns and len(specs) == 1:
@@ -141,22 +142,6 @@ class _Rows:
                 values = values.reshape(-1, *spec.shape)
             inputs.append(values if spec.dtype.startswith("float") else values.astype(spec.dtype))
         return tuple(inputs)
-
-    def _texts(self, texts: Sequence[str]) -> tuple[Values, ...]:
-        """What `[preprocess]` makes of texts, in the order of the inputs."""
-        import numpy as np
-
-        how = self.asked.preprocess
-        if how is None or how.what != "text":
-            raise self._wrong("says how a text becomes the model's inputs, and is missing", key="preprocess")
-        try:
-            made = [how.fit(text) for text in texts]
-        except (OSError, ValueError) as error:
-            raise self._wrong(str(error), key="preprocess.vocabulary") from None
-        places = how.places(self.asked.signature.inputs)
-        if len(places) != len(self.asked.signature.inputs):
-            raise self._wrong("makes not all inputs of the model", key="preprocess")
-        return tuple(np.stack([one[places.index(place)] for one in made]) for place in range(len(places)))
 
     def _values(self, table: Mapping[str, Column], name: str) -> Values:
         import numpy as np
