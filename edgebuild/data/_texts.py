@@ -1,4 +1,4 @@
-"""Texts as a model's inputs, by what `[preprocess]` says: what tables and functions that bring texts share."""
+"""Texts that a function returns as a model's inputs, by what `[preprocess]` says."""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from transformers import BertConfig, BertModel, BertTokenizer
 
 LENGTH, WORDS = 32, (6, 24)  # tokens that go in; words of a sentence that is taken
-SPLITS = {"train": 256, "validation": 128, "test": 256}
+SPLITS = {"train": 256, "validation": 128, "test": 400}
 SIZES = {"hidden_size": 384, "intermediate_size": 1536, "num_hidden_layers": 6, "num_attention_heads": 12}
 
 
