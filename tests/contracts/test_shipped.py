@@ -83,8 +83,10 @@ def test_a_models_folder_has_the_functions_that_its_file_names(model: str) -> No
     spec = PROJECT.model(model)
     source = ModelCode(spec.folder, f"models/{model}")
     declared = spec.declared
-    for name in filter(None, (str(declared.data), declared.augment)):
-        source.function(name, "model.toml")
-    source.build(declared.builder, declared.inputs, declared.signature.outputs)
+    for name in (declared.data, declared.augment):
+        if isinstance(name, str):
+            source.function(name, "model.toml")
+    if declared.builder:
+        source.build(declared.builder, declared.inputs, declared.signature.outputs)
     if declared.teacher:
         source.build(declared.teacher.builder, declared.inputs, declared.signature.outputs)
