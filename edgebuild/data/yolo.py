@@ -23,7 +23,8 @@ _KEY = "data.folder"
 
 @dataclass(frozen=True, slots=True)
 class Yolo(Data):
-    """`folder/images/*.jpg` with `folder/labels/*.txt`, or `images/train`, `labels/train` and so on.
+    """`folder/images/*.jpg` with `folder/labels/*.txt`; or `images/train`, `labels/train` and so on; or `train/images`,
+    `train/labels` and so on.
 
     A line is `class x y width height`, the centre and the size as shares of the picture; a picture without a file has
     no boxes.
@@ -47,19 +48,16 @@ class Yolo(Data):
 
     def load(self, asked: Asked) -> Loaded:
         """Pictures by split; UsageError for a folder of another layout, and for lines that are no boxes."""
-        top = Path(asked.reads[0].place)
-        if not (top / "images").is_dir() or not (top / "labels").is_dir():
+        places = split_folders(Path(asked.reads[0].place))
+        if not places:
             told = f"{self.folder!r} has no folders 'images' and 'labels'"
             raise UsageError(told, file=f"{asked.origin}/model.toml", key=_KEY)
-        parts = {
-            split: alias for split in LABELLED for alias in ALIASES[split] if (top / "images" / alias).is_dir()
-        } or {"train": ""}
         splits = {
             split: [
-                _boxes.Annotated(file, self._rows(asked, top / "labels" / file.relative_to(top / "images")))
-                for file in pictures_below(top / "images" / part)
+                _boxes.Annotated(file, self._rows(asked, labels / file.relative_to(images)))
+                for file in pictures_below(images)
             ]
-            for split, part in parts.items()
+            for split, (images, labels) in places.items()
         }
         return Drawn(asked, _KEY, splits, self.test, self.seed).loaded()
 
@@ -74,3 +72,14 @@ class Yolo(Data):
                 raise UsageError(told, file=f"{asked.origin}/model.toml", key=_KEY) from None
             rows.append(boxes.from_centre(kind, (x, y, wide, high)))
         return rows
+
+
+def split_folders(top: Path) -> dict[str, tuple[Path, Path]]:
+    """Pictures and labels of each split, in either order of the folders' names; {} for a folder of another layout."""
+    images, labels = top / "images", top / "labels"
+    named = [(split, alias) for split in LABELLED for alias in ALIASES[split]]
+    if images.is_dir() and labels.is_dir():
+        pairs = {split: (images / alias, labels / alias) for split, alias in named if (images / alias).is_dir()}
+        return pairs or {"train": (images, labels)}
+    places = {split: top / alias for split, alias in named if (top / alias / "images").is_dir()}
+    return {split: (place / "images", place / "labels") for split, place in places.items()}

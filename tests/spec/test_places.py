@@ -51,7 +51,8 @@ def test_all_else_starts_from_the_folder(name: str) -> None:
         ("package:tiny-weights", "'package:tiny-weights' is no package:NAME/PATH of an installed package"),
         (
             "$NOT_SET_AT_ALL/train",
-            "starts with the variable NOT_SET_AT_ALL, which is not set (NOT_SET_AT_ALL=/path/of/the/folder edgebuild …)",
+            "starts with the variable NOT_SET_AT_ALL, which is not set "
+            "(NOT_SET_AT_ALL=/path/of/the/folder edgebuild …)",
         ),
     ],
 )

@@ -15,6 +15,7 @@ from edgebuild.verbs.inspect import Inspected
 
 if TYPE_CHECKING:
     from edgebuild.nn.network import Network
+    from edgebuild.verbs.drafting.annotated import Annotated
 
 Ask = Callable[[str, str], str]  # flag and question → what somebody answered
 
@@ -44,7 +45,8 @@ class Wishes:
 class Interview:
     """A file that becomes the model `name`; `guesses` grows with each thing that nobody said.
 
-    `network` is what the file has the weights of, where it was asked for by its name.
+    `network` is what the file has the weights of, where it was asked for by its name; `annotated` the data, where it
+    is pictures with boxes.
     """
 
     project: Project
@@ -55,6 +57,7 @@ class Interview:
     ask: Ask | None
     guesses: list[str] = field(default_factory=list)
     network: Network | None = None
+    annotated: Annotated | None = None
 
     @property
     def look(self) -> Look:
