@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from edgebuild.verbs.drafting.interview import Interview
     from edgebuild.verbs.drafting.outputs import Answers
 
-TASK = "detection"
 _TRIED = 16  # pictures
 _RIGHT = 0.5  # overlap at which a box is found
 

@@ -31,7 +31,7 @@ def text(interview: Interview) -> str:
     if interview.network is not None:
         interview = replace(interview, network=named.completed(interview, interview.network, data))
     answers = outputs.declared(interview, taken, data)
-    detector = detection.table(interview, taken, answers) if answers.task == detection.TASK else None
+    detector = detection.table(interview, taken, answers) if answers.task == outputs.DETECTION else None
     tables = [_head(interview) + answers.lines, examples.table(interview, data)]
     if not interview.coded:
         tables += [_source(interview)]

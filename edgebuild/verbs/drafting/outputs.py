@@ -10,13 +10,15 @@ from edgebuild.spec.errors import UsageError
 from edgebuild.spec.outputs import USUAL_TASK
 from edgebuild.spec.registry import TASKS
 from edgebuild.spec.signature import TensorSpec
-from edgebuild.verbs.drafting import answered, arrays, detection, named, toml
+from edgebuild.verbs.drafting import answered, arrays, named, toml
 from edgebuild.verbs.drafting.examples import NOISE
 from edgebuild.verbs.drafting.inputs import element
 
 if TYPE_CHECKING:
     from edgebuild.spec.look import Port
     from edgebuild.verbs.drafting.interview import Interview
+
+DETECTION = "detection"  # the task of annotated pictures
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +35,7 @@ def declared(interview: Interview, inputs: tuple[TensorSpec, ...], data: Path) -
     """UsageError for a task or classes that nobody knows, and for classes that do not fit what the file answers."""
     outputs = _outputs(interview, inputs)
     task = _task(interview, data)
-    if task == detection.TASK:
+    if task == DETECTION:
         return _boxes(interview, outputs, task)
     if len(outputs) <= 1 and (not outputs or len(outputs[0].shape) == 1):
         return _one(interview, outputs, task, data)
@@ -69,8 +71,8 @@ def _task(interview: Interview, data: Path) -> str:
     if data == NOISE:
         return "agreement"
     if interview.annotated is not None:
-        interview.guesses.append(f"task {detection.TASK!r}, since the pictures have boxes ({interview.annotated.kind})")
-        return detection.TASK
+        interview.guesses.append(f"task {DETECTION!r}, since the pictures have boxes ({interview.annotated.kind})")
+        return DETECTION
     if data.is_dir():
         return USUAL_TASK
     whole = arrays.whole_labels(data)
