@@ -13,11 +13,7 @@ from edgebuild.cli._verb import Answer, limit_options, limits, project_option, v
 @verb("init")
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option("--name", help="The model's name; default: the file's.")
-@click.option(
-    "--data",
-    type=click.Path(path_type=Path),
-    help="A folder of pictures by class or with boxes (COCO, YOLO), or an .npz.",
-)
+@click.option("--data", type=click.Path(path_type=Path), help="A folder with a folder of pictures a class, or an .npz.")
 @click.option("--task", help="What its answers are (edgebuild tasks); default: as the labels look.")
 @click.option("--labels", help="Names of all classes in order: a,b,c or a file with a line each.")
 @click.option("--shape", "shapes", multiple=True, help="Sizes that the file leaves open, as image=1,3,224,224.")

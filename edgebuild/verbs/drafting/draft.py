@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from edgebuild.verbs.drafting import annotated, detection, examples, inputs, named, outputs, pictures, toml
+from edgebuild.verbs.drafting import examples, inputs, named, outputs, pictures, toml
 from edgebuild.verbs.drafting.interview import Interview
 
 _CODE = '''"""{name}: the network whose weights are in {file}."""
@@ -27,18 +27,14 @@ def text(interview: Interview) -> str:
     """UsageError, with the flag, for what is neither known, nor guessed, nor answered."""
     taken = inputs.declared(interview)
     data = examples.place(interview)
-    interview = replace(interview, annotated=annotated.read(data))
     if interview.network is not None:
         interview = replace(interview, network=named.completed(interview, interview.network, data))
     answers = outputs.declared(interview, taken, data)
-    detector = detection.table(interview, taken, answers) if answers.task == outputs.DETECTION else None
     tables = [_head(interview) + answers.lines, examples.table(interview, data)]
     if not interview.coded:
         tables += [_source(interview)]
     tables += [toml.tensor("inputs", spec.name, spec) for spec in taken]
-    if detector is not None:
-        tables += [detector]
-    elif pictures.expected(interview, data):
+    if pictures.expected(interview, data):
         tables += [pictures.table(interview, taken, data, answers)]
     return "\n\n".join("\n".join(lines) for lines in tables) + "\n"
 

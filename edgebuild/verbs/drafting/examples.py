@@ -1,4 +1,4 @@
-"""Where the examples of a drafted model come from: a folder of pictures, by class or annotated, or an .npz."""
+"""Where the examples of a drafted model come from: a folder of pictures, or an .npz of arrays."""
 
 from __future__ import annotations
 
@@ -45,12 +45,9 @@ def table(interview: Interview, data: Path) -> list[str]:
     if data == NOISE:
         return [*_LOUD, "[data]", 'use = "noise"']
     root = interview.project.root
-    start = root / "models" / interview.name if data.is_relative_to(root) else None
-    path = str(data) if start is None else os.path.relpath(data, start)
+    path = os.path.relpath(data, root / "models" / interview.name) if data.is_relative_to(root) else str(data)
     lines = ["[data]", 'use = "images"', f"folder = {toml.quoted(path)}"]
-    if interview.annotated is not None:
-        lines = interview.annotated.table(start)
-    elif not data.is_dir():
+    if not data.is_dir():
         lines = ["[data]", 'use = "npz"', f"file = {toml.quoted(path)}"]
     if not interview.trainable:  # nothing is learnt: more is left to judge by
         return [*lines, "test = 0.5  # of all examples, for the judge, where the data brings no test split"]

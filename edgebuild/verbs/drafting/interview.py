@@ -15,7 +15,6 @@ from edgebuild.verbs.inspect import Inspected
 
 if TYPE_CHECKING:
     from edgebuild.nn.network import Network
-    from edgebuild.verbs.drafting.annotated import Annotated
 
 Ask = Callable[[str, str], str]  # flag and question → what somebody answered
 
@@ -45,8 +44,7 @@ class Wishes:
 class Interview:
     """A file that becomes the model `name`; `guesses` grows with each thing that nobody said.
 
-    `network` is what the file has the weights of, where it was asked for by its name; `annotated` the data, where it
-    is pictures with boxes.
+    `network` is what the file has the weights of, where it was asked for by its name.
     """
 
     project: Project
@@ -57,7 +55,6 @@ class Interview:
     ask: Ask | None
     guesses: list[str] = field(default_factory=list)
     network: Network | None = None
-    annotated: Annotated | None = None
 
     @property
     def look(self) -> Look:

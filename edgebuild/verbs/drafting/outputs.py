@@ -18,25 +18,20 @@ if TYPE_CHECKING:
     from edgebuild.spec.look import Port
     from edgebuild.verbs.drafting.interview import Interview
 
-DETECTION = "detection"  # the task of annotated pictures
-
 
 @dataclass(frozen=True, slots=True)
 class Answers:
-    """The file's outputs (none where it does not say), the lines that declare them, its classes in order, its task."""
+    """The file's outputs (none where it does not say), the lines that declare them, and its classes in order."""
 
     outputs: tuple[TensorSpec, ...]
     lines: list[str]
     classes: list[str]
-    task: str
 
 
 def declared(interview: Interview, inputs: tuple[TensorSpec, ...], data: Path) -> Answers:
     """UsageError for a task or classes that nobody knows, and for classes that do not fit what the file answers."""
     outputs = _outputs(interview, inputs)
     task = _task(interview, data)
-    if task == DETECTION:
-        return _boxes(interview, outputs, task)
     if len(outputs) <= 1 and (not outputs or len(outputs[0].shape) == 1):
         return _one(interview, outputs, task, data)
     return _several(interview, outputs, task, data)
@@ -70,9 +65,6 @@ def _task(interview: Interview, data: Path) -> str:
         return interview.wishes.task
     if data == NOISE:
         return "agreement"
-    if interview.annotated is not None:
-        interview.guesses.append(f"task {DETECTION!r}, since the pictures have boxes ({interview.annotated.kind})")
-        return DETECTION
     if data.is_dir():
         return USUAL_TASK
     whole = arrays.whole_labels(data)
@@ -87,9 +79,9 @@ def _one(interview: Interview, outputs: tuple[TensorSpec, ...], task: str, data:
     width = outputs[0].shape[0] if outputs else None
     if TASKS.get(task).choice:
         classes, line = _labels(interview, data, width)
-        return Answers(outputs, [*lines, line], classes, task)
+        return Answers(outputs, [*lines, line], classes)
     guessed = "" if width else "  # guessed: how many values it answers"
-    return Answers(outputs, [*lines, f"outputs = {width or 1}{guessed}"], [], task)
+    return Answers(outputs, [*lines, f"outputs = {width or 1}{guessed}"], [])
 
 
 def _several(interview: Interview, outputs: tuple[TensorSpec, ...], task: str, data: Path) -> Answers:
@@ -104,21 +96,7 @@ def _several(interview: Interview, outputs: tuple[TensorSpec, ...], task: str, d
             if TASKS.get(task).choice:
                 classes, line = _labels(interview, data, spec.shape[-1])
                 lines += [line]
-    return Answers(outputs, lines, classes, task)
-
-
-def _boxes(interview: Interview, outputs: tuple[TensorSpec, ...], task: str) -> Answers:
-    """All outputs together have the task; classes are named by flag, or by the annotations."""
-    own = interview.annotated.classes if interview.annotated is not None else []
-    if interview.wishes.labels is not None:
-        classes = _names(interview.wishes.labels)
-    else:
-        question = "names of all classes in order: the data does not name them"
-        classes = own or _names(interview.needed("--labels", question))
-    lines = [f"task = {toml.quoted(task)}", f"labels = {toml.quoted(classes)}"]
-    for spec in outputs:
-        lines += toml.tensor("outputs", _plain(spec.name), spec)
-    return Answers(outputs, lines, classes, task)
+    return Answers(outputs, lines, classes)
 
 
 def _labels(interview: Interview, data: Path, width: int | None) -> tuple[list[str], str]:
