@@ -18,6 +18,7 @@ from edgebuild.spec.artifact import Step
 from edgebuild.spec.core import TimeModel
 from edgebuild.spec.model import ModelSpec
 from edgebuild.spec.registry import FORMATS, GATES, STEPS
+from edgebuild.spec.source import Source
 from edgebuild.spec.target import Gate, Recipe, Runtime, Target
 from edgebuild.spec.target import Roofline as Rates
 from edgebuild.steps.evidence.accuracy import Accuracy
@@ -72,7 +73,7 @@ class Measuring:
         self._on_devices(chains)
         for chain in chains:
             self._add(chain, "proof", *proving.proof(self._files, chain, weights), self._tasks)
-        return self._verdicts(chains, self._target.recipe)
+        return self._verdicts(chains, self._target.recipe, weights.source)
 
     def judge_again(self, files: Files, carried: Mapping[str, str]) -> str:
         """Measure finished files on the devices and judge them with evidence that no device changes, by role."""
@@ -87,13 +88,14 @@ class Measuring:
         self._latency(chains)
         self._processes(chains)
 
-    def _verdicts(self, chains: Sequence[Pair], recipe: Recipe) -> str:
-        """The node that judges; what it says to do next is about the recipe, where one is known."""
+    def _verdicts(self, chains: Sequence[Pair], recipe: Recipe, source: Source | None = None) -> str:
+        """The node that judges; what it says to do next is about the recipe and the source, where these are known."""
         formats = tuple(chain.runtime.format for chain in chains)
         steps = tuple(line.use for line in recipe.steps)
         # What is said to whom a gate stops, the techniques say themselves.
         codes = (*(GATES.module(gate.metric) for gate in self._gates), *map(STEPS.module, sorted({*steps})))
-        judge = Judge(self._gates, formats, len(self._target.runtimes), recipe.name, steps)
+        taken = (True, "") if source is None else (source.trainable, source.instead)
+        judge = Judge(self._gates, formats, len(self._target.runtimes), recipe.name, steps, *taken)
         inputs = {f"candidate/{chain.runtime.format}": chain.candidate for chain in chains}
         inputs |= {f"baseline/{chain.runtime.format}": chain.baseline for chain in chains}
         node = Node(judge, self.evidence | inputs, "verdicts", code=codes)
