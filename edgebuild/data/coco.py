@@ -10,14 +10,15 @@ from typing import Annotated, Any, ClassVar
 
 from pydantic import Field
 
-from edgebuild.data import _boxes
+from edgebuild.data import _boxes, _coco_seen
 from edgebuild.data._boxes import Drawn, Row
 from edgebuild.data._splits import Share
 from edgebuild.spec import boxes
-from edgebuild.spec.data import Asked, Data, Loaded
+from edgebuild.spec.data import Asked, Data, Guess, Loaded
 from edgebuild.spec.errors import UsageError
 from edgebuild.spec.fields import Seed
 from edgebuild.spec.names import suggest
+from edgebuild.spec.signature import TensorSpec
 
 _KEY = "data.train"
 
@@ -40,6 +41,11 @@ class Coco(Data):
     by_name: ClassVar[bool] = True
     requires: ClassVar[tuple[str, ...]] = ("pillow",)
     extra: ClassVar[str | None] = "images"
+
+    @staticmethod
+    def seen(place: Path, inputs: tuple[TensorSpec, ...]) -> Guess | None:
+        """A folder with pictures and files of annotations somewhere below it."""
+        return _coco_seen.coco(place) if place.is_dir() else None
 
     def reads(self) -> Mapping[str, str]:
         """Pictures and annotations."""

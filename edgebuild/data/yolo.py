@@ -14,9 +14,10 @@ from edgebuild.data._boxes import Drawn, Row
 from edgebuild.data._splits import ALIASES, LABELLED, Share
 from edgebuild.data.images import pictures_below
 from edgebuild.spec import boxes
-from edgebuild.spec.data import Asked, Data, Loaded
+from edgebuild.spec.data import Asked, Data, Guess, Loaded
 from edgebuild.spec.errors import UsageError
 from edgebuild.spec.fields import Seed
+from edgebuild.spec.signature import TensorSpec
 
 _KEY = "data.folder"
 
@@ -37,6 +38,19 @@ class Yolo(Data):
     prepares: ClassVar[bool] = True
     requires: ClassVar[tuple[str, ...]] = ("pillow",)
     extra: ClassVar[str | None] = "images"
+
+    @staticmethod
+    def seen(place: Path, inputs: tuple[TensorSpec, ...]) -> Guess | None:
+        """Folders 'images' and 'labels' side by side; names of classes in classes.txt, where somebody wrote it."""
+        if not (place / "images").is_dir() or not (place / "labels").is_dir():
+            return None
+        names = place / "classes.txt"
+        classes = tuple(names.read_text(encoding="utf-8").split("\n")) if names.is_file() else ()
+        kinds = {line.split()[0] for file in (place / "labels").rglob("*.txt") for line in file.open() if line.strip()}
+        count = max((int(kind) + 1 for kind in kinds if kind.isdigit()), default=0)
+        known = tuple(name.strip() for name in classes if name.strip())
+        what = "pictures with boxes (YOLO)"
+        return Guess(what, {"folder": place}, "detection", known, "lines of classes.txt", count, pictures=True, sure=3)
 
     def reads(self) -> Mapping[str, str]:
         """The folder."""

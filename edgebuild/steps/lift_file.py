@@ -1,4 +1,4 @@
-"""Takes a trained model that comes as an ONNX file as a PyTorch module, proved to answer as the file does."""
+"""Takes a trained model that comes as a file as a PyTorch module, proved to answer as the file does."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from edgebuild.nn.model_code import ModelCode, example
 from edgebuild.spec import dataset, notes, sha256
 from edgebuild.spec.artifact import EXCUSED, Step, StepIO
 from edgebuild.spec.errors import UsageError, exhausted
-from edgebuild.spec.reader import Reader
+from edgebuild.spec.reader import NoGraphError, Reader
 from edgebuild.spec.signature import Signature
 
 if TYPE_CHECKING:
@@ -88,6 +88,9 @@ class LiftFile(Step):
             module = lift(model)
             proof = self._proof(module, model, io)
         except LiftError as error:
+            self._refuse(f"cannot become a PyTorch module: {error.reason}", io)
+            return
+        except NoGraphError as error:
             self._refuse(f"cannot become a PyTorch module: {error.reason}", io)
             return
         except UsageError as error:
