@@ -24,6 +24,7 @@ if TYPE_CHECKING:
         Drop,
         Evidence,
         Footprint,
+        Joined,
         Latency,
         Processes,
         Proof,
@@ -116,6 +117,8 @@ def show_one(
 ) -> None:
     """Print the measurements and verdicts of one comparison; `names` are those of its two files."""
     table(("", *names, ""), rows(evidence), title=title)
+    if evidence.joined:
+        table(*parts(evidence.joined), title=whole(evidence.joined))
     if evidence.scores:
         mistakes.show(evidence.scores, names)
     if evidence.proof and evidence.proof.steps:
@@ -199,6 +202,26 @@ def proofs(proof: Proof) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
     columns = ("step", "bytes", "compressed", "MACs", "instructions", "time", *answers, "")
     effects = [[_effect(step.drops[head], choice) for head, choice in choices.items()] for step in proof.steps]
     return columns, [(*_changes(step), *row, _worth(step)) for step, row in zip(proof.steps, effects, strict=True)]
+
+
+def parts(joined: Joined) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
+    """Columns, and a row for each part of an assembly: what it weighs and takes, and how often it runs."""
+    rows: list[tuple[str, ...]] = []
+    for part in joined.parts:
+        seconds = show_seconds(part.seconds) if part.seconds is not None else ""
+        rows.append((part.name, show_count(part.bytes), seconds, f"{_rate(part.runs.share)}, n = {part.runs.of}"))
+    return ("part", "bytes", "time", "runs for"), rows
+
+
+def whole(joined: Joined) -> str:
+    """What joins the parts, and the time of the whole: the mean with its ends, and the worst case."""
+    if (times := joined.times) is None:
+        return joined.joined.use
+    ends = f"{show_seconds(times.mean)} [{show_seconds(times.low)}, {show_seconds(times.high)}]"
+    last = joined.parts[-1]
+    slower = last.seconds is not None and times.mean >= last.seconds
+    told = f"{joined.joined.use}: mean {ends}, worst case {show_seconds(times.worst)} ({times.fidelity})"
+    return told + (f"; {last.name} alone is as fast" if slower else "")
 
 
 def _chosen_by(proof: Proof) -> str:

@@ -47,12 +47,14 @@ class Assembly:
     """Parts, what goes from where to where, and the signature of the whole. ValueError where they do not fit.
 
     Every input of a part and every output of the whole has one source of the same shape and type; a part's output may
-    lead nowhere, an input of the whole may not.
+    lead nowhere, an input of the whole may not. Where a `router` decides which parts run (a module that travels), an
+    output of the whole has several sources, of which that takes one.
     """
 
     parts: tuple[Part, ...]
     routing: tuple[Route, ...]
     signature: Signature
+    router: str | None = None
 
     @classmethod
     def of_one(cls, file: str, runtime: Runtime, signature: Signature) -> Assembly:
@@ -61,6 +63,15 @@ class Assembly:
         routes = [Route(End(None, spec.name), End(part.name, spec.name)) for spec in signature.inputs]
         routes += [Route(End(part.name, spec.name), End(None, spec.name)) for spec in signature.outputs]
         return cls((part,), tuple(routes), signature)
+
+    @classmethod
+    def of_alike(cls, parts: tuple[Part, ...], signature: Signature, router: str) -> Assembly:
+        """Parts that each take and answer what the whole does, one of which answers."""
+        routes = [Route(End(None, spec.name), End(part.name, spec.name)) for part in parts for spec in signature.inputs]
+        routes += [
+            Route(End(part.name, spec.name), End(None, spec.name)) for part in parts for spec in signature.outputs
+        ]
+        return cls(parts, tuple(routes), signature, router)
 
     @property
     def format(self) -> str:
@@ -104,12 +115,13 @@ class Assembly:
         for spec in self.signature.inputs if gives else self.signature.outputs:
             yield End(None, spec.name), spec
 
-    @staticmethod
-    def _check(route: Route, sources: dict[End, TensorSpec], targets: dict[End, TensorSpec], fed: set[End]) -> None:
+    def _check(
+        self, route: Route, sources: dict[End, TensorSpec], targets: dict[End, TensorSpec], fed: set[End]
+    ) -> None:
         for end, known, verb in ((route.source, sources, "comes out of"), (route.target, targets, "goes into")):
             if end not in known:
                 raise ValueError(f"nothing {verb} {end} (known: {', '.join(map(str, known))})")
-        if route.target in fed:
+        if route.target in fed and not (self.router and route.target.part is None):
             raise ValueError(f"two things go into {route.target}")
         given, taken = sources[route.source], targets[route.target]
         if (given.shape, given.dtype) != (taken.shape, taken.dtype):

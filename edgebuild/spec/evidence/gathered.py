@@ -11,6 +11,7 @@ from edgebuild.spec import documents
 from edgebuild.spec.documents import named
 from edgebuild.spec.errors import StepError
 from edgebuild.spec.evidence.answers import Accuracy, Agreement, Scores
+from edgebuild.spec.evidence.joined import Joined
 from edgebuild.spec.evidence.parity import Parity, SourceParity
 from edgebuild.spec.evidence.proof import Proof
 from edgebuild.spec.evidence.timing import AllProcesses, Estimated, Latencies, Predicted, Processes, Timed
@@ -36,6 +37,7 @@ class Evidence:
     baseline_agreement: Agreement | None = field(default=None, metadata=named("baseline-agreement"))
     footprint: Footprint | None = field(default=None, metadata=named("footprint"))
     host_latency: Timed | None = field(default=None, metadata=named("host-latency"))
+    joined: Joined | None = field(default=None, metadata=named("joined"))
     latency: Timed | Predicted | Estimated | None = field(default=None, metadata=named("latency"))
     parity: Parity | None = field(default=None, metadata=named("parity"))
     processes: Processes | None = field(default=None, metadata=named("processes"))
@@ -75,6 +77,7 @@ _ALONE: Mapping[str, type] = {
     "arena": Arena,
     "baseline-agreement": Agreement,
     "footprint": Footprint,
+    "joined": Joined,
     "parity": Parity,
     "proof": Proof,
     "scores": Scores,
