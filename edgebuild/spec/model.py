@@ -230,6 +230,12 @@ class ModelFile:
         return PluginSpec(_BUILT, _known(builder=self.builder, weights=self.weights), "")
 
     @property
+    def members(self) -> tuple[str, ...]:
+        """The other models of the project that its source makes it of, by name."""
+        named = (self.source or {}).get("members", ())
+        return tuple(each for each in named if isinstance(each, str)) if isinstance(named, list | tuple) else ()
+
+    @property
     def joining(self) -> PluginSpec | None:
         """What joins its parts, without these; None for a model of one part."""
         if self.assembly is None:
@@ -300,7 +306,8 @@ class PartSpec:
 class ModelSpec:
     """A model of the project: its name, folder and declaration. `file` is the path that messages show.
 
-    A model with a `base` has the folder of that; `parts` are those of an assembly.
+    A model with a `base` has the folder of that; `parts` are those of an assembly, `members` the models that its source
+    makes it of.
     """
 
     name: str
@@ -308,6 +315,7 @@ class ModelSpec:
     file: str
     declared: ModelFile
     parts: tuple[PartSpec, ...] = ()
+    members: tuple[ModelSpec, ...] = ()
 
     @property
     def origin(self) -> str:

@@ -74,8 +74,22 @@ class Project:
 
     def model(self, name: str) -> ModelSpec:
         """The model with this name; UsageError with the nearest names when there is none."""
-        model = self._declared(name)
+        model = self._with_members(self._declared(name))
         return replace(model, parts=tuple(self._parts(model)))
+
+    def _with_members(self, model: ModelSpec) -> ModelSpec:
+        """With the models that it is made of; UsageError for an unknown one, and for one that has members itself."""
+        members = []
+        for number, name in enumerate(model.declared.members):
+            key = f"source.members[{number}]"
+            member = self._declared(name, file=model.file, key=key)
+            what = (
+                "is an assembly" if member.declared.assembly else "is made of others" if member.declared.members else ""
+            )
+            if what:
+                raise UsageError(f"{name!r} {what}: name these", file=model.file, key=key)
+            members.append(member)
+        return replace(model, members=tuple(members))
 
     def _declared(self, name: str, *, file: str | None = None, key: str | None = None) -> ModelSpec:
         folders = self.model_folders()
@@ -90,7 +104,7 @@ class Project:
             key = f"assembly.parts[{number}]"
             part = replace(model, declared=replace(model.declared, assembly=None))
             if line.model is not None:
-                part = self._declared(line.model, file=model.file, key=f"{key}.model")
+                part = self._with_members(self._declared(line.model, file=model.file, key=f"{key}.model"))
             if part.declared.assembly is not None:
                 reason = f"{part.name!r} is an assembly: name its parts here"
                 raise UsageError(reason, file=model.file, key=f"{key}.model")
