@@ -12,7 +12,6 @@ from edgebuild.nn.joined import Join
 from edgebuild.sources import _members
 from edgebuild.spec.dataset import Held
 from edgebuild.spec.errors import UsageError
-from edgebuild.spec.joining import alike
 from edgebuild.spec.model import ModelSpec
 from edgebuild.spec.source import Making, Source
 from edgebuild.steps.evidence.torch_outputs import TorchOutputs
@@ -41,12 +40,7 @@ class Average(Source):
 
     def float(self, model: ModelSpec) -> Making:
         """The mean of the members' float models; UsageError for members that cannot be averaged."""
-        try:
-            whole = _members.joined("the whole", model)
-            alike(whole, [_members.joined(member.name, member) for member in model.members])
-        except ValueError as error:
-            reason = str(error).replace("part ", "member ", 1)
-            raise UsageError(reason, file=model.file, key=_members.KEY) from None
+        _members.refuse_unlike(model)
         self._refuse(model)
         count = len(self.members)
         given = self.weights or (1.0,) * count

@@ -34,6 +34,12 @@ Patience = Annotated[
 ]
 
 
+Averaging = Annotated[
+    Literal["ema", "swa"] | None,
+    Field(description="mean of the weights along the way, kept where validation examples say it is no worse"),
+]
+
+
 @dataclass(frozen=True, slots=True)
 class Training:
     """How weights are made: passes over the data, examples a step, peak learning rate, decay, seed.
@@ -52,6 +58,7 @@ class Training:
     optimizer: Optimizer = "sgd"
     clip: Clip = None
     patience: Patience = None
+    averaging: Averaging = None
 
 
 @dataclass(frozen=True, slots=True)

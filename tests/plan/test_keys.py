@@ -30,6 +30,7 @@ from tests.plan.project import (
     LIFTED,
     MODEL,
     ONNX_ONLY,
+    SOUP,
     TAUGHT,
     TIMED,
     Keyed,
@@ -77,6 +78,7 @@ def test_every_kind_of_node_is_in_one_of_the_plans(project: Callable[..., Projec
         ("lifted", TIMED, LIFTED),
         ("taught", TIMED, TAUGHT),
         ("averaged", TIMED, AVERAGED),
+        ("soup", TIMED, SOUP),
         ("streams", JUDGED_IN_STREAMS, IN_STREAMS),
     ):
         planned |= {*Project.make(tmp_path / name, target, model).keyed().step.values()}

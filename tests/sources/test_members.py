@@ -161,6 +161,7 @@ def test_members_are_trained_as_they_declare_and_the_recipe_takes_the_whole(plan
     labels = {label for names in graph.labels.values() for label in names}
     assert {"tiny/float", "other/float", "whole/float", "board/whole/onnx/int8"} <= labels
     assert "board/tiny/onnx/int8" not in labels
+    assert len(plan(WHOLE.replace("average", "soup")).graph.nodes) > 0
 
 
 @pytest.mark.parametrize(
@@ -174,6 +175,8 @@ def test_members_are_trained_as_they_declare_and_the_recipe_takes_the_whole(plan
         (WHOLE + "weights = [1.0]\n", OTHER, "source.weights: 1 weights are given for 2 members"),
         (WHOLE + "weights = [1.0, 0.0]\n", OTHER, "source.weights[1]: input should be greater than 0, got 0.0"),
         (WHOLE + "weights = [1.0, 2.0]\nfitted = true\n", OTHER, "source.fitted: weights are given, and fitted asks"),
+        (WHOLE.replace("average", "soup"), SWAPPED, "source.members: member 'other' has the labels in another order"),
+        (WHOLE.replace("average", "soup") + 'way = "best"\n', OTHER, "source.way: input should be 'greedy' or 'unif"),
         (SEQUENCE, OTHER, "source.members: 'tiny' answers [4] float32, and 'other' takes [1, 12, 12] float32"),
     ],
 )  # fmt: skip
