@@ -148,6 +148,7 @@ LIFTED = FROM_A_FILE.replace('use = "onnx"', 'use = "lifted"')
 AVERAGED = FROM_A_FILE.replace(
     'use = "onnx"\nfile = "net.onnx"\nexternal = ["*.bin"]', 'use = "average"\nmembers = ["a", "b"]'
 )
+SOUP = AVERAGED.replace('use = "average"', 'use = "soup"')
 # A model whose teacher is a file.
 TAUGHT = MODEL.replace(
     'builder = "build_teacher"\nweights = "teacher.safetensors"', 'source = {use = "onnx", file = "net.onnx"}'
