@@ -27,10 +27,18 @@ Share = Annotated[float, Field(gt=0, lt=1, description="of all examples, cut for
 
 
 def cut(
-    total: int, classes: Array | None, present: Collection[str], *, test: float, seed: int
+    total: int,
+    classes: Array | None,
+    present: Collection[str],
+    *,
+    test: float,
+    seed: int,
+    groups: Array | None = None,
 ) -> tuple[dict[str, Rows], str]:
     """Rows of what `total` examples become, in order: "train", and those of "validation" and "test" that are not
     present; and a line that says so. ValueError for too few.
+
+    groups: what examples have in common, [total]: those of one are never in two of these
     """
     import numpy as np
 
@@ -38,13 +46,17 @@ def cut(
     rest = np.arange(total)
     absent = [name for name in ("test", "validation") if name not in present]
     for name in absent:
-        own = None if classes is None else classes[rest]
         options = {"share": test, "most": None} if name == "test" else {}
-        aside = drawing.set_aside(len(rest), own, seed, **options)  # type: ignore[arg-type]
+        if groups is not None:
+            aside = drawing.groups_aside(groups[rest], seed, **options)  # type: ignore[arg-type]
+        else:
+            own = None if classes is None else classes[rest]
+            aside = drawing.set_aside(len(rest), own, seed, **options)  # type: ignore[arg-type]
         rows[name], rest = rest[aside], rest[~aside]
     rows["train"] = rest
     counts = ", ".join(f"{len(rows[name])} {name}" for name in LABELLED if name in rows)
-    return rows, f"the data has no {' or '.join(absent)} split: {total} examples are cut at random into {counts}"
+    told = f"the data has no {' or '.join(absent)} split: {total} examples are cut at random into {counts}"
+    return rows, told if groups is None else f"{told}, and no group is in two of them"
 
 
 def masks(names: Sequence[object]) -> dict[str, Array]:

@@ -1,57 +1,32 @@
-"""Rows of a CSV or TSV file: columns are inputs, the label, and perhaps the split and the slice of a row."""
+"""Rows of a CSV or TSV file: columns are inputs, the label, and perhaps the split, the group and the slice of a row."""
 
 from __future__ import annotations
 
 import csv
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+from typing import TYPE_CHECKING, Annotated
 
 from pydantic import Field
 
-from edgebuild.data import _splits
-from edgebuild.data._splits import ALIASES, LABELLED, Share, cut
-from edgebuild.spec import tasks
-from edgebuild.spec.data import Asked, Data, Loaded
-from edgebuild.spec.errors import UsageError
-from edgebuild.spec.fields import Seed
-from edgebuild.spec.names import suggest
+from edgebuild.data._columns import ByColumn, Loading
+from edgebuild.spec.data import Asked, Loaded
 
 if TYPE_CHECKING:
-    import numpy as np
-
-    Values = np.ndarray[Any, Any]
+    from edgebuild.data._sheet import Cells, Wrong
 
 _KEY = "data.file"
-Column = list[str]
+_ROWS = 4096  # that memory holds at a time
 
 
-@dataclass(frozen=True, slots=True)
-class Table(Data):
-    """A file whose first line names its columns; .tsv is split at tabs, any other at `separator`.
-
-    With `[preprocess]` of texts, the column `text` becomes the model's inputs. Splits that do not come along are cut at
-    random, in proportion to the classes.
-    """
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Table(ByColumn):
+    """A file whose first line names its columns; .tsv is split at tabs, any other at `separator`."""
 
     file: Annotated[str, Field(description="from the model's folder, or absolute")]
-    label: Annotated[str, Field(description="the column of the label: a class by name or number, or a value")]
-    columns: Annotated[
-        Mapping[str, tuple[str, ...]], Field(description="columns of each input; else all that are left, in order")
-    ] = field(default_factory=dict)
-    categories: Annotated[
-        Mapping[str, tuple[str, ...]], Field(description="columns of words: each is its number in this list")
-    ] = field(default_factory=dict)
-    text: Annotated[str | None, Field(description="the column of texts that [preprocess] prepares")] = None
-    split: Annotated[str | None, Field(description="the column that says train, validation or test")] = None
-    slice: Annotated[str | None, Field(description="the column that names slices of the test split")] = None
     separator: Annotated[str, Field(min_length=1, max_length=1)] = ","
-    test: Share = 0.2
-    seed: Seed = 0
-
-    prepares: ClassVar[bool] = True
-    by_name: ClassVar[bool] = True
 
     def reads(self) -> Mapping[str, str]:
         """The file."""
@@ -63,162 +38,53 @@ class Table(Data):
 
     def load(self, asked: Asked) -> Loaded:
         """Rows by split; UsageError for columns that are not there, and for what is no number, with its line."""
-        return _Rows(self, asked).loaded()
+        wrong = asked.wrong(_KEY)
+        lines = Lines(repr(self.file), Path(asked.reads[0].place), self.separator, wrong)
+        return Loading(self, asked, {"train": lines}, wrong).loaded()
 
 
 @dataclass(frozen=True, slots=True)
-class _Rows:
-    """One loading of a file."""
+class Lines:
+    """A file of lines, whose cells are words."""
 
-    options: Table
-    asked: Asked
+    name: str
+    file: Path
+    separator: str
+    wrong: Wrong
 
-    def loaded(self) -> Loaded:
-        import numpy as np
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The first line."""
+        names = tuple(next(self._lines(), ()))
+        if twice := next((name for name in names if names.count(name) > 1), None):
+            raise self.wrong(f"{self.name} names the column {twice!r} twice")
+        return names
 
-        if len(self.asked.heads) != 1:
-            raise self._wrong("has one label, which is for a model of one head", key="data.label")
-        table = self._read()
-        labels, inputs = self._labels(table), self._inputs(table)
-        rows, notes = self._splits(table, labels)
-        splits: dict[str, Any] = {
-            name: (tuple(values[own] for values in inputs), labels[own]) for name, own in rows.items()
-        }
-        if self.options.slice is not None:
-            names = np.array(self._column(table, self.options.slice, "data.slice"))
-            splits["slices"] = _splits.masks(names[rows["test"]].tolist())
-        cut_here = self.options.split is None or "validation" not in self._named(table)
-        return Loaded(splits, cut_here, notes)
+    def blocks(self, columns: Sequence[str]) -> Iterator[list[Cells]]:
+        """The lines behind the first; UsageError for one with another number of cells."""
+        names, number = self.columns, 0
+        places = [names.index(name) for name in columns]
+        lines = islice(self._lines(), 1, None)
+        while block := [*islice(lines, _ROWS)]:
+            for row, line in enumerate(block, number):
+                if len(line) != len(names):
+                    told = f"{self.place(row)} has {len(line)} columns, the first line {len(names)}"
+                    raise self.wrong(told)
+            yield [[line[place] for line in block] for place in places]
+            number += len(block)
 
-    def _read(self) -> dict[str, Column]:
-        """Every column by its name."""
-        path = Path(self.asked.reads[0].place)
-        tab = "\t" if path.suffix.lower() == ".tsv" else self.options.separator
+    def place(self, row: int) -> str:
+        """By its line, where no cell has several."""
+        return f"{self.name} line {row + 2}"
+
+    def classes(self, column: str) -> tuple[str, ...]:
+        """Nothing of that kind is said."""
+        return ()
+
+    def _lines(self) -> Iterator[list[str]]:
+        tab = "\t" if self.file.suffix.lower() == ".tsv" else self.separator
         try:
-            with path.open(encoding="utf-8-sig", newline="") as file:
-                names, *lines = csv.reader(file, delimiter=tab)
+            with self.file.open(encoding="utf-8-sig", newline="") as file:
+                yield from csv.reader(file, delimiter=tab)
         except (OSError, ValueError, csv.Error) as error:
-            raise self._wrong(f"{self.options.file!r} is no table that can be read: {error}") from None
-        for number, line in enumerate(lines, 2):
-            if len(line) != len(names):
-                told = f"{self.options.file!r} line {number} has {len(line)} columns, the first line {len(names)}"
-                raise self._wrong(told)
-        if not lines:
-            raise self._wrong(f"{self.options.file!r} has no rows")
-        return {name: [line[place] for line in lines] for place, name in enumerate(names)}
-
-    def _column(self, table: Mapping[str, Column], name: str, key: str) -> Column:
-        if name not in table:
-            raise self._wrong(f"{self.options.file!r} has no column {name!r}", suggest(name, table), key)
-        return table[name]
-
-    def _labels(self, table: Mapping[str, Column]) -> Values:
-        """Numbers of classes, int64 [N], or values, float32 [N, 1]."""
-        import numpy as np
-
-        texts, classes = self._column(table, self.options.label, "data.label"), self.asked.classes
-        if not tasks.of(self.asked.heads[0]).choice:
-            return self._numbers(self.options.label, texts)[:, None]
-        if not {*texts} & {*classes}:
-            return self._numbers(self.options.label, texts).astype(np.int64)
-        return self._chosen(self.options.label, texts, classes)
-
-    def _inputs(self, table: Mapping[str, Column]) -> tuple[Values, ...]:
-        import numpy as np
-
-        if self.options.text is not None:
-            return self._texts(self._column(table, self.options.text, "data.text"))
-        specs, used = self.asked.signature.inputs, {self.options.label, self.options.split, self.options.slice}
-        columns = self.options.columns
-        if not columns and len(specs) == 1:
-            columns = {specs[0].name: tuple(name for name in table if name not in used)}
-        inputs = []
-        for spec in specs:
-            if spec.name not in columns:
-                raise self._wrong(f"names no columns for the input {spec.name!r}", key="data.columns")
-            values = np.stack([self._values(table, name) for name in columns[spec.name]], 1)
-            if values.shape[1:] != spec.shape and values[0].size == np.prod(spec.shape):
-                values = values.reshape(-1, *spec.shape)
-            inputs.append(values if spec.dtype.startswith("float") else values.astype(spec.dtype))
-        return tuple(inputs)
-
-    def _texts(self, texts: Sequence[str]) -> tuple[Values, ...]:
-        """What `[preprocess]` makes of texts, in the order of the inputs."""
-        import numpy as np
-
-        how = self.asked.preprocess
-        if how is None or how.what != "text":
-            raise self._wrong("says how a text becomes the model's inputs, and is missing", key="preprocess")
-        try:
-            made = [how.fit(text) for text in texts]
-        except (OSError, ValueError) as error:
-            raise self._wrong(str(error), key="preprocess.vocabulary") from None
-        places = how.places(self.asked.signature.inputs)
-        if len(places) != len(self.asked.signature.inputs):
-            raise self._wrong("makes not all inputs of the model", key="preprocess")
-        return tuple(np.stack([one[places.index(place)] for one in made]) for place in range(len(places)))
-
-    def _values(self, table: Mapping[str, Column], name: str) -> Values:
-        import numpy as np
-
-        texts = self._column(table, name, "data.columns")
-        if name in self.options.categories:
-            return self._chosen(name, texts, self.options.categories[name]).astype(np.float32)
-        return self._numbers(name, texts)
-
-    def _numbers(self, name: str, texts: Sequence[str]) -> Values:
-        import numpy as np
-
-        values = np.empty(len(texts), np.float32)
-        for row, text in enumerate(texts):
-            try:
-                values[row] = float(text)
-            except ValueError:
-                told = f"{self.options.file!r} line {row + 2} has {text!r} in column {name!r}, which is no number"
-                hint = f"name its words: categories = {{{name} = [...]}}"
-                raise self._wrong(told, hint) from None
-        return values
-
-    def _chosen(self, name: str, texts: Sequence[str], known: Sequence[str]) -> Values:
-        import numpy as np
-
-        numbers = {word: number for number, word in enumerate(known)}
-        for row, text in enumerate(texts):
-            if text not in numbers:
-                told = f"{self.options.file!r} line {row + 2} has {text!r} in column {name!r}"
-                raise self._wrong(told, suggest(text, known))
-        return np.array([numbers[text] for text in texts], np.int64)
-
-    def _named(self, table: Mapping[str, Column]) -> dict[str, list[int]]:
-        """Rows of the splits that a column names."""
-        rows: dict[str, list[int]] = {}
-        if self.options.split is None:
-            return rows
-        known = {alias: split for split in LABELLED for alias in ALIASES[split]}
-        for row, text in enumerate(self._column(table, self.options.split, "data.split")):
-            if text not in known:
-                raise self._wrong(
-                    f"{self.options.file!r} line {row + 2} is in no split: {text!r}", suggest(text, known)
-                )
-            rows.setdefault(known[text], []).append(row)
-        return rows
-
-    def _splits(self, table: Mapping[str, Column], labels: Values) -> tuple[dict[str, Any], tuple[str, ...]]:
-        """Rows of each split, and what was cut."""
-        import numpy as np
-
-        named: dict[str, Any] = {name: np.array(rows) for name, rows in self._named(table).items()}
-        if {*LABELLED} <= {*named}:
-            return named, ()
-        train = named.get("train", np.arange(len(labels)))
-        if named and "train" not in named:
-            raise self._wrong(f"{self.options.file!r} has no row of the split 'train'", key="data.split")
-        classes = labels[train] if labels.ndim == 1 else None
-        try:
-            parts, note = cut(len(train), classes, named, test=self.options.test, seed=self.options.seed)
-        except ValueError as error:
-            raise self._wrong(f"{self.options.file!r} {error}") from None
-        return named | {name: train[rows] for name, rows in parts.items()}, (note,)
-
-    def _wrong(self, reason: str, hint: str | None = None, key: str = _KEY) -> UsageError:
-        return UsageError(reason, file=f"{self.asked.origin}/model.toml", key=key, hint=hint)
+            raise self.wrong(f"{self.name} is no table that can be read: {error}") from None

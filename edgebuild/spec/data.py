@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, runtime_checkable
 
+from edgebuild.spec.errors import UsageError
 from edgebuild.spec.plugins import Registry
 from edgebuild.spec.reads import Read
 from edgebuild.spec.signature import Head, Signature
@@ -53,12 +54,21 @@ class Asked:
     own: tuple[Path, ...] = ()
     scratch: Path | None = None
 
+    def wrong(self, usual: str) -> Callable[..., UsageError]:
+        """What makes an error of a reason, with perhaps a hint and a key of model.toml; `usual` is the key else."""
+
+        def error(reason: str, hint: str | None = None, key: str = usual) -> UsageError:
+            return UsageError(reason, file=f"{self.origin}/model.toml", key=key, hint=hint)
+
+        return error
+
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
     """Splits by name: "train", "test" and perhaps "validation" are pairs (inputs, labels), "unlabelled" inputs alone,
-    "slices" masks by name, "streams" by split the number of the stream that each example is of. Inputs are an array or
-    Blocks, or a tuple of these; labels an array, or one for each head.
+    "slices" masks by name, "streams" by split the number of the stream that each example is of, "groups" by split what
+    examples have in common (a person, a recording), [N] names or numbers: no group may be in two splits. Inputs
+    are an array or Blocks, or a tuple of these; labels an array, or one for each head.
 
     cut: whether the validation split was cut from the training examples
     notes: what was done of its own accord

@@ -2,7 +2,7 @@
 
 `<split>.<position>.npy` holds the examples of the model's input at that position, `<split>.labels.npy` what they
 should be answered with (`<split>.labels.<head>.npy` where there are several heads), `test.slices.npy` which held-out
-examples belong to which slice, `data.json` the rest.
+examples belong to which slice, `<split>.groups.npy` what examples have in common, `data.json` the rest.
 
 Three splits, and each has one use: `train` is learnt from, `validation` is what every choice is made on (ratios, layers
 to keep in float, steps to leave out), and `test` belongs to the judge, who would be biased had anybody chosen by it.
@@ -75,6 +75,17 @@ def write_streams(folder: Path, name: str, streams: Array) -> None:
 def streams(folder: Path, name: str) -> Array | None:
     """Which stream each example is of, [N]; None where examples are on their own."""
     file = folder / f"{name}.streams.npy"
+    return _read(file) if file.is_file() else None
+
+
+def write_groups(folder: Path, name: str, groups: Array) -> None:
+    """Write which group each example of a split is of, [N] whole numbers: examples of one are not independent."""
+    _write(folder / f"{name}.groups.npy", groups)
+
+
+def groups(folder: Path, name: str) -> Array | None:
+    """Which group each example is of, [N]; None where nothing is said of any."""
+    file = folder / f"{name}.groups.npy"
     return _read(file) if file.is_file() else None
 
 

@@ -35,6 +35,22 @@ def set_aside(
     return aside
 
 
+def groups_aside(groups: Array, seed: int = 0, share: float = _SHARE, most: int | None = _MOST) -> Mask:
+    """Which of the examples are set aside, as `set_aside` has it, where those of one of the groups [total] stay
+    together: groups are drawn until they hold the share. ValueError for fewer than two groups.
+    """
+    import numpy as np
+
+    names, numbers, sizes = np.unique(groups, return_inverse=True, return_counts=True)
+    if len(names) < 2:
+        raise ValueError("has 1 group, and one more is needed to choose by")
+    order = np.random.default_rng(seed).permutation(len(names))[:-1]  # one is left at least
+    count = min(max(1, round(share * len(groups))), len(groups) if most is None else most)
+    before = np.cumsum(sizes[order]) - sizes[order]
+    taken: Mask = np.isin(numbers, order[before < count])
+    return taken
+
+
 def mask(rows: Array, total: int) -> Mask:
     """[total] bool that is true in these rows."""
     import numpy as np

@@ -16,7 +16,7 @@ from edgebuild.spec.preprocess import Preprocess
 from edgebuild.spec.reads import Read
 from edgebuild.spec.rows import Form
 from edgebuild.spec.signature import Head, Signature
-from edgebuild.steps import _examples, _streams
+from edgebuild.steps import _examples, _groups, _streams
 from edgebuild.steps._examples import Pair
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     Values = np.ndarray[Any, Any]
 
 SPLITS = ("train", "test")
-KEYS = (*SPLITS, "validation", "unlabelled", "slices", "streams")
+KEYS = (*SPLITS, "validation", "unlabelled", "slices", "streams", "groups")
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,8 +36,9 @@ class LoadData(Step):
 
     Labels are what the head's task takes ([N] class numbers, or [N, …] values), and of several heads {head: labels}, or
     a tuple in the heads' order. It may add "validation", which is cut from "train" where it does not (in proportion to
-    the classes of the first head that has any); "unlabelled": x; and "slices": {name: [N] mask of the test split} of
-    parts of the data that must not get worse on their own.
+    the classes of the first head that has any, or by groups); "unlabelled": x; "slices": {name: [N] mask of the test
+    split} of parts of the data that must not get worse on their own; and "groups": {split: [N]}, what examples have in
+    common.
     `reads` are what it reads outside the model's folder, `preprocess` and `classes` what a kind of data may ask for.
     """
 
@@ -70,10 +71,12 @@ class LoadData(Step):
         }
         counts = {name: len(split.labels[0]) for name, split in splits.items()}
         streams = self._streams(given.get("streams", {}), counts) if self.signature.loops else {}
+        groups = self._groups(given["groups"], counts) if "groups" in given else {}
         cut = "validation" not in given
         if cut:
             late = _streams.late(streams["train"]) if streams else None
-            aside, whole = self._set_aside(splits["train"]) if late is None else late, counts["train"]
+            own = groups.get("train")
+            aside, whole = self._set_aside(splits["train"], own) if late is None else late, counts["train"]
             counts |= {"train": int((~aside).sum()), "validation": int(aside.sum())}
             gave = f"{self.data.place(self.origin)[1]} gave no validation split"
             told.append(f"{gave}: {counts['validation']} of {whole} training examples are set aside for it")
@@ -83,6 +86,8 @@ class LoadData(Step):
             forms[name] = self._keep(io, name, split, parts)
             for part, mask in parts.items() if streams else ():
                 dataset.write_streams(io.output, part, streams[name] if mask is None else streams[name][mask])
+            for part, mask in parts.items() if groups else ():
+                dataset.write_groups(io.output, part, groups[name] if mask is None else groups[name][mask])
         if "unlabelled" in given:
             counts["unlabelled"], forms["unlabelled"] = self._keep_unlabelled(io, given["unlabelled"])
         self._check_forms(forms)
@@ -124,9 +129,11 @@ class LoadData(Step):
         file, key = self.data.place(self.origin)
         return UsageError(reason, file=file, key=key, hint=hint)
 
-    def _set_aside(self, train: Pair) -> Mask:
+    def _set_aside(self, train: Pair, groups: Values | None) -> Mask:
         classes = (y for head, y in zip(self.heads, train.labels, strict=True) if tasks.of(head).choice and y.ndim == 1)
         try:
+            if groups is not None:
+                return drawing.groups_aside(groups)
             return drawing.set_aside(len(train.labels[0]), next(classes, None))
         except ValueError as error:
             raise self._wrong(f"split 'train' {error}", hint='give more, or a split "validation"') from None
@@ -217,6 +224,13 @@ class LoadData(Step):
                 raise self._wrong(f"streams of split {name!r} are mixed: the examples of one follow each other")
             streams[name] = numbers.astype(np.int64)
         return streams
+
+    def _groups(self, given: Any, counts: Mapping[str, int]) -> dict[str, Values]:
+        """The number of each example's group, [N] by split; UsageError for a group of two splits."""
+        try:
+            return _groups.numbered(given, counts)
+        except ValueError as error:
+            raise self._wrong(str(error)) from None
 
     def _slices(self, given: Any, examples: int) -> dict[str, Values]:
         import numpy as np

@@ -11,7 +11,6 @@ from torch import Tensor, nn
 
 CLASSES, SAMPLES, STEP = 7, 128, 32
 VALIDATION, TEST = (7,), (8, 9, 10)  # people; the others are learnt from
-SCALE = np.array([1, 1, 1, 2, 2, 2], np.float32)  # brings turn rates to the size of accelerations
 
 
 def separable(inputs: int, outputs: int, stride: int) -> nn.Sequential:
@@ -57,10 +56,9 @@ def load() -> dict[str, object]:
         "test": np.isin(people, TEST),
     }
     splits: dict[str, object] = {name: _windows(recordings, np.flatnonzero(chosen)) for name, chosen in rows.items()}
-    owners = np.concatenate(
-        [np.full(len(_starts(recordings["X"][row])), people[row]) for row in np.flatnonzero(rows["test"])]
-    )
-    return splits | {"slices": {f"person {person}": owners == person for person in TEST}}
+    whose = {name: _each(recordings, np.flatnonzero(chosen)) for name, chosen in rows.items()}
+    owners = people[whose["test"]]
+    return splits | {"groups": whose, "slices": {f"person {person}": owners == person for person in TEST}}
 
 
 def _recordings() -> dict:
@@ -75,11 +73,12 @@ def _starts(recording: np.ndarray) -> range:
     return range(0, len(recording) - SAMPLES + 1, STEP)
 
 
+def _each(recordings: dict, rows: np.ndarray) -> np.ndarray:
+    """The recording of each window, [N]: those of one overlap."""
+    return np.concatenate([np.full(len(_starts(recordings["X"][row])), row) for row in rows])
+
+
 def _windows(recordings: dict, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Motion float32 [N, 6, 1, 128] and exercises int64 [N]."""
-    x, y = [], []
-    for row in rows:
-        scaled = recordings["X"][row].astype(np.float32) / SCALE
-        x += [scaled[start : start + SAMPLES].T[:, None] for start in _starts(scaled)]
-        y += [int(recordings["y"][row])] * len(_starts(scaled))
-    return np.stack(x), np.array(y, np.int64)
+    """Motion float32 [N, 128, 6], as [preprocess] takes it, and exercises int64 [N]."""
+    x = [recordings["X"][row][start : start + SAMPLES] for row in rows for start in _starts(recordings["X"][row])]
+    return np.stack(x).astype(np.float32), recordings["y"][_each(recordings, rows)].astype(np.int64)

@@ -11,7 +11,7 @@ import pytest
 
 from edgebuild.data.function import Function
 from edgebuild.spec import dataset
-from edgebuild.spec.preprocess import MelInput, Preprocess, WordpieceInput
+from edgebuild.spec.preprocess import MelInput, Preprocess, WindowInput, WordpieceInput
 from edgebuild.spec.signature import Head, Signature, TensorSpec
 from edgebuild.steps.load_data import LoadData
 from tests import tiny
@@ -37,6 +37,19 @@ def test_a_recording_is_prepared_as_in_the_data(made: tiny.Made, tmp_path: Path)
     assert (bundle / "sample.npy").is_file()
     record(tmp_path / "y.wav", np.zeros(9), 16000)
     assert "has 16000 samples a second" in execute(bundle, str(tmp_path / "y.wav"), expect=1)
+
+
+def test_a_window_of_signals_is_prepared_as_in_the_data(made: tiny.Made, tmp_path: Path) -> None:
+    names = tuple(f"s{k}" for k in range(12))
+    how = WindowInput("window", names, 12, std=(50.0,), shape=(1, 12, 12))
+    bundle = assemble(made, tmp_path, "onnx", preprocess=how) / "bundle"
+    rows = np.random.default_rng(0).normal(0, 100, (14, 12)).tolist()
+    lines = [",".join(map(str, row)) for row in [["x", *reversed(names)], *([0, *row] for row in rows)]]
+    (tmp_path / "x.csv").write_text("\n".join(lines) + "\n")
+    answers = both_ways(bundle, how, tmp_path / "x.csv")
+    assert answers[0] == answers[1]
+    (tmp_path / "y.csv").write_text("\n".join(lines[:9]))
+    assert "has 8 samples, and a window has 12" in execute(bundle, str(tmp_path / "y.csv"), expect=1)
 
 
 def test_a_text_is_prepared_as_in_the_data(tokens: tiny.Made, tmp_path: Path) -> None:

@@ -119,3 +119,45 @@ def test_what_is_no_table_of_these_columns_is_refused(refused: Callable[..., str
     assert refused(TABLE, HEAD) == f"{KEY}.file: '../../rows.csv' line 42 has 2 columns, the first line 4"
     write(tmp_path, animals()[:1])
     assert refused(TABLE, HEAD) == f"{KEY}.file: '../../rows.csv' has no rows"
+
+
+def test_examples_of_one_group_are_in_one_split(load: Load, refused: Callable[..., str], tmp_path: Path) -> None:
+    write(tmp_path, animals(60, ",p{0}", ",person"))
+    groups = COLOURS + 'group = "person"\n'
+    out = load(TABLE + groups, HEAD)  # three people
+    own = {split: {*dataset.groups(out, split).tolist()} for split in ("train", "validation", "test")}  # type: ignore[union-attr]
+    assert sorted(map(len, own.values())) == [1, 1, 1]
+    assert len(set().union(*own.values())) == 3
+    weights = np.asarray(dataset.read(out, "test").inputs[0])[:, 0]
+    assert len({*(weights % 3)}) == 1  # p0, p1, p2 in turn
+    assert notes.read(out)[0].endswith("and no group is in two of them")
+    rows = animals(60, ",p{0}", ",person,split")
+    rows[1:] = [f"{row},{['train', 'test'][k % 2]}" for k, row in enumerate(rows[1:])]
+    write(tmp_path, rows)
+    told = refused(TABLE + groups + 'split = "split"\n', HEAD)
+    assert "the group 'p0' is in split 'train' and in 'test'" in told
+    write(tmp_path, animals(60, ",p", ",person"))
+    assert refused(TABLE + groups, HEAD).endswith("has 1 group, and one more is needed to choose by")
+
+
+def test_whole_numbers_are_exact_and_others_are_refused(
+    load: Load, refused: Callable[..., str], tmp_path: Path
+) -> None:
+    head = HEAD.replace("[3]", '[1]\ndtype = "int64"')
+    write(tmp_path, ["id,kind", *[f"{2**24 + 1 + k},{'cat' if k % 2 else 'dog'}" for k in range(20)]])
+    values = np.asarray(dataset.read(load(TABLE, head), "train").inputs[0])[:, 0]
+    assert {*values.tolist()} < {*range(2**24 + 1, 2**24 + 21)}  # float32 has every second of them
+    write(tmp_path, ["id,kind", *[f"{k}.5,{'cat' if k % 2 else 'dog'}" for k in range(20)]])
+    assert refused(TABLE, head).startswith(f"{KEY}.columns: '../../rows.csv' line 2 has 0.5, and input 'facts' takes")
+
+
+def test_a_table_of_many_lines_is_read_in_pieces(load: Load, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from edgebuild.data import _column_inputs, table
+
+    seen, real = list[int](), _column_inputs.Inputs._values
+    monkeypatch.setattr(table, "_ROWS", 7)
+    monkeypatch.setattr(_column_inputs.Inputs, "_values", lambda *own: (seen.append(len(own[-1])), real(*own))[1])
+    write(tmp_path, animals())
+    out = load(TABLE + COLOURS, HEAD)
+    assert max(seen) == 7
+    assert dataset.examples(out) == {"train": 29, "validation": 3, "test": 8}

@@ -289,6 +289,18 @@ def test_data_without_them_has_none(source: Callable[[str], Path], tmp_path: Pat
     assert (dataset.unlabelled(out), dataset.slices(out)) == ((), {})
 
 
+def test_what_is_cut_of_groups_is_cut_between_them(source: Callable[[str], Path], tmp_path: Path) -> None:
+    code = GOOD.replace("(x, y)}", '(x, y), "groups": {"train": [7, 8, 7, 8, 8], "test": [9] * 5}}')
+    out = loaded(source, tmp_path, code)
+    own = {split: dataset.groups(out, split) for split in ("train", "validation", "test")}
+    assert {split: {*values.tolist()} for split, values in own.items() if values is not None} in (
+        {"train": {0}, "validation": {1}, "test": {2}},
+        {"train": {1}, "validation": {0}, "test": {2}},
+    )
+    assert dataset.examples(out)["train"] + dataset.examples(out)["validation"] == 5
+    assert dataset.groups(loaded(source, tmp_path / "other", GOOD), "test") is None
+
+
 MORE = {
     "a misspelt split": (
         '"unlabeled": x',
@@ -306,6 +318,18 @@ MORE = {
         "slice 'odd' must be a mask of 5 booleans, one for each test example, not int64 [2]",
     ),
     "a slice of another length": ('"slices": {"odd": y[:4] == 1}', "slice 'odd' must be a mask of 5 booleans, one for"),
+    "groups of one split": (
+        '"groups": {"train": list("aabbc")}',
+        "'groups' must have an array for each of train, test",
+    ),
+    "groups of another length": (
+        '"groups": {"train": list("aabbc"), "test": list("dd")}',
+        "groups of split 'test' must be 5 names or numbers, one for each example, not [2]",
+    ),
+    "a group of two splits": (
+        '"groups": {"train": list("aabbc"), "test": list("ccddd")}',
+        "the group 'c' is in split 'train' and in 'test': those of one are alike",
+    ),
     "an empty slice": ('"slices": {"third": y == 3}', "slice 'third' has no examples"),
 }
 
