@@ -71,9 +71,8 @@ class Assemble(Step):
             shutil.copyfile(travels.file(name), folder / name)
         if any(head.decoder for head in self.subject.heads):
             shutil.copyfile(travels.file(travels.BOXES), folder / travels.BOXES)
-        if assembly.router is not None:
-            router = model_file.module(assembly.router)
-            shutil.copyfile(router, folder / router.name)
+        for name in assembly.travelling:
+            shutil.copyfile(model_file.module(name), folder / model_file.module(name).name)
         packages = sorted({name for part in assembly.parts for name in self.packages[part.runtime.format]})
         (folder / "requirements.txt").write_text(f"numpy>=1.24\n{''.join(map(_pinned, packages))}")
         if labels := {head.name: list(head.labels) for head in self.subject.heads if head.labels}:

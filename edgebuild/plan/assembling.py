@@ -65,7 +65,7 @@ def joining_of(model: ModelSpec) -> Joining:
     joining: Joining = check(kind, declared.options, file=model.file, prefix="assembly")
     count, key = len(model.parts), "assembly.parts"
     if not kind.least <= count <= kind.most:
-        many = str(kind.least) if kind.least == kind.most else f"{kind.least} to {kind.most}"
+        many = str(kind.least) if kind.least == kind.most else f"{kind.least} or {kind.most}"
         raise UsageError(f"{declared.use!r} joins {many} parts, and {count} are declared", file=model.file, key=key)
     try:
         joining.check(_joined("the whole", model), [_joined(part.name, part.model) for part in model.parts])

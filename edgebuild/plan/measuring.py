@@ -67,12 +67,16 @@ class Measuring:
 
     def judge(self, chains: Sequence[Chain], weights: Weights) -> str:
         """Add all evidence for the chains, made of the float model of `weights`, and the node that judges it."""
+        self.gather(chains, weights)
+        return self._verdicts(chains, self._target.recipe)
+
+    def gather(self, chains: Sequence[Chain], weights: Weights) -> None:
+        """Add all evidence for the chains, made of the float model of `weights`."""
         for chain in chains:
             self._conversion(chain, weights)
         self._on_devices(chains)
         for chain in chains:
             self.add(chain.runtime, "proof", *proving.proof(self._files, chain, weights), self._tasks)
-        return self._verdicts(chains, self._target.recipe)
 
     def judge_again(self, files: Files, carried: Mapping[str, str]) -> str:
         """Measure finished files on the devices and judge them with evidence that no device changes, by role."""

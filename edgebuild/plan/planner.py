@@ -8,12 +8,13 @@ from dataclasses import dataclass, replace
 from edgebuild.engine.graph import Graph
 from edgebuild.engine.store import Store
 from edgebuild.plan import enough, preflight, trust
-from edgebuild.plan.assembling import Assembling
+from edgebuild.plan.assembling import Assembling, joining_of
 from edgebuild.plan.instruments import Instruments
 from edgebuild.plan.limits import gates_of, regressions_of
 from edgebuild.plan.measuring import Measuring
 from edgebuild.plan.recipe import Chain, Recipes, Without, reachable
-from edgebuild.plan.shipping import assembly_node, bundle_node
+from edgebuild.plan.shipping import assembly_node, bundle_node, split_node
+from edgebuild.plan.splitting import Splitting
 from edgebuild.plan.weights import Weights
 from edgebuild.spec.errors import UsageError
 from edgebuild.spec.model import ModelSpec
@@ -137,6 +138,11 @@ def _assembly(
     gates: tuple[Gate, ...],
 ) -> Product:
     prefix = f"{target.name}/{model.name}"
+    if joining_of(model).cuts:
+        splitting = Splitting(graph, target, model, weights, instruments, prefix, gates)
+        halves, verdicts = splitting.judge()
+        bundle = graph.add(f"{prefix}/bundle", split_node(target, model, weights[model.name], halves, splitting))
+        return Product(target.name, model.name, verdicts, bundle, (), drop_useless=False)
     assembling = Assembling(graph, target, model, weights, instruments, prefix, gates)
     wholes, verdicts = assembling.judge()
     node = assembly_node(target, model, weights[model.name], wholes, assembling)

@@ -13,12 +13,14 @@ from edgebuild.engine.graph import Node
 from edgebuild.plan.assembling import Assembled, Assembling
 from edgebuild.plan.measuring import Measuring
 from edgebuild.plan.recipe import Chain, Without
+from edgebuild.plan.splitting import EDGE, SERVER, Halves, Splitting
 from edgebuild.plan.weights import Weights, task_code
 from edgebuild.spec import model_file, sha256
 from edgebuild.spec.assembly import Assembly, Part
 from edgebuild.spec.format import Format
 from edgebuild.spec.model import ModelSpec
 from edgebuild.spec.registry import FORMATS
+from edgebuild.spec.signature import Signature
 from edgebuild.spec.target import Target
 
 
@@ -52,6 +54,18 @@ def assembly_node(
     return _node(target, model, weights, tuple(assemblies), inputs, assembling.measuring)
 
 
+def split_node(target: Target, model: ModelSpec, weights: Weights, halves: Halves, splitting: Splitting) -> Node:
+    """The same for a model that is cut in two; each half takes or gives what crosses, which the router carries."""
+    signature, runtime = model.declared.signature, halves.chain.runtime
+    suffix, name = Path(FORMATS.get(runtime.format).file).suffix, runtime.format
+    inputs = {f"candidate/{name}/{part}": item for part, item in halves.files.items()}
+    inputs |= {f"baseline/{name}": halves.chain.baseline, f"rule/{name}": halves.rule}
+    signatures = {EDGE: Signature(signature.inputs, ()), SERVER: Signature((), signature.outputs)}
+    parts = [Part(part, f"{part}{suffix}", runtime, signatures.get(part, signature)) for part in halves.files]
+    assembly = Assembly.of_alike(tuple(parts), signature, splitting.joining.router, splitting.joining.brings)
+    return _node(target, model, weights, (assembly,), inputs, splitting.measuring)
+
+
 def _node(
     target: Target,
     model: ModelSpec,
@@ -80,7 +94,7 @@ def _node(
     packages = {name: distributions(kind) for name, kind in formats.items()}
     of_bundle = travels.bundled(declared.preprocess.kind if declared.preprocess else None)
     travelling = [*map(travels.file, (*of_bundle, travels.DECODER)), *map(model_file.loader, formats.values())]
-    routers = dict.fromkeys(assembly.router for assembly in assemblies if assembly.router)
+    routers = dict.fromkeys(name for assembly in assemblies for name in assembly.travelling)
     payload = [*sorted(PAYLOAD.glob("*.*")), *travelling, *map(model_file.module, routers)]
     return Node(
         Assemble(subject, assemblies, packages, measuring.fingerprints(), dropped),

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from edgebuild.spec.evidence import (
         Accuracy,
         Answers,
+        CutPlace,
+        Cuts,
         Drop,
         Evidence,
         Footprint,
@@ -119,6 +121,8 @@ def show_one(
     table(("", *names, ""), rows(evidence), title=title)
     if evidence.joined:
         table(*parts(evidence.joined), title=whole(evidence.joined))
+    if evidence.cuts:
+        table(*cuts(evidence.cuts), title=split(evidence.cuts))
     if evidence.scores:
         mistakes.show(evidence.scores, names)
     if evidence.proof and evidence.proof.steps:
@@ -222,6 +226,35 @@ def whole(joined: Joined) -> str:
     slower = last.seconds is not None and times.mean >= last.seconds
     told = f"{joined.joined.use}: mean {ends}, worst case {show_seconds(times.worst)} ({times.fidelity})"
     return told + (f"; {last.name} alone is as fast" if slower else "")
+
+
+def cuts(found: Cuts) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
+    """Columns, and a row for each place where a model can be cut: what crosses, and what that takes over links."""
+    links = sorted(found.there, key=float)
+    rows: list[tuple[str, ...]] = []
+    for cut in found.table:
+        times = [show_seconds(cut.total[link]) for link in links]
+        sides = (show_seconds(cut.edge_seconds), show_seconds(cut.server_seconds))
+        told = "chosen" if cut is found.best else _not_taken(cut)
+        shape = f"{'×'.join(map(str, cut.shape))} {cut.dtype}"
+        rows.append((cut.tensor, shape, show_count(cut.bytes), *sides, *times, told))
+    there = [show_seconds(found.there[link]) for link in links]
+    rows.append(("(input)", "", "", "", "", *there, "all at the server"))
+    return ("cut behind", "shape", "bytes", "edge", "server", *(_bits(link) for link in links), ""), rows
+
+
+def _not_taken(cut: CutPlace) -> str:
+    return "" if cut.equal and cut.useful else "no work on one side, or too large" if cut.equal else "answers differ"
+
+
+def _bits(link: str) -> str:
+    return f"{float(link) / 1e6:g} Mbit/s"
+
+
+def split(found: Cuts) -> str:
+    """Where the model is cut, and how the edge's times were had."""
+    how = f"edge times are this machine's × {found.scale:.3g} ({found.fidelity})"
+    return f"cut behind {found.chosen}; all at the edge takes {show_seconds(found.here)}; {how}"
 
 
 def _chosen_by(proof: Proof) -> str:

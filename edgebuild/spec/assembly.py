@@ -48,13 +48,14 @@ class Assembly:
 
     Every input of a part and every output of the whole has one source of the same shape and type; a part's output may
     lead nowhere, an input of the whole may not. Where a `router` decides which parts run (a module that travels), an
-    output of the whole has several sources, of which that takes one.
+    output of the whole has several sources, of which that takes one; `brings` are modules that travel beside it.
     """
 
     parts: tuple[Part, ...]
     routing: tuple[Route, ...]
     signature: Signature
     router: str | None = None
+    brings: tuple[str, ...] = ()
 
     @classmethod
     def of_one(cls, file: str, runtime: Runtime, signature: Signature) -> Assembly:
@@ -65,13 +66,22 @@ class Assembly:
         return cls((part,), tuple(routes), signature)
 
     @classmethod
-    def of_alike(cls, parts: tuple[Part, ...], signature: Signature, router: str) -> Assembly:
-        """Parts that each take and answer what the whole does, one of which answers."""
-        routes = [Route(End(None, spec.name), End(part.name, spec.name)) for part in parts for spec in signature.inputs]
-        routes += [
-            Route(End(part.name, spec.name), End(None, spec.name)) for part in parts for spec in signature.outputs
+    def of_alike(
+        cls, parts: tuple[Part, ...], signature: Signature, router: str, brings: tuple[str, ...] = ()
+    ) -> Assembly:
+        """Parts that each take and answer what the whole does, or half of that, one of which answers."""
+        routes = [
+            Route(End(None, spec.name), End(part.name, spec.name)) for part in parts for spec in part.signature.inputs
         ]
-        return cls(parts, tuple(routes), signature, router)
+        routes += [
+            Route(End(part.name, spec.name), End(None, spec.name)) for part in parts for spec in part.signature.outputs
+        ]
+        return cls(parts, tuple(routes), signature, router, brings)
+
+    @property
+    def travelling(self) -> tuple[str, ...]:
+        """The modules that decide which parts run, and what these need."""
+        return (self.router, *self.brings) if self.router else ()
 
     @property
     def format(self) -> str:

@@ -53,6 +53,8 @@ class Joining(Protocol):
     """A frozen dataclass whose fields are the options of `[assembly]`; one file in `assemblies/`.
 
     least, most: of how many parts
+    cuts: whether its first part is one model that is cut in two
+    brings: modules that travel beside the router
     router: the module that travels and in a bundle decides which parts run. It has `answer(rule, parts, values)`, which
         calls the `parts` that are needed, and `combined(rule, answers)`, the same for what every part answers to many
         examples: the whole's outputs, and which parts would have run
@@ -62,6 +64,8 @@ class Joining(Protocol):
 
     least: ClassVar[int] = 2
     most: ClassVar[int] = 2
+    cuts: ClassVar[bool] = False
+    brings: ClassVar[tuple[str, ...]] = ()
     router: ClassVar[str]
 
     @abstractmethod

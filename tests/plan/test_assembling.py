@@ -79,8 +79,8 @@ def nodes(plan: Plan, step: str) -> list[Node]:
 
 def test_all_that_an_assembly_needs_is_planned_once(make: Make) -> None:
     planned = set[str]()
-    for target in (TARGET, EMULATED):
-        planned |= {file_name(type(node.step)) for node in make(target=target).graph.nodes.values()}
+    for whole, target in ((WHOLE, TARGET), (WHOLE, EMULATED), (SPLIT, TARGET)):
+        planned |= {file_name(type(node.step)) for node in make(whole, target).graph.nodes.values()}
     own = {path.stem for path in (ROOT / "edgebuild" / "steps" / "assemblies").glob("[a-z]*.py")}
     assert own <= planned
     assert len(nodes(make(), "train")) == 1  # both parts come from one float model
@@ -160,6 +160,44 @@ def test_a_part_of_another_model_must_answer_the_same(make: Make, text: str, tol
     with pytest.raises(UsageError) as caught:
         make(whole, other=text)
     assert caught.value.line.startswith(f"models/both/model.toml: assembly.parts: {told}")
+
+
+SPLIT = WHOLE.replace('use = "cascade"', 'use = "split"\nlink = "1 Mbit/s"')
+
+
+def test_a_split_model_is_judged_whole_and_ships_its_halves_and_a_fall_back(make: Make) -> None:
+    plan = make(SPLIT)
+    labels = {label for item in plan.graph.nodes for label in plan.graph.labels[item]}
+    assert {"board/both/onnx/edge", "board/both/onnx/server", "board/both/onnx/cuts", "board/both/judge"} <= labels
+    assert not any("/tflite/" in label for label in labels)  # files of that format cannot be cut
+    (bundle,) = nodes(plan, "assemble")
+    shipped = {role for role in bundle.inputs if role.startswith("candidate/")}
+    assert shipped == {"candidate/onnx/edge", "candidate/onnx/server", "candidate/onnx/fallback"}
+    assert {"payload.serve.py", "payload.edge_link.py", "payload.route_split.py"} <= bundle.facts.keys()
+    (cuts,) = nodes(plan, "tabulate_cuts")
+    assert cuts.step.link == 1e6  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "told"),
+    [
+        ('"1 Mbit/s"', '"1 MB/s"', "assembly.link: unknown unit 'MB/s' in '1 MB/s'; use one of kbit/s, Mbit/s, Gbit/s"),
+        ('1 Mbit/s"', '1 Mbit/s"\ntimeout = 3', "assembly.timeout: 3 is not a quantity"),
+        ('{name = "large"}', '{name = "large"}, {name = "c"}', "assembly.parts: 'split' joins 1 or 2 parts, and 3"),
+    ],
+)
+def test_a_mistake_in_a_split_is_one_line(make: Make, old: str, new: str, told: str) -> None:
+    assert old in SPLIT
+    with pytest.raises(UsageError) as caught:
+        make(SPLIT.replace(old, new))
+    assert caught.value.line.startswith(f"models/both/model.toml: {told}")
+
+
+def test_a_target_without_a_file_that_can_be_cut_is_refused(make: Make) -> None:
+    with pytest.raises(
+        UsageError, match="targets/board.toml: runtimes: only onnx files are cut, and here is only tflite"
+    ):
+        make(SPLIT, TARGET.replace('{format = "onnx"}, ', ""))
 
 
 def test_what_only_a_process_of_one_file_has_is_refused(make: Make) -> None:

@@ -18,6 +18,8 @@ from edgebuild.spec.evidence.answers import (
     Worse,
     hits_key,
 )
+from edgebuild.spec.evidence.cuts import Cut as CutPlace
+from edgebuild.spec.evidence.cuts import Cuts
 from edgebuild.spec.evidence.gathered import FILE, VERDICTS, Evidence, Judged, Verdicts, gather, known, of_output
 from edgebuild.spec.evidence.joined import FILE as RULE
 from edgebuild.spec.evidence.joined import Joined, JoinedPart, JoinedTimes, PartRuns, PartTimes, Rule
@@ -74,6 +76,8 @@ __all__ = [
     "Converted",
     "Counted",
     "Cut",
+    "CutPlace",
+    "Cuts",
     "Differences",
     "Drop",
     "Estimated",

@@ -11,6 +11,7 @@ from edgebuild.spec import documents
 from edgebuild.spec.documents import named
 from edgebuild.spec.errors import StepError
 from edgebuild.spec.evidence.answers import Accuracy, Agreement, Scores
+from edgebuild.spec.evidence.cuts import Cuts
 from edgebuild.spec.evidence.joined import Joined
 from edgebuild.spec.evidence.parity import Parity, SourceParity
 from edgebuild.spec.evidence.proof import Proof
@@ -35,6 +36,7 @@ class Evidence:
     agreement: Agreement | None = field(default=None, metadata=named("agreement"))
     arena: Arena | None = field(default=None, metadata=named("arena"))
     baseline_agreement: Agreement | None = field(default=None, metadata=named("baseline-agreement"))
+    cuts: Cuts | None = field(default=None, metadata=named("cuts"))
     footprint: Footprint | None = field(default=None, metadata=named("footprint"))
     host_latency: Timed | None = field(default=None, metadata=named("host-latency"))
     joined: Joined | None = field(default=None, metadata=named("joined"))
@@ -76,6 +78,7 @@ _ALONE: Mapping[str, type] = {
     "agreement": Agreement,
     "arena": Arena,
     "baseline-agreement": Agreement,
+    "cuts": Cuts,
     "footprint": Footprint,
     "joined": Joined,
     "parity": Parity,
