@@ -26,7 +26,7 @@ _SMALLEST = "transformers/distilbert"
 ENOUGH, EQUAL, PARITY = 0.3, 1e-9, 1e-3
 _PRUNING = ROOT / "edgebuild" / "nn" / "prune"
 _FILES = ("dependencies", "proof", "trial", "slicing", "sizes", "narrow", "channels")
-_ENGINE = [*sorted((_PRUNING / "trace").rglob("*.py")), *(_PRUNING / f"{name}.py" for name in _FILES)]
+_ENGINE = [*sorted((_PRUNING / "trace").rglob("*.py")), *(_PRUNING / f"{name}.py" for name in _FILES), HERE / "ours.py"]
 _LIMIT = 1200.0  # seconds of a network, conversions included
 _COLUMNS = {
     "name": ("network", ""),
@@ -48,14 +48,21 @@ def run(*, small: bool) -> list[Table]:
     from benchmarks.structured_pruning.architectures import ARCHITECTURES
 
     names = [_SMALLEST] if small else [*ARCHITECTURES]
-    rows = [_row(name, ours.pruned(name), {}) if small else _compared(name) for name in names]
+    peers = {} if small else {peer: _peer(peer) for peer in PEERS}
+    rows = [_row(name, ours.pruned(name), {}) if small else _compared(name, peers) for name in names]
     tables = [Table("Networks", _COLUMNS, rows, _notes(rows), _figures(rows)), _whole(rows)]
     return [table for table in tables if table.rows]
 
 
-def _compared(name: str) -> dict[str, Any]:
+def _compared(name: str, peers: Mapping[str, Sequence[str] | None]) -> dict[str, Any]:
     own = _kept("ours", name, [sys.executable, "-m", ours.__name__, name], _ENGINE)
-    return _row(name, own, {peer: _kept(peer, name, [*_peer(peer), name], []) for peer in PEERS})
+    return _row(name, own, {peer: _of_peer(peer, name, command) for peer, command in peers.items()})
+
+
+def _of_peer(peer: str, name: str, command: Sequence[str] | None) -> dict[str, Any]:
+    if command is None:
+        return {"error": "its packages cannot be had here"}
+    return _kept(peer, name, [*command, name], sorted((HERE / peer).iterdir()))
 
 
 def _row(name: str, own: dict[str, Any], others: Mapping[str, dict[str, Any]]) -> dict[str, Any]:
@@ -67,13 +74,17 @@ def _row(name: str, own: dict[str, Any], others: Mapping[str, dict[str, Any]]) -
     return row | {"errors": {peer: other["error"] for peer, other in others.items() if "error" in other}}
 
 
-def _peer(peer: str) -> list[str]:
-    return [str(_environments.python(HERE / peer)), str(HERE / peer / "prune.py")]
+def _peer(peer: str) -> Sequence[str] | None:
+    """How a peer is started, in an environment of its own; None where that cannot be made."""
+    try:
+        return [str(_environments.python(HERE / peer)), str(HERE / peer / "prune.py")]
+    except subprocess.CalledProcessError:
+        return None
 
 
 def _kept(side: str, name: str, command: Sequence[str], code: Sequence[Path]) -> dict[str, Any]:
     """What a side makes of a network, or the error; from an earlier run of the same code where there was one."""
-    files = [*code, *(file for file in sorted(HERE.rglob("*.py")) if file.name != "__init__.py")]
+    files = [HERE / "architectures.py", *(file for file in code if file.is_file())]
     digest = hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()[:12]
     kept = _environments.cache() / f"structured_pruning-{side}-{digest}" / f"{name.replace('/', '-')}.json"
     if not kept.is_file():

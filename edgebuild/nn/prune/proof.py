@@ -7,7 +7,6 @@ is refused with the reason.
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -15,7 +14,7 @@ from typing import TYPE_CHECKING
 from edgebuild.nn.prune import sizes, trial
 from edgebuild.nn.prune.dependencies import Dependencies, Group, numbers_of, remaining
 from edgebuild.nn.prune.sizes import Correction
-from edgebuild.nn.prune.slicing import silenced, take_out
+from edgebuild.nn.prune.slicing import take_out
 from edgebuild.spec.errors import exhausted
 
 if TYPE_CHECKING:
@@ -77,7 +76,7 @@ class _Tried:
 
 class _Trials:
     def __init__(self, module: nn.Module, example: Example, found: Dependencies, places: Sequence[int]) -> None:
-        self._found, self._copy = found, trial.prepared(module, example)
+        self._found, self._trial = found, trial.prepared(module, example)
         self._draws = _Draws([len(group.units) for group in found.groups])
         units = {place: {*found.groups[place].units} for place in places}
         self._all = {place: sizes.candidates(module, found.traced, gone) for place, gone in units.items()}
@@ -148,25 +147,17 @@ class _Trials:
         traced, groups = self._found.traced, self._found.groups
         noun = groups[chosen[0].place].kind if len(chosen) == 1 else "channels"
         gone = {groups[one.place].units[k] for one in chosen for k in self._draws.units(one.place, draw)}
+        corrections = [one for tried in chosen for one in self._chosen(tried)]
         try:
-            given = self._without(gone, [one for tried in chosen for one in self._chosen(tried)])
+            given = self._trial.pruned(lambda module: take_out(module, traced, gone, corrections))
         except Exception as error:  # a module that lost the wrong thing fails in any way
             if exhausted(error):
                 raise
             first = str(error).strip().partition("\n")[0][:160]
             return f"without some of its {noun} the model does not run ({type(error).__name__}: {first})"
-        silent = copy.deepcopy(self._copy.module)
-        with silenced(silent, traced, gone):
-            wanted = [trial.answers(silent, example) for example in self._copy.examples]
-        if not all(trial.alike(*pair, self._copy.tolerance) for pair in zip(given, wanted, strict=True)):
+        if not self._trial.fits(given, self._trial.silenced(traced, gone)):
             return f"without some of its {noun} the model does not answer as if they were silent"
         return None
-
-    def _without(self, gone: Collection[int], corrections: Sequence[Correction]) -> list[trial.Answers]:
-        """What a copy answers without these, which is gone before the silent one is made: both are large."""
-        pruned = copy.deepcopy(self._copy.module)
-        take_out(pruned, self._found.traced, gone, corrections)
-        return [trial.answers(pruned, example) for example in self._copy.examples]
 
 
 class _Draws:

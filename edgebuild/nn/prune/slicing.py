@@ -35,14 +35,19 @@ def take_out(module: nn.Module, traced: Traced, gone: Collection[int], correctio
     refreshed(module, lost(traced, gone))
 
 
-def silenced(module: nn.Module, traced: Traced, gone: Collection[int]) -> AbstractContextManager[Any]:
+def silenced(
+    module: nn.Module, traced: Traced, gone: Collection[int], but: Collection[str] = ()
+) -> AbstractContextManager[Any]:
     """Make the same indices say nothing and read nothing, in place; the module must be run within the result.
 
-    Norms over channels then take their mean and variance over what would be left alone.
+    Norms over channels then take their mean and variance over what would be left alone. Parameters named in `but` are
+    silent without that.
     """
     import torch
 
     for name, axes in lost(traced, gone).items():
+        if name in but:
+            continue
         held = _held(module, name)
         for axis, places in axes.items():
             if held.is_floating_point():

@@ -4,15 +4,22 @@ from __future__ import annotations
 
 import copy
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from edgebuild.nn.prune import streamed
+from edgebuild.nn.prune.dependencies import lost
+from edgebuild.nn.prune.slicing import silenced
 from edgebuild.spec.errors import exhausted
 
 if TYPE_CHECKING:
     import torch
     from torch import Tensor, nn
+
+    from edgebuild.nn.prune.streamed import Axes
+    from edgebuild.nn.prune.trace.follow import Traced
 
     Example = tuple[Tensor, ...]
     Answers = list[Tensor]
@@ -26,37 +33,80 @@ Candidate = TypeVar("Candidate")
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """A copy of a model that shows every change, examples that it runs on, and how far rounding may take answers."""
+    """A copy of a model that shows every change, examples that it runs on, and how far rounding may take answers.
+
+    streamed: whether its parameters share the model's memory, and are taken to `dtype` one by one while it runs
+    """
 
     module: nn.Module
     examples: Sequence[Example]
-    tolerance: float
+    dtype: torch.dtype
+    streamed: bool
+
+    def whole(self) -> list[Answers]:
+        """The answers of each example."""
+        tried = self._standing()
+        with self._handed(tried, self.module):
+            return self._answers(tried)
+
+    def pruned(self, take_out: Callable[[nn.Module], None]) -> list[Answers]:
+        """The answers of a copy that something was taken out of."""
+        tried = streamed.sharing(self.module)
+        take_out(tried)
+        with self._handed(tried, tried):
+            return self._answers(tried)
+
+    def silenced(self, traced: Traced, gone: Collection[int]) -> list[Answers]:
+        """The answers where what goes with these numbers is silent."""
+        tried = self._standing()
+        silent = {*dict(tried.named_parameters())} if self.streamed else {*()}
+        axes = {name: at for name, at in lost(traced, gone).items() if name in silent}
+        with self._handed(tried, self.module, axes), silenced(tried, traced, gone, axes):
+            return self._answers(tried)
+
+    def fits(self, given: Sequence[Answers], wanted: Sequence[Answers]) -> bool:
+        """Whether the answers of all examples are the same, but for rounding."""
+        tolerance = _TOLERANCES[str(self.dtype).removeprefix("torch.")]
+        return all(alike(*pair, tolerance) for pair in zip(given, wanted, strict=True))
+
+    def _standing(self) -> nn.Module:
+        return streamed.hollow(self.module, self.dtype) if self.streamed else copy.deepcopy(self.module)
+
+    def _handed(
+        self, tried: nn.Module, sources: nn.Module, silent: Mapping[str, Axes] | None = None
+    ) -> AbstractContextManager[Any]:
+        return streamed.handed(tried, sources, self.dtype, silent or {}) if self.streamed else nullcontext()
+
+    def _answers(self, tried: nn.Module) -> list[Answers]:
+        return [answers(tried, example) for example in self.examples]
 
 
 def prepared(module: nn.Module, example: Example) -> Trial:
     """The first of: double precision or single, normal noise, positive noise or zeros, for which answers are finite.
 
     Parameters whose values are all the same, as they are before training, would hide which of them went: they are
-    moved a little, each on its own.
+    moved a little, each on its own. A model that hands parameters to what no function of torch's sees (compiled code)
+    is copied as a whole.
     """
     import torch
 
-    shaken = _shaken(copy.deepcopy(module).eval())
+    shaken = _shaken(streamed.sharing(module).eval())
     last: Exception | None = None
-    for dtype in (torch.float64, torch.float32):
+    for dtype, whole in ((torch.float64, False), (torch.float64, True), (torch.float32, True)):
+        tried = copy.deepcopy(shaken).to(dtype) if whole else _with_buffers(streamed.sharing(shaken), dtype)
         for kind in ("normal", "positive", "zeros"):
             for batches in (_BATCHES, (len(example[0]),)):
                 try:
-                    tried = copy.deepcopy(shaken).to(dtype)
                     examples = [_noise(example, kind, batch, dtype) for batch in batches]
-                    every = [answers(tried, given) for given in examples]
+                    trial = Trial(tried, examples, dtype, streamed=not whole)
+                    every = trial.whole()
                 except Exception as error:  # the user's forward pass may want other inputs, and says so in any way
                     if exhausted(error):
                         raise
                     last = error
                     continue
                 if all(bool(answer.isfinite().all()) for given in every for answer in given):
-                    return Trial(tried, examples, _TOLERANCES[str(dtype).removeprefix("torch.")])
+                    return trial
     raise last or ValueError("the model's answers are not finite")
 
 
@@ -115,7 +165,16 @@ def _shaken(module: nn.Module) -> nn.Module:
     for value in [*module.parameters(), *module.buffers()]:
         flat = value.data.flatten()
         if value.is_floating_point() and len(flat) > 1 and bool((flat == flat[0]).all()):
-            value.data += 0.05 + 0.2 * torch.rand(value.shape, generator=generator, dtype=value.dtype)
+            moved = 0.05 + 0.2 * torch.rand(value.shape, generator=generator, dtype=value.dtype)
+            value.data = value.data + moved  # not in place: the memory is the model's
+    return module
+
+
+def _with_buffers(module: nn.Module, dtype: torch.dtype) -> nn.Module:
+    """Buffers in this precision, in place: they are small, and forward passes may write into them."""
+    for held in module.buffers():
+        if held.is_floating_point():
+            held.data = held.data.to(dtype)
     return module
 
 
