@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, ClassVar
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from annotated_types import Gt
 from pydantic import Field
@@ -12,7 +13,9 @@ from pydantic import Field
 from edgebuild.gates.statistics import paired
 from edgebuild.spec import tasks
 from edgebuild.spec.errors import UsageError
-from edgebuild.spec.joining import Choice, Joined, Joining, Validated, alike
+from edgebuild.spec.joining import LINK, Choice, Joined, Joining, Validated, alike
+from edgebuild.spec.signature import TensorSpec
+from edgebuild.spec.units import Seconds
 
 if TYPE_CHECKING:
     import numpy as np
@@ -22,6 +25,8 @@ if TYPE_CHECKING:
     Flags = NDArray[np.bool_]
 
 _TASK = "classification"
+_BYTES = {"float32": 4, "int32": 4, "int64": 8}
+_ROOM = 1 << 12  # bytes of a frame beside its values: why there is no answer
 _NEVER = 2.0  # a threshold that no probability reaches
 
 
@@ -37,6 +42,11 @@ class Cascade(Joining):
 
     loss: Annotated[float, Gt(0), Field(lt=1, description="most right answers that it may cost, as a share")] = 0.01
     confidence: Annotated[float, Field(gt=0.5, lt=1)] = 0.95
+    server: Annotated[bool, Field(description="whether the second part runs on a server, over a link")] = False
+    timeout: Annotated[Seconds, Field(description="longest wait for the server")] = 2.0
+    offline: Annotated[
+        Literal["error", "answer"], Field(description="answer: without the server, the first part's")
+    ] = "error"
 
     router: ClassVar[str] = "edgebuild.travels.route_cascade"
 
@@ -48,6 +58,10 @@ class Cascade(Joining):
         if whole.signature.loops:
             raise ValueError("a cascade through a recurrent state is none: a part that does not run leaves no state")
         alike(whole, parts)
+
+    def brings(self) -> tuple[str, ...]:
+        """The link to the server, where there is one."""
+        return LINK if self.server else ()
 
     def choose(self, validated: Validated) -> Choice:
         """The threshold and the temperature, which makes the first part's probabilities honest."""
@@ -70,7 +84,12 @@ class Cascade(Joining):
         )
         if threshold >= _NEVER:
             notes.append("the first part answers nothing: it is never sure enough to pay")
-        return Choice({"threshold": threshold, "temperature": heat}, tuple(notes))
+        rule = {"threshold": threshold, "temperature": heat}
+        if self.server:
+            most = max(_frame(validated.signature.inputs), _frame(validated.signature.outputs))
+            rule |= {"seconds": self.timeout, "bytes": float(most + _ROOM), "offline": float(self.offline == "answer")}
+            notes.append(f"an example that goes on sends {_frame(validated.signature.inputs)} bytes to the server")
+        return Choice(rule, tuple(notes))
 
     def _refuse_few(self, n: int) -> None:
         """UsageError where not even an equal part could be shown to lose as little."""
@@ -94,6 +113,14 @@ class Cascade(Joining):
         return held
 
 
+def _frame(specs: Sequence[TensorSpec]) -> int:
+    """Bytes of a frame with these tensors of one example."""
+    from edgebuild.travels import edge_link
+
+    sizes = [math.prod(spec.shape) * _BYTES[spec.dtype] + 2 + 4 * (1 + len(spec.shape)) for spec in specs]
+    return sum(sizes) + 1 + edge_link.OVERHEAD
+
+
 def _discordant(answered: Flags, first: Flags, second: Flags) -> tuple[int, int]:
     """Examples that the first part answers and only the second, or only the first, has right."""
     return int((answered & second & ~first).sum()), int((answered & first & ~second).sum())
@@ -104,8 +131,6 @@ def temperature(logits: Values, labels: NDArray[np.generic]) -> float:
 
     The negative log-likelihood of the labels is convex in 1/T; golden-section search of ln T in [ln 0.05, ln 20].
     """
-    import math
-
     import numpy as np
 
     rows, classes = np.arange(len(labels)), labels.astype(int)

@@ -8,7 +8,7 @@ from typing import Annotated, ClassVar
 
 from pydantic import Field
 
-from edgebuild.spec.joining import Choice, Joined, Joining, Validated, alike
+from edgebuild.spec.joining import LINK, Choice, Joined, Joining, Validated, alike
 from edgebuild.spec.units import BitsPerSecond, Bytes, Seconds
 
 
@@ -25,7 +25,6 @@ class Split(Joining):
     least: ClassVar[int] = 1
     most: ClassVar[int] = 2
     router: ClassVar[str] = "edgebuild.travels.route_split"
-    brings: ClassVar[tuple[str, ...]] = ("edgebuild.travels.edge_link", "edgebuild.travels.serve")
     cuts: ClassVar[bool] = True
 
     def check(self, whole: Joined, parts: Sequence[Joined]) -> None:
@@ -33,6 +32,10 @@ class Split(Joining):
         if whole.signature.loops:
             raise ValueError("a cut through a recurrent state is refused: both halves would have to keep it")
         alike(whole, parts)
+
+    def brings(self) -> tuple[str, ...]:
+        """The link, and what serves the second half."""
+        return LINK
 
     def choose(self, validated: Validated) -> Choice:
         """Nothing is left to choose by answers: both halves run for every example."""

@@ -155,7 +155,7 @@ class Assembling:
             )
             for part in parts
         }
-        step = ChooseRule(self.joining, self._names, self._heads, self._model.file)
+        step = ChooseRule(self.joining, self._names, self._heads, self._model.declared.signature.bare, self._model.file)
         node = Node(step, {"data": self._own.data, **answers}, "rule", code=(*self._code, *self._tasks))
         return self._graph.add(f"{self._prefix}/{runtime.format}/rule", node)
 

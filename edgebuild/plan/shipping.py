@@ -50,7 +50,7 @@ def assembly_node(
         parts = tuple(
             Part(part.spec.name, f"{part.spec.name}{file.suffix}", whole.runtime, signature) for part in whole.parts
         )
-        assemblies.append(Assembly.of_alike(parts, signature, router))
+        assemblies.append(Assembly.of_alike(parts, signature, router, assembling.joining.brings()))
     return _node(target, model, weights, tuple(assemblies), inputs, assembling.measuring)
 
 
@@ -62,7 +62,7 @@ def split_node(target: Target, model: ModelSpec, weights: Weights, halves: Halve
     inputs |= {f"baseline/{name}": halves.chain.baseline, f"rule/{name}": halves.rule}
     signatures = {EDGE: Signature(signature.inputs, ()), SERVER: Signature((), signature.outputs)}
     parts = [Part(part, f"{part}{suffix}", runtime, signatures.get(part, signature)) for part in halves.files]
-    assembly = Assembly.of_alike(tuple(parts), signature, splitting.joining.router, splitting.joining.brings)
+    assembly = Assembly.of_alike(tuple(parts), signature, splitting.joining.router, splitting.joining.brings())
     return _node(target, model, weights, (assembly,), inputs, splitting.measuring)
 
 

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     Outputs = Sequence[Array]
 
+LINK = ("edgebuild.travels.edge_link", "edgebuild.travels.serve")  # what carries arrays to a server's part, and runs it
 Rule = Mapping[str, float]  # numbers that decide which parts answer, by name: the router's own words
 
 
@@ -34,11 +35,14 @@ class Joined:
 
 @dataclass(frozen=True, slots=True)
 class Validated:
-    """What a rule is chosen by: each part's outputs [N, …] on the validation examples, and the labels of each head."""
+    """What a rule is chosen by: each part's outputs [N, …] on the validation examples, and the labels of each head; and
+    what the whole takes and gives.
+    """
 
     answers: Sequence[Outputs]
     heads: tuple[Head, ...]
     labels: Sequence[Array]
+    signature: Signature
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +58,6 @@ class Joining(Protocol):
 
     least, most: of how many parts
     cuts: whether its first part is one model that is cut in two
-    brings: modules that travel beside the router
     router: the module that travels and in a bundle decides which parts run. It has `answer(rule, parts, values)`, which
         calls the `parts` that are needed, and `combined(rule, answers)`, the same for what every part answers to many
         examples: the whole's outputs, and which parts would have run
@@ -65,12 +68,15 @@ class Joining(Protocol):
     least: ClassVar[int] = 2
     most: ClassVar[int] = 2
     cuts: ClassVar[bool] = False
-    brings: ClassVar[tuple[str, ...]] = ()
     router: ClassVar[str]
 
     @abstractmethod
     def check(self, whole: Joined, parts: Sequence[Joined]) -> None:
         """ValueError, in words that follow the assembly's key, where the parts cannot be joined to this whole."""
+
+    def brings(self) -> tuple[str, ...]:
+        """Modules that travel beside the router."""
+        return ()
 
     @abstractmethod
     def choose(self, validated: Validated) -> Choice:

@@ -1,10 +1,16 @@
 """Routes a cascade: the first part answers where it is sure, else the next.
 
+Where that is a server's (the rule has `seconds`), EDGEBUILD_SERVER (host:port) says where `serve.py` runs; without it
+both parts run here. Where the link is lost, the first part's answer stands if the rule says `offline`, with a line on
+standard error; else it is an error.
+
 This file travels in bundles: Python 3.9 and numpy, nothing of edgebuild.
 """
 
 from __future__ import annotations
 
+import importlib
+import sys
 from typing import Any, Callable, List, Mapping, Sequence, Tuple
 
 import numpy as np
@@ -35,7 +41,24 @@ def sure(rule: Mapping[str, float], outputs: Sequence[Array]) -> Array:
 def answer(rule: Mapping[str, float], parts: Sequence[Part], values: Sequence[Array]) -> Sequence[Array]:
     """The whole's outputs for a batch of one; the second part runs only where the first is not sure."""
     first = parts[0](values)
-    return first if bool(sure(rule, first).all()) else parts[1](values)
+    if bool(sure(rule, first).all()):
+        return first
+    return asked(rule, parts, first, values) if "seconds" in rule else parts[1](values)
+
+
+def asked(rule: Mapping[str, float], parts: Sequence[Part], first: Sequence[Array], values: Sequence[Array]) -> Any:
+    """What the second part answers on its server, or here where none is named."""
+    link = importlib.import_module(".edge_link" if __package__ else "edge_link", __package__)
+    where = link.remote()
+    if where is None:
+        return parts[1](values)
+    try:
+        return link.asked(where, rule, values)
+    except link.LinkError as error:
+        if not rule["offline"]:
+            raise
+        print("route_cascade: %s; the first part's answer stands" % error, file=sys.stderr)
+        return first
 
 
 def combined(rule: Mapping[str, float], answers: Sequence[Sequence[Array]]) -> Tuple[List[Array], Array]:

@@ -8,9 +8,8 @@ This file travels in bundles: Python 3.9 and numpy, nothing of edgebuild.
 
 from __future__ import annotations
 
-import os
 import sys
-from typing import Any, Callable, Dict, List, Mapping, Sequence, Tuple
+from typing import Any, Callable, List, Mapping, Sequence, Tuple
 
 import numpy as np
 
@@ -19,23 +18,19 @@ if __package__:
 else:
     import edge_link  # type: ignore[import-not-found,no-redef]
 
-SERVER = "EDGEBUILD_SERVER"
 Array = Any
 Part = Callable[[Sequence[Array]], Sequence[Array]]
-CLIENTS: Dict[str, edge_link.Client] = {}
 
 
 def answer(rule: Mapping[str, float], parts: Sequence[Part], values: Sequence[Array]) -> Sequence[Array]:
     """The whole's outputs for a batch of one; `parts` are the edge's half, the server's, and the fall-back if any."""
     edge, server, *fallback = parts
-    where = os.environ.get(SERVER)
+    where = edge_link.remote()
     crossing = edge(values)
-    if not where:
+    if where is None:
         return server(crossing)
     try:
-        if where not in CLIENTS:
-            CLIENTS[where] = edge_link.Client(where, int(rule["bytes"]), rule["seconds"])
-        return CLIENTS[where].ask(crossing)
+        return edge_link.asked(where, rule, crossing)
     except edge_link.LinkError as error:
         if not fallback:
             raise

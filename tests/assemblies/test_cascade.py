@@ -32,7 +32,7 @@ def validated() -> Validated:
     labels, margin = rng.integers(0, 3, N), rng.uniform(0, 8, N)
     first = scores(labels, rng.random(N) < 1 / (1 + 2 * np.exp(-margin)), margin)
     second = scores(labels, rng.random(N) < 0.99, np.full(N, 9.0))
-    return Validated([[first], [second]], (HEAD,), [labels])
+    return Validated([[first], [second]], (HEAD,), [labels], WHOLE.signature)
 
 
 def test_the_lowest_threshold_is_taken_whose_loss_is_bounded(validated: Validated) -> None:
@@ -69,7 +69,9 @@ def test_a_first_part_that_misleads_answers_nothing_and_that_is_told(validated: 
 
 
 def test_too_few_examples_for_the_bound_are_refused_with_how_many_are_needed(validated: Validated) -> None:
-    few = Validated([[each[0][:200]] for each in validated.answers], (HEAD,), [validated.labels[0][:200]])
+    few = Validated(
+        [[each[0][:200]] for each in validated.answers], (HEAD,), [validated.labels[0][:200]], WHOLE.signature
+    )
     with pytest.raises(UsageError, match=r"loss: 1.00% cannot be bounded by 200 validation examples: (\d+) are"):
         Cascade(loss=0.01).choose(few)
     assert paired.drop_bound(0, 0, 268, 0.95).high <= 0.01 < paired.drop_bound(0, 0, 267, 0.95).high
@@ -142,3 +144,41 @@ def test_a_whole_that_has_no_probability_or_keeps_a_state_is_refused() -> None:
     looped = replace(WHOLE, signature=Signature(inputs, (TensorSpec("left", (4,)),)))
     with pytest.raises(ValueError, match="through a recurrent state"):
         Cascade().check(looped, [looped, looped])
+
+
+def test_what_goes_on_to_a_server_is_asked_there_and_a_lost_link_ends_as_is_declared(
+    validated: Validated, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    import socket
+    import threading
+
+    from edgebuild.travels import edge_link
+
+    monkeypatch.setenv(edge_link.KEY, "a key of the tests, long enough")
+    edge_link.CLIENTS.clear()
+    choice = Cascade(server=True, timeout=0.5, offline="answer").choose(validated)
+    image = np.zeros((1, 1, 8, 8), np.float32)
+    frame = len(edge_link.pack([image])) + edge_link.OVERHEAD
+    assert choice.notes[-1] == f"an example that goes on sends {frame} bytes to the server"
+    unsure = [np.zeros((1, 3), np.float32)]
+    parts = [lambda _: unsure, lambda _: [np.full((1, 3), 7.0)]]
+    assert route_cascade.answer(choice.rule, parts, [image])[0][0, 0] == 7  # no server is named: here
+    listener = socket.create_server(("127.0.0.1", 0))
+    monkeypatch.setenv(edge_link.SERVER, f"127.0.0.1:{listener.getsockname()[1]}")
+
+    def serve() -> None:
+        connection, _ = listener.accept()
+        with connection:
+            there = edge_link.Channel(connection, edge_link.shared_key(), 10_000, 2.0, serves=True)
+            (taken,) = there.receive()
+            there.send([np.full((1, 3), float(taken.size), np.float32)])
+
+    thread = threading.Thread(target=serve, daemon=True)
+    thread.start()
+    assert route_cascade.answer(choice.rule, parts, [image])[0][0, 0] == 64
+    thread.join(5)
+    listener.close()
+    assert route_cascade.answer(choice.rule, parts, [image]) is unsure  # the link broke
+    assert "the first part's answer stands" in capsys.readouterr().err
+    with pytest.raises(edge_link.LinkError, match="cannot be reached"):
+        route_cascade.answer({**choice.rule, "offline": 0.0}, parts, [image])

@@ -113,7 +113,7 @@ def test_a_cut_through_a_state_is_refused() -> None:
 def key(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(edge_link.KEY, KEY)
     monkeypatch.delenv(edge_link.KEY_FILE, raising=False)
-    route_split.CLIENTS.clear()
+    edge_link.CLIENTS.clear()
 
 
 def test_arrays_come_back_as_they_were_and_nothing_else_is_taken_for_them() -> None:
@@ -228,7 +228,7 @@ def test_the_fall_back_answers_where_the_server_cannot_be_reached_and_else_it_is
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with socket.create_server(("127.0.0.1", 0)) as free:
-        monkeypatch.setenv(route_split.SERVER, f"127.0.0.1:{free.getsockname()[1]}")
+        monkeypatch.setenv(edge_link.SERVER, f"127.0.0.1:{free.getsockname()[1]}")
     rule, value = {"seconds": 0.5, "bytes": 1000.0}, [np.zeros(1, np.float32)]
     halves = [lambda values: values, lambda values: pytest.fail("the server's half ran here")]
     small = [np.ones(1, np.float32)]
@@ -287,10 +287,10 @@ def test_an_edge_and_a_server_in_two_processes_answer_as_one(made: tiny.Made, bu
     np.save(bundle.parent / "image.npy", image)
     together = ran(bundle, bundle.parent / "image.npy")
     (bundle / "server.onnx").unlink()  # the edge need not have it: the server has it open
-    apart = ran(bundle, bundle.parent / "image.npy", **{route_split.SERVER: serving})
+    apart = ran(bundle, bundle.parent / "image.npy", **{edge_link.SERVER: serving})
     expected = " ".join(f"{value:.6g}" for value in opened(made.file("onnx-int8")).answer([image])[0][0].tolist())
     assert together.stdout == apart.stdout == f"image.npy: {expected}\n"
-    stranger = ran(bundle, bundle.parent / "image.npy", **{route_split.SERVER: serving, edge_link.KEY: "x" * 20})
+    stranger = ran(bundle, bundle.parent / "image.npy", **{edge_link.SERVER: serving, edge_link.KEY: "x" * 20})
     assert (stranger.returncode, stranger.stdout) == (1, "")
     assert "closed the link" in stranger.stderr
     assert stranger.stderr.count("\n") == 1

@@ -106,6 +106,9 @@ def test_what_joins_them_is_part_of_the_keys_of_what_it_decides(make: Make) -> N
             assert {"code.edgebuild.assemblies.cascade", "code.edgebuild.travels.route_cascade"} <= parts.keys()
     (bundle,) = nodes(plan, "assemble")
     assert "payload.route_cascade.py" in bundle.facts
+    assert "payload.serve.py" not in bundle.facts
+    (served,) = nodes(make(WHOLE.replace("parts =", "server = true\nparts =")), "assemble")
+    assert {"payload.serve.py", "payload.edge_link.py"} <= served.facts.keys()
 
 
 def test_a_base_gives_what_is_not_said_and_the_folder(make: Make, tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from edgebuild.spec.errors import UsageError
 from edgebuild.spec.evidence import RULE, Rule
 from edgebuild.spec.joining import Joining, Validated
 from edgebuild.spec.names import file_name
-from edgebuild.spec.signature import Head
+from edgebuild.spec.signature import Head, Signature
 from edgebuild.steps.assemblies._parts import role
 from edgebuild.steps.evidence._outputs import read
 
@@ -23,6 +23,7 @@ class ChooseRule(Step):
     joining: Joining
     parts: tuple[str, ...]
     heads: tuple[Head, ...]
+    signature: Signature
     shown: str = field(default="model.toml", metadata=EXCUSED)
 
     consumes: ClassVar[tuple[str, ...]] = ()
@@ -35,7 +36,7 @@ class ChooseRule(Step):
         labels = dataset.read(io.path("data"), "validation").labels
         answers = [read(io.path(role("answers", part))) for part in self.parts]
         try:
-            choice = self.joining.choose(Validated(answers, self.heads, labels))
+            choice = self.joining.choose(Validated(answers, self.heads, labels, self.signature))
         except UsageError as error:
             key = f"assembly.{error.option}" if error.option else "assembly"
             raise UsageError(error.reason, file=self.shown, key=key, hint=error.hint) from None
