@@ -122,7 +122,7 @@ def _run(task: Task, limits: Limits, line: Connection) -> EdgebuildError | None:
         output = task.folder / "output"
         report = _reporter(line, curves)
         scratch = task.folder / "scratch"
-        io = StepIO(task.inputs, output, scratch, report, task.provenance, task.partial, task.cores)
+        io = StepIO(task.inputs, output, scratch, report, task.provenance, task.partial, task.cores, task.kept)
         with waiting.heard_by(lambda what: line.send(("waiting", what))):
             perform(task.step, io)
         _check(output, task.label)

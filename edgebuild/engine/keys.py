@@ -40,6 +40,11 @@ def of(named: Mapping[str, str]) -> str:
     return digests.of_json(dict(named))
 
 
+def but_for_inputs(named: Mapping[str, str]) -> str:
+    """What runs of a step have in common that differ in their inputs alone."""
+    return of({name: part for name, part in named.items() if not name.startswith("input.")})
+
+
 @cache
 def version(distribution: str) -> str:
     """The installed version of a distribution, or "absent"."""

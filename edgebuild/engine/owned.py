@@ -14,7 +14,7 @@ from pathlib import Path
 from edgebuild.engine import files
 from edgebuild.spec.errors import UsageError
 
-FOLDERS = ("cas", "actions", "last", "tmp", "locks", "logs", "partial")  # made with the store
+FOLDERS = ("cas", "actions", "last", "tmp", "locks", "logs", "partial", "kept")  # made with the store
 _LATER = ("curves", "code.json", "reads.json", "last-build.json")
 _TAG = "CACHEDIR.TAG"
 _SIGNATURE = "Signature: 8a477f597d28d172789f06886806bc55\n"

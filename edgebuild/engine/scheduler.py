@@ -142,8 +142,8 @@ class Scheduler:
         before = self._store.last(label)
         try:
             folder, curves = self._store.scratch(label), self._store.curves(label)
-            partial = self._store.partial(key)
-            task = Task(label, node.step, self._resolver.inputs(name), folder, curves, provenance, partial, self._cores)
+            places = self._store.partial(key), self._cores, self._store.kept(keys.but_for_inputs(parts))
+            task = Task(label, node.step, self._resolver.inputs(name), folder, curves, provenance, *places)
             self._running[name] = _Run(node, Worker(task, self._limits), key, parts, release, before)
         except BaseException:
             release()

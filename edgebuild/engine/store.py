@@ -26,7 +26,8 @@ if TYPE_CHECKING:
     from filelock import FileLock
 
 _LOG_TAIL = 64 * 1024
-_STALE = 7 * 24 * 3600.0  # seconds after which nobody is expected to take up what was interrupted
+_DAY = 24 * 3600.0
+_STALE = {"partial": 7 * _DAY, "kept": 90 * _DAY}  # seconds after which nobody is expected to come back for it
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
@@ -100,10 +101,11 @@ class Store:
 
     def _forget_stale(self) -> None:
         """Remove what steps kept for a next time that did not come."""
-        for folder in (self.root / "partial").iterdir():
-            with suppress(OSError):
-                if time.time() - folder.stat().st_mtime > _STALE:
-                    files.remove_tree(folder)
+        for name, age in _STALE.items():
+            for folder in (self.root / name).iterdir():
+                with suppress(OSError):
+                    if time.time() - folder.stat().st_mtime > age:
+                        files.remove_tree(folder)
 
     def scratch(self, name: str) -> Path:
         """A new empty folder on the store's own disk, gone when the build ends or the next one starts."""
@@ -229,6 +231,10 @@ class Store:
     def partial(self, key: str) -> Path:
         """Where the step with this key may keep what it has done so far; the folder is made by whoever needs it."""
         return self.root / "partial" / key
+
+    def kept(self, key: str) -> Path:
+        """Where runs of a step that differ in their inputs alone keep what they share; made by whoever needs it."""
+        return self.root / "kept" / key
 
     def claim(self, key: str) -> FileLock:
         """The lock that lets one build at a time run the step with this key; `acquire(blocking=False)` asks for it."""

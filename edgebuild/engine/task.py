@@ -22,7 +22,7 @@ class Limits:
 @dataclass(frozen=True, slots=True)
 class Task:
     """A step to run: where its inputs are, the folder with `output/`, `scratch/` and its log, the one for curves, the
-    one that outlives a kill, and the cores that steps share.
+    one that outlives a kill, the cores that steps share, and the folder that runs on other inputs share.
     """
 
     label: str
@@ -33,3 +33,4 @@ class Task:
     provenance: tuple[Record, ...] = ()
     partial: Path | None = None
     cores: Cores = field(default_factory=Cores)
+    kept: Path | None = None

@@ -71,7 +71,9 @@ class StepIO:
     """All that a running step may touch: inputs by role, an empty output folder, scratch space, a progress line.
 
     `partial` is a folder that the step finds again when it is run anew with the same key after an interruption, and
-    that goes when it ends well. What is found there may be torn: the step checks it. `cores` are what a step that can
+    that goes when it ends well. What is found there may be torn: the step checks it. `kept` is a folder that it shares
+    with its runs on other inputs, of which nothing else in the key differs: for what was dear to measure and depends on
+    a part of the inputs that the step can name (`spec/kept.py`). `cores` are what a step that can
     run processes side by side asks for more of.
     """
 
@@ -82,6 +84,7 @@ class StepIO:
     provenance: tuple[Record, ...] = ()
     partial: Path | None = None
     cores: Cores = field(default_factory=Cores)
+    kept: Path | None = None
 
     def path(self, role: str) -> Path:
         """The folder of the input with this role; KeyError when the plan did not connect it."""

@@ -55,6 +55,40 @@ class TestPartial:
         assert (old.exists(), new.exists()) == (False, True)
 
 
+class TestKept:
+    def measured(self, box: Toybox, words: str, scale: float = 1.0) -> str:
+        other = Toybox(box.store)
+        other.add("step", toys.Measured(scale), words=other.add("words", toys.Write(words)))
+        return other.text(other.build()["step"])
+
+    def test_what_an_earlier_run_on_other_inputs_measured_is_not_measured_anew(self, box: Toybox) -> None:
+        assert self.measured(box, "one two three") == "one two three"
+        assert self.measured(box, "one four three") == "four"
+
+    def test_with_another_option_all_is_measured(self, box: Toybox) -> None:
+        self.measured(box, "one two")
+        assert self.measured(box, "one three", scale=2.0) == "one three"
+
+    @pytest.mark.parametrize("damage", ["", "{", '{"of": "one", "number": 7, "sha256": ""}', "[]", '{"number": "x"}'])
+    def test_what_is_damaged_is_measured_anew(self, box: Toybox, damage: str) -> None:
+        self.measured(box, "one two")
+        (folder,) = (box.store.root / "kept").iterdir()
+        for file in folder.iterdir():
+            if '"one"' in file.read_text():
+                file.write_text(damage)
+        assert self.measured(box, "two one three") == "one three"
+
+    def test_what_nobody_added_to_for_a_season_goes(self, tmp_path: Path) -> None:
+        store = Store(tmp_path / "store")
+        old, new = store.kept("old"), store.kept("new")
+        for folder in (old, new):
+            folder.mkdir()
+        os.utime(old, (0, 0))
+        store.close()
+        Store(tmp_path / "store").close()
+        assert (old.exists(), new.exists()) == (False, True)
+
+
 class TestCores:
     def test_a_step_alone_gets_all(self, box: Toybox) -> None:
         box.add("alone", toys.Spread("alone"))

@@ -18,6 +18,7 @@ from typing import ClassVar
 from edgebuild.spec import documents, waiting
 from edgebuild.spec.artifact import EXCUSED, Determinism, Step, StepIO
 from edgebuild.spec.errors import DeviceError, UsageError
+from edgebuild.spec.kept import Kept
 from tests.engine.processes import marked
 
 
@@ -360,6 +361,23 @@ class Piecewise(Toy):
             with Tally(self.tally, str(piece)):
                 (io.partial / str(piece)).touch()
         (io.output / "text.txt").write_text(" ".join(sorted(path.name for path in io.partial.iterdir())))
+
+
+@dataclass(frozen=True, slots=True)
+class Measured(Toy):
+    """Measures each word of its input, which takes long, and keeps what it has measured; writes which it measured."""
+
+    scale: float = 1.0
+
+    needs: ClassVar[tuple[str, ...]] = ("words",)
+
+    def run(self, io: StepIO) -> None:
+        kept, fresh = Kept(io.kept), []
+        for word in (io.path("words") / "text.txt").read_text().split():
+            if kept.read(word) is None:
+                kept.write(word, self.scale * len(word))
+                fresh.append(word)
+        (io.output / "text.txt").write_text(" ".join(fresh))
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from edgebuild.nn.prune.dependencies import Dependencies, Group, dependencies
 from edgebuild.nn.prune.proof import Proven, proven
+from edgebuild.nn.prune.trace.follow import OUTPUT
 from edgebuild.nn.prune.units import Units
 from edgebuild.spec.errors import EdgebuildError, UsageError, exhausted
 
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
     Example = tuple[Tensor, ...]
 
-_OUTPUT, _ONE = "it makes an output", "an axis of one"
+_ONE = "an axis of one"
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +85,7 @@ def _inventory(module: nn.Module, example: Example, keep: Sequence[nn.Module], r
     unfollowed = {
         name: why
         for name, why in (protected | {stock[group].name: why for group, why in tried.refused.items()}).items()
-        if name not in kept and why != _OUTPUT
+        if name not in kept and why != OUTPUT
     }
     whole |= {name: "named in keep" if name in kept else why for name, why in protected.items()}
     units = tuple(one for group, one in stock.items() if group in able)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
+from itertools import chain
 from typing import TYPE_CHECKING, Literal
 
 from edgebuild.nn.prune.trace.call import Norm, Notes, Side, Size
@@ -56,6 +58,18 @@ class Group:
     layers: tuple[str, ...]
     normed: tuple[str, ...]
 
+    def spared(self, order: Sequence[int], count: int) -> list[int]:
+        """The first `count` of these units, without any that would leave nothing of a layer that has only some."""
+        left = [{*chain(*one.places)} for one in self.members if not all(one.places)]
+        parts = [one.places for one in self.members if not all(one.places)]
+        gone: list[int] = []
+        for unit in order:
+            after = [still.difference(places[unit]) for still, places in zip(left, parts, strict=True)]
+            if len(gone) < count and all(after):
+                gone.append(unit)
+                left = after
+        return gone
+
 
 @dataclass(frozen=True, slots=True)
 class Dependencies:
@@ -81,7 +95,22 @@ class Dependencies:
 
 def dependencies(module: nn.Module, example: Example) -> Dependencies:
     """Follow a module; UsageError where it cannot be exported."""
-    return _Builder(trace(module, example)).built()
+    traced = trace(module, example)
+    _keep_the_indispensable(traced)
+    return _Builder(traced).built()
+
+
+def _keep_the_indispensable(traced: Traced) -> None:
+    """Protect whatever would take all of some parameter's axis with it."""
+    import numpy as np
+
+    atoms = cache(traced.numbers.atoms)
+    for name, value in traced.parameters.items():
+        for ids in value.axes:
+            roots = np.unique(traced.numbers.find(ids)).tolist()
+            whole = frozenset.intersection(*map(atoms, roots)) if len(ids) > 1 else ()
+            for atom in whole:
+                traced.numbers.protect(np.array([atom]), f"all of {name!r} would have to go with it")
 
 
 def numbers_of(chosen: Sequence[tuple[Group, Collection[int]]]) -> set[int]:
@@ -117,7 +146,7 @@ def without(traced: Traced, gone: Collection[int]) -> Traced:
         notes.unknown,
     )
     parameters = {name: replace(value, axes=tuple(map(left, value.axes))) for name, value in traced.parameters.items()}
-    return Traced(traced.numbers, parameters, fresh, [left(ids) for ids in traced.families])
+    return Traced(traced.numbers, parameters, fresh, [left(ids) for ids in traced.families], traced.outside)
 
 
 def remaining(numbers: Numbers, ids: Ids, gone: Collection[int]) -> Ids:
@@ -220,7 +249,7 @@ class _Builder:
 
     def _protected(self, home: Mapping[int, tuple[int, int]]) -> dict[str, str]:
         """Layers of which nothing can go; the first reason that any of their channels has."""
-        found: dict[str, str] = {}
+        found = {**self._traced.outside}
         for birth in self._traced.notes.births:
             if self._of([birth.ids]) & home.keys():
                 continue

@@ -146,7 +146,7 @@ class _Trials:
     def _fault_of(self, chosen: Sequence[_Tried], draw: int) -> str | None:
         traced, groups = self._found.traced, self._found.groups
         noun = groups[chosen[0].place].kind if len(chosen) == 1 else "channels"
-        gone = {groups[one.place].units[k] for one in chosen for k in self._draws.units(one.place, draw)}
+        gone = {groups[one.place].units[k] for one in chosen for k in self._drawn(one.place, draw)}
         corrections = [one for tried in chosen for one in self._chosen(tried)]
         try:
             given = self._trial.pruned(lambda module: take_out(module, traced, gone, corrections))
@@ -158,6 +158,10 @@ class _Trials:
         if not self._trial.fits(given, self._trial.silenced(traced, gone)):
             return f"without some of its {noun} the model does not answer as if they were silent"
         return None
+
+    def _drawn(self, place: int, draw: int) -> list[int]:
+        drawn = self._draws.units(place, draw)
+        return self._found.groups[place].spared(drawn, len(drawn))
 
 
 class _Draws:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from edgebuild.nn.prune.dependencies import going, lost
 from edgebuild.nn.prune.sizes import Correction, corrected, refreshed
+from edgebuild.nn.prune.streamed import forget
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -33,6 +34,7 @@ def take_out(module: nn.Module, traced: Traced, gone: Collection[int], correctio
         held.data, held.grad = kept.contiguous(), None
     corrected(module, traced, gone, corrections)
     refreshed(module, lost(traced, gone))
+    forget(module)
 
 
 def silenced(

@@ -30,6 +30,15 @@ def sharing(module: nn.Module) -> nn.Module:
     return copy.deepcopy(module, shared)
 
 
+def forget(module: nn.Module) -> None:
+    """Let the module drop what it has computed of its parameters and kept, as it would when they are trained."""
+    modes = {part: part.training for part in module.modules()}
+    module.train()
+    module.train(modes[module])
+    for part, training in modes.items():
+        part.training = training
+
+
 def hollow(module: nn.Module, dtype: torch.dtype) -> nn.Module:
     """A copy whose parameters have shapes and this type, and no memory: what reads one unasked gets no number."""
     import torch

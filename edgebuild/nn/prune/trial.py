@@ -90,6 +90,7 @@ def prepared(module: nn.Module, example: Example) -> Trial:
     """
     import torch
 
+    streamed.forget(module)
     shaken = _shaken(streamed.sharing(module).eval())
     last: Exception | None = None
     for dtype, whole in ((torch.float64, False), (torch.float64, True), (torch.float32, True)):

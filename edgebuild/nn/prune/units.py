@@ -57,9 +57,13 @@ class Units:
 def least(
     found: Sequence[Units], scores: Mapping[str, Tensor], stays: Mapping[str, int]
 ) -> list[tuple[Units, list[int]]]:
-    """The units of least score, so that as many are left as `stays` says; ties go in the order of channels."""
+    """The units of least score, so that as many are left as `stays` says; ties go in the order of channels.
+
+    More are left where a layer that has only some of the units would have none.
+    """
     counts = [(units, len(units.members) - stays.get(units.name, len(units.members))) for units in found]
-    return [(units, scores[units.name].argsort(stable=True)[:gone].tolist()) for units, gone in counts if gone > 0]
+    order = {units.name: scores[units.name].argsort(stable=True).tolist() for units, gone in counts if gone > 0}
+    return [(units, units.group.spared(order[units.name], gone)) for units, gone in counts if gone > 0]
 
 
 def scored(found: Sequence[Units], importance: Importance) -> dict[str, Tensor]:

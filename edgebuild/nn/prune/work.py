@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from edgebuild.nn.prune.trace.follow import canonical, exported
+from edgebuild.nn.prune.trace.follow import canonical
+from edgebuild.nn.prune.trace.parts import Part, exported
 from edgebuild.spec.evidence import LayerShape
 
 if TYPE_CHECKING:
@@ -32,18 +33,20 @@ class LayerWork:
 def layer_work(module: nn.Module, example: Example) -> tuple[LayerWork, ...]:
     """Every convolution, linear, recurrent layer and product with a weight of one example, in order.
 
-    A recurrent layer counts as the products of its weights. UsageError for a module that cannot be exported.
+    A recurrent layer counts as the products of its weights. Of a module that cannot be exported as a whole, those of
+    the parts that can. UsageError where there are none.
     """
-    program = exported(module, example)
-    signature, names = program.graph_signature, canonical(module)
-    weights = {
-        name: names.get(parameter, parameter)
-        for name, parameter in {**signature.inputs_to_parameters, **signature.inputs_to_buffers}.items()
-    }
-    inputs = {*signature.user_inputs}
-    first = next(node for node in program.graph.nodes if node.op == "placeholder" and node.name in inputs)
-    batch = _shape(first)[0]  # `exported` doubles a batch of one
-    return tuple(_scaled(one, batch) for node in program.graph.nodes for one in _of(node, weights))
+    names = canonical(module)
+    return tuple(one for part in exported(module, example).parts for one in _of_part(part, names))
+
+
+def _of_part(part: Part, names: Mapping[str, str]) -> Iterator[LayerWork]:
+    signature = part.program.graph_signature
+    kinds = {**signature.inputs_to_parameters, **signature.inputs_to_buffers}
+    full = {name: part.full(parameter) for name, parameter in kinds.items()}
+    weights = {name: names.get(parameter, parameter) for name, parameter in full.items()}
+    for node in part.program.graph.nodes:
+        yield from (_scaled(one, part.batch) for one in _of(node, weights))
 
 
 def _scaled(one: LayerWork, batch: int) -> LayerWork:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
@@ -15,6 +16,7 @@ from edgebuild.spec.core import TimeModel
 from edgebuild.spec.device import Device
 from edgebuild.spec.errors import EdgebuildError
 from edgebuild.spec.evidence import LayerShape
+from edgebuild.spec.kept import Kept
 from edgebuild.spec.quantization import Quantization
 from edgebuild.spec.registry import FORMATS
 
@@ -57,7 +59,9 @@ class LayerTimes(Step):
         shapes = documents.read(evidence.LayerShapes, io.path("shapes") / evidence.FILE).shapes
         lines = {shape: self._lines(shape) for shape in shapes}
         every = {probe for sides in lines.values() for side in sides for shape in side for probe in _probes(shape)}
-        seconds = self._counted(io, sorted(every))
+        kept = Kept(io.kept)
+        known = {probe: number for probe in every if (number := kept.read(_words(probe))) is not None}
+        seconds = {**known, **self._counted(io, sorted(every - known.keys()), kept)}
 
         def width(channels: int, shape: LayerShape) -> evidence.Width:
             taken = max(0.0, seconds[shape, True] - seconds[_bare(shape), False])
@@ -84,12 +88,14 @@ class LayerTimes(Step):
         outputs = [replace(shape, outputs=width) for width in widths(shape.outputs, self.multiple)]
         return outputs, [replace(shape, inputs=width) for width in widths(shape.inputs, self.multiple)]
 
-    def _counted(self, io: StepIO, probes: Sequence[Probe]) -> Mapping[Probe, float]:
-        """Seconds of each file."""
+    def _counted(self, io: StepIO, probes: Sequence[Probe], kept: Kept) -> Mapping[Probe, float]:
+        """Seconds of each file; a model of which one layer has changed counts the files of that one."""
         jobs = [probes[k : k + _FILES] for k in range(0, len(probes), _FILES)]
         seconds: dict[Probe, float] = {}
         for number, part in enumerate(jobs):
-            seconds |= zip(part, self._job(io.scratch / str(number), part), strict=True)
+            for probe, taken in zip(part, self._job(io.scratch / str(number), part), strict=True):
+                seconds[probe] = taken
+                kept.write(_words(probe), taken)
             io.progress((number + 1) / len(jobs), f"{len(seconds)} of {len(probes)} files of one layer counted")
         return seconds
 
@@ -127,6 +133,12 @@ class LayerTimes(Step):
             return made.quantize(file, self.quantization, [(each,) for each in noise])
         except EdgebuildError:  # nothing in so small a file pays
             return file
+
+
+def _words(probe: Probe) -> str:
+    """What a file is of, all that its time depends on beside the step's options."""
+    shape, whole = probe
+    return json.dumps([asdict(shape), whole])
 
 
 def _probes(shape: LayerShape) -> tuple[Probe, Probe]:

@@ -26,7 +26,7 @@ def allocated(call: Callable[[], Any]) -> int:
     """The most bytes of tensors that were there at once on top of those before."""
     with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as seen:
         call()
-    events = [each for each in seen.profiler.kineto_results.events() if each.name() == "[memory]"]  # type: ignore[union-attr]
+    events = [each for each in seen.profiler.kineto_results.events() if each.name() == "[memory]"]
     now = most = 0
     for each in sorted(events, key=lambda event: event.start_ns()):
         now += each.nbytes()
@@ -99,7 +99,7 @@ class Compiled(nn.Module):
 @cache
 def compiled() -> Callable[..., Tensor]:
     """A product by torch's own compiler."""
-    return torch.jit.script(product)  # type: ignore[no-any-return]
+    return torch.jit.script(product)
 
 
 def product(x: Tensor, weight: Tensor) -> Tensor:

@@ -68,3 +68,12 @@ def test_a_number_that_is_part_of_itself_goes_with_all_its_parts() -> None:
     numbers.unite(ids[:1], heads[:1], "add")
     assert numbers.atoms(int(ids[0])) == numbers.atoms(int(places[0])) == numbers.atoms(int(heads[0]))
     assert numbers.atoms(int(heads[1])) != numbers.atoms(int(heads[0]))
+
+
+def test_a_part_that_never_goes_decides_nothing() -> None:
+    numbers = Numbers()
+    ids, heads, places, groups = (numbers.fresh(count) for count in (6, 2, 3, 6))
+    numbers.factor(ids.reshape(2, 3), [heads, places], "view")
+    numbers.factor(ids.reshape(6, 1), [groups, numbers.fresh(1)], "conv2d")
+    assert goes(numbers, groups) == goes(numbers, ids)
+    assert not any(numbers.is_protected(int(number)) for number in (*heads, *places))

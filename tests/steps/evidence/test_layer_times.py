@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 import pytest
 
 from edgebuild.devices.qemu import Qemu
 from edgebuild.spec import documents
+from edgebuild.spec.artifact import Input, StepIO
 from edgebuild.spec.core import TimeModel
 from edgebuild.spec.evidence import FILE, LayerShape, LayerShapes, WidthCurve, WidthCurves
 from edgebuild.steps.evidence.layer_times import LayerTimes
-from tests import tiny
 
 MODEL = TimeModel("cortex-a72", 2.75e9, {"l1d": 5.0, "l1i": 5.0}, ((1, 0.3),), 0.25, ("a test",))
 PLAIN = LayerShape("convolution", 16, 16, (8, 8), 1, (3, 3), (1, 1), (1, 1), (1, 1))
@@ -19,14 +22,46 @@ DEPTHWISE = replace(PLAIN, groups=16)
 
 
 @pytest.fixture(scope="module")
-def curves(pi: Qemu, tmp_path_factory: pytest.TempPathFactory) -> dict[LayerShape, WidthCurve]:
+def kept(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What runs of the step share."""
+    return tmp_path_factory.mktemp("kept")
+
+
+@pytest.fixture(scope="module")
+def curves(pi: Qemu, kept: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[LayerShape, WidthCurve]:
     """Of a convolution and a depthwise one."""
-    folder = tmp_path_factory.mktemp("times")
+    return counted(pi, kept, tmp_path_factory.mktemp("times"), PLAIN, DEPTHWISE)
+
+
+def counted(pi: Qemu, kept: Path, folder: Path, *shapes: LayerShape) -> dict[LayerShape, WidthCurve]:
+    """The curves of layers."""
     (folder / "shapes").mkdir()
-    documents.write(folder / "shapes" / FILE, LayerShapes((PLAIN, DEPTHWISE)))
+    documents.write(folder / "shapes" / FILE, LayerShapes(shapes))
     step = LayerTimes("tflite", pi, MODEL, 1.5e9, 1, 8)
-    done = tiny.perform(step, folder / "out", {"shapes": ("evidence", folder / "shapes")})
-    return {one.shape: one for one in documents.read(WidthCurves, done / FILE).curves}
+    for place in ("out", "scratch"):
+        (folder / place).mkdir()
+    step.run(
+        StepIO({"shapes": Input("evidence", "", folder / "shapes")}, folder / "out", folder / "scratch", kept=kept)
+    )
+    return {one.shape: one for one in documents.read(WidthCurves, folder / "out" / FILE).curves}
+
+
+def test_of_a_model_with_one_other_layer_that_one_is_counted(
+    pi: Qemu, curves: dict[LayerShape, WidthCurve], kept: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files: list[str] = []
+    original = Qemu.count_each
+
+    def noted(device: Qemu, folder: Path, *given: Any, **named: Any) -> Iterable[Any]:
+        files.extend(sorted(each.name for each in folder.glob("layer-*")))
+        return original(device, folder, *given, **named)
+
+    monkeypatch.setattr(Qemu, "count_each", noted)
+    product = LayerShape("product", 8, 8, (1,))
+    after = counted(pi, kept, tmp_path, PLAIN, product)
+    assert after[PLAIN] == curves[PLAIN]
+    assert len(files) == 2  # the layer, and the file without it
+    assert [one.channels for one in after[product].outputs] == [8]
 
 
 def test_half_the_channels_take_about_half_the_time(curves: dict[LayerShape, WidthCurve]) -> None:

@@ -3,27 +3,25 @@
 from __future__ import annotations
 
 import operator
-import traceback
-import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from edgebuild.nn.prune.trace.call import Call, Notes, Rule, is_users, place
+from edgebuild.nn.prune.trace.call import Call, Notes, Rule, place
 from edgebuild.nn.prune.trace.numbers import Numbers
+from edgebuild.nn.prune.trace.parts import Part, exported
 from edgebuild.nn.prune.trace.rules import carried, layers, moves
 from edgebuild.nn.prune.trace.value import Value
-from edgebuild.spec.errors import UsageError, exhausted
+from edgebuild.spec.errors import exhausted
 
 if TYPE_CHECKING:
     from torch import Tensor, fx, nn
-    from torch.export import ExportedProgram
 
     from edgebuild.nn.prune.trace.numbers import Ids
 
     Example = tuple[Tensor, ...]
 
-_BATCH = 2
+OUTPUT = "it makes an output"
 _CONSTANT = 2**22  # elements of whole numbers that are worth keeping as indices
 RULES: Mapping[str, Rule] = {**moves.RULES, **carried.RULES, **layers.RULES}
 
@@ -33,18 +31,28 @@ class Traced:
     """All numbers of a module, those of each axis of its parameters and buffers, and what rules noted.
 
     families: axes into which others were split
+    outside: why whatever lies outside of the parts that were followed stays whole
     """
 
     numbers: Numbers
     parameters: Mapping[str, Value]
     notes: Notes
     families: Sequence[Ids]
+    outside: Mapping[str, str] = field(default_factory=dict)
 
 
 def trace(module: nn.Module, example: Example) -> Traced:
-    """Follow the module in eval mode; UsageError where it cannot be exported, which names the place."""
-    program = exported(module, example)
-    return _Walk(program, canonical(module)).traced()
+    """Follow the module in eval mode, or its parts that can be exported; UsageError, with the place, where none can."""
+    every = exported(module, example)
+    numbers, notes, parameters = Numbers(), Notes(), dict[str, Value]()
+    for part in every.parts:
+        _Walk(part, canonical(module), numbers, notes, parameters).follow()
+    outside = {} if every.why is None else {_all_but(every.parts): f"it cannot be exported: {every.why}"}
+    return Traced(numbers, parameters, notes, numbers.families, outside)
+
+
+def _all_but(parts: Sequence[Part]) -> str:
+    return "all but " + ", ".join(part.name for part in parts)
 
 
 def canonical(module: nn.Module) -> dict[str, str]:
@@ -54,47 +62,23 @@ def canonical(module: nn.Module) -> dict[str, str]:
     return {name: first.setdefault(id(held), name) for name, held in every}
 
 
-def exported(module: nn.Module, example: Example) -> ExportedProgram:
-    """The module's operators in functional form, none of the large ones taken apart."""
-    import torch
-
-    errors: list[Exception] = []
-    for given in (_doubled(example), example):
-        try:
-            with warnings.catch_warnings(), torch.enable_grad():
-                warnings.simplefilter("ignore")
-                program = torch.export.export(module.eval(), given, strict=False)
-                functional: ExportedProgram = program.run_decompositions({})
-                return functional
-        except Exception as error:  # models that cannot be exported fail in many ways
-            if exhausted(error):
-                raise
-            errors.append(error)
-    first = str(errors[0]).strip().partition("\n")[0][:160]
-    told = f"the model's channels cannot be traced: {type(errors[0]).__name__}: {first}{_where(errors[0])}"
-    raise UsageError(told, hint="leave the step out, or take prune_weights") from None
-
-
-def _where(error: Exception) -> str:
-    """The innermost line of the user's that an error came from, in brackets."""
-    frames = traceback.extract_tb(error.__traceback__)
-    own = [frame for frame in frames if frame.filename != __file__ and is_users(frame.filename)]
-    return f" ({own[-1].filename.rpartition('/')[2]}:{own[-1].lineno})" if own else ""
-
-
-def _doubled(example: Example) -> Example:
-    """The example at a batch of two: one would look like any axis of one."""
-    return tuple(value.expand(_BATCH, *value.shape[1:]).contiguous() if len(value) == 1 else value for value in example)
-
-
 class _Walk:
-    def __init__(self, program: ExportedProgram, canonical: Mapping[str, str]) -> None:
-        self._program, self._canonical = program, canonical
-        self._numbers, self._notes = Numbers(), Notes()
-        self._known: dict[fx.Node, Any] = {}
-        self._parameters: dict[str, Value] = {}
+    """A walk through a part; what several parts have in common they number alike."""
 
-    def traced(self) -> Traced:
+    def __init__(
+        self,
+        part: Part,
+        canonical: Mapping[str, str],
+        numbers: Numbers,
+        notes: Notes,
+        parameters: dict[str, Value],
+    ) -> None:
+        self._part, self._program, self._canonical = part, part.program, canonical
+        self._numbers, self._notes, self._parameters = numbers, notes, parameters
+        self._known: dict[fx.Node, Any] = {}
+
+    def follow(self) -> None:
+        """Follow every operator."""
         import torch
 
         with torch.no_grad():
@@ -105,7 +89,6 @@ class _Walk:
                     self._known[node] = self._called(node)
                 elif node.op == "output":
                     self._ends(node)
-        return Traced(self._numbers, self._parameters, self._notes, self._numbers.families)
 
     def _given(self, node: fx.Node) -> Any:
         import torch
@@ -113,12 +96,14 @@ class _Walk:
         signature, name = self._program.graph_signature, node.name
         kinds = {**signature.inputs_to_parameters, **signature.inputs_to_buffers}
         if name in kinds:
-            return self._parameter(self._canonical.get(kinds[name], kinds[name]), kinds[name])
+            full = self._part.full(kinds[name])
+            return self._parameter(self._canonical.get(full, full), kinds[name])
         value = node.meta.get("val")
         constant = self._program.constants.get(signature.inputs_to_lifted_tensor_constants.get(name, ""))
         if constant is not None:
             return self._fixed(constant.shape, "a constant in the code", _whole(constant))
-        return self._fixed(value.shape, f"the input {name!r}") if isinstance(value, torch.Tensor) else value
+        kind = f"an input of {self._part.name!r}" if self._part.name else f"the input {name!r}"
+        return self._fixed(value.shape, kind) if isinstance(value, torch.Tensor) else value
 
     def _parameter(self, name: str, known_as: str) -> Value:
         if name not in self._parameters:
@@ -170,7 +155,7 @@ class _Walk:
         arguments = defaults | {key: self._value(one) for key, one in bound.items()}
         line = place(node.meta.get("stack_trace"))
         where = f"{name} ({line})" if line else name
-        stack = [entry[0] for entry in (node.meta.get("nn_module_stack") or {}).values()]
+        stack = [self._part.full(entry[0]) for entry in (node.meta.get("nn_module_stack") or {}).values()]
         return Call(
             name, arguments, tuple(shapes), self._numbers, self._notes, where, tuple(reversed(stack)), node.target
         )
@@ -195,9 +180,10 @@ class _Walk:
     def _ends(self, node: fx.Node) -> None:
         from torch.utils import _pytree
 
+        why = f"it leaves {self._part.name!r}, around which nothing can be exported" if self._part.name else OUTPUT
         for value in _pytree.tree_leaves(self._value(node.args[0])):
             for ids in value.axes if isinstance(value, Value) else ():
-                self._numbers.protect(ids, "it makes an output")
+                self._numbers.protect(ids, why)
 
 
 def fx_values(node: fx.Node, known: Mapping[fx.Node, Any]) -> tuple[Any, Any]:

@@ -176,6 +176,7 @@ class Numbers:
             for part in parts:
                 self._protect(part, self._meeting(number, where))
             return
+        parts = tuple(part for part in parts if not self.is_protected(part)) or parts[:1]  # those alone decide
         if len(parts) == 1:
             self._join(number, parts[0], where)
         elif number in self._reached(parts):
