@@ -54,6 +54,16 @@ def test_the_lowest_threshold_is_taken_whose_loss_is_bounded(validated: Validate
     assert bound(float(below[0])) > 0.01
 
 
+def test_the_first_threshold_that_fails_ends_it_though_a_lower_one_would_hold_by_chance(validated: Validated) -> None:
+    labels, n = validated.labels[0], np.arange(N)
+    first = scores(labels, n >= 40, 8 - n / N)  # the surest 40 are wrong, and then it is always right
+    second = scores(labels, (n < 40) | (n >= 140), np.full(N, 9.0))  # which wins 100 back
+    rule = Cascade(loss=0.005).choose(replace(validated, answers=[[first], [second]])).rule
+    stands = route_cascade.sure(rule, [first])
+    assert stands.sum() < 10
+    assert paired.drop_bound(40, 100, N).high < 0
+
+
 def test_a_looser_bound_sends_fewer_on(validated: Validated) -> None:
     thresholds = [Cascade(loss=loss).choose(validated).rule["threshold"] for loss in (0.005, 0.02, 0.1)]
     assert thresholds == sorted(thresholds, reverse=True)
