@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from pathlib import Path
 
@@ -12,6 +13,8 @@ from edgebuild.spec.target import Target
 
 ROOT = Path(__file__).resolve().parent.parent
 _NOT_CODE = shutil.ignore_patterns("__*")
+_EXAMPLES = re.compile("^examples = .*$", re.MULTILINE)
+_RUNTIME = re.compile(r'^\[\[runtimes\]\]\nformat = "(\w+)"\n', re.MULTILINE)
 
 
 def target(name: str) -> Target:
@@ -21,6 +24,22 @@ def target(name: str) -> Target:
     if reason is not None:
         raise DeviceError(reason)
     return profile
+
+
+def with_target(folder: Path, name: str, *, examples: int, formats: tuple[str, ...] = ()) -> None:
+    """Put the product's own target `name` into the project, with so many examples on the emulated core.
+
+    It runs all formats of the profile, or those in `formats`.
+    """
+    profile = (ROOT / "targets" / f"{name}.toml").read_text(encoding="utf-8")
+    profile = _EXAMPLES.sub(f"examples = {examples}", profile)
+    if formats:
+        profile = _RUNTIME.sub(lambda runtime: runtime[0] if runtime[1] in formats else "", profile)
+    (folder / "targets").mkdir()
+    (folder / "targets" / f"{name}.toml").write_text(profile, encoding="utf-8")
+    written = open_project(folder).target(name)
+    assert written.devices[0].options["examples"] == examples
+    assert not formats or {runtime.format for runtime in written.runtimes} == {*formats}
 
 
 def digits(folder: Path, *, small: bool) -> Project:

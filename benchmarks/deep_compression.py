@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import lzma
-import re
 import shutil
 import sys
 import tempfile
@@ -41,7 +40,6 @@ from edgebuild.verbs.request import Request
 HERE = Path(__file__).resolve().parent
 TARGET, RECIPE = "rpi4", "deep-compression"
 EXAMPLES = 2000
-_EXAMPLES = re.compile("^examples = .*$", re.MULTILINE)
 CLAIMED = {"lenet-300-100": 40, "lenet-5": 39}  # times smaller: Han, Mao & Dally 2016, table 1
 _VERDICTS = {
     "model": ("model", ""),
@@ -80,10 +78,10 @@ _NOTES = [
 
 def run(*, small: bool) -> list[Table]:
     """Build both models, take their evidence, weigh every stage, decode on the emulated core; `small`: one, tiny."""
-    target = _project.target(TARGET)
+    _project.target(TARGET)
     with tempfile.TemporaryDirectory(prefix="edgebuild-lenets-") as name:
         project = lay_out(Path(name), small=small)
-        models = tuple(project.model_folders())
+        models, target = tuple(project.model_folders()), project.target(TARGET)
         with progress.display(sys.stderr) as events:
             build(Request(project, (TARGET,), models, recipe=RECIPE), events, Limits())
         with closing(Store(project.store)) as store:
@@ -101,15 +99,11 @@ def lay_out(folder: Path, *, small: bool) -> Project:
     But all held-out digits run on the emulated core: the nets are small, and what host and device differ in is known.
     """
     project = _project.digits(folder, small=True) if small else open_project(folder)
-    (folder / "targets").mkdir()
-    profile = (_project.ROOT / "targets" / f"{TARGET}.toml").read_text(encoding="utf-8")
-    everywhere = _EXAMPLES.sub(f"examples = {EXAMPLES}", profile)
-    (folder / "targets" / f"{TARGET}.toml").write_text(everywhere, encoding="utf-8")
+    _project.with_target(folder, TARGET, examples=EXAMPLES, formats=("onnx",) if small else ())
     shutil.copytree(HERE / "lenets" / "recipes", folder / "recipes")
     for model in () if small else CLAIMED:
         shutil.copytree(HERE / "lenets" / model, folder / "models" / model)
         shutil.copyfile(_project.ROOT / "models" / "digits" / "model.py", folder / "models" / model / "digits.py")
-    assert project.target(TARGET).devices[0].options["examples"] == EXAMPLES
     return project
 
 

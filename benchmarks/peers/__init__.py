@@ -35,8 +35,10 @@ Layouts = dict[str, list[str | None]]
 PEERS = {"onnx": ("onnxruntime", "olive"), "tflite": ("litert",)}
 OURS = {"float": "", "edgebuild int8 alone": 'use = "int8"', "edgebuild balanced": "balanced"}
 FOREIGN = ("olive",)  # cannot live in our own environment
+SMALL = ("float", "edgebuild int8 alone")
 CALIBRATION = 256
 _TIMING = Timing(looks=(10,), iterations=100, warmup_iterations=30, warmup=0.5)
+_SHORT = Timing(looks=(2,), iterations=2, warmup_iterations=1, warmup=0.01)
 _COLUMNS = {
     "name": ("tool", ""),
     "accuracy": ("accuracy", ".2%"),
@@ -61,24 +63,26 @@ class Made:
 
 
 def run(*, small: bool) -> list[Table]:
-    """A table for each format; `small`: of a small model, beside the peers that our own environment has."""
+    """A table for each format; `small`: a small model without `balanced`, beside peers that our own environment has."""
     board = target("rpi4")
     with tempfile.TemporaryDirectory() as folder:
         return [_table(board, name, Path(folder), small) for name in PEERS]
 
 
 def _table(board: Target, name: str, folder: Path, small: bool) -> Table:
-    model = digits(folder / f"{name}-project", small=small).model("digits").folder
+    project = digits(folder / f"{name}-project", small=small)
+    model = project.model("digits").folder
     data = _data(model)
     examples = folder / f"{name}-examples.npz"
-    store = folder / "store" if small else _environments.cache() / "store"
-    made = [Made(title, _ours(title, recipe, name, model, store), None) for title, recipe in OURS.items()]
+    store = project.store if small else _environments.cache() / "store"
+    ours = SMALL if small else tuple(OURS)
+    made = [Made(title, _ours(title, OURS[title], name, model, store), None) for title in ours]
     layouts = model_file.layouts(made[0].file)  # a peer's file takes its inputs as the float file does
     write_inputs(examples, (_as_taken(data["train"][0][:CALIBRATION], layouts),))
     peers = [peer for peer in PEERS[name] if not small or peer not in FOREIGN]
     made += [_peer(peer, small, made[0].file, examples, folder) for peer in peers]
-    rows = _measured(board, made, data["test"], folder / name, layouts)
-    best = _best(rows)
+    rows = _measured(board, made, data["test"], folder / name, layouts, _SHORT if small else _TIMING)
+    best = _best(rows[len(ours) - 1], rows[len(ours) :])
     notes = [
         f"{len(data['test'][1]):,} held-out digits; calibration with the first {CALIBRATION:,} training examples, the "
         "same for every peer; ours draws as many of them.",
@@ -138,13 +142,15 @@ def _as_taken(pictures: Any, layouts: Layouts) -> Any:
     return pictures.transpose(0, 2, 3, 1) if layouts.get("inputs") == [layout.NHWC] else pictures
 
 
-def _measured(board: Target, made: Sequence[Made], test: Any, folder: Path, layouts: Layouts) -> list[dict[str, Any]]:
+def _measured(
+    board: Target, made: Sequence[Made], test: Any, folder: Path, layouts: Layouts, timing: Timing
+) -> list[dict[str, Any]]:
     inputs, _ = test
     folder.mkdir()
     hits = [_hits(each.file, test, folder / f"outputs-{number}", layouts) for number, each in enumerate(made)]
     write_inputs(folder / "inputs.npz", (inputs[:64],))
     models = [JobModel(f"m{number}", each.file, layouts=layouts) for number, each in enumerate(made)]
-    times = latency.measure(Local(), models, folder / "inputs.npz", folder / "jobs", lambda _: False, _TIMING)
+    times = latency.measure(Local(), models, folder / "inputs.npz", folder / "jobs", lambda _: False, timing)
     rows = []
     for number, each in enumerate(made):
         pairs = paired.count_pairs(hits[number], hits[0])
@@ -183,7 +189,6 @@ def _hits(file: Path, test: Any, folder: Path, layouts: Layouts) -> Any:
     return found
 
 
-def _best(rows: Sequence[dict[str, Any]]) -> dict[str, str]:
-    """The whole recipe's bytes and predicted time as shares of the best peer's."""
-    ours, peers = rows[len(OURS) - 1], rows[len(OURS) :]
+def _best(ours: dict[str, Any], peers: Sequence[dict[str, Any]]) -> dict[str, str]:
+    """Our last row's bytes and predicted time as shares of the best peer's."""
     return {key: f"{ours[key] / min(row[key] for row in peers):.2f}" for key in ("bytes", "ms")}

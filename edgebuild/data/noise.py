@@ -28,11 +28,14 @@ NOTE = (
 
 @dataclass(frozen=True, slots=True)
 class Noise(Data):
-    """Normal values, pixels where `[preprocess]` makes the input of pictures, and whole numbers below `numbers`."""
+    """Normal values, pixels where `[preprocess]` makes the input of pictures, and whole numbers below `numbers`.
 
-    examples: Annotated[int, Ge(20)] = 256
+    Most are for the judge: one draw of noise gives the ranges that another would.
+    """
+
+    examples: Annotated[int, Ge(20)] = 192
     numbers: Annotated[int, Ge(1), Field(description="whole numbers are drawn below this")] = 2
-    test: Share = 0.5
+    test: Share = 2 / 3
     seed: Seed = 0
 
     prepares: ClassVar[bool] = True

@@ -126,20 +126,29 @@ def answers(path: Path, samples: Iterable[Sample]) -> Iterator[Sample]:
             yield from (tuple(value[row : row + 1] for value in given) for row in range(len(block)))
 
 
-def _config(path: Path) -> Any:
+def _config(path: Path) -> dict[str, Any]:
     """How the file describes the model; UsageError for what is no Keras file, and for weights alone."""
+    return attempt("is no Keras model, or a damaged one", lambda: _described(path))
+
+
+def _described(path: Path) -> dict[str, Any]:
+    """The same; of a damaged file whatever zipfile, h5py or json raise."""
     if zipfile.is_zipfile(path):
         with zipfile.ZipFile(path) as archive:
-            return attempt("is no Keras model", lambda: json.loads(archive.read("config.json")))
-    import h5py
+            read = json.loads(archive.read("config.json"))
+    else:
+        import h5py
 
-    if not h5py.is_hdf5(path):
-        raise UsageError("is no Keras model, neither as .keras nor as .h5: it is damaged, or something else")
-    with h5py.File(path, "r") as file:
-        described = file.attrs.get("model_config")
-    if described is None:
-        raise UsageError("has weights alone, and not the layers that they are of", hint=_WHOLE)
-    return attempt("is no Keras model", lambda: json.loads(described))
+        if not h5py.is_hdf5(path):
+            raise UsageError("is no Keras model, neither as .keras nor as .h5: it is damaged, or something else")
+        with h5py.File(path, "r") as file:
+            text = file.attrs.get("model_config")
+        if text is None:
+            raise UsageError("has weights alone, and not the layers that they are of", hint=_WHOLE)
+        read = json.loads(text)
+    if not isinstance(read, dict):
+        raise ValueError("its config is no object of JSON")
+    return read
 
 
 def _refuse_code(config: Any) -> None:

@@ -1,4 +1,4 @@
-"""Takes in an .onnx file that others made: one file with weights inside, batch 1, no open dimension, our names."""
+"""Takes in an .onnx file that others made: one file with weights inside, batch 1 in front, nothing open, our names."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
-from edgebuild.formats import _onnx_files
+from edgebuild.formats import _onnx_batch, _onnx_files
 from edgebuild.formats._adopted import attempt
 from edgebuild.spec.errors import UsageError
 from edgebuild.spec.signature import TensorSpec
@@ -27,7 +27,8 @@ def adopt(path: Path, inputs: Sequence[TensorSpec]) -> bytes:
     model = attempt(f"cannot be raised to opset {_OPSET}", lambda: _raised(model))
     _fix(model, inputs)
     attempt("is refused by ONNX Runtime", lambda: _opened(model))
-    return _onnx_files.to_bytes(_renamed(_with_shapes(model)))
+    model = attempt("cannot be run with the declared shapes", lambda: _onnx_batch.lead(_with_shapes(model)))
+    return _onnx_files.to_bytes(_renamed(model))
 
 
 def integer(model: bytes) -> str | None:
@@ -118,8 +119,9 @@ def _fix(model: onnx.ModelProto, inputs: Sequence[TensorSpec]) -> None:
         described = ", ".join(_described(value) for value in model.graph.input)
         raise UsageError(f"takes {described}: [[inputs]] must name these, in this order")
     for value, spec in zip(model.graph.input, inputs, strict=True):
-        wanted = (1, *spec.shape)
         dims = value.type.tensor_type.shape.dim
+        whole = len(dims) == len(spec.shape) and bool(dims) and extent(dims[0]) == spec.shape[0] != 1
+        wanted = spec.shape if whole else (1, *spec.shape)  # `_onnx_batch` puts the axis in front that it lacks
         fits = len(dims) == len(wanted) and all(
             isinstance(extent(dim), str) or dim.dim_value == size for dim, size in zip(dims, wanted, strict=True)
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from itertools import count
 from typing import TYPE_CHECKING
 
@@ -15,8 +16,10 @@ def strip(model: onnx.ModelProto) -> bytes:
     """The cleaned model with numbers for names: what a device needs, and no more."""
     import onnx
 
-    _number(clean(model).graph)
-    onnx.checker.check_model(model, full_check=True)
+    number_values(clean(model).graph)
+    onnx.checker.check_model(model, full_check=True)  # as long as it can name the operator
+    for node in model.graph.node:
+        node.name = ""
     return to_bytes(model)
 
 
@@ -90,21 +93,56 @@ def name_ends(model: onnx.ModelProto, signature: Signature) -> onnx.ModelProto:
     return model
 
 
-def _number(graph: onnx.GraphProto) -> None:
-    """Replace every node's name, and every value's but those of the graph's own inputs and outputs.
+def number_values(graph: onnx.GraphProto, ending: str = "") -> dict[str, str]:
+    """Replace (in place) every value's name but those of the graph's own inputs and outputs; the names by the old ones.
 
-    Those may be called "10" as well, so numbers that they have are passed over.
+    Those may be called "10" as well, so numbers that they have are passed over. With an `ending` no name begins with
+    another one: tools that append to a name (ONNX Runtime's quantizer: digits, "_scale") make none that is taken.
     """
     own = {value.name for value in [*graph.input, *graph.output]}
     kept = {"": "", **{name: name for name in own}}  # the first is an absent optional input
-    numbers = (number for each in count(len(kept)) if (number := f"{each:x}") not in own)
-    names = [tensor.name for tensor in graph.initializer]
-    for name in names + [name for node in graph.node for name in node.output]:
+    numbers = (number for each in count(len(kept)) if (number := f"{each:x}{ending}") not in own)
+    for name in _made(graph):
         if name not in kept:
             kept[name] = next(numbers)
-    for tensor in graph.initializer:
-        tensor.name = kept[tensor.name]
+    _rename(graph, kept)
+    return kept
+
+
+def _made(graph: onnx.GraphProto) -> Iterator[str]:
+    """The names of all constants and results, those of inner graphs (the arms of an If) too."""
+    yield from [tensor.name for tensor in graph.initializer]
+    yield from [name for node in graph.node for name in node.output]
+    for inner in _inner(graph):
+        yield from [value.name for value in inner.input]
+        yield from _made(inner)
+
+
+def read(graph: onnx.GraphProto) -> Iterator[str]:
+    """The names of all values that are read: by operators, also of inner graphs, or as outputs."""
+    yield from [value.name for value in graph.output]
+    yield from [name for node in graph.node for name in node.input]
+    for inner in _inner(graph):
+        yield from read(inner)
+
+
+def _rename(graph: onnx.GraphProto, names: Mapping[str, str]) -> None:
+    for value in [*graph.initializer, *graph.value_info, *graph.input, *graph.output]:
+        value.name = names.get(value.name, value.name)
+    rename_within(graph, names)
+
+
+def rename_within(graph: onnx.GraphProto, names: Mapping[str, str]) -> None:
+    """Rename (in place) what operators read and write; the graph's own inputs, outputs and constants stay."""
     for node in graph.node:
-        node.name = ""
-        node.input[:] = [kept[name] for name in node.input]
-        node.output[:] = [kept[name] for name in node.output]
+        node.input[:] = [names.get(name, name) for name in node.input]
+        node.output[:] = [names.get(name, name) for name in node.output]
+    for inner in _inner(graph):
+        _rename(inner, names)
+
+
+def _inner(graph: onnx.GraphProto) -> Iterator[onnx.GraphProto]:
+    """The graphs within its operators, of the first level."""
+    for attribute in (attribute for node in graph.node for attribute in node.attribute):
+        yield from [attribute.g] if attribute.HasField("g") else []
+        yield from attribute.graphs

@@ -7,13 +7,15 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from edgebuild.formats import _masks, _onnx_attention, _onnx_bounds, _tail
+from edgebuild.formats import _masks, _onnx_attention, _onnx_bounds, _onnx_files, _onnx_statistics, _tail
 from edgebuild.formats._layers import kept
 from edgebuild.formats._masks import Operation
 from edgebuild.spec.quantization import NO_RANGE, Layer, Quantization, Range
 from edgebuild.spec.spread import Spread, stands_for_none
 
 if TYPE_CHECKING:
+    from types import TracebackType
+
     import numpy as np
     import onnx
 
@@ -34,36 +36,17 @@ _WEIGHTS = {
 _LAYERS = ("Conv", "ConvTranspose", "Gemm", "MatMul", "Gather", "Relu", "Clip")
 
 
-def ready(model: bytes) -> onnx.ModelProto:
-    """The float model with constants folded, shapes inferred and every operator named, as the quantizer wants it.
-
-    Shapes are left to onnx: ONNX Runtime's symbolic inference (`quant_pre_process`) fails on some graphs that it runs.
-    """
+def failing(traceback: TracebackType | None) -> str:
+    """The operator that was being worked on, by its kind and name: what the innermost function calls `node`."""
     import onnx
-    import onnxruntime
 
-    options = onnxruntime.SessionOptions()
-    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_BASIC
-    with tempfile.TemporaryDirectory() as folder:
-        options.optimized_model_filepath = str(Path(folder, "ready.onnx"))
-        onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
-        prepared = onnx.shape_inference.infer_shapes(onnx.load(options.optimized_model_filepath), data_prop=True)
-    for number, node in enumerate(prepared.graph.node):
-        node.name = node.name or f"operator_{number}"
-    _flatten_biases(prepared.graph)
-    return prepared
-
-
-def _flatten_biases(graph: onnx.GraphProto) -> None:
-    """Make (in place) the [1, N] biases of Gemm [N], which is the same: the quantizer takes a bias by channels."""
-    constants = {tensor.name: tensor for tensor in graph.initializer}
-    for node in graph.node:
-        bias = constants.get(node.input[2]) if node.op_type == "Gemm" and len(node.input) > 2 else None
-        if bias is not None and len(bias.dims) > 1 and set(bias.dims[:-1]) == {1}:
-            flat = graph.initializer.add()
-            flat.CopyFrom(bias)
-            flat.name, flat.dims[:] = f"{node.name}.bias", bias.dims[-1:]
-            node.input[2] = flat.name
+    place = ""
+    while traceback is not None:
+        node = traceback.tb_frame.f_locals.get("node")
+        if isinstance(node, onnx.NodeProto):
+            place = f"{node.op_type} {node.name!r}"
+        traceback = traceback.tb_next
+    return place
 
 
 def layers(model: onnx.ModelProto) -> tuple[Layer, ...]:
@@ -141,6 +124,8 @@ def static(model: onnx.ModelProto, ranges: Mapping[str, Range], how: Quantizatio
     from onnxruntime.quantization.qdq_quantizer import QDQQuantizer
     from onnxruntime.quantization.registry import QDQRegistry, QLinearOpsRegistry
 
+    names = _onnx_files.number_values(model.graph, ".")
+    ranges = {names[name]: ends for name, ends in ranges.items() if name in names}
     floats = arrays(model)
     bounds = _onnx_bounds.bounds(model, floats)
     near = {name: _onnx_bounds.within(ends, bounds.get(name, NO_RANGE)) for name, ends in _masks.usable(ranges).items()}
@@ -158,11 +143,23 @@ def static(model: onnx.ModelProto, ranges: Mapping[str, Range], how: Quantizatio
         {
             "WeightSymmetric": True,
             "ActivationSymmetric": how.symmetric,
+            "TensorQuantOverrides": {
+                name: [{"quant_type": QuantType.QInt8, "symmetric": True}] for name in _whole(model)
+            },
         },
     )
     quantizer.quantize_model()
     quantizer.model.topological_sort()
     return _mend_dead_channels(quantizer.model.model, floats)
+
+
+def _whole(model: onnx.ModelProto) -> list[str]:
+    """The weights of products whose kernels take one scale alone: stacks of matrices, and those on the left."""
+    ranks = {tensor.name: len(tensor.dims) for tensor in model.graph.initializer}
+    sides = [
+        (place, name) for node in model.graph.node if node.op_type == "MatMul" for place, name in enumerate(node.input)
+    ]
+    return sorted({name for place, name in sides if name in ranks and (place == 0 or ranks[name] > 2)})
 
 
 # Operators whose kernels are fast when activations are quantized at run time; ConvInteger takes 13 to 25 times as long.
@@ -174,6 +171,7 @@ def dynamic(model: onnx.ModelProto, how: Quantization) -> onnx.ModelProto:
     import onnx
     from onnxruntime.quantization import QuantType, quantize_dynamic
 
+    _onnx_files.number_values(model.graph, ".")
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "done.onnx")
         quantize_dynamic(
@@ -182,9 +180,19 @@ def dynamic(model: onnx.ModelProto, how: Quantization) -> onnx.ModelProto:
             op_types_to_quantize=[] if how.operators == "all" else list(_FAST_DYNAMIC),
             per_channel=how.granularity == "channel",
             weight_type=QuantType.QInt8,
-            nodes_to_exclude=[name + suffix for name in excluded(model, how) for suffix in ("", "_MatMul")],
+            nodes_to_exclude=[
+                name + suffix
+                for name in (*excluded(model, how), *_without_channels(model))
+                for suffix in ("", "_MatMul")
+            ],
         )
         return onnx.load(path)
+
+
+def _without_channels(model: onnx.ModelProto) -> list[str]:
+    """The products whose weights are no matrix: a vector has no channels, and of a stack they are in no one axis."""
+    others = {tensor.name for tensor in model.graph.initializer if len(tensor.dims) != 2}
+    return [node.name for node in model.graph.node if node.op_type == "MatMul" and others.intersection(node.input)]
 
 
 def arrays(model: onnx.ModelProto) -> dict[str, Any]:
@@ -236,7 +244,7 @@ def excluded(model: onnx.ModelProto, how: Quantization) -> list[str]:
 
 def _float_for_others(model: onnx.ModelProto, ranges: Mapping[str, Range], how: Quantization) -> list[str]:
     """Names of the nodes that stay float besides: those on masks, those that join an output of several kinds of values,
-    of what pays those of attention, and, among layers, products of two activations.
+    of what pays those of attention and of spelled-out norms, and, among layers, products of two activations.
 
     (The quantizer has an option for the last and does not obey it.)
     """
@@ -245,7 +253,10 @@ def _float_for_others(model: onnx.ModelProto, ranges: Mapping[str, Range], how: 
     ends = [model.graph.output[place].name for place in how.apart]
     float_ = (*_masks.touching(ranges, operations(model)), *_tail.tail(operations(model), ends, made))
     masked = {name for one in float_ for name in one.outputs}
-    others = set(_onnx_attention.costly(model)) if how.operators == "auto" else set[str]()
+    weighted = [node.name for node in model.graph.node if constants.intersection(weights(node)[:1])]
+    others = set[str]()
+    if how.operators == "auto":
+        others = {*_onnx_attention.costly(model), *_onnx_statistics.exact(model, weighted)}
     if how.operators == "layers":
         others = {node.name for node in model.graph.node if not constants.issuperset(weights(node)[:1])}
     return [node.name for node in model.graph.node if masked.intersection(node.output) or node.name in others]

@@ -6,7 +6,16 @@ import math
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from edgebuild.formats import _calibration, _onnx_files, _onnx_memory, _onnx_quantize, _onnx_weights, _onnx_work
+from edgebuild.formats import (
+    _calibration,
+    _onnx_files,
+    _onnx_memory,
+    _onnx_quantize,
+    _onnx_ready,
+    _onnx_weights,
+    _onnx_work,
+    _refusals,
+)
 from edgebuild.spec.constant import Constant
 from edgebuild.spec.format import Format
 from edgebuild.spec.lifetime import Lifetime
@@ -33,7 +42,7 @@ class Onnx(Format):
     runtime: ClassVar[str] = "onnxruntime"
     requires: ClassVar[tuple[str, ...]] = ("onnx", "onnxscript", "onnxruntime", "onnxconverter-common")
     tools: ClassVar[tuple[str, ...]] = requires
-    preloads: ClassVar[tuple[str, ...]] = ("onnx",)
+    preloads: ClassVar[tuple[str, ...]] = ("onnx", "onnxscript")
     real: ClassVar[tuple[Support, ...]] = (
         Support("static", ("int8",), ("channel", "tensor"), "all but recurrent layers", "int8", ("uint8", "int8")),
         Support("dynamic", ("int8",), ("channel", "tensor"), "matrices, embeddings, LSTM", "int8, ranges at run time"),
@@ -74,11 +83,11 @@ class Onnx(Format):
 
     def layers(self, model: bytes) -> tuple[Layer, ...]:
         """The operators of a float file that have weights, in the file's order."""
-        return _onnx_quantize.layers(_onnx_quantize.ready(model))
+        return _onnx_quantize.layers(_onnx_ready.ready(model))
 
     def activations(self, model: bytes, samples: Sequence[Sample]) -> Iterator[dict[str, np.ndarray[Any, Any]]]:
         """Every float value that a float file computes from one sample after another, by the names of `observe`."""
-        return _onnx_quantize.activations(_onnx_quantize.ready(model), samples)
+        return _onnx_quantize.activations(_onnx_ready.ready(model), samples)
 
     def lifetimes(self, model: bytes) -> tuple[Lifetime, ...]:
         """Bytes of each activation, and from which operator to which it is needed; weights are not among them."""
@@ -90,9 +99,10 @@ class Onnx(Format):
 
     def observe(self, model: bytes, how: Quantization, samples: Sequence[Sample]) -> dict[str, Range]:
         """The ranges of all activations of a float file; a sample is one tuple of inputs in the file's shapes."""
-        prepared = _onnx_quantize.ready(model)
-        ranges = _calibration.calibrate(lambda: _onnx_quantize.activations(prepared, samples), how)
-        return _onnx_quantize.with_masks(prepared, ranges)
+        with _refusals.of("ONNX Runtime", "showing what the file computes inside", _onnx_quantize.failing):
+            prepared = _onnx_ready.ready(model)
+            ranges = _calibration.calibrate(lambda: _onnx_quantize.activations(prepared, samples), how)
+            return _onnx_quantize.with_masks(prepared, ranges)
 
     def run(self, model: bytes, samples: Sequence[Sample]) -> Iterator[tuple[np.ndarray[Any, Any], ...]]:
         """The outputs of any file for one sample after another, in the runtime as it is used."""
@@ -112,18 +122,19 @@ class Onnx(Format):
             "weights_only": lambda: self._weights_only(model, how),
             "float16": lambda: self._float16(model),
         }
-        return _onnx_files.strip(made[how.technique]())
+        with _refusals.of("ONNX Runtime's quantizer", "quantizing the file", _onnx_quantize.failing):
+            return _onnx_files.strip(made[how.technique]())
 
     def _static(self, model: bytes, how: Quantization, samples: Sequence[Sample]) -> onnx.ModelProto:
         ranges = self.observe(model, how, samples) if samples or not how.ranges else how.ranges
-        return _onnx_quantize.static(_onnx_quantize.ready(model), ranges, how)
+        return _onnx_quantize.static(_onnx_ready.ready(model), ranges, how)
 
     def _dynamic(self, model: bytes, how: Quantization) -> onnx.ModelProto:
         import onnx
 
         if how.granularity == "block":
             return _onnx_weights.blocks(onnx.load_from_string(model), how)
-        return _onnx_quantize.dynamic(_onnx_quantize.ready(model), how)
+        return _onnx_quantize.dynamic(_onnx_ready.ready(model), how)
 
     def _weights_only(self, model: bytes, how: Quantization) -> onnx.ModelProto:
         import onnx
@@ -135,7 +146,9 @@ class Onnx(Format):
         import onnx
         from onnxconverter_common.float16 import convert_float_to_float16
 
-        converted: onnx.ModelProto = convert_float_to_float16(onnx.load_from_string(model), keep_io_types=True)
+        converted: onnx.ModelProto = convert_float_to_float16(
+            _onnx_ready.named(onnx.load_from_string(model)), keep_io_types=True
+        )
         return converted
 
     def constants(self, model: bytes) -> list[Constant]:

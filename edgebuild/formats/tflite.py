@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from edgebuild.formats import (
     _calibration,
+    _refusals,
     _tflite_graph,
     _tflite_layout,
     _tflite_memory,
@@ -43,6 +44,7 @@ class Tflite(Format):
     runtime: ClassVar[str] = "ai-edge-litert"
     requires: ClassVar[tuple[str, ...]] = ("litert-torch", "ai-edge-quantizer", "ai-edge-litert")
     tools: ClassVar[tuple[str, ...]] = requires
+    preloads: ClassVar[tuple[str, ...]] = ("litert_torch",)
     layouts: ClassVar[tuple[str, ...]] = (NHWC, NCHW)
     real: ClassVar[tuple[Support, ...]] = (
         Support("static", ("int8",), ("channel", "tensor"), "all operators", "int8", borders=("float32", "int8")),
@@ -128,8 +130,9 @@ class Tflite(Format):
 
     def observe(self, model: bytes, how: Quantization, samples: Sequence[Sample]) -> dict[str, Range]:
         """The ranges of all activations of a float file; a sample is one tuple of inputs in the file's shapes."""
-        ranges = _calibration.calibrate(lambda: self.activations(model, samples), how)
-        return _tflite_quantize.with_masks(model, ranges)
+        with _refusals.of("LiteRT", "showing what the file computes inside"):
+            ranges = _calibration.calibrate(lambda: self.activations(model, samples), how)
+            return _tflite_quantize.with_masks(model, ranges)
 
     def run(self, model: bytes, samples: Sequence[Sample]) -> Iterator[tuple[np.ndarray[Any, Any], ...]]:
         """The outputs of any file for one sample after another, in the runtime as it is used, as in PyTorch."""
@@ -150,7 +153,8 @@ class Tflite(Format):
             "weights_only": lambda: _tflite_quantize.weights_only(model, how),
             "float16": lambda: _tflite_quantize.weights_only(model, replace(how, technique="weights_only")),
         }
-        return _strip(made[how.technique]())
+        with _refusals.of("ai-edge-quantizer", "quantizing the file"):
+            return _strip(made[how.technique]())
 
     def _static(self, model: bytes, how: Quantization, samples: Sequence[Sample]) -> bytes:
         ranges = self.observe(model, how, samples) if samples or not how.ranges else how.ranges

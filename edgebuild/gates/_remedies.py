@@ -5,7 +5,7 @@ Each metric says in `mend` which way to go; what a technique has to offer there 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from edgebuild.spec.evidence import Evidence, Verdict
 from edgebuild.spec.metric import Tried
@@ -13,7 +13,8 @@ from edgebuild.spec.registry import GATES, STEPS
 from edgebuild.spec.target import Gate, reaches
 from edgebuild.spec.technique import Technique
 
-# Recipes that come with edgebuild, by what they spare: those that train nothing, and those that take most away.
+# Recipes that come with edgebuild, by what they spare: those that train nothing, and those that take most away, which
+# need a module.
 _GENTLE, _SMALL, _FAST = ("int8", "float16"), ("balanced", "smallest"), ("balanced", "fastest")
 
 ON_A_DEVICE = "a board or phone (edgebuild gate BUNDLE --target NAME --device ssh://USER@HOST)"
@@ -34,19 +35,29 @@ def remedy(gate: Gate, verdict: Verdict, evidence: Evidence, tried: Tried) -> st
 def gentler(tried: Tried) -> str:
     """What costs fewer right answers: a recipe that changes less, or other options of the steps of this one."""
     recipes = [name for name in _GENTLE if name != tried.recipe and (name,) != tried.steps]
-    return _ways("a recipe that changes less", recipes, _options(tried, lambda technique: technique.gentler))
+    return _ways("a recipe that changes less", recipes, _options(tried, lambda technique: _gentler(technique, tried)))
+
+
+def _gentler(technique: type[Technique], tried: Tried) -> str | None:
+    return technique.gentler if tried.trainable else technique.gentler_on_file or technique.gentler
 
 
 def smaller(tried: Tried) -> str:
     """What takes more bytes and memory away."""
-    recipes = [name for name in _SMALL if name != tried.recipe]
-    return _ways("a recipe that takes more away", recipes, _options(tried, lambda technique: technique.stronger))
+    return _stronger(tried, _SMALL)
 
 
 def faster(tried: Tried) -> str:
     """What takes more time away."""
-    recipes = [name for name in _FAST if name != tried.recipe]
-    return _ways("a recipe that takes more away", recipes, _options(tried, lambda technique: technique.stronger))
+    return _stronger(tried, _FAST)
+
+
+def _stronger(tried: Tried, recipes: Sequence[str]) -> str:
+    options = _options(tried, lambda technique: technique.stronger)
+    if tried.trainable:
+        return _ways("a recipe that takes more away", [name for name in recipes if name != tried.recipe], options)
+    module = tried.instead or "give a builder in PyTorch and its weights"
+    return _joined(f"what takes more away, for which it takes a PyTorch module: {module}", options)
 
 
 def more_examples(n: int, needed: int) -> str:
@@ -61,5 +72,8 @@ def _options(tried: Tried, way: Callable[[type[Technique]], str | None]) -> list
 
 
 def _ways(noun: str, recipes: list[str], options: list[str]) -> str:
-    named = f"{noun} ({' or '.join(f'--recipe {name}' for name in recipes)})" if recipes else ""
-    return "; or ".join(filter(None, (named, ", ".join(options))))
+    return _joined(f"{noun} ({' or '.join(f'--recipe {name}' for name in recipes)})" if recipes else "", options)
+
+
+def _joined(first: str, options: list[str]) -> str:
+    return "; or ".join(filter(None, (first, ", ".join(options))))

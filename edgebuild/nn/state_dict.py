@@ -160,8 +160,11 @@ def _is_program(path: Path) -> bool:
     """Whether it is an archive of torch.export, whatever it is called."""
     if not zipfile.is_zipfile(path):
         return False
-    with zipfile.ZipFile(path) as archive:
-        return any(name.endswith("/archive_format") for name in archive.namelist())
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return any(name.endswith("/archive_format") for name in archive.namelist())
+    except (zipfile.BadZipFile, NotImplementedError, ValueError, OSError):  # damaged: torch has said what it lacks
+        return False
 
 
 def _why_no_tensors(path: Path, error: Exception) -> str:

@@ -18,6 +18,7 @@ from edgebuild.spec.artifact import Step
 from edgebuild.spec.core import TimeModel
 from edgebuild.spec.model import ModelSpec
 from edgebuild.spec.registry import FORMATS, GATES, STEPS
+from edgebuild.spec.source import Source
 from edgebuild.spec.target import Gate, Recipe, Runtime, Target
 from edgebuild.spec.target import Roofline as Rates
 from edgebuild.steps.evidence.accuracy import Accuracy
@@ -68,7 +69,7 @@ class Measuring:
     def judge(self, chains: Sequence[Chain], weights: Weights) -> str:
         """Add all evidence for the chains, made of the float model of `weights`, and the node that judges it."""
         self.gather(chains, weights)
-        return self._verdicts(chains, self._target.recipe)
+        return self._verdicts(chains, self._target.recipe, weights.source)
 
     def gather(self, chains: Sequence[Chain], weights: Weights) -> None:
         """Add all evidence for the chains, made of the float model of `weights`."""
@@ -91,13 +92,16 @@ class Measuring:
         self._latency(chains)
         self._processes(chains)
 
-    def _verdicts(self, chains: Sequence[Pair], recipe: Recipe) -> str:
+    def _verdicts(self, chains: Sequence[Pair], recipe: Recipe, source: Source | None = None) -> str:
         files = {f"candidate/{chain.runtime.format}": chain.candidate for chain in chains}
         files |= {f"baseline/{chain.runtime.format}": chain.baseline for chain in chains}
-        return self.verdicts([chain.runtime for chain in chains], files, recipe)
+        return self.verdicts([chain.runtime for chain in chains], files, recipe, source)
 
-    def verdicts(self, runtimes: Sequence[Runtime], files: Mapping[str, str], recipe: Recipe) -> str:
-        """The node that judges all evidence; what it says to do next is about the recipe, where one is known.
+    def verdicts(
+        self, runtimes: Sequence[Runtime], files: Mapping[str, str], recipe: Recipe, source: Source | None = None
+    ) -> str:
+        """The node that judges all evidence; what it says to do next is about the recipe and the source, where these are
+        known.
 
         `files` are both of each format, where the candidate is one file: it may be the baseline's very bytes.
         """
@@ -105,7 +109,8 @@ class Measuring:
         steps = tuple(line.use for line in recipe.steps)
         # What is said to whom a gate stops, the techniques say themselves.
         codes = (*(GATES.module(gate.metric) for gate in self._gates), *map(STEPS.module, sorted({*steps})))
-        judge = Judge(self._gates, formats, len(self._target.runtimes), recipe.name, steps)
+        taken = (True, "") if source is None else (source.trainable, source.instead)
+        judge = Judge(self._gates, formats, len(self._target.runtimes), recipe.name, steps, *taken)
         node = Node(judge, self.evidence | dict(files), "verdicts", code=codes)
         self.evidence["verdicts"] = self._graph.add(f"{self._prefix}/judge", node)
         return self.evidence["verdicts"]

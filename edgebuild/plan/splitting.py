@@ -80,7 +80,7 @@ class Splitting:
         rule = self._graph.add(f"{self._prefix}/{_FORMAT}/rule", node)
         baseline = {f"baseline/{_FORMAT}": chain.baseline, f"candidate/{_FORMAT}": chain.candidate}
         recipe = self._part.recipe or self._target.recipe
-        return Halves(chain, files, rule), self.measuring.verdicts([chain.runtime], baseline, recipe)
+        return Halves(chain, files, rule), self.measuring.verdicts([chain.runtime], baseline, recipe, self._own.source)
 
     def _chain(self, part: PartSpec, prefix: str) -> Chain:
         target = self._target if part.recipe is None else replace(self._target, recipe=part.recipe)

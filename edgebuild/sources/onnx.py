@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from pydantic import Field
 
-from edgebuild.formats import _onnx_adopt, _onnx_look
+from edgebuild.formats import _onnx_adopt, _onnx_batch, _onnx_look
 from edgebuild.sources import _files
 from edgebuild.spec.dataset import Held
 from edgebuild.spec.fields import Inside
@@ -40,6 +40,7 @@ class Onnx(Source):
     requires: ClassVar[tuple[str, ...]] = ("onnx", "onnxruntime")
     extra: ClassVar[str | None] = "onnx"
     endings: ClassVar[tuple[str, ...]] = (".onnx",)
+    unbatched: ClassVar[bool] = True
     instead: ClassVar[str] = (
         "an ONNX file runs on onnx and takes int8, float16, mixed_precision, dynamic_int8, weights_only and encode; "
         'for the rest use = "lifted" makes a PyTorch module of it'
@@ -84,4 +85,6 @@ class Onnx(Source):
         from edgebuild.travels import load_onnx
 
         model = load_onnx.Model(str(path), {})
-        return (tuple(model.answer(sample)) for sample in samples)
+        ranks = [len(port.shape) for port in model.inputs]
+        given = (_onnx_batch.without(sample, ranks) for sample in samples)
+        return (tuple(_onnx_batch.within(tuple(model.answer(sample)))) for sample in given)

@@ -33,7 +33,16 @@ class Torch(Source):
     requires: ClassVar[tuple[str, ...]] = ("torch", "safetensors")
     extra: ClassVar[str | None] = "torch"
     coded: ClassVar[bool] = True
-    endings: ClassVar[tuple[str, ...]] = (".pth", ".pt", ".safetensors", ".ckpt", ".bin")
+    endings: ClassVar[tuple[str, ...]] = (
+        ".pth",
+        ".pt",
+        ".safetensors",
+        ".ckpt",
+        ".bin",
+        ".jit",
+        ".torchscript",
+        ".ptl",
+    )
 
     @staticmethod
     def look(path: Path) -> Look:

@@ -24,10 +24,16 @@ Limit = TypeVar("Limit")
 
 
 class Tried(NamedTuple):
-    """The recipe that a verdict is about: its name where it has one, and the techniques that are in it."""
+    """The recipe that a verdict is about: its name where it has one, and the techniques that are in it.
+
+    trainable: whether the model is a module, which steps on PyTorch take; where it is a file, `instead` is what would
+        make one of it, as its source says
+    """
 
     recipe: str | None = None
     steps: tuple[str, ...] = ()
+    trainable: bool = True
+    instead: str = ""
 
 
 class Percentile(NamedTuple):

@@ -65,6 +65,7 @@ class Source(Protocol):
     coded: whether the project's own model.py has to build it
     named: whether a package builds it, by a name
     endings: of the files that it takes, where a model is one file
+    unbatched: whether it takes inputs and outputs that have no batch axis for one example as a whole
     mark: a file by which a folder is known to be a model of it, where a model is a folder
     """
 
@@ -78,6 +79,7 @@ class Source(Protocol):
     coded: ClassVar[bool] = False
     named: ClassVar[bool] = False
     endings: ClassVar[tuple[str, ...]] = ()
+    unbatched: ClassVar[bool] = False
     mark: ClassVar[str | None] = None
 
     @abstractmethod

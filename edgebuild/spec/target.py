@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import Annotated, Any, ClassVar, Literal
 
@@ -100,6 +101,8 @@ def _increasing(looks: tuple[int, ...]) -> tuple[int, ...]:
 class Timing:
     """How time is measured: processes at each look, rounds and warm-up of a process, seconds until it is given up.
 
+    Slow models have fewer rounds (but 30), and less warm-up, so that each takes at most the `longest` seconds; not
+    where a percentile is judged, for which there must be all.
     The defaults are those of the protocol; smaller ones suit a quick look, larger ones a noisy device.
     """
 
@@ -109,8 +112,13 @@ class Timing:
     iterations: Annotated[int, Ge(1)] = 200
     warmup_iterations: Annotated[int, Ge(1)] = 60
     warmup: Seconds = 2.0
+    longest: Seconds = 4.0
     timeout: Seconds = field(default=600.0, metadata=EXCUSED)
     seed: Seed = 0
+
+    def whole(self) -> Timing:
+        """With all rounds in every process, however slow the models are."""
+        return replace(self, longest=math.inf)
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,7 @@ class Technique(Step, Protocol):
     final: True where no step on the same kind of artifact may follow: it would not carry on what this one adds
     values_only: whether a torch model keeps its operations and their sizes; other steps may change both
     gentler: what to try where it costs too many right answers, as the end of "… with a lower `ratio`"
+    gentler_on_file: the same for a model that is no module, where that is another
     stronger: what to try where it takes too little away
     """
 
@@ -27,6 +28,7 @@ class Technique(Step, Protocol):
     final: ClassVar[bool] = False
     values_only: ClassVar[bool] = False
     gentler: ClassVar[str | None] = None
+    gentler_on_file: ClassVar[str | None] = None
     stronger: ClassVar[str | None] = None
 
     @classmethod

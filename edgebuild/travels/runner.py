@@ -16,6 +16,8 @@ job.json
                        axis more than the model's input, an example is all that the model takes, batch and all
     seconds            of CPU time after which no further example is begun: outputs; left out: all are run
     seed = 0, warmup_iterations = 60, warmup_seconds = 2.0, iterations = 200      latency
+    longest            seconds of warm-up, and of rounds, that slow models have to themselves (at least 30 rounds are
+                       run, and warm-up lasts warmup_seconds); left out: they take what the iterations take  latency
     count_inferences = 1, count_warmups = 2, count_repeats = 1 (regions a model)  count
     layer_inferences = 50, layer_warmups = 10                                     layers
 result.json

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Protocol
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 # Imported once by the server that steps are forked from, with what formats name. Only what is safe to fork: no thread
 # may be running.
 _PRELOADED = ("numpy", "torch", "edgebuild.nn.checkpoint", "edgebuild.nn.train.training")
+SEVERAL = 3
 
 
 class Listener(Events, Protocol):
@@ -93,13 +95,20 @@ def bring_up(store: Store, graph: Graph, jobs: int, journal: Journal, limits: Li
     from edgebuild.spec.surroundings import QUIET
 
     os.environ.update(QUIET)  # workers inherit it
-    of_formats = (name for kind in FORMATS.usable().values() for name in kind.preloads)
-    worker.preload((*_PRELOADED, *of_formats))
+    worker.preload((*_PRELOADED, *_exporters(graph, store)))
     scheduler = Scheduler(graph, store, jobs=jobs, events=journal, limits=limits, turns=Machine())
     try:
         return scheduler.build()
     finally:
         _keep_journal(store, journal)
+
+
+def _exporters(graph: Graph, store: Store) -> Iterator[str]:
+    """What formats are forked with where several new steps work with them; for one it would only be in the way."""
+    new = [node.tools for name, node in graph.nodes.items() if node.tools and store.last(graph.label(name)) is None]
+    for kind in FORMATS.usable().values():
+        if sum({*kind.tools} <= {*tools} for tools in new) >= SEVERAL:
+            yield from kind.preloads
 
 
 def last_build(project: Project) -> tuple[Ran, ...]:

@@ -16,8 +16,17 @@ from edgebuild.devices.qemu import cache_folder
 TOOLS = {"numpy": "2"}
 
 
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One for all short runs: they build the same small model, and what two of them need is made once."""
+    return tmp_path_factory.mktemp("short-runs") / "store"
+
+
 @pytest.mark.parametrize("name", command.names())
-def test_a_short_run_gives_every_figure_that_its_columns_show(name: str, tmp_path: Path) -> None:
+def test_a_short_run_gives_every_figure_that_its_columns_show(
+    name: str, store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("EDGEBUILD_STORE", str(store))
     sysroot.prepare(cache_folder())
     tables = command.module(name).run(small=True)
     assert tables

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -73,3 +74,59 @@ def test_inputs_may_be_called_by_the_numbers_that_inner_values_get() -> None:
     inner = [tensor.name for tensor in model.graph.initializer] + [o for n in model.graph.node[:-1] for o in n.output]
     assert not {*inner} & {*names}
     assert len({*inner}) == 3
+
+
+def _file(nodes: list[onnx.NodeProto], constants: dict[str, Any], shape: list[int]) -> bytes:
+    """A file with one input `x` and one output `out` of the same shape."""
+    from onnx import TensorProto, helper, numpy_helper
+
+    tensors = [numpy_helper.from_array(value, name) for name, value in constants.items()]
+    ends = [[helper.make_tensor_value_info(name, TensorProto.FLOAT, shape)] for name in ("x", "out")]
+    graph = helper.make_graph(nodes, "g", *ends, tensors)
+    made = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10)
+    return _onnx_files.to_bytes(made)
+
+
+def test_a_value_may_have_the_name_that_the_quantizer_gives_to_its_copy_of_a_shared_bias() -> None:
+    """As in Basic Pitch: the copy of "b" was "b0", an activation of that name was lost, and so was the file."""
+    from onnx import helper
+
+    from edgebuild.formats.onnx import Onnx
+    from edgebuild.spec.quantization import Quantization
+
+    rng = np.random.default_rng(0)
+    weights = {name: rng.normal(size=(3, 3, 1, 1)).astype("float32") for name in ("w", "v")}
+    nodes = [
+        helper.make_node("Conv", ["x", "w", "b"], ["b0"], name="first"),
+        helper.make_node("Conv", ["b0", "v", "b"], ["y"], name="second"),
+        helper.make_node("Neg", ["b0"], ["n"], name="third"),
+        helper.make_node("Add", ["y", "n"], ["out"], name="last"),
+    ]
+    model = _file(nodes, weights | {"b": np.float32([0.5, -1, 2])}, [1, 3, 4, 4])
+    samples = [(rng.normal(size=(1, 3, 4, 4)).astype("float32"),) for _ in range(8)]
+    done = Onnx().quantize(model, Quantization("static"), samples)
+    for (answer,), (right,) in zip(Onnx().run(done, samples), Onnx().run(model, samples), strict=True):
+        assert np.abs(answer - right).max() < 0.05 * np.abs(right).max()
+
+
+def test_the_arms_of_a_branch_still_read_the_values_outside_that_they_name() -> None:
+    from onnx import TensorProto, helper
+
+    from edgebuild.formats.onnx import Onnx
+
+    out = [helper.make_tensor_value_info("arm", TensorProto.FLOAT, [1, 4])]
+    arms = [
+        helper.make_graph([helper.make_node(kind, ["doubled", "one"], ["arm"])], kind, [], out)
+        for kind in ("Add", "Sub")
+    ]
+    nodes = [
+        helper.make_node("Add", ["x", "x"], ["doubled"]),
+        helper.make_node("ReduceSum", ["x"], ["sum"], keepdims=0),
+        helper.make_node("Greater", ["sum", "zero"], ["above"]),
+        helper.make_node("If", ["above"], ["out"], then_branch=arms[0], else_branch=arms[1]),
+    ]
+    constants = {"one": np.ones(4, np.float32), "zero": np.float32(0)}
+    model = _file(nodes, constants, [1, 4])
+    samples = [(np.full((1, 4), value, np.float32),) for value in (1, -1)]
+    done = _onnx_files.strip(onnx.load_from_string(model))
+    assert [answer.tolist() for (answer,) in Onnx().run(done, samples)] == [[[3.0] * 4], [[-3.0] * 4]]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,11 +12,15 @@ from edgebuild.gates._remedies import remedy
 from edgebuild.gates.statistics import paired
 from edgebuild.spec.evidence import Cut, Evidence, Weight
 from edgebuild.spec.metric import Tried
-from edgebuild.spec.registry import GATES
+from edgebuild.spec.project import Project
+from edgebuild.spec.registry import GATES, STEPS, takes
+from edgebuild.spec.source import SOURCES
 from edgebuild.spec.target import Gate
 from tests import measured
 from tests.measured import accuracy, groups, on_device
 
+HERE = Path(__file__).parent
+PROJECT = Project(HERE, HERE, HERE)
 BALANCED = Tried("balanced", ("prune_channels", "distill", "int8"))
 
 
@@ -45,6 +51,22 @@ def test_what_was_tried_is_not_said_again() -> None:
     assert told == advice(
         "accuracy", "1 pp", accuracy(300, 10, 2000), Tried(None, ("int8",))
     )  # without its name as well
+
+
+@pytest.mark.parametrize("kind", [kind for kind in SOURCES.names() if not SOURCES.get(kind).trainable])
+def test_of_a_model_that_is_a_file_only_what_works_on_files_is_advised(kind: str) -> None:
+    """`qat` and `--recipe fastest` stop at such a model in the plan; what would make a module of it is said instead."""
+    source = SOURCES.get(kind)
+    tried = Tried("int8", ("int8",), source.trainable, source.instead)
+    lost, large = advice("accuracy", "1 pp", accuracy(300, 10, 2000), tried), footprint(1100)
+    slow = advice("latency", "+3 %, predicted +35 %", latency(0.2), tried, fidelity="emulated")
+    for told in (lost, slow, advice("size", "+0 %", large, tried)):
+        recipes = map(PROJECT.recipe, re.findall(r"--recipe (\w+)", told))
+        steps = {step.use for recipe in recipes for step in recipe.steps}
+        steps |= {*re.findall(r"`(\w+)`", told)} & {*STEPS.names()}
+        assert all(takes(STEPS.get(step), source.kind) for step in steps), told
+    assert lost == "a recipe that changes less (--recipe float16); or int8 with `mixed_precision` in its place"
+    assert source.instead in slow
 
 
 def test_a_drop_beyond_the_margin_is_not_answered_with_more_examples() -> None:

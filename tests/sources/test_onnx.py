@@ -219,3 +219,24 @@ def test_what_a_file_cannot_do_is_refused_by_its_key(plan: Planner, more: str, t
     with pytest.raises(UsageError) as caught:
         plan(files=FILES | {"model.toml": text}, recipe="[]")
     assert told in caught.value.line
+
+
+def test_what_has_another_axis_in_front_is_one_example_as_a_whole(tmp_path: Path) -> None:
+    """As states of an LSTM [layers, batch, width], and what is answered [time, batch, classes]."""
+    nodes = [
+        helper.make_node("Add", ["h", "h"], ["h_out"]),
+        helper.make_node("ReduceSum", ["h", "axis"], ["sum"], keepdims=0),
+        helper.make_node("Add", ["x", "sum"], ["y"]),
+    ]
+    inputs = [helper.make_tensor_value_info(name, 1, shape) for name, shape in (("x", [1, 4]), ("h", [2, 1, 4]))]
+    outputs = [helper.make_tensor_value_info(name, 1, None) for name in ("y", "h_out")]
+    graph = helper.make_graph(nodes, "g", inputs, outputs, [numpy_helper.from_array(np.array([0]), "axis")])
+    path = nets.written(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9), tmp_path)
+    specs = TensorSpec("x", (4,)), TensorSpec("h", (2, 1, 4))
+    given = np.arange(4, dtype="float32")[None], np.arange(8, dtype="float32").reshape(1, 2, 1, 4)
+    (answered,) = FORMATS.get("onnx")().run(ONNX.adopt(path, specs), [given])
+    (came,) = ONNX.answers(path, [given])
+    for ours, theirs, shape in zip(answered, came, ([1, 4], [1, 2, 1, 4]), strict=True):
+        assert [*ours.shape] == shape
+        np.testing.assert_array_equal(ours, theirs)
+    np.testing.assert_array_equal(answered[1], 2 * given[1])

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import tomllib
 from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from edgebuild.engine.task import Limits
 from edgebuild.formats import _tensorflow
+from edgebuild.report.progress import Lines
 from edgebuild.spec.errors import UsageError
+from edgebuild.spec.project import open_project
 from edgebuild.spec.signature import TensorSpec
 from edgebuild.travels import load_onnx
-from edgebuild.verbs import inspect
+from edgebuild.verbs import init, inspect
 
 MAKE = """
 import sys
@@ -63,6 +67,20 @@ def test_names_stay_and_the_onnx_file_answers_as_tensorflow_does(tmp_path: Path)
     for sample, answered in zip(samples, _tensorflow.answers(folder / "saved_model.pb", samples), strict=True):
         for ours, theirs in zip(model.answer(sample), answered, strict=True):
             np.testing.assert_allclose(ours, theirs, atol=1e-5)
+
+
+@needs_tensorflow
+def test_init_takes_the_folder_with_all_that_is_in_it(tmp_path: Path) -> None:
+    """It is copied whole, lifted, and answers noise, since there are no examples."""
+    folder = make(tmp_path / "net")
+    project = open_project(tmp_path / "project")
+    begun = init.run(project, folder, init.Wishes(), None, 1, Lines(sys.stderr), Limits())
+    declared = tomllib.loads((project.root / begun.folder / "model.toml").read_text())
+    assert declared["source"] == {"use": "saved_model", "file": "net"}
+    assert [(one["name"], one["shape"]) for one in declared["inputs"]] == [("alpha", [3]), ("zeta", [4])]
+    assert (project.root / begun.folder / "net" / "variables" / "variables.index").is_file()
+    assert begun.checked is not None
+    assert begun.checked.recipes["balanced"] == begun.checked.techniques["int8"] == ""
 
 
 @needs_tensorflow

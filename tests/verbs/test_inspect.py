@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import shutil
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -91,6 +93,8 @@ def test_programs_are_named_and_not_run(tmp_path: Path) -> None:
     assert refused(tmp_path / "script.pt").startswith(
         "script.pt: a TorchScript archive: it is a program, which is not run, and no state dict (where you trust it: "
     )
+    shutil.copyfile(tmp_path / "script.pt", tmp_path / "script.jit")
+    assert refused(tmp_path / "script.jit").startswith("script.jit: a TorchScript archive: it is a program")
     shutil.copyfile(tmp_path / "program.pt2", tmp_path / "program.pt")
     told = 'program.pt: a program of torch.export: it is no state dict ([source] use = "pt2" takes it)'
     assert refused(tmp_path / "program.pt") == told
@@ -121,6 +125,37 @@ def test_truncated_files_are_refused(made: tiny.Made, tmp_path: Path) -> None:
         whole = made.file(kind).read_bytes()
         (tmp_path / f"half.{kind}").write_bytes(whole[: len(whole) // 2])
         assert refused(tmp_path / f"half.{kind}").startswith(f"half.{kind}: is ")
+
+
+def damaged(content: bytes, place: int, length: int) -> bytes:
+    return content[:place] + bytes(length) + content[place + length :]
+
+
+def test_damaged_archives_are_refused(made: tiny.Made, tmp_path: Path) -> None:
+    """As the kinds of damage that fuzzing met: zip, HDF5 and torch raise errors of many types, in looking as well."""
+    torch.save({"w": torch.zeros(3, 4)}, tmp_path / "m.pth")
+    zipped = (tmp_path / "m.pth").read_bytes()
+    directory = zipped.rindex(b"PK\1\2")
+    hdf5 = b"\x89HDF\r\n\x1a\n" + bytes(range(200, 256)) * 20  # a signature, and noise
+    for name, content in {
+        "zip.pth": damaged(zipped, directory, 4),
+        "zip.keras": damaged(zipped, directory, 4),
+        "version.keras": zipped[: directory + 6] + b"\xd6" + zipped[directory + 7 :],
+        "noise.h5": hdf5,
+        "list.keras": keras_zip(b"[1, 2]"),
+        "zip.pt2": damaged(zipped, directory, 4),
+        "cut.safetensors": (made["float"] / "weights.safetensors").read_bytes()[:100],
+        "noise.safetensors": b"\xff" * 64,
+    }.items():
+        (tmp_path / name).write_bytes(content)
+        assert "\n" not in refused(tmp_path / name), name
+
+
+def keras_zip(config: bytes) -> bytes:
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w") as archive:
+        archive.writestr("config.json", config)
+    return content.getvalue()
 
 
 def test_weights_outside_the_folder_are_refused(made: tiny.Made, tmp_path: Path) -> None:

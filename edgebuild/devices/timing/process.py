@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -50,6 +51,7 @@ def run_process(
         iterations=timing.iterations,
         warmup_iterations=timing.warmup_iterations,
         warmup_seconds=timing.warmup,
+        **({} if math.isinf(timing.longest) else {"longest": timing.longest}),
     )
     try:
         device.execute(job, timeout=timing.timeout)

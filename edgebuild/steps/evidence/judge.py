@@ -24,7 +24,8 @@ class Judge(Step):
     of each, `candidate/<format>` and `baseline/<format>`: one that is its own baseline has changed nothing.
 
     The shipped file is the best `of` so many; the gates' confidence allows for it (`plan/limits.py`), verdicts tell it.
-    The name of the `recipe` and its `steps` are for what is said to whom a gate stops.
+    The name of the `recipe` and its `steps`, and whether the model is a module, or what `instead` would be one, are for
+    what is said to whom a gate stops.
     """
 
     gates: tuple[Gate, ...]
@@ -32,6 +33,8 @@ class Judge(Step):
     of: int = 1
     recipe: str | None = None
     steps: tuple[str, ...] = ()
+    trainable: bool = True
+    instead: str = ""
 
     consumes: ClassVar[tuple[str, ...]] = ()
     produces: ClassVar[str | None] = "verdicts"
@@ -58,7 +61,7 @@ class Judge(Step):
         exact = _by_identity(gate) if identical else None
         narrowed = evidence.of_output(gathered, gate.output)
         verdict = exact or self._of_best(GATES.get(gate.metric)().judge(gate, narrowed))
-        tried = remedy(gate, verdict, narrowed, Tried(self.recipe, self.steps))
+        tried = remedy(gate, verdict, narrowed, Tried(self.recipe, self.steps, self.trainable, self.instead))
         return replace(verdict, next=tried, output=gate.output or "")
 
     def _of_best(self, verdict: Verdict) -> Verdict:

@@ -58,7 +58,7 @@ class Latency(Step):
             io.scratch / "inputs.npz",
             io.scratch / "jobs",
             self._decide(io),
-            self.timing,
+            self.timing.whole() if self._of_percentiles() else self.timing,
         )
         documents.write(io.output / evidence.FILE, self._summary(timings))
         samples = [asdict(process) for process in timings.processes]
@@ -92,6 +92,10 @@ class Latency(Step):
             slow=tuple(_slow(timings, ours, share, limit) for share, limit in self._percentiles()),
             void=timings.void,
         )
+
+    def _of_percentiles(self) -> bool:
+        """Whether any gate is on a percentile, which takes more rounds than a median."""
+        return any(GATES.get(gate.metric).percentile(gate.limit) for gate in self.gates)
 
     def _percentiles(self) -> list[tuple[float, float]]:
         """The percentiles with a limit in time, for which slow inferences are counted."""

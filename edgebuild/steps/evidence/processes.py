@@ -73,7 +73,7 @@ class Processes(Step):
     def _timing(self) -> Timing:
         """A start and a peak of memory need no warm-up and few inferences."""
         brief = replace(self.timing, iterations=_BRIEF, warmup_iterations=1, warmup=0.0)
-        return self.timing if self._percentiles() else brief
+        return self.timing.whole() if self._percentiles() else brief
 
     def _summary(self, timings: PairTimings) -> evidence.AllProcesses:
         return evidence.AllProcesses({runtime.format: self._of_one(timings, runtime) for runtime in self.runtimes})

@@ -39,6 +39,7 @@ class Int8(Technique):
     needs: ClassVar[tuple[str, ...]] = ("model", "data")
     numbers: ClassVar[str] = "int8"
     gentler: ClassVar[str] = "`qat` before it, or `mixed_precision` in its place"
+    gentler_on_file: ClassVar[str] = "`mixed_precision` in its place"
 
     def quantization(self) -> Quantization:
         """What the format is asked for."""

@@ -9,6 +9,7 @@ from edgebuild.devices.timing.feeds import parse_shapes
 from edgebuild.spec.errors import UsageError
 from edgebuild.spec.names import suggest
 from edgebuild.spec.signature import Element, TensorSpec
+from edgebuild.spec.source import SOURCES
 
 if TYPE_CHECKING:
     from edgebuild.spec.look import Port, Size
@@ -40,7 +41,8 @@ def element(interview: Interview, name: str, dtype: str) -> Element:
 
 def _spec(interview: Interview, port: Port, shapes: Shapes) -> TensorSpec:
     sizes = [*_sizes(interview, port, shapes)]
-    if not sizes or (sizes[0] != 1 and not isinstance(sizes[0], str)):
+    whole = bool(sizes) and _unbatched(interview, port)
+    if not sizes or (sizes[0] != 1 and not isinstance(sizes[0], str) and not whole):
         reason = f"input {port.shown} has no batch axis of 1 in front, and examples go in one by one"
         raise UsageError(reason, file=str(interview.file))
     fits = len(sizes) == len(port.shape) and all(
@@ -48,7 +50,14 @@ def _spec(interview: Interview, port: Port, shapes: Shapes) -> TensorSpec:
     )
     if not fits and isinstance(port.shape[0], int):
         raise UsageError(f"input is {port.shown}, not {sizes}", file=str(interview.file), key="--shape")
-    return TensorSpec(port.name, tuple(int(size) for size in sizes[1:]), element(interview, port.name, port.dtype))
+    example = sizes if whole else sizes[1:]
+    return TensorSpec(port.name, tuple(int(size) for size in example), element(interview, port.name, port.dtype))
+
+
+def _unbatched(interview: Interview, port: Port) -> bool:
+    """Whether another axis than the batch stands in front, and the source takes such an input for one example."""
+    other = bool(port.shape) and isinstance(port.shape[0], int) and port.shape[0] != 1
+    return other and SOURCES.get(interview.source).unbatched
 
 
 def _sizes(interview: Interview, port: Port, shapes: Shapes) -> tuple[Size, ...]:
@@ -57,6 +66,7 @@ def _sizes(interview: Interview, port: Port, shapes: Shapes) -> tuple[Size, ...]
         return shapes[port.name] or port.shape
     if not any(isinstance(size, str) for size in port.shape[1:]):
         return port.shape
-    example = ",".join(["1", *("N" if isinstance(size, str) else str(size) for size in port.shape[1:])])
+    first = port.shape[0] if isinstance(port.shape[0], int) else 1
+    example = ",".join([str(first), *("N" if isinstance(size, str) else str(size) for size in port.shape[1:])])
     question = f"a shape for input {port.shown}, such as {port.name}={example}"
     return parse_shapes([interview.needed("--shape", question)])[port.name]

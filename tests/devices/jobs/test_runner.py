@@ -206,6 +206,22 @@ def test_warm_up_lasts_both_iterations_and_seconds(start: Start, zoo: Path) -> N
     assert sum(found["warmup_ns"]) < 0.31e9
 
 
+def test_slow_models_have_as_many_rounds_as_fit_and_at_least_what_a_median_needs() -> None:
+    round_of_two = [[30_000_000] * 5, [70_000_000] * 5]  # 0.1 s
+    assert runner_latency.rounds(round_of_two, 200, 4.0) == 40
+    assert runner_latency.rounds(round_of_two, 200, 1.0) == runner_latency.LEAST
+    assert runner_latency.rounds(round_of_two, 20, 1.0) == 20
+    assert runner_latency.rounds(round_of_two, 200, float("inf")) == 200
+
+
+def test_a_slow_model_ends_its_warm_up_and_its_rounds_early(start: Start, zoo: Path) -> None:
+    options = {"iterations": 10**6, "warmup_iterations": 10**6, "warmup_seconds": 0.05, "longest": 0.1}
+    found = start("latency", {"m": zoo / "mlp.onnx"}, [X], **options).result["models"]["m"]
+    for taken in (found["warmup_ns"], found["values_ns"]):
+        assert runner_latency.LEAST <= len(taken) < 10**6
+    assert sum(found["warmup_ns"]) < 0.11e9
+
+
 @dataclass(slots=True)
 class Fake:
     """A model that only notes that it ran."""

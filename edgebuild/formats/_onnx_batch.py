@@ -1,0 +1,82 @@
+"""Puts a batch axis of 1 in front of inputs and outputs of an ONNX file that have none, such as the states of an LSTM.
+
+Examples go in and answers come out one by one here. What has another axis in front (layers, time) is taken for one
+example as a whole: a Squeeze behind the input, an Unsqueeze before the output.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+from edgebuild.formats import _onnx_files
+
+if TYPE_CHECKING:
+    import numpy as np
+    import onnx
+
+    Sample = tuple[np.ndarray[Any, Any], ...]
+
+_AXIS = "leading axis"
+
+
+def lead(model: onnx.ModelProto) -> onnx.ModelProto:
+    """The model (in place), whose shapes are known, with the axis everywhere."""
+    import onnx
+    from onnx import helper
+
+    graph = model.graph
+    given = [value for value in graph.input if _lacks(_sizes(value))]
+    computed = {name for node in graph.node for name in node.output}
+    shapes = dict(zip([value.name for value in graph.output], _answered(model), strict=True))
+    answered = [value for value in graph.output if _lacks(shapes[value.name]) and value.name in computed]
+    if not given and not answered:
+        return model
+    inner = {value.name: f"{value.name} without batch" for value in (*given, *answered)}
+    _onnx_files.rename_within(graph, inner)
+    before = [helper.make_node("Squeeze", [one.name, _AXIS], [inner[one.name]], name=one.name) for one in given]
+    behind = [helper.make_node("Unsqueeze", [inner[one.name], _AXIS], [one.name], name=one.name) for one in answered]
+    nodes = [*before, *graph.node, *behind]
+    graph.ClearField("node")
+    graph.node.extend(nodes)
+    graph.initializer.append(helper.make_tensor(_AXIS, onnx.TensorProto.INT64, [1], [0]))
+    for value in (*given, *answered):
+        sizes = [1, *(shapes.get(value.name) or _sizes(value))]
+        value.CopyFrom(helper.make_tensor_value_info(value.name, value.type.tensor_type.elem_type, sizes))
+    return model
+
+
+def _sizes(value: onnx.ValueInfoProto) -> tuple[int, ...]:
+    """Of a value whose axes are all known; those that are not are 0."""
+    return tuple(dim.dim_value for dim in value.type.tensor_type.shape.dim)
+
+
+def _answered(model: onnx.ModelProto) -> list[tuple[int, ...]]:
+    """The shapes of its outputs, which are those of its answer to zeros where nobody can tell them without."""
+    import numpy as np
+    import onnx
+
+    from edgebuild.travels import load_onnx
+
+    said = [_sizes(value) for value in model.graph.output]
+    if all(sizes and all(sizes) for sizes in said):
+        return said
+    kinds = [onnx.helper.tensor_dtype_to_np_dtype(value.type.tensor_type.elem_type) for value in model.graph.input]
+    zeros = tuple(np.zeros(_sizes(value), kind) for value, kind in zip(model.graph.input, kinds, strict=True))
+    return [tuple(values.shape) for values in load_onnx.Model(_onnx_files.to_bytes(model), {}).answer(zeros)]
+
+
+def _lacks(sizes: tuple[int, ...]) -> bool:
+    """Whether another axis than the batch is in front."""
+    return bool(sizes) and sizes[0] != 1
+
+
+def without(sample: Sample, ranks: Sequence[int]) -> Sample:
+    """The example as the file that came takes it, by the numbers of its inputs' axes."""
+    return tuple(x[0] if x.ndim == rank + 1 else x for x, rank in zip(sample, ranks, strict=True))
+
+
+def within(answers: Sample) -> Iterator[np.ndarray[Any, Any]]:
+    """What the file that came answers, as one example's answers."""
+    for values in answers:
+        yield values[None] if values.shape[:1] != (1,) else values

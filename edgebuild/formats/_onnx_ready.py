@@ -1,0 +1,124 @@
+"""ONNX files as ONNX Runtime's quantizer wants them: folded, with shapes and names, and layers written plainly.
+
+What it takes for granted of a Gemm and a MatMul is made so here; files of other exporters write them otherwise.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from edgebuild.formats import _onnx_files
+
+if TYPE_CHECKING:
+    import numpy as np
+    import onnx
+
+    Array = np.ndarray[Any, Any]
+
+
+def ready(model: bytes) -> onnx.ModelProto:
+    """The float model, folded; what it computes is the same.
+
+    Shapes are left to onnx: ONNX Runtime's symbolic inference (`quant_pre_process`) fails on some graphs that it runs.
+    """
+    import onnx
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_BASIC
+    with tempfile.TemporaryDirectory() as folder:
+        options.optimized_model_filepath = str(Path(folder, "ready.onnx"))
+        onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+        prepared = onnx.shape_inference.infer_shapes(onnx.load(options.optimized_model_filepath), data_prop=True)
+    return _Plain(named(prepared)).model()
+
+
+def named(model: onnx.ModelProto) -> onnx.ModelProto:
+    """With a name for every operator (in place): what tools add is told apart by it."""
+    for number, node in enumerate(model.graph.node):
+        node.name = node.name or f"operator_{number}"
+    return model
+
+
+class _Plain:
+    """Rewrites layers (in place) of a model whose shapes are known; constants are added, none is changed."""
+
+    def __init__(self, model: onnx.ModelProto):
+        self._model, self._graph = model, model.graph
+        self._constants = {tensor.name: tensor for tensor in model.graph.initializer}
+        values = (*model.graph.value_info, *model.graph.input, *model.graph.output)
+        self._ranks = {value.name: len(value.type.tensor_type.shape.dim) for value in values}
+
+    def model(self) -> onnx.ModelProto:
+        """The model; of what became another shape nothing is left that says the old one."""
+        import onnx
+
+        rewrite = {"Gemm": self._gemm, "MatMul": self._matmul}
+        nodes = [one for node in self._graph.node for one in rewrite.get(node.op_type, self._as_is)(node)]
+        self._graph.ClearField("node")
+        self._graph.node.extend(nodes)
+        read = {*_onnx_files.read(self._graph)}
+        kept = [tensor for tensor in self._graph.initializer if tensor.name in read]
+        self._graph.ClearField("initializer")
+        self._graph.initializer.extend(kept)
+        return onnx.shape_inference.infer_shapes(self._model, data_prop=True)
+
+    @staticmethod
+    def _as_is(node: onnx.NodeProto) -> Iterator[onnx.NodeProto]:
+        yield node
+
+    def _gemm(self, node: onnx.NodeProto) -> Iterator[onnx.NodeProto]:
+        """Without factors, which would be lost or taken for part of a scale, and with a bias by channels or none."""
+        from onnx import helper
+
+        factors = {item.name: item.f for item in node.attribute if item.name in ("alpha", "beta") and item.f != 1}
+        weights, bias = self._values(node, 1), self._values(node, 2)
+        if weights is not None and (bias is not None or len(node.input) < 3):
+            kept = [item for item in node.attribute if item.name not in factors]
+            node.ClearField("attribute")
+            node.attribute.extend(kept)
+            if "alpha" in factors:
+                self._put(node, 1, weights * weights.dtype.type(factors["alpha"]))
+            if bias is not None and "beta" in factors:
+                bias = bias * bias.dtype.type(factors["beta"])
+                self._put(node, 2, bias)
+        yield node
+        if bias is None or weights is None or (bias.ndim == 1 and len(bias) > 1):
+            return
+        turned = any(item.name == "transB" and item.i for item in node.attribute)
+        channels = weights.shape[0 if turned else 1]
+        if bias.shape[:-1].count(1) == max(bias.ndim - 1, 0):  # a row or a number
+            import numpy as np
+
+            self._put(node, 2, np.broadcast_to(bias.reshape(-1), (channels,)).copy())
+            return
+        (result,), added = node.output, node.input.pop()
+        node.output[0] = f"{result}_without_bias"
+        yield helper.make_node("Add", [node.output[0], added], [result], name=f"{node.name}/bias")
+
+    def _matmul(self, node: onnx.NodeProto) -> Iterator[onnx.NodeProto]:
+        """With a matrix of weights where that is written as a stack of one: kernels take scales of a matrix alone."""
+        weights = self._values(node, 1)
+        other = self._ranks.get(node.input[0], 0)
+        if weights is not None and 2 < weights.ndim <= other and {*weights.shape[:-2]} == {1}:
+            self._put(node, 1, weights.reshape(weights.shape[-2:]))
+        yield node
+
+    def _values(self, node: onnx.NodeProto, place: int) -> Array | None:
+        """The constant at this place among an operator's inputs; None where there is none."""
+        from onnx import numpy_helper
+
+        tensor = self._constants.get(node.input[place]) if place < len(node.input) else None
+        return None if tensor is None else numpy_helper.to_array(tensor)
+
+    def _put(self, node: onnx.NodeProto, place: int, values: Array) -> None:
+        """Give the operator another constant, of its own, there."""
+        from onnx import numpy_helper
+
+        name = f"{node.name}.{node.input[place]}"
+        self._constants[name] = numpy_helper.from_array(values, name)
+        self._graph.initializer.append(self._constants[name])
+        node.input[place] = name
