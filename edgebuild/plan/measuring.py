@@ -100,8 +100,7 @@ class Measuring:
     def verdicts(
         self, runtimes: Sequence[Runtime], files: Mapping[str, str], recipe: Recipe, source: Source | None = None
     ) -> str:
-        """The node that judges all evidence; what it says to do next is about the recipe and the source, where these are
-        known.
+        """The node that judges all evidence; it says what to do next by the recipe and the source, where known.
 
         `files` are both of each format, where the candidate is one file: it may be the baseline's very bytes.
         """
