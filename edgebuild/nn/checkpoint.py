@@ -1,8 +1,9 @@
 """A torch model as an artifact: weights, what pruning changed, and the code that builds it; no pickle, same bytes.
 
 `weights.safetensors` holds the tensors, `torch.json` the builder (a function of the code, or the network of a package),
-its inputs and the attributes in which the module differs from a freshly built one (`out_channels` of a pruned
-convolution) and the names of its sparse parameters, `code/` the model's own code, where it has any.
+its inputs, the parts that stand in the place of others (`swaps`), the attributes in which the module differs from what
+these make (`out_channels` of a pruned convolution) and the names of its sparse parameters, `code/` the model's own
+code, where it has any.
 """
 
 from __future__ import annotations
@@ -18,6 +19,8 @@ from edgebuild.nn import state_dict
 from edgebuild.nn.model_code import ModelCode, example
 from edgebuild.nn.network import Network
 from edgebuild.nn.prune.narrow import narrowed
+from edgebuild.nn.restructure import swaps
+from edgebuild.nn.restructure.swaps import Swap
 from edgebuild.spec.signature import Signature, TensorSpec, tensors
 
 if TYPE_CHECKING:
@@ -34,6 +37,7 @@ class Checkpoint:
     """A built and filled module, and where it came from; `outputs` are those that its model declares.
 
     `sparse` names the parameters that were pruned weight by weight: what is zero in them must stay zero in training.
+    `swaps` are the parts that stand where its code builds others, in the order in which they came.
     """
 
     module: nn.Module
@@ -44,6 +48,7 @@ class Checkpoint:
     sparse: tuple[str, ...] = ()
     outputs: tuple[TensorSpec, ...] = ()
     fit: str | None = None
+    swaps: tuple[Swap, ...] = ()
 
     @property
     def signature(self) -> Signature:
@@ -68,6 +73,7 @@ def save(checkpoint: Checkpoint, folder: Path) -> None:
     from safetensors.torch import save_file
 
     fresh = checkpoint.code.build(checkpoint.builder, checkpoint.inputs)
+    swaps.apply(fresh, checkpoint.swaps)
     description = {
         "builder": _described(checkpoint.builder),
         "origin": checkpoint.code.origin,
@@ -77,6 +83,7 @@ def save(checkpoint: Checkpoint, folder: Path) -> None:
         "fit": checkpoint.fit,
         "sparse": checkpoint.sparse,
         "structure": structure(checkpoint.module, fresh),
+        "swaps": [asdict(swap) for swap in checkpoint.swaps],
     }
     (folder / DESCRIPTION).write_text(json.dumps(description, indent=1, sort_keys=True) + "\n")
     save_file({name: _plain(t) for name, t in checkpoint.module.state_dict().items()}, folder / WEIGHTS)
@@ -89,12 +96,14 @@ def load(folder: Path) -> Checkpoint:
     from safetensors.torch import load_file
 
     module, code, builder, described = _built(folder)
+    other = _swaps(described)
     inputs, outputs = tensors(described["inputs"]), tensors(described["outputs"])
     resize(module, folder / WEIGHTS)
     narrowed(module)
     state_dict.fit(module, load_file(folder / WEIGHTS), f"{code.origin}: {WEIGHTS}")
     sparse = tuple(described["sparse"])
-    return Checkpoint(module.eval(), code, builder, inputs, described["augment"], sparse, outputs, described.get("fit"))
+    augment, fit = described["augment"], described.get("fit")
+    return Checkpoint(module.eval(), code, builder, inputs, augment, sparse, outputs, fit, other)
 
 
 def unfilled(folder: Path) -> nn.Module:
@@ -108,8 +117,14 @@ def _built(folder: Path) -> tuple[nn.Module, ModelCode, str | Network, dict[str,
     own = folder / "code"
     code, builder = ModelCode(own if own.is_dir() else None, described["origin"]), _builder(described["builder"])
     module = code.build(builder, tensors(described["inputs"]))
+    swaps.apply(module, _swaps(described))
     reshape(module, described["structure"])
     return module, code, builder, described
+
+
+def _swaps(described: dict[str, Any]) -> tuple[Swap, ...]:
+    """The parts that are others than as built."""
+    return tuple(Swap(one["path"], one["part"], tuple(one["sizes"])) for one in described.get("swaps", ()))
 
 
 def _described(builder: str | Network) -> str | dict[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from edgebuild.engine.graph import Graph, Node
 from edgebuild.plan.instruments import Instruments
 from edgebuild.plan.weights import Weights
-from edgebuild.spec.registry import FORMATS
+from edgebuild.spec.registry import FORMATS, rewriting
 from edgebuild.spec.target import Target
 from edgebuild.steps.convert import Convert
 from edgebuild.steps.evidence.preflight import Preflight
@@ -22,7 +22,7 @@ def add(graph: Graph, target: Target, weights: Weights, instruments: Instruments
             Convert(runtime.format, runtime.layout),
             {"model": weights.untrained},
             runtime.format,
-            code=(FORMATS.module(runtime.format),),
+            code=(FORMATS.module(runtime.format), *rewriting(runtime.format)),
             tools=kind.tools,
         )
         label = f"{prefix}/{runtime.format}/preflight"

@@ -14,7 +14,7 @@ from edgebuild.spec.checked import check
 from edgebuild.spec.errors import UsageError
 from edgebuild.spec.model import ModelSpec
 from edgebuild.spec.quantization import Quantization, refusal
-from edgebuild.spec.registry import FORMATS, STEPS, takes
+from edgebuild.spec.registry import FORMATS, STEPS, rewriting, takes
 from edgebuild.spec.source import Source
 from edgebuild.spec.target import Runtime, StepSpec, Target
 from edgebuild.spec.technique import Technique
@@ -200,7 +200,7 @@ class Recipes:
             Convert(runtime.format, runtime.layout),
             {"model": model},
             runtime.format,
-            code=(FORMATS.module(runtime.format),),
+            code=(FORMATS.module(runtime.format), *rewriting(runtime.format)),
             tools=target_format.tools,
         )
         return self._graph.add(f"{self._prefix}/{runtime.format}/{stage}", node)

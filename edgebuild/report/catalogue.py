@@ -10,10 +10,11 @@ from typing import Any
 from edgebuild.plan.policy import NONE, fidelity_of, required
 from edgebuild.report.table import table
 from edgebuild.spec.artifact import option_fields
+from edgebuild.spec.rewrite import Rewrite
 from edgebuild.spec.target import Policy, Target
 from edgebuild.spec.technique import Technique
 
-__all__ = ["show_quantization", "show_steps", "show_target", "table"]
+__all__ = ["show_quantization", "show_rewrites", "show_steps", "show_target", "table"]
 
 
 def show_target(target: Target, path: Path, policy: Policy) -> None:
@@ -49,3 +50,12 @@ def show_quantization(rows: list[dict[str, Any]]) -> None:
         ("format", "technique", "weights", "a scale for each", "layers", "arithmetic, or why not"),
         [[(", ".join(cell) or "any") if isinstance(cell, tuple) else cell for cell in cells] for cells in real],
     )
+
+
+def show_rewrites(rewrites: Mapping[str, type[Rewrite]]) -> None:
+    """Print what conversion says in other operators, where that is needed, and why."""
+    rows = [
+        (name, ", ".join(f"{each}: {why}" for each, why in kind.formats.items()), (kind.__doc__ or "").split("\n")[0])
+        for name, kind in rewrites.items()
+    ]
+    table(("rewritten by conversion", "otherwise", "what becomes of it"), rows)

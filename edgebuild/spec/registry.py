@@ -9,6 +9,7 @@ from edgebuild.spec.device import Device
 from edgebuild.spec.format import Format
 from edgebuild.spec.metric import Metric
 from edgebuild.spec.plugins import Registry
+from edgebuild.spec.rewrite import Rewrite
 from edgebuild.spec.task import Task
 from edgebuild.spec.technique import Technique
 
@@ -46,8 +47,19 @@ TASKS: Registry[Task] = Registry(
     "task",
     "edgebuild.tasks",
 )
+REWRITES: Registry[Rewrite] = Registry(
+    Rewrite,  # type: ignore[type-abstract]
+    "edgebuild.nn.legalize.rewrites",
+    "rewrite",
+    "edgebuild.rewrites",
+)
 
 
 def takes(step: Step | type[Step], kind: str) -> bool:
     """Whether an artifact of this kind may be the step's `model`."""
     return kind in step.consumes or (FILE in step.consumes and kind in FORMATS.names())
+
+
+def rewriting(format_name: str) -> tuple[str, ...]:
+    """The modules of the rewrites for a format, which decide with it what a conversion makes."""
+    return tuple(REWRITES.module(name) for name, kind in REWRITES.usable().items() if format_name in kind.formats)

@@ -8,7 +8,9 @@ from typing import Any, ClassVar
 
 from edgebuild.nn import checkpoint
 from edgebuild.nn.checkpoint import Checkpoint
+from edgebuild.nn.legalize.legalize import legal
 from edgebuild.nn.quantize import ranges
+from edgebuild.spec import notes
 from edgebuild.spec.artifact import Step, StepIO
 from edgebuild.spec.errors import StepError, exhausted
 from edgebuild.spec.layout import Layout
@@ -18,6 +20,8 @@ from edgebuild.spec.registry import FORMATS
 @dataclass(frozen=True, slots=True)
 class Convert(Step):
     """The format's own exporter; static shapes, batch 1. Learnt ranges go on in `ranges.json`, by the file's names.
+
+    What the format is known not to take, or its runtime to compute badly, is rewritten before, and noted.
 
     `layout` is that of pictures which go in and come out; None leaves it to the format.
     """
@@ -34,14 +38,16 @@ class Convert(Step):
         """Write the model file."""
         target_format = FORMATS.get(self.format)()
         model = checkpoint.load(io.path("model"))
+        lawful = legal(model.module, model.example(), self.format)
         try:
-            converted = target_format.convert(model.module, model.example(), self.layout)
+            converted = target_format.convert(lawful.module, model.example(), self.layout)
         except Exception as error:  # exporters raise whatever they like, over many lines
             if exhausted(error):
                 raise
             raise StepError(f"the model cannot be converted to {self.format}: {_cause(error)}") from None
         converted = target_format.named(converted, model.signature) if model.outputs else converted
         (io.output / target_format.file).write_bytes(converted)
+        notes.write(io.output, lawful.lines)
         if target_format.real and (learnt := ranges.load(io.path("model"))):  # else nothing will ask for them
             named = _named(model, learnt, target_format, converted, ranges.probe(io.path("model")))
             (io.output / ranges.FILE).write_text(json.dumps(named, indent=1, sort_keys=True) + "\n")

@@ -49,8 +49,15 @@ MUTANTS = (
     Mutant(
         "a format's code, of the conversion",
         "plan/recipe.py",
+        "code=(FORMATS.module(runtime.format), *rewriting(runtime.format)),\n            tools=target_format.tools,",
+        "code=rewriting(runtime.format),\n            tools=target_format.tools,",
+        _CODE,
+    ),
+    Mutant(
+        "the code of the rewrites for a format, of the conversion",
+        "plan/recipe.py",
+        "code=(FORMATS.module(runtime.format), *rewriting(runtime.format)),\n            tools=target_format.tools,",
         "code=(FORMATS.module(runtime.format),),\n            tools=target_format.tools,",
-        "tools=target_format.tools,",
         _CODE,
     ),
     Mutant(

@@ -16,7 +16,7 @@ from edgebuild.devices.local import Local
 from edgebuild.devices.qemu import Qemu
 from edgebuild.engine import keys
 from edgebuild.spec import sha256
-from edgebuild.spec.registry import STEPS
+from edgebuild.spec.registry import STEPS, rewriting
 from tests import ROOT
 from tests.contracts.test_circles import graph
 from tests.plan.project import (
@@ -296,7 +296,8 @@ LEARNT = dict.fromkeys(("LoadData", "Train", "Distill", "Parity", "Accuracy", "A
 COUNTS: dict[str, Mapping[str, tuple[str, ...]]] = {
     "timed": {
         **LEARNT,
-        **dict.fromkeys(("Convert", "Arena"), FILES),
+        "Convert": (*FILES, "rewrites"),
+        "Arena": FILES,
         **dict.fromkeys(("Int8", "Assemble"), (*FILES, *TASK)),
         **dict.fromkeys(("Outputs", "Preflight", "StageTimes"), (*FILES, "devices.local")),
         "Latency": (*FILES, "devices.local", "gates.latency"),
@@ -306,7 +307,8 @@ COUNTS: dict[str, Mapping[str, tuple[str, ...]]] = {
     },
     "emulated": {
         **LEARNT,
-        **dict.fromkeys(("Convert", "Arena", "Shared"), FILES),
+        "Convert": (*FILES, "rewrites"),
+        **dict.fromkeys(("Arena", "Shared"), FILES),
         **dict.fromkeys(("Int8", "Assemble"), (*FILES, *TASK)),
         "Outputs": (*FILES, "devices.local"),
         **dict.fromkeys(("Preflight", "Count"), (*FILES, "devices.qemu")),
@@ -357,7 +359,8 @@ def counted(keyed: Keyed, target: str, label: str) -> frozenset[str]:
             continue  # a look at a few answers, by which no gate is decided
         chosen = formats(label) if target != "imported" else ("onnx",)
         named = [f"edgebuild.formats.{name}" for name in chosen]
-        modules |= {*named} if item == "formats" else {f"edgebuild.{item}"}
+        rewrites = {module for name in chosen for module in rewriting(name)}
+        modules |= {"formats": {*named}, "rewrites": rewrites}.get(item, {f"edgebuild.{item}"})
     return frozenset().union(*map(reached, modules))
 
 
@@ -369,6 +372,7 @@ def formats(label: str) -> tuple[str, ...]:
 def modules() -> list[str]:
     """Every module of ours that is a plug-in or a step."""
     rooms = ("steps", "steps/techniques", "steps/evidence", "formats", "devices", "gates", "tasks", "bundle", "sources")
+    rooms += ("nn/legalize/rewrites",)
     files = [path for room in rooms for path in sorted((ROOT / "edgebuild" / room).glob("[a-z]*.py"))]
     return [".".join(path.relative_to(ROOT).with_suffix("").parts) for path in files]
 

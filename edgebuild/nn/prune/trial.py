@@ -98,7 +98,7 @@ def prepared(module: nn.Module, example: Example) -> Trial:
         for kind in ("normal", "positive", "zeros"):
             for batches in (_BATCHES, (len(example[0]),)):
                 try:
-                    examples = [_noise(example, kind, batch, dtype) for batch in batches]
+                    examples = [noise(example, kind, batch, dtype) for batch in batches]
                     trial = Trial(tried, examples, dtype, streamed=not whole)
                     every = trial.whole()
                 except Exception as error:  # the user's forward pass may want other inputs, and says so in any way
@@ -179,7 +179,8 @@ def _with_buffers(module: nn.Module, dtype: torch.dtype) -> nn.Module:
     return module
 
 
-def _noise(example: Example, kind: str, batch: int, dtype: torch.dtype) -> Example:
+def noise(example: Example, kind: str, batch: int, dtype: torch.dtype) -> Example:
+    """Seeded noise in the shapes of an example, of another batch and type: "normal", "positive", or zeros."""
     import torch
 
     generator = torch.Generator().manual_seed(_SEED)

@@ -1,0 +1,125 @@
+"""Rewrites a module for a format, operator by operator, until nothing of it is known to be refused, slow or wrong.
+
+The module is exported, operators are replaced in its graph, and the graph becomes a module again, whose layers have the
+names that they had. What is not known to do harm is left alone: a module without it is given back itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from edgebuild.nn.legalize import proof
+from edgebuild.spec.errors import exhausted
+from edgebuild.spec.registry import REWRITES
+from edgebuild.spec.rewrite import Rewrite
+
+if TYPE_CHECKING:
+    from torch import Tensor, fx, nn
+    from torch.export import ExportedProgram
+
+    Example = tuple[Tensor, ...]
+
+_ROUNDS = 4  # what one rewrite is made of may be what another rewrites
+
+
+@dataclass(frozen=True, slots=True)
+class Legal:
+    """A module that a format takes, and a line for each rewrite: what was done, or why it was not."""
+
+    module: nn.Module
+    lines: tuple[str, ...] = ()
+
+
+class _Site(NamedTuple):
+    rewrite: str
+    node: fx.Node
+    function: Callable[..., Any]
+
+
+def legal(module: nn.Module, example: Example, format_name: str) -> Legal:
+    """The module in operators that the format takes, which answers `example` and noise as it did.
+
+    It is given back as it is where nothing is to be rewritten, and where it cannot be exported: a converter says why.
+    """
+    known = {name: kind for name, kind in REWRITES.usable().items() if format_name in kind.formats}
+    refused: dict[str, float] = {}
+    lines: dict[str, None] = {}
+    now = module
+    for _ in range(_ROUNDS if known else 0):
+        found = _rewritten(now, example, {name: kind for name, kind in known.items() if name not in refused})
+        if found is None:
+            break
+        wrong = proof.wrong(module, example, found)
+        if wrong:
+            refused |= wrong
+            continue
+        now = found.module
+        lines |= dict.fromkeys(_told(name, found, known, format_name) for name in found.layers)
+    return Legal(now, (*lines, *(_left(name, far) for name, far in refused.items())))
+
+
+def _rewritten(module: nn.Module, example: Example, known: Mapping[str, type[Rewrite]]) -> proof.Rewritten | None:
+    """The module with all that these rewrite; None where there is nothing of it."""
+    program = _exported(module, example)
+    sites = _sites(program, known) if program is not None else []
+    if program is None or not sites:
+        return None
+    layers: dict[str, list[str]] = {}
+    for site in sites:
+        layers.setdefault(site.rewrite, []).append(_layer(site.node))
+
+    def only(names: Collection[str]) -> nn.Module:
+        fresh = _exported(module, example)
+        assert fresh is not None
+        return _replaced(fresh, [site for site in _sites(fresh, known) if site.rewrite in names])
+
+    return proof.Rewritten(_replaced(program, sites), layers, only)
+
+
+def _exported(module: nn.Module, example: Example) -> ExportedProgram | None:
+    import torch
+
+    try:
+        return torch.export.export(module.eval(), example)
+    except Exception as error:  # models that cannot be exported fail in many ways
+        if exhausted(error):
+            raise
+        return None
+
+
+def _sites(program: ExportedProgram, known: Mapping[str, type[Rewrite]]) -> list[_Site]:
+    """Every use of an operator that a rewrite has something for, the first by name."""
+    found: list[_Site] = []
+    for node in program.graph.nodes:
+        name = str(node.target).removeprefix("aten.")
+        able = ((each, kind.instead(node)) for each, kind in known.items() if name in kind.operators)
+        found += [_Site(each, node, function) for each, function in able if function is not None][:1]
+    return found
+
+
+def _replaced(program: ExportedProgram, sites: Collection[_Site]) -> nn.Module:
+    import torch
+
+    for site in sites:
+        site.node.target = site.function
+    return torch.export.unflatten(program).eval()
+
+
+def _layer(node: fx.Node) -> str:
+    """The name of the module in whose code an operator stands; empty for the model's own."""
+    stack = node.meta.get("nn_module_stack") or {"": ("", None)}
+    return str([*stack.values()][-1][0])
+
+
+def _told(name: str, found: proof.Rewritten, known: Mapping[str, type[Rewrite]], format_name: str) -> str:
+    layers = [*dict.fromkeys(filter(None, found.layers[name]))]
+    where = ", ".join(map(repr, layers[:3])) + (f" and {len(layers) - 3} more" if len(layers) > 3 else "")
+    what = (known[name].__doc__ or name).split("\n")[0].rstrip(".")
+    trouble = known[name].formats[format_name]
+    return f"rewritten for {format_name} ({trouble} otherwise): {what}" + (f", in {where}" if where else "")
+
+
+def _left(name: str, far: float) -> str:
+    return f"the rewrite {name!r} is left out: it changes answers by {far:.1e} of the largest"

@@ -1,0 +1,93 @@
+"""Removes residual blocks that hardly change what goes through them."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
+
+from annotated_types import Ge
+from pydantic import Field
+
+from edgebuild.nn import checkpoint, layers, records
+from edgebuild.nn.prune import sensitivity
+from edgebuild.nn.restructure import blocks, choice, sites, swaps
+from edgebuild.nn.restructure.swaps import Swap
+from edgebuild.nn.train.batches import in_order
+from edgebuild.spec import dataset, notes
+from edgebuild.spec.artifact import StepIO
+from edgebuild.spec.errors import UsageError
+from edgebuild.spec.fields import Seed
+from edgebuild.spec.technique import Technique
+from edgebuild.spec.units import Share
+
+if TYPE_CHECKING:
+    from edgebuild.nn.checkpoint import Checkpoint
+_BATCH = 64
+
+
+@dataclass(frozen=True, slots=True)
+class RemoveBlocks(Technique):
+    """Of the blocks x + f(x) those go whose output agrees most with their input (ShortGPT, Men et al. 2024).
+
+    `blocks` of them, or with `budget` as many, one after another, as cost no more accuracy than that on validation
+    examples before anything is trained. Agreement is the cosine of input and output, or linear CKA (Kornblith et al.
+    2019), on training examples. A block is found in the model's graph; one that changes the size of what goes through
+    it stays. Fine-tune afterwards: `distill`.
+    """
+
+    blocks: Annotated[int, Field(ge=1, description="how many go, where there is no budget")] = 1
+    budget: Annotated[Share | None, Field(description="accuracy that may be lost before fine-tuning")] = None
+    criterion: Literal["cosine", "cka"] = "cosine"
+    keep: tuple[str, ...] = ()
+    examples: Annotated[int, Ge(2)] = 256
+    seed: Seed = 0
+
+    consumes: ClassVar[tuple[str, ...]] = ("torch",)
+    needs: ClassVar[tuple[str, ...]] = ("model", "data")
+    tools: ClassVar[tuple[str, ...]] = ("torch",)
+    gentler: ClassVar[str] = "fewer `blocks` or a `budget`"
+    stronger: ClassVar[str] = "more `blocks`"
+
+    def run(self, io: StepIO) -> None:
+        """Remove and save; the record has every block's agreement. UsageError where there is nothing to remove."""
+        model = checkpoint.load(io.path("model"))
+        keep = layers.named(model.module, self.keep, "remove_blocks.keep")
+        found = blocks.residual(model.module, model.example(), keep)
+        if not found:
+            told = "the model has no block that adds something to what it takes, in the same shape"
+            raise UsageError(told, hint="leave the step out")
+        examples = dataset.calibration(io.path("data"), self.examples, self.seed)
+        fed = (inputs for inputs, _ in in_order(examples, _BATCH))
+        agree = blocks.agreements(model.module, found, fed)
+        order = sorted(found, key=lambda path: -asdict(agree[path])[self.criterion])
+        gone, trials = self._gone(model, order, io)
+        thin = _without(model, gone)
+        checkpoint.save(thin, io.output)
+        before, after = (sites.total(one.module, one.example()) for one in (model, thin))
+        record = {"agreement": {path: asdict(one) for path, one in agree.items()}, "removed": gone, "trials": trials}
+        records.write(io.output, record | {"macs": [before, after]})
+        told = f"{len(gone)} of {len(found)} residual blocks are gone ({', '.join(gone)})"
+        notes.write(io.output, [f"{told}: {after / before:.0%} of the multiplications are left"])
+
+    def _gone(self, model: Checkpoint, order: Sequence[str], io: StepIO) -> tuple[list[str], Mapping[str, Any] | None]:
+        """The blocks to remove, and what each trial of the budget gave."""
+        if self.budget is None:
+            if self.blocks > len(order):
+                reason = f"{self.blocks} blocks cannot go: there are {len(order)} ({', '.join(sorted(order))})"
+                raise UsageError(reason, option="blocks")
+            return [*order[: self.blocks]], None
+        data, heads = dataset.validation(io.path("data"), self.examples, self.seed), dataset.heads(io.path("data"))
+        choice.refuse_without_choice(heads)
+        return choice.within(
+            order, self.budget, lambda gone: sensitivity.measure(_without(model, gone).module, data, heads)
+        )
+
+
+def _without(model: Checkpoint, gone: Sequence[str]) -> Checkpoint:
+    """A copy of the model in which nothing stands where these blocks stood."""
+    added = [Swap(path, "nothing") for path in gone]
+    module = copy.deepcopy(model.module).eval()
+    swaps.apply(module, added)
+    return replace(model, module=module, swaps=(*model.swaps, *added))

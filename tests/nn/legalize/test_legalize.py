@@ -1,0 +1,189 @@
+"""Rewrites: each finds what it is for and gives the same; what is wrong is left out; TFLite takes all of it."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from importlib import invalidate_caches
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+from edgebuild.formats.tflite import Tflite
+from edgebuild.nn.legalize import proof
+from edgebuild.nn.legalize.legalize import legal
+from edgebuild.spec import plugins
+from edgebuild.spec.registry import REWRITES
+
+SIZES = {1: (8, 20), 2: (8, 11, 12), 3: (4, 5, 6, 8)}
+# By rewrite: layers over so many axes, which a TFLite file has not, has slowly or has wrongly.
+LAYERS: dict[str, list[tuple[int, Callable[[], nn.Module]]]] = {
+    "string_padding": [
+        (1, lambda: nn.Conv1d(8, 6, 4, padding="same")),
+        (1, lambda: nn.Conv1d(8, 8, 3, padding="same", dilation=2, groups=4, bias=False)),
+        (1, lambda: nn.Conv1d(8, 6, 3, padding="valid")),
+    ],
+    "output_padding": [
+        (1, lambda: nn.ConvTranspose1d(8, 6, 3, 4, 1, 3)),
+        (2, lambda: nn.ConvTranspose2d(8, 6, 3, 2, 1, 1)),
+        (2, lambda: nn.ConvTranspose2d(8, 6, 3, (2, 1), 1, (1, 0), bias=False)),
+    ],
+    "transposed_groups": [
+        (1, lambda: nn.ConvTranspose1d(8, 16, 5, 3, 2, 1, groups=2)),
+        (2, lambda: nn.ConvTranspose2d(8, 8, 4, 2, 1, groups=8)),
+        (2, lambda: nn.ConvTranspose2d(8, 12, 3, (2, 3), 1, (1, 2), groups=4)),
+    ],
+    "transposed_apart": [
+        (1, lambda: nn.ConvTranspose1d(8, 6, 3, 2, 1, 1, dilation=2)),
+        (2, lambda: nn.ConvTranspose2d(8, 6, 3, 2, 1, dilation=2, groups=2)),
+        (3, lambda: nn.ConvTranspose3d(4, 6, 3, 2, 1, 1)),
+    ],
+    "grouped_conv3d": [(3, lambda: nn.Conv3d(4, 8, 3, padding=1, groups=4))],
+    "ceil_pools": [(2, lambda: nn.MaxPool2d(3, 2, ceil_mode=True)), (2, lambda: nn.MaxPool2d(5, 4, ceil_mode=True))],
+    "average_counts": [
+        (1, lambda: nn.AvgPool1d(3, 2, 1, count_include_pad=False)),
+        (2, lambda: nn.AvgPool2d(3, 2, (1, 0), count_include_pad=False, ceil_mode=True)),
+        (2, lambda: nn.AvgPool2d(2, divisor_override=3)),
+    ],
+    "adaptive_max": [
+        (1, lambda: nn.AdaptiveMaxPool1d(5)),
+        (2, lambda: nn.AdaptiveMaxPool2d((1, 3))),
+        (2, lambda: nn.AdaptiveMaxPool2d(5)),
+    ],
+    "adaptive_mean": [(1, lambda: nn.AdaptiveAvgPool1d(7)), (2, lambda: nn.AdaptiveAvgPool2d((5, 4)))],
+    "nearest": [
+        (2, lambda: nn.Upsample(scale_factor=1.5)),
+        (2, lambda: nn.Upsample(scale_factor=0.5)),
+        (2, lambda: nn.Upsample(size=(17, 12))),
+    ],
+    "nearest_exact": [(2, lambda: nn.Upsample(scale_factor=(2, 3), mode="nearest-exact"))],
+}
+
+
+class Every(nn.Module):
+    """All layers side by side, each with an answer of its own."""
+
+    def __init__(self, layers: list[tuple[int, Callable[[], nn.Module]]]) -> None:
+        super().__init__()
+        self.axes = [axes for axes, _ in layers]
+        self.layers = nn.ModuleList([build() for _, build in layers])
+
+    def forward(self, a: Tensor, b: Tensor, c: Tensor) -> tuple[Tensor, ...]:
+        given = {1: a, 2: b, 3: c}
+        return tuple(layer(given[axes]) for axes, layer in zip(self.axes, self.layers, strict=True))
+
+
+def example() -> tuple[Tensor, ...]:
+    torch.manual_seed(0)
+    return tuple(torch.randn(1, *size) for size in SIZES.values())
+
+
+def test_there_is_a_layer_for_every_rewrite_of_ours() -> None:
+    assert {*REWRITES.usable()} == {*LAYERS}
+
+
+@pytest.mark.parametrize("name", LAYERS)
+def test_a_rewrite_finds_each_of_its_layers_and_answers_the_same_in_double_precision(name: str) -> None:
+    module = Every(LAYERS[name]).eval()
+    found = legal(module, example(), "tflite")
+    (line,) = found.lines
+    assert line.startswith("rewritten for tflite (")
+    assert all(f"'layers.{k}'" in line for k in range(len(LAYERS[name])))
+    assert proof.distance(module, found.module, example()) < 1e-12
+    again = legal(found.module, example(), "tflite")
+    assert again.module is found.module  # nothing is left to be rewritten
+
+
+@pytest.mark.parametrize(
+    "layer",
+    [
+        nn.Conv1d(8, 6, 3, padding=1),
+        nn.Conv2d(8, 6, 4, padding="same"),
+        nn.ConvTranspose2d(8, 6, 4, 2, 1),
+        nn.MaxPool2d(2, ceil_mode=True),
+        nn.AvgPool2d(3, 2, 1),
+        nn.AdaptiveAvgPool2d(1),
+        nn.Upsample(scale_factor=2),
+    ],
+    ids=str,
+)
+def test_what_a_format_takes_is_left_alone(layer: nn.Module) -> None:
+    given = (torch.randn(1, 8, 12) if isinstance(layer, nn.Conv1d) else torch.randn(1, 8, 12, 12),)
+    found = legal(layer, given, "tflite")
+    assert found.module is layer
+    assert found.lines == ()
+
+
+def test_no_other_format_is_rewritten_for_what_tflite_lacks() -> None:
+    layer = nn.ConvTranspose2d(8, 6, 3, 2, 1, 1)
+    assert legal(layer, example()[1:2], "onnx").module is layer
+
+
+OUTSIDE = """
+import torch
+from edgebuild.spec.rewrite import Rewrite
+
+class Tanh(Rewrite):
+    \"\"\"A hyperbolic tangent by way of a sigmoid.\"\"\"
+    operators = ("tanh.default",)
+    formats = {"tflite": "slow"}
+
+    @staticmethod
+    def instead(node):
+        return lambda x: 2 * torch.sigmoid(2 * x) - FACTOR
+"""
+
+
+@pytest.fixture
+def outside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], None]]:
+    """Installs a rewrite of somebody else's that takes so much away."""
+
+    def clear() -> None:
+        plugins._foreign.cache_clear()
+        plugins._loaded.cache_clear()
+        invalidate_caches()
+
+    def install(factor: str) -> None:
+        info = tmp_path / "said-1.0.dist-info"
+        info.mkdir()
+        (info / "METADATA").write_text("Metadata-Version: 2.1\nName: said\nVersion: 1.0\n")
+        (info / "entry_points.txt").write_text("[edgebuild.rewrites]\ntanh = said_otherwise:Tanh\n")
+        (tmp_path / "said_otherwise.py").write_text(OUTSIDE.replace("FACTOR", factor))
+        monkeypatch.syspath_prepend(str(tmp_path))
+        monkeypatch.delitem(sys.modules, "said_otherwise", raising=False)
+        clear()
+
+    yield install
+    clear()
+
+
+def test_a_rewrite_of_somebody_else_is_one_file_and_an_entry_point(outside: Callable[[str], None]) -> None:
+    outside("1")
+    found = legal(nn.Tanh(), example()[:1], "tflite")
+    assert found.lines == ("rewritten for tflite (slow otherwise): A hyperbolic tangent by way of a sigmoid",)
+
+
+def test_a_rewrite_that_changes_numbers_is_left_out_and_the_others_are_not(outside: Callable[[str], None]) -> None:
+    outside("1.0001")
+    module = nn.Sequential(nn.Conv1d(8, 6, 4, padding="same"), nn.Tanh())
+    found = legal(module, example()[:1], "tflite")
+    done, left = found.lines
+    assert '`padding="same"`' in done
+    assert left.startswith("the rewrite 'tanh' is left out: it changes answers by 1.")
+    assert proof.distance(module, found.module, example()[:1]) < 1e-12
+
+
+def test_tflite_takes_a_layer_of_every_rewrite_and_answers_as_torch_does() -> None:
+    layers = [every[0] for every in LAYERS.values()]
+    module, given = Every([*layers, LAYERS["output_padding"][1], LAYERS["transposed_groups"][1]]).eval(), example()
+    file = Tflite().convert(legal(module, given, "tflite").module, given)
+    (answers,) = Tflite().run(file, [tuple(values.numpy() for values in given)])
+    with torch.no_grad():
+        wanted = [value.numpy() for value in module(*given)]
+    assert [value.shape for value in answers] == [value.shape for value in wanted]
+    far = [np.abs(one - other).max() / np.abs(other).max() for one, other in zip(answers, wanted, strict=True)]
+    assert max(far) < 1e-5, dict(enumerate(far))
+    assert not {"STABLEHLO_REDUCE_WINDOW", "GATHER_ND", "STABLEHLO_CONVOLUTION"} & {*Tflite().operators(file)}
