@@ -215,7 +215,7 @@ class Assembling:
             sampled = {part.spec.name: self._sampled(part, instrument) for part in whole.parts}
             device = self._joined(whole.runtime, whole.rule, sampled, "device")
         pairs = {"candidate": whole.runs, "baseline": baseline, "data": self._own.data}
-        self.measuring.answers(whole.runtime, pairs, device)
+        self.measuring.judged(whole.runtime, pairs, device)
 
     def _arena(self, whole: Assembled) -> None:
         """Memory that the runtimes of all parts set aside, where a gate asks for it."""

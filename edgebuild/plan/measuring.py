@@ -162,9 +162,9 @@ class Measuring:
         device = None
         if instrument.device.examples is not None:
             device = sampling.candidate(self._files, instrument, chain, pairs)
-        self.answers(chain.runtime, pairs, device)
+        self.judged(chain.runtime, pairs, device)
 
-    def answers(self, runtime: Runtime, pairs: dict[str, str], device: str | None) -> None:
+    def judged(self, runtime: Runtime, pairs: dict[str, str], device: str | None) -> None:
         """What is judged of outputs to all held-out examples, `candidate` and `baseline` by role; `device` has those of
         the candidate to some, where the device takes no more.
         """
@@ -197,6 +197,10 @@ class Measuring:
             pairs = pairs | {"agreement": agreement, "device": device}
         choosing = tuple(head for head in self._heads if tasks.of(head).choice)
         self.add(runtime, "accuracy", Accuracy(choosing), pairs, self._tasks)
+
+    def answers(self, chain: Pair) -> str:
+        """What the candidate answers to all held-out examples."""
+        return self._here(chain)["candidate"]
 
     def _arena(self, chain: Pair) -> None:
         """Memory that the runtime sets aside, where a gate asks for it."""

@@ -32,6 +32,7 @@ def bundle_node(
     dropped = tuple(f"{format_}: {lines[number].use} ({lines[number].key})" for format_, number in sorted(without))
     inputs = {f"candidate/{chain.runtime.format}": chain.candidate for chain in chains}
     inputs |= {f"baseline/{chain.runtime.format}": chain.baseline for chain in chains}
+    inputs |= {f"answers/{chain.runtime.format}": measuring.answers(chain) for chain in chains}
     runtimes, signature = tuple(chain.runtime for chain in chains), model.declared.signature
     assemblies = tuple(Assembly.of_one(FORMATS.get(r.format).file, r, signature) for r in runtimes)
     return _node(target, model, weights, assemblies, inputs, measuring, dropped)
@@ -46,7 +47,7 @@ def assembly_node(
     for whole in wholes:
         name, file = whole.runtime.format, Path(FORMATS.get(whole.runtime.format).file)
         inputs |= {f"candidate/{name}/{part.spec.name}": part.chain.candidate for part in whole.parts}
-        inputs |= {f"baseline/{name}": whole.whole.baseline, f"rule/{name}": whole.rule}
+        inputs |= {f"baseline/{name}": whole.whole.baseline, f"rule/{name}": whole.rule, f"answers/{name}": whole.runs}
         parts = tuple(
             Part(part.spec.name, f"{part.spec.name}{file.suffix}", whole.runtime, signature) for part in whole.parts
         )
@@ -60,6 +61,7 @@ def split_node(target: Target, model: ModelSpec, weights: Weights, halves: Halve
     suffix, name = Path(FORMATS.get(runtime.format).file).suffix, runtime.format
     inputs = {f"candidate/{name}/{part}": item for part, item in halves.files.items()}
     inputs |= {f"baseline/{name}": halves.chain.baseline, f"rule/{name}": halves.rule}
+    inputs |= {f"answers/{name}": splitting.measuring.answers(halves.chain)}
     signatures = {EDGE: Signature(signature.inputs, ()), SERVER: Signature((), signature.outputs)}
     parts = [Part(part, f"{part}{suffix}", runtime, signatures.get(part, signature)) for part in halves.files]
     assembly = Assembly.of_alike(tuple(parts), signature, splitting.joining.router, splitting.joining.brings())

@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 
     Outputs = Sequence[Array]
 
-LINK = ("edgebuild.travels.edge_link", "edgebuild.travels.serve")  # what carries arrays to a server's part, and runs it
+# What carries arrays to a server's part, and runs that.
+LINK = ("edgebuild.travels.edge_link", "edgebuild.travels.serve_part")
 Rule = Mapping[str, float]  # numbers that decide which parts answer, by name: the router's own words
 
 

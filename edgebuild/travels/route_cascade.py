@@ -1,8 +1,8 @@
 """Routes a cascade: the first part answers where it is sure, else the next.
 
-Where that is a server's (the rule has `seconds`), EDGEBUILD_SERVER (host:port) says where `serve.py` runs; without it
-both parts run here. Where the link is lost, the first part's answer stands if the rule says `offline`, with a line on
-standard error; else it is an error.
+Where that is a server's (the rule has `seconds`), EDGEBUILD_SERVER (host:port) says where `serve_part.py` runs;
+without it both parts run here. Where the link is lost, the first part's answer stands if the rule says `offline`, with
+a line on standard error; else it is an error.
 
 This file travels in bundles: Python 3.9 and numpy, nothing of edgebuild.
 """

@@ -1,7 +1,7 @@
 """Routes a split model: the edge's half runs here, what it gives goes to the server's half, wherever that is.
 
-EDGEBUILD_SERVER (host:port) says where `serve.py` runs; without it both halves run here. Where the link is lost, the
-fall-back answers if the bundle has one, with a line on standard error; else it is an error. It never hangs.
+EDGEBUILD_SERVER (host:port) says where `serve_part.py` runs; without it both halves run here. Where the link is lost,
+the fall-back answers if the bundle has one, with a line on standard error; else it is an error. It never hangs.
 
 This file travels in bundles: Python 3.9 and numpy, nothing of edgebuild.
 """

@@ -245,7 +245,7 @@ def bundle(cut: Path, tmp_path: Path) -> Path:
 
     folder = tmp_path / "bundle"
     folder.mkdir()
-    for name in ("run.py", "serve.py", "route_split.py", "edge_link.py", "load_onnx.py", "model_values.py"):
+    for name in ("run.py", "serve_part.py", "route_split.py", "edge_link.py", "load_onnx.py", "model_values.py"):
         shutil.copyfile(Path(edge_link.__file__).with_name(name), folder / name)
     for half in ("edge", "server"):
         shutil.copyfile(cut / half / "model.onnx", folder / f"{half}.onnx")
@@ -270,7 +270,7 @@ def bundle(cut: Path, tmp_path: Path) -> Path:
 @pytest.fixture
 def serving(bundle: Path) -> Iterator[str]:
     """The bundle's server in a process of its own; where it listens."""
-    command = [sys.executable, "-P", str(bundle / "serve.py"), "--port", "0"]
+    command = [sys.executable, "-P", str(bundle / "serve_part.py"), "--port", "0"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=os.environ | {edge_link.KEY: KEY}) as process:
         assert process.stdout is not None
         yield process.stdout.readline().split()[-1]
@@ -298,7 +298,7 @@ def test_an_edge_and_a_server_in_two_processes_answer_as_one(made: tiny.Made, bu
 
 def test_a_server_without_a_key_does_not_start(bundle: Path) -> None:
     environment = {name: text for name, text in os.environ.items() if name != edge_link.KEY}
-    command = [sys.executable, "-P", str(bundle / "serve.py"), "--port", "0"]
+    command = [sys.executable, "-P", str(bundle / "serve_part.py"), "--port", "0"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=100, env=environment)
     assert (done.returncode, done.stdout) == (1, "")
-    assert done.stderr.startswith("serve.py: there is no key: EDGEBUILD_LINK_KEY_FILE names a file")
+    assert done.stderr.startswith("serve_part.py: there is no key: EDGEBUILD_LINK_KEY_FILE names a file")

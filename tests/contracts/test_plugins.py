@@ -32,7 +32,7 @@ HEAVY = (
     "litert_torch",
 )
 STEPLIKE = ("steps", "steps.techniques", "steps.evidence", "steps.assemblies")
-FOLDERS = (*STEPLIKE, "formats", "devices", "gates", "tasks", "sources", "data", "assemblies")
+FOLDERS = (*STEPLIKE, "formats", "devices", "gates", "tasks", "sources", "data", "assemblies", "bundle.kinds")
 
 
 def names(folder: str) -> list[str]:

@@ -106,9 +106,9 @@ def test_what_joins_them_is_part_of_the_keys_of_what_it_decides(make: Make) -> N
             assert {"code.edgebuild.assemblies.cascade", "code.edgebuild.travels.route_cascade"} <= parts.keys()
     (bundle,) = nodes(plan, "assemble")
     assert "payload.route_cascade.py" in bundle.facts
-    assert "payload.serve.py" not in bundle.facts
+    assert "payload.serve_part.py" not in bundle.facts
     (served,) = nodes(make(WHOLE.replace("parts =", "server = true\nparts =")), "assemble")
-    assert {"payload.serve.py", "payload.edge_link.py"} <= served.facts.keys()
+    assert {"payload.serve_part.py", "payload.edge_link.py"} <= served.facts.keys()
 
 
 def test_a_base_gives_what_is_not_said_and_the_folder(make: Make, tmp_path: Path) -> None:
@@ -176,7 +176,7 @@ def test_a_split_model_is_judged_whole_and_ships_its_halves_and_a_fall_back(make
     (bundle,) = nodes(plan, "assemble")
     shipped = {role for role in bundle.inputs if role.startswith("candidate/")}
     assert shipped == {"candidate/onnx/edge", "candidate/onnx/server", "candidate/onnx/fallback"}
-    assert {"payload.serve.py", "payload.edge_link.py", "payload.route_split.py"} <= bundle.facts.keys()
+    assert {"payload.serve_part.py", "payload.edge_link.py", "payload.route_split.py"} <= bundle.facts.keys()
     (cuts,) = nodes(plan, "tabulate_cuts")
     assert cuts.step.link == 1e6  # type: ignore[attr-defined]
 
