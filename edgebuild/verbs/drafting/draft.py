@@ -26,7 +26,7 @@ def code(interview: Interview) -> str | None:
 def text(interview: Interview) -> str:
     """UsageError, with the flag, for what is neither known, nor guessed, nor answered."""
     taken = inputs.declared(interview)
-    data = examples.place(interview)
+    data = examples.place(interview, taken)
     if interview.network is not None:
         interview = replace(interview, network=named.completed(interview, interview.network, data))
     answers = outputs.declared(interview, taken, data)
@@ -36,6 +36,8 @@ def text(interview: Interview) -> str:
     tables += [toml.tensor("inputs", spec.name, spec) for spec in taken]
     if pictures.expected(interview, data):
         tables += [pictures.table(interview, taken, data, answers)]
+    elif data.guess.preprocess:
+        tables += [["[preprocess]", *(f"{key} = {toml.value(own)}" for key, own in data.guess.preprocess.items())]]
     return "\n\n".join("\n".join(lines) for lines in tables) + "\n"
 
 
