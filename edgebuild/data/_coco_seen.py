@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -27,14 +28,20 @@ def coco(place: Path) -> Guess | None:
     if "train" not in options:
         options = {"train": options.pop(next(iter(options))), **options}
     first = known[options["train"]]
-    name = str(first["images"][0]["file_name"])
-    folder = next((path for path in sorted(place.rglob(Path(name).name)) if path.as_posix().endswith("/" + name)), None)
-    if folder is None:
+    tops = {_pictures(place, path, str(known[path]["images"][0]["file_name"])) for path in options.values()}
+    if None in tops:
         return None
-    top = folder.parents[len(Path(name).parts) - 1]
+    top = Path(os.path.commonpath([each for each in tops if each is not None]))
     classes = tuple(str(each["name"]) for each in sorted(first["categories"], key=lambda each: each["id"]))
     order, own = "categories by their ids", {"folder": top, **options}
     return Guess("pictures with boxes (COCO)", own, "detection", classes, order, pictures=True, sure=3)
+
+
+def _pictures(place: Path, file: Path, name: str) -> Path | None:
+    """The folder that the names of a file start from: that which it is called after before others."""
+    ends = [path for path in place.rglob(Path(name).name) if path.as_posix().endswith("/" + name)]
+    ends.sort(key=lambda path: (path.parent != file.parent, path.parent.name not in file.stem, path))
+    return ends[0].parents[len(Path(name).parts) - 1] if ends else None
 
 
 def _begins(path: Path) -> bool:

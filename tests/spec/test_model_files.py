@@ -70,7 +70,7 @@ def test_a_model_is_read_with_whole_numbers_standing_for_floats(tmp_path: Path) 
         ("learning_rate = 1", "learning_rate = true", "training.learning_rate: input should be a valid number, got tr"),
         ("learning_rate = 1", "learning_rate = inf", "training.learning_rate: input should be a finite number, got"),
         ("epochs = 2", "seed = -1", "training.seed: input should be greater than or equal to 0, got -1"),
-        ("epochs = 2", "ephocs = 2", "training: unknown key 'ephocs' (did you mean 'epochs'? known: batch_size, "),
+        ("epochs = 2", "ephocs = 2", "training: unknown key 'ephocs' (did you mean 'epochs'? known: averaging, "),
         ("[3, 8, 16]", "[3, 8.0, 16]", "inputs[0].shape[1]: input should be a valid integer, got 8.0"),
         ("[3, 8, 16]", "[3, 0, 16]", "inputs[0].shape[1]: input should be greater than or equal to 1, got 0"),
         ('["no", "yes"]', '["yes"]', "labels: tuple should have at least 2 items"),
@@ -78,6 +78,11 @@ def test_a_model_is_read_with_whole_numbers_standing_for_floats(tmp_path: Path) 
         ('size = "1 MiB"', "", None),
         ("channels = 3", "channels = 2", "preprocess.channels: input should be 1 or 3, got 2"),
         ("channels = 3", "invert = 1", "preprocess.invert: input should be a valid boolean, got 1"),
+        (
+            "channels = 3",
+            'kind = "images\\u001b"',
+            "preprocess: there is no kind 'images\\x1b' (did you mean 'image'? known: image, mel, window, wordpiece)",
+        ),
     ],
 )  # fmt: skip
 def test_a_mistake_is_told_with_its_key(tmp_path: Path, before: str, after: str, told: str | None) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from edgebuild.verbs.drafting import examples, inputs, named, outputs, pictures, toml
+from edgebuild.verbs.drafting import detection, examples, inputs, named, outputs, pictures, toml
 from edgebuild.verbs.drafting.interview import Interview
 
 _CODE = '''"""{name}: the network whose weights are in {file}."""
@@ -34,7 +34,9 @@ def text(interview: Interview) -> str:
     if not interview.coded:
         tables += [_source(interview)]
     tables += [toml.tensor("inputs", spec.name, spec) for spec in taken]
-    if pictures.expected(interview, data):
+    if answers.boxes:
+        tables += [detection.table(interview, taken, data, answers)]
+    elif pictures.expected(interview, data):
         tables += [pictures.table(interview, taken, data, answers)]
     elif data.guess.preprocess:
         tables += [["[preprocess]", *(f"{key} = {toml.value(own)}" for key, own in data.guess.preprocess.items())]]

@@ -10,7 +10,7 @@ from edgebuild.spec.errors import UsageError
 from edgebuild.spec.outputs import USUAL_TASK
 from edgebuild.spec.registry import TASKS
 from edgebuild.spec.signature import TensorSpec
-from edgebuild.verbs.drafting import answered, decoders, named, toml
+from edgebuild.verbs.drafting import answered, named, toml
 from edgebuild.verbs.drafting.inputs import element
 
 if TYPE_CHECKING:
@@ -21,11 +21,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Answers:
-    """The file's outputs (none where it does not say), the lines that declare them, and its classes in order."""
+    """The file's outputs (none where it does not say), the lines that declare them, its classes in order, and whether
+    they are boxes.
+    """
 
     outputs: tuple[TensorSpec, ...]
     lines: list[str]
     classes: list[str]
+    boxes: bool = False
 
 
 def declared(interview: Interview, inputs: tuple[TensorSpec, ...], data: Recognised) -> Answers:
@@ -80,11 +83,11 @@ def _one(interview: Interview, outputs: tuple[TensorSpec, ...], task: str, data:
 
 
 def _boxes(interview: Interview, outputs: tuple[TensorSpec, ...], task: str, data: Recognised) -> Answers:
-    """All outputs together, with what makes boxes of them."""
+    """All outputs together; what makes boxes of them is a table of its own."""
     classes, line = _labels(interview, data, None)
-    lines = [f"task = {toml.quoted(task)}", line, decoders.line(outputs, len(classes), str(interview.file))]
+    lines = [f"task = {toml.quoted(task)}", line]
     lines += [text for spec in outputs for text in toml.tensor("outputs", _plain(spec.name), spec)]
-    return Answers(outputs, lines, classes)
+    return Answers(outputs, lines, classes, boxes=True)
 
 
 def _several(interview: Interview, outputs: tuple[TensorSpec, ...], task: str, data: Recognised) -> Answers:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 Way = tuple[tuple[float, ...], tuple[float, ...]]  # mean and deviation of pixels in 0..1
 # As most networks were trained: plainly, on ImageNet's statistics, as Keras does for some, and on raw pixels.
-_WAYS: Mapping[str, Way] = {
+WAYS: Mapping[str, Way] = {
     "as 0 to 1": ((0.0,), (1.0,)),
     "by ImageNet's mean and deviation": ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
     "as -1 to 1": ((0.5,), (0.5,)),
@@ -38,14 +38,19 @@ def expected(interview: Interview, data: Recognised) -> bool:
 
 def table(interview: Interview, inputs: tuple[TensorSpec, ...], data: Recognised, answers: Answers) -> list[str]:
     """The lines of [preprocess]; UsageError for inputs that no picture goes into, and for a size of another."""
-    how = _sized(interview, inputs)
+    how = sized(interview, inputs)
+    return [*head(how), *_normalised(interview, how, data, answers)]
+
+
+def head(how: ImageInput) -> list[str]:
+    """The lines of [preprocess] but for mean and deviation; what is usual goes without saying."""
     lines = ["[preprocess]", f"width = {how.width}", f"height = {how.height}", f"channels = {how.channels}"]
     lines += [] if how.layout == NCHW else [f"layout = {toml.quoted(how.layout)}"]
-    lines += [f"crop = {how.crop}"] if how.crop is not None else []
-    return [*lines, *_normalised(interview, how, data, answers)]
+    lines += [] if how.order == "rgb" else [f"order = {toml.quoted(how.order)}"]
+    return [*lines, f"crop = {how.crop}"] if how.crop is not None else lines
 
 
-def _sized(interview: Interview, inputs: tuple[TensorSpec, ...]) -> ImageInput:
+def sized(interview: Interview, inputs: tuple[TensorSpec, ...]) -> ImageInput:
     """Size and layout of the one input, and the flag's crop."""
     file, wishes = str(interview.file), interview.wishes
     if len(inputs) != 1 or len(inputs[0].shape) != 3:
@@ -68,20 +73,21 @@ def _normalised(interview: Interview, how: ImageInput, data: Recognised, answers
     """Mean and deviation: what flags say, else what the file answers best, of what is usual."""
     wishes = interview.wishes
     if wishes.mean is not None or wishes.std is not None:
-        return _lines((wishes.mean or (0.0,), wishes.std or (1.0,)))
+        return lines((wishes.mean or (0.0,), wishes.std or (1.0,)))
     if interview.network is not None:
         mean, std, _ = named.preparation(interview.network, how.channels)
         if mean:
             told = f"as {named.shown(interview.network)} is usually trained"
             interview.guesses.append(f"pixels go in {told}; --mean and --std say otherwise")
-            return _lines((mean, std), f"  # guessed: {told}; value = (pixel / 255 - mean) / std")
-    ways = {name: way for name, way in _WAYS.items() if len(way[0]) in (1, how.channels)}
+            return lines((mean, std), f"  # guessed: {told}; value = (pixel / 255 - mean) / std")
+    ways = {name: way for name, way in WAYS.items() if len(way[0]) in (1, how.channels)}
     name, why = _best(interview, ways, how, data, answers)
     interview.guesses.append(f"pixels go in {name}{why}; --mean and --std say otherwise")
-    return _lines(ways[name], f"  # guessed: {name}{why}; value = (pixel / 255 - mean) / std")
+    return lines(ways[name], f"  # guessed: {name}{why}; value = (pixel / 255 - mean) / std")
 
 
-def _lines(way: Way, comment: str = "") -> list[str]:
+def lines(way: Way, comment: str = "") -> list[str]:
+    """Mean and deviation."""
     mean, std = way
     return [f"mean = {list(mean)}{comment}", f"std = {list(std)}"]
 
