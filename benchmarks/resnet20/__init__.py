@@ -2,23 +2,28 @@
 
 The data are not ours to pass on: `EDGEBUILD_CIFAR10` names a folder with `resnet20.pth` (akamaster's
 pytorch_resnet_cifar10, BSD-2) and `train15k.npz` and `test10k.npz`, arrays `x` uint8 [N, 32, 32, 3] and `y`, of
-CIFAR-10's first 15,000 training and 10,000 test pictures.
+CIFAR-10's first 15,000 training and 10,000 test pictures. What layers take and what each pruned network has learnt is
+kept beside the peers' environments, so that a run that was stopped goes on.
 """
 
 from __future__ import annotations
 
 import copy
+import hashlib
+import json
 import os
 import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from benchmarks import _learning
 from benchmarks._learning import ALPHA, HEADS, TEMPERATURE, answers, counted, distil
 from benchmarks._project import target
 from benchmarks._tables import Table
@@ -94,7 +99,7 @@ def run(*, small: bool) -> list[Table]:
         taught = answers(net, data.train)
         for each in nets:
             _tell(f"{each.side} at {each.share:.0%}")
-            distil(each.net, taught, data.train, TRAINING)
+            _learnt(each, taught, data)
         every = [whole, *nets]
         seconds = (
             [None] * len(every)
@@ -213,8 +218,32 @@ def _curves(net: nn.Module, folder: Path) -> evidence.WidthCurves:
     device = Qemu().attach(board.hardware)
     step = LayerTimes(FORMAT, device, core.time, board.hardware.core_clock, 1, MULTIPLE)
     inputs = {"shapes": Input("evidence", "", places["shapes"])}
-    step.run(StepIO(inputs, places["times"], places["scratch"], _progress))
+    counted_by = (FORMAT, device.fingerprint(), core, board.hardware.core_clock, version("litert-torch"), MULTIPLE)
+    digest = hashlib.sha256(repr(counted_by).encode()).hexdigest()
+    kept = _environments.cache() / f"layer_times-{digest[:12]}"
+    step.run(StepIO(inputs, places["times"], places["scratch"], _progress, kept=kept))
     return documents.read(evidence.WidthCurves, places["times"] / evidence.FILE)
+
+
+def _learnt(small: Small, taught: Any, data: Pictures) -> None:
+    """Teach a pruned network in place, or take what an earlier run of the same code has taught it."""
+    import torch
+
+    from edgebuild.nn import train
+
+    if data.weights is None:
+        distil(small.net, taught, data.train, TRAINING)
+        return
+    files = [Path(__file__), Path(_learning.__file__), *sorted(Path(str(train.__file__)).parent.glob("*.py"))]
+    held = json.dumps([{k: v.double().sum().item() for k, v in small.net.state_dict().items()}, len(taught)])
+    name = hashlib.sha256(b"".join([held.encode(), *(file.read_bytes() for file in files)])).hexdigest()
+    kept = _environments.cache() / "resnet20" / f"{name}.pth"
+    if not kept.is_file():
+        distil(small.net, taught, data.train, TRAINING)
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        torch.save(small.net.state_dict(), kept.with_suffix(".part"))
+        kept.with_suffix(".part").replace(kept)
+    small.net.load_state_dict(torch.load(kept, weights_only=True))
 
 
 def _accuracy(net: nn.Module, test: Split) -> float:

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from edgebuild import __version__, travels
-from edgebuild.bundle import card, manifest, png
-from edgebuild.bundle.facts import BundleManifest, Port, Routed, ShippedPart, ShownHead, Standing, Subject
+from edgebuild.bundle import card, golden, manifest, png
+from edgebuild.bundle.facts import BundleManifest, Golden, Port, Routed, ShippedPart, ShownHead, Standing, Subject
 from edgebuild.spec import calibration, dataset, documents, evidence, layout, model_file, notes, tasks
 from edgebuild.spec.artifact import Determinism, Step, StepIO
 from edgebuild.spec.assembly import Assembly, End, Part
@@ -31,8 +31,9 @@ _STATUS: dict[Status, Standing] = {"pass": "released", "inconclusive": "candidat
 
 @dataclass(frozen=True, slots=True)
 class Assemble(Step):
-    """Inputs: `candidate/<format>` for each assembly, `baseline/<format>`, `evidence/<name>`, `verdicts`, and the data
-    for the sample. An assembly of several parts has `candidate/<format>/<part>` for each of them.
+    """Inputs: `candidate/<format>` for each assembly, `baseline/<format>`, `evidence/<name>`, `verdicts`, the data for
+    the sample, and where they are known `answers/<format>` for the golden vectors. An assembly of several parts has
+    `candidate/<format>/<part>` for each of them.
 
     The output has `evidence/`, and `bundle/` unless a gate failed: then there is nothing to ship.
     `assemblies` are what may be shipped, one for a format; `packages` name each format's distributions;
@@ -76,12 +77,17 @@ class Assemble(Step):
             only = len(self.subject.heads) == 1
             _write_json(folder / "labels.json", next(iter(labels.values())) if only else labels)
         sample = self._sample(io, folder)
-        facts = self._facts(verdicts, assembly, tuple(parts), io)
+        facts = self._facts(verdicts, assembly, tuple(parts), io, _golden(io, assembly, folder))
         (folder / "README.md").write_text(card.render(facts, sample), encoding="utf-8")
         manifest.seal(folder, facts)
 
     def _facts(
-        self, verdicts: Verdicts, assembly: Assembly, parts: tuple[ShippedPart, ...], io: StepIO
+        self,
+        verdicts: Verdicts,
+        assembly: Assembly,
+        parts: tuple[ShippedPart, ...],
+        io: StepIO,
+        vectors: Golden | None,
     ) -> BundleManifest:
         inputs, outputs = _ports(assembly.signature, {})
         return BundleManifest(
@@ -102,6 +108,7 @@ class Assemble(Step):
             dropped=self.dropped,
             notes=tuple(_notes(io)),
             provenance=io.provenance,
+            golden=vectors,
         )
 
     def _sample(self, io: StepIO, folder: Path) -> str:
@@ -135,6 +142,14 @@ def _pinned(package: str) -> str:
 def _file(io: StepIO, assembly: Assembly, part: Part) -> Path:
     role = f"candidate/{assembly.format}" + (f"/{part.name}" if len(assembly.parts) > 1 else "")
     return io.path(role) / FORMATS.get(part.runtime.format).file
+
+
+def _golden(io: StepIO, assembly: Assembly, folder: Path) -> Golden | None:
+    """Put golden vectors into the bundle; None where nobody asked what the file answers."""
+    role = f"answers/{assembly.format}"
+    if role not in io.inputs:
+        return None
+    return golden.keep(io.path("data"), io.path(role), folder, FORMATS.get(assembly.format).tolerance)
 
 
 def _named(end: End) -> tuple[str | None, str]:

@@ -92,6 +92,17 @@ class ShippedPart:
 
 
 @dataclass(frozen=True, slots=True)
+class Golden:
+    """A file of inputs and of the answers to them (`golden.py`), so many examples, and how far each output's values may
+    be off.
+    """
+
+    file: str
+    examples: int
+    tolerance: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Routed:
     """One tensor's values go into another: each is a part's name and its tensor's; None is the whole."""
 
@@ -172,6 +183,7 @@ class BundleManifest(Manifest):
     dropped: tuple[str, ...]
     notes: tuple[str, ...]
     provenance: tuple[Record, ...]
+    golden: Golden | None = field(default=None, metadata=named("golden"))
     gate: Gate | None = field(default=None, metadata=named("gate"))
     built: Judged | None = field(default=None, metadata=named("built"))
 

@@ -13,7 +13,7 @@ from edgebuild.cli._verb import Answer, limit_options, limits, project_option, v
 @verb("init")
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option("--name", help="The model's name; default: the file's.")
-@click.option("--data", type=click.Path(path_type=Path), help="A folder with a folder of pictures a class, or an .npz.")
+@click.option("--data", type=click.Path(path_type=Path), help="Examples: see below.")
 @click.option("--task", help="What its answers are (edgebuild tasks); default: as the labels look.")
 @click.option("--labels", help="Names of all classes in order: a,b,c or a file with a line each.")
 @click.option("--shape", "shapes", multiple=True, help="Sizes that the file leaves open, as image=1,3,224,224.")
@@ -49,6 +49,9 @@ def command(
 ) -> Answer:
     """Take a model file into the project, or a network that timm, torchvision or transformers know by its name: look at
     it, declare it, check it, name the next command.
+
+    --data takes pictures or recordings in a folder a class, COCO, YOLO, .npz, .csv, .parquet, a folder that `datasets`
+    saved, and recordings of sensors; what is guessed of it is said.
 
     Example: edgebuild init model.onnx --data pictures, or edgebuild init timm:efficientnet_lite0 --weights w.pth --data
     pictures

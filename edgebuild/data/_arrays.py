@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from edgebuild.data.npz import UNREADABLE
+from edgebuild.data._npz_header import UNREADABLE
 from edgebuild.spec.errors import exhausted
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ _ROWS = 4096
 
 @dataclass(frozen=True, slots=True)
 class Arrays:
-    """The arrays of an .npz by name; of one [T, k] the columns are NAME.0 to NAME.k-1."""
+    """The arrays of an .npz by name; of one [T, k] the columns are NAME.0 to NAME.k-1, others of more axes are none."""
 
     name: str
     file: Path
@@ -61,7 +61,7 @@ class Arrays:
 
         try:
             with np.load(self.file, allow_pickle=False) as stored:
-                arrays = {name: stored[name] for name in stored.files}
+                arrays = {name: own for name in stored.files if (own := stored[name]).ndim <= 2}
         except UNREADABLE as error:
             if exhausted(error):
                 raise

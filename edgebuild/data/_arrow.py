@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -80,6 +81,8 @@ class Arrow:
         """Of the first file."""
         if not self.files:
             raise self.wrong(f"{self.name} has no files of rows")
+        if find_spec("pyarrow") is None:
+            raise self.wrong(f"{self.name} needs pyarrow, which is not installed", f"pip install 'edgebuild[{EXTRA}]'")
         import pyarrow as pa
         from pyarrow import parquet
 

@@ -117,6 +117,18 @@ def _split_folder(top: Path, split: str) -> Path | None:
     return next((top / alias for alias in ALIASES[split] if (top / alias).is_dir()), None)
 
 
+def classes_in(top: Path, endings: Sequence[str]) -> tuple[str, ...]:
+    """Folders of classes in the order of their names, of what is learnt from; empty where none has such a file."""
+    place = (_split_folder(top, "train") or top) if top.is_dir() else None
+    folders = [] if place is None else sorted(one for one in place.iterdir() if one.is_dir() and one.name[0] != ".")
+    return tuple(one.name for one in folders) if any(below(one, endings) for one in folders) else ()
+
+
+def training(top: Path) -> Path:
+    """The folder of the split that is learnt from, or of all."""
+    return _split_folder(top, "train") or top
+
+
 def below(place: Path, endings: Sequence[str]) -> list[Path]:
     """The files of a folder by their names' endings, in order; hidden ones are left out."""
     found = (path for path in place.rglob("*") if path.suffix.lower() in endings and not path.name.startswith("."))

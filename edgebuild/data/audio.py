@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import wave
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated, ClassVar
+from pathlib import Path
+from typing import Annotated, Any, ClassVar
 
 from pydantic import Field
 
+from edgebuild.data import _folders
 from edgebuild.data._folders import KEY, Folders
 from edgebuild.data._splits import Share
-from edgebuild.spec.data import Asked, Data, Loaded
+from edgebuild.spec.data import Asked, Data, Guess, Loaded
+from edgebuild.spec.errors import UsageError
 from edgebuild.spec.fields import Seed
+from edgebuild.spec.signature import TensorSpec
+
+_BANDS = (32, 40, 64, 80, 96, 128)  # usual numbers of mel bands
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +35,28 @@ class Audio(Data):
 
     prepares: ClassVar[bool] = True
     by_name: ClassVar[bool] = True
+
+    @staticmethod
+    def seen(place: Path, inputs: tuple[TensorSpec, ...]) -> Guess | None:
+        """Folders with recordings in them; how long these are follows from the input's frames."""
+        classes = _folders.classes_in(place, (".wav",))
+        shape = [size for size in inputs[0].shape if size != 1] if len(inputs) == 1 else []
+        if not classes or len(shape) != 2:
+            return None
+        try:
+            with wave.open(str(_folders.below(_folders.training(place), (".wav",))[0]), "rb") as file:
+                rate = file.getframerate()
+        except (wave.Error, EOFError, OSError) as error:
+            raise UsageError(f"has a .wav file that cannot be read: {error}", file=str(place), key="--data") from None
+        first = shape[0] not in _BANDS and shape[1] in _BANDS
+        frames, bands = shape if first else reversed(shape)
+        window, hop = rate // 40, rate // 100  # 25 ms and 10 ms, as most networks have them
+        how: dict[str, Any] = {"kind": "mel", "rate": rate, "seconds": ((frames - 1) * hop + window) / rate}
+        how |= {"window": window, "hop": hop, "fft": 1 << (window - 1).bit_length(), "bands": bands}
+        how |= {"frames_first": first, "shape": [*inputs[0].shape]}
+        told = f"recordings go in as {frames} frames of {bands} mel bands, 25 ms every 10; look at [preprocess]"
+        what = f"recordings in {len(classes)} folders"
+        return Guess(what, {"folder": place}, classes=classes, preprocess=how, guesses=(told,))
 
     def reads(self) -> Mapping[str, str]:
         """The folder."""

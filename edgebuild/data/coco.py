@@ -10,14 +10,15 @@ from typing import Annotated, Any, ClassVar
 
 from pydantic import Field
 
-from edgebuild.data import _boxes
+from edgebuild.data import _boxes, _coco_seen
 from edgebuild.data._boxes import Drawn, Row
 from edgebuild.data._splits import Share
 from edgebuild.spec import boxes
-from edgebuild.spec.data import Asked, Data, Loaded
+from edgebuild.spec.data import Asked, Data, Guess, Loaded
 from edgebuild.spec.errors import UsageError
 from edgebuild.spec.fields import Seed
 from edgebuild.spec.names import suggest
+from edgebuild.spec.signature import TensorSpec
 
 _KEY = "data.train"
 
@@ -40,6 +41,11 @@ class Coco(Data):
     by_name: ClassVar[bool] = True
     requires: ClassVar[tuple[str, ...]] = ("pillow",)
     extra: ClassVar[str | None] = "images"
+
+    @staticmethod
+    def seen(place: Path, inputs: tuple[TensorSpec, ...]) -> Guess | None:
+        """A folder with pictures and files of annotations somewhere below it."""
+        return _coco_seen.coco(place) if place.is_dir() else None
 
     def reads(self) -> Mapping[str, str]:
         """Pictures and annotations."""
@@ -99,10 +105,20 @@ class _File:
         return {each["id"]: known[each["name"]] for each in categories}
 
     def _annotated(self, picture: Mapping[str, Any], rows: list[Row]) -> _boxes.Annotated:
-        place = self.folder / str(picture["file_name"])
-        if not place.resolve().is_relative_to(self.folder.resolve()) or not place.is_file():
+        places = (folder / str(picture["file_name"]) for folder in picture_folders(self.folder, self.file))
+        place = next((place for place in places if place.is_file()), None)
+        if place is None or not place.resolve().is_relative_to(self.folder.resolve()):
             raise self._wrong(f"{self.file.name!r} names {picture['file_name']!r}, which is not in the folder")
         return _boxes.Annotated(place, [row for row in rows if row[3] > row[1] and row[4] > row[2]])
 
     def _wrong(self, reason: str, hint: str | None = None) -> UsageError:
         return UsageError(reason, file=f"{self.asked.origin}/model.toml", key=self.key, hint=hint)
+
+
+def picture_folders(folder: Path, file: Path) -> list[Path]:
+    """Where the pictures of a file of annotations may lie: beside it, in the folder, or in one of the folders there,
+    such as train2017 of instances_train2017.json before others.
+    """
+    below = sorted(place for place in folder.iterdir() if place.is_dir())
+    below.sort(key=lambda place: place.name not in file.stem)
+    return [*([file.parent] if file.parent.is_relative_to(folder) else []), folder, *below]

@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from pydantic import Field
 
+from edgebuild.data import _seen
 from edgebuild.data._arrow import EXTRA, REQUIRES, Arrow
 from edgebuild.data._columns import Loading, WithFiles
 from edgebuild.data._splits import ALIASES
-from edgebuild.spec.data import Asked, Loaded
+from edgebuild.spec.data import Asked, Guess, Loaded
+from edgebuild.spec.signature import TensorSpec
 
 if TYPE_CHECKING:
     from edgebuild.data._sheet import Wrong
@@ -30,6 +32,16 @@ class Datasets(WithFiles):
 
     requires: ClassVar[tuple[str, ...]] = REQUIRES
     extra: ClassVar[str | None] = EXTRA
+
+    @staticmethod
+    def seen(place: Path, inputs: tuple[TensorSpec, ...]) -> Guess | None:
+        """A folder of save_to_disk."""
+        if not (place / STATE).is_file() and not (place / DICTIONARY).is_file():
+            return None
+        wrong = _seen.wrong(place)
+        folders, _ = splits(place, place.name, wrong)
+        sheet = _sheet(folders.get("train", place), repr(place.name), wrong)
+        return _seen.table(sheet, inputs, {"folder": place}, "a data set of datasets", sheet.files_of, sure=3)
 
     def reads(self) -> Mapping[str, str]:
         """The folder."""

@@ -11,7 +11,7 @@ from typing import Annotated, Any, ClassVar
 
 from pydantic import Field
 
-from edgebuild.data import _stream
+from edgebuild.data import _stream, _texts
 from edgebuild.nn import opened
 from edgebuild.nn.model_code import ModelCode
 from edgebuild.spec import spread
@@ -23,6 +23,7 @@ from edgebuild.spec.errors import UsageError
 class Function(Data):
     """It returns {"train": (x, labels), "test": (x, labels)} and what else `LoadData` takes. A split may also be any
     iterable, torch `Dataset` or `DataLoader` of (x, y), ((x1, x2), y) or mappings by name, which is kept as it comes.
+    With `[preprocess]` of texts, x may be a list of these.
     `reads` of model.toml are what it reads outside the model's folder, and with a parameter it is given {name: path, or
     list of paths} of them.
     """
@@ -47,7 +48,11 @@ class Function(Data):
         return Loaded(splits, notes=self._unnamed(seen, asked, asked.code))
 
     def _settled(self, name: Any, split: Any, asked: Asked) -> Any:
-        """A split as arrays, or as it came where it is none of examples one after another."""
+        """A split as arrays: texts are prepared, examples one after another written down; else as it came."""
+        texts = split[0] if isinstance(split, tuple) and len(split) == 2 and name != "unlabelled" else split
+        if _texts.are(texts):
+            prepared = _texts.inputs(texts, asked, partial(self._misdeclared, asked))
+            return prepared if texts is split else (prepared, split[1])
         if name == "slices" or not _stream.streams(split) or asked.scratch is None:
             return split
         spool = _stream.inputs if name == "unlabelled" else _stream.pair
@@ -56,6 +61,9 @@ class Function(Data):
     def _wrong(self, asked: Asked, reason: str) -> UsageError:
         file, key = self.place(asked.origin)
         return UsageError(reason, file=file, key=key)
+
+    def _misdeclared(self, asked: Asked, reason: str, key: str) -> UsageError:
+        return UsageError(reason, file=f"{asked.origin}/model.toml", key=key)
 
     def place(self, origin: str) -> tuple[str, str]:
         """The function."""

@@ -12,8 +12,9 @@ from pydantic import Field
 from edgebuild.data import _folders
 from edgebuild.data._folders import KEY, Folders
 from edgebuild.data._splits import Share
-from edgebuild.spec.data import Asked, Data, Loaded
+from edgebuild.spec.data import Asked, Data, Guess, Loaded
 from edgebuild.spec.fields import Seed
+from edgebuild.spec.signature import TensorSpec
 
 ENDINGS = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm")
 
@@ -35,6 +36,13 @@ class Images(Data):
     by_name: ClassVar[bool] = True
     requires: ClassVar[tuple[str, ...]] = ("pillow",)
     extra: ClassVar[str | None] = "images"
+
+    @staticmethod
+    def seen(place: Path, inputs: tuple[TensorSpec, ...]) -> Guess | None:
+        """Folders with pictures in them."""
+        classes = _folders.classes_in(place, ENDINGS)
+        what = f"pictures in {len(classes)} folders"
+        return Guess(what, {"folder": place}, classes=classes, pictures=True) if classes else None
 
     def reads(self) -> Mapping[str, str]:
         """The folder."""

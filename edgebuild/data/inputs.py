@@ -9,12 +9,14 @@ from typing import Annotated, ClassVar
 
 from pydantic import Field
 
+from edgebuild.data import _npz_seen
 from edgebuild.data._splits import Share
 from edgebuild.data._without import unlabelled
 from edgebuild.data.npz import Archive, Npz
-from edgebuild.spec.data import Asked, Data, Loaded
+from edgebuild.spec.data import Asked, Data, Guess, Loaded
 from edgebuild.spec.errors import UsageError
 from edgebuild.spec.fields import Seed
+from edgebuild.spec.signature import TensorSpec
 
 _KEY = "data.file"
 
@@ -29,6 +31,11 @@ class Inputs(Data):
     seed: Seed = 0
 
     prepares: ClassVar[bool] = True
+
+    @staticmethod
+    def seen(place: Path, inputs: tuple[TensorSpec, ...]) -> Guess | None:
+        """An .npz with the inputs and nothing else."""
+        return _npz_seen.alone(place, inputs) if place.suffix == ".npz" and place.is_file() else None
 
     def reads(self) -> Mapping[str, str]:
         """The file."""

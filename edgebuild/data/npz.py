@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import zipfile
-import zlib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -11,12 +10,14 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, TypeVar
 
 from pydantic import Field
 
-from edgebuild.data import _splits
+from edgebuild.data import _npz_seen, _splits
+from edgebuild.data._npz_header import UNREADABLE, header
 from edgebuild.data._splits import ALIASES, LABELLED, Share, cut
 from edgebuild.spec import drawing, tasks
-from edgebuild.spec.data import Asked, Data, Loaded
+from edgebuild.spec.data import Asked, Data, Guess, Loaded
 from edgebuild.spec.errors import UsageError, exhausted
 from edgebuild.spec.fields import Seed
+from edgebuild.spec.signature import TensorSpec
 
 if TYPE_CHECKING:
     import numpy as np
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
 _KEY = "data.file"
 _USUAL_INPUTS, _USUAL_LABELS = ("x", "images", "data", "inputs"), ("y", "labels", "targets")
 Read = TypeVar("Read")
-UNREADABLE = (OSError, ValueError, EOFError, KeyError, NotImplementedError, zipfile.BadZipFile, zlib.error)
 _BYTES = 2**24  # of an array that are read at a time
 
 
@@ -46,6 +46,11 @@ class Npz(Data):
     seed: Seed = 0
 
     prepares: ClassVar[bool] = True
+
+    @staticmethod
+    def seen(place: Path, inputs: tuple[TensorSpec, ...]) -> Guess | None:
+        """An .npz of arrays; their types say what labels are, and whether inputs are pictures."""
+        return _npz_seen.labelled(place, inputs) if place.suffix == ".npz" and place.is_file() else None
 
     def reads(self) -> Mapping[str, str]:
         """The file."""
@@ -268,15 +273,3 @@ def _whole(rows: Rows) -> Values:
 
 def _first_line(error: Exception) -> str:
     return str(error).strip().partition("\n")[0] or type(error).__name__
-
-
-def header(stream: Any) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
-    """Shape, whether stored by columns, and type of an array at the start of its .npy; ValueError for what is none."""
-    from numpy.lib import format as npy
-
-    version = npy.read_magic(stream)
-    read = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}.get(version)
-    if read is None:
-        raise ValueError(f"unknown version {version} of .npy")
-    shape, fortran, dtype = read(stream)
-    return shape, fortran, dtype

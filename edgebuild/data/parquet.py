@@ -10,10 +10,12 @@ from typing import Annotated, ClassVar
 
 from pydantic import Field
 
+from edgebuild.data import _seen
 from edgebuild.data._arrow import EXTRA, REQUIRES, Arrow
 from edgebuild.data._columns import Loading, WithFiles
 from edgebuild.data._splits import ALIASES
-from edgebuild.spec.data import Asked, Loaded
+from edgebuild.spec.data import Asked, Guess, Loaded
+from edgebuild.spec.signature import TensorSpec
 
 _KEY = "data.file"
 
@@ -26,6 +28,16 @@ class Parquet(WithFiles):
 
     requires: ClassVar[tuple[str, ...]] = REQUIRES
     extra: ClassVar[str | None] = EXTRA
+
+    @staticmethod
+    def seen(place: Path, inputs: tuple[TensorSpec, ...]) -> Guess | None:
+        """A file, or a folder of such files."""
+        files = [place] if place.suffix == ".parquet" and place.is_file() else sorted(place.rglob("*.parquet"))
+        if not files:
+            return None
+        own = (by_split(files) if place.is_dir() else {"train": files}).get("train", files)
+        sheet = Arrow(repr(place.name), tuple(own), _seen.wrong(place))
+        return _seen.table(sheet, inputs, {"file": place}, "Parquet", sheet.files_of)
 
     def reads(self) -> Mapping[str, str]:
         """The files."""

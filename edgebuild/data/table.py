@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING, Annotated
 
 from pydantic import Field
 
+from edgebuild.data import _seen
 from edgebuild.data._columns import ByColumn, Loading
-from edgebuild.spec.data import Asked, Loaded
+from edgebuild.spec.data import Asked, Guess, Loaded
+from edgebuild.spec.signature import TensorSpec
 
 if TYPE_CHECKING:
     from edgebuild.data._sheet import Cells, Wrong
@@ -27,6 +29,14 @@ class Table(ByColumn):
 
     file: Annotated[str, Field(description="from the model's folder, or absolute")]
     separator: Annotated[str, Field(min_length=1, max_length=1)] = ","
+
+    @staticmethod
+    def seen(place: Path, inputs: tuple[TensorSpec, ...]) -> Guess | None:
+        """A file of lines."""
+        if place.suffix not in (".csv", ".tsv") or not place.is_file():
+            return None
+        lines = Lines(repr(place.name), place, ",", _seen.wrong(place))
+        return _seen.table(lines, inputs, {"file": place}, "a table")
 
     def reads(self) -> Mapping[str, str]:
         """The file."""

@@ -4,26 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from annotated_types import Ge
 from pydantic import Field
 
-from edgebuild.data import _recordings, _sheet, _splits
+from edgebuild.data import _recordings, _seen, _sheet, _splits, _windows_seen
 from edgebuild.data._arrays import Arrays
-from edgebuild.data._arrow import EXTRA, Arrow
+from edgebuild.data._arrow import Arrow
 from edgebuild.data._recordings import Cut
 from edgebuild.data._recordings import Windows as Pieces
 from edgebuild.data._sheet import Sheet
 from edgebuild.data._splits import ALIASES, LABELLED, Share, cut
 from edgebuild.data.table import Lines
 from edgebuild.spec import drawing, tasks
-from edgebuild.spec.data import Asked, Data, Loaded
+from edgebuild.spec.data import Asked, Data, Guess, Loaded
 from edgebuild.spec.fields import Seed
 from edgebuild.spec.names import suggest
 from edgebuild.spec.preprocess import WindowInput
+from edgebuild.spec.signature import TensorSpec
 
 if TYPE_CHECKING:
     import numpy as np
@@ -59,6 +59,16 @@ class Windows(Data):
 
     prepares: ClassVar[bool] = True
     by_name: ClassVar[bool] = True
+
+    @staticmethod
+    def seen(place: Path, inputs: tuple[TensorSpec, ...]) -> Guess | None:
+        """Files of samples, whose columns are as many as one axis of the input; along the other is time."""
+        files = [place] if place.is_file() else sorted(path for path in place.rglob("*") if path.is_file())
+        files = [path for path in files if path.suffix.lower() in ENDINGS]
+        if place.suffix == ".npz":  # what one file of arrays has are examples
+            return None
+        wrong = _seen.wrong(place)
+        return _windows_seen.windows([_opened(path, path.name, ",", wrong) for path in files], place, files, inputs)
 
     def reads(self) -> Mapping[str, str]:
         """The files."""
@@ -127,23 +137,14 @@ class _Loading:
         paths = [path for path in read.files() if path.suffix.lower() in ENDINGS]
         if not paths:
             raise self.wrong(f"{self.options.files!r} has no files that end in {', '.join(ENDINGS)}")
-        sheets = {path: self._sheet(path, path.relative_to(top) if top.is_dir() else Path(path.name)) for path in paths}
+        shown = {path: (path.relative_to(top) if top.is_dir() else Path(path.name)).as_posix() for path in paths}
+        sheets = {path: _opened(path, shown[path], self.options.separator, self.wrong) for path in paths}
         for sheet in sheets.values():
             for name in how.signals:
                 _sheet.present(sheet, name, self.wrong, "preprocess.signals")
             for key, column in self._columns.items():
                 _sheet.present(sheet, column, self.wrong, f"data.{key}")
         return sheets
-
-    def _sheet(self, path: Path, shown: Path) -> Sheet:
-        name = repr(shown.as_posix())
-        if path.suffix == ".npz":
-            return Arrays(name, path, self.wrong)
-        if path.suffix == ".parquet":
-            if find_spec("pyarrow") is None:
-                raise self.wrong(f"{name} needs pyarrow, which is not installed", f"pip install 'edgebuild[{EXTRA}]'")
-            return Arrow(name, (path,), self.wrong)
-        return Lines(name, path, self.options.separator, self.wrong)
 
     def _cut(self, sheet: Sheet, path: Path, how: WindowInput) -> Cut:
         """The windows of a file, with a label, a group and perhaps a split each."""
@@ -210,3 +211,12 @@ class _Loading:
             hint = "name a column of splits, or of what tells people or recordings apart"
             raise self.wrong(f"{self.options.files!r} {error}", hint) from None
         return rows | {split: train[own] for split, own in parts.items()}, "validation" in missing, (note,)
+
+
+def _opened(path: Path, shown: str, separator: str, wrong: Wrong) -> Sheet:
+    """A file by its ending."""
+    if path.suffix.lower() == ".npz":
+        return Arrays(repr(shown), path, wrong)
+    if path.suffix.lower() == ".parquet":
+        return Arrow(repr(shown), (path,), wrong)
+    return Lines(repr(shown), path, separator, wrong)

@@ -29,7 +29,12 @@ def canonical(value: Any) -> str:
 
 def of_tree(folder: Path) -> str:
     """Digest of a folder: relative paths and contents, not times, owners or modes."""
-    return of_json(listing(folder))
+    return of_contents(listing(folder))
+
+
+def of_contents(files: Mapping[str, str]) -> str:
+    """The same of a folder that has these digests of files by relative path in POSIX form."""
+    return of_json(dict(files))
 
 
 def listing(folder: Path) -> dict[str, str]:

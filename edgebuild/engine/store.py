@@ -162,7 +162,13 @@ class Store:
         files.sync_folder(place.parent)
 
     def snapshot(self, source: dict[str, Path], kind: str) -> Artifact:
-        """A copy of these files (relative name → path) as an artifact: what a build reads cannot change under it."""
+        """A copy of these files (relative name → path) as an artifact: what a build reads cannot change under it.
+
+        Files that are here already are not copied again: weights are large, and a plan is often made anew.
+        """
+        known = self._known(source, kind)
+        if known is not None and self.holds(known):
+            return known
         folder = self.scratch("snapshot")
         for name, path in source.items():
             place = folder / name
@@ -176,6 +182,14 @@ class Store:
                     raise disk_error(error, self.root) from None
                 raise UsageError(f"cannot be read: {error.strerror or error}", file=str(path)) from None
         return self.put(folder, kind)
+
+    def _known(self, source: dict[str, Path], kind: str) -> Artifact | None:
+        """What a copy of these files would be; None where one of them cannot be read."""
+        try:
+            contents = {name: self.reads.of_file(path.absolute()) for name, path in source.items()}
+        except OSError:
+            return None  # who copies it says why
+        return Artifact(kind, digests.of_contents(contents))
 
     def find(self, key: str) -> Action | None:
         """The action with this key, if its output is here and whole."""

@@ -44,3 +44,13 @@ def look(path: Path) -> Look:
 def _port(value: onnx.ValueInfoProto) -> Port:
     shape: list[Size] = [_onnx_adopt.extent(dim) for dim in value.type.tensor_type.shape.dim]
     return Port(value.name, tuple(shape), _onnx_adopt.dtype(value))
+
+
+def ports(content: bytes) -> tuple[tuple[Port, ...], tuple[Port, ...]]:
+    """Inputs and outputs of a file as it has them, with no runtime to open it."""
+    import onnx
+
+    graph = onnx.load_model_from_string(content).graph
+    constants = {tensor.name for tensor in graph.initializer}
+    inputs = (value for value in graph.input if value.name not in constants)
+    return tuple(map(_port, inputs)), tuple(map(_port, graph.output))

@@ -14,8 +14,12 @@ from edgebuild.spec.quantization import Layer
 if TYPE_CHECKING:
     import numpy as np
 
+    from edgebuild.travels.model_values import Port
+
     Sample = tuple[np.ndarray[Any, Any], ...]
 
+# numpy's names of the element types that inputs and outputs may have, by their numbers in the schema (TensorType).
+_TYPES = {0: "float32", 1: "float16", 2: "int32", 3: "uint8", 4: "int64", 6: "bool", 7: "int16", 9: "int8"}
 # Operators with weights, and where these stand among the inputs.
 _WEIGHTS = {
     "CONV_2D": 1,
@@ -146,3 +150,36 @@ def activations(model: bytes, samples: Iterable[Sample], layouts: Layouts) -> It
             interpreter.set_tensor(port.key, model_values.to_raw(value, port))
         interpreter.invoke()
         yield {name: interpreter.get_tensor(index) for name, index in floats.items()}
+
+
+def ports(model: bytes) -> tuple[list[Port], list[Port]]:
+    """Inputs and outputs as the file stores them, by argument, with no runtime to open it; layouts are not told.
+
+    Names are the signature's: the tensors of a shipped file may have none.
+    """
+    from ai_edge_litert.tools import flatbuffer_utils
+
+    from edgebuild.travels.load_tflite import numbered
+
+    parsed = flatbuffer_utils.read_model_from_bytearray(bytearray(model))
+    graph, signatures = parsed.subgraphs[0], parsed.signatureDefs or []
+    inputs = [entry for signature in signatures[:1] for entry in signature.inputs]
+    outputs = [entry for signature in signatures[:1] for entry in signature.outputs]
+    sides = []
+    for entries, own in ((inputs, graph.inputs), (outputs, graph.outputs)):
+        named = {entry.name.decode(): entry.tensorIndex for entry in entries}
+        ordered = [(name, named[name]) for name in numbered(named)]
+        numbers = ordered if len(ordered) == len(own) else [(str(place), number) for place, number in enumerate(own)]
+        sides.append([_port(name, graph.tensors[number]) for name, number in numbers])
+    return sides[0], sides[1]
+
+
+def _port(name: str, tensor: Any) -> Port:
+    import numpy as np
+
+    from edgebuild.travels.model_values import Port
+
+    how, shape = tensor.quantization, tensor.shape if tensor.shape is not None else ()
+    quantized = how is not None and how.scale is not None and len(how.scale) == 1
+    scale, zero = (float(how.scale[0]), int(how.zeroPoint[0])) if quantized else (0.0, 0)
+    return Port(name, name, tuple(map(int, shape)), np.dtype(_TYPES[tensor.type]).type, scale, zero)

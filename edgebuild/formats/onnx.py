@@ -43,6 +43,7 @@ class Onnx(Format):
     requires: ClassVar[tuple[str, ...]] = ("onnx", "onnxscript", "onnxruntime", "onnxconverter-common")
     tools: ClassVar[tuple[str, ...]] = requires
     preloads: ClassVar[tuple[str, ...]] = ("onnx", "onnxscript")
+    tolerance: ClassVar[float] = 0.02  # processors without VNNI saturate sums of uint8 × int8 products
     real: ClassVar[tuple[Support, ...]] = (
         Support("static", ("int8",), ("channel", "tensor"), "all but recurrent layers", "int8", ("uint8", "int8")),
         Support("dynamic", ("int8",), ("channel", "tensor"), "matrices, embeddings, LSTM", "int8, ranges at run time"),

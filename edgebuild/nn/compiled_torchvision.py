@@ -19,11 +19,11 @@ _kept: list[Any] = []  # operators live as long as what declared them
 @cache
 def stand_in() -> None:
     """Declare what torchvision's import asks for, unless its own compiled part does; called before that import."""
-    from torch import library
-
     package = find_spec("torchvision")
     if package is None or package.origin is None or _fits(Path(package.origin).parent):
         return
+    from torch import library
+
     kind: Any = library.Library
     own = kind("torchvision", "DEF")
     for name in _OPERATORS:

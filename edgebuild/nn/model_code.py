@@ -14,7 +14,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-from edgebuild.nn import answers
+from edgebuild.nn import answers, compiled_torchvision
 from edgebuild.nn.network import Network
 from edgebuild.spec.errors import EdgebuildError, UsageError, exhausted
 from edgebuild.spec.signature import TensorSpec
@@ -100,6 +100,7 @@ class ModelCode:
         assert spec.loader is not None
         module = importlib.util.module_from_spec(spec)
         sys.modules[spec.name] = module
+        compiled_torchvision.stand_in()  # timm and transformers import it, and so may this code
         spec.loader.exec_module(module)
         return module
 

@@ -178,6 +178,10 @@ class Measuring:
         choosing = tuple(head for head in self._heads if tasks.of(head).choice)
         self._add(chain, "accuracy", Accuracy(choosing), pairs, self._tasks)
 
+    def answers(self, chain: Pair) -> str:
+        """What the candidate answers to all held-out examples."""
+        return self._here(chain)["candidate"]
+
     def _arena(self, chain: Pair) -> None:
         """Memory that the runtime sets aside, where a gate asks for it."""
         if stopping(self._gates, "arena"):

@@ -38,6 +38,7 @@ def bundle_node(
     )
     inputs = {f"candidate/{chain.runtime.format}": chain.candidate for chain in chains}
     inputs |= {f"baseline/{chain.runtime.format}": chain.baseline for chain in chains}
+    inputs |= {f"answers/{chain.runtime.format}": measuring.answers(chain) for chain in chains}
     inputs |= {f"evidence/{role.replace('/', '-')}": item for role, item in measuring.evidence.items()}
     inputs |= {"data": weights.data, "verdicts": measuring.evidence["verdicts"]}
     runtimes = tuple(chain.runtime for chain in chains)

@@ -193,14 +193,15 @@ def _reads(store: Store, model: ModelSpec) -> tuple[Read, ...]:
     data, how = data_of(model), model.declared.preprocess
     prepared = dict(how.reads()) if how is not None and data.prepares else {}
     for key, name in (own | dict(data.reads()) | prepared).items():
+        place = model.place(name, key)
         try:
-            read = store.reads.read(model.folder, name)
+            read = store.reads.read(place.parent, place.name)
         except OSError as error:
             raise UsageError(f"{name!r} cannot be read: {error.strerror}", file=model.file, key=key) from None
         if read is None:
             hint = "paths start from the model's folder"
             raise UsageError(f"no such file: {name!r}", file=model.file, key=key, hint=hint)
-        found.append(read)
+        found.append(replace(read, name=name))
     return tuple(found)
 
 
@@ -225,12 +226,12 @@ class _Maker:
     def _snapshot(self, files: tuple[ProjectFile, ...], kind: str) -> Artifact:
         for file in files:
             self._check(file)
-        folder = self.model.folder / files[0].path
-        paths = [self.model.folder / file.path for file in files]
-        return self.store.snapshot({path.relative_to(folder.parent).as_posix(): path for path in paths}, kind)
+        paths = [self.model.place(file.path, file.key) for file in files]
+        folder = paths[0].parent
+        return self.store.snapshot({path.relative_to(folder).as_posix(): path for path in paths}, kind)
 
     def _check(self, file: ProjectFile) -> None:
-        path = self.model.folder / file.path
+        path = self.model.place(file.path, file.key)
         if not path.is_file():
             raise UsageError(f"no such file: {file.path!r}", file=self.model.file, key=file.key)
         size = path.stat().st_size

@@ -46,7 +46,7 @@ def making(reader: Reader, model: ModelSpec, file: str, external: tuple[str, ...
 
 def project_files(model: ModelSpec, file: str, external: tuple[str, ...], key: str) -> tuple[ProjectFile, ...]:
     """The file and those beside it; UsageError for a link. `key` is where model.toml names it, for messages."""
-    if (model.folder / file).is_symlink():
+    if model.place(file, key).is_symlink():
         raise UsageError(f"{file!r} is a link", file=model.file, key=key)
     return (ProjectFile(file, key, LARGEST), *_beside(model, file, external, key))
 
@@ -92,7 +92,8 @@ def _tools(reader: Reader) -> tuple[str, ...]:
 
 
 def _beside(model: ModelSpec, file: str, patterns: tuple[str, ...], key: str) -> Iterator[ProjectFile]:
-    folder, place = (model.folder / file).parent, key.rpartition(".")[0]
+    folder, table = model.place(file, key).parent, key.rpartition(".")[0]
     paths = {path for pattern in patterns for path in folder.glob(pattern) if path.is_file() and not path.is_symlink()}
     for path in sorted(paths):
-        yield ProjectFile(path.relative_to(model.folder).as_posix(), f"{place}.external")
+        named = PurePosixPath(file).parent / path.relative_to(folder).as_posix()
+        yield ProjectFile(str(named), f"{table}.external")

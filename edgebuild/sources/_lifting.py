@@ -29,14 +29,12 @@ def making(reader: Reader, model: ModelSpec, file: str, external: tuple[str, ...
 
 @dataclass(frozen=True, slots=True)
 class AsFile(Source):
-    """The same model as the ONNX file that it would have been lifted from; `why` is what was in the way of that."""
+    """The same model as the file that it would have been lifted from; `why` is what was in the way of that."""
 
     by: Reader
     file: str
     external: tuple[str, ...]
     why: str
-
-    kind: ClassVar[str] = "onnx"
 
     def float(self, model: ModelSpec) -> Making:
         """Check the file, fix its shapes, and note why it is one."""
@@ -49,3 +47,17 @@ class AsFile(Source):
     def original(self, split: Held) -> Making:
         """The same."""
         return self.reference(split)
+
+
+@dataclass(frozen=True, slots=True)
+class AsOnnx(AsFile):
+    """Of ONNX, which the file was, or which its reader makes of it."""
+
+    kind: ClassVar[str] = "onnx"
+
+
+@dataclass(frozen=True, slots=True)
+class AsTflite(AsFile):
+    """Of TFLite."""
+
+    kind: ClassVar[str] = "tflite"

@@ -70,7 +70,7 @@ class Keras(Source):
 
     def as_file(self, why: str) -> Source:
         """The ONNX file made of it."""
-        return _lifting.AsFile(KerasFile(), self.file, (), why)
+        return _lifting.AsOnnx(KerasFile(), self.file, (), why)
 
     def reference(self, split: Held) -> Making:
         """PyTorch's own answers: that these are Keras' was proved when it was lifted."""

@@ -77,7 +77,7 @@ class Pt2(Source):
 
     def as_file(self, why: str) -> Source:
         """The ONNX file made of it."""
-        return _lifting.AsFile(Program(), self.file, (), why)
+        return _lifting.AsOnnx(Program(), self.file, (), why)
 
     def reference(self, split: Held) -> Making:
         """PyTorch's own answers: that these are the program's was proved when it was lifted."""

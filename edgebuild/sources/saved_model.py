@@ -75,7 +75,7 @@ class SavedModel(Source):
 
     def as_file(self, why: str) -> Source:
         """The ONNX file made of it."""
-        return _lifting.AsFile(TensorflowFolder(), self._graph, _BESIDE, why)
+        return _lifting.AsOnnx(TensorflowFolder(), self._graph, _BESIDE, why)
 
     def reference(self, split: Held) -> Making:
         """PyTorch's own answers: that these are TensorFlow's was proved when it was lifted."""

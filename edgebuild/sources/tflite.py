@@ -40,7 +40,7 @@ class Tflite(Source):
     endings: ClassVar[tuple[str, ...]] = (".tflite",)
     instead: ClassVar[str] = (
         "a TFLite file runs on tflite and takes int8, float16, mixed_precision, dynamic_int8, weights_only and encode; "
-        "for the rest give a builder in PyTorch and its weights"
+        'for the rest use = "lifted" makes a PyTorch module of it'
     )
 
     def float(self, model: ModelSpec) -> Making:

@@ -43,7 +43,7 @@ class Transformers(Named):
             return self.options
         key = model.declared.origin.key_of("config")
         try:
-            given = json.loads((model.folder / self.config).read_text(encoding="utf-8"))
+            given = json.loads(model.place(self.config, key).read_text(encoding="utf-8"))
         except (OSError, ValueError, RecursionError) as error:
             told = error.strerror if isinstance(error, OSError) else f"is no JSON: {error}"
             raise UsageError(f"{self.config!r}: {told}", file=model.file, key=key) from None

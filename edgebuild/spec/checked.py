@@ -74,6 +74,9 @@ def _first_mistake(error: ValidationError, kind: type, file: str, prefix: str) -
             return UsageError("is missing", file=file, key=key)
         case "value_error":
             return UsageError(reason.removeprefix("Value error, "), file=file, key=key)
+        case "union_tag_invalid":
+            given, known = mistake["ctx"]["tag"][1:-1], re.findall(r"\[(\w+)\]", mistake["ctx"]["expected_tags"])
+            return UsageError(f"there is no kind {given!r}", file=file, key=key, hint=suggest(given, known))
         case "json_invalid":
             return UsageError("nested too deeply", file=file, key=key)
     return UsageError(f"{reason[0].lower()}{reason[1:]}, got {_short(mistake['input'])}", file=file, key=key)

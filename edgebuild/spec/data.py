@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, runtime_checkable
 
 from edgebuild.spec.errors import UsageError
 from edgebuild.spec.plugins import Registry
 from edgebuild.spec.reads import Read
-from edgebuild.spec.signature import Head, Signature
+from edgebuild.spec.signature import Head, Signature, TensorSpec
 
 if TYPE_CHECKING:
     import numpy as np
@@ -81,6 +81,31 @@ class Loaded:
     without: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Guess:
+    """What a place on disk is taken for, for who drafts a model.toml; it is checked before anybody relies on it.
+
+    what: the data in words
+    options: keys of [data] beside `use`
+    task: what labels are
+    classes: their names, in an order that `order` says; empty where they are numbers, `count` of them
+    preprocess: keys of [preprocess]; of pictures, whose size and scale follow from the model, `pictures` alone
+    guesses: what was guessed, a line each
+    sure: of several kinds that may be meant, the surest is
+    """
+
+    what: str
+    options: Mapping[str, Any]
+    task: str = "classification"
+    classes: tuple[str, ...] = ()
+    order: str = "the folders in the order of their names"
+    count: int = 0
+    pictures: bool = False
+    preprocess: Mapping[str, Any] = field(default_factory=dict)
+    guesses: tuple[str, ...] = ()
+    sure: int = 1
+
+
 class Data(Protocol):
     """A frozen dataclass whose fields are the options of `[data]`; one file in `data/`.
 
@@ -105,6 +130,14 @@ class Data(Protocol):
 
         What comes is checked against the declaration by who keeps it.
         """
+
+    @staticmethod
+    def seen(place: Path, inputs: tuple[TensorSpec, ...]) -> Guess | None:
+        """What a file or folder is taken for, for a model of these inputs; None where it is none of this kind.
+
+        UsageError for what is of this kind and cannot be read.
+        """
+        return None
 
     @abstractmethod
     def place(self, origin: str) -> tuple[str, str]:

@@ -32,6 +32,7 @@ class Format(Protocol):
     requires: distributions that a build needs for it; tools: those whose versions are part of keys
     preloads: modules that workers are forked with, because they take long to import and start no thread
     layouts: those that its inputs and outputs may have
+    tolerance: how far one file's answers may lie apart on two processors, as a share of an output's range
     real: what its runtime's kernels compute of quantized models; unreal: what they do not, why, and what to do instead
     """
 
@@ -45,6 +46,7 @@ class Format(Protocol):
     preloads: ClassVar[tuple[str, ...]] = ()
     runtime_needs: ClassVar[tuple[str, ...]] = ()
     layouts: ClassVar[tuple[str, ...]] = (NCHW,)
+    tolerance: ClassVar[float] = 0.01
     real: ClassVar[tuple[Support, ...]] = ()
     unreal: ClassVar[tuple[Missing, ...]] = ()
 

@@ -10,7 +10,10 @@ from typing import Annotated, Any, ClassVar, Literal
 from annotated_types import Ge, Gt
 from pydantic import ConfigDict, Discriminator, Field, Tag
 
+from edgebuild.spec import places
+from edgebuild.spec.checked import placed
 from edgebuild.spec.decoder import Decoder
+from edgebuild.spec.errors import UsageError
 from edgebuild.spec.fields import STRICT, Inside, Seed
 from edgebuild.spec.layout import Layout
 from edgebuild.spec.outputs import Answers, Labels, Outputs
@@ -269,3 +272,13 @@ class ModelSpec:
     def origin(self) -> str:
         """How messages name the model's folder; the same wherever the project lies."""
         return f"models/{self.name}"
+
+    def place(self, name: str, key: str) -> Path:
+        """Where a file or folder lies that model.toml names at `key`; UsageError for one that no place can be told of.
+
+        That it is there is not asked.
+        """
+        try:
+            return places.of(self.folder, name)
+        except UsageError as error:
+            raise placed(error, self.file, key) from None

@@ -104,6 +104,7 @@ class ImageInput(Prepares):
         float | None, Field(gt=0, le=1, description="share of the middle that is kept; none: stretched")
     ] = None
     layout: Annotated[Layout, Field(description="whether channels come first or last")] = NCHW
+    order: Annotated[Literal["rgb", "bgr"], Field(description="of the channels; OpenCV reads pictures as bgr")] = "rgb"
     input: Annotated[str | None, Field(description="which input a picture becomes, of several")] = None
 
     @property
@@ -113,7 +114,9 @@ class ImageInput(Prepares):
         return (*size, self.channels) if self.layout == NHWC else (self.channels, *size)
 
     def __post_init__(self) -> None:
-        """ValueError unless mean and std have one value for all channels, or one each."""
+        """ValueError unless mean and std have one value for all channels, or one each, and grey has no order."""
+        if self.order != "rgb" and self.channels == 1:
+            raise ValueError("order is for pictures of 3 channels")
         for name, values in (("mean", self.mean), ("std", self.std)):
             if len(values) not in (1, self.channels):
                 raise ValueError(f"{name} has {len(values)} values for {self.channels} channels")
@@ -130,7 +133,8 @@ class ImageInput(Prepares):
     @property
     def scale(self) -> dict[str, Any] | None:
         """What becomes of pixels when they are read, as `travels/prepare_image.py` takes it."""
-        return {key: value for key, value in asdict(self).items() if key in ("mean", "std", "invert", "layout")}
+        own = ("mean", "std", "invert", "layout", "order")
+        return {key: value for key, value in asdict(self).items() if key in own}
 
     def raw(self, shape: tuple[int, ...], dtype: Any, spec: TensorSpec) -> bool:
         """8-bit pictures [N, h, w] or [N, h, w, channels]."""
@@ -162,7 +166,7 @@ class ImageInput(Prepares):
         plane = example.transpose(axes) * np.array(self.std) + np.array(self.mean)
         pixels = np.clip(np.rint(plane * 255), 0, 255)
         inverted: Array = (255 - pixels if self.invert else pixels).astype(np.uint8)
-        return inverted
+        return inverted[..., ::-1] if self.order == "bgr" else inverted
 
 
 @dataclass(frozen=True, slots=True)

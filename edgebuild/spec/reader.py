@@ -6,12 +6,18 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, runtime_checkable
 
+from edgebuild.spec.errors import UsageError
+
 if TYPE_CHECKING:
     import numpy as np
 
     from edgebuild.spec.signature import TensorSpec
 
     Sample = tuple[np.ndarray[Any, Any], ...]
+
+
+class NoGraphError(UsageError):
+    """A file that is of use as it is, and has no ONNX graph that a module could be made of."""
 
 
 @runtime_checkable
@@ -30,7 +36,7 @@ class Reader(Protocol):
     def adopt(self, path: Path, inputs: Sequence[TensorSpec]) -> bytes:
         """The format's file with batch 1 and the declared inputs; UsageError with the reason where it cannot be used.
 
-        Errors need not name the file.
+        NoGraphError where it can, but not as this format's. Errors need not name the file.
         """
 
     def integer(self, model: bytes) -> str | None:

@@ -63,11 +63,12 @@ class Memo:
 
     def _digest(self, files: list[Path]) -> str:
         if len(files) == 1:
-            return self._of_file(files[0])
+            return self.of_file(files[0])
         top = os.path.commonpath([file.parent for file in files])
-        return _of_json({os.path.relpath(file, top): self._of_file(file) for file in files})
+        return _of_json({os.path.relpath(file, top): self.of_file(file) for file in files})
 
-    def _of_file(self, file: Path) -> str:
+    def of_file(self, file: Path) -> str:
+        """The digest of a file's content; OSError where it cannot be read."""
         now, known = _stat(file), self.known.get(str(file))
         if known is not None and known[0] == now:
             return str(known[1])

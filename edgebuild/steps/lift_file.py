@@ -1,4 +1,4 @@
-"""Takes a trained model that comes as an ONNX file as a PyTorch module, proved to answer as the file does."""
+"""Takes a trained model that comes as a file as a PyTorch module, proved to answer as the file does."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from edgebuild.nn.model_code import ModelCode, example
 from edgebuild.spec import dataset, notes, sha256
 from edgebuild.spec.artifact import EXCUSED, Step, StepIO
 from edgebuild.spec.errors import UsageError, exhausted
-from edgebuild.spec.reader import Reader
+from edgebuild.spec.reader import NoGraphError, Reader
 from edgebuild.spec.signature import Signature
 
 if TYPE_CHECKING:
@@ -90,11 +90,17 @@ class LiftFile(Step):
         except LiftError as error:
             self._refuse(f"cannot become a PyTorch module: {error.reason}", io)
             return
+        except NoGraphError as error:
+            self._refuse(f"cannot become a PyTorch module: {error.reason}", io)
+            return
         except UsageError as error:
             raise UsageError(error.reason, file=self.shown, hint=error.hint) from None
         if not proof.equal:
             worst = f"output {proof.worst.output!r} of its PyTorch module is off by {proof.worst.largest:.1e}"
             self._refuse(f"{worst} of the file's largest value, and {proof.tolerance:g} is allowed", io)
+            return
+        if (why := self._alone(module)) is not None:
+            self._refuse(f"its PyTorch module takes one example alone: {why}", io)
             return
         self._save(module, model, io)
         notes.write(io.output, [f"{self.shown}: {_said(proof)}"])
@@ -114,6 +120,19 @@ class LiftFile(Step):
         held_out = dataset.validation(io.path("data"), _EXAMPLES, 0)
         samples = [tuple(values[row : row + 1] for values in held_out.inputs) for row in range(len(held_out))]
         return prove(module, model, samples, answers=self._answers(samples, io))
+
+    def _alone(self, module: nn.Module) -> str | None:
+        """Why two examples at once do not run, as whatever trains and measures modules hands them over; else None."""
+        import torch
+
+        try:
+            with torch.no_grad():
+                module(*example(self.signature.inputs, 2))
+        except Exception as error:  # a forward pass may fail in any way
+            if exhausted(error):
+                raise
+            return str(error).strip().partition("\n")[0] or type(error).__name__
+        return None
 
     def _answers(self, samples: list[Sample], io: StepIO) -> list[Sample]:
         """What the file as it came answers, before anything was made of it."""

@@ -50,6 +50,8 @@ def scale(pixels: Array, how: Mapping[str, Any]) -> Array:
     values = pixels.astype(np.float32)
     if how["invert"]:
         values = 255 - values
+    if how.get("order") == "bgr":
+        values = values[..., ::-1]
     values = (values / 255 - np.array(how["mean"], np.float32)) / np.array(how["std"], np.float32)
     axes = (0, 1, 2, 3) if how["layout"] == "nhwc" else (0, 3, 1, 2)
     return np.ascontiguousarray(values.transpose(axes), np.float32)

@@ -6,7 +6,8 @@ says which. A box is left, top, right and bottom as shares of the picture.
 An .npy file holds the model's only input, an .npz file all of them as arrays "0", "1", … in their order or by their
 names; `NAME=FILE` for each of several inputs is one example. A model with a state takes a whole stream, its steps on
 the first axis, keeps the state and prints a line for each step. Values are real, with a batch of 1, channels first as
-in PyTorch. What the file stores instead (channels last, integers) is made of them here.
+in PyTorch. What the file stores instead (channels last, integers) is made of them here. `--self-test` answers the
+bundle's golden inputs and compares: exit 1 where the model answers otherwise here than when it was judged.
 
 Needs Python 3.9, numpy and the runtime named in requirements.txt, nothing else.
 """
@@ -98,12 +99,49 @@ def model_file(part):
 
 def load(path):
     """A Python file of this bundle as a module; nothing is added to the bundle, and none of it hides a package."""
+    if __package__:  # part of somebody's application
+        return importlib.import_module("." + path.stem, __package__)
     sys.dont_write_bytecode = True
     sys.path[:] = [place for place in sys.path if place != str(HERE)] + [str(HERE)]
     spec = importlib.util.spec_from_file_location("bundle_" + path.stem, str(path))
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
+
+
+def golden():
+    """The golden inputs and outputs, lists of arrays with examples on axis 0, and the tolerance of each output."""
+    how = manifest().get("golden")
+    if how is None:
+        raise ValueError("the bundle has no golden inputs: whoever built it measured no answers")
+    with np.load(HERE / how["file"], allow_pickle=False) as stored:
+        inputs = [stored["input/%d" % place] for place in range(len(manifest()["inputs"]))]
+        outputs = [stored["output/%d" % place] for place in range(len(manifest()["outputs"]))]
+    return inputs, outputs, how["tolerance"]
+
+
+def differing():
+    """A line for each golden input that is answered otherwise here than when the bundle was judged."""
+    inputs, outputs, tolerance = golden()
+    for example in range(len(inputs[0])):
+        answers = answer([values[example : example + 1] for values in inputs])
+        for port, own, expected, most in zip(manifest()["outputs"], answers, outputs, tolerance):
+            off = np.abs(own.astype(np.float64) - expected[example].astype(np.float64)).max(initial=0.0)
+            if not off <= most:
+                yield "%s of golden input %d is off by %.6g, and at most %.6g is allowed" % (
+                    port["name"], example, off, most,
+                )  # fmt: skip
+
+
+def self_test():
+    """Exit 1 with the first line of `differing`, or say that all is well."""
+    try:
+        wrong = next(differing(), None)
+    except Exception as error:  # whatever a runtime raises
+        wrong = str(error)
+    if wrong:
+        sys.exit("run.py: self-test: %s" % wrong)
+    print("self-test: %d golden inputs are answered as when the model was judged" % len(golden()[0][0]))
 
 
 def ranked(logits, labels):
@@ -222,9 +260,14 @@ def examples(arguments):
 def main():
     """Print the answer to each example."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("files", nargs="+", help="pictures, arrays (.npy, .npz), or NAME=FILE for each input")
+    parser.add_argument("files", nargs="*", help="pictures, arrays (.npy, .npz), or NAME=FILE for each input")
     parser.add_argument("--top", type=int, default=1, help="how many labels to print")
+    parser.add_argument("--self-test", action="store_true", help="compare the answers to the bundle's golden inputs")
     arguments = parser.parse_args()
+    if arguments.self_test:
+        self_test()
+    elif not arguments.files:
+        parser.error("name a file to run the model on, or --self-test")
     for path, name, read in examples(arguments.files):
         try:
             lines = list(answered(read(), arguments.top))

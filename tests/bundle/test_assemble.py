@@ -19,6 +19,7 @@ import pytest
 from edgebuild.bundle import manifest
 from edgebuild.bundle.assemble import Assemble
 from edgebuild.bundle.facts import Port, Routed, Subject
+from edgebuild.devices.local import Local
 from edgebuild.plan.shipping import distributions
 from edgebuild.report.summary import show_bundle
 from edgebuild.spec import calibration, dataset, documents
@@ -31,6 +32,7 @@ from edgebuild.spec.preprocess import ImageInput
 from edgebuild.spec.registry import FORMATS
 from edgebuild.spec.target import Gate, Runtime
 from edgebuild.steps.evidence.judge import Judge
+from edgebuild.steps.evidence.outputs import Outputs
 from tests import measured, runtimes, tiny
 from tests.bundle import pngs
 from tests.steps.evidence import folders
@@ -57,6 +59,7 @@ def assemble(
     lost: int = 0,
     technique: str = "",
     candidate: Path | None = None,
+    answers: bool = False,
     providers: tuple[str, ...] = (),
     **more: Any,
 ) -> Path:
@@ -75,6 +78,8 @@ def assemble(
         evidence[f"footprint/{name}"] = folders.evidence(folder / f"f-{name}", sizes)
         shipped = candidate or made[name + technique]
         inputs |= {f"candidate/{name}": (name, shipped), f"baseline/{name}": (name, made[name])}
+        if answers:
+            inputs[f"answers/{name}"] = ("outputs", _answers(made, name, shipped, folder / f"o-{name}"))
     # The last format is the fastest.
     times = {name: measured.estimated(0.1, speed=1.0 / (1 + k)) for k, name in enumerate(formats)}
     evidence["latency"] = folders.evidence(folder / "l", Latencies(times))
@@ -87,6 +92,12 @@ def assemble(
     out.mkdir(parents=True)
     step.run(StepIO({r: Input(k, "0" * 64, p) for r, (k, p) in inputs.items()}, out, out, provenance=PROVENANCE))
     return out
+
+
+def _answers(made: tiny.Made, name: str, candidate: Path, folder: Path) -> Path:
+    """What a file answers on this machine, as a plan would ask for it."""
+    inputs = {"model": (name, candidate), "data": ("data", made["data"])}
+    return tiny.perform(Outputs(Local(), "host"), folder, inputs)
 
 
 def _plain(port: Port) -> dict[str, Any]:

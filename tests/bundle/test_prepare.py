@@ -54,6 +54,18 @@ def test_inversion_comes_before_mean_and_deviation(program: ModuleType) -> None:
     assert found[0, 0, 0] == pytest.approx((0.8 - 0.5) / 0.25)
 
 
+def test_channels_go_in_by_the_order_of_mean_and_deviation_and_come_back_as_a_picture(program: ModuleType) -> None:
+    how = {"channels": 3, "mean": [0.1, 0.2, 0.3], "std": [0.5, 0.5, 0.5], "order": "bgr"}
+    found = prepared(program, [[[51, 102, 153]]], **how)
+    assert found[:, 0, 0] == pytest.approx([1.0, 0.4, -0.2])
+    declared = ImageInput(width=1, height=1, channels=3, mean=(0.1, 0.2, 0.3), std=(0.5, 0.5, 0.5), order="bgr")
+    picture = declared.picture(found)
+    assert picture is not None
+    assert picture.tolist() == [[[51, 102, 153]]]
+    with pytest.raises(ValueError, match="order is for pictures of 3 channels"):
+        ImageInput(order="bgr")
+
+
 def test_each_colour_has_its_own_mean_and_deviation(program: ModuleType) -> None:
     found = prepared(program, [[[51, 102, 153]]], channels=3, mean=[0.1, 0.2, 0.3], std=[0.5, 0.25, 0.1])
     assert found[:, 0, 0] == pytest.approx([0.1 / 0.5, 0.2 / 0.25, 0.3 / 0.1], rel=1e-5)

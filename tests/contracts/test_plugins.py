@@ -32,7 +32,7 @@ HEAVY = (
     "litert_torch",
 )
 STEPLIKE = ("steps", "steps.techniques", "steps.evidence")
-FOLDERS = (*STEPLIKE, "formats", "devices", "gates", "tasks", "sources", "data")
+FOLDERS = (*STEPLIKE, "formats", "devices", "gates", "tasks", "sources", "data", "bundle.kinds")
 
 
 def names(folder: str) -> list[str]:

@@ -75,6 +75,29 @@ def test_boxes_are_shares_of_the_picture(drawn: Path, tmp_path: Path, load: Load
     assert pixels.shape == (3, 4, 4, 3)
 
 
+def test_splits_in_folders_of_their_own_are_read_as_well(drawn: Path, tmp_path: Path, load: Load) -> None:
+    """COCO's train2017 beside annotations, and train/images with train/labels, as sets are published too."""
+    expected = boxes(YOLO, tmp_path, load)
+    (drawn / "annotations").mkdir()
+    for split in ("train", "test"):
+        (drawn / split).mkdir()
+        for kind in ("images", "labels"):
+            (drawn / kind / split).rename(drawn / split / kind)
+        content = json.loads((drawn / f"{split}.json").read_text().replace(f"{split}/", ""))
+        (drawn / "annotations" / f"instances_{split}.json").write_text(json.dumps(content))
+        (drawn / f"{split}.json").unlink()
+    for kind in ("images", "labels"):
+        (drawn / kind).rmdir()
+    for own, others in zip(boxes(YOLO, tmp_path, load), expected, strict=True):
+        assert np.array_equal(own, others)
+    for split in ("train", "test"):
+        for file in (drawn / split / "images").iterdir():
+            file.rename(drawn / split / file.name)
+    lines = COCO.replace("/d/images", "/d").replace("/d/t", "/d/annotations/instances_t")
+    for own, others in zip(boxes(lines, tmp_path, load), expected, strict=True):
+        assert np.array_equal(own, others)
+
+
 WRONG = {
     "a crop": (YOLO, PREPROCESS + "crop = 0.9\n", "preprocess.crop: would cut boxes; leave it out, and pictures are"),
     "no preprocessing": (YOLO, "", "preprocess: is missing: it says how a picture becomes the model's input"),

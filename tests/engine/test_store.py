@@ -399,6 +399,18 @@ class TestSnapshot:
         assert not path.is_symlink()
         assert (tmp_path / "real.py").stat().st_mode & stat.S_IWUSR
 
+    def test_what_is_here_is_not_copied_again(
+        self, store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        source = tmp_path / "weights.bin"
+        source.write_text("one")
+        artifact = store.snapshot({"weights.bin": source}, "source")
+        with monkeypatch.context() as patched:
+            patched.setattr(shutil, "copyfile", lambda *_: pytest.fail("it was copied"))
+            assert store.snapshot({"weights.bin": source}, "source") == artifact
+        source.write_text("two")
+        assert store.snapshot({"weights.bin": source}, "source") != artifact
+
     def test_a_missing_file_is_named(self, store: Store, tmp_path: Path) -> None:
         with pytest.raises(UsageError) as caught:
             store.snapshot({"a": tmp_path / "gone"}, "source")

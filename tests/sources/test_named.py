@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import socket
+import subprocess
+import sys
 import urllib.request
 from collections.abc import Callable
 from contextlib import suppress
@@ -103,6 +105,14 @@ def test_torchvision_is_imported_beside_any_torch(network: Network, shape: tuple
     module = network.module().eval()
     if shape:
         assert module(torch.zeros(1, *shape)).shape == (1, 3)
+
+
+def test_code_of_a_project_may_import_torchvision_beside_any_torch(tmp_path: Path) -> None:
+    (tmp_path / "model.py").write_text("import torchvision\n\n\ndef build():\n    return torchvision.__name__\n")
+    code = "import sys, pathlib; from edgebuild.nn.model_code import ModelCode as M; "
+    code += "print(M(pathlib.Path(sys.argv[1]), 'models/m').function('build', 'builder')())"
+    done = subprocess.run([sys.executable, "-c", code, tmp_path], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "torchvision"
 
 
 def test_transformers_take_fields_of_their_configuration_or_its_file(tmp_path: Path) -> None:

@@ -78,6 +78,11 @@ def test_a_model_is_read_with_whole_numbers_standing_for_floats(tmp_path: Path) 
         ('size = "1 MiB"', "", None),
         ("channels = 3", "channels = 2", "preprocess.channels: input should be 1 or 3, got 2"),
         ("channels = 3", "invert = 1", "preprocess.invert: input should be a valid boolean, got 1"),
+        (
+            "channels = 3",
+            'kind = "images\\u001b"',
+            "preprocess: there is no kind 'images\\x1b' (did you mean 'image'? known: image, mel, window, wordpiece)",
+        ),
     ],
 )  # fmt: skip
 def test_a_mistake_is_told_with_its_key(tmp_path: Path, before: str, after: str, told: str | None) -> None:

@@ -13,6 +13,7 @@ import pytest
 from edgebuild.data.function import Function
 from edgebuild.spec import dataset, notes
 from edgebuild.spec.errors import UsageError
+from edgebuild.spec.preprocess import WordpieceInput
 from edgebuild.spec.reads import Memo
 from edgebuild.spec.signature import Head, Signature, TensorSpec
 from edgebuild.steps.load_data import LoadData
@@ -405,3 +406,25 @@ def test_labels_may_be_left_out_where_the_task_needs_none(source: Callable[[str]
     assert not dataset.read(output, "train").labels[0].any()
     with pytest.raises(UsageError, match="split 'train' has no labels, and task 'classification' needs them"):
         loaded(source, tmp_path / "other", UNLABELLED)
+
+
+def test_texts_become_what_the_vocabulary_makes_of_them(source: Callable[[str], Path], tmp_path: Path) -> None:
+    words = tmp_path / "vocab.txt"
+    words.write_text("[PAD]\n[UNK]\n[CLS]\n[SEP]\ngood\nbad\n")
+    inputs = (TensorSpec("attention_mask", (4,), "int32"), TensorSpec("input_ids", (4,), "int32"))
+    read = Memo().read(tmp_path, "vocab.txt")
+    assert read is not None
+    how = WordpieceInput("wordpiece", "vocab.txt", 4)
+    code = """
+def load():
+    return {"train": (["good", "Bad!"] * 8, [0, 1] * 8), "test": (["good good good"], [0]), "unlabelled": ["bad"]}
+"""
+    loading = replace(step(inputs), preprocess=how, reads=(read,))
+    output = tiny.perform(loading, tmp_path / "output", {"code": ("code", source(code))})
+    mask, ids = dataset.read(output, "test").inputs
+    assert (mask[:].tolist(), ids[:].tolist()) == ([[1, 1, 1, 1]], [[2, 4, 4, 3]])
+    assert [values[:].tolist() for values in dataset.unlabelled(output)] == [[[1, 1, 1, 0]], [[2, 5, 3, 0]]]
+    with pytest.raises(UsageError) as caught:
+        tiny.perform(step(inputs), tmp_path / "none", {"code": ("code", source(code))})
+    told = "says how a text becomes the model's inputs, and is missing"
+    assert caught.value.line == f"models/m/model.toml: preprocess: {told}"

@@ -11,6 +11,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from edgebuild.nn.prune import ties
 from edgebuild.nn.prune.dependencies import Dependencies, Group, dependencies
 from edgebuild.nn.prune.proof import Proven, proven
 from edgebuild.nn.prune.trace.follow import OUTPUT
@@ -75,11 +76,19 @@ def remarks(unfollowed: Mapping[str, str]) -> list[str]:
 
 
 def _inventory(module: nn.Module, example: Example, keep: Sequence[nn.Module], round_to: int) -> Inventory:
-    found = dependencies(module, example)
     kept = {name for name, part in module.named_modules() if part in {*keep}}
-    whole = {group.name: "named in keep" for group in found.groups if not kept.isdisjoint(_layers(group))}
-    stock = {group: _units(group, name, round_to) for group, name in _named(found, whole).items()}
-    tried = proven(module, example, found, lambda group: group in stock and not stock[group].fixed)
+
+    def proved(found: Dependencies) -> tuple[dict[Group, Units], dict[str, str], Proven]:
+        whole = {group.name: "named in keep" for group in found.groups if not kept.isdisjoint(_layers(group))}
+        stock = {group: _units(group, name, round_to) for group, name in _named(found, whole).items()}
+        return stock, whole, proven(module, example, found, lambda group: group in stock and not stock[group].fixed)
+
+    stock, whole, tried = proved(dependencies(module, example))
+    if (tied := ties.tied(tried.dependencies, tried.refused)) is not None:
+        again = proved(tied)
+        if _narrowed(again[-1]) > _narrowed(tried):
+            stock, whole, tried = again
+    found = tried.dependencies
     able = {*tried.together} | {group for group, units in stock.items() if units.fixed and not _rival(found, group)}
     protected = {name: why for name, why in found.protected.items() if why != _ONE}
     unfollowed = {
@@ -90,6 +99,11 @@ def _inventory(module: nn.Module, example: Example, keep: Sequence[nn.Module], r
     whole |= {name: "named in keep" if name in kept else why for name, why in protected.items()}
     units = tuple(one for group, one in stock.items() if group in able)
     return Inventory(units, {**unfollowed, **whole}, unfollowed, tried)
+
+
+def _narrowed(tried: Proven) -> int:
+    """How many layers can make fewer channels."""
+    return len({layer for group in tried.together for layer in group.layers})
 
 
 def _layers(group: Group) -> set[str]:

@@ -90,13 +90,18 @@ class Dependencies:
 
     def without(self, chosen: Sequence[tuple[Group, Collection[int]]]) -> Dependencies:
         """What is left once these units are gone; the module is not followed anew."""
-        return _Builder(without(self.traced, numbers_of(chosen))).built()
+        return built(without(self.traced, numbers_of(chosen)))
 
 
 def dependencies(module: nn.Module, example: Example) -> Dependencies:
     """Follow a module; UsageError where it cannot be exported."""
     traced = trace(module, example)
     _keep_the_indispensable(traced)
+    return built(traced)
+
+
+def built(traced: Traced) -> Dependencies:
+    """The groups of what was followed."""
     return _Builder(traced).built()
 
 
@@ -187,7 +192,7 @@ class _Builder:
         number = {k: place for place, k in enumerate(sorted(layers))}
         groups = tuple(
             Group(
-                _common(layers[k]) if k in heads else owner(layers[k][0]),
+                (k in heads and _common(layers[k])) or owner(layers[k][0]),
                 "heads" if k in heads else "channels",
                 tuple(sets[k]),
                 tuple(members.get(k, ())),

@@ -37,15 +37,20 @@ def shapes(source: str, file: Path, inputs: tuple[TensorSpec, ...]) -> list[tupl
 
 def right(source: str, file: Path, how: ImageInput, pictures: Sequence[tuple[Path, int]]) -> int:
     """How many pictures are answered with the number of their class, prepared like this; UsageError for no picture."""
+    answered = of_pictures(source, file, how, [path for path, _ in pictures])
+    return sum(int(outputs[0].argmax()) == number for outputs, (_, number) in zip(answered, pictures, strict=True))
+
+
+def of_pictures(source: str, file: Path, how: ImageInput, pictures: Sequence[Path]) -> list[tuple[Array, ...]]:
+    """What the file answers to each picture, prepared like this; UsageError for what is no picture."""
     from edgebuild.travels import prepare_image
 
     reader = _reader(source, file)
     wrong = "is no picture that can be read"
-    read = (attempt(f"{path} {wrong}", partial(prepare_image.read_picture, path)) for path, _ in pictures)
+    read = (attempt(f"{path} {wrong}", partial(prepare_image.read_picture, path)) for path in pictures)
     samples = [(prepare_image.prepare(pixels, asdict(how)),) for pixels in read]
     with runtimes_silent():
-        answered = attempt("cannot be run", lambda: list(reader.answers(file, samples)))
-    return sum(int(outputs[0].argmax()) == number for outputs, (_, number) in zip(answered, pictures, strict=True))
+        return attempt("cannot be run", lambda: list(reader.answers(file, samples)))
 
 
 def _reader(source: str, file: Path) -> Reader:

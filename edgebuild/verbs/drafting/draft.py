@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from edgebuild.verbs.drafting import examples, inputs, named, outputs, pictures, toml
+from edgebuild.verbs.drafting import detection, examples, inputs, named, outputs, pictures, toml
 from edgebuild.verbs.drafting.interview import Interview
 
 _CODE = '''"""{name}: the network whose weights are in {file}."""
@@ -26,7 +26,7 @@ def code(interview: Interview) -> str | None:
 def text(interview: Interview) -> str:
     """UsageError, with the flag, for what is neither known, nor guessed, nor answered."""
     taken = inputs.declared(interview)
-    data = examples.place(interview)
+    data = examples.place(interview, taken)
     if interview.network is not None:
         interview = replace(interview, network=named.completed(interview, interview.network, data))
     answers = outputs.declared(interview, taken, data)
@@ -34,8 +34,12 @@ def text(interview: Interview) -> str:
     if not interview.coded:
         tables += [_source(interview)]
     tables += [toml.tensor("inputs", spec.name, spec) for spec in taken]
-    if pictures.expected(interview, data):
+    if answers.boxes:
+        tables += [detection.table(interview, taken, data, answers)]
+    elif pictures.expected(interview, data):
         tables += [pictures.table(interview, taken, data, answers)]
+    elif data.guess.preprocess:
+        tables += [["[preprocess]", *(f"{key} = {toml.value(own)}" for key, own in data.guess.preprocess.items())]]
     return "\n\n".join("\n".join(lines) for lines in tables) + "\n"
 
 

@@ -15,12 +15,13 @@ from edgebuild.spec.signature import TensorSpec
 from edgebuild.spec.source import SOURCES
 from edgebuild.verbs import inspect
 from edgebuild.verbs._quiet import runtimes_silent
-from edgebuild.verbs.drafting import arrays, examples, toml
+from edgebuild.verbs.drafting import examples, toml
 from edgebuild.verbs.inspect import Inspected
 
 if TYPE_CHECKING:
     from edgebuild.nn.network import Network
     from edgebuild.spec.look import Usual
+    from edgebuild.verbs.drafting.examples import Recognised
     from edgebuild.verbs.drafting.interview import Interview
 
 RANDOM = "random"  # as the sources have it
@@ -52,15 +53,14 @@ def inspected(network: Network, weights: str) -> Inspected:
     return Inspected(shown(network), network.use, look, (), {}, ())
 
 
-def completed(interview: Interview, network: Network, data: Path) -> Network:
+def completed(interview: Interview, network: Network, data: Recognised) -> Network:
     """Told how many classes the data has, where nobody said it."""
     if data == examples.NOISE:
         return network
-    key, folders = _usual(network).classes, arrays.classes(data)
-    known = folders or (not data.is_dir() and arrays.whole_labels(data))
-    if key in network.options or interview.wishes.task not in (None, USUAL_TASK) or not known:
+    key, guess = _usual(network).classes, data.guess
+    count = len(guess.classes) or guess.count
+    if key in network.options or interview.wishes.task not in (None, USUAL_TASK) or guess.task != USUAL_TASK:
         return network
-    count = len(folders) or arrays.count(data)
     interview.guesses.append(f"{key} is {count}, as many as the data has classes; --option {key}=… says otherwise")
     return replace(network, options={**network.options, key: count})
 

@@ -10,28 +10,33 @@ from edgebuild.spec.errors import UsageError
 from edgebuild.spec.outputs import USUAL_TASK
 from edgebuild.spec.registry import TASKS
 from edgebuild.spec.signature import TensorSpec
-from edgebuild.verbs.drafting import answered, arrays, named, toml
-from edgebuild.verbs.drafting.examples import NOISE
+from edgebuild.verbs.drafting import answered, named, toml
 from edgebuild.verbs.drafting.inputs import element
 
 if TYPE_CHECKING:
     from edgebuild.spec.look import Port
+    from edgebuild.verbs.drafting.examples import Recognised
     from edgebuild.verbs.drafting.interview import Interview
 
 
 @dataclass(frozen=True, slots=True)
 class Answers:
-    """The file's outputs (none where it does not say), the lines that declare them, and its classes in order."""
+    """The file's outputs (none where it does not say), the lines that declare them, its classes in order, and whether
+    they are boxes.
+    """
 
     outputs: tuple[TensorSpec, ...]
     lines: list[str]
     classes: list[str]
+    boxes: bool = False
 
 
-def declared(interview: Interview, inputs: tuple[TensorSpec, ...], data: Path) -> Answers:
+def declared(interview: Interview, inputs: tuple[TensorSpec, ...], data: Recognised) -> Answers:
     """UsageError for a task or classes that nobody knows, and for classes that do not fit what the file answers."""
     outputs = _outputs(interview, inputs)
     task = _task(interview, data)
+    if TASKS.get(task).show == "boxes":
+        return _boxes(interview, outputs, task, data)
     if len(outputs) <= 1 and (not outputs or len(outputs[0].shape) == 1):
         return _one(interview, outputs, task, data)
     return _several(interview, outputs, task, data)
@@ -59,21 +64,14 @@ def _said(interview: Interview, port: Port) -> TensorSpec:
     return TensorSpec(port.name, tuple(int(size) for size in port.shape[1:]), element(interview, port.name, port.dtype))
 
 
-def _task(interview: Interview, data: Path) -> str:
+def _task(interview: Interview, data: Recognised) -> str:
     if interview.wishes.task is not None:
         TASKS.get(interview.wishes.task, key="--task")
         return interview.wishes.task
-    if data == NOISE:
-        return "agreement"
-    if data.is_dir():
-        return USUAL_TASK
-    whole = arrays.whole_labels(data)
-    guess = USUAL_TASK if whole else "regression"
-    interview.guesses.append(f"task {guess!r}, since labels are {'whole' if whole else 'real'} numbers")
-    return guess
+    return data.guess.task
 
 
-def _one(interview: Interview, outputs: tuple[TensorSpec, ...], task: str, data: Path) -> Answers:
+def _one(interview: Interview, outputs: tuple[TensorSpec, ...], task: str, data: Recognised) -> Answers:
     """The short form: keys of the model itself."""
     lines = [] if task == USUAL_TASK else [f"task = {toml.quoted(task)}"]
     width = outputs[0].shape[0] if outputs else None
@@ -84,7 +82,15 @@ def _one(interview: Interview, outputs: tuple[TensorSpec, ...], task: str, data:
     return Answers(outputs, [*lines, f"outputs = {width or 1}{guessed}"], [])
 
 
-def _several(interview: Interview, outputs: tuple[TensorSpec, ...], task: str, data: Path) -> Answers:
+def _boxes(interview: Interview, outputs: tuple[TensorSpec, ...], task: str, data: Recognised) -> Answers:
+    """All outputs together; what makes boxes of them is a table of its own."""
+    classes, line = _labels(interview, data, None)
+    lines = [f"task = {toml.quoted(task)}", line]
+    lines += [text for spec in outputs for text in toml.tensor("outputs", _plain(spec.name), spec)]
+    return Answers(outputs, lines, classes, boxes=True)
+
+
+def _several(interview: Interview, outputs: tuple[TensorSpec, ...], task: str, data: Recognised) -> Answers:
     """A table for each output, the first of which has the task."""
     guess = f"{task} is asked of output {outputs[0].name!r}, the first; the others are held to parity"
     interview.guesses.append(guess)
@@ -99,21 +105,21 @@ def _several(interview: Interview, outputs: tuple[TensorSpec, ...], task: str, d
     return Answers(outputs, lines, classes)
 
 
-def _labels(interview: Interview, data: Path, width: int | None) -> tuple[list[str], str]:
+def _labels(interview: Interview, data: Recognised, width: int | None) -> tuple[list[str], str]:
     """The names of classes and their line: those of --labels, else of the folders, else numbers."""
-    comment, folders = "", arrays.classes(data)
+    comment, folders = "", list(data.guess.classes)
     if interview.wishes.labels is not None:
         classes = _names(interview.wishes.labels)
     elif folders and width in (None, len(folders)):
-        guess = "classes are the folders in the order of their names, as most training code has them"
+        guess = f"classes are {data.guess.order}, as most training code has them"
         interview.guesses.append(guess)
-        classes, comment = folders, "  # guessed: the folders in the order of their names"
+        classes, comment = folders, f"  # guessed: {data.guess.order}"
     elif folders:
         question = f"the model answers {width} classes, the data has {len(folders)} folders: name all, in order"
         classes = _names(interview.needed("--labels", question))
     else:
         interview.guesses.append("classes are named by their numbers; --labels names them")
-        classes = [str(number) for number in range(width or arrays.count(data))]
+        classes = [str(number) for number in range(width or data.guess.count or 2)]
     if width is not None and len(classes) != width:
         raise UsageError(f"names {len(classes)} classes, and the model answers {width}", key="--labels")
     return classes, f"labels = {toml.quoted(classes)}{comment}"

@@ -2,25 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from edgebuild.spec.data import Guess
 from edgebuild.spec.errors import UsageError
 from edgebuild.spec.layout import NCHW, NHWC, Layout
+from edgebuild.spec.outputs import USUAL_TASK
 from edgebuild.spec.preprocess import ImageInput
-from edgebuild.verbs.drafting import answered, arrays, named, toml
-from edgebuild.verbs.drafting.examples import NOISE
+from edgebuild.verbs.drafting import answered, named, toml
 
 if TYPE_CHECKING:
     from edgebuild.spec.signature import TensorSpec
+    from edgebuild.verbs.drafting.examples import Recognised
     from edgebuild.verbs.drafting.interview import Interview
     from edgebuild.verbs.drafting.outputs import Answers
 
 Way = tuple[tuple[float, ...], tuple[float, ...]]  # mean and deviation of pixels in 0..1
 # As most networks were trained: plainly, on ImageNet's statistics, as Keras does for some, and on raw pixels.
-_WAYS: Mapping[str, Way] = {
+WAYS: Mapping[str, Way] = {
     "as 0 to 1": ((0.0,), (1.0,)),
     "by ImageNet's mean and deviation": ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
     "as -1 to 1": ((0.5,), (0.5,)),
@@ -29,21 +31,26 @@ _WAYS: Mapping[str, Way] = {
 _TRIED = 32  # pictures
 
 
-def expected(interview: Interview, data: Path) -> bool:
-    """Whether the data is pictures: of a folder, or of 8 bits in an .npz that feeds one input."""
-    return data != NOISE and (data.is_dir() or (len(interview.look.inputs) <= 1 and arrays.has_pictures(data)))
+def expected(interview: Interview, data: Recognised) -> bool:
+    """Whether the data is pictures, which feed one input."""
+    return data.guess.pictures
 
 
-def table(interview: Interview, inputs: tuple[TensorSpec, ...], data: Path, answers: Answers) -> list[str]:
+def table(interview: Interview, inputs: tuple[TensorSpec, ...], data: Recognised, answers: Answers) -> list[str]:
     """The lines of [preprocess]; UsageError for inputs that no picture goes into, and for a size of another."""
-    how = _sized(interview, inputs)
+    how = sized(interview, inputs)
+    return [*head(how), *_normalised(interview, how, data, answers)]
+
+
+def head(how: ImageInput) -> list[str]:
+    """The lines of [preprocess] but for mean and deviation; what is usual goes without saying."""
     lines = ["[preprocess]", f"width = {how.width}", f"height = {how.height}", f"channels = {how.channels}"]
     lines += [] if how.layout == NCHW else [f"layout = {toml.quoted(how.layout)}"]
-    lines += [f"crop = {how.crop}"] if how.crop is not None else []
-    return [*lines, *_normalised(interview, how, data, answers)]
+    lines += [] if how.order == "rgb" else [f"order = {toml.quoted(how.order)}"]
+    return [*lines, f"crop = {how.crop}"] if how.crop is not None else lines
 
 
-def _sized(interview: Interview, inputs: tuple[TensorSpec, ...]) -> ImageInput:
+def sized(interview: Interview, inputs: tuple[TensorSpec, ...]) -> ImageInput:
     """Size and layout of the one input, and the flag's crop."""
     file, wishes = str(interview.file), interview.wishes
     if len(inputs) != 1 or len(inputs[0].shape) != 3:
@@ -62,36 +69,37 @@ def _sized(interview: Interview, inputs: tuple[TensorSpec, ...]) -> ImageInput:
     return ImageInput(width=width, height=height, channels=1 if channels == 1 else 3, crop=crop, layout=layout)
 
 
-def _normalised(interview: Interview, how: ImageInput, data: Path, answers: Answers) -> list[str]:
+def _normalised(interview: Interview, how: ImageInput, data: Recognised, answers: Answers) -> list[str]:
     """Mean and deviation: what flags say, else what the file answers best, of what is usual."""
     wishes = interview.wishes
     if wishes.mean is not None or wishes.std is not None:
-        return _lines((wishes.mean or (0.0,), wishes.std or (1.0,)))
+        return lines((wishes.mean or (0.0,), wishes.std or (1.0,)))
     if interview.network is not None:
         mean, std, _ = named.preparation(interview.network, how.channels)
         if mean:
             told = f"as {named.shown(interview.network)} is usually trained"
             interview.guesses.append(f"pixels go in {told}; --mean and --std say otherwise")
-            return _lines((mean, std), f"  # guessed: {told}; value = (pixel / 255 - mean) / std")
-    ways = {name: way for name, way in _WAYS.items() if len(way[0]) in (1, how.channels)}
+            return lines((mean, std), f"  # guessed: {told}; value = (pixel / 255 - mean) / std")
+    ways = {name: way for name, way in WAYS.items() if len(way[0]) in (1, how.channels)}
     name, why = _best(interview, ways, how, data, answers)
     interview.guesses.append(f"pixels go in {name}{why}; --mean and --std say otherwise")
-    return _lines(ways[name], f"  # guessed: {name}{why}; value = (pixel / 255 - mean) / std")
+    return lines(ways[name], f"  # guessed: {name}{why}; value = (pixel / 255 - mean) / std")
 
 
-def _lines(way: Way, comment: str = "") -> list[str]:
+def lines(way: Way, comment: str = "") -> list[str]:
+    """Mean and deviation."""
     mean, std = way
     return [f"mean = {list(mean)}{comment}", f"std = {list(std)}"]
 
 
 def _best(
-    interview: Interview, ways: Mapping[str, Way], how: ImageInput, data: Path, answers: Answers
+    interview: Interview, ways: Mapping[str, Way], how: ImageInput, data: Recognised, answers: Answers
 ) -> tuple[str, str]:
     """The way by which most pictures of some are answered right, the first of several, and in words why.
 
     What is loaded by workers alone is not tried here.
     """
-    outputs, pictures = answers.outputs, arrays.some_pictures(data, _TRIED, answers.classes)
+    outputs, pictures = answers.outputs, _some(data.guess, answers.classes)
     if interview.trainable or len(outputs) != 1 or len(outputs[0].shape) != 1 or not pictures:
         return next(iter(ways)), ""
     right = {
@@ -101,3 +109,16 @@ def _best(
     best = max(right, key=lambda name: right[name])
     others = ", ".join(f"{count} {name}" for name, count in right.items() if name != best)
     return best, f", with which {right[best]} of {len(pictures)} pictures are answered right ({others})"
+
+
+def _some(guess: Guess, labels: Sequence[str]) -> list[tuple[Path, int]]:
+    """Pictures of folders of classes with the numbers of these in `labels`, as many of each as there may be."""
+    from edgebuild.data._folders import training
+    from edgebuild.data.images import pictures_below
+
+    place, known = guess.options.get("folder"), [name for name in guess.classes if name in labels]
+    if guess.task != USUAL_TASK or not isinstance(place, Path):
+        return []
+    each = [(labels.index(name), pictures_below(training(place) / name)) for name in known[:_TRIED]]
+    share = max(_TRIED // max(len(each), 1), 1)
+    return [(path, number) for number, paths in each for path in paths[:: max(len(paths) // share, 1)][:share]]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
+from typing import Any
 
 from edgebuild.spec.signature import TensorSpec
 
@@ -10,6 +12,15 @@ from edgebuild.spec.signature import TensorSpec
 def quoted(value: str | list[str]) -> str:
     """As TOML has it: a JSON string is one, but for DEL."""
     return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
+
+
+def value(given: Any) -> str:
+    """A word, number, list or table of these, in a line."""
+    if isinstance(given, Mapping):
+        return "{" + ", ".join(f"{quoted(key)} = {value(own)}" for key, own in given.items()) + "}"
+    if isinstance(given, list | tuple):
+        return f"[{', '.join(map(value, given))}]"
+    return quoted(given) if isinstance(given, str) else json.dumps(given)
 
 
 def tensor(table: str, name: str, spec: TensorSpec) -> list[str]:

@@ -78,6 +78,40 @@ class Shared(nn.Module):
         return self.out(y.transpose(1, 2).flatten(2))
 
 
+class Windowed(nn.Module):
+    """Attention that reads its width from a shape and splits it into heads, as torchvision's Swin does, twice."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.last, self.heads = nn.Linear(5, 12), nn.Linear(12, 2), 3
+        self.qkv, self.out = nn.ModuleList(), nn.ModuleList()
+        for _ in range(2):
+            self.qkv.append(nn.Linear(12, 36))
+            self.out.append(nn.Linear(12, 12))
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.first(x)
+        for qkv, out in zip(self.qkv, self.out, strict=True):
+            count, length, width = x.shape
+            q, k, v = qkv(x).reshape(count, length, 3, self.heads, width // self.heads).permute(2, 0, 3, 1, 4)
+            scores = (q * (width // self.heads) ** -0.5) @ k.transpose(-2, -1)
+            x = x + out((scores.softmax(-1) @ v).transpose(1, 2).reshape(count, length, width))
+        return self.last(x.mean(1))
+
+
+def test_a_width_that_is_split_into_heads_goes_by_heads() -> None:
+    net = built(Windowed)
+    stock = inventory(net, (torch.randn(1, 4, 5),), (), 1)
+    (one,) = stock.units
+    assert (one.noun, one.size, stock.unfollowed) == ("heads", 3, {})
+    stock.remove(net, [(one, [1])])
+    shapes = {name: tuple(held.shape) for name, held in net.named_parameters() if held.ndim == 2}
+    assert shapes == {
+        "first.weight": (8, 5), "last.weight": (2, 8), "qkv.0.weight": (24, 8), "qkv.1.weight": (24, 8),
+        "out.0.weight": (8, 8), "out.1.weight": (8, 8),
+    }  # fmt: skip
+
+
 def test_heads_that_share_keys_go_from_the_queries_alone() -> None:
     module = Shared().eval()
     (found,) = heads(module)

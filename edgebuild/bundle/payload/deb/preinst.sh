@@ -1,0 +1,12 @@
+#!/bin/sh
+# Before an upgrade, keep the bundle that is there if it is well: the service falls back to it.
+set -e
+here=/usr/lib/@NAME@/bundle
+kept=/var/lib/@NAME@
+if [ "$1" = upgrade ] && [ -d "$here" ] && python3 -B "$here/run.py" --self-test >/dev/null 2>&1; then
+    mkdir -p "$kept"
+    rm -rf "$kept/fresh"
+    cp -R "$here" "$kept/fresh"
+    rm -rf "$kept/before"
+    mv "$kept/fresh" "$kept/before"
+fi

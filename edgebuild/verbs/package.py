@@ -1,0 +1,103 @@
+"""Packages a bundle for a platform: checks it, lets a kind write, and puts the result in place in one step."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from edgebuild.bundle import manifest
+from edgebuild.bundle.facts import File
+from edgebuild.bundle.kind import KINDS, Contents
+from edgebuild.engine import files, owned
+from edgebuild.engine.store import disk_error
+from edgebuild.spec.errors import EdgebuildError, UsageError
+
+RECORD = "edgebuild.json"  # in every package's folder: what it was made of
+_VERSION = re.compile(r"[0-9]+(\.[0-9]+)*")
+
+
+class Unreleased(EdgebuildError):
+    """A bundle that has not passed every gate, and nobody said to package it all the same."""
+
+    exit_code = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """Which bundle to package as what, where the package goes (None: beside the bundle), and as which version."""
+
+    bundle: Path
+    kind: str
+    out: Path | None = None
+    version: str | None = None
+    unreleased: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Package:
+    """A package that was written: its folder, its version, what it holds, and whether the bundle was released."""
+
+    folder: Path
+    kind: str
+    name: str
+    version: str
+    status: str
+    files: dict[str, File]
+
+
+def package(request: Request) -> Package:
+    """Write the package, in the place of an older one of the same kind.
+
+    UsageError for what cannot be packaged so, Unreleased for a bundle that is no release, IntegrityError for one of
+    which a byte is not as built.
+    """
+    kind = KINDS.get(request.kind, key="--as")
+    if request.version is not None and not _VERSION.fullmatch(request.version):
+        raise UsageError(f"{request.version!r} is no version", key="--release", hint="numbers and dots, such as 1.4.0")
+    out = request.out or request.bundle.resolve().with_name(f"{request.bundle.resolve().name}.{request.kind}")
+    manifest.verify_bundle(request.bundle)
+    owned.check_replaceable(out, RECORD)
+    with tempfile.TemporaryDirectory(prefix="edgebuild-package-") as scratch:
+        contents = _contents(request, Path(scratch) / "bundle")
+        made = Path(scratch) / "package"
+        made.mkdir()
+        kind().write(contents, made)
+        package = _recorded(request, contents, made, out)
+        try:
+            files.publish_tree(made, out)
+        except OSError as error:
+            raise disk_error(error, out) from None
+    return package
+
+
+def _contents(request: Request, copy: Path) -> Contents:
+    """A copy of the bundle that nobody else changes, checked."""
+    try:
+        shutil.copytree(request.bundle, copy, symlinks=True, copy_function=shutil.copyfile)
+    except (OSError, shutil.Error) as error:
+        raise UsageError(f"cannot be read: {error}", file=str(request.bundle)) from None
+    facts = manifest.verify_bundle(copy)
+    if facts.status != "released" and not request.unreleased:
+        reason = f"is a {facts.status}, not released: not every gate has passed"
+        raise Unreleased(reason, file=str(request.bundle), hint="--unreleased packages it, marked as that")
+    return Contents(copy, facts, request.version)
+
+
+def _recorded(request: Request, contents: Contents, made: Path, out: Path) -> Package:
+    """Write beside the package what it was made of."""
+    listing = manifest.listing(made)
+    package = Package(out, request.kind, contents.name, contents.version, contents.facts.status, listing)
+    record = {
+        "kind": request.kind,
+        "name": contents.name,
+        "version": contents.version,
+        "status": contents.facts.status,
+        "bundle": f"sha256:{contents.digest}",
+        "files": {name: {"sha256": each.sha256, "bytes": each.bytes} for name, each in listing.items()},
+    }
+    (made / RECORD).write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+    return package

@@ -1,0 +1,204 @@
+"""`init --data` tells each kind of data by what lies there, and what it drafts is loaded as it was meant."""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from edgebuild.plan.weights import data_of, loader
+from edgebuild.spec import dataset
+from edgebuild.spec.errors import UsageError
+from edgebuild.spec.files import read_model
+from edgebuild.spec.project import open_project
+from edgebuild.spec.reads import Memo
+from edgebuild.verbs import inspect
+from edgebuild.verbs.drafting import draft
+from edgebuild.verbs.drafting.interview import Interview, Wishes
+from tests import tiny
+from tests.data.test_arrow import parquet, saved
+from tests.data.test_audio import record
+
+Drafted = tuple[dict[str, Any], list[str], Path]
+pytest.importorskip("pyarrow", reason="pyarrow is an extra")
+
+
+def net(path: Path, taken: list[int], answered: list[int]) -> Path:
+    """An ONNX file that answers the mean of what it takes, as often as is asked."""
+    import onnx
+    from onnx import helper
+
+    nodes = [
+        helper.make_node("ReduceMean", ["x"], ["m"], keepdims=0),
+        helper.make_node("Expand", ["m", "shape"], ["y"]),
+    ]
+    shape = onnx.numpy_helper.from_array(np.array([1, *answered]), "shape")
+    ports = [helper.make_tensor_value_info(name, 1, [1, *size]) for name, size in (("x", taken), ("y", answered))]
+    graph = helper.make_graph(nodes, "g", [ports[0]], [ports[1]], [shape])
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9), path)
+    return path
+
+
+@pytest.fixture
+def drafted(tmp_path: Path) -> Callable[..., Drafted]:
+    """What is declared for this data, what was guessed, and the data as it is then loaded."""
+
+    def make(data: Path, taken: list[int], answered: list[int], **wishes: Any) -> Drafted:
+        file = net(tmp_path / "net.onnx", taken, answered)
+        interview = Interview(open_project(tmp_path), file, "m", inspect.run(file), Wishes(data=data, **wishes), None)
+        text = draft.text(interview)
+        folder = tmp_path / "models" / "m"
+        folder.mkdir(parents=True)
+        (folder / "model.toml").write_text(text)
+        model = read_model(folder, "models/m/model.toml")
+        reads = [Memo().read(folder, name) for name in data_of(model).reads().values()]
+        out = tiny.perform(loader(model, tuple(read for read in reads if read)), tmp_path / "out", {})
+        return tomllib.loads(text), interview.guesses, out
+
+    return make
+
+
+def table(count: int) -> dict[str, Any]:
+    rows = np.arange(count)
+    return {
+        "id": rows,
+        "weight": rows / 2,
+        "colour": ["red" if k % 2 else "green" for k in rows],
+        "person": [f"p{k % 5}" for k in rows],
+        "kind": ["dog" if k % 3 else "cat" for k in rows],
+    }
+
+
+def csv(path: Path, columns: dict[str, Any]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    lines = [columns, *zip(*columns.values(), strict=True)]
+    path.write_text("\n".join(",".join(map(str, line)) for line in lines) + "\n")
+
+
+@pytest.mark.parametrize("kind", ["table", "parquet", "datasets"])
+def test_columns_are_told_by_their_names(drafted: Callable[..., Drafted], tmp_path: Path, kind: str) -> None:
+    place = tmp_path / {"table": "rows.csv", "parquet": "rows.parquet", "datasets": "saved"}[kind]
+    {"table": csv, "parquet": parquet, "datasets": saved}[kind](place, table(40))
+    declared, guesses, out = drafted(place, [2], [2])
+    assert declared["data"] == {
+        "use": kind,
+        "folder" if kind == "datasets" else "file": f"../../{place.name}",
+        "label": "kind",
+        "group": "person",
+        "categories": {"colour": ["green", "red"]},
+        "columns": {"x": ["weight", "colour"]},
+        "test": 0.5,
+    }
+    assert declared["labels"] == ["cat", "dog"]
+    assert "column 'id' is left out" in guesses
+    test = dataset.read(out, "test")
+    assert test.labels[0].tolist() == [int(2 * weight % 3 > 0) for weight, _ in np.asarray(test.inputs[0])]
+
+
+def test_pictures_in_cells_are_prepared(drafted: Callable[..., Drafted], tmp_path: Path) -> None:
+    from tests.data.test_arrow import png
+
+    saved(tmp_path / "saved", {"image": [png(k) for k in range(20)], "label": [k % 2 for k in range(20)]})
+    declared, _, out = drafted(tmp_path / "saved", [3, 6, 6], [2])
+    assert declared["data"]["picture"] == "image"
+    assert (declared["preprocess"]["width"], declared["labels"]) == (6, ["0", "1"])
+    assert dataset.read(out, "test").inputs[0].shape[1:] == (3, 6, 6)
+
+
+@pytest.mark.parametrize("kind", ["csv", "parquet", "npz"])
+def test_recordings_are_windows_where_an_axis_is_theirs(
+    drafted: Callable[..., Drafted], tmp_path: Path, kind: str
+) -> None:
+    for k in range(6):
+        rows = np.arange(30) + 100 * k
+        columns = {"time": rows, "a": rows, "b": 2 * rows, "c": 3 * rows, "subject": [f"p{k}"] * 30}
+        path = tmp_path / "set" / ("run" if k % 2 else "walk") / f"{k}.{kind}"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        {"csv": csv, "parquet": parquet, "npz": lambda path, own: np.savez(path, **own)}[kind](path, columns)
+    declared, _, out = drafted(tmp_path / "set", [3, 1, 8], [2])
+    assert declared["data"] == {"use": "windows", "files": "../../set", "stride": 2, "group": "subject", "test": 0.5}
+    how = {"kind": "window", "signals": ["a", "b", "c"], "length": 8, "shape": [3, 1, 8]}
+    assert declared["preprocess"] == how
+    assert declared["labels"] == ["run", "walk"]
+    test = dataset.read(out, "test")
+    values = np.asarray(test.inputs[0])
+    assert np.array_equal(values[:, 2, 0], 3 * values[:, 0, 0])
+    assert test.labels[0].tolist() == [int(start // 100 % 2 == 0) for start in values[:, 0, 0, 0]]
+
+
+def test_recordings_of_sound_are_mel_bands(drafted: Callable[..., Drafted], tmp_path: Path) -> None:
+    for k in range(8):
+        (tmp_path / "words" / ("no" if k % 2 else "yes")).mkdir(parents=True, exist_ok=True)
+        record(tmp_path / "words" / ("no" if k % 2 else "yes") / f"{k}.wav", np.arange(8000) % 50 * 100, 8000)
+    declared, guesses, out = drafted(tmp_path / "words", [1, 40, 98], [2])
+    how = declared["preprocess"]
+    assert (how["rate"], how["bands"], how["frames_first"], how["seconds"]) == (8000, 40, False, 0.995)
+    assert guesses[0].startswith("recordings go in as 98 frames of 40 mel bands")
+    assert dataset.read(out, "test").inputs[0].shape[1:] == (1, 40, 98)
+
+
+def boxes(folder: Path, count: int = 8) -> None:
+    folder.mkdir(parents=True)
+    for k in range(count):
+        Image.new("RGB", (8, 8), (k, k, k)).save(folder / f"{k}.jpg")
+
+
+def test_annotations_of_coco_are_found_with_their_pictures(drafted: Callable[..., Drafted], tmp_path: Path) -> None:
+    boxes(tmp_path / "set" / "train2017")
+    content = {
+        "images": [{"id": k, "file_name": f"{k}.jpg", "width": 8, "height": 8} for k in range(8)],
+        "annotations": [{"image_id": k, "category_id": 3 + k % 2, "bbox": [0, 0, 4, 4]} for k in range(8)],
+        "categories": [{"id": 4, "name": "car"}, {"id": 3, "name": "person"}],
+    }
+    (tmp_path / "set" / "annotations").mkdir()
+    (tmp_path / "set" / "annotations" / "instances_train2017.json").write_text(json.dumps(content))
+    declared, _, out = drafted(tmp_path / "set", [3, 8, 8], [12, 7])
+    assert declared["data"] == {
+        "use": "coco",
+        "folder": "../../set/train2017",
+        "train": "../../set/annotations/instances_train2017.json",
+        "test": 0.5,
+    }
+    assert (declared["task"], declared["labels"]) == ("detection", ["person", "car"])
+    assert declared["decoder"] == {"kind": "yolo"}
+    assert {*dataset.read(out, "test").labels[0][:, 0, 0].tolist()} == {0, 1}
+
+
+def test_folders_of_yolo_are_told_from_those_of_classes(drafted: Callable[..., Drafted], tmp_path: Path) -> None:
+    boxes(tmp_path / "set" / "images")
+    (tmp_path / "set" / "labels").mkdir()
+    for k in range(8):
+        (tmp_path / "set" / "labels" / f"{k}.txt").write_text(f"{k % 3} 0.5 0.5 0.2 0.2\n")
+    declared, _, _ = drafted(tmp_path / "set", [3, 8, 8], [12, 7])
+    assert (declared["data"]["use"], declared["labels"]) == ("yolo", ["0", "1", "2"])
+    assert declared["decoder"] == {"kind": "yolo", "objectness": False}
+    (tmp_path / "models" / "m" / "model.toml").unlink()
+    (tmp_path / "models" / "m").rmdir()
+    with pytest.raises(UsageError, match="which no decoder reads for 3 classes"):
+        drafted(tmp_path / "set", [3, 8, 8], [12, 6])
+
+
+def test_inputs_alone_are_for_agreement(drafted: Callable[..., Drafted], tmp_path: Path) -> None:
+    np.savez(tmp_path / "real.npz", x=np.ones((9, 4), np.float32))
+    declared, _, _ = drafted(tmp_path / "real.npz", [4], [2])
+    assert (declared["data"]["use"], declared["task"]) == ("inputs", "agreement")
+
+
+def test_what_is_of_no_kind_is_refused(drafted: Callable[..., Drafted], tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "x.txt").write_text("x")
+    for place in ("empty", "x.txt"):
+        with pytest.raises(UsageError, match="is no data that is known for these inputs: pictures or"):
+            drafted(tmp_path / place, [4], [2])
+    (tmp_path / "x.csv").write_text("a,b\n")
+    with pytest.raises(UsageError, match="has no rows"):
+        drafted(tmp_path / "x.csv", [4], [2])
+    (tmp_path / "x.parquet").write_bytes(b"PAR1")
+    with pytest.raises(UsageError, match="cannot be read"):
+        drafted(tmp_path / "x.parquet", [4], [2])
