@@ -13,13 +13,23 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from edgebuild import __version__, travels
 from edgebuild.bundle import card, golden, manifest, png
-from edgebuild.bundle.facts import BundleManifest, Golden, Port, Routed, ShippedPart, ShownHead, Standing, Subject
+from edgebuild.bundle.facts import (
+    BundleManifest,
+    Golden,
+    Port,
+    Routed,
+    Router,
+    ShippedPart,
+    ShownHead,
+    Standing,
+    Subject,
+)
 from edgebuild.spec import calibration, dataset, documents, evidence, layout, model_file, notes, tasks
 from edgebuild.spec.artifact import Determinism, Step, StepIO
 from edgebuild.spec.assembly import Assembly, End, Part
 from edgebuild.spec.calibration import Calibrations
 from edgebuild.spec.errors import UsageError
-from edgebuild.spec.evidence import Status, Verdicts
+from edgebuild.spec.evidence import RULE, Rule, Status, Verdicts
 from edgebuild.spec.registry import FORMATS
 from edgebuild.spec.signature import Head, Signature, TensorSpec
 
@@ -33,7 +43,8 @@ _STATUS: dict[Status, Standing] = {"pass": "released", "inconclusive": "candidat
 class Assemble(Step):
     """Inputs: `candidate/<format>` for each assembly, `baseline/<format>`, `evidence/<name>`, `verdicts`, the data for
     the sample, and where they are known `answers/<format>` for the golden vectors. An assembly of several parts has
-    `candidate/<format>/<part>` for each of them.
+    `candidate/<format>/<part>` for each of them, and where a router decides which run, what that goes by,
+    `rule/<format>`.
 
     The output has `evidence/`, and `bundle/` unless a gate failed: then there is nothing to ship.
     `assemblies` are what may be shipped, one for a format; `packages` name each format's distributions;
@@ -71,6 +82,8 @@ class Assemble(Step):
             shutil.copyfile(travels.file(name), folder / name)
         if any(head.decoder for head in self.subject.heads):
             shutil.copyfile(travels.file(travels.BOXES), folder / travels.BOXES)
+        for name in assembly.travelling:
+            shutil.copyfile(model_file.module(name), folder / model_file.module(name).name)
         packages = sorted({name for part in assembly.parts for name in self.packages[part.runtime.format]})
         (folder / "requirements.txt").write_text(f"numpy>=1.24\n{''.join(map(_pinned, packages))}")
         if labels := {head.name: list(head.labels) for head in self.subject.heads if head.labels}:
@@ -109,6 +122,7 @@ class Assemble(Step):
             notes=tuple(_notes(io)),
             provenance=io.provenance,
             golden=vectors,
+            router=_router(io, assembly),
         )
 
     def _sample(self, io: StepIO, folder: Path) -> str:
@@ -142,6 +156,14 @@ def _pinned(package: str) -> str:
 def _file(io: StepIO, assembly: Assembly, part: Part) -> Path:
     role = f"candidate/{assembly.format}" + (f"/{part.name}" if len(assembly.parts) > 1 else "")
     return io.path(role) / FORMATS.get(part.runtime.format).file
+
+
+def _router(io: StepIO, assembly: Assembly) -> Router | None:
+    """What decides which parts run, and the numbers that were chosen for it."""
+    if assembly.router is None:
+        return None
+    rule = documents.read(Rule, io.path(f"rule/{assembly.format}") / RULE)
+    return Router(rule.use, model_file.module(assembly.router).name, rule.rule)
 
 
 def _golden(io: StepIO, assembly: Assembly, folder: Path) -> Golden | None:

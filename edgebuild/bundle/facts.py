@@ -111,6 +111,15 @@ class Routed:
 
 
 @dataclass(frozen=True, slots=True)
+class Router:
+    """What decides which parts of the bundle run: its kind, the program, and the numbers that this goes by."""
+
+    use: str
+    program: str
+    rule: Mapping[str, float]
+
+
+@dataclass(frozen=True, slots=True)
 class Judged:
     """What was said of the file, on what evidence, and on what machines that was measured."""
 
@@ -183,6 +192,7 @@ class BundleManifest(Manifest):
     dropped: tuple[str, ...]
     notes: tuple[str, ...]
     provenance: tuple[Record, ...]
+    router: Router | None = field(default=None, metadata=named("router"))
     golden: Golden | None = field(default=None, metadata=named("golden"))
     gate: Gate | None = field(default=None, metadata=named("gate"))
     built: Judged | None = field(default=None, metadata=named("built"))

@@ -95,20 +95,36 @@ def load(folder: Path) -> Checkpoint:
     """Build the module anew, give it the saved structure and fill it; in eval mode."""
     from safetensors.torch import load_file
 
-    described = json.loads((folder / DESCRIPTION).read_text())
-    own = folder / "code"
-    code, builder = ModelCode(own if own.is_dir() else None, described["origin"]), _builder(described["builder"])
+    module, code, builder, described = _built(folder)
+    other = _swaps(described)
     inputs, outputs = tensors(described["inputs"]), tensors(described["outputs"])
-    module = code.build(builder, inputs)
-    other = tuple(Swap(one["path"], one["part"], tuple(one["sizes"])) for one in described.get("swaps", ()))
-    swaps.apply(module, other)
-    reshape(module, described["structure"])
     resize(module, folder / WEIGHTS)
     narrowed(module)
     state_dict.fit(module, load_file(folder / WEIGHTS), f"{code.origin}: {WEIGHTS}")
     sparse = tuple(described["sparse"])
     augment, fit = described["augment"], described.get("fit")
     return Checkpoint(module.eval(), code, builder, inputs, augment, sparse, outputs, fit, other)
+
+
+def unfilled(folder: Path) -> nn.Module:
+    """The module of an artifact as it is built anew and then changed; no weights are read, nor their shapes."""
+    return _built(folder)[0]
+
+
+def _built(folder: Path) -> tuple[nn.Module, ModelCode, str | Network, dict[str, Any]]:
+    """The module with the saved structure, what built it, and all that is written of it."""
+    described = json.loads((folder / DESCRIPTION).read_text())
+    own = folder / "code"
+    code, builder = ModelCode(own if own.is_dir() else None, described["origin"]), _builder(described["builder"])
+    module = code.build(builder, tensors(described["inputs"]))
+    swaps.apply(module, _swaps(described))
+    reshape(module, described["structure"])
+    return module, code, builder, described
+
+
+def _swaps(described: dict[str, Any]) -> tuple[Swap, ...]:
+    """The parts that are others than as built."""
+    return tuple(Swap(one["path"], one["part"], tuple(one["sizes"])) for one in described.get("swaps", ()))
 
 
 def _described(builder: str | Network) -> str | dict[str, Any]:

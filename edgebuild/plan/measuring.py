@@ -68,12 +68,16 @@ class Measuring:
 
     def judge(self, chains: Sequence[Chain], weights: Weights) -> str:
         """Add all evidence for the chains, made of the float model of `weights`, and the node that judges it."""
+        self.gather(chains, weights)
+        return self._verdicts(chains, self._target.recipe, weights.source)
+
+    def gather(self, chains: Sequence[Chain], weights: Weights) -> None:
+        """Add all evidence for the chains, made of the float model of `weights`."""
         for chain in chains:
             self._conversion(chain, weights)
         self._on_devices(chains)
         for chain in chains:
-            self._add(chain, "proof", *proving.proof(self._files, chain, weights), self._tasks)
-        return self._verdicts(chains, self._target.recipe, weights.source)
+            self.add(chain.runtime, "proof", *proving.proof(self._files, chain, weights), self._tasks)
 
     def judge_again(self, files: Files, carried: Mapping[str, str]) -> str:
         """Measure finished files on the devices and judge them with evidence that no device changes, by role."""
@@ -89,16 +93,24 @@ class Measuring:
         self._processes(chains)
 
     def _verdicts(self, chains: Sequence[Pair], recipe: Recipe, source: Source | None = None) -> str:
-        """The node that judges; what it says to do next is about the recipe and the source, where these are known."""
-        formats = tuple(chain.runtime.format for chain in chains)
+        files = {f"candidate/{chain.runtime.format}": chain.candidate for chain in chains}
+        files |= {f"baseline/{chain.runtime.format}": chain.baseline for chain in chains}
+        return self.verdicts([chain.runtime for chain in chains], files, recipe, source)
+
+    def verdicts(
+        self, runtimes: Sequence[Runtime], files: Mapping[str, str], recipe: Recipe, source: Source | None = None
+    ) -> str:
+        """The node that judges all evidence; it says what to do next by the recipe and the source, where known.
+
+        `files` are both of each format, where the candidate is one file: it may be the baseline's very bytes.
+        """
+        formats = tuple(runtime.format for runtime in runtimes)
         steps = tuple(line.use for line in recipe.steps)
         # What is said to whom a gate stops, the techniques say themselves.
         codes = (*(GATES.module(gate.metric) for gate in self._gates), *map(STEPS.module, sorted({*steps})))
         taken = (True, "") if source is None else (source.trainable, source.instead)
         judge = Judge(self._gates, formats, len(self._target.runtimes), recipe.name, steps, *taken)
-        inputs = {f"candidate/{chain.runtime.format}": chain.candidate for chain in chains}
-        inputs |= {f"baseline/{chain.runtime.format}": chain.baseline for chain in chains}
-        node = Node(judge, self.evidence | inputs, "verdicts", code=codes)
+        node = Node(judge, self.evidence | dict(files), "verdicts", code=codes)
         self.evidence["verdicts"] = self._graph.add(f"{self._prefix}/judge", node)
         return self.evidence["verdicts"]
 
@@ -122,11 +134,11 @@ class Measuring:
         if everywhere is not instrument:
             parity["device_converted"] = sampling.few(self._files, instrument, chain, chain.converted, "device-float")
             parity["device_candidate"] = sampling.candidate(self._files, instrument, chain, self._here(chain))
-        self._add(chain, "parity", Parity(*self._read), parity, self._tasks)
+        self.add(chain.runtime, "parity", Parity(*self._read), parity, self._tasks)
         if (original := self._files.original(weights, "original")) is not None:
             baseline = self._files.outputs(everywhere, chain, chain.baseline, "baseline")
             both = {"original": original, "baseline": baseline}
-            self._add(chain, "source-parity", SourceParity(self._read[0]), both)
+            self.add(chain.runtime, "source-parity", SourceParity(self._read[0]), both)
         files = {"candidate": chain.candidate, "baseline": chain.baseline}
         weight = self._files.weight(chain, files, (chain.unconverted, weights.float), "footprint")
         self.evidence[f"footprint/{chain.runtime.format}"] = weight
@@ -146,10 +158,19 @@ class Measuring:
         if everywhere is not instrument:
             there = sampling.few(self._files, instrument, chain, chain.baseline, "device-baseline")
             both = {"device": there, "host": pairs["baseline"]}
-            self._add(chain, "baseline-agreement", Agreement(*self._read), both, self._tasks)
+            self.add(chain.runtime, "baseline-agreement", Agreement(*self._read), both, self._tasks)
+        device = None
+        if instrument.device.examples is not None:
+            device = sampling.candidate(self._files, instrument, chain, pairs)
+        self.judged(chain.runtime, pairs, device)
+
+    def judged(self, runtime: Runtime, pairs: dict[str, str], device: str | None) -> None:
+        """What is judged of outputs to all held-out examples, `candidate` and `baseline` by role; `device` has those of
+        the candidate to some, where the device takes no more.
+        """
         if any(tasks.of(head).choice for head in self._heads):
-            self._accuracy(chain, instrument, pairs)
-        self._scores(chain, instrument, pairs)
+            self._accuracy(runtime, pairs, device)
+        self._scores(runtime, pairs | ({"candidate": device} if device else {}))
 
     def _in_streams(self, chain: Pair, instrument: Instrument, pairs: dict[str, str]) -> None:
         """What is judged where states come back: each file going through the streams, on the device that takes all."""
@@ -160,23 +181,22 @@ class Measuring:
         }
         choosing = tuple(head for head in self._heads if tasks.of(head).choice)
         if choosing:
-            self._add(chain, "accuracy", Accuracy(choosing), own, self._tasks)
-        self._scores(chain, everywhere, own)
+            self.add(chain.runtime, "accuracy", Accuracy(choosing), own, self._tasks)
+        self._scores(chain.runtime, own)
 
     def _here(self, chain: Pair) -> dict[str, str]:
         """What both files answer to all held-out examples, by role: here, where the device takes only some."""
         files = {"candidate": chain.candidate, "baseline": chain.baseline}
         return {role: self._files.outputs(self._files.everywhere(), chain, file, role) for role, file in files.items()}
 
-    def _accuracy(self, chain: Pair, instrument: Instrument, pairs: dict[str, str]) -> None:
+    def _accuracy(self, runtime: Runtime, pairs: dict[str, str], device: str | None) -> None:
         """Right answers of all examples; where the device takes only some, with how far it agrees with the host."""
-        if instrument.device.examples is not None:
-            device = sampling.candidate(self._files, instrument, chain, pairs)
+        if device is not None:
             both = {"device": device, "host": pairs["candidate"]}
-            agreement = self._add(chain, "agreement", Agreement(*self._read), both, self._tasks)
+            agreement = self.add(runtime, "agreement", Agreement(*self._read), both, self._tasks)
             pairs = pairs | {"agreement": agreement, "device": device}
         choosing = tuple(head for head in self._heads if tasks.of(head).choice)
-        self._add(chain, "accuracy", Accuracy(choosing), pairs, self._tasks)
+        self.add(runtime, "accuracy", Accuracy(choosing), pairs, self._tasks)
 
     def answers(self, chain: Pair) -> str:
         """What the candidate answers to all held-out examples."""
@@ -187,26 +207,23 @@ class Measuring:
         if stopping(self._gates, "arena"):
             kind, name = FORMATS.get(chain.runtime.format), FORMATS.module(chain.runtime.format)
             files = {"candidate": chain.candidate, "baseline": chain.baseline}
-            self._add(chain, "arena", Arena(), files, (name,), kind.tools)
+            self.add(chain.runtime, "arena", Arena(), files, (name,), kind.tools)
 
-    def _scores(self, chain: Pair, instrument: Instrument, pairs: dict[str, str]) -> None:
+    def _scores(self, runtime: Runtime, own: dict[str, str]) -> None:
         """Metrics by bootstrap, on the device's own answers, also where these are of some examples."""
         metrics = resampled(self._gates, self._heads)
         if metrics:
-            own = pairs
-            if instrument.device.examples is not None:
-                own = pairs | {"candidate": sampling.candidate(self._files, instrument, chain, pairs)}
             kinds = [GATES.get(name) for _, name, _ in metrics]
             for kind in kinds:
                 need(kind.requires, f"a metric of {self._model}", file=self._file, key="task", extra=kind.extra)
             codes = (*(GATES.module(name) for _, name, _ in metrics), *self._tasks)
             tools = tuple(sorted({name for kind in kinds for name in kind.requires}))
             names = {head.name: head.labels for head in self._heads if head.labels}
-            self._add(chain, "scores", Scores(metrics, names), own, codes, tools)
+            self.add(runtime, "scores", Scores(metrics, names), own, codes, tools)
 
-    def _add(
+    def add(
         self,
-        chain: Pair,
+        runtime: Runtime,
         kind: str,
         step: Step,
         inputs: dict[str, str],
@@ -214,34 +231,36 @@ class Measuring:
         tools: tuple[str, ...] = (),
     ) -> str:
         """Keep a step that gathers evidence of this kind on one format; its id."""
-        name, node = chain.runtime.format, Node(step, inputs, "evidence", code=code, tools=tools)
+        name, node = runtime.format, Node(step, inputs, "evidence", code=code, tools=tools)
         self.evidence[f"{kind}/{name}"] = self._graph.add(f"{self._prefix}/{name}/{kind}", node)
         return self.evidence[f"{kind}/{name}"]
 
     def _latency(self, chains: Sequence[Pair]) -> None:
         """Time on the target's device; beside a device that only counts, also time on this machine."""
-        hardware = self._target.hardware
+        hardware, formats = self._target.hardware, tuple(chain.runtime.format for chain in chains)
         if hardware.roofline is not None and not self._instruments.declares("latency"):
-            self._keep("latency", self._estimated(hardware.roofline, chains))
+            self.keep("latency", self.estimated(hardware.roofline, formats))
             return
         instrument = self._instruments.best("latency")
         if instrument.fidelity != "emulated":
-            self._keep("latency", self._timed(instrument, chains))
+            self.keep("latency", self._timed(instrument, chains))
             return
         host = self._timed(self._instruments.host, chains)
         if (counter := self._files.counter()) is not None:
-            self._keep("latency", self._predicted(*counter, chains))
+            self.keep("latency", self._predicted(*counter, chains))
         elif hardware.roofline is not None:
-            self._keep("latency", self._estimated(hardware.roofline, chains))
+            self.keep("latency", self.estimated(hardware.roofline, formats))
         else:  # time under an emulator is never evidence
-            self._keep("latency", host)
-        self._keep("host-latency", host)
+            self.keep("latency", host)
+        self.keep("host-latency", host)
 
-    def _estimated(self, rates: Rates, chains: Sequence[Pair]) -> Node:
+    def estimated(self, rates: Rates, formats: tuple[str, ...]) -> Node:
+        """Lower bounds of the time from what all files weigh."""
         footprints = {role: item for role, item in self.evidence.items() if role.startswith("footprint/")}
-        return Node(Roofline(rates, tuple(chain.runtime.format for chain in chains)), footprints, "evidence")
+        return Node(Roofline(rates, formats), footprints, "evidence")
 
-    def _keep(self, name: str, node: Node) -> None:
+    def keep(self, name: str, node: Node) -> None:
+        """Keep a step that gathers evidence of this kind on all formats."""
         self.evidence[name] = self._graph.add(f"{self._prefix}/{name}", node)
 
     def _processes(self, chains: Sequence[Pair]) -> None:
@@ -250,7 +269,7 @@ class Measuring:
         if gates and self._instruments.declares("latency"):
             instrument = self._instruments.best("latency")
             measured = self._instruments.host if instrument.fidelity == "emulated" else instrument
-            self._keep("processes", self._run_timed(Processes, measured, chains, gates))
+            self.keep("processes", self._run_timed(Processes, measured, chains, gates))
 
     def _timed(self, instrument: Instrument, chains: Sequence[Pair]) -> Node:
         """All files of all formats, interleaved in one process."""

@@ -8,11 +8,13 @@ from dataclasses import dataclass, replace
 from edgebuild.engine.graph import Graph
 from edgebuild.engine.store import Store
 from edgebuild.plan import enough, preflight, trust
+from edgebuild.plan.assembling import Assembling, joining_of
 from edgebuild.plan.instruments import Instruments
 from edgebuild.plan.limits import gates_of, regressions_of
 from edgebuild.plan.measuring import Measuring
 from edgebuild.plan.recipe import Chain, Recipes, Without, reachable
-from edgebuild.plan.shipping import bundle_node
+from edgebuild.plan.shipping import assembly_node, bundle_node, split_node
+from edgebuild.plan.splitting import Splitting
 from edgebuild.plan.weights import Weights
 from edgebuild.spec.errors import UsageError
 from edgebuild.spec.model import ModelSpec
@@ -66,7 +68,8 @@ def make(
     graph = Graph()
     for model in models:
         _check_budgets(model, known)
-    weights = {model.name: Weights.plan(graph, store, model) for model in models}
+    every = {model.name: model for one in models for model in (one, *(part.model for part in one.parts))}
+    weights = {name: Weights.plan(graph, store, model) for name, model in every.items()}
     products: list[Product] = []
     notices = [f"{name}: {item.refusal}: taken as a file" for name, item in weights.items() if item.refusal]
     for target in targets:
@@ -75,10 +78,15 @@ def make(
             gates = gates_of(target, model, policy)
             if target.regressions:
                 regressions_of(target, model, policy)  # wrong ones are refused now, not when a gate asks for them
-            reached, unreached = _reachable(target, model, weights[model.name].source)
-            lacking |= dict.fromkeys(unreached)
-            left_out = (without or {}).get((target.name, model.name), frozenset())
-            products.append(_product(graph, reached, model, weights[model.name], instruments, gates, left_out))
+            reached = target
+            for part in (model, *(part.model for part in model.parts)):
+                reached, unreached = _reachable(reached, part, weights[part.name].source)
+                lacking |= dict.fromkeys(unreached)
+            if model.declared.assembly is not None:
+                products.append(_assembly(graph, reached, model, weights, instruments, gates))
+            else:
+                left_out = (without or {}).get((target.name, model.name), frozenset())
+                products.append(_product(graph, reached, model, weights[model.name], instruments, gates, left_out))
             notices += enough.notices(graph, store, target, model, gates, weights[model.name])
             lacking |= dict.fromkeys(trust.notices(instruments, gates))
         notices += [*instruments.notices, *lacking]
@@ -119,6 +127,27 @@ def _product(
     verdicts = measuring.judge(chains, weights)
     bundle = graph.add(f"{prefix}/bundle", bundle_node(target, model, weights, chains, measuring, without))
     return Product(target.name, model.name, verdicts, bundle, tuple(chains), target.recipe.drop_useless)
+
+
+def _assembly(
+    graph: Graph,
+    target: Target,
+    model: ModelSpec,
+    weights: Mapping[str, Weights],
+    instruments: Instruments,
+    gates: tuple[Gate, ...],
+) -> Product:
+    prefix = f"{target.name}/{model.name}"
+    if joining_of(model).cuts:
+        splitting = Splitting(graph, target, model, weights, instruments, prefix, gates)
+        halves, verdicts = splitting.judge()
+        bundle = graph.add(f"{prefix}/bundle", split_node(target, model, weights[model.name], halves, splitting))
+        return Product(target.name, model.name, verdicts, bundle, (), drop_useless=False)
+    assembling = Assembling(graph, target, model, weights, instruments, prefix, gates)
+    wholes, verdicts = assembling.judge()
+    node = assembly_node(target, model, weights[model.name], wholes, assembling)
+    bundle = graph.add(f"{prefix}/bundle", node)
+    return Product(target.name, model.name, verdicts, bundle, (), drop_useless=False)
 
 
 def _check_budgets(model: ModelSpec, known: Sequence[str]) -> None:

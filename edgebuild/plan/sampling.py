@@ -35,6 +35,11 @@ def few(measurements: Measurements, instrument: Instrument, pair: Pair, model: s
     return _add(measurements, instrument, pair, model, role, most=_FEW, share=_SHARE_OF_FEW)
 
 
+def part(measurements: Measurements, instrument: Instrument, pair: Pair, share: float) -> str:
+    """What a part of an assembly answers on the device, on as many examples as its share of the time allows."""
+    return _add(measurements, instrument, pair, pair.candidate, "device", share=share)
+
+
 def _add(
     measurements: Measurements,
     instrument: Instrument,

@@ -6,7 +6,8 @@ from typing import Any
 
 from edgebuild.spec.checked import schema
 from edgebuild.spec.data import DATA
-from edgebuild.spec.model import ModelFile
+from edgebuild.spec.joining import ASSEMBLIES
+from edgebuild.spec.model import ModelFile, PartLine
 from edgebuild.spec.plugins import Registry
 from edgebuild.spec.registry import DEVICES, GATES, STEPS, TASKS
 from edgebuild.spec.source import SOURCES
@@ -48,7 +49,18 @@ def model() -> dict[str, Any]:
     table = _one_of(found, DATA, "use")
     found["properties"]["data"] = {"anyOf": [found["properties"]["data"]["oneOf"][0], table]}
     found["properties"]["source"] = {**_one_of(found, SOURCES, "use"), "default": None}
+    found["properties"]["assembly"] = {**_assembly(found), "default": None}
+    alone = [name for name in found["required"] if name != "description"]
+    found |= {"required": ["description"], "anyOf": [{"required": alone}, {"required": ["base"]}]}
     return _DRAFT | found
+
+
+def _assembly(found: dict[str, Any]) -> dict[str, Any]:
+    """The table of an assembly: the options of its kind, and its parts."""
+    table, part = _one_of(found, ASSEMBLIES, "use"), schema(PartLine)
+    for choice in table["oneOf"]:
+        choice["properties"]["parts"] = {"type": "array", "items": part}
+    return table
 
 
 def _with_metrics(found: dict[str, Any]) -> dict[str, Any]:

@@ -24,6 +24,8 @@ from edgebuild.spec.units import show_bytes
 from edgebuild.steps.load_data import LoadData
 from edgebuild.steps.unroll import SPLITS, Unroll
 
+_MODULE = "torch"
+
 
 @dataclass(frozen=True, slots=True)
 class Weights:
@@ -53,8 +55,11 @@ class Weights:
         """Add the shared nodes of `model`; UsageError for a source that is unknown or that cannot be read."""
         source = source_of(model)
         need(source.requires, "a build", file=model.file, key=None, extra=source.extra)
+        members = {member.name: cls.plan(graph, store, member) for member in model.members}
         code, data = plan_data(graph, store, model)
-        add = _Maker(graph, store, model, {"code": code, "data": data})
+        add = _Maker(
+            graph, store, model, {"code": code, "data": data}, {name: of.float for name, of in members.items()}
+        )
         start = _Start.plan(source, add)
         teaching = [_lessons(model, key, teacher) for key, teacher in model.declared.keyed_teachers]
         teachers = tuple(add(role, making, kind) for role, making, kind in _numbered(teaching))
@@ -66,7 +71,8 @@ class Weights:
         data = _in_streams(graph, model, start.source, {"model": start.node, "data": data, **files})
         taught_by = teachers or (start.node,)
         weighed = (start.source, code, data, start.node, taught_by, trained, untrained, files)
-        return cls(*weighed, start.undecided, start.refusal)
+        undecided = next((own.undecided for own in members.values() if own.undecided), start.undecided)
+        return cls(*weighed, undecided, start.refusal)
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,21 +213,36 @@ def _reads(store: Store, model: ModelSpec) -> tuple[Read, ...]:
 
 @dataclass(frozen=True, slots=True)
 class _Maker:
-    """Adds the steps of sources; `shared` are ids by role of what any of them may need."""
+    """Adds the steps of sources; `shared` are ids by role of what any of them may need, `members` those of the models
+    that this one is made of, by name.
+    """
 
     graph: Graph
     store: Store
     model: ModelSpec
     shared: Mapping[str, str]
+    members: Mapping[str, str]
 
     def __call__(self, role: str, making: Making, kind: str) -> str:
         label = f"{self.model.name}/{role}"
         inputs = {name: self.shared[name] for name in making.step.uses() if name in self.shared}
+        for name, member in making.models.items():
+            inputs[name] = self._member(member)
         for name, files in making.files.items():
             inputs[name] = self.graph.add_source(f"{label}/{name}", self._snapshot(files, name))
         of_code = self.model.declared.tools if "code" in inputs else ()
         tools = (*making.tools, *of_code)
         return self.graph.add(label, Node(making.step, inputs, kind, making.code, tools))
+
+    def _member(self, name: str) -> str:
+        """The float model of a member; UsageError for one that is a file, which no module can have in it."""
+        if (kind := self.graph.kind(self.members[name])) != _MODULE:
+            reason, hint = (
+                f"{name!r} comes as {kind}, and only modules can be one network",
+                'use = "lifted" makes it one',
+            )
+            raise UsageError(reason, file=self.model.file, key="source.members", hint=hint)
+        return self.members[name]
 
     def _snapshot(self, files: tuple[ProjectFile, ...], kind: str) -> Artifact:
         for file in files:

@@ -21,9 +21,12 @@ if TYPE_CHECKING:
     from edgebuild.spec.evidence import (
         Accuracy,
         Answers,
+        CutPlace,
+        Cuts,
         Drop,
         Evidence,
         Footprint,
+        Joined,
         Latency,
         Processes,
         Proof,
@@ -116,6 +119,10 @@ def show_one(
 ) -> None:
     """Print the measurements and verdicts of one comparison; `names` are those of its two files."""
     table(("", *names, ""), rows(evidence), title=title)
+    if evidence.joined:
+        table(*parts(evidence.joined), title=whole(evidence.joined))
+    if evidence.cuts:
+        table(*cuts(evidence.cuts), title=split(evidence.cuts))
     if evidence.scores:
         mistakes.show(evidence.scores, names)
     if evidence.proof and evidence.proof.steps:
@@ -199,6 +206,55 @@ def proofs(proof: Proof) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
     columns = ("step", "bytes", "compressed", "MACs", "instructions", "time", *answers, "")
     effects = [[_effect(step.drops[head], choice) for head, choice in choices.items()] for step in proof.steps]
     return columns, [(*_changes(step), *row, _worth(step)) for step, row in zip(proof.steps, effects, strict=True)]
+
+
+def parts(joined: Joined) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
+    """Columns, and a row for each part of an assembly: what it weighs and takes, and how often it runs."""
+    rows: list[tuple[str, ...]] = []
+    for part in joined.parts:
+        seconds = show_seconds(part.seconds) if part.seconds is not None else ""
+        rows.append((part.name, show_count(part.bytes), seconds, f"{_rate(part.runs.share)}, n = {part.runs.of}"))
+    return ("part", "bytes", "time", "runs for"), rows
+
+
+def whole(joined: Joined) -> str:
+    """What joins the parts, and the time of the whole: the mean with its ends, and the worst case."""
+    if (times := joined.times) is None:
+        return joined.joined.use
+    ends = f"{show_seconds(times.mean)} [{show_seconds(times.low)}, {show_seconds(times.high)}]"
+    last = joined.parts[-1]
+    slower = last.seconds is not None and times.mean >= last.seconds
+    told = f"{joined.joined.use}: mean {ends}, worst case {show_seconds(times.worst)} ({times.fidelity})"
+    return told + (f"; {last.name} alone is as fast" if slower else "")
+
+
+def cuts(found: Cuts) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
+    """Columns, and a row for each place where a model can be cut: what crosses, and what that takes over links."""
+    links = sorted(found.there, key=float)
+    rows: list[tuple[str, ...]] = []
+    for cut in found.table:
+        times = [show_seconds(cut.total[link]) for link in links]
+        sides = (show_seconds(cut.edge_seconds), show_seconds(cut.server_seconds))
+        told = "chosen" if cut is found.best else _not_taken(cut)
+        shape = f"{'×'.join(map(str, cut.shape))} {cut.dtype}"
+        rows.append((cut.tensor, shape, show_count(cut.bytes), *sides, *times, told))
+    there = [show_seconds(found.there[link]) for link in links]
+    rows.append(("(input)", "", "", "", "", *there, "all at the server"))
+    return ("cut behind", "shape", "bytes", "edge", "server", *(_bits(link) for link in links), ""), rows
+
+
+def _not_taken(cut: CutPlace) -> str:
+    return "" if cut.equal and cut.useful else "no work on one side, or too large" if cut.equal else "answers differ"
+
+
+def _bits(link: str) -> str:
+    return f"{float(link) / 1e6:g} Mbit/s"
+
+
+def split(found: Cuts) -> str:
+    """Where the model is cut, and how the edge's times were had."""
+    how = f"edge times are this machine's × {found.scale:.3g} ({found.fidelity})"
+    return f"cut behind {found.chosen}; all at the edge takes {show_seconds(found.here)}; {how}"
 
 
 def _chosen_by(proof: Proof) -> str:

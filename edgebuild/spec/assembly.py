@@ -47,12 +47,15 @@ class Assembly:
     """Parts, what goes from where to where, and the signature of the whole. ValueError where they do not fit.
 
     Every input of a part and every output of the whole has one source of the same shape and type; a part's output may
-    lead nowhere, an input of the whole may not.
+    lead nowhere, an input of the whole may not. Where a `router` decides which parts run (a module that travels), an
+    output of the whole has several sources, of which that takes one; `brings` are modules that travel beside it.
     """
 
     parts: tuple[Part, ...]
     routing: tuple[Route, ...]
     signature: Signature
+    router: str | None = None
+    brings: tuple[str, ...] = ()
 
     @classmethod
     def of_one(cls, file: str, runtime: Runtime, signature: Signature) -> Assembly:
@@ -61,6 +64,24 @@ class Assembly:
         routes = [Route(End(None, spec.name), End(part.name, spec.name)) for spec in signature.inputs]
         routes += [Route(End(part.name, spec.name), End(None, spec.name)) for spec in signature.outputs]
         return cls((part,), tuple(routes), signature)
+
+    @classmethod
+    def of_alike(
+        cls, parts: tuple[Part, ...], signature: Signature, router: str, brings: tuple[str, ...] = ()
+    ) -> Assembly:
+        """Parts that each take and answer what the whole does, or half of that, one of which answers."""
+        routes = [
+            Route(End(None, spec.name), End(part.name, spec.name)) for part in parts for spec in part.signature.inputs
+        ]
+        routes += [
+            Route(End(part.name, spec.name), End(None, spec.name)) for part in parts for spec in part.signature.outputs
+        ]
+        return cls(parts, tuple(routes), signature, router, brings)
+
+    @property
+    def travelling(self) -> tuple[str, ...]:
+        """The modules that decide which parts run, and what these need."""
+        return (self.router, *self.brings) if self.router else ()
 
     @property
     def format(self) -> str:
@@ -104,12 +125,13 @@ class Assembly:
         for spec in self.signature.inputs if gives else self.signature.outputs:
             yield End(None, spec.name), spec
 
-    @staticmethod
-    def _check(route: Route, sources: dict[End, TensorSpec], targets: dict[End, TensorSpec], fed: set[End]) -> None:
+    def _check(
+        self, route: Route, sources: dict[End, TensorSpec], targets: dict[End, TensorSpec], fed: set[End]
+    ) -> None:
         for end, known, verb in ((route.source, sources, "comes out of"), (route.target, targets, "goes into")):
             if end not in known:
                 raise ValueError(f"nothing {verb} {end} (known: {', '.join(map(str, known))})")
-        if route.target in fed:
+        if route.target in fed and not (self.router and route.target.part is None):
             raise ValueError(f"two things go into {route.target}")
         given, taken = sources[route.source], targets[route.target]
         if (given.shape, given.dtype) != (taken.shape, taken.dtype):

@@ -11,7 +11,8 @@ from typing import Any
 from edgebuild.spec import tasks
 from edgebuild.spec.checked import check, placed
 from edgebuild.spec.errors import UsageError
-from edgebuild.spec.model import ModelFile, ModelSpec
+from edgebuild.spec.model import ModelFile, ModelSpec, PartLine
+from edgebuild.spec.names import suggest
 from edgebuild.spec.tables import PolicyFile, RecipeFile, RecipeLine, RecipeTable, TargetFile
 from edgebuild.spec.target import DeviceSpec, Policy, Recipe, StepSpec, Target
 
@@ -89,10 +90,49 @@ def _steps(lines: tuple[RecipeLine, ...], key: str, shown: str) -> tuple[StepSpe
 
 
 def read_model(folder: Path, shown: str) -> ModelSpec:
-    """The model that `folder/model.toml` declares; UsageError with file, key and reason when it does not."""
-    declared = check(ModelFile, read_toml(folder / "model.toml", shown), file=shown)
+    """The model that `folder/model.toml` declares; UsageError with file, key and reason when it does not.
+
+    What it leaves open is as its `base`, a model of a folder beside it, says; where that has a folder of code and data,
+    so has this one. The parts of an assembly are not looked for.
+    """
+    table, home = read_toml(folder / "model.toml", shown), folder
+    if isinstance(name := table.get("base"), str):
+        home = folder.parent / name
+        table = _based(table, home, shown)
+    declared = check(ModelFile, table, file=shown)
     try:
         tasks.check(declared.answers, smoothed=declared.smooths)
     except UsageError as error:
         raise placed(error, shown) from None
-    return ModelSpec(name=folder.name, folder=folder, file=shown, declared=declared)
+    return ModelSpec(name=folder.name, folder=home, file=shown, declared=declared)
+
+
+# What a base says of itself alone.
+_OWN = ("description", "by_name", "budgets", "assembly", "base")
+# Where a model comes from: who says one of these takes none of the base's.
+_ORIGIN = ("builder", "source", "weights")
+
+
+def _based(table: dict[str, Any], home: Path, shown: str) -> dict[str, Any]:
+    """The tables of a model with those of its base where it has none; UsageError for what can be no base."""
+    if not (home / "model.toml").is_file():
+        beside = [path.parent.name for path in sorted(home.parent.glob("*/model.toml"))]
+        raise UsageError(f"there is no model {home.name!r}", file=shown, key="base", hint=suggest(home.name, beside))
+    of_base = str(Path(shown).parent.parent / home.name / "model.toml")
+    inherited = read_toml(home / "model.toml", of_base)
+    if "base" in inherited or "assembly" in inherited:
+        what = "has a base of its own" if "base" in inherited else "is an assembly"
+        raise UsageError(f"{home.name!r} {what}: take the model that it is made of", file=shown, key="base")
+    check(ModelFile, inherited, file=of_base)
+    unsaid = (*_OWN, *(_ORIGIN if any(name in table for name in _ORIGIN) else ()))
+    return {name: value for name, value in inherited.items() if name not in unsaid} | table
+
+
+def read_parts(model: ModelSpec) -> tuple[PartLine, ...]:
+    """The lines of an assembly's parts; UsageError for the first mistake. None for a model of one part."""
+    lines = (model.declared.assembly or {}).get("parts", [])
+    if not isinstance(lines, list) or not all(isinstance(line, dict) for line in lines):
+        raise UsageError("must be a list of tables", file=model.file, key="assembly.parts")
+    return tuple(
+        check(PartLine, line, file=model.file, prefix=f"assembly.parts[{number}]") for number, line in enumerate(lines)
+    )

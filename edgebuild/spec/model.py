@@ -19,6 +19,7 @@ from edgebuild.spec.layout import Layout
 from edgebuild.spec.outputs import Answers, Labels, Outputs
 from edgebuild.spec.preprocess import Preprocess
 from edgebuild.spec.signature import Head, Signature, TensorSpec
+from edgebuild.spec.target import Recipe
 
 # Which of its two forms `data` has; no part of a key that messages name.
 _NAME, _TABLE = "[name]", "[table]"
@@ -33,6 +34,12 @@ Clip = Annotated[float | None, Field(gt=0, description="largest norm of a batch'
 Patience = Annotated[
     int | None,
     Field(ge=1, description="epochs without a lower validation loss that end it; none: never"),
+]
+
+
+Averaging = Annotated[
+    Literal["ema", "swa"] | None,
+    Field(description="mean of the weights along the way, kept where validation examples say it is no worse"),
 ]
 
 
@@ -54,6 +61,7 @@ class Training:
     optimizer: Optimizer = "sgd"
     clip: Clip = None
     patience: Patience = None
+    averaging: Averaging = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,6 +156,12 @@ class ModelFile:
         tuple[str, ...], Field(description="files, folders or patterns elsewhere that data reads; their content counts")
     ] = ()
     tools: Annotated[tuple[str, ...], Field(description="distributions that the code uses")] = ()
+    base: Annotated[
+        str | None, Field(description="model of the project whose declaration and folder hold where this one is silent")
+    ] = None
+    assembly: Annotated[
+        Mapping[str, Any] | None, Field(description="parts that answer together, and what joins them")
+    ] = None
     by_name: Annotated[
         bool, Field(description="built only where --model names it: what is heavy, or needs packages of its own")
     ] = False
@@ -183,6 +197,8 @@ class ModelFile:
                 raise ValueError("data must be a function of model.py by name, or a table whose `use` says its kind")
             if self.reads:
                 raise ValueError("reads is for a function of model.py; [data] names its own files")
+        if self.assembly is not None and not isinstance(self.assembly.get("use"), str):
+            raise ValueError("assembly.use must name what joins the parts")
         if self.teacher is not None and self.teachers:
             raise ValueError("teacher is for one, teachers for several: keep one of the two")
         self.answers.check()
@@ -224,6 +240,19 @@ class ModelFile:
         return PluginSpec(_BUILT, _known(builder=self.builder, weights=self.weights), "")
 
     @property
+    def members(self) -> tuple[str, ...]:
+        """The other models of the project that its source makes it of, by name."""
+        named = (self.source or {}).get("members", ())
+        return tuple(each for each in named if isinstance(each, str)) if isinstance(named, list | tuple) else ()
+
+    @property
+    def joining(self) -> PluginSpec | None:
+        """What joins its parts, without these; None for a model of one part."""
+        if self.assembly is None:
+            return None
+        return _plugin({name: value for name, value in self.assembly.items() if name != "parts"}, "assembly")
+
+    @property
     def examples(self) -> PluginSpec:
         """Where the examples come from: what `[data]` says, or what the name of a function stands for."""
         if isinstance(self.data, str):
@@ -260,18 +289,48 @@ def _plugin(table: Mapping[str, Any], key: str) -> PluginSpec:
 
 
 @dataclass(frozen=True, slots=True)
+class PartLine:
+    """A line of `[[assembly.parts]]`: another model of the project in the place of this one, and how it is compressed.
+
+    Without a recipe it is the target's; without a name the part is called by its recipe, or its model.
+    """
+
+    __pydantic_config__: ClassVar[ConfigDict] = STRICT
+
+    name: Annotated[str | None, Field(pattern=r"^[a-z0-9][a-z0-9_-]*$")] = None
+    model: str | None = None
+    recipe: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PartSpec:
+    """A part of an assembly: a model, and the recipe that makes its file (None: the target's); `key` declares it."""
+
+    name: str
+    model: ModelSpec
+    recipe: Recipe | None
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
 class ModelSpec:
-    """A model of the project: its name, folder and declaration. `file` is the path that messages show."""
+    """A model of the project: its name, folder and declaration. `file` is the path that messages show.
+
+    A model with a `base` has the folder of that; `parts` are those of an assembly, `members` the models that its source
+    makes it of.
+    """
 
     name: str
     folder: Path
     file: str
     declared: ModelFile
+    parts: tuple[PartSpec, ...] = ()
+    members: tuple[ModelSpec, ...] = ()
 
     @property
     def origin(self) -> str:
         """How messages name the model's folder; the same wherever the project lies."""
-        return f"models/{self.name}"
+        return f"models/{self.folder.name}"
 
     def place(self, name: str, key: str) -> Path:
         """Where a file or folder lies that model.toml names at `key`; UsageError for one that no place can be told of.

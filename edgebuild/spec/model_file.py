@@ -25,11 +25,18 @@ def opener(path: Path) -> Path | None:
 
 def loader(kind: type[Format]) -> Path:
     """The file that opens files of a format where they travel. UsageError where there is no such module."""
-    spec = find_spec(kind.loader)
+    try:
+        return module(kind.loader)
+    except UsageError as error:
+        told = f"format {kind.__name__} says that {kind.loader!r} opens its files, and {error.reason}"
+        raise UsageError(told) from None
+
+
+def module(name: str) -> Path:
+    """The file of a module that travels. UsageError where there is none."""
+    spec = find_spec(name)
     if spec is None or spec.origin is None:
-        raise UsageError(
-            f"format {kind.__name__} says that {kind.loader!r} opens its files, and there is no such module"
-        )
+        raise UsageError("there is no such module")
     return Path(spec.origin)
 
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from edgebuild.spec.errors import UsageError
-from edgebuild.spec.files import read_model, read_policy, read_recipe, read_target
-from edgebuild.spec.model import ModelSpec
+from edgebuild.spec.files import read_model, read_parts, read_policy, read_recipe, read_target
+from edgebuild.spec.model import ModelSpec, PartSpec
 from edgebuild.spec.names import suggest
 from edgebuild.spec.target import Policy, Recipe, Target
 
@@ -74,10 +74,46 @@ class Project:
 
     def model(self, name: str) -> ModelSpec:
         """The model with this name; UsageError with the nearest names when there is none."""
+        model = self._with_members(self._declared(name))
+        return replace(model, parts=tuple(self._parts(model)))
+
+    def _with_members(self, model: ModelSpec) -> ModelSpec:
+        """With the models that it is made of; UsageError for an unknown one, and for one that has members itself."""
+        members = []
+        for number, name in enumerate(model.declared.members):
+            key = f"source.members[{number}]"
+            member = self._declared(name, file=model.file, key=key)
+            what = (
+                "is an assembly" if member.declared.assembly else "is made of others" if member.declared.members else ""
+            )
+            if what:
+                raise UsageError(f"{name!r} {what}: name these", file=model.file, key=key)
+            members.append(member)
+        return replace(model, members=tuple(members))
+
+    def _declared(self, name: str, *, file: str | None = None, key: str | None = None) -> ModelSpec:
         folders = self.model_folders()
         if name not in folders:
-            raise UsageError(f"unknown model {name!r}", hint=suggest(name, folders))
+            raise UsageError(f"unknown model {name!r}", file=file, key=key, hint=suggest(name, folders))
         return read_model(folders[name], self.shown(folders[name] / "model.toml"))
+
+    def _parts(self, model: ModelSpec) -> Iterator[PartSpec]:
+        """The parts of an assembly; UsageError for an unknown model or recipe, and for an assembly of assemblies."""
+        used = set[str]()
+        for number, line in enumerate(read_parts(model)):
+            key = f"assembly.parts[{number}]"
+            part = replace(model, declared=replace(model.declared, assembly=None))
+            if line.model is not None:
+                part = self._with_members(self._declared(line.model, file=model.file, key=f"{key}.model"))
+            if part.declared.assembly is not None:
+                reason = f"{part.name!r} is an assembly: name its parts here"
+                raise UsageError(reason, file=model.file, key=f"{key}.model")
+            recipe = self.recipe(line.recipe, file=model.file, key=f"{key}.recipe") if line.recipe else None
+            name = line.name or line.recipe or line.model or f"part{number}"
+            if name in used:
+                raise UsageError(f"two parts are called {name!r}", file=model.file, key=key, hint="give each a name")
+            used.add(name)
+            yield PartSpec(name, part, recipe, key)
 
     def shown(self, path: Path) -> str:
         """`path` as messages show it: relative to the project where it lies inside."""

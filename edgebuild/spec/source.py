@@ -42,6 +42,7 @@ class Making:
     trains: whether it takes long to make weights, so that a trial of the untrained model must come before it
     code, tools: modules and distributions that decide what the step makes, beside its own
     kind: of the artifact, where it is not the source's own
+    models: other models of the project whose float models it takes, their names by role
     """
 
     step: Step
@@ -50,6 +51,7 @@ class Making:
     code: tuple[str, ...] = ()
     tools: tuple[str, ...] = ()
     kind: str | None = None
+    models: Mapping[str, str] = field(default_factory=dict)
 
 
 class Source(Protocol):

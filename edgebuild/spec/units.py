@@ -16,6 +16,7 @@ HERTZ = {"Hz": 1.0, "kHz": 1e3, "MHz": 1e6, "GHz": 1e9}
 COUNTS = {"k": 1e3, "M": 1e6, "G": 1e9}
 SHARE = {"pp": 1e-2, "%": 1e-2}
 BYTES_PER_SECOND = {"MB/s": 1e6, "GB/s": 1e9, "TB/s": 1e12}
+BITS_PER_SECOND = {"kbit/s": 1e3, "Mbit/s": 1e6, "Gbit/s": 1e9}
 OPS_PER_SECOND = {"GFLOP/s": 1e9, "TFLOP/s": 1e12, "PFLOP/s": 1e15}
 
 
@@ -58,6 +59,11 @@ def parse_hertz(text: object) -> float:
 def parse_bytes_per_second(text: object) -> float:
     """Bytes per second, above zero."""
     return _positive(parse(text, BYTES_PER_SECOND), text)
+
+
+def parse_bits_per_second(text: object) -> float:
+    """Bits per second, above zero."""
+    return _positive(parse(text, BITS_PER_SECOND), text)
 
 
 def parse_ops_per_second(text: object) -> float:
@@ -117,5 +123,6 @@ Bytes = Annotated[int, BeforeValidator(parse_bytes), _text("4 GiB")]
 Seconds = Annotated[float, BeforeValidator(parse_seconds), _text("40 ms")]
 Hertz = Annotated[float, BeforeValidator(parse_hertz), _text("1.5 GHz")]
 BytesPerSecond = Annotated[float, BeforeValidator(parse_bytes_per_second), _text("5.5 GB/s")]
+BitsPerSecond = Annotated[float, BeforeValidator(parse_bits_per_second), _text("10 Mbit/s")]
 OpsPerSecond = Annotated[float, BeforeValidator(parse_ops_per_second), _text("65 TFLOP/s")]
 Share = Annotated[float, BeforeValidator(parse_share), _text("1 pp")]

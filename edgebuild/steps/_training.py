@@ -48,7 +48,7 @@ def fit(
 ) -> list[str]:
     """Train the module in place, by the user's own function where there is one; what was done of its own accord."""
     validation = None
-    if how.patience is not None or learner.fit is not None:
+    if how.patience is not None or how.averaging is not None or learner.fit is not None:
         validation = dataset.read(io.path("data"), "validation")
     augment = learner.code.function(learner.augment, "augment") if learner.augment else None
     with machine.threads(learner.module, learner.example, how.batch_size, io.cores) as threads:

@@ -54,8 +54,15 @@ def read_named(files):
 
 
 def answer(values):
-    """The model's outputs, without their batch axis, for its inputs: each part is given what is routed to it."""
+    """The model's outputs, without their batch axis, for its inputs: each part is given what is routed to it.
+
+    Where a router decides which parts run, it is given them and opens no more than it needs.
+    """
     facts = manifest()
+    if facts.get("router"):
+        parts = [lambda inputs, name=part["name"]: opened(name).answer(inputs) for part in facts["parts"]]
+        outputs = load(HERE / facts["router"]["program"]).answer(facts["router"]["rule"], parts, values)
+        return [np.asarray(output[0]) for output in outputs]
     known = {(None, port["name"]): value for port, value in zip(facts["inputs"], values)}
     origin = {tuple(route["to"]): tuple(route["from"]) for route in facts["routing"]}
     for part in facts["parts"]:  # in the order in which they need each other

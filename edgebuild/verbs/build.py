@@ -155,7 +155,9 @@ def _remember(project: Project, plan: Plan, outcomes: list[Outcome], done: dict[
 def _entry(project: Project, plan: Plan, product: Product, outcome: Outcome, done: dict[str, Action]) -> history.Entry:
     name, judged = outcome.verdicts.format, outcome.verdicts.shipped
     inputs = plan.graph.nodes[product.bundle].inputs
-    digests_ = {role: done[inputs[f"{role}/{name}"]].output.digest for role in ("candidate", "baseline")}
+    of_format = {role: item for role, item in inputs.items() if role.split("/")[1:2] == [name] and item in done}
+    files = {role: item for role, item in of_format.items() if role.split("/")[0] in ("candidate", "baseline")}
+    digests_ = {role.replace(f"/{name}", "", 1): done[item].output.digest for role, item in files.items()}
     measured_on = plan.graph.fingerprint(inputs["evidence/latency"])
     subject = history.Subject("build", product.target, product.model, name)
     return history.entry(project.root, subject, judged, digests_, measured_on)

@@ -68,9 +68,12 @@ def run(project: Project, model: ModelSpec, target: Target, jobs: int, events: L
     """
     from edgebuild.engine.graph import Graph
     from edgebuild.engine.store import Store
+    from edgebuild.plan.assembling import joining_of
     from edgebuild.plan.weights import Weights
     from edgebuild.verbs.journal import Journal, bring_up
 
+    if model.declared.assembly is not None:
+        joining_of(model)
     store = Store(project.store)
     try:
         graph = Graph()

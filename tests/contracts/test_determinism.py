@@ -28,6 +28,13 @@ from tests.contracts.test_plugins import STEPLIKE, names
 SHOWN = {"Float16", "Log2"}
 # Copies, counts and sums of whole numbers, differences and quotients of a few floats: no kernel, no C library.
 EVIDENT = {"ImportWeights", "Arena", "Footprint", "Roofline", "Predict", "Agreement"}
+EVIDENT |= {
+    "JoinedArena",
+    "JoinedFootprint",
+    "JoinedParity",
+    "JoinedShared",
+    "SplitRule",
+}  # sums of whole numbers, and copies
 ARTIFACTS = ("onnx-float16", "tflite-float16", "log2")
 
 

@@ -31,8 +31,8 @@ HEAVY = (
     "executorch",
     "litert_torch",
 )
-STEPLIKE = ("steps", "steps.techniques", "steps.evidence")
-FOLDERS = (*STEPLIKE, "formats", "devices", "gates", "tasks", "sources", "data", "bundle.kinds")
+STEPLIKE = ("steps", "steps.techniques", "steps.evidence", "steps.assemblies")
+FOLDERS = (*STEPLIKE, "formats", "devices", "gates", "tasks", "sources", "data", "assemblies", "bundle.kinds")
 
 
 def names(folder: str) -> list[str]:
@@ -74,6 +74,17 @@ def test_a_step_is_frozen_slotted_and_declares_all_that_a_plan_asks(kind: Any) -
     assert list(inspect.signature(kind.run).parameters) == ["self", "io"]
     assert inspect.getdoc(kind.run)
     assert "model" not in kind.needs or kind.consumes
+
+
+@plugins("assemblies")
+def test_what_joins_parts_has_defaults_and_a_router_that_travels(kind: Any) -> None:
+    assert check(kind, {}, file="x.toml") == kind()
+    assert 1 <= kind.least <= kind.most
+    text = model_file.module(kind.router).read_text()
+    assert "edgebuild" not in text.partition('"""')[2].partition('"""')[2]
+    router = importlib.import_module(kind.router)
+    assert list(inspect.signature(router.answer).parameters) == ["rule", "parts", "values"]
+    assert list(inspect.signature(router.combined).parameters) == ["rule", "answers"]
 
 
 @plugins("steps.techniques")

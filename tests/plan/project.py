@@ -7,7 +7,7 @@ import json
 import os
 import shutil
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -144,6 +144,11 @@ metric = "agreement"
 limit = "0.1"
 """
 LIFTED = FROM_A_FILE.replace('use = "onnx"', 'use = "lifted"')
+# A model that is made of others.
+AVERAGED = FROM_A_FILE.replace(
+    'use = "onnx"\nfile = "net.onnx"\nexternal = ["*.bin"]', 'use = "average"\nmembers = ["a", "b"]'
+)
+SOUP = AVERAGED.replace('use = "average"', 'use = "soup"')
 # A model whose teacher is a file.
 TAUGHT = MODEL.replace(
     'builder = "build_teacher"\nweights = "teacher.safetensors"', 'source = {use = "onnx", file = "net.onnx"}'
@@ -219,6 +224,8 @@ class Project:
         """The graph as these files ask for it."""
         target = read_target(self.folder / "board.toml", "targets/board.toml")
         model = read_model(self.folder / "models" / "tiny", "models/tiny/model.toml")
+        member = replace(model, name="member", declared=replace(model.declared, source=None, builder="build"))
+        model = replace(model, members=tuple(replace(member, name=name) for name in model.declared.members))
         policy = read_policy(ROOT / "policies" / "default.toml", "policies/default.toml")
         return planner.make(store, [target], [model], ["board"], policy).graph
 

@@ -20,6 +20,7 @@ from edgebuild.spec.registry import STEPS, rewriting
 from tests import ROOT
 from tests.contracts.test_circles import graph
 from tests.plan.project import (
+    AVERAGED,
     BUDGETED,
     EMULATED,
     ESTIMATED,
@@ -29,6 +30,7 @@ from tests.plan.project import (
     LIFTED,
     MODEL,
     ONNX_ONLY,
+    SOUP,
     TAUGHT,
     TIMED,
     Keyed,
@@ -75,6 +77,8 @@ def test_every_kind_of_node_is_in_one_of_the_plans(project: Callable[..., Projec
     for name, target, model in (
         ("lifted", TIMED, LIFTED),
         ("taught", TIMED, TAUGHT),
+        ("averaged", TIMED, AVERAGED),
+        ("soup", TIMED, SOUP),
         ("streams", JUDGED_IN_STREAMS, IN_STREAMS),
     ):
         planned |= {*Project.make(tmp_path / name, target, model).keyed().step.values()}

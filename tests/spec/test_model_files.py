@@ -70,7 +70,7 @@ def test_a_model_is_read_with_whole_numbers_standing_for_floats(tmp_path: Path) 
         ("learning_rate = 1", "learning_rate = true", "training.learning_rate: input should be a valid number, got tr"),
         ("learning_rate = 1", "learning_rate = inf", "training.learning_rate: input should be a finite number, got"),
         ("epochs = 2", "seed = -1", "training.seed: input should be greater than or equal to 0, got -1"),
-        ("epochs = 2", "ephocs = 2", "training: unknown key 'ephocs' (did you mean 'epochs'? known: batch_size, "),
+        ("epochs = 2", "ephocs = 2", "training: unknown key 'ephocs' (did you mean 'epochs'? known: averaging, "),
         ("[3, 8, 16]", "[3, 8.0, 16]", "inputs[0].shape[1]: input should be a valid integer, got 8.0"),
         ("[3, 8, 16]", "[3, 0, 16]", "inputs[0].shape[1]: input should be greater than or equal to 1, got 0"),
         ('["no", "yes"]', '["yes"]', "labels: tuple should have at least 2 items"),

@@ -17,7 +17,8 @@ TINY = Path(__file__).parent.parent / "models" / "tiny"
 def test_a_project_without_files_has_the_built_in_targets_and_digits(tmp_path: Path) -> None:
     project = open_project(tmp_path)
     assert {"rpi4", "mobile-cpu", "server-gpu", "host"} <= set(project.target_files())
-    assert list(project.model_folders()) == ["activity", "detector", "digits", "imagenet", "sentence", "speech"]
+    named = ["activity", "detector", "digits", "digits_cascade", "imagenet", "sentence", "speech"]
+    assert list(project.model_folders()) == named
     assert [model.name for model in project.models()] == ["digits"]  # the others want to be named
     assert [model.name for model in project.models(["activity", "digits", "activity"])] == ["activity", "digits"]
     assert project.model("digits").declared.builder == "build"

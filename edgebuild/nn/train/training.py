@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from edgebuild.nn.train import batches, machine, stopping
+from edgebuild.nn.train import averaging, batches, machine, statistics, stopping
 from edgebuild.nn.train.kept import Kept
 from edgebuild.nn.train.optimizers import optimizer, rate
 from edgebuild.spec.artifact import Progress
@@ -74,7 +74,7 @@ def fit(
             state, told = None, str(error)
             continue
         told = f"the learning rate {training.learning_rate:g} let the loss grow beyond all numbers"
-        return [f"{told}: {gentler.learning_rate:g} was taken"] if attempt else []
+        return ([f"{told}: {gentler.learning_rate:g} was taken"] if attempt else []) + run.lines
     raise UsageError(f"training diverged: {told}", option="learning_rate", hint="lower it")
 
 
@@ -102,6 +102,7 @@ class _Run:
     validation: Split | Stored | None
     kept: Kept
     attempt: int
+    lines: list[str] = field(default_factory=list)
 
     def go(self, progress: Progress, state: dict[str, Any] | None) -> None:
         """DivergedError where the loss is no number any more."""
@@ -112,19 +113,22 @@ class _Run:
         order = batches.Order(len(self.data), self.training, generator)
         descent, best, last = optimizer(self.module, self.training), stopping.Best(), self._last
         schedule = torch.optim.lr_scheduler.LambdaLR(descent, lambda step: rate(step / last))
-        step = self._resume(state, order, descent, schedule, best) if state else 0
+        mean = averaging.Averaged(self.training.averaging, last, order.per_epoch)
+        step = self._resume(state, order, descent, schedule, best, mean) if state else 0
         while step < last:
             value = self._step(order.at(step), generator, device, descent)
             schedule.step()
             step += 1
+            mean.see(step, self.module)
             if step % 10 == 1 or step == last:
                 self._tell(progress, step, value, float(schedule.get_last_lr()[0]))
             if step % order.per_epoch == 0 and self._enough(best, device):
                 break
             if self.kept.due():
-                self.kept.write(self._state(step, order, descent, schedule, best))
+                self.kept.write(self._state(step, order, descent, schedule, best, mean))
         if best.state:
             self.module.load_state_dict(best.state)
+        self._take(mean, device)
         self.module.eval().to("cpu", memory_format=torch.contiguous_format)  # type: ignore[call-overload]
 
     @property
@@ -162,8 +166,34 @@ class _Run:
         best.see(stopping.validation_loss(self.module, self.validation, self.loss, device), self.module)
         return best.waited >= self.training.patience
 
+    def _take(self, mean: averaging.Averaged, device: torch.device) -> None:
+        """Have the mean of the weights in the place of the last, unless the validation loss says that it is worse."""
+        if not mean.mean:
+            return
+        single = {name: tensor.detach().clone() for name, tensor in self.module.state_dict().items()}
+        without = self._validated(device)
+        self.module.load_state_dict(mean.state(self.module))
+        statistics.estimate(self.module, self.data, device)
+        with_mean = self._validated(device)
+        if without < with_mean:
+            self.module.load_state_dict(single)
+        end = "; it is left out" if without < with_mean else ""
+        told = f"validation loss {with_mean:.4g}, and {without:.4g} without{end}"
+        self.lines.append(f"the mean of the weights ({mean.how}, of {mean.count}): {told}")
+
+    def _validated(self, device: torch.device) -> float:
+        if self.validation is None:
+            return math.inf
+        return stopping.validation_loss(self.module, self.validation, self.loss, device)
+
     def _state(
-        self, step: int, order: batches.Order, descent: Any, schedule: Any, best: stopping.Best
+        self,
+        step: int,
+        order: batches.Order,
+        descent: Any,
+        schedule: Any,
+        best: stopping.Best,
+        mean: averaging.Averaged,
     ) -> dict[str, Any]:
         """All that decides what follows a step."""
         import torch
@@ -172,10 +202,17 @@ class _Run:
             "attempt": self.attempt, "step": step, "rows": order.rows, "generator": order.generator.get_state(),
             "random": torch.get_rng_state(), "module": self.module.state_dict(), "optimizer": descent.state_dict(),
             "schedule": schedule.state_dict(), "best": best.as_plain(),
+            "mean": mean.as_plain(),
         }  # fmt: skip
 
     def _resume(
-        self, state: dict[str, Any], order: batches.Order, descent: Any, schedule: Any, best: stopping.Best
+        self,
+        state: dict[str, Any],
+        order: batches.Order,
+        descent: Any,
+        schedule: Any,
+        best: stopping.Best,
+        mean: averaging.Averaged,
     ) -> int:
         """Be where a state was kept; its step."""
         import torch
@@ -184,6 +221,7 @@ class _Run:
         descent.load_state_dict(state["optimizer"])
         schedule.load_state_dict(state["schedule"])
         best.take(state["best"])
+        mean.take(state["mean"])
         order.rows = state["rows"]
         order.generator.set_state(state["generator"])
         torch.set_rng_state(state["random"])

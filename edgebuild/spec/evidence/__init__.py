@@ -18,7 +18,12 @@ from edgebuild.spec.evidence.answers import (
     Worse,
     hits_key,
 )
+from edgebuild.spec.evidence.cuts import Cut as CutPlace
+from edgebuild.spec.evidence.cuts import Cuts
 from edgebuild.spec.evidence.gathered import FILE, VERDICTS, Evidence, Judged, Verdicts, gather, known, of_output
+from edgebuild.spec.evidence.joined import FILE as RULE
+from edgebuild.spec.evidence.joined import Joined, JoinedPart, JoinedTimes, PartRuns, PartTimes, Rule
+from edgebuild.spec.evidence.joined import Runs as PartsRuns
 from edgebuild.spec.evidence.origin import FILE as ORIGIN
 from edgebuild.spec.evidence.origin import Cut, Looks, Origin, Runs
 from edgebuild.spec.evidence.parity import Comparison, Converted, OnDevice, Parity, SourceParity
@@ -55,6 +60,7 @@ __all__ = [
     "FILE",
     "ONLY",
     "ORIGIN",
+    "RULE",
     "VERDICTS",
     "Accuracy",
     "Activations",
@@ -70,12 +76,17 @@ __all__ = [
     "Converted",
     "Counted",
     "Cut",
+    "CutPlace",
+    "Cuts",
     "Differences",
     "Drop",
     "Estimated",
     "Evidence",
     "Footprint",
     "Group",
+    "Joined",
+    "JoinedPart",
+    "JoinedTimes",
     "Judged",
     "Latencies",
     "Latency",
@@ -88,11 +99,15 @@ __all__ = [
     "Overlap",
     "Parity",
     "Part",
+    "PartRuns",
+    "PartTimes",
+    "PartsRuns",
     "Predicted",
     "Processes",
     "Proof",
     "Proved",
     "Rate",
+    "Rule",
     "Runs",
     "Samples",
     "Scores",

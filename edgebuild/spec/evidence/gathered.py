@@ -11,6 +11,8 @@ from edgebuild.spec import documents
 from edgebuild.spec.documents import named
 from edgebuild.spec.errors import StepError
 from edgebuild.spec.evidence.answers import Accuracy, Agreement, Scores
+from edgebuild.spec.evidence.cuts import Cuts
+from edgebuild.spec.evidence.joined import Joined
 from edgebuild.spec.evidence.parity import Parity, SourceParity
 from edgebuild.spec.evidence.proof import Proof
 from edgebuild.spec.evidence.timing import AllProcesses, Estimated, Latencies, Predicted, Processes, Timed
@@ -34,8 +36,10 @@ class Evidence:
     agreement: Agreement | None = field(default=None, metadata=named("agreement"))
     arena: Arena | None = field(default=None, metadata=named("arena"))
     baseline_agreement: Agreement | None = field(default=None, metadata=named("baseline-agreement"))
+    cuts: Cuts | None = field(default=None, metadata=named("cuts"))
     footprint: Footprint | None = field(default=None, metadata=named("footprint"))
     host_latency: Timed | None = field(default=None, metadata=named("host-latency"))
+    joined: Joined | None = field(default=None, metadata=named("joined"))
     latency: Timed | Predicted | Estimated | None = field(default=None, metadata=named("latency"))
     parity: Parity | None = field(default=None, metadata=named("parity"))
     processes: Processes | None = field(default=None, metadata=named("processes"))
@@ -74,7 +78,9 @@ _ALONE: Mapping[str, type] = {
     "agreement": Agreement,
     "arena": Arena,
     "baseline-agreement": Agreement,
+    "cuts": Cuts,
     "footprint": Footprint,
+    "joined": Joined,
     "parity": Parity,
     "proof": Proof,
     "scores": Scores,

@@ -17,7 +17,7 @@ from edgebuild.spec import dataset, notes, tasks
 from edgebuild.spec.artifact import StepIO
 from edgebuild.spec.errors import UsageError
 from edgebuild.spec.fields import Seed
-from edgebuild.spec.model import Clip, Optimizer, Patience, Training
+from edgebuild.spec.model import Averaging, Clip, Optimizer, Patience, Training
 from edgebuild.spec.task import Goal
 from edgebuild.spec.technique import Technique
 from edgebuild.steps import _training
@@ -60,6 +60,7 @@ class Distill(Technique):
     optimizer: Optimizer = "sgd"
     clip: Clip = 2.0
     patience: Patience = None
+    averaging: Averaging = None
 
     consumes: ClassVar[tuple[str, ...]] = ("torch",)
     needs: ClassVar[tuple[str, ...]] = ("model", "teacher", "data")
@@ -81,7 +82,7 @@ class Distill(Technique):
     def training(self) -> Training:
         """How its weights are made."""
         how = Training(self.epochs, self.batch_size, self.learning_rate, self.weight_decay, seed=self.seed)
-        return replace(how, optimizer=self.optimizer, clip=self.clip, patience=self.patience)
+        return replace(how, optimizer=self.optimizer, clip=self.clip, patience=self.patience, averaging=self.averaging)
 
     def opens(self) -> tuple[str, ...]:
         """Inner layers are those of modules."""

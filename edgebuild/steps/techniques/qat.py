@@ -17,7 +17,7 @@ from edgebuild.nn.train.taught import lesson
 from edgebuild.spec import dataset, notes
 from edgebuild.spec.artifact import StepIO
 from edgebuild.spec.fields import Seed
-from edgebuild.spec.model import Clip, Optimizer, Patience, Training
+from edgebuild.spec.model import Averaging, Clip, Optimizer, Patience, Training
 from edgebuild.spec.rows import Split
 from edgebuild.spec.task import Goal
 from edgebuild.spec.technique import Technique
@@ -56,6 +56,7 @@ class Qat(Technique):
     optimizer: Optimizer = "sgd"
     clip: Clip = None
     patience: Patience = None
+    averaging: Averaging = None
 
     consumes: ClassVar[tuple[str, ...]] = ("torch",)
     needs: ClassVar[tuple[str, ...]] = ("model", "teacher", "data")
@@ -73,7 +74,7 @@ class Qat(Technique):
     def training(self) -> Training:
         """How its weights are made."""
         how = Training(self.epochs, self.batch_size, self.learning_rate, self.weight_decay, seed=self.seed)
-        return replace(how, optimizer=self.optimizer, clip=self.clip, patience=self.patience)
+        return replace(how, optimizer=self.optimizer, clip=self.clip, patience=self.patience, averaging=self.averaging)
 
     def run(self, io: StepIO) -> None:
         """Fold, train with rounding, save the float model with its ranges."""

@@ -258,6 +258,7 @@ class Killed(Exception):
 
 OPTIONS = {
     "sgd": Training(epochs=6, batch_size=8, learning_rate=0.1),
+    "averaged": Training(epochs=6, batch_size=8, learning_rate=0.1, averaging="ema"),
     "adamw, stopped early": Training(epochs=6, batch_size=8, learning_rate=0.1, optimizer="adamw", patience=2),
 }
 

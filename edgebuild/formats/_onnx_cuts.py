@@ -1,0 +1,95 @@
+"""Where an ONNX file can be cut in two: tensors that alone carry all that is known on from one operator to the rest."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import onnx
+
+TYPES = ("float32", "uint8", "int8", "int32", "int64")
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """A tensor that everything behind it is made of, with the shape of one example's."""
+
+    tensor: str
+    shape: tuple[int, ...]
+    dtype: str
+    bytes: int
+
+
+def points(model: bytes) -> list[Point]:
+    """Every place to cut, in the order of the graph: where one tensor of static shape is all that later operators need.
+
+    Neither the file's own inputs nor its outputs are places: a half without an operator is none.
+    """
+    import numpy as np
+    import onnx
+
+    graph = onnx.shape_inference.infer_shapes(_read(model), data_prop=True).graph
+    known = {value.name: value.type.tensor_type for value in graph.value_info}
+    found = []
+    for name in _single(graph):
+        kind = known.get(name)
+        if kind is None or not kind.HasField("shape") or any(not axis.HasField("dim_value") for axis in kind.shape.dim):
+            continue
+        dtype = np.dtype(onnx.helper.tensor_dtype_to_np_dtype(kind.elem_type))
+        if dtype.name in TYPES:
+            shape = tuple(axis.dim_value for axis in kind.shape.dim)
+            found.append(Point(name, shape, dtype.name, int(np.prod(shape)) * dtype.itemsize))
+    return found
+
+
+def halves(model: bytes, tensor: str) -> tuple[bytes, bytes]:
+    """The operators before a tensor and those behind it, each as a file of its own; ValueError for no place to cut."""
+    import onnx
+
+    whole = onnx.shape_inference.infer_shapes(_read(model), data_prop=True)
+    if tensor not in _single(whole.graph):
+        raise ValueError(f"{tensor!r} does not carry all that is behind it")
+    extractor = onnx.utils.Extractor(whole)
+    constants = {each.name for each in whole.graph.initializer}
+    inputs = [each.name for each in whole.graph.input if each.name not in constants]
+    first = extractor.extract_model(inputs, [tensor])
+    second = extractor.extract_model([tensor], [each.name for each in whole.graph.output])
+    return first.SerializeToString(), second.SerializeToString()
+
+
+def _read(model: bytes) -> onnx.ModelProto:
+    import onnx
+
+    return onnx.load_model_from_string(model)
+
+
+def _single(graph: onnx.GraphProto) -> list[str]:
+    """Tensors that are all there is between an operator and those after it, in order.
+
+    Operators stand in the order of the graph. What nothing but constants is made of travels with who needs it, so it
+    does not count; an output of the file that is ready before the cut would have to cross as well, so it does.
+    """
+    constants = {each.name for each in graph.initializer} | {each.name for each in graph.sparse_initializer}
+    inputs = {each.name for each in graph.input} - constants
+    outputs = {each.name for each in graph.output}
+    last: dict[str, int] = {}
+    fixed = set(constants)
+    for place, node in enumerate(graph.node):
+        if all(not name or name in fixed for name in node.input):
+            fixed |= {*node.output}
+            continue
+        last |= {name: place for name in node.input if name and name not in fixed}
+    last |= {name: len(graph.node) for name in outputs if name not in fixed}
+    alive = {name for name in inputs if name in last}
+    found = []
+    for place, node in enumerate(graph.node):
+        if all(not name or name in fixed for name in node.input):
+            continue
+        alive |= {name for name in node.output if last.get(name, -1) > place}
+        alive = {name for name in alive if last[name] > place}
+        if len(alive) == 1 and not alive & (outputs | inputs):
+            (only,) = alive
+            if only not in found:
+                found.append(only)
+    return found

@@ -1,0 +1,1 @@
+"""What is chosen, answered and measured where several files are one deployable."""
