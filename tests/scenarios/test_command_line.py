@@ -58,7 +58,7 @@ CALLS = {
     "plan": ["--target", "board"],
     "explain": ["--target", "board", "board/tiny/judge"],
     "report": ["dist/board/tiny"],
-    "package": ["dist/board/tiny", "--as", "oci", "--out", "ELSEWHERE/package"],
+    "package": ["dist/board/tiny", "--as", "wheel", "--out", "ELSEWHERE/package"],
     "verify": ["dist/board/tiny"],
     "targets": ["show", "board"],
     "schema": ["target"],

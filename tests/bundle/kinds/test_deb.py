@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import io
 import json
+import os
 import shutil
 import signal
 import socket
@@ -183,20 +184,21 @@ def test_what_it_accepted_is_answered_also_while_it_ends(lite: Path, root: Path)
         assert process.wait(timeout=60) == 0
 
 
-def spoilt(root: Path, folder: Path) -> Path:
-    """A root whose bundle is whole by its digests, and answers otherwise than when it was judged."""
-    copy = shutil.copytree(root, folder)
-    bundle = copy / HOME / "bundle"
+def spoilt(lite: Path, folder: Path) -> Path:
+    """A bundle that is whole by its digests, and answers otherwise than when it was judged."""
+    bundle = shutil.copytree(lite, folder)
     facts = manifest.read_bundle(bundle)
     with np.load(bundle / "golden.npz") as vectors:
         arrays = dict(vectors)
     np.savez(bundle / "golden.npz", **{**arrays, "output/0": arrays["output/0"] + 5})
     manifest.seal(bundle, facts)
-    return copy
+    return bundle
 
 
 def test_a_bad_version_is_not_served_and_the_one_before_is(lite: Path, root: Path, tmp_path: Path) -> None:
-    copy = spoilt(root, tmp_path / "spoilt")
+    copy = shutil.copytree(root, tmp_path / "copy")
+    shutil.rmtree(copy / HOME / "bundle")
+    spoilt(lite, copy / HOME / "bundle")
     with service(copy, "--before", str(lite)) as (port, process):
         assert ask(port, "GET", "/health")[1]["rolled_back"] is True
         process.terminate()
@@ -210,3 +212,40 @@ def test_a_bad_version_is_not_served_and_the_one_before_is(lite: Path, root: Pat
         log = process.stderr.read() if process.stderr else ""
     assert "is refused: model.tflite is not the file that was built" in log
     assert "there is no version before" in log
+
+
+def dpkg(system: Path, *arguments: str | Path) -> None:
+    """Run dpkg on a system of its own below a folder; the interpreter of these tests is its python3."""
+    (system / "var/lib/dpkg/info").mkdir(parents=True, exist_ok=True)
+    (system / "var/lib/dpkg/updates").mkdir(exist_ok=True)
+    (system / "var/lib/dpkg/status").touch()
+    forced = "--force-script-chrootless,depends,not-root"
+    command = ["dpkg", f"--root={system}", "--log=/dev/null", forced, *map(str, arguments)]
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}:/usr/sbin:/sbin"
+    done = subprocess.run(command, capture_output=True, text=True, env=os.environ | {"PATH": path})
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.skipif(
+    shutil.which("dpkg") is None or os.geteuid() != 0, reason="dpkg installs nothing: no Debian, or not root"
+)
+def test_an_upgrade_keeps_the_version_before_while_it_is_well(
+    lite: Path, file: Path, package: Package, tmp_path: Path
+) -> None:
+    system = tmp_path / "system"
+    place, before = system / HOME / "bundle", system / "var/lib/model-tiny-board/before"
+    (bad,) = package(spoilt(lite, tmp_path / "bad"), "deb", "--release", "2.0").glob("*.deb")
+    (good,) = package(lite, "deb", "--release", "3.0").glob("*.deb")
+    dpkg(system, "--install", file)
+    assert contents(place) == contents(lite)
+    assert not before.exists()
+    for newer, inside in ((bad, tmp_path / "bad"), (good, lite)):  # the bad one is not kept
+        dpkg(system, "--install", newer)
+        assert contents(place) == contents(inside)
+        assert contents(before) == contents(lite)
+        if newer == bad:
+            with service(system, "--before", str(before)) as (port, _):
+                assert ask(port, "GET", "/health")[1]["rolled_back"] is True
+    dpkg(system, "--remove", "model-tiny-board")
+    assert not (system / HOME).exists()
+    assert not before.parent.exists()

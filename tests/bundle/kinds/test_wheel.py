@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import ast
+import base64
+import csv
+import hashlib
 import json
 import os
 import shutil
@@ -105,6 +108,12 @@ def test_it_says_what_it_needs_and_that_it_is_typed(file: Path) -> None:
     with zipfile.ZipFile(file) as archive:
         assert archive.testzip() is None
         names = archive.namelist()
+        record = csv.reader(archive.read("tiny_board-1.2.dist-info/RECORD").decode().splitlines())
+        sums = {name: (digest, size) for name, digest, size in record}
+        assert [*sums] == names
+        for name in names[:-1]:
+            digest = base64.urlsafe_b64encode(hashlib.sha256(archive.read(name)).digest()).decode().rstrip("=")
+            assert sums[name] == (f"sha256={digest}", str(archive.getinfo(name).file_size))
         metadata = archive.read("tiny_board-1.2.dist-info/METADATA").decode()
     assert file.name == "tiny_board-1.2-py3-none-any.whl"
     assert "tiny_board/py.typed" in names

@@ -8,7 +8,7 @@ if [ "$1" = configure ]; then
     else
         deb-systemd-helper update-state "$unit" >/dev/null || true
     fi
-    if [ -d /run/systemd/system ]; then
+    if [ -z "${DPKG_ROOT:-}" ] && [ -d /run/systemd/system ]; then
         systemctl --system daemon-reload >/dev/null || true
         deb-systemd-invoke restart "$unit" >/dev/null || true
     fi

@@ -1,8 +1,8 @@
 #!/bin/sh
 set -e
 if [ "$1" = remove ] || [ "$1" = purge ]; then
-    rm -rf /var/lib/@NAME@
-    if [ -d /run/systemd/system ]; then
+    rm -rf "${DPKG_ROOT:-}/var/lib/@NAME@"
+    if [ -z "${DPKG_ROOT:-}" ] && [ -d /run/systemd/system ]; then
         systemctl --system daemon-reload >/dev/null || true
     fi
 fi

@@ -1,5 +1,5 @@
 #!/bin/sh
 set -e
-if [ "$1" = remove ] && [ -d /run/systemd/system ]; then
+if [ "$1" = remove ] && [ -z "${DPKG_ROOT:-}" ] && [ -d /run/systemd/system ]; then
     deb-systemd-invoke stop @NAME@.service >/dev/null || true
 fi
