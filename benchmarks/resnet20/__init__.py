@@ -23,21 +23,19 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from benchmarks import _learning
+from benchmarks._learning import ALPHA, HEADS, TEMPERATURE, answers, counted, distil
 from benchmarks._project import target
 from benchmarks._tables import Table
 from benchmarks.peers import _environments
-from edgebuild.devices.jobs import job
 from edgebuild.devices.qemu import Qemu
-from edgebuild.devices.timing import predicted
 from edgebuild.nn.prune import channels, importance, sensitivity, shares, time_budget, units
 from edgebuild.nn.prune.work import layer_work
 from edgebuild.spec import documents, evidence
 from edgebuild.spec.artifact import Input, StepIO
 from edgebuild.spec.errors import UsageError
 from edgebuild.spec.model import Training
-from edgebuild.spec.registry import FORMATS
 from edgebuild.spec.rows import Split
-from edgebuild.spec.signature import Head
 from edgebuild.steps.evidence.layer_times import LayerTimes
 
 if TYPE_CHECKING:
@@ -51,8 +49,6 @@ SHARES = (0.7, 0.5, 0.3)
 FORMAT, MULTIPLE = "tflite", 8
 LEARNT, SCANNED = 10_000, 512
 TRAINING = Training(epochs=1, batch_size=64, learning_rate=0.02, weight_decay=5e-4)
-_ALPHA, _TEMPERATURE = 0.1, 4.0
-_HEADS = (Head("output", "classification"),)
 _MEAN, _STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 _TORCH_PRUNING = Path(__file__).resolve().parent.parent / "structured_pruning" / "torch_pruning"
 _COLUMNS = {
@@ -91,7 +87,7 @@ def run(*, small: bool) -> list[Table]:
     """A table; `small`: drawn pictures and weights, one budget by operations, nothing beside it and nothing counted."""
     from benchmarks.resnet20.network import trained
 
-    data = _drawn() if small else _pictures()
+    data = drawn() if small else pictures()
     net = trained(data.weights)
     example = _example()
     stock = channels.inventory(net, example, (), MULTIPLE)
@@ -100,12 +96,16 @@ def run(*, small: bool) -> list[Table]:
         clock = time_budget.clock(net, example, _able(stock), curves)
         nets = [*_nets(net, stock, clock, data, Path(folder), SHARES[1:2] if small else SHARES, alone=small)]
         whole = Small(1.0, "nobody", net, _accuracy(net, data.scanned))
-        answers = _answers(net, data.train)
+        taught = answers(net, data.train)
         for each in nets:
             _tell(f"{each.side} at {each.share:.0%}")
-            _learnt(each, answers, data)
+            _learnt(each, taught, data)
         every = [whole, *nets]
-        seconds = [None] * len(every) if small else _counted([each.net for each in every], Path(folder) / "files")
+        seconds = (
+            [None] * len(every)
+            if small
+            else counted([each.net for each in every], example, Path(folder) / "files", FORMAT)
+        )
     return [Table("Accuracy against counted time on rpi4", _COLUMNS, _rows(every, seconds, data.test), _notes(data))]
 
 
@@ -128,8 +128,8 @@ def _rows(every: Sequence[Small], seconds: Sequence[float | None], test: Split) 
 def _notes(data: Pictures) -> list[str]:
     return [
         f"float TFLite, one thread; public weights; each pruned network learns for {TRAINING.epochs} epoch on "
-        f"{len(data.train):,} training pictures without augmentation, from labels ({_ALPHA:.0%}) and from the whole "
-        f"network's answers at temperature {_TEMPERATURE:g}, the same for all sides: short, so that the choice counts. "
+        f"{len(data.train):,} training pictures without augmentation, from labels ({ALPHA:.0%}) and from the whole "
+        f"network's answers at temperature {TEMPERATURE:g}, the same for all sides: short, so that the choice counts. "
         f"{len(data.test):,} held-out pictures: a standard error of about 0.3 pp; one seed.",
         f"budget of time: `prune_channels` with `budget = {{ time = … }}`, the layers' time counted at multiples of "
         f"{MULTIPLE}, harm from {len(data.scanned)} other training pictures. uniform: the least ratio of all groups, "
@@ -162,7 +162,7 @@ def _nets(
         return pruned.eval()
 
     def trial(ratios: Mapping[str, float]) -> sensitivity.Quality:
-        return sensitivity.measure(cut(ratios), data.scanned, _HEADS)
+        return sensitivity.measure(cut(ratios), data.scanned, HEADS)
 
     found: list[Small] = []
     harm = time_budget.scanned(able, trial, lambda _, note: _tell(note))
@@ -225,70 +225,29 @@ def _curves(net: nn.Module, folder: Path) -> evidence.WidthCurves:
     return documents.read(evidence.WidthCurves, places["times"] / evidence.FILE)
 
 
-def _counted(nets: Sequence[nn.Module], folder: Path) -> list[float]:
-    """Seconds of each network's file on the board."""
-    board, made = target("rpi4"), FORMATS.get(FORMAT)()
-    core = board.hardware.core
-    assert core is not None
-    assert core.time is not None
-    folder.mkdir()
-    files = [folder / f"net-{number}.{FORMAT}" for number in range(len(nets))]
-    for file, net in zip(files, nets, strict=True):
-        file.write_bytes(made.convert(net, _example(), "nchw"))
-    job.write_inputs(folder / job.INPUTS, tuple(one.numpy() for one in _example()))
-    job.write(folder, "count", [job.JobModel(file.stem, file) for file in files], folder / job.INPUTS)
-    counts = Qemu().attach(board.hardware).count_each(folder, core.time.mcpu, timeout=3600.0)
-    return [predicted.seconds(each, core.time, board.hardware.core_clock, 1) for each in counts]
-
-
-def _answers(teacher: nn.Module, train: Split) -> Any:
-    """What the whole network answers, in the order of the pictures."""
-    import torch
-
-    from edgebuild.nn.train import batches
-
-    with torch.no_grad():
-        return torch.cat([teacher(inputs[0]) for inputs, _ in batches.in_order(train, 256)]).numpy()
-
-
-def _learnt(small: Small, answers: Any, data: Pictures) -> None:
+def _learnt(small: Small, taught: Any, data: Pictures) -> None:
     """Teach a pruned network in place, or take what an earlier run of the same code has taught it."""
     import torch
 
     from edgebuild.nn import train
 
     if data.weights is None:
-        _distil(small.net, answers, data.train)
+        distil(small.net, taught, data.train, TRAINING)
         return
-    files = [Path(__file__), *sorted(Path(str(train.__file__)).parent.glob("*.py"))]
-    held = json.dumps([{k: v.double().sum().item() for k, v in small.net.state_dict().items()}, len(answers)])
+    files = [Path(__file__), Path(_learning.__file__), *sorted(Path(str(train.__file__)).parent.glob("*.py"))]
+    held = json.dumps([{k: v.double().sum().item() for k, v in small.net.state_dict().items()}, len(taught)])
     name = hashlib.sha256(b"".join([held.encode(), *(file.read_bytes() for file in files)])).hexdigest()
     kept = _environments.cache() / "resnet20" / f"{name}.pth"
     if not kept.is_file():
-        _distil(small.net, answers, data.train)
+        distil(small.net, taught, data.train, TRAINING)
         kept.parent.mkdir(parents=True, exist_ok=True)
         torch.save(small.net.state_dict(), kept.with_suffix(".part"))
         kept.with_suffix(".part").replace(kept)
     small.net.load_state_dict(torch.load(kept, weights_only=True))
 
 
-def _distil(net: nn.Module, answers: Any, train: Split) -> None:
-    """Teach a pruned network in place; what the whole one answers goes in beside the pictures."""
-    from edgebuild.nn.train import losses, training
-
-    def loss(student: nn.Module, inputs: tuple[Tensor, ...], labels: tuple[Tensor, ...]) -> Tensor:
-        given = (student(inputs[0]),)
-        soft = losses.of_teachers(_HEADS, "soft", given, [(inputs[1],)], _TEMPERATURE)
-        return _ALPHA * losses.of_labels(_HEADS, given, labels) + (1 - _ALPHA) * soft
-
-    for parameter in net.parameters():
-        parameter.requires_grad_(True)
-    split = Split((train.inputs[0], answers), train.labels)
-    training.fit(net, split, loss, TRAINING, sparse=(), progress=_silent)
-
-
 def _accuracy(net: nn.Module, test: Split) -> float:
-    return sensitivity.measure(net.eval(), test, _HEADS).accuracy
+    return sensitivity.measure(net.eval(), test, HEADS).accuracy
 
 
 def _widths(net: Any) -> str:
@@ -303,7 +262,7 @@ def _example() -> tuple[Tensor, ...]:
     return (torch.zeros(1, 3, 32, 32),)
 
 
-def _pictures() -> Pictures:
+def pictures() -> Pictures:
     """UsageError where nobody says where they are."""
     place = os.environ.get(DATA)
     if not place or not (Path(place) / "resnet20.pth").is_file():
@@ -319,7 +278,8 @@ def _split(file: Path) -> Split:
         return Split((np.ascontiguousarray(pixels.transpose(0, 3, 1, 2)),), (held["y"].astype(np.int64),))
 
 
-def _drawn() -> Pictures:
+def drawn() -> Pictures:
+    """A few pictures of noise."""
     draw = np.random.default_rng(0)
     x = draw.standard_normal((8, 3, 32, 32), dtype=np.float32)
     split = Split((x,), (draw.integers(0, 10, 8),))
@@ -336,7 +296,3 @@ def _tell(note: str) -> None:
 
 def _progress(done: float, note: str, *, step: int = 0, **scalars: float) -> None:
     _tell(note)
-
-
-def _silent(done: float, note: str, *, step: int = 0, **scalars: float) -> None:
-    """Training says nothing."""

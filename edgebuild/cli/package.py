@@ -11,7 +11,7 @@ from edgebuild.cli._verb import Answer, verb
 
 @verb("package")
 @click.argument("bundle", type=click.Path(path_type=Path))
-@click.option("--as", "kind", required=True, help="What to make: c, wheel, oci, triton, deb, mlbom.")
+@click.option("--as", "kind", required=True, help="What to make, such as wheel or deb; a wrong name lists all.")
 @click.option("--out", type=click.Path(path_type=Path), help="Folder for the package; default: BUNDLE.KIND.")
 @click.option("--release", help="What this version is called, such as 1.4.0; default: 0 and the bundle's digest.")
 @click.option("--unreleased", is_flag=True, help="Take a bundle that is only a candidate; the package says so.")

@@ -11,6 +11,7 @@ from pydantic import Field
 
 from edgebuild.nn.network import Network
 from edgebuild.sources import _modules
+from edgebuild.spec import tasks
 from edgebuild.spec.dataset import Held
 from edgebuild.spec.errors import UsageError
 from edgebuild.spec.fields import Inside
@@ -41,7 +42,12 @@ class Named(Source):
     named: ClassVar[bool] = True
 
     def float(self, model: ModelSpec) -> Making:
-        """Read the weights, or draw and train them where that is asked for in so many words."""
+        """Read the weights, or draw and train them where that is asked for in so many words.
+
+        Where no answer is right but the network's own there is nothing to learn, and the weights that are drawn stay.
+        """
+        if self.weights == RANDOM and all(tasks.of(head).original for head in model.declared.heads):
+            return self.untrained(model)
         return self._made(model, model.declared.origin.key_of("weights"), model.declared.training)
 
     def teacher(self, model: ModelSpec, teacher: Teacher, origin: PluginSpec) -> Making:

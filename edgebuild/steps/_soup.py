@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from edgebuild.nn.train import losses, soup, statistics, stopping
@@ -25,14 +25,15 @@ def cook(io: StepIO, module: nn.Module, states: Sequence[soup.State], way: soup.
     return cooked.line(way, names, len(validation))
 
 
-def _evaluate(io: StepIO) -> Callable[[nn.Module], float]:
+def _evaluate(io: StepIO) -> soup.Evaluate:
     import torch
 
     data, validation = (dataset.read(io.path("data"), name) for name in ("train", "validation"))
     loss, here = losses.supervised(dataset.heads(io.path("data"))), torch.device("cpu")
 
-    def evaluate(module: nn.Module) -> float:
-        statistics.estimate(module, data)
+    def evaluate(module: nn.Module, mixed: bool) -> float:
+        if mixed:
+            statistics.estimate(module, data)
         value = stopping.validation_loss(module, validation, loss, here)
         module.eval()
         return value

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import socket
 import subprocess
 import sys
@@ -29,6 +30,7 @@ from edgebuild.spec.source import SOURCES
 from edgebuild.steps.import_weights import ImportWeights
 from edgebuild.steps.techniques.prune_channels import PruneChannels
 from edgebuild.steps.train import Train
+from edgebuild.steps.untrained import Untrained
 from tests import tiny
 
 DECLARED = (tiny.MODELS / "tiny" / "model.toml").read_text().replace('builder = "build"\n', "")
@@ -39,6 +41,12 @@ BERT: dict[str, Any] = {"n_layers": 1, "dim": 16, "n_heads": 2, "hidden_dim": 32
 
 def named(*lines: str, use: str = "timm") -> dict[str, str]:
     return {"model.toml": "\n".join((DECLARED, "[source]", f'use = "{use}"', *lines, ""))}
+
+
+def replaced(files: dict[str, str]) -> dict[str, str]:
+    """Without labels: answers are held against the network's own."""
+    told = re.sub(r"(?m)^labels = .*$", 'task = "agreement"\noutputs = 4', files["model.toml"])
+    return files | {"model.toml": re.sub(r"(?ms)^\[training\]\n.*?(?=^\[)", "", told)}
 
 
 WEIGHTS = ('name = "test_efficientnet"', 'weights = "w.pth"', "options = {num_classes = 4, in_chans = 1}")
@@ -59,6 +67,11 @@ def test_weights_are_read_from_the_project_without_any_code_of_it(plan: Callable
 def test_random_weights_are_asked_for_in_so_many_words(plan: Callable[..., Plan], refusal: Callable[..., str]) -> None:
     asked = plan(files=named(WEIGHTS[0], 'weights = "random"', WEIGHTS[2])).graph
     assert [node.step.builder for node in asked.nodes.values() if isinstance(node.step, Train)] == [SMALL]
+    kept = replaced(named(WEIGHTS[0], 'weights = "random"', WEIGHTS[2]))
+    agreement = '[{metric = "agreement", limit = "0.1"}]'
+    steps = [type(node.step) for node in plan(files=kept, gates=agreement).graph.nodes.values()]
+    assert Untrained in steps  # nobody knows a right answer that could be learnt
+    assert Train not in steps
     assert "source.weights: is missing" in refusal(files=named(WEIGHTS[0], WEIGHTS[2]))
     assert "source.weights: no such file: 'w.pth'" in refusal(files=named(*WEIGHTS))
 

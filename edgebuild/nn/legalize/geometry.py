@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -41,7 +42,7 @@ def apart(values: Tensor, axis: int, step: int) -> Tensor:
     if step == 1:
         return values
     shape = list(values.shape)
-    before, behind = _product(shape[:axis]), _product(shape[axis + 1 :])
+    before, behind = math.prod(shape[:axis]), math.prod(shape[axis + 1 :])
     spread = functional.pad(values.reshape(before, shape[axis], 1, behind), (0, 0, 0, step - 1))
     shape[axis] *= step
     return spread.reshape(shape)
@@ -65,10 +66,3 @@ def transposed_sizes(
     """What a transposed convolution makes of these sizes (`torch.nn.ConvTranspose2d` has the formula)."""
     every = zip(sizes, kernel, stride, padding, more, dilation, strict=True)
     return [(n - 1) * s - 2 * p + d * (k - 1) + o + 1 for n, k, s, p, o, d in every]
-
-
-def _product(sizes: Sequence[int]) -> int:
-    product = 1
-    for size in sizes:
-        product *= size
-    return product

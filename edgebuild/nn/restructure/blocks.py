@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from edgebuild.nn.graph import operator
+from edgebuild.nn.restructure import swaps
+from edgebuild.nn.restructure.swaps import Swap
 from edgebuild.spec.errors import UsageError, exhausted
 
 if TYPE_CHECKING:
@@ -106,6 +108,12 @@ def _passes(node: fx.Node, first: fx.Node, within: set[fx.Node]) -> bool:
             seen.add(now)
             waiting += now.all_input_nodes
     return False
+
+
+def without(module: nn.Module, paths: Iterable[str]) -> tuple[nn.Module, tuple[Swap, ...]]:
+    """A copy of the module in which nothing stands where these blocks stood."""
+    parts = {path: Swap(path, "nothing") for path in paths}
+    return swaps.exchanged(module, parts), tuple(parts.values())
 
 
 def agreements(

@@ -8,10 +8,38 @@ kernels as points nothing is lost (Guo et al. 2018, "Network decoupling", sectio
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
+from edgebuild.nn.restructure import sites, swaps
+from edgebuild.nn.restructure.swaps import Swap
+
 if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+    Example = tuple[Tensor, ...]
+
+
+def able(
+    module: nn.Module, example: Example, kernels: int, keep: Iterable[nn.Module] = ()
+) -> dict[str, tuple[Any, int]]:
+    """Convolutions of one group and several points that would take fewer multiplications, and how many fewer.
+
+    Those that run as modules and once, and have one name.
+    """
     from torch import nn
+
+    found = swaps.candidates(module, (nn.Conv1d, nn.Conv2d), keep)
+    full = {name: layer for name, layer in found.items() if _full(layer)}
+    places = sites.places(module, example, full)
+    pairs = {name: macs(full[name], kernels, given) for name, (_, given) in places.items()}
+    return {name: (full[name], before - after) for name, (before, after) in pairs.items() if after < before}
+
+
+def separated(module: nn.Module, names: Sequence[str], kernels: int) -> tuple[nn.Module, tuple[Swap, ...]]:
+    """A copy of the module with these convolutions in two."""
+    parts = {name: Swap(name, "separable", (kernels,)) for name in names}
+    return swaps.exchanged(module, parts, fill), tuple(parts.values())
 
 
 def macs(layer: Any, kernels: int, given: int) -> tuple[int, int]:
@@ -51,3 +79,7 @@ def fill(part: nn.Module, layer: Any) -> None:
 def _by_input(layer: Any) -> Any:
     """[in, out, points], in double precision."""
     return layer.weight.detach().double().transpose(0, 1).flatten(2)
+
+
+def _full(layer: Any) -> bool:
+    return bool(layer.groups == 1 and layer.in_channels > 1 and max(layer.kernel_size) > 1)

@@ -7,10 +7,35 @@ their inputs and outputs (Kim et al. 2016), each of the two bases from the singu
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
+
+from edgebuild.nn.restructure import sites, swaps
+from edgebuild.nn.restructure.swaps import Swap
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
+
+    Example = tuple[Tensor, ...]
+    Ranks = Mapping[str, tuple[int, ...]]
+
+
+def able(module: nn.Module, example: Example, keep: Iterable[nn.Module] = ()) -> dict[str, tuple[Any, tuple[int, int]]]:
+    """Convolutions of one group and linear layers by name, with how many places each reads and gives.
+
+    Those that run as modules and once, and have one name.
+    """
+    from torch import nn
+
+    found = swaps.candidates(module, (nn.Conv1d, nn.Conv2d, nn.Linear), keep)
+    dense = {name: layer for name, layer in found.items() if getattr(layer, "groups", 1) == 1}
+    return {name: (dense[name], places) for name, places in sites.places(module, example, dense).items()}
+
+
+def split(module: nn.Module, chosen: Ranks) -> tuple[nn.Module, tuple[Swap, ...]]:
+    """A copy of the module with these layers in factors of these ranks."""
+    parts = {name: Swap(name, "low_rank", of) for name, of in chosen.items()}
+    return swaps.exchanged(module, parts, fill), tuple(parts.values())
 
 
 def unfoldings(layer: Any) -> tuple[Tensor, ...]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import copy
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -47,3 +48,17 @@ def candidates(module: nn.Module, kinds: Sequence[type[nn.Module]], keep: Iterab
         names.setdefault(id(part), []).append(name)
     found = {name: part for name, part in module.named_modules() if name and type(part) in kinds}
     return {name: part for name, part in found.items() if len(names[id(part)]) == 1 and id(part) not in kept}
+
+
+def exchanged(
+    module: nn.Module, chosen: Mapping[str, Swap], fill: Callable[[nn.Module, nn.Module], None] | None = None
+) -> nn.Module:
+    """A copy of the module with these parts by the names of what they replace, each filled from that."""
+    changed = copy.deepcopy(module)
+    for name, swap in chosen.items():
+        old = module.get_submodule(name)
+        part = built(old, swap)
+        if fill is not None:
+            fill(part, old)
+        place(changed, name, part)
+    return changed

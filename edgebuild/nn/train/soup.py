@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
     State = Mapping[str, Tensor]
+    Evaluate = Callable[[nn.Module, bool], float]  # of a module, and whether its weights are mixed
 
 Way = Literal["greedy", "uniform"]
 
@@ -32,12 +33,12 @@ class Soup:
         return told + f"{names[best]} alone {self.alone[best]:.4g}"
 
 
-def cook(module: nn.Module, states: Sequence[State], way: Way, evaluate: Callable[[nn.Module], float]) -> Soup:
+def cook(module: nn.Module, states: Sequence[State], way: Way, evaluate: Evaluate) -> Soup:
     """Leave the soup in the module; it is never worse on what `evaluate` sees than the best single training.
 
-    `evaluate` gives the loss of a module whose weights have just been set, and may set its statistics before. Greedy:
-    from the best on, each is taken in that does not make the mean worse. Uniform: all; where their mean is worse than
-    the best one alone, that one.
+    `evaluate` gives the loss of a module whose weights have just been set, and where they are mixed sets its statistics
+    before: those of a single training are its own. Greedy: from the best on, each is taken in that does not make the
+    mean worse. Uniform: all; where their mean is worse than the best one alone, that one.
     """
     alone = tuple(_loss(module, [state], evaluate) for state in states)
     order = sorted(range(len(states)), key=alone.__getitem__)
@@ -54,9 +55,9 @@ def cook(module: nn.Module, states: Sequence[State], way: Way, evaluate: Callabl
     return Soup(tuple(taken), least, alone)
 
 
-def _loss(module: nn.Module, states: Sequence[State], evaluate: Callable[[nn.Module], float]) -> float:
+def _loss(module: nn.Module, states: Sequence[State], evaluate: Evaluate) -> float:
     module.load_state_dict(mean(states))
-    return evaluate(module)
+    return evaluate(module, len(states) > 1)
 
 
 def mean(states: Sequence[State]) -> dict[str, Tensor]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
@@ -12,8 +11,7 @@ from pydantic import Field
 
 from edgebuild.nn import checkpoint, layers, records
 from edgebuild.nn.prune import sensitivity
-from edgebuild.nn.restructure import ranks, sites, swaps
-from edgebuild.nn.restructure.swaps import Swap
+from edgebuild.nn.restructure import ranks, sites
 from edgebuild.spec import dataset, notes
 from edgebuild.spec.artifact import StepIO
 from edgebuild.spec.errors import UsageError
@@ -23,11 +21,9 @@ from edgebuild.spec.technique import Technique
 from edgebuild.spec.units import Share
 
 if TYPE_CHECKING:
-    from torch import nn
-
     from edgebuild.nn.checkpoint import Checkpoint
 
-    Layers = Mapping[str, nn.Module]
+    Layers = Mapping[str, tuple[Any, tuple[int, int]]]
     Ranks = dict[str, tuple[int, ...]]
 
 
@@ -66,19 +62,16 @@ class LowRank(Technique):
     def run(self, io: StepIO) -> None:
         """Split and save; the record has ranks and multiplications. UsageError where no layer would take fewer."""
         model = checkpoint.load(io.path("model"))
-        keep = layers.named(model.module, self.keep, "low_rank.keep")
-        able = _able(model, keep)
-        found = sites.places(model.module, model.example(), able)
-        able = {name: layer for name, layer in able.items() if name in found}
+        able = ranks.able(model.module, model.example(), layers.named(model.module, self.keep, "low_rank.keep"))
         scan = self._scan(model, able, io) if self.budget is not None else None
         chosen = self._chosen(able, scan)
-        counts = {name: ranks.macs(able[name], chosen[name], found[name]) for name in able}
+        counts = {name: ranks.macs(layer, chosen[name], places) for name, (layer, places) in able.items()}
         paying = {name: chosen[name] for name, (before, after) in counts.items() if after < before}
         if not paying:
             self._refuse(counts)
-        before = sites.total(model.module, model.example())
-        split = _split(model, able, paying)
-        after = sites.total(split.module, split.example())
+        module, added = ranks.split(model.module, paying)
+        split = replace(model, module=module, swaps=(*model.swaps, *added))
+        before, after = (sites.total(one, model.example()) for one in (model.module, module))
         checkpoint.save(split, io.output)
         whole = {name: _why(*counts[name]) for name in able if name not in paying}
         record = {"ranks": {name: list(of) for name, of in paying.items()}, "whole": whole, "sensitivity": scan}
@@ -87,9 +80,9 @@ class LowRank(Technique):
 
     def _chosen(self, able: Layers, scan: Mapping[str, Any] | None) -> Ranks:
         if scan is None:
-            return {name: ranks.by_energy(layer, self.energy, self.round_to) for name, layer in able.items()}
+            return {name: ranks.by_energy(layer, self.energy, self.round_to) for name, (layer, _) in able.items()}
         ratios = scan["ratios"]
-        return {name: ranks.by_share(layer, 1 - ratios[name], self.round_to) for name, layer in able.items()}
+        return {name: ranks.by_share(layer, 1 - ratios[name], self.round_to) for name, (layer, _) in able.items()}
 
     def _scan(self, model: Checkpoint, able: Layers, io: StepIO) -> dict[str, Any]:
         """The sensitivity of each layer to a share of its ranks gone, and the shares chosen from it."""
@@ -98,8 +91,8 @@ class LowRank(Technique):
 
         def trial(ratios: Mapping[str, float]) -> sensitivity.Quality:
             gone = {name: ratio for name, ratio in ratios.items() if ratio}
-            tried = {name: ranks.by_share(able[name], 1 - ratio, self.round_to) for name, ratio in gone.items()}
-            return sensitivity.measure(_split(model, able, tried).module.eval(), data, heads)
+            tried = {name: ranks.by_share(able[name][0], 1 - ratio, self.round_to) for name, ratio in gone.items()}
+            return sensitivity.measure(ranks.split(model.module, tried)[0].eval(), data, heads)
 
         return sensitivity.chosen([*able], self.budget, trial, heads)
 
@@ -110,26 +103,6 @@ class LowRank(Technique):
         )
         reason = f"no layer would take fewer multiplications at {asked} with round_to {self.round_to} ({told})"
         raise UsageError(reason, hint="lower the energy or round_to, or leave the step out: it does not pay here")
-
-
-def _able(model: Checkpoint, keep: list[nn.Module]) -> dict[str, Any]:
-    """Convolutions of one group and linear layers."""
-    from torch import nn
-
-    found = swaps.candidates(model.module, (nn.Conv1d, nn.Conv2d, nn.Linear), keep)
-    return {name: layer for name, layer in found.items() if getattr(layer, "groups", 1) == 1}
-
-
-def _split(model: Checkpoint, able: Layers, chosen: Mapping[str, tuple[int, ...]]) -> Checkpoint:
-    """A copy of the model with these layers in factors."""
-    module, added = copy.deepcopy(model.module), []
-    for name, of in chosen.items():
-        swap = Swap(name, "low_rank", of)
-        part = swaps.built(able[name], swap)
-        ranks.fill(part, able[name])
-        swaps.place(module, name, part)
-        added.append(swap)
-    return replace(model, module=module, swaps=(*model.swaps, *added))
 
 
 def _why(before: int, after: int) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
@@ -12,8 +11,7 @@ from pydantic import Field
 
 from edgebuild.nn import checkpoint, layers, records
 from edgebuild.nn.prune import sensitivity
-from edgebuild.nn.restructure import blocks, choice, sites, swaps
-from edgebuild.nn.restructure.swaps import Swap
+from edgebuild.nn.restructure import blocks, choice, sites
 from edgebuild.nn.train.batches import in_order
 from edgebuild.spec import dataset, notes
 from edgebuild.spec.artifact import StepIO
@@ -63,7 +61,8 @@ class RemoveBlocks(Technique):
         agree = blocks.agreements(model.module, found, fed)
         order = sorted(found, key=lambda path: -asdict(agree[path])[self.criterion])
         gone, trials = self._gone(model, order, io)
-        thin = _without(model, gone)
+        module, added = blocks.without(model.module, gone)
+        thin = replace(model, module=module, swaps=(*model.swaps, *added))
         checkpoint.save(thin, io.output)
         before, after = (sites.total(one.module, one.example()) for one in (model, thin))
         record = {"agreement": {path: asdict(one) for path, one in agree.items()}, "removed": gone, "trials": trials}
@@ -81,13 +80,5 @@ class RemoveBlocks(Technique):
         data, heads = dataset.validation(io.path("data"), self.examples, self.seed), dataset.heads(io.path("data"))
         choice.refuse_without_choice(heads)
         return choice.within(
-            order, self.budget, lambda gone: sensitivity.measure(_without(model, gone).module, data, heads)
+            order, self.budget, lambda gone: sensitivity.measure(blocks.without(model.module, gone)[0], data, heads)
         )
-
-
-def _without(model: Checkpoint, gone: Sequence[str]) -> Checkpoint:
-    """A copy of the model in which nothing stands where these blocks stood."""
-    added = [Swap(path, "nothing") for path in gone]
-    module = copy.deepcopy(model.module).eval()
-    swaps.apply(module, added)
-    return replace(model, module=module, swaps=(*model.swaps, *added))

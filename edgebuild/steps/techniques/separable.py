@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
@@ -12,8 +11,7 @@ from pydantic import Field
 
 from edgebuild.nn import checkpoint, layers, records
 from edgebuild.nn.prune import sensitivity
-from edgebuild.nn.restructure import choice, decoupling, sites, swaps
-from edgebuild.nn.restructure.swaps import Swap
+from edgebuild.nn.restructure import choice, decoupling, sites
 from edgebuild.spec import dataset, notes
 from edgebuild.spec.artifact import StepIO
 from edgebuild.spec.errors import UsageError
@@ -22,11 +20,7 @@ from edgebuild.spec.technique import Technique
 from edgebuild.spec.units import Share
 
 if TYPE_CHECKING:
-    from torch import nn
-
     from edgebuild.nn.checkpoint import Checkpoint
-
-    Layers = Mapping[str, nn.Module]
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,11 +49,12 @@ class Separable(Technique):
     def run(self, io: StepIO) -> None:
         """Replace and save; the record has what each layer alone did. UsageError where that cannot be reached."""
         model = checkpoint.load(io.path("model"))
-        able, saved = self._able(model)
+        able = self._able(model)
+        saved = {name: fewer for name, (_, fewer) in able.items()}
         data, heads = dataset.validation(io.path("data"), self.examples, self.seed), dataset.heads(io.path("data"))
 
         def trial(names: Sequence[str]) -> sensitivity.Quality:
-            return sensitivity.measure(self._without(model, able, names).module, data, heads)
+            return sensitivity.measure(decoupling.separated(model.module, names, self.kernels)[0], data, heads)
 
         whole = trial([])
         alone = {name: trial([name]) for name in able}
@@ -71,28 +66,22 @@ class Separable(Technique):
             choice.refuse_without_choice(heads)
             order = sorted(able, key=lambda name: harm[name] / saved[name])
             names, _ = choice.within(order, self.budget, trial)
-        thin = self._without(model, able, names)
+        module, added = decoupling.separated(model.module, names, self.kernels)
+        thin = replace(model, module=module, swaps=(*model.swaps, *added))
         checkpoint.save(thin, io.output)
         after = sites.total(thin.module, thin.example())
-        told = {name: {"lost": decoupling.lost(able[name], self.kernels), **alone[name].recorded()} for name in able}
+        told = {name: {"lost": decoupling.lost(able[name][0], self.kernels), **alone[name].recorded()} for name in able}
         records.write(io.output, {"replaced": names, "alone": told, "whole": whole.recorded(), "macs": [total, after]})
         left = f"{after / total:.0%} of the multiplications are left"
         notes.write(io.output, [f"{len(names)} of {len(able)} convolutions are depthwise-separable: {left}"])
 
-    def _able(self, model: Checkpoint) -> tuple[dict[str, Any], dict[str, int]]:
-        """Convolutions of one group and several points that would take fewer multiplications, and how many fewer."""
-        from torch import nn
-
+    def _able(self, model: Checkpoint) -> dict[str, tuple[Any, int]]:
         keep = layers.named(model.module, self.keep, "separable.keep")
-        found = swaps.candidates(model.module, (nn.Conv1d, nn.Conv2d), keep)
-        full = {name: layer for name, layer in found.items() if _full(layer)}
-        places = sites.places(model.module, model.example(), full)
-        pairs = {name: decoupling.macs(full[name], self.kernels, given) for name, (_, given) in places.items()}
-        saved = {name: before - after for name, (before, after) in pairs.items() if after < before}
-        if not saved:
+        able = decoupling.able(model.module, model.example(), self.kernels, keep)
+        if not able:
             told = f"no convolution would take fewer multiplications with {self.kernels} kernels a channel"
             raise UsageError(told, hint="leave the step out: it does not pay here")
-        return {name: full[name] for name in saved}, saved
+        return able
 
     def _enough(self, saved: Mapping[str, int], harm: Mapping[str, float], total: int) -> list[str]:
         least = 1 - sum(saved.values()) / total
@@ -100,18 +89,3 @@ class Separable(Technique):
             told = f"{least:.2f} of the multiplications are left when every convolution changes, not {self.macs:g}"
             raise UsageError(told, option="macs", hint=f"ask for {least:.2f} or more")
         return choice.for_share(saved, harm, total, self.macs)
-
-    def _without(self, model: Checkpoint, able: Layers, names: Sequence[str]) -> Checkpoint:
-        """A copy of the model with these convolutions replaced."""
-        module, added = copy.deepcopy(model.module).eval(), []
-        for name in names:
-            swap = Swap(name, "separable", (self.kernels,))
-            part = swaps.built(able[name], swap)
-            decoupling.fill(part, able[name])
-            swaps.place(module, name, part)
-            added.append(swap)
-        return replace(model, module=module, swaps=(*model.swaps, *added))
-
-
-def _full(layer: Any) -> bool:
-    return bool(layer.groups == 1 and layer.in_channels > 1 and max(layer.kernel_size) > 1)

@@ -83,7 +83,7 @@ def states(*values: float) -> list[dict[str, torch.Tensor]]:
 
 
 def away_from(goal: float):  # type: ignore[no-untyped-def]
-    return lambda module: abs(module.weight.item() - goal)
+    return lambda module, mixed: abs(module.weight.item() - goal)
 
 
 def test_a_greedy_soup_takes_in_what_does_not_make_it_worse() -> None:

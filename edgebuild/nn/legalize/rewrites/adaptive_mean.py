@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -17,7 +18,10 @@ _LARGEST = 2**20  # elements of the matrix
 class AdaptiveMean(Rewrite):
     """An adaptive mean pool with unequal windows becomes a product with a constant matrix."""
 
-    operators: ClassVar[tuple[str, ...]] = ("adaptive_avg_pool1d.default", "adaptive_avg_pool2d.default")
+    operators: ClassVar[tuple[str, ...]] = (
+        *("adaptive_avg_pool1d.default", "adaptive_avg_pool2d.default"),
+        "adaptive_avg_pool3d.default",
+    )
     formats: ClassVar[Mapping[str, Trouble]] = {"tflite": "slow"}
 
     @staticmethod
@@ -26,10 +30,7 @@ class AdaptiveMean(Rewrite):
         sizes = argument(node, 0, "self", None).meta["val"].shape[2:]
         counts = each(argument(node, 1, "output_size", 1), len(sizes))
         unequal = any(size % count for size, count in zip(sizes, counts, strict=True))
-        elements = 1
-        for number in (*sizes, *counts):
-            elements *= number
-        return _product if unequal and elements <= _LARGEST else None
+        return _product if unequal and math.prod((*sizes, *counts)) <= _LARGEST else None
 
 
 def _product(x: Tensor, output_size: int | Sequence[int]) -> Tensor:

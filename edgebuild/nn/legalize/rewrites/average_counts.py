@@ -20,10 +20,28 @@ class AverageCounts(Rewrite):
 
     @staticmethod
     def instead(node: fx.Node) -> Callable[..., Any] | None:
-        """Where there are borders to leave out or another divisor; a reduction without a fast kernel otherwise."""
-        padding, ceil = argument(node, 3, "padding", 0), argument(node, 4, "ceil_mode", False)
-        bordered = (any(each(padding, 1)) or ceil) and not argument(node, 5, "count_include_pad", True)
-        return _corrected if bordered or argument(node, 6, "divisor_override", None) is not None else None
+        """Where borders are left out, or another divisor is asked for: a reduction without a fast kernel otherwise.
+
+        But where it is TensorFlow's own pool that keeps the size, for which there is one.
+        """
+        if argument(node, 6, "divisor_override", None) is not None:
+            return _corrected
+        if argument(node, 5, "count_include_pad", True):
+            return None
+        sizes = argument(node, 0, "self", None).meta["val"].shape[2:]
+        kernel = each(argument(node, 1, "kernel_size", 1), len(sizes))
+        step = each(argument(node, 2, "stride", ()) or kernel, len(sizes))
+        border, ceil = each(argument(node, 3, "padding", 0), len(sizes)), bool(argument(node, 4, "ceil_mode", False))
+        axes = [*zip(sizes, kernel, step, border, strict=True)]
+        own = all(_same(*axis, ceil=ceil) for axis in axes) and not (ceil and any(border))
+        return _corrected if (any(border) or ceil) and not own else None
+
+
+def _same(size: int, kernel: int, step: int, border: int, *, ceil: bool) -> bool:
+    """Whether an axis keeps its size but for the step, with the odd border behind."""
+    count = -(-size // step)
+    both = max(0, (count - 1) * step + kernel - size)
+    return windows(size, kernel, step, border, ceil=ceil) == count and both // 2 == border
 
 
 def _corrected(
