@@ -7,6 +7,7 @@ a line how it ended; one that dies without a word is a crash, and the build live
 from __future__ import annotations
 
 import multiprocessing
+import os
 import signal
 import time
 from collections.abc import Iterable, Iterator
@@ -17,6 +18,7 @@ from typing import Any
 from edgebuild.engine import child
 from edgebuild.engine.task import Limits, Task
 from edgebuild.spec.errors import EdgebuildError, StepError, from_json
+from edgebuild.spec.surroundings import AHEAD
 
 _SILENCE = object()
 
@@ -125,7 +127,8 @@ class Worker:
 
 def preload(modules: Iterable[str]) -> None:
     """Name the modules that the fork server imports before its first child; missing ones are passed over."""
-    multiprocessing.get_context("forkserver").set_forkserver_preload([*modules, __name__])
+    os.environ[AHEAD] = ",".join(modules)
+    multiprocessing.get_context("forkserver").set_forkserver_preload(["edgebuild.engine.ahead", __name__])
 
 
 @contextmanager

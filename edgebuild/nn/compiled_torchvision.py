@@ -6,6 +6,7 @@ model file needs any of them.
 
 from __future__ import annotations
 
+import sys
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
@@ -29,6 +30,21 @@ def stand_in() -> None:
     for name in _OPERATORS:
         own.define(f"{name}{_TAKES_AND_GIVES}")
     _kept.append(own)
+
+
+class _Ahead:
+    """A finder that finds nothing, but declares those operators when torchvision is first looked for."""
+
+    def find_spec(self, name: str, path: Any = None, target: Any = None) -> None:
+        if name == "torchvision":
+            sys.meta_path.remove(self)
+            stand_in()
+
+
+def stand_in_when_imported() -> None:
+    """Do so once torchvision is imported, by whomever; until then torch, which takes time and memory, is not needed."""
+    if not any(isinstance(finder, _Ahead) for finder in sys.meta_path):
+        sys.meta_path.insert(0, _Ahead())
 
 
 def _fits(folder: Path) -> bool:

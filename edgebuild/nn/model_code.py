@@ -100,7 +100,7 @@ class ModelCode:
         assert spec.loader is not None
         module = importlib.util.module_from_spec(spec)
         sys.modules[spec.name] = module
-        compiled_torchvision.stand_in()  # timm and transformers import it, and so may this code
+        compiled_torchvision.stand_in_when_imported()  # timm and transformers import it, and so may this code
         spec.loader.exec_module(module)
         return module
 

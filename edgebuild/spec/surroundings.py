@@ -9,6 +9,9 @@ from pathlib import Path
 POOLS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 # ONNX Runtime (1.29 on) otherwise starts threads that report to its maker, and writes an identifier below HOME.
 QUIET = {"ORT_DISABLE_TELEMETRY": "1"}
+AHEAD = (
+    "EDGEBUILD_AHEAD"  # modules that workers are forked with, with commas between: a fork server is told no otherwise
+)
 
 
 def threads(count: int) -> dict[str, str]:

@@ -5,8 +5,8 @@ Each step runs in a worker as the engine starts it, below the limit that the eng
 
 from __future__ import annotations
 
-import subprocess
-import sys
+import tempfile
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -29,21 +29,42 @@ from edgebuild.steps.evidence.outputs import Outputs
 from edgebuild.steps.load_data import LoadData
 from edgebuild.steps.techniques.int8 import Int8
 from edgebuild.steps.train import Train
+from tests.steps.weighed import Weighed
 
 MIB = 2**20
 SIDE = 512
 FLOATS = 4 * SIDE * SIDE  # bytes of an example as the model takes it: 1 MiB
 
 
-def torch_alone() -> int:
-    """Bytes of data that PyTorch takes before anything is done with it: its CUDA build takes far more."""
-    code = "import torch; print(next(l for l in open('/proc/self/status') if l.startswith('VmData')))"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    return int(done.stdout.split()[1]) * 1024
+def weighed(*modules: str) -> int:
+    """Bytes of data that a worker has before it does anything: PyTorch's CUDA build takes far more than its other.
+
+    And by what its fork server imports ahead, which depends on who started that.
+    """
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        worker = Worker(Task("weighed", Weighed(modules), {}, folder, folder / "curves"), Limits())
+        assert worker.outcome() is None
+        return int((folder / "output" / "bytes").read_text())
 
 
-OF_TORCH, OF_NUMPY = torch_alone() + 180 * MIB, 200 * MIB
-TRAIN, TEST = 3 * OF_TORCH // FLOATS + 8, 3 * OF_NUMPY // FLOATS
+@dataclass(frozen=True)
+class Sizes:
+    """Limits of memory, for steps with PyTorch and without, and how many examples are three times as large."""
+
+    of_torch: int
+    of_numpy: int
+
+    @property
+    def examples(self) -> dict[str, int]:
+        return {"train": 3 * self.of_torch // FLOATS + 8, "test": 3 * self.of_numpy // FLOATS + 1}
+
+
+@pytest.fixture(scope="module")
+def sizes() -> Sizes:
+    return Sizes(weighed("torch") + 180 * MIB, weighed("numpy") + 130 * MIB)
+
+
 SIGNATURE = Signature((TensorSpec("image", (1, SIDE, SIDE)),), (TensorSpec("output", (2,)),))
 CODE = f"""
 import numpy as np
@@ -59,12 +80,12 @@ def build():
 
 
 @pytest.fixture(scope="module")
-def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def root(tmp_path_factory: pytest.TempPathFactory, sizes: Sizes) -> Path:
     """Code, files of pixels that take no disk (they are holes), and an ONNX file."""
     folder = tmp_path_factory.mktemp("large")
     (folder / "code").mkdir()
     (folder / "code" / "model.py").write_text(CODE)
-    for name, count in (("train", TRAIN), ("test", TEST)):
+    for name, count in sizes.examples.items():
         np.lib.format.open_memmap(folder / f"{name}.npy", "w+", np.uint8, (count, 1, SIDE, SIDE))
     (folder / "onnx").mkdir()
     pool = {"kernel_shape": [SIDE // 4] * 2, "strides": [SIDE // 4] * 2}
@@ -98,19 +119,25 @@ def run(root: Path, name: str, step: Step, inputs: dict[str, str], memory: int) 
     (folder / "output").rename(root / name)
 
 
-def test_a_set_of_three_times_the_memory_is_loaded_learnt_from_calibrated_on_and_judged(root: Path) -> None:
+def test_a_set_of_three_times_the_memory_is_loaded_learnt_from_calibrated_on_and_judged(
+    root: Path, sizes: Sizes
+) -> None:
     heads = (Head("output", "classification"),)
     reads = tuple(read for name in ("train", "test") if (read := Memo().read(root / "code", f"../{name}.npy")))
-    run(root, "data", LoadData(Function("load"), SIGNATURE, heads, reads=reads), {"code": "code"}, OF_NUMPY)
-    assert dataset.examples(root / "data")["train"] * FLOATS >= 3 * OF_TORCH
-    assert dataset.examples(root / "data")["test"] * FLOATS >= 3 * OF_NUMPY
+    run(root, "data", LoadData(Function("load"), SIGNATURE, heads, reads=reads), {"code": "code"}, sizes.of_numpy)
+    assert dataset.examples(root / "data")["train"] * FLOATS >= 3 * sizes.of_torch
+    assert dataset.examples(root / "data")["test"] * FLOATS >= 3 * sizes.of_numpy
     train = Train("build", SIGNATURE, Training(epochs=1, batch_size=16, learning_rate=1e-6))
-    run(root, "torch", train, {"code": "code", "data": "data"}, OF_TORCH)
-    run(root, "int8", Int8(calibration=16), {"model": "onnx", "data": "data"}, OF_TORCH)
+    run(root, "torch", train, {"code": "code", "data": "data"}, sizes.of_torch)
+    run(root, "int8", Int8(calibration=16), {"model": "onnx", "data": "data"}, sizes.of_torch)
     run(
-        root, "reference", OriginalOutputs(Onnx("model.onnx"), "model.onnx"), {"file": "onnx", "data": "data"}, OF_NUMPY
+        root,
+        "reference",
+        OriginalOutputs(Onnx("model.onnx"), "model.onnx"),
+        {"file": "onnx", "data": "data"},
+        sizes.of_numpy,
     )
-    run(root, "outputs", Outputs(Local(), "host"), {"model": "onnx", "data": "data"}, OF_NUMPY)
+    run(root, "outputs", Outputs(Local(), "host"), {"model": "onnx", "data": "data"}, sizes.of_numpy)
     for name in ("reference", "outputs"):
         with np.load(root / name / "outputs.npz") as stored:
-            assert stored["0"].shape == (TEST, 2)
+            assert stored["0"].shape == (sizes.examples["test"], 2)

@@ -1,0 +1,36 @@
+"""Imported by the fork server alone: it imports what workers are forked with, silently, since no step asked for it."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+
+from edgebuild.spec.surroundings import AHEAD
+
+
+@contextmanager
+def _silent() -> Iterator[None]:
+    """Nothing reaches standard output or error: compiled code writes there as well."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    with open(os.devnull, "w", encoding="utf-8") as nowhere:
+        kept = [(stream, os.dup(stream)) for stream in (1, 2)]
+        for stream, _ in kept:
+            os.dup2(nowhere.fileno(), stream)
+        try:
+            yield
+        finally:
+            sys.stdout.flush()
+            sys.stderr.flush()
+            for stream, before in kept:
+                os.dup2(before, stream)
+                os.close(before)
+
+
+with _silent():
+    for each in os.environ.get(AHEAD, "").split(","):
+        with suppress(ImportError, ValueError):
+            importlib.import_module(each)

@@ -1,0 +1,32 @@
+"""What workers are forked with: there when a step begins, silent, and no matter when it is missing."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+PROGRAM = """
+import sys
+from pathlib import Path
+from edgebuild.engine import worker
+from edgebuild.engine.task import Limits, Task
+from tests.engine.loaded import Loaded
+sys.path.insert(0, sys.argv[1])
+if __name__ == "__main__":
+    worker.preload(("missing_module", "noisy_module"))
+    folder = Path(sys.argv[1])
+    assert worker.Worker(Task("loaded", Loaded(), {}, folder, folder / "curves"), Limits()).outcome() is None
+    print((folder / "output" / "modules").read_text())
+"""
+
+
+def test_modules_are_there_and_what_they_print_is_not(tmp_path: Path) -> None:
+    (tmp_path / "noisy_module.py").write_text("import os, sys\nprint('noise')\nos.write(2, b'noise')\n")
+    (tmp_path / "program.py").write_text(PROGRAM)
+    command = [sys.executable, str(tmp_path / "program.py"), str(tmp_path)]
+    root = Path(__file__).resolve().parents[2]
+    environment = {"PYTHONPATH": f"{root}:{tmp_path}", "PATH": "/usr/bin:/bin"}
+    done = subprocess.run(command, capture_output=True, text=True, env=environment)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.split() == ["noisy_module"]
