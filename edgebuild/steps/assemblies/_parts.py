@@ -1,17 +1,30 @@
-"""What the steps of this folder share: inputs of parts, in their order."""
+"""What the steps of this folder share: inputs of parts, in their order, and a base of those that take no other."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TypeVar
+from dataclasses import dataclass
+from typing import ClassVar, TypeVar
 
 from edgebuild.spec import documents, evidence
-from edgebuild.spec.artifact import StepIO
+from edgebuild.spec.artifact import Determinism, Step, StepIO
 from edgebuild.spec.evidence import RULE, PartRuns, PartsRuns, Rule
 
 RUNS, TIMES = "runs.json", "parts.json"
 
 Document = TypeVar("Document")
+
+
+@dataclass(frozen=True, slots=True)
+class OfParts(Step):
+    """Joins the evidence of all parts, by whole numbers and copies alone."""
+
+    parts: tuple[str, ...]
+
+    consumes: ClassVar[tuple[str, ...]] = ()
+    produces: ClassVar[str | None] = "evidence"
+    needs: ClassVar[tuple[str, ...]] = ()
+    deterministic: ClassVar[Determinism] = "everywhere"
 
 
 def role(kind: str, part: str) -> str:

@@ -3,24 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
 
 from edgebuild.spec import documents, evidence
-from edgebuild.spec.artifact import Determinism, Step, StepIO
+from edgebuild.spec.artifact import StepIO
 from edgebuild.spec.evidence import Activations, Arena
-from edgebuild.steps.assemblies._parts import read_all
+from edgebuild.steps.assemblies._parts import OfParts, read_all
 
 
 @dataclass(frozen=True, slots=True)
-class JoinedArena(Step):
+class JoinedArena(OfParts):
     """Inputs: `arena/<part>`, each part's file against the same baseline."""
-
-    parts: tuple[str, ...]
-
-    consumes: ClassVar[tuple[str, ...]] = ()
-    produces: ClassVar[str | None] = "evidence"
-    needs: ClassVar[tuple[str, ...]] = ()
-    deterministic: ClassVar[Determinism] = "everywhere"
 
     def run(self, io: StepIO) -> None:
         """Write `evidence.json`."""

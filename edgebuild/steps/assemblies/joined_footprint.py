@@ -3,27 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
 
 from edgebuild.spec import documents, evidence
-from edgebuild.spec.artifact import Determinism, Step, StepIO
+from edgebuild.spec.artifact import StepIO
 from edgebuild.spec.evidence import Footprint, Weight
-from edgebuild.steps.assemblies._parts import read_all
+from edgebuild.steps.assemblies._parts import OfParts, read_all
 
 
 @dataclass(frozen=True, slots=True)
-class JoinedFootprint(Step):
+class JoinedFootprint(OfParts):
     """Inputs: `footprint/<part>`, each part's file against the same baseline.
 
     Parameters and multiply-accumulates are those of all parts together, the most that one inference may need.
     """
-
-    parts: tuple[str, ...]
-
-    consumes: ClassVar[tuple[str, ...]] = ()
-    produces: ClassVar[str | None] = "evidence"
-    needs: ClassVar[tuple[str, ...]] = ()
-    deterministic: ClassVar[Determinism] = "everywhere"
 
     def run(self, io: StepIO) -> None:
         """Write `evidence.json`."""

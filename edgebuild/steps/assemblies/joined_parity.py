@@ -4,24 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar
 
 from edgebuild.spec import documents, evidence
-from edgebuild.spec.artifact import Determinism, Step, StepIO
+from edgebuild.spec.artifact import StepIO
 from edgebuild.spec.evidence import Converted, OnDevice, Parity
-from edgebuild.steps.assemblies._parts import read_all
+from edgebuild.steps.assemblies._parts import OfParts, read_all
 
 
 @dataclass(frozen=True, slots=True)
-class JoinedParity(Step):
+class JoinedParity(OfParts):
     """Inputs: `parity/<part>`. A conversion is right where each part's is, so every one is kept by its name."""
-
-    parts: tuple[str, ...]
-
-    consumes: ClassVar[tuple[str, ...]] = ()
-    produces: ClassVar[str | None] = "evidence"
-    needs: ClassVar[tuple[str, ...]] = ()
-    deterministic: ClassVar[Determinism] = "everywhere"
 
     def run(self, io: StepIO) -> None:
         """Write `evidence.json`."""

@@ -3,24 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
 
 from edgebuild.spec import documents, evidence
-from edgebuild.spec.artifact import Determinism, Step, StepIO
+from edgebuild.spec.artifact import StepIO
 from edgebuild.spec.evidence import Operators, SharedWork
-from edgebuild.steps.assemblies._parts import read_all
+from edgebuild.steps.assemblies._parts import OfParts, read_all
 
 
 @dataclass(frozen=True, slots=True)
-class JoinedShared(Step):
+class JoinedShared(OfParts):
     """Inputs: `shared/<part>`. What nothing shares widens the band of a predicted ratio, and narrows no verdict."""
-
-    parts: tuple[str, ...]
-
-    consumes: ClassVar[tuple[str, ...]] = ()
-    produces: ClassVar[str | None] = "evidence"
-    needs: ClassVar[tuple[str, ...]] = ()
-    deterministic: ClassVar[Determinism] = "everywhere"
 
     def run(self, io: StepIO) -> None:
         """Write `evidence.json`."""
