@@ -121,9 +121,31 @@ def _made(graph: onnx.GraphProto) -> Iterator[str]:
 def read(graph: onnx.GraphProto) -> Iterator[str]:
     """The names of all values that are read: by operators, also of inner graphs, or as outputs."""
     yield from [value.name for value in graph.output]
+    yield from _read_by_operators(graph)
+
+
+def _read_by_operators(graph: onnx.GraphProto) -> Iterator[str]:
     yield from [name for node in graph.node for name in node.input]
     for inner in _inner(graph):
         yield from read(inner)
+
+
+def outputs_apart(model: onnx.ModelProto) -> onnx.ModelProto:
+    """Let (in place) no operator read one of the model's outputs, but the value that this one then copies.
+
+    What gives an output another type, as half precision with float borders does, would give it to those operators too.
+    """
+    from onnx import helper
+
+    graph = model.graph
+    results = {name for node in graph.node for name in node.output}
+    inside, taken = {*_read_by_operators(graph)}, {*_made(graph), *read(graph)}
+    names: dict[str, str] = {}
+    for name in [value.name for value in graph.output if value.name in results & inside]:
+        names[name] = next(free for k in count(1) if (free := f"{name}_{k}") not in taken)
+    rename_within(graph, names)
+    graph.node.extend(helper.make_node("Identity", [inner], [name], name=inner) for name, inner in names.items())
+    return model
 
 
 def _rename(graph: onnx.GraphProto, names: Mapping[str, str]) -> None:

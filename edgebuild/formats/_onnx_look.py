@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from edgebuild.formats import _onnx_adopt
 from edgebuild.formats._adopted import attempt
-from edgebuild.spec.look import Look, Port, Size
+from edgebuild.spec.look import UNKNOWN, Look, Port, Size
 
 if TYPE_CHECKING:
     import onnx
@@ -43,7 +43,8 @@ def look(path: Path) -> Look:
 
 def _port(value: onnx.ValueInfoProto) -> Port:
     shape: list[Size] = [_onnx_adopt.extent(dim) for dim in value.type.tensor_type.shape.dim]
-    return Port(value.name, tuple(shape), _onnx_adopt.dtype(value))
+    known = value.type.tensor_type.HasField("shape")
+    return Port(value.name, tuple(shape) if known else UNKNOWN, _onnx_adopt.dtype(value))
 
 
 def ports(content: bytes) -> tuple[tuple[Port, ...], tuple[Port, ...]]:

@@ -147,9 +147,8 @@ class Onnx(Format):
         import onnx
         from onnxconverter_common.float16 import convert_float_to_float16
 
-        converted: onnx.ModelProto = convert_float_to_float16(
-            _onnx_ready.named(onnx.load_from_string(model)), keep_io_types=True
-        )
+        prepared = _onnx_files.outputs_apart(_onnx_ready.named(onnx.load_from_string(model)))
+        converted: onnx.ModelProto = convert_float_to_float16(prepared, keep_io_types=True)
         return converted
 
     def constants(self, model: bytes) -> list[Constant]:

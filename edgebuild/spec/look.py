@@ -8,6 +8,9 @@ from dataclasses import dataclass, field
 Size = int | str  # a number, or what an open axis is called ("?" where it has no name)
 
 
+UNKNOWN: tuple[Size, ...] = ("...",)  # of a file that does not say how many axes there are
+
+
 @dataclass(frozen=True, slots=True)
 class Port:
     """An input or output of the file, with its batch axis."""

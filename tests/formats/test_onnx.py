@@ -130,3 +130,18 @@ def test_the_arms_of_a_branch_still_read_the_values_outside_that_they_name() -> 
     samples = [(np.full((1, 4), value, np.float32),) for value in (1, -1)]
     done = _onnx_files.strip(onnx.load_from_string(model))
     assert [answer.tolist() for (answer,) in Onnx().run(done, samples)] == [[[3.0] * 4], [[-3.0] * 4]]
+
+
+def test_half_precision_leaves_outputs_that_operators_read_as_well() -> None:
+    """Features and what is made of them, both answered: the cast behind the first reached those who read it."""
+    from onnx import TensorProto, helper
+
+    from edgebuild.formats.onnx import Onnx
+    from edgebuild.spec.quantization import Quantization
+
+    nodes = [helper.make_node("Relu", ["x"], ["features"]), helper.make_node("MatMul", ["features", "w"], ["out"])]
+    model = onnx.load_from_string(_file(nodes, {"w": np.eye(4, dtype=np.float32)}, [1, 4]))
+    model.graph.output.append(helper.make_tensor_value_info("features", TensorProto.FLOAT, [1, 4]))
+    done = Onnx().quantize(model.SerializeToString(), Quantization("float16"))
+    (answers,) = Onnx().run(done, [(np.array([[-1, 0, 0.5, 2]], np.float32),)])
+    assert [answer.tolist() for answer in answers] == [[[0, 0, 0.5, 2]]] * 2

@@ -136,6 +136,25 @@ def test_open_sizes_are_those_of_a_flag(zoo: Path, tmp_path: Path, refused: Call
     assert refused(path, data=tmp_path / "d.npz", shapes=("x=1,5",)).startswith("open.onnx: cannot be run: ")
 
 
+def test_a_batch_behind_the_time_is_known_for_what_it_is(tmp_path: Path, refused: Callable[..., str]) -> None:
+    """What has no axes, or does not say how many, is refused whatever a flag says."""
+    import onnx
+    from onnx import TensorProto, helper
+
+    def written(name: str, shape: list[int | str] | None) -> Path:
+        ends = [[helper.make_tensor_value_info(end, TensorProto.FLOAT, shape)] for end in ("x", "y")]
+        graph = helper.make_graph([helper.make_node("Relu", ["x"], ["y"])], "g", *ends)
+        onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), tmp_path / name)
+        return tmp_path / name
+
+    unknown = written("unknown.onnx", None)
+    told = "unknown.onnx: input x [...] float32 does not say how many axes it has"
+    assert refused(unknown, shapes=("x=1,4",)).startswith(told)
+    assert drafted(written("sequence.onnx", [7, "batch", 3]))[0]["inputs"][0]["shape"] == [7, 1, 3]
+    scalar = written("scalar.onnx", [])
+    assert refused(scalar, shapes=("x=1,4",)).startswith("scalar.onnx: --shape: input is x [] float32, not ")
+
+
 def test_weights_alone_get_code_to_be_filled_in(tmp_path: Path, pictures: Path) -> None:
     torch.save(torch.nn.Linear(144, 4).state_dict(), tmp_path / "w.pth")
     begun = begin(tmp_path / "w.pth", data=pictures, shapes=("image=1,1,12,12",))

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, cast, get_args
 
 from edgebuild.devices.timing.feeds import parse_shapes
 from edgebuild.spec.errors import UsageError
+from edgebuild.spec.look import UNKNOWN
 from edgebuild.spec.names import suggest
 from edgebuild.spec.signature import Element, TensorSpec
 from edgebuild.spec.source import SOURCES
@@ -40,6 +41,9 @@ def element(interview: Interview, name: str, dtype: str) -> Element:
 
 
 def _spec(interview: Interview, port: Port, shapes: Shapes) -> TensorSpec:
+    if port.shape == UNKNOWN:
+        reason = f"input {port.shown} does not say how many axes it has, and runtimes take it for a number"
+        raise UsageError(reason, file=str(interview.file), hint="write its shape into the file, or export it anew")
     sizes = [*_sizes(interview, port, shapes)]
     whole = bool(sizes) and _unbatched(interview, port)
     if not sizes or (sizes[0] != 1 and not isinstance(sizes[0], str) and not whole):
@@ -48,7 +52,7 @@ def _spec(interview: Interview, port: Port, shapes: Shapes) -> TensorSpec:
     fits = len(sizes) == len(port.shape) and all(
         isinstance(own, str) or own == size for own, size in zip(port.shape, sizes, strict=True)
     )
-    if not fits and isinstance(port.shape[0], int):
+    if not fits and not any(isinstance(size, str) for size in port.shape[:1]):
         raise UsageError(f"input is {port.shown}, not {sizes}", file=str(interview.file), key="--shape")
     example = sizes if whole else sizes[1:]
     return TensorSpec(port.name, tuple(int(size) for size in example), element(interview, port.name, port.dtype))
@@ -64,8 +68,11 @@ def _sizes(interview: Interview, port: Port, shapes: Shapes) -> tuple[Size, ...]
     """As the flag or an answer has them; without either, the file's own, of which the batch alone may be open."""
     if port.name in shapes:
         return shapes[port.name] or port.shape
-    if not any(isinstance(size, str) for size in port.shape[1:]):
+    open_ = [size for size in port.shape[1:] if isinstance(size, str)]
+    if not open_:
         return port.shape
+    if len(open_) == 1 and _unbatched(interview, port):  # time stands in front, and what is open is the batch
+        return tuple(1 if isinstance(size, str) else size for size in port.shape)
     first = port.shape[0] if isinstance(port.shape[0], int) else 1
     example = ",".join([str(first), *("N" if isinstance(size, str) else str(size) for size in port.shape[1:])])
     question = f"a shape for input {port.shown}, such as {port.name}={example}"
