@@ -28,7 +28,8 @@ NOTE = (
 
 @dataclass(frozen=True, slots=True)
 class Noise(Data):
-    """Normal values, pixels where `[preprocess]` makes the input of pictures, and whole numbers below `numbers`.
+    """Normal values, pixels where `[preprocess]` makes the input of pictures, and whole numbers below `numbers`, but
+    for masks, by their names: these are 1 for a beginning of each row. What has nothing to look at answers NaN.
 
     Most are for the judge: one draw of noise gives the ranges that another would.
     """
@@ -63,4 +64,7 @@ class Noise(Data):
         shape = (self.examples, *spec.shape)
         if np.dtype(spec.dtype).kind == "f":
             return rng.normal(size=shape).astype(spec.dtype)
+        if "mask" in spec.name.lower() and spec.shape:  # 1 for what is there, 0 for the padding behind, never 0 alone
+            there = rng.integers(1, spec.shape[-1] + 1, shape[:-1])
+            return (np.arange(spec.shape[-1]) < there[..., None]).astype(spec.dtype)
         return rng.integers(0, self.numbers, shape).astype(spec.dtype)

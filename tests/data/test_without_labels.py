@@ -36,6 +36,14 @@ def test_noise_is_said_loudly_and_has_no_labels(load: Load) -> None:
     assert np.isnan(test.labels[0]).all()
 
 
+def test_noise_in_the_place_of_a_mask_hides_no_example_whole(load: Load) -> None:
+    out = load(NOISE + "examples = 100\n", HEAD + WORDS + WORDS.replace("words", "attention_mask"))
+    mask = np.asarray(dataset.read(out, "test").inputs[2])
+    assert mask[:, 0].min() == 1
+    assert (np.diff(mask, axis=1) <= 0).all()
+    assert {*mask.sum(1)} == {1, 2, 3, 4, 5}
+
+
 def test_noise_in_the_place_of_pictures_is_pixels(load: Load) -> None:
     out = load(PREPROCESS + NOISE, HEAD)
     assert np.load(out / "test.0.npy").dtype == np.uint8

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edgebuild.spec import documents, evidence, tasks
-from edgebuild.spec.errors import StepError
+from edgebuild.spec.errors import StepError, UsageError
 from edgebuild.spec.signature import Head
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ def origin(folder: Path) -> evidence.Origin:
 
 
 def read(folder: Path) -> list[Array]:
-    """Every output on every example, [N, …]; StepError where one is not a finite number."""
+    """Every output on every example, [N, …]; UsageError where one is not a finite number."""
     import numpy as np
 
     with np.load(folder / "outputs.npz") as stored:
@@ -28,7 +28,10 @@ def read(folder: Path) -> list[Array]:
     for values in outputs:
         if not np.isfinite(values).all():
             first = int(np.argwhere(~np.isfinite(values))[0][0])
-            raise StepError(f"the model answers NaN or infinite values on held-out examples, first on example {first}")
+            raise UsageError(
+                f"the model answers NaN or infinite values on held-out examples, first on example {first}",
+                hint="look at this example: a mask that hides all, a division by 0, half precision beyond 65504",
+            )
     return outputs
 
 

@@ -11,7 +11,7 @@ import pytest
 from edgebuild.devices.local import Local
 from edgebuild.gates.parity import Parity as ParityGate
 from edgebuild.spec import drawing, evidence
-from edgebuild.spec.errors import StepError
+from edgebuild.spec.errors import UsageError
 from edgebuild.spec.evidence import ONLY
 from edgebuild.spec.registry import TASKS
 from edgebuild.spec.signature import Head
@@ -109,7 +109,7 @@ def test_answers_that_are_no_numbers_are_an_error_and_not_evidence(tmp_path: Pat
         answers = np.ones((4, 3))
         answers[2, 1] = value if role == broken else 1
         inputs[role] = folders.outputs(tmp_path / role, answers)
-    with pytest.raises(StepError, match="answers NaN or infinite values on held-out examples, first on example 2"):
+    with pytest.raises(UsageError, match="answers NaN or infinite values on held-out examples, first on example 2"):
         tiny.perform(CHOOSING, tmp_path / "out", inputs)
     assert list((tmp_path / "out").iterdir()) == []
 
