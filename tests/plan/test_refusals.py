@@ -18,7 +18,7 @@ TARGET = {
     ),
     "unknown option": (
         {"recipe": '[{use = "int8"}, {use = "distill", apha = 0.5}]'},
-        "recipe[1]: unknown key 'apha' (did you mean 'alpha'? known: alpha, batch_size, clip, epochs",
+        "recipe[1]: unknown key 'apha' (did you mean 'alpha'? known: alpha, averaging, batch_size, clip, epochs",
     ),
     "text for a number": (
         {"recipe": '[{use = "prune_channels", ratio = "0.5"}]'},

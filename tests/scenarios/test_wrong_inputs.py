@@ -320,6 +320,7 @@ def test_what_nobody_foresaw_has_a_log_and_is_no_failed_gate(
         "diff": ["a", "b"],
         "schema": ["target"],
         "inspect": ["b.onnx"],
+        "package": ["b", "--as", "c"],
         "init": ["b.onnx"],
     }
     assert cli.main([verb, *needed.get(verb, [])]) == 4
