@@ -11,7 +11,7 @@ from scipy.stats import binomtest
 
 from edgebuild.gates.statistics import paired
 from edgebuild.spec import dataset, drawing, evidence
-from edgebuild.spec.errors import StepError
+from edgebuild.spec.errors import StepError, UsageError
 from edgebuild.spec.evidence import ONLY
 from edgebuild.spec.signature import Head
 from edgebuild.steps.evidence.accuracy import Accuracy
@@ -95,7 +95,7 @@ def test_the_devices_own_answers_count_where_it_gave_any(tmp_path: Path) -> None
 def test_answers_that_are_no_numbers_are_an_error_and_not_a_class(tmp_path: Path) -> None:
     broken = answers()
     broken[3, 1] = np.nan
-    with pytest.raises(StepError, match="NaN or infinite values"):
+    with pytest.raises(UsageError, match="NaN or infinite values"):
         measure(tmp_path, broken, answers())
 
 
