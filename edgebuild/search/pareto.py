@@ -80,6 +80,7 @@ def hypervolume(points: Sequence[Sequence[float]]) -> float:
     Sliced along the last objective; points outside of the box add nothing.
     """
     inside = [tuple(max(each, 0.0) for each in point) for point in points if all(each < 1 for each in point)]
+    inside = [point for point in {*inside} if not any(dominates(other, point) for other in inside)]
     if not inside:
         return 0.0
     if len(inside[0]) == 1:

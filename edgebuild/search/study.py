@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,7 +16,7 @@ from edgebuild.search import pareto
 from edgebuild.search.ladder import Draft
 from edgebuild.search.trial import Trial
 from edgebuild.spec import documents
-from edgebuild.spec.space import Choices, Domain, Space, every, text
+from edgebuild.spec.space import Choices, Domain, Range, Space, every, text
 
 if TYPE_CHECKING:
     import optuna
@@ -27,7 +27,8 @@ _STARTUP = 12  # trials at random before the sampler learns
 _POPULATION = 16
 _SEED = 0
 _MOST = 20_000  # recipes of a space that are counted
-_AGAIN = 24  # recipes drawn in a row that are known, after which the next one that is not is looked for
+_AGAIN = 4  # recipes drawn in a row that are known, after which what is nearest to them and is not is taken
+_NEVER = 200  # where all recipes cannot be gone through
 _UNKNOWN = 2.0  # of the float model's time and bytes: where nothing is known of them
 _WORST = 10.0  # of the limit: where nothing is known of answers, and the most that is told
 
@@ -55,7 +56,8 @@ class Study:
         self.trials = [self._read(each) for each in self._study.trials if _TRIAL in each.user_attrs]
         self._next = 1 + max((trial.number for trial in self.trials), default=-1)  # those drawn again have none
         self._known = {text(self._recipe_of(trial.values)): trial for trial in self.trials}
-        self._all = every(space, _MOST)
+        recipes = every(space, _MOST)
+        self._all = None if recipes is None else {text(self._recipe_of(values)): values for values in recipes}
 
     @property
     def size(self) -> int | None:
@@ -65,18 +67,19 @@ class Study:
     def propose(self, count: int) -> list[Draft]:
         """Up to so many recipes that were not tried yet, each another; fewer where the space has no more."""
         drafts: dict[str, Draft] = {}
-        again = 0
-        while len(drafts) < count and (self._all is None or len(self._known) + len(drafts) < len(self._all)):
-            values = self._unknown(drafts) if again >= _AGAIN else None
+        again, values = 0, None
+        while len(drafts) < count and again < _NEVER:
             draft = self._draft(values)
             key = text(draft.recipe)
-            if key in drafts or key in self._known:
-                again += 1
-                self._repeat(draft, self._known.get(key))
-                if self._all is None and again > 4 * _AGAIN:
-                    break
+            if key not in drafts and key not in self._known:
+                drafts[key], again, values = draft, 0, None
                 continue
-            drafts[key], again = draft, 0
+            self._forget(draft)
+            again += 1
+            if again >= _AGAIN and self._all is not None:
+                values = self._nearest({*self._known, *drafts}, draft.values)
+                if values is None:
+                    break
         return [*drafts.values()]
 
     def tell(self, trials: Sequence[Trial]) -> None:
@@ -104,24 +107,21 @@ class Study:
         self._next += 1
         return Draft(self._next - 1, drawn, recipe)
 
-    def _unknown(self, drafts: Mapping[str, Draft]) -> Mapping[str, Any] | None:
-        """The values of the first recipe that nobody tried."""
-        known = {*self._known, *drafts}
-        return next((each for each in self._all or () if text(self._recipe_of(each)) not in known), None)
+    def _nearest(self, known: Collection[str], values: Mapping[str, Any]) -> Mapping[str, Any] | None:
+        """The values of the recipe that nobody tried which differs least from these; None where all were tried."""
+        dimensions = self._space.dimensions()
+        open_ = [each for name, each in (self._all or {}).items() if name not in known]
+        return min(open_, key=lambda each: _distance(each, values, dimensions), default=None)
 
     def _recipe_of(self, values: Mapping[str, Any]) -> Any:
         return self._space.recipe(lambda name, domain: values[name])
 
-    def _repeat(self, draft: Draft, known: Trial | None) -> None:
-        """Tell of a recipe that was tried before what is known of it; one that is being tried is forgotten."""
+    def _forget(self, draft: Draft) -> None:
+        """Leave out a recipe that was proposed before: nothing new is known of it."""
         asked = self._asked.pop(draft.number)
         self._next = draft.number
         with _quiet() as optuna:
-            if known is None:
-                self._study.tell(asked, state=optuna.trial.TrialState.FAIL)
-            else:
-                asked.set_constraint(_GATES, _constraint(known))
-                self._study.tell(asked, _objectives(known))
+            self._study.tell(asked, state=optuna.trial.TrialState.FAIL)
 
     def _tell(self, asked: Any, trial: Trial) -> None:
         asked.set_user_attr(_TRIAL, json.dumps(documents.to_json(trial)))
@@ -177,6 +177,18 @@ def _suggested(asked: Any, name: str, domain: Domain) -> Any:
         name, domain.low, values[-1] if values else domain.high, step=domain.step, log=domain.log
     )
     return domain.value(drawn)
+
+
+def _distance(one: Mapping[str, Any], other: Mapping[str, Any], dimensions: Mapping[str, Domain]) -> float:
+    """In how many dimensions two recipes differ; in a range as far as they do."""
+    distance = 0.0
+    for name in {*one, *other}:
+        domain, a, b = dimensions[name], one.get(name), other.get(name)
+        if isinstance(domain, Range) and a is not None and b is not None:
+            distance += abs(a - b) / (domain.high - domain.low)
+        else:
+            distance += a != b
+    return distance
 
 
 def _text(value: Any) -> str:

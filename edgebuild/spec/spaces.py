@@ -17,6 +17,7 @@ from edgebuild.spec.names import suggest
 from edgebuild.spec.registry import GATES, STEPS, TASKS
 from edgebuild.spec.space import COMPARE, Choices, Condition, Domain, Fits, Line, Range, Space, Way, domains
 from edgebuild.spec.tables import RangeTable, SpaceFile, SpaceLine, WayLine
+from edgebuild.spec.technique import Technique
 
 _CONDITION = re.compile(r"(?P<step>[\w-]+)(?:\.(?P<option>[\w.]+)\s*(?P<compare>[<>=!]=|[<>])\s*(?P<value>\S.*))?")
 _RANGE = {"from", "to", "step", "log"}
@@ -77,8 +78,17 @@ def _way(key: str, use: str, options: Mapping[str, Any], shown: str) -> Way:
     check(kind, fixed, file=shown, prefix=key)
     for name, value in way.options.items():
         for each in _instances(value):
-            check(kind, fixed | {name: each}, file=shown, prefix=key)
+            _check_alone(kind, name, fixed | {name: each}, key, shown)
     return way
+
+
+def _check_alone(kind: type[Technique], name: str, options: Mapping[str, Any], key: str, shown: str) -> None:
+    """UsageError for a value that the option cannot have; which fit together is known when all are drawn."""
+    try:
+        check(kind, options, file=shown, prefix=key)
+    except UsageError as error:
+        if (error.key or "").startswith(f"{key}.{name}"):
+            raise
 
 
 def _value(value: Any, key: str, shown: str) -> Any:

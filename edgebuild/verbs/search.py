@@ -158,7 +158,7 @@ class _Search:
             space=self.space.file,
             gates=self.subject.asked,
             baselines=self.trials.float_files,
-            trials=tuple(study.trials),
+            trials=tuple(sorted(study.trials, key=lambda trial: trial.number)),
             ended=ended,
             seconds=round((before.seconds if before else 0.0) + time.monotonic() - self.began, 1),
             steps=counts,

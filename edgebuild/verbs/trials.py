@@ -102,6 +102,8 @@ class Trials:
 
     def count(self, recipes: Sequence[Recipe]) -> list[Counts | Refused | None]:
         """What is counted of their files, untrained."""
+        if not recipes:
+            return []
         trying = self._trying()
         looks = {str(place): trying.counted(recipe, str(place)) for place, recipe in enumerate(recipes)}
         done = self._run(trying.graph, looks)
@@ -109,6 +111,8 @@ class Trials:
 
     def answer(self, asked: Sequence[Answered]) -> list[Weighed | Refused | None]:
         """What their files answer to the examples that choose."""
+        if not asked:
+            return []
         trying = self._trying()
         looks = {
             str(place): trying.answered(one.recipe, one.format, str(place), again=one.again)
