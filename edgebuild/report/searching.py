@@ -33,7 +33,7 @@ class Lines:
 
     def advanced(self, result: Result, allowed: int, left: float) -> None:
         """How far it is, and the best so far."""
-        self.say(_so_far(result, allowed, left))
+        self.say(f"done  {_so_far(result, allowed, left)}")
 
     def cached(self, label: str) -> None:
         """Nothing: what did not run is not news."""
