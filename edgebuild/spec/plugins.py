@@ -84,7 +84,8 @@ def _own(package: str) -> tuple[str, ...]:
 
 @cache
 def _installed() -> EntryPoints:
-    return entry_points()  # once for all groups: each look goes over every package there is
+    # Once for all groups: each look goes over every package there is. Until Python 3.12 it is a SelectableGroups.
+    return cast(EntryPoints, entry_points())
 
 
 @cache
