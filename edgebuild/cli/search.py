@@ -45,7 +45,7 @@ def command(
     It is stopped by Ctrl-C and goes on where it was. Its best recipe is what a target without one builds.
     Example: edgebuild search --target rpi4 --minutes 30
     """
-    from edgebuild.report import searched, searching
+    from edgebuild.report import searched, searched_plot, searching
     from edgebuild.spec.project import open_project
     from edgebuild.spec.surroundings import cores
     from edgebuild.verbs import search
@@ -59,7 +59,7 @@ def command(
         request = search.Request(opened, target, model, 60 * minutes, trials, space, jobs or cores())
         with searching.display(sys.stderr) as watcher:
             result = search.run(request, watcher, allowed)
-    plot = searched.write_plot(search.place(opened, result), result)
+    plot = searched_plot.write(search.place(opened, result), result)
     return Answer(searched.document(result, plot), lambda: searched.show(result, plot), 0 if result.front else 1)
 
 

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 from edgebuild.report.summary import line
 from edgebuild.report.table import table
 from edgebuild.search import pareto
-from edgebuild.search.record import PLOT
 from edgebuild.spec import documents
 from edgebuild.spec.units import show_bytes, show_count, show_seconds
 
@@ -141,12 +140,3 @@ def _interval(loss: Loss | None) -> str:
 
 def _amount(loss: Loss, value: float) -> str:
     return f"{100 * value + 0.0:+.2f} pp" if loss.unit == "share" else f"{value + 0.0:+.3g}"
-
-
-def write_plot(folder: Path, result: Result) -> Path:
-    """Draw the search into its folder."""
-    from edgebuild.report.searched_plot import render
-
-    path = folder / PLOT
-    path.write_text(render(result), encoding="utf-8")
-    return path

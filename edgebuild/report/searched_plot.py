@@ -6,8 +6,11 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from html import escape
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+from edgebuild.report import searched
+from edgebuild.search.record import PLOT
 from edgebuild.spec.registry import GATES
 from edgebuild.spec.units import show_bytes, show_seconds
 
@@ -45,10 +48,15 @@ class Axis:
         return 10**place if self.log else place
 
 
+def write(folder: Path, result: Result) -> Path:
+    """Draw the search into its folder; where it is."""
+    path = folder / PLOT
+    path.write_text(render(result), encoding="utf-8")
+    return path
+
+
 def render(result: Result) -> str:
     """The page."""
-    from edgebuild.report import searched
-
     time, size = _time(result), _bytes(result)
     plots = "".join(_plot(result, x, y) for x, y in ((time, size), (time, _loss(result))))
     rows = "".join(f"<tr>{_cells(searched.point_cells(trial, result))}</tr>" for trial in result.front)
