@@ -107,12 +107,19 @@ class Trying:
         measuring.count(chains, self.weights)
         return Look(measuring.evidence, tuple(chain.runtime.format for chain in chains))
 
-    def answered(self, recipe: Recipe, format_name: str, place: str, *, again: bool = False) -> Look:
-        """What its file in one format answers; with `again`, its work is counted once more."""
+    def answered(
+        self, recipe: Recipe, format_name: str, place: str, *, alone: bool = False, again: bool = False
+    ) -> Look:
+        """What its file in one format answers, with what else is not known before it is trained; the answers `alone`;
+        or with `again` also its work, counted once more.
+        """
         runtimes = tuple(each for each in self._target.runtimes if each.format == format_name)
         (chain,) = self._chains(recipe, place, replace(self._target, runtimes=runtimes))
         measuring = self._measuring(place)
-        measuring.answer(chain, self.weights)
+        if alone:
+            measuring.compare(chain)
+        else:
+            measuring.answer(chain, self.weights)
         if again:
             measuring.count([chain], self.weights)
         return Look(measuring.evidence, (format_name,))

@@ -61,6 +61,8 @@ def test_answers_are_those_of_one_format_and_are_counted_again_where_asked(tmp_p
     assert {role.partition("/")[2] for role in look.evidence} == {"tflite"}
     assert {"Distill", "Qat", "Accuracy", "Parity"} <= {*kinds}
     assert "Latency" not in kinds
+    alone = steps(plan, plan.answered(RECIPE, "tflite", "2", alone=True))
+    assert {*kinds} - {*alone} == {"TorchOutputs", "Parity", "Footprint"}
     assert "Latency" in steps(plan, plan.answered(RECIPE, "tflite", "1", again=True))
 
 
