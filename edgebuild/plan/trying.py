@@ -96,12 +96,13 @@ class Trying:
         """The steps of a recipe, with the options that hardware and model give; UsageError for a wrong one."""
         return self._recipes(recipe, "").steps
 
-    def counted(self, recipe: Recipe, place: str) -> Look:
-        """What its files weigh, need and take, in all formats, with none of its trainings: these change values alone.
+    def check(self, recipe: Recipe) -> None:
+        """UsageError for a recipe that cannot be planned, with or without its trainings."""
+        self._chains(recipe, "planned")
+        self._chains(self.untrained(recipe), "planned")
 
-        UsageError for a recipe that cannot be planned, with or without them.
-        """
-        self._chains(recipe, f"{place}/planned")
+    def counted(self, recipe: Recipe, place: str) -> Look:
+        """What its files weigh, need and take, in all formats, with no training: that changes values alone."""
         chains = self._chains(self.untrained(recipe), place)
         measuring = self._measuring(place)
         measuring.count(chains, self.weights)

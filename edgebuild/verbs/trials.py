@@ -91,7 +91,7 @@ class Trials:
     def steps(self, recipe: Recipe) -> tuple[Technique, ...] | Refused:
         """The steps of a recipe, if it can be planned."""
         try:
-            self._planner.counted(recipe, "planned")
+            self._planner.check(recipe)
             return self._planner.steps(recipe)
         except UsageError as error:
             return Refused(error.line, planned=True)
