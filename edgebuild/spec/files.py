@@ -107,6 +107,11 @@ def read_model(folder: Path, shown: str) -> ModelSpec:
     return ModelSpec(name=folder.name, folder=home, file=shown, declared=declared)
 
 
+def is_built_by_name_alone(folder: Path, shown: str) -> bool:
+    """Whether `folder/model.toml` says so, without checking what else it says; UsageError where it is no TOML."""
+    return read_toml(folder / "model.toml", shown).get("by_name") is True
+
+
 # What a base says of itself alone.
 _OWN = ("description", "by_name", "budgets", "assembly", "base")
 # Where a model comes from: who says one of these takes none of the base's.

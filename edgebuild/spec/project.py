@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from edgebuild.spec.errors import UsageError
-from edgebuild.spec.files import read_model, read_parts, read_policy, read_recipe, read_target
+from edgebuild.spec.files import is_built_by_name_alone, read_model, read_parts, read_policy, read_recipe, read_target
 from edgebuild.spec.model import ModelSpec, PartSpec
 from edgebuild.spec.names import suggest
 from edgebuild.spec.target import Policy, Recipe, Target
@@ -69,8 +69,13 @@ class Project:
 
     def models(self, named: Sequence[str] = ()) -> list[ModelSpec]:
         """Those that are named; where none is, all but those that are built by name alone."""
-        models = [self.model(name) for name in dict.fromkeys(named or self.model_folders())]
-        return models if named else [model for model in models if not model.declared.by_name]
+        return [self.model(name) for name in dict.fromkeys(named or self._built_unasked())]
+
+    def _built_unasked(self) -> list[str]:
+        """Those that are not built by name alone, whose files are only looked into."""
+        folders = self.model_folders()
+        shown = {name: self.shown(folder / "model.toml") for name, folder in folders.items()}
+        return [name for name, folder in folders.items() if not is_built_by_name_alone(folder, shown[name])]
 
     def model(self, name: str) -> ModelSpec:
         """The model with this name; UsageError with the nearest names when there is none."""

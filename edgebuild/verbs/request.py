@@ -15,7 +15,8 @@ from edgebuild.spec.project import Project
 
 if TYPE_CHECKING:
     from edgebuild.engine.store import Action
-    from edgebuild.plan.planner import Plan, Product
+    from edgebuild.plan.planner import Plan
+    from edgebuild.plan.product import Product
     from edgebuild.plan.recipe import Without
 
 
