@@ -19,7 +19,7 @@ from edgebuild.spec.errors import UsageError
 from edgebuild.spec.model import ModelSpec
 from edgebuild.spec.names import suggest
 from edgebuild.spec.source import Source
-from edgebuild.spec.target import Gate, Policy, Target
+from edgebuild.spec.target import Gate, Policy, Recipe, Target
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,10 +42,12 @@ def make(
     known: Sequence[str],
     policy: Policy,
     without: Mapping[tuple[str, str], Without] | None = None,
+    recipes: Mapping[tuple[str, str], Recipe] | None = None,
 ) -> Plan:
     """The plan for every model on every target; `known` names all targets there are, `policy` what all must prove.
 
-    `without` names the steps of the recipe that are left out for a target and a model.
+    `without` names the steps of the recipe that are left out for a target and a model, `recipes` those that take the
+    place of the target's own for one model.
 
     The models' own files are copied into the store, so that a build sees them as they are now. Raises UsageError
     for what cannot be built and DeviceError where no device can measure.
@@ -63,9 +65,10 @@ def make(
             gates = gates_of(target, model, policy)
             if target.regressions:
                 regressions_of(target, model, policy)  # wrong ones are refused now, not when a gate asks for them
-            reached = target
+            own = (recipes or {}).get((target.name, model.name), target.recipe)
+            reached = replace(target, recipe=own)
             for part in (model, *(part.model for part in model.parts)):
-                reached, unreached = _reachable(reached, part, weights[part.name].source)
+                reached, unreached = reach(reached, part, weights[part.name].source)
                 lacking |= dict.fromkeys(unreached)
             if model.declared.assembly is not None:
                 from edgebuild.plan.assemblies import (
@@ -86,7 +89,7 @@ def make(
     return Plan(graph, tuple(products), tuple(dict.fromkeys(notices)), undecided)
 
 
-def _reachable(target: Target, model: ModelSpec, source: Source) -> tuple[Target, list[str]]:
+def reach(target: Target, model: ModelSpec, source: Source) -> tuple[Target, list[str]]:
     """The target with those of its runtimes that the model can run on, and what to tell of the others.
 
     UsageError where there is none.

@@ -14,7 +14,7 @@ from edgebuild.spec.errors import UsageError
 from edgebuild.spec.model import ModelFile, ModelSpec, PartLine
 from edgebuild.spec.names import suggest
 from edgebuild.spec.tables import PolicyFile, RecipeFile, RecipeLine, RecipeTable, TargetFile
-from edgebuild.spec.target import DeviceSpec, Policy, Recipe, StepSpec, Target
+from edgebuild.spec.target import SEARCHED, DeviceSpec, Policy, Recipe, StepSpec, Target
 
 
 def read_toml(path: Path, shown: str) -> dict[str, Any]:
@@ -34,10 +34,11 @@ def read_toml(path: Path, shown: str) -> dict[str, Any]:
 def read_target(path: Path, shown: str, recipes: Callable[[str], Recipe] | None = None) -> Target:
     """The target that the file declares; UsageError with file, key and reason when it does not.
 
-    `recipes` finds a recipe by its name, for files that name one.
+    `recipes` finds a recipe by its name, for files that name one; one that says nothing of a recipe takes what the last
+    search has come to.
     """
     given = read_toml(path, shown)
-    recipe = _recipe(given.get("recipe", []), shown, recipes)
+    recipe = _recipe(given.get("recipe", [] if recipes is None else SEARCHED), shown, recipes)
     declared = check(TargetFile, given | ({"recipe": []} if recipe else {}), file=shown)
     devices = tuple(
         DeviceSpec(line.transport, line.measures, line.model_extra or {}, f"devices[{i}]")
