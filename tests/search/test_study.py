@@ -63,7 +63,7 @@ def volume(trials: Iterable[Trial]) -> float:
 def test_it_begins_with_the_starts_and_proposes_each_recipe_once(tmp_path: Path) -> None:
     study = Study(tmp_path / "journal.log", "one", space(tmp_path))
     drafts = [draft for _ in range(5) for draft in _step(study)]
-    assert text(drafts[0].recipe) == "prune_channels ratio=0.5 criterion=magnitude"
+    assert text(drafts[0].recipe) == "prune_channels criterion=magnitude ratio=0.5"
     assert len({text(draft.recipe) for draft in drafts}) == 20
     assert [draft.number for draft in drafts] == [*range(20)]
 
