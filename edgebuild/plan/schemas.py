@@ -11,7 +11,7 @@ from edgebuild.spec.model import ModelFile, PartLine
 from edgebuild.spec.plugins import Registry
 from edgebuild.spec.registry import DEVICES, GATES, STEPS, TASKS
 from edgebuild.spec.source import SOURCES
-from edgebuild.spec.tables import PolicyFile, RecipeFile, RecipeTable, TargetFile
+from edgebuild.spec.tables import PolicyFile, RecipeFile, RecipeTable, SpaceFile, TargetFile
 
 _DRAFT = {"$schema": "https://json-schema.org/draft/2020-12/schema"}
 
@@ -39,6 +39,16 @@ def recipe() -> dict[str, Any]:
     found = schema(RecipeFile)
     found["properties"]["steps"]["items"] = _one_of(found, STEPS, "use")
     return _DRAFT | found
+
+
+def space() -> dict[str, Any]:
+    """The schema of a file in `spaces/`; what an option may be is checked when the space is read."""
+    found = schema(SpaceFile)
+    for name in ("SpaceLine", "WayLine"):
+        use = found["$defs"][name]["properties"]["use"]
+        use.pop("type", None)
+        use["anyOf"] = [{"enum": STEPS.names()}, *([{"type": "null"}] if name == "SpaceLine" else [])]
+    return _DRAFT | _with_metrics(found)
 
 
 def model() -> dict[str, Any]:

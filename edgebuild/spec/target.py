@@ -131,6 +131,10 @@ class StepSpec:
     file: str = ""
 
 
+SEARCHED = "search"  # a recipe of this name stands for what the last search has found
+USUAL = "balanced"  # and where there was none, for this one
+
+
 @dataclass(frozen=True, slots=True)
 class Recipe:
     """The techniques in order; with `drop_useless` those that cost and buy nothing on the target are left out."""

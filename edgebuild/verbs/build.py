@@ -23,7 +23,8 @@ from edgebuild.verbs.request import Request, drop_useless, planned, verdicts_of
 if TYPE_CHECKING:
     from edgebuild.engine.store import Action
     from edgebuild.engine.task import Limits
-    from edgebuild.plan.planner import Plan, Product
+    from edgebuild.plan.planner import Plan
+    from edgebuild.plan.product import Product
     from edgebuild.plan.recipe import Without
 
 
