@@ -89,6 +89,10 @@ class Measuring:
     def answer(self, chain: Chain, weights: Weights) -> None:
         """Add what a file answers, beside the float model's own file and the model that it was made of."""
         self._conversion(chain, weights)
+        self.compare(chain)
+
+    def compare(self, chain: Pair) -> None:
+        """Add what a file answers beside the float model's own."""
         self._answered(chain)
 
     def judge_again(self, files: Files, carried: Mapping[str, str]) -> str:
