@@ -154,6 +154,8 @@ class Measuring:
         if (original := self._files.original(weights, "original")) is not None:
             baseline = self._files.outputs(everywhere, chain, chain.baseline, "baseline")
             both = {"original": original, "baseline": baseline}
+            second = self._files.second(weights, chain.runtime.format, "second-opinion")
+            both |= {} if second is None else {"second": second}
             self.add(chain.runtime, "source-parity", SourceParity(self._read[0]), both)
         self._weigh(chain, weights)
 
