@@ -102,7 +102,7 @@ class Trying:
         self._chains(self.untrained(recipe), "planned")
 
     def counted(self, recipe: Recipe, place: str, formats: tuple[str, ...] = ()) -> Look:
-        """What its files weigh, need and take without training, which changes values alone: in these formats, or all."""
+        """What its files weigh, need and take untrained, as trainings change values alone: in these formats, or all."""
         chains = self._chains(self.untrained(recipe), place, self._in(formats))
         measuring = self._measuring(place)
         measuring.count(chains, self.weights)
