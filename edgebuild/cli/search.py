@@ -73,7 +73,7 @@ def _apply(project: Project, target: str, model: str | None, number: int, jobs: 
     from edgebuild.verbs.request import Request
 
     result = search.take(project, target, model, number)
-    request = Request(project, (result.target,), (result.model,), jobs, SEARCHED)
+    request = Request(project, (result.target,), (result.model,), jobs, SEARCHED, number)
     with progress.display(sys.stderr) as events:
         outcomes, journal = build(request, events, allowed)
     status = combine([outcome.verdicts.status for outcome in outcomes])

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from edgebuild.bundle.kind import KINDS
 from edgebuild.engine.graph import Graph
 from edgebuild.engine.store import Store
 from edgebuild.plan import enough, preflight, trust
@@ -53,6 +54,8 @@ def make(
     for what cannot be built and DeviceError where no device can measure.
     """
     graph = Graph()
+    for target in targets:
+        _check_packages(target)
     for model in models:
         _check_budgets(model, known)
     every = {model.name: model for one in models for model in (one, *(part.model for part in one.parts))}
@@ -119,6 +122,11 @@ def _product(
     verdicts = measuring.judge(chains, weights)
     bundle = graph.add(f"{prefix}/bundle", bundle_node(target, model, weights, chains, measuring, without))
     return Product(target.name, model.name, verdicts, bundle, tuple(chains), target.recipe.drop_useless)
+
+
+def _check_packages(target: Target) -> None:
+    for number, name in enumerate(target.packages):
+        KINDS.get(name, file=target.file, key=f"packages[{number}]")
 
 
 def _check_budgets(model: ModelSpec, known: Sequence[str]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from edgebuild.bundle.kind import KINDS
 from edgebuild.spec.checked import schema
 from edgebuild.spec.data import DATA
 from edgebuild.spec.joining import ASSEMBLIES
@@ -26,6 +27,7 @@ def target() -> dict[str, Any]:
     named = {"type": "string", "description": "a recipe by name"}
     found["properties"]["recipe"] = {"anyOf": [steps, named, table], "default": []}
     found["properties"]["devices"]["items"] = _one_of(found, DEVICES, "transport")
+    found["properties"]["packages"]["items"]["enum"] = KINDS.names()
     return _DRAFT | _with_metrics(found)
 
 

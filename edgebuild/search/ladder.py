@@ -33,10 +33,11 @@ class Refused:
 
 @dataclass(frozen=True, slots=True)
 class Answered:
-    """A recipe whose file's answers are to be known in one format; `again`: with what is counted of it."""
+    """A recipe whose file's answers are to be known in one format: these `alone`, or `again` with what is counted."""
 
     recipe: Recipe
     format: str
+    alone: bool = False
     again: bool = False
 
 
@@ -159,7 +160,8 @@ class Ladder:
             return self._whole(counted)
         shortened = {one.draft.number: self._bench.short(one.draft.recipe) for one in counted}
         brief = [one for one in counted if shortened[one.draft.number] is not None]
-        asked = [Answered(shortened[one.draft.number] or one.draft.recipe, one.point.format) for one in brief]
+        recipes = [shortened[one.draft.number] or one.draft.recipe for one in brief]
+        asked = [Answered(recipe, one.point.format, alone=True) for recipe, one in zip(recipes, brief, strict=True)]
         trained: list[_Open] = []
         for one, weighed in zip(brief, self._bench.answer(asked), strict=True):
             if isinstance(weighed, Refused):

@@ -57,6 +57,7 @@ def read_target(path: Path, shown: str, recipes: Callable[[str], Recipe] | None 
         regressions=declared.regressions,
         fidelity=declared.fidelity,
         policy=declared.policy or not declared.gates,
+        packages=declared.packages,
     )
 
 

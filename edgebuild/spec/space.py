@@ -218,7 +218,9 @@ def text(recipe: Recipe) -> str:
 
 
 def _options(options: Mapping[str, Json]) -> list[str]:
-    return [f"{name}={json.dumps(value) if not isinstance(value, str) else value}" for name, value in options.items()]
+    """In the order of their names, which is that of any document."""
+    texts = {name: value if isinstance(value, str) else json.dumps(value) for name, value in options.items()}
+    return [f"{name}={texts[name]}" for name in sorted(texts)]
 
 
 def every(space: Space, most: int) -> list[dict[str, Json]] | None:

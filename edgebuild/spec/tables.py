@@ -141,6 +141,7 @@ class TargetFile(BaseModel):
     policy: Annotated[bool, Field(description="beside these gates, those of the policy on other metrics")] = False
     regressions: Annotated[tuple[GateSpec, ...], Field(description="limits against an earlier release")] = ()
     timing: Timing = Timing()
+    packages: Annotated[tuple[str, ...], Field(description="kinds of package to make of each released bundle")] = ()
 
     @field_validator("runtimes")
     @classmethod

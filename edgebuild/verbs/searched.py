@@ -22,20 +22,27 @@ def place(project: Project, target: str, model: str) -> Path:
 
 
 def chosen(
-    project: Project, targets: Sequence[Target], models: Sequence[ModelSpec], policy: Policy
+    project: Project,
+    targets: Sequence[Target],
+    models: Sequence[ModelSpec],
+    policy: Policy,
+    trial: int | None = None,
 ) -> tuple[Chosen, list[str]]:
-    """The recipe for each target that names none and each model, and what the user should know of it."""
+    """The recipe for each target that names none and each model, and what the user should know of it.
+
+    With `trial` it is that one's, whatever gates the search was held to.
+    """
     recipes: Chosen = {}
     notices: list[str] = []
     for target in targets:
         for model in models if target.recipe.name == SEARCHED and SEARCHED not in project.recipe_files() else ():
             key = target.name, model.name
-            recipes[key], told = _one(project, target, model, policy)
+            recipes[key], told = _one(project, target, model, policy, trial)
             notices += [f"{'/'.join(key)}: {told}"] if told else []
     return recipes, notices
 
 
-def _one(project: Project, target: Target, model: ModelSpec, policy: Policy) -> tuple[Recipe, str]:
+def _one(project: Project, target: Target, model: ModelSpec, policy: Policy, trial: int | None) -> tuple[Recipe, str]:
     usual, folder = project.recipe(USUAL), place(project, target.name, model.name)
     if not folder.is_dir():
         return usual, ""
@@ -43,6 +50,8 @@ def _one(project: Project, target: Target, model: ModelSpec, policy: Policy) -> 
 
     if (result := record.read(folder)) is None or model.declared.assembly is not None:
         return usual, ""
+    if trial is not None:
+        return result.recipe(trial), ""
     if not _is_of(result, target, model, policy):
         return usual, f"the last search was for other gates: its recipe is not taken, {USUAL} is"
     if result.taken is None:

@@ -57,6 +57,25 @@ def test_it_ends_when_it_is_satisfied(tmp_path: Path) -> None:
     assert len(trials) == 8
 
 
+def test_an_interruption_keeps_what_was_finished(tmp_path: Path) -> None:
+    """The batch that it comes in is tried first by the next run."""
+    climbs = Climbs()
+
+    def interrupted(drafts: list[Draft]) -> list[Trial]:
+        seen.append([draft.values for draft in drafts])
+        if len(seen) == 2:
+            raise KeyboardInterrupt
+        return Climbs.climb(climbs, drafts)
+
+    seen: list[list[Any]] = []
+    climbs.climb = interrupted  # type: ignore[method-assign]
+    with pytest.raises(KeyboardInterrupt):
+        ended(tmp_path, climbs, trials=20)
+    again = Study(tmp_path / "journal.log", "one", toy.space(tmp_path))
+    assert [trial.values for trial in again.trials] == seen[0]
+    assert sorted(map(str, (draft.values for draft in again.propose(8)))) == sorted(map(str, seen[1]))
+
+
 def test_it_ends_when_the_time_is_over(tmp_path: Path) -> None:
     assert ended(tmp_path, Climbs(), seconds=0.0)[:2] == ("the time is over", [])
 
