@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from edgebuild.search import run
-from edgebuild.search.ladder import Draft
+from edgebuild.search.bench import Draft
 from edgebuild.search.run import Budget
 from edgebuild.search.study import Study
 from edgebuild.search.trial import Step, Trial

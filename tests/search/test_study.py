@@ -9,10 +9,11 @@ from typing import Any
 import pytest
 
 from edgebuild.search import pareto
-from edgebuild.search.ladder import Draft
+from edgebuild.search.bench import Draft
 from edgebuild.search.study import Study
 from edgebuild.search.trial import Loss, Miss, Point, Step, Trial
-from edgebuild.spec.space import Draw, Space, every, text
+from edgebuild.spec.enumeration import every
+from edgebuild.spec.space import Draw, Space, text
 from edgebuild.spec.spaces import read_space
 
 SPACE = """\
