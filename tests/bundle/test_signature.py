@@ -25,8 +25,8 @@ from edgebuild.verbs import verify
 from tests import tiny
 from tests.bundle.test_assemble import assemble
 
-pytest.importorskip("model_signing", reason=LACKING)
-pytest.importorskip("OpenSSL", reason=LACKING)
+pytest.importorskip("model_signing", reason="no model-signing: pip install '.[signing]'")
+pytest.importorskip("OpenSSL", reason="no model-signing: pip install '.[signing]'")
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
