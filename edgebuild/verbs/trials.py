@@ -11,7 +11,7 @@ from edgebuild.engine.graph import Graph
 from edgebuild.engine.store import Store
 from edgebuild.plan.instruments import Instruments
 from edgebuild.plan.trying import Look, Subject, Trying
-from edgebuild.search.ladder import Answered, Counts, Refused
+from edgebuild.search.bench import Answered, Counts, Refused
 from edgebuild.search.record import Baseline
 from edgebuild.search.record import Counts as StepCounts
 from edgebuild.search.weighing import Weighed

@@ -60,6 +60,7 @@ CALLS = {
     "report": ["dist/board/tiny"],
     "package": ["dist/board/tiny", "--as", "wheel", "--out", "ELSEWHERE/package"],
     "verify": ["dist/board/tiny"],
+    "sign": ["dist/board/tiny", "--key", "ELSEWHERE/key.pem", "--out", "ELSEWHERE/tiny.sig"],
     "targets": ["show", "board"],
     "schema": ["target"],
     "diff": ["dist/board/tiny", "dist/board/tiny"],
@@ -76,6 +77,13 @@ def call(verb: str, elsewhere: Path) -> list[str]:
     """The arguments, with data in a folder of the test's own."""
     (elsewhere / "one.toml").write_text('description = "one recipe"\n[[steps]]\nuse = "int8"\n')
     np.savez(elsewhere / "d.npz", x=np.zeros((40, 8, 8, 1), np.float32), y=np.arange(40) % 4)
+    if verb == "sign":
+        pytest.importorskip(
+            "model_signing", reason="no model-signing: pip install '.[signing]', in an environment without [tflite]"
+        )
+        from tests.bundle.test_signature import pair
+
+        pair(elsewhere, "key")
     return [word.replace("ELSEWHERE", str(elsewhere)) for word in CALLS.get(verb, [])]
 
 

@@ -321,6 +321,7 @@ def test_what_nobody_foresaw_has_a_log_and_is_no_failed_gate(
         "schema": ["target"],
         "inspect": ["b.onnx"],
         "package": ["b", "--as", "c"],
+        "sign": ["b", "--key", "k"],
         "init": ["b.onnx"],
     }
     assert cli.main([verb, *needed.get(verb, [])]) == 4

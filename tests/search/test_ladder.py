@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from edgebuild.search.ladder import Answered, Counts, Draft, Ladder, Refused
+from edgebuild.search.bench import Answered, Counts, Draft, Refused
+from edgebuild.search.ladder import Ladder
 from edgebuild.search.trial import Trial
 from edgebuild.search.weighing import Weighed
 from edgebuild.spec.evidence import Evidence, Weight, known
