@@ -84,8 +84,13 @@ def summary(result: Result) -> str:
     """How much was tried, why it ended, and what it took."""
     size = f" of {show_count(result.size)}" if result.size is not None else ""
     steps = f"{result.steps.shared:.0%} of {show_count(result.steps.asked)} steps came from the store"
-    took = f"{len(result.trials)} recipes{size} in {show_seconds(result.seconds)}"
+    took = f"{len(result.trials)} recipes{size} in {span(result.seconds)}"
     return f"{took}: {result.ended}; {steps}; nothing has looked at the test examples"
+
+
+def span(seconds: float) -> str:
+    """How long a search takes: minutes, where these are a few."""
+    return f"{seconds / 60:.0f} min" if seconds > 120 else show_seconds(seconds)
 
 
 def name(trial: Trial) -> str:

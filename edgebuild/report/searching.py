@@ -7,7 +7,6 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, TextIO
 
 from edgebuild.report import searched
-from edgebuild.spec.units import show_seconds
 
 if TYPE_CHECKING:
     from rich.status import Status
@@ -85,7 +84,7 @@ class Live(Lines):
 
 def _so_far(result: Result, allowed: int, left: float) -> str:
     passing = sum(trial.passes for trial in result.trials)
-    head = f"{len(result.trials)} of {allowed} recipes, {passing} pass, {show_seconds(left)} left"
+    head = f"{len(result.trials)} of {allowed} recipes, {passing} pass, {searched.span(left)} left"
     if result.front:
         return f"{head}; best {searched.in_short(result.front[0])}: {result.told(result.front[0].number)}"
     missed = result.missed

@@ -86,12 +86,12 @@ def test_a_log_has_a_line_a_batch_with_the_best_so_far() -> None:
     stream = io.StringIO()
     lines = Lines(stream)
     lines.advanced(result(TRIALS), 200, 120.0)
-    lines.advanced(result(TRIALS[:2]), 200, 60.0)
+    lines.advanced(result(TRIALS[:2]), 200, 1800.0)
     lines.waiting("a", "another build runs it")
     lines.waiting("b", "another build runs it")
     assert stream.getvalue().splitlines() == [
         "done  3 of 200 recipes, 1 pass, 120 s left; best #4 400 µs, 90.8 KiB, +0.00 pp: "
         "prune_channels ratio=0.5 → int8",
-        "done  2 of 200 recipes, 0 pass, 60 s left; nearest #2: size '160 KiB': too large by 10%",
+        "done  2 of 200 recipes, 0 pass, 30 min left; nearest #2: size '160 KiB': too large by 10%",
         "wait  a  (another build runs it)",
     ]
