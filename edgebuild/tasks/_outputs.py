@@ -19,5 +19,5 @@ def single(task: str, outputs: Sequence[TensorSpec]) -> TensorSpec:
 def floats(task: str, outputs: Sequence[TensorSpec]) -> None:
     """ValueError where an output that a head of this task reads has whole numbers."""
     for output in outputs:
-        if output.dtype != "float32":
+        if not output.dtype.startswith("float"):
             raise ValueError(f"task {task!r} learns from float32 answers, and output {output.name!r} is {output.dtype}")

@@ -37,7 +37,7 @@ def declared(interview: Interview, inputs: tuple[TensorSpec, ...], data: Recogni
     task = _task(interview, data)
     if TASKS.get(task).show == "boxes":
         return _boxes(interview, outputs, task, data)
-    if len(outputs) <= 1 and (not outputs or len(outputs[0].shape) == 1):
+    if not outputs or (len(outputs) == 1 and len(outputs[0].shape) == 1 and outputs[0].dtype == "float32"):
         return _one(interview, outputs, task, data)
     return _several(interview, outputs, task, data)
 
@@ -51,7 +51,7 @@ def _outputs(interview: Interview, inputs: tuple[TensorSpec, ...]) -> tuple[Tens
         return tuple(TensorSpec(name, shape, element(interview, name, dtype)) for name, shape, dtype in said)
     if interview.trainable:
         return tuple(_said(interview, port) for port in interview.look.outputs)
-    shapes = answered.shapes(interview.source, interview.file, inputs)
+    shapes = answered.shapes(interview.reader(), interview.file, inputs)
     return tuple(
         TensorSpec(port.name, shape, element(interview, port.name, dtype))
         for port, (shape, dtype) in zip(interview.look.outputs, shapes, strict=True)

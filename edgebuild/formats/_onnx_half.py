@@ -1,0 +1,42 @@
+"""Lets an ONNX file compute in half precision, by the converter that ONNX Runtime names for it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from edgebuild.formats import _onnx_files, _onnx_ready, _onnx_single
+from edgebuild.spec.errors import UsageError
+
+if TYPE_CHECKING:
+    import onnx
+
+_FLOAT, _HALF = 1, 10  # of onnx.TensorProto.DataType
+
+
+def half(model: onnx.ModelProto) -> onnx.ModelProto:
+    """The model, whose inputs and outputs keep their types; UsageError for one that has halves."""
+    from onnxconverter_common.float16 import convert_float_to_float16
+
+    if any(value.type.tensor_type.elem_type == _HALF for value in (*model.graph.input, *model.graph.output)):
+        _refuse()
+    if any(tensor.data_type == _HALF for tensor in model.graph.initializer):
+        _refuse()
+    plain = _onnx_files.outputs_apart(_onnx_ready.named(_onnx_single.single(model)))
+    made = {node.name for node in plain.graph.node}
+    converted: onnx.ModelProto = convert_float_to_float16(plain, keep_io_types=True)
+    for node in converted.graph.node:
+        if node.name in made:  # what the converter added is as it should be
+            _narrow(node)
+    return converted
+
+
+def _refuse() -> None:
+    told = "the file computes in half precision already: it can be coded, judged and bundled as it is"
+    raise UsageError(told, hint="take this step out of the recipe")
+
+
+def _narrow(node: onnx.NodeProto) -> None:
+    """Half precision (in place) where the operator says that it makes float32, which the converter leaves."""
+    for attribute in node.attribute:
+        if attribute.name in _onnx_single.KINDS and attribute.i == _FLOAT:
+            attribute.i = _HALF
