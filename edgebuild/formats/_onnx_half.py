@@ -10,6 +10,7 @@ from edgebuild.spec.errors import UsageError
 if TYPE_CHECKING:
     import onnx
 
+_HIDDEN = "CastOfTheModel"  # which the converter would take for its own, and join with these
 _FLOAT, _HALF = 1, 10  # of onnx.TensorProto.DataType
 
 
@@ -21,13 +22,25 @@ def half(model: onnx.ModelProto) -> onnx.ModelProto:
         _refuse()
     if any(tensor.data_type == _HALF for tensor in model.graph.initializer):
         _refuse()
+    import onnx
+
     plain = _onnx_files.outputs_apart(_onnx_ready.named(_onnx_single.single(model)))
-    made = {node.name for node in plain.graph.node}
-    converted: onnx.ModelProto = convert_float_to_float16(plain, keep_io_types=True)
-    for node in converted.graph.node:
-        if node.name in made:  # what the converter added is as it should be
-            _narrow(node)
+    plain = onnx.shape_inference.infer_shapes(plain)
+    _rename(plain.graph, "Cast", _HIDDEN)
+    converted: onnx.ModelProto = convert_float_to_float16(plain, keep_io_types=True, disable_shape_infer=True)
+    made = [node for node in converted.graph.node if node.op_type != "Cast"]  # those are the converter's own
+    _rename(converted.graph, _HIDDEN, "Cast")
+    for node in made:
+        _narrow(node)
     return converted
+
+
+def _rename(graph: onnx.GraphProto, kind: str, other: str) -> None:
+    """Call (in place) operators of a kind otherwise, also in inner graphs."""
+    for node in graph.node:
+        node.op_type = other if node.op_type == kind else node.op_type
+    for inner in _onnx_files.subgraphs(graph):
+        _rename(inner, kind, other)
 
 
 def _refuse() -> None:

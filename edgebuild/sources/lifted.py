@@ -67,6 +67,17 @@ class Lifted(Source):
     requires: ClassVar[tuple[str, ...]] = ("torch", "safetensors", "onnx", "onnxruntime")
     extra: ClassVar[str | None] = "torch,onnx"
 
+    def packages(self) -> tuple[tuple[str, ...], str | None]:
+        """Those of the lift, and LiteRT where the file is to answer there."""
+        return (
+            ((*self.requires, *Tflite.requires), f"{self.extra},{Tflite.extra}")
+            if self._is_tflite
+            else (
+                self.requires,
+                self.extra,
+            )
+        )
+
     def float(self, model: ModelSpec) -> Making:
         """Lift the file and prove it."""
         return _lifting.making(self.reader(), model, self.file, self.external)

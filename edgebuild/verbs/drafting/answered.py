@@ -35,7 +35,13 @@ def shapes(reader: Reader, file: Path, inputs: tuple[TensorSpec, ...]) -> list[t
 def right(reader: Reader, file: Path, how: ImageInput, pictures: Sequence[tuple[Path, int]]) -> int:
     """How many pictures are answered with the number of their class, prepared like this; UsageError for no picture."""
     answered = of_pictures(reader, file, how, [path for path, _ in pictures])
-    return sum(int(outputs[0].argmax()) == number for outputs, (_, number) in zip(answered, pictures, strict=True))
+    return sum(_class(outputs[0]) == number for outputs, (_, number) in zip(answered, pictures, strict=True))
+
+
+def _class(values: Array) -> int:
+    """The class that is answered, or has the highest score."""
+    whole = values.dtype.kind in "iu" and values.size == 1
+    return int(values.reshape(())) if whole else int(values.argmax())
 
 
 def of_pictures(reader: Reader, file: Path, how: ImageInput, pictures: Sequence[Path]) -> list[tuple[Array, ...]]:

@@ -97,7 +97,7 @@ def _chosen(
     if not decoders:
         shown = " and ".join(str(list(shape)) for shape in shapes)
         told = f"answers {shown}, which no decoder reads for {len(answers.classes)} classes"
-        raise UsageError(told, file=str(file), key="--data", hint="known: fastestdet, yolo, ssd; or --labels")
+        raise UsageError(told, file=str(file), key="--data", hint="known: fastestdet, yolo, ssd, detected; or --labels")
     examples = [] if interview.trainable else _some(data, signature, ways[0], answers.classes)
     if not examples:
         return Detector(decoders[0], ways[0])
@@ -139,6 +139,8 @@ def _of(split: tuple[Prepared, Array]) -> tuple[Prepared, Array]:
 
 def _all(how: ImageInput) -> Iterator[Decoder]:
     yield Decoder("fastestdet")
+    for size, flag, corners in product((None, (float(how.width), float(how.height))), (False, True), ("yxyx", "xyxy")):
+        yield Decoder("detected", iou=1.0, corners=corners, size=size, background=flag)
     pixels = (float(how.width), float(how.height))
     yolo: tuple[Literal["centre", "xyxy"], ...] = ("centre", "xyxy")
     ssd: tuple[Literal["centre", "xyxy", "yxyx"], ...] = ("xyxy", "yxyx", "centre")

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from edgebuild.spec import equality
 from edgebuild.spec.errors import UsageError
 from edgebuild.spec.outputs import USUAL_TASK
 from edgebuild.spec.registry import TASKS
@@ -93,14 +94,15 @@ def _boxes(interview: Interview, outputs: tuple[TensorSpec, ...], task: str, dat
 def _several(interview: Interview, outputs: tuple[TensorSpec, ...], task: str, data: Recognised) -> Answers:
     """A table for each output, the first of which has the task."""
     guess = f"{task} is asked of output {outputs[0].name!r}, the first; the others are held to parity"
-    interview.guesses.append(guess)
-    lines, classes = [f"# {guess}"], list[str]()
+    if len(outputs) > 1:
+        interview.guesses.append(guess)
+    lines, classes = [f"# {guess}"] if len(outputs) > 1 else [], list[str]()
     for position, spec in enumerate(outputs):
         lines += toml.tensor("outputs", _plain(spec.name), spec)
         if position == 0:
             lines += [f"task = {toml.quoted(task)}"]
             if TASKS.get(task).choice:
-                classes, line = _labels(interview, data, spec.shape[-1])
+                classes, line = _labels(interview, data, None if equality.whole(spec.dtype) else spec.shape[-1])
                 lines += [line]
     return Answers(outputs, lines, classes)
 

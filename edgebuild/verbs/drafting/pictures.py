@@ -115,7 +115,7 @@ def _best(
     What is loaded by workers alone is not tried here.
     """
     outputs, pictures = answers.outputs, _some(data.guess, answers.classes)
-    if interview.trainable or len(outputs) != 1 or len(outputs[0].shape) != 1 or not pictures:
+    if interview.trainable or len(outputs) != 1 or len(outputs[0].shape) > 1 or not pictures:
         return next(iter(ways)), ""
     right = {
         name: answered.right(interview.reader(), interview.file, replace(how, mean=mean, std=std), pictures)
