@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import importlib
 import io
 import pkgutil
@@ -14,6 +15,7 @@ from click.exceptions import Abort, Exit
 from edgebuild import __version__
 
 _FIRST = ("build", "plan", "explain", "report", "verify")
+_BETWEEN_COLLECTIONS = 50_000  # objects: at Python's 700, collecting is 6 % of a build that has nothing to do
 _OWN_OPTIONS = ("--help", "-h", "--version")
 
 
@@ -59,6 +61,7 @@ def _write_any_text() -> None:
 def main(args: list[str] | None = None) -> int:
     """Run the command line and return the exit code."""
     _write_any_text()
+    gc.set_threshold(_BETWEEN_COLLECTIONS)
     code = _answered(args)
     try:
         sys.stdout.flush()  # or a pipe gets it when Python ends, where nobody could answer for a reader that has left

@@ -10,14 +10,20 @@ from edgebuild.cli._verb import Answer, verb
 
 
 @verb("schema")
-@click.argument("kind", type=click.Choice(["target", "model", "recipe", "policy"]))
+@click.argument("kind", type=click.Choice(["target", "model", "recipe", "space", "policy"]))
 def command(kind: str) -> Answer:
-    """Print the JSON Schema of a target file, a model.toml, a recipe or a policy.
+    """Print the JSON Schema of a target file, a model.toml, a recipe, a space of recipes or a policy.
 
     Example: edgebuild schema target > target.schema.json
     """
     from edgebuild.plan import schemas
 
-    kinds = {"target": schemas.target, "model": schemas.model, "recipe": schemas.recipe, "policy": schemas.policy}
+    kinds = {
+        "target": schemas.target,
+        "model": schemas.model,
+        "recipe": schemas.recipe,
+        "space": schemas.space,
+        "policy": schemas.policy,
+    }
     found = kinds[kind]()
     return Answer(found, lambda: print(json.dumps(found, indent=1, ensure_ascii=False)))

@@ -16,6 +16,7 @@ from edgebuild.spec.errors import UsageError
 
 FOLDERS = ("cas", "actions", "last", "tmp", "locks", "logs", "partial", "kept")  # made with the store
 _LATER = ("curves", "code.json", "reads.json", "last-build.json")
+_BESIDE = ("search",)  # of a project's own in the folder that its store has too; `clear` leaves it alone
 _TAG = "CACHEDIR.TAG"
 _SIGNATURE = "Signature: 8a477f597d28d172789f06886806bc55\n"
 _OURS = "# A store of edgebuild: `edgebuild cache clear` empties it.\n"
@@ -98,8 +99,8 @@ def _remove(path: Path) -> None:
 
 
 def _is_empty(root: Path) -> bool:
-    """Whether there is nothing but a mark that another build is just writing."""
-    return all(name.startswith(_TAG + ".") for name in os.listdir(root))
+    """Whether there is nothing but a mark that another build is just writing, and what is no part of a store."""
+    return all(name.startswith(_TAG + ".") or name in _BESIDE for name in os.listdir(root))
 
 
 def _is_unmarked_store(root: Path) -> bool:

@@ -5,13 +5,14 @@ It keeps no state that the store does not have: a build that is killed at any mo
 
 from __future__ import annotations
 
+import math
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from multiprocessing import connection
 from pathlib import Path
-from typing import NoReturn, Protocol
+from typing import Protocol
 
 from edgebuild.engine import files, keys
 from edgebuild.engine.graph import Graph, Node
@@ -56,6 +57,14 @@ class Turns(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class Attempt:
+    """What came of a graph as far as it got: the action of every node that is done, and why others failed, by id."""
+
+    done: Mapping[str, Action]
+    failed: Mapping[str, EdgebuildError]
+
+
+@dataclass(frozen=True, slots=True)
 class _Run:
     """A step that is running: its worker, the key that it will be stored under, its core, and the locks it holds."""
 
@@ -82,21 +91,39 @@ class Scheduler:
         self._cores = Cores(store.scratch("cores"), jobs)
         self._events, self._limits = events, limits
         self._running: dict[str, _Run] = {}
+        self._failed: dict[str, EdgebuildError] | None = None  # where a failure is no end of the whole
         self._told: set[tuple[str, str]] = set()
 
     def build(self) -> dict[str, Action]:
         """Run what must run; the action of every node by id. Raises the first error after stopping the others."""
+        self._go_through(math.inf)
+        return self._resolver.done
+
+    def attempt(self, until: float) -> Attempt:
+        """Run what can be run before `until` (s, monotonic clock): a step that fails stops only those that need it."""
+        self._failed = {}
+        self._go_through(until)
+        return Attempt(self._resolver.done, self._failed)
+
+    def _go_through(self, until: float) -> None:
         waiting = self._graph.order()
         try:
-            while waiting or self._running:
+            while (waiting or self._running) and time.monotonic() < until:
                 started = [name for name in waiting if self._resolver.ready(name) and self._advance(name)]
-                waiting = [name for name in waiting if name not in started]
+                waiting = [name for name in waiting if name not in started and not self._lost(name)]
                 if not started:
                     self._wait()
                 self._collect()
         finally:
             self._stop()
-        return self._resolver.done
+
+    def _lost(self, name: str) -> bool:
+        """Whether something that must come before the node has failed, so that it has as well."""
+        for item in self._graph.before(name) if self._failed else ():
+            if self._failed is not None and item in self._failed:
+                self._failed[name] = self._failed[item]
+                return True
+        return False
 
     def _advance(self, name: str) -> bool:
         """Take a node's output from the store, or start it where there is room; whether either was done."""
@@ -207,11 +234,12 @@ class Scheduler:
             if connection.wait([run.worker.sentinel], timeout=0):
                 self._end(name, run)
             elif run.worker.late:
-                self._fail(run, run.worker.too_late())
+                self._fail(name, run, run.worker.too_late())
 
     def _end(self, name: str, run: _Run) -> None:
         if (error := run.worker.outcome()) is not None:
-            self._fail(run, error)
+            self._fail(name, run, error)
+            return
         task = run.worker.task
         output = self._store.put(task.folder / "output", run.node.kind)
         action = Action(run.key, task.label, run.parts, output, round(run.worker.seconds, 3))
@@ -222,12 +250,18 @@ class Scheduler:
         self._running.pop(name).release()
         self._events.finished(task.label, action.seconds, run.before is not None and run.before.output == output)
 
-    def _fail(self, run: _Run, error: EdgebuildError) -> NoReturn:
-        """Raise the error with the path of the step's log, which outlives the build."""
+    def _fail(self, name: str, run: _Run, error: EdgebuildError) -> None:
+        """Raise the error with the path of the step's log, which outlives the build; or keep it for who asked to."""
         run.worker.kill()
         task = run.worker.task
         log = self._store.keep_log(task.label, task.folder / "log.txt")
-        raise error if log is None else error.with_hint(f"log: {log}")
+        whole = error if log is None else error.with_hint(f"log: {log}")
+        if self._failed is None:
+            raise whole
+        self._failed[name] = error
+        files.remove_tree(task.folder)
+        self._running.pop(name).release()
+        self._events.finished(task.label, run.worker.seconds, False)
 
     def _stop(self) -> None:
         """End what still runs, and take away all that was not finished."""

@@ -92,6 +92,11 @@ class Counted(Metric[Ceiling]):
         return read(text, cls.units, cls.noun)
 
     @classmethod
+    def drawn(cls, text: str, unit: str, baseline: float) -> float | None:
+        """The most that may be, of what is counted in this unit in a file alone."""
+        return cls.limit(text).most(baseline) if cls.unit == unit and cls.asks(text) is None else None
+
+    @classmethod
     def implies(cls, strong: Ceiling, weak: Ceiling) -> bool:
         """Whether what is inside one limit is inside the other, whatever the baseline is."""
         return strong.implies(weak)
@@ -104,6 +109,12 @@ class Counted(Metric[Ceiling]):
     def judge(self, gate: Gate, evidence: Evidence) -> Verdict:
         """Pass when there is not more than the limit, else fail."""
         return judge(gate, self.limit(gate.limit), self.counts(evidence), self.unit, self.show, "hardware")
+
+    def excess(self, gate: Gate, verdict: Verdict, evidence: Evidence) -> float:
+        """By which share of the limit the count is beyond it."""
+        counts = self.counts(evidence)
+        most = self.limit(gate.limit).most(counts.theirs)
+        return counts.ours / most - 1 if most > 0 else float(counts.ours > 0)
 
     def mend(self, gate: Gate, verdict: Verdict, evidence: Evidence, tried: Tried) -> str:
         """What takes more away."""

@@ -103,6 +103,24 @@ class Latency(Metric[Limit]):
         reason = f"a {latency.device} estimate proves nothing; the gate asks for {gate.fidelity}"
         return Verdict("latency", gate.limit, "change", "inconclusive", reason, latency.fidelity, 0, change)
 
+    @classmethod
+    def drawn(cls, text: str, unit: str, baseline: float) -> float | None:
+        """The most seconds of a median."""
+        limit = cls.limit(text)
+        if unit != _TIME.unit or limit.percentile:
+            return None
+        return limit.value if limit.change is None else baseline * (1 + limit.change)
+
+    def excess(self, gate: Gate, verdict: Verdict, evidence: Evidence) -> float:
+        """By which share of the limit the time is beyond it; of a prediction also the far end of its band."""
+        limit, estimate = self.limit(gate.limit), verdict.estimate
+        if estimate is None:
+            return super().excess(gate, verdict, evidence)
+        far = verdict.high if isinstance(evidence.latency, Predicted) and verdict.high is not None else estimate
+        if limit.change is not None:
+            return max((1 + estimate) / (1 + limit.change), (1 + far) / (1 + max(limit.change, limit.far))) - 1
+        return max(estimate, far) / (limit.value or math.inf) - 1
+
     def mend(self, gate: Gate, verdict: Verdict, evidence: Evidence, tried: Tried) -> str:
         """What takes more time away; where a prediction leaves it open, a device."""
         if verdict.status == "inconclusive" and isinstance(evidence.latency, Predicted):

@@ -79,6 +79,18 @@ class Measuring:
         for chain in chains:
             self.add(chain.runtime, "proof", *proving.proof(self._files, chain, weights), self._tasks)
 
+    def count(self, chains: Sequence[Chain], weights: Weights) -> None:
+        """Add what is known of files before anybody looks at their answers: what they weigh, their memory and time."""
+        for chain in chains:
+            self._weigh(chain, weights)
+            self._arena(chain)
+        self._time(chains)
+
+    def answer(self, chain: Chain, weights: Weights) -> None:
+        """Add what a file answers, beside the float model's own file and the model that it was made of."""
+        self._conversion(chain, weights)
+        self._answered(chain)
+
     def judge_again(self, files: Files, carried: Mapping[str, str]) -> str:
         """Measure finished files on the devices and judge them with evidence that no device changes, by role."""
         self.evidence |= carried
@@ -139,6 +151,9 @@ class Measuring:
             baseline = self._files.outputs(everywhere, chain, chain.baseline, "baseline")
             both = {"original": original, "baseline": baseline}
             self.add(chain.runtime, "source-parity", SourceParity(self._read[0]), both)
+        self._weigh(chain, weights)
+
+    def _weigh(self, chain: Chain, weights: Weights) -> None:
         files = {"candidate": chain.candidate, "baseline": chain.baseline}
         weight = self._files.weight(chain, files, (chain.unconverted, weights.float), "footprint")
         self.evidence[f"footprint/{chain.runtime.format}"] = weight
@@ -237,6 +252,11 @@ class Measuring:
 
     def _latency(self, chains: Sequence[Pair]) -> None:
         """Time on the target's device; beside a device that only counts, also time on this machine."""
+        self._time(chains)
+        if self._instruments.declares("latency") and self._instruments.best("latency").fidelity == "emulated":
+            self.keep("host-latency", self._timed(self._instruments.host, chains))
+
+    def _time(self, chains: Sequence[Pair]) -> None:
         hardware, formats = self._target.hardware, tuple(chain.runtime.format for chain in chains)
         if hardware.roofline is not None and not self._instruments.declares("latency"):
             self.keep("latency", self.estimated(hardware.roofline, formats))
@@ -244,15 +264,12 @@ class Measuring:
         instrument = self._instruments.best("latency")
         if instrument.fidelity != "emulated":
             self.keep("latency", self._timed(instrument, chains))
-            return
-        host = self._timed(self._instruments.host, chains)
-        if (counter := self._files.counter()) is not None:
+        elif (counter := self._files.counter()) is not None:
             self.keep("latency", self._predicted(*counter, chains))
         elif hardware.roofline is not None:
             self.keep("latency", self.estimated(hardware.roofline, formats))
         else:  # time under an emulator is never evidence
-            self.keep("latency", host)
-        self.keep("host-latency", host)
+            self.keep("latency", self._timed(self._instruments.host, chains))
 
     def estimated(self, rates: Rates, formats: tuple[str, ...]) -> Node:
         """Lower bounds of the time from what all files weigh."""

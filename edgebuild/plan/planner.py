@@ -5,36 +5,22 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from edgebuild.bundle.kind import KINDS
 from edgebuild.engine.graph import Graph
 from edgebuild.engine.store import Store
 from edgebuild.plan import enough, preflight, trust
-from edgebuild.plan.assembling import Assembling, joining_of
 from edgebuild.plan.instruments import Instruments
 from edgebuild.plan.limits import gates_of, regressions_of
 from edgebuild.plan.measuring import Measuring
-from edgebuild.plan.recipe import Chain, Recipes, Without, reachable
-from edgebuild.plan.shipping import assembly_node, bundle_node, split_node
-from edgebuild.plan.splitting import Splitting
+from edgebuild.plan.product import Product
+from edgebuild.plan.recipe import Recipes, Without, reachable
+from edgebuild.plan.shipping import bundle_node
 from edgebuild.plan.weights import Weights
 from edgebuild.spec.errors import UsageError
 from edgebuild.spec.model import ModelSpec
 from edgebuild.spec.names import suggest
 from edgebuild.spec.source import Source
-from edgebuild.spec.target import Gate, Policy, Target
-
-
-@dataclass(frozen=True, slots=True)
-class Product:
-    """What a build makes for one model on one target: ids of the nodes with the verdicts and with the bundle, the
-    chains that they come from, and whether useless steps of the recipe are to be left out.
-    """
-
-    target: str
-    model: str
-    verdicts: str
-    bundle: str
-    chains: tuple[Chain, ...]
-    drop_useless: bool
+from edgebuild.spec.target import Gate, Policy, Recipe, Target
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,15 +43,19 @@ def make(
     known: Sequence[str],
     policy: Policy,
     without: Mapping[tuple[str, str], Without] | None = None,
+    recipes: Mapping[tuple[str, str], Recipe] | None = None,
 ) -> Plan:
     """The plan for every model on every target; `known` names all targets there are, `policy` what all must prove.
 
-    `without` names the steps of the recipe that are left out for a target and a model.
+    `without` names the steps of the recipe that are left out for a target and a model, `recipes` those that take the
+    place of the target's own for one model.
 
     The models' own files are copied into the store, so that a build sees them as they are now. Raises UsageError
     for what cannot be built and DeviceError where no device can measure.
     """
     graph = Graph()
+    for target in targets:
+        _check_packages(target)
     for model in models:
         _check_budgets(model, known)
     every = {model.name: model for one in models for model in (one, *(part.model for part in one.parts))}
@@ -78,12 +68,17 @@ def make(
             gates = gates_of(target, model, policy)
             if target.regressions:
                 regressions_of(target, model, policy)  # wrong ones are refused now, not when a gate asks for them
-            reached = target
+            own = (recipes or {}).get((target.name, model.name), target.recipe)
+            reached = replace(target, recipe=own)
             for part in (model, *(part.model for part in model.parts)):
-                reached, unreached = _reachable(reached, part, weights[part.name].source)
+                reached, unreached = reach(reached, part, weights[part.name].source)
                 lacking |= dict.fromkeys(unreached)
             if model.declared.assembly is not None:
-                products.append(_assembly(graph, reached, model, weights, instruments, gates))
+                from edgebuild.plan.assemblies import (
+                    assembly,
+                )  # a fifth of what planning imports, and few projects have one
+
+                products.append(assembly(graph, reached, model, weights, instruments, gates))
             else:
                 left_out = (without or {}).get((target.name, model.name), frozenset())
                 products.append(_product(graph, reached, model, weights[model.name], instruments, gates, left_out))
@@ -97,7 +92,7 @@ def make(
     return Plan(graph, tuple(products), tuple(dict.fromkeys(notices)), undecided)
 
 
-def _reachable(target: Target, model: ModelSpec, source: Source) -> tuple[Target, list[str]]:
+def reach(target: Target, model: ModelSpec, source: Source) -> tuple[Target, list[str]]:
     """The target with those of its runtimes that the model can run on, and what to tell of the others.
 
     UsageError where there is none.
@@ -129,25 +124,9 @@ def _product(
     return Product(target.name, model.name, verdicts, bundle, tuple(chains), target.recipe.drop_useless)
 
 
-def _assembly(
-    graph: Graph,
-    target: Target,
-    model: ModelSpec,
-    weights: Mapping[str, Weights],
-    instruments: Instruments,
-    gates: tuple[Gate, ...],
-) -> Product:
-    prefix = f"{target.name}/{model.name}"
-    if joining_of(model).cuts:
-        splitting = Splitting(graph, target, model, weights, instruments, prefix, gates)
-        halves, verdicts = splitting.judge()
-        bundle = graph.add(f"{prefix}/bundle", split_node(target, model, weights[model.name], halves, splitting))
-        return Product(target.name, model.name, verdicts, bundle, (), drop_useless=False)
-    assembling = Assembling(graph, target, model, weights, instruments, prefix, gates)
-    wholes, verdicts = assembling.judge()
-    node = assembly_node(target, model, weights[model.name], wholes, assembling)
-    bundle = graph.add(f"{prefix}/bundle", node)
-    return Product(target.name, model.name, verdicts, bundle, (), drop_useless=False)
+def _check_packages(target: Target) -> None:
+    for number, name in enumerate(target.packages):
+        KINDS.get(name, file=target.file, key=f"packages[{number}]")
 
 
 def _check_budgets(model: ModelSpec, known: Sequence[str]) -> None:

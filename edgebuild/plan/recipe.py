@@ -90,6 +90,11 @@ class Recipes:
         self._check_numbers()
         self._check_final()
 
+    @property
+    def steps(self) -> tuple[Technique, ...]:
+        """The steps with the options that hardware, model and recipe give."""
+        return self._steps
+
     def chain(self, runtime: Runtime) -> Chain:
         """The nodes for one runtime; UsageError for an unknown or misplaced step, option, format or package."""
         self._need_packages(runtime)

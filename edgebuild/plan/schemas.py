@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from edgebuild.bundle.kind import KINDS
 from edgebuild.spec.checked import schema
 from edgebuild.spec.data import DATA
 from edgebuild.spec.joining import ASSEMBLIES
@@ -11,7 +12,7 @@ from edgebuild.spec.model import ModelFile, PartLine
 from edgebuild.spec.plugins import Registry
 from edgebuild.spec.registry import DEVICES, GATES, STEPS, TASKS
 from edgebuild.spec.source import SOURCES
-from edgebuild.spec.tables import PolicyFile, RecipeFile, RecipeTable, TargetFile
+from edgebuild.spec.tables import PolicyFile, RecipeFile, RecipeTable, SpaceFile, TargetFile
 
 _DRAFT = {"$schema": "https://json-schema.org/draft/2020-12/schema"}
 
@@ -26,6 +27,7 @@ def target() -> dict[str, Any]:
     named = {"type": "string", "description": "a recipe by name"}
     found["properties"]["recipe"] = {"anyOf": [steps, named, table], "default": []}
     found["properties"]["devices"]["items"] = _one_of(found, DEVICES, "transport")
+    found["properties"]["packages"]["items"]["enum"] = KINDS.names()
     return _DRAFT | _with_metrics(found)
 
 
@@ -39,6 +41,16 @@ def recipe() -> dict[str, Any]:
     found = schema(RecipeFile)
     found["properties"]["steps"]["items"] = _one_of(found, STEPS, "use")
     return _DRAFT | found
+
+
+def space() -> dict[str, Any]:
+    """The schema of a file in `spaces/`; what an option may be is checked when the space is read."""
+    found = schema(SpaceFile)
+    for name in ("SpaceLine", "WayLine"):
+        use = found["$defs"][name]["properties"]["use"]
+        use.pop("type", None)
+        use["anyOf"] = [{"enum": STEPS.names()}, *([{"type": "null"}] if name == "SpaceLine" else [])]
+    return _DRAFT | _with_metrics(found)
 
 
 def model() -> dict[str, Any]:

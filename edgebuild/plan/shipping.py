@@ -2,25 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from pathlib import Path
+from collections.abc import Mapping
 
 from edgebuild import travels
 from edgebuild.bundle.assemble import Assemble
 from edgebuild.bundle.card import PAYLOAD
 from edgebuild.bundle.facts import Subject
 from edgebuild.engine.graph import Node
-from edgebuild.plan.assembling import Assembled, Assembling
 from edgebuild.plan.measuring import Measuring
 from edgebuild.plan.recipe import Chain, Without
-from edgebuild.plan.splitting import EDGE, SERVER, Halves, Splitting
 from edgebuild.plan.weights import Weights, task_code
 from edgebuild.spec import model_file, sha256
-from edgebuild.spec.assembly import Assembly, Part
+from edgebuild.spec.assembly import Assembly
 from edgebuild.spec.format import Format
 from edgebuild.spec.model import ModelSpec
 from edgebuild.spec.registry import FORMATS
-from edgebuild.spec.signature import Signature
 from edgebuild.spec.target import Target
 
 
@@ -35,40 +31,10 @@ def bundle_node(
     inputs |= {f"answers/{chain.runtime.format}": measuring.answers(chain) for chain in chains}
     runtimes, signature = tuple(chain.runtime for chain in chains), model.declared.signature
     assemblies = tuple(Assembly.of_one(FORMATS.get(r.format).file, r, signature) for r in runtimes)
-    return _node(target, model, weights, assemblies, inputs, measuring, dropped)
+    return node_of(target, model, weights, assemblies, inputs, measuring, dropped)
 
 
-def assembly_node(
-    target: Target, model: ModelSpec, weights: Weights, wholes: Sequence[Assembled], assembling: Assembling
-) -> Node:
-    """The same for an assembly: a file of each part, and what decides which of them answer."""
-    signature, router = model.declared.signature, assembling.joining.router
-    inputs, assemblies = dict[str, str](), []
-    for whole in wholes:
-        name, file = whole.runtime.format, Path(FORMATS.get(whole.runtime.format).file)
-        inputs |= {f"candidate/{name}/{part.spec.name}": part.chain.candidate for part in whole.parts}
-        inputs |= {f"baseline/{name}": whole.whole.baseline, f"rule/{name}": whole.rule, f"answers/{name}": whole.runs}
-        parts = tuple(
-            Part(part.spec.name, f"{part.spec.name}{file.suffix}", whole.runtime, signature) for part in whole.parts
-        )
-        assemblies.append(Assembly.of_alike(parts, signature, router, assembling.joining.brings()))
-    return _node(target, model, weights, tuple(assemblies), inputs, assembling.measuring)
-
-
-def split_node(target: Target, model: ModelSpec, weights: Weights, halves: Halves, splitting: Splitting) -> Node:
-    """The same for a model that is cut in two; each half takes or gives what crosses, which the router carries."""
-    signature, runtime = model.declared.signature, halves.chain.runtime
-    suffix, name = Path(FORMATS.get(runtime.format).file).suffix, runtime.format
-    inputs = {f"candidate/{name}/{part}": item for part, item in halves.files.items()}
-    inputs |= {f"baseline/{name}": halves.chain.baseline, f"rule/{name}": halves.rule}
-    inputs |= {f"answers/{name}": splitting.measuring.answers(halves.chain)}
-    signatures = {EDGE: Signature(signature.inputs, ()), SERVER: Signature((), signature.outputs)}
-    parts = [Part(part, f"{part}{suffix}", runtime, signatures.get(part, signature)) for part in halves.files]
-    assembly = Assembly.of_alike(tuple(parts), signature, splitting.joining.router, splitting.joining.brings())
-    return _node(target, model, weights, (assembly,), inputs, splitting.measuring)
-
-
-def _node(
+def node_of(
     target: Target,
     model: ModelSpec,
     weights: Weights,
@@ -77,6 +43,7 @@ def _node(
     measuring: Measuring,
     dropped: tuple[str, ...] = (),
 ) -> Node:
+    """The node that assembles a bundle: `files` by role, all evidence, and all that travels with them."""
     declared = model.declared
     subject = Subject(
         target=target.name,

@@ -56,6 +56,7 @@ def document(outcomes: list[Outcome], journal: Journal, status: str) -> dict[str
             | documents.to_json(o.verdicts)
             | ({"gate": {"status": o.gate.status, **documents.to_json(o.gate.gate)}} if o.gate else {})
             | {"notes": list(o.notes), "calibrations": documents.to_json(o.calibrations)}
+            | {"packages": {kind: str(folder) for kind, folder in o.packages.items()}}
             for o in outcomes
         ],
     }
@@ -72,6 +73,8 @@ def show(outcomes: list[Outcome], journal: Journal) -> None:
         _show_calibrations(outcome.calibrations)
         _show_notes(outcome.notes)
         line((outcome.status, COLOURS[outcome.status]), f": {outcome.folder} ({_meaning(outcome)})")
+        for kind, folder in outcome.packages.items():
+            line((f"{kind}: ", "dim"), str(folder))
         show_next(verdicts.shipped.verdicts)
     _show_notes(journal.notices)
     ran = (

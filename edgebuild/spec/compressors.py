@@ -15,7 +15,7 @@ def versions() -> dict[str, str]:
     """By name the compressor's version, as far as Python says it, and the digest of what it makes of a probe."""
     packer = zlib.compressobj(6, zlib.DEFLATED, -15)
     deflated = packer.compress(_PROBE) + packer.flush()
-    filters = [{"id": lzma.FILTER_LZMA2, "preset": 6}]
+    filters = [{"id": lzma.FILTER_LZMA2, "preset": 6, "dict_size": 1 << 16}]  # memory for 8 MiB costs 8 ms
     return {
         "zlib": f"{zlib.ZLIB_RUNTIME_VERSION} {_digest(deflated)}",
         "lzma": _digest(lzma.compress(_PROBE, lzma.FORMAT_RAW, filters=filters)),

@@ -86,6 +86,8 @@ class _Reader:
 
     def value(self, kind: Any, content: Json, key: str) -> Any:
         origin, arguments = get_origin(kind), get_args(kind)
+        if kind is Any:  # options of plug-ins, which know what they may be
+            return content
         if is_dataclass(kind):
             return self.record(kind, content, key)
         if origin in (Union, UnionType):

@@ -14,7 +14,7 @@ from edgebuild.spec.errors import UsageError
 from edgebuild.spec.model import ModelFile, ModelSpec, PartLine
 from edgebuild.spec.names import suggest
 from edgebuild.spec.tables import PolicyFile, RecipeFile, RecipeLine, RecipeTable, TargetFile
-from edgebuild.spec.target import DeviceSpec, Policy, Recipe, StepSpec, Target
+from edgebuild.spec.target import SEARCHED, DeviceSpec, Policy, Recipe, StepSpec, Target
 
 
 def read_toml(path: Path, shown: str) -> dict[str, Any]:
@@ -34,10 +34,11 @@ def read_toml(path: Path, shown: str) -> dict[str, Any]:
 def read_target(path: Path, shown: str, recipes: Callable[[str], Recipe] | None = None) -> Target:
     """The target that the file declares; UsageError with file, key and reason when it does not.
 
-    `recipes` finds a recipe by its name, for files that name one.
+    `recipes` finds a recipe by its name, for files that name one; one that says nothing of a recipe takes what the last
+    search has come to.
     """
     given = read_toml(path, shown)
-    recipe = _recipe(given.get("recipe", []), shown, recipes)
+    recipe = _recipe(given.get("recipe", [] if recipes is None else SEARCHED), shown, recipes)
     declared = check(TargetFile, given | ({"recipe": []} if recipe else {}), file=shown)
     devices = tuple(
         DeviceSpec(line.transport, line.measures, line.model_extra or {}, f"devices[{i}]")
@@ -56,6 +57,7 @@ def read_target(path: Path, shown: str, recipes: Callable[[str], Recipe] | None 
         regressions=declared.regressions,
         fidelity=declared.fidelity,
         policy=declared.policy or not declared.gates,
+        packages=declared.packages,
     )
 
 
@@ -105,6 +107,11 @@ def read_model(folder: Path, shown: str) -> ModelSpec:
     except UsageError as error:
         raise placed(error, shown) from None
     return ModelSpec(name=folder.name, folder=home, file=shown, declared=declared)
+
+
+def is_built_by_name_alone(folder: Path, shown: str) -> bool:
+    """Whether `folder/model.toml` says so, without checking what else it says; UsageError where it is no TOML."""
+    return read_toml(folder / "model.toml", shown).get("by_name") is True
 
 
 # What a base says of itself alone.

@@ -79,6 +79,18 @@ class Metric(ABC, Generic[Limit]):
         """What to do next where it did not pass, as the end of one line; "" where nothing is known that helps."""
         return ""
 
+    def excess(self, gate: Gate, verdict: Verdict, evidence: Evidence) -> float:
+        """By which share of the limit the estimate is beyond it; at most 0 inside, 0 where nothing can be told."""
+        limit = self.limit(gate.limit)
+        if isinstance(limit, float) and verdict.estimate is not None:
+            return verdict.estimate / limit - 1
+        return 1.0 if verdict.status == "fail" else 0.0
+
+    @classmethod
+    def drawn(cls, text: str, unit: str, baseline: float) -> float | None:
+        """The most that a limit allows, in this unit, where the float model has `baseline`; None for other metrics."""
+        return None
+
     @classmethod
     def asks(cls, text: str) -> str | None:
         """The kind of evidence that is gathered for this limit, and as long as it is not settled."""

@@ -11,7 +11,7 @@ import importlib
 import inspect
 from dataclasses import dataclass
 from functools import cache
-from importlib.metadata import EntryPoint, entry_points
+from importlib.metadata import EntryPoint, EntryPoints, entry_points
 from pathlib import Path
 from types import FunctionType
 from typing import Any, ClassVar, Generic, NamedTuple, TypeVar, cast, get_args, get_origin, get_type_hints
@@ -83,11 +83,23 @@ def _own(package: str) -> tuple[str, ...]:
 
 
 @cache
+def _installed() -> EntryPoints:
+    # Once for all groups: each look goes over every package there is. Until Python 3.12 it is a SelectableGroups.
+    return cast(EntryPoints, entry_points())
+
+
+@cache
 def _foreign(group: str) -> dict[str, list[EntryPoint]]:
     points: dict[str, list[EntryPoint]] = {}
-    for point in entry_points(group=group):
+    for point in _installed().select(group=group):
         points.setdefault(point.name, []).append(point)
     return points
+
+
+def forget() -> None:
+    """Look again for what other packages bring: one was installed since."""
+    for cached in (_installed, _foreign, _loaded):
+        cached.cache_clear()
 
 
 @cache

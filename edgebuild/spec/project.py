@@ -8,10 +8,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from edgebuild.spec.errors import UsageError
-from edgebuild.spec.files import read_model, read_parts, read_policy, read_recipe, read_target
+from edgebuild.spec.files import is_built_by_name_alone, read_model, read_parts, read_policy, read_recipe, read_target
 from edgebuild.spec.model import ModelSpec, PartSpec
 from edgebuild.spec.names import suggest
-from edgebuild.spec.target import Policy, Recipe, Target
+from edgebuild.spec.space import Space
+from edgebuild.spec.target import SEARCHED, USUAL, Policy, Recipe, Target
 
 __all__ = ["Project", "open_project", "suggest"]
 
@@ -45,11 +46,33 @@ class Project:
         return found | {path.stem: path for path in sorted((self.root / "recipes").glob("*.toml"))}
 
     def recipe(self, name: str, *, file: str | None = None, key: str | None = None) -> Recipe:
-        """The recipe with this name; UsageError with the nearest names when there is none."""
+        """The recipe with this name; UsageError with the nearest names when there is none.
+
+        That of a search is the usual one until it is known which model it is for.
+        """
         files = self.recipe_files()
+        if name == SEARCHED and name not in files:
+            return replace(self.recipe(USUAL), name=SEARCHED)
         if name not in files:
-            raise UsageError(f"unknown recipe {name!r}", file=file, key=key, hint=suggest(name, files))
+            hint = suggest(name, [*files, SEARCHED])
+            raise UsageError(f"unknown recipe {name!r}", file=file, key=key, hint=hint)
         return read_recipe(files[name], self.shown(files[name]))
+
+    def space_files(self) -> dict[str, Path]:
+        """Every space of recipes by name; a file of the project hides a built-in one of the same name."""
+        found = {path.stem: path for path in sorted(_built_in("spaces").glob("*.toml"))}
+        return found | {path.stem: path for path in sorted((self.root / "spaces").glob("*.toml"))}
+
+    def space(self, name: str) -> Space:
+        """The space with this name, or in this file; UsageError with the nearest names when there is none."""
+        from edgebuild.spec.spaces import read_space
+
+        files, file = self.space_files(), Path(name)
+        if name in files:
+            return read_space(files[name], self.shown(files[name]))
+        if file.suffix == ".toml" or file.is_file():
+            return read_space(file, self.shown(file.absolute()))
+        raise UsageError(f"unknown space {name!r}", key="--space", hint=f"a file, or a name: {suggest(name, files)}")
 
     def policy_file(self) -> Path:
         """What says what every release must prove: the project's own `policies/default.toml`, else the built-in one."""
@@ -69,8 +92,13 @@ class Project:
 
     def models(self, named: Sequence[str] = ()) -> list[ModelSpec]:
         """Those that are named; where none is, all but those that are built by name alone."""
-        models = [self.model(name) for name in dict.fromkeys(named or self.model_folders())]
-        return models if named else [model for model in models if not model.declared.by_name]
+        return [self.model(name) for name in dict.fromkeys(named or self._built_unasked())]
+
+    def _built_unasked(self) -> list[str]:
+        """Those that are not built by name alone, whose files are only looked into."""
+        folders = self.model_folders()
+        shown = {name: self.shown(folder / "model.toml") for name, folder in folders.items()}
+        return [name for name, folder in folders.items() if not is_built_by_name_alone(folder, shown[name])]
 
     def model(self, name: str) -> ModelSpec:
         """The model with this name; UsageError with the nearest names when there is none."""
@@ -114,6 +142,11 @@ class Project:
                 raise UsageError(f"two parts are called {name!r}", file=model.file, key=key, hint="give each a name")
             used.add(name)
             yield PartSpec(name, part, recipe, key)
+
+    @property
+    def state(self) -> Path:
+        """Where is kept what a project remembers and no build can make again."""
+        return self.root / ".edgebuild"
 
     def shown(self, path: Path) -> str:
         """`path` as messages show it: relative to the project where it lies inside."""

@@ -131,6 +131,10 @@ class StepSpec:
     file: str = ""
 
 
+SEARCHED = "search"  # a recipe of this name stands for what the last search has found
+USUAL = "balanced"  # and where there was none, for this one
+
+
 @dataclass(frozen=True, slots=True)
 class Recipe:
     """The techniques in order; with `drop_useless` those that cost and buy nothing on the target are left out."""
@@ -203,6 +207,7 @@ class Target:
 
     `gates` are its own and hold a candidate against the float model; with `policy` those of the policy on other metrics
     do so as well. `regressions` hold it against an earlier release. `fidelity` is the least evidence that counts.
+    `packages` are kinds of package that are made of each released bundle.
     """
 
     name: str
@@ -217,3 +222,4 @@ class Target:
     regressions: tuple[GateSpec, ...] = ()
     fidelity: LeastFidelity = field(default_factory=LeastFidelity)
     policy: bool = True
+    packages: tuple[str, ...] = ()

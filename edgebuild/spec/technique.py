@@ -9,6 +9,8 @@ from edgebuild.spec.artifact import Step
 from edgebuild.spec.quantization import Quantization
 from edgebuild.spec.target import Hardware
 
+_MODULE = "torch"
+
 
 class Technique(Step, Protocol):
     """A step that recipes name; one file in `steps/techniques/`. All that it has beyond a step has a default.
@@ -35,6 +37,12 @@ class Technique(Step, Protocol):
     def from_hardware(cls, hardware: Hardware) -> Mapping[str, Any]:
         """Options whose default is a property of the target's hardware, by name."""
         return {}
+
+    def leaves(self) -> float:
+        """The least share of parameters and multiply-accumulates that it can leave, whatever the model; 0 where its
+        options do not say.
+        """
+        return 1.0 if self.values_only or _MODULE not in self.consumes else 0.0
 
     def opens(self) -> tuple[str, ...]:
         """Roles whose artifact it looks into, which must be a module then: a file that teaches has answers alone."""

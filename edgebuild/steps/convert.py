@@ -8,7 +8,6 @@ from typing import Any, ClassVar
 
 from edgebuild.nn import checkpoint
 from edgebuild.nn.checkpoint import Checkpoint
-from edgebuild.nn.legalize.legalize import legal
 from edgebuild.nn.quantize import ranges
 from edgebuild.spec import notes
 from edgebuild.spec.artifact import Step, StepIO
@@ -36,6 +35,8 @@ class Convert(Step):
 
     def run(self, io: StepIO) -> None:
         """Write the model file."""
+        from edgebuild.nn.legalize.legalize import legal
+
         target_format = FORMATS.get(self.format)()
         model = checkpoint.load(io.path("model"))
         lawful = legal(model.module, model.example(), self.format)

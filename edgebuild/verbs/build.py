@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,7 +23,8 @@ from edgebuild.verbs.request import Request, drop_useless, planned, verdicts_of
 if TYPE_CHECKING:
     from edgebuild.engine.store import Action
     from edgebuild.engine.task import Limits
-    from edgebuild.plan.planner import Plan, Product
+    from edgebuild.plan.planner import Plan
+    from edgebuild.plan.product import Product
     from edgebuild.plan.recipe import Without
 
 
@@ -41,7 +42,8 @@ class Gated:
 @dataclass(frozen=True, slots=True)
 class Outcome:
     """What became of one model on one target: its status, where the bundle or the evidence is, the verdicts, whether
-    the folder is new, what the steps noted about their work, and what a gate has said since.
+    the folder is new, what the steps noted about their work, what a gate has said since, and by kind the folders of the
+    packages that were made of the bundle.
     """
 
     target: str
@@ -53,6 +55,7 @@ class Outcome:
     notes: tuple[str, ...] = ()
     calibrations: Mapping[str, Calibration] = field(default_factory=dict)
     gate: Gated | None = None
+    packages: Mapping[str, Path] = field(default_factory=dict)
 
 
 def build(request: Request, events: Listener, limits: Limits) -> tuple[list[Outcome], Journal]:
@@ -81,7 +84,7 @@ def build(request: Request, events: Listener, limits: Limits) -> tuple[list[Outc
             if not dropped:
                 outcomes = [_publish(request.project, store, product, done) for product in plan.products]
                 _remember(request.project, plan, outcomes, done, journal)
-                return outcomes, journal
+                return [_packaged(request.project, outcome) for outcome in outcomes], journal
 
 
 def _check_output(dist: Path) -> None:
@@ -141,6 +144,17 @@ def _as_gated(place: Path, built: Path, verdicts: Verdicts) -> tuple[Gated, Verd
     status: Status = "pass" if facts.status == "released" else "fail"
     formats = {**verdicts.formats, verdicts.format: Judged(status, facts.verdicts, facts.evidence)}
     return Gated(facts.status, facts.gate), Verdicts(status, verdicts.format, formats)
+
+
+def _packaged(project: Project, outcome: Outcome) -> Outcome:
+    """With the packages that the target asks for."""
+    target = project.target(outcome.target)
+    if not target.packages:
+        return outcome
+    from edgebuild.verbs import packages
+
+    bundle = project.dist / outcome.target / outcome.model
+    return replace(outcome, packages=packages.bring_up(bundle, target.packages, target.file))
 
 
 def _remember(project: Project, plan: Plan, outcomes: list[Outcome], done: dict[str, Action], events: Journal) -> None:

@@ -16,7 +16,8 @@ from edgebuild.verbs.request import Request, drop_useless, planned
 
 if TYPE_CHECKING:
     from edgebuild.engine.resolve import Outlook
-    from edgebuild.plan.planner import Plan, Product
+    from edgebuild.plan.planner import Plan
+    from edgebuild.plan.product import Product
     from edgebuild.plan.recipe import Without
 
 

@@ -19,6 +19,7 @@ from edgebuild.spec.registry import FORMATS
 
 if TYPE_CHECKING:
     from edgebuild.engine.graph import Graph
+    from edgebuild.engine.scheduler import Attempt, Scheduler
     from edgebuild.engine.store import Action
     from edgebuild.engine.task import Limits
 
@@ -89,25 +90,38 @@ class Journal:
 
 def bring_up(store: Store, graph: Graph, jobs: int, journal: Journal, limits: Limits) -> dict[str, Action]:
     """Run what is not up to date; what ran is kept for `explain` whatever happens."""
-    from edgebuild.devices.jobs.turns import Machine
-    from edgebuild.engine import worker
-    from edgebuild.engine.scheduler import Scheduler
-    from edgebuild.spec.surroundings import QUIET
-
-    os.environ.update(QUIET)  # workers inherit it
-    worker.preload((*_PRELOADED, *_exporters(graph, store)))
-    scheduler = Scheduler(graph, store, jobs=jobs, events=journal, limits=limits, turns=Machine())
+    scheduler = _scheduler(store, graph, jobs, journal, limits)
     try:
         return scheduler.build()
     finally:
         _keep_journal(store, journal)
 
 
-def _exporters(graph: Graph, store: Store) -> Iterator[str]:
+def attempt(store: Store, graph: Graph, jobs: int, journal: Journal, limits: Limits, until: float) -> Attempt:
+    """Run what is not up to date, as far as it goes before `until` (s, monotonic clock): a step that fails takes only
+    those with it that need it.
+    """
+    return _scheduler(store, graph, jobs, journal, limits, least=1).attempt(until)
+
+
+def _scheduler(
+    store: Store, graph: Graph, jobs: int, journal: Journal, limits: Limits, least: int = SEVERAL
+) -> Scheduler:
+    from edgebuild.devices.jobs.turns import Machine
+    from edgebuild.engine import worker
+    from edgebuild.engine.scheduler import Scheduler
+    from edgebuild.spec.surroundings import QUIET
+
+    os.environ.update(QUIET)  # workers inherit it
+    worker.preload((*_PRELOADED, *_exporters(graph, store, least)))
+    return Scheduler(graph, store, jobs=jobs, events=journal, limits=limits, turns=Machine())
+
+
+def _exporters(graph: Graph, store: Store, least: int) -> Iterator[str]:
     """What formats are forked with where several new steps work with them; for one it would only be in the way."""
     new = [node.tools for name, node in graph.nodes.items() if node.tools and store.last(graph.label(name)) is None]
     for kind in FORMATS.usable().values():
-        if sum({*kind.tools} <= {*tools} for tools in new) >= SEVERAL:
+        if sum({*kind.tools} <= {*tools} for tools in new) >= least:
             yield from kind.preloads
 
 

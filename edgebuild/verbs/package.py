@@ -9,6 +9,7 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
+from edgebuild import __version__
 from edgebuild.bundle import manifest
 from edgebuild.bundle.facts import File
 from edgebuild.bundle.kind import KINDS, Contents
@@ -58,7 +59,7 @@ def package(request: Request) -> Package:
     kind = KINDS.get(request.kind, key="--as")
     if request.version is not None and not _VERSION.fullmatch(request.version):
         raise UsageError(f"{request.version!r} is no version", key="--release", hint="numbers and dots, such as 1.4.0")
-    out = request.out or request.bundle.resolve().with_name(f"{request.bundle.resolve().name}.{request.kind}")
+    out = request.out or place(request.bundle, request.kind)
     manifest.verify_bundle(request.bundle)
     owned.check_replaceable(out, RECORD)
     with tempfile.TemporaryDirectory(prefix="edgebuild-package-") as scratch:
@@ -72,6 +73,11 @@ def package(request: Request) -> Package:
         except OSError as error:
             raise disk_error(error, out) from None
     return package
+
+
+def place(bundle: Path, kind: str) -> Path:
+    """Where a package of a bundle goes, unless somebody says otherwise."""
+    return bundle.resolve().with_name(f"{bundle.resolve().name}.{kind}")
 
 
 def _contents(request: Request, copy: Path) -> Contents:
@@ -96,6 +102,7 @@ def _recorded(request: Request, contents: Contents, made: Path, out: Path) -> Pa
         "name": contents.name,
         "version": contents.version,
         "status": contents.facts.status,
+        "edgebuild": __version__,
         "bundle": f"sha256:{contents.digest}",
         "files": {name: {"sha256": each.sha256, "bytes": each.bytes} for name, each in listing.items()},
     }

@@ -12,10 +12,12 @@ from edgebuild.spec import documents
 from edgebuild.spec.errors import UsageError
 from edgebuild.spec.evidence import VERDICTS, Verdicts
 from edgebuild.spec.project import Project
+from edgebuild.verbs.searched import chosen
 
 if TYPE_CHECKING:
     from edgebuild.engine.store import Action
-    from edgebuild.plan.planner import Plan, Product
+    from edgebuild.plan.planner import Plan
+    from edgebuild.plan.product import Product
     from edgebuild.plan.recipe import Without
 
 
@@ -50,7 +52,9 @@ def planned(request: Request, without: dict[tuple[str, str], Without] | None = N
         raise UsageError("no model to build", file="models", hint="a model is a folder with a model.toml")
     store = Store(project.store)
     try:
-        yield store, planner.make(store, targets, models, tuple(project.target_files()), policy, without)
+        recipes, told = chosen(project, targets, models, policy)
+        plan = planner.make(store, targets, models, tuple(project.target_files()), policy, without, recipes)
+        yield store, replace(plan, notices=(*plan.notices, *told))
     finally:
         store.close()
 

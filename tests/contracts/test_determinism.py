@@ -27,7 +27,7 @@ from tests.contracts.test_plugins import STEPLIKE, names
 # Shown below by running them where the libraries think that the processor is an old one.
 SHOWN = {"Float16", "Log2"}
 # Copies, counts and sums of whole numbers, differences and quotients of a few floats: no kernel, no C library.
-EVIDENT = {"ImportWeights", "Arena", "Footprint", "Roofline", "Predict", "Agreement"}
+EVIDENT = {"ImportWeights", "Arena", "Footprint", "Roofline", "Predict", "Agreement", "ChooseBy"}
 EVIDENT |= {
     "JoinedArena",
     "JoinedFootprint",

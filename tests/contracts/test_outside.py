@@ -102,8 +102,7 @@ def installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Calla
     """Installs the distribution for this process, after a change of its text."""
 
     def clear() -> None:
-        plugins._foreign.cache_clear()
-        plugins._loaded.cache_clear()
+        plugins.forget()
         sys.modules.pop("marks", None)
         invalidate_caches()
 

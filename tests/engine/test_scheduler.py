@@ -374,3 +374,32 @@ def fill(filler: Path, free: int) -> None:
                 file.write(bytes(4096))
         except OSError:
             file.truncate(filler.stat().st_size // 4096 * 4096 - free * 1024)
+
+
+class TestAttempt:
+    """What a search asks for: as much as can be had, whatever fails, until a moment."""
+
+    def test_a_step_that_fails_takes_only_those_with_it_that_need_it(self, box: Toybox, runs: Path) -> None:
+        good = box.add("good", toys.Write("x", tally=str(runs)))
+        bad = box.add("bad", toys.Misbehaves("value_error"))
+        after = box.add("after", toys.Join(tally=str(runs)), one=bad, two=good)
+        last = box.add("last", toys.Join(glue="!", tally=str(runs)), one=after)
+        other = box.add("other", toys.Join(glue="?", tally=str(runs)), one=good)
+        attempt = box.attempt(60.0)
+        assert {*attempt.done} == {good, other}
+        assert {*attempt.failed} == {bad, after, last}
+        assert len({error.line for error in attempt.failed.values()}) == 1
+        assert names(runs) == ["join?", "x"]
+
+    def test_at_its_end_what_runs_is_stopped_and_what_was_done_is_kept(self, box: Toybox, store: Store) -> None:
+        done = box.add("done", toys.Write("x"))
+        box.add(
+            "slow",
+            toys.Write("y", seconds=60.0),
+        )
+        attempt = box.attempt(4.0)
+        assert ({*attempt.done}, attempt.failed) == ({done}, {})
+        again = Toybox(store)
+        again.add("done", toys.Write("x"))
+        again.build()
+        assert again.heard.reused == ["done"]

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from edgebuild.engine import digests
 from edgebuild.engine.graph import Graph, Node
-from edgebuild.engine.scheduler import Scheduler, Turns
+from edgebuild.engine.scheduler import Attempt, Scheduler, Turns
 from edgebuild.engine.store import Action, Store
 from edgebuild.engine.task import Limits
 from edgebuild.spec.artifact import Step
@@ -63,6 +64,12 @@ class Toybox:
         limits = Limits(memory, seconds)
         done = Scheduler(self.graph, self.store, jobs=jobs, events=self.heard, limits=limits, turns=turns).build()
         return {label: action for name, action in done.items() for label in self.graph.labels[name]}
+
+    def attempt(self, seconds: float) -> Attempt:
+        """Build as much of the graph as can be built in so many seconds."""
+        self.heard = Listener(when_waiting=self.when_waiting)
+        scheduler = Scheduler(self.graph, self.store, jobs=2, events=self.heard, limits=Limits(2**30, 60.0))
+        return scheduler.attempt(time.monotonic() + seconds)
 
     def text(self, action: Action) -> str:
         """What the toy wrote."""

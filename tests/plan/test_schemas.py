@@ -14,17 +14,22 @@ from jsonschema import Draft202012Validator
 from edgebuild.plan import schemas
 from tests import ROOT
 
-FILES = [*ROOT.glob("targets/*.toml"), *ROOT.glob("recipes/*.toml"), *ROOT.glob("policies/*.toml")]
+FILES = [
+    *ROOT.glob("targets/*.toml"),
+    *ROOT.glob("recipes/*.toml"),
+    *ROOT.glob("policies/*.toml"),
+    *ROOT.glob("spaces/*.toml"),
+]
 FILES += [*ROOT.glob("models/*/model.toml"), *ROOT.glob("tests/models/*/model.toml")]
 Change = Callable[[dict[str, Any]], object]
 
 
 def validator(path: Path) -> Draft202012Validator:
-    kinds = {"targets": schemas.target, "recipes": schemas.recipe, "policies": schemas.policy}
+    kinds = {"targets": schemas.target, "recipes": schemas.recipe, "policies": schemas.policy, "spaces": schemas.space}
     return Draft202012Validator(kinds.get(path.parent.name, schemas.model)())
 
 
-@pytest.mark.parametrize("schema", [schemas.target, schemas.model, schemas.recipe, schemas.policy])
+@pytest.mark.parametrize("schema", [schemas.target, schemas.model, schemas.recipe, schemas.space, schemas.policy])
 def test_it_is_a_valid_json_schema(schema: Callable[[], dict[str, Any]]) -> None:
     Draft202012Validator.check_schema(schema())
     assert schema() == schema()  # nothing that it is made of is changed by making it

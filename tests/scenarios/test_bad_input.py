@@ -53,6 +53,14 @@ def test_a_model_that_wants_to_be_named_is(workspace: Workspace) -> None:
     assert workspace.run("plan", "--target", "board", "--model", "tiny").code == 0
 
 
+def test_a_mistake_in_a_model_that_is_built_by_name_alone_stops_no_other(workspace: Workspace) -> None:
+    other = workspace.root / "models" / "other"
+    other.mkdir()
+    (other / "model.toml").write_text("by_name = true\ndescription = 3\n")
+    assert workspace.run("plan", "--target", "board").code == 0
+    refused(workspace.run("plan", "--target", "board", "--model", "other"), 2, "models/other/model.toml", "description")
+
+
 def test_an_impossible_order_is_refused_before_anything_runs(workspace: Workspace) -> None:
     workspace.edit(TARGET, 'use = "int8"', 'use = "last"')
     workspace.edit(TARGET, 'use = "prune_channels"\nratio = 0.5', 'use = "int8"')

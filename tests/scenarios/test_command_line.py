@@ -67,12 +67,14 @@ CALLS = {
     "history": ["--last", "3"],
     "inspect": ["dist/board/tiny/model.tflite"],
     "init": ["dist/board/tiny/model.tflite", "--data", "ELSEWHERE/d.npz", "--project", "ELSEWHERE"],
+    "search": ["--target", "board", "--space", "ELSEWHERE/one.toml"],
     "bench": ["dist/board/tiny/model.tflite", "--target", "board"],
 }
 
 
 def call(verb: str, elsewhere: Path) -> list[str]:
     """The arguments, with data in a folder of the test's own."""
+    (elsewhere / "one.toml").write_text('description = "one recipe"\n[[steps]]\nuse = "int8"\n')
     np.savez(elsewhere / "d.npz", x=np.zeros((40, 8, 8, 1), np.float32), y=np.arange(40) % 4)
     return [word.replace("ELSEWHERE", str(elsewhere)) for word in CALLS.get(verb, [])]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable, Iterator
-from importlib.metadata import EntryPoint
+from importlib.metadata import EntryPoint, EntryPoints
 from pathlib import Path
 from typing import ClassVar, Protocol
 
@@ -61,11 +61,10 @@ def things(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable
     """The registry of things, where somebody else's package brings one with this text."""
     monkeypatch.syspath_prepend(str(tmp_path))
     points = [EntryPoint("thing", "things_of_others:Thing", "things")]
-    monkeypatch.setattr(plugins, "entry_points", lambda group: points if group == "things" else [])
+    monkeypatch.setattr(plugins, "entry_points", lambda: EntryPoints(points))
 
     def clear() -> None:
-        plugins._foreign.cache_clear()
-        plugins._loaded.cache_clear()
+        plugins.forget()
 
     def bring(text: str) -> Registry[Noun]:
         (tmp_path / "things_of_others.py").write_text(text)
@@ -147,8 +146,8 @@ def test_a_name_that_two_packages_bring_is_neither_ones(
 ) -> None:
     registry = things(GOOD)
     points = [EntryPoint("thing", f"{place}:Thing", "things") for place in ("things_of_others", "more_things")]
-    monkeypatch.setattr(plugins, "entry_points", lambda group: points if group == "things" else [])
-    plugins._foreign.cache_clear()
+    monkeypatch.setattr(plugins, "entry_points", lambda: EntryPoints(points))
+    plugins.forget()
     with pytest.raises(UsageError) as caught:
         registry.get("thing")
     where = [f"entry point things: {place}:Thing" for place in ("things_of_others", "more_things")]

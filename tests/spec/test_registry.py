@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from importlib.metadata import EntryPoint
+from importlib.metadata import EntryPoint, EntryPoints
 
 import pytest
 
@@ -20,10 +20,10 @@ def foreign(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         EntryPoint("melt", "edgebuild.steps.techniques.float16:Float16", "edgebuild.steps"),
         EntryPoint("int8", "nowhere:Nothing", "edgebuild.steps"),
     ]
-    monkeypatch.setattr(plugins, "entry_points", lambda group: points if group == "edgebuild.steps" else [])
-    plugins._foreign.cache_clear()
+    monkeypatch.setattr(plugins, "entry_points", lambda: EntryPoints(points))
+    plugins.forget()
     yield
-    plugins._foreign.cache_clear()
+    plugins.forget()
 
 
 def test_a_file_name_is_the_name_of_its_class() -> None:
@@ -48,11 +48,11 @@ def test_an_entry_point_adds_a_step_and_ours_win_over_one_of_the_same_name() -> 
 
 def test_a_step_on_files_takes_those_of_a_format_from_elsewhere(monkeypatch: pytest.MonkeyPatch) -> None:
     point = EntryPoint("engine", "edgebuild.formats.onnx:Onnx", "edgebuild.formats")
-    monkeypatch.setattr(plugins, "entry_points", lambda group: [point] if group == "edgebuild.formats" else [])
-    plugins._foreign.cache_clear()
+    monkeypatch.setattr(plugins, "entry_points", lambda: EntryPoints([point]))
+    plugins.forget()
     try:
         for name in ("int8", "encode"):
             assert [takes(STEPS.get(name), kind) for kind in ("engine", "onnx", "torch")] == [True, True, False]
         assert not takes(STEPS.get("prune_channels"), "engine")
     finally:
-        plugins._foreign.cache_clear()
+        plugins.forget()

@@ -88,6 +88,7 @@ MISTAKES = {
     "number for a limit": ('"1 pp"', "1", "gates[0].limit: input should be a valid string, got 1"),
     "fidelity": ('"1 pp"', '"1 pp"\nfidelity = "true"', "gates[0].fidelity: input should be 'hardware', 'emulated', "),
     "fidelity of nothing": ("[[recipe]]", '[fidelity]\ntime = "host"\n[[recipe]]', "fidelity: unknown key 'time' ("),
+    "one package": ('"a board"', '"a board"\npackages = "deb"', 'packages: input should be a valid array, got "deb"'),
     "step without name": ('use = "int8"', 'step = "int8"', "recipe[0].use: is missing"),
     "format named twice": ("[[recipe]]", '[[runtimes]]\nformat = "tflite"\n[[recipe]]', "runtimes: a format may be"),
     "line break in a key": ("cores = 4", '"co\\nres" = 4', "hardware: unknown key 'co\\nres'"),

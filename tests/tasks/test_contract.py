@@ -13,13 +13,12 @@ import torch
 from edgebuild.data.function import Function
 from edgebuild.nn.train import losses, training
 from edgebuild.plan.policy import metrics_of
-from edgebuild.spec import dataset, tasks
+from edgebuild.spec import dataset, plugins, tasks
 from edgebuild.spec.decoder import Decoder
 from edgebuild.spec.errors import UsageError
 from edgebuild.spec.files import read_model
 from edgebuild.spec.metric import Scored
 from edgebuild.spec.model import Training
-from edgebuild.spec.plugins import _foreign, _loaded
 from edgebuild.spec.registry import GATES, TASKS
 from edgebuild.spec.signature import Head, Signature, TensorSpec
 from edgebuild.steps.load_data import LoadData
@@ -233,8 +232,7 @@ def scales(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def _forget() -> None:
-    _foreign.cache_clear()
-    _loaded.cache_clear()
+    plugins.forget()
     sys.modules.pop("scales", None)
 
 

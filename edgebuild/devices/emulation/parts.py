@@ -13,8 +13,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-import filelock
-
 from edgebuild.engine import files
 from edgebuild.spec import sha256
 from edgebuild.spec.errors import DeviceError
@@ -72,6 +70,8 @@ def obtain(
     Raises:
         DeviceError: a part could not be built, or the cache folder cannot be written.
     """
+    import filelock
+
     cache = cache.resolve()  # programs of the parts are started from other folders
     if verify or not present(cache, parts):
         try:
@@ -114,6 +114,8 @@ def _is_intact(folder: Path) -> bool:
 
 def _complete(cache: Path, parts: Sequence[Part], verify: bool, progress: Callable[[str], None]) -> None:
     """Build what is missing, one process at a time; whoever is killed half-way leaves only a staging folder."""
+    import filelock
+
     cache.mkdir(parents=True, exist_ok=True)
     with filelock.FileLock(cache / ".lock", timeout=_LOCK_TIMEOUT_S):
         _sweep(cache)

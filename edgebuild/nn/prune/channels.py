@@ -11,15 +11,14 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from edgebuild.nn.prune import ties
-from edgebuild.nn.prune.dependencies import Dependencies, Group, dependencies
-from edgebuild.nn.prune.proof import Proven, proven
-from edgebuild.nn.prune.trace.follow import OUTPUT
 from edgebuild.nn.prune.units import Units
 from edgebuild.spec.errors import EdgebuildError, UsageError, exhausted
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
+
+    from edgebuild.nn.prune.dependencies import Dependencies, Group
+    from edgebuild.nn.prune.proof import Proven
 
     Example = tuple[Tensor, ...]
 
@@ -76,6 +75,11 @@ def remarks(unfollowed: Mapping[str, str]) -> list[str]:
 
 
 def _inventory(module: nn.Module, example: Example, keep: Sequence[nn.Module], round_to: int) -> Inventory:
+    from edgebuild.nn.prune import ties
+    from edgebuild.nn.prune.dependencies import dependencies
+    from edgebuild.nn.prune.proof import proven
+    from edgebuild.nn.prune.trace.follow import OUTPUT
+
     kept = {name for name, part in module.named_modules() if part in {*keep}}
 
     def proved(found: Dependencies) -> tuple[dict[Group, Units], dict[str, str], Proven]:

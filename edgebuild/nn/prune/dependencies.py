@@ -9,13 +9,14 @@ from itertools import chain
 from typing import TYPE_CHECKING, Literal
 
 from edgebuild.nn.prune.trace.call import Norm, Notes, Side, Size
+from edgebuild.nn.prune.trace.fate import fate
 from edgebuild.nn.prune.trace.follow import Traced, trace
 
 if TYPE_CHECKING:
     import numpy as np
     from torch import Tensor, nn
 
-    from edgebuild.nn.prune.trace.numbers import Ids, Numbers
+    from edgebuild.nn.prune.trace.numbers import Ids
 
     Example = tuple[Tensor, ...]
 
@@ -125,10 +126,11 @@ def numbers_of(chosen: Sequence[tuple[Group, Collection[int]]]) -> set[int]:
 
 def lost(traced: Traced, gone: Collection[int]) -> dict[str, dict[int, Ids]]:
     """Which indices of which parameters' axes go with these numbers."""
+    ends = fate(traced.numbers, gone)
     found: dict[str, dict[int, Ids]] = {}
     for name, value in traced.parameters.items():
         for axis, ids in enumerate(value.axes):
-            where = going(traced.numbers, ids, gone)
+            where = ends.places(ids)
             if len(where):
                 found.setdefault(name, {})[axis] = where
     return found
@@ -136,11 +138,7 @@ def lost(traced: Traced, gone: Collection[int]) -> dict[str, dict[int, Ids]]:
 
 def without(traced: Traced, gone: Collection[int]) -> Traced:
     """The same module once all that goes with these numbers is gone."""
-
-    def left(ids: Ids) -> Ids:
-        return remaining(traced.numbers, ids, gone)
-
-    notes = traced.notes
+    notes, left = traced.notes, fate(traced.numbers, gone).rest
     fresh = Notes(
         [Side(side.layer, left(side.ids)) for side in notes.births],
         [Side(side.layer, left(side.ids)) for side in notes.reads],
@@ -152,23 +150,6 @@ def without(traced: Traced, gone: Collection[int]) -> Traced:
     )
     parameters = {name: replace(value, axes=tuple(map(left, value.axes))) for name, value in traced.parameters.items()}
     return Traced(traced.numbers, parameters, fresh, [left(ids) for ids in traced.families], traced.outside)
-
-
-def remaining(numbers: Numbers, ids: Ids, gone: Collection[int]) -> Ids:
-    """An axis without what goes with these numbers."""
-    import numpy as np
-
-    return np.delete(ids, going(numbers, ids, gone))
-
-
-def going(numbers: Numbers, ids: Ids, gone: Collection[int]) -> Ids:
-    """The indices of an axis that go with these numbers."""
-    import numpy as np
-
-    roots = numbers.find(ids)
-    unique = np.unique(roots)
-    dead = [root for root in unique.tolist() if not numbers.atoms(root).isdisjoint(gone)]
-    return np.flatnonzero(np.isin(roots, dead)) if dead else np.empty(0, np.int64)
 
 
 class _Builder:

@@ -12,9 +12,10 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from edgebuild.nn.prune import sizes, trial
-from edgebuild.nn.prune.dependencies import Dependencies, Group, numbers_of, remaining
+from edgebuild.nn.prune.dependencies import Dependencies, Group, numbers_of
 from edgebuild.nn.prune.sizes import Correction
 from edgebuild.nn.prune.slicing import take_out
+from edgebuild.nn.prune.trace.fate import fate
 from edgebuild.spec.errors import exhausted
 
 if TYPE_CHECKING:
@@ -52,10 +53,10 @@ class Proven:
 
     def without(self, chosen: Chosen) -> Proven:
         """What is left once these units are gone: what could go once can go again, so nothing is tried anew."""
-        gone, numbers = numbers_of(chosen), self.dependencies.traced.numbers
+        ends = fate(self.dependencies.traced.numbers, numbers_of(chosen))
         left = self.dependencies.without(chosen)
         able = {unit for group in self.together for unit in group.units}
-        corrections = [replace(one, ids=remaining(numbers, one.ids, gone)) for one in self.corrections]
+        corrections = [replace(one, ids=ends.rest(one.ids)) for one in self.corrections]
         together = tuple(group for group in left.groups if able.issuperset(group.units))
         return Proven(left, together, tuple(corrections), self.refused)
 

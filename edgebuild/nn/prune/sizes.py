@@ -6,9 +6,9 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from edgebuild.nn.prune.dependencies import going
 from edgebuild.nn.prune.narrow import resized
 from edgebuild.nn.prune.trace.call import Size
+from edgebuild.nn.prune.trace.fate import fate
 
 if TYPE_CHECKING:
     from torch import nn
@@ -35,7 +35,8 @@ def candidates(module: nn.Module, traced: Traced, gone: Collection[int]) -> list
     they count is known, or left to `refreshed`.
     """
     found: dict[tuple[str, str, int | None], Correction] = {}
-    changing = (one for one in traced.notes.sizes if len(going(traced.numbers, one.ids, gone)))
+    ends = fate(traced.numbers, gone)
+    changing = (one for one in traced.notes.sizes if len(ends.places(one.ids)))
     for size in (part for one in changing for part in _repeated(traced, one)):
         inner = True
         for name in _paths(size.modules):
@@ -63,9 +64,10 @@ def _repeated(traced: Traced, size: Size) -> list[Size]:
 
 def corrected(module: nn.Module, traced: Traced, gone: Collection[int], corrections: Iterable[Correction]) -> None:
     """Set each attribute to what is left of its axis."""
+    ends = fate(traced.numbers, gone)
     for one in corrections:
         part = module.get_submodule(one.module)
-        left = len(one.ids) - len(going(traced.numbers, one.ids, gone))
+        left = len(ends.rest(one.ids))
         if one.place is None:
             setattr(part, one.name, left)
         else:

@@ -6,9 +6,10 @@ from collections.abc import Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any
 
-from edgebuild.nn.prune.dependencies import going, lost
+from edgebuild.nn.prune.dependencies import lost
 from edgebuild.nn.prune.sizes import Correction, corrected, refreshed
 from edgebuild.nn.prune.streamed import forget
+from edgebuild.nn.prune.trace.fate import fate
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -24,7 +25,8 @@ def take_out(module: nn.Module, traced: Traced, gone: Collection[int], correctio
     """
     import torch
 
-    for name, axes in lost(traced, gone).items():
+    losses = lost(traced, gone)
+    for name, axes in losses.items():
         held = _held(module, name)
         kept = held.data
         for axis, places in axes.items():
@@ -33,7 +35,7 @@ def take_out(module: nn.Module, traced: Traced, gone: Collection[int], correctio
             kept = kept.index_select(axis, stays.nonzero().flatten())
         held.data, held.grad = kept.contiguous(), None
     corrected(module, traced, gone, corrections)
-    refreshed(module, lost(traced, gone))
+    refreshed(module, losses)
     forget(module)
 
 
@@ -54,9 +56,10 @@ def silenced(
         for axis, places in axes.items():
             if held.is_floating_point():
                 held.data.index_fill_(axis, torch.from_numpy(places), 0)
+    ends = fate(traced.numbers, gone)
     stays: dict[int, Ids] = {}
     for norm in traced.notes.norms:
-        if norm.weight is not None and len(places := going(traced.numbers, _axis(traced, norm.weight), gone)):
+        if norm.weight is not None and len(places := ends.places(_axis(traced, norm.weight))):
             stays[id(_held(module, norm.weight))] = places
     return _over_the_rest(stays)
 

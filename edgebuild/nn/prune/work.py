@@ -7,12 +7,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from edgebuild.nn.prune.trace.follow import canonical
-from edgebuild.nn.prune.trace.parts import Part, exported
 from edgebuild.spec.evidence import LayerShape
 
 if TYPE_CHECKING:
     from torch import Tensor, fx, nn
+
+    from edgebuild.nn.prune.trace.parts import Part
 
     Example = tuple[Tensor, ...]
 
@@ -36,6 +36,9 @@ def layer_work(module: nn.Module, example: Example) -> tuple[LayerWork, ...]:
     A recurrent layer counts as the products of its weights. Of a module that cannot be exported as a whole, those of
     the parts that can. UsageError where there are none.
     """
+    from edgebuild.nn.prune.trace.follow import canonical
+    from edgebuild.nn.prune.trace.parts import exported
+
     names = canonical(module)
     return tuple(one for part in exported(module, example).parts for one in _of_part(part, names))
 

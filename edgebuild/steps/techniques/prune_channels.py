@@ -92,6 +92,12 @@ class PruneChannels(Technique):
         looks = self.criterion not in importance.DATA_FREE or self.slimming or self.budget or self.schedule.epochs
         return ("model", "data") if looks else ("model",)
 
+    def leaves(self) -> float:
+        """A matrix loses the ratio of its inputs and of its outputs; where layers compete, one may lose more."""
+        if self.budget is not None or self.scope == "global":
+            return 0.0
+        return (1 - max(self.ratio, self.heads or 0.0)) ** 2
+
     def timed_widths(self) -> int | None:
         """Time by multiples of `round_to`, for a budget of time."""
         return self.round_to if isinstance(self.budget, TimeBudget) else None

@@ -182,8 +182,7 @@ def outside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callabl
     """Installs a rewrite of somebody else's that takes so much away."""
 
     def clear() -> None:
-        plugins._foreign.cache_clear()
-        plugins._loaded.cache_clear()
+        plugins.forget()
         invalidate_caches()
 
     def install(factor: str) -> None:

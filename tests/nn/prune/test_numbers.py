@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
-import numpy as np
+import random
+from functools import partial
+from itertools import chain
 
+import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from edgebuild.nn.prune.trace.fate import fate
 from edgebuild.nn.prune.trace.numbers import Numbers
 
 
@@ -77,3 +84,34 @@ def test_a_part_that_never_goes_decides_nothing() -> None:
     numbers.factor(ids.reshape(6, 1), [groups, numbers.fresh(1)], "conv2d")
     assert goes(numbers, groups) == goes(numbers, ids)
     assert not any(numbers.is_protected(int(number)) for number in (*heads, *places))
+
+
+@given(st.integers(0, 10**6))
+@settings(max_examples=30, deadline=None, derandomize=True, database=None)
+def test_what_goes_is_what_is_made_of_any_number_that_was_chosen(seed: int) -> None:
+    draw = random.Random(seed)
+    numbers = Numbers()
+    axes = [numbers.fresh(12)]
+
+    def check() -> None:
+        atoms = sorted({*chain.from_iterable(chain(*map(partial(goes, numbers), axes)))})
+        chosen = {*draw.sample(atoms, min(3, len(atoms)))}
+        ends = fate(numbers, chosen)
+        for ids in axes:
+            expected = [k for k, those in enumerate(goes(numbers, ids)) if not those.isdisjoint(chosen)]
+            assert ends.places(ids).tolist() == expected
+            assert ends.rest(ids).tolist() == np.delete(ids, expected).tolist()
+
+    for _ in range(12):
+        one, other = draw.choice(axes), draw.choice(axes)
+        if draw.random() < 0.5:
+            split = [numbers.fresh(3), numbers.fresh(4)]
+            numbers.factor(one.reshape(3, 4), split, "view")
+            check()
+            axes.append(numbers.compose([np.tile(split[0], 4), np.repeat(split[1], 3)]))
+        elif draw.random() < 0.2:
+            numbers.protect(one[:2], "it makes an output")
+        else:
+            axes.append(numbers.fresh(12))
+            numbers.unite(axes[-1], draw.choice([other, other[::-1]]), "add")
+        check()

@@ -8,7 +8,7 @@ definitions do not fit each other, more is united than would be needed.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -29,6 +29,7 @@ class Numbers:
         self._parent = np.arange(1024, dtype=np.int64)
         self._count = 1
         self._parts: dict[int, tuple[int, ...]] = {}
+        self._above: dict[int, list[int]] | None = None  # what is made of each, until that changes
         self._composed: dict[tuple[int, ...], int] = {}
         self._why: dict[int, str] = {}
         self._kinds: dict[str, int] = {}
@@ -54,6 +55,11 @@ class Numbers:
             self.fresh(2)
             self._why[self._kinds[kind]] = kind
         return np.full(count, self._kinds[kind], dtype=np.int64)
+
+    @property
+    def count(self) -> int:
+        """All numbers are less than this."""
+        return self._count
 
     def find(self, ids: Ids) -> Ids:
         """The representative of each number."""
@@ -130,13 +136,22 @@ class Numbers:
             return frozenset([number])
         return frozenset().union(*(self.atoms(part) for part in parts))
 
+    def above(self) -> Mapping[int, Sequence[int]]:
+        """Of each representative those of which it is a part."""
+        if self._above is None:
+            self._above = {}
+            for number, parts in self._parts.items():
+                for part in parts:
+                    self._above.setdefault(self.root(part), []).append(number)
+        return self._above
+
     def _composition(self, row: tuple[int, ...]) -> int:
         kept = tuple(number for number in row if not self.is_protected(number)) or row[:1]
         if len({*kept}) == 1:
             return kept[0]
         if kept not in self._composed:
             (made,) = self.fresh(2)[:1].tolist()
-            self._parts[made] = kept
+            self._parts[made], self._above = kept, None
             self._composed[kept] = made
         return self._composed[kept]
 
@@ -151,7 +166,7 @@ class Numbers:
             return
         one, other = min(one, other), max(one, other)
         here, there = self._parts.pop(one, None), self._parts.pop(other, None)
-        self._parent[other] = one
+        self._parent[other], self._above = one, None
         if here:
             self._define(one, here, where)
         if there:
@@ -182,7 +197,7 @@ class Numbers:
         elif number in self._reached(parts):
             self._collapse([number, *parts], where)
         elif number not in self._parts:
-            self._parts[number] = parts
+            self._parts[number], self._above = parts, None
         elif len(self._parts[number]) == len(parts):
             for here, there in zip(self._parts[number], parts, strict=True):
                 self._join(here, there, where)

@@ -1,0 +1,92 @@
+"""The search on the digits model for the Raspberry Pi 4: half an hour, beside `fastest` and a grid gone through."""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from benchmarks import _project
+from benchmarks._tables import Table
+from benchmarks.search import beside, grid
+from edgebuild.engine.task import Limits
+from edgebuild.report import searching
+from edgebuild.search import pareto
+from edgebuild.search.record import Result
+from edgebuild.spec.project import Project, open_project
+from edgebuild.verbs import search
+
+TARGET, MODEL = "rpi4", "digits"
+MINUTES, RECIPES, JOBS = 30, 300, 2
+_COLUMNS = {
+    "number": ("number", ""),
+    "recipe": ("recipe", ""),
+    "format": ("format", ""),
+    "ms": ("predicted on the Pi, ms", ".3f"),
+    "bytes": ("bytes", ",d"),
+    "loss": ("loss (validation), pp", "+.2f"),
+    "low": ("at least", "+.2f"),
+    "high": ("at most", "+.2f"),
+    "ties": ("ties", ""),
+}
+
+
+def run(*, small: bool) -> list[Table]:
+    """The points worth having, `fastest` beside those that were applied, the grid; `small`: a few recipes of a small
+    model.
+    """
+    _project.target(TARGET)
+    with tempfile.TemporaryDirectory() as folder:
+        project = _project.digits(Path(folder), small=small)
+        if small:
+            _project.with_target(project.root, TARGET, examples=20, formats=("tflite",))
+            return [grid.table(project, TARGET, MODEL, small=True)]
+        project = replace(project, store=open_project(_project.ROOT).store)
+        result = _searched(project)
+        return [_front(result), beside.table(project, result), grid.table(project, TARGET, MODEL, small=False)]
+
+
+def _searched(project: Project) -> Result:
+    """A warm start has the float model alone: the half hour is the search's."""
+    with searching.display(sys.stderr) as watcher:
+        first = search.Request(project, TARGET, MODEL, 3600.0, 1, None, JOBS)
+        search.run(first, watcher, Limits())
+        return search.run(replace(first, seconds=60.0 * MINUTES, trials=RECIPES), watcher, Limits())
+
+
+def _front(result: Result) -> Table:
+    rows: list[dict[str, Any]] = []
+    for trial in result.front:
+        point = trial.point
+        assert point is not None
+        assert point.loss is not None
+        loss = point.loss
+        figures = {"ms": 1e3 * point.seconds, "bytes": point.bytes, "loss": 100 * loss.estimate}
+        ends = {"low": 100 * loss.low, "high": 100 * loss.high}
+        ties = ", ".join(map(str, pareto.ties(trial, result.trials))) or "–"
+        told = {"number": str(trial.number), "recipe": result.told(trial.number), "format": point.format, "ties": ties}
+        rows.append({**told, **figures, **ends})
+    reached = {rung: sum(trial.rung == rung for trial in result.trials) for rung in _RUNGS}
+    figures_ = {
+        "considered": f"{len(result.trials):,}",
+        "passing": str(sum(trial.passes for trial in result.trials)),
+        "from_store": f"{result.steps.shared:.0%}",
+        "minutes": f"{result.seconds / 60:.0f}",
+    } | {name: str(count) for name, count in reached.items()}
+    told_ = ", ".join(f"{reached[rung]} {name}" for rung, name in _RUNGS.items())
+    notes = [
+        f"{len(result.trials)} recipes in {result.seconds / 60:.0f} min on {JOBS} cores ({told_}): {result.ended}.",
+        f"{result.steps.shared:.0%} of {result.steps.asked:,} steps that recipes asked for came from the store.",
+    ]
+    return Table(f"{MODEL} on {TARGET}: worth having", _COLUMNS, rows, notes, figures_)
+
+
+_RUNGS = {
+    "planned": "could not be planned",
+    "bounded": "ended by bounds",
+    "counted": "ended when counted",
+    "short": "after a short training",
+    "whole": "whole",
+}

@@ -1,0 +1,21 @@
+"""What a build makes for one model on one target."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from edgebuild.plan.recipe import Chain
+
+
+@dataclass(frozen=True, slots=True)
+class Product:
+    """What a build makes for one model on one target: ids of the nodes with the verdicts and with the bundle, the
+    chains that they come from, and whether useless steps of the recipe are to be left out.
+    """
+
+    target: str
+    model: str
+    verdicts: str
+    bundle: str
+    chains: tuple[Chain, ...]
+    drop_useless: bool

@@ -1,0 +1,275 @@
+"""Tries recipes as far as it pays: planned, bounded, counted untrained, trained a little, and the best of those whole.
+
+Successive halving (Jamieson & Talwalkar 2016): of the recipes that were trained a little the best third is trained
+whole, by what they would add to the points that are known.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Protocol
+
+from edgebuild.search import bounds, pareto, weighing
+from edgebuild.search.trial import Loss, Miss, Point, Rung, Status, Step, Trial
+from edgebuild.search.weighing import Weighed
+from edgebuild.spec.evidence import Weight, known
+from edgebuild.spec.target import Gate, Recipe
+from edgebuild.spec.technique import Technique
+
+_PASSES = "passes every gate that a search looks at"
+_ALIKE = 0.01  # of bytes: the same layers quantized a little otherwise
+_SHARE = 3  # one in so many of those that were trained a little is trained whole
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """Why nothing can be known of a recipe: it cannot be planned, or a step of it failed."""
+
+    reason: str
+    planned: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """A recipe whose file's answers are to be known in one format; `again`: with what is counted of it."""
+
+    recipe: Recipe
+    format: str
+    again: bool = False
+
+
+Counts = tuple[Weighed, ...]  # of a recipe's files, in all formats
+
+
+class Bench(Protocol):
+    """What plans recipes and measures them; of those that the time did not suffice for nothing is known (None)."""
+
+    @property
+    def baselines(self) -> Mapping[str, Weight]:
+        """What the float model's own file weighs, by format."""
+
+    def steps(self, recipe: Recipe) -> tuple[Technique, ...] | Refused:
+        """The steps of a recipe, if it can be planned."""
+
+    def count(self, recipes: Sequence[Recipe]) -> list[Counts | Refused | None]:
+        """What is counted of their files, untrained."""
+
+    def answer(self, asked: Sequence[Answered]) -> list[Weighed | Refused | None]:
+        """What their files answer to the examples that choose."""
+
+    def short(self, recipe: Recipe) -> Recipe | None:
+        """The same with brief trainings; None where there is none in it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A recipe as it was proposed."""
+
+    number: int
+    values: Mapping[str, Any]
+    recipe: Recipe
+
+
+@dataclass(frozen=True, slots=True)
+class _Open:
+    """A draft that nothing stops so far, with what is counted of it, whether that is within the goals, and what a brief
+    training lost.
+    """
+
+    draft: Draft
+    point: Point
+    goals: bool
+    short: Loss | None = None
+
+
+class Ladder:
+    """Tries drafts. `known` are all trials so far: it grows with what `climb` gives."""
+
+    def __init__(
+        self,
+        bench: Bench,
+        gates: Sequence[Gate],
+        goals: Sequence[Gate] = (),
+        known: Sequence[Trial] = (),
+        share: int | None = _SHARE,
+    ) -> None:
+        """`gates` must hold; with `goals` as well a recipe satisfies. One in `share` is trained whole, or with None all
+        are.
+        """
+        self._bench, self._goals, self.known, self._share = bench, goals, [*known], share
+        self._counted = [gate for gate in gates if weighing.is_counted(gate)]
+        self._gates = [gate for gate in gates if weighing.is_seen(gate)]
+
+    def climb(self, drafts: Sequence[Draft]) -> list[Trial]:
+        """What became of each, except of those that the time did not suffice for."""
+        ended: list[Trial] = []
+        able = [draft for draft in drafts if not self._end(ended, self._refusal(draft))]
+        counted: list[_Open] = []
+        for draft, counts in zip(able, self._bench.count([draft.recipe for draft in able]), strict=True):
+            reached = self._reached(draft, counts)
+            if isinstance(reached, _Open):
+                counted.append(reached)
+            self._end(ended, reached)
+        for one in self._promoted(counted, ended):
+            self._end(ended, one)
+        self.known += ended
+        return ended
+
+    @staticmethod
+    def _end(ended: list[Trial], reached: _Open | Trial | None) -> bool:
+        if isinstance(reached, Trial):
+            ended.append(reached)
+        return isinstance(reached, Trial)
+
+    def _refusal(self, draft: Draft) -> Trial | None:
+        """What a recipe that is impossible or too large by bounds ends as; nothing has run for it."""
+        steps = self._bench.steps(draft.recipe)
+        if isinstance(steps, Refused):
+            return _rejected(draft, "planned", steps.reason)
+        refused = [bounds.refused(steps, base, self._gates) for base in self._bench.baselines.values()]
+        if not all(refused):
+            return None
+        least = min(refused, key=lambda each: each[0].excess)
+        return _rejected(draft, "bounded", f"at best {least[0]}", least)
+
+    def _reached(self, draft: Draft, counts: Counts | Refused | None) -> _Open | Trial | None:
+        """The fastest file within the limits on what is counted, or what the nearest one missed."""
+        if counts is None:
+            return None
+        if isinstance(counts, Refused):
+            return _rejected(draft, "planned" if counts.planned else "counted", counts.reason)
+        judged = [(each, weighing.misses(self._judge(each, self._counted))) for each in counts]
+        passing = [(weighing.point(each), each) for each, missed in judged if not missed]
+        if not passing:
+            nearest, missed = min(judged, key=lambda pair: pair[1][0].excess)
+            return _rejected(draft, "counted", str(missed[0]), missed, weighing.point(nearest))
+        point, weighed = min(passing, key=lambda pair: pair[0].seconds)
+        counted = [goal for goal in self._goals if weighing.is_counted(goal)]
+        return _Open(draft, point, not weighing.misses(self._judge(weighed, counted)))
+
+    @staticmethod
+    def _judge(weighed: Weighed, gates: Sequence[Gate]) -> list[weighing.Judged]:
+        return weighing.judge(gates, weighed.evidence)
+
+    def _promoted(self, counted: Sequence[_Open], ended: list[Trial]) -> list[Trial | None]:
+        """What becomes of those that are within the limits: some are trained whole, others are behind."""
+        if self._share is None:
+            return self._whole(counted)
+        shortened = {one.draft.number: self._bench.short(one.draft.recipe) for one in counted}
+        brief = [one for one in counted if shortened[one.draft.number] is not None]
+        asked = [Answered(shortened[one.draft.number] or one.draft.recipe, one.point.format) for one in brief]
+        trained: list[_Open] = []
+        for one, weighed in zip(brief, self._bench.answer(asked), strict=True):
+            if isinstance(weighed, Refused):
+                ended.append(_rejected(one.draft, "short", weighed.reason, point=one.point))
+            elif weighed is not None:
+                trained.append(replace(one, short=weighing.loss(self._gates, weighed)))
+        chosen, behind = self._choose(trained)
+        ended += behind
+        untaught = [one for one in counted if shortened[one.draft.number] is None]
+        return self._whole([*untaught, *chosen])
+
+    def _choose(self, trained: Sequence[_Open]) -> tuple[list[_Open], list[Trial]]:
+        """Of those that were trained a little the third that would add most, and the others."""
+        room = math.ceil(len(trained) / (self._share or 1))
+        gains = {one.draft.number: gain for one, gain in zip(trained, self._gains(trained), strict=True)}
+        ranked = sorted(trained, key=lambda one: -gains[one.draft.number])
+        chosen = [one for one in ranked[:room] if gains[one.draft.number] > 0]
+        behind = [one for one in ranked if one not in chosen]
+        return chosen, [self._behind(one, gains[one.draft.number]) for one in behind]
+
+    def _gains(self, trained: Sequence[_Open]) -> list[float]:
+        """What each would add to the volume that is known, if a whole training did for it what it did for others."""
+        known = [pareto.in_box(trial.point) for trial in self.known if trial.passes and trial.point]
+        volume = pareto.hypervolume(known)
+        mended = self._mended(trained)
+        points = [replace(one.point, loss=_less(one.short, mended)) for one in trained]
+        return [pareto.hypervolume([*known, pareto.in_box(point)]) - volume for point in points]
+
+    def _mended(self, trained: Sequence[_Open]) -> float:
+        """By how much of the limit a whole training loses less than a brief one: the median so far, and before any is
+        known, what would bring the best of these to no loss.
+        """
+        pairs = [
+            trial.short - trial.point.loss.share
+            for trial in self.known
+            if trial.rung == "whole" and trial.short is not None and trial.point and trial.point.loss
+        ]
+        if pairs:
+            return sorted(pairs)[len(pairs) // 2]
+        return min((one.short.share for one in trained if one.short), default=0.0)
+
+    def _behind(self, one: _Open, gain: float) -> Trial:
+        told = one.short and f"lost {one.short.share:.1f} times what {one.short.metric} may lose after a brief training"
+        why = "others of its batch promise more" if gain > 0 else "it promises nothing that another has not"
+        reason = f"{told}, and {why}" if told else why
+        point, short = replace(one.point, loss=one.short), one.short.share if one.short else None
+        return _trial(one.draft, "short", reason, point=point, status="behind", short=short)
+
+    def _whole(self, chosen: Sequence[_Open]) -> list[Trial | None]:
+        """What those come to that are trained whole; a file that is another than was counted is counted again."""
+        weighed = self._bench.answer([Answered(one.draft.recipe, one.point.format) for one in chosen])
+        others = [
+            place for place, (one, now) in enumerate(zip(chosen, weighed, strict=True)) if _differs(one.point, now)
+        ]
+        asked = [Answered(chosen[place].draft.recipe, chosen[place].point.format, again=True) for place in others]
+        for place, now in zip(others, self._bench.answer(asked), strict=True):
+            weighed[place] = now
+        return [self._ended(*pair) for pair in zip(chosen, weighed, strict=True)]
+
+    def _ended(self, one: _Open, weighed: Weighed | Refused | None) -> Trial | None:
+        if weighed is None:
+            return None
+        if isinstance(weighed, Refused):
+            return _rejected(one.draft, "whole", weighed.reason, point=one.point)
+        missed = weighing.misses(self._known(weighed, self._gates))
+        counts = weighing.point(weighed) if weighed.evidence.latency is not None else _again(one.point, weighed)
+        point = replace(counts, loss=weighing.loss(self._gates, weighed))
+        short = one.short.share if one.short else None
+        if missed:
+            return _trial(one.draft, "whole", str(missed[0]), missed, point, short=short)
+        met = one.goals and not weighing.misses(self._known(weighed, self._goals))
+        passes = _trial(one.draft, "whole", _PASSES, point=point, status="passes", short=short)
+        return replace(passes, satisfies=bool(self._goals) and met)
+
+    def _known(self, weighed: Weighed, gates: Sequence[Gate]) -> list[weighing.Judged]:
+        """The verdicts for which there is evidence: others were told when it was counted."""
+        return self._judge(weighed, [gate for gate in gates if weighing.is_known(gate, weighed.evidence)])
+
+
+def _differs(point: Point, weighed: Weighed | Refused | None) -> bool:
+    """Whether a file is another than was counted, as one may be whose steps go by what was learnt."""
+    if weighed is None or isinstance(weighed, Refused):
+        return False
+    return abs(known(weighed.evidence.footprint).candidate.bytes / point.size - 1) > _ALIKE
+
+
+def _again(point: Point, weighed: Weighed) -> Point:
+    """The point with the bytes of the trained file: what is coded depends on its weights."""
+    footprint = known(weighed.evidence.footprint)
+    ours, theirs = footprint.candidate, footprint.baseline
+    return replace(point, bytes=ours.download, size=ours.bytes, bytes_share=ours.download / theirs.download)
+
+
+def _less(loss: Loss | None, mended: float) -> Loss | None:
+    return loss and replace(loss, share=loss.share - mended)
+
+
+def _rejected(
+    draft: Draft, rung: Rung, reason: str, missed: tuple[Miss, ...] = (), point: Point | None = None
+) -> Trial:
+    return _trial(draft, rung, reason, missed, point)
+
+
+def _trial(
+    draft: Draft,
+    rung: Rung,
+    reason: str,
+    missed: tuple[Miss, ...] = (),
+    point: Point | None = None,
+    status: Status = "rejected",
+    short: float | None = None,
+) -> Trial:
+    return Trial(draft.number, draft.values, Step.of(draft.recipe), rung, status, reason, point, missed, short)

@@ -1,0 +1,75 @@
+"""When a search ends: satisfied, flat, out of recipes or of time, or because its space can express nothing."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from edgebuild.search import run
+from edgebuild.search.ladder import Draft
+from edgebuild.search.run import Budget
+from edgebuild.search.study import Study
+from edgebuild.search.trial import Step, Trial
+from edgebuild.spec.errors import UsageError
+from tests.search import test_study as toy
+
+
+class Climbs:
+    """Tries drafts as the toy model does, or by another rule."""
+
+    def __init__(self, rule: Any = toy.tried) -> None:
+        self.rule = rule
+
+    def climb(self, drafts: list[Draft]) -> list[Trial]:
+        return [self.rule(draft) for draft in drafts]
+
+
+def ended(folder: Path, ladder: Climbs, trials: int = 1000, seconds: float = 600.0) -> tuple[str, list[Trial], int]:
+    study = Study(folder / "journal.log", "one", toy.space(folder))
+    kept: list[int] = []
+    budget = Budget(trials, time.monotonic() + seconds)
+    why = run.search(study, ladder, budget, lambda tried, known: None, lambda: kept.append(len(study.trials)))  # type: ignore[arg-type]
+    return why, study.trials, len(kept)
+
+
+def test_it_ends_after_the_recipes_that_are_allowed_and_keeps_after_each_batch(tmp_path: Path) -> None:
+    why, trials, kept = ended(tmp_path, Climbs(), trials=20)
+    assert (why, len(trials), kept) == ("20 recipes were tried", 20, 3)
+
+
+def test_it_ends_where_nothing_is_added_any_more(tmp_path: Path) -> None:
+    why, trials, _ = ended(tmp_path, Climbs())
+    assert why == f"the last {run._FLAT} recipes added nothing"
+    assert run._FLAT < len(trials) < 162
+
+
+def test_it_ends_when_it_is_satisfied(tmp_path: Path) -> None:
+    def rule(draft: Draft) -> Trial:
+        return replace(toy.tried(draft), satisfies=draft.values["prune_channels.ratio"] == 0.5)
+
+    why, trials, _ = ended(tmp_path, Climbs(rule))
+    assert why == "a recipe within all goals was found"
+    assert len(trials) == 8
+
+
+def test_it_ends_when_the_time_is_over(tmp_path: Path) -> None:
+    assert ended(tmp_path, Climbs(), seconds=0.0)[:2] == ("the time is over", [])
+
+
+def test_a_space_of_which_nothing_can_be_planned_is_refused(tmp_path: Path) -> None:
+    def rule(draft: Draft) -> Trial:
+        return Trial(draft.number, draft.values, Step.of(draft.recipe), "planned", "rejected", "it comes as onnx")
+
+    with pytest.raises(UsageError, match="none of 40 recipes of the space can be planned.*it comes as onnx"):
+        ended(tmp_path, Climbs(rule))
+
+
+def test_every_recipe_of_a_space_is_an_end(tmp_path: Path) -> None:
+    study = SimpleNamespace(trials=[None] * 0, size=0, propose=lambda count: [])
+    why = run.search(study, Climbs(), Budget(5, time.monotonic() + 9), lambda tried, known: None, lambda: None)  # type: ignore[arg-type]
+    assert why == "every recipe of the space was tried"
