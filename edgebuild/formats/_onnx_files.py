@@ -16,7 +16,8 @@ def strip(model: onnx.ModelProto) -> bytes:
     """The cleaned model with numbers for names: what a device needs, and no more."""
     import onnx
 
-    number_values(clean(model).graph)
+    in_order(clean(model).graph)
+    number_values(model.graph)
     onnx.checker.check_model(model, full_check=True)  # as long as it can name the operator
     for node in model.graph.node:
         node.name = ""
@@ -36,7 +37,7 @@ def clean(model: onnx.ModelProto) -> onnx.ModelProto:
         item.ClearField("metadata_props")
         item.ClearField("doc_string")
     graph.ClearField("value_info")
-    used = {*_domains(graph)}
+    used = {*_domains(graph), ""}  # operators of ONNX's own are what tools add
     domains = [domain for domain in model.opset_import if domain.domain in used]
     model.ClearField("opset_import")
     model.opset_import.extend(domains)
@@ -174,6 +175,37 @@ def outputs_computed(model: onnx.ModelProto) -> onnx.ModelProto:
         graph.node.append(helper.make_node("Identity", [value.name], [copy], name=copy))
         value.name = copy
     return model
+
+
+def in_order(graph: onnx.GraphProto) -> None:
+    """Put operators (in place) behind those whose results they read, also within the graphs inside of them, of which
+    the quantizers' own sorting knows nothing; else they stay where they are.
+    """
+    nodes = [*graph.node]
+    makers = {name: place for place, node in enumerate(nodes) for name in node.output if name}
+    needs = [{makers[name] for name in _needed(node) if name in makers} - {place} for place, node in enumerate(nodes)]
+    order = dict[int, None]()  # places in the order in which they are put
+    for first in range(len(nodes)):
+        open_ = [first]
+        while open_:
+            place = open_[-1]
+            waiting = [other for other in sorted(needs[place]) if other not in order and other not in open_]
+            if waiting:
+                open_.append(waiting[0])
+                continue
+            order[open_.pop()] = None
+    graph.ClearField("node")
+    graph.node.extend(nodes[place] for place in order)
+    for inner in subgraphs(graph):
+        in_order(inner)
+
+
+def _needed(node: onnx.NodeProto) -> Iterator[str]:
+    """The names that an operator reads, within the graphs inside of it as well."""
+    yield from node.input
+    for attribute in node.attribute:
+        for inner in [*([attribute.g] if attribute.HasField("g") else []), *attribute.graphs]:
+            yield from read(inner)
 
 
 def names_apart(model: onnx.ModelProto) -> onnx.ModelProto:

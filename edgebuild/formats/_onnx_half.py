@@ -15,14 +15,13 @@ _FLOAT, _HALF = 1, 10  # of onnx.TensorProto.DataType
 
 
 def half(model: onnx.ModelProto) -> onnx.ModelProto:
-    """The model, whose inputs and outputs keep their types; UsageError for one that has halves."""
+    """The model, whose inputs and outputs keep their types; UsageError where one of these is half precision."""
+    import onnx
     from onnxconverter_common.float16 import convert_float_to_float16
 
     if any(value.type.tensor_type.elem_type == _HALF for value in (*model.graph.input, *model.graph.output)):
-        _refuse()
-    if any(tensor.data_type == _HALF for tensor in model.graph.initializer):
-        _refuse()
-    import onnx
+        told = "the file computes in half precision already: it can be coded, judged and bundled as it is"
+        raise UsageError(told, hint="take this step out of the recipe")
 
     plain = _onnx_files.outputs_apart(_onnx_ready.named(_onnx_single.single(model)))
     plain = onnx.shape_inference.infer_shapes(plain)
@@ -41,11 +40,6 @@ def _rename(graph: onnx.GraphProto, kind: str, other: str) -> None:
         node.op_type = other if node.op_type == kind else node.op_type
     for inner in _onnx_files.subgraphs(graph):
         _rename(inner, kind, other)
-
-
-def _refuse() -> None:
-    told = "the file computes in half precision already: it can be coded, judged and bundled as it is"
-    raise UsageError(told, hint="take this step out of the recipe")
 
 
 def _narrow(node: onnx.NodeProto) -> None:

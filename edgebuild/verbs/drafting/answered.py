@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from edgebuild.formats._adopted import attempt
+from edgebuild.formats._adopted import FIXED, attempt
 from edgebuild.spec.errors import UsageError
 from edgebuild.spec.signature import TensorSpec
 from edgebuild.verbs._quiet import runtimes_silent
@@ -26,6 +26,9 @@ def shapes(reader: Reader, file: Path, inputs: tuple[TensorSpec, ...]) -> list[t
     zeros = tuple(np.zeros((1, *spec.shape), spec.dtype) for spec in inputs)
     outputs = answers(reader, file, zeros)
     for values in outputs:
+        if 0 in values.shape:
+            told = f"answers {list(values.shape)} to zeros: how much an output holds depends on values"
+            raise UsageError(told, file=str(file), hint=FIXED)
         if values.shape[:1] != (1,):
             told = f"answers {list(values.shape)} to one example, which has no batch axis of 1 in front"
             raise UsageError(told, file=str(file))

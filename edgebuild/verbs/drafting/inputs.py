@@ -48,6 +48,9 @@ def _spec(interview: Interview, port: Port, shapes: Shapes) -> TensorSpec:
         reason = f"input {port.shown} does not say how many axes it has, and runtimes take it for a number"
         raise UsageError(reason, file=str(interview.file), hint="write its shape into the file, or export it anew")
     sizes = [*_sizes(interview, port, shapes)]
+    if 0 in sizes:
+        reason = f"input {port.shown} has an axis of size 0, into which nothing goes"
+        raise UsageError(reason, file=str(interview.file), hint="export it with that axis open, or of its size")
     whole = _unbatched(interview, port)
     if not whole and (not sizes or (sizes[0] != 1 and not isinstance(sizes[0], str))):
         reason = f"input {port.shown} has no batch axis of 1 in front, and examples go in one by one"
