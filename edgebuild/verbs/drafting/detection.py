@@ -139,11 +139,13 @@ def _of(split: tuple[Prepared, Array]) -> tuple[Prepared, Array]:
 
 def _all(how: ImageInput) -> Iterator[Decoder]:
     yield Decoder("fastestdet")
-    for size, flag, corners in product((None, (float(how.width), float(how.height))), (False, True), ("yxyx", "xyxy")):
-        yield Decoder("detected", iou=1.0, corners=corners, size=size, background=flag)
     pixels = (float(how.width), float(how.height))
+    ends: tuple[Literal["yxyx", "xyxy"], ...] = ("yxyx", "xyxy")
     yolo: tuple[Literal["centre", "xyxy"], ...] = ("centre", "xyxy")
     ssd: tuple[Literal["centre", "xyxy", "yxyx"], ...] = ("xyxy", "yxyx", "centre")
+    for size, flag in product((None, pixels), (False, True)):
+        for order in ends:
+            yield Decoder("detected", iou=1.0, corners=order, size=size, background=flag)
     for logits, size, flag in product((False, True), (None, pixels), (True, False)):
         for corners in yolo:
             yield Decoder("yolo", corners=corners, size=size, objectness=flag, logits=logits)
