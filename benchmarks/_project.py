@@ -5,8 +5,10 @@ from __future__ import annotations
 import re
 import shutil
 from pathlib import Path
+from typing import Any
 
 from edgebuild.devices.qemu import Qemu
+from edgebuild.engine.store import Store
 from edgebuild.spec.errors import DeviceError
 from edgebuild.spec.project import Project, open_project
 from edgebuild.spec.target import Target
@@ -51,3 +53,18 @@ def digits(folder: Path, *, small: bool) -> Project:
     else:
         shutil.copytree(ROOT / "models" / "digits", place, ignore=_NOT_CODE)
     return open_project(folder)
+
+
+def made(store: Store, label: str) -> Path:
+    """The output folder of the step with this label, as a build has just made it."""
+    action = store.last(label)
+    assert action is not None
+    return store.path(action.output)
+
+
+def answers(store: Store, label: str) -> Any:
+    """What a step with this label has noted of a file's first output for all held-out examples."""
+    import numpy as np
+
+    with np.load(made(store, label) / "outputs.npz") as stored:
+        return stored["0"]

@@ -120,12 +120,12 @@ def _range(values: Sequence[float], how: str) -> str:
 
 
 def _verdicts(store: Store, model: str, target: Target) -> Iterator[dict[str, Any]]:
-    verdicts = documents.read(Verdicts, _made(store, f"{TARGET}/{model}/judge") / VERDICTS)
+    verdicts = documents.read(Verdicts, _project.made(store, f"{TARGET}/{model}/judge") / VERDICTS)
     for runtime in target.runtimes:
         kind, judged = runtime.format, verdicts.formats[runtime.format]
         (answers,), footprint = known(judged.evidence.accuracy).heads.values(), known(judged.evidence.footprint)
         verdict = next(one for one in judged.verdicts if one.metric == "accuracy")
-        folder, file = _made(store, f"{TARGET}/{model}/{kind}/encode"), FORMATS.get(kind).file
+        folder, file = _project.made(store, f"{TARGET}/{model}/{kind}/encode"), FORMATS.get(kind).file
         content = (folder / file).read_bytes()
         download = footprint.candidate.download
         yield {
@@ -148,9 +148,9 @@ def _verdicts(store: Store, model: str, target: Target) -> Iterator[dict[str, An
 def _stages(store: Store, model: str, target: Target) -> Iterator[dict[str, Any]]:
     """The file of each format after each technique, by every coder."""
     made = {
-        "float": _made(store, f"{model}/float"),
-        "pruned": _made(store, f"{TARGET}/{model}/prune_weights"),
-        "shared values": _made(store, f"{TARGET}/{model}/codebook"),
+        "float": _project.made(store, f"{model}/float"),
+        "pruned": _project.made(store, f"{TARGET}/{model}/prune_weights"),
+        "shared values": _project.made(store, f"{TARGET}/{model}/codebook"),
     }
     for runtime in target.runtimes:
         form = FORMATS.get(runtime.format)()
@@ -169,13 +169,6 @@ def _stages(store: Store, model: str, target: Target) -> Iterator[dict[str, Any]
                 "coded": coded,
                 "better": 1 - coded / packed,
             }
-
-
-def _made(store: Store, label: str) -> Path:
-    """The output folder of the step with this label, as the build has just made it."""
-    action = store.last(label)
-    assert action is not None
-    return store.path(action.output)
 
 
 def _weights_alone(file: bytes, constants: list[Constant]) -> float:

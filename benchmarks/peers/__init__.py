@@ -21,12 +21,13 @@ from typing import Any
 from benchmarks._project import digits, target
 from benchmarks._tables import Table
 from benchmarks.peers import _environments
+from benchmarks.peers._quantizing import as_taken, quantize
 from edgebuild.devices.jobs import outputs
 from edgebuild.devices.jobs.job import JobModel, write_inputs
 from edgebuild.devices.local import Local
 from edgebuild.devices.timing import latency
 from edgebuild.gates.statistics import paired, ratio
-from edgebuild.spec import layout, model_file
+from edgebuild.spec import model_file
 from edgebuild.spec.registry import FORMATS
 from edgebuild.spec.target import Target, Timing
 from edgebuild.verbs import bench
@@ -78,7 +79,7 @@ def _table(board: Target, name: str, folder: Path, small: bool) -> Table:
     ours = SMALL if small else tuple(OURS)
     made = [Made(title, _ours(title, OURS[title], name, model, store), None) for title in ours]
     layouts = model_file.layouts(made[0].file)  # a peer's file takes its inputs as the float file does
-    write_inputs(examples, (_as_taken(data["train"][0][:CALIBRATION], layouts),))
+    write_inputs(examples, (as_taken(data["train"][0][:CALIBRATION], layouts),))
     peers = [peer for peer in PEERS[name] if not small or peer not in FOREIGN]
     made += [_peer(peer, small, made[0].file, examples, folder) for peer in peers]
     rows = _measured(board, made, data["test"], folder / name, layouts, _SHORT if small else _TIMING)
@@ -126,20 +127,11 @@ def _peer(peer: str, here: bool, model: Path, examples: Path, folder: Path) -> M
 
     It runs in its own environment, or, when `here`, in ours.
     """
-    script = _environments.HERE / peer / "quantize.py"
-    interpreter = Path(sys.executable) if here else _environments.python(script.parent)
     for attempt in ("first", "second"):
         output = folder / f"{peer}-{attempt}" / model.name
-        output.parent.mkdir()
         started = time.monotonic()
-        command = [str(interpreter), str(script), str(model), str(examples), str(output)]
-        subprocess.run(command, check=True, cwd=output.parent, stdout=subprocess.DEVNULL)
+        quantize(peer, model, examples, output, here=here)
     return Made(peer, output, time.monotonic() - started)
-
-
-def _as_taken(pictures: Any, layouts: Layouts) -> Any:
-    """Pictures [N, C, H, W] as a file with these layouts takes them."""
-    return pictures.transpose(0, 2, 3, 1) if layouts.get("inputs") == [layout.NHWC] else pictures
 
 
 def _measured(

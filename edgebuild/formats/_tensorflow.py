@@ -65,6 +65,26 @@ def answers(path: Path, samples: Iterable[Sample]) -> Iterator[Sample]:
             yield tuple(_read(cast(BinaryIO, child.stdout)) for _ in described["outputs"])
 
 
+def converted(path: Path) -> bytes:
+    """The float TFLite file that TensorFlow's own converter makes of a SavedModel; UsageError where it refuses."""
+    with tempfile.TemporaryDirectory() as place:
+        file = Path(place, "tensorflow.tflite")
+        with _opened(folder_of(path), file):
+            return file.read_bytes()
+
+
+def converted_answers(path: Path, samples: Iterable[Sample]) -> Iterator[Sample]:
+    """What that file answers to one sample after another, in LiteRT; inputs and outputs in the order of their names."""
+    import numpy as np
+    from ai_edge_litert.interpreter import Interpreter
+
+    runner = Interpreter(model_content=converted(path), num_threads=1).get_signature_runner()
+    names = sorted(runner.get_input_details())
+    for sample in samples:
+        answered = runner(**dict(zip(names, map(np.ascontiguousarray, sample), strict=True)))
+        yield tuple(answered[name] for name in sorted(answered))
+
+
 def adopt(path: Path, inputs: Sequence[TensorSpec]) -> bytes:
     """A SavedModel as an ONNX file, its inputs and outputs in the order of their names, as `answers` has them."""
     folder = folder_of(path)
@@ -100,9 +120,12 @@ def _in_order(model: onnx.ModelProto, names: list[list[str]]) -> onnx.ModelProto
 
 
 @contextmanager
-def _opened(folder: Path) -> Iterator[tuple[subprocess.Popen[bytes], dict[str, Any]]]:
-    """The process that has opened the model, and how it describes it; UsageError where it cannot."""
-    command = [sys.executable, "-P", "-m", _tensorflow_child.__name__, str(folder)]
+def _opened(folder: Path, tflite: Path | None = None) -> Iterator[tuple[subprocess.Popen[bytes], dict[str, Any]]]:
+    """The process that has opened the model, and how it describes it; UsageError where it cannot.
+
+    `tflite`: where its converter has then written a float file.
+    """
+    command = [sys.executable, "-P", "-m", _tensorflow_child.__name__, str(folder), *([str(tflite)] if tflite else [])]
     pipe = subprocess.PIPE
     with (
         tempfile.TemporaryFile() as log,

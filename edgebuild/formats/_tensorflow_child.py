@@ -1,8 +1,8 @@
 """A process with TensorFlow and nothing of PyTorch, which do not bear each other: opens a SavedModel and answers.
 
-On its output it says in a line of JSON what the model takes and gives, or what is wrong. Then it reads examples as
-.npy behind their sizes, one array for each input, and writes what each is answered with in the same way, until there
-are no more.
+Told a second path, it has TensorFlow's own converter write a float TFLite file there first. On its output it says in a
+line of JSON what the model takes and gives, or what is wrong. Then it reads examples as .npy behind their sizes, one
+array for each input, and writes what each is answered with in the same way, until there are no more.
 """
 
 from __future__ import annotations
@@ -19,12 +19,14 @@ from typing import Any, BinaryIO
 _REACHING = {"EagerPyFunc", "MatchingFiles", "PyFunc", "PyFuncStateless", "ReadFile", "WriteFile"}
 
 
-def main(folder: Path) -> None:
+def main(folder: Path, tflite: Path | None = None) -> None:
     """Speak on standard output, which the libraries are kept from."""
     out = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
     try:
-        signature, taken, given = _opened(folder)
+        name, signature, taken, given = _opened(folder)
+        if tflite is not None:
+            _convert(folder, name, tflite)
         described = {"inputs": _ports(taken), "outputs": _ports(given), **_counted(signature)}
     except Exception as error:  # TensorFlow raises whatever it likes
         lines = [line for line in str(error).splitlines() if line.strip()]
@@ -39,8 +41,8 @@ def _say(out: BinaryIO, words: Mapping[str, Any]) -> None:
     out.flush()
 
 
-def _opened(folder: Path) -> tuple[Any, dict[str, Any], dict[str, Any]]:
-    """The function that serves, and its inputs and outputs by name, in the order of their names."""
+def _opened(folder: Path) -> tuple[str, Any, dict[str, Any], dict[str, Any]]:
+    """The function that serves, by name, and its inputs and outputs by name, in the order of their names."""
     _refuse_code(folder)
     import tensorflow as tf
 
@@ -52,7 +54,14 @@ def _opened(folder: Path) -> tuple[Any, dict[str, Any], dict[str, Any]]:
     signature = model.signatures[name]
     signature.keeps = model  # its weights go with it
     _, taken = signature.structured_input_signature
-    return signature, dict(sorted(taken.items())), dict(sorted(signature.structured_outputs.items()))
+    return name, signature, dict(sorted(taken.items())), dict(sorted(signature.structured_outputs.items()))
+
+
+def _convert(folder: Path, name: str, file: Path) -> None:
+    import tensorflow as tf
+
+    converter = tf.lite.TFLiteConverter.from_saved_model(str(folder), signature_keys=[name])
+    file.write_bytes(converter.convert())
 
 
 def _refuse_code(folder: Path) -> None:
@@ -130,4 +139,4 @@ def write(stream: BinaryIO, values: Any) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    main(*map(Path, sys.argv[1:]))

@@ -13,6 +13,7 @@ from edgebuild.spec import dataset
 from edgebuild.spec.core import TimeModel
 from edgebuild.spec.registry import FORMATS
 from edgebuild.spec.signature import Head, Loop
+from edgebuild.spec.source import Making
 from edgebuild.spec.target import Gate, Runtime, Target
 from edgebuild.steps.evidence.count import Count
 from edgebuild.steps.evidence.footprint import Footprint
@@ -100,9 +101,17 @@ class Measurements:
 
     def original(self, weights: Weights, role: str) -> str | None:
         """What the model that came answers where it came from; None where that is PyTorch on this machine."""
-        making, known = weights.source.original("test"), {"data": self.data, **weights.files}
+        return self._as_it_came(weights, weights.source.original("test"), role)
+
+    def second(self, weights: Weights, format_name: str, role: str) -> str | None:
+        """What the file answers that another converter makes of the model that came; None where there is none."""
+        making = weights.source.second(format_name, "test")
+        return self._as_it_came(weights, making, f"{format_name}/{role}")
+
+    def _as_it_came(self, weights: Weights, making: Making | None, role: str) -> str | None:
         if making is None:
             return None
+        known = {"data": self.data, **weights.files}
         inputs = {name: known[name] for name in making.step.uses()}
         return self.graph.add(f"{self.prefix}/{role}", Node(making.step, inputs, "outputs", making.code, making.tools))
 

@@ -89,6 +89,10 @@ class Measuring:
     def answer(self, chain: Chain, weights: Weights) -> None:
         """Add what a file answers, beside the float model's own file and the model that it was made of."""
         self._conversion(chain, weights)
+        self.compare(chain)
+
+    def compare(self, chain: Pair) -> None:
+        """Add what a file answers beside the float model's own."""
         self._answered(chain)
 
     def judge_again(self, files: Files, carried: Mapping[str, str]) -> str:
@@ -150,6 +154,8 @@ class Measuring:
         if (original := self._files.original(weights, "original")) is not None:
             baseline = self._files.outputs(everywhere, chain, chain.baseline, "baseline")
             both = {"original": original, "baseline": baseline}
+            second = self._files.second(weights, chain.runtime.format, "second-opinion")
+            both |= {} if second is None else {"second": second}
             self.add(chain.runtime, "source-parity", SourceParity(self._read[0]), both)
         self._weigh(chain, weights)
 

@@ -96,23 +96,31 @@ class Trying:
         """The steps of a recipe, with the options that hardware and model give; UsageError for a wrong one."""
         return self._recipes(recipe, "").steps
 
-    def counted(self, recipe: Recipe, place: str) -> Look:
-        """What its files weigh, need and take, in all formats, with none of its trainings: these change values alone.
+    def check(self, recipe: Recipe) -> None:
+        """UsageError for a recipe that cannot be planned, with or without its trainings."""
+        self._chains(recipe, "planned")
+        self._chains(self.untrained(recipe), "planned")
 
-        UsageError for a recipe that cannot be planned, with or without them.
-        """
-        self._chains(recipe, f"{place}/planned")
+    def counted(self, recipe: Recipe, place: str) -> Look:
+        """What its files weigh, need and take, in all formats, with no training: that changes values alone."""
         chains = self._chains(self.untrained(recipe), place)
         measuring = self._measuring(place)
         measuring.count(chains, self.weights)
         return Look(measuring.evidence, tuple(chain.runtime.format for chain in chains))
 
-    def answered(self, recipe: Recipe, format_name: str, place: str, *, again: bool = False) -> Look:
-        """What its file in one format answers; with `again`, its work is counted once more."""
+    def answered(
+        self, recipe: Recipe, format_name: str, place: str, *, alone: bool = False, again: bool = False
+    ) -> Look:
+        """What its file in one format answers, with what else is not known before it is trained; the answers `alone`;
+        or with `again` also its work, counted once more.
+        """
         runtimes = tuple(each for each in self._target.runtimes if each.format == format_name)
         (chain,) = self._chains(recipe, place, replace(self._target, runtimes=runtimes))
         measuring = self._measuring(place)
-        measuring.answer(chain, self.weights)
+        if alone:
+            measuring.compare(chain)
+        else:
+            measuring.answer(chain, self.weights)
         if again:
             measuring.count([chain], self.weights)
         return Look(measuring.evidence, (format_name,))

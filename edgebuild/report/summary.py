@@ -34,6 +34,7 @@ if TYPE_CHECKING:
         Rate,
         Samples,
         Scores,
+        SecondOpinion,
         SourceParity,
         Verdict,
     )
@@ -156,7 +157,18 @@ def _imported(parity: SourceParity | None) -> list[Row]:
         return []
     worst = max(parity.outputs.values(), key=lambda output: output.relative)
     where = " and ".join(f"{runtime} {version}" for runtime, version in parity.original.items())
-    return [("as it came", f"off by {worst.relative:.1e}", "", f"n = {worst.n}, in {where}")]
+    row = ("as it came", f"off by {worst.relative:.1e}", "", f"n = {worst.n}, in {where}")
+    return [row] if parity.second is None else [row, _second(parity.second)]
+
+
+def _second(second: SecondOpinion) -> Row:
+    """How far the float file is from another converter's, or why that made none."""
+    name = "as others convert it"
+    if second.refused is not None:
+        return (name, "–", "", second.refused)
+    worst = max(second.outputs.values(), key=lambda output: output.relative)
+    of = " and ".join(f"{tool} {version}" for tool, version in second.converter.items())
+    return (name, f"off by {worst.relative:.1e}", "", f"n = {worst.n}, the converter of {of}")
 
 
 def _weights(footprint: Footprint) -> list[Row]:

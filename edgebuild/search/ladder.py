@@ -7,69 +7,19 @@ whole, by what they would add to the points that are known.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Protocol
 
 from edgebuild.search import bounds, pareto, weighing
+from edgebuild.search.bench import Answered, Bench, Counts, Draft, Refused
 from edgebuild.search.trial import Loss, Miss, Point, Rung, Status, Step, Trial
 from edgebuild.search.weighing import Weighed
-from edgebuild.spec.evidence import Weight, known
-from edgebuild.spec.target import Gate, Recipe
-from edgebuild.spec.technique import Technique
+from edgebuild.spec.evidence import known
+from edgebuild.spec.target import Gate
 
 _PASSES = "passes every gate that a search looks at"
 _ALIKE = 0.01  # of bytes: the same layers quantized a little otherwise
 _SHARE = 3  # one in so many of those that were trained a little is trained whole
-
-
-@dataclass(frozen=True, slots=True)
-class Refused:
-    """Why nothing can be known of a recipe: it cannot be planned, or a step of it failed."""
-
-    reason: str
-    planned: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Answered:
-    """A recipe whose file's answers are to be known in one format; `again`: with what is counted of it."""
-
-    recipe: Recipe
-    format: str
-    again: bool = False
-
-
-Counts = tuple[Weighed, ...]  # of a recipe's files, in all formats
-
-
-class Bench(Protocol):
-    """What plans recipes and measures them; of those that the time did not suffice for nothing is known (None)."""
-
-    @property
-    def baselines(self) -> Mapping[str, Weight]:
-        """What the float model's own file weighs, by format."""
-
-    def steps(self, recipe: Recipe) -> tuple[Technique, ...] | Refused:
-        """The steps of a recipe, if it can be planned."""
-
-    def count(self, recipes: Sequence[Recipe]) -> list[Counts | Refused | None]:
-        """What is counted of their files, untrained."""
-
-    def answer(self, asked: Sequence[Answered]) -> list[Weighed | Refused | None]:
-        """What their files answer to the examples that choose."""
-
-    def short(self, recipe: Recipe) -> Recipe | None:
-        """The same with brief trainings; None where there is none in it."""
-
-
-@dataclass(frozen=True, slots=True)
-class Draft:
-    """A recipe as it was proposed."""
-
-    number: int
-    values: Mapping[str, Any]
-    recipe: Recipe
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,7 +109,8 @@ class Ladder:
             return self._whole(counted)
         shortened = {one.draft.number: self._bench.short(one.draft.recipe) for one in counted}
         brief = [one for one in counted if shortened[one.draft.number] is not None]
-        asked = [Answered(shortened[one.draft.number] or one.draft.recipe, one.point.format) for one in brief]
+        recipes = [shortened[one.draft.number] or one.draft.recipe for one in brief]
+        asked = [Answered(recipe, one.point.format, alone=True) for recipe, one in zip(recipes, brief, strict=True)]
         trained: list[_Open] = []
         for one, weighed in zip(brief, self._bench.answer(asked), strict=True):
             if isinstance(weighed, Refused):

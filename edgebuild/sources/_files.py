@@ -16,6 +16,7 @@ from edgebuild.spec.registry import FORMATS
 from edgebuild.spec.signature import Signature
 from edgebuild.spec.source import Making, ProjectFile
 from edgebuild.steps.evidence.original_outputs import OriginalOutputs
+from edgebuild.steps.evidence.second_opinion import SecondOpinion
 from edgebuild.steps.import_file import ImportFile
 from edgebuild.steps.teacher_answers import TeacherAnswers
 
@@ -55,6 +56,12 @@ def project_files(model: ModelSpec, file: str, external: tuple[str, ...], key: s
 def reference(reader: Reader, file: str, split: Held) -> Making:
     """The file's own answers."""
     step = OriginalOutputs(reader, PurePosixPath(file).name, split, reader.runtime)
+    return Making(step, code=_code(reader), tools=(*reader.tools, reader.runtime))
+
+
+def second(reader: Reader, file: str, split: Held) -> Making:
+    """The answers of the file that another converter makes, which `reader` stands for."""
+    step = SecondOpinion(reader, PurePosixPath(file).name, split)
     return Making(step, code=_code(reader), tools=(*reader.tools, reader.runtime))
 
 

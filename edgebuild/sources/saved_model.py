@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from pydantic import Field
 
-from edgebuild.formats import _onnx_adopt, _tensorflow
+from edgebuild.formats import _onnx_adopt, _tensorflow, _tflite_adopt
 from edgebuild.sources import _files, _lifting
 from edgebuild.spec.dataset import Held
 from edgebuild.spec.fields import Inside
@@ -50,6 +50,27 @@ class TensorflowFolder:
 
 
 @dataclass(frozen=True, slots=True)
+class TensorflowConverter:
+    """Reads SavedModels as the float TFLite files that TensorFlow's own converter makes of them."""
+
+    kind: ClassVar[str] = "tflite"
+    runtime: ClassVar[str] = "tensorflow"
+    tools: ClassVar[tuple[str, ...]] = ("tf_keras", "ai-edge-litert")
+
+    def adopt(self, path: Path, inputs: Sequence[TensorSpec]) -> bytes:
+        """The file as the converter leaves it; UsageError where it refuses."""
+        return _tensorflow.converted(path)
+
+    def integer(self, model: bytes) -> str | None:
+        """The first type of quantized values; None for a float file."""
+        return _tflite_adopt.integer(model)
+
+    def answers(self, path: Path, samples: Iterable[Sample]) -> Iterator[Sample]:
+        """What that file answers to one sample after another."""
+        return _tensorflow.converted_answers(path, samples)
+
+
+@dataclass(frozen=True, slots=True)
 class SavedModel(Source):
     """Inputs and outputs are those of its signature, in the order of their names; layouts stay."""
 
@@ -84,6 +105,10 @@ class SavedModel(Source):
     def original(self, split: Held) -> Making:
         """The answers of the model as it came, in TensorFlow."""
         return _files.reference(TensorflowFolder(), self._graph, split)
+
+    def second(self, format_name: str, split: Held) -> Making | None:
+        """In TFLite, the answers of the file that TensorFlow's own converter makes."""
+        return _files.second(TensorflowConverter(), self._graph, split) if format_name == "tflite" else None
 
     def teacher(self, model: ModelSpec, teacher: Teacher, origin: PluginSpec) -> Making:
         """The answers of the model in TensorFlow."""

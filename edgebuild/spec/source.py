@@ -136,6 +136,12 @@ class Source(Protocol):
         """
         return None
 
+    def second(self, format_name: str, split: Held) -> Making | None:
+        """What answers a split as the float file does that another converter makes of the model in this format: a
+        second opinion on ours. It has the roles of `original`. None where there is no other converter.
+        """
+        return None
+
     @abstractmethod
     def reference(self, split: Held) -> Making:
         """What answers a split's examples in the source's own runtime: a conversion is held against that.

@@ -11,12 +11,12 @@ from edgebuild.engine.graph import Graph
 from edgebuild.engine.store import Store
 from edgebuild.plan.instruments import Instruments
 from edgebuild.plan.trying import Look, Subject, Trying
-from edgebuild.search.ladder import Answered, Counts, Refused
+from edgebuild.search.bench import Answered, Counts, Refused
 from edgebuild.search.record import Baseline
 from edgebuild.search.record import Counts as StepCounts
 from edgebuild.search.weighing import Weighed
 from edgebuild.spec import evidence
-from edgebuild.spec.errors import EdgebuildError, UsageError
+from edgebuild.spec.errors import EdgebuildError, StepError, UsageError
 from edgebuild.spec.evidence import Weight, known
 from edgebuild.spec.target import Recipe
 from edgebuild.spec.technique import Technique
@@ -91,7 +91,7 @@ class Trials:
     def steps(self, recipe: Recipe) -> tuple[Technique, ...] | Refused:
         """The steps of a recipe, if it can be planned."""
         try:
-            self._planner.counted(recipe, "planned")
+            self._planner.check(recipe)
             return self._planner.steps(recipe)
         except UsageError as error:
             return Refused(error.line, planned=True)
@@ -115,7 +115,7 @@ class Trials:
             return []
         trying = self._trying()
         looks = {
-            str(place): trying.answered(one.recipe, one.format, str(place), again=one.again)
+            str(place): trying.answered(one.recipe, one.format, str(place), alone=one.alone, again=one.again)
             for place, one in enumerate(asked)
         }
         done = self._run(trying.graph, looks)
@@ -140,8 +140,13 @@ class Trials:
 
     @staticmethod
     def _refusal(look: Look, done: Attempt) -> Refused | None:
+        """Why a step of it failed; a device that broke is no fault of the recipe, and ends the search."""
         failed = next((done.failed[item] for item in look.evidence.values() if item in done.failed), None)
-        return Refused(failed.line) if failed is not None else None
+        if failed is None:
+            return None
+        if isinstance(failed, UsageError | StepError):
+            return Refused(failed.line)
+        raise failed
 
     def _counts(self, look: Look, done: Attempt) -> Counts | None:
         """All evidence of a look by format; None where the time did not suffice for some."""

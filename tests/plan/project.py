@@ -144,6 +144,10 @@ metric = "agreement"
 limit = "0.1"
 """
 LIFTED = FROM_A_FILE.replace('use = "onnx"', 'use = "lifted"')
+# A folder of TensorFlow's, on which its own converter has a second opinion.
+SAVED = FROM_A_FILE.replace(
+    'use = "onnx"\nfile = "net.onnx"\nexternal = ["*.bin"]', 'use = "saved_model"\nfile = "net"'
+)
 # A model that is made of others.
 AVERAGED = FROM_A_FILE.replace(
     'use = "onnx"\nfile = "net.onnx"\nexternal = ["*.bin"]', 'use = "average"\nmembers = ["a", "b"]'
@@ -210,6 +214,8 @@ class Project:
         (models / "teacher.safetensors").write_bytes(b"a teacher's weights")
         (models / "net.onnx").write_text("an operator")
         (models / "w.bin").write_text("some weights")
+        (models / "net").mkdir()
+        (models / "net" / "saved_model.pb").write_text("a graph")
         (folder / "board.toml").write_text(target)
         return cls(folder)
 

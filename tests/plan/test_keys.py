@@ -30,6 +30,7 @@ from tests.plan.project import (
     LIFTED,
     MODEL,
     ONNX_ONLY,
+    SAVED,
     SOUP,
     TAUGHT,
     TIMED,
@@ -69,13 +70,17 @@ def check(before: Keyed, after: Keyed, expected: Iterable[str]) -> None:
     assert {label for label in before.key if before.key[label] != after.key[label]} == before.downstream(changed)
 
 
-def test_every_kind_of_node_is_in_one_of_the_plans(project: Callable[..., Project], tmp_path: Path) -> None:
+def test_every_kind_of_node_is_in_one_of_the_plans(
+    project: Callable[..., Project], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("edgebuild.plan.weights.need", lambda *_, **__: None)  # TensorFlow is an extra
     planned = set[str]()
     for name, text in TARGETS.items():
         made = Project.make(tmp_path / name, text, FROM_A_FILE if name == "imported" else MODEL)
         planned |= {*made.keyed().step.values()}
     for name, target, model in (
         ("lifted", TIMED, LIFTED),
+        ("saved", TIMED, SAVED),
         ("taught", TIMED, TAUGHT),
         ("averaged", TIMED, AVERAGED),
         ("soup", TIMED, SOUP),

@@ -14,6 +14,7 @@ import pytest
 from edgebuild.engine.task import Limits
 from edgebuild.formats import _tensorflow
 from edgebuild.report.progress import Lines
+from edgebuild.sources.saved_model import SavedModel
 from edgebuild.spec.errors import UsageError
 from edgebuild.spec.project import open_project
 from edgebuild.spec.signature import TensorSpec
@@ -87,3 +88,22 @@ def test_init_takes_the_folder_with_all_that_is_in_it(tmp_path: Path) -> None:
 def test_a_graph_that_reaches_python_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"PyFunc.*reaches files or code"):
         _tensorflow.look(make(tmp_path / "net", "python"))
+
+
+@needs_tensorflow
+def test_what_tensorflows_own_converter_makes_of_it_answers_alike_by_name(tmp_path: Path) -> None:
+    folder = make(tmp_path / "net")
+    rng = np.random.default_rng(0)
+    samples = [(rng.random((1, 3), np.float32), rng.random((1, 4), np.float32)) for _ in range(5)]
+    answered, converted = _tensorflow.answers(folder, samples), _tensorflow.converted_answers(folder, samples)
+    for theirs, again in zip(answered, converted, strict=True):
+        for one, other in zip(theirs, again, strict=True):
+            np.testing.assert_allclose(one, other, atol=1e-5)
+
+
+def test_the_second_opinion_is_on_tflite_alone() -> None:
+    source = SavedModel("net")
+    second = source.second("tflite", "test")
+    assert second is not None
+    assert second.tools == ("tf_keras", "ai-edge-litert", "tensorflow")
+    assert source.second("onnx", "test") is None

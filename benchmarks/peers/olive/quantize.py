@@ -23,23 +23,26 @@ class Examples:
     """Pairs of what the model takes, without the batch's axis, and a label that nobody reads."""
 
     def __init__(self, path: str) -> None:
-        self._values = np.load(path)["0"]
+        with np.load(path) as held:
+            self._values = {name: held[str(place)] for place, name in enumerate(os.environ["INPUTS"].split("\n"))}
 
     def __len__(self) -> int:
         """The number of examples."""
-        return len(self._values)
+        return min(map(len, self._values.values()))
 
     def __getitem__(self, number: int) -> tuple[dict[str, np.ndarray], int]:
-        """One example by the name of the model's input."""
-        return {os.environ["INPUT"]: self._values[number]}, 0
+        """One example by the names of the model's inputs."""
+        return {name: values[number] for name, values in self._values.items()}, 0
 
 
 def main(model: Path, examples: Path, output: Path) -> None:
-    """Quantize `model` with the examples (array "0") into `output`."""
+    """Quantize `model` with the examples (arrays "0", "1" … of its inputs) into `output`."""
     import onnx
     from olive import run
 
-    os.environ["INPUT"] = onnx.load(model).graph.input[0].name
+    graph = onnx.load(model).graph
+    constants = {tensor.name for tensor in graph.initializer}
+    os.environ["INPUTS"] = "\n".join(value.name for value in graph.input if value.name not in constants)
     data = {
         "name": "calibration",
         "user_script": SCRIPT,

@@ -19,8 +19,8 @@ class Reader(CalibrationDataReader):  # type: ignore[misc]
         return next(self._feeds, None)
 
 
-def main(model: Path, examples: Path, output: Path) -> None:
-    """Quantize `model` with the examples (array "0") into `output`."""
+def main(model: Path, examples: Path, output: Path, *, per_channel: bool) -> None:
+    """Quantize `model` with the examples (array "0") into `output`; per tensor is its default."""
     import onnx
 
     ready = output.with_suffix(".ready.onnx")
@@ -28,8 +28,8 @@ def main(model: Path, examples: Path, output: Path) -> None:
     name = onnx.load(ready).graph.input[0].name
     reader = Reader(np.load(examples)["0"], name)
     types = {"activation_type": QuantType.QUInt8, "weight_type": QuantType.QInt8}
-    quantize_static(ready, output, reader, per_channel=True, **types)
+    quantize_static(ready, output, reader, per_channel=per_channel, **types)
 
 
 if __name__ == "__main__":
-    main(*map(Path, sys.argv[1:]))
+    main(*map(Path, sys.argv[1:4]), per_channel="per-tensor" not in sys.argv[4:])

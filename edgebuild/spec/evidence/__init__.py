@@ -27,7 +27,7 @@ from edgebuild.spec.evidence.joined import Joined, JoinedPart, JoinedTimes, Part
 from edgebuild.spec.evidence.joined import Runs as PartsRuns
 from edgebuild.spec.evidence.origin import FILE as ORIGIN
 from edgebuild.spec.evidence.origin import Cut, Looks, Origin, Runs
-from edgebuild.spec.evidence.parity import Comparison, Converted, OnDevice, Parity, SourceParity
+from edgebuild.spec.evidence.parity import Comparison, Converted, OnDevice, Parity, SecondOpinion, SourceParity
 from edgebuild.spec.evidence.proof import Drop, Proof, Proved, State, Validation
 from edgebuild.spec.evidence.timing import (
     AllProcesses,
@@ -113,6 +113,7 @@ __all__ = [
     "Runs",
     "Samples",
     "Scores",
+    "SecondOpinion",
     "Seconds",
     "SharedWork",
     "Slow",

@@ -51,12 +51,26 @@ class Parity:
 
 
 @dataclass(frozen=True, slots=True)
+class SecondOpinion:
+    """Every output of the float file against that of the file which another converter makes of the same model.
+
+    `converter` is what that belongs to, with its version; `refused` is why it makes none.
+    """
+
+    converter: Mapping[str, str | None]
+    outputs: Mapping[str, Comparison]
+    refused: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class SourceParity:
     """Every output of the float file, before anything is changed, against that of the model that came, in its runtime.
 
-    `origin` is what computed the file's, `original` the runtime of the other with its version.
+    `origin` is what computed the file's, `original` the runtime of the other with its version; `second` is another
+    converter's opinion, where there is one.
     """
 
     origin: Origin
     original: Mapping[str, str | None]
     outputs: Mapping[str, Comparison]
+    second: SecondOpinion | None = None
