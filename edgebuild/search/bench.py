@@ -30,7 +30,7 @@ class Answered:
     again: bool = False
 
 
-Counts = tuple[Weighed, ...]  # of a recipe's files, in all formats
+Counts = tuple[Weighed, ...]  # of a recipe's files, by format
 
 
 class Bench(Protocol):
@@ -43,8 +43,8 @@ class Bench(Protocol):
     def steps(self, recipe: Recipe) -> tuple[Technique, ...] | Refused:
         """The steps of a recipe, if it can be planned."""
 
-    def count(self, recipes: Sequence[Recipe]) -> list[Counts | Refused | None]:
-        """What is counted of their files, untrained."""
+    def count(self, recipes: Sequence[Recipe], formats: tuple[str, ...]) -> list[Counts | Refused | None]:
+        """What is counted of their files, untrained, in these formats; in all where none is named."""
 
     def answer(self, asked: Sequence[Answered]) -> list[Weighed | Refused | None]:
         """What their files answer to the examples that choose."""

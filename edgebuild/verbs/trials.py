@@ -100,12 +100,12 @@ class Trials:
         """The same with brief trainings; None where there is none in it."""
         return self._planner.short(recipe)
 
-    def count(self, recipes: Sequence[Recipe]) -> list[Counts | Refused | None]:
-        """What is counted of their files, untrained."""
+    def count(self, recipes: Sequence[Recipe], formats: tuple[str, ...]) -> list[Counts | Refused | None]:
+        """What is counted of their files, untrained, in these formats; in all where none is named."""
         if not recipes:
             return []
         trying = self._trying()
-        looks = {str(place): trying.counted(recipe, str(place)) for place, recipe in enumerate(recipes)}
+        looks = {str(place): trying.counted(recipe, str(place), formats) for place, recipe in enumerate(recipes)}
         done = self._run(trying.graph, looks)
         return [self._refusal(look, done) or self._counts(look, done) for look in looks.values()]
 
