@@ -9,8 +9,8 @@ from typing import cast
 from edgebuild.assemblies.split import Split
 from edgebuild.engine.graph import Graph, Node
 from edgebuild.plan import preflight
-from edgebuild.plan.assembling import joining_of
 from edgebuild.plan.instruments import Instruments
+from edgebuild.plan.joined import joining_of
 from edgebuild.plan.measuring import Measuring
 from edgebuild.plan.recipe import Chain, Recipes
 from edgebuild.plan.weights import Weights
