@@ -17,6 +17,7 @@ from edgebuild.spec.artifact import Artifact
 from edgebuild.spec.errors import EdgebuildError, UsageError
 from edgebuild.spec.evidence import known
 from edgebuild.spec.model import ModelSpec
+from edgebuild.spec.registry import FORMATS
 from edgebuild.spec.target import Policy, Target
 
 FLOAT = "the float model"
@@ -80,14 +81,14 @@ class Finder:
 
     def _file(self, part: ShippedPart, kind: str, role: str) -> Artifact:
         """A file of the bundle with what its build put beside it, so that what was measured before is used again."""
-        content = manifest.model(self.copy, part)
+        name, content = FORMATS.get(kind).file, manifest.model(self.copy, part)
         built = Artifact(kind, self.facts.sources.get(role, ""))
         if built.digest and self.store.holds(built):
-            file = self.store.path(built) / part.file
+            file = self.store.path(built) / name
             if file.is_file() and file.read_bytes() == content:
                 return built
         folder = self.store.scratch("candidate")
-        (folder / part.file).write_bytes(content)
+        (folder / name).write_bytes(content)
         return self.store.put(folder, kind)
 
     def _float_model(self, kind: str) -> Artifact:
