@@ -25,7 +25,7 @@ def foresee(request: Request) -> list[Outlook]:
     """What a build would do now, step by step, without running anything."""
     from edgebuild.engine.resolve import outlook
 
-    with _replayed(request) as (store, plan):
+    with replayed(request) as (store, plan):
         return [_with_notes(item, store) for item in outlook(plan.graph, store)]
 
 
@@ -36,7 +36,7 @@ def _with_notes(item: Outlook, store: Store) -> Outlook:
 
 
 @contextmanager
-def _replayed(request: Request) -> Iterator[tuple[Store, Plan]]:
+def replayed(request: Request) -> Iterator[tuple[Store, Plan]]:
     """The plan that a build would arrive at by what is known: less what proofs that are up to date call useless.
 
     What was left out is kept nowhere: the rounds of the build are gone through again in its stored verdicts, up to the
@@ -87,7 +87,7 @@ def last_verdicts(request: Request, metric: str) -> list[LastVerdict]:
     from edgebuild.engine.resolve import outlook
 
     verdicts: list[LastVerdict] = []
-    with _replayed(request) as (store, plan):
+    with replayed(request) as (store, plan):
         foreseen = {item.label: item for item in outlook(plan.graph, store)}
         for product in plan.products:
             item = foreseen[plan.graph.label(product.verdicts)]
