@@ -118,7 +118,7 @@ def _frame(specs: Sequence[TensorSpec]) -> int:
     from edgebuild.travels import edge_link
 
     sizes = [math.prod(spec.shape) * _BYTES[spec.dtype] + 2 + 4 * (1 + len(spec.shape)) for spec in specs]
-    return sum(sizes) + 1 + edge_link.OVERHEAD
+    return sum(sizes) + edge_link.OVERHEAD
 
 
 def _discordant(answered: Flags, first: Flags, second: Flags) -> tuple[int, int]:

@@ -114,6 +114,7 @@ def _of_metric(stored: Verdicts, metric: str) -> list[tuple[str, Verdict]]:
 def _measured_on(store: Store, plan: Plan, product: Product, kind: str, verdict: Verdict) -> dict[str, str]:
     """The facts in the keys of the steps that the metric's evidence came from, as they were then."""
     inputs = plan.graph.nodes[product.verdicts].inputs
+    inputs = plan.graph.nodes[inputs["whole"]].inputs if "whole" in inputs else inputs  # with those on a fall-back
     metric = verdict.metric
     asked = GATES.get(metric).asks(verdict.limit) or metric
     role = next((name for name in (asked, f"{asked}/{kind}", f"{metric}/{kind}") if name in inputs), None)
