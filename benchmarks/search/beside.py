@@ -14,7 +14,7 @@ from edgebuild.search.record import Result
 from edgebuild.spec.evidence import ONLY, Judged, known
 from edgebuild.spec.project import Project
 from edgebuild.spec.target import SEARCHED
-from edgebuild.verbs import search
+from edgebuild.verbs import searched
 from edgebuild.verbs.build import Outcome, build
 from edgebuild.verbs.request import Request
 
@@ -57,7 +57,7 @@ def table(project: Project, result: Result) -> Table:
     reference = _build(project, result, _FASTEST, _FASTEST)
     rows = [_row(reference, reference)]
     for trial in result.front[:_MOST]:
-        search.take(project, result.target, result.model, trial.number)
+        searched.take(project, result.target, result.model, trial.number)
         rows.append(_row(_build(project, result, SEARCHED, f"#{trial.number}: {result.told(trial.number)}"), reference))
     beating = [row for row in rows[1:] if row["status"] == "pass" and row["count"] >= 2 and row["low"] <= 0]
     notes = [

@@ -17,12 +17,14 @@ from edgebuild.engine.task import Limits
 from edgebuild.plan.trying import Subject
 from edgebuild.report import progress
 from edgebuild.search import pareto
-from edgebuild.search.ladder import Draft, Ladder
+from edgebuild.search.bench import Draft
+from edgebuild.search.ladder import Ladder
 from edgebuild.search.run import Budget, search
 from edgebuild.search.study import Study
 from edgebuild.search.trial import Trial
+from edgebuild.spec.enumeration import every
 from edgebuild.spec.project import Project
-from edgebuild.spec.space import Draw, Space, every
+from edgebuild.spec.space import Draw, Space
 from edgebuild.spec.spaces import read_space
 from edgebuild.verbs.journal import Journal
 from edgebuild.verbs.trials import Trials

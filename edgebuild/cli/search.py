@@ -49,17 +49,18 @@ def command(
     from edgebuild.spec.project import open_project
     from edgebuild.spec.surroundings import cores
     from edgebuild.verbs import search
+    from edgebuild.verbs import searched as last
 
     opened, allowed = open_project(project, output), limits(step_memory, step_time)
     if number is not None:
         return _apply(opened, target, model, number, jobs or cores(), allowed)
     if show:
-        result = search.look(opened, target, model)
+        result = last.look(opened, target, model)
     else:
         request = search.Request(opened, target, model, 60 * minutes, trials, space, jobs or cores())
         with searching.display(sys.stderr) as watcher:
             result = search.run(request, watcher, allowed)
-    plot = searched_plot.write(search.place(opened, result), result)
+    plot = searched_plot.write(last.place(opened, result.target, result.model), result)
     return Answer(searched.document(result, plot), lambda: searched.show(result, plot), 0 if result.front else 1)
 
 
@@ -68,12 +69,12 @@ def _apply(project: Project, target: str, model: str | None, number: int, jobs: 
     from edgebuild.report import progress, summary
     from edgebuild.spec.evidence import EXIT_CODES, combine
     from edgebuild.spec.target import SEARCHED
-    from edgebuild.verbs import search
+    from edgebuild.verbs import searched
     from edgebuild.verbs.build import build
     from edgebuild.verbs.request import Request
 
-    result = search.take(project, target, model, number)
-    request = Request(project, (result.target,), (result.model,), jobs, SEARCHED)
+    result = searched.take(project, target, model, number)
+    request = Request(project, (result.target,), (result.model,), jobs, SEARCHED, number)
     with progress.display(sys.stderr) as events:
         outcomes, journal = build(request, events, allowed)
     status = combine([outcome.verdicts.status for outcome in outcomes])

@@ -27,6 +27,7 @@ class Stage:
     the last one), and the file to weigh.
 
     A step that changes only values leaves bytes and operations as they were, so one file stands for several stages.
+    Where it is `needed`, the step behind it could not stand without it.
     """
 
     name: str
@@ -34,6 +35,7 @@ class Stage:
     output: str
     unconverted: str
     file: str
+    needed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +91,7 @@ class Recipes:
         self._steps = tuple(self._step(line) for line in self._lines)
         self._check_numbers()
         self._check_final()
+        self._check_places()
 
     @property
     def steps(self) -> tuple[Technique, ...]:
@@ -125,7 +128,8 @@ class Recipes:
         before = [item for _, item in outputs if self._graph.kind(item) != runtime.format]
         for number, item in reversed(outputs):
             if item not in before:
-                stages.append(Stage(self._name(number), number, item, (before or [self._weights.float])[-1], item))
+                base = (before or [self._weights.float])[-1]
+                stages.append(Stage(self._name(number), number, item, base, item, self._needed(number)))
                 continue
             later = stages[-1] if stages and stages[-1].output in before else None
             if later is None:
@@ -134,8 +138,12 @@ class Recipes:
                 file = later.file
             else:
                 file = self._convert(item, runtime, f"{self._name(number)}-convert")
-            stages.append(Stage(self._name(number), number, item, item, file))
+            stages.append(Stage(self._name(number), number, item, item, file, self._needed(number)))
         return tuple(reversed(stages))
+
+    def _needed(self, number: int) -> bool:
+        """Whether the step behind this one could not stand without it."""
+        return any(step.misplaced(self._steps[:number]) for step in self._steps[number + 1 : number + 2])
 
     def _name(self, number: int) -> str:
         """The technique; the second of the same name is `prune_channels-2`."""
@@ -169,6 +177,12 @@ class Recipes:
             if step.final and {*step.consumes} & {*taking.consumes}:
                 reason = f"{after.use!r} cannot follow {line.use!r}, whose result it would throw away"
                 raise UsageError(reason, file=after.file, key=f"{after.key}.use", hint=f"put {line.use!r} last")
+
+    def _check_places(self) -> None:
+        """UsageError for a step that cannot stand behind those before it."""
+        for number, (line, step) in enumerate(zip(self._lines, self._steps, strict=True)):
+            if (why := step.misplaced(self._steps[:number])) is not None:
+                raise UsageError(f"{line.use!r} {why}", file=line.file, key=line.key)
 
     def _step(self, line: StepSpec) -> Technique:
         kind = STEPS.get(line.use, file=line.file, key=f"{line.key}.use")

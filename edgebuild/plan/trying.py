@@ -101,9 +101,9 @@ class Trying:
         self._chains(recipe, "planned")
         self._chains(self.untrained(recipe), "planned")
 
-    def counted(self, recipe: Recipe, place: str) -> Look:
-        """What its files weigh, need and take, in all formats, with no training: that changes values alone."""
-        chains = self._chains(self.untrained(recipe), place)
+    def counted(self, recipe: Recipe, place: str, formats: tuple[str, ...] = ()) -> Look:
+        """What its files weigh, need and take untrained, as trainings change values alone: in these formats, or all."""
+        chains = self._chains(self.untrained(recipe), place, self._in(formats))
         measuring = self._measuring(place)
         measuring.count(chains, self.weights)
         return Look(measuring.evidence, tuple(chain.runtime.format for chain in chains))
@@ -114,8 +114,7 @@ class Trying:
         """What its file in one format answers, with what else is not known before it is trained; the answers `alone`;
         or with `again` also its work, counted once more.
         """
-        runtimes = tuple(each for each in self._target.runtimes if each.format == format_name)
-        (chain,) = self._chains(recipe, place, replace(self._target, runtimes=runtimes))
+        (chain,) = self._chains(recipe, place, self._in((format_name,)))
         measuring = self._measuring(place)
         if alone:
             measuring.compare(chain)
@@ -136,6 +135,11 @@ class Trying:
         if not any(_teaches(step) for step in steps):
             return None
         return replace(recipe, steps=tuple(_shortened(*pair) for pair in zip(lines, steps, strict=True)))
+
+    def _in(self, formats: tuple[str, ...]) -> Target:
+        """The target with its runtimes of these formats alone; with all where none is named."""
+        runtimes = tuple(each for each in self._target.runtimes if not formats or each.format in formats)
+        return replace(self._target, runtimes=runtimes)
 
     def _recipes(self, recipe: Recipe, place: str, target: Target | None = None) -> Recipes:
         own = replace(target or self._target, recipe=recipe)

@@ -11,7 +11,8 @@ from edgebuild.spec.evidence import Judged, Verdicts, known
 def useless(chains: Sequence[Chain], verdicts: Verdicts) -> Without:
     """The (format, place in the recipe) of every useless step, by the proofs in the verdicts of a build.
 
-    A step before conversion is shared by all formats, so it is left out only where it is useless to each of them.
+    A step before conversion is shared by all formats, so it is left out only where it is useless to each of them. What
+    a later step cannot stand without stays.
     """
     of_format = {chain.runtime.format: _of_one(chain, verdicts.formats[chain.runtime.format]) for chain in chains}
     shared = frozenset.intersection(*of_format.values())
@@ -25,4 +26,5 @@ def useless(chains: Sequence[Chain], verdicts: Verdicts) -> Without:
 
 def _of_one(chain: Chain, judged: Judged) -> frozenset[int]:
     steps = known(judged.evidence.proof).steps
-    return frozenset(stage.number for stage, step in zip(chain.stages, steps, strict=True) if step.useless)
+    pairs = zip(chain.stages, steps, strict=True)
+    return frozenset(stage.number for stage, step in pairs if step.useless and not stage.needed)

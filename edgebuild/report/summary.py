@@ -77,6 +77,9 @@ def show(outcomes: list[Outcome], journal: Journal) -> None:
         for kind, folder in outcome.packages.items():
             line((f"{kind}: ", "dim"), str(folder))
         show_next(verdicts.shipped.verdicts)
+        if outcome.status == "fail" and verdicts.shipped.evidence.joined is None:  # an assembly has several recipes
+            told = f"edgebuild search --target {outcome.target} --model {outcome.model} looks for a recipe that passes"
+            line(("next: ", "bold"), told)
     _show_notes(journal.notices)
     ran = (
         f"{len(journal.ran)} steps run, {journal.reused} up to date" if journal.ran else "nothing changed, nothing run"

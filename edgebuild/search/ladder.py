@@ -7,70 +7,21 @@ whole, by what they would add to the points that are known.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Protocol
 
 from edgebuild.search import bounds, pareto, weighing
+from edgebuild.search.bench import Answered, Bench, Counts, Draft, Refused
 from edgebuild.search.trial import Loss, Miss, Point, Rung, Status, Step, Trial
 from edgebuild.search.weighing import Weighed
-from edgebuild.spec.evidence import Weight, known
-from edgebuild.spec.target import Gate, Recipe
-from edgebuild.spec.technique import Technique
+from edgebuild.spec.evidence import known
+from edgebuild.spec.target import Gate
 
 _PASSES = "passes every gate that a search looks at"
 _ALIKE = 0.01  # of bytes: the same layers quantized a little otherwise
+_NOTHING = "another that passes takes no more time and bytes, and nobody has lost less"
+_OFTEN = 6  # times that the same format was the fastest, after which it is counted first
 _SHARE = 3  # one in so many of those that were trained a little is trained whole
-
-
-@dataclass(frozen=True, slots=True)
-class Refused:
-    """Why nothing can be known of a recipe: it cannot be planned, or a step of it failed."""
-
-    reason: str
-    planned: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Answered:
-    """A recipe whose file's answers are to be known in one format: these `alone`, or `again` with what is counted."""
-
-    recipe: Recipe
-    format: str
-    alone: bool = False
-    again: bool = False
-
-
-Counts = tuple[Weighed, ...]  # of a recipe's files, in all formats
-
-
-class Bench(Protocol):
-    """What plans recipes and measures them; of those that the time did not suffice for nothing is known (None)."""
-
-    @property
-    def baselines(self) -> Mapping[str, Weight]:
-        """What the float model's own file weighs, by format."""
-
-    def steps(self, recipe: Recipe) -> tuple[Technique, ...] | Refused:
-        """The steps of a recipe, if it can be planned."""
-
-    def count(self, recipes: Sequence[Recipe]) -> list[Counts | Refused | None]:
-        """What is counted of their files, untrained."""
-
-    def answer(self, asked: Sequence[Answered]) -> list[Weighed | Refused | None]:
-        """What their files answer to the examples that choose."""
-
-    def short(self, recipe: Recipe) -> Recipe | None:
-        """The same with brief trainings; None where there is none in it."""
-
-
-@dataclass(frozen=True, slots=True)
-class Draft:
-    """A recipe as it was proposed."""
-
-    number: int
-    values: Mapping[str, Any]
-    recipe: Recipe
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,12 +59,11 @@ class Ladder:
         ended: list[Trial] = []
         able = [draft for draft in drafts if not self._end(ended, self._refusal(draft))]
         counted: list[_Open] = []
-        for draft, counts in zip(able, self._bench.count([draft.recipe for draft in able]), strict=True):
-            reached = self._reached(draft, counts)
+        for reached in self._counts(able):
             if isinstance(reached, _Open):
                 counted.append(reached)
             self._end(ended, reached)
-        for one in self._promoted(counted, ended):
+        for one in self._promoted(self._promising(counted, ended), ended):
             self._end(ended, one)
         self.known += ended
         return ended
@@ -134,6 +84,42 @@ class Ladder:
             return None
         least = min(refused, key=lambda each: each[0].excess)
         return _rejected(draft, "bounded", f"at best {least[0]}", least)
+
+    def _counts(self, drafts: Sequence[Draft]) -> list[_Open | Trial | None]:
+        """What each reaches when it is counted: in the format that was the fastest all along if there is one, and in
+        the others where that is not within the limits.
+        """
+        usual = self._usual()
+        counts = self._bench.count([draft.recipe for draft in drafts], usual)
+        reached = [self._reached(*pair) for pair in zip(drafts, counts, strict=True)]
+        if usual:
+            again = [n for n, each in enumerate(reached) if isinstance(each, Trial) and each.misses]
+            whole = self._bench.count([drafts[n].recipe for n in again], ())
+            for n, each in zip(again, whole, strict=True):
+                reached[n] = self._reached(drafts[n], each)
+        return reached
+
+    def _usual(self) -> tuple[str, ...]:
+        """The format that was the fastest within the limits so often that nobody need ask; none where there is none."""
+        formats = [trial.point.format for trial in self.known if trial.point and trial.status != "rejected"]
+        several = len(self._bench.baselines) > 1
+        return tuple({*formats}) if several and len(formats) >= _OFTEN and len({*formats}) == 1 else ()
+
+    def _promising(self, counted: Sequence[_Open], ended: list[Trial]) -> list[_Open]:
+        """Those that would add something to what is known if they lost as little as the best of these."""
+        if self._share is None:
+            return [*counted]
+        known = [trial.point for trial in self.known if trial.passes and trial.point]
+        least = min((point.loss.share for point in known if point.loss), default=0.0)
+        best = Loss("", "", 0, min(least, 0.0), 0.0, 0.0, 0.0)
+        gains = self._added([replace(one.point, loss=best) for one in counted])
+        promising = [one for one, gain in zip(counted, gains, strict=True) if gain > 0]
+        ended += [
+            _trial(one.draft, "counted", _NOTHING, point=one.point, status="behind")
+            for one in counted
+            if one not in promising
+        ]
+        return promising
 
     def _reached(self, draft: Draft, counts: Counts | Refused | None) -> _Open | Trial | None:
         """The fastest file within the limits on what is counted, or what the nearest one missed."""
@@ -184,10 +170,13 @@ class Ladder:
 
     def _gains(self, trained: Sequence[_Open]) -> list[float]:
         """What each would add to the volume that is known, if a whole training did for it what it did for others."""
+        mended = self._mended(trained)
+        return self._added([replace(one.point, loss=_less(one.short, mended)) for one in trained])
+
+    def _added(self, points: Sequence[Point]) -> list[float]:
+        """What each point would add to the volume of those that pass."""
         known = [pareto.in_box(trial.point) for trial in self.known if trial.passes and trial.point]
         volume = pareto.hypervolume(known)
-        mended = self._mended(trained)
-        points = [replace(one.point, loss=_less(one.short, mended)) for one in trained]
         return [pareto.hypervolume([*known, pareto.in_box(point)]) - volume for point in points]
 
     def _mended(self, trained: Sequence[_Open]) -> float:

@@ -10,6 +10,7 @@ from edgebuild.search.trial import Loss, Point, Trial
 
 _ALIKE = 0.01  # of bytes: the same weights code a little better or worse by chance
 _CONFIDENCE = 0.95
+_MOST = 1.5  # times what the float model takes: beyond, nothing is worth having
 
 
 def objectives(point: Point) -> tuple[float, float, float]:
@@ -18,9 +19,11 @@ def objectives(point: Point) -> tuple[float, float, float]:
 
 
 def in_box(point: Point) -> tuple[float, float, float]:
-    """The objectives where 0 is the best that could be and 1 what may just be: as the float model, all loss allowed."""
+    """The objectives where 0 is the best that could be and 1 the worst that counts: somewhat more than the float model
+    takes, with all loss that is allowed.
+    """
     time, size, loss = objectives(point)
-    return time, size, (min(max(loss, -1.0), 1.0) + 1) / 2
+    return time / _MOST, size / _MOST, (min(max(loss, -1.0), 1.0) + 1) / 2
 
 
 def dominates(one: Sequence[float], other: Sequence[float]) -> bool:

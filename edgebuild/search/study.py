@@ -13,10 +13,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edgebuild.search import pareto
-from edgebuild.search.ladder import Draft
+from edgebuild.search.bench import Draft
 from edgebuild.search.trial import Trial
 from edgebuild.spec import documents
-from edgebuild.spec.space import Choices, Domain, Range, Space, every, text
+from edgebuild.spec.enumeration import every
+from edgebuild.spec.space import Choices, Domain, Range, Space, text
 
 if TYPE_CHECKING:
     import optuna

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Protocol
 
 from edgebuild.spec.artifact import Step
@@ -47,6 +47,10 @@ class Technique(Step, Protocol):
     def opens(self) -> tuple[str, ...]:
         """Roles whose artifact it looks into, which must be a module then: a file that teaches has answers alone."""
         return ()
+
+    def misplaced(self, before: Sequence[Technique]) -> str | None:
+        """Why it cannot stand behind these steps of a recipe, as what follows its name; None where it can."""
+        return None
 
     def quantization(self) -> Quantization | None:
         """What a format is asked for, so that a plan can refuse what no kernel computes; None where nothing is."""

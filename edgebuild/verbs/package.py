@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
-import shutil
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,16 +13,9 @@ from edgebuild.bundle.facts import File
 from edgebuild.bundle.kind import KINDS, Contents
 from edgebuild.engine import files, owned
 from edgebuild.engine.store import disk_error
-from edgebuild.spec.errors import EdgebuildError, UsageError
+from edgebuild.verbs._released import check_release, copied
 
 RECORD = "edgebuild.json"  # in every package's folder: what it was made of
-_VERSION = re.compile(r"[0-9]+(\.[0-9]+)*")
-
-
-class Unreleased(EdgebuildError):
-    """A bundle that has not passed every gate, and nobody said to package it all the same."""
-
-    exit_code = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,13 +48,12 @@ def package(request: Request) -> Package:
     which a byte is not as built.
     """
     kind = KINDS.get(request.kind, key="--as")
-    if request.version is not None and not _VERSION.fullmatch(request.version):
-        raise UsageError(f"{request.version!r} is no version", key="--release", hint="numbers and dots, such as 1.4.0")
+    check_release(request.version)
     out = request.out or place(request.bundle, request.kind)
     manifest.verify_bundle(request.bundle)
     owned.check_replaceable(out, RECORD)
     with tempfile.TemporaryDirectory(prefix="edgebuild-package-") as scratch:
-        contents = _contents(request, Path(scratch) / "bundle")
+        contents = copied(request.bundle, Path(scratch) / "bundle", request.version, unreleased=request.unreleased)
         made = Path(scratch) / "package"
         made.mkdir()
         kind().write(contents, made)
@@ -78,19 +68,6 @@ def package(request: Request) -> Package:
 def place(bundle: Path, kind: str) -> Path:
     """Where a package of a bundle goes, unless somebody says otherwise."""
     return bundle.resolve().with_name(f"{bundle.resolve().name}.{kind}")
-
-
-def _contents(request: Request, copy: Path) -> Contents:
-    """A copy of the bundle that nobody else changes, checked."""
-    try:
-        shutil.copytree(request.bundle, copy, symlinks=True, copy_function=shutil.copyfile)
-    except (OSError, shutil.Error) as error:
-        raise UsageError(f"cannot be read: {error}", file=str(request.bundle)) from None
-    facts = manifest.verify_bundle(copy)
-    if facts.status != "released" and not request.unreleased:
-        reason = f"is a {facts.status}, not released: not every gate has passed"
-        raise Unreleased(reason, file=str(request.bundle), hint="--unreleased packages it, marked as that")
-    return Contents(copy, facts, request.version)
 
 
 def _recorded(request: Request, contents: Contents, made: Path, out: Path) -> Package:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 @dataclass(frozen=True, slots=True)
 class Request:
     """What to build: names of targets, names of models (empty: all), how many steps side by side, and the name of a
-    recipe in the place of the targets' own.
+    recipe in the place of the targets' own. `trial` is the number of one of the last search, for its recipe alone.
     """
 
     project: Project
@@ -32,6 +32,7 @@ class Request:
     models: tuple[str, ...] = ()
     jobs: int = 2
     recipe: str | None = None
+    trial: int | None = None
 
 
 @contextmanager
@@ -52,7 +53,7 @@ def planned(request: Request, without: dict[tuple[str, str], Without] | None = N
         raise UsageError("no model to build", file="models", hint="a model is a folder with a model.toml")
     store = Store(project.store)
     try:
-        recipes, told = chosen(project, targets, models, policy)
+        recipes, told = chosen(project, targets, models, policy, request.trial)
         plan = planner.make(store, targets, models, tuple(project.target_files()), policy, without, recipes)
         yield store, replace(plan, notices=(*plan.notices, *told))
     finally:

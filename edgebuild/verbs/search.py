@@ -29,7 +29,6 @@ from edgebuild.verbs.trials import Trials
 
 if TYPE_CHECKING:
     from edgebuild.engine.task import Limits
-    from edgebuild.spec.model import ModelSpec
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,41 +53,10 @@ class Watcher(Listener, Protocol):
         """What is known now, of how many recipes there may be, with so many seconds left."""
 
 
-def model_of(project: Project, name: str | None) -> ModelSpec:
-    """The model that is searched for; UsageError where several might be meant."""
-    models = project.models((name,) if name else ())
-    if len(models) != 1:
-        names = ", ".join(model.name for model in models) or "none"
-        raise UsageError("a search is for one model", key="--model", hint=f"name one of: {names}")
-    return models[0]
-
-
-def look(project: Project, target: str, name: str | None) -> Result:
-    """What the last search came to; UsageError where there was none."""
-    model = model_of(project, name)
-    result = record.read(searched.place(project, project.target(target).name, model.name))
-    if result is None:
-        told = f"no search for {model.name} on {target} yet"
-        raise UsageError(told, hint=f"edgebuild search --target {target} --model {model.name}")
-    return result
-
-
-def take(project: Project, target: str, name: str | None, number: int) -> Result:
-    """Let builds take this trial of the last search from now on; UsageError for one that there is not."""
-    result = look(project, target, name).takes(number)
-    record.write(searched.place(project, result.target, result.model), result)
-    return result
-
-
-def place(project: Project, result: Result) -> Path:
-    """Where a search is kept."""
-    return searched.place(project, result.target, result.model)
-
-
 def run(request: Request, watcher: Watcher, limits: Limits) -> Result:
     """Search, or go on with the search that was begun; what is finished is kept whatever happens."""
     began, project = time.monotonic(), request.project
-    target, model = project.target(request.target), model_of(project, request.model)
+    target, model = project.target(request.target), searched.model_of(project, request.model)
     subject, space = Subject.of(target, model, project.policy()), None
     place = searched.place(project, target.name, model.name)
     store = Store(project.store)

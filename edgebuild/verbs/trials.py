@@ -11,7 +11,7 @@ from edgebuild.engine.graph import Graph
 from edgebuild.engine.store import Store
 from edgebuild.plan.instruments import Instruments
 from edgebuild.plan.trying import Look, Subject, Trying
-from edgebuild.search.ladder import Answered, Counts, Refused
+from edgebuild.search.bench import Answered, Counts, Refused
 from edgebuild.search.record import Baseline
 from edgebuild.search.record import Counts as StepCounts
 from edgebuild.search.weighing import Weighed
@@ -100,12 +100,12 @@ class Trials:
         """The same with brief trainings; None where there is none in it."""
         return self._planner.short(recipe)
 
-    def count(self, recipes: Sequence[Recipe]) -> list[Counts | Refused | None]:
-        """What is counted of their files, untrained."""
+    def count(self, recipes: Sequence[Recipe], formats: tuple[str, ...]) -> list[Counts | Refused | None]:
+        """What is counted of their files, untrained, in these formats; in all where none is named."""
         if not recipes:
             return []
         trying = self._trying()
-        looks = {str(place): trying.counted(recipe, str(place)) for place, recipe in enumerate(recipes)}
+        looks = {str(place): trying.counted(recipe, str(place), formats) for place, recipe in enumerate(recipes)}
         done = self._run(trying.graph, looks)
         return [self._refusal(look, done) or self._counts(look, done) for look in looks.values()]
 

@@ -21,7 +21,7 @@ from edgebuild.plan.planner import Plan
 from edgebuild.spec.artifact import Step
 from edgebuild.spec.model import Training
 from edgebuild.spec.project import open_project
-from edgebuild.spec.target import Gate, Hardware
+from edgebuild.spec.target import Gate, Hardware, Recipe, StepSpec, Target
 from edgebuild.steps.evidence.accuracy import Accuracy
 from edgebuild.steps.evidence.arena import Arena
 from edgebuild.steps.evidence.latency import Latency
@@ -35,8 +35,10 @@ from edgebuild.steps.evidence.stage_times import StageTimes
 from edgebuild.steps.import_weights import ImportWeights
 from edgebuild.steps.load_data import LoadData
 from edgebuild.steps.techniques.distill import Distill
+from edgebuild.steps.techniques.elastic import Elastic
 from edgebuild.steps.techniques.int8 import Int8
 from edgebuild.steps.techniques.prune_channels import PruneChannels
+from edgebuild.steps.techniques.slice import Slice
 from edgebuild.steps.train import Train
 from tests import ROOT, tiny
 
@@ -80,6 +82,21 @@ def test_one_training_serves_both_formats_and_the_float_model_teaches_itself(pla
     (distil,) = [node for node in made.graph.nodes.values() if isinstance(node.step, Distill)]
     assert made.graph.label(distil.inputs["teacher"]) == "tiny/float"
     assert made.graph.label(distil.inputs["model"]) == "board/tiny/prune_channels"
+
+
+def test_targets_that_take_other_slices_share_one_training(store: Store) -> None:
+    project = open_project(ROOT)
+
+    def sliced(name: str, width: float) -> Target:
+        lines = (("elastic", {}), ("slice", {"width": width}), ("int8", {}))
+        steps = tuple(StepSpec(use, options, "recipe", f"steps[{k}]") for k, (use, options) in enumerate(lines))
+        return replace(project.target(name), recipe=Recipe(steps))
+
+    targets = [sliced("rpi4", 0.5), sliced("mobile-cpu", 0.25), sliced("host", 0.5)]
+    targets[2] = replace(targets[2], hardware=replace(targets[2].hardware, channel_multiple=4))
+    made = planner.make(store, targets, [project.model("digits")], SHIPPED, project.policy())
+    assert (len(steps(made, Elastic)), len(steps(made, Slice))) == (1, 2)
+    assert [stage.needed for stage in made.products[0].chains[0].stages] == [True, False, False]
 
 
 def test_a_declared_teacher_is_trained_with_its_own_options(plan: Planner) -> None:

@@ -32,6 +32,18 @@ TARGET = {
         {"recipe": '[{use = "int8", calibration = 2.0}]'},
         "recipe[0].calibration: input should be a valid integer, got 2.0",
     ),
+    "a slice of nothing": (
+        {"recipe": '[{use = "elastic"}, {use = "distill"}, {use = "slice"}]'},
+        "recipe[2]: 'slice' takes one of the networks that 'elastic' trains: put that before it, and nothing between",
+    ),
+    "a slice that does not exist": (
+        {"recipe": '[{use = "elastic"}, {use = "slice", width = 0.3}]'},
+        "recipe[1]: 'slice' names width 0.3, and 'elastic' trains 0.25, 0.5, 0.75, 1",
+    ),
+    "a slice without blocks that are in all": (
+        {"recipe": '[{use = "elastic", blocks = 1}, {use = "slice", blocks = 2}]'},
+        "recipe[1]: 'slice' lacks 2 blocks, and with 'elastic' slices lack 1",
+    ),
     "unknown metric": (
         {"gates": '[{metric = "acuracy", limit = "1 pp"}]'},
         "gates[0].metric: unknown metric 'acuracy' (did you mean 'accuracy'? known: accuracy",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from edgebuild.plan.recipe import Chain, Stage, Without
@@ -38,3 +40,9 @@ def proof(useless: tuple[bool, bool]) -> Proof:
 )
 def test_what_is_left_out(onnx: tuple[bool, bool], tflite: tuple[bool, bool], expected: Without) -> None:
     assert useless([chain("onnx"), chain("tflite")], verdicts(onnx=onnx, tflite=tflite)) == expected
+
+
+def test_what_a_later_step_cannot_stand_without_stays() -> None:
+    needed = chain("onnx")
+    needed = replace(needed, stages=(replace(needed.stages[0], needed=True), needed.stages[1]))
+    assert useless([needed], verdicts(onnx=(True, True))) == {("onnx", 1)}

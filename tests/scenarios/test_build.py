@@ -104,7 +104,8 @@ def test_a_failed_gate_takes_the_bundle_away_and_keeps_the_evidence(workspace: W
     assert "fail" in ran.out
     assert "of at most 2.0 KiB" in " ".join(ran.out.split())
     told = "Try a recipe that takes more away (--recipe balanced or --recipe smallest); or prune_channels with a higher"
-    (line,) = [line for line in ran.out.splitlines() if line.startswith("next: ")]
+    line, more = [line for line in ran.out.splitlines() if line.startswith("next: ")]
+    assert more == "next: edgebuild search --target board --model tiny looks for a recipe that passes"
     assert line.startswith("next: size '2 KiB', fail: ")
     assert told in line
     assert told.removeprefix("Try ") in workspace.run("explain", "--target", "board", "--gate", "size").out

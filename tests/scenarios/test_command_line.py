@@ -17,6 +17,7 @@ from tests import ROOT
 from tests.scenarios.conftest import Workspace
 
 VERBS = root.list_commands(None)  # type: ignore[attr-defined]
+ALONE = [verb for verb in VERBS if verb not in ("push", "pull")]  # which talk with a registry: bundle/test_registry.py
 
 
 def test_help_loads_no_heavy_package() -> None:
@@ -60,6 +61,7 @@ CALLS = {
     "report": ["dist/board/tiny"],
     "package": ["dist/board/tiny", "--as", "wheel", "--out", "ELSEWHERE/package"],
     "verify": ["dist/board/tiny"],
+    "sign": ["dist/board/tiny", "--key", "ELSEWHERE/key.pem", "--out", "ELSEWHERE/tiny.sig"],
     "targets": ["show", "board"],
     "schema": ["target"],
     "diff": ["dist/board/tiny", "dist/board/tiny"],
@@ -76,10 +78,17 @@ def call(verb: str, elsewhere: Path) -> list[str]:
     """The arguments, with data in a folder of the test's own."""
     (elsewhere / "one.toml").write_text('description = "one recipe"\n[[steps]]\nuse = "int8"\n')
     np.savez(elsewhere / "d.npz", x=np.zeros((40, 8, 8, 1), np.float32), y=np.arange(40) % 4)
+    if verb == "sign":
+        pytest.importorskip(
+            "model_signing", reason="no model-signing: pip install '.[signing]', in an environment without [tflite]"
+        )
+        from tests.bundle.test_signature import pair
+
+        pair(elsewhere, "key")
     return [word.replace("ELSEWHERE", str(elsewhere)) for word in CALLS.get(verb, [])]
 
 
-@pytest.mark.parametrize("verb", VERBS)
+@pytest.mark.parametrize("verb", ALONE)
 def test_json_is_one_document_and_nothing_else(verb: str, built: Workspace, tmp_path: Path) -> None:
     ran = built.run(verb, *call(verb, tmp_path), "--json")
     assert ran.code == 0, ran.err
@@ -87,7 +96,7 @@ def test_json_is_one_document_and_nothing_else(verb: str, built: Workspace, tmp_
     assert [line for line in ran.err.splitlines() if not line.startswith(("run ", "done "))] == []
 
 
-@pytest.mark.parametrize("verb", VERBS)
+@pytest.mark.parametrize("verb", ALONE)
 def test_every_verb_prints_something_for_people(verb: str, built: Workspace, tmp_path: Path) -> None:
     ran = built.run(verb, *call(verb, tmp_path))
     assert ran.code == 0, ran.err

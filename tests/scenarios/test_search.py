@@ -103,6 +103,9 @@ def test_a_trial_is_built_like_any_recipe_and_taken_from_then_on(searched: tuple
     assert any(f"number {numbers[1]} of the last search: int8" in notice for notice in taken.document["notices"])
     assert taken.document["ran"] == []
     target.write_text(kept.replace('"3 pp"', '"4 pp"'))
+    again = workspace.run("search", "--target", "board", "--apply", str(numbers[1]), "--json")
+    steps = again.document["bundles"][0]["formats"]["onnx"]["evidence"]["proof"]["steps"]
+    assert [step["step"] for step in steps] == ["int8"]  # what is applied is applied, whatever the gates are now
     planned = workspace.run("plan", "--target", "board", "--json")
     assert any("prune_channels" in step["step"] for step in planned.document["steps"])  # other gates: balanced
     target.write_text(lines)

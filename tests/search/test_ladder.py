@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from edgebuild.search.ladder import Answered, Counts, Draft, Ladder, Refused
+from edgebuild.search.bench import Answered, Counts, Draft, Refused
+from edgebuild.search.ladder import Ladder
 from edgebuild.search.trial import Trial
 from edgebuild.search.weighing import Weighed
 from edgebuild.spec.evidence import Evidence, Weight, known
@@ -55,9 +56,11 @@ class Toy:
         steps = (replace(one, options={"epochs": SHORT}) if one.use == "distill" else one for one in recipe.steps)
         return replace(recipe, steps=tuple(steps))
 
-    def count(self, recipes: Sequence[Recipe]) -> list[Counts | Refused | None]:
-        self.ran += [f"count {_ratio(one)}" for one in recipes]
-        return [None if self.late else (_file(one, "onnx", 1.0), _file(one, "tflite", 0.5)) for one in recipes]
+    def count(self, recipes: Sequence[Recipe], formats: tuple[str, ...]) -> list[Counts | Refused | None]:
+        self.ran += [" ".join(["count", str(_ratio(one)), *formats]) for one in recipes]
+        speeds = {name: speed for name, speed in (("onnx", 1.0), ("tflite", 0.5)) if name in (formats or (name,))}
+        counts = [tuple(_file(one, name, speed) for name, speed in speeds.items()) for one in recipes]
+        return [None if self.late else each for each in counts]
 
     def answer(self, asked: Sequence[Answered]) -> list[Weighed | Refused | None]:
         self.ran += [
@@ -134,15 +137,40 @@ def test_of_those_that_are_trained_a_little_a_third_is_trained_whole() -> None:
     assert "lost 10.0 times what accuracy may lose after a brief training, and others of its batch" in trials[0].reason
 
 
-def test_what_promises_nothing_that_is_not_known_is_not_trained_whole() -> None:
+def test_what_would_add_nothing_even_if_it_lost_nothing_is_not_trained_at_all() -> None:
     toy = Toy()
     ladder = Ladder(toy, GATES)
     ladder.climb([Draft(0, {}, recipe(0.5))])
     toy.ran.clear()
     (trial,) = ladder.climb([Draft(1, {}, recipe(0.4))])
+    assert (trial.status, trial.rung) == ("behind", "counted")
+    assert trial.reason == "another that passes takes no more time and bytes, and nobody has lost less"
+    assert toy.ran == ["count 0.4"]
+
+
+def test_what_promises_nothing_after_a_short_training_is_not_trained_whole() -> None:
+    """Two thirds of the channels lose more than is allowed, however much a whole training mends of the short one."""
+    toy = Toy()
+    ladder = Ladder(toy, GATES)
+    ladder.climb([Draft(0, {}, recipe(0.5))])
+    toy.ran.clear()
+    (trial,) = ladder.climb([Draft(1, {}, recipe(0.75))])
     assert (trial.status, trial.rung) == ("behind", "short")
     assert trial.reason.endswith("and it promises nothing that another has not")
-    assert toy.ran == ["count 0.4", f"answer 0.4@{SHORT}"]
+    assert toy.ran == ["count 0.75", f"answer 0.75@{SHORT}"]
+
+
+def test_a_format_that_is_always_the_fastest_is_counted_first_and_others_where_it_misses() -> None:
+    toy = Toy()
+    ladder = Ladder(toy, GATES)
+    ladder.climb([Draft(n, {}, recipe(0.3 + 0.04 * n)) for n in range(6)])
+    toy.ran.clear()
+    ladder.climb([Draft(6, {}, recipe(0.6)), Draft(7, {}, recipe(0.11))])
+    assert [line for line in toy.ran if line.startswith("count")] == ["count 0.6 tflite", "count 0.11 tflite"]
+    slow = Ladder(toy, (*GATES[:2], Gate("latency", "-90 %")), known=ladder.known)
+    toy.ran.clear()
+    slow.climb([Draft(8, {}, recipe(0.5))])
+    assert toy.ran == ["count 0.5 tflite", "count 0.5"]
 
 
 def test_with_no_share_every_recipe_is_trained_whole_at_once() -> None:

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from edgebuild.search import run
-from edgebuild.search.ladder import Draft
+from edgebuild.search.bench import Draft
 from edgebuild.search.run import Budget
 from edgebuild.search.study import Study
 from edgebuild.search.trial import Step, Trial
@@ -55,6 +55,25 @@ def test_it_ends_when_it_is_satisfied(tmp_path: Path) -> None:
     why, trials, _ = ended(tmp_path, Climbs(rule))
     assert why == "a recipe within all goals was found"
     assert len(trials) == 8
+
+
+def test_an_interruption_keeps_what_was_finished(tmp_path: Path) -> None:
+    """The batch that it comes in is tried first by the next run."""
+    climbs = Climbs()
+
+    def interrupted(drafts: list[Draft]) -> list[Trial]:
+        seen.append([draft.values for draft in drafts])
+        if len(seen) == 2:
+            raise KeyboardInterrupt
+        return Climbs.climb(climbs, drafts)
+
+    seen: list[list[Any]] = []
+    climbs.climb = interrupted  # type: ignore[method-assign]
+    with pytest.raises(KeyboardInterrupt):
+        ended(tmp_path, climbs, trials=20)
+    again = Study(tmp_path / "journal.log", "one", toy.space(tmp_path))
+    assert [trial.values for trial in again.trials] == seen[0]
+    assert sorted(map(str, (draft.values for draft in again.propose(8)))) == sorted(map(str, seen[1]))
 
 
 def test_it_ends_when_the_time_is_over(tmp_path: Path) -> None:

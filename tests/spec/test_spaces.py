@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 
+from edgebuild.spec.enumeration import every
 from edgebuild.spec.errors import UsageError
 from edgebuild.spec.project import open_project
-from edgebuild.spec.space import Choices, Range, Space, every, text
+from edgebuild.spec.space import Choices, Range, Space, text
 from edgebuild.spec.spaces import read_space
 from tests import ROOT
 

@@ -81,6 +81,7 @@ class _Trials:
         self._draws = _Draws([len(group.units) for group in found.groups])
         units = {place: {*found.groups[place].units} for place in places}
         self._all = {place: sizes.candidates(module, found.traced, gone) for place, gone in units.items()}
+        self._faults: dict[tuple[frozenset[int], frozenset[Correction], int], str | None] = {}
 
     def proven(self) -> Proven:
         groups = self._found.groups
@@ -117,13 +118,19 @@ class _Trials:
             able = [_Tried(k, mode) for k in left if mode in (_ALL, _NONE) or self._named(k, mode)]
             if mode == _NONE:
                 able = [one for one in able if self._all[one.place]]
-            bad = trial.unsound(able, self._fault)
+            bad = self._unsound(able)
             passed += [one for k, one in enumerate(able) if k not in bad]
             for k, why in bad.items():
                 reasons.setdefault(able[k].place, why)
             done = {one.place for one in passed}
             left = [k for k in left if k not in done]
         return passed, {k: reasons[k] for k in left}
+
+    def _unsound(self, able: Sequence[_Tried]) -> dict[int, str]:
+        """Found in one draw, which is enough but for widths that the code takes for one another."""
+        bad = trial.unsound(able, lambda chosen: self._fault_of(chosen, 0))
+        good = [one for k, one in enumerate(able) if k not in bad]
+        return bad if not good or self._fault(good) is None else trial.unsound(able, self._fault)
 
     def _modes(self, fresh: Sequence[int]) -> list[str]:
         names = dict.fromkeys(one.name for k in fresh for one in self._all[k])
@@ -145,10 +152,16 @@ class _Trials:
         return next((why for draw in draws if (why := self._fault_of(chosen, draw)) is not None), None)
 
     def _fault_of(self, chosen: Sequence[_Tried], draw: int) -> str | None:
-        traced, groups = self._found.traced, self._found.groups
-        noun = groups[chosen[0].place].kind if len(chosen) == 1 else "channels"
-        gone = {groups[one.place].units[k] for one in chosen for k in self._drawn(one.place, draw)}
         corrections = [one for tried in chosen for one in self._chosen(tried)]
+        key = frozenset(one.place for one in chosen), frozenset(corrections), draw
+        if key not in self._faults:
+            self._faults[key] = self._run([one.place for one in chosen], corrections, draw)
+        return self._faults[key]
+
+    def _run(self, places: Sequence[int], corrections: Sequence[Correction], draw: int) -> str | None:
+        traced, groups = self._found.traced, self._found.groups
+        noun = groups[places[0]].kind if len(places) == 1 else "channels"
+        gone = {groups[place].units[k] for place in places for k in self._drawn(place, draw)}
         try:
             given = self._trial.pruned(lambda module: take_out(module, traced, gone, corrections))
         except Exception as error:  # a module that lost the wrong thing fails in any way

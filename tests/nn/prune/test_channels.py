@@ -14,6 +14,7 @@ from edgebuild.nn.prune import importance, proof, units
 from edgebuild.nn.prune.channels import Inventory, inventory
 from edgebuild.nn.prune.dependencies import numbers_of
 from edgebuild.nn.prune.slicing import silenced
+from edgebuild.nn.prune.trace.follow import Traced
 from edgebuild.nn.train import losses
 from edgebuild.spec.errors import UsageError
 from edgebuild.spec.signature import Head
@@ -209,6 +210,21 @@ def test_a_width_that_the_code_takes_for_anothers_is_found_out_however_few_there
     stock = inventory(Taken().eval(), (torch.zeros(1, 4),), [], 1)
     assert not stock.units
     assert all("the model does not run" in why for name, why in stock.whole.items() if name != "head")
+
+
+@pytest.mark.parametrize("net", [Taken(), nn.Sequential(*(nn.Linear(4, 4) for _ in range(4)))])
+def test_nothing_is_tried_twice(monkeypatch: pytest.MonkeyPatch, net: nn.Module) -> None:
+    tried: list[tuple[frozenset[int], frozenset[object]]] = []
+    take_out = proof.take_out
+
+    def noted(module: nn.Module, traced: Traced, gone: set[int], corrections: list[object]) -> None:
+        tried.append((frozenset(gone), frozenset(corrections)))
+        take_out(module, traced, gone, corrections)
+
+    monkeypatch.setattr(proof, "take_out", noted)
+    inventory(net.eval(), (torch.zeros(1, 4),), [], 1)
+    assert tried
+    assert len({*tried}) == len(tried)
 
 
 @pytest.mark.parametrize("sizes", [[2] * 9, [3] * 9, [5, 5, 2, 5, 3, 2], [32] * 70])

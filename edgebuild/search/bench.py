@@ -1,0 +1,62 @@
+"""What a search asks for: recipes as they are proposed, and what plans and measures them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from edgebuild.search.weighing import Weighed
+from edgebuild.spec.evidence import Weight
+from edgebuild.spec.target import Recipe
+from edgebuild.spec.technique import Technique
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """Why nothing can be known of a recipe: it cannot be planned, or a step of it failed."""
+
+    reason: str
+    planned: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """A recipe whose file's answers are to be known in one format: these `alone`, or `again` with what is counted."""
+
+    recipe: Recipe
+    format: str
+    alone: bool = False
+    again: bool = False
+
+
+Counts = tuple[Weighed, ...]  # of a recipe's files, by format
+
+
+class Bench(Protocol):
+    """What plans recipes and measures them; of those that the time did not suffice for nothing is known (None)."""
+
+    @property
+    def baselines(self) -> Mapping[str, Weight]:
+        """What the float model's own file weighs, by format."""
+
+    def steps(self, recipe: Recipe) -> tuple[Technique, ...] | Refused:
+        """The steps of a recipe, if it can be planned."""
+
+    def count(self, recipes: Sequence[Recipe], formats: tuple[str, ...]) -> list[Counts | Refused | None]:
+        """What is counted of their files, untrained, in these formats; in all where none is named."""
+
+    def answer(self, asked: Sequence[Answered]) -> list[Weighed | Refused | None]:
+        """What their files answer to the examples that choose."""
+
+    def short(self, recipe: Recipe) -> Recipe | None:
+        """The same with brief trainings; None where there is none in it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A recipe as it was proposed."""
+
+    number: int
+    values: Mapping[str, Any]
+    recipe: Recipe

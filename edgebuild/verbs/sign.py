@@ -1,0 +1,67 @@
+"""Signs a bundle: as it was checked, under the name of its model, target and release, into a file beside it."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from edgebuild.bundle import manifest, signature
+from edgebuild.bundle.signature import Signer
+from edgebuild.engine.store import disk_error
+from edgebuild.spec.errors import UsageError
+from edgebuild.verbs._released import check_release, copied
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """Which bundle to sign with what, where the signature goes (None: beside the bundle), and as which release."""
+
+    bundle: Path
+    signer: Signer
+    out: Path | None = None
+    release: str | None = None
+    unreleased: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Signed:
+    """A signature that was written, the name that it is for, and the status of its bundle."""
+
+    file: Path
+    name: str
+    status: str
+
+
+def sign(request: Request) -> Signed:
+    """Write the signature in one step, in the place of an older one.
+
+    UsageError for a key that cannot sign and for a place in the bundle, Unreleased for what is no release,
+    IntegrityError for a bundle of which a byte is not as built.
+    """
+    manifest.verify_bundle(request.bundle)
+    check_release(request.release)
+    out = (request.out or signature.beside(request.bundle)).absolute()
+    if out.parent.resolve().is_relative_to(request.bundle.resolve()):
+        raise UsageError("lies in the bundle, which it would change", file=str(out), key="--out")
+    with tempfile.TemporaryDirectory(prefix="edgebuild-sign-") as scratch:
+        contents = copied(request.bundle, Path(scratch) / "bundle", request.release, unreleased=request.unreleased)
+        for part in contents.facts.parts:
+            if part.coded:  # what was decoded beside its download may be there or not
+                (contents.folder / part.file).unlink(missing_ok=True)
+        name = contents.name + (f"{signature.RELEASE}{request.release}" if request.release else "")
+        named = contents.folder.rename(Path(scratch) / name)
+        signature.sign(named, request.signer, Path(scratch) / "signature")
+        _put(Path(scratch, "signature").read_bytes(), out)
+    return Signed(out, name, contents.facts.status)
+
+
+def _put(content: bytes, out: Path) -> None:
+    fresh = out.with_name(f".{out.name}.{os.getpid()}")
+    try:
+        fresh.write_bytes(content)
+        fresh.replace(out)
+    except OSError as error:
+        fresh.unlink(missing_ok=True)
+        raise disk_error(error, out) from None
