@@ -24,7 +24,10 @@ MAGIC = b"EBLINK1\n"
 SERVER = "EDGEBUILD_SERVER"
 KEY, KEY_FILE = "EDGEBUILD_LINK_KEY", "EDGEBUILD_LINK_KEY_FILE"
 LEAST_KEY = 16  # bytes
-TYPES = ("float32", "int64", "int32", "uint8", "int8")
+TYPES = (
+    *("float32", "int64", "int32", "uint8", "int8"),
+    *("float16", "float64", "int16", "uint16", "uint32", "uint64", "bool"),
+)
 ARRAYS, FAILED = 0, 1  # the first byte of a payload
 OVERHEAD = 4 + 1 + 1 + 32  # bytes of a frame beside its arrays' own headers and values: length, kind, count, proof
 _MOST_ARRAYS, _MOST_AXES = 64, 8
