@@ -1,4 +1,4 @@
-"""A Keras MobileNet on digits, end to end for the emulated Pi, and as the teacher of a network of half its time.
+"""A Keras MobileNet on digits, end to end for the emulated Pi, and as the teacher of a smaller network.
 
 Keras trains its network here, briefly, on the 3,000 MNIST digits that `models/digits` learns from; the product builds,
 teaches and judges on its 2,000 others. The student is built twice, taught for as long each time: by labels alone, and
