@@ -28,8 +28,8 @@ if TYPE_CHECKING:
     import numpy as np
 
 FORMAT, WIDTHS, MARGIN = "tflite", (0.25, 0.5, 0.75), 0.01
-LEARNS: Mapping[str, Any] = {"batch_size": 64, "learning_rate": 0.05, "temperature": 2.0}
-APART, TOGETHER, TIMED = 18, 8, 2  # epochs: of a training for one width, of that for all, and of those that are timed
+LEARNS: Mapping[str, Any] = {"batch_size": 64, "learning_rate": 0.05, "temperature": 2.0, "alpha": 0.5}
+APART, TOGETHER, TIMED = 18, 6, 2  # epochs: of a training for one width, of that for all, and of those that are timed
 _COLUMNS = {
     "width": ("width", ""),
     "bytes": ("int8 file, bytes", ",d"),

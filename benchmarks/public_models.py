@@ -98,7 +98,8 @@ SMALL = (Public("DistilBERT, smallest", by_name.SMALL[0]),)
 class Subject:
     """A model at work: what it is fed, what it answers as it came, and what makes files of it.
 
-    own: the file as it came, where peers take it; made: the ONNX file that edgebuild makes of it
+    own: the file as it came, where peers take it and its inputs have a batch axis
+    made: the ONNX file that edgebuild makes of it
     tflite: makes the float TFLite file
     """
 
@@ -271,16 +272,15 @@ def _subject(public: Public, folder: Path, count: int) -> Subject:
     ports = kind.look(path).inputs
     specs = [_spec(port, public.shapes.get(port.name)) for port in ports]
     draw = np.random.default_rng(0)
-    samples = [
-        tuple(_drawn(draw, spec, port) for spec, port in zip(specs, ports, strict=True)) for _ in range(2 * count)
-    ]
+    samples = [tuple(_drawn(draw, spec) for spec in specs) for _ in range(2 * count)]
+    batched = all(len(spec.shape) < len(port.shape) for spec, port in zip(specs, ports, strict=True))
     tflite = use == "tflite"
     reader = SOURCES.get("lifted" if tflite else use)(file=path.name).reader()  # type: ignore[call-arg]
     assert reader is not None
     made = reader.adopt(path, specs)
     wanted = list(reader.answers(path, samples[count:]))
     convert = (lambda: _native(path, specs)) if tflite else (lambda: _lifted(made, samples[0]))
-    return Subject(kind.look(path).what, samples, wanted, path if use == "onnx" else None, made, convert)
+    return Subject(kind.look(path).what, samples, wanted, path if use == "onnx" and batched else None, made, convert)
 
 
 def _native(path: Path, specs: Sequence[TensorSpec]) -> bytes:
@@ -328,10 +328,9 @@ def _spec(port: Port, shape: tuple[int, ...] | None) -> TensorSpec:
     return TensorSpec(port.name, sizes[1:] if sizes[0] == 1 else sizes, port.dtype)  # type: ignore[arg-type]
 
 
-def _drawn(draw: np.random.Generator, spec: TensorSpec, port: Port) -> Array:
-    """Normal values, and whole numbers below 2, as the product's own noise; as the file takes them, with its batch."""
-    whole = len(spec.shape) == len(port.shape)
-    shape = spec.shape if whole else (1, *spec.shape)
+def _drawn(draw: np.random.Generator, spec: TensorSpec) -> Array:
+    """Normal values, and whole numbers below 2, as the product's own noise; one example."""
+    shape = (1, *spec.shape)
     if np.dtype(spec.dtype).kind == "f":
         return draw.normal(size=shape).astype(spec.dtype)
     return draw.integers(0, _NUMBERS, shape).astype(spec.dtype)

@@ -1,15 +1,13 @@
-"""A Keras MobileNet on CIFAR-10, end to end for the emulated Pi, and as the teacher of a network of half its time.
+"""A Keras MobileNet on digits, end to end for the emulated Pi, and as the teacher of a smaller network.
 
-The data are not ours to pass on: `EDGEBUILD_CIFAR10` names a folder with `train15k.npz` and `test10k.npz`, arrays `x`
-uint8 [N, 32, 32, 3] and `y`, of CIFAR-10's first 15,000 training and 10,000 test pictures. Keras trains its network
-here, briefly; the product builds, teaches and judges. The student is built twice, taught for as long each time: by
-labels alone, and by labels and the Keras file.
+Keras trains its network here, briefly, on the 3,000 MNIST digits that `models/digits` learns from; the product builds,
+teaches and judges on its 2,000 others. The student is built twice, taught for as long each time: by labels alone, and
+by labels and the Keras file.
 """
 
 from __future__ import annotations
 
 import hashlib
-import os
 import shutil
 import sys
 import tempfile
@@ -30,7 +28,6 @@ from edgebuild.engine.task import Limits
 from edgebuild.gates.statistics import paired
 from edgebuild.report import progress
 from edgebuild.spec import dataset
-from edgebuild.spec.errors import UsageError
 from edgebuild.spec.evidence import ONLY, Judged, known
 from edgebuild.spec.project import Project, open_project
 from edgebuild.travels import prepare_image
@@ -38,9 +35,8 @@ from edgebuild.verbs.build import Outcome, build
 from edgebuild.verbs.request import Request
 
 HERE = Path(__file__).resolve().parent
-DATA = "EDGEBUILD_CIFAR10"
 TARGET = "rpi4"
-EPOCHS, VALIDATION, TEST = 10, 1_000, 4_000
+EPOCHS = 20
 BUILDS = (("mobilenet", "int8"), ("student", "labels"), ("student", "taught"))
 _NAMES = {"mobilenet": "Keras MobileNet", "student": "student"}
 _COLUMNS = {
@@ -72,7 +68,7 @@ gates = [{metric = "accuracy", limit = "1 pp"}]
 
 @dataclass(frozen=True, slots=True)
 class Pictures:
-    """uint8 [N, 32, 32, 3] and classes of the splits, by name."""
+    """uint8 [N, 28, 28] and classes of the splits, by name."""
 
     splits: Mapping[str, tuple[Any, Any]]
 
@@ -92,23 +88,23 @@ def run(*, small: bool) -> list[Table]:
     if not small:
         _project.target(TARGET)
     with tempfile.TemporaryDirectory(prefix="edgebuild-keras-") as name:
-        project = lay_out(Path(name), drawn() if small else pictures(), small=small)
+        project = lay_out(Path(name), drawn() if small else digits(), small=small)
         built = [_built(project, model, recipe) for model, recipe in (BUILDS[-1:] if small else BUILDS)]
     rows = [row for one in built for row in _rows(one)]
     for row in rows:
         row["share"] = row["ms"] / next(one["ms"] for one in rows if one["format"] == row["format"])
     gains = {} if small else {name: _gain(built[1], built[2], name) for name in built[2].hits}
-    return [Table(f"CIFAR-10 on {TARGET}", _COLUMNS, rows, _notes(gains), gains)]
+    return [Table(f"Digits on {TARGET}", _COLUMNS, rows, _notes(gains), gains)]
 
 
 def _notes(gains: Mapping[str, str]) -> list[str]:
     return [
         f"The Keras file: keras.applications.MobileNet, alpha {network.WIDTH:g}, {network.SIZE} x {network.SIZE}, "
-        f"trained by Keras for {EPOCHS} epochs on {15_000 - VALIDATION:,} pictures, mirrored and shifted. The student: "
-        "five convolutions in PyTorch, trained on the same pictures, then taught by labels alone (`labels`) or "
-        "by labels and the Keras file (`taught`) for as long, without augmentation. One seed.",
-        f"{TEST:,} held-out pictures: all on this machine, 1,000 on the emulated Pi; the drop is one-sided, "
-        "differences between host and device included. One thread; times have the band of the target's profile.",
+        f"trained by Keras for {EPOCHS} epochs on 3,000 digits, shifted by up to 3 pixels. The student: four "
+        "convolutions in PyTorch, trained on the same digits, then taught by labels alone (`labels`) or by labels and "
+        "the Keras file (`taught`) for as long, without augmentation. One seed.",
+        "2,000 held-out digits: all on this machine, 1,000 on the emulated Pi; the drop is one-sided, differences "
+        "between host and device included. One thread; times have the band of the target's profile.",
         *(f"What the teacher is worth, {name}: {gain}, int8 files, paired, 95 %." for name, gain in gains.items()),
     ]
 
@@ -129,28 +125,19 @@ def lay_out(folder: Path, data: Pictures, *, small: bool) -> Project:
     return replace(open_project(folder), store=_environments.cache() / "store")
 
 
-def pictures() -> Pictures:
-    """UsageError where nobody says where they are."""
-    place = Path(os.environ.get(DATA) or "")
-    files = [place / name for name in ("train15k.npz", "test10k.npz")]
-    if not os.environ.get(DATA) or not all(file.is_file() for file in files):
-        hint = "see the first lines of benchmarks/keras_teacher"
-        raise UsageError(f"{DATA} names no folder with {' and '.join(file.name for file in files)}", hint=hint)
-    (x, y), test = (_read(file) for file in files)
-    first, last = slice(len(y) - VALIDATION), slice(len(y) - VALIDATION, None)
-    return Pictures({"train": (x[first], y[first]), "val": (x[last], y[last]), "test": tuple(v[:TEST] for v in test)})
+def digits() -> Pictures:
+    """Those of `models/digits`, as pixels."""
+    from edgebuild.nn.model_code import ModelCode
 
-
-def _read(file: Path) -> tuple[Any, Any]:
-    with np.load(file) as held:
-        return held["x"], held["y"].astype(np.int64)
+    splits = ModelCode(_project.ROOT / "models" / "digits", "models/digits").function("load", "data")()
+    return Pictures({name: (np.rint(255 * x[:, 0]).astype(np.uint8), y) for name, (x, y) in splits.items()})
 
 
 def drawn() -> Pictures:
     """A few pictures of noise."""
     draw = np.random.default_rng(0)
-    x, y = draw.integers(0, 256, (20, 32, 32, 3), np.uint8), np.arange(20) % network.CLASSES
-    return Pictures(dict.fromkeys(("train", "val", "test"), (x, y)))
+    x, y = draw.integers(0, 256, (20, 28, 28), np.uint8), np.arange(20) % network.CLASSES
+    return Pictures(dict.fromkeys(("train", "test"), (x, y)))
 
 
 def _arrays(file: Path, data: Pictures) -> None:
@@ -226,6 +213,6 @@ def _trained(file: Path, data: Pictures, epochs: int, *, small: bool) -> None:
 
 
 def _prepared(pixels: Any) -> Any:
-    """uint8 [N, 64, 64, 3], as the product's own preparation has them."""
-    how = {"width": network.SIZE, "height": network.SIZE, "channels": 3, "crop": None}
-    return np.stack([prepare_image.fit(one, how) for one in pixels])
+    """uint8 [N, 32, 32, 1], as the product's own preparation has them."""
+    how = {"width": network.SIZE, "height": network.SIZE, "channels": 1, "crop": None}
+    return np.stack([prepare_image.fit(one[..., None], how) for one in pixels])

@@ -80,8 +80,8 @@ def _of_peer(peer: str, name: str, command: Sequence[str] | None, stopped: bool 
 
 
 def _row(name: str, own: dict[str, Any], others: Mapping[str, dict[str, Any]]) -> dict[str, Any]:
-    missing = dict.fromkeys(_COLUMNS) | {"whole": {}}
-    row = missing | own | {"name": name, "protected": len(own.get("whole", {})), "error": own.get("error")}
+    missing = dict.fromkeys([*_COLUMNS, "error"]) | {"whole": {}}
+    row = missing | own | {"name": name, "protected": len(own["whole"]) if "whole" in own else None}
     row |= {kind: row[kind] if isinstance(row[kind], float) else None for kind in ("onnx", "tflite")}
     row["converter"] = {kind: own[kind] for kind in ("onnx", "tflite") if isinstance(own.get(kind), str)}
     row |= {peer: other.get("lost") for peer, other in others.items()}
@@ -168,7 +168,8 @@ def _notes(rows: Sequence[dict[str, Any]]) -> list[str]:
         "the network and to try all groups.",
         "Each peer in an environment of its own (`benchmarks/structured_pruning/*/requirements.txt`). "
         "TinyNeuralNetwork is not on PyPI: where GitHub cannot be reached, git's `url.….insteadOf` names a copy of its "
-        "repository; here it was installed from such a copy, each file of which has the digest that the commit gives.",
+        "repository; here it was installed from such a copy, each file of code in which has the digest that the commit "
+        "gives.",
         *(f"Not run by {side}: {', '.join(names)}." for side, names in left.items() if names),
     ]
 

@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     Flags = NDArray[np.bool_]
 
 _TASK = "classification"
-_BYTES = {"float32": 4, "int32": 4, "int64": 8}
 _ROOM = 1 << 12  # bytes of a frame beside its values: why there is no answer
 _NEVER = 2.0  # a threshold that no probability reaches
 
@@ -115,10 +114,12 @@ class Cascade(Joining):
 
 def _frame(specs: Sequence[TensorSpec]) -> int:
     """Bytes of a frame with these tensors of one example."""
+    import numpy as np
+
     from edgebuild.travels import edge_link
 
-    sizes = [math.prod(spec.shape) * _BYTES[spec.dtype] + 2 + 4 * (1 + len(spec.shape)) for spec in specs]
-    return sum(sizes) + 1 + edge_link.OVERHEAD
+    sizes = [math.prod(spec.shape) * np.dtype(spec.dtype).itemsize + 2 + 4 * (1 + len(spec.shape)) for spec in specs]
+    return sum(sizes) + edge_link.OVERHEAD
 
 
 def _discordant(answered: Flags, first: Flags, second: Flags) -> tuple[int, int]:

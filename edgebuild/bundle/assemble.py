@@ -205,12 +205,10 @@ def _shown(head: Head) -> ShownHead:
 
 
 def _sources(io: StepIO, assembly: Assembly) -> dict[str, str]:
-    """Digests of the artifacts that a gate needs again: they are found by them in a store or beside a baseline.
-
-    (A gate judges one file, so those of several parts are not among them.)
-    """
+    """Digests of the artifacts that a gate needs again: they are found by them in a store or beside a baseline."""
     name = assembly.format
     roles = {"candidate": f"candidate/{name}", "baseline": f"baseline/{name}", "data": "data"}
+    roles |= {f"candidate/{part.name}": f"candidate/{name}/{part.name}" for part in assembly.parts}
     return {role: io.inputs[source].digest for role, source in roles.items() if source in io.inputs}
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edgebuild.bundle.facts import Golden
-from edgebuild.spec import dataset, drawing
+from edgebuild.spec import dataset, drawing, equality
 
 if TYPE_CHECKING:
     from edgebuild.spec.rows import Array
@@ -37,7 +37,7 @@ def keep(data: Path, answers: Path, folder: Path, share: float) -> Golden:
     named: dict[str, Any] = {f"input/{place}": values for place, values in enumerate(inputs)}
     named |= {f"output/{place}": values[rows] for place, values in enumerate(outputs)}
     np.savez(folder / FILE, **named)
-    return Golden(FILE, len(rows), tuple(max(_LEAST, share * _range(values)) for values in outputs))
+    return Golden(FILE, len(rows), tuple(_tolerance(values, share) for values in outputs))
 
 
 def read(folder: Path, golden: Golden) -> tuple[list[Array], list[Array]]:
@@ -51,6 +51,11 @@ def read(folder: Path, golden: Golden) -> tuple[list[Array], list[Array]]:
 
 def _count(names: list[str], side: str) -> int:
     return sum(name.startswith(f"{side}/") for name in names)
+
+
+def _tolerance(values: Array, share: float) -> float:
+    """How far an output may be off; what names something is the same."""
+    return _LEAST if equality.names(values.dtype) else max(_LEAST, share * _range(values))
 
 
 def _range(values: Array) -> float:

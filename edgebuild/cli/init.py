@@ -17,6 +17,7 @@ from edgebuild.cli._verb import Answer, limit_options, limits, project_option, v
 @click.option("--task", help="What its answers are (edgebuild tasks); default: as the labels look.")
 @click.option("--labels", help="Names of all classes in order: a,b,c or a file with a line each.")
 @click.option("--shape", "shapes", multiple=True, help="Sizes that the file leaves open, as image=1,3,224,224.")
+@click.option("--constant", "constants", multiple=True, help="An input that is always the same number, as sr=16000.")
 @click.option("--mean", help="Of pixels in 0..1, subtracted: one number, or one a channel as 0.485,0.456,0.406.")
 @click.option("--std", help="Of pixels in 0..1, divided by.")
 @click.option("--size", help="Height and width of pictures, as 224 or 192,256.")
@@ -35,6 +36,7 @@ def command(
     task: str | None,
     labels: str | None,
     shapes: tuple[str, ...],
+    constants: tuple[str, ...],
     mean: str | None,
     std: str | None,
     size: str | None,
@@ -76,6 +78,7 @@ def command(
         weights,
         options,
         target,
+        constants=constants,
     )
     ask = _ask if sys.stdin.isatty() and sys.stderr.isatty() else None
     allowed = limits(step_memory, step_time)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import rich_click as click
 
-from edgebuild.cli._verb import Answer, verb
+from edgebuild.cli._verb import Answer, project_option, recipe_option, verb
 
 
 @verb("verify")
@@ -17,6 +17,9 @@ from edgebuild.cli._verb import Answer, verb
 @click.option("--signature", type=click.Path(path_type=Path, dir_okay=False), help="Default: BUNDLE.sig.")
 @click.option("--at-least", help="Refuse what was signed as an older release than this.")
 @click.option("--digest", help="The SHA-256 that the bundle's manifest must have.")
+@click.option("--rebuild", is_flag=True, help="Make again, from the project, what must come out the same everywhere.")
+@recipe_option
+@project_option
 def command(
     bundle: Path,
     released: bool,
@@ -25,6 +28,9 @@ def command(
     signature: Path | None,
     at_least: str | None,
     digest: str | None,
+    rebuild: bool,
+    recipe: str | None,
+    project: Path,
 ) -> Answer:
     """Check every digest of a bundle, and its signature.
 
@@ -32,13 +38,17 @@ def command(
     is a claim that anybody can make. Example: edgebuild verify dist/rpi4/digits --released --signed-by key.pub
     """
     from edgebuild.bundle.signature import Trusted
+    from edgebuild.engine.task import Limits
     from edgebuild.spec.errors import UsageError
+    from edgebuild.spec.project import open_project
+    from edgebuild.verbs.rebuild import rebuild as made_again
     from edgebuild.verbs.verify import Request, verify
 
     if issuer and not signed_by:
         raise UsageError("whom must the issuer vouch for?", key="--signed-by")
     trusted = Trusted(signed_by, issuer) if signed_by else None
     result = verify(Request(bundle, trusted, signature, at_least, digest))
+    again = made_again(bundle, open_project(project), Limits(), recipe) if rebuild else None
     refused, said = released and result.status != "released", result.statement
     document = {
         "bundle": str(bundle),
@@ -46,6 +56,7 @@ def command(
         "files": result.files,
         "digest": result.digest,
         "signed": {"by": signed_by, "name": said.name, "release": said.release} if said else None,
+        "rebuilt": list(again.steps) if again else None,
         "refused": refused,
     }
 
@@ -55,6 +66,9 @@ def command(
             print(f"{bundle}: signed by {signed_by} as {said.name}{f' {said.release}' if said.release else ''}")
         elif result.status == "released":
             print(f"{bundle}: that is a claim: whose it is was not checked (--signed-by KEY checks a signature)")
+        if again:
+            told = f"{len(again.steps)} steps make the same bytes again; of {again.others} others nobody can tell that"
+            print(f"{bundle}: {told}")
         if refused:
             print(f"{bundle}: refused, it is a {result.status}: not every gate has passed")
 

@@ -123,7 +123,7 @@ class Inputs:
             if len(odd):
                 told = f"{self.sheet.place(rows[odd[0][0]])} has {values[tuple(odd[0])]}, and input {spec.name!r} takes"
                 raise self.wrong(f"{told} whole numbers", key="data.columns")
-        return values.astype(spec.dtype)
+        return values.astype(np.int64)  # whoever takes them looks whether they fit the input
 
     def _stacked(self, names: Sequence[str], each: Sequence[Values], rows: Values) -> Values:
         """Numbers of several columns as one row each."""

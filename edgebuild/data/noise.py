@@ -29,7 +29,8 @@ NOTE = (
 @dataclass(frozen=True, slots=True)
 class Noise(Data):
     """Normal values, pixels where `[preprocess]` makes the input of pictures, and whole numbers below `numbers`, but
-    for masks, by their names: these are 1 for a beginning of each row. What has nothing to look at answers NaN.
+    for those of 8 bits, which are pixels mostly and may be any, and for masks, by their names: these are 1 for a
+    beginning of each row. What has nothing to look at answers NaN.
 
     Most are for the judge: one draw of noise gives the ranges that another would.
     """
@@ -62,9 +63,13 @@ class Noise(Data):
             shape, dtype = how.stored
             return rng.integers(0, 256, (self.examples, *shape)).astype(dtype)
         shape = (self.examples, *spec.shape)
-        if np.dtype(spec.dtype).kind == "f":
-            return rng.normal(size=shape).astype(spec.dtype)
+        declared = np.dtype(spec.dtype)
+        if declared.kind == "f":
+            return rng.normal(size=shape).astype(declared)
         if "mask" in spec.name.lower() and spec.shape:  # 1 for what is there, 0 for the padding behind, never 0 alone
             there = rng.integers(1, spec.shape[-1] + 1, shape[:-1])
             return (np.arange(spec.shape[-1]) < there[..., None]).astype(spec.dtype)
-        return rng.integers(0, self.numbers, shape).astype(spec.dtype)
+        if declared.kind in "iu" and declared.itemsize == 1:
+            limits = np.iinfo(declared)
+            return rng.integers(limits.min, limits.max, shape, declared, endpoint=True)
+        return rng.integers(0, min(self.numbers, 2) if declared.kind == "b" else self.numbers, shape).astype(declared)

@@ -23,7 +23,7 @@ class Ssh(Remote):
     wait for the device to be as cool as when the first one started.
     """
 
-    host: Annotated[str, Field(pattern=r"^[^-\s]\S*$")]
+    host: Annotated[str, Field(pattern=r"^[^-@\s][^@\s]*$")]
     user: Annotated[str, Field(pattern=r"^([^-\s]\S*)?$")] = ""
     port: Annotated[int, Ge(1), Le(65535)] = 22
     key: str = ""
@@ -37,7 +37,11 @@ class Ssh(Remote):
 
     @staticmethod
     def from_address(place: str) -> dict[str, Any]:
-        """The options that `pi@host:2222` names; UsageError for a port that is no number."""
+        """The options that `pi@host:2222` names; UsageError for a port that is no number, and for a password, which
+        would be seen by all who see commands.
+        """
+        if ":" in place.rpartition("@")[0]:
+            raise UsageError("an address takes no password", key="--device", hint="keys alone are used: ssh-copy-id")
         try:
             found = urlsplit(f"//{place}")
             return {"host": found.hostname or "", "user": found.username or "", "port": found.port or 22}

@@ -7,6 +7,7 @@ from typing import TypeVar
 
 from edgebuild.spec.errors import UsageError, exhausted
 
+FIXED = "end the file before the operator that chooses (NonMaxSuppression, NonZero), or have it fill up to one size"
 T = TypeVar("T")
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import signal
+import subprocess
 import sys
 import tempfile
 import zipfile
@@ -14,6 +16,7 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from edgebuild.formats import _h5_child
 from edgebuild.formats._adopted import attempt
 from edgebuild.spec.errors import UsageError
 from edgebuild.spec.look import Port
@@ -24,6 +27,8 @@ if TYPE_CHECKING:
     Sample = tuple[np.ndarray[Any, Any], ...]
 
 _AT_ONCE = 32  # examples: one by one Keras spends most of its time in Python
+_HDF5 = b"\x89HDF\r\n\x1a\n"
+_SECONDS, _A_SECOND, _MEMORY = 10, 50_000_000, 1 << 32  # to read a file: at least, bytes in one more, and of memory
 _WHOLE = "model.save('model.keras') writes the whole model"
 _NO_CODE = "save it from layers of Keras alone, or export it to ONNX or as a SavedModel where its code is"
 # Layers that Keras 2 writes with `groups`, and Keras 3 reads without.
@@ -134,21 +139,39 @@ def _config(path: Path) -> dict[str, Any]:
 def _described(path: Path) -> dict[str, Any]:
     """The same; of a damaged file whatever zipfile, h5py or json raise."""
     if zipfile.is_zipfile(path):
-        with zipfile.ZipFile(path) as archive:
+        with zipfile.ZipFile(path) as archive, tempfile.TemporaryDirectory() as folder:
             read = json.loads(archive.read("config.json"))
+            for name in (name for name in archive.namelist() if name.endswith(".h5")):
+                _read_through(Path(archive.extract(name, folder)))
     else:
-        import h5py
-
-        if not h5py.is_hdf5(path):
-            raise UsageError("is no Keras model, neither as .keras nor as .h5: it is damaged, or something else")
-        with h5py.File(path, "r") as file:
-            text = file.attrs.get("model_config")
+        with path.open("rb") as file:
+            if file.read(len(_HDF5)) != _HDF5:
+                raise UsageError("is no Keras model, neither as .keras nor as .h5: it is damaged, or something else")
+        text = _read_through(path)
         if text is None:
             raise UsageError("has weights alone, and not the layers that they are of", hint=_WHOLE)
         read = json.loads(text)
     if not isinstance(read, dict):
         raise ValueError("its config is no object of JSON")
     return read
+
+
+def _read_through(path: Path) -> str | None:
+    """What an HDF5 file says of the model, after a process with limits has read all of it; ValueError where that ends
+    in an error, and UsageError where it does not end.
+    """
+    size = path.stat().st_size
+    limits = [_SECONDS + size // _A_SECOND, _MEMORY + 4 * size]
+    command = [sys.executable, "-P", "-m", _h5_child.__name__, str(path), *map(str, limits)]
+    done = subprocess.run(command, check=False, capture_output=True, text=True)
+    if done.returncode == -signal.SIGXCPU:
+        raise UsageError(f"is a damaged Keras model: {limits[0]} s of computing were not enough to read it")
+    if done.returncode != 0 or not done.stdout:
+        raise UsageError("is a damaged Keras model: reading it ends the process that does")
+    said: dict[str, str | None] = json.loads(done.stdout)
+    if (error := said.get("error")) is not None:
+        raise ValueError(error)
+    return said["config"]
 
 
 def _refuse_code(config: Any) -> None:

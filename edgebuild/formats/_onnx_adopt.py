@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
 
 from edgebuild.formats import _onnx_batch, _onnx_files
 from edgebuild.formats._adopted import attempt
@@ -12,20 +13,36 @@ from edgebuild.spec.errors import UsageError
 from edgebuild.spec.signature import TensorSpec
 
 if TYPE_CHECKING:
+    import numpy as np
     import onnx
 
+_NONE: Mapping[str, float] = MappingProxyType({})
 # What the quantizer of weights by channel needs; older files are rewritten.
 _OPSET, _IR = 13, 8
 _INTEGER = ("QuantizeLinear", "DequantizeLinear", "ConvInteger", "MatMulInteger", "DynamicQuantizeLinear")
 
 
-def adopt(path: Path, inputs: Sequence[TensorSpec]) -> bytes:
-    """The file as this product works on it; UsageError with the reason where it cannot be used."""
+def adopt(
+    path: Path,
+    inputs: Sequence[TensorSpec],
+    constants: Mapping[str, float] = _NONE,
+    decide: Callable[[onnx.ModelProto], None] | None = None,
+) -> bytes:
+    """The file as this product works on it; UsageError with the reason where it cannot be used.
+
+    constants: values of inputs that are none from here on, by name
+    decide: what puts the branches in their places (in place) that constants decide
+    """
     model = attempt("is no ONNX model", lambda: parsed(path))
     _with_external_data(model, path.parent)
     _modern(model)
+    _hold(model, constants)
+    model = attempt("has functions of its own that cannot be put in their places", lambda: _inlined(model))
     model = attempt(f"cannot be raised to opset {_OPSET}", lambda: _raised(model))
     _fix(model, inputs)
+    _onnx_files.names_apart(_onnx_files.outputs_computed(model))
+    if decide is not None:
+        decide(model)
     attempt("is refused by ONNX Runtime", lambda: _opened(model))
     model = attempt("cannot be run with the declared shapes", lambda: _onnx_batch.lead(_with_shapes(model)))
     return _onnx_files.to_bytes(_renamed(model))
@@ -101,9 +118,40 @@ def _modern(model: onnx.ModelProto) -> None:
     model.ir_version = max(model.ir_version, _IR)
 
 
+def _hold(model: onnx.ModelProto, constants: Mapping[str, float]) -> None:
+    """Make (in place) these inputs constants; UsageError for one that the file does not have."""
+    from onnx import helper, numpy_helper
+
+    graph = model.graph
+    for name, value in constants.items():
+        port = next((one for one in graph.input if one.name == name), None)
+        if port is None:
+            described = ", ".join(_described(one) for one in graph.input)
+            raise UsageError(f"takes {described}: constants names {name!r}")
+        kind = port.type.tensor_type
+        sizes = [size if isinstance(size := extent(dim), int) else -1 for dim in kind.shape.dim]
+        held = constant(value, sizes, helper.tensor_dtype_to_np_dtype(kind.elem_type))
+        graph.initializer.append(numpy_helper.from_array(held, name))
+        graph.input.remove(port)
+
+
+def constant(value: float, shape: Sequence[int], kind: np.typing.DTypeLike) -> np.ndarray[Any, Any]:
+    """An input of this value everywhere, of a shape in which -1 is open, and 1 then."""
+    import numpy as np
+
+    return np.full([max(size, 1) for size in shape], value, kind)
+
+
 def opset(model: onnx.ModelProto) -> int:
     """The version of ONNX's own operators; 0 where it has none of them."""
     return next((each.version for each in model.opset_import if each.domain in ("", "ai.onnx")), 0)
+
+
+def _inlined(model: onnx.ModelProto) -> onnx.ModelProto:
+    """With what its own functions do in the places where they are called."""
+    from onnx import inliner
+
+    return inliner.inline_local_functions(model) if model.functions else model
 
 
 def _raised(model: onnx.ModelProto) -> onnx.ModelProto:
@@ -120,7 +168,7 @@ def _fix(model: onnx.ModelProto, inputs: Sequence[TensorSpec]) -> None:
         raise UsageError(f"takes {described}: [[inputs]] must name these, in this order")
     for value, spec in zip(model.graph.input, inputs, strict=True):
         dims = value.type.tensor_type.shape.dim
-        whole = len(dims) == len(spec.shape) and bool(dims) and extent(dims[0]) == spec.shape[0] != 1
+        whole = len(dims) == len(spec.shape) and (not dims or extent(dims[0]) == spec.shape[0] != 1)
         wanted = spec.shape if whole else (1, *spec.shape)  # `_onnx_batch` puts the axis in front that it lacks
         fits = len(dims) == len(wanted) and all(
             isinstance(extent(dim), str) or dim.dim_value == size for dim, size in zip(dims, wanted, strict=True)

@@ -6,16 +6,13 @@ example as a whole: a Squeeze behind the input, an Unsqueeze before the output.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from edgebuild.formats import _onnx_files
+from edgebuild.formats._whole import lacks
 
 if TYPE_CHECKING:
-    import numpy as np
     import onnx
-
-    Sample = tuple[np.ndarray[Any, Any], ...]
 
 _AXIS = "leading axis"
 
@@ -26,10 +23,12 @@ def lead(model: onnx.ModelProto) -> onnx.ModelProto:
     from onnx import helper
 
     graph = model.graph
-    given = [value for value in graph.input if _lacks(_sizes(value))]
+    given = [value for value in graph.input if lacks(_sizes(value))]
     computed = {name for node in graph.node for name in node.output}
     shapes = dict(zip([value.name for value in graph.output], _answered(model), strict=True))
-    answered = [value for value in graph.output if _lacks(shapes[value.name]) and value.name in computed]
+    for value in graph.output:
+        value.CopyFrom(_said(value, shapes[value.name]))
+    answered = [value for value in graph.output if lacks(shapes[value.name]) and value.name in computed]
     if not given and not answered:
         return model
     inner = {value.name: f"{value.name} without batch" for value in (*given, *answered)}
@@ -41,9 +40,15 @@ def lead(model: onnx.ModelProto) -> onnx.ModelProto:
     graph.node.extend(nodes)
     graph.initializer.append(helper.make_tensor(_AXIS, onnx.TensorProto.INT64, [1], [0]))
     for value in (*given, *answered):
-        sizes = [1, *(shapes.get(value.name) or _sizes(value))]
-        value.CopyFrom(helper.make_tensor_value_info(value.name, value.type.tensor_type.elem_type, sizes))
+        value.CopyFrom(_said(value, (1, *_sizes(value))))
     return model
+
+
+def _said(value: onnx.ValueInfoProto, sizes: tuple[int, ...]) -> onnx.ValueInfoProto:
+    """The same with this shape."""
+    from onnx import helper
+
+    return helper.make_tensor_value_info(value.name, value.type.tensor_type.elem_type, sizes)
 
 
 def _sizes(value: onnx.ValueInfoProto) -> tuple[int, ...]:
@@ -64,19 +69,3 @@ def _answered(model: onnx.ModelProto) -> list[tuple[int, ...]]:
     kinds = [onnx.helper.tensor_dtype_to_np_dtype(value.type.tensor_type.elem_type) for value in model.graph.input]
     zeros = tuple(np.zeros(_sizes(value), kind) for value, kind in zip(model.graph.input, kinds, strict=True))
     return [tuple(values.shape) for values in load_onnx.Model(_onnx_files.to_bytes(model), {}).answer(zeros)]
-
-
-def _lacks(sizes: tuple[int, ...]) -> bool:
-    """Whether another axis than the batch is in front."""
-    return bool(sizes) and sizes[0] != 1
-
-
-def without(sample: Sample, ranks: Sequence[int]) -> Sample:
-    """The example as the file that came takes it, by the numbers of its inputs' axes."""
-    return tuple(x[0] if x.ndim == rank + 1 else x for x, rank in zip(sample, ranks, strict=True))
-
-
-def within(answers: Sample) -> Iterator[np.ndarray[Any, Any]]:
-    """What the file that came answers, as one example's answers."""
-    for values in answers:
-        yield values[None] if values.shape[:1] != (1,) else values

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import count
 from typing import TYPE_CHECKING
 
@@ -16,7 +16,8 @@ def strip(model: onnx.ModelProto) -> bytes:
     """The cleaned model with numbers for names: what a device needs, and no more."""
     import onnx
 
-    number_values(clean(model).graph)
+    in_order(clean(model).graph)
+    number_values(model.graph)
     onnx.checker.check_model(model, full_check=True)  # as long as it can name the operator
     for node in model.graph.node:
         node.name = ""
@@ -36,11 +37,18 @@ def clean(model: onnx.ModelProto) -> onnx.ModelProto:
         item.ClearField("metadata_props")
         item.ClearField("doc_string")
     graph.ClearField("value_info")
-    used = {node.domain for node in graph.node}
+    used = {*_domains(graph), ""}  # operators of ONNX's own are what tools add
     domains = [domain for domain in model.opset_import if domain.domain in used]
     model.ClearField("opset_import")
     model.opset_import.extend(domains)
     return model
+
+
+def _domains(graph: onnx.GraphProto) -> Iterator[str]:
+    """Of all operators, those of inner graphs too."""
+    yield from [node.domain for node in graph.node]
+    for each in subgraphs(graph):
+        yield from _domains(each)
 
 
 def name_layers(model: onnx.ModelProto) -> onnx.ModelProto:
@@ -87,9 +95,7 @@ def name_ends(model: onnx.ModelProto, signature: Signature) -> onnx.ModelProto:
         taken.add(names[name])
     for value in (*graph.input, *graph.output, *graph.initializer):
         value.name = names.get(value.name, value.name)
-    for node in graph.node:
-        node.input[:] = [names.get(name, name) for name in node.input]
-        node.output[:] = [names.get(name, name) for name in node.output]
+    rename_within(graph, names)
     return model
 
 
@@ -109,11 +115,16 @@ def number_values(graph: onnx.GraphProto, ending: str = "") -> dict[str, str]:
     return kept
 
 
+def _own(graph: onnx.GraphProto) -> Iterator[str]:
+    """The names of all constants and results."""
+    yield from [tensor.name for tensor in graph.initializer]
+    yield from [name for node in graph.node for name in node.output if name]
+
+
 def _made(graph: onnx.GraphProto) -> Iterator[str]:
     """The names of all constants and results, those of inner graphs (the arms of an If) too."""
-    yield from [tensor.name for tensor in graph.initializer]
-    yield from [name for node in graph.node for name in node.output]
-    for inner in _inner(graph):
+    yield from _own(graph)
+    for inner in subgraphs(graph):
         yield from [value.name for value in inner.input]
         yield from _made(inner)
 
@@ -126,7 +137,7 @@ def read(graph: onnx.GraphProto) -> Iterator[str]:
 
 def _read_by_operators(graph: onnx.GraphProto) -> Iterator[str]:
     yield from [name for node in graph.node for name in node.input]
-    for inner in _inner(graph):
+    for inner in subgraphs(graph):
         yield from read(inner)
 
 
@@ -139,13 +150,107 @@ def outputs_apart(model: onnx.ModelProto) -> onnx.ModelProto:
 
     graph = model.graph
     results = {name for node in graph.node for name in node.output}
-    inside, taken = {*_read_by_operators(graph)}, {*_made(graph), *read(graph)}
-    names: dict[str, str] = {}
-    for name in [value.name for value in graph.output if value.name in results & inside]:
-        names[name] = next(free for k in count(1) if (free := f"{name}_{k}") not in taken)
+    inside = {*_read_by_operators(graph)}
+    names = free(graph, [value.name for value in graph.output if value.name in results & inside])
     rename_within(graph, names)
     graph.node.extend(helper.make_node("Identity", [inner], [name], name=inner) for name, inner in names.items())
     return model
+
+
+def outputs_computed(model: onnx.ModelProto) -> onnx.ModelProto:
+    """Let (in place) every output be a value of its own that an operator computes.
+
+    One that is an input, a constant or another output as well is copied: tools that put an operator before outputs or
+    call them otherwise take each for the result of an operator.
+    """
+    from onnx import helper
+
+    graph = model.graph
+    results = {name for node in graph.node for name in node.output}
+    for value in graph.output:
+        if value.name in results:
+            results.discard(value.name)  # and a second of this name is a copy
+            continue
+        (copy,) = free(graph, [value.name]).values()
+        graph.node.append(helper.make_node("Identity", [value.name], [copy], name=copy))
+        value.name = copy
+    return model
+
+
+def in_order(graph: onnx.GraphProto) -> None:
+    """Put operators (in place) behind those whose results they read, also within the graphs inside of them, of which
+    the quantizers' own sorting knows nothing; else they stay where they are.
+    """
+    nodes = [*graph.node]
+    makers = {name: place for place, node in enumerate(nodes) for name in node.output if name}
+    needs = [{makers[name] for name in _needed(node) if name in makers} - {place} for place, node in enumerate(nodes)]
+    order = dict[int, None]()  # places in the order in which they are put
+    for first in range(len(nodes)):
+        open_ = [first]
+        while open_:
+            place = open_[-1]
+            waiting = [other for other in sorted(needs[place]) if other not in order and other not in open_]
+            if waiting:
+                open_.append(waiting[0])
+                continue
+            order[open_.pop()] = None
+    graph.ClearField("node")
+    graph.node.extend(nodes[place] for place in order)
+    for inner in subgraphs(graph):
+        in_order(inner)
+
+
+def _needed(node: onnx.NodeProto) -> Iterator[str]:
+    """The names that an operator reads, within the graphs inside of it as well."""
+    yield from node.input
+    for attribute in node.attribute:
+        for inner in [*([attribute.g] if attribute.HasField("g") else []), *attribute.graphs]:
+            yield from read(inner)
+
+
+def names_apart(model: onnx.ModelProto) -> onnx.ModelProto:
+    """Let (in place) no two values have one name, as those of the arms of an If may: ONNX Runtime, which puts the arm
+    that a constant decides in its place, dies of it.
+    """
+    graph = model.graph
+    own = {value.name for value in graph.input} | {*_own(graph)}
+    for each in subgraphs(graph):
+        _apart(each, {}, own)
+    return model
+
+
+def _apart(graph: onnx.GraphProto, names: Mapping[str, str], taken: set[str]) -> None:
+    """Give (in place) what an inner graph makes names of its own; `names` are those of what it reads from outside."""
+    made = [*(value.name for value in graph.input), *_own(graph)]
+    within = {name: own for name, own in names.items() if name not in made}
+    for name in made:
+        if name in taken:
+            within[name] = next(free for k in count(1) if (free := f"{name}_{k}") not in taken)
+    taken.update(within.get(name, name) for name in made)
+    for value in [*graph.initializer, *graph.value_info, *graph.input, *graph.output]:
+        value.name = within.get(value.name, value.name)
+    for node in graph.node:
+        node.input[:] = [within.get(name, name) for name in node.input]
+        node.output[:] = [within.get(name, name) for name in node.output]
+    for each in subgraphs(graph):
+        _apart(each, within, taken)
+
+
+def free(graph: onnx.GraphProto, names: Iterable[str]) -> dict[str, str]:
+    """For each of these names one like it that nothing is called by yet."""
+    taken = {*_made(graph), *read(graph), *(value.name for value in graph.input)}
+    found: dict[str, str] = {}
+    for name in names:
+        found[name] = next(free for k in count(1) if (free := f"{name}_{k}") not in taken)
+        taken.add(found[name])
+    return found
+
+
+def forget_types(graph: onnx.GraphProto) -> None:
+    """Drop (in place) what is said of values within, also of inner graphs."""
+    graph.ClearField("value_info")
+    for each in subgraphs(graph):
+        forget_types(each)
 
 
 def _rename(graph: onnx.GraphProto, names: Mapping[str, str]) -> None:
@@ -159,11 +264,11 @@ def rename_within(graph: onnx.GraphProto, names: Mapping[str, str]) -> None:
     for node in graph.node:
         node.input[:] = [names.get(name, name) for name in node.input]
         node.output[:] = [names.get(name, name) for name in node.output]
-    for inner in _inner(graph):
+    for inner in subgraphs(graph):
         _rename(inner, names)
 
 
-def _inner(graph: onnx.GraphProto) -> Iterator[onnx.GraphProto]:
+def subgraphs(graph: onnx.GraphProto) -> Iterator[onnx.GraphProto]:
     """The graphs within its operators, of the first level."""
     for attribute in (attribute for node in graph.node for attribute in node.attribute):
         yield from [attribute.g] if attribute.HasField("g") else []

@@ -62,5 +62,22 @@ def values(optimized: onnx.ModelProto) -> dict[str, Any]:
         shape = [size if isinstance(size, int) else 1 for size in value.shape]
         kind = value.type.removeprefix("tensor(").removesuffix(")")
         feed[value.name] = np.zeros(shape, _NUMPY.get(kind, kind))
-    names = [value.name for value in session.get_outputs()]
-    return dict(zip(names, session.run(names, feed), strict=True)) | feed
+    odd = {value.name: value.shape for value in session.get_outputs() if "bfloat16" in value.type}
+    names = [value.name for value in session.get_outputs() if value.name not in odd]
+    results = zip(names, session.run(names, feed), strict=True)
+    known = {name: _joined(value) if isinstance(value, list) else value for name, value in results}
+    return known | {name: _of_bfloat16(shape) for name, shape in odd.items()} | feed
+
+
+def _of_bfloat16(shape: list[int | str | None]) -> Any:
+    """As many bytes: numpy has no such type."""
+    import numpy as np
+
+    return np.zeros([size if isinstance(size, int) else 1 for size in shape], np.float16)
+
+
+def _joined(sequence: list[Any]) -> Any:
+    """All values of a sequence of tensors, whose bytes are what counts."""
+    import numpy as np
+
+    return np.concatenate([np.asarray(one).ravel() for one in sequence] or [np.zeros(0, np.float32)])

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from edgebuild.formats import _onnx_files
+from edgebuild.formats import _onnx_files, _onnx_single
 
 if TYPE_CHECKING:
     import numpy as np
@@ -20,13 +20,14 @@ if TYPE_CHECKING:
 
 
 def ready(model: bytes) -> onnx.ModelProto:
-    """The float model, folded; what it computes is the same.
+    """The float model, folded, in float32; what it computes is the same.
 
     Shapes are left to onnx: ONNX Runtime's symbolic inference (`quant_pre_process`) fails on some graphs that it runs.
     """
     import onnx
     import onnxruntime
 
+    model = _onnx_files.to_bytes(_onnx_single.single(onnx.load_from_string(model)))
     options = onnxruntime.SessionOptions()
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_BASIC
     with tempfile.TemporaryDirectory() as folder:

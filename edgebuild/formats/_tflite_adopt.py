@@ -6,10 +6,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from edgebuild.formats import _tflite_layout
+from edgebuild.formats import _tflite_batch, _tflite_layout
 from edgebuild.formats._adopted import attempt
+from edgebuild.formats._whole import lacks
 from edgebuild.spec.errors import UsageError
 from edgebuild.spec.signature import TensorSpec
+
+Shape = tuple[int, ...]
 
 _FLOAT32, _FLOAT16 = 0, 1  # tflite.TensorType
 LEARNT = (0, 1, 3, 7, 9, 17)  # floats, int8, uint8, int16, int4
@@ -30,6 +33,7 @@ def adopt(path: Path, inputs: Sequence[TensorSpec]) -> bytes:
     _widen(parsed, graph)
     _name(graph)
     parsed.signatureDefs = parsed.signatureDefs or []
+    _tflite_batch.lead(parsed, graph, *_unbatched(model, graph, inputs))
     # Declared is what the file has: of one that was made here, too, nothing is read in another layout.
     parsed.metadata = [entry for entry in parsed.metadata or [] if entry.name != _tflite_layout.ENTRY.encode()]
     for tensor in graph.tensors:
@@ -68,7 +72,8 @@ def _check(model: bytes, inputs: Sequence[TensorSpec]) -> None:
     if len(ports) != len(inputs) or (len(ports) > 1 and names != declared):
         raise UsageError(f"takes {described}: [[inputs]] must name these, in this order")
     for one, spec in zip(ports, inputs, strict=True):
-        wanted = (1, *spec.shape)
+        whole = tuple(one.shape) == spec.shape and lacks(spec.shape)  # `_tflite_batch` puts the axis in front
+        wanted = spec.shape if whole else (1, *spec.shape)
         # An open axis is stored with the size 1, which is what the shapes behind it were computed for.
         fits = len(one.shape) == len(wanted) and all(
             size in (wanted[axis], -1 if wanted[axis] == 1 else size + 1) for axis, size in enumerate(one.shape)
@@ -76,6 +81,29 @@ def _check(model: bytes, inputs: Sequence[TensorSpec]) -> None:
         if not fits or (not one.scale and _dtype(one) != spec.dtype):
             told = f"takes {described}, which cannot be {list(wanted)} {spec.dtype}, the declared shape of one example"
             raise UsageError(told, hint="only an axis of 1 may be open: make the file with static shapes")
+
+
+def _unbatched(model: bytes, graph: Any, inputs: Sequence[TensorSpec]) -> tuple[list[int], list[tuple[int, Shape]]]:
+    """The places of the inputs that are declared as the file has them, and of the outputs whose answers to zeros have
+    no batch axis, with their shapes.
+    """
+    import numpy as np
+
+    from edgebuild.travels import load_tflite
+
+    loaded = load_tflite.Model(model, {})
+    whole = [len(port.shape) == len(spec.shape) for port, spec in zip(loaded.inputs, inputs, strict=True)]
+    zeros = [
+        np.zeros(spec.shape if own else (1, *spec.shape), spec.dtype) for spec, own in zip(inputs, whole, strict=True)
+    ]
+    shapes = [tuple(values.shape) for values in loaded.answer(zeros)]
+    given = [[*graph.inputs].index(port.key) for port, own in zip(loaded.inputs, whole, strict=True) if own]
+    answered = [
+        ([*graph.outputs].index(port.key), shape)
+        for port, shape in zip(loaded.outputs, shapes, strict=True)
+        if lacks(shape)
+    ]
+    return given, answered
 
 
 def _dtype(port: Any) -> str:

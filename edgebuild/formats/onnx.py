@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from edgebuild.formats import (
     _calibration,
     _onnx_files,
+    _onnx_half,
     _onnx_memory,
     _onnx_quantize,
     _onnx_ready,
+    _onnx_single,
     _onnx_weights,
     _onnx_work,
     _refusals,
@@ -68,7 +70,8 @@ class Onnx(Format):
             module.eval(), example, dynamo=True, external_data=False, opset_version=OPSET, verbose=False
         )
         assert program is not None  # dynamo=True always returns a program
-        return _onnx_files.to_bytes(_onnx_files.clean(_onnx_files.name_layers(program.model_proto)))
+        named = _onnx_files.name_layers(_onnx_files.outputs_computed(program.model_proto))
+        return _onnx_files.to_bytes(_onnx_files.clean(named))
 
     def named(self, model: bytes, signature: Signature) -> bytes:
         """The same file with the declared names of inputs and outputs, in their order."""
@@ -134,22 +137,19 @@ class Onnx(Format):
         import onnx
 
         if how.granularity == "block":
-            return _onnx_weights.blocks(onnx.load_from_string(model), how)
+            return _onnx_weights.blocks(_onnx_single.single(onnx.load_from_string(model)), how)
         return _onnx_quantize.dynamic(_onnx_ready.ready(model), how)
 
     def _weights_only(self, model: bytes, how: Quantization) -> onnx.ModelProto:
         import onnx
 
         make = _onnx_weights.blocks if how.granularity == "block" else _onnx_weights.widened
-        return make(onnx.load_from_string(model), how)
+        return make(_onnx_single.single(onnx.load_from_string(model)), how)
 
     def _float16(self, model: bytes) -> onnx.ModelProto:
         import onnx
-        from onnxconverter_common.float16 import convert_float_to_float16
 
-        prepared = _onnx_files.outputs_apart(_onnx_ready.named(onnx.load_from_string(model)))
-        converted: onnx.ModelProto = convert_float_to_float16(prepared, keep_io_types=True)
-        return converted
+        return _onnx_half.half(onnx.load_from_string(model))
 
     def constants(self, model: bytes) -> list[Constant]:
         """Where the weights are in the file; those that are not stored as raw bytes are left out."""

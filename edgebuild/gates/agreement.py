@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from edgebuild.gates._margin import plain
 from edgebuild.gates._resampled import Resampled, brief
+from edgebuild.spec import equality
 from edgebuild.spec.evidence import Evidence, Verdict, known
 from edgebuild.spec.target import Gate
 
@@ -33,12 +34,18 @@ class Agreement(Resampled):
 
     @staticmethod
     def score(outputs: Any, targets: Any) -> Score:
-        """The mean over examples of 1 − |output − original| / |original|, 0 at least, in Euclidean lengths."""
+        """The mean over examples of 1 − |output − original| / |original|, 0 at least, in Euclidean lengths.
+
+        Of whole numbers of 32 and 64 bits and of booleans, which name something, it is the share that is equal.
+        """
         import numpy as np
 
-        x, y = (np.asarray(values, np.float64).reshape(len(values), -1) for values in (outputs, targets))
-        lengths = np.maximum(np.linalg.norm(y, axis=1), np.finfo(np.float64).tiny)
-        shares = np.maximum(0, 1 - np.linalg.norm(x - y, axis=1) / lengths)
+        if equality.names(outputs.dtype) and equality.names(targets.dtype):
+            shares = 1 - equality.unequal(outputs, targets)
+        else:
+            x, y = (np.asarray(values, np.float64).reshape(len(values), -1) for values in (outputs, targets))
+            lengths = np.maximum(np.linalg.norm(y, axis=1), np.finfo(np.float64).tiny)
+            shares = np.maximum(0, 1 - np.linalg.norm(x - y, axis=1) / lengths)
 
         def value(weights: Weights) -> float:
             return float(weights @ shares / weights.sum())

@@ -6,8 +6,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from edgebuild.engine.graph import Graph, Node
-from edgebuild.plan.assembling import Assembled, Assembling, joining_of
+from edgebuild.plan.assembling import Assembled, Assembling
 from edgebuild.plan.instruments import Instruments
+from edgebuild.plan.joined import joining_of
 from edgebuild.plan.product import Product
 from edgebuild.plan.shipping import node_of
 from edgebuild.plan.splitting import EDGE, SERVER, Halves, Splitting
@@ -53,7 +54,11 @@ def _whole_node(
     for whole in wholes:
         name, file = whole.runtime.format, Path(FORMATS.get(whole.runtime.format).file)
         inputs |= {f"candidate/{name}/{part.spec.name}": part.chain.candidate for part in whole.parts}
-        inputs |= {f"baseline/{name}": whole.whole.baseline, f"rule/{name}": whole.rule, f"answers/{name}": whole.runs}
+        inputs |= {
+            f"baseline/{name}": whole.whole.baseline,
+            f"rule/{name}": whole.measured.rule,
+            f"answers/{name}": whole.measured.runs,
+        }
         parts = tuple(
             Part(part.spec.name, f"{part.spec.name}{file.suffix}", whole.runtime, signature) for part in whole.parts
         )

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from edgebuild.engine.graph import Graph
 from edgebuild.engine.store import Store
 from edgebuild.plan.instruments import Instrument, Instruments
+from edgebuild.plan.joined import JoinedMeasuring
 from edgebuild.plan.limits import gates_of, regressions_of
 from edgebuild.plan.measuring import Files, Measuring
 from edgebuild.plan.weights import plan_data
@@ -31,7 +32,8 @@ class Against:
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """What is judged: a bundle's file, the float model's, and an earlier release's where there is one.
+    """What is judged: a bundle's file, or its `parts` by name with the `rule` that decides which of them answer; the
+    float model's, and an earlier release's where there is one.
 
     `policy` is what all releases must prove; `data` are the held-out examples, None where the model's own code must
     load them.
@@ -41,10 +43,12 @@ class Subject:
     model: ModelSpec
     policy: Policy
     format: str
-    candidate: Artifact
+    candidate: Artifact | None
     float: Against
     release: Against | None
     data: Artifact | None
+    parts: Mapping[str, Artifact] = field(default_factory=dict)
+    rule: Artifact | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +93,6 @@ class _Maker:
         self._graph, self._subject, self._instruments = graph, subject, instruments
         self._prefix = f"{subject.target.name}/{subject.model.name}"
         self._runtime = _runtime(subject)
-        self._candidate = graph.add_source(f"{self._prefix}/bundle", subject.candidate)
         if subject.data is not None:
             self._data = graph.add_source(f"{subject.model.name}/data", subject.data)
         else:
@@ -103,10 +106,25 @@ class _Maker:
             f"{kind}/{self._runtime.format}": self._graph.add_source(f"{prefix}/{kind}", artifact)
             for kind, artifact in against.carried.items()
         }
-        measuring = Measuring(self._graph, target, model, self._data, self._instruments, prefix, gates)
-        verdicts = measuring.judge_again(Files(self._runtime, self._candidate, file), carried)
+        if self._subject.candidate is None:
+            joined = JoinedMeasuring(self._graph, target, model, self._data, self._instruments, prefix, gates)
+            measuring, verdicts = joined.measuring, self._of_parts(joined, file, carried)
+        else:
+            candidate = self._graph.add_source(f"{self._prefix}/bundle", self._subject.candidate)
+            measuring = Measuring(self._graph, target, model, self._data, self._instruments, prefix, gates)
+            verdicts = measuring.judge_again(Files(self._runtime, candidate, file), carried)
         evidence = {name: item for name, item in measuring.evidence.items() if item in self._graph.nodes}
         return Compared(against.name, verdicts, evidence, measuring.fingerprints())
+
+    def _of_parts(self, joined: JoinedMeasuring, file: str, carried: Mapping[str, str]) -> str:
+        subject = self._subject
+        assert subject.rule is not None
+        parts = {
+            name: self._graph.add_source(f"{self._prefix}/bundle/{name}", artifact)
+            for name, artifact in subject.parts.items()
+        }
+        rule = self._graph.add_source(f"{self._prefix}/bundle/rule", subject.rule)
+        return joined.judge_again(self._runtime, parts, file, rule, carried)
 
 
 def _runtime(subject: Subject) -> Runtime:

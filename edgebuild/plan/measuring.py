@@ -194,7 +194,9 @@ class Measuring:
         self._scores(runtime, pairs | ({"candidate": device} if device else {}))
 
     def _in_streams(self, chain: Pair, instrument: Instrument, pairs: dict[str, str]) -> None:
-        """What is judged where states come back: each file going through the streams, on the device that takes all."""
+        """What is judged where states come back: each file going through the streams, on the device that takes all, and
+        the candidate on the device that takes some, as far as it gets; choices are those of the former.
+        """
         everywhere, files = self._files.everywhere(), {"candidate": chain.candidate, "baseline": chain.baseline}
         own = pairs | {
             role: self._files.outputs(everywhere, chain, file, f"{role}-streams", loops=self._loops)
@@ -203,6 +205,9 @@ class Measuring:
         choosing = tuple(head for head in self._heads if tasks.of(head).choice)
         if choosing:
             self.add(chain.runtime, "accuracy", Accuracy(choosing), own, self._tasks)
+        if everywhere is not instrument:
+            there = sampling.streams(self._files, instrument, chain, self._loops)
+            own = own | {"candidate": there}
         self._scores(chain.runtime, own)
 
     def _here(self, chain: Pair) -> dict[str, str]:

@@ -9,8 +9,10 @@ from edgebuild.plan.instruments import Instrument
 from edgebuild.plan.limits import resampled, stopping
 from edgebuild.plan.measurements import Measurements, Pair
 from edgebuild.spec.registry import FORMATS, GATES, TASKS
+from edgebuild.spec.signature import Loop
 from edgebuild.spec.target import Gate
 from edgebuild.steps.evidence.sampled import Sampled
+from edgebuild.steps.evidence.stream_outputs import StreamOutputs
 
 _FEW = 8  # of a float file: they are slow (0.1 s each for the digits), and a kernel that is wrong is so on any of them
 _SHARE_OF_FEW = 0.1  # of the time
@@ -33,6 +35,21 @@ def candidate(measurements: Measurements, instrument: Instrument, pair: Pair, ho
 def few(measurements: Measurements, instrument: Instrument, pair: Pair, model: str, role: str) -> str:
     """What a file answers on the device on a few examples; the node's id."""
     return _add(measurements, instrument, pair, model, role, most=_FEW, share=_SHARE_OF_FEW)
+
+
+def streams(measurements: Measurements, instrument: Instrument, pair: Pair, loops: tuple[Loop, ...]) -> str:
+    """What the file that is judged answers on the device going through streams, as far as it gets; the node's id."""
+    runtime = instrument.runtime(pair.runtime)
+    step = StreamOutputs(instrument.device, instrument.fidelity, loops, runtime.threads, runtime.providers)
+    node = Node(
+        step,
+        {"model": pair.candidate, "data": measurements.data},
+        "outputs",
+        code=instrument.code(runtime.format),
+        tools=(FORMATS.get(runtime.format).runtime,),
+        facts=instrument.arithmetic,
+    )
+    return measurements.graph.add(f"{measurements.prefix}/{runtime.format}/outputs-device-streams", node)
 
 
 def part(measurements: Measurements, instrument: Instrument, pair: Pair, share: float) -> str:

@@ -9,8 +9,8 @@ from typing import cast
 from edgebuild.assemblies.split import Split
 from edgebuild.engine.graph import Graph, Node
 from edgebuild.plan import preflight
-from edgebuild.plan.assembling import joining_of
 from edgebuild.plan.instruments import Instruments
+from edgebuild.plan.joined import joining_of
 from edgebuild.plan.measuring import Measuring
 from edgebuild.plan.recipe import Chain, Recipes
 from edgebuild.plan.weights import Weights
@@ -21,6 +21,7 @@ from edgebuild.spec.target import Gate, Target
 from edgebuild.steps.assemblies.split_rule import SplitRule
 from edgebuild.steps.assemblies.tabulate_cuts import TabulateCuts
 from edgebuild.steps.assemblies.take_half import TakeHalf
+from edgebuild.steps.assemblies.with_fallback import WithFallback
 
 EDGE, SERVER, FALLBACK = "edge", "server", "fallback"
 _FORMAT = "onnx"  # the one whose files can be cut
@@ -59,6 +60,7 @@ class Splitting:
             )
         self._graph, self._model, self._weights = graph, model, weights
         self._target, self._instruments, self._prefix = replace(target, runtimes=runtimes), instruments, prefix
+        self._gates = gates
         self.joining = cast(Split, joining_of(model))
         self._part, *others = model.parts
         self._fallback = others[0] if others else None
@@ -74,13 +76,26 @@ class Splitting:
         self.measuring.gather([chain], self._own)
         cuts = self._cuts(chain)
         files = {half: self._half(chain, cuts, half) for half in (EDGE, SERVER)}
-        if self._fallback is not None:
-            files[FALLBACK] = self._chain(self._fallback, f"{self._prefix}/{FALLBACK}").candidate
         node = Node(SplitRule(self.joining.timeout), {"cuts": cuts}, "rule")
         rule = self._graph.add(f"{self._prefix}/{_FORMAT}/rule", node)
         baseline = {f"baseline/{_FORMAT}": chain.baseline, f"candidate/{_FORMAT}": chain.candidate}
         recipe = self._part.recipe or self._target.recipe
-        return Halves(chain, files, rule), self.measuring.verdicts([chain.runtime], baseline, recipe, self._own.source)
+        verdicts = self.measuring.verdicts([chain.runtime], baseline, recipe, self._own.source)
+        if self._fallback is not None:
+            alone = self._chain(self._fallback, f"{self._prefix}/{FALLBACK}")
+            files[FALLBACK] = alone.candidate
+            verdicts = self._with_fallback(self._fallback, alone, verdicts)
+        return Halves(chain, files, rule), verdicts
+
+    def _with_fallback(self, part: PartSpec, chain: Chain, whole: str) -> str:
+        """The verdicts with those on the fall-back alone, by the same gates: that is what answers without a link."""
+        weights, prefix = self._weights[part.model.name], f"{self._prefix}/{FALLBACK}"
+        target = replace(self._target, recipe=part.recipe or self._target.recipe)
+        measuring = Measuring(self._graph, target, self._model, weights.data, self._instruments, prefix, self._gates)
+        preflight.add(self._graph, self._target, weights, self._instruments, prefix)
+        node = Node(WithFallback(FALLBACK), {"whole": whole, "fallback": measuring.judge([chain], weights)}, "verdicts")
+        self.measuring.evidence["verdicts"] = self._graph.add(f"{self._prefix}/verdicts", node)
+        return self.measuring.evidence["verdicts"]
 
     def _chain(self, part: PartSpec, prefix: str) -> Chain:
         target = self._target if part.recipe is None else replace(self._target, recipe=part.recipe)

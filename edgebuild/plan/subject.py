@@ -3,24 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from edgebuild.bundle import baselines, manifest
 from edgebuild.bundle.baselines import Baseline
-from edgebuild.bundle.facts import BundleManifest
+from edgebuild.bundle.facts import BundleManifest, ShippedPart
 from edgebuild.engine.store import Store
 from edgebuild.plan.gate import Against, Subject
+from edgebuild.plan.joined import joining_of
 from edgebuild.spec import documents, evidence
 from edgebuild.spec.artifact import Artifact
 from edgebuild.spec.errors import EdgebuildError, UsageError
 from edgebuild.spec.evidence import known
 from edgebuild.spec.model import ModelSpec
+from edgebuild.spec.registry import FORMATS
 from edgebuild.spec.target import Policy, Target
 
 FLOAT = "the float model"
 # What the build has told of weights and conversion, which no device changes.
-_CARRIED = ("parity", "source-parity", "footprint", "proof")
+_CARRIED = ("parity", "source-parity", "footprint", "proof", "joined")
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,29 +41,54 @@ class Finder:
 
     def subject(self, target: Target, model: ModelSpec, policy: Policy) -> Subject:
         """All that a gate is planned from; UsageError, with how to get it, for what is nowhere."""
-        kind = self.facts.format
+        kind, parts = self.facts.format, self.facts.parts
+        several = len(parts) > 1
+        if several:
+            self._refuse_unknown(model)
         return Subject(
             target=target,
             model=model,
             policy=policy,
             format=kind,
-            candidate=self._candidate(kind),
+            candidate=None if several else self._file(parts[0], kind, "candidate"),
+            parts={part.name: self._file(part, kind, f"candidate/{part.name}") for part in parts if several},
+            rule=self._rule() if several else None,
             float=Against(FLOAT, self._float_model(kind), self._carried(kind)),
             release=self._against(self.release) if self.release else None,
             data=self._find("data", "data", "data"),
         )
 
-    def _candidate(self, kind: str) -> Artifact:
-        """The bundle's file with what its build put beside it, so that what was measured before is used again."""
-        part = self.facts.only(self.bundle)
-        content = manifest.model(self.copy, part)
-        built = Artifact(kind, self.facts.sources.get("candidate", ""))
+    def _refuse_unknown(self, model: ModelSpec) -> None:
+        """UsageError for an assembly that is judged otherwise, or that the model is not any more."""
+        ours, declared = ([part.name for part in parts] for parts in (self.facts.parts, model.parts))
+        if model.declared.joining is not None and joining_of(model).cuts:
+            told = "is one model cut in two, whose halves answer as the whole does: that is judged where it is built"
+            raise UsageError(told, file=str(self.bundle))
+        if ours != declared:
+            told = f"is an assembly of {', '.join(ours)}, and the model now declares {', '.join(declared) or 'none'}"
+            raise UsageError(told, file=str(self.bundle), hint="build it again")
+        if self.release is not None:
+            told = "is an assembly, which is held against the float model alone"
+            raise UsageError(told, file=str(self.bundle), hint="leave the baseline out")
+
+    def _rule(self) -> Artifact:
+        """What decides which parts answer: the numbers that the bundle goes by."""
+        assert self.facts.router is not None
+        rule = replace(known(self.facts.evidence.joined).joined, rule=self.facts.router.rule)
+        folder = self.store.scratch("rule")
+        documents.write(folder / evidence.RULE, rule)
+        return self.store.put(folder, "rule")
+
+    def _file(self, part: ShippedPart, kind: str, role: str) -> Artifact:
+        """A file of the bundle with what its build put beside it, so that what was measured before is used again."""
+        name, content = FORMATS.get(kind).file, manifest.model(self.copy, part)
+        built = Artifact(kind, self.facts.sources.get(role, ""))
         if built.digest and self.store.holds(built):
-            file = self.store.path(built) / part.file
+            file = self.store.path(built) / name
             if file.is_file() and file.read_bytes() == content:
                 return built
         folder = self.store.scratch("candidate")
-        (folder / part.file).write_bytes(content)
+        (folder / name).write_bytes(content)
         return self.store.put(folder, kind)
 
     def _float_model(self, kind: str) -> Artifact:

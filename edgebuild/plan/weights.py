@@ -54,7 +54,8 @@ class Weights:
     def plan(cls, graph: Graph, store: Store, model: ModelSpec) -> Weights:
         """Add the shared nodes of `model`; UsageError for a source that is unknown or that cannot be read."""
         source = source_of(model)
-        need(source.requires, "a build", file=model.file, key=None, extra=source.extra)
+        requires, extra = source.packages()
+        need(requires, "a build", file=model.file, key=None, extra=extra)
         members = {member.name: cls.plan(graph, store, member) for member in model.members}
         code, data = plan_data(graph, store, model)
         add = _Maker(
@@ -106,7 +107,8 @@ def _lessons(model: ModelSpec, key: str, teacher: Teacher) -> tuple[Making, str]
     origin = teacher.origin(key)
     kind = SOURCES.get(origin.use, file=model.file, key=f"{origin.key}.use")
     source: Source = check(kind, origin.options, file=model.file, prefix=origin.key)
-    need(source.requires, "the teacher", file=model.file, key=key, extra=source.extra)
+    requires, extra = source.packages()
+    need(requires, "the teacher", file=model.file, key=key, extra=extra)
     making = source.teacher(model, teacher, origin)
     return making, making.kind or source.kind
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import PurePosixPath
 
@@ -20,6 +20,7 @@ from edgebuild.steps.evidence.second_opinion import SecondOpinion
 from edgebuild.steps.import_file import ImportFile
 from edgebuild.steps.teacher_answers import TeacherAnswers
 
+Constants = Mapping[str, float | int | bool]  # inputs that are always the same number, by name
 LARGEST = 2**31  # bytes: offsets in flatbuffers and sizes in protocol buffers end there
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
@@ -58,11 +58,25 @@ class Lifted(Source):
     external: Annotated[
         tuple[Inside, ...], Field(description="files beside it with weights, as paths or patterns from its folder")
     ] = ("*.onnx.data", "*.onnx_data")
+    constants: Annotated[_files.Constants, Field(description="inputs of an ONNX file that are always the same")] = (
+        field(default_factory=dict)
+    )
 
     kind: ClassVar[str] = "torch"
     trainable: ClassVar[bool] = True
     requires: ClassVar[tuple[str, ...]] = ("torch", "safetensors", "onnx", "onnxruntime")
     extra: ClassVar[str | None] = "torch,onnx"
+
+    def packages(self) -> tuple[tuple[str, ...], str | None]:
+        """Those of the lift, and LiteRT where the file is to answer there."""
+        return (
+            ((*self.requires, *Tflite.requires), f"{self.extra},{Tflite.extra}")
+            if self._is_tflite
+            else (
+                self.requires,
+                self.extra,
+            )
+        )
 
     def float(self, model: ModelSpec) -> Making:
         """Lift the file and prove it."""
@@ -88,7 +102,7 @@ class Lifted(Source):
 
     def reader(self) -> Reader:
         """Reads the file as ONNX, which it is or which is made of it."""
-        return TfliteGraph() if self._is_tflite else Onnx(self.file, self.external)
+        return TfliteGraph() if self._is_tflite else Onnx(self.file, self.external, self.constants)
 
     @property
     def _is_tflite(self) -> bool:

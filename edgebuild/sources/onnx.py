@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from pydantic import Field
 
-from edgebuild.formats import _onnx_adopt, _onnx_batch, _onnx_look
+from edgebuild.formats import _onnx_adopt, _onnx_look, _whole
+from edgebuild.nn.lift import branches
 from edgebuild.sources import _files
 from edgebuild.spec.dataset import Held
 from edgebuild.spec.fields import Inside
@@ -33,6 +34,9 @@ class Onnx(Source):
     external: Annotated[
         tuple[Inside, ...], Field(description="files beside it with weights, as paths or patterns from its folder")
     ] = ("*.onnx.data", "*.onnx_data")
+    constants: Annotated[
+        _files.Constants, Field(description="inputs that are always the same, which [[inputs]] leaves out")
+    ] = field(default_factory=dict)
 
     kind: ClassVar[str] = "onnx"
     runtime: ClassVar[str] = "onnxruntime"
@@ -74,7 +78,7 @@ class Onnx(Source):
 
     def adopt(self, path: Path, inputs: Sequence[TensorSpec]) -> bytes:
         """The file as this product works on it; UsageError with the reason where it cannot be used."""
-        return _onnx_adopt.adopt(path, inputs)
+        return _onnx_adopt.adopt(path, inputs, self.constants, branches.inline)
 
     def integer(self, model: bytes) -> str | None:
         """The first operator that computes in integers; None for a float file."""
@@ -85,6 +89,13 @@ class Onnx(Source):
         from edgebuild.travels import load_onnx
 
         model = load_onnx.Model(str(path), {})
-        ranks = [len(port.shape) for port in model.inputs]
-        given = (_onnx_batch.without(sample, ranks) for sample in samples)
-        return (tuple(_onnx_batch.within(tuple(model.answer(sample)))) for sample in given)
+        free = [port for port in model.inputs if port.name not in self.constants]
+        ranks = [len(port.shape) for port in free]
+        fixed = {
+            port.name: _onnx_adopt.constant(self.constants[port.name], port.shape, port.dtype)
+            for port in model.inputs
+            if port.name in self.constants
+        }
+        for sample in samples:
+            given = dict(zip([port.name for port in free], _whole.without(sample, ranks), strict=True)) | fixed
+            yield tuple(_whole.within(tuple(model.answer([given[port.name] for port in model.inputs]))))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from pydantic import Field
 
-from edgebuild.formats import _tflite_adopt, _tflite_look
+from edgebuild.formats import _tflite_adopt, _tflite_look, _whole
 from edgebuild.sources import _files
 from edgebuild.spec.fields import Inside
 from edgebuild.spec.look import Look
@@ -38,6 +38,7 @@ class Tflite(Source):
     requires: ClassVar[tuple[str, ...]] = ("ai-edge-litert",)
     extra: ClassVar[str | None] = "tflite"
     endings: ClassVar[tuple[str, ...]] = (".tflite",)
+    unbatched: ClassVar[bool] = True
     instead: ClassVar[str] = (
         "a TFLite file runs on tflite and takes int8, float16, mixed_precision, dynamic_int8, weights_only and encode; "
         'for the rest use = "lifted" makes a PyTorch module of it'
@@ -82,4 +83,6 @@ class Tflite(Source):
         from edgebuild.travels import load_tflite
 
         model = load_tflite.Model(str(path), {})
-        return (tuple(model.answer(sample)) for sample in samples)
+        ranks = [len(port.shape) for port in model.inputs]
+        given = (_whole.without(sample, ranks) for sample in samples)
+        return (tuple(_whole.within(tuple(model.answer(sample)))) for sample in given)

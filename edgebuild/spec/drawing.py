@@ -9,6 +9,7 @@ if TYPE_CHECKING:
 
 # Set aside of `train` where the data brings no validation split: a tenth, and no more than decide any choice here.
 _SHARE, _MOST = 0.1, 5000
+_STEPS = 16  # of a stream, at least: what adds up in a state should be seen
 
 
 def set_aside(
@@ -49,6 +50,25 @@ def groups_aside(groups: Array, seed: int = 0, share: float = _SHARE, most: int 
     before = np.cumsum(sizes[order]) - sizes[order]
     taken: Mask = np.isin(numbers, order[before < count])
     return taken
+
+
+def beginnings(streams: Array | None, total: int, most: int) -> Array:
+    """The rows of no more than `most` examples that can be gone through in order: equally many first steps of streams.
+
+    streams: the number of the stream of each example, [total]; None where each is one of its own
+
+    Where there are so many streams that less than 16 steps of each would be left, some streams are drawn.
+    """
+    import numpy as np
+
+    if total <= most:
+        return np.arange(total)
+    numbers = np.arange(total) if streams is None else streams
+    _, first, own, lengths = np.unique(numbers, return_index=True, return_inverse=True, return_counts=True)
+    kept = drawn(len(first))[: max(1, most // _STEPS)]
+    steps = max(k for k in range(1, most + 1) if np.minimum(lengths[kept], k).sum() <= most or k == 1)
+    rows: Array = np.flatnonzero(np.isin(own, kept) & (np.arange(total) - first[own] < steps))
+    return rows[:most]
 
 
 def mask(rows: Array, total: int) -> Mask:

@@ -13,7 +13,9 @@ from edgebuild.spec.decoder import Decoder
 from edgebuild.spec.documents import named
 from edgebuild.spec.fields import STRICT
 
-Element = Literal["float32", "int64", "int32"]
+Element = Literal[
+    "float32", "float16", "float64", "int64", "int32", "int16", "int8", "uint64", "uint32", "uint16", "uint8", "bool"
+]
 ANSWER = "output"  # the name of a model's only output where nobody gave it another
 
 

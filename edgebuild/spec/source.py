@@ -82,6 +82,10 @@ class Source(Protocol):
     unbatched: ClassVar[bool] = False
     mark: ClassVar[str | None] = None
 
+    def packages(self) -> tuple[tuple[str, ...], str | None]:
+        """The distributions that a build of its own file needs, and the extra that brings them."""
+        return self.requires, self.extra
+
     @abstractmethod
     def float(self, model: ModelSpec) -> Making:
         """What makes the float model: it is read, or trained.

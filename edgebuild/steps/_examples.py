@@ -80,7 +80,7 @@ class Intake:
             told = f"has shape {list(self.values.shape)}; declared and labelled are {[examples, *self.spec.shape]}"
             return f"input {self.spec.name!r} {told}"
         declared = np.dtype(self.spec.dtype)
-        if self.values.dtype.kind not in ("fiu" if declared.kind == "f" else "iu"):
+        if self.values.dtype.kind not in ("fiub" if declared.kind == "f" else "iub"):
             return f"input {self.spec.name!r} has elements of type {self.values.dtype}, declared are {declared}"
         return None
 
@@ -154,11 +154,20 @@ def _wrong(block: Values, each: Intake, start: int) -> str | None:
     if block.shape[1:] != shape:
         return f"has an example of shape {list(block.shape[1:])} at {start}; declared is {list(shape)}"
     declared = np.dtype(each.spec.dtype)
-    if block.dtype.kind in "iu" and np.can_cast(block.dtype, declared, "safe"):
+    if block.dtype.kind in "iub" and np.can_cast(block.dtype, declared, "safe"):
         return None
-    limits = np.finfo(declared) if declared.kind == "f" else np.iinfo(declared)
-    good = (block >= limits.min) & (block <= limits.max)  # NaN is neither
+    least, most = _limits(declared)
+    good = (block >= least) & (block <= most)  # NaN is neither
     if good.all():
         return None
     first = start + int(np.argwhere(~good)[0][0])
     return f"has NaN, infinite or too large values for {declared}, first in example {first}"
+
+
+def _limits(declared: np.dtype[Any]) -> tuple[Any, Any]:
+    import numpy as np
+
+    if declared.kind == "b":
+        return 0, 1
+    limits = np.finfo(declared) if declared.kind == "f" else np.iinfo(declared)
+    return limits.min, limits.max

@@ -3,21 +3,45 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
+from edgebuild.spec.equality import whole
+from edgebuild.spec.errors import UsageError
 from edgebuild.spec.signature import TensorSpec
 
+if TYPE_CHECKING:
+    from torch import Tensor
 
-def single(task: str, outputs: Sequence[TensorSpec]) -> TensorSpec:
-    """The one output of floats that a head of this task reads; ValueError where there are several, or whole numbers."""
+
+def single(task: str, outputs: Sequence[TensorSpec], *, numbers: bool = False) -> TensorSpec:
+    """The one output that a head of this task reads; ValueError where there are several, or it has no floats.
+
+    numbers: whole numbers and booleans are answers of this task as well
+    """
     if len(outputs) != 1:
         named = ", ".join(output.name for output in outputs)
         raise ValueError(f"task {task!r} reads one output, not {len(outputs)} ({named}): give each output its own task")
-    floats(task, outputs)
+    if not numbers:
+        floats(task, outputs)
     return outputs[0]
+
+
+def is_chosen(output: TensorSpec) -> bool:
+    """Whether an output is the number of a class for each place, and no score of every class."""
+    return whole(output.dtype)
+
+
+def learnt(answers: Sequence[Tensor]) -> Sequence[Tensor]:
+    """The answers; UsageError for whole numbers, through which no gradient passes."""
+    for answer in answers:
+        if not answer.is_floating_point():
+            told = f"the model answers {str(answer.dtype).removeprefix('torch.')}, and nothing is learnt through that"
+            raise UsageError(told, hint="let it answer scores, or take the steps that train out of the recipe")
+    return answers
 
 
 def floats(task: str, outputs: Sequence[TensorSpec]) -> None:
     """ValueError where an output that a head of this task reads has whole numbers."""
     for output in outputs:
-        if output.dtype != "float32":
+        if not output.dtype.startswith("float"):
             raise ValueError(f"task {task!r} learns from float32 answers, and output {output.name!r} is {output.dtype}")

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, ClassVar, Literal
 
+from edgebuild.spec import equality
 from edgebuild.spec.signature import Head, TensorSpec
 from edgebuild.spec.task import Goal, Show, Task
 from edgebuild.tasks import _values
-from edgebuild.tasks._outputs import single
+from edgebuild.tasks._outputs import learnt, single
 from edgebuild.tasks._teachers import of_values, only
 
 if TYPE_CHECKING:
@@ -27,8 +28,8 @@ class Agreement(Task):
     show: ClassVar[Show] = "tensor"
 
     def check(self, head: Head, outputs: Sequence[TensorSpec]) -> None:
-        """One output of any shape; classes may be named, nobody asks which is right."""
-        single("agreement", outputs)
+        """One output of any shape and type; classes may be named, nobody asks which is right."""
+        single("agreement", outputs, numbers=True)
 
     def assumed(self, examples: int, outputs: Sequence[TensorSpec]) -> Array | None:
         """None at all: NaN."""
@@ -45,17 +46,23 @@ class Agreement(Task):
         """The squared difference from what the original answers."""
         from torch.nn import functional
 
-        return functional.mse_loss(answers[0], labels)
+        return functional.mse_loss(learnt(answers)[0], labels)
 
     def distilled(
         self, goal: Goal, answers: Sequence[Tensor], teachers: Sequence[Sequence[Tensor]], temperature: float
     ) -> Tensor:
         """The squared difference from the mean of the teachers, whatever the goal."""
-        return of_values(goal, answers[0], only(teachers), self.loss)
+        return of_values(goal, learnt(answers)[0], only(teachers), self.loss)
 
     def errors(self, answers: Sequence[Array], labels: Array) -> Errors:
-        """The mean absolute difference of each example; 0 where there is no label to be wrong by."""
+        """The mean absolute difference of each example, or the share of its whole numbers that are others.
+
+        It is 0 where there is no label to be wrong by.
+        """
         import numpy as np
+
+        if equality.names(answers[0].dtype) and equality.names(labels.dtype):
+            return equality.unequal(answers[0], labels)
 
         known = ~np.isnan(_values.rows(labels)).any(1)
         errors: Errors = np.zeros(len(labels))

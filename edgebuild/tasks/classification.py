@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, ClassVar, Literal
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 from edgebuild.spec.errors import StepError
 from edgebuild.spec.signature import Head, TensorSpec
 from edgebuild.spec.task import Goal, Show, Task
-from edgebuild.tasks._outputs import single
+from edgebuild.tasks._outputs import floats, is_chosen, learnt, single
 from edgebuild.tasks._teachers import only, stacked
 
 if TYPE_CHECKING:
@@ -19,11 +21,15 @@ if TYPE_CHECKING:
 _SUMS_TO_1 = 1e-3  # how far from it rounding takes a softmax, of 16 bits too
 
 
+@dataclass(frozen=True)
 class Classification(Task):
     """Answers are logits [N, C], labels class numbers [N]; the largest logit is the answer.
 
-    Models of others often end in a softmax: probabilities are trained, and teach, as the logits that they are of.
+    Models of others often end in a softmax: probabilities are trained, and teach, as the logits that they are of. Where
+    one ends in an ArgMax, its whole number is the answer.
     """
+
+    classes: int = 0
 
     labels: ClassVar[str] = "[N] class numbers"
     element: ClassVar[Literal["int64", "float32"]] = "int64"
@@ -32,11 +38,19 @@ class Classification(Task):
     smooths: ClassVar[bool] = True
     show: ClassVar[Show] = "ranked"
 
+    @classmethod
+    def of(cls, head: Head) -> Self:
+        """With the number of its classes."""
+        return cls(len(head.labels))
+
     def check(self, head: Head, outputs: Sequence[TensorSpec]) -> None:
-        """One output with a score for each named class."""
-        output = single("classification", outputs)
+        """One output with a score for each named class, or the number of one."""
+        output = single("classification", outputs, numbers=True)
         if not head.labels:
             raise ValueError("a classification names its classes in labels")
+        if is_chosen(output) and math.prod(output.shape) == 1:
+            return
+        floats("classification", outputs)
         if output.shape != (len(head.labels),):
             shape = list(output.shape)
             raise ValueError(f"{len(head.labels)} labels are named, and output {output.name!r} has the shape {shape}")
@@ -45,7 +59,7 @@ class Classification(Task):
         """Whole numbers below the number of classes."""
         if labels.ndim != 1 or labels.dtype.kind not in "iu":
             return f"needs whole-number labels of shape [N], got {labels.dtype} {list(labels.shape)}"
-        (classes,) = outputs[0].shape
+        classes = self.classes if is_chosen(outputs[0]) else outputs[0].shape[0]
         if labels.min() < 0 or labels.max() >= classes:
             return f"has labels from {labels.min()} to {labels.max()}; the model declares {classes} classes"
         return None
@@ -54,7 +68,7 @@ class Classification(Task):
         """Cross-entropy of logits with class numbers, smoothed (Szegedy et al. 2016, section 7)."""
         from torch.nn import functional
 
-        (scores,) = answers
+        (scores,) = learnt(answers)
         return functional.cross_entropy(_logits(scores), labels, label_smoothing=smoothing)
 
     def distilled(
@@ -69,7 +83,7 @@ class Classification(Task):
         import torch
         from torch.nn import functional
 
-        student = _logits(answers[0])
+        student = _logits(learnt(answers)[0])
         every = stacked(student, [_logits(answer) for answer in only(teachers)])
         if goal == "logits":
             return functional.mse_loss(student, every.mean(0))
@@ -86,15 +100,27 @@ class Classification(Task):
 
         return 1 - self.hits(answers, labels).astype(np.float64)
 
-    def choices(self, answers: Sequence[Array]) -> Array:
-        """The class of the largest logit, [N]."""
+    def scored(self, answers: Sequence[Array], inputs: Sequence[Any] = ()) -> Array:
+        """Scores of all classes, [N, C]: of the one that is answered 1, and 0 of the others."""
+        import numpy as np
+
         (logits,) = answers
+        if logits.dtype.kind not in "iu":
+            return logits
+        said: Array = self.choices(answers)[:, None] == np.arange(self.classes)
+        return said.astype(np.float32)
+
+    def choices(self, answers: Sequence[Array]) -> Array:
+        """The class of the largest logit, or that is answered, [N]."""
+        (logits,) = answers
+        if logits.dtype.kind in "iu":
+            return logits.reshape(len(logits))
         largest: Array = logits.reshape(len(logits), -1).argmax(1)
         return largest
 
     def hits(self, answers: Sequence[Array], labels: Array) -> Flags:
         """Top-1; StepError for outputs that are no scores of classes."""
-        if answers[0].ndim != 2:
+        if answers[0].ndim != 2 and answers[0].dtype.kind not in "iu":
             told = f"outputs of shape {list(answers[0].shape)} cannot be compared with {len(labels)} labels"
             raise StepError(told)
         right: Flags = self.choices(answers) == labels

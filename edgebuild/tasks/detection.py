@@ -12,7 +12,7 @@ from edgebuild.spec.errors import StepError
 from edgebuild.spec.signature import Head, TensorSpec
 from edgebuild.spec.task import Goal, Show, Task
 from edgebuild.tasks import _boxes
-from edgebuild.tasks._outputs import floats
+from edgebuild.tasks._outputs import floats, learnt
 from edgebuild.tasks._teachers import stacked
 from edgebuild.travels import boxes as decoding
 
@@ -29,6 +29,7 @@ class Detection(Task):
     """Answers are a detector's raw outputs, which `decoder` makes boxes of; labels are rows as `spec/boxes.py` says."""
 
     decoder: Decoder | None = None
+    classes: int = 0
 
     labels: ClassVar[str] = "[N, most, 5] class and corners of each box, as shares of the picture; class -1: no box"
     element: ClassVar[Literal["int64", "float32"]] = "float32"
@@ -37,16 +38,16 @@ class Detection(Task):
 
     @classmethod
     def of(cls, head: Head) -> Self:
-        """With the head's decoder."""
-        return cls(head.decoder)
+        """With the head's decoder, and the number of its classes."""
+        return cls(head.decoder, len(head.labels))
 
     def check(self, head: Head, outputs: Sequence[TensorSpec]) -> None:
         """Outputs that the decoder reads, and a name for each class."""
-        floats("detection", outputs)
         if not head.labels:
             raise ValueError("a detection names its classes in labels")
         if head.decoder is None:
             raise ValueError("a detection needs a [decoder], which says how its outputs become boxes")
+        floats("detection", [outputs[place] for place in head.decoder.real(len(outputs)) if place < len(outputs)])
         wrong = head.decoder.mistake(tuple(output.shape for output in outputs), len(head.labels))
         if wrong:
             raise ValueError(wrong)
@@ -57,7 +58,7 @@ class Detection(Task):
 
     def loss(self, answers: Sequence[Tensor], labels: Tensor, smoothing: float = 0.0) -> Tensor:
         """What the boxes that answer to labels miss, and the scores that are too high or too low (see `_boxes`)."""
-        return _boxes.loss(*self._candidates(answers), labels)
+        return _boxes.loss(*self._candidates(learnt(answers)), labels)
 
     def distilled(
         self, goal: Goal, answers: Sequence[Tensor], teachers: Sequence[Sequence[Tensor]], temperature: float
@@ -79,7 +80,7 @@ class Detection(Task):
 
     def mixed(self) -> str | None:
         """Boxes and scores, but where these are outputs of their own."""
-        return None if self.decoder is None or self.decoder.kind == "ssd" else "boxes and scores"
+        return None if self.decoder is None or self.decoder.apart else "boxes and scores"
 
     def errors(self, answers: Sequence[Array], labels: Array) -> Errors:
         """1 − F1 of each picture: detections that are shown, against its boxes, at an overlap of a half."""
@@ -105,8 +106,11 @@ class Detection(Task):
         return asdict(self.decoder)
 
     def _classes(self, outputs: Sequence[TensorSpec]) -> int:
-        """How many classes the outputs have scores for."""
+        """How many classes the outputs have scores for, or numbers of."""
         import numpy as np
+
+        if self.classes:
+            return self.classes
 
         shapes = [np.zeros((1, *output.shape), np.float32) for output in outputs]
         return int(decoding.candidates(self._how(), shapes, np)[1].shape[2])

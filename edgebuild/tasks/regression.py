@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 from edgebuild.spec.signature import Head, TensorSpec
 from edgebuild.spec.task import Goal, Task
 from edgebuild.tasks import _values
-from edgebuild.tasks._outputs import single
+from edgebuild.tasks._outputs import learnt, single
 from edgebuild.tasks._teachers import of_values, only
 
 if TYPE_CHECKING:
@@ -25,8 +25,8 @@ class Regression(Task):
     missing: ClassVar[float] = float("nan")
 
     def check(self, head: Head, outputs: Sequence[TensorSpec]) -> None:
-        """One output of any shape, and no classes."""
-        single("regression", outputs)
+        """One output of any shape, whole numbers as well, and no classes."""
+        single("regression", outputs, numbers=True)
         _values.no_classes("regression", head)
 
     def label_mistake(self, labels: Array, outputs: Sequence[TensorSpec]) -> str | None:
@@ -37,14 +37,14 @@ class Regression(Task):
         """The squared difference, its mean over all values."""
         from torch.nn import functional
 
-        (values,) = answers
+        (values,) = learnt(answers)
         return functional.mse_loss(values, labels)
 
     def distilled(
         self, goal: Goal, answers: Sequence[Tensor], teachers: Sequence[Sequence[Tensor]], temperature: float
     ) -> Tensor:
         """The squared difference from the mean of the teachers, whatever the goal (Ba & Caruana 2014)."""
-        return of_values(goal, answers[0], only(teachers), self.loss)
+        return of_values(goal, learnt(answers)[0], only(teachers), self.loss)
 
     def errors(self, answers: Sequence[Array], labels: Array) -> Errors:
         """The mean absolute difference of each example."""

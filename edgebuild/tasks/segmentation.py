@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 from edgebuild.spec.signature import Head, TensorSpec
 from edgebuild.spec.task import Goal, Show, Task
-from edgebuild.tasks._outputs import single
+from edgebuild.tasks._outputs import floats, is_chosen, learnt, single
 from edgebuild.tasks._teachers import only, stacked
 
 if TYPE_CHECKING:
@@ -18,8 +19,14 @@ if TYPE_CHECKING:
 VOID = 255  # the label of a pixel that counts for nobody, as in PASCAL VOC and Cityscapes
 
 
+@dataclass(frozen=True)
 class Segmentation(Task):
-    """Answers are maps of logits [N, C, H, W], labels class numbers [N, H, W], 255 where a pixel does not count."""
+    """Answers are maps of logits [N, C, H, W], labels class numbers [N, H, W], 255 where a pixel does not count.
+
+    Where a model ends in an ArgMax, its whole numbers [N, H, W], or with an axis of 1 more, are the answers.
+    """
+
+    classes: int = 0
 
     labels: ClassVar[str] = "[N, H, W] class numbers, 255: does not count"
     element: ClassVar[Literal["int64", "float32"]] = "int64"
@@ -27,18 +34,30 @@ class Segmentation(Task):
     smooths: ClassVar[bool] = True
     show: ClassVar[Show] = "areas"
 
+    @classmethod
+    def of(cls, head: Head) -> Self:
+        """With the number of its classes."""
+        return cls(len(head.labels))
+
     def check(self, head: Head, outputs: Sequence[TensorSpec]) -> None:
-        """One output with a map for each named class."""
-        output = single("segmentation", outputs)
+        """One output with a map for each named class, or the class of each pixel."""
+        output = single("segmentation", outputs, numbers=True)
         if not head.labels:
             raise ValueError("a segmentation names its classes in labels")
+        if is_chosen(output):
+            if len(_size(output)) != 2:
+                shape = list(output.shape)
+                raise ValueError(f"output {output.name!r} has the shape {shape}, and classes of pixels are [H, W]")
+            return
+        floats("segmentation", outputs)
         if len(output.shape) != 3 or output.shape[0] != len(head.labels):
             told = f"output {output.name!r} has the shape {list(output.shape)}, not [{len(head.labels)}, H, W]"
             raise ValueError(f"{len(head.labels)} labels are named, and {told}")
 
     def label_mistake(self, labels: Array, outputs: Sequence[TensorSpec]) -> str | None:
         """Whole numbers below the number of classes, or 255, of the maps' size."""
-        classes, *size = outputs[0].shape
+        whole = is_chosen(outputs[0])
+        classes, *size = (self.classes, *_size(outputs[0])) if whole else outputs[0].shape
         if [*labels.shape[1:]] != size or labels.dtype.kind not in "iu":
             told = f"got {labels.dtype} {list(labels.shape)}"
             return f"needs whole-number labels of shape [N, {size[0]}, {size[1]}], {told}"
@@ -51,7 +70,7 @@ class Segmentation(Task):
         """Cross-entropy of each pixel that counts."""
         from torch.nn import functional
 
-        (logits,) = answers
+        (logits,) = learnt(answers)
         if not (labels != VOID).any():
             return 0.0 * logits.sum()
         return functional.cross_entropy(logits, labels, ignore_index=VOID, label_smoothing=smoothing)
@@ -62,7 +81,7 @@ class Segmentation(Task):
         """As a classification of every pixel: T²·KL of probabilities, squared difference, or the teachers' choice."""
         from torch.nn import functional
 
-        (student,) = answers
+        (student,) = learnt(answers)
         every = stacked(student, only(teachers))
         if goal == "logits":
             return functional.mse_loss(student, every.mean(0))
@@ -77,6 +96,9 @@ class Segmentation(Task):
         import numpy as np
 
         (logits,) = answers
+        if logits.dtype.kind in "iu":
+            flat: Array = logits.reshape(len(logits), *_without_1(logits.shape[1:]))
+            return flat
         small: Array = logits.argmax(1).astype(np.uint8 if logits.shape[1] <= VOID else np.int32)
         return small
 
@@ -89,3 +111,15 @@ class Segmentation(Task):
         axes = tuple(range(1, labels.ndim))
         errors: Errors = wrong.sum(axes) / np.maximum(counted.sum(axes), 1).astype(np.float64)
         return errors
+
+
+def _size(output: TensorSpec) -> tuple[int, ...]:
+    """Height and width of a map of classes."""
+    return _without_1(output.shape)
+
+
+def _without_1(shape: tuple[int, ...]) -> tuple[int, ...]:
+    """Without the axis that an ArgMax kept, in front or behind."""
+    if len(shape) != 3 or 1 not in (shape[0], shape[2]):
+        return shape
+    return shape[1:] if shape[0] == 1 else shape[:2]

@@ -11,6 +11,7 @@ from typing import Any, Callable, Dict, List, Mapping, Sequence, Tuple
 Array = Any  # numpy.ndarray, or torch.Tensor where a module `xp` says so
 How = Mapping[str, Any]
 ROW = 6  # of a detection: class, score, x1, y1, x2, y2
+MOST_CLASSES = 10_000
 NONE = -1.0  # the class of a row that is no detection
 
 
@@ -108,7 +109,23 @@ def _ssd(how: How, outputs: Sequence[Array], xp: Any) -> Tuple[Array, Array]:
     return _shares(how, boxes, xp), scores[..., 1:] if how["background"] else scores
 
 
-KINDS: Dict[str, Callable[..., Tuple[Array, Array]]] = {"fastestdet": _fastestdet, "yolo": _yolo, "ssd": _ssd}
+def _detected(how: How, outputs: Sequence[Array], xp: Any) -> Tuple[Array, Array]:
+    """Boxes [N, A, 4], classes [N, A], scores [N, A], and perhaps how many of them count, [N] or [N, 1]."""
+    boxes, classes, scores = outputs[:3]
+    classes = classes - 1 if how["background"] else classes
+    if len(outputs) > 3:
+        there = xp.arange(scores.shape[1])[None] < outputs[3].reshape(len(scores), 1)
+        scores = scores * there
+    known = xp.arange(min(max(int(classes.max()) + 1, 1), MOST_CLASSES))  # rows that do not count may have any number
+    return _shares(how, boxes, xp), scores[..., None] * (classes[..., None] == known)
+
+
+KINDS: Dict[str, Callable[..., Tuple[Array, Array]]] = {
+    "fastestdet": _fastestdet,
+    "yolo": _yolo,
+    "ssd": _ssd,
+    "detected": _detected,
+}
 
 
 def _shares(how: How, boxes: Array, xp: Any) -> Array:

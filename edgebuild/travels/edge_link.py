@@ -24,9 +24,12 @@ MAGIC = b"EBLINK1\n"
 SERVER = "EDGEBUILD_SERVER"
 KEY, KEY_FILE = "EDGEBUILD_LINK_KEY", "EDGEBUILD_LINK_KEY_FILE"
 LEAST_KEY = 16  # bytes
-TYPES = ("float32", "int64", "int32", "uint8", "int8")
+TYPES = (
+    *("float32", "int64", "int32", "uint8", "int8"),
+    *("float16", "float64", "int16", "uint16", "uint32", "uint64", "bool"),
+)
 ARRAYS, FAILED = 0, 1  # the first byte of a payload
-OVERHEAD = 4 + 32 + 2  # bytes of a frame beside its arrays' own headers and values
+OVERHEAD = 4 + 1 + 1 + 32  # bytes of a frame beside its arrays' own headers and values: length, kind, count, proof
 _MOST_ARRAYS, _MOST_AXES = 64, 8
 Array = Any
 
@@ -94,6 +97,11 @@ def unpack(data: bytes) -> List[Array]:
     if place != len(data):
         raise LinkError("a frame came with %d bytes too many" % (len(data) - place))
     return arrays
+
+
+def frame(arrays: Sequence[Array]) -> int:
+    """Bytes that arrays take on the wire: length, kind, the arrays packed, and what proves where they come from."""
+    return len(pack(arrays)) + OVERHEAD - 1
 
 
 class Channel:

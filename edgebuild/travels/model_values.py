@@ -110,16 +110,16 @@ def to_raw(array: Array, port: Port) -> Array:
 
     array = np.moveaxis(array, 1, -1) if port.layout == NHWC else array
     if array.dtype == port.dtype:
-        return np.ascontiguousarray(array)
+        return np.asarray(array, order="C")  # ascontiguousarray would give a number an axis
     if port.scale:
         limits = np.iinfo(port.dtype)
         stored = np.rint(array.astype(np.float32) / np.float32(port.scale)) + port.zero_point
-        return np.ascontiguousarray(np.clip(stored, limits.min, limits.max).astype(port.dtype))
-    whole = np.issubdtype(port.dtype, np.integer)
+        return np.asarray(np.clip(stored, limits.min, limits.max).astype(port.dtype), order="C")
+    whole = np.dtype(port.dtype).kind in "iub"
     if not whole and not np.can_cast(array.dtype, port.dtype, "same_kind"):
         raise RunnerError("bad-input", "%s is no %s, which %s takes" % (array.dtype, np.dtype(port.dtype), port.name))
     with np.errstate(invalid="ignore", over="ignore"):
-        cast = np.ascontiguousarray(array.astype(port.dtype))
+        cast = np.asarray(array.astype(port.dtype), order="C")
     if whole and not np.array_equal(cast, array):
         raise RunnerError("bad-input", "%s values do not fit %s %s" % (array.dtype, cast.dtype, port.name))
     return cast

@@ -17,12 +17,12 @@ CHANNELS = {0: 1, 2: 3, 4: 2, 6: 4}  # PNG colour type → samples a pixel
 
 
 def read_prepared(path: Path, how: Mapping[str, Any]) -> List[Array]:
-    """The model's input for a picture in a file, [1, …] float32."""
+    """The model's input for a picture in a file, [1, …] float32, or uint8 where pixels stay as they are."""
     return [prepare(read_picture(path), how)]
 
 
 def prepare(pixels: Array, how: Mapping[str, Any]) -> Array:
-    """Pixels [h, w, c] as the model's input [1, …] float32."""
+    """Pixels [h, w, c] as the model's input [1, …], as `scale` makes it."""
     return scale(fit(pixels, how)[None], how)
 
 
@@ -46,15 +46,19 @@ def fit(pixels: Array, how: Mapping[str, Any]) -> Array:
 
 
 def scale(pixels: Array, how: Mapping[str, Any]) -> Array:
-    """Pixels uint8 [n, height, width, channels] as the model's input [n, …] float32, of its layout."""
-    values = pixels.astype(np.float32)
+    """Pixels uint8 [n, height, width, channels] as the model's input [n, …], of its layout: float32, or uint8 where
+    pixels stay as they are.
+    """
+    kind = np.dtype(how.get("dtype", "float32"))
+    values = pixels.astype(kind)
     if how["invert"]:
         values = 255 - values
     if how.get("order") == "bgr":
         values = values[..., ::-1]
-    values = (values / 255 - np.array(how["mean"], np.float32)) / np.array(how["std"], np.float32)
+    if kind == np.float32:
+        values = (values / 255 - np.array(how["mean"], np.float32)) / np.array(how["std"], np.float32)
     axes = (0, 1, 2, 3) if how["layout"] == "nhwc" else (0, 3, 1, 2)
-    return np.ascontiguousarray(values.transpose(axes), np.float32)
+    return np.ascontiguousarray(values.transpose(axes), kind)
 
 
 def read_picture(path: Path) -> Array:

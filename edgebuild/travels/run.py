@@ -176,7 +176,10 @@ def shown(head, answers, values, top):
 
 
 def show_ranked(head, answers, values, top):
-    """Its likeliest labels."""
+    """Its likeliest labels, or the one that it answers."""
+    if answers[0].dtype.kind in "iu":
+        number = int(answers[0].reshape(()))
+        return head["labels"][number] if 0 <= number < len(head["labels"]) else "class %d, which has no name" % number
     ranks = ranked(answers[0].astype(np.float64), head["labels"])[:top]
     return ", ".join("%s (%.1f %%)" % (name, 100 * share) for name, share in ranks)
 
@@ -190,7 +193,8 @@ def show_several(head, answers, values, top):
 
 def show_areas(head, answers, values, top):
     """The share of the picture that each label has."""
-    areas = np.bincount(answers[0].argmax(0).reshape(-1), minlength=len(head["labels"])) / answers[0][0].size
+    said = answers[0] if answers[0].dtype.kind in "iu" else answers[0].argmax(0)
+    areas = np.bincount(said.reshape(-1), minlength=len(head["labels"]))[: len(head["labels"])] / said.size
     order = [k for k in np.argsort(-areas, kind="stable") if areas[k] > 0]
     return ", ".join("%s (%.1f %% of the area)" % (head["labels"][k], 100 * areas[k]) for k in order)
 
@@ -206,7 +210,9 @@ def show_distance(head, answers, values, top):
 
 
 def show_tensor(head, answers, values, top):
-    """The range of values that have no task."""
+    """The range of values that have no task, or the only one."""
+    if all(one.size == 1 for one in answers):
+        return show_values(head, answers, values, top)
     return ", ".join("%s from %.6g to %.6g" % ([*one.shape], one.min(), one.max()) for one in answers)
 
 

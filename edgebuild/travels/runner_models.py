@@ -40,8 +40,7 @@ class Loaded(NamedTuple):
         if self.whole:
             for one in range(len(arrays[0]))[:limit]:
                 feed = [np.asarray(array[one]) for array in arrays]
-                raw = [values.to_raw(array, port) for array, port in zip(feed, self.model.inputs)]
-                yield 1, [each.reshape(()) if array.ndim == 0 else each for each, array in zip(raw, feed)]
+                yield 1, [values.to_raw(array, port) for array, port in zip(feed, self.model.inputs)]
             return
         starts = range(0, len(arrays[0]), self.batch)
         for start in starts[:limit]:

@@ -25,7 +25,7 @@ def foresee(request: Request) -> list[Outlook]:
     """What a build would do now, step by step, without running anything."""
     from edgebuild.engine.resolve import outlook
 
-    with _replayed(request) as (store, plan):
+    with replayed(request) as (store, plan):
         return [_with_notes(item, store) for item in outlook(plan.graph, store)]
 
 
@@ -36,7 +36,7 @@ def _with_notes(item: Outlook, store: Store) -> Outlook:
 
 
 @contextmanager
-def _replayed(request: Request) -> Iterator[tuple[Store, Plan]]:
+def replayed(request: Request) -> Iterator[tuple[Store, Plan]]:
     """The plan that a build would arrive at by what is known: less what proofs that are up to date call useless.
 
     What was left out is kept nowhere: the rounds of the build are gone through again in its stored verdicts, up to the
@@ -87,7 +87,7 @@ def last_verdicts(request: Request, metric: str) -> list[LastVerdict]:
     from edgebuild.engine.resolve import outlook
 
     verdicts: list[LastVerdict] = []
-    with _replayed(request) as (store, plan):
+    with replayed(request) as (store, plan):
         foreseen = {item.label: item for item in outlook(plan.graph, store)}
         for product in plan.products:
             item = foreseen[plan.graph.label(product.verdicts)]
@@ -114,6 +114,7 @@ def _of_metric(stored: Verdicts, metric: str) -> list[tuple[str, Verdict]]:
 def _measured_on(store: Store, plan: Plan, product: Product, kind: str, verdict: Verdict) -> dict[str, str]:
     """The facts in the keys of the steps that the metric's evidence came from, as they were then."""
     inputs = plan.graph.nodes[product.verdicts].inputs
+    inputs = plan.graph.nodes[inputs["whole"]].inputs if "whole" in inputs else inputs  # with those on a fall-back
     metric = verdict.metric
     asked = GATES.get(metric).asks(verdict.limit) or metric
     role = next((name for name in (asked, f"{asked}/{kind}", f"{metric}/{kind}") if name in inputs), None)

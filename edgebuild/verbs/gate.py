@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from edgebuild.plan.gate import Compared, GatePlan, Subject
 
 _RESULT = "gate.json"
+_FILES = ("candidate", "baseline")  # of which the history has digests
 
 
 @dataclass(frozen=True, slots=True)
@@ -258,7 +259,7 @@ def _entry(request: Request, result: Result, facts: BundleManifest) -> history.E
     first = result.comparisons[0]
     verdicts = tuple(verdict for item in result.comparisons for verdict in item.verdicts)
     judged = Judged(result.status, verdicts, first.evidence)
-    named = {role: facts.sources[role] for role in ("candidate", "baseline")}
+    named = {role: digest for role, digest in facts.sources.items() if role.partition("/")[0] in _FILES}
     measured_on = first.fingerprints.get("latency", {})
     subject = history.Subject("gate", result.target, result.model, result.format)
     return history.entry(request.project.root, subject, judged, named, measured_on)

@@ -168,7 +168,7 @@ def test_what_goes_on_to_a_server_is_asked_there_and_a_lost_link_ends_as_is_decl
     edge_link.CLIENTS.clear()
     choice = Cascade(server=True, timeout=0.5, offline="answer").choose(validated)
     image = np.zeros((1, 1, 8, 8), np.float32)
-    frame = len(edge_link.pack([image])) + edge_link.OVERHEAD
+    frame = edge_link.frame([image])
     assert choice.notes[-1] == f"an example that goes on sends {frame} bytes to the server"
     unsure = [np.zeros((1, 3), np.float32)]
     parts = [lambda _: unsure, lambda _: [np.full((1, 3), 7.0)]]

@@ -73,7 +73,7 @@ def test_every_cut_is_tabulated_and_the_fastest_that_leaves_both_sides_work_is_t
     assert cuts.best.total[name] == min(each.total[name] for each in fitting)
     for each in cuts.table:
         size = int(np.prod(each.shape)) * np.dtype(each.dtype).itemsize
-        assert each.bytes == size + 1 + 2 + 4 * len(each.shape) + edge_link.OVERHEAD
+        assert each.bytes == size + 2 + 4 * len(each.shape) + edge_link.OVERHEAD
         sides = each.edge_seconds + each.server_seconds
         for link in ("1000000", "10000000", "100000000"):
             assert each.total[link] == pytest.approx(sides + 8 * (each.bytes + cuts.answer_bytes) / float(link))

@@ -47,11 +47,12 @@ def test_once_stopped_the_table_is_of_what_is_there(monkeypatch: pytest.MonkeyPa
     def ran(command: list[str]) -> dict[str, object]:
         if command[-1] == "timm/resnet50":
             raise KeyboardInterrupt
-        return {"lost": 0.5}
+        return {"lost": 0.5, "whole": {"head": "it makes an output"}}
 
     monkeypatch.setattr(structured_pruning, "_peer", lambda peer: [peer])
     monkeypatch.setattr(structured_pruning, "_ran", ran)
     table = structured_pruning.run(small=False)[0]
     assert [row["lost"] for row in table.rows] == [0.5] + [None] * 39
+    assert [row["protected"] for row in table.rows[:2]] == [1, None]
     assert (table.figures["tinynn"], table.figures["tinynn_of"], table.figures["ours_of"]) == ("1", "1", "1")
     assert any(note.startswith("Not run by ours: timm/resnet50, ") for note in table.notes)

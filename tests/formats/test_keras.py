@@ -129,3 +129,17 @@ def test_weights_alone_and_damaged_files_are_refused(tmp_path: Path) -> None:
         (tmp_path / name).write_bytes(part)
         with pytest.raises(UsageError, match="is no Keras model"):
             _keras_file.opened(tmp_path / name)
+
+
+def test_a_file_that_keeps_the_reader_busy_forever_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Objects of no size in the heap where HDF5 keeps texts: libhdf5 steps over them on the spot."""
+    monkeypatch.setattr(_keras_file, "_SECONDS", 1)
+    path = tmp_path / "model.h5"
+    with h5py.File(path, "w") as file:
+        file.attrs["model_config"] = '{"class_name": "Sequential"}' + 2_000 * " "
+    content = bytearray(path.read_bytes())
+    begin = content.index(b"Sequential")
+    content[begin : begin + 2_500] = bytes(len(content[begin : begin + 2_500]))
+    path.write_bytes(content)
+    with pytest.raises(UsageError, match="is a damaged Keras model: 1 s of computing were not enough to read it"):
+        _keras_file.opened(path)

@@ -179,6 +179,11 @@ def test_a_split_model_is_judged_whole_and_ships_its_halves_and_a_fall_back(make
     assert {"payload.serve_part.py", "payload.edge_link.py", "payload.route_split.py"} <= bundle.facts.keys()
     (cuts,) = nodes(plan, "tabulate_cuts")
     assert cuts.step.link == 1e6  # type: ignore[attr-defined]
+    (both,) = nodes(plan, "with_fallback")
+    judges = {role: plan.graph.label(item) for role, item in both.inputs.items()}
+    assert judges == {"whole": "board/both/judge", "fallback": "board/both/fallback/judge"}
+    assert plan.graph.nodes[bundle.inputs["verdicts"]] is both
+    assert plan.products[0].verdicts == bundle.inputs["verdicts"]
 
 
 @pytest.mark.parametrize(

@@ -85,6 +85,7 @@ def test_every_kind_of_node_is_in_one_of_the_plans(
         ("averaged", TIMED, AVERAGED),
         ("soup", TIMED, SOUP),
         ("streams", JUDGED_IN_STREAMS, IN_STREAMS),
+        ("emulated-streams", JUDGED_IN_STREAMS.replace('"local"', '"qemu"'), IN_STREAMS),
     ):
         planned |= {*Project.make(tmp_path / name, target, model).keyed().step.values()}
     rooms = ("steps", "steps/evidence")

@@ -67,3 +67,11 @@ def test_what_is_no_file_of_use_ends_the_build(made: tiny.Made, tmp_path: Path) 
     with pytest.raises(UsageError) as caught:
         lifted(made, made.file("tflite").read_bytes()[:-200], tmp_path)
     assert caught.value.line.startswith("models/m/net.tflite: ")
+
+
+def test_what_a_build_of_it_needs_is_named() -> None:
+    assert Lifted("net.tflite").packages() == (
+        ("torch", "safetensors", "onnx", "onnxruntime", "ai-edge-litert"),
+        "torch,onnx,tflite",
+    )
+    assert "ai-edge-litert" not in Lifted("net.onnx").packages()[0]

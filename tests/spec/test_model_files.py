@@ -206,7 +206,10 @@ TABLES = {
     "labels of nothing": (('task = "classification"\n', ""), "outputs[0].labels: output 'kind' has no task to use it"),
     "the task twice": (('data = "load"', 'data = "load"\ntask = "regression"'), "outputs[0].task: task is said of the"),
     "no file name": (('"place"', '"../place"'), "outputs[2].name: string should match pattern"),
-    "whole numbers": (("weight = 0.5", 'dtype = "int64"'), "outputs[2]: task 'regression' learns from float32 answers"),
+    "whole numbers": (
+        ('task = "classification"\n', 'task = "classification"\ndtype = "int64"\n'),
+        "outputs[0]: task 'classification' learns from float32 answers",
+    ),
 }
 
 

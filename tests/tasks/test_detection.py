@@ -68,6 +68,32 @@ def test_boxes_and_scores_of_ssd_may_have_a_background_and_corners_of_either_ord
     assert scores[0, 0] == pytest.approx((np.exp([2, 1, 0]) / np.exp([2, 1, 0]).sum())[1:], abs=1e-6)
 
 
+@pytest.mark.parametrize("first", [0, 1])
+def test_boxes_that_a_file_has_chosen_itself_are_taken_as_they_are(first: int) -> None:
+    """As TFLite's post-processing gives them: the third row does not count, whatever is in it."""
+    corners = np.array([[[0, 0, 0.4, 0.4], [0, 0, 0.4, 0.4], [0.5, 0.5, 1, 1]]], np.float32)
+    classes, scores = np.array([[1, 0, 2**40]], np.int64) + first, np.array([[0.9, 0.8, 0.7]], np.float32)
+    how = asdict(Decoder("detected", corners="yxyx", iou=1, most=4, background=bool(first)))
+    for count in (np.array([2], np.int32), np.array([[2]], np.float32)):
+        (rows,) = boxes.decoded(how, [corners, classes, scores, count])
+        assert rows[:, 0].tolist() == [1, 0, -1, -1]
+        assert rows[:2, 1] == pytest.approx([0.9, 0.8])
+    (rows,) = boxes.decoded(how, [corners[:, :2], classes[:, :2], scores[:, :2]])
+    assert rows[:, 0].tolist() == [1, 0, -1, -1]
+
+
+def test_the_classes_of_chosen_boxes_may_be_whole_numbers_and_labels_of_all_classes_are_taken() -> None:
+    shapes = {"boxes": (5, 4), "classes": (5,), "scores": (5,), "count": ()}
+    outputs = [TensorSpec(name, shape, "int64" if len(shape) < 2 and name != "scores" else "float32")
+               for name, shape in shapes.items()]  # fmt: skip
+    head = Head("d", "detection", (0, 1, 2, 3), labels=("a", "b", "c"), decoder=Decoder("detected", iou=1))
+    task = Detection.of(head)
+    task.check(head, outputs)
+    assert task.label_mistake(np.array([[[2, 0, 0, 1, 1]]], np.float32), outputs) is None
+    assert "class is below 3" in (task.label_mistake(np.array([[[3, 0, 0, 1, 1]]], np.float32), outputs) or "")
+    assert task.mixed() is None
+
+
 def test_suppression_keeps_the_best_of_each_class_and_says_which_rows_are_none() -> None:
     corners = np.array([[[0, 0, 0.4, 0.4], [0.02, 0, 0.42, 0.4], [0, 0, 0.4, 0.4], [0.5, 0.5, 1.4, 1]]], np.float32)
     scores = np.array([[[0.8, 0], [0.9, 0], [0, 0.7], [0.0005, 0]]], np.float32)

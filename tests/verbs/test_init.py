@@ -279,3 +279,41 @@ def test_without_data_the_draft_says_loudly_that_nothing_is_known_of_accuracy(ne
     assert declared["task"] == "agreement"
     assert "preprocess" not in declared
     assert any(guess.startswith("THERE IS NO DATA") for guess in interview.guesses)
+
+
+def test_pixels_go_as_they_are_into_an_input_of_whole_numbers(tmp_path: Path, pictures: Path) -> None:
+    """What scales pixels is in the file, so neither mean nor deviation is guessed; `run.py` gives what pixels are."""
+    from onnx import TensorProto, helper, save
+
+    from edgebuild.spec.files import read_model
+    from edgebuild.travels import prepare_image
+
+    nodes = [
+        helper.make_node("Cast", ["x"], ["f"], to=TensorProto.FLOAT),
+        helper.make_node("ReduceMean", ["f"], ["m"], axes=[1, 2], keepdims=0),
+        helper.make_node("Concat", ["m", "m", "m", "m"], ["y"], axis=1),
+    ]
+    ports = [
+        helper.make_tensor_value_info("x", TensorProto.UINT8, ["N", 12, 12, 1]),
+        helper.make_tensor_value_info("y", TensorProto.FLOAT, ["N", 4]),
+    ]
+    graph = helper.make_graph(nodes, "net", ports[:1], ports[1:])
+    net = tmp_path / "net.onnx"
+    save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8), net)
+    declared, guesses = drafted(net, data=pictures, labels=",".join(sorted(p.name for p in pictures.iterdir())))
+    assert declared["inputs"] == [{"name": "x", "shape": [12, 12, 1], "dtype": "uint8"}]
+    size = {"width": 12, "height": 12, "channels": 1}
+    assert declared["preprocess"] == size | {"layout": "nhwc", "dtype": "uint8"}
+    assert "pixels go in as they are, since the model takes whole numbers" in guesses
+    (tmp_path / "m").mkdir()
+    (tmp_path / "m" / "model.toml").write_text(
+        draft.text(Interview(open_project(tmp_path), net, "m", inspect.run(net), Wishes(data=pictures), None))
+    )
+    how = read_model(tmp_path / "m", "models/m/model.toml").declared.preprocess
+    assert how is not None
+    pixels = np.arange(144, dtype=np.uint8).reshape(12, 12, 1)
+    (given,) = prepare_image.prepare(pixels, how.json())
+    assert given.dtype == np.uint8
+    np.testing.assert_array_equal(given, pixels)
+    with pytest.raises(UsageError, match="--mean: is for inputs of real numbers"):
+        drafted(net, data=pictures, mean=(0.5,))

@@ -136,5 +136,5 @@ def test_pixels_go_in_as_flags_say(net: Path, tmp_path: Path) -> None:
 def test_outputs_that_no_decoder_reads_are_refused_with_what_would_be(net: Path, tmp_path: Path) -> None:
     with pytest.raises(UsageError) as caught:
         drafted(net, yolo(tmp_path / "d"), labels="a,b,c,d,e")
-    told = "answers [16, 7], which no decoder reads for 5 classes (known: fastestdet, yolo, ssd; or --labels)"
+    told = "answers [16, 7], which no decoder reads for 5 classes (known: fastestdet, yolo, ssd, detected; or --labels)"
     assert caught.value.line == f"{net}: --data: {told}"

@@ -22,7 +22,7 @@ INDEX = "application/vnd.oci.image.index.v1+json"
 ARTIFACT = "application/vnd.cncf.model.manifest.v1+json"
 CONFIG = "application/vnd.cncf.model.config.v1+json"
 _LAYER = "application/vnd.cncf.model.{}.v1.raw"
-_PATH, _FILE = "org.cncf.model.filepath", "org.cncf.model.file.metadata+json"
+PATH, _FILE = "org.cncf.model.filepath", "org.cncf.model.file.metadata+json"
 _CODE, _DOCUMENTS = (".py",), ("README.md", "requirements.txt")
 _MODIFIED = "1980-01-01T00:00:00Z"
 
@@ -57,7 +57,7 @@ class Oci(Kind):
 def _layer(blobs: Path, name: str, content: bytes, facts: BundleManifest) -> dict[str, Any]:
     """A file as a layer without archive or compression, which a reader may fetch alone."""
     about = {"name": name, "mode": 0o644, "uid": 0, "gid": 0, "size": len(content), "mtime": _MODIFIED, "typeflag": 48}
-    annotations = {_PATH: name, _FILE: json.dumps(about), "org.opencontainers.image.title": name}
+    annotations = {PATH: name, _FILE: json.dumps(about), "org.opencontainers.image.title": name}
     return _blob(blobs, content, _LAYER.format(_role(name, facts))) | {"annotations": annotations}
 
 

@@ -48,6 +48,7 @@ def run_looped(
     timeout: float,
     loops: Sequence[Loop],
     streams: Array | None,
+    seconds: float | None = None,
 ) -> Outputs:
     """As `run`, one example after another in order: outputs come back as the inputs that `loops` name, but where one of
     the `streams` [N] begins.
@@ -55,9 +56,10 @@ def run_looped(
     import numpy as np
 
     first = dataset.starts(streams) if streams is not None else np.ones(len(inputs[0]), bool)
+    limit = {} if seconds is None else {"seconds": seconds}
     jobs.write_inputs(job / jobs.INPUTS, tuple(values[:] for values in inputs))
     pairs = [[one.input, one.output] for one in loops]
-    jobs.write(job, "outputs", [model], job / jobs.INPUTS, loops=pairs, starts=np.flatnonzero(first).tolist())
+    jobs.write(job, "outputs", [model], job / jobs.INPUTS, loops=pairs, starts=np.flatnonzero(first).tolist(), **limit)
     device.execute(job, timeout=timeout)
     return result.read(Outputs, job)
 

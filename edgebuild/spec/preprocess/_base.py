@@ -7,12 +7,18 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self
 
-from edgebuild.spec.signature import TensorSpec
+from edgebuild.spec.signature import Element, TensorSpec
 
 if TYPE_CHECKING:
     import numpy as np
 
     Array = np.ndarray[Any, Any]
+
+# The types of inputs that values of a type go into; halves round them, as the model has it.
+_HOLDS: Mapping[str, tuple[Element, ...]] = {
+    "float32": ("float32", "float16", "float64"),
+    "uint8": ("uint8", "uint16", "int16", "int32", "uint32", "int64", "uint64"),
+}
 
 
 class Prepares(Protocol):
@@ -70,9 +76,9 @@ class Prepares(Protocol):
 
 
 def place_of(name: str | None, made: tuple[tuple[int, ...], str], inputs: Sequence[TensorSpec]) -> tuple[int, ...]:
-    """The place of the one input that a preprocessing makes, of this shape and type."""
+    """The place of the one input that a preprocessing makes, of this shape and a type that all its values fit."""
     found = [place for place, spec in enumerate(inputs) if name in (None, spec.name)]
-    if len(found) != 1 or (inputs[found[0]].shape, inputs[found[0]].dtype) != made:
+    if len(found) != 1 or inputs[found[0]].shape != made[0] or inputs[found[0]].dtype not in _HOLDS[made[1]]:
         which = f"the input {name!r}, {made[1]}" if name else f"one {made[1]} input"
         raise ValueError(f"preprocess makes {which} of shape {list(made[0])}; inputs says otherwise")
     return (found[0],)

@@ -29,6 +29,8 @@ class ImageInput(Prepares):
     Without `crop` a picture is stretched to the size. With it, the largest part in its middle that has the size's
     proportions is taken, less what this share leaves out at each border: 0.875 is what resizing to 256 and cropping 224
     means. A picture that has the size is taken as it is.
+
+    Where `dtype` is uint8 the model takes pixels as they are, since it scales them itself: value = pixel.
     """
 
     __pydantic_config__: ClassVar[ConfigDict] = STRICT
@@ -47,6 +49,9 @@ class ImageInput(Prepares):
     ] = None
     layout: Annotated[Layout, Field(description="whether channels come first or last")] = NCHW
     order: Annotated[Literal["rgb", "bgr"], Field(description="of the channels; OpenCV reads pictures as bgr")] = "rgb"
+    dtype: Annotated[
+        Literal["float32", "uint8"], Field(description="uint8: pixels as they are, of a model that scales them itself")
+    ] = "float32"
     input: Annotated[str | None, Field(description="which input a picture becomes, of several")] = None
 
     @property
@@ -56,16 +61,21 @@ class ImageInput(Prepares):
         return (*size, self.channels) if self.layout == NHWC else (self.channels, *size)
 
     def __post_init__(self) -> None:
-        """ValueError unless mean and std have one value for all channels, or one each, and grey has no order."""
+        """ValueError unless mean and std have one value for all channels, or one each, and grey has no order.
+
+        Pixels that stay as they are have neither mean nor std.
+        """
         if self.order != "rgb" and self.channels == 1:
             raise ValueError("order is for pictures of 3 channels")
         for name, values in (("mean", self.mean), ("std", self.std)):
             if len(values) not in (1, self.channels):
                 raise ValueError(f"{name} has {len(values)} values for {self.channels} channels")
+        if self.dtype == "uint8" and (self.mean, self.std) != ((0.0,), (1.0,)):
+            raise ValueError("mean and std are for real numbers, and dtype says that pixels stay whole ones")
 
     def places(self, inputs: Sequence[TensorSpec]) -> tuple[int, ...]:
         """Which of the model's inputs it makes, by position; ValueError where they are declared otherwise."""
-        return place_of(self.input, (self.shape, "float32"), inputs)
+        return place_of(self.input, (self.shape, self.dtype), inputs)
 
     @property
     def stored(self) -> tuple[tuple[int, ...], str]:
@@ -75,7 +85,7 @@ class ImageInput(Prepares):
     @property
     def scale(self) -> dict[str, Any] | None:
         """What becomes of pixels when they are read, as `travels/prepare_image.py` takes it."""
-        own = ("mean", "std", "invert", "layout", "order")
+        own = ("mean", "std", "invert", "layout", "order", "dtype")
         return {key: value for key, value in asdict(self).items() if key in own}
 
     def raw(self, shape: tuple[int, ...], dtype: Any, spec: TensorSpec) -> bool:
@@ -105,7 +115,9 @@ class ImageInput(Prepares):
         import numpy as np
 
         axes = (0, 1, 2) if self.layout == NHWC else (1, 2, 0)
-        plane = example.transpose(axes) * np.array(self.std) + np.array(self.mean)
-        pixels = np.clip(np.rint(plane * 255), 0, 255)
+        plane = example.transpose(axes)
+        if self.dtype != "uint8":
+            plane = (plane * np.array(self.std) + np.array(self.mean)) * 255
+        pixels = np.clip(np.rint(plane), 0, 255)
         inverted: Array = (255 - pixels if self.invert else pixels).astype(np.uint8)
         return inverted[..., ::-1] if self.order == "bgr" else inverted

@@ -16,8 +16,9 @@ from edgebuild.steps.assemblies._parts import TIMES, read_all, read_rule, read_r
 
 @dataclass(frozen=True, slots=True)
 class JoinedParts(Step):
-    """Inputs: the `rule`, `runs` (the whole's outputs), `footprint/<part>`, and where there is any `count/<part>` or
-    `times`, the timing of all parts. `model` and `clock` make seconds of what was counted.
+    """Inputs: the `rule`, `runs` (the whole's outputs), `footprint/<part>` or, `built`, what a build told of the parts,
+    and where there is any `count/<part>` or `times`, the timing of all parts. `model` and `clock` make seconds of what
+    was counted.
     """
 
     parts: tuple[str, ...]
@@ -42,13 +43,19 @@ class JoinedParts(Step):
         elif "times" in io.inputs:
             times = documents.read(PartTimes, io.path("times") / TIMES)
             seconds, fidelity = [times.formats[self.format][part] for part in self.parts], times.fidelity
-        weights = [each.candidate.bytes for each in read_all(Footprint, io, "footprint", self.parts)]
+        weights = self._weights(io)
         parts = tuple(
             JoinedPart(part, weights[place], seconds[place] if seconds else None, runs[part])
             for place, part in enumerate(self.parts)
         )
         times_of = _times(fidelity, seconds, [runs[part] for part in self.parts]) if seconds and fidelity else None
         documents.write(io.output / evidence.FILE, Joined(read_rule(io), parts, times_of))
+
+    def _weights(self, io: StepIO) -> list[int]:
+        if "built" in io.inputs:
+            told = {part.name: part.bytes for part in documents.read(Joined, io.path("built") / evidence.FILE).parts}
+            return [told[part] for part in self.parts]
+        return [each.candidate.bytes for each in read_all(Footprint, io, "footprint", self.parts)]
 
 
 def _times(fidelity: Fidelity, seconds: list[float], runs: list[PartRuns]) -> JoinedTimes:

@@ -115,7 +115,7 @@ def _frame(arrays: Sequence[Any]) -> int:
     """Bytes of a frame with these arrays."""
     from edgebuild.travels import edge_link
 
-    return len(edge_link.pack(arrays)) + edge_link.OVERHEAD
+    return edge_link.frame(arrays)
 
 
 def _same(ours: Sequence[Array], theirs: Sequence[Array]) -> bool:

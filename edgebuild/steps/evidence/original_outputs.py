@@ -6,8 +6,10 @@ from dataclasses import dataclass
 from importlib import metadata
 from typing import ClassVar
 
+from edgebuild.formats._adopted import FIXED
 from edgebuild.spec import dataset, documents, evidence, loop
 from edgebuild.spec.artifact import Step, StepIO
+from edgebuild.spec.errors import UsageError
 from edgebuild.spec.reader import Reader
 from edgebuild.spec.registry import FORMATS
 from edgebuild.spec.signature import Loop
@@ -43,6 +45,11 @@ class OriginalOutputs(Step):
             if self.loops
             else self.reader.answers(file, held_out.singly())
         )
+        for other in answers[1:]:
+            shapes = [[list(values.shape) for values in each] for each in (answers[0], other)]
+            if shapes[0] != shapes[1]:
+                told = f"the model answers {shapes[0]} to one example and {shapes[1]} to another"
+                raise UsageError(f"{told}: how much an output holds depends on values", hint=FIXED)
         stacked = {str(k): np.concatenate(values) for k, values in enumerate(zip(*answers, strict=True))}
         np.savez(io.output / "outputs.npz", **stacked)  # type: ignore[arg-type]
         runtime = self.runtime or FORMATS.get(self.reader.kind).runtime

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
-from edgebuild.spec import documents, drawing, evidence, tasks
+from edgebuild.spec import documents, drawing, equality, evidence, tasks
 from edgebuild.spec.artifact import Step, StepIO
 from edgebuild.spec.signature import Head
 from edgebuild.steps.evidence._outputs import named, origin, read
@@ -60,7 +60,8 @@ def compare(values: Array, reference: Array, task: Task | None = None) -> eviden
     """Differences of two outputs [N, …] of the same examples.
 
     `task`: what they choose, if they do; two files agree on an example where they choose the same. The signal to noise
-    ratio is 10·log₁₀ of the power of the reference over that of the difference.
+    ratio is 10·log₁₀ of the power of the reference over that of the difference. Whole numbers that name something have
+    no distance: `relative` is the share of them that is not the same, and they agree where all of an example's are.
     """
     import numpy as np
 
@@ -70,11 +71,17 @@ def compare(values: Array, reference: Array, task: Task | None = None) -> eviden
     cosine = np.sum(ours * theirs, axis=1) / np.maximum(norms, np.finfo(np.float64).tiny)
     noise, power = float(np.sum(apart**2)), float(np.sum(theirs**2))
     largest = float(np.max(np.abs(apart)))
+    relative = largest / max(float(np.max(np.abs(theirs))), 1e-12)
+    agreement = float(np.mean(task.choices([values]) == task.choices([reference]))) if task else None
+    if equality.names(values.dtype) and equality.names(reference.dtype):
+        differing = equality.unequal(values, reference)
+        relative = float(differing.mean())
+        agreement = float(np.mean(differing == 0)) if agreement is None else agreement
     return evidence.Comparison(
         n=len(ours),
         max_abs=largest,
-        relative=largest / max(float(np.max(np.abs(theirs))), 1e-12),
+        relative=relative,
         cosine=float(np.min(cosine)),
         snr_db=float(10 * np.log10(power / noise)) if noise > 0 and power > 0 else 999.0,
-        agreement=float(np.mean(task.choices([values]) == task.choices([reference]))) if task else None,
+        agreement=agreement,
     )

@@ -6,13 +6,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, ClassVar
 
-from edgebuild.spec import dataset, documents, drawing, evidence, tasks
+from edgebuild.spec import dataset, documents, evidence, tasks
 from edgebuild.spec.artifact import Step, StepIO
 from edgebuild.spec.errors import StepError
 from edgebuild.spec.rows import Chosen
 from edgebuild.spec.signature import Head
 from edgebuild.steps.evidence import _changes
-from edgebuild.steps.evidence._outputs import of_head, origin, read
+from edgebuild.steps.evidence._outputs import of_head, origin, read, rows
 
 if TYPE_CHECKING:
     from edgebuild.spec.rows import Array, Mask, Rows
@@ -42,7 +42,7 @@ class Scores(Step):
         """Write `evidence.json`; a metric without a value has the reason in its place."""
         ours, theirs = read(io.path("candidate")), read(io.path("baseline"))
         test, slices = dataset.read(io.path("data"), "test"), dataset.slices(io.path("data"))
-        same = drawing.chosen(len(test), len(ours[0]))
+        same = rows(io.path("candidate"), len(test), len(ours[0]))
         heads: dict[str, evidence.Changes] = {}
         inputs = [Chosen(values, same) for values in test.inputs]
         for head, targets in zip(dataset.heads(io.path("data")), test.labels, strict=True):

@@ -8,44 +8,49 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from edgebuild.formats._adopted import attempt
-from edgebuild.spec.checked import check
+from edgebuild.formats._adopted import FIXED, attempt
 from edgebuild.spec.errors import UsageError
 from edgebuild.spec.signature import TensorSpec
-from edgebuild.spec.source import SOURCES
 from edgebuild.verbs._quiet import runtimes_silent
 
 if TYPE_CHECKING:
     from edgebuild.spec.preprocess import ImageInput
     from edgebuild.spec.reader import Reader
     from edgebuild.spec.rows import Array
-    from edgebuild.spec.source import Source
 
 
-def shapes(source: str, file: Path, inputs: tuple[TensorSpec, ...]) -> list[tuple[tuple[int, ...], str]]:
+def shapes(reader: Reader, file: Path, inputs: tuple[TensorSpec, ...]) -> list[tuple[tuple[int, ...], str]]:
     """Shape of one example and type of each output, as zeros are answered; UsageError where they are not."""
     import numpy as np
 
     zeros = tuple(np.zeros((1, *spec.shape), spec.dtype) for spec in inputs)
-    outputs = answers(source, file, zeros)
+    outputs = answers(reader, file, zeros)
     for values in outputs:
+        if 0 in values.shape:
+            told = f"answers {list(values.shape)} to zeros: how much an output holds depends on values"
+            raise UsageError(told, file=str(file), hint=FIXED)
         if values.shape[:1] != (1,):
             told = f"answers {list(values.shape)} to one example, which has no batch axis of 1 in front"
             raise UsageError(told, file=str(file))
     return [(tuple(values.shape[1:]), str(values.dtype)) for values in outputs]
 
 
-def right(source: str, file: Path, how: ImageInput, pictures: Sequence[tuple[Path, int]]) -> int:
+def right(reader: Reader, file: Path, how: ImageInput, pictures: Sequence[tuple[Path, int]]) -> int:
     """How many pictures are answered with the number of their class, prepared like this; UsageError for no picture."""
-    answered = of_pictures(source, file, how, [path for path, _ in pictures])
-    return sum(int(outputs[0].argmax()) == number for outputs, (_, number) in zip(answered, pictures, strict=True))
+    answered = of_pictures(reader, file, how, [path for path, _ in pictures])
+    return sum(_class(outputs[0]) == number for outputs, (_, number) in zip(answered, pictures, strict=True))
 
 
-def of_pictures(source: str, file: Path, how: ImageInput, pictures: Sequence[Path]) -> list[tuple[Array, ...]]:
+def _class(values: Array) -> int:
+    """The class that is answered, or has the highest score."""
+    whole = values.dtype.kind in "iu" and values.size == 1
+    return int(values.reshape(())) if whole else int(values.argmax())
+
+
+def of_pictures(reader: Reader, file: Path, how: ImageInput, pictures: Sequence[Path]) -> list[tuple[Array, ...]]:
     """What the file answers to each picture, prepared like this; UsageError for what is no picture."""
     from edgebuild.travels import prepare_image
 
-    reader = _reader(source, file)
     wrong = "is no picture that can be read"
     read = (attempt(f"{path} {wrong}", partial(prepare_image.read_picture, path)) for path in pictures)
     samples = [(prepare_image.prepare(pixels, asdict(how)),) for pixels in read]
@@ -53,16 +58,8 @@ def of_pictures(source: str, file: Path, how: ImageInput, pictures: Sequence[Pat
         return attempt("cannot be run", lambda: list(reader.answers(file, samples)))
 
 
-def _reader(source: str, file: Path) -> Reader:
-    kind: Source = check(SOURCES.get(source), {"file": file.name}, file=str(file))
-    reader = kind.reader()
-    assert reader is not None  # what is not asked here is code of the project's
-    return reader
-
-
-def answers(source: str, file: Path, sample: tuple[Array, ...]) -> tuple[Array, ...]:
+def answers(reader: Reader, file: Path, sample: tuple[Array, ...]) -> tuple[Array, ...]:
     """What the file answers to one example."""
-    reader = _reader(source, file)
     try:
         with runtimes_silent():
             return attempt("cannot be run", lambda: next(iter(reader.answers(file, [sample]))))

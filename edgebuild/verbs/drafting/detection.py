@@ -46,12 +46,14 @@ def table(interview: Interview, inputs: tuple[TensorSpec, ...], data: Recognised
         raise UsageError("would cut boxes: pictures are stretched", key="--crop")
     best = _chosen(interview, answers, _ways(interview, how), Signature(inputs, answers.outputs), data)
     guess = f"boxes are read as {best.decoder.kind!r} has them{best.why}"
-    pixels = f"pixels go in as (pixel / 255 - {list(best.how.mean)}) / {list(best.how.std)}, {best.how.order}"
-    interview.guesses.extend([guess, f"{pixels}; --mean and --std say otherwise"])
+    scaled = f"(pixel / 255 - {list(best.how.mean)}) / {list(best.how.std)}, {best.how.order}"
+    pixels = [f"pixels go in as {scaled}; --mean and --std say otherwise"] if best.how.dtype == "float32" else []
+    interview.guesses.extend([guess, *pixels])
     usual, own = asdict(Decoder(best.decoder.kind)), asdict(best.decoder)
     told = {key: value for key, value in own.items() if key == "kind" or value != usual[key]}
     decoder = ["[decoder]", f"# guessed: {guess}", *(f"{key} = {toml.value(value)}" for key, value in told.items())]
-    return [*decoder, "", *pictures.head(best.how), *pictures.lines((best.how.mean, best.how.std), "  # guessed")]
+    scale = pictures.lines((best.how.mean, best.how.std), "  # guessed") if pixels else []
+    return [*decoder, "", *pictures.head(best.how), *scale]
 
 
 def forms(shapes: tuple[tuple[int, ...], ...], classes: int, how: ImageInput) -> list[Decoder]:
@@ -76,8 +78,10 @@ def found(decoder: Decoder, answers: Sequence[Sequence[Array]], boxes: Sequence[
 
 
 def _ways(interview: Interview, how: ImageInput) -> list[ImageInput]:
-    """How pixels may go in: as flags say, else what is usual."""
+    """How pixels may go in: as flags say, else what is usual, or as they are."""
     wishes = interview.wishes
+    if how.dtype == "uint8":
+        return [how]
     if wishes.mean is not None or wishes.std is not None:
         return [replace(how, mean=wishes.mean or (0.0,), std=wishes.std or (1.0,))]
     usual = pictures.WAYS.values()
@@ -93,7 +97,7 @@ def _chosen(
     if not decoders:
         shown = " and ".join(str(list(shape)) for shape in shapes)
         told = f"answers {shown}, which no decoder reads for {len(answers.classes)} classes"
-        raise UsageError(told, file=str(file), key="--data", hint="known: fastestdet, yolo, ssd; or --labels")
+        raise UsageError(told, file=str(file), key="--data", hint="known: fastestdet, yolo, ssd, detected; or --labels")
     examples = [] if interview.trainable else _some(data, signature, ways[0], answers.classes)
     if not examples:
         return Detector(decoders[0], ways[0])
@@ -101,7 +105,7 @@ def _chosen(
 
     def tried(several: Sequence[ImageInput]) -> Iterator[tuple[int, Decoder, ImageInput]]:
         for how in several:
-            answers = answered.of_pictures(interview.source, file, how, places)
+            answers = answered.of_pictures(interview.reader(), file, how, places)
             yield from ((found(decoder, answers, boxes), decoder, how) for decoder in decoders)
 
     best = max(tried(ways), key=_count)
@@ -136,8 +140,12 @@ def _of(split: tuple[Prepared, Array]) -> tuple[Prepared, Array]:
 def _all(how: ImageInput) -> Iterator[Decoder]:
     yield Decoder("fastestdet")
     pixels = (float(how.width), float(how.height))
+    ends: tuple[Literal["yxyx", "xyxy"], ...] = ("yxyx", "xyxy")
     yolo: tuple[Literal["centre", "xyxy"], ...] = ("centre", "xyxy")
     ssd: tuple[Literal["centre", "xyxy", "yxyx"], ...] = ("xyxy", "yxyx", "centre")
+    for size, flag in product((None, pixels), (False, True)):
+        for order in ends:
+            yield Decoder("detected", iou=1.0, corners=order, size=size, background=flag)
     for logits, size, flag in product((False, True), (None, pixels), (True, False)):
         for corners in yolo:
             yield Decoder("yolo", corners=corners, size=size, objectness=flag, logits=logits)

@@ -55,4 +55,5 @@ def _source(interview: Interview) -> list[str]:
         return named.table(interview.network, str(interview.wishes.weights))
     lines = ["[source]", f"use = {toml.quoted(interview.source)}", f"file = {toml.quoted(interview.file.name)}"]
     beside = list(interview.look.beside)
-    return [*lines, f"external = {toml.quoted(beside)}"] if beside else lines
+    lines += [f"external = {toml.quoted(beside)}"] if beside else []
+    return [*lines, f"constants = {toml.value(interview.constants)}"] if interview.constants else lines

@@ -29,7 +29,10 @@ def declared(interview: Interview) -> tuple[TensorSpec, ...]:
     names = [port.name for port in ports]
     for name in shapes.keys() - {*names}:
         raise UsageError(f"has no input {name!r}", file=str(interview.file), key="--shape", hint=suggest(name, names))
-    return tuple(_spec(interview, port, shapes) for port in ports)
+    free = [port for port in ports if port.name not in interview.constants]
+    if not free:
+        raise UsageError("would leave no input at all", file=str(interview.file), key="--constant")
+    return tuple(_spec(interview, port, shapes) for port in free)
 
 
 def element(interview: Interview, name: str, dtype: str) -> Element:
@@ -45,8 +48,11 @@ def _spec(interview: Interview, port: Port, shapes: Shapes) -> TensorSpec:
         reason = f"input {port.shown} does not say how many axes it has, and runtimes take it for a number"
         raise UsageError(reason, file=str(interview.file), hint="write its shape into the file, or export it anew")
     sizes = [*_sizes(interview, port, shapes)]
-    whole = bool(sizes) and _unbatched(interview, port)
-    if not sizes or (sizes[0] != 1 and not isinstance(sizes[0], str) and not whole):
+    if 0 in sizes:
+        reason = f"input {port.shown} has an axis of size 0, into which nothing goes"
+        raise UsageError(reason, file=str(interview.file), hint="export it with that axis open, or of its size")
+    whole = _unbatched(interview, port)
+    if not whole and (not sizes or (sizes[0] != 1 and not isinstance(sizes[0], str))):
         reason = f"input {port.shown} has no batch axis of 1 in front, and examples go in one by one"
         raise UsageError(reason, file=str(interview.file))
     fits = len(sizes) == len(port.shape) and all(
@@ -59,8 +65,8 @@ def _spec(interview: Interview, port: Port, shapes: Shapes) -> TensorSpec:
 
 
 def _unbatched(interview: Interview, port: Port) -> bool:
-    """Whether another axis than the batch stands in front, and the source takes such an input for one example."""
-    other = bool(port.shape) and isinstance(port.shape[0], int) and port.shape[0] != 1
+    """Whether no axis or another than the batch stands in front, and the source takes such an input for one example."""
+    other = not port.shape or (isinstance(port.shape[0], int) and port.shape[0] != 1)
     return other and SOURCES.get(interview.source).unbatched
 
 

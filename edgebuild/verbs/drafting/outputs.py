@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from edgebuild.spec import equality
 from edgebuild.spec.errors import UsageError
 from edgebuild.spec.outputs import USUAL_TASK
 from edgebuild.spec.registry import TASKS
@@ -37,7 +38,7 @@ def declared(interview: Interview, inputs: tuple[TensorSpec, ...], data: Recogni
     task = _task(interview, data)
     if TASKS.get(task).show == "boxes":
         return _boxes(interview, outputs, task, data)
-    if len(outputs) <= 1 and (not outputs or len(outputs[0].shape) == 1):
+    if not outputs or (len(outputs) == 1 and len(outputs[0].shape) == 1 and outputs[0].dtype == "float32"):
         return _one(interview, outputs, task, data)
     return _several(interview, outputs, task, data)
 
@@ -51,7 +52,7 @@ def _outputs(interview: Interview, inputs: tuple[TensorSpec, ...]) -> tuple[Tens
         return tuple(TensorSpec(name, shape, element(interview, name, dtype)) for name, shape, dtype in said)
     if interview.trainable:
         return tuple(_said(interview, port) for port in interview.look.outputs)
-    shapes = answered.shapes(interview.source, interview.file, inputs)
+    shapes = answered.shapes(interview.reader(), interview.file, inputs)
     return tuple(
         TensorSpec(port.name, shape, element(interview, port.name, dtype))
         for port, (shape, dtype) in zip(interview.look.outputs, shapes, strict=True)
@@ -93,14 +94,15 @@ def _boxes(interview: Interview, outputs: tuple[TensorSpec, ...], task: str, dat
 def _several(interview: Interview, outputs: tuple[TensorSpec, ...], task: str, data: Recognised) -> Answers:
     """A table for each output, the first of which has the task."""
     guess = f"{task} is asked of output {outputs[0].name!r}, the first; the others are held to parity"
-    interview.guesses.append(guess)
-    lines, classes = [f"# {guess}"], list[str]()
+    if len(outputs) > 1:
+        interview.guesses.append(guess)
+    lines, classes = [f"# {guess}"] if len(outputs) > 1 else [], list[str]()
     for position, spec in enumerate(outputs):
         lines += toml.tensor("outputs", _plain(spec.name), spec)
         if position == 0:
             lines += [f"task = {toml.quoted(task)}"]
             if TASKS.get(task).choice:
-                classes, line = _labels(interview, data, spec.shape[-1])
+                classes, line = _labels(interview, data, None if equality.whole(spec.dtype) else spec.shape[-1])
                 lines += [line]
     return Answers(outputs, lines, classes)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from edgebuild.spec.data import Guess
 from edgebuild.spec.errors import UsageError
@@ -47,6 +47,7 @@ def head(how: ImageInput) -> list[str]:
     lines = ["[preprocess]", f"width = {how.width}", f"height = {how.height}", f"channels = {how.channels}"]
     lines += [] if how.layout == NCHW else [f"layout = {toml.quoted(how.layout)}"]
     lines += [] if how.order == "rgb" else [f"order = {toml.quoted(how.order)}"]
+    lines += [] if how.dtype == "float32" else [f"dtype = {toml.quoted(how.dtype)}  # pixels as they are"]
     return [*lines, f"crop = {how.crop}"] if how.crop is not None else lines
 
 
@@ -66,12 +67,26 @@ def sized(interview: Interview, inputs: tuple[TensorSpec, ...]) -> ImageInput:
         raise UsageError(reason, file=file, key="--size", hint="--shape fixes open sizes")
     usual = named.preparation(interview.network, channels)[2] if interview.network is not None else None
     crop = wishes.crop if wishes.crop is not None else usual
-    return ImageInput(width=width, height=height, channels=1 if channels == 1 else 3, crop=crop, layout=layout)
+    colours: Literal[1, 3] = 1 if channels == 1 else 3
+    how = ImageInput(width=width, height=height, channels=colours, crop=crop, layout=layout)
+    return how if inputs[0].dtype.startswith("float") else replace(how, dtype=_whole(interview))
+
+
+def _whole(interview: Interview) -> Literal["uint8"]:
+    """The type of pixels that go into an input of whole numbers; UsageError where a flag would scale them."""
+    for key, value in (("--mean", interview.wishes.mean), ("--std", interview.wishes.std)):
+        if value is not None:
+            reason = "is for inputs of real numbers, and pixels go into this one as they are"
+            raise UsageError(reason, file=str(interview.file), key=key)
+    interview.guesses.append("pixels go in as they are, since the model takes whole numbers")
+    return "uint8"
 
 
 def _normalised(interview: Interview, how: ImageInput, data: Recognised, answers: Answers) -> list[str]:
-    """Mean and deviation: what flags say, else what the file answers best, of what is usual."""
+    """Mean and deviation: what flags say, else what the file answers best, of what is usual; none of whole numbers."""
     wishes = interview.wishes
+    if how.dtype == "uint8":
+        return []
     if wishes.mean is not None or wishes.std is not None:
         return lines((wishes.mean or (0.0,), wishes.std or (1.0,)))
     if interview.network is not None:
@@ -100,10 +115,10 @@ def _best(
     What is loaded by workers alone is not tried here.
     """
     outputs, pictures = answers.outputs, _some(data.guess, answers.classes)
-    if interview.trainable or len(outputs) != 1 or len(outputs[0].shape) != 1 or not pictures:
+    if interview.trainable or len(outputs) != 1 or len(outputs[0].shape) > 1 or not pictures:
         return next(iter(ways)), ""
     right = {
-        name: answered.right(interview.source, interview.file, replace(how, mean=mean, std=std), pictures)
+        name: answered.right(interview.reader(), interview.file, replace(how, mean=mean, std=std), pictures)
         for name, (mean, std) in ways.items()
     }
     best = max(right, key=lambda name: right[name])

@@ -17,20 +17,26 @@ from edgebuild.spec.artifact import Step
 from edgebuild.spec.core import TimeModel
 from edgebuild.spec.evidence import (
     RULE,
+    VERDICTS,
     Activations,
     Arena,
     CacheWork,
     Comparison,
     Converted,
     Counted,
+    Evidence,
     Footprint,
     Joined,
+    Judged,
     OnDevice,
     Parity,
     PartRuns,
     PartsRuns,
     Rate,
     Rule,
+    Status,
+    Verdict,
+    Verdicts,
 )
 from edgebuild.steps.assemblies.joined_arena import JoinedArena
 from edgebuild.steps.assemblies.joined_count import JoinedCount, mean
@@ -39,6 +45,7 @@ from edgebuild.steps.assemblies.joined_latency import joined
 from edgebuild.steps.assemblies.joined_outputs import JoinedOutputs
 from edgebuild.steps.assemblies.joined_parity import JoinedParity
 from edgebuild.steps.assemblies.joined_parts import JoinedParts
+from edgebuild.steps.assemblies.with_fallback import WithFallback
 from tests import measured, tiny
 from tests.steps.evidence import folders
 
@@ -159,3 +166,20 @@ def test_rounds_take_the_mean_and_as_many_take_the_slow_way_as_need_it() -> None
 def _evidence(step: Step, folder: Path, inputs: Mapping[str, object], **more: tuple[str, Path]) -> Path:
     made = {role: folders.evidence(folder / role.replace("/", "-"), each) for role, each in inputs.items()}
     return tiny.perform(step, folder / "out", made | more) / evidence.FILE
+
+
+@pytest.mark.parametrize(("status", "together"), [("pass", "pass"), ("inconclusive", "inconclusive"), ("fail", "fail")])
+def test_a_fall_back_that_does_not_pass_stops_the_bundle(status: Status, together: Status, tmp_path: Path) -> None:
+    inputs = {}
+    for role, said in (("whole", "pass"), ("fallback", status)):
+        one = Verdict("accuracy", "1 pp", "share", said, role, "hardware", 9, 0.0, -0.1, 0.1)  # type: ignore[arg-type]
+        folder = tmp_path / role
+        folder.mkdir()
+        documents.write(folder / VERDICTS, Verdicts(said, "onnx", {"onnx": Judged(said, (one,), Evidence())}))  # type: ignore[arg-type]
+        inputs[role] = ("verdicts", folder)
+    done = documents.read(Verdicts, tiny.perform(WithFallback("fallback"), tmp_path / "out", inputs) / VERDICTS)
+    assert (done.status, done.shipped.status) == (together, together)
+    assert [(each.name, each.status) for each in done.shipped.verdicts] == [
+        ("accuracy", "pass"),
+        ("accuracy of fallback", status),
+    ]

@@ -1,0 +1,153 @@
+"""ONNX files as they also come: graphs within operators, outputs that nothing computes, other domains, odd types."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, helper, numpy_helper
+
+from edgebuild.data.noise import Noise
+from edgebuild.formats.onnx import Onnx as Format
+from edgebuild.sources.onnx import Onnx
+from edgebuild.spec.errors import UsageError
+from edgebuild.spec.quantization import Quantization
+from edgebuild.spec.signature import Head, Signature, TensorSpec
+from edgebuild.steps.evidence.original_outputs import OriginalOutputs
+from edgebuild.steps.load_data import LoadData
+from edgebuild.verbs.drafting import answered
+from tests import tiny
+from tests.sources import nets
+
+node, info = helper.make_node, helper.make_tensor_value_info
+FLOAT, BOOL, INT64 = TensorProto.FLOAT, TensorProto.BOOL, TensorProto.INT64
+RNG = np.random.default_rng(0)
+HELD = {
+    "w": RNG.normal(size=(8, 4)).astype("float32"),
+    "v": RNG.normal(size=(4, 4)).astype("float32"),
+    "n": np.int64(3),
+    "yes": np.bool_(True),
+    "zero": np.float32(0),
+    "rows": np.float32(np.zeros((1, 4))),
+    "first": np.int64(0),
+}
+WAYS = (Quantization("static"), Quantization("dynamic"), Quantization("float16"), Quantization("weights_only"))
+
+
+def file(nodes: list[onnx.NodeProto], outputs: list[str], width: int = 4, *, domain: str = "") -> onnx.ModelProto:
+    held = [numpy_helper.from_array(np.asarray(values), name) for name, values in HELD.items()]
+    ends = [info("x", FLOAT, ["N", 8])], [info(name, FLOAT, None) for name in outputs]
+    graph = helper.make_graph(nodes, "g", *ends, held)
+    domains = [helper.make_opsetid("", 17), *([helper.make_opsetid(domain, 3)] if domain else [])]
+    return helper.make_model(graph, opset_imports=domains, ir_version=8)
+
+
+def branches() -> list[onnx.NodeProto]:
+    """Both arms read what is computed outside, under names that they share."""
+    arms = [
+        helper.make_graph([node("MatMul", ["m", "v"], ["a"]), node(kind, ["a"], ["r"])], kind, [], [info("r", 1, None)])
+        for kind in ("Relu", "Neg")
+    ]
+    return [
+        node("MatMul", ["x", "w"], ["m"]),
+        node("ReduceSum", ["x"], ["s"], keepdims=0),
+        node("Greater", ["s", "zero"], ["k"]),
+        node("If", ["k"], ["y"], then_branch=arms[0], else_branch=arms[1]),
+    ]
+
+
+def loop() -> list[onnx.NodeProto]:
+    within = [node("MatMul", ["l", "v"], ["a"]), node("Relu", ["a"], ["r"]), node("Identity", ["c"], ["d"])]
+    ends = [info("i", INT64, []), info("c", BOOL, []), info("l", FLOAT, None)]
+    body = helper.make_graph(within, "b", ends, [info("d", BOOL, []), info("r", FLOAT, None)])
+    return [node("MatMul", ["x", "w"], ["m"]), node("Loop", ["n", "yes", "m"], ["y"], body=body)]
+
+
+def scan() -> list[onnx.NodeProto]:
+    within = [node("Add", ["s", "e"], ["t"]), node("Identity", ["t"], ["o"])]
+    ends = [info(name, FLOAT, [4]) for name in ("s", "e")], [info(name, FLOAT, [4]) for name in ("t", "o")]
+    body = helper.make_graph(within, "b", *ends)
+    return [
+        node("MatMul", ["x", "w"], ["m"]),
+        node("Squeeze", ["rows"], ["begin"]),
+        node("Scan", ["begin", "m"], ["end", "every"], body=body, num_scan_inputs=1),
+        node("MatMul", ["every", "v"], ["y"]),
+    ]
+
+
+def linear(domain: str) -> list[onnx.NodeProto]:
+    more = {"coefficients": [0.1] * 16 + [-0.1] * 8, "intercepts": [0.0, 0.1, 0.2], "classlabels_ints": [0, 1, 2]}
+    return [node("LinearClassifier", ["x"], ["k", "y"], domain=domain, post_transform="SOFTMAX", **more)]
+
+
+CASES: dict[str, Callable[[], onnx.ModelProto]] = {
+    "branches that inputs decide": lambda: file(branches(), ["y"]),
+    "a loop": lambda: file(loop(), ["y"]),
+    "a scan": lambda: file(scan(), ["y"]),
+    "an output that is an input": lambda: file([node("MatMul", ["x", "w"], ["y"])], ["y", "x"]),
+    "an output given twice": lambda: file(
+        [node("MatMul", ["x", "w"], ["y"]), node("Identity", ["y"], ["z"])], ["y", "z"]
+    ),
+    "an output that is a constant": lambda: file([node("MatMul", ["x", "w"], ["y"])], ["y", "v"]),
+    "another domain alone": lambda: file(linear("ai.onnx.ml"), ["y"], domain="ai.onnx.ml"),
+    "weights in half precision": lambda: file(
+        [node("Cast", ["w"], ["h"], to=10), node("Cast", ["h"], ["f"], to=1), node("MatMul", ["x", "f"], ["y"])], ["y"]
+    ),
+    "other floats within": lambda: file(
+        [node("Cast", ["x"], ["h"], to=16), node("Cast", ["h"], ["f"], to=1), node("MatMul", ["f", "w"], ["y"])], ["y"]
+    ),
+    "a sequence of tensors": lambda: file(
+        [
+            node("SplitToSequence", ["x"], ["parts"], axis=1),
+            node("ConcatFromSequence", ["parts"], ["c"], axis=1),
+            node("MatMul", ["c", "w"], ["y"]),
+        ],
+        ["y"],
+    ),
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_whatever_becomes_of_it_it_answers_as_it_did(tmp_path: Path, case: str) -> None:
+    path = nets.written(CASES[case](), tmp_path)
+    samples = [(row[None],) for row in RNG.normal(size=(16, 8)).astype("float32")]
+    source, format_ = Onnx("model.onnx"), Format()
+    came, adopted = list(source.answers(path, samples)), source.adopt(path, (TensorSpec("x", (8,)),))
+    assert format_.work(adopted)
+    assert format_.lifetimes(adopted)
+    for how in WAYS:
+        made = format_.quantize(adopted, how, samples if how.technique == "static" else ())
+        for right, answer in zip(came, format_.run(made, samples), strict=True):
+            for mine, theirs in zip(answer, right, strict=True):
+                assert mine.shape == theirs.shape
+                np.testing.assert_allclose(mine, theirs, atol=0.1 * np.abs(theirs).max() + 0.2, err_msg=how.technique)
+
+
+def chosen(least: float) -> onnx.ModelProto:
+    """The places of what is above a value, as many as there are."""
+    nodes = [node("Greater", ["x", "least"], ["k"]), node("NonZero", ["k"], ["y"])]
+    held = [numpy_helper.from_array(np.float32(least), "least")]
+    graph = helper.make_graph(nodes, "g", [info("x", FLOAT, [1, 8])], [info("y", INT64, None)], held)
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+
+
+def test_an_output_whose_size_depends_on_values_is_refused_with_what_to_do(tmp_path: Path) -> None:
+    path = nets.written(chosen(0.5), tmp_path)
+    with pytest.raises(UsageError) as refused:
+        answered.shapes(Onnx("model.onnx"), path, (TensorSpec("x", (8,)),))
+    assert "answers [1, 2, 0] to zeros: how much an output holds depends on values" in refused.value.line
+    assert "NonMaxSuppression" in refused.value.line
+
+
+def test_answers_of_several_sizes_are_refused_where_zeros_did_not_show_it(tmp_path: Path) -> None:
+    path = nets.written(chosen(-0.5), tmp_path)
+    signature = Signature((TensorSpec("x", (8,)),), (TensorSpec("y", (2, 8), "int64"),))
+    data = tmp_path / "data"
+    load = LoadData(Noise(examples=20), signature, (Head("y", "agreement"),))
+    tiny.perform(load, data, {})
+    inputs = {"file": ("file", tmp_path), "data": ("data", data)}
+    with pytest.raises(UsageError, match=r"answers \[\[1, 2, \d\]\] to one example and \[\[1, 2, \d\]\] to another"):
+        tiny.perform(OriginalOutputs(Onnx("model.onnx"), path.name), tmp_path / "out", inputs)
