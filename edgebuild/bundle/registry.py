@@ -48,11 +48,11 @@ class Place:
     @classmethod
     def parse(cls, text: str) -> Place:
         """UsageError for what is no such place; the text is not repeated, since it may hold a password."""
-        found = _NAME.fullmatch(text)
-        if found is None:
+        match = _NAME.fullmatch(text)
+        if match is None:
             hint = "such as registry.example.com/models/digits:1.4.0"
             raise UsageError("is no place in a registry", key="REFERENCE", hint=hint)
-        return cls(found["host"], found["name"], found["tag"], found["digest"])
+        return cls(match["host"], match["name"], match["tag"], match["digest"])
 
     def pinned(self, digest: str) -> str:
         """The same place by digest, which names these bytes and no others."""
@@ -124,11 +124,11 @@ class Registry:
         status = answer.status or 0
         if status < 400 or status in allowed:
             return answer
-        told = f"{method} of {urlsplit(url).path} is refused: {status} {answer.reason}"
+        reason = f"{method} of {urlsplit(url).path} is refused: {status} {answer.reason}"
         if status >= 500:
-            raise DeviceError(told, file=self.place.host)
+            raise DeviceError(reason, file=self.place.host)
         hint = f"docker login, or {USER} and {PASSWORD}" if status in (401, 403) else None
-        raise UsageError(told, file=self.place.host, hint=hint)
+        raise UsageError(reason, file=self.place.host, hint=hint)
 
     def _send(self, method: str, url: str, body: bytes | None, headers: dict[str, str]) -> Response:
         from urllib.error import HTTPError, URLError
@@ -168,8 +168,8 @@ class Registry:
             request.add_unredirected_header("Authorization", basic)
         try:
             with urlopen(request, timeout=_SECONDS) as answer:  # noqa: S310
-                given = json.loads(answer.read(1 << 20))
-            return str(given.get("token") or given["access_token"])
+                grant = json.loads(answer.read(1 << 20))
+            return str(grant.get("token") or grant["access_token"])
         except HTTPError as error:
             hint = f"docker login, or {USER} and {PASSWORD}"
             raise UsageError(f"gives no token: {error.code} {error.reason}", file=self.place.host, hint=hint) from None

@@ -77,8 +77,8 @@ def sign(folder: Path, signer: Signer, out: Path) -> None:
         with redirect_stdout(io.StringIO()):
             _with_key(signing.Config(), signer).set_hashing_config(whole).sign(folder, out)
     except Exception as error:  # of keys of every kind, of hardware, of the network
-        told = f"cannot sign: {_told(error)}"
-        raise UsageError(told, file=signer.key or "Sigstore", hint=_hint(signer)) from None
+        reason = f"cannot sign: {_told(error)}"
+        raise UsageError(reason, file=signer.key or "Sigstore", hint=_hint(signer)) from None
 
 
 def verify(folder: Path, signature: Path, trusted: Trusted, files: Collection[str]) -> Statement:
@@ -103,8 +103,8 @@ def verify(folder: Path, signature: Path, trusted: Trusted, files: Collection[st
 
 def _needed() -> None:
     if find_spec("model_signing") is None or find_spec("OpenSSL") is None:
-        told = "signatures need model-signing and pyopenssl, which are not installed"
-        raise UsageError(told, hint="pip install 'edgebuild[signing]', in an environment without edgebuild[tflite]")
+        reason = "signatures need model-signing and pyopenssl, which are not installed"
+        raise UsageError(reason, hint="pip install 'edgebuild[signing]', in an environment without edgebuild[tflite]")
 
 
 def _with_key(config: signing.Config, signer: Signer) -> signing.Config:

@@ -67,8 +67,8 @@ def command(
         elif result.status == "released":
             print(f"{bundle}: that is a claim: whose it is was not checked (--signed-by KEY checks a signature)")
         if again:
-            told = f"{len(again.steps)} steps make the same bytes again; of {again.others} others nobody can tell that"
-            print(f"{bundle}: {told}")
+            line = f"{len(again.steps)} steps make the same bytes again; of {again.others} others nobody can tell that"
+            print(f"{bundle}: {line}")
         if refused:
             print(f"{bundle}: refused, it is a {result.status}: not every gate has passed")
 

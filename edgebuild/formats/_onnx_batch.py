@@ -23,23 +23,23 @@ def lead(model: onnx.ModelProto) -> onnx.ModelProto:
     from onnx import helper
 
     graph = model.graph
-    given = [value for value in graph.input if lacks(_sizes(value))]
+    lacking = [value for value in graph.input if lacks(_sizes(value))]
     computed = {name for node in graph.node for name in node.output}
     shapes = dict(zip([value.name for value in graph.output], _answered(model), strict=True))
     for value in graph.output:
         value.CopyFrom(_said(value, shapes[value.name]))
     answered = [value for value in graph.output if lacks(shapes[value.name]) and value.name in computed]
-    if not given and not answered:
+    if not lacking and not answered:
         return model
-    inner = {value.name: f"{value.name} without batch" for value in (*given, *answered)}
+    inner = {value.name: f"{value.name} without batch" for value in (*lacking, *answered)}
     _onnx_files.rename_within(graph, inner)
-    before = [helper.make_node("Squeeze", [one.name, _AXIS], [inner[one.name]], name=one.name) for one in given]
+    before = [helper.make_node("Squeeze", [one.name, _AXIS], [inner[one.name]], name=one.name) for one in lacking]
     behind = [helper.make_node("Unsqueeze", [inner[one.name], _AXIS], [one.name], name=one.name) for one in answered]
     nodes = [*before, *graph.node, *behind]
     graph.ClearField("node")
     graph.node.extend(nodes)
     graph.initializer.append(helper.make_tensor(_AXIS, onnx.TensorProto.INT64, [1], [0]))
-    for value in (*given, *answered):
+    for value in (*lacking, *answered):
         value.CopyFrom(_said(value, (1, *_sizes(value))))
     return model
 

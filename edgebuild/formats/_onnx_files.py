@@ -221,12 +221,12 @@ def names_apart(model: onnx.ModelProto) -> onnx.ModelProto:
 
 def _apart(graph: onnx.GraphProto, names: Mapping[str, str], taken: set[str]) -> None:
     """Give (in place) what an inner graph makes names of its own; `names` are those of what it reads from outside."""
-    made = [*(value.name for value in graph.input), *_own(graph)]
-    within = {name: own for name, own in names.items() if name not in made}
-    for name in made:
+    own_names = [*(value.name for value in graph.input), *_own(graph)]
+    within = {name: own for name, own in names.items() if name not in own_names}
+    for name in own_names:
         if name in taken:
             within[name] = next(free for k in count(1) if (free := f"{name}_{k}") not in taken)
-    taken.update(within.get(name, name) for name in made)
+    taken.update(within.get(name, name) for name in own_names)
     for value in [*graph.initializer, *graph.value_info, *graph.input, *graph.output]:
         value.name = within.get(value.name, value.name)
     for node in graph.node:
@@ -239,11 +239,11 @@ def _apart(graph: onnx.GraphProto, names: Mapping[str, str], taken: set[str]) ->
 def free(graph: onnx.GraphProto, names: Iterable[str]) -> dict[str, str]:
     """For each of these names one like it that nothing is called by yet."""
     taken = {*_made(graph), *read(graph), *(value.name for value in graph.input)}
-    found: dict[str, str] = {}
+    fresh: dict[str, str] = {}
     for name in names:
-        found[name] = next(free for k in count(1) if (free := f"{name}_{k}") not in taken)
-        taken.add(found[name])
-    return found
+        fresh[name] = next(free for k in count(1) if (free := f"{name}_{k}") not in taken)
+        taken.add(fresh[name])
+    return fresh
 
 
 def forget_types(graph: onnx.GraphProto) -> None:

@@ -20,16 +20,16 @@ def half(model: onnx.ModelProto) -> onnx.ModelProto:
     from onnxconverter_common.float16 import convert_float_to_float16
 
     if any(value.type.tensor_type.elem_type == _HALF for value in (*model.graph.input, *model.graph.output)):
-        told = "the file computes in half precision already: it can be coded, judged and bundled as it is"
-        raise UsageError(told, hint="take this step out of the recipe")
+        reason = "the file computes in half precision already: it can be coded, judged and bundled as it is"
+        raise UsageError(reason, hint="take this step out of the recipe")
 
     plain = _onnx_files.outputs_apart(_onnx_ready.named(_onnx_single.single(model)))
     plain = onnx.shape_inference.infer_shapes(plain)
     _rename(plain.graph, "Cast", _HIDDEN)
     converted: onnx.ModelProto = convert_float_to_float16(plain, keep_io_types=True, disable_shape_infer=True)
-    made = [node for node in converted.graph.node if node.op_type != "Cast"]  # those are the converter's own
+    own = [node for node in converted.graph.node if node.op_type != "Cast"]  # those are the converter's own
     _rename(converted.graph, _HIDDEN, "Cast")
-    for node in made:
+    for node in own:
         _narrow(node)
     return converted
 

@@ -24,16 +24,16 @@ def main(folder: Path, tflite: Path | None = None) -> None:
     out = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
     try:
-        name, signature, taken, given = _opened(folder)
+        name, signature, taken, answers = _opened(folder)
         if tflite is not None:
             _convert(folder, name, tflite)
-        described = {"inputs": _ports(taken), "outputs": _ports(given), **_counted(signature)}
+        described = {"inputs": _ports(taken), "outputs": _ports(answers), **_counted(signature)}
     except Exception as error:  # TensorFlow raises whatever it likes
         lines = [line for line in str(error).splitlines() if line.strip()]
         _say(out, {"error": lines[0] if lines else type(error).__name__})
         return
     _say(out, described)
-    _answer(signature, taken, given, sys.stdin.buffer, out)
+    _answer(signature, taken, answers, sys.stdin.buffer, out)
 
 
 def _say(out: BinaryIO, words: Mapping[str, Any]) -> None:

@@ -73,13 +73,13 @@ def _check(model: bytes, inputs: Sequence[TensorSpec]) -> None:
         raise UsageError(f"takes {described}: [[inputs]] must name these, in this order")
     for one, spec in zip(ports, inputs, strict=True):
         whole = tuple(one.shape) == spec.shape and lacks(spec.shape)  # `_tflite_batch` puts the axis in front
-        wanted = spec.shape if whole else (1, *spec.shape)
+        shape = spec.shape if whole else (1, *spec.shape)
         # An open axis is stored with the size 1, which is what the shapes behind it were computed for.
-        fits = len(one.shape) == len(wanted) and all(
-            size in (wanted[axis], -1 if wanted[axis] == 1 else size + 1) for axis, size in enumerate(one.shape)
+        fits = len(one.shape) == len(shape) and all(
+            size in (shape[axis], -1 if shape[axis] == 1 else size + 1) for axis, size in enumerate(one.shape)
         )
         if not fits or (not one.scale and _dtype(one) != spec.dtype):
-            told = f"takes {described}, which cannot be {list(wanted)} {spec.dtype}, the declared shape of one example"
+            told = f"takes {described}, which cannot be {list(shape)} {spec.dtype}, the declared shape of one example"
             raise UsageError(told, hint="only an axis of 1 may be open: make the file with static shapes")
 
 
@@ -97,13 +97,13 @@ def _unbatched(model: bytes, graph: Any, inputs: Sequence[TensorSpec]) -> tuple[
         np.zeros(spec.shape if own else (1, *spec.shape), spec.dtype) for spec, own in zip(inputs, whole, strict=True)
     ]
     shapes = [tuple(values.shape) for values in loaded.answer(zeros)]
-    given = [[*graph.inputs].index(port.key) for port, own in zip(loaded.inputs, whole, strict=True) if own]
+    batched = [[*graph.inputs].index(port.key) for port, own in zip(loaded.inputs, whole, strict=True) if own]
     answered = [
         ([*graph.outputs].index(port.key), shape)
         for port, shape in zip(loaded.outputs, shapes, strict=True)
         if lacks(shape)
     ]
-    return given, answered
+    return batched, answered
 
 
 def _dtype(port: Any) -> str:

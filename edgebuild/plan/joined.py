@@ -121,21 +121,21 @@ class JoinedMeasuring:
         return Whole(runtime, parts, pair, rule, self.joined(runtime, rule, self.here(parts), "candidate"))
 
     def judge_again(
-        self, runtime: Runtime, candidates: Mapping[str, str], baseline: str, rule: str, told: Mapping[str, str]
+        self, runtime: Runtime, candidates: Mapping[str, str], baseline: str, rule: str, known: Mapping[str, str]
     ) -> str:
         """Measure finished parts, by name, on the devices and judge the whole of them.
 
-        `told` has evidence that no device changes, by role; of that, `joined/<format>` says what each part weighs.
+        `known` has evidence that no device changes, by role; of that, `joined/<format>` says what each part weighs.
         """
         built = f"joined/{runtime.format}"
-        self.measuring.evidence |= {role: item for role, item in told.items() if role != built}
+        self.measuring.evidence |= {role: item for role, item in known.items() if role != built}
         pairs = {name: Files(runtime, candidates[name], baseline) for name in self._names}
         parts = tuple(PartFiles(name, pair, self.of_part(name)) for name, pair in pairs.items())
         whole = self.whole(runtime, parts, Files(runtime, baseline, baseline), rule)
         self.answered(whole)
         self.arena(whole)
         self.latency([whole])
-        self.parts(whole, {"built": told[built]})
+        self.parts(whole, {"built": known[built]})
         return self.measuring.verdicts([runtime], {f"baseline/{runtime.format}": baseline}, Recipe())
 
     def joined(self, runtime: Runtime, rule: str, answers: Mapping[str, str], role: str) -> str:

@@ -45,12 +45,12 @@ def recipe() -> dict[str, Any]:
 
 def space() -> dict[str, Any]:
     """The schema of a file in `spaces/`; what an option may be is checked when the space is read."""
-    found = schema(SpaceFile)
+    document = schema(SpaceFile)
     for name in ("SpaceLine", "WayLine"):
-        use = found["$defs"][name]["properties"]["use"]
+        use = document["$defs"][name]["properties"]["use"]
         use.pop("type", None)
         use["anyOf"] = [{"enum": STEPS.names()}, *([{"type": "null"}] if name == "SpaceLine" else [])]
-    return _DRAFT | _with_metrics(found)
+    return _DRAFT | _with_metrics(document)
 
 
 def model() -> dict[str, Any]:

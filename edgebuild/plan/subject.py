@@ -62,14 +62,14 @@ class Finder:
         """UsageError for an assembly that is judged otherwise, or that the model is not any more."""
         ours, declared = ([part.name for part in parts] for parts in (self.facts.parts, model.parts))
         if model.declared.joining is not None and joining_of(model).cuts:
-            told = "is one model cut in two, whose halves answer as the whole does: that is judged where it is built"
-            raise UsageError(told, file=str(self.bundle))
+            reason = "is one model cut in two, whose halves answer as the whole does: that is judged where it is built"
+            raise UsageError(reason, file=str(self.bundle))
         if ours != declared:
-            told = f"is an assembly of {', '.join(ours)}, and the model now declares {', '.join(declared) or 'none'}"
-            raise UsageError(told, file=str(self.bundle), hint="build it again")
+            reason = f"is an assembly of {', '.join(ours)}, and the model now declares {', '.join(declared) or 'none'}"
+            raise UsageError(reason, file=str(self.bundle), hint="build it again")
         if self.release is not None:
-            told = "is an assembly, which is held against the float model alone"
-            raise UsageError(told, file=str(self.bundle), hint="leave the baseline out")
+            reason = "is an assembly, which is held against the float model alone"
+            raise UsageError(reason, file=str(self.bundle), hint="leave the baseline out")
 
     def _rule(self) -> Artifact:
         """What decides which parts answer: the numbers that the bundle goes by."""

@@ -61,8 +61,8 @@ def show(result: Result, plot: Path) -> None:
 def _show_next(result: Result) -> None:
     if result.front:
         first = result.front[0].number
-        told = f"edgebuild search --target {result.target} --model {result.model} --apply {first}"
-        line(("next: ", "bold"), f"{told} builds {name(result.front[0])} and judges it on the test examples")
+        command = f"edgebuild search --target {result.target} --model {result.model} --apply {first}"
+        line(("next: ", "bold"), f"{command} builds {name(result.front[0])} and judges it on the test examples")
     elif (missed := _missed(result)) is not None:
         line(("fail: ", "red"), missed)
 
@@ -72,8 +72,8 @@ def _missed(result: Result) -> str | None:
     if result.front or (trial := result.missed) is None:
         return None
     worst = trial.misses[0]
-    told = f"no recipe passes {worst.gate} {worst.limit!r}"
-    return f"{told}; the nearest is {name(trial)} ({result.told(trial.number)}): {worst.reason}"
+    refusal = f"no recipe passes {worst.gate} {worst.limit!r}"
+    return f"{refusal}; the nearest is {name(trial)} ({result.told(trial.number)}): {worst.reason}"
 
 
 def _of(result: Result) -> str:

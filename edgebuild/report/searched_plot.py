@@ -168,7 +168,7 @@ def _gates(across: _Scale, up: _Scale) -> Iterator[str]:
 
 def _mark(trial: Trial, x: float, y: float, *, best: bool) -> str:
     """A recipe: a filled circle where it is worth having."""
-    colour, told = _COLOURS[trial.status], escape(f"#{trial.number}: {trial.reason}")
+    colour, title = _COLOURS[trial.status], escape(f"#{trial.number}: {trial.reason}")
     fill = colour if best else "none"
-    circle = f'<circle cx="{x:.1f}" cy="{y:.1f}" r="5" fill="{fill}" stroke="{colour}"><title>{told}</title></circle>'
+    circle = f'<circle cx="{x:.1f}" cy="{y:.1f}" r="5" fill="{fill}" stroke="{colour}"><title>{title}</title></circle>'
     return circle + (f'<text x="{x + 7:.1f}" y="{y - 5:.1f}">#{trial.number}</text>' if best else "")

@@ -193,9 +193,9 @@ class Ladder:
         return min((one.short.share for one in trained if one.short), default=0.0)
 
     def _behind(self, one: _Open, gain: float) -> Trial:
-        told = one.short and f"lost {one.short.share:.1f} times what {one.short.metric} may lose after a brief training"
+        lost = one.short and f"lost {one.short.share:.1f} times what {one.short.metric} may lose after a brief training"
         why = "others of its batch promise more" if gain > 0 else "it promises nothing that another has not"
-        reason = f"{told}, and {why}" if told else why
+        reason = f"{lost}, and {why}" if lost else why
         point, short = replace(one.point, loss=one.short), one.short.share if one.short else None
         return _trial(one.draft, "short", reason, point=point, status="behind", short=short)
 

@@ -142,8 +142,8 @@ class Study:
         return {name: _text(value) if isinstance(known[name], Choices) else value for name, value in values.items()}
 
     @staticmethod
-    def _read(told: optuna.trial.FrozenTrial) -> Trial:
-        return documents.from_json(Trial, json.loads(told.user_attrs[_TRIAL]), file="journal.log")
+    def _read(frozen: optuna.trial.FrozenTrial) -> Trial:
+        return documents.from_json(Trial, json.loads(frozen.user_attrs[_TRIAL]), file="journal.log")
 
 
 def _sampler(space: Space) -> optuna.samplers.BaseSampler:

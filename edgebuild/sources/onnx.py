@@ -97,5 +97,5 @@ class Onnx(Source):
             if port.name in self.constants
         }
         for sample in samples:
-            given = dict(zip([port.name for port in free], _whole.without(sample, ranks), strict=True)) | fixed
-            yield tuple(_whole.within(tuple(model.answer([given[port.name] for port in model.inputs]))))
+            values = dict(zip([port.name for port in free], _whole.without(sample, ranks), strict=True)) | fixed
+            yield tuple(_whole.within(tuple(model.answer([values[port.name] for port in model.inputs]))))

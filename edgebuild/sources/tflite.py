@@ -84,5 +84,5 @@ class Tflite(Source):
 
         model = load_tflite.Model(str(path), {})
         ranks = [len(port.shape) for port in model.inputs]
-        given = (_whole.without(sample, ranks) for sample in samples)
-        return (tuple(_whole.within(tuple(model.answer(sample)))) for sample in given)
+        values = (_whole.without(sample, ranks) for sample in samples)
+        return (tuple(_whole.within(tuple(model.answer(sample)))) for sample in values)

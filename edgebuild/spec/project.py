@@ -60,8 +60,8 @@ class Project:
 
     def space_files(self) -> dict[str, Path]:
         """Every space of recipes by name; a file of the project hides a built-in one of the same name."""
-        found = {path.stem: path for path in sorted(_built_in("spaces").glob("*.toml"))}
-        return found | {path.stem: path for path in sorted((self.root / "spaces").glob("*.toml"))}
+        built_in = {path.stem: path for path in sorted(_built_in("spaces").glob("*.toml"))}
+        return built_in | {path.stem: path for path in sorted((self.root / "spaces").glob("*.toml"))}
 
     def space(self, name: str) -> Space:
         """The space with this name, or in this file; UsageError with the nearest names when there is none."""

@@ -154,19 +154,19 @@ class Space:
 
     def dimensions(self) -> dict[str, Domain]:
         """Every dimension that some recipe has, by name."""
-        found: dict[str, Domain] = {}
+        by_name: dict[str, Domain] = {}
         for line in self.lines:
             if line.optional:
-                found[line.name] = _SWITCH
+                by_name[line.name] = _SWITCH
             if len(line.ways) > 1:
-                found[f"{line.name}.use"] = Choices(tuple(way.use for way in line.ways))
+                by_name[f"{line.name}.use"] = Choices(tuple(way.use for way in line.ways))
             for way in line.ways:
                 prefix = line.name if len(line.ways) == 1 else f"{line.name}.{way.use}"
                 for name, value in way.options.items():
-                    found |= dict(domains(f"{prefix}.{name}", value))
+                    by_name |= dict(domains(f"{prefix}.{name}", value))
         for number, row in enumerate(self.order):
-            found[f"order[{number}]"] = _orders(row)
-        return found
+            by_name[f"order[{number}]"] = _orders(row)
+        return by_name
 
     @staticmethod
     def _is_in(line: Line, chosen: Mapping[str, Mapping[str, Json]], draw: Draw) -> bool:

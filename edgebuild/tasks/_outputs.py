@@ -35,8 +35,8 @@ def learnt(answers: Sequence[Tensor]) -> Sequence[Tensor]:
     """The answers; UsageError for whole numbers, through which no gradient passes."""
     for answer in answers:
         if not answer.is_floating_point():
-            told = f"the model answers {str(answer.dtype).removeprefix('torch.')}, and nothing is learnt through that"
-            raise UsageError(told, hint="let it answer scores, or take the steps that train out of the recipe")
+            reason = f"the model answers {str(answer.dtype).removeprefix('torch.')}, and nothing is learnt through that"
+            raise UsageError(reason, hint="let it answer scores, or take the steps that train out of the recipe")
     return answers
 
 

@@ -51,10 +51,10 @@ def rebuild(bundle: Path, project: Project, limits: Limits, recipe: str | None =
         for number, name in enumerate(again):
             output, label = _run(resolver, name, Path(scratch, str(number)), limits), plan.graph.label(name)
             whole = name == product.bundle
-            made = sha256.of_file(output / "bundle" / manifest.MANIFEST) if whole else digests.of_tree(output)
-            if made != recorded[name]:
-                told = f"says that step {label} made {recorded[name][:12]}, and here it makes {made[:12]}"
-                raise IntegrityError(told, file=str(bundle), key="--rebuild")
+            digest = sha256.of_file(output / "bundle" / manifest.MANIFEST) if whole else digests.of_tree(output)
+            if digest != recorded[name]:
+                reason = f"says that step {label} made {recorded[name][:12]}, and here it makes {digest[:12]}"
+                raise IntegrityError(reason, file=str(bundle), key="--rebuild")
         return Rebuilt(tuple(plan.graph.label(name) for name in again), len(recorded) - len(again))
 
 

@@ -53,9 +53,9 @@ def planned(request: Request, without: dict[tuple[str, str], Without] | None = N
         raise UsageError("no model to build", file="models", hint="a model is a folder with a model.toml")
     store = Store(project.store)
     try:
-        recipes, told = chosen(project, targets, models, policy, request.trial)
+        recipes, notices = chosen(project, targets, models, policy, request.trial)
         plan = planner.make(store, targets, models, tuple(project.target_files()), policy, without, recipes)
-        yield store, replace(plan, notices=(*plan.notices, *told))
+        yield store, replace(plan, notices=(*plan.notices, *notices))
     finally:
         store.close()
 

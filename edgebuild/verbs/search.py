@@ -138,8 +138,8 @@ class _Search:
 
     def _notices(self) -> list[str]:
         unseen = [f"{gate.metric} {gate.limit!r}" for gate in self.subject.gates if not is_seen(gate)]
-        told = [f"{', '.join(unseen)}: a search does not look at it, the build judges it"] if unseen else []
-        return [*self.trials.notices, *told]
+        remarks = [f"{', '.join(unseen)}: a search does not look at it, the build judges it"] if unseen else []
+        return [*self.trials.notices, *remarks]
 
     def _goals(self) -> list[Gate]:
         return [Gate(goal.metric, goal.limit, goal.confidence, FIDELITIES[0], goal.output) for goal in self.space.goals]
@@ -169,8 +169,8 @@ def _space(request: Request, trials: Trials) -> Space:
         if (space := project.space(name)).fits.of(trainable=source.trainable, tasks={head.task for head in heads})
     ]
     if not fitting:
-        told = f"no space is the usual one for {trials.subject.model.name}"
-        raise UsageError(told, key="--space", hint="name a file")
+        reason = f"no space is the usual one for {trials.subject.model.name}"
+        raise UsageError(reason, key="--space", hint="name a file")
     return max(fitting, key=lambda space: space.fits.narrow)
 
 
@@ -184,7 +184,7 @@ def _alone(place: Path, model: str, target: str) -> Iterator[None]:
         with FileLock(place / "lock", timeout=0):
             yield
     except Timeout:
-        told = f"another search for {model} on {target} is under way"
-        raise UsageError(told, file=str(place), hint="wait until it has ended, or stop it") from None
+        reason = f"another search for {model} on {target} is under way"
+        raise UsageError(reason, file=str(place), hint="wait until it has ended, or stop it") from None
     except OSError as error:
         raise disk_error(error, place) from None

@@ -39,8 +39,8 @@ def chosen(
     for target in targets:
         for model in models if target.recipe.name == SEARCHED and not own else ():
             key = target.name, model.name
-            recipes[key], told = _one(project, target, model, policy, trial)
-            notices += [f"{'/'.join(key)}: {told}"] if told else []
+            recipes[key], notice = _one(project, target, model, policy, trial)
+            notices += [f"{'/'.join(key)}: {notice}"] if notice else []
     return recipes, notices
 
 
@@ -85,8 +85,8 @@ def look(project: Project, target: str, name: str | None) -> Result:
 
     result = record.read(place(project, project.target(target).name, model.name))
     if result is None:
-        told = f"no search for {model.name} on {target} yet"
-        raise UsageError(told, hint=f"edgebuild search --target {target} --model {model.name}")
+        reason = f"no search for {model.name} on {target} yet"
+        raise UsageError(reason, hint=f"edgebuild search --target {target} --model {model.name}")
     return result
 
 

@@ -78,12 +78,12 @@ def _step(record: Record) -> dict[str, Any]:
 
 def _inputs(facts: BundleManifest) -> Iterator[dict[str, Any]]:
     """What no step has made: the model's own files, by the digest that their copies have in a store."""
-    made = {record.output for record in facts.provenance}
+    outputs = {record.output for record in facts.provenance}
     seen: dict[str, str] = {}
     for record in facts.provenance:
         for name, value in record.parts.items():
             kind, _, digest = value.partition(":")
-            if name.startswith("input.") and digest not in made:
+            if name.startswith("input.") and digest not in outputs:
                 seen.setdefault(digest, f"{facts.subject.model}/{kind}")
     return (_artifact(name, digest) for digest, name in sorted(seen.items(), key=lambda each: each[1]))
 

@@ -154,9 +154,9 @@ def _staying(module: nn.Module, name: str, axes: Mapping[int, Any]) -> dict[int,
 
     path, _, leaf = name.rpartition(".")
     shape = getattr(module.get_submodule(path), leaf).shape
-    found = {}
+    kept = {}
     for axis, places in axes.items():
         stays = torch.ones(shape[axis], dtype=torch.bool)
         stays[torch.from_numpy(places)] = False
-        found[axis] = stays.nonzero().flatten()
-    return found
+        kept[axis] = stays.nonzero().flatten()
+    return kept

@@ -37,11 +37,11 @@ def lesson(
         return [least, *(others[row] for row in rows)]
 
     def loss(module: nn.Module, inputs: Answers, labels: Answers) -> Tensor:
-        given = listed(module(*inputs))
-        total = losses.of_labels(heads, given, labels, inputs=inputs)
+        whole = listed(module(*inputs))
+        total = losses.of_labels(heads, whole, labels, inputs=inputs)
         if not module.training:
             return total
-        goal = tuple(one.detach() for one in given)
+        goal = tuple(one.detach() for one in whole)
         for one in slices():
             answers = one.answers(module, inputs)
             taught = losses.of_teachers(heads, "soft", answers, [goal], temperature)

@@ -53,8 +53,8 @@ class JoinedParts(Step):
 
     def _weights(self, io: StepIO) -> list[int]:
         if "built" in io.inputs:
-            told = {part.name: part.bytes for part in documents.read(Joined, io.path("built") / evidence.FILE).parts}
-            return [told[part] for part in self.parts]
+            built = {part.name: part.bytes for part in documents.read(Joined, io.path("built") / evidence.FILE).parts}
+            return [built[part] for part in self.parts]
         return [each.candidate.bytes for each in read_all(Footprint, io, "footprint", self.parts)]
 
 

@@ -48,8 +48,8 @@ class OriginalOutputs(Step):
         for other in answers[1:]:
             shapes = [[list(values.shape) for values in each] for each in (answers[0], other)]
             if shapes[0] != shapes[1]:
-                told = f"the model answers {shapes[0]} to one example and {shapes[1]} to another"
-                raise UsageError(f"{told}: how much an output holds depends on values", hint=FIXED)
+                reason = f"the model answers {shapes[0]} to one example and {shapes[1]} to another"
+                raise UsageError(f"{reason}: how much an output holds depends on values", hint=FIXED)
         stacked = {str(k): np.concatenate(values) for k, values in enumerate(zip(*answers, strict=True))}
         np.savez(io.output / "outputs.npz", **stacked)  # type: ignore[arg-type]
         runtime = self.runtime or FORMATS.get(self.reader.kind).runtime

@@ -37,8 +37,8 @@ class SourceParity(Step):
         file = named(self.outputs, read(io.path("baseline")))
         compared = self._compared(file, io.path("original"))
         runtimes, second = origin(io.path("original")).runtimes, self._second(file, io)
-        told = evidence.SourceParity(origin(io.path("baseline")), runtimes, compared, second)
-        documents.write(io.output / evidence.FILE, told)
+        record = evidence.SourceParity(origin(io.path("baseline")), runtimes, compared, second)
+        documents.write(io.output / evidence.FILE, record)
 
     def _compared(self, file: Mapping[str, Array], folder: Path) -> dict[str, evidence.Comparison]:
         goals = named(self.outputs, read(folder))

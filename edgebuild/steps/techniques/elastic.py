@@ -108,8 +108,8 @@ class Elastic(Technique):
         stock = channels.inventory(model.module, model.example(), keep, self.round_to)
         scores = units.scored(slices.able(stock), self._importance(model.module, io))
         if self.widths and not scores:
-            told = "; ".join(f"{name!r}: {why}" for name, why in stock.whole.items()) or "it has no channels to lose"
-            raise UsageError(f"the model has one width alone ({told})", option="widths", hint="leave the step out")
+            reasons = "; ".join(f"{name!r}: {why}" for name, why in stock.whole.items()) or "it has no channels to lose"
+            raise UsageError(f"the model has one width alone ({reasons})", option="widths", hint="leave the step out")
         order = {name: score.argsort(stable=True).tolist() for name, score in scores.items()}
         silent = {one.name: [*range(len(one.members))] for one in slices.able(stock) if one.name not in order}
         widths = tuple(sorted({*self.widths, 1.0}))
@@ -132,13 +132,13 @@ class Elastic(Technique):
         """Residual blocks, those that change least first, as many as slices may lack."""
         if not self.blocks:
             return ()
-        found = blocks.residual(model.module, model.example(), layers.named(model.module, self.keep, "elastic.keep"))
-        if len(found) < self.blocks:
-            told = f"{self.blocks} blocks cannot be left out: there are {len(found)}"
-            raise UsageError(told + (f" ({', '.join(found)})" if found else ""), option="blocks")
+        residual = blocks.residual(model.module, model.example(), layers.named(model.module, self.keep, "elastic.keep"))
+        if len(residual) < self.blocks:
+            reason = f"{self.blocks} blocks cannot be left out: there are {len(residual)}"
+            raise UsageError(reason + (f" ({', '.join(residual)})" if residual else ""), option="blocks")
         data = dataset.calibration(io.path("data"), self.examples, self.seed)
-        agree = blocks.agreements(model.module, found, (inputs for inputs, _ in in_order(data, _BATCH)))
-        return tuple(sorted(found, key=lambda path: -agree[path].cosine)[: self.blocks])
+        agree = blocks.agreements(model.module, residual, (inputs for inputs, _ in in_order(data, _BATCH)))
+        return tuple(sorted(residual, key=lambda path: -agree[path].cosine)[: self.blocks])
 
 
 def measured(
@@ -146,22 +146,22 @@ def measured(
 ) -> list[dict[str, Any]]:
     """Of each slice, with statistics of its own: its share of the multiplications and its quality on validation."""
     train, held = dataset.read(io.path("data"), "train"), dataset.validation(io.path("data"), examples, seed)
-    whole, found = sites.total(sliced.module, example), []
+    whole, rows = sites.total(sliced.module, example), []
     for one in sliced.nest.slices():
         module, _ = sliced.cut(one)
         statistics.estimate(module, train)
         macs, quality = sites.total(module, example), sensitivity.measure(module, held, heads)
-        found.append({"width": one.width, "removed": one.removed, "macs": macs, "share": macs / whole})
-        found[-1] |= quality.recorded() | {"examples": len(held)}
-    return found
+        rows.append({"width": one.width, "removed": one.removed, "macs": macs, "share": macs / whole})
+        rows[-1] |= quality.recorded() | {"examples": len(held)}
+    return rows
 
 
 def _line(table: Sequence[dict[str, Any]]) -> str:
-    told = [
+    lines = [
         f"{Slice(one['width'], one['removed'])} has {one['share']:.0%} of the multiplications, loss {one['loss']:.3g}"
         for one in table
     ]
-    return f"slices, by {table[0]['examples']} validation examples: {'; '.join(told)}"
+    return f"slices, by {table[0]['examples']} validation examples: {'; '.join(lines)}"
 
 
 def _refuse_alike(sliced: Sliced) -> None:
@@ -170,8 +170,8 @@ def _refuse_alike(sliced: Sliced) -> None:
     for width in sliced.nest.widths:
         key = tuple(sorted((one.name, len(gone)) for one, gone in sliced.gone(width) if gone))
         if key in lost:
-            told = (
+            line = (
                 f"widths {lost[key]:g} and {width:g} are the same: channels stay in multiples of {sliced.nest.round_to}"
             )
-            raise UsageError(told, option="widths", hint="leave one out, or lower round_to")
+            raise UsageError(line, option="widths", hint="leave one out, or lower round_to")
         lost[key] = width

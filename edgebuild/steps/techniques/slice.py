@@ -108,15 +108,17 @@ class Slice(Technique):
         fits = [one for one in table if one["share"] <= self.macs]
         if not fits:
             least = min(one["share"] for one in table)
-            told = f"the smallest slice takes {least:.2f} of the multiplications, not {self.macs:g}"
-            raise UsageError(told, option="macs", hint=f"ask for {least:.2f} or more, or give `elastic` smaller widths")
+            reason = f"the smallest slice takes {least:.2f} of the multiplications, not {self.macs:g}"
+            raise UsageError(
+                reason, option="macs", hint=f"ask for {least:.2f} or more, or give `elastic` smaller widths"
+            )
         return min(fits, key=lambda one: one["loss"])
 
     def _line(self, taken: slices.Slice, table: Sequence[dict[str, Any]]) -> str:
         one = next(each for each in table if (each["width"], each["removed"]) == (taken.width, taken.removed))
         right = "" if self.budget is None else f", {one['accuracy']:.2%} right (the whole: {table[-1]['accuracy']:.2%})"
-        told = f"{taken} of {len(table)} slices, by {one['examples']} validation examples: "
-        return told + f"{one['share']:.0%} of the multiplications, loss {one['loss']:.3g}{right}"
+        line = f"{taken} of {len(table)} slices, by {one['examples']} validation examples: "
+        return line + f"{one['share']:.0%} of the multiplications, loss {one['loss']:.3g}{right}"
 
 
 def _shares(one: dict[str, Any]) -> list[float]:

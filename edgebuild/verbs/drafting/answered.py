@@ -27,11 +27,11 @@ def shapes(reader: Reader, file: Path, inputs: tuple[TensorSpec, ...]) -> list[t
     outputs = answers(reader, file, zeros)
     for values in outputs:
         if 0 in values.shape:
-            told = f"answers {list(values.shape)} to zeros: how much an output holds depends on values"
-            raise UsageError(told, file=str(file), hint=FIXED)
+            reason = f"answers {list(values.shape)} to zeros: how much an output holds depends on values"
+            raise UsageError(reason, file=str(file), hint=FIXED)
         if values.shape[:1] != (1,):
-            told = f"answers {list(values.shape)} to one example, which has no batch axis of 1 in front"
-            raise UsageError(told, file=str(file))
+            reason = f"answers {list(values.shape)} to one example, which has no batch axis of 1 in front"
+            raise UsageError(reason, file=str(file))
     return [(tuple(values.shape[1:]), str(values.dtype)) for values in outputs]
 
 

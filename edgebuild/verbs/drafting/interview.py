@@ -104,8 +104,8 @@ class Interview:
 
     def reader(self) -> Reader:
         """What has the file answer; only where the source needs no code of the project's."""
-        told = {"file": self.file.name} | ({"constants": self.constants} if self.wishes.constants else {})
-        kind: Source = check(SOURCES.get(self.source), told, file=str(self.file))
+        source = {"file": self.file.name} | ({"constants": self.constants} if self.wishes.constants else {})
+        kind: Source = check(SOURCES.get(self.source), source, file=str(self.file))
         reader = kind.reader()
         assert reader is not None  # what is not asked here is code of the project's
         return reader
