@@ -78,8 +78,8 @@ def show(outcomes: list[Outcome], journal: Journal) -> None:
             line((f"{kind}: ", "dim"), str(folder))
         show_next(verdicts.shipped.verdicts)
         if outcome.status == "fail" and verdicts.shipped.evidence.joined is None:  # an assembly has several recipes
-            advice = f"edgebuild search --target {outcome.target} --model {outcome.model} looks for one that passes"
-            line(("next: ", "bold"), advice)
+            search = f"edgebuild search --target {outcome.target} --model {outcome.model}"
+            line(("next: ", "bold"), f"{search} looks for a recipe that passes")
     _show_notes(journal.notices)
     ran = (
         f"{len(journal.ran)} steps run, {journal.reused} up to date" if journal.ran else "nothing changed, nothing run"
