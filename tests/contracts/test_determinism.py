@@ -34,6 +34,7 @@ EVIDENT |= {
     "JoinedParity",
     "JoinedShared",
     "SplitRule",
+    "WithFallback",
 }  # sums of whole numbers, and copies
 ARTIFACTS = ("onnx-float16", "tflite-float16", "log2")
 

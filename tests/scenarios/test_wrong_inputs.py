@@ -238,7 +238,7 @@ def test_a_project_that_is_none(
     here: Path, built: Workspace, tmp_path: Path, capsys: pytest.CaptureFixture[str], verb: str, kind: str
 ) -> None:
     FOLDERS[kind](tmp_path / "wrong")
-    needed = {"build": ["-t", "x"], "plan": ["-t", "x"], "explain": ["-t", "x"], "gate": ["b", "-t", "x"]}
+    needed = {"build": ["-t", "x"], "plan": ["-t", "x"], "explain": ["-t", "x"], "search": ["-t", "x"]}
     needed["bench"] = ["b.onnx", "-t", "x"]
     refuse(capsys, verb, *needed.get(verb, []), "-C", str(tmp_path / "wrong"), codes=(2,))
 
@@ -312,8 +312,9 @@ def test_what_nobody_foresaw_has_a_log_and_is_no_failed_gate(
     for place in (*places, "plan.schemas.target", "plan.policy.metrics_of", "spec.checked.schema", "verbs.inspect.run"):
         monkeypatch.setattr(f"edgebuild.{place}", burst)
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-    needed = {"build": ["-t", "x"], "plan": ["-t", "x"], "explain": ["-t", "x"], "gate": ["b", "-t", "x"]}
+    needed = {"build": ["-t", "x"], "plan": ["-t", "x"], "explain": ["-t", "x"], "search": ["-t", "x"]}
     needed |= {
+        "gate": ["b", "-t", "x"],
         "bench": ["b.onnx", "-t", "x"],
         "report": ["b"],
         "verify": ["b"],
