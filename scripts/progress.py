@@ -17,6 +17,7 @@ WHEEL = re.compile(
 UNITS = {"B": 1e-6, "kB": 1e-3, "MB": 1.0, "GB": 1e3}
 LARGE = 50.0  # MB
 TERMINAL = sys.stdout.isatty()
+FINISHED, LINE = threading.Event(), threading.Lock()
 
 
 def main(lock: Path, venv: Path) -> None:
@@ -36,14 +37,20 @@ def main(lock: Path, venv: Path) -> None:
             arguments = (venv, line.count(",") + 1, before)
             threading.Thread(target=watch, args=arguments, daemon=True).start()
         elif line.startswith("Successfully installed "):
-            show(f"{len(line.split()) - 2} packages installed, {occupied(venv)} on disk", end="\n")
+            end = f"{len(line.split()) - 2} packages installed, {occupied(venv)} on disk"
+            with LINE:  # what the other thread still has to say is said before, or not at all
+                FINISHED.set()
+                show(end, end="\n")
 
 
 def watch(venv: Path, packages: int, before: int) -> None:
     """Tell again and again how many packages are in place."""
-    while True:
-        show(f"installing: {installed(venv) - before} of {packages} packages, {occupied(venv)} on disk")
-        threading.Event().wait(2 if TERMINAL else 15)
+    while not FINISHED.is_set():
+        line = f"installing: {installed(venv) - before} of {packages} packages, {occupied(venv)} on disk"
+        with LINE:
+            if not FINISHED.is_set():
+                show(line)
+        FINISHED.wait(2 if TERMINAL else 15)
 
 
 def installed(venv: Path) -> int:
