@@ -30,9 +30,7 @@ devices: setup
 bare:
 	scripts/bare
 
-# First the tests that are too slow for every day, then all benchmarks: hours.
 bench: setup
-	"$(VENV)/bin/pytest" -m slow
 	"$(VENV)/bin/python" -m benchmarks
 
 clean:

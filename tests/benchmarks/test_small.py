@@ -14,8 +14,6 @@ from edgebuild.devices.emulation import sysroot
 from edgebuild.devices.qemu import cache_folder
 
 TOOLS = {"numpy": "2"}
-# Their short runs build several models: `make bench` begins with these.
-SLOW = {"deep_compression", "elastic", "imagenet", "keras_teacher", "peers", "recipes", "search"}
 
 
 @pytest.fixture(scope="module")
@@ -24,9 +22,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("short-runs") / "store"
 
 
-@pytest.mark.parametrize(
-    "name", [pytest.param(name, marks=[pytest.mark.slow] if name in SLOW else []) for name in command.names()]
-)
+@pytest.mark.parametrize("name", command.names())
 def test_a_short_run_gives_every_figure_that_its_columns_show(
     name: str, store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
