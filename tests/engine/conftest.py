@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,23 +16,15 @@ from tests import ROOT
 from tests.engine.processes import eventually, forks, marked
 from tests.engine.program import Program
 from tests.engine.toybox import Toybox
+from tests.memory import tmp_path
+
+__all__ = ["tmp_path"]
 
 
 @pytest.fixture(scope="session", autouse=True)
 def fork_server() -> None:
     """Workers import what they all need once instead of each: the main module, the toys, and nothing heavy."""
     worker.preload(("pytest", "tests.engine.toys"))
-
-
-@pytest.fixture
-def tmp_path(tmp_path: Path) -> Iterator[Path]:
-    """A folder in memory, where there is one: waiting for a real disk would take most of the time."""
-    memory = Path("/dev/shm")
-    if not os.access(memory, os.W_OK):
-        yield tmp_path
-        return
-    with tempfile.TemporaryDirectory(prefix="edgebuild-test-", dir=memory) as folder:
-        yield Path(folder)
 
 
 @pytest.fixture

@@ -1,21 +1,5 @@
-"""A folder in memory: journals are synced at every line, and a real disk would take most of the time."""
+"""Journals of searches are synced at every line: their folder is in memory."""
 
-from __future__ import annotations
+from tests.memory import tmp_path
 
-import os
-import tempfile
-from collections.abc import Iterator
-from pathlib import Path
-
-import pytest
-
-
-@pytest.fixture
-def tmp_path(tmp_path: Path) -> Iterator[Path]:
-    """A folder in memory, where there is one."""
-    memory = Path("/dev/shm")
-    if not os.access(memory, os.W_OK):
-        yield tmp_path
-        return
-    with tempfile.TemporaryDirectory(prefix="edgebuild-test-", dir=memory) as folder:
-        yield Path(folder)
+__all__ = ["tmp_path"]
