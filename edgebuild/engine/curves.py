@@ -5,9 +5,10 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import shutil
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -44,7 +45,21 @@ class Curves:
     def _open(self, step: int) -> Any:
         from tensorboardX import SummaryWriter
 
-        if step > 1:  # what a killed run drew beyond it is drawn again
-            return SummaryWriter(str(self._folder), write_to_disk=True, purge_step=step, filename_suffix=f".{step}")
-        shutil.rmtree(self._folder, ignore_errors=True)
-        return SummaryWriter(str(self._folder), write_to_disk=True)
+        with _nameless_semaphores():  # of the queue to its own thread
+            if step > 1:  # what a killed run drew beyond it is drawn again
+                return SummaryWriter(str(self._folder), write_to_disk=True, purge_step=step, filename_suffix=f".{step}")
+            shutil.rmtree(self._folder, ignore_errors=True)
+            return SummaryWriter(str(self._folder), write_to_disk=True)
+
+
+@contextmanager
+def _nameless_semaphores() -> Iterator[None]:
+    """Have semaphores lose their names as they are made, as where processes fork: those of a step that is killed would
+    be left, and Python complains of them at the end of the build.
+    """
+    before = multiprocessing.get_start_method()
+    multiprocessing.set_start_method("fork", force=True)
+    try:
+        yield
+    finally:
+        multiprocessing.set_start_method(before, force=True)

@@ -2,11 +2,35 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 from tensorboardX.proto.event_pb2 import Event
 
 from edgebuild.engine.curves import Curves
+from tests import ROOT
+
+# A step that draws and is killed, as by Ctrl-C, forked as steps are.
+KILLED = """\
+import multiprocessing, os, signal, sys
+from pathlib import Path
+
+from edgebuild.engine.curves import Curves
+
+
+def step():
+    Curves(Path(sys.argv[1])).add({"loss": 1.0}, 1)
+    assert multiprocessing.get_start_method() == "forkserver"
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+if __name__ == "__main__":
+    process = multiprocessing.get_context("forkserver").Process(target=step)
+    process.start()
+    process.join()
+    print(process.exitcode)
+"""
 
 
 def points(folder: Path) -> list[tuple[str, int, float]]:
@@ -52,3 +76,10 @@ def test_curves_that_cannot_be_written_stop_nothing(tmp_path: Path) -> None:
     drawn = Curves(tmp_path / "file" / "curves")
     drawn.add({"loss": 1.0}, 1)
     drawn.close()
+
+
+def test_of_a_step_that_is_killed_python_has_no_complaint_at_the_end(tmp_path: Path) -> None:
+    (tmp_path / "killed.py").write_text(KILLED)
+    command = [sys.executable, str(tmp_path / "killed.py"), str(tmp_path / "curves")]
+    ran = subprocess.run(command, env={"PYTHONPATH": str(ROOT)}, capture_output=True, text=True, check=True, timeout=60)
+    assert (ran.stdout, ran.stderr) == ("-9\n", "")
