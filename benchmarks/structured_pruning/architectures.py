@@ -184,7 +184,11 @@ ARCHITECTURES: dict[str, Entry] = {
 
 
 def network(name: str) -> nn.Module:
-    """An architecture with seeded weights in eval mode; its norms are drawn too, for those of 1 and 0 hide mistakes."""
+    """An architecture with seeded weights in eval mode.
+
+    Norms are drawn, for those of 1 and 0 hide mistakes, and so are layers that start from nothing (Mixer's last one):
+    behind weights of 0 all answers are equal, whatever was cut.
+    """
     warnings.simplefilter("ignore")
     _importable()
     torch.manual_seed(0)
@@ -198,6 +202,8 @@ def network(name: str) -> nn.Module:
             for value, low, high in ((part.running_mean, -1, 1), (part.running_var, 0.5, 2)):
                 if value is not None:
                     value.uniform_(low, high, generator=draw)
+        if isinstance(part, nn.Linear | nn.Conv2d) and not part.weight.any():
+            part.weight.data.normal_(std=0.1, generator=draw)
     return net.eval()
 
 
