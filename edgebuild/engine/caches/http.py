@@ -161,7 +161,7 @@ def _of_netrc(host: str) -> str | None:
         known = netrc(os.environ.get("NETRC") or Path.home() / ".netrc").authenticators(host)
     except (OSError, ValueError, RuntimeError, NetrcParseError):
         return None
-    return f"{known[0]}:{known[2] or ''}" if known else None
+    return f"{known[0]}:{known[2] or ''}" if known and known[0] else None
 
 
 @contextmanager
