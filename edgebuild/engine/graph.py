@@ -62,8 +62,9 @@ class Graph:
         unknown = [role for role, item in node.inputs.items() if item not in self.nodes and item not in self.sources]
         if unknown:
             raise ValueError(f"{label}: inputs {unknown} come from nowhere")
-        self.nodes.setdefault(node.identity, node)
-        return self._label(node.identity, label)
+        identity = node.identity
+        self.nodes.setdefault(identity, node)
+        return self._label(identity, label)
 
     def follow(self, later: str, earlier: str) -> None:
         """Let one node run after another that gives it nothing: a trial ahead of costly work. No part of a key."""

@@ -85,13 +85,24 @@ def test_what_depends_on_the_processor_is_shared_between_equal_ones(
     assert (third.took, third.heard.ran) == ([], ["part0"])
 
 
-def test_what_was_built_otherwise_is_another_machine(monkeypatch: pytest.MonkeyPatch) -> None:
-    here = processor.fingerprint(("numpy",))
-    assert here == processor.fingerprint(("numpy",)) is not None
-    monkeypatch.setattr(processor, "build", lambda name: f"conda's {name}")
-    assert processor.fingerprint(("numpy",)) not in (here, None)
-    monkeypatch.setattr(processor, "build", lambda name: None)
-    assert processor.fingerprint(("numpy",)) is None
+def test_what_was_built_otherwise_is_another_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As conda's build of a version is another than PyPI's; where nothing says how it was built, nothing is shared."""
+    monkeypatch.syspath_prepend(str(tmp_path))
+    folder = tmp_path / "kernels-1.0.dist-info"
+    folder.mkdir()
+    (folder / "METADATA").write_text("Name: kernels\nVersion: 1.0\n")
+
+    def here(*records: str) -> str | None:
+        processor.build.cache_clear()
+        for text in records:
+            (folder / "RECORD").write_text(text)
+        return processor.fingerprint(("kernels",))
+
+    assert here() is None
+    one = here("kernels/a.so,sha256=abc,3\nkernels/a.py,sha256=abc,3\n")
+    assert one == here("kernels/a.so,sha256=abc,3\nkernels/a.py,sha256=def,4\n") is not None
+    assert one != here("kernels/a.so,sha256=def,3\nkernels/a.py,sha256=abc,3\n")
+    processor.build.cache_clear()
 
 
 def test_a_variable_that_chooses_kernels_is_another_machine(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -136,9 +147,9 @@ def test_nothing_moves_while_a_step_measures_this_machine(served: Served, machin
     moving: list[tuple[float, float]] = []
 
     def takes_long(handler: Handler) -> bool:
-        began = time.time()
+        began = time.monotonic()
         time.sleep(0.3 * (handler.command == "PUT"))
-        moving.append((began, time.time()))
+        moving.append((began, time.monotonic()))
         return False
 
     served.before = takes_long
