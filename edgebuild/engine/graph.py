@@ -85,6 +85,11 @@ class Graph:
         takes = {item for item in self.nodes[identity].inputs.values() if item in self.nodes}
         return takes | self._earlier.get(identity, set())
 
+    def may_be_known_elsewhere(self, identity: str) -> bool:
+        """Whether another machine can have the node's key: not where a measurement of this one is among its inputs."""
+        takes = (self.nodes[item] for item in self.nodes[identity].inputs.values() if item in self.nodes)
+        return all(node.step.shared != "no" for node in (self.nodes[identity], *takes))
+
     def _label(self, identity: str, label: str) -> str:
         known = self.labels.setdefault(identity, [])
         if label not in known:

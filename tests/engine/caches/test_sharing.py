@@ -121,6 +121,13 @@ def test_measured_time_and_what_no_key_knows_stay_here(served: Served, machine: 
     assert sorted(other.heard.ran) == ["part0", "part1"]
 
 
+def test_what_follows_from_measured_time_is_nobody_elses_either(served: Served, machine: New) -> None:
+    """Its key has the measurement; what follows from that is known by bytes again."""
+    one = machine()
+    one.build(Times("a"), toys.Write("b"), then=toys.Join())
+    assert (len(served.under("ac")), one.counts.misses) == (1, 1)
+
+
 def test_read_only_takes_and_sends_nothing(served: Served, machine: New) -> None:
     one, other = machine(), machine(read_only=True)
     one.build(HELLO)
