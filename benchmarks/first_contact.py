@@ -41,15 +41,16 @@ _WHY = {"model": ("model", ""), "why": ("what it says", "")}
 def run(*, small: bool) -> list[Table]:
     """A row for each model; `small`: one by name."""
     folder = Path() if small else public_models.models_folder()
-    rows, whys = [], []
+    rows: list[dict[str, Any]] = []
+    whys: list[dict[str, str]] = []
     for public in public_models.SMALL if small else public_models.MODELS:
         print(f"  {public.name}", file=sys.stderr, flush=True)
         with tempfile.TemporaryDirectory(prefix="edgebuild-first-") as name:
             if small:
                 _project.short_target(Path(name), TARGET)
-            row = dict.fromkeys(_COLUMNS) | {"model": public.name} | _brought(public, folder, Path(name))
-        whys += [{"model": public.name, "why": why} for why in row.pop("why")]
-        rows.append(row)
+            brought = _brought(public, folder, Path(name))
+        whys += [{"model": public.name, "why": why} for why in brought.pop("why")]
+        rows.append(dict.fromkeys(_COLUMNS) | {"model": public.name} | brought)
     judged = [row for row in rows if row["verdict"] in _STATUS.values()]
     minutes = statistics.median([(row["init"] + row["build"]) / 60 for row in judged]) if judged else 0.0
     figures = {
