@@ -157,9 +157,10 @@ def _notes(rows: Sequence[Mapping[str, Any]], figures: Mapping[str, str]) -> lis
         f"{_INPUTS} inputs of noise calibrate, {_INPUTS} others are compared, the same for all tools; the cosine is "
         "the mean over these, of the output that comes off worst, with the answers in the runtime that the model came "
         "from.",
-        "Olive (`OnnxStaticQuantization`) and onnx2tf (`-oiqt`), each in its own environment with its defaults, take "
-        "ONNX alone. An ONNX file they get as it came, and where that fails with its dimensions fixed by edgebuild; of "
-        "all others the float ONNX file that edgebuild makes, which is more than they do by themselves.",
+        "Olive (`OnnxStaticQuantization`) and onnx2tf (`-oiqt`; TensorFlow's converter where its own backend refuses), "
+        "each in its own environment with its defaults, take ONNX alone. An ONNX file they get as it came, and where "
+        "that fails with its dimensions fixed by edgebuild; of all others the float ONNX file that edgebuild makes, "
+        "which is more than they do by themselves.",
         "Outputs of onnx2tf are compared in the order of axes in which they come off best.",
     ]
 
