@@ -172,13 +172,17 @@ def test_a_registry_with_a_password_wants_the_right_one(
     assert registry.PASSWORD in told
     monkeypatch.setenv(registry.USER, USER)
     monkeypatch.setenv(registry.PASSWORD, "wrong")
-    assert run(push_verb, bundle, f"{host}/models/tiny:1")[0] == 2
+    code, told = run(push_verb, bundle, f"{host}/models/tiny:1")
+    assert (code, "wrong" in told) == (2, False)
     monkeypatch.setenv(registry.PASSWORD, PASSWORD)
     through(bundle, host, tmp_path)
     monkeypatch.delenv(registry.USER)
     kept = {"auths": {host: {"auth": base64.b64encode(f"{USER}:{PASSWORD}".encode()).decode()}}}
     (tmp_path / "config.json").write_text(json.dumps(kept))  # as `docker login` leaves it
     through(bundle, host, tmp_path)
+    secrets = (PASSWORD.encode(), base64.b64encode(f"{USER}:{PASSWORD}".encode()))
+    everything = [path for name in ("registry", "by tag", "by digest") for path in (tmp_path / name).rglob("*")]
+    assert [path for path in everything if path.is_file() and any(s in path.read_bytes() for s in secrets)] == []
 
 
 def test_a_registry_with_tokens_is_given_one(
