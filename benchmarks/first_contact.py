@@ -78,7 +78,7 @@ def _brought(public: Public, folder: Path, place: Path) -> dict[str, Any]:
     command: Sequence[str] = begun["next"].split()[1:]
     row["recipe"] = command[-1]
     code, built, row["build"], said = _edgebuild(place, *command)
-    if not built:
+    if "bundles" not in built:
         return row | {"verdict": f"the build ends with {code}", "why": [said]}
     return row | _judged(built)
 
