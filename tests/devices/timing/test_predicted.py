@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from edgebuild.devices.timing import predicted
-from edgebuild.spec.core import TimeModel
+from edgebuild.spec.core import Band, TimeModel
 from edgebuild.spec.evidence import CacheWork, Counted, Operators, SharedWork
 
-MODEL = TimeModel("cortex-a72", 6.4e9, {"l1d": 5.0, "l1i": 5.0}, ((1, 0.3), (4, 0.35)), 0.25, ("made up",))
+MODEL = TimeModel("cortex-a72", 6.4e9, {"l1d": 5.0, "l1i": 5.0}, (Band(1, 0.3), Band(4, 0.35)), 0.25, ("made up",))
 COUNTED = Counted(10**7, {}, {name: CacheWork(10**6, 10**5) for name in ("l1i", "l1d", "l2")}, 4e6, 1.0)
 
 

@@ -91,7 +91,7 @@ def test_predicted_seconds_follow_from_the_counts(counted: Counted, hardware: Ha
     step = Predict(model, 1.5e9, (Runtime("tflite"),))
     predicted = folders.read(Latencies, tiny.perform(step, tmp_path / "out", inputs)).formats["tflite"]
     assert isinstance(predicted, Predicted)
-    told = predicted.fidelity, predicted.band, predicted.ratio_band, predicted.speed
+    told = predicted.fidelity, predicted.band.error, predicted.ratio_band, predicted.speed
     assert told == ("emulated", 0.3, 0.25, 1.0)
     assert predicted.ratio_limits == pytest.approx((0.75, 1.25))
     least = counted.cycles / 1.5e9
