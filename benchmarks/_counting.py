@@ -9,7 +9,7 @@ import sys
 import tempfile
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 
@@ -31,11 +31,16 @@ _NO_OUTPUT = ("board", "time")  # of a core: what changes nothing that is counte
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """The work of one inference of a file: its digest, how often it has each kind of operator, what was counted."""
+    """The work of one inference of a file: its digest, how often each kind of operator runs, what was counted."""
 
     sha256: str
     operators: Mapping[str, int]
     counted: Counted
+
+    @property
+    def whole(self) -> Counted:
+        """What was counted, with the number of operators."""
+        return replace(self.counted, operators=float(sum(self.operators.values())))
 
 
 def works(found: Target, net: str, kind: str) -> dict[str, Work]:
@@ -80,7 +85,7 @@ def _count_file(device: Qemu, file: File, job: Path, results: Path) -> None:
     jobs.write(job, "count", [model], job / INPUTS, count_warmups=1)
     device.execute(job, timeout=_TIMEOUT)
     content = file.path.read_bytes()
-    kinds = Counter(FORMATS.get(file.format)().operators(content))
+    kinds = Counter(each.signature.split("(")[0] for each in FORMATS.get(file.format)().work(content))
     facts = {"sha256": hashlib.sha256(content).hexdigest(), "operators": dict(sorted(kinds.items()))}
     (results / f"{file.numbers}.json").write_text(json.dumps(facts), encoding="utf-8")
     (results / f"{file.numbers}.jsonl.gz").write_bytes(gzip.compress((job / COUNTS).read_bytes()))

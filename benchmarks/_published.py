@@ -10,6 +10,7 @@ from typing import Any, Literal
 from edgebuild.spec.units import parse_hertz
 
 _FILE = Path(__file__).with_name("published.toml")
+_ROW = ("net", "numbers", "milliseconds")
 _CONTENT: dict[str, Any] = tomllib.loads(_FILE.read_text(encoding="utf-8"))
 
 
@@ -49,8 +50,8 @@ class Figure:
 def _figures() -> list[Figure]:
     figures = []
     for group in _CONTENT["figures"]:
-        shared = {name: value for name, value in group.items() if name not in ("rows", "clock")}
-        figures += [Figure(*row, clock=parse_hertz(group["clock"]), **shared) for row in group["rows"]]
+        shared = {name: value for name, value in group.items() if name != "rows"} | {"clock": parse_hertz(group["clock"])}
+        figures += [Figure(**dict(zip(_ROW, row, strict=True)), **shared) for row in group["rows"]]
     return figures
 
 

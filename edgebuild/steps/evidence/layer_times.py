@@ -116,8 +116,8 @@ class LayerTimes(Step):
         job.write(folder, "count", models, inputs, count_warmups=1)
         counts = self.device.count_each(folder, self.model.mcpu, timeout=self.timeout)
         for file, counted in zip(files, counts, strict=True):
-            whole = with_operators(counted, FORMATS.get(self.format), file.read_bytes())
-            yield predicted.seconds(whole, self.model, self.clock, self.threads)
+            work = with_operators(counted, FORMATS.get(self.format), file.read_bytes())
+            yield predicted.seconds(work, self.model, self.clock, self.threads)
         job.strip(folder)
 
     def _file(self, module: nn.Module) -> bytes:
