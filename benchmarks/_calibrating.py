@@ -132,7 +132,11 @@ def fitted_error(asked: Asked, model: TimeModel) -> float:
 
 
 def _counted(found: Target, figures: Sequence[Figure]) -> Mapping[Figure, Work]:
-    return {each: works(found, each.net, each.format)[each.numbers] for each in figures}
+    kinds = {(each.net, each.format): set[str]() for each in figures}
+    for each in figures:
+        kinds[each.net, each.format].add(each.numbers)
+    counted = {kind: works(found, *kind, wanted=numbers) for kind, numbers in kinds.items()}
+    return {each: counted[each.net, each.format][each.numbers] for each in figures}
 
 
 def _point(figure: Figure, work: Work, threads: int | None = None) -> Point:

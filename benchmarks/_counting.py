@@ -8,7 +8,7 @@ import json
 import sys
 import tempfile
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
@@ -23,6 +23,7 @@ from edgebuild.spec.evidence import Counted
 from edgebuild.spec.registry import FORMATS
 from edgebuild.spec.target import Target
 
+NUMBERS = ("float", "int8")
 KEPT = Path.home() / ".cache" / "edgebuild" / "benchmarks" / "counts"
 _TIMEOUT = 7200.0
 _TOOLS = ("torch", "litert-torch", "ai-edge-quantizer", "ai-edge-litert", "onnxruntime", "numpy")
@@ -43,16 +44,16 @@ class Work:
         return replace(self.counted, operators=float(sum(self.operators.values())))
 
 
-def works(found: Target, net: str, kind: str) -> dict[str, Work]:
-    """The work of the float and the int8 file of a network in the format `kind`, by numbers; counted unless kept."""
+def works(found: Target, net: str, kind: str, wanted: Collection[str] = NUMBERS) -> dict[str, Work]:
+    """The work of the files of a network in the format `kind`, by their numbers; counted unless kept."""
     core = found.hardware.core
     assert core is not None  # the target predicts time
     assert core.time is not None
     device = Qemu().attach(found.hardware)
     folder = KEPT / _key(device, net, kind)
-    if not folder.is_dir():
-        _count(device, net, kind, folder)
-    return {numbers: _read(device, folder, numbers, core.time.mcpu) for numbers in ("float", "int8")}
+    if missing := [numbers for numbers in wanted if not (folder / f"{numbers}.json").is_file()]:
+        _count(device, net, kind, missing, folder)
+    return {numbers: _read(device, folder, numbers, core.time.mcpu) for numbers in wanted}
 
 
 def _key(device: Qemu, net: str, kind: str) -> str:
@@ -66,16 +67,14 @@ def _key(device: Qemu, net: str, kind: str) -> str:
     return f"{net}-{kind}-{hardware.cpu}-{digest[:16]}"
 
 
-def _count(device: Qemu, net: str, kind: str, folder: Path) -> None:
-    """Build the files, execute each twice and count the second time; `folder` is there when it is whole."""
-    KEPT.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=KEPT) as scratch:
-        results = Path(scratch) / "results"
-        results.mkdir()
+def _count(device: Qemu, net: str, kind: str, missing: Collection[str], folder: Path) -> None:
+    """Build the files, execute each that is missing twice, and count the second time."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory() as scratch:
         for file in build(Path(scratch), net, kind):
-            print(f"counting {file.title} {file.numbers} {kind} on {folder.name}", file=sys.stderr, flush=True)
-            _count_file(device, file, Path(scratch) / file.numbers, results)
-        results.rename(folder)
+            if file.numbers in missing:
+                print(f"counting {file.title} {file.numbers} {kind} on {folder.name}", file=sys.stderr, flush=True)
+                _count_file(device, file, Path(scratch) / file.numbers, folder)
 
 
 def _count_file(device: Qemu, file: File, job: Path, results: Path) -> None:
@@ -87,8 +86,10 @@ def _count_file(device: Qemu, file: File, job: Path, results: Path) -> None:
     content = file.path.read_bytes()
     kinds = Counter(each.signature.split("(")[0] for each in FORMATS.get(file.format)().work(content))
     facts = {"sha256": hashlib.sha256(content).hexdigest(), "operators": dict(sorted(kinds.items()))}
-    (results / f"{file.numbers}.json").write_text(json.dumps(facts), encoding="utf-8")
     (results / f"{file.numbers}.jsonl.gz").write_bytes(gzip.compress((job / COUNTS).read_bytes()))
+    (results / f"{file.numbers}.json").write_text(
+        json.dumps(facts), encoding="utf-8"
+    )  # last: it says that all is there
 
 
 def _read(device: Qemu, folder: Path, numbers: str, mcpu: str) -> Work:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from edgebuild.spec.units import parse_hertz
+from edgebuild.spec.units import parse_bytes_per_second, parse_hertz
 
 _FILE = Path(__file__).with_name("published.toml")
 _ROW = ("net", "numbers", "milliseconds")
@@ -50,11 +50,14 @@ class Figure:
 def _figures() -> list[Figure]:
     figures = []
     for group in _CONTENT["figures"]:
-        shared = {name: value for name, value in group.items() if name != "rows"} | {"clock": parse_hertz(group["clock"])}
+        shared = {name: value for name, value in group.items() if name != "rows"} | {
+            "clock": parse_hertz(group["clock"])
+        }
         figures += [Figure(**dict(zip(_ROW, row, strict=True)), **shared) for row in group["rows"]]
     return figures
 
 
 NETS = {name: Net(**each) for name, each in _CONTENT["nets"].items()}
 FIGURES = _figures()
+MEMORY = {name: parse_bytes_per_second(each["rate"]) for name, each in _CONTENT["memory"].items()}
 LEFT_OUT: list[dict[str, str]] = _CONTENT["left_out"]
