@@ -11,7 +11,7 @@ from itertools import combinations
 from benchmarks._bands import band
 from benchmarks._counting import Work, works
 from benchmarks._fitting import Fit, Point, candidates, chosen, log_error, seconds
-from benchmarks._published import FIGURES, NETS, Figure
+from benchmarks._published import FIGURES, MEMORY, NETS, Figure
 from benchmarks.mobilenets import TITLES
 from edgebuild.spec.core import TimeModel
 from edgebuild.spec.target import Target
@@ -102,7 +102,7 @@ def calibrate(found: Target, model: TimeModel, core: str) -> Calibration:
     counted = _counted(found, known)
     fitted = [each for each in known if each.set == "fit"]
     points = [_point(each, counted[each]) for each in fitted]
-    fits = candidates(points, model)
+    fits = candidates(points, model, MEMORY[found.name])
     best = chosen(fits)
     left_out = [
         Asked(each, counted[each], math.exp(error) * each.milliseconds / 1e3)

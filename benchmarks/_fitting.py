@@ -4,7 +4,8 @@ Decided before any figure of the set "test" was compared:
 
 - Terms: the cycles of the pipelines, as they are, the last cache's misses by `dram`, a cost of each parallel region
   (`fork_join`), and cycles for a miss of the cache before the last. All other misses are hidden.
-- They are fitted to the set "fit" by least squares of log errors; none is below zero.
+- They are fitted to the set "fit" by least squares of log errors; none is below zero, and `dram` is no faster than
+  the memory's nominal rate (without that bound the six figures of the Pi 4 ask for a memory without end).
 - `SETS` are tried in their order, and the first is taken whose root mean square of leave-one-out log errors is at most
   `ENOUGH` times the least of all sets.
 - The band of a core for a format and a number of threads comes from the errors of all its figures of these that were
@@ -25,7 +26,7 @@ from edgebuild.spec.evidence import Counted
 Terms = tuple[str, ...]
 SETS: tuple[Terms, ...] = (("dram",), ("dram", "fork_join"), ("dram", "fork_join", "misses"))
 ENOUGH = 1.05
-_START = {"dram": 5e9, "fork_join": 1e-5, "misses": 2.0}
+_START = {"fork_join": 1e-5, "misses": 2.0}
 _UNIT = {"dram": 1e9, "fork_join": 1e-6, "misses": 1.0}
 
 
@@ -64,9 +65,9 @@ def log_error(point: Point, model: TimeModel) -> float:
     return math.log(1e3 * seconds(point, model) / point.milliseconds)
 
 
-def candidates(points: Sequence[Point], model: TimeModel) -> list[Fit]:
-    """A fit with each set of terms that there are enough points for."""
-    return [_fit(points, model, terms) for terms in SETS if len(points) > len(terms) + 1]
+def candidates(points: Sequence[Point], model: TimeModel, memory: float) -> list[Fit]:
+    """A fit with each set of terms that there are enough points for; `memory` is its nominal rate, bytes a second."""
+    return [_fit(points, model, terms, memory) for terms in SETS if len(points) > len(terms) + 1]
 
 
 def chosen(fits: Sequence[Fit]) -> Fit:
@@ -75,13 +76,14 @@ def chosen(fits: Sequence[Fit]) -> Fit:
     return next(fit for fit in fits if fit.spread <= ENOUGH * least)
 
 
-def _fit(points: Sequence[Point], model: TimeModel, terms: Terms) -> Fit:
+def _fit(points: Sequence[Point], model: TimeModel, terms: Terms, memory: float) -> Fit:
     rest = [[other for other in points if other is not point] for point in points]
-    unseen = [log_error(point, _fitted(others, model, terms)) for point, others in zip(points, rest, strict=True)]
-    return Fit(terms, _fitted(points, model, terms), tuple(unseen))
+    models = [_fitted(others, model, terms, memory) for others in rest]
+    unseen = [log_error(point, each) for point, each in zip(points, models, strict=True)]
+    return Fit(terms, _fitted(points, model, terms, memory), tuple(unseen))
 
 
-def _fitted(points: Sequence[Point], model: TimeModel, terms: Terms) -> TimeModel:
+def _fitted(points: Sequence[Point], model: TimeModel, terms: Terms, memory: float) -> TimeModel:
     """The model with the constants of least squares; those that are no terms cost nothing."""
     from scipy.optimize import least_squares
 
@@ -89,9 +91,10 @@ def _fitted(points: Sequence[Point], model: TimeModel, terms: Terms) -> TimeMode
         tried = _with(model, dict(zip(terms, map(math.exp, logs), strict=True)))
         return [log_error(point, tried) for point in points]
 
-    start = [math.log(_START[term]) for term in terms]
+    start = {**_START, "dram": memory / 2}
     low = [math.log(1e-3 * _UNIT[term]) for term in terms]
-    found = least_squares(misfit, start, bounds=(low, [math.inf] * len(terms)))
+    high = [math.log(memory) if term == "dram" else math.inf for term in terms]
+    found = least_squares(misfit, [math.log(start[term]) for term in terms], bounds=(low, high))
     return _with(model, dict(zip(terms, map(math.exp, found.x), strict=True)))
 
 

@@ -40,7 +40,7 @@ def points(noise: float) -> list[Point]:
 
 
 def test_a_fit_finds_the_constants_that_made_the_figures_with_the_fewest_terms_that_explain_them() -> None:
-    fits = _fitting.candidates(points(0.01), replace(TRUE, dram=1e9, fork_join=None))
+    fits = _fitting.candidates(points(0.01), replace(TRUE, dram=1e9, fork_join=None), 1e10)
     best = _fitting.chosen(fits)
     assert best.terms == ("dram", "fork_join")
     assert best.model.dram == pytest.approx(4e9, rel=0.1)
@@ -52,7 +52,7 @@ def test_what_a_figure_would_have_been_predicted_is_fitted_without_it() -> None:
     """One that is wrong by a factor of two pulls the fit, and its own error shows all of it."""
     good = points(0.0)
     wrong = [replace(good[1], milliseconds=2 * good[1].milliseconds), *good[2:]]
-    fit = _fitting.candidates(wrong, TRUE)[1]
+    fit = _fitting.candidates(wrong, TRUE, 1e10)[1]
     assert fit.unseen[0] == pytest.approx(-math.log(2), rel=1e-3)
     assert abs(_fitting.log_error(wrong[0], fit.model)) < math.log(2)
 
@@ -96,3 +96,8 @@ def test_a_targets_constants_and_bands_are_those_that_the_kept_results_fitted(na
         stated = core.time.band(row["format"], row["threads"])
         assert (stated.threads, stated.figures, stated.coverage) == (row["threads"], row["figures"], COVERAGE)
         assert row["band"] - 0.005 <= stated.error <= row["band"] + 0.01
+
+
+def test_no_memory_is_fitted_to_be_faster_than_it_is() -> None:
+    for fit in _fitting.candidates(points(0.01), TRUE, 3e9):
+        assert fit.model.dram <= 3e9 * (1 + 1e-9)
