@@ -10,7 +10,7 @@ from itertools import combinations
 
 from benchmarks._bands import band
 from benchmarks._counting import Work, works
-from benchmarks._fitting import Fit, Point, candidates, chosen, log_error, seconds
+from benchmarks._fitting import SAME, Fit, Point, candidates, chosen, log_error, seconds
 from benchmarks._published import FIGURES, MEMORY, NETS, Figure
 from benchmarks.mobilenets import TITLES
 from edgebuild.spec.core import TimeModel
@@ -38,9 +38,9 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class Margin:
-    """What the errors of a format on so many threads support: those of the fit alone, and of all figures.
+    """What the errors of a format on so many threads support: those of the fit alone, and of all that make the band.
 
-    `fitted` and `figures` count them, `median` is that of all; `rule` is that of `_bands.band`, of all.
+    `fitted` and `figures` count them, `median` is that of the latter; `rule` is that of `_bands.band`, of these.
     """
 
     format: str
@@ -65,9 +65,7 @@ class Calibration:
 
     def margins(self) -> list[Margin]:
         """One for each format and number of threads that figures are known of."""
-        every = [*self.left_out, *self.tested]
-        kinds = sorted({(asked.figure.format, asked.figure.threads) for asked in every})
-        return [self._margin(*kind) for kind in kinds]
+        return [self._margin(*kind) for kind in self._kinds()]
 
     def forecast(self, asked: Asked) -> float | None:
         """The band that the leave-one-out errors support for a figure of the test, before that was looked at."""
@@ -76,17 +74,26 @@ class Calibration:
 
     def ratio(self) -> float:
         """The band of the ratio of two files, from every pair of figures of one source on as many threads."""
+        known = [asked for kind in self._kinds() for asked in self._known(*kind)]
         errors = [
             one.log_error - other.log_error
-            for one, other in combinations([*self.left_out, *self.tested], 2)
+            for one, other in combinations(known, 2)
             if _kind(one) == _kind(other) and one.figure.runtime == other.figure.runtime
         ]
         return band(errors)[0]
 
+    def _kinds(self) -> list[tuple[str, int]]:
+        return sorted({_kind(asked) for asked in [*self.left_out, *self.tested]})
+
+    def _known(self, name: str, threads: int) -> list[Asked]:
+        """The figures whose errors make the band."""
+        every = [each for each in [*self.left_out, *self.tested] if _kind(each) == (name, threads)]
+        same = [each for each in every if each.figure.same_kernels]
+        return same if len(same) >= SAME else every
+
     def _margin(self, name: str, threads: int) -> Margin:
         own = [each for each in self.left_out if _kind(each) == (name, threads)]
-        every = [*own, *(each for each in self.tested if _kind(each) == (name, threads))]
-        errors = [each.log_error for each in every]
+        errors = [each.log_error for each in self._known(name, threads)]
         error, rule = band(errors)
         forecast = self.forecast(own[0]) if own else None
         median = math.expm1(statistics.median(map(abs, errors)))

@@ -40,7 +40,7 @@ _MARGINS = {
     "threads": ("threads", "d"),
     "fitted": ("left out one at a time", "d"),
     "forecast": ("band they forecast", ".0%"),
-    "figures": ("all figures", "d"),
+    "figures": ("figures of the band", "d"),
     "median": ("median error", ".0%"),
     "band": ("band", ".0%"),
     "rule": ("rule", ""),

@@ -8,9 +8,10 @@ Decided before any figure of the set "test" was compared:
   the memory's nominal rate (without that bound the six figures of the Pi 4 ask for a memory without end).
 - `SETS` are tried in their order, and the first is taken whose root mean square of leave-one-out log errors is at most
   `ENOUGH` times the least of all sets.
-- The band of a core for a format and a number of threads comes from the errors of all its figures of these that were
-  predicted without being fitted to: leave-one-out of the set "fit", and all of the set "test" (`_bands.py`). Whether
-  the figures of "test" lie inside is asked of the band of the leave-one-out errors alone.
+- The band of a core for a format and a number of threads comes from the errors of its figures of these that were
+  predicted without being fitted to (`_bands.py`): leave-one-out errors of the set "fit", and "test". Those of the same
+  kernel library alone, where there are `SAME` of them, for those of others err by what their kernels differ too; else
+  all. Whether the figures of "test" lie inside is asked of the band of the leave-one-out errors alone.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from edgebuild.spec.evidence import Counted
 
 Terms = tuple[str, ...]
 SETS: tuple[Terms, ...] = (("dram",), ("dram", "fork_join"), ("dram", "fork_join", "misses"))
-ENOUGH = 1.05
+ENOUGH, SAME = 1.05, 5
 _START = {"fork_join": 1e-5, "misses": 2.0}
 _UNIT = {"dram": 1e9, "fork_join": 1e-6, "misses": 1.0}
 
