@@ -72,6 +72,10 @@ class Calibration:
         errors = [each.log_error for each in self.left_out if _kind(each) == _kind(asked)]
         return band(errors)[0] if errors else None
 
+    def any_runtime(self) -> float:
+        """The band for a runtime that nobody has published figures of: what all runtimes' figures are off."""
+        return band([each.log_error for each in [*self.left_out, *self.tested]])[0]
+
     def ratio(self) -> float:
         """The band of the ratio of two files, from every pair of figures of one source on as many threads."""
         known = [asked for kind in self._kinds() for asked in self._known(*kind)]
@@ -89,7 +93,7 @@ class Calibration:
         """The figures whose errors make the band."""
         every = [each for each in [*self.left_out, *self.tested] if _kind(each) == (name, threads)]
         same = [each for each in every if each.figure.same_kernels]
-        return same if len(same) >= SAME else every
+        return same if len(same) >= SAME else [each for each in every if each in same or each.figure.numbers == "float"]
 
     def _margin(self, name: str, threads: int) -> Margin:
         own = [each for each in self.left_out if _kind(each) == (name, threads)]

@@ -11,7 +11,7 @@ from benchmarks._bands import COVERAGE
 from benchmarks._calibrating import Asked, Calibration, fitted_error, unknown_threads
 from benchmarks._published import LEFT_OUT
 from benchmarks._tables import Row, Table
-from benchmarks._transfer import Transfer, widest
+from benchmarks._transfer import Transfer, widest, widest_ratio
 
 THREADS = (1, 4)
 MODEL = {"model": ("model", ""), "numbers": ("numbers", "")}
@@ -62,6 +62,7 @@ def tables_of(calibration: Calibration) -> list[Table]:
     tested = [_asked(each) | {"inside": _inside(calibration, each)} for each in calibration.tested]
     shown = MODEL | _WHERE | _PUBLISHED
     figures = {f"{name}_dram": f"{model.dram / 1e9:.2f}", f"{name}_ratio": f"{calibration.ratio():.0%}"}
+    figures |= {f"{name}_any": f"{calibration.any_runtime():.0%}"}
     figures |= {f"{name}_fork_join": f"{(model.fork_join or 0) * 1e6:.1f}"}
     fit = Table(f"{name}: fitted to", shown | _FITTED, left_out, _sources(calibration.left_out), figures)
     test = Table(
@@ -80,6 +81,7 @@ def tables_of(calibration: Calibration) -> list[Table]:
     ]  # fmt: skip
     notes = [
         f"Coverage {COVERAGE:.0%}. Ratio of two files of one source: {calibration.ratio():.0%}.",
+        f"Of a runtime without figures: {calibration.any_runtime():.0%}, from those of all runtimes and kernels.",
         "conformal: the errors' own quantile; student: too few for that, so a prediction interval of normal errors.",
     ]
     tables = [_terms(calibration), fit, *([test] if tested else [])]
@@ -168,7 +170,7 @@ def transfer_table(every: Sequence[Transfer]) -> Table:
         for each in every
     ]
     error, count = widest(every)
-    note = f"{COVERAGE:.0%} of the {count} errors are within a factor of {1 + error:.2f}."
-    return Table(
-        "Constants of another core, by rule", _TRANSFERS, rows, [note], {"transfer_factor": f"{1 + error:.2f}"}
-    )
+    ratio = widest_ratio(every)
+    note = f"{COVERAGE:.0%} of the {count} errors are within a factor of {1 + error:.2f}, of ratios {1 + ratio:.2f}."
+    figures = {"transfer_factor": f"{1 + error:.2f}", "transfer_ratio": f"{1 + ratio:.2f}"}
+    return Table("Constants of another core, by rule", _TRANSFERS, rows, [note], figures)

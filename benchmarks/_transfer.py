@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from itertools import permutations
+from itertools import combinations, permutations
 
 from benchmarks._bands import band
 from benchmarks._calibrating import Calibration, fitted_error
@@ -47,6 +47,12 @@ def widest(every: Sequence[Transfer]) -> tuple[float, int]:
     """The band that the errors of all pairs support, and how many they are."""
     errors = [math.log1p(error) for transfer in every for error in transfer.errors]
     return band(errors)[0], len(errors)
+
+
+def widest_ratio(every: Sequence[Transfer]) -> float:
+    """The band of the ratio of two files, from every pair of figures that one core's constants predict of another."""
+    logs = [[math.log1p(error) for error in transfer.errors] for transfer in every]
+    return band([one - other for each in logs for one, other in combinations(each, 2)])[0]
 
 
 def _transfer(source: Calibration, to: Calibration) -> Transfer:

@@ -64,8 +64,8 @@ def _predicted(found: Target, net: str, numbers: str, work: Work) -> dict[str, A
     model, row = _model(found), dict[str, Any](model=TITLES[net], net=net, numbers=numbers)
     for key, threads in zip(("one", "four"), THREADS, strict=True):
         ms = 1e3 * predicted.seconds(work.whole, model, found.hardware.core_clock, threads)
-        band = model.band("tflite", threads).error
-        row |= {key: ms, f"{key}_low": ms * (1 - band), f"{key}_high": ms * (1 + band)}
+        low, high = model.band("tflite", threads).limits(ms)
+        row |= {key: ms, f"{key}_low": low, f"{key}_high": high}
     counted = work.counted
     misses = {name: counted.caches[name].misses if name in counted.caches else None for name in ("l1d", "l2", "l3")}
     row |= {"operators": sum(work.operators.values()), "instructions": counted.instructions, "cycles": counted.cycles}

@@ -42,10 +42,14 @@ class Band:
     __pydantic_config__: ClassVar[ConfigDict] = STRICT
 
     threads: Annotated[int, Ge(1)]
-    error: Annotated[float, Field(gt=0, lt=1)]
+    error: Annotated[float, Gt(0)]
     format: str | None = None
     coverage: Annotated[float, Field(gt=0, lt=1)] = 0.9
     figures: Annotated[int, Ge(0)] = 0
+
+    def limits(self, seconds: float) -> tuple[float, float]:
+        """Between which times the true one lies where so many seconds are predicted."""
+        return seconds * max(0.0, 1 - self.error), seconds * (1 + self.error)
 
     @property
     def basis(self) -> str:

@@ -172,7 +172,7 @@ def _counted(
     kind = _format(file)
     counted = with_operators(_count(instrument, file, inputs, folder, model.mcpu), FORMATS.get(kind), file.read_bytes())
     seconds, band = predicted.seconds(counted, model, target.hardware.core_clock, threads), model.band(kind, threads)
-    return _Measured(seconds, seconds * (1 - band.error), seconds * (1 + band.error), counted, None, _NO_LAYERS, band)
+    return _Measured(seconds, *band.limits(seconds), counted, None, _NO_LAYERS, band)
 
 
 def _timed(instrument: Instrument, file: Path, inputs: Path, folder: Path, threads: int) -> _Measured:

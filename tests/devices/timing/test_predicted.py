@@ -43,6 +43,11 @@ def test_a_formats_own_band_comes_first_and_one_that_is_not_stated_is_the_widest
     assert replace(MODEL, bands=bands[:2]).band("onnx", 8) == bands[1]
 
 
+def test_no_time_is_below_zero_however_wide_the_band() -> None:
+    assert Band(1, 0.2).limits(10.0) == pytest.approx((8.0, 12.0))
+    assert Band(1, 1.2).limits(10.0) == pytest.approx((0.0, 22.0))
+
+
 def test_a_band_says_what_it_rests_on() -> None:
     assert Band(1, 0.2, "tflite", 0.9, 10).basis == "90% by 10 published figures"
     assert Band(4, 0.25, "tflite", 0.9, 6).basis == "90% by 6 published figures, normal errors assumed"
