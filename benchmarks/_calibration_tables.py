@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import statistics
 from collections.abc import Sequence
+from operator import itemgetter
 from typing import Any
 
 from benchmarks._bands import COVERAGE
@@ -132,16 +133,33 @@ def _summaries(name: str, rows: Sequence[Row]) -> dict[str, str]:
         return {}
     inside = [row["inside"] for row in rows if row["inside"] is not None]
     median = statistics.median(abs(row["error"]) for row in rows)
+    right, groups = _ordered(rows)
     return {
+        f"{name}_ordered": f"{right} of {groups}",
         f"{name}_tested": str(len(rows)),
         f"{name}_median": f"{median:.0%}",
         f"{name}_inside": f"{sum(inside)} of {len(inside)}",
     }
 
 
+def _ordered(rows: Sequence[Row]) -> tuple[int, int]:
+    """Of how many sets of three networks or more, alike in all else, the order is as published; how many there are."""
+    sets: dict[tuple[str, ...], list[Row]] = {}
+    for row in rows:
+        sets.setdefault((row["device"], row["runtime"], row["numbers"], str(row["threads"])), []).append(row)
+    large = [each for each in sets.values() if len(each) >= 3]
+    right = [sorted(each, key=itemgetter("published")) == sorted(each, key=itemgetter("unseen")) for each in large]
+    return sum(right), len(right)
+
+
 def _summary(rows: Sequence[Row]) -> list[str]:
     told = _summaries("", rows)
-    return [f"Median error {told['_median']} over {told['_tested']} figures; inside {told['_inside']}."] if told else []
+    if not told:
+        return []
+    return [
+        f"Median error {told['_median']} over {told['_tested']} figures; inside {told['_inside']}.",
+        f"Sets of three networks or more on one device, in the order that was published: {told['_ordered']}.",
+    ]
 
 
 def unknown(calibration: Calibration) -> Table:

@@ -12,7 +12,7 @@ from scipy.stats import t
 from benchmarks import _fitting
 from benchmarks._bands import COVERAGE, band
 from benchmarks._fitting import Point
-from benchmarks._published import FIGURES, LEFT_OUT, NETS
+from benchmarks._published import FIGURES, LEFT_OUT, MEMORY, NETS
 from benchmarks._tables import read
 from benchmarks.emulator_latency import CORES
 from benchmarks.mobilenets import TITLES
@@ -92,10 +92,37 @@ def test_a_targets_constants_and_bands_are_those_that_the_kept_results_fitted(na
     assert core.time.dram == pytest.approx(taken["dram"] * 1e9, rel=0.01)
     assert (core.time.fork_join or 0.0) == pytest.approx(taken["fork_join"] * 1e-6, abs=5e-8)
     assert max(core.time.miss_cycles.values()) == pytest.approx(taken["misses"], abs=0.05)
+    figures = {figure: value for table in tables.values() for figure, value in table.figures.items()}
+    assert f"{core.time.band('onnx', 4).error:.0%}" == figures[f"{name}_any"]
+    assert core.time.band("onnx", 1).basis == "not calibrated"
+    assert f"{core.time.ratio_band:.0%}" == figures[f"{name}_ratio"]
     for row in tables[f"{name}: bands"].rows:
         stated = core.time.band(row["format"], row["threads"])
         assert (stated.threads, stated.figures, stated.coverage) == (row["threads"], row["figures"], COVERAGE)
         assert row["band"] - 0.005 <= stated.error <= row["band"] + 0.01
+
+
+def test_a_target_without_figures_has_the_constants_of_the_core_that_it_names_or_of_the_rule() -> None:
+    def time(name: str) -> TimeModel:
+        core = PROJECT.target(name).hardware.core
+        assert core is not None
+        assert core.time is not None
+        return core.time
+
+    for name, source in (("mobile-cpu", "rpi5"), ("zero2w", "rpi3")):
+        assert replace(time(name), sources=()) == replace(time(source), sources=())
+        assert f"the constants and bands of {source}" in time(name).sources[0]
+    known = time("rpi5")
+    assert known.fork_join is not None
+    tables = read(ROOT / "benchmarks" / "results", "emulator_latency")
+    figures = {name: value for table in tables for name, value in table.figures.items()}
+    for name, nominal in (("mobile-cpu-2022", 51.2e9), ("jetson-orin-nano", 68e9)):
+        clock = PROJECT.target(name).hardware.core_clock
+        assert time(name).dram == pytest.approx(known.dram / MEMORY["rpi5"] * nominal, rel=0.01)
+        assert time(name).fork_join == pytest.approx(known.fork_join * 2.4e9 / clock, rel=0.01)
+        assert time(name).band("tflite", 1).basis == "not calibrated"
+        assert f"{1 + time(name).band('tflite', 1).error:.2f}" == figures["transfer_factor"]
+        assert f"{1 + time(name).ratio_band:.2f}" == figures["transfer_ratio"]
 
 
 def test_no_memory_is_fitted_to_be_faster_than_it_is() -> None:
