@@ -18,12 +18,17 @@ from click.testing import CliRunner
 
 from edgebuild.bundle import manifest, signature
 from edgebuild.bundle.signature import Trusted
+from edgebuild.cli import pull as pull_verb
+from edgebuild.cli import push as push_verb
 from edgebuild.cli import sign as sign_verb
 from edgebuild.cli import verify as verify_verb
 from edgebuild.spec.errors import IntegrityError
 from edgebuild.verbs import verify
 from tests import tiny
 from tests.bundle.test_assemble import assemble
+from tests.bundle.test_registry import PROGRAM, Serve, serve
+
+__all__ = ["serve"]  # a fixture
 
 pytest.importorskip("model_signing", reason="no model-signing: pip install '.[signing]'")
 pytest.importorskip("OpenSSL", reason="no model-signing: pip install '.[signing]'")
@@ -293,3 +298,12 @@ def test_a_damaged_bundle_is_not_signed(bundle: Path, keys: tuple[Path, Path]) -
     (bundle / "labels.json").write_text("[]")
     assert sign(bundle, "--key", keys[0])[0] == 5
     assert not signature.beside(bundle).exists()
+
+
+@pytest.mark.skipif(PROGRAM is None, reason="no docker-registry: apt-get install docker-registry")
+def test_whose_a_pulled_bundle_is(signed: Path, keys: tuple[Path, Path], serve: Serve, tmp_path: Path) -> None:
+    place, out = f"{serve()}/models/tiny:1.4.0", tmp_path / "pulled"
+    for verb, arguments in ((push_verb, (signed, place)), (pull_verb, (place, "--out", out))):
+        assert CliRunner().invoke(verb.command, [str(one) for one in arguments]).exit_code == 0
+    assert verified(out, "--signed-by", keys[1], "--at-least", "1.4.0")[0] == 0
+    assert verified(out, "--signed-by", pair(tmp_path, "other")[1])[0] == 5

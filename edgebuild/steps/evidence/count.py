@@ -29,6 +29,11 @@ class Count(Step):
     tools: ClassVar[tuple[str, ...]] = ("numpy",)
     deterministic: ClassVar[Determinism] = "no"
 
+    @property
+    def shared(self) -> Determinism:
+        """What a device that counts says, it says on any machine: the key has all that emulates it."""
+        return "everywhere" if self.device.counts else "no"
+
     def run(self, io: StepIO) -> None:
         """Write `evidence.json`."""
         self._job(io)

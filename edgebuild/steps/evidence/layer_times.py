@@ -55,6 +55,11 @@ class LayerTimes(Step):
     deterministic: ClassVar[Determinism] = "no"
     exclusive: ClassVar[bool] = False
 
+    @property
+    def shared(self) -> Determinism:
+        """What a device that counts says, it says on any machine: the key has all that emulates it."""
+        return "everywhere" if self.device.counts else "no"
+
     def run(self, io: StepIO) -> None:
         """Write `evidence.json`."""
         shapes = documents.read(evidence.LayerShapes, io.path("shapes") / evidence.FILE).shapes
