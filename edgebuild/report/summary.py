@@ -345,7 +345,7 @@ def _scores(scores: Scores | None) -> list[Row]:
 def _timed(latency: Latency) -> Row:
     """Seconds of float and compressed; a prediction shows its band."""
     theirs, ours = statistics.median(latency.baseline_seconds), statistics.median(latency.candidate_seconds)
-    band = f" ± {latency.band:.0%}" if isinstance(latency, Predicted) else ""
+    band = f" ± {latency.band.error:.0%}" if isinstance(latency, Predicted) else ""
     name = f"latency ({latency.fidelity})"
     return name, show_seconds(theirs) + band, show_seconds(ours) + band, _speed(latency, theirs / ours)
 
