@@ -106,6 +106,8 @@ class Scheduler:
         self._cores = Cores(store.scratch("cores"), jobs)
         self._events, self._limits = events, limits
         self._running: dict[str, _Run] = {}
+        self._keys: dict[str, tuple[str, dict[str, str]]] = {}
+        self._missing: set[str] = set()
         self._failed: dict[str, EdgebuildError] | None = None  # where a failure is no end of the whole
         self._told: set[tuple[str, str]] = set()
 
@@ -142,16 +144,24 @@ class Scheduler:
 
     def _advance(self, name: str) -> bool:
         """Take a node's output from the store, or start it where there is room; whether either was done."""
-        parts = self._resolver.parts(name)
-        key = keys.of(parts)
-        if (action := self._store.find(key)) is not None:
-            return self._reuse(name, action)
-        if self._sharing is not None:
+        key, parts = self._key(name)
+        if name not in self._missing:  # once: whoever makes it meanwhile is met again at its lock
+            if (action := self._store.find(key)) is not None:
+                return self._reuse(name, action)
+            self._missing.add(name)
+        if self._sharing is not None and self._graph.may_be_known_elsewhere(name):
             if self._sharing.awaits(self._store, self._graph.nodes[name], key):
                 return False
             if (answer := self._sharing.take(key)) is not None:
                 return self._receive(name, key, parts, *answer)
         return self._room(self._graph.nodes[name]) and (self._run_here(name, key, parts) or self._give_way())
+
+    def _key(self, name: str) -> tuple[str, dict[str, str]]:
+        """The node's key and its parts, reckoned once: a node may be ready long before there is room for it."""
+        if name not in self._keys:
+            parts = self._resolver.parts(name)
+            self._keys[name] = keys.of(parts), parts
+        return self._keys[name]
 
     def _run_here(self, name: str, key: str, parts: dict[str, str]) -> bool:
         """Start a node, or take what another build has just made; False while something that it needs is another's."""
@@ -297,7 +307,8 @@ class Scheduler:
         self._running.pop(name).release()
         if self._sharing is not None:
             self._sharing.resume()
-            self._sharing.offer(self._store, run.node, action)
+            if self._graph.may_be_known_elsewhere(name):
+                self._sharing.offer(self._store, run.node, action)
         self._events.finished(task.label, action.seconds, run.before is not None and run.before.output == output)
 
     def _fail(self, name: str, run: _Run, error: EdgebuildError) -> None:

@@ -100,4 +100,4 @@ def _words(error: Exception) -> str:
     """The kind of error: what it says at length has URLs in it, and perhaps signatures."""
     kind = type(error).__name__.removesuffix("Error")
     known = {"PermissionDenied": "refuses: permission denied", "Unauthenticated": "refuses: who are you?"}
-    return known.get(kind, f"cannot be reached, or has no such bucket: {kind}")
+    return known.get(kind, f"cannot be reached ({kind} error: are there such a bucket, a region and credentials?)")

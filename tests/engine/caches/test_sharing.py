@@ -85,13 +85,24 @@ def test_what_depends_on_the_processor_is_shared_between_equal_ones(
     assert (third.took, third.heard.ran) == ([], ["part0"])
 
 
-def test_what_was_built_otherwise_is_another_machine(monkeypatch: pytest.MonkeyPatch) -> None:
-    here = processor.fingerprint(("numpy",))
-    assert here == processor.fingerprint(("numpy",)) is not None
-    monkeypatch.setattr(processor, "build", lambda name: f"conda's {name}")
-    assert processor.fingerprint(("numpy",)) not in (here, None)
-    monkeypatch.setattr(processor, "build", lambda name: None)
-    assert processor.fingerprint(("numpy",)) is None
+def test_what_was_built_otherwise_is_another_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As conda's build of a version is another than PyPI's; where nothing says how it was built, nothing is shared."""
+    monkeypatch.syspath_prepend(str(tmp_path))
+    folder = tmp_path / "kernels-1.0.dist-info"
+    folder.mkdir()
+    (folder / "METADATA").write_text("Name: kernels\nVersion: 1.0\n")
+
+    def here(*records: str) -> str | None:
+        processor.build.cache_clear()
+        for text in records:
+            (folder / "RECORD").write_text(text)
+        return processor.fingerprint(("kernels",))
+
+    assert here() is None
+    one = here("kernels/a.so,sha256=abc,3\nkernels/a.py,sha256=abc,3\n")
+    assert one == here("kernels/a.so,sha256=abc,3\nkernels/a.py,sha256=def,4\n") is not None
+    assert one != here("kernels/a.so,sha256=def,3\nkernels/a.py,sha256=abc,3\n")
+    processor.build.cache_clear()
 
 
 def test_a_variable_that_chooses_kernels_is_another_machine(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -108,6 +119,13 @@ def test_measured_time_and_what_no_key_knows_stay_here(served: Served, machine: 
     assert (served.did("PUT"), served.did("HEAD"), len(served.did("GET"))) == ([], [], 1)
     other.build(Times("a"), Unnamed("b"))
     assert sorted(other.heard.ran) == ["part0", "part1"]
+
+
+def test_what_follows_from_measured_time_is_nobody_elses_either(served: Served, machine: New) -> None:
+    """Its key has the measurement; what follows from that is known by bytes again."""
+    one = machine()
+    one.build(Times("a"), toys.Write("b"), then=toys.Join())
+    assert (len(served.under("ac")), one.counts.misses) == (1, 1)
 
 
 def test_read_only_takes_and_sends_nothing(served: Served, machine: New) -> None:
@@ -136,9 +154,9 @@ def test_nothing_moves_while_a_step_measures_this_machine(served: Served, machin
     moving: list[tuple[float, float]] = []
 
     def takes_long(handler: Handler) -> bool:
-        began = time.time()
+        began = time.monotonic()
         time.sleep(0.3 * (handler.command == "PUT"))
-        moving.append((began, time.time()))
+        moving.append((began, time.monotonic()))
         return False
 
     served.before = takes_long
