@@ -18,7 +18,7 @@ def unpack(deb: Path, into: Path, place: Callable[[str], str | None] = lambda na
     """Extract the files of a package below `into`.
 
     Args:
-        deb: the package.
+        deb: the package; what its links name from the root is meant below `into`, never on this machine.
         into: the folder to fill; made where it is not there.
         place: where a file of the package (by its path) goes below `into`; None leaves it out.
 
@@ -87,7 +87,14 @@ def _extract(archive: tarfile.TarFile, member: tarfile.TarInfo, into: Path, targ
     path.parent.mkdir(parents=True, exist_ok=True)
     path.unlink(missing_ok=True)
     if member.issym():
-        path.symlink_to(member.linkname)
+        path.symlink_to(_inside(member.linkname, target))
     elif content := archive.extractfile(member):  # of a hard link too: that of the file it names
         path.write_bytes(content.read())
         path.chmod(0o755 if member.mode & 0o100 else 0o644)
+
+
+def _inside(link: str, target: PurePosixPath) -> str:
+    """What a link names, without beginning at the root."""
+    if not link.startswith("/"):
+        return link
+    return str(PurePosixPath(*[".."] * len(target.parent.parts), link.lstrip("/")))

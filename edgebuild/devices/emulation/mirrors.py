@@ -136,7 +136,7 @@ def _apt(command: list[str]) -> str:
 
 
 def _pip() -> dict[str, str]:
-    """Settings of pip that say how packages are reached: `index-url`, `proxy`, `cert`. Files first, then environment."""
+    """Settings of pip that say how packages are reached: files first, then the environment."""
     config = configparser.RawConfigParser()
     home = Path.home()
     own = Path(os.environ.get("XDG_CONFIG_HOME") or home / ".config") / "pip/pip.conf"

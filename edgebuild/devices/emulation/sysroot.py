@@ -18,9 +18,10 @@ from edgebuild.spec import sha256
 from edgebuild.spec.errors import DeviceError
 
 _PLUGIN = "plugin.so"
-# What Python 3.11 and the runtimes' wheels load, for arm64.
+# What Python 3.11 and the runtimes' wheels load, for arm64; libc-bin has the locale.
 SYSROOT_PACKAGES = (
     "libbz2-1.0",
+    "libc-bin",
     "libc6",
     "libexpat1",
     "libffi8",
@@ -34,6 +35,16 @@ SYSROOT_PACKAGES = (
     "python3.11-minimal",
     "zlib1g",
 )
+# Universal time, as tzfile(5) has it.
+_ZONE = "TZif2" + "\0" * 31 + "\0\0\0\1" + "\0\0\0\4" + "\0" * 6 + "UTC\0"
+# What programs look for, and would find on this machine, whose root lies below the emulated one: what is counted must
+# not depend on it.
+_OWN_FILES = {
+    "etc/ld.so.cache": "",
+    "etc/localtime": f"{_ZONE}{_ZONE}\nUTC0\n",
+    "etc/os-release": 'PRETTY_NAME="Debian GNU/Linux 12 (bookworm)"\nVERSION_ID="12"\nID=debian\n',
+    "usr/share/locale/locale.alias": "",
+}
 _DOCUMENTS = ("doc", "man", "lintian", "bug", "info")
 
 
@@ -194,9 +205,12 @@ def _system(tools: Path, supply: Supply) -> Part:
     def fill(files: Sequence[Path], tree: Path, _scratch: Path) -> None:
         for each in files:
             debs.unpack(each, tree, lambda name: None if _is_document(name) else name)
+        for name, text in _OWN_FILES.items():
+            (tree / name).parent.mkdir(parents=True, exist_ok=True)
+            (tree / name).write_text(text)
         bytecode.compile_folder(tree / f"usr/lib/python{bytecode.VERSION}", tools, tree)
 
-    recipe = {"bytecode": list(bytecode.OPTIONS)}
+    recipe = {"bytecode": list(bytecode.OPTIONS), "own": _OWN_FILES}
     return _part("system", pinned.SYSTEM, supply, fill, "the ARM system's files, from Debian", recipe)
 
 
