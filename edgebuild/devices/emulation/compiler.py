@@ -5,6 +5,7 @@ after the set-up.
 """
 
 import os
+import re
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -18,6 +19,11 @@ PACKAGE = "ziglang==0.17.1"
 FLAGS = (
     *("-std=c11", "-O2", "-Wall", "-Wextra", "-Wpedantic", "-Wshadow", "-Werror"),
     *("-shared", "-fPIC", "-fvisibility=hidden", "-s"),
+)
+# What the compiler brings for other systems and for C++: three quarters of its 20,000 files.
+_NEEDLESS = re.compile(
+    r"ziglang/lib/(libcxx|libcxxabi|libtsan|libc/(mingw|musl|wasi|darwin|(free|net|open)bsd)"
+    r"|libc/include/[^/]*(windows|darwin|bsd|musl|wasi)[^/]*)/"
 )
 
 
@@ -40,7 +46,7 @@ def unpack(wheels_of_it: Iterable[Path], into: Path) -> Path:
     Raises:
         DeviceError: the package is damaged.
     """
-    wheels.unpack(wheels_of_it, into)
+    wheels.unpack(wheels_of_it, into, _NEEDLESS)
     program = into / "ziglang" / "zig"
     program.chmod(0o755)  # zipfile drops the mode
     return program

@@ -70,8 +70,10 @@ def fetch(versions: dict[str, str], folder: Path) -> list[Download]:
     return [Download(each.name, sha256.of_file(each), each.stat().st_size) for each in sorted(folder.glob("*.whl"))]
 
 
-def unpack(wheels: Iterable[Path], site: Path) -> None:
-    """Extract the wheels below `site`; zipfile checks each member's CRC and drops `..` and absolute paths.
+def unpack(wheels: Iterable[Path], site: Path, needless: re.Pattern[str] | None = None) -> None:
+    """Extract the wheels below `site`, without files whose paths match `needless`.
+
+    zipfile checks each member's CRC and drops `..` and absolute paths.
 
     Raises:
         DeviceError: a wheel is damaged.
@@ -79,7 +81,8 @@ def unpack(wheels: Iterable[Path], site: Path) -> None:
     for wheel in wheels:
         try:
             with zipfile.ZipFile(wheel) as archive:
-                archive.extractall(site)
+                names = archive.namelist()
+                archive.extractall(site, [each for each in names if not (needless and needless.match(each))])
         except (zipfile.BadZipFile, EOFError) as error:
             raise DeviceError(f"{wheel.name} is damaged: {error}") from error
 
