@@ -11,6 +11,8 @@ from functools import partial
 import torch
 from torch import Tensor, nn
 
+from benchmarks._published import NETS, Net
+
 SHAPES = {"tiny": (1, 28, 28)}
 _PHOTOGRAPH = (3, 224, 224)
 
@@ -30,23 +32,43 @@ _V3_SMALL = (
     (5, 240, 40, 1, 1, 1), (5, 120, 48, 1, 1, 1), (5, 144, 48, 1, 1, 1), (5, 288, 96, 1, 1, 2), (5, 576, 96, 1, 1, 1),
     (5, 576, 96, 1, 1, 1),
 )  # fmt: skip
-_ROUNDS, _BATCH = 10, 4
+_ROUNDS, _FEW_ROUNDS, _BATCH = 10, 2, 4
 
 
 def shape(name: str) -> tuple[int, ...]:
     """Of one input of the network, without the batch axis."""
-    return SHAPES.get(name, _PHOTOGRAPH)
+    if name in SHAPES or name in MAKERS:
+        return SHAPES.get(name, _PHOTOGRAPH)
+    return 3, NETS[name].side, NETS[name].side
 
 
 def network(name: str, seed: int) -> nn.Module:
     """The network in evaluation mode; its batch norms have seen noise, so that activations are of the usual size."""
     torch.manual_seed(seed)
     torch.set_num_threads(1)
-    made = MAKERS[name]().train()
+    own = name in MAKERS
+    made = (MAKERS[name]() if own else _of_library(NETS[name])).train()
     with torch.no_grad():
-        for _ in range(_ROUNDS):
+        for _ in range(_ROUNDS if own else _FEW_ROUNDS):
             made(torch.randn(_BATCH, *shape(name)))
     return made.eval()
+
+
+def _of_library(net: Net) -> nn.Module:
+    """A network as torchvision or timm builds it by its name, with random weights."""
+    from edgebuild.nn import compiled_torchvision
+
+    compiled_torchvision.stand_in()
+    if net.library == "timm":
+        import timm
+
+        built: nn.Module = timm.create_model(net.name, pretrained=False)
+        return built
+    from torchvision import models
+
+    options = {"aux_logits": False, "init_weights": True} if net.auxiliary else {}
+    made: nn.Module = models.get_model(net.name, weights=None, **options)
+    return made
 
 
 class Pool(nn.Module):

@@ -44,6 +44,21 @@ def with_target(folder: Path, name: str, *, examples: int, formats: tuple[str, .
     assert not formats or {runtime.format for runtime in written.runtimes} == {*formats}
 
 
+_SHORT = """
+description = "This machine, measured in a moment"
+hardware = {arch = "x86_64", cpu = "x86-64"}
+runtimes = [{format = "tflite"}]
+devices = [{transport = "local"}]
+timing = {looks = [1], iterations = 2, warmup_iterations = 1, warmup = "0.01 s"}
+"""
+
+
+def short_target(folder: Path, name: str, more: str = "") -> None:
+    """Give a project the target `name` that a short run builds for: this machine, hardly measured; `more` of TOML."""
+    (folder / "targets").mkdir()
+    (folder / "targets" / f"{name}.toml").write_text(_SHORT + more, encoding="utf-8")
+
+
 def digits(folder: Path, *, small: bool) -> Project:
     """A project in `folder` with the model `digits`: the product's own, or a small one that trains in seconds."""
     place = folder / "models" / "digits"

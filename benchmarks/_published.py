@@ -1,38 +1,63 @@
-"""Latencies that others measured on real boards, with their sources."""
+"""Latencies that others measured on real boards, and the networks they measured, as published.toml says."""
 
 from __future__ import annotations
 
+import tomllib
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from edgebuild.spec.units import parse_bytes_per_second, parse_hertz
+
+_FILE = Path(__file__).with_name("published.toml")
+_ROW = ("net", "numbers", "milliseconds")
+_CONTENT: dict[str, Any] = tomllib.loads(_FILE.read_text(encoding="utf-8"))
 
 
 @dataclass(frozen=True, slots=True)
-class Published:
-    """`milliseconds` on `threads` threads."""
+class Net:
+    """A network that `library` builds by `name`, of square photographs; `auxiliary`: without its second classifier."""
 
+    title: str
+    library: str
+    name: str
+    side: int = 224
+    auxiliary: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """`milliseconds` of a network on `threads` threads at `clock` Hz; 0 threads where nobody says how many.
+
+    `set`: "fit" where the constants of the core are fitted to it, "test" where nothing is.
+    """
+
+    net: str
+    numbers: str
     milliseconds: float
+    core: str
+    device: str
+    clock: float
+    runtime: str
+    format: str
     threads: int
+    threads_stated: bool
+    same_kernels: bool
+    set: Literal["fit", "test"]
     source: str
 
 
-XNNPACK = "XNNPACK README, Raspberry Pi 4 (BCM2711, ARM64), multi-threaded, random weights, February 2022"
-EXECUTORCH = (
-    "ExecuTorch, not LiteRT, over the same kernel library, on a Raspberry Pi 5; threads not stated, four assumed "
-    "(learn.arm.com, ExecuTorch on Arm, module 2)"
-)
+def _figures() -> list[Figure]:
+    figures = []
+    for group in _CONTENT["figures"]:
+        shared = {name: value for name, value in group.items() if name != "rows"} | {
+            "clock": parse_hertz(group["clock"])
+        }
+        figures += [Figure(**dict(zip(_ROW, row, strict=True)), **shared) for row in group["rows"]]
+    return figures
 
-# (target, network, numbers)
-FIGURES = {
-    ("rpi4", "v1", "float"): Published(77, 4, XNNPACK),
-    ("rpi4", "v2", "float"): Published(46, 4, XNNPACK),
-    ("rpi4", "v1", "int8"): Published(24, 4, XNNPACK),
-    ("rpi4", "v2", "int8"): Published(17, 4, XNNPACK),
-    ("rpi4", "v3-large", "float"): Published(40, 4, XNNPACK),
-    ("rpi4", "v3-small", "float"): Published(15, 4, XNNPACK),
-}
 
-# No figure of LiteRT on this core was found. The same kernel library below another runtime, whose threads are not
-# stated: four, for Arm's figure of ResNet-50 on the same board (int8, 20.6 ms) is beyond what two cores can multiply.
-OTHER_RUNTIME = {
-    ("mobile-cpu", "v2", "float"): Published(10.89, 4, EXECUTORCH),
-    ("mobile-cpu", "v2", "int8"): Published(4.01, 4, EXECUTORCH),
-}
+NETS = {name: Net(**each) for name, each in _CONTENT["nets"].items()}
+FIGURES = _figures()
+MEMORY = {name: parse_bytes_per_second(each["rate"]) for name, each in _CONTENT["memory"].items()}
+LEFT_OUT: list[dict[str, str]] = _CONTENT["left_out"]

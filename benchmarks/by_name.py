@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 FORMATS = ("onnx", "tflite")
 WANTED = 0.99  # mean cosine
 _INPUTS, _ROUNDS, _BATCH = 16, 10, 8
-_WORDS, _LENGTH = 1000, 32
+_WORDS, LENGTH = 1000, 32
 _BERT = {"vocab_size": _WORDS, "num_labels": 10}
 _COLUMNS = {
     "network": ("network", ""),
@@ -178,9 +178,9 @@ def inputs(net: Net, count: int, seed: int) -> Sample:
     generator = np.random.default_rng(seed)
     if net.size is not None:
         return (pictures(generator, count, net.size),)
-    lengths = generator.integers(_LENGTH // 4, _LENGTH + 1, count)
-    mask = (np.arange(_LENGTH) < lengths[:, None]).astype(np.int64)
-    return generator.integers(1, _WORDS, (count, _LENGTH)) * mask, mask
+    lengths = generator.integers(LENGTH // 4, LENGTH + 1, count)
+    mask = (np.arange(LENGTH) < lengths[:, None]).astype(np.int64)
+    return generator.integers(1, _WORDS, (count, LENGTH)) * mask, mask
 
 
 def pictures(generator: np.random.Generator, count: int, size: int) -> Array:

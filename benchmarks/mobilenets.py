@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from benchmarks._published import NETS
 from benchmarks._tables import Table
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ TITLES = {
 }
 MOBILENETS = ("v1", "v2", "v3-large", "v3-small")
 FORMATS = ("tflite", "onnx")
-CALIBRATION = 8  # images of noise; their values matter to no figure here
+CALIBRATION, FEW = 8, 2  # images of noise; their values matter to no figure here
 _COLUMNS = {
     "model": ("model", ""),
     "format": ("format", ""),
@@ -46,7 +47,7 @@ class File:
     @property
     def title(self) -> str:
         """The network as people call it."""
-        return TITLES[self.net]
+        return TITLES[self.net] if self.net in TITLES else NETS[self.net].title
 
 
 def run(*, small: bool) -> list[Table]:
@@ -81,7 +82,7 @@ def build(folder: Path, net: str, kind: str, seed: int = 0) -> list[File]:
 
     target_format = registry.FORMATS.get(kind)()
     floating = target_format.convert(network(net, seed), (torch.zeros(1, *shape(net)),))
-    samples = [(example,) for example in noise(net, CALIBRATION, seed + 1)[:, None]]
+    samples = [(example,) for example in noise(net, CALIBRATION if net in TITLES else FEW, seed + 1)[:, None]]
     contents = {"float": floating, "int8": target_format.quantize(floating, Int8().quantization(), samples)}
     files = [File(net, kind, numbers, folder / f"{net}-{seed}-{numbers}.{kind}") for numbers in contents]
     for file in files:

@@ -113,13 +113,13 @@ class Subject:
 
 def run(*, small: bool) -> list[Table]:
     """A row for each model; `small`: one by name, and nothing beside ours."""
-    folder = Path() if small else _folder()
+    place = Path() if small else models_folder()
     peers = () if small else tuple(_PEERS)
     rows, whys = [], []
     for public in SMALL if small else MODELS:
         print(f"  {public.name}", file=sys.stderr, flush=True)
         row = dict.fromkeys(_COLUMNS) | {"model": public.name}
-        for tool, cosine, why in _results(public, folder, peers, 2 if small else _INPUTS, row):
+        for tool, cosine, why in _results(public, place, peers, 2 if small else _INPUTS, row):
             row[tool] = cosine
             whys += [] if why is None else [{"model": public.name, "tool": _TOOLS[tool], "why": why}]
         rows.append(row)
@@ -130,7 +130,7 @@ def run(*, small: bool) -> list[Table]:
     ]
 
 
-def _folder() -> Path:
+def models_folder() -> Path:
     """UsageError where nobody says where the files are, or where one is missing."""
     place = Path(os.environ.get(FOLDER) or "")
     lacking = [one.file for one in MODELS if isinstance(one.file, str) and not (place / one.file).exists()]
@@ -157,9 +157,10 @@ def _notes(rows: Sequence[Mapping[str, Any]], figures: Mapping[str, str]) -> lis
         f"{_INPUTS} inputs of noise calibrate, {_INPUTS} others are compared, the same for all tools; the cosine is "
         "the mean over these, of the output that comes off worst, with the answers in the runtime that the model came "
         "from.",
-        "Olive (`OnnxStaticQuantization`) and onnx2tf (`-oiqt`), each in its own environment with its defaults, take "
-        "ONNX alone. An ONNX file they get as it came, and where that fails with its dimensions fixed by edgebuild; of "
-        "all others the float ONNX file that edgebuild makes, which is more than they do by themselves.",
+        "Olive (`OnnxStaticQuantization`) and onnx2tf (`-oiqt`; TensorFlow's converter where its own backend refuses), "
+        "each in its own environment with its defaults, take ONNX alone. An ONNX file they get as it came, and where "
+        "that fails with its dimensions fixed by edgebuild; of all others the float ONNX file that edgebuild makes, "
+        "which is more than they do by themselves.",
         "Outputs of onnx2tf are compared in the order of axes in which they come off best.",
     ]
 

@@ -16,7 +16,7 @@ caches = [
 mcpu = "cortex-a72"
 miss_cycles = {l1d = 5.0}
 dram = "2.75 GB/s"
-bands = [[1, 0.3]]
+bands = [{threads = 1, error = 0.3}]
 ratio_band = 0.25
 sources = ["a paper"]
 """

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
+from edgebuild.spec.core import Band
 from edgebuild.spec.evidence import (
     ONLY,
     Accuracy,
@@ -126,7 +127,7 @@ def predicted(
     shared = SharedWork(0.0, 0.0, Operators(0, 3, 3))
     both = BothCounted(*(counted(each) for each in work))
     seconds = ((ours,), (theirs,), 1.0)
-    return Predicted(fidelity, "qemu", *seconds, ("somewhere",), band, 0.2, ratio_limits, shared, 1, both)
+    return Predicted(fidelity, "qemu", *seconds, ("somewhere",), Band(1, band), 0.2, ratio_limits, shared, 1, both)
 
 
 def estimated(ours: float, theirs: float = 0.1, speed: float = 1.0, fidelity: Fidelity = "estimated") -> Estimated:

@@ -36,7 +36,7 @@ from edgebuild.verbs.request import Request
 
 HERE = Path(__file__).resolve().parent
 TARGET = "rpi4"
-EPOCHS = 20
+EPOCHS = 60
 BUILDS = (("mobilenet", "int8"), ("student", "labels"), ("student", "taught"))
 _NAMES = {"mobilenet": "Keras MobileNet", "student": "student"}
 _COLUMNS = {
@@ -54,14 +54,8 @@ _COLUMNS = {
     "verdict": ("verdict", ""),
 }
 
-
 _SHORT = """
-description = "This machine, measured in a moment"
 recipe = "taught"
-hardware = {arch = "x86_64", cpu = "x86-64"}
-runtimes = [{format = "tflite"}]
-devices = [{transport = "local"}]
-timing = {looks = [1], iterations = 2, warmup_iterations = 1, warmup = "0.01 s"}
 gates = [{metric = "accuracy", limit = "1 pp"}]
 """
 
@@ -118,8 +112,7 @@ def lay_out(folder: Path, data: Pictures, *, small: bool) -> Project:
         place = folder / "models" / model / "mobilenet.keras"
         shutil.copyfile(_kept(data), place) if not small else _trained(place, data, 1, small=True)
     if small:
-        (folder / "targets").mkdir()
-        (folder / "targets" / f"{TARGET}.toml").write_text(_SHORT, encoding="utf-8")
+        _project.short_target(folder, TARGET, _SHORT)
         return open_project(folder)
     _project.with_target(folder, TARGET, examples=1000)
     return replace(open_project(folder), store=_environments.cache() / "store")

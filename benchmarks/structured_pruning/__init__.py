@@ -122,10 +122,11 @@ def _ran(command: Sequence[str]) -> dict[str, Any]:
         raise KeyboardInterrupt  # who stopped it will want it done another time
     if ended.returncode == -signal.SIGXCPU:
         return {"error": f"took more than {_LIMIT // 60} minutes of CPU time"}
-    if ended.returncode:
+    printed = ended.stdout.strip().splitlines()
+    if ended.returncode or not printed:  # a tool that gives up may also exit with 0
         return {"error": (ended.stderr.strip().splitlines() or [f"exit {ended.returncode}"])[-1][:200]}
-    found: dict[str, Any] = json.loads(ended.stdout.strip().splitlines()[-1])
-    return found
+    row: dict[str, Any] = json.loads(printed[-1])
+    return row
 
 
 def _limited() -> None:

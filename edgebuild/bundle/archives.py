@@ -16,10 +16,10 @@ EPOCH = 315532800  # 1980-01-01T00:00:00Z: the earliest time that a zip file can
 _BLOCK = 65535  # bytes that one stored block holds
 
 
-def zipped(files: Mapping[str, bytes]) -> bytes:
-    """A zip file of these, in their order."""
-    stream = io.BytesIO()
-    with zipfile.ZipFile(stream, "w") as archive:
+def zipped(files: Mapping[str, bytes], before: bytes = b"") -> bytes:
+    """A zip file of these, in their order, behind what may come before it in the same file."""
+    stream = io.BytesIO(before)
+    with zipfile.ZipFile(stream, "a") as archive:
         for name, content in files.items():
             entry = zipfile.ZipInfo(name, (1980, 1, 1, 0, 0, 0))
             entry.create_system, entry.external_attr = 3, 0o100644 << 16  # Unix, a plain file

@@ -15,7 +15,7 @@ from edgebuild.spec.errors import UsageError
 from edgebuild.spec.evidence import Evidence, Status, Verdict
 from edgebuild.spec.preprocess import Preprocess
 from edgebuild.spec.signature import Element, Head, Signature, State
-from edgebuild.spec.target import Fidelity, Runtime
+from edgebuild.spec.target import Fidelity, Runtime, Soc
 
 Standing = Literal["released", "candidate", "withdrawn"]
 Fingerprints = Mapping[str, Mapping[str, str]]  # by kind of evidence
@@ -23,7 +23,7 @@ Fingerprints = Mapping[str, Mapping[str, str]]  # by kind of evidence
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """What a bundle is about: the target and the model, as they were declared."""
+    """What a bundle is about: the target and the model, as they were declared; `ram` is in bytes."""
 
     target: str
     target_description: str
@@ -34,6 +34,8 @@ class Subject:
     heads: tuple[Head, ...]
     preprocess: Preprocess | None
     sample: int
+    ram: int | None = field(default=None, metadata=named("ram"))
+    socs: tuple[Soc, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

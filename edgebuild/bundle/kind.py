@@ -78,7 +78,8 @@ class Contents:
         if more or part.runtime.format != format_name:
             formats = " and ".join(each.runtime.format for each in self.facts.parts)
             reason = f"is of {formats}, and {kind!r} packages one {format_name} file"
-            raise UsageError(reason, file=str(self.folder), key="--as")
+            hint = f"build it for a target that has a runtime of the format {format_name} alone"
+            raise UsageError(reason, file=str(self.folder), key="--as", hint=hint)
         return part
 
     def model(self, part: ShippedPart) -> bytes:

@@ -29,6 +29,7 @@ USER, PASSWORD = "EDGEBUILD_REGISTRY_USER", "EDGEBUILD_REGISTRY_PASSWORD"
 _LOOPBACK = ("localhost", "127.0.0.1", "[::1]")
 _PART = re.compile(r"(\w+)=\"([^\"]*)\"")
 _SECONDS = 60.0
+_MOST = 4 << 20  # bytes of a manifest: what registries limit them to
 # distribution-spec, "Pulling manifests"; a host has a dot or a port, or is localhost.
 _NAME = re.compile(
     r"(?P<host>[\w.-]+\.[\w.-]+(:\d+)?|[\w-]+:\d+|localhost)/(?P<name>[a-z0-9]+([._/-]+[a-z0-9]+)*)"
@@ -71,23 +72,33 @@ class Registry:
         """Whether the registry has these bytes."""
         return self._ask("HEAD", f"blobs/{digest}", allowed=(404,)).status == 200
 
-    def put_blob(self, path: Path, digest: str) -> None:
-        """Upload a file, unless it is there."""
+    def put_blob(self, content: bytes, digest: str) -> None:
+        """Upload these bytes, unless they are there."""
         if self.has_blob(digest):
             return
         where = self._ask("POST", "blobs/uploads/", b"").headers["Location"]
         joint = "&" if "?" in where else "?"
-        self._ask("PUT", f"{where}{joint}{urlencode({'digest': digest})}", path.read_bytes())
+        self._ask("PUT", f"{where}{joint}{urlencode({'digest': digest})}", content)
 
-    def put_manifest(self, content: bytes, kind: str, reference: str) -> None:
-        """Upload a manifest under a tag or its digest."""
-        self._ask("PUT", f"manifests/{reference}", content, {"Content-Type": kind})
+    def put_manifest(self, content: bytes, kind: str, reference: str) -> bool:
+        """Upload a manifest under a tag or its digest; whether the registry lists it with what it refers to."""
+        answer = self._ask("PUT", f"manifests/{reference}", content, {"Content-Type": kind})
+        return "OCI-Subject" in answer.headers
+
+    def find(self, where: str, kind: str, digest: str | None = None) -> bytes | None:
+        """What is at this path of the repository, if anything is; IntegrityError where it has not this digest."""
+        with self._ask("GET", where, headers={"Accept": kind}, allowed=(404,)) as answer:
+            content = answer.read(_MOST)
+            found = answer.status == 200
+        if found and digest not in (None, f"sha256:{hashlib.sha256(content).hexdigest()}"):
+            raise IntegrityError(f"gives other bytes for {digest}", file=self.place.host)
+        return content if found else None
 
     def manifest(self, kind: str) -> tuple[bytes, str]:
         """The manifest of the place and its digest; IntegrityError where a digest was named and it has another."""
         reference = self.place.digest or self.place.tag or "latest"
         with self._ask("GET", f"manifests/{reference}", headers={"Accept": kind}) as answer:
-            content = answer.read(4 << 20)  # what registries limit manifests to
+            content = answer.read(_MOST)
         digest = f"sha256:{hashlib.sha256(content).hexdigest()}"
         if self.place.digest not in (None, digest):
             raise IntegrityError(f"gives a manifest of digest {digest} for {reference}", file=self.place.host)

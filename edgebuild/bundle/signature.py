@@ -11,12 +11,14 @@ import base64
 import io
 import json
 import os
+import re
 from collections.abc import Collection
 from contextlib import redirect_stdout
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import quote
 
 from edgebuild.spec.errors import IntegrityError, UsageError
 
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
 
 SUFFIX, RELEASE = ".sig", "@"
 PASSWORD = "EDGEBUILD_KEY_PASSWORD"  # noqa: S105 (the variable's name)
+_PIN = re.compile(r"(pin-value|pin-source)=[^&\s'\"]*")
 _PKCS11, _CERTIFICATE = "pkcs11:", b"-----BEGIN CERTIFICATE-----"
 
 
@@ -32,13 +35,13 @@ _PKCS11, _CERTIFICATE = "pkcs11:", b"-----BEGIN CERTIFICATE-----"
 class Signer:
     """What signs: a private key (a PEM file or a PKCS#11 URI), perhaps with its certificate and the chain above that.
 
-    Without a key it is the identity that this machine has at Sigstore. `modules` are PKCS#11 libraries.
+    Without a key it is the identity that this machine has at Sigstore. `module` is the library of a PKCS#11 token.
     """
 
     key: str | None
     certificate: Path | None = None
     chain: tuple[Path, ...] = ()
-    modules: tuple[str, ...] = ()
+    module: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,8 +80,8 @@ def sign(folder: Path, signer: Signer, out: Path) -> None:
         with redirect_stdout(io.StringIO()):
             _with_key(signing.Config(), signer).set_hashing_config(whole).sign(folder, out)
     except Exception as error:  # of keys of every kind, of hardware, of the network
-        reason = f"cannot sign: {_told(error)}"
-        raise UsageError(reason, file=signer.key or "Sigstore", hint=_hint(signer)) from None
+        reason = _without_pin(f"cannot sign: {_told(error)}")
+        raise UsageError(reason, file=_without_pin(signer.key or "Sigstore"), hint=_hint(signer)) from None
 
 
 def verify(folder: Path, signature: Path, trusted: Trusted, files: Collection[str]) -> Statement:
@@ -113,10 +116,10 @@ def _with_key(config: signing.Config, signer: Signer) -> signing.Config:
         return config.use_sigstore_signer(use_ambient_credentials=True)
     if key.startswith(_PKCS11) and certificate is not None:
         return config.use_pkcs11_certificate_signer(
-            pkcs11_uri=key, signing_certificate=certificate, certificate_chain=chain, module_paths=signer.modules
+            pkcs11_uri=_uri(key, signer.module), signing_certificate=certificate, certificate_chain=chain
         )
     if key.startswith(_PKCS11):
-        return config.use_pkcs11_signer(pkcs11_uri=key, module_paths=signer.modules)
+        return config.use_pkcs11_signer(pkcs11_uri=_uri(key, signer.module))
     if certificate is not None:
         return config.use_certificate_signer(private_key=key, signing_certificate=certificate, certificate_chain=chain)
     password = os.environ.get(PASSWORD)
@@ -124,9 +127,26 @@ def _with_key(config: signing.Config, signer: Signer) -> signing.Config:
     return config.use_elliptic_key_signer(private_key=key, password=password.encode() if password else None)
 
 
+def _uri(key: str, module: Path | None) -> str:
+    """A token's URI (RFC 7512) with its library, and with the PIN that the environment has where it names none."""
+    path, _, query = key.partition("?")
+    attributes = query.split("&") if query else []
+    if module is not None:
+        attributes.append(f"module-path={quote(str(module.absolute()))}")
+    if (pin := os.environ.get(PASSWORD)) and not _PIN.search(query):
+        attributes.append(f"pin-value={quote(pin, safe='')}")
+    return f"{path}?{'&'.join(attributes)}" if attributes else path
+
+
+def _without_pin(text: str) -> str:
+    return _PIN.sub(r"\1=…", text)
+
+
 def _hint(signer: Signer) -> str:
     if signer.key is None:
         return "--key FILE signs with a key of your own"
+    if signer.key.startswith(_PKCS11):
+        return f"pkcs11:token=NAME;object=NAME and --module LIBRARY; {PASSWORD} has the PIN"
     return f"a private key on the curve P-256, P-384 or P-521, as PEM; {PASSWORD} has its password"
 
 

@@ -15,6 +15,7 @@ import rich_click as click
 if TYPE_CHECKING:
     from edgebuild.engine.task import Limits
     from edgebuild.report.judged import Judged
+    from edgebuild.spec.cache import Place
     from edgebuild.spec.errors import EdgebuildError
 
 
@@ -95,6 +96,32 @@ def report_options(function: Callable[..., Answer]) -> Callable[..., Answer]:
     for name, text in told.items():
         function = click.option(f"--{name}", type=click.Path(path_type=Path, dir_okay=False), help=text)(function)
     return function
+
+
+def cache_options(function: Callable[..., Answer]) -> Callable[..., Answer]:
+    """Add the options of a cache that machines share; the command gets `cache` and `cache_read_only`."""
+    url = click.option(
+        "--cache",
+        metavar="URL",
+        envvar="EDGEBUILD_CACHE",
+        help="Share results through http(s)://, s3://, gs:// or az://; also EDGEBUILD_CACHE.",
+    )
+    read_only = click.option(
+        "--cache-read-only",
+        is_flag=True,
+        envvar="EDGEBUILD_CACHE_READ_ONLY",
+        help="Take from the cache and send nothing, as CI of forks should; also EDGEBUILD_CACHE_READ_ONLY=1.",
+    )
+    return url(read_only(function))
+
+
+def shared_at(cache: str | None, read_only: bool) -> Place | None:
+    """What the options of `cache_options` say; UsageError for what is no URL of a cache."""
+    if not cache:
+        return None
+    from edgebuild.spec.cache import place
+
+    return place(cache, read_only=read_only)
 
 
 def limit_options(function: Callable[..., Answer]) -> Callable[..., Answer]:

@@ -9,12 +9,14 @@ import rich_click as click
 
 from edgebuild.cli._verb import (
     Answer,
+    cache_options,
     limit_options,
     limits,
     model_option,
     project_option,
     recipe_option,
     report_options,
+    shared_at,
     target_option,
     verb,
     write_reports,
@@ -26,6 +28,7 @@ from edgebuild.cli._verb import (
 @model_option
 @recipe_option
 @click.option("--output", "-o", type=click.Path(path_type=Path), help="Where bundles go; default: dist/.")
+@cache_options
 @limit_options
 @report_options
 @project_option
@@ -35,6 +38,8 @@ def command(
     recipe: str | None,
     jobs: int | None,
     output: Path | None,
+    cache: str | None,
+    cache_read_only: bool,
     step_memory: str,
     step_time: str,
     junit: Path | None,
@@ -53,8 +58,8 @@ def command(
     from edgebuild.verbs.build import build
     from edgebuild.verbs.request import Request
 
-    allowed = limits(step_memory, step_time)
-    request = Request(open_project(project, output), targets, models, jobs or cores(), recipe)
+    allowed, place = limits(step_memory, step_time), shared_at(cache, cache_read_only)
+    request = Request(open_project(project, output), targets, models, jobs or cores(), recipe, cache=place)
     with progress.display(sys.stderr) as events:
         outcomes, journal = build(request, events, allowed)
     write_reports(judged.of_build(outcomes, request.project), junit=junit, sarif=sarif, markdown=markdown)

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 
 import rich_click as click
 
-from edgebuild.cli._verb import Answer, limit_options, limits, project_option, verb
+from edgebuild.cli._verb import Answer, cache_options, limit_options, limits, project_option, shared_at, verb
 
 if TYPE_CHECKING:
     from edgebuild.engine.task import Limits
+    from edgebuild.spec.cache import Place
     from edgebuild.spec.project import Project
 
 
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 @click.option("--apply", "number", type=int, help="Build this trial of the last search, and take it from now on.")
 @click.option("--show", is_flag=True, help="Print what the last search came to, and search no more.")
 @click.option("--output", "-o", type=click.Path(path_type=Path), help="Where a bundle goes; default: dist/.")
+@cache_options
 @limit_options
 @project_option
 def command(
@@ -35,6 +37,8 @@ def command(
     number: int | None,
     show: bool,
     output: Path | None,
+    cache: str | None,
+    cache_read_only: bool,
     jobs: int | None,
     step_memory: str,
     step_time: str,
@@ -52,19 +56,22 @@ def command(
     from edgebuild.verbs import searched as last
 
     opened, allowed = open_project(project, output), limits(step_memory, step_time)
+    place = shared_at(cache, cache_read_only)
     if number is not None:
-        return _apply(opened, target, model, number, jobs or cores(), allowed)
+        return _apply(opened, target, model, number, jobs or cores(), allowed, place)
     if show:
         result = last.look(opened, target, model)
     else:
-        request = search.Request(opened, target, model, 60 * minutes, trials, space, jobs or cores())
+        request = search.Request(opened, target, model, 60 * minutes, trials, space, jobs or cores(), place)
         with searching.display(sys.stderr) as watcher:
             result = search.run(request, watcher, allowed)
     plot = searched_plot.write(last.place(opened, result.target, result.model), result)
     return Answer(searched.document(result, plot), lambda: searched.show(result, plot), 0 if result.front else 1)
 
 
-def _apply(project: Project, target: str, model: str | None, number: int, jobs: int, allowed: Limits) -> Answer:
+def _apply(
+    project: Project, target: str, model: str | None, number: int, jobs: int, allowed: Limits, place: Place | None
+) -> Answer:
     """Build a trial of the last search like any recipe."""
     from edgebuild.report import progress, summary
     from edgebuild.spec.evidence import EXIT_CODES, combine
@@ -74,7 +81,7 @@ def _apply(project: Project, target: str, model: str | None, number: int, jobs: 
     from edgebuild.verbs.request import Request
 
     result = searched.take(project, target, model, number)
-    request = Request(project, (result.target,), (result.model,), jobs, SEARCHED, number)
+    request = Request(project, (result.target,), (result.model,), jobs, SEARCHED, number, place)
     with progress.display(sys.stderr) as events:
         outcomes, journal = build(request, events, allowed)
     status = combine([outcome.verdicts.status for outcome in outcomes])

@@ -16,7 +16,7 @@ _file = click.Path(path_type=Path, dir_okay=False)
 @click.option("--key", help="Private key: a PEM file, or a PKCS#11 URI. EDGEBUILD_KEY_PASSWORD has a file's password.")
 @click.option("--certificate", type=_file, help="The certificate of that key.")
 @click.option("--chain", type=_file, multiple=True, help="A certificate above that; may be repeated.")
-@click.option("--module", "modules", multiple=True, help="A PKCS#11 library; may be repeated.")
+@click.option("--module", type=click.Path(path_type=Path), help="The library of a PKCS#11 token.")
 @click.option("--sigstore", is_flag=True, help="In the place of a key the identity that this machine has at Sigstore.")
 @click.option("--release", help="What this version is called, such as 1.4.0.")
 @click.option("--out", type=_file, help="The signature; default: BUNDLE.sig.")
@@ -26,7 +26,7 @@ def command(
     key: str | None,
     certificate: Path | None,
     chain: tuple[Path, ...],
-    modules: tuple[str, ...],
+    module: Path | None,
     sigstore: bool,
     release: str | None,
     out: Path | None,
@@ -43,6 +43,6 @@ def command(
 
     if (key is None) != sigstore:
         raise UsageError("name either a key or --sigstore", key="--key")
-    signed = sign(Request(bundle, Signer(key, certificate, chain, modules), out, release, unreleased))
+    signed = sign(Request(bundle, Signer(key, certificate, chain, module), out, release, unreleased))
     document = {"signature": str(signed.file), "name": signed.name, "status": signed.status}
     return Answer(document, lambda: print(f"{signed.file}: signed as {signed.name}; status: {signed.status}"))

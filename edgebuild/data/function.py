@@ -45,7 +45,8 @@ class Function(Data):
             if not isinstance(returned, Mapping):
                 raise self._wrong(asked, f"returned {type(returned).__name__}, not a mapping of splits")
             splits = {name: self._settled(name, split, asked) for name, split in returned.items()}
-        return Loaded(splits, notes=self._unnamed(seen, asked, asked.code))
+        unnamed = self._unnamed(seen, asked, asked.code)
+        return Loaded(splits, notes=unnamed, unnamed=bool(unnamed))
 
     def _settled(self, name: Any, split: Any, asked: Asked) -> Any:
         """A split as arrays: texts are prepared, examples one after another written down; else as it came."""

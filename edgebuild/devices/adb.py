@@ -19,7 +19,7 @@ class Adb(Remote):
     has none: push one below `/data/local/tmp` (Termux's own belongs to another user).
     """
 
-    serial: Annotated[str, Field(pattern=r"^([^-\s]\S*)?$")] = ""
+    serial: Annotated[str, Field(pattern=r"^([^-@\s][^@\s]*)?$")] = ""
     folder: str = "/data/local/tmp"
     python: Annotated[str, Field(pattern=r"^[^-\s]")] = "python3"
     cooldown: looks.Cooldown = 0.0

@@ -121,6 +121,10 @@ class Qemu(Device):
         emulator, known = self._emulator(), dict[str, float]()
         return tuple(_work(region, mcpu, emulator, known) for region in counted.parse(job / COUNTS))
 
+    def work(self, region: Region, mcpu: str) -> Counted:
+        """What was counted in a region before, with the cycles that `mcpu`'s pipelines need for it."""
+        return _work(region, mcpu, self._emulator(), {})
+
     def _emulator(self) -> Emulator:
         from edgebuild.devices.emulation import sysroot
 

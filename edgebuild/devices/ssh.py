@@ -7,12 +7,26 @@ from typing import Annotated, Any, ClassVar
 from urllib.parse import urlsplit
 
 from annotated_types import Ge, Le
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 from edgebuild.devices._remote import Remote
 from edgebuild.devices._ssh_trust import Address
 from edgebuild.devices.jobs import looks, remote
 from edgebuild.spec.errors import UsageError
+
+
+def _no_password(value: object) -> object:
+    """ValueError, which does not repeat it, for a name that brings a password or another name along."""
+    if isinstance(value, str) and "@" in value:
+        raise ValueError("takes neither a user nor a password: keys alone are used (ssh-copy-id), and user = names one")
+    return value
+
+
+def _a_name(value: object) -> object:
+    """Likewise for a user's name, in which a colon is the beginning of a password."""
+    if isinstance(value, str) and ":" in value:
+        raise ValueError("takes no password: keys alone are used (ssh-copy-id)")
+    return _no_password(value)
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,8 +37,8 @@ class Ssh(Remote):
     wait for the device to be as cool as when the first one started.
     """
 
-    host: Annotated[str, Field(pattern=r"^[^-@\s][^@\s]*$")]
-    user: Annotated[str, Field(pattern=r"^([^-\s]\S*)?$")] = ""
+    host: Annotated[str, Field(pattern=r"^[^-@\s][^@\s]*$"), BeforeValidator(_no_password)]
+    user: Annotated[str, Field(pattern=r"^([^-\s]\S*)?$"), BeforeValidator(_a_name)] = ""
     port: Annotated[int, Ge(1), Le(65535)] = 22
     key: str = ""
     known_hosts: str = ""

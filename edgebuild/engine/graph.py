@@ -62,8 +62,9 @@ class Graph:
         unknown = [role for role, item in node.inputs.items() if item not in self.nodes and item not in self.sources]
         if unknown:
             raise ValueError(f"{label}: inputs {unknown} come from nowhere")
-        self.nodes.setdefault(node.identity, node)
-        return self._label(node.identity, label)
+        identity = node.identity
+        self.nodes.setdefault(identity, node)
+        return self._label(identity, label)
 
     def follow(self, later: str, earlier: str) -> None:
         """Let one node run after another that gives it nothing: a trial ahead of costly work. No part of a key."""
@@ -83,6 +84,11 @@ class Graph:
         """Nodes that must have run before this one: those that give it something, and those that it follows."""
         takes = {item for item in self.nodes[identity].inputs.values() if item in self.nodes}
         return takes | self._earlier.get(identity, set())
+
+    def may_be_known_elsewhere(self, identity: str) -> bool:
+        """Whether another machine can have the node's key: not where a measurement of this one is among its inputs."""
+        takes = (self.nodes[item] for item in self.nodes[identity].inputs.values() if item in self.nodes)
+        return all(node.step.shared != "no" for node in (self.nodes[identity], *takes))
 
     def _label(self, identity: str, label: str) -> str:
         known = self.labels.setdefault(identity, [])

@@ -97,4 +97,5 @@ def _foresee(resolver: Resolver, name: str) -> Outlook:
     if action is None:
         return Outlook(label, "run", resolver.reason(name, parts), last)
     resolver.done[name] = action
-    return Outlook(label, "current", "nothing changed", action)
+    source = f", from cache {action.source}" if action.source else ""
+    return Outlook(label, "current", f"nothing changed{source}", action)

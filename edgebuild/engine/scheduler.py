@@ -12,17 +12,21 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from multiprocessing import connection
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from edgebuild.engine import files, keys
 from edgebuild.engine.graph import Graph, Node
 from edgebuild.engine.resolve import Resolver
+from edgebuild.engine.sharing import Sharing
 from edgebuild.engine.store import Action, Store, disk_error
 from edgebuild.engine.task import Limits, Task
 from edgebuild.engine.worker import Worker
-from edgebuild.spec.artifact import needs_machine
+from edgebuild.spec.artifact import Artifact, needs_machine
 from edgebuild.spec.cores import Cores
 from edgebuild.spec.errors import EdgebuildError
+
+if TYPE_CHECKING:
+    from edgebuild.engine.entry import Entry
 
 _POLL_SECONDS = 0.1
 
@@ -32,6 +36,9 @@ class Events(Protocol):
 
     def cached(self, label: str) -> None:
         """A step's output was in the store."""
+
+    def fetched(self, label: str, source: str) -> None:
+        """A step's output came from a cache."""
 
     def started(self, label: str, reason: str) -> None:
         """A step runs, for this reason."""
@@ -80,17 +87,27 @@ class Scheduler:
     """One build of one graph in one store, on this machine."""
 
     def __init__(
-        self, graph: Graph, store: Store, *, jobs: int, events: Events, limits: Limits, turns: Turns | None = None
+        self,
+        graph: Graph,
+        store: Store,
+        *,
+        jobs: int,
+        events: Events,
+        limits: Limits,
+        turns: Turns | None = None,
+        sharing: Sharing | None = None,
     ) -> None:
         """`jobs` is how many steps, of one compute thread each, may run side by side; without `turns`, no other build
-        is heeded.
+        is heeded; `sharing` is the use of a cache.
         """
-        self._turns = turns
+        self._turns, self._sharing = turns, sharing
         self._resolver = Resolver(graph, store)
         self._graph, self._store, self._jobs = graph, store, jobs
         self._cores = Cores(store.scratch("cores"), jobs)
         self._events, self._limits = events, limits
         self._running: dict[str, _Run] = {}
+        self._keys: dict[str, tuple[str, dict[str, str]]] = {}
+        self._missing: set[str] = set()
         self._failed: dict[str, EdgebuildError] | None = None  # where a failure is no end of the whole
         self._told: set[tuple[str, str]] = set()
 
@@ -127,12 +144,27 @@ class Scheduler:
 
     def _advance(self, name: str) -> bool:
         """Take a node's output from the store, or start it where there is room; whether either was done."""
-        parts = self._resolver.parts(name)
-        key = keys.of(parts)
-        if (action := self._store.find(key)) is not None:
-            return self._reuse(name, action)
-        if not self._room(self._graph.nodes[name]):
-            return False
+        key, parts = self._key(name)
+        if name not in self._missing:  # once: whoever makes it meanwhile is met again at its lock
+            if (action := self._store.find(key)) is not None:
+                return self._reuse(name, action)
+            self._missing.add(name)
+        if self._sharing is not None and self._graph.may_be_known_elsewhere(name):
+            if self._sharing.awaits(self._store, self._graph.nodes[name], key):
+                return False
+            if (answer := self._sharing.take(key)) is not None:
+                return self._receive(name, key, parts, *answer)
+        return self._room(self._graph.nodes[name]) and (self._run_here(name, key, parts) or self._give_way())
+
+    def _key(self, name: str) -> tuple[str, dict[str, str]]:
+        """The node's key and its parts, reckoned once: a node may be ready long before there is room for it."""
+        if name not in self._keys:
+            parts = self._resolver.parts(name)
+            self._keys[name] = keys.of(parts), parts
+        return self._keys[name]
+
+    def _run_here(self, name: str, key: str, parts: dict[str, str]) -> bool:
+        """Start a node, or take what another build has just made; False while something that it needs is another's."""
         if (core := self._cores.take()) is None:  # a step that runs has taken more than one, and gives them back soon
             return False
         claimed = self._claim(name, key)
@@ -151,16 +183,38 @@ class Scheduler:
         return True
 
     def _reuse(self, name: str, action: Action) -> bool:
-        if self._turns is not None and needs_machine(self._graph.nodes[name].step):
-            self._turns.give_up()
+        if needs_machine(self._graph.nodes[name].step):
+            if self._turns is not None:
+                self._turns.give_up()
+            self._give_way()
         self._resolver.accept(name, action)
         self._events.cached(self._graph.label(name))
         return True
 
+    def _receive(self, name: str, key: str, parts: dict[str, str], output: Artifact, entry: Entry) -> bool:
+        """Take a node's output from the cache; it is in the store already, and proved."""
+        assert self._sharing is not None
+        source = self._sharing.place.shown
+        action = Action(key, self._graph.label(name), parts, output, entry.seconds, source)
+        self._store.record(action)
+        self._resolver.accept(name, action)
+        self._events.fetched(action.label, source)
+        return True
+
     def _room(self, node: Node) -> bool:
         if node.step.exclusive or any(run.node.step.exclusive for run in self._running.values()):
-            return not self._running
+            return not self._running and self._is_still(node)
         return len(self._running) < self._jobs
+
+    def _is_still(self, node: Node) -> bool:
+        """Whether nothing is moved to or from a cache; nothing will be until it is resumed."""
+        return self._sharing is None or not needs_machine(node.step) or self._sharing.quiet()
+
+    def _give_way(self) -> bool:
+        """What was to run alone cannot yet: let the cache go on meanwhile."""
+        if self._sharing is not None:
+            self._sharing.resume()
+        return False
 
     def _start(self, name: str, key: str, parts: dict[str, str], release: Callable[[], None]) -> None:
         node, label = self._graph.nodes[name], self._graph.label(name)
@@ -220,12 +274,15 @@ class Scheduler:
     def _wait(self) -> None:
         """Sleep until a step ends, but wake to pass on progress and to see what another build has finished."""
         sentinels = [run.worker.sentinel for run in self._running.values()]
+        sentinels += self._sharing.bell if self._sharing else []
         if sentinels:
             connection.wait(sentinels, timeout=_POLL_SECONDS)
         else:
             time.sleep(_POLL_SECONDS)
 
     def _collect(self) -> None:
+        if self._sharing is not None:
+            self._sharing.tend()
         for name, run in list(self._running.items()):
             if (news := run.worker.progress()) is not None:
                 self._events.progress(self._graph.label(name), *news)
@@ -248,6 +305,10 @@ class Scheduler:
         files.remove_tree(task.folder)
         files.remove_tree(self._store.partial(run.key))
         self._running.pop(name).release()
+        if self._sharing is not None:
+            self._sharing.resume()
+            if self._graph.may_be_known_elsewhere(name):
+                self._sharing.offer(self._store, run.node, action)
         self._events.finished(task.label, action.seconds, run.before is not None and run.before.output == output)
 
     def _fail(self, name: str, run: _Run, error: EdgebuildError) -> None:
@@ -259,6 +320,7 @@ class Scheduler:
         if self._failed is None:
             raise whole
         self._failed[name] = error
+        self._give_way()
         files.remove_tree(task.folder)
         self._running.pop(name).release()
         self._events.finished(task.label, run.worker.seconds, False)
@@ -270,6 +332,8 @@ class Scheduler:
             files.remove_tree(run.worker.task.folder)
             run.release()
         self._running.clear()
+        if self._sharing is not None:
+            self._sharing.leave(self._store)
         if self._turns is not None:
             self._turns.give_up()
         if self._cores.folder is not None:

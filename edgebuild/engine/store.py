@@ -33,13 +33,16 @@ _FULL = (errno.ENOSPC, errno.EDQUOT)
 
 @dataclass(frozen=True, slots=True)
 class Action:
-    """What the store knows of a step that ran: the named parts of its key, its output, how long it took (s)."""
+    """What the store knows of a step that ran: the named parts of its key, its output, how long it took (s), and the
+    cache that it came from, "" where it ran here.
+    """
 
     key: str
     label: str
     parts: dict[str, str]
     output: Artifact
     seconds: float
+    source: str = ""
 
 
 class Store:
@@ -213,7 +216,13 @@ class Store:
         return self.root / "last" / f"{sha256.of_bytes(label.encode())}.json"
 
     def _write(self, path: Path, action: Action) -> None:
-        body = {"key": action.key, "label": action.label, "parts": action.parts, "seconds": action.seconds}
+        body: dict[str, Any] = {
+            "key": action.key,
+            "label": action.label,
+            "parts": action.parts,
+            "seconds": action.seconds,
+        }
+        body |= {"source": action.source} if action.source else {}
         body["output"] = {"kind": action.output.kind, "digest": action.output.digest}
         try:
             files.write_file(path, _seal(body), self._session)
@@ -224,7 +233,8 @@ class Store:
         """The action in the file; None when it is not there or damaged."""
         body = _unseal(path)
         try:
-            return Action(body["key"], body["label"], body["parts"], Artifact(**body["output"]), body["seconds"])
+            output, source = Artifact(**body["output"]), body.get("source", "")
+            return Action(body["key"], body["label"], body["parts"], output, body["seconds"], source)
         except (KeyError, TypeError):
             return None
 

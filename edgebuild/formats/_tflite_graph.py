@@ -174,6 +174,35 @@ def ports(model: bytes) -> tuple[list[Port], list[Port]]:
     return sides[0], sides[1]
 
 
+@dataclass(frozen=True, slots=True)
+class Called:
+    """The names by which a signature calls inputs or outputs: in the order of `ports`, and in that of the graph."""
+
+    by_argument: tuple[str, ...]
+    by_graph: tuple[str, ...]
+
+
+def called(model: bytes) -> tuple[Called, Called] | None:
+    """What the file's first signature calls its inputs and outputs.
+
+    None for a file without one, or with one that leaves a tensor out.
+    """
+    from ai_edge_litert.tools import flatbuffer_utils
+
+    from edgebuild.travels.load_tflite import numbered
+
+    parsed = flatbuffer_utils.read_model_from_bytearray(bytearray(model))
+    graph, sides = parsed.subgraphs[0], []
+    for signature in (parsed.signatureDefs or [])[:1]:
+        for entries, own in ((signature.inputs, graph.inputs), (signature.outputs, graph.outputs)):
+            names = {entry.tensorIndex: entry.name.decode() for entry in entries}
+            if {*names} != {*map(int, own)}:
+                return None
+            in_graph = tuple(names[int(number)] for number in own)
+            sides.append(Called(tuple(numbered(in_graph)) or in_graph, in_graph))
+    return (sides[0], sides[1]) if sides else None
+
+
 def _port(name: str, tensor: Any) -> Port:
     import numpy as np
 

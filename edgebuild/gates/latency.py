@@ -171,9 +171,9 @@ class Latency(Metric[Limit]):
         ours, theirs = predicted.candidate_seconds[0], predicted.baseline_seconds[0]
         limit, band = self.limit(gate.limit), predicted.band
         if limit.change is None:
-            most, unit, value, low, high = limit.value or 0.0, "s", ours, ours * (1 - band), ours * (1 + band)
+            most, unit, value, low, high = limit.value or 0.0, "s", ours, *band.limits(ours)
             far = beyond = most
-            reason = f"predicted {show_seconds(ours)} ± {band:.0%} from counted work"
+            reason = f"predicted {show_seconds(ours)} ± {band.error:.0%} from counted work ({band.basis})"
         else:
             (least, largest), most, unit = predicted.ratio_limits, limit.change, "change"
             value, low, high = (ours / theirs * each - 1 for each in (1, least, largest))

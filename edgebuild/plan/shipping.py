@@ -55,6 +55,8 @@ def node_of(
         heads=declared.heads,
         preprocess=declared.preprocess,
         sample=declared.sample,
+        ram=target.hardware.ram,
+        socs=target.hardware.socs,
     )
     inputs = dict(files) | {f"evidence/{role.replace('/', '-')}": item for role, item in measuring.evidence.items()}
     inputs |= {"data": weights.data, "verdicts": measuring.evidence["verdicts"]}

@@ -21,7 +21,8 @@ def show(bench: Bench) -> None:
         print(f"note: {notice}")
     spread = f"{show_seconds(bench.low)} to {show_seconds(bench.high)}"
     print(f"{bench.model} on {bench.target}, {bench.threads} thread(s), by {bench.device} ({bench.fidelity}):")
-    print(f"  {show_seconds(bench.seconds)} an inference, {spread}")
+    basis = f" (± {bench.band.error:.0%}: {bench.band.basis})" if bench.band is not None else ""
+    print(f"  {show_seconds(bench.seconds)} an inference, {spread}{basis}")
     for fed in bench.fed:
         print(f"  fed {fed.name}: {fed.dtype} {'×'.join(map(str, fed.shape)) or 'scalar'}, {fed.source}")
     if bench.counted is not None:

@@ -29,6 +29,10 @@ class Lines:
     def cached(self, label: str) -> None:
         """Nothing: what did not run is not news."""
 
+    def fetched(self, label: str, source: str) -> None:
+        """The step and the cache that had it."""
+        self._say(f"fetch {label}  (from cache {source})")
+
     def started(self, label: str, reason: str) -> None:
         """The step and why it runs."""
         self._say(f"run   {label}  ({reason})")
@@ -59,6 +63,12 @@ class Bars:
 
     def cached(self, label: str) -> None:
         """Nothing: what did not run is not news."""
+
+    def fetched(self, label: str, source: str) -> None:
+        """A line: it was there before anything moved."""
+        self._display.console.print(
+            f"[green]↓[/] {escape(label)}  [dim]from cache {escape(source)}[/]", highlight=False
+        )
 
     def started(self, label: str, reason: str) -> None:
         """Show a bar that does not know its length yet."""

@@ -37,6 +37,9 @@ class Lines:
     def cached(self, label: str) -> None:
         """Nothing: what did not run is not news."""
 
+    def fetched(self, label: str, source: str) -> None:
+        """Nothing, either."""
+
     def started(self, label: str, reason: str) -> None:
         """Nothing: a recipe has twenty steps."""
 

@@ -51,6 +51,9 @@ def document(outcomes: list[Outcome], journal: Journal, status: str) -> dict[str
         "status": status,
         "ran": documents.to_json(journal.ran),
         "reused": journal.reused,
+        "fetched": journal.fetched_steps,
+        "counts": {"local": journal.reused, "remote": len(journal.fetched_steps), "ran": len(journal.ran)},
+        "cache": _cache(journal),
         "notices": journal.notices,
         "bundles": [
             {"target": o.target, "model": o.model, "folder": str(o.folder)}
@@ -81,10 +84,21 @@ def show(outcomes: list[Outcome], journal: Journal) -> None:
             search = f"edgebuild search --target {outcome.target} --model {outcome.model}"
             line(("next: ", "bold"), f"{search} looks for a recipe that passes")
     _show_notes(journal.notices)
-    ran = (
-        f"{len(journal.ran)} steps run, {journal.reused} up to date" if journal.ran else "nothing changed, nothing run"
-    )
-    line((ran, "dim"))
+    line((_work(journal), "dim"))
+
+
+def _work(journal: Journal) -> str:
+    """How many steps ran, and where the others came from."""
+    if not journal.ran and not journal.fetched_steps:
+        return "nothing changed, nothing run"
+    remote = [f"{len(journal.fetched_steps)} from the cache"] if journal.fetched_steps else []
+    return ", ".join([f"{len(journal.ran)} steps run", *remote, f"{journal.reused} up to date"])
+
+
+def _cache(journal: Journal) -> dict[str, Any] | None:
+    """The cache of the build, and what it did; None where there was none."""
+    sharing = journal.sharing
+    return {"url": sharing.place.shown, **documents.to_json(sharing.counts)} if sharing else None
 
 
 def _meaning(outcome: Outcome) -> str:
@@ -331,7 +345,7 @@ def _scores(scores: Scores | None) -> list[Row]:
 def _timed(latency: Latency) -> Row:
     """Seconds of float and compressed; a prediction shows its band."""
     theirs, ours = statistics.median(latency.baseline_seconds), statistics.median(latency.candidate_seconds)
-    band = f" ± {latency.band:.0%}" if isinstance(latency, Predicted) else ""
+    band = f" ± {latency.band.error:.0%}" if isinstance(latency, Predicted) else ""
     name = f"latency ({latency.fidelity})"
     return name, show_seconds(theirs) + band, show_seconds(ours) + band, _speed(latency, theirs / ours)
 

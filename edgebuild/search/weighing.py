@@ -104,7 +104,7 @@ def point(weighed: Weighed) -> Point:
 
 def _interval(latency: Seconds, seconds: float) -> tuple[float, float, float]:
     if isinstance(latency, Predicted):
-        return seconds * (1 - latency.band), seconds * (1 + latency.band), latency.ratio_band
+        return *latency.band.limits(seconds), latency.ratio_band
     if isinstance(latency, Timed):
         low, high = min(latency.candidate_seconds), max(latency.candidate_seconds)
         return low, high, (high - low) / seconds

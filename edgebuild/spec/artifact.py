@@ -133,6 +133,13 @@ class Step(Protocol):
         return False
 
     @property
+    def shared(self) -> Determinism:
+        """Which machines' builds may take what another made under the same key: those on which it would make the same
+        bytes, or bytes that are as good because they speak of the key alone. "no" for what speaks of this machine.
+        """
+        return self.deterministic
+
+    @property
     def trains(self) -> bool:
         """Whether it may compute with all that the machine has: the number of its cores and its CUDA device count."""
         return False

@@ -20,6 +20,9 @@ T = TypeVar("T")
 _UNKNOWN = ("extra_forbidden", "unexpected_keyword_argument")
 
 
+_CREDENTIALS = re.compile(r"[^\s:@]+:[^\s@]*@")
+
+
 def check(kind: type[T], data: Mapping[str, Any], *, file: str, prefix: str = "") -> T:
     """`data` as a `kind`, or UsageError for its first mistake; `prefix` is where in the file the data stands.
 
@@ -83,6 +86,9 @@ def _first_mistake(error: ValidationError, kind: type, file: str, prefix: str) -
 
 
 def _short(value: object) -> str:
+    """A value as messages repeat it; not where it names a user and a password, as addresses do."""
+    if _CREDENTIALS.search(str(value)):
+        return "what may hold a password and is not repeated"
     text = json.dumps(value, ensure_ascii=False, default=str)
     return text if len(text) <= 60 else f"{text[:57]}…"
 

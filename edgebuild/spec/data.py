@@ -73,12 +73,14 @@ class Loaded:
     cut: whether the validation split was cut from the training examples
     notes: what was done of its own accord
     without: what the inputs are called in verdicts where nobody labelled them; None where there are labels
+    unnamed: whether files were read that no key knows: no other machine can have the same
     """
 
     splits: Mapping[str, Any]
     cut: bool = False
     notes: tuple[str, ...] = ()
     without: str | None = None
+    unnamed: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,6 +38,16 @@ class Roofline:
 
 
 @dataclass(frozen=True, slots=True)
+class Soc:
+    """A system on chip as Android names it: Build.SOC_MANUFACTURER and Build.SOC_MODEL."""
+
+    __pydantic_config__: ClassVar[ConfigDict] = STRICT
+
+    manufacturer: str
+    model: str
+
+
+@dataclass(frozen=True, slots=True)
 class Hardware:
     """What the model will run on. `clock` is in Hz, `ram` in bytes."""
 
@@ -51,6 +61,9 @@ class Hardware:
     isa: tuple[str, ...] = ()
     channel_multiple: Annotated[int, Ge(1), Field(description="channel counts that its kernels like")] = 8
     accelerator: str | None = None
+    socs: Annotated[
+        tuple[Soc, ...], Field(description="systems on chip of Android devices that it stands for; none: any")
+    ] = ()
     roofline: Roofline | None = None
     core: Annotated[Core | None, Field(description="what an emulator must show of it; needs clock and ram")] = None
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from edgebuild.spec import dataset, drawing, notes, tasks
+from edgebuild.spec import dataset, drawing, notes, tasks, unshared
 from edgebuild.spec.artifact import EXCUSED, Step, StepIO
 from edgebuild.spec.data import Asked, Blocks, Data
 from edgebuild.spec.errors import UsageError, exhausted
@@ -98,6 +98,8 @@ class LoadData(Step):
         dataset.describe(
             io.output, self.heads, counts, slices, forms["train"], cut=cut or loaded.cut, without=loaded.without
         )
+        if loaded.unnamed:
+            unshared.mark(io.output)
         if told:
             notes.write(io.output, [*notes.read(io.output), *told])
 

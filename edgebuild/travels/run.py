@@ -82,6 +82,10 @@ def manifest():
 def opened(name):
     """A part in its runtime; where that lacks what the model was measured on, standard error says so."""
     part = next(part for part in manifest()["parts"] if part["name"] == name)
+    if not any((HERE / file["file"]).is_file() for file in (part, part["coded"] or part)):
+        served = "seconds" in (manifest().get("router") or {"rule": ()})["rule"]
+        hint = "; EDGEBUILD_SERVER=host:port says where it runs" if served else ""
+        raise FileNotFoundError("%s, the file of part %r, is not in this folder%s" % (part["file"], name, hint))
     runtime, path = part["runtime"], model_file(part)
     layouts = {side: [port["layout"] for port in part[side]] for side in ("inputs", "outputs")}
     spec = {"threads": runtime["threads"], "providers": runtime["providers"], "layouts": layouts, "fallback": True}

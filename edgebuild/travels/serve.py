@@ -182,6 +182,7 @@ class Server(ThreadingHTTPServer):
     def __init__(self, port: int, model: Model, before: bool, connections: int) -> None:
         super().__init__(("127.0.0.1", port), Handler)
         self.model, self.before, self._open = model, before, threading.BoundedSemaphore(connections)
+        self._idle = False
 
     def process_request(self, request: Any, client_address: Any) -> None:
         """Wait for a free place: more connections stay in the kernel's queue, which is bounded too."""
@@ -198,6 +199,18 @@ class Server(ThreadingHTTPServer):
             super().process_request_thread(request, client_address)
         finally:
             self._open.release()
+
+    def drain(self) -> None:
+        """Answer also those that the kernel has accepted already, which closing would cut off."""
+        self.timeout = 0
+        for _ in range(self.request_queue_size):
+            self.handle_request()
+            if self._idle:
+                return
+
+    def handle_timeout(self) -> None:
+        """Nobody waits."""
+        self._idle = True
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """A client that has gone is no error of ours."""
@@ -311,6 +324,7 @@ def main() -> None:
         signal.signal(name, lambda *_: threading.Thread(target=server.shutdown, daemon=True).start())
     print("serve.py: serving on http://127.0.0.1:%d" % server.server_address[1], flush=True)
     server.serve_forever(poll_interval=0.1)
+    server.drain()
     server.server_close()
 
 

@@ -12,8 +12,9 @@ from edgebuild.devices.jobs.result import Described, Port, read
 from edgebuild.devices.jobs.turns import turn
 from edgebuild.devices.timing import feeds, layers, predicted
 from edgebuild.devices.timing.latency import measure
+from edgebuild.devices.timing.operators import with_operators
 from edgebuild.plan.instruments import Instrument, Instruments, addressed
-from edgebuild.spec.core import TimeModel
+from edgebuild.spec.core import Band, TimeModel
 from edgebuild.spec.device import Device
 from edgebuild.spec.errors import DeviceError, UsageError
 from edgebuild.spec.evidence import Counted
@@ -31,6 +32,7 @@ _LOOK = Timing(looks=(3,), iterations=100, warmup=0.5)
 class Bench:
     """What was measured: seconds with their band or spread, and the counted work where the device counts.
 
+    `band` is that of a predicted time, and says what it rests on.
     `layers` are those of `measure/layers.py`, slowest first; None where there are none, and `layers_reason` says why.
     """
 
@@ -47,11 +49,12 @@ class Bench:
     layers_reason: str | None
     fed: tuple[feeds.Fed, ...]
     notices: tuple[str, ...]
+    band: Band | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class _Measured:
-    """Seconds with their range; `counted` work, or the time of the `layers`, or why there is none."""
+    """Seconds with their range, and its `band`; `counted` work, or the time of the `layers`, or why there is none."""
 
     seconds: float
     low: float
@@ -59,6 +62,7 @@ class _Measured:
     counted: Counted | None
     layers: layers.Layers | None
     layers_reason: str | None
+    band: Band | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +114,7 @@ def run(
         layers_reason=result.layers_reason,
         fed=fed,
         notices=tuple(instruments.notices),
+        band=result.band,
     )
 
 
@@ -138,6 +143,11 @@ def _feed(host: Device, model: Path, wanted: Wanted, folder: Path, seed: int) ->
     return fed
 
 
+def _format(model: Path) -> str:
+    """The name of the format of a file that was checked."""
+    return next(name for name, kind in FORMATS.usable().items() if Path(kind.file).suffix == model.suffix)
+
+
 def _check(model: Path) -> None:
     known = {Path(kind.file).suffix for kind in FORMATS.usable().values()}
     if model.suffix not in known:
@@ -159,9 +169,10 @@ def _counted(
     instrument: Instrument, target: Target, model: TimeModel, file: Path, inputs: Path, folder: Path, threads: int
 ) -> _Measured:
     """Seconds that follow from counted work, with the target's band."""
-    counted = _count(instrument, file, inputs, folder, model.mcpu)
-    seconds, band = predicted.seconds(counted, model, target.hardware.core_clock, threads), model.band(threads)
-    return _Measured(seconds, seconds * (1 - band), seconds * (1 + band), counted, None, _NO_LAYERS)
+    kind = _format(file)
+    counted = with_operators(_count(instrument, file, inputs, folder, model.mcpu), FORMATS.get(kind), file.read_bytes())
+    seconds, band = predicted.seconds(counted, model, target.hardware.core_clock, threads), model.band(kind, threads)
+    return _Measured(seconds, *band.limits(seconds), counted, None, _NO_LAYERS, band)
 
 
 def _timed(instrument: Instrument, file: Path, inputs: Path, folder: Path, threads: int) -> _Measured:

@@ -17,7 +17,7 @@ from edgebuild.spec.calibration import Calibration
 from edgebuild.spec.errors import EdgebuildError
 from edgebuild.spec.evidence import Judged, Status, Verdicts
 from edgebuild.spec.project import Project
-from edgebuild.verbs.journal import Journal, Listener, bring_up
+from edgebuild.verbs.journal import Journal, Listener, bring_up, shared
 from edgebuild.verbs.request import Request, drop_useless, planned, verdicts_of
 
 if TYPE_CHECKING:
@@ -65,6 +65,11 @@ def build(request: Request, events: Listener, limits: Limits) -> tuple[list[Outc
     Whether a model can be lifted is found out first: the plan depends on it.
     """
     journal = Journal(events)
+    with shared(request.cache, journal):
+        return _build(request, journal, limits), journal
+
+
+def _build(request: Request, journal: Journal, limits: Limits) -> list[Outcome]:
     without: dict[tuple[str, str], Without] = {}
     while True:
         with planned(request, without) as (store, plan):
@@ -84,7 +89,7 @@ def build(request: Request, events: Listener, limits: Limits) -> tuple[list[Outc
             if not dropped:
                 outcomes = [_publish(request.project, store, product, done) for product in plan.products]
                 _remember(request.project, plan, outcomes, done, journal)
-                return [_packaged(request.project, outcome) for outcome in outcomes], journal
+                return [_packaged(request.project, outcome) for outcome in outcomes]
 
 
 def _check_output(dist: Path) -> None:

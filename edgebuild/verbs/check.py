@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from edgebuild.verbs.journal import Listener
 
 HOST = "host"
+_TO_LEARN_FROM = 500  # training examples below which a pruned network is not taught back what it lost
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,9 +57,10 @@ class Checked:
 
     @property
     def recipe(self) -> str | None:
-        """The best recipe that takes it: the target's own, else the first by name that changes most."""
+        """The best recipe that takes it: that changes most where there is enough to learn from, else `int8`."""
         taken = [name for name, why in self.recipes.items() if not why]
-        return next((name for name in ("balanced", "int8", *taken) if name in taken), None)
+        learns = self.examples["train"] >= _TO_LEARN_FROM
+        return next((name for name in (*(("balanced",) if learns else ()), "int8", *taken) if name in taken), None)
 
 
 def run(project: Project, model: ModelSpec, target: Target, jobs: int, events: Listener, limits: Limits) -> Checked:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
 from edgebuild.engine import files
@@ -20,8 +21,10 @@ from edgebuild.spec.registry import FORMATS
 if TYPE_CHECKING:
     from edgebuild.engine.graph import Graph
     from edgebuild.engine.scheduler import Attempt, Scheduler
+    from edgebuild.engine.sharing import Sharing
     from edgebuild.engine.store import Action
     from edgebuild.engine.task import Limits
+    from edgebuild.spec.cache import Place
 
 
 # Imported once by the server that steps are forked from, with what formats name. Only what is safe to fork: no thread
@@ -54,6 +57,8 @@ class Journal:
     onward: Listener
     ran: list[Ran] = field(default_factory=list)
     reused: int = 0
+    fetched_steps: list[str] = field(default_factory=list)
+    sharing: Sharing | None = None
     notices: list[str] = field(default_factory=list)
 
     def notice(self, text: str) -> None:
@@ -66,6 +71,11 @@ class Journal:
         """Count it."""
         self.reused += 1
         self.onward.cached(label)
+
+    def fetched(self, label: str, source: str) -> None:
+        """Keep it."""
+        self.fetched_steps.append(label)
+        self.onward.fetched(label, source)
 
     def started(self, label: str, reason: str) -> None:
         """Note the reason."""
@@ -86,6 +96,28 @@ class Journal:
     def waiting(self, label: str, why: str) -> None:
         """Pass it on."""
         self.onward.waiting(label, why)
+
+
+@contextmanager
+def shared(place: Place | None, journal: Journal) -> Iterator[None]:
+    """Share results through the cache for as long; at the end, what is still being sent is waited for."""
+    if place is None:
+        yield
+        return
+    from edgebuild.devices.jobs.turns import Machine
+    from edgebuild.engine.sharing import Sharing
+
+    journal.sharing = sharing = Sharing(place, journal.notice, Machine())
+    try:
+        yield
+    except BaseException as error:
+        sharing.close(waiting=None if isinstance(error, KeyboardInterrupt) else partial(_sending, journal))
+        raise
+    sharing.close(waiting=partial(_sending, journal))
+
+
+def _sending(journal: Journal, left: int) -> None:
+    journal.waiting("cache", f"{left} results are still being sent")
 
 
 def bring_up(store: Store, graph: Graph, jobs: int, journal: Journal, limits: Limits) -> dict[str, Action]:
@@ -114,7 +146,8 @@ def _scheduler(
 
     os.environ.update(QUIET)  # workers inherit it
     worker.preload((*_PRELOADED, *_exporters(graph, store, least)))
-    return Scheduler(graph, store, jobs=jobs, events=journal, limits=limits, turns=Machine())
+    turns, sharing = Machine(), journal.sharing
+    return Scheduler(graph, store, jobs=jobs, events=journal, limits=limits, turns=turns, sharing=sharing)
 
 
 def _exporters(graph: Graph, store: Store, least: int) -> Iterator[str]:

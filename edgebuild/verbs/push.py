@@ -9,13 +9,14 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from edgebuild.bundle import manifest
+from edgebuild.bundle import manifest, referrers, signature
 from edgebuild.bundle.kinds import oci
 from edgebuild.bundle.registry import Place, Registry
 from edgebuild.engine import files, owned
 from edgebuild.engine.store import disk_error
 from edgebuild.spec.errors import IntegrityError, UsageError
 from edgebuild.verbs._released import check_release, copied
+from edgebuild.verbs.sign import put
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,11 +30,13 @@ class Moved:
 
 
 def push(bundle: Path, reference: str, release: str | None, *, unreleased: bool, plain: bool) -> Moved:
-    """Put a bundle's OCI package under a tag; what the registry has already is not sent.
+    """Put a bundle's OCI package under a tag, and beside it the signature that lies beside the bundle.
 
-    UsageError for what the registry refuses, DeviceError where it cannot be reached, Unreleased for no release.
+    What the registry has already is not sent. UsageError for what it refuses and for a signature of another bundle,
+    DeviceError where it cannot be reached, Unreleased for no release.
     """
     manifest.verify_bundle(bundle)
+    signed = referrers.of(bundle)
     check_release(release)
     registry = Registry(Place.parse(reference), plain)
     with tempfile.TemporaryDirectory(prefix="edgebuild-push-") as scratch:
@@ -45,8 +48,10 @@ def push(bundle: Path, reference: str, release: str | None, *, unreleased: bool,
         content = _blob(package, described).read_bytes()
         blobs = _blobs(json.loads(content))
         for each in blobs:
-            registry.put_blob(_blob(package, each), each["digest"])
+            registry.put_blob(_blob(package, each).read_bytes(), each["digest"])
         registry.put_manifest(content, oci.MANIFEST, tag)
+        if signed is not None:
+            referrers.attach(registry, described, signed)
         total = sum(each["size"] for each in blobs)
         return Moved(bundle, registry.place.pinned(described["digest"]), contents.facts.status, total)
 
@@ -54,7 +59,8 @@ def push(bundle: Path, reference: str, release: str | None, *, unreleased: bool,
 def pull(reference: str, out: Path, *, plain: bool) -> Moved:
     """Put a bundle from a registry into a folder, in the place of another bundle, once every byte is checked.
 
-    IntegrityError for bytes that are not those of their digest, and for what is no whole bundle.
+    Its signature, where the registry has one, goes beside it: `verify` asks whose it is. IntegrityError for bytes that
+    are not those of their digest, and for what is no whole bundle.
     """
     owned.check_replaceable(out, manifest.MANIFEST)
     registry = Registry(Place.parse(reference), plain)
@@ -67,10 +73,13 @@ def pull(reference: str, out: Path, *, plain: bool) -> Moved:
             place.write_bytes(registry.blob(layer["digest"], layer["size"]))
             total += layer["size"]
         facts = manifest.verify_bundle(folder)
+        signed = referrers.attached(registry, digest)
         try:
             files.publish_tree(folder, out)
         except OSError as error:
             raise disk_error(error, out) from None
+        if signed is not None:
+            put(signed, signature.beside(out))
     return Moved(out, registry.place.pinned(digest), facts.status, total)
 
 

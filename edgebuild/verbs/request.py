@@ -19,12 +19,14 @@ if TYPE_CHECKING:
     from edgebuild.plan.planner import Plan
     from edgebuild.plan.product import Product
     from edgebuild.plan.recipe import Without
+    from edgebuild.spec.cache import Place
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
     """What to build: names of targets, names of models (empty: all), how many steps side by side, and the name of a
     recipe in the place of the targets' own. `trial` is the number of one of the last search, for its recipe alone.
+    `cache` is where results are shared with other machines.
     """
 
     project: Project
@@ -33,6 +35,7 @@ class Request:
     jobs: int = 2
     recipe: str | None = None
     trial: int | None = None
+    cache: Place | None = None
 
 
 @contextmanager

@@ -24,17 +24,18 @@ from edgebuild.spec.project import Project
 from edgebuild.spec.space import Space
 from edgebuild.spec.target import FIDELITIES, Gate
 from edgebuild.verbs import searched
-from edgebuild.verbs.journal import Journal, Listener
+from edgebuild.verbs.journal import Journal, Listener, shared
 from edgebuild.verbs.trials import Trials
 
 if TYPE_CHECKING:
     from edgebuild.engine.task import Limits
+    from edgebuild.spec.cache import Place
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
     """What to search for: a model on a target, for at most so many seconds and recipes (in all runs together), in the
-    space of this name or file (empty: the usual one).
+    space of this name or file (empty: the usual one). `cache` is where results are shared with other machines.
     """
 
     project: Project
@@ -44,6 +45,7 @@ class Request:
     trials: int
     space: str | None = None
     jobs: int = 2
+    cache: Place | None = None
 
 
 class Watcher(Listener, Protocol):
@@ -61,8 +63,8 @@ def run(request: Request, watcher: Watcher, limits: Limits) -> Result:
     place = searched.place(project, target.name, model.name)
     store = Store(project.store)
     try:
-        with _alone(place, model.name, target.name):
-            journal = Journal(watcher)
+        journal = Journal(watcher)
+        with _alone(place, model.name, target.name), shared(request.cache, journal):
             trials = Trials(store, subject, journal, limits, request.jobs, began + request.seconds)
             space = _space(request, trials)
             name = record.name_of([__version__, _about(space), subject.asked, *trials.planner.fingerprint, target])

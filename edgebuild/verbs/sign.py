@@ -53,11 +53,12 @@ def sign(request: Request) -> Signed:
         name = contents.name + (f"{signature.RELEASE}{request.release}" if request.release else "")
         named = contents.folder.rename(Path(scratch) / name)
         signature.sign(named, request.signer, Path(scratch) / "signature")
-        _put(Path(scratch, "signature").read_bytes(), out)
+        put(Path(scratch, "signature").read_bytes(), out)
     return Signed(out, name, contents.facts.status)
 
 
-def _put(content: bytes, out: Path) -> None:
+def put(content: bytes, out: Path) -> None:
+    """Write a signature in one step, in the place of another; UsageError or the like where the disk refuses."""
     fresh = out.with_name(f".{out.name}.{os.getpid()}")
     try:
         fresh.write_bytes(content)

@@ -12,6 +12,7 @@ from benchmarks.peers import _environments
 
 PRINTS = "print('warning'); print('{\"lost\": 0.5}')"
 STOPPED = "import os, signal; os.kill(os.getpid(), signal.SIGTERM)"
+GIVES_UP = "import sys; sys.stderr.write('no rule for this'); sys.exit(0)"
 FAILS = "raise ValueError('shapes do not fit')"
 SPINS = "while True: pass"
 
@@ -33,6 +34,7 @@ def test_what_is_done_of_a_network_is_not_done_again() -> None:
 def test_a_tool_that_fails_or_takes_too_long_is_a_result_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(structured_pruning, "_LIMIT", 1)
     assert structured_pruning._ran([sys.executable, "-c", FAILS]) == {"error": "ValueError: shapes do not fit"}
+    assert structured_pruning._ran([sys.executable, "-c", GIVES_UP]) == {"error": "no rule for this"}
     assert "CPU time" in structured_pruning._ran([sys.executable, "-c", SPINS])["error"]
 
 

@@ -22,6 +22,7 @@ from click.testing import CliRunner
 from edgebuild.bundle import manifest, registry
 from edgebuild.cli import pull as pull_verb
 from edgebuild.cli import push as push_verb
+from edgebuild.spec import sha256
 from tests import tiny
 from tests.bundle.test_assemble import assemble
 
@@ -111,6 +112,42 @@ def test_what_is_pulled_is_the_bundle_that_was_pushed(bundle: Path, serve: Serve
     assert not (tmp_path / "none").exists()
 
 
+def statement(bundle: Path) -> bytes:
+    """What a signature of a bundle looks like to who does not ask whose it is."""
+    resources = [{"name": path.name, "digest": sha256.of_file(path)} for path in bundle.iterdir() if path.is_file()]
+    payload = base64.b64encode(json.dumps({"predicate": {"resources": resources}}).encode()).decode()
+    return json.dumps({"dsseEnvelope": {"payload": payload}}).encode()
+
+
+def test_a_signature_goes_along_and_the_bundle_keeps_its_digest(bundle: Path, serve: Serve, tmp_path: Path) -> None:
+    host, mine = serve(), shutil.copytree(bundle, tmp_path / "mine")
+    unsigned = through(mine, host, tmp_path)
+    assert not (tmp_path / "by tag.sig").exists()
+    (tmp_path / "mine.sig").write_bytes(statement(mine))
+    assert through(mine, host, tmp_path) == unsigned
+    assert through(mine, host, tmp_path) == unsigned  # nothing is listed twice
+    for name in ("by tag.sig", "by digest.sig"):
+        assert (tmp_path / name).read_bytes() == statement(mine)
+    again = statement(mine).replace(b"{", b"{ ", 1)
+    (tmp_path / "mine.sig").write_bytes(again)
+    through(mine, host, tmp_path)
+    assert (tmp_path / "by tag.sig").read_bytes() == again  # the one that was pushed last
+    repository = registry.Registry(registry.Place.parse(unsigned))
+    listed = repository.find(f"manifests/sha256-{unsigned[-64:]}", "application/vnd.oci.image.index.v1+json")
+    assert len(json.loads(listed or b"{}")["manifests"]) == 2
+
+
+def test_a_signature_of_another_bundle_is_not_pushed(bundle: Path, tmp_path: Path) -> None:
+    mine = shutil.copytree(bundle, tmp_path / "mine")
+    (mine / "labels.json").write_text('["never", "these"]')
+    manifest.seal(mine, manifest.read_bundle(mine))
+    for content in (statement(bundle), b"{}", b"no JSON", b'{"dsseEnvelope": {"payload": 5}}'):
+        (tmp_path / "mine.sig").write_bytes(content)
+        code, told = run(push_verb, mine, "127.0.0.1:1/models/tiny:1")
+        assert (code, told.count("\n")) == (2, 1)
+        assert f"is no signature of {mine} as it is now" in told
+
+
 def test_a_tag_that_was_moved_is_seen_by_its_digest(bundle: Path, serve: Serve, tmp_path: Path) -> None:
     host = serve()
     reference = through(bundle, host, tmp_path)
@@ -135,13 +172,17 @@ def test_a_registry_with_a_password_wants_the_right_one(
     assert registry.PASSWORD in told
     monkeypatch.setenv(registry.USER, USER)
     monkeypatch.setenv(registry.PASSWORD, "wrong")
-    assert run(push_verb, bundle, f"{host}/models/tiny:1")[0] == 2
+    code, told = run(push_verb, bundle, f"{host}/models/tiny:1")
+    assert (code, "wrong" in told) == (2, False)
     monkeypatch.setenv(registry.PASSWORD, PASSWORD)
     through(bundle, host, tmp_path)
     monkeypatch.delenv(registry.USER)
     kept = {"auths": {host: {"auth": base64.b64encode(f"{USER}:{PASSWORD}".encode()).decode()}}}
     (tmp_path / "config.json").write_text(json.dumps(kept))  # as `docker login` leaves it
     through(bundle, host, tmp_path)
+    secrets = (PASSWORD.encode(), base64.b64encode(f"{USER}:{PASSWORD}".encode()))
+    everything = [path for name in ("registry", "by tag", "by digest") for path in (tmp_path / name).rglob("*")]
+    assert [path for path in everything if path.is_file() and any(s in path.read_bytes() for s in secrets)] == []
 
 
 def test_a_registry_with_tokens_is_given_one(

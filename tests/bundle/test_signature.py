@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import base64
 import json
+import multiprocessing
+import os
 import random
 import shutil
 import subprocess
@@ -18,12 +20,17 @@ from click.testing import CliRunner
 
 from edgebuild.bundle import manifest, signature
 from edgebuild.bundle.signature import Trusted
+from edgebuild.cli import pull as pull_verb
+from edgebuild.cli import push as push_verb
 from edgebuild.cli import sign as sign_verb
 from edgebuild.cli import verify as verify_verb
 from edgebuild.spec.errors import IntegrityError
 from edgebuild.verbs import verify
 from tests import tiny
 from tests.bundle.test_assemble import assemble
+from tests.bundle.test_registry import PROGRAM, Serve, serve
+
+__all__ = ["serve"]  # a fixture
 
 pytest.importorskip("model_signing", reason="no model-signing: pip install '.[signing]'")
 pytest.importorskip("OpenSSL", reason="no model-signing: pip install '.[signing]'")
@@ -33,6 +40,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
 PASSWORD = b"correct horse"
+SOFT_TOKEN = Path(os.environ.get("SOFTHSM2_MODULE", "/usr/lib/softhsm/libsofthsm2.so"))
 
 
 @pytest.fixture(scope="module")
@@ -293,3 +301,64 @@ def test_a_damaged_bundle_is_not_signed(bundle: Path, keys: tuple[Path, Path]) -
     (bundle / "labels.json").write_text("[]")
     assert sign(bundle, "--key", keys[0])[0] == 5
     assert not signature.beside(bundle).exists()
+
+
+@pytest.mark.skipif(PROGRAM is None, reason="no docker-registry: apt-get install docker-registry")
+def test_whose_a_pulled_bundle_is(signed: Path, keys: tuple[Path, Path], serve: Serve, tmp_path: Path) -> None:
+    place, out = f"{serve()}/models/tiny:1.4.0", tmp_path / "pulled"
+    for verb, arguments in ((push_verb, (signed, place)), (pull_verb, (place, "--out", out))):
+        assert CliRunner().invoke(verb.command, [str(one) for one in arguments]).exit_code == 0
+    assert verified(out, "--signed-by", keys[1], "--at-least", "1.4.0")[0] == 0
+    assert verified(out, "--signed-by", pair(tmp_path, "other")[1])[0] == 5
+
+
+def test_the_pin_of_a_token_is_not_repeated(bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(signature.PASSWORD, "271828")
+    for key in ("pkcs11:token=none;object=none?pin-value=314159", "pkcs11:token=none;object=none"):
+        code, told = sign(bundle, "--key", key, "--module", tmp_path / "none.so")
+        assert (code, told.count("\n")) == (2, 1)
+        assert not {"314159", "271828"} & {*told.replace("=", " ").split()}
+        assert "314159" not in told
+
+
+def make_token(folder: Path) -> None:
+    """A token `board` with the PIN 271828 and a key `release`, whose public half becomes `token.pub`."""
+    import PyKCS11 as tokens
+
+    library = tokens.PyKCS11Lib()
+    library.load(str(SOFT_TOKEN))
+    slot = library.getSlotList()[0]
+    library.initToken(slot, "5678", f"{'board':32}")  # PKCS#11: blanks behind it
+    session = library.openSession(slot, tokens.CKF_SERIAL_SESSION | tokens.CKF_RW_SESSION)
+    session.login("5678", tokens.CKU_SO)
+    session.initPin("271828")
+    session.logout()
+    session.login("271828")
+    prime256v1 = bytes.fromhex("06082a8648ce3d030107")
+    common = [(tokens.CKA_TOKEN, True), (tokens.CKA_LABEL, "release"), (tokens.CKA_ID, (1,))]
+    public, _ = session.generateKeyPair(
+        [*common, (tokens.CKA_CLASS, tokens.CKO_PUBLIC_KEY), (tokens.CKA_ECDSA_PARAMS, prime256v1)],
+        [*common, (tokens.CKA_CLASS, tokens.CKO_PRIVATE_KEY), (tokens.CKA_PRIVATE, True), (tokens.CKA_SIGN, True)],
+        mecha=tokens.Mechanism(tokens.CKM_EC_KEY_PAIR_GEN, None),
+    )
+    point = bytes(session.getAttributeValue(public, [tokens.CKA_EC_POINT])[0])[2:]  # behind its type and length
+    key = ec.EllipticCurvePublicKey.from_encoded_point(ec.SECP256R1(), point)
+    form = (serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
+    (folder / "token.pub").write_bytes(key.public_bytes(*form))
+
+
+@pytest.mark.skipif(not SOFT_TOKEN.is_file(), reason="no SoftHSM: apt-get install softhsm2, and pip install pykcs11")
+def test_a_token_signs_and_keeps_its_key(bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("PyKCS11", reason="no pykcs11: pip install 'model-signing[pkcs11]'")
+    (tmp_path / "tokens").mkdir()
+    (tmp_path / "softhsm2.conf").write_text(f"directories.tokendir = {tmp_path / 'tokens'}\n")
+    monkeypatch.setenv("SOFTHSM2_CONF", str(tmp_path / "softhsm2.conf"))
+    maker = multiprocessing.get_context("fork").Process(target=make_token, args=(tmp_path,))
+    maker.start()  # in a process of its own: the library sees new tokens only when it is opened
+    maker.join()
+    monkeypatch.setenv(signature.PASSWORD, "271828")
+    key = ("--key", "pkcs11:token=board;object=release", "--module", SOFT_TOKEN)
+    code, told = sign(bundle, *key, "--release", "1.4.0")
+    assert code == 0, told
+    assert verified(bundle, "--signed-by", tmp_path / "token.pub", "--at-least", "1.4.0")[0] == 0
+    assert verified(bundle, "--signed-by", pair(tmp_path, "other")[1])[0] == 5

@@ -9,10 +9,13 @@ import subprocess
 import sys
 import zlib
 from collections.abc import Iterator
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from edgebuild.devices.local import Local
+from edgebuild.devices.qemu import Qemu
 from edgebuild.engine import digests, keys
 from edgebuild.engine.graph import Node
 from edgebuild.formats.coding import encoder
@@ -36,6 +39,7 @@ EVIDENT |= {
     "SplitRule",
     "WithFallback",
 }  # sums of whole numbers, and copies
+COUNTED = {"Count", "Sampled", "StreamOutputs", "LayerTimes"}
 ARTIFACTS = ("onnx-float16", "tflite-float16", "log2")
 
 
@@ -47,6 +51,17 @@ def steps() -> Iterator[Any]:
 
 def test_what_is_promised_everywhere_is_shown_or_evident() -> None:
     assert {kind.__name__ for kind in steps() if kind.deterministic == "everywhere"} == SHOWN | EVIDENT
+
+
+def test_what_is_timed_is_shared_with_nobody_and_what_an_emulated_device_counts_with_all() -> None:
+    assert {kind.__name__ for kind in steps() if "shared" in vars(kind)} == COUNTED
+    device = Qemu()
+    assert device.counts
+    for kind in steps():
+        if kind.__name__ in COUNTED:
+            answers = [kind.shared.fget(SimpleNamespace(device=each)) for each in (device, Local())]
+            assert (kind.deterministic, answers) == ("no", ["everywhere", "no"])
+    assert (Float16().shared, Int8().shared) == ("everywhere", "same-cpu")
 
 
 def old_processor() -> dict[str, str]:

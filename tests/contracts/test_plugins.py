@@ -32,7 +32,18 @@ HEAVY = (
     "litert_torch",
 )
 STEPLIKE = ("steps", "steps.techniques", "steps.evidence", "steps.assemblies")
-FOLDERS = (*STEPLIKE, "formats", "devices", "gates", "tasks", "sources", "data", "assemblies", "bundle.kinds")
+FOLDERS = (
+    *STEPLIKE,
+    "formats",
+    "devices",
+    "gates",
+    "tasks",
+    "sources",
+    "data",
+    "assemblies",
+    "bundle.kinds",
+    "engine.caches",
+)
 
 
 def names(folder: str) -> list[str]:

@@ -1,6 +1,6 @@
 """A build as a program of its own: `python -m tests.engine.program STORE RUNS [WHAT MARK] [--preload MODULE]`.
 
-It prints the digest of every output by label; a Ctrl-C ends it with code 130.
+It prints the digest of every output by label, and with a cache how many steps ran; a Ctrl-C ends it with code 130.
 """
 
 from __future__ import annotations
@@ -14,7 +14,9 @@ from pathlib import Path
 
 from edgebuild.devices.jobs.turns import Machine
 from edgebuild.engine import worker
-from edgebuild.engine.store import Store
+from edgebuild.engine.sharing import Sharing
+from edgebuild.engine.store import Action, Store
+from edgebuild.spec.cache import place
 from edgebuild.spec.errors import EdgebuildError
 from tests.engine import toys
 from tests.engine.toybox import Toybox
@@ -39,6 +41,8 @@ def main() -> int:
     parser.add_argument("--preload", default="tests.engine.toys")
     parser.add_argument("--prefix", default="")
     parser.add_argument("--turns", action="store_true", help="heed the other builds of this machine")
+    parser.add_argument("--cache", help="share results through this URL")
+    parser.add_argument("--cache-read-only", action="store_true")
     chosen = parser.parse_args()
     worker.preload((chosen.preload,))
     store = Store(chosen.store)
@@ -60,8 +64,16 @@ def _build(store: Store, chosen: argparse.Namespace) -> dict[str, str]:
         box.add("bad", toys.Misbehaves(*chosen.misbehave))
     else:
         _fill(box, chosen.runs, chosen.prefix)
-    done = box.build(turns=Machine() if chosen.turns else None)
+    done = _shared(box, chosen) if chosen.cache else box.build(turns=Machine() if chosen.turns else None)
     return {label: action.output.digest for label, action in sorted(done.items())}
+
+
+def _shared(box: Toybox, chosen: argparse.Namespace) -> dict[str, Action]:
+    sharing = Sharing(place(chosen.cache, read_only=chosen.cache_read_only), print)  # type: ignore[arg-type]
+    done = box.build(turns=Machine() if chosen.turns else None, sharing=sharing)
+    sharing.close(waiting=lambda left: None)
+    print(f"{len(box.heard.ran)} run, {len(box.heard.fetches)} from the cache", file=sys.stderr)
+    return done
 
 
 def _fill(box: Toybox, runs: str, prefix: str) -> None:

@@ -6,11 +6,13 @@ import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from edgebuild.devices.jobs.turns import THIS, Machine, turn
-from edgebuild.engine import resolve
+from edgebuild.engine import keys, resolve
+from edgebuild.engine.graph import Node
 from edgebuild.engine.store import Store
 from edgebuild.spec.errors import EdgebuildError, StepError, UsageError
 from tests.engine import toys
@@ -42,6 +44,23 @@ class TestOnce:
         assert again.build() == first
         assert names(runs) == ["a", "b", "c", "join+"]
         assert (again.heard.ran, sorted(again.heard.reused)) == ([], ["a", "all", "b", "c"])
+
+    def test_the_key_of_a_step_is_reckoned_once_however_long_it_waits_for_room(
+        self, box: Toybox, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Of thousands that are ready a few can run: to reckon all keys anew whenever one ends takes minutes."""
+        reckoned: list[str] = []
+        parts = keys.parts
+
+        def note(node: Node, *rest: Any) -> dict[str, str]:
+            reckoned.append(node.identity)
+            return parts(node, *rest)
+
+        monkeypatch.setattr(keys, "parts", note)
+        for name in "abcdef":
+            box.add(name, toys.Write(name))
+        box.build(jobs=1)
+        assert len(reckoned) == len({*reckoned}) == 6
 
     def test_two_targets_share_a_node_that_does_the_same(self, box: Toybox, runs: Path) -> None:
         for target in ("rpi4", "host"):

@@ -10,6 +10,7 @@ from pathlib import Path
 from edgebuild.engine import digests
 from edgebuild.engine.graph import Graph, Node
 from edgebuild.engine.scheduler import Attempt, Scheduler, Turns
+from edgebuild.engine.sharing import Sharing
 from edgebuild.engine.store import Action, Store
 from edgebuild.engine.task import Limits
 from edgebuild.spec.artifact import Step
@@ -21,6 +22,7 @@ class Listener:
 
     ran: list[str] = field(default_factory=list)
     reused: list[str] = field(default_factory=list)
+    fetches: list[tuple[str, str]] = field(default_factory=list)
     reasons: dict[str, str] = field(default_factory=dict)
     news: list[tuple[str, float, str]] = field(default_factory=list)
     unchanged: dict[str, bool] = field(default_factory=dict)
@@ -29,6 +31,9 @@ class Listener:
 
     def cached(self, label: str) -> None:
         self.reused.append(label)
+
+    def fetched(self, label: str, source: str) -> None:
+        self.fetches.append((label, source))
 
     def started(self, label: str, reason: str) -> None:
         self.reasons[label] = reason
@@ -57,12 +62,20 @@ class Toybox:
         return self.graph.add(label, Node(step, inputs, "toy", records=records))
 
     def build(
-        self, *, jobs: int = 2, memory: int = 2**30, seconds: float = 60.0, turns: Turns | None = None
+        self,
+        *,
+        jobs: int = 2,
+        memory: int = 2**30,
+        seconds: float = 60.0,
+        turns: Turns | None = None,
+        sharing: Sharing | None = None,
     ) -> dict[str, Action]:
         """Build the graph; the actions by label. What the build told is in `heard`."""
         self.heard = Listener(when_waiting=self.when_waiting)
         limits = Limits(memory, seconds)
-        done = Scheduler(self.graph, self.store, jobs=jobs, events=self.heard, limits=limits, turns=turns).build()
+        listener, graph, store = self.heard, self.graph, self.store
+        build = Scheduler(graph, store, jobs=jobs, events=listener, limits=limits, turns=turns, sharing=sharing)
+        done = build.build()
         return {label: action for name, action in done.items() for label in self.graph.labels[name]}
 
     def attempt(self, seconds: float) -> Attempt:

@@ -207,7 +207,7 @@ def test_a_prediction_shows_its_band_in_the_unit_of_the_limit() -> None:
     assert (time.unit, change.unit) == ("s", "change")
     assert (time.estimate, time.low, time.high) == pytest.approx((0.02, 0.014, 0.026))
     assert (change.estimate, change.low, change.high) == pytest.approx((-0.8, -0.84, -0.76))
-    assert time.reason == "predicted 20 ms ± 30% from counted work"
+    assert time.reason == "predicted 20 ms ± 30% from counted work (not calibrated)"
     assert change.reason == "80.0% less time by counted work, ratio ± 20%"
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from edgebuild.bundle import manifest
+from edgebuild.spec.checked import check
 from edgebuild.spec.errors import UsageError
 from edgebuild.spec.registry import DEVICES
 from tests.scenarios.conftest import Workspace
@@ -76,6 +77,26 @@ def test_a_host_takes_no_user_and_no_password() -> None:
     with pytest.raises(UsageError, match="takes no password"):
         ssh.from_address(f"pi:{SECRET}@board")
     assert ssh.from_address("pi@board:2222") == {"host": "board", "user": "pi", "port": 2222}
+
+
+@pytest.mark.parametrize(
+    ("transport", "options"),
+    [
+        ("ssh", {"host": f"pi:{SECRET}@board"}),
+        ("ssh", {"host": f"ssh://pi:{SECRET}@board:22"}),
+        ("ssh", {"host": "board", "user": f"pi:{SECRET}"}),
+        ("ssh", {"host": "board", "user": f"pi:{SECRET}@board"}),
+        ("ssh", {"host": "board", "password": SECRET}),
+        ("ssh", {"host": "board", "port": f"22:{SECRET}@"}),
+        ("adb", {"serial": f"me:{SECRET}@phone:5555"}),
+    ],
+)
+def test_a_target_takes_no_password_and_does_not_repeat_one(transport: str, options: dict[str, str]) -> None:
+    with pytest.raises(UsageError) as raised:
+        check(DEVICES.get(transport), options, file="targets/board.toml", prefix="devices[0]")
+    assert raised.value.line.startswith("targets/board.toml: devices[0]")
+    assert SECRET not in raised.value.line
+    assert raised.value.line.count("\n") == 0
 
 
 def test_the_statement_names_every_file_and_input(built: Workspace, tmp_path: Path) -> None:

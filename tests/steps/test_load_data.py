@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from edgebuild.data.function import Function
-from edgebuild.spec import dataset, notes
+from edgebuild.spec import dataset, notes, unshared
 from edgebuild.spec.errors import UsageError
 from edgebuild.spec.preprocess import WordpieceInput
 from edgebuild.spec.reads import Memo
@@ -134,11 +134,13 @@ def test_data_is_given_the_places_of_what_it_reads(source: Callable[[str], Path]
 
 def test_what_data_reads_without_saying_so_is_told(source: Callable[[str], Path], tmp_path: Path, data: Path) -> None:
     code = GOOD + f"    \nold = load\ndef load():\n    np.load({str(data / 'x.npy')!r})\n    return old()\n"
-    line, cut = notes.read(loaded(source, tmp_path, code))
+    line, cut = notes.read(output := loaded(source, tmp_path, code))
+    assert unshared.is_marked(output)  # another machine's file may be another one
     assert cut == CUT.format(1, 5)
     assert line == "load() read 'x.npy', which reads does not name: when they change, the data is not loaded anew"
     output = tiny.perform(reading(tmp_path, "../data"), tmp_path / "named", {"code": ("code", source(code))})
     assert notes.read(output) == [cut]
+    assert not unshared.is_marked(output)
 
 
 def test_what_changes_while_it_is_read_is_refused(refusal: Refuse, tmp_path: Path, data: Path) -> None:

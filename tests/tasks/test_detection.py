@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
+import sys
+import zipfile
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -11,13 +15,14 @@ import pytest
 import torch
 
 from edgebuild.nn import checkpoint
-from edgebuild.spec import dataset, notes, tasks
+from edgebuild.spec import dataset, documents, notes, tasks
 from edgebuild.spec.decoder import Decoder
 from edgebuild.spec.registry import FORMATS, GATES
 from edgebuild.spec.signature import Head, TensorSpec
 from edgebuild.spec.target import Gate
 from edgebuild.tasks.detection import Detection
 from edgebuild.travels import boxes
+from edgebuild.verbs.package import Request, package
 from tests import tiny
 from tests.bundle.test_assemble import assemble, execute
 
@@ -193,3 +198,30 @@ def test_the_bundles_runner_shows_what_the_judge_was_given(squares: tiny.Made, t
     np.save(nothing, np.zeros((1, 1, 32, 32), np.float32))
     assert execute(bundle, str(nothing)).strip() == "nothing.npy: nothing"
     assert "boxes.py" in (bundle / "README.md").read_text()
+
+
+DETECTIONS = """
+import sys
+import numpy as np
+sys.path.insert(0, sys.argv[1])
+import squares_board
+shown = squares_board.detections(squares_board.predict(np.load(sys.argv[2])[0]))
+words = [f"{one.label} ({100 * one.score:.1f} %) at {' '.join(f'{corner:.3f}' for corner in one[2:])}" for one in shown]
+print(", ".join(words))
+"""
+
+
+def test_a_detector_is_packaged_as_every_kind_and_its_wheel_decodes(squares: tiny.Made, tmp_path: Path) -> None:
+    bundle = assemble(squares, tmp_path, "tflite", gates=(Gate("size", "-10 %"),), answers=True) / "bundle"
+    kinds = ("android", "c", "deb", "mlbom", "oci", "sides", "slsa", "wheel")
+    folders = {kind: package(Request(bundle, kind, tmp_path / kind, "1.0")).folder for kind in kinds}
+    (file,) = folders["wheel"].glob("*.whl")
+    with zipfile.ZipFile(file) as archive:
+        archive.extractall(tmp_path / "installed")
+    command = [sys.executable, "-I", "-c", DETECTIONS, str(tmp_path / "installed"), str(bundle / "sample.npy")]
+    shown = subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
+    assert shown
+    assert execute(bundle, str(bundle / "sample.npy")).strip() == f"sample.npy: {shown}"
+    signature = json.loads(next(folders["android"].rglob("signature.json")).read_text())
+    assert signature["heads"][0]["decoder"] == documents.to_json(dataset.heads(squares["data"])[0].decoder)
+    assert [path.name for path in folders["android"].rglob("boxes.kt")] == ["boxes.kt"]

@@ -13,6 +13,7 @@ from edgebuild.devices.emulation import sysroot
 from edgebuild.devices.local import Local
 from edgebuild.devices.qemu import cache_folder
 from edgebuild.devices.timing import feeds
+from edgebuild.report.bench import show
 from edgebuild.spec.errors import DeviceError, EdgebuildError, UsageError
 from edgebuild.spec.project import open_project
 from edgebuild.spec.target import Target
@@ -45,13 +46,21 @@ def test_a_file_is_timed_on_this_machine(made: tiny.Made, pi: Target, name: str)
     assert 0 < found.low <= found.seconds <= found.high
 
 
-@pytest.mark.parametrize("name", ["onnx", "tflite"])
-def test_a_file_is_counted_on_the_targets_emulated_core(made: tiny.Made, pi: Target, name: str) -> None:
+@pytest.mark.parametrize(("name", "basis"), [("onnx", "not calibrated"), ("tflite", "90% by 4 published figures")])
+def test_a_file_is_counted_on_the_targets_emulated_core(
+    made: tiny.Made, pi: Target, name: str, basis: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     found = bench.run(made.file(f"{name}-int8"), pi)
     assert (found.device, found.fidelity, found.threads, found.target) == ("qemu", "emulated", 1, "rpi4")
     assert found.counted is not None
     assert found.counted.instructions > 100_000
-    assert (found.low, found.high) == pytest.approx((0.7 * found.seconds, 1.3 * found.seconds))  # the stated band
+    assert found.counted.operators > 3
+    assert found.band is not None
+    assert found.band.basis.startswith(basis)
+    error = found.band.error
+    assert (found.low, found.high) == pytest.approx(((1 - error) * found.seconds, (1 + error) * found.seconds))
+    show(found)
+    assert f"(± {error:.0%}: {found.band.basis})" in capsys.readouterr().out
     assert found.seconds > found.counted.cycles / 1.5e9
     assert found.layers is None
     assert found.layers_reason is not None

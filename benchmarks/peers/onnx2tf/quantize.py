@@ -1,5 +1,9 @@
-"""onnx2tf's integer TFLite file by its own command and its default backend, inputs in the order of the ONNX file."""
+"""onnx2tf's integer TFLite file by its own command, inputs in the order of the ONNX file.
 
+By its default backend, and where that refuses the model by TensorFlow's converter, which it has as the way out.
+"""
+
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -23,7 +27,9 @@ def main(model: Path, examples: Path, output: Path) -> None:
             command += ["-cind", name, str(file), "[0.0]", "[1.0]"]  # neither moved nor scaled
     # Inputs of rank 3 and more would become channels last, also where they were already.
     command += ["-o", str(folder), "-oiqt", "-ois", *shapes, "-kat", *names, "-n"]
-    subprocess.run(command, check=True)
+    if subprocess.run(command, check=False).returncode:
+        shutil.rmtree(folder, ignore_errors=True)
+        subprocess.run([*command, "--tflite_backend", "tf_converter"], check=True)
     made = sorted(folder.glob("*_integer_quant.tflite"), key=lambda path: len(path.name))
     output.write_bytes(made[0].read_bytes())
 

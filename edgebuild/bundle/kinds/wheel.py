@@ -94,6 +94,30 @@ def read(path: Union[str, Path]) -> Tuple[Any, ...]:
     return tuple(values[0] for values in _run.read_values(Path(path)))
 '''
 
+_BOXES = '''
+
+class Detection(NamedTuple):
+    """What was detected: its label, how sure that is, and its corners as shares of the picture."""
+
+    label: str
+    score: float
+    left: float
+    top: float
+    right: float
+    bottom: float
+
+
+def detections(answer: Any) -> List[Detection]:
+    """What is sure enough in an answer of `predict`, best first, by the decoder that the model was judged with."""
+    head = next(head for head in _run.manifest()["heads"] if head.get("decoder"))
+    outputs = answer if isinstance(answer, tuple) else (answer,)
+    decoded = _run.load(_run.HERE / "boxes.py").decoded(
+        head["decoder"], [np.asarray(outputs[place])[None] for place in head["outputs"]]
+    )
+    rows = [row for row in decoded[0].tolist() if row[0] >= 0 and row[1] >= head["decoder"]["show"]]
+    return [Detection(head["labels"][int(number)], *rest) for number, *rest in rows]
+'''
+
 
 def _module(bundle: Contents) -> Iterator[str]:
     """The lines of the package's module."""
@@ -109,7 +133,8 @@ def _module(bundle: Contents) -> Iterator[str]:
         yield from ("", "", "class Answer(NamedTuple):", '    """The outputs, each without a batch axis."""', "")
         yield from (f"    {name}: {_array(port)}" for name, port in zip(given, facts.outputs, strict=True))
     yield from _predict(names, given, facts.inputs, facts.outputs)
-    yield _TAIL + (_READ if facts.subject.preprocess else "")
+    boxes = any(head.decoder for head in facts.heads)
+    yield _TAIL + (_READ if facts.subject.preprocess else "") + (_BOXES if boxes else "")
 
 
 def _predict(
@@ -150,7 +175,7 @@ def _array(port: Port) -> str:
 def _identifiers(ports: Sequence[Port]) -> list[str]:
     """The names of ports as parameters; numbered where two would be the same, or hide what the module uses."""
     names = ["".join(one if one.isascii() and one.isalnum() else "_" for one in port.name) for port in ports]
-    taken = {"np", "answers", "Answer", "predict", "read"}
+    taken = {"np", "answers", "Answer", "predict", "read", "Detection", "detections"}
     usable = [name.isidentifier() and not keyword.iskeyword(name) and not name.startswith("_") for name in names]
     if len({*names}) == len(names) and all(usable) and not taken & {*names}:
         return names

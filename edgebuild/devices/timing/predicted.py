@@ -12,14 +12,16 @@ _ORDER = ("l1i", "l1d", "l2", "l3")
 def seconds(counted: Counted, model: TimeModel, clock: float, threads: int) -> float:
     """Predicted seconds of one inference on `threads` threads at `clock` Hz.
 
-    cycles / threads / clock + misses × miss_cycles / clock + last cache's misses × 64 B / dram: all cores share the
-    last cache and the memory, so compute alone is divided. Calibrated against the figures in `model.sources`.
+    cycles / threads / clock + misses × miss_cycles / clock + last cache's misses × 64 B / dram, and with several
+    threads + operators × fork_join: all cores share the last cache and the memory, so compute alone is divided, and
+    each operator is a parallel region of its own. Calibrated against the figures in `model.sources`.
     """
     caches = counted.caches
     last = max(caches, key=_ORDER.index)
     stalls = sum(caches[name].misses * each for name, each in model.miss_cycles.items() if name != last)
     memory = caches[last].misses * _LINE_BYTES / model.dram
-    return counted.cycles / threads / clock + stalls / clock + memory
+    regions = counted.operators * (model.fork_join or 0.0) if threads > 1 else 0.0
+    return counted.cycles / threads / clock + stalls / clock + memory + regions
 
 
 def ratio_limits(band: float, candidate: float, baseline: float, shared: SharedWork) -> tuple[float, float]:

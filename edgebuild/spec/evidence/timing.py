@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from edgebuild.spec.core import Band
 from edgebuild.spec.evidence.work import BothCounted, SharedWork
 from edgebuild.spec.target import Fidelity
 
@@ -60,7 +61,7 @@ class Predicted(Seconds):
     """
 
     sources: tuple[str, ...]
-    band: float
+    band: Band
     ratio_band: float
     ratio_limits: tuple[float, float]
     shared: SharedWork

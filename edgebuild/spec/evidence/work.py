@@ -53,6 +53,7 @@ class Counted:
     """The work of one inference on one thread: instructions, also by class, accesses to caches, and cycles.
 
     `cycles` are what the core's pipelines need by llvm-mca; `covered` is the share of instructions that it saw.
+    `operators` are those that a runtime executes, each of which several threads would share; 0 where nobody asked.
     """
 
     instructions: int
@@ -60,6 +61,7 @@ class Counted:
     caches: Mapping[str, CacheWork]
     cycles: float
     covered: float
+    operators: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

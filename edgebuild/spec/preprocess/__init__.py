@@ -10,12 +10,13 @@ from typing import Annotated, Any
 
 from pydantic import Discriminator, Tag
 
+from edgebuild.spec.preprocess._base import Pixels
 from edgebuild.spec.preprocess.image import ImageInput
 from edgebuild.spec.preprocess.mel import MelInput
 from edgebuild.spec.preprocess.window import WindowInput
 from edgebuild.spec.preprocess.wordpiece import WordpieceInput
 
-__all__ = ["ImageInput", "MelInput", "Preprocess", "WindowInput", "WordpieceInput"]
+__all__ = ["ImageInput", "MelInput", "Pixels", "Preprocess", "WindowInput", "WordpieceInput"]
 
 
 def _kind_of(declared: Any) -> str:

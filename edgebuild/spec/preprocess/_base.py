@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self
 
@@ -19,6 +20,20 @@ _HOLDS: Mapping[str, tuple[Element, ...]] = {
     "float32": ("float32", "float16", "float64"),
     "uint8": ("uint8", "uint16", "int16", "int32", "uint32", "int64", "uint64"),
 }
+
+
+@dataclass(frozen=True, slots=True)
+class Pixels:
+    """What becomes of a picture's pixels, 0 to 255: value = (pixel - mean) / std, of each channel or of all.
+
+    `colours` are grey, rgb or bgr; a negative `std` turns dark into bright.
+    """
+
+    width: int
+    height: int
+    colours: str
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
 
 
 class Prepares(Protocol):
@@ -69,6 +84,11 @@ class Prepares(Protocol):
     def with_file(self, path: str) -> Self:
         """Itself, with what `reads` names at this place."""
         return self
+
+    @property
+    def pixels(self) -> Pixels | None:
+        """How pixels are normalised; None where it is made of no picture."""
+        return None
 
     def picture(self, example: Array) -> Array | None:
         """Pixels uint8 [h, w, c] that become this example of the model's input; None where it is made of no picture."""

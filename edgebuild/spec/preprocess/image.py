@@ -12,7 +12,7 @@ from pydantic import ConfigDict, Field
 
 from edgebuild.spec.fields import STRICT
 from edgebuild.spec.layout import NCHW, NHWC, Layout
-from edgebuild.spec.preprocess._base import Prepares, place_of
+from edgebuild.spec.preprocess._base import Pixels, Prepares, place_of
 from edgebuild.spec.signature import TensorSpec
 
 if TYPE_CHECKING:
@@ -109,6 +109,15 @@ class ImageInput(Prepares):
     def json(self) -> dict[str, Any]:
         """All fields."""
         return asdict(self)
+
+    @property
+    def pixels(self) -> Pixels:
+        """The formula of the class, with pixels from 0 to 255."""
+        colours = self.order if self.channels == 3 else "grey"
+        unit = 1 if self.dtype == "uint8" else 255
+        mean = tuple((255 if self.invert else 0) + (-unit if self.invert else unit) * value for value in self.mean)
+        std = tuple((-unit if self.invert else unit) * value for value in self.std)
+        return Pixels(self.width, self.height, colours, mean, std)
 
     def picture(self, example: Array) -> Array | None:
         """The inverse of what becomes of pixels."""

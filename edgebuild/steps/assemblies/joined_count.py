@@ -56,4 +56,5 @@ def mean(counted: list[Counted], shares: list[float]) -> Counted:
         },
         cycles=total(lambda each: each.cycles),
         covered=total(lambda each: each.covered * each.instructions) / instructions,
+        operators=total(lambda each: each.operators),
     )

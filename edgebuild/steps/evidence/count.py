@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import ClassVar
 
 from edgebuild.devices.jobs import job
+from edgebuild.devices.timing.operators import with_operators
 from edgebuild.spec import dataset, documents, evidence, model_file
 from edgebuild.spec.artifact import EXCUSED, FILE, Determinism, Step, StepIO
 from edgebuild.spec.device import Device
@@ -28,10 +29,18 @@ class Count(Step):
     tools: ClassVar[tuple[str, ...]] = ("numpy",)
     deterministic: ClassVar[Determinism] = "no"
 
+    @property
+    def shared(self) -> Determinism:
+        """What a device that counts says, it says on any machine: the key has all that emulates it."""
+        return "everywhere" if self.device.counts else "no"
+
     def run(self, io: StepIO) -> None:
         """Write `evidence.json`."""
         self._job(io)
-        documents.write(io.output / evidence.FILE, self.device.count(io.scratch, self.mcpu, timeout=self.timeout))
+        counted = self.device.count(io.scratch, self.mcpu, timeout=self.timeout)
+        kind = FORMATS.get(io.kind("model"))
+        content = (io.path("model") / kind.file).read_bytes()
+        documents.write(io.output / evidence.FILE, with_operators(counted, kind, content))
 
     def _job(self, io: StepIO) -> None:
         """One inference that is counted several times, after two that warm up."""

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from edgebuild.devices.jobs import job
 from edgebuild.devices.timing import predicted
+from edgebuild.devices.timing.operators import with_operators
 from edgebuild.spec import documents, evidence, layout
 from edgebuild.spec.artifact import EXCUSED, Determinism, Step, StepIO
 from edgebuild.spec.core import TimeModel
@@ -53,6 +54,11 @@ class LayerTimes(Step):
     tools: ClassVar[tuple[str, ...]] = ("torch", "numpy")
     deterministic: ClassVar[Determinism] = "no"
     exclusive: ClassVar[bool] = False
+
+    @property
+    def shared(self) -> Determinism:
+        """What a device that counts says, it says on any machine: the key has all that emulates it."""
+        return "everywhere" if self.device.counts else "no"
 
     def run(self, io: StepIO) -> None:
         """Write `evidence.json`."""
@@ -113,8 +119,10 @@ class LayerTimes(Step):
         job.write_inputs(inputs, (example.numpy(),))
         models = [job.JobModel(file.stem, file) for file in files]
         job.write(folder, "count", models, inputs, count_warmups=1)
-        for each in self.device.count_each(folder, self.model.mcpu, timeout=self.timeout):
-            yield predicted.seconds(each, self.model, self.clock, self.threads)
+        counts = self.device.count_each(folder, self.model.mcpu, timeout=self.timeout)
+        for file, counted in zip(files, counts, strict=True):
+            work = with_operators(counted, FORMATS.get(self.format), file.read_bytes())
+            yield predicted.seconds(work, self.model, self.clock, self.threads)
         job.strip(folder)
 
     def _file(self, module: nn.Module) -> bytes:

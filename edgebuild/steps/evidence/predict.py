@@ -44,7 +44,7 @@ class Predict(Step):
             baseline_seconds=(theirs,),
             speed=ours / first,
             sources=self.model.sources,
-            band=self.model.band(runtime.threads),
+            band=self.model.band(runtime.format, runtime.threads),
             ratio_band=self.model.ratio_band,
             ratio_limits=predicted.ratio_limits(self.model.ratio_band, ours, theirs, shared),
             shared=shared,

@@ -52,6 +52,11 @@ class Sampled(Step):
     tools: ClassVar[tuple[str, ...]] = ("numpy", "scipy")
     deterministic: ClassVar[Determinism] = "no"  # how much a budget allows is the machine's
 
+    @property
+    def shared(self) -> Determinism:
+        """What a device that counts says, it says on any machine: the key has all that emulates it."""
+        return "everywhere" if self.device.counts else "no"
+
     def run(self, io: StepIO) -> None:
         """Run examples until nothing more is needed, or can be had."""
         test = dataset.read(io.path("data"), "test")

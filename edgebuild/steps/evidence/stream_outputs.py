@@ -37,6 +37,11 @@ class StreamOutputs(Step):
     tools: ClassVar[tuple[str, ...]] = ("numpy",)
     deterministic: ClassVar[Determinism] = "no"  # how much a budget allows is the machine's
 
+    @property
+    def shared(self) -> Determinism:
+        """What a device that counts says, it says on any machine: the key has all that emulates it."""
+        return "everywhere" if self.device.counts else "no"
+
     def run(self, io: StepIO) -> None:
         """Go through the streams as far as the device gets."""
         import numpy as np

@@ -13,6 +13,7 @@ import subprocess
 import sys
 import tarfile
 import threading
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -86,8 +87,8 @@ def test_dpkg_reads_it(file: Path, root: Path, tmp_path: Path) -> None:
 
 def test_the_unit_confines_the_service(root: Path) -> None:
     unit = (root / "usr/lib/systemd/system/model-tiny-board.service").read_text().splitlines()
-    for line in ("DynamicUser=yes", "ProtectSystem=strict", "NoNewPrivileges=yes", "IPAddressDeny=any"):
-        assert line in unit
+    confined = {"DynamicUser=yes", "ProtectSystem=strict", "NoNewPrivileges=yes", "IPAddressDeny=any"}
+    assert {*confined, "StartLimitIntervalSec=0"} <= {*unit}
     assert f"ExecStart=/usr/bin/python3 -B /{HOME}/serve.py --bundle /{HOME}/bundle" in "\n".join(unit)
     (limit,) = (int(line.partition("=")[2]) for line in unit if line.startswith("MemoryMax="))
     assert limit == (256 << 20) + 8 * (root / HOME / "bundle" / "model.tflite").stat().st_size
@@ -182,6 +183,22 @@ def test_what_it_accepted_is_answered_also_while_it_ends(lite: Path, root: Path)
             return connection.getresponse().status
 
         assert {*pool.map(one, range(8))} <= {200, 503}
+        assert process.wait(timeout=60) == 0
+
+
+def test_who_waits_in_the_kernel_when_it_ends_is_answered(lite: Path, root: Path) -> None:
+    facts = manifest.verify_bundle(lite)
+    assert facts.golden is not None
+    body = stored(golden.read(lite, facts.golden)[0][0][:1])
+    with service(root, "--connections", "1") as (port, process):
+        with socket.create_connection(("127.0.0.1", port)):  # says nothing, and so holds the only place
+            time.sleep(0.3)
+            waiting = [HTTPConnection("127.0.0.1", port, timeout=60) for _ in range(3)]
+            for each in waiting:
+                each.request("POST", "/infer", body, {"Content-Type": "application/x-npy"})
+            process.send_signal(signal.SIGTERM)
+            time.sleep(0.3)
+        assert [each.getresponse().status for each in waiting] == [200, 200, 200]
         assert process.wait(timeout=60) == 0
 
 

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
 import pytest
 
 from edgebuild.devices.timing import predicted
-from edgebuild.spec.core import TimeModel
+from edgebuild.spec.core import Band, TimeModel
 from edgebuild.spec.evidence import CacheWork, Counted, Operators, SharedWork
 
-MODEL = TimeModel("cortex-a72", 6.4e9, {"l1d": 5.0, "l1i": 5.0}, ((1, 0.3), (4, 0.35)), 0.25, ("made up",))
+MODEL = TimeModel("cortex-a72", 6.4e9, {"l1d": 5.0, "l1i": 5.0}, (Band(1, 0.3), Band(4, 0.35)), 0.25, ("made up",))
 COUNTED = Counted(10**7, {}, {name: CacheWork(10**6, 10**5) for name in ("l1i", "l1d", "l2")}, 4e6, 1.0)
 
 
@@ -23,9 +24,34 @@ def test_time_is_compute_stalls_and_memory() -> None:
     assert predicted.seconds(COUNTED, MODEL, 1e9, 4) == pytest.approx(compute / 4 + stalls + memory)
 
 
+def test_each_operator_is_a_parallel_region_and_costs_where_several_threads_share_it() -> None:
+    model, counted = replace(MODEL, fork_join=2e-5), replace(COUNTED, operators=50.0)
+    alone, shared = (predicted.seconds(counted, MODEL, 1e9, threads) for threads in (1, 4))
+    assert predicted.seconds(counted, model, 1e9, 1) == alone
+    assert predicted.seconds(counted, model, 1e9, 4) == pytest.approx(shared + 50 * 20e-6)
+
+
 @pytest.mark.parametrize(("threads", "band"), [(1, 0.3), (2, 0.35), (4, 0.35), (8, 0.35)])
 def test_the_band_is_never_narrower_than_stated(threads: int, band: float) -> None:
-    assert MODEL.band(threads) == band
+    assert MODEL.band("tflite", threads).error == band
+
+
+def test_a_formats_own_band_comes_first_and_one_that_is_not_stated_is_the_widest() -> None:
+    bands = Band(1, 0.2, "tflite", 0.9, 10), Band(4, 0.25, "tflite", 0.9, 6), Band(4, 0.5)
+    model = replace(MODEL, bands=bands)
+    assert [model.band("tflite", 1), model.band("tflite", 2), model.band("onnx", 1)] == [*bands]
+    assert replace(MODEL, bands=bands[:2]).band("onnx", 8) == bands[1]
+
+
+def test_no_time_is_below_zero_however_wide_the_band() -> None:
+    assert Band(1, 0.2).limits(10.0) == pytest.approx((8.0, 12.0))
+    assert Band(1, 1.2).limits(10.0) == pytest.approx((0.0, 22.0))
+
+
+def test_a_band_says_what_it_rests_on() -> None:
+    assert Band(1, 0.2, "tflite", 0.9, 10).basis == "90% by 10 published figures"
+    assert Band(4, 0.25, "tflite", 0.9, 6).basis == "90% by 6 published figures, normal errors assumed"
+    assert Band(4, 0.5).basis == "not calibrated"
 
 
 def limits(ours: float, theirs: float, shared: float, band: float = 0.25) -> tuple[float, float]:

@@ -14,7 +14,7 @@ from edgebuild.assemblies.cascade import Cascade
 from edgebuild.devices.timing import predicted
 from edgebuild.spec import documents, drawing, evidence
 from edgebuild.spec.artifact import Step
-from edgebuild.spec.core import TimeModel
+from edgebuild.spec.core import Band, TimeModel
 from edgebuild.spec.evidence import (
     RULE,
     VERDICTS,
@@ -49,7 +49,7 @@ from edgebuild.steps.assemblies.with_fallback import WithFallback
 from tests import measured, tiny
 from tests.steps.evidence import folders
 
-MODEL = TimeModel("cortex-a72", 2.75e9, {"l1d": 5.0}, ((1, 0.3),), 0.25, ("a paper",))
+MODEL = TimeModel("cortex-a72", 2.75e9, {"l1d": 5.0}, (Band(1, 0.3),), 0.25, ("a paper",))
 PARTS = ("small", "large")  # not in the order of the alphabet, as documents sort names
 RUNS = PartsRuns({"small": PartRuns(100, 100, Rate(1, 1, 1)), "large": PartRuns(10, 100, Rate(0.1, 0.05, 0.2))})
 SMALL = Counted(1000, {"simd": 600}, {"l1d": CacheWork(100, 10), "l2": CacheWork(10, 1)}, 800.0, 1.0)

@@ -10,6 +10,7 @@ import pytest
 
 from edgebuild.devices.local import Local
 from edgebuild.devices.qemu import Qemu
+from edgebuild.formats.tflite import Tflite
 from edgebuild.spec import drawing
 from edgebuild.spec.evidence import ORIGIN, CacheWork, Counted, Latencies, Operators, Origin, Predicted, SharedWork
 from edgebuild.spec.target import Hardware, Runtime
@@ -77,6 +78,12 @@ def test_every_instruction_has_a_class_and_every_cache_of_the_core_is_there(coun
     assert 0.3 < counted.cycles / counted.instructions < 3
 
 
+def test_the_operators_of_the_file_are_counted_too_for_each_is_a_parallel_region(
+    made: tiny.Made, counted: Counted
+) -> None:
+    assert counted.operators == len(Tflite().work((made["tflite-int8"] / Tflite.file).read_bytes())) > 3
+
+
 def test_predicted_seconds_follow_from_the_counts(counted: Counted, hardware: Hardware, tmp_path: Path) -> None:
     assert hardware.core is not None
     model = hardware.core.time
@@ -92,8 +99,8 @@ def test_predicted_seconds_follow_from_the_counts(counted: Counted, hardware: Ha
     predicted = folders.read(Latencies, tiny.perform(step, tmp_path / "out", inputs)).formats["tflite"]
     assert isinstance(predicted, Predicted)
     told = predicted.fidelity, predicted.band, predicted.ratio_band, predicted.speed
-    assert told == ("emulated", 0.3, 0.25, 1.0)
-    assert predicted.ratio_limits == pytest.approx((0.75, 1.25))
+    assert told == ("emulated", model.band("tflite", 1), model.ratio_band, 1.0)
+    assert predicted.ratio_limits == pytest.approx((1 - model.ratio_band, 1 + model.ratio_band))
     least = counted.cycles / 1.5e9
     assert least < predicted.candidate_seconds[0] < 3 * least
     assert predicted.baseline_seconds[0] == pytest.approx(2 * predicted.candidate_seconds[0])

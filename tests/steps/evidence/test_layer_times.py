@@ -12,11 +12,11 @@ import pytest
 from edgebuild.devices.qemu import Qemu
 from edgebuild.spec import documents
 from edgebuild.spec.artifact import Input, StepIO
-from edgebuild.spec.core import TimeModel
+from edgebuild.spec.core import Band, TimeModel
 from edgebuild.spec.evidence import FILE, LayerShape, LayerShapes, WidthCurve, WidthCurves
 from edgebuild.steps.evidence.layer_times import LayerTimes
 
-MODEL = TimeModel("cortex-a72", 2.75e9, {"l1d": 5.0, "l1i": 5.0}, ((1, 0.3),), 0.25, ("a test",))
+MODEL = TimeModel("cortex-a72", 2.75e9, {"l1d": 5.0, "l1i": 5.0}, (Band(1, 0.3),), 0.25, ("a test",))
 PLAIN = LayerShape("convolution", 16, 16, (8, 8), 1, (3, 3), (1, 1), (1, 1), (1, 1))
 DEPTHWISE = replace(PLAIN, groups=16)
 

@@ -11,7 +11,7 @@ import pytest
 from edgebuild.gates.statistics.paired import Bound
 from edgebuild.gates.statistics.ratio import Shift
 from edgebuild.spec import evidence
-from edgebuild.spec.core import TimeModel
+from edgebuild.spec.core import Band, TimeModel
 from edgebuild.spec.evidence import ONLY, CacheWork, Counted, Footprint, Operators, Proved, SharedWork, State, Weight
 from edgebuild.steps.evidence.proof import Proof
 from tests import tiny
@@ -20,7 +20,7 @@ from tests.steps.evidence import folders
 BEFORE = State(1000, 700, 5000, 900, None, 1.0)
 NOTHING = SharedWork(0.0, 0.0, Operators(0, 1, 1))
 SAME = Bound(0.0, -0.01, 0.01)
-MODEL = TimeModel("cortex-a72", 2e9, {"l1d": 0.0}, ((1, 0.3),), 0.25, ("a source",))
+MODEL = TimeModel("cortex-a72", 2e9, {"l1d": 0.0}, (Band(1, 0.3),), 0.25, ("a source",))
 
 
 def weigh(drop: Bound = SAME, **after: float) -> Proved:

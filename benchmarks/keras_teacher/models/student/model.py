@@ -2,7 +2,7 @@
 
 from torch import Tensor, nn
 
-WIDTHS = (12, 24, 40, 64)
+WIDTHS = (8, 16, 32, 64)
 
 
 class Student(nn.Module):

@@ -1,0 +1,103 @@
+"""A cache in a bucket: S3 and what speaks like it, Google's and Azure's, by obstore.
+
+Credentials are those of the environment, by the names that each cloud's own tools give them (`AWS_ACCESS_KEY_ID`,
+`GOOGLE_APPLICATION_CREDENTIALS`, `AZURE_STORAGE_ACCOUNT_KEY`, …).
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, ClassVar
+
+from edgebuild.spec.cache import Cache, CacheError, Pieces, shown
+from edgebuild.spec.errors import UsageError
+
+_PIECE = 1 << 16
+_ENDPOINTS = ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "AWS_ENDPOINT")
+_WITHIN = {"connect_timeout": "5s", "timeout": "60s"}  # of a request and its whole answer
+_AGAIN: dict[str, Any] = {"max_retries": 1, "retry_timeout": timedelta(seconds=5)}
+
+
+class ObjectStore(Cache):
+    """A prefix of a bucket."""
+
+    schemes: ClassVar[tuple[str, ...]] = ("s3", "gs", "az")
+
+    def __init__(self, url: str, variables: Mapping[str, str]) -> None:
+        """Open it, which asks nobody; what is missing (a region, an account) is told by the first request."""
+        try:
+            import obstore
+            from obstore.store import from_url
+        except ImportError:
+            hint = "pip install 'edgebuild[cache]'"
+            raise UsageError("buckets need the package obstore", key="--cache", hint=hint) from None
+        self._obstore = obstore
+        endpoint = next((os.environ[name] for name in _ENDPOINTS if os.environ.get(name)), None)
+        amazon = url.startswith("s3:") and endpoint is not None
+        plain = amazon and str(endpoint).startswith("http:")
+        options: Any = {**_WITHIN, "allow_http": True} if plain else _WITHIN
+        own: dict[str, Any] = {"endpoint": endpoint} if amazon else {}
+        try:
+            self._store: Any = from_url(url.rstrip("/"), client_options=options, retry_config=_AGAIN, **own)
+        except Exception as error:
+            reason = f"cannot be used: {_words(error)}"
+            raise UsageError(
+                reason, file=shown(url), key="--cache", hint="s3://bucket/prefix, gs://… or az://…"
+            ) from None
+
+    def read(self, name: str) -> Pieces | None:
+        """Get."""
+        with _told():
+            try:
+                answer = self._obstore.get(self._store, name)
+            except FileNotFoundError:
+                return None
+            return self._pieces(answer)
+
+    def size(self, name: str) -> int | None:
+        """Head."""
+        with _told():
+            try:
+                return int(self._obstore.head(self._store, name)["size"])
+            except FileNotFoundError:
+                return None
+
+    def write(self, name: str, content: Path | bytes) -> None:
+        """Put, in parts where it is large: nobody sees it before the last of them."""
+        with _told():
+            if isinstance(content, bytes):
+                self._obstore.put(self._store, name, content)
+            else:
+                with content.open("rb") as file:
+                    self._obstore.put(self._store, name, file)
+
+    def _pieces(self, answer: Any) -> Pieces:
+        with _told():
+            for piece in answer.stream(min_chunk_size=_PIECE):
+                yield bytes(piece)
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    """CacheError for whatever obstore raises."""
+    try:
+        yield
+    except CacheError:
+        raise
+    except Exception as error:
+        refused = isinstance(error, PermissionError) or type(error).__name__ in _REFUSALS
+        raise CacheError(_words(error), refused=refused) from None
+
+
+_REFUSALS = ("PermissionDeniedError", "UnauthenticatedError", "NotSupportedError", "UnknownConfigurationKeyError")
+
+
+def _words(error: Exception) -> str:
+    """The kind of error: what it says at length has URLs in it, and perhaps signatures."""
+    kind = type(error).__name__.removesuffix("Error")
+    known = {"PermissionDenied": "refuses: permission denied", "Unauthenticated": "refuses: who are you?"}
+    return known.get(kind, f"cannot be reached ({kind} error: are there such a bucket, a region and credentials?)")
