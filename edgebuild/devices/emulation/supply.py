@@ -122,7 +122,7 @@ def _opened(source: Path) -> Iterator[Iterator[tuple[str, Callable[[], IO[bytes]
     """Names (without folders) of what lies in a folder or archive, and what opens each."""
     try:
         if source.is_dir():
-            yield ((each.name, partial(open, each, "rb")) for each in sorted(source.rglob("*")) if each.is_file())
+            yield ((each.name, partial(_file, each)) for each in sorted(source.rglob("*")) if each.is_file())
         elif zipfile.is_zipfile(source):
             with zipfile.ZipFile(source) as zipped:
                 yield ((Path(name).name, partial(zipped.open, name)) for name in zipped.namelist())
@@ -132,6 +132,10 @@ def _opened(source: Path) -> Iterator[Iterator[tuple[str, Callable[[], IO[bytes]
     except (OSError, EOFError, tarfile.TarError, zipfile.BadZipFile) as error:
         reason = getattr(error, "strerror", None) or str(error) or "damaged"
         raise DeviceError(f"emulator set-up: {source} is no readable folder, tar or zip archive: {reason}") from error
+
+
+def _file(path: Path) -> IO[bytes]:
+    return path.open("rb")
 
 
 def _member(archive: tarfile.TarFile, member: tarfile.TarInfo) -> IO[bytes]:
