@@ -1,6 +1,6 @@
 """Constants of a time model, fitted to published figures: the fewest terms that forecast what was left out.
 
-Decided before any figure of the set "test" was compared:
+Decided before any figure of the Cortex-A76's set "test" was compared:
 
 - Terms: the cycles of the pipelines, as they are, the last cache's misses by `dram`, a cost of each parallel region
   (`fork_join`), and cycles for a miss of the cache before the last. All other misses are hidden.
@@ -13,9 +13,14 @@ Decided before any figure of the set "test" was compared:
   kernel library alone, where there are `SAME` of them, for those of others err by what their kernels differ too; else
   all. Whether the figures of "test" lie inside is asked of the band of the leave-one-out errors alone.
 
-Decided after the comparison, in sight of it: int8 figures of other libraries make no band. On four threads of one Pi 4
-ncnn takes 1.7 times what XNNPACK takes for MobileNetV1 in int8 (as published, clocks made equal), so they are of other
-work; without this the band of one thread of the Cortex-A72 would be 56 %.
+Of the Cortex-A72 and A53 less was decided blindly. `SAME` came when two of the A72's figures by ncnn had been compared
+and its others had been read. The A53's pipelines were chosen in sight of its figures. After the comparison:
+
+- XNNPACK's figures of the A53, of a build for 32 bits, count as of the same library; else its band of four threads
+  would be 55 %, not 28 %.
+- int8 figures of other libraries make no band. On four threads of one Pi 4 ncnn takes 1.7 times what XNNPACK takes for
+  MobileNetV1 in int8 (as published, clocks made equal), so they are of other work; without this the band of one thread
+  of the A72 would be 56 %, not 27 %.
 """
 
 from __future__ import annotations
