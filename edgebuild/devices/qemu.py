@@ -156,12 +156,36 @@ def cache_folder() -> Path:
     return Path(named) if named else home / "edgebuild" / "emulator"
 
 
-def setup(progress: Callable[[str], None], *, verify: bool = False, faster: bool = False) -> dict[str, Any]:
-    """Set the emulator up (see `sysroot.prepare`); the folder and what was fetched, with digests."""
-    from edgebuild.devices.emulation import sysroot
+def setup(
+    progress: Callable[[str], None],
+    *,
+    verify: bool = False,
+    faster: bool = False,
+    brought: Path | None = None,
+    mirror: str | None = None,
+) -> dict[str, Any]:
+    """Set the emulator up (see `sysroot.prepare`); the folder and what was fetched, with digests.
 
-    emulator = sysroot.prepare(cache_folder(), verify=verify, quicken=faster, progress=progress)
+    Files come from `brought`, a folder or archive that `download` made, or from the network, where `mirror` names a
+    mirror of Debian that is asked before the others.
+    """
+    from edgebuild.devices.emulation import supply, sysroot
+
+    files: supply.Supply = supply.Brought(brought) if brought else supply.Network(mirror)
+    emulator = sysroot.prepare(cache_folder(), verify=verify, quicken=faster, supply=files, progress=progress)
     return {"folder": str(cache_folder()), "parts": emulator.manifest()}
+
+
+def download(
+    progress: Callable[[str], None], folder: Path, *, machine: str | None, faster: bool, mirror: str | None
+) -> dict[str, Any]:
+    """Bring into `folder` all files that a set-up takes on a `machine` (None: as this one) without a network."""
+    from edgebuild.devices.emulation import supply, sysroot
+    from edgebuild.devices.emulation.host import this_host
+
+    machine = machine or this_host().machine
+    count = sysroot.download(folder, machine, quicken=faster, supply=supply.Network(mirror), progress=progress)
+    return {"folder": str(folder), "machine": machine, "files": count}
 
 
 def _profile(hardware: Hardware) -> Any:

@@ -1,21 +1,26 @@
-"""Runs helper programs (apt, dpkg, pip, cc, llvm) so that none outlives this process and failures are one line."""
+"""Runs helper programs (the compiler, LLVM's tools, pip) so that none outlives us and failures are one line."""
 
 import re
 import shutil
 import subprocess
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from edgebuild.spec.errors import DeviceError
 
-# setpriv (util-linux, an essential package) asks the kernel to kill the child when we die, even by SIGKILL.
-DIE_WITH_PARENT = ("setpriv", "--pdeathsig", "KILL", "--")
+_LAUNCHER = Path(__file__).with_name("launch.py")
 _NOISE = ("WARNING:", "[notice]")
 _NETWORK = re.compile(
     "Could not (connect|resolve)|Failed to establish|Connection (refused|timed out)|Temporary failure resolving"
     "|Name or service not known|name resolution|Network is unreachable|Cannot connect to proxy|ConnectTimeout"
 )
 _LONGEST = 400  # characters of a message
+
+
+def launched(cpu_s: int = 0) -> list[str]:
+    """The beginning of a command line: what follows is killed when we die (0: CPU time is not limited)."""
+    return [sys.executable, "-I", "-S", str(_LAUNCHER), str(cpu_s)]
 
 
 def run(
@@ -41,7 +46,7 @@ def run(
         DeviceError: the program is missing, too slow, or ended with a non-zero code.
     """
     require(str(argv[0]), what)
-    command = [*DIE_WITH_PARENT, *map(str, argv)]
+    command = [*launched(), *map(str, argv)]
     try:
         done = subprocess.run(
             command,

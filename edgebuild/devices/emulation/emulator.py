@@ -11,7 +11,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from edgebuild.devices.emulation.commands import DIE_WITH_PARENT
+from edgebuild.devices.emulation import host
+from edgebuild.devices.emulation.commands import launched
 from edgebuild.devices.emulation.cpu_profile import CacheLevel
 from edgebuild.devices.emulation.sysroot import Emulator
 from edgebuild.spec.errors import DeviceError
@@ -107,10 +108,10 @@ def execute(
 
 
 def _command(device: Device, script: Path, arguments: Sequence[str], counting: Counting | None) -> list[str]:
-    cpu_s = int(device.limits.cpu_s)
-    command = ["prlimit", "--core=0", f"--cpu={cpu_s}:{cpu_s + 5}", "--", *DIE_WITH_PARENT]
+    cpu_s = max(1, int(device.limits.cpu_s))
     emulator = device.emulator.qemu if counting else device.emulator.runner
-    command += [str(emulator), "-cpu", device.cpu, "-R", f"{device.limits.memory_bytes:#x}"]
+    command = [*launched(cpu_s), *host.command(emulator, device.emulator.libraries)]
+    command += ["-cpu", device.cpu, "-R", f"{device.limits.memory_bytes:#x}"]
     command += ["-L", str(device.root), "-U", "LD_LIBRARY_PATH"]
     if counting:
         command += ["-plugin", _plugin(device.emulator.plugin, counting)]
@@ -125,8 +126,13 @@ def _plugin(plugin: Path, counting: Counting) -> str:
 
 def _guest_environment(device: Device, more: Mapping[str, str]) -> dict[str, str]:
     """HOME is the job's folder by a name of one length: longer texts on the stack move counts by up to 0.07 %."""
-    own = {"HOME": ".", "PYTHONPATH": str(device.emulator.site), "LD_LIBRARY_PATH": str(device.emulator.libraries)}
-    return {**_ENVIRONMENT, **more, **own}
+    own = {"HOME": ".", "PYTHONPATH": str(device.emulator.site)}
+    return {**_ENVIRONMENT, **more, **own, **_for_our_python()}
+
+
+def _for_our_python() -> dict[str, str]:
+    """What the Python that launches the emulator may need to start, and the guest never sees."""
+    return {name: os.environ[name] for name in ("LD_LIBRARY_PATH",) if name in os.environ}
 
 
 def _finish(process: subprocess.Popen[bytes], wall_s: float) -> tuple[bool, float]:

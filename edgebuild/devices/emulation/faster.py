@@ -7,13 +7,13 @@ after it has computed the same bits as Debian's on random and on extreme values.
 
 import os
 import re
-import tarfile
 from pathlib import Path
 
-from edgebuild.devices.emulation import compiler, hosttools, wheels
-from edgebuild.devices.emulation.apt import PrivateApt, unpack
+from edgebuild.devices.emulation import compiler, debs, host, pinned, wheels
 from edgebuild.devices.emulation.commands import run
+from edgebuild.devices.emulation.host import this_host
 from edgebuild.devices.emulation.parts import Download
+from edgebuild.devices.emulation.supply import Supply
 from edgebuild.spec import sha256
 from edgebuild.spec.errors import DeviceError
 
@@ -24,43 +24,66 @@ _VECTORS = Path(__file__).with_name("vectors.py")
 TOOLS = ("meson==1.12.1", "ninja==1.13.2", "pkgconf==3.0.7.post0")
 LIBRARIES = (
     *("libffi-dev", "libffi8", "libglib2.0-0", "libglib2.0-dev", "libpcre2-8-0", "libpcre2-dev"),
-    *("zlib1g", "zlib1g-dev", "patch"),
+    *("zlib1g", "zlib1g-dev"),
 )
+PATCHER = "patch"  # Debian's changes are made for GNU's
+# The sources of the QEMU that the set-up takes.
+SOURCE = "1:7.2+dfsg-7+deb12u18"
+GROUPS = (pinned.FASTER_SOURCE, pinned.FASTER_LIBRARIES, pinned.FASTER_TOOLS)
 CONFIGURE = (
     *("--target-list=aarch64-linux-user", "--without-default-features", "--disable-werror"),
     *("--disable-system", "--disable-tools", "--disable-docs", "--disable-debug-info"),
     *("--cc=cc", "--cxx=none", "--host-cc=cc", "--meson=meson", "--ninja=ninja"),
 )
 # What Zig adds where it is not told: QEMU relies on assertions and on wrapping arithmetic.
-FLAGS = ("-target", "x86_64-linux-gnu.2.36", "-mcpu=x86_64_v2", "-UNDEBUG", "-fno-sanitize=undefined")
-_LIBRARY_FOLDER = "usr/lib/x86_64-linux-gnu"
+FLAGS = ("-UNDEBUG", "-fno-sanitize=undefined")
+_MACHINE = "x86_64"  # the only one that it has been tried on
+_COMPILER = pinned.COMPILER.format(_MACHINE)
 _BINARY_TOOLS = ("ar", "ranlib", "objcopy")
 _WHAT = "compiling the faster QEMU"
 _SLOW_S = 3600.0
 
 
 def recipe() -> dict[str, object]:
-    """All of ours that decides the program; which revision of 7.2 Debian has is in the list of downloads."""
-    packages = {"source": hosttools.PACKAGES["qemu-user"], "libraries": list(LIBRARIES), "tools": list(TOOLS)}
-    flags = {"configure": list(CONFIGURE), "flags": list(FLAGS), "compiler": compiler.PACKAGE}
-    return {"changes": sha256.of_file(PATCH), **packages, **flags}
+    """All that decides the program."""
+    groups = {name: pinned.digests(name) for name in (*GROUPS, _COMPILER)}
+    return {"changes": sha256.of_file(PATCH), "configure": list(CONFIGURE), "flags": list(FLAGS), **groups}
 
 
-def build(tree: Path, scratch: Path) -> list[Download]:
+def build(tree: Path, scratch: Path, libraries: Path, supply: Supply) -> list[Download]:
     """Compile it into `tree`: some two minutes of CPU time.
 
+    Args:
+        tree: the folder to fill.
+        scratch: a folder to make and work in.
+        libraries: those that the emulators load.
+        supply: where the sources, and what compiles them, come from.
+
     Raises:
-        DeviceError: something cannot be fetched, Debian's sources no longer fit the change, or the compiler fails.
+        DeviceError: a file cannot be had, the sources do not fit the change, the compiler fails, or no x86-64.
     """
-    scratch.mkdir(parents=True)
-    source, downloads = _source(scratch)
-    program, more = compiler.fetch(scratch / "compiler")
-    libraries, others = _libraries(scratch)
-    _patch(source, libraries)
-    tools, rest = _tools(scratch)
-    _compile(source, scratch / "build", _environment(program, libraries, tools, scratch))
+    if this_host().machine != _MACHINE:
+        raise DeviceError("the faster emulator is for x86-64 alone; the one that is set up does the same, slower")
+    downloads = _fetch(supply, scratch)
+    program = compiler.unpack(_files(_COMPILER, scratch), scratch / "compiler")
+    _unpack_libraries(scratch)
+    source = _source(scratch)
+    _patch(source, scratch / "libraries/usr/bin" / PATCHER, libraries)
+    wheels.unpack(_files(pinned.FASTER_TOOLS, scratch), scratch / "tools")
+    _compile(source, scratch / "build", _environment(program, scratch))
     (scratch / "build" / PROGRAM).rename(tree / PROGRAM)
-    return [*downloads, *more, *others, *rest]
+    return downloads
+
+
+def _fetch(supply: Supply, scratch: Path) -> list[Download]:
+    (scratch / "files").mkdir(parents=True)
+    files = [each for name in (*GROUPS, _COMPILER) for each in pinned.group(name)]
+    supply.fetch(files, scratch / "files")
+    return [Download(each.name, each.sha256, each.size) for each in files]
+
+
+def _files(group: str, scratch: Path) -> list[Path]:
+    return [scratch / "files" / each.name for each in pinned.group(group)]
 
 
 def compare(reference: Path, program: Path, system: Path, libraries: Path) -> None:
@@ -83,54 +106,39 @@ def compare(reference: Path, program: Path, system: Path, libraries: Path) -> No
 
 
 def _results(program: Path, system: Path, libraries: Path) -> str:
-    command = [program, "-cpu", "cortex-a72", "-L", system, "-U", "LD_LIBRARY_PATH", system / "usr/bin/python3.11"]
-    environment = {"LD_LIBRARY_PATH": str(libraries), "PYTHONDONTWRITEBYTECODE": "1", "PATH": os.environ["PATH"]}
+    command = [*host.command(program, libraries), "-cpu", "cortex-a72", "-L", system, system / "usr/bin/python3.11"]
+    environment = {"PYTHONDONTWRITEBYTECODE": "1", "PATH": os.environ["PATH"]}
     return run([*command, _VECTORS], what=f"trying {program.name}", env=environment)
 
 
-def _source(scratch: Path) -> tuple[Path, list[Download]]:
-    """Debian's sources of the revision of QEMU that the set-up takes, unpacked."""
-    name = "qemu-user"
-    apt = PrivateApt(scratch / "apt", sources=True)
-    downloads = apt.fetch_source(f"{name}:{apt.host}{hosttools.PACKAGES[name]}", scratch)
-    for each in downloads:
+def _source(scratch: Path) -> Path:
+    """Debian's sources of QEMU, unpacked."""
+    for each in _files(pinned.FASTER_SOURCE, scratch):
         if re.search(r"\.tar\.\w+$", each.name):
-            with tarfile.open(scratch / each.name) as archive:
-                archive.extractall(scratch / "source")  # noqa: S202 - apt has checked who made it
+            debs.unpack_source(each, scratch / "source")
     [folder] = (each for each in (scratch / "source").iterdir() if each.name != "debian")
     (scratch / "source/debian").rename(folder / "debian")
-    return folder, downloads
+    return folder
 
 
-def _patch(source: Path, libraries: Path) -> None:
+def _patch(source: Path, patcher: Path, libraries: Path) -> None:
     """Apply Debian's changes, then ours."""
     series = (source / "debian/patches/series").read_text().splitlines()
     names = [line.split()[0] for line in series if line.strip() and not line.startswith("#")]
     for patch in (*(source / "debian/patches" / name for name in names), PATCH):
-        command = [libraries / "usr/bin/patch", "--silent", "--strip=1", "--force", f"--input={patch}"]
+        command = [*host.command(patcher, libraries), "--silent", "--strip=1", "--force", f"--input={patch}"]
         run(command, what=f"changes to QEMU: {patch.name}", cwd=source)
 
 
-def _libraries(scratch: Path) -> tuple[Path, list[Download]]:
-    debs, tree = scratch / "debs", scratch / "libraries"
-    debs.mkdir()
-    apt = PrivateApt(scratch / "apt", sources=True)
-    downloads = apt.fetch([f"{name}:{apt.host}" for name in LIBRARIES], debs)
-    unpack(debs, tree)
-    return tree, downloads
+def _unpack_libraries(scratch: Path) -> None:
+    for each in _files(pinned.FASTER_LIBRARIES, scratch):
+        debs.unpack(each, scratch / "libraries")
 
 
-def _tools(scratch: Path) -> tuple[Path, list[Download]]:
-    folder, tree = scratch / "tool-wheels", scratch / "tools"
-    folder.mkdir()
-    wheels.download(TOOLS, folder, "--no-deps", what="programs that build QEMU")
-    wheels.unpack(folder, tree)
-    return tree, wheels.listed(folder)
-
-
-def _environment(zig: Path, libraries: Path, tools: Path, scratch: Path) -> dict[str, str]:
+def _environment(zig: Path, scratch: Path) -> dict[str, str]:
     """By what QEMU's build finds compiler, libraries and its own tools: the pinned ones, none of this machine's."""
-    folder = libraries / _LIBRARY_FOLDER
+    libraries, tools = scratch / "libraries", scratch / "tools"
+    folder = libraries / "usr/lib" / this_host().triplet
     own = {
         "PATH": f"{_programs(zig, tools, scratch / 'programs')}:{os.environ['PATH']}",
         "PYTHONPATH": str(tools),  # Meson starts itself again from Ninja's rules
@@ -150,7 +158,8 @@ def _programs(zig: Path, tools: Path, folder: Path) -> Path:
     packaged = {"pkg-config": tools / "pkgconf/.bin/pkgconf", "ninja": next(tools.glob("ninja-*.data/scripts/ninja"))}
     lines = {name: f"'{program}'" for name, program in packaged.items()}
     lines |= {name: f"'{zig}' {name}" for name in _BINARY_TOOLS}
-    lines |= {"cc": f"'{zig}' cc {' '.join(FLAGS)}", "meson": "python3 -m mesonbuild.mesonmain"}
+    flags = " ".join((*this_host().compile, *FLAGS))
+    lines |= {"cc": f"'{zig}' cc {flags}", "meson": "python3 -m mesonbuild.mesonmain"}
     for name, line in lines.items():
         (folder / name).write_text(f'#!/bin/sh\nexec {line} "$@"\n')
     for program in (*packaged.values(), *folder.iterdir()):

@@ -5,11 +5,11 @@ predicted; what memory costs beyond that is added by counted.py.
 """
 
 import json
-import os
 import re
 from collections.abc import Collection, Iterable, MutableMapping
 from pathlib import Path
 
+from edgebuild.devices.emulation import host
 from edgebuild.devices.emulation.commands import run
 from edgebuild.spec.errors import DeviceError
 
@@ -57,8 +57,8 @@ def words(block: str) -> list[str]:
 def _disassemble(encoded: Iterable[str], llvm_mc: Path) -> dict[str, str]:
     """Assembler text of each word; what LLVM does not know (none so far) is left out."""
     lines = [" ".join(f"{byte:#04x}" for byte in bytes.fromhex(word)[::-1]) for word in sorted(encoded)]
-    command = [llvm_mc, "-triple=aarch64", "-mattr=+all", "-disassemble", "-show-encoding"]
-    listing = run(command, what="disassembler", env=_environment(llvm_mc), stdin="\n".join(lines) + "\n")
+    command = [*host.command(llvm_mc), "-triple=aarch64", "-mattr=+all", "-disassemble", "-show-encoding"]
+    listing = run(command, what="disassembler", stdin="\n".join(lines) + "\n")
     return {_word(match["bytes"]): match["text"].replace("\t", " ") for match in _ENCODED.finditer(listing)}
 
 
@@ -69,9 +69,15 @@ def _word(listed: str) -> str:
 
 def _analyse(blocks: list[str], texts: dict[str, str], mcpu: str, llvm_mca: Path) -> list[float]:
     source = "".join(_region(index, block, texts) for index, block in enumerate(blocks))
-    command = [llvm_mca, "-mtriple=aarch64", f"-mcpu={mcpu}", "-mattr=+all", f"-iterations={_ITERATIONS}", "-json"]
-    command += ["-instruction-info=0", "-resource-pressure=0", "-skip-unsupported-instructions=lack-sched"]
-    listing = run(command, what=f"llvm-mca for {mcpu}", env=_environment(llvm_mca), stdin=source)
+    command = [*host.command(llvm_mca), "-mtriple=aarch64", f"-mcpu={mcpu}", "-mattr=+all"]
+    command += [
+        f"-iterations={_ITERATIONS}",
+        "-json",
+        "-instruction-info=0",
+        "-resource-pressure=0",
+        "-skip-unsupported-instructions=lack-sched",
+    ]
+    listing = run(command, what=f"llvm-mca for {mcpu}", stdin=source)
     found = {int(each["Name"]): each["SummaryView"] for each in json.loads(listing)["CodeRegions"]}
     if len(found) != len(blocks):
         raise DeviceError(f"llvm-mca for {mcpu}: {len(found)} answers for {len(blocks)} blocks")
@@ -81,7 +87,3 @@ def _analyse(blocks: list[str], texts: dict[str, str], mcpu: str, llvm_mca: Path
 def _region(index: int, block: str, texts: dict[str, str]) -> str:
     lines = "\n".join(texts.get(word, _NOP) for word in words(block))
     return f"# LLVM-MCA-BEGIN {index}\n{lines}\n# LLVM-MCA-END {index}\n"
-
-
-def _environment(program: Path) -> dict[str, str]:
-    return {**os.environ, "LD_LIBRARY_PATH": str(program.parent.parent / "lib")}

@@ -1,13 +1,16 @@
-"""Fetches the runtime's Python packages for ARM, at the versions this machine has, and unpacks them into a folder."""
+"""The runtimes' Python packages for ARM, at the versions this machine has: which they are, and how they are unpacked.
+
+Those of pinned versions come as all other files do. For others pip is asked, which knows what they need in turn.
+"""
 
 import importlib.metadata
-import os
 import re
 import sys
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Iterable
 from pathlib import Path
 
+from edgebuild.devices.emulation import bytecode, pinned
 from edgebuild.devices.emulation.commands import run
 from edgebuild.devices.emulation.parts import Download
 from edgebuild.spec import sha256
@@ -16,8 +19,11 @@ from edgebuild.spec.registry import FORMATS
 from edgebuild.travels import runner_loaders
 
 # The sysroot is Debian 12: Python 3.11 and glibc 2.36, which runs wheels for every older glibc (PEP 600).
-PYTHON = "3.11"
-_GLIBC_MINORS = range(36, 16, -1)
+OPTIONS = (
+    *(f"--python-version={bytecode.VERSION}", "--implementation=cp"),
+    *(f"--platform=manylinux_2_{minor}_aarch64" for minor in range(36, 16, -1)),
+    "--platform=manylinux2014_aarch64",
+)
 
 
 def installed_versions() -> dict[str, str]:
@@ -32,6 +38,17 @@ def installed_versions() -> dict[str, str]:
     return versions
 
 
+def other_versions(versions: dict[str, str]) -> str:
+    """Why files that were brought will not do for the versions that this machine has, and what mends it."""
+    brought = pinned.wheels(pinned.SITE)
+    differing = [f"{name} {version}" for name, version in versions.items() if brought.get(name) != version]
+    others = [f"{name}=={brought[name]}" for name in versions if name in brought]
+    return (
+        f"emulator set-up: {', '.join(differing)} is installed here, and the files for ARM are of another version: "
+        f"pip install {' '.join(others)}, or set up with a network"
+    )
+
+
 def _runtimes() -> list[str]:
     """numpy, and of the formats that the runner opens those runtimes that stand alone: not one that brings PyTorch."""
     opened = [kind for kind in FORMATS.usable().values() if kind.runtime in runner_loaders.PACKAGES]
@@ -39,42 +56,33 @@ def _runtimes() -> list[str]:
 
 
 def fetch(versions: dict[str, str], folder: Path) -> list[Download]:
-    """Download wheels of `versions` and of what they need into `folder`.
+    """Let pip download wheels of `versions` and of what they need into `folder`.
 
     Raises:
         DeviceError: pip is missing, a wheel does not exist for ARM, or the index cannot be reached.
     """
     constraints = folder / "constraints.txt"
     constraints.write_text("".join(f"{name}=={version}\n" for name, version in _machine().items()))
-    platforms = [f"--platform=manylinux_2_{minor}_aarch64" for minor in _GLIBC_MINORS]
-    wanted = [f"{name}=={version}" for name, version in versions.items()]
-    options = [f"--python-version={PYTHON}", "--implementation=cp", *platforms]
-    options += ["--platform=manylinux2014_aarch64", "--constraint", str(constraints)]
-    download(wanted, folder, *options, what="Python packages of the emulator")
-    return listed(folder)
-
-
-def download(wanted: Sequence[str], folder: Path, *options: str, what: str) -> None:
-    """Let pip download wheels into `folder`; `what` begins the message of a DeviceError when it cannot."""
     pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--no-input", "download", "--quiet"]
-    run([*pip, "--only-binary=:all:", "--dest", folder, *options, *wanted], what=what)
-
-
-def listed(folder: Path) -> list[Download]:
-    """The wheels in `folder`, with their digests."""
+    pip += ["--only-binary=:all:", "--dest", str(folder), *OPTIONS, "--constraint", str(constraints)]
+    wanted = [f"{name}=={version}" for name, version in versions.items()]
+    run([*pip, *wanted], what="Python packages of the emulator")
     return [Download(each.name, sha256.of_file(each), each.stat().st_size) for each in sorted(folder.glob("*.whl"))]
 
 
-def unpack(wheels: Path, site: Path) -> None:
-    """Extract the wheels below `site`; zipfile checks each member's CRC and drops `..` and absolute paths.
+def unpack(wheels: Iterable[Path], site: Path, needless: re.Pattern[str] | None = None) -> None:
+    """Extract the wheels below `site`, without files whose paths match `needless`.
+
+    zipfile checks each member's CRC and drops `..` and absolute paths.
 
     Raises:
         DeviceError: a wheel is damaged.
     """
-    for wheel in sorted(wheels.glob("*.whl")):
+    for wheel in wheels:
         try:
             with zipfile.ZipFile(wheel) as archive:
-                archive.extractall(site)
+                names = archive.namelist()
+                archive.extractall(site, [each for each in names if not (needless and needless.match(each))])
         except (zipfile.BadZipFile, EOFError) as error:
             raise DeviceError(f"{wheel.name} is damaged: {error}") from error
 
@@ -97,15 +105,3 @@ def _machine() -> dict[str, str]:
         if name and version and re.fullmatch(r"[0-9a-z.]+", version):
             names.setdefault(re.sub(r"[-_.]+", "-", name).lower(), version)
     return {name: names[name] for name in sorted(names)}
-
-
-def compile_bytecode(folder: Path) -> None:
-    """Compile Python files once here instead of at each start in the emulator (bytecode is the same on every CPU).
-
-    Only this Python version's bytecode is understood there; another one would be ignored, so nothing is done then.
-    """
-    if sys.version_info[:2] != tuple(map(int, PYTHON.split("."))):
-        return
-    options = ["--invalidation-mode", "unchecked-hash", "-q", "-q"]  # no times inside: the same bytes every time
-    command = [sys.executable, "-m", "compileall", *options, "-s", str(folder), str(folder)]
-    run(command, what="compiling Python files", env={**os.environ, "PYTHONHASHSEED": "0"})

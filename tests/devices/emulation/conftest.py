@@ -5,9 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from edgebuild.devices.emulation import compiler
+from edgebuild.devices.emulation import compiler, pinned
 from edgebuild.devices.emulation.cpu_profile import CacheLevel, CpuProfile, view
 from edgebuild.devices.emulation.emulator import Device, Limits
+from edgebuild.devices.emulation.host import this_host
+from edgebuild.devices.emulation.supply import Network
 from edgebuild.devices.emulation.sysroot import Emulator, prepare
 from edgebuild.devices.qemu import cache_folder
 
@@ -68,7 +70,9 @@ def cc(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
     """This machine's C compiler, which is quicker to have, or where there is none the plugin's."""
     if own := shutil.which("cc"):
         return [own]
-    program, _ = compiler.fetch(tmp_path_factory.mktemp("compiler"))
+    folder, files = tmp_path_factory.mktemp("compiler"), pinned.group(pinned.COMPILER.format(this_host().machine))
+    Network().fetch(files, folder)
+    program = compiler.unpack([folder / each.name for each in files], folder / "tree")
     return [str(program), "cc", "-fno-sanitize=undefined"]
 
 

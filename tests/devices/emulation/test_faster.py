@@ -2,6 +2,7 @@
 
 import ctypes
 import re
+import shlex
 import subprocess
 from dataclasses import replace
 from pathlib import Path
@@ -9,8 +10,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edgebuild.devices.emulation import faster
+from edgebuild.devices.emulation import faster, host
 from edgebuild.devices.emulation.emulator import Counting, Device, execute
+from edgebuild.devices.emulation.supply import Brought
 from edgebuild.devices.emulation.sysroot import Emulator, prepare
 from edgebuild.spec.errors import DeviceError
 
@@ -81,18 +83,31 @@ def _program(path: Path, script: str) -> Path:
     return path
 
 
-def test_an_emulator_is_compared_with_debians_before_it_is_taken(tmp_path, emulator: Emulator):
+@pytest.fixture
+def as_they_are(monkeypatch):
+    """Scripts that stand before an emulator are started without the loader, which takes programs alone."""
+    plain = host.command
+
+    def command(program: Path, libraries: Path | None = None) -> list[str]:
+        return [str(program)] if program.read_bytes().startswith(b"#!") else [*plain(program, libraries)]
+
+    monkeypatch.setattr(host, "command", command)
+
+
+def test_an_emulator_is_compared_with_debians_before_it_is_taken(tmp_path, emulator: Emulator, as_they_are):
+    qemu = shlex.join(host.command(emulator.qemu))
     faster.compare(emulator.qemu, emulator.qemu, emulator.system, emulator.libraries)
-    wrong = _program(tmp_path / "wrong", f"'{emulator.qemu}' \"$@\" | sed '/^umlal,q1,size0,/s/0$/1/'")
+    wrong = _program(tmp_path / "wrong", f"{qemu} \"$@\" | sed '/^umlal,q1,size0,/s/0$/1/'")
     with pytest.raises(DeviceError, match="computes something else: umlal,q1,size0,v"):
         faster.compare(emulator.qemu, wrong, emulator.system, emulator.libraries)
-    short = _program(tmp_path / "short", f"'{emulator.qemu}' \"$@\" | head -n 3")
+    short = _program(tmp_path / "short", f'{qemu} "$@" | head -n 3')
     with pytest.raises(DeviceError, match="computes something else: what it leaves out"):
         faster.compare(emulator.qemu, short, emulator.system, emulator.libraries)
 
 
-def test_it_runs_and_never_counts(tmp_path, device: Device, emulator: Emulator):
-    quick = _program(tmp_path / "quick", f"echo used >> '{tmp_path}/uses'\nexec '{emulator.qemu}' \"$@\"")
+def test_it_runs_and_never_counts(tmp_path, device: Device, emulator: Emulator, as_they_are):
+    qemu = shlex.join(host.command(emulator.qemu))
+    quick = _program(tmp_path / "quick", f"echo used >> '{tmp_path}/uses'\nexec {qemu} \"$@\"")
     quickened = replace(device, emulator=replace(emulator, faster=quick))
     script = tmp_path / "script.py"
     script.write_text("print(1)")
@@ -102,16 +117,13 @@ def test_it_runs_and_never_counts(tmp_path, device: Device, emulator: Emulator):
     assert emulator.runner == (emulator.faster or emulator.qemu)
 
 
-def test_where_it_cannot_be_compiled_the_emulator_stays_as_it_is(tmp_path, monkeypatch, emulator: Emulator):
+def test_where_it_cannot_be_compiled_the_emulator_stays_as_it_is(tmp_path, emulator: Emulator):
     parts = tmp_path / "cache"
     parts.mkdir()
+    (tmp_path / "nothing").mkdir()
     for tree in (emulator.tools, emulator.system, emulator.site, emulator.plugin.parent):
         (parts / tree.parent.name).symlink_to(tree.parent)
-    (tmp_path / "bin").mkdir()
-    _program(tmp_path / "bin/apt-get", "echo 'E: no sources here' >&2; exit 100")
-    with monkeypatch.context() as without:
-        without.setenv("PATH", f"{tmp_path}/bin:/usr/bin:/bin")
-        with pytest.raises(DeviceError, match="no sources here"):
-            prepare(parts, quicken=True)
+    with pytest.raises(DeviceError, match="nothing: qemu.* is not there"):
+        prepare(parts, quicken=True, supply=Brought(tmp_path / "nothing"))
     assert prepare(parts).faster is None
     assert not list(parts.glob(".staging*"))
