@@ -12,8 +12,9 @@ DECODER, BUNDLE_RUNNER, BOXES = "decoder.py", "run.py", "boxes.py"
 
 
 def bundled(preprocess: str | None) -> tuple[str, ...]:
-    """What a bundle has beside its model files and their loaders, with what prepares its inputs if anything does."""
-    return (BUNDLE_RUNNER, VALUES, *(() if preprocess is None else (f"prepare_{preprocess}.py",)))
+    """What a bundle has beside its model files and their loaders, with what prepares its inputs and draws on them."""
+    of_inputs = () if preprocess is None else (f"prepare_{preprocess}.py", f"draw_{preprocess}.py")
+    return (BUNDLE_RUNNER, VALUES, *(name for name in of_inputs if file(name).is_file()))
 
 
 def file(name: str) -> Path:

@@ -6,8 +6,11 @@ says which. A box is left, top, right and bottom as shares of the picture.
 An .npy file holds the model's only input, an .npz file all of them as arrays "0", "1", … in their order or by their
 names; `NAME=FILE` for each of several inputs is one example. A model with a state takes a whole stream, its steps on
 the first axis, keeps the state and prints a line for each step. Values are real, with a batch of 1, channels first as
-in PyTorch. What the file stores instead (channels last, integers) is made of them here. `--self-test` answers the
-bundle's golden inputs and compares: exit 1 where the model answers otherwise here than when it was judged.
+in PyTorch. What the file stores instead (channels last, integers) is made of them here. A folder stands for the files
+in it that can be read, `-` for the files that standard input names, a line each, answered as they come. `--json` prints
+a document on each line, `--draw FOLDER` writes pictures with boxes or areas on them. What cannot be read is told, the
+rest is answered, and the exit code is 1. `--self-test` answers the bundle's golden inputs and compares: exit 1 where
+the model answers otherwise here than when it was judged.
 
 Needs Python 3.9, numpy and the runtime named in requirements.txt, nothing else.
 """
@@ -230,19 +233,24 @@ SHOW = {name[5:]: function for name, function in list(globals().items()) if name
 
 def detected(head, answers):
     """Each detection that is sure enough: its label, score and box."""
+    for number, score, corners in detections(head, answers):
+        box = " ".join("%.3f" % corner for corner in corners)
+        yield "%s (%.1f %%) at %s" % (head["labels"][number], 100 * score, box)
+
+
+def detections(head, answers):
+    """Class, score and corners of each detection that is sure enough."""
     how = head["decoder"]
-    rows = load(HERE / "boxes.py").decoded(how, [one[None] for one in answers])[0]
-    for number, score, *corners in rows.tolist():
+    for number, score, *corners in load(HERE / "boxes.py").decoded(how, [one[None] for one in answers])[0].tolist():
         if number >= 0 and score >= how["show"]:
-            box = " ".join("%.3f" % corner for corner in corners)
-            yield "%s (%.1f %%) at %s" % (head["labels"][int(number)], 100 * score, box)
+            yield int(number), score, corners
 
 
-def answered(values, top):
-    """What to print of an example, or where outputs come back as inputs, of each step of the stream that a file is."""
+def answered(values):
+    """Outputs and inputs of an example, or where outputs come back as inputs, of each step of the stream of a file."""
     states = [port for port in manifest()["inputs"] if port.get("state")]
     if not states:
-        yield told(answer(values), values, top)
+        yield answer(values), values
         return
     names = [port["name"] for port in manifest()["outputs"]]
     last = {port["name"]: np.full(port["shape"], port["state"]["start"], port["dtype"]) for port in states}
@@ -251,7 +259,7 @@ def answered(values, top):
         inputs = [last[port["name"]] if port.get("state") else next(own) for port in manifest()["inputs"]]
         outputs = answer(inputs)
         last = {port["name"]: outputs[names.index(port["state"]["from"])][None] for port in states}
-        yield told(outputs, inputs, top)
+        yield outputs, inputs
 
 
 def given():
@@ -267,31 +275,116 @@ def examples(arguments):
         name, _, path = text.partition("=")
         if path and name in names:
             named[name] = Path(path)
-        else:
-            yield text, Path(text).name, lambda path=Path(text): read_values(path)
+            continue
+        for path in listed(text):
+            yield str(path), path.name, lambda path=path: read_values(path)
     if named:
         text = " ".join("%s=%s" % (name, path) for name, path in named.items())
         yield text, ", ".join(path.name for path in named.values()), lambda: read_named(named)
 
 
+def listed(text):
+    """The files that an argument stands for."""
+    if text == "-":
+        return (Path(line.strip()) for line in sys.stdin if line.strip())
+    if not Path(text).is_dir():
+        return [Path(text)]
+    files = [path for path in sorted(Path(text).iterdir()) if path.suffix.lower() in readable()]
+    if not files:
+        sys.exit("run.py: %s: no file in this folder ends in one of %s" % (text, ", ".join(sorted(readable()))))
+    return files
+
+
+def readable():
+    """Endings of files that a folder is searched for: arrays, and what is prepared as the model was taught."""
+    how = HERE / "preprocess.json"
+    kind = json.loads(how.read_text(encoding="utf-8"))["kind"] if how.is_file() else None
+    return {".npy", ".npz", *ENDINGS.get(kind, ())}
+
+
+ENDINGS = {
+    "image": (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff"),
+    "mel": (".wav",),
+    "wordpiece": (".txt",),
+    "window": (".csv", ".tsv"),
+}
+
+
+def documented(path, outputs, text):
+    """An answer as it is printed for machines: numbers that JSON has no word for are null."""
+    facts = manifest()
+    named = {port["name"]: plain(output.tolist()) for port, output in zip(facts["outputs"], outputs)}
+    document = {"file": path, "text": text, "outputs": named}
+    for head in facts["heads"]:
+        if head["show"] == "boxes":
+            rows = detections(head, [outputs[k] for k in head["outputs"]])
+            boxes = [{"label": head["labels"][k], "score": score, "box": corners} for k, score, corners in rows]
+            document.setdefault("boxes", {})[head["name"]] = boxes
+    return json.dumps(document)
+
+
+def plain(value):
+    """Lists of numbers with None for NaN and the infinities."""
+    if isinstance(value, list):
+        return [plain(one) for one in value]
+    return value if not isinstance(value, float) or np.isfinite(value) else None
+
+
+def draw(path, outputs, folder):
+    """Write the picture with boxes and areas on it, named by its path."""
+    facts, boxes, areas = manifest(), [], None
+    for head in facts["heads"]:
+        answers = [outputs[k] for k in head["outputs"]]
+        if head["show"] == "boxes":
+            labels = head["labels"]
+            boxes += [(k, "%s %.0f %%" % (labels[k], 100 * s), box) for k, s, box in detections(head, answers)]
+        elif head["show"] == "areas":
+            areas = answers[0] if answers[0].dtype.kind in "iu" else answers[0].argmax(0)
+    how = json.loads((HERE / "preprocess.json").read_text(encoding="utf-8"))
+    folder.mkdir(parents=True, exist_ok=True)
+    name = "_".join(part for part in Path(path).with_suffix("").parts if part not in ("/", ".."))
+    target = folder / (name + ".png")
+    load(HERE / ("draw_%s.py" % how["kind"])).draw(Path(path), how, boxes, areas, target)
+
+
+def drawable():
+    """Whether there is anything to draw, and a picture to draw it on."""
+    shown = any(head["show"] in ("boxes", "areas") for head in manifest()["heads"])
+    return shown and bool(list(HERE.glob("draw_*.py")))
+
+
 def main():
-    """Print the answer to each example."""
+    """Print the answer to each example; exit 1 where one could not be read or answered."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("files", nargs="*", help="pictures, arrays (.npy, .npz), or NAME=FILE for each input")
+    known = "pictures, arrays (.npy, .npz), folders of them, - for names on standard input, or NAME=FILE for each input"
+    parser.add_argument("files", nargs="*", help=known)
     parser.add_argument("--top", type=int, default=1, help="how many labels to print")
+    parser.add_argument("--json", action="store_true", help="print a JSON document on each line")
+    parser.add_argument("--draw", type=Path, metavar="FOLDER", help="write pictures with boxes or areas to this folder")
     parser.add_argument("--self-test", action="store_true", help="compare the answers to the bundle's golden inputs")
     arguments = parser.parse_args()
     if arguments.self_test:
         self_test()
     elif not arguments.files:
         parser.error("name a file to run the model on, or --self-test")
+    if arguments.draw and not drawable():
+        parser.error("--draw: this model answers nothing that could be drawn on a picture")
+    failed = False
     for path, name, read in examples(arguments.files):
         try:
-            lines = list(answered(read(), arguments.top))
+            steps = list(answered(read()))
+            for place, (outputs, values) in enumerate(steps):
+                text = told(outputs, values, arguments.top)
+                shown = "%s%s: %s" % (name, "[%d]" % place if len(steps) > 1 else "", text)
+                print(documented(path, outputs, text) if arguments.json else shown, flush=True)
+                if arguments.draw:
+                    draw(path, outputs, arguments.draw)
+        except BrokenPipeError:
+            raise
         except Exception as error:  # runtimes and archives raise classes of their own, found in no common base
-            sys.exit("run.py: %s: %s" % (path, error))
-        for place, text in enumerate(lines):
-            print("%s%s: %s" % (name, "[%d]" % place if len(lines) > 1 else "", text))
+            failed = True
+            print("run.py: %s: %s" % (path, error), file=sys.stderr)
+    sys.exit(failed)
 
 
 if __name__ == "__main__":

@@ -125,8 +125,8 @@ def released(made: tiny.Made, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_it_holds_the_fastest_passing_file_and_all_that_it_takes_to_run_it(made: tiny.Made, released: Path) -> None:
     names = {path.relative_to(released).as_posix() for path in released.rglob("*") if path.is_file()}
     assert {name for name in names if "/" not in name} == {
-        "README.md", "labels.json", "load_onnx.py", "manifest.json", "manifest.sha256", "model.onnx", "model_values.py",
-        "prepare_image.py", "preprocess.json", "requirements.txt", "run.py", "sample.png",
+        "README.md", "draw_image.py", "labels.json", "load_onnx.py", "manifest.json", "manifest.sha256", "model.onnx",
+        "model_values.py", "prepare_image.py", "preprocess.json", "requirements.txt", "run.py", "sample.png",
     }  # fmt: skip
     assert {name.split("/")[1] for name in names if "/" in name} == {
         "accuracy-onnx", "accuracy-tflite", "calibration.json", "footprint-onnx", "footprint-tflite", "latency",

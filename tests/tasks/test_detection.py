@@ -13,15 +13,17 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from edgebuild.nn import checkpoint
 from edgebuild.spec import dataset, documents, notes, tasks
 from edgebuild.spec.decoder import Decoder
+from edgebuild.spec.preprocess import ImageInput
 from edgebuild.spec.registry import FORMATS, GATES
 from edgebuild.spec.signature import Head, TensorSpec
 from edgebuild.spec.target import Gate
 from edgebuild.tasks.detection import Detection
-from edgebuild.travels import boxes
+from edgebuild.travels import boxes, draw_image
 from edgebuild.verbs.package import Request, package
 from tests import tiny
 from tests.bundle.test_assemble import assemble, execute
@@ -198,6 +200,25 @@ def test_the_bundles_runner_shows_what_the_judge_was_given(squares: tiny.Made, t
     np.save(nothing, np.zeros((1, 1, 32, 32), np.float32))
     assert execute(bundle, str(nothing)).strip() == "nothing.npy: nothing"
     assert "boxes.py" in (bundle / "README.md").read_text()
+
+
+def test_boxes_are_told_and_drawn_where_they_are(squares: tiny.Made, tmp_path: Path) -> None:
+    bundle = assemble(squares, tmp_path, "onnx", preprocess=ImageInput(width=32, height=32)) / "bundle"
+    pixels = np.zeros((64, 64), np.uint8)
+    pixels[16:40, 8:32] = 255
+    Image.fromarray(pixels).save(tmp_path / "square.png")
+    (line,) = execute(bundle, str(tmp_path / "square.png"), "--json", "--draw", str(tmp_path / "drawn")).splitlines()
+    (rows,) = json.loads(line)["boxes"].values()
+    (drawn,) = (tmp_path / "drawn").iterdir()
+    seen = np.asarray(Image.open(drawn))
+    assert drawn.name.endswith("_square.png")
+    assert seen.shape == (64, 64, 3)
+    assert rows
+    labels = json.loads((bundle / "labels.json").read_text())
+    for box in rows:
+        _, top, right, bottom = (64 * share for share in box["box"])
+        middle = seen[min(63, int((top + bottom) / 2)), min(63, int(right))]
+        assert tuple(middle) == draw_image.colour(labels.index(box["label"]) + 1)
 
 
 DETECTIONS = """
