@@ -174,7 +174,7 @@ def test_the_large_file_is_opened_only_where_the_small_one_is_not_sure(bundle: P
     file.unlink()
     small = routed(0.0)
     assert small != large
-    with pytest.raises(AssertionError, match=rf"{file.name}, .* is not in this folder$"):
+    with pytest.raises(AssertionError, match=rf"{file.name}, .* is not in this folder\n"):
         routed(2.0)
     file.write_bytes(content)
     assert routed(2.0) == large
