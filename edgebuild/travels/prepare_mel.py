@@ -12,6 +12,7 @@ from typing import Any, List, Mapping
 import numpy as np
 
 Array = Any  # numpy.ndarray of some type
+ENDINGS = (".wav",)  # of files that a folder is searched for
 
 
 def read_prepared(path: Path, how: Mapping[str, Any]) -> List[Array]:

@@ -15,6 +15,7 @@ from typing import Any, Dict, Iterator, List, Mapping
 import numpy as np
 
 Array = Any  # numpy.ndarray of some type
+ENDINGS = (".txt",)  # of files that a folder is searched for
 START, END, PADDING, UNKNOWN = "[CLS]", "[SEP]", "[PAD]", "[UNK]"
 LONGEST = 100  # characters of a word that is looked up
 IDEOGRAPHS = (

@@ -298,16 +298,10 @@ def listed(text):
 def readable():
     """Endings of files that a folder is searched for: arrays, and what is prepared as the model was taught."""
     how = HERE / "preprocess.json"
-    kind = json.loads(how.read_text(encoding="utf-8"))["kind"] if how.is_file() else None
-    return {".npy", ".npz", *ENDINGS.get(kind, ())}
-
-
-ENDINGS = {
-    "image": (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff"),
-    "mel": (".wav",),
-    "wordpiece": (".txt",),
-    "window": (".csv", ".tsv"),
-}
+    if not how.is_file():
+        return {".npy", ".npz"}
+    kind = json.loads(how.read_text(encoding="utf-8"))["kind"]
+    return {".npy", ".npz", *load(HERE / ("prepare_%s.py" % kind)).ENDINGS}
 
 
 def documented(path, outputs, text):

@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from importlib import import_module
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from edgebuild import travels
 from edgebuild.travels import draw_image
 from tests import tiny
 from tests.bundle.test_assemble import PICTURE, assemble, execute
@@ -82,3 +84,10 @@ def test_where_nothing_can_be_drawn_it_is_refused(bundle: Path, pictures: Path, 
     done = run(bundle, str(pictures), "--draw", str(tmp_path / "out"))
     assert "answers nothing that could be drawn" in done.stderr
     assert (done.returncode, done.stdout) == (2, "")
+
+
+@pytest.mark.parametrize("kind", sorted(path.stem for path in travels.file("run.py").parent.glob("prepare_*.py")))
+def test_what_prepares_inputs_says_which_files_it_reads(kind: str) -> None:
+    endings = import_module(f"edgebuild.travels.{kind}").ENDINGS
+    assert endings
+    assert all(ending == ending.lower() and ending.startswith(".") for ending in endings)
