@@ -19,6 +19,7 @@ from edgebuild.spec.project import Project
 from edgebuild.spec.registry import FORMATS
 
 if TYPE_CHECKING:
+    from edgebuild.engine.cluster.client import Cluster
     from edgebuild.engine.graph import Graph
     from edgebuild.engine.scheduler import Attempt, Scheduler
     from edgebuild.engine.sharing import Sharing
@@ -59,6 +60,7 @@ class Journal:
     reused: int = 0
     fetched_steps: list[str] = field(default_factory=list)
     sharing: Sharing | None = None
+    cluster: Cluster | None = None
     notices: list[str] = field(default_factory=list)
 
     def notice(self, text: str) -> None:
@@ -120,6 +122,22 @@ def _sending(journal: Journal, left: int) -> None:
     journal.waiting("cache", f"{left} results are still being sent")
 
 
+@contextmanager
+def clustered(address: str | None, journal: Journal) -> Iterator[None]:
+    """Have steps run by the workers of this scheduler for as long; results are shared already."""
+    if address is None:
+        yield
+        return
+    from edgebuild.engine.cluster.client import Cluster
+
+    assert journal.sharing is not None  # whoever asked has made sure
+    journal.cluster = Cluster(address, journal.sharing.place.shown, journal.notice)
+    try:
+        yield
+    finally:
+        journal.cluster.close()
+
+
 def bring_up(store: Store, graph: Graph, jobs: int, journal: Journal, limits: Limits) -> dict[str, Action]:
     """Run what is not up to date; what ran is kept for `explain` whatever happens."""
     scheduler = _scheduler(store, graph, jobs, journal, limits)
@@ -140,14 +158,20 @@ def _scheduler(
     store: Store, graph: Graph, jobs: int, journal: Journal, limits: Limits, least: int = SEVERAL
 ) -> Scheduler:
     from edgebuild.devices.jobs.turns import Machine
-    from edgebuild.engine import worker
     from edgebuild.engine.scheduler import Scheduler
+
+    ready_to_fork(*_exporters(graph, store, least))
+    how = partial(Scheduler, graph, store, jobs=jobs, events=journal, limits=limits, turns=Machine())
+    return how(sharing=journal.sharing, cluster=journal.cluster)
+
+
+def ready_to_fork(*modules: str) -> None:
+    """Have steps forked from a server that has imported what all need, and these modules."""
+    from edgebuild.engine import worker
     from edgebuild.spec.surroundings import QUIET
 
     os.environ.update(QUIET)  # workers inherit it
-    worker.preload((*_PRELOADED, *_exporters(graph, store, least)))
-    turns, sharing = Machine(), journal.sharing
-    return Scheduler(graph, store, jobs=jobs, events=journal, limits=limits, turns=turns, sharing=sharing)
+    worker.preload((*_PRELOADED, *modules))
 
 
 def _exporters(graph: Graph, store: Store, least: int) -> Iterator[str]:
