@@ -16,7 +16,7 @@ from edgebuild.spec.errors import DeviceError, StepError
 _CONNECT_SECONDS = 5.0
 _FIRST_SECONDS = 10.0  # that the first worker is waited for
 _LOOK_SECONDS = 0.5  # between two looks at who is there
-_RESULT_SECONDS = 5.0
+_RESULT_SECONDS = 1.0
 
 Part = tuple[str, str]  # of a key: its name and value
 

@@ -6,11 +6,13 @@ import asyncio
 import logging
 import signal
 import tempfile
+import warnings
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Protocol
 
 from distributed import Worker, WorkerPlugin
+from distributed.versions import VersionMismatchWarning
 
 from edgebuild.engine.cluster import work
 from edgebuild.engine.cluster.serving import Serving
@@ -40,9 +42,14 @@ class _Plugin(WorkerPlugin):  # type: ignore[misc]
 
 
 def quiet() -> None:
-    """Dask tells in its log of every connection that it loses; what matters of that we tell in a line."""
-    for name in ("distributed", "tornado", "asyncio"):
-        logging.getLogger(name).setLevel(logging.CRITICAL)
+    """Dask tells in its log of every connection that it loses; what matters of that we tell in a line.
+
+    Nor does it warn of versions that differ: those that matter are in keys, and compared.
+    """
+    warnings.filterwarnings("ignore", category=VersionMismatchWarning)
+    for name in ("distributed", "tornado", "asyncio", *logging.root.manager.loggerDict):
+        if name.partition(".")[0] in ("distributed", "tornado", "asyncio"):  # each has a level of its own
+            logging.getLogger(name).setLevel(logging.CRITICAL)
 
 
 def serve(address: str, offer: Offer, profile: work.Profile, tell: Callable[[str], None]) -> None:

@@ -7,8 +7,8 @@ import re
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -78,14 +78,23 @@ class Farm:
     address: str
     workers: list[Process] = field(default_factory=list)
 
-    def worker(self, *options: str, **variables: str) -> Process:
+    def worker(self, slots: int = 1, **variables: str) -> Process:
         """One more, which has joined."""
         name = f"worker{len(self.workers)}"
-        words = ("worker", self.address, "--cache", self.served.url, "--store", str(self.folder / name), "--jobs", "1")
+        words = (self.address, self.served.url, str(self.folder / name), str(slots))
         log = self.folder / f"{name}.log"
-        self.workers.append(start(log, "-P", "-m", "edgebuild", *words, *options, **variables))
+        self.workers.append(start(log, "-m", "tests.engine.cluster.machine", *words, **variables))
         self.workers[-1].said(r"worker (tcp://\S+) of ")
         return self.workers[-1]
+
+    @property
+    def ran(self) -> list[str]:
+        """What the toys that have the tally noted, run by run."""
+        return [line.split()[0] for line in lines(self.folder / "tally")]
+
+    @property
+    def tally(self) -> str:
+        return str(self.folder / "tally")
 
 
 @dataclass
@@ -124,37 +133,42 @@ class Client:
         return (self.store.path(action.output) / "text.txt").read_text()
 
 
-@pytest.fixture
-def farm(tmp_path: Path) -> Iterator[Farm]:
+@contextmanager
+def farming(folder: Path) -> Iterator[Farm]:
     """A scheduler without workers, and an empty cache."""
     pytest.importorskip("distributed")
     with serving() as served:
-        process = scheduler(tmp_path / "scheduler.log")
-        made = Farm(tmp_path, served, process, address_of(process))
+        process = scheduler(folder / "scheduler.log")
+        farm = Farm(folder, served, process, address_of(process))
         try:
-            yield made
+            yield farm
         finally:
-            for each in (*made.workers, made.scheduler):
+            for each in (*farm.workers, farm.scheduler):
                 if each.process.poll() is None:
                     each.kill()
 
 
+@pytest.fixture(scope="module")
+def shared_farm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Farm]:
+    """With one worker, for tests that leave both as they are."""
+    with farming(tmp_path_factory.mktemp("farm")) as farm:
+        farm.worker()
+        yield farm
+
+
+@pytest.fixture
+def farm(tmp_path: Path) -> Iterator[Farm]:
+    """One of the test's own."""
+    with farming(tmp_path) as farm:
+        yield farm
+
+
 @pytest.fixture
 def client(farm: Farm, store: Store) -> Client:
-    """A machine with a store of its own."""
+    """A machine with a store of its own, of the test's own farm."""
     return Client(store, farm)
 
 
 def lines(path: Path) -> list[str]:
     """Of a tally."""
     return path.read_text().splitlines() if path.exists() else []
-
-
-def free_port() -> int:
-    import socket
-
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-    time.sleep(0)
-    return port
