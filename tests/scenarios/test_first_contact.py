@@ -48,7 +48,7 @@ def test_a_file_and_pictures_become_a_judged_bundle_by_two_commands(empty: Works
     checked = begun.document["checked"]
     assert checked["examples"] == {"train": 180, "validation": 20, "test": 200}
     assert checked["right"]["output"]["right"] >= 19
-    assert begun.document["next"] == "edgebuild --target host --model quarters --recipe int8"
+    assert begun.document["next"] == "edgebuild --target host --model quarters --recipe careful"
     ran = empty.run(*begun.document["next"].split()[1:], "--json")
     assert ran.code == 0, ran.err
     bundle = empty.root / "dist" / "host" / "quarters"
@@ -70,7 +70,7 @@ def test_a_file_and_arrays_need_no_more(empty: Workspace) -> None:
     assert 'file = "../../quarters.npz"' in text
     assert 'labels = ["a", "b", "c", "d"]' in text
     again = empty.run("models", "check", "quarters", "--json")
-    assert (again.code, again.document) == (0, begun.document["checked"] | {"recipe": "int8"})
+    assert (again.code, again.document) == (0, begun.document["checked"] | {"recipe": "careful"})
     assert again.document["techniques"]["int8"] == again.document["recipes"]["float16"] == ""
     assert again.document["techniques"]["distill"].startswith("'distill' works on torch, and quarters comes as onnx")
     assert again.document["recipes"]["balanced"].startswith("'prune_channels' works on torch")
