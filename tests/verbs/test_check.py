@@ -12,7 +12,9 @@ def checked(examples: int, **recipes: str) -> Checked:
     return Checked("net", "model.toml", "lifted", (), (), {"train": examples}, {}, (), "host", {}, recipes)
 
 
-@pytest.mark.parametrize(("examples", "recipe"), [(58, "careful"), (499, "careful"), (500, "balanced"), (60_000, "balanced")])
+@pytest.mark.parametrize(
+    ("examples", "recipe"), [(58, "careful"), (499, "careful"), (500, "balanced"), (60_000, "balanced")]
+)
 def test_a_network_is_pruned_where_there_is_enough_to_learn_from(examples: int, recipe: str) -> None:
     assert checked(examples, balanced="", careful="", float16="", int8="").recipe == recipe
 
