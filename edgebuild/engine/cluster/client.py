@@ -138,7 +138,7 @@ class Cluster:
 
     def submit(self, document: Work, addresses: list[str]) -> Any:
         """Have it done on one of these; what can be asked for its `status`."""
-        from edgebuild.engine.cluster.serving import perform
+        from edgebuild.engine.cluster.calling import perform
 
         name = f"edgebuild-{document.key}-{os.urandom(4).hex()}"
         options = {"workers": addresses, "allow_other_workers": False, "pure": False}
@@ -194,7 +194,7 @@ def _connected(address: str) -> Any:
     except ImportError as error:
         reason = f"distributed is not installed: {error}"
         raise DeviceError(reason, key="--cluster", hint="pip install 'edgebuild[cluster]'") from None
-    from edgebuild.engine.cluster.joining import quiet, unreachable
+    from edgebuild.engine.cluster.calling import quiet, unreachable
 
     quiet()
     try:

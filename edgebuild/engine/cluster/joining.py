@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import signal
 import tempfile
-import warnings
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Protocol
 
 from distributed import Worker, WorkerPlugin
-from distributed.versions import VersionMismatchWarning
 
 from edgebuild.engine.cluster import work
+from edgebuild.engine.cluster.calling import quiet, unreachable
 from edgebuild.engine.cluster.serving import Serving
 from edgebuild.spec import documents
-from edgebuild.spec.errors import DeviceError
 
 _CONNECT_SECONDS = 5.0
 _LOOK_SECONDS = 0.3
@@ -39,17 +36,6 @@ class _Plugin(WorkerPlugin):  # type: ignore[misc]
     def __init__(self, serving: Serving) -> None:
         """It is never sent anywhere."""
         self.serving = serving
-
-
-def quiet() -> None:
-    """Dask tells in its log of every connection that it loses; what matters of that we tell in a line.
-
-    Nor does it warn of versions that differ: those that matter are in keys, and compared.
-    """
-    warnings.filterwarnings("ignore", category=VersionMismatchWarning)
-    for name in ("distributed", "tornado", "asyncio", *logging.root.manager.loggerDict):
-        if name.partition(".")[0] in ("distributed", "tornado", "asyncio"):  # each has a level of its own
-            logging.getLogger(name).setLevel(logging.CRITICAL)
 
 
 def serve(address: str, offer: Offer, profile: work.Profile, tell: Callable[[str], None]) -> None:
@@ -105,18 +91,3 @@ async def _joined(address: str, profile: work.Profile, folder: str) -> Worker:
         local_directory=folder,
         dashboard=False,
     )
-
-
-def unreachable(address: str, error: Exception) -> DeviceError:
-    """One line for a scheduler that does not answer."""
-    hint = f"start one: dask scheduler --port {address.rpartition(':')[2]}"
-    return DeviceError(f"the scheduler {address} does not answer: {_plainly(error)}", key="--cluster", hint=hint)
-
-
-def _plainly(error: Exception) -> str:
-    """What the system said, without the layers around it."""
-    cause: BaseException = error
-    while (below := cause.__cause__ or cause.__context__) is not None:
-        cause = below
-    text = str(cause) or type(cause).__name__
-    return text if len(text) < 120 else type(cause).__name__

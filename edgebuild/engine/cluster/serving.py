@@ -54,10 +54,10 @@ class Serving:
         while self._builds and time.monotonic() < until:
             time.sleep(0.05)
 
-    def answer(self, text: str, tell: Callable[[str], None]) -> str:
-        """What came of the work that is written in `text`; ValueError for what is none."""
+    def answer(self, text: str, tell: Callable[[str, str], None]) -> str:
+        """What came of the work in `text`; `tell` gets a topic and news. ValueError for what is no work."""
         asked = work.read(Work, text)
-        result = self._result(asked, lambda news: tell(work.write(news)))
+        result = self._result(asked, lambda news: tell(asked.topic, work.write(news)))
         return work.write(Answer(asked.key, result))
 
     def _result(self, asked: Work, tell: Tell) -> Done | Refused | Unserved | Failed:
@@ -112,15 +112,6 @@ class Serving:
         if name not in done:
             raise StepError(f"step {asked.label} was stopped: its worker was told to end")
         return done[name]
-
-
-def perform(text: str) -> str:
-    """What is called on a worker: the answer to the work that is written in `text`."""
-    from distributed import get_worker
-
-    here: Any = get_worker()
-    serving: Serving = here.plugins[work.NAME].serving
-    return serving.answer(text, lambda news: here.log_event(work.read(Work, text).topic, news))
 
 
 def _node(asked: Work) -> Node:
