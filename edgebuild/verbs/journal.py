@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -16,7 +15,6 @@ from edgebuild.engine.store import Store
 from edgebuild.spec import documents
 from edgebuild.spec.errors import UsageError
 from edgebuild.spec.project import Project
-from edgebuild.spec.registry import FORMATS
 
 if TYPE_CHECKING:
     from edgebuild.engine.graph import Graph
@@ -27,9 +25,6 @@ if TYPE_CHECKING:
     from edgebuild.spec.cache import Place
 
 
-# Imported once by the server that steps are forked from, with what formats name. Only what is safe to fork: no thread
-# may be running.
-_PRELOADED = ("numpy", "torch", "edgebuild.nn.checkpoint", "edgebuild.nn.train.training")
 SEVERAL = 3
 
 
@@ -140,22 +135,15 @@ def _scheduler(
     store: Store, graph: Graph, jobs: int, journal: Journal, limits: Limits, least: int = SEVERAL
 ) -> Scheduler:
     from edgebuild.devices.jobs.turns import Machine
-    from edgebuild.engine import worker
     from edgebuild.engine.scheduler import Scheduler
-    from edgebuild.spec.surroundings import QUIET
 
-    os.environ.update(QUIET)  # workers inherit it
-    worker.preload((*_PRELOADED, *_exporters(graph, store, least)))
+    def ahead(names: Collection[str]) -> None:
+        from edgebuild.verbs import preloading
+
+        preloading.preload(graph, store, names, least)
+
     turns, sharing = Machine(), journal.sharing
-    return Scheduler(graph, store, jobs=jobs, events=journal, limits=limits, turns=turns, sharing=sharing)
-
-
-def _exporters(graph: Graph, store: Store, least: int) -> Iterator[str]:
-    """What formats are forked with where several new steps work with them; for one it would only be in the way."""
-    new = [node.tools for name, node in graph.nodes.items() if node.tools and store.last(graph.label(name)) is None]
-    for kind in FORMATS.usable().values():
-        if sum({*kind.tools} <= {*tools} for tools in new) >= least:
-            yield from kind.preloads
+    return Scheduler(graph, store, jobs=jobs, events=journal, limits=limits, turns=turns, sharing=sharing, ahead=ahead)
 
 
 def last_build(project: Project) -> tuple[Ran, ...]:
