@@ -33,12 +33,21 @@ class RecipeTable(BaseModel):
 
 
 class RecipeFile(BaseModel):
-    """The content of one file in `recipes/`."""
+    """The content of one file in `recipes/`: steps, or the names of other recipes that are tried in order."""
 
     model_config = STRICT
     description: str
-    steps: Annotated[tuple[RecipeLine, ...], Field(min_length=1)]
+    steps: Annotated[tuple[RecipeLine, ...] | None, Field(min_length=1)] = None
+    first_of: Annotated[
+        tuple[str, ...] | None, Field(min_length=2, description="recipes of which the first is taken that passes")
+    ] = None
     drop_useless: bool = False
+
+    @model_validator(mode="after")
+    def _either(self) -> RecipeFile:
+        if (self.steps is None) == (self.first_of is None):
+            raise ValueError("a recipe has either steps or the names of others in first_of")
+        return self
 
 
 class PolicyFile(BaseModel):
