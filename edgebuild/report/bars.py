@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, TextIO
 
 from rich.markup import escape
 
-from edgebuild.report.progress import ended
+from edgebuild.report.lines import ended
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID

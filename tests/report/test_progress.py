@@ -9,7 +9,8 @@ from rich.console import Console
 from rich.progress import Progress, TextColumn
 
 from edgebuild.report.bars import Bars
-from edgebuild.report.progress import Lines, display
+from edgebuild.report.lines import Lines
+from edgebuild.report.progress import display
 from tests.report import screen
 
 ODD = "option.x [/] → [red], [hardware.core]"
