@@ -18,8 +18,7 @@ from urllib.request import HTTPSHandler, OpenerDirector, ProxyHandler, Request, 
 
 from edgebuild.devices.emulation import pinned
 from edgebuild.devices.emulation.commands import run
-from edgebuild.devices.emulation.pinned import Pinned
-from edgebuild.devices.emulation.supply import MIRROR
+from edgebuild.devices.emulation.pinned import MIRROR, Pinned
 from edgebuild.spec.errors import DeviceError
 
 _DEBIAN = "http://deb.debian.org/debian"

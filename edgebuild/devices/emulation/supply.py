@@ -10,7 +10,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Protocol
 
-from edgebuild.devices.emulation.pinned import Pinned
+from edgebuild.devices.emulation.pinned import MIRROR, Pinned
 from edgebuild.spec.errors import DeviceError
 
 if TYPE_CHECKING:
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 
     from edgebuild.devices.emulation.mirrors import Mirror
 
-MIRROR = "EDGEBUILD_DEBIAN_MIRROR"
 _TRIES, _AT_ONCE, _PIECE = 2, 4, 1 << 18
 _HELP = (
     f"name a mirror of Debian 12 that can be reached ({MIRROR}=http://…/debian), or bring the files from "
