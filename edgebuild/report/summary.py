@@ -56,6 +56,7 @@ def document(outcomes: list[Outcome], journal: Journal, status: str) -> dict[str
         "fetched": journal.fetched_steps,
         "counts": {"local": journal.reused, "remote": len(journal.fetched_steps), "ran": len(journal.ran)},
         "cache": _cache(journal),
+        "cluster": _cluster(journal),
         "notices": journal.notices,
         "bundles": [
             {"target": o.target, "model": o.model, "folder": str(o.folder)}
@@ -95,6 +96,13 @@ def _work(journal: Journal) -> str:
         return "nothing changed, nothing run"
     remote = [f"{len(journal.fetched_steps)} from the cache"] if journal.fetched_steps else []
     return ", ".join([f"{len(journal.ran)} steps run", *remote, f"{journal.reused} up to date"])
+
+
+def _cluster(journal: Journal) -> dict[str, Any] | None:
+    """The cluster of the build, and what it did; None where there was none."""
+    if journal.cluster is None:
+        return None
+    return {"address": journal.cluster.address, **documents.to_json(journal.cluster.counts)}
 
 
 def _cache(journal: Journal) -> dict[str, Any] | None:

@@ -17,6 +17,7 @@ from edgebuild.spec.errors import UsageError
 from edgebuild.spec.project import Project
 
 if TYPE_CHECKING:
+    from edgebuild.engine.cluster.client import Cluster
     from edgebuild.engine.graph import Graph
     from edgebuild.engine.scheduler import Attempt, Scheduler
     from edgebuild.engine.sharing import Sharing
@@ -54,6 +55,7 @@ class Journal:
     reused: int = 0
     fetched_steps: list[str] = field(default_factory=list)
     sharing: Sharing | None = None
+    cluster: Cluster | None = None
     notices: list[str] = field(default_factory=list)
 
     def notice(self, text: str) -> None:
@@ -115,6 +117,22 @@ def _sending(journal: Journal, left: int) -> None:
     journal.waiting("cache", f"{left} results are still being sent")
 
 
+@contextmanager
+def clustered(address: str | None, journal: Journal) -> Iterator[None]:
+    """Have steps run by the workers of this scheduler for as long; results are shared already."""
+    if address is None:
+        yield
+        return
+    from edgebuild.engine.cluster.client import Cluster
+
+    assert journal.sharing is not None  # whoever asked has made sure
+    journal.cluster = Cluster(address, journal.sharing.place.shown, journal.notice)
+    try:
+        yield
+    finally:
+        journal.cluster.close()
+
+
 def bring_up(store: Store, graph: Graph, jobs: int, journal: Journal, limits: Limits) -> dict[str, Action]:
     """Run what is not up to date; what ran is kept for `explain` whatever happens."""
     scheduler = _scheduler(store, graph, jobs, journal, limits)
@@ -142,8 +160,8 @@ def _scheduler(
 
         preloading.preload(graph, store, names, least)
 
-    turns, sharing = Machine(), journal.sharing
-    return Scheduler(graph, store, jobs=jobs, events=journal, limits=limits, turns=turns, sharing=sharing, ahead=ahead)
+    how = partial(Scheduler, graph, store, jobs=jobs, events=journal, limits=limits, turns=Machine())
+    return how(sharing=journal.sharing, cluster=journal.cluster, ahead=ahead)
 
 
 def last_build(project: Project) -> tuple[Ran, ...]:

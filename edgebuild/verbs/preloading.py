@@ -15,6 +15,7 @@ from edgebuild.spec.surroundings import QUIET
 # may be running.
 _ALWAYS = ("numpy",)
 _TORCH = ("torch", "edgebuild.nn.checkpoint", "edgebuild.nn.train.training")
+USUAL = (*_ALWAYS, *_TORCH)  # where it is not known which steps will run
 
 
 def preload(graph: Graph, store: Store, names: Collection[str], least: int) -> None:
@@ -22,8 +23,13 @@ def preload(graph: Graph, store: Store, names: Collection[str], least: int) -> N
 
     `least`: how many new steps must work with a format for what takes it longest to be imported ahead.
     """
+    ready((*_ALWAYS, *_frameworks(graph, names), *_exporters(graph, store, names, least)))
+
+
+def ready(modules: Collection[str]) -> None:
+    """Have workers forked from a server that has imported these modules."""
     os.environ.update(QUIET)  # workers inherit it
-    worker.preload((*_ALWAYS, *_frameworks(graph, names), *_exporters(graph, store, names, least)))
+    worker.preload(modules)
 
 
 def _frameworks(graph: Graph, names: Collection[str]) -> tuple[str, ...]:

@@ -17,7 +17,8 @@ from tests import ROOT
 from tests.scenarios.conftest import Workspace
 
 VERBS = root.list_commands(None)  # type: ignore[attr-defined]
-ALONE = [verb for verb in VERBS if verb not in ("push", "pull")]  # which talk with a registry: bundle/test_registry.py
+# These talk with a registry (bundle/test_registry.py), and with a scheduler (scenarios/test_cluster.py).
+ALONE = [verb for verb in VERBS if verb not in ("push", "pull", "worker")]
 
 
 def test_help_loads_no_heavy_package() -> None:
