@@ -8,9 +8,6 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
-from edgebuild.devices.jobs import job
-from edgebuild.devices.timing import predicted
-from edgebuild.devices.timing.operators import with_operators
 from edgebuild.spec import documents, evidence, layout
 from edgebuild.spec.artifact import EXCUSED, Determinism, Step, StepIO
 from edgebuild.spec.core import TimeModel
@@ -111,6 +108,9 @@ class LayerTimes(Step):
 
     def _job(self, folder: Path, probes: Sequence[Probe]) -> Iterator[float]:
         """Seconds of each file."""
+        from edgebuild.devices.jobs import job
+        from edgebuild.devices.timing import predicted
+        from edgebuild.devices.timing.operators import with_operators
         from edgebuild.nn.prune import single_layer
 
         folder.mkdir()
