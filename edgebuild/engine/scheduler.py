@@ -8,19 +8,15 @@ from __future__ import annotations
 import math
 import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
-from multiprocessing import connection
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from edgebuild.engine import files, keys
 from edgebuild.engine.graph import Graph, Node
 from edgebuild.engine.resolve import Resolver
-from edgebuild.engine.sharing import Sharing
 from edgebuild.engine.store import Action, Store, disk_error
-from edgebuild.engine.task import Limits, Task
-from edgebuild.engine.worker import Worker
 from edgebuild.spec.artifact import Artifact, needs_machine
 from edgebuild.spec.cores import Cores
 from edgebuild.spec.errors import EdgebuildError
@@ -29,6 +25,9 @@ if TYPE_CHECKING:
     from edgebuild.engine.cluster.away import Away
     from edgebuild.engine.cluster.client import Cluster
     from edgebuild.engine.entry import Entry
+    from edgebuild.engine.sharing import Sharing
+    from edgebuild.engine.task import Limits
+    from edgebuild.engine.worker import Worker
 
 _POLL_SECONDS = 0.1
 
@@ -99,11 +98,13 @@ class Scheduler:
         turns: Turns | None = None,
         sharing: Sharing | None = None,
         cluster: Cluster | None = None,
+        ahead: Callable[[Collection[str]], None] | None = None,
     ) -> None:
         """`jobs` is how many steps, of one compute thread each, may run side by side; without `turns`, no other build
-        is heeded; `sharing` is the use of a cache, and `cluster` that of machines that share it.
+        is heeded; `sharing` is the use of a cache, and `cluster` that of machines that share it; `ahead` is told before
+        the first step runs here which nodes may have to.
         """
-        self._turns, self._sharing = turns, sharing
+        self._turns, self._sharing, self._ahead = turns, sharing, ahead
         self._resolver = Resolver(graph, store)
         self._graph, self._store, self._jobs = graph, store, jobs
         self._cores = Cores(store.scratch("cores"), jobs)
@@ -249,7 +250,13 @@ class Scheduler:
         return False
 
     def _start(self, name: str, key: str, parts: dict[str, str], release: Callable[[], None]) -> None:
+        from edgebuild.engine.task import Task
+        from edgebuild.engine.worker import Worker
+
         node, label = self._graph.nodes[name], self._graph.label(name)
+        if self._ahead is not None:
+            self._ahead(self._may_run())
+            self._ahead = None
         self._events.started(label, self._resolver.reason(name, parts))
         provenance = self._resolver.provenance(name) if node.records else ()
         before = self._store.last(label)
@@ -261,6 +268,21 @@ class Scheduler:
         except BaseException:
             release()
             raise
+
+    def _may_run(self) -> set[str]:
+        """What is missing and no cache can still turn out to have, and all that is made of it."""
+        names = set[str]()
+        for name in self._graph.order():
+            known = name in self._resolver.done or (self._resolver.ready(name) and self._may_be_taken(name))
+            if not known and (self._resolver.ready(name) or not names.isdisjoint(self._graph.before(name))):
+                names.add(name)
+        return names
+
+    def _may_be_taken(self, name: str) -> bool:
+        key, _ = self._key(name)
+        if self._sharing and self._graph.may_be_known_elsewhere(name) and self._sharing.may_have(key):
+            return True
+        return name not in self._missing and self._store.find(key) is not None
 
     def _claim(self, name: str, key: str) -> Callable[[], None] | None:
         """What gives back all that the node needs for itself, or None while another build has some of it."""
@@ -312,6 +334,8 @@ class Scheduler:
 
     def _wait(self) -> None:
         """Sleep until a step ends, but wake to pass on progress and to see what another build has finished."""
+        from multiprocessing import connection  # whoever waits has started a step, or asked a cache
+
         sentinels = [run.worker.sentinel for run in self._running.values()]
         sentinels += self._sharing.bell if self._sharing else []
         if sentinels:
@@ -329,7 +353,7 @@ class Scheduler:
                 self._events.progress(self._graph.label(name), *news)
             if (why := run.worker.waits()) is not None:
                 self._events.waiting(self._graph.label(name), why)
-            if connection.wait([run.worker.sentinel], timeout=0):
+            if run.worker.ended:
                 self._end(name, run)
             elif run.worker.late:
                 self._fail(name, run, run.worker.too_late())

@@ -10,7 +10,6 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
-from multiprocessing import connection
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -99,6 +98,11 @@ class Sharing:
                 self.tend()
         return not (self._asked[key].done or self._off)
 
+    def may_have(self, key: str) -> bool:
+        """Whether it is not known yet that the cache has nothing for this key."""
+        question = self._asked.get(key, _Question())
+        return not self._off and (not question.done or question.answer is not None)
+
     def take(self, key: str) -> tuple[Artifact, Entry] | None:
         """The answer for a key, once: the output, which is in the store now, and what the cache says of it."""
         question = self._asked[key]
@@ -179,6 +183,8 @@ class Sharing:
         """Wait until all is sent, where `waiting` is told how much is left, and end; without, at once."""
         if self._transfers is None:
             return
+        from multiprocessing import connection
+
         began, said = time.monotonic(), False
         while waiting and self._transfers.left and time.monotonic() - began < _LAST_SECONDS:
             self.tend()

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+import os
 import statistics
+import sys
 from typing import TYPE_CHECKING, Any
 
 from edgebuild.report import mistakes
@@ -378,7 +380,10 @@ def _compared(times: float, better: str, worse: str, digits: int) -> str:
 
 
 def line(*parts: str | tuple[str, str]) -> None:
-    """Print one line of texts, each alone or with its style."""
+    """Print one line of texts, each alone or with its style, which only a terminal shows."""
+    if not (sys.stdout.isatty() or os.environ.get("FORCE_COLOR")):
+        print("".join(part if isinstance(part, str) else part[0] for part in parts))
+        return
     from rich.console import Console
     from rich.text import Text
 

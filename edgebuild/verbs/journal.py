@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -16,7 +15,6 @@ from edgebuild.engine.store import Store
 from edgebuild.spec import documents
 from edgebuild.spec.errors import UsageError
 from edgebuild.spec.project import Project
-from edgebuild.spec.registry import FORMATS
 
 if TYPE_CHECKING:
     from edgebuild.engine.cluster.client import Cluster
@@ -28,9 +26,6 @@ if TYPE_CHECKING:
     from edgebuild.spec.cache import Place
 
 
-# Imported once by the server that steps are forked from, with what formats name. Only what is safe to fork: no thread
-# may be running.
-_PRELOADED = ("numpy", "torch", "edgebuild.nn.checkpoint", "edgebuild.nn.train.training")
 SEVERAL = 3
 
 
@@ -160,26 +155,13 @@ def _scheduler(
     from edgebuild.devices.jobs.turns import Machine
     from edgebuild.engine.scheduler import Scheduler
 
-    ready_to_fork(*_exporters(graph, store, least))
+    def ahead(names: Collection[str]) -> None:
+        from edgebuild.verbs import preloading
+
+        preloading.preload(graph, store, names, least)
+
     how = partial(Scheduler, graph, store, jobs=jobs, events=journal, limits=limits, turns=Machine())
-    return how(sharing=journal.sharing, cluster=journal.cluster)
-
-
-def ready_to_fork(*modules: str) -> None:
-    """Have steps forked from a server that has imported what all need, and these modules."""
-    from edgebuild.engine import worker
-    from edgebuild.spec.surroundings import QUIET
-
-    os.environ.update(QUIET)  # workers inherit it
-    worker.preload((*_PRELOADED, *modules))
-
-
-def _exporters(graph: Graph, store: Store, least: int) -> Iterator[str]:
-    """What formats are forked with where several new steps work with them; for one it would only be in the way."""
-    new = [node.tools for name, node in graph.nodes.items() if node.tools and store.last(graph.label(name)) is None]
-    for kind in FORMATS.usable().values():
-        if sum({*kind.tools} <= {*tools} for tools in new) >= least:
-            yield from kind.preloads
+    return how(sharing=journal.sharing, cluster=journal.cluster, ahead=ahead)
 
 
 def last_build(project: Project) -> tuple[Ran, ...]:

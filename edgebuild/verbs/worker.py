@@ -12,7 +12,7 @@ from edgebuild.engine.store import Store
 from edgebuild.engine.task import Limits
 from edgebuild.spec.cache import Place
 from edgebuild.spec.errors import DeviceError
-from edgebuild.verbs.journal import ready_to_fork
+from edgebuild.verbs import preloading
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +37,7 @@ def serve(request: Request, limits: Limits, tell: Callable[[str], None]) -> None
         hint = "pip install 'edgebuild[cluster]'"
         raise DeviceError(f"distributed is not installed: {error}", hint=hint) from None
     request.cache.open().close()  # what can be no cache is told before anybody sends anything
-    ready_to_fork()
+    preloading.ready(preloading.USUAL)
     store = Store(request.store)
     try:
         profile = work.profile(request.cache.shown, request.slots)
