@@ -121,7 +121,8 @@ def _product(
     preflight.add(graph, target, weights, instruments, prefix)
     verdicts = measuring.judge(chains, weights)
     bundle = graph.add(f"{prefix}/bundle", bundle_node(target, model, weights, chains, measuring, without))
-    return Product(target.name, model.name, verdicts, bundle, tuple(chains), target.recipe.drop_useless)
+    recipe = target.recipe
+    return Product(target.name, model.name, verdicts, bundle, tuple(chains), recipe.drop_useless, recipe.otherwise)
 
 
 def _check_packages(target: Target) -> None:

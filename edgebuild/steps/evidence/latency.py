@@ -4,14 +4,10 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass
 from statistics import median
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
-from edgebuild.devices.jobs.job import JobModel, write_inputs
-from edgebuild.devices.timing.latency import Timings, measure
-from edgebuild.devices.timing.rounds import PATH, together
 from edgebuild.gates.statistics import ratio
 from edgebuild.spec import dataset, documents, evidence, model_file
 from edgebuild.spec.artifact import Determinism, Step, StepIO
@@ -20,6 +16,12 @@ from edgebuild.spec.registry import FORMATS, GATES
 from edgebuild.spec.target import Fidelity, Gate, Runtime, Timing
 from edgebuild.steps.evidence import _deployed
 from edgebuild.steps.evidence._deployed import RUNS, TIMES
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+
+    from edgebuild.devices.jobs.job import JobModel
+    from edgebuild.devices.timing.latency import Timings
 
 _EXAMPLES = 64
 
@@ -59,6 +61,10 @@ class Latency(Step):
         """Write `evidence.json` (estimates, per-process medians) and `samples.json` (every raw value); of an assembly's
         parts also `parts.json`.
         """
+        from edgebuild.devices.jobs.job import write_inputs
+        from edgebuild.devices.timing.latency import measure
+        from edgebuild.devices.timing.rounds import together
+
         test = dataset.read(io.path("data"), "test")
         write_inputs(io.scratch / "inputs.npz", tuple(values[:_EXAMPLES] for values in test.inputs))
         wholes = self._wholes(io)
@@ -77,6 +83,8 @@ class Latency(Step):
             documents.write(io.output / TIMES, evidence.PartTimes(self.fidelity, parts))
 
     def _decide(self, io: StepIO, wholes: Mapping[str, Mapping[str, float]]) -> Callable[[Timings], bool]:
+        from edgebuild.devices.timing.rounds import together
+
         def enough(timings: Timings) -> bool:
             done = len(timings.processes)
             io.progress(done / self.timing.looks[-1], f"{done} processes")
@@ -141,6 +149,8 @@ def _seconds(timings: Timings, model: str) -> tuple[float, ...]:
 
 
 def _slow(timings: Timings, model: str, share: float, limit: float) -> evidence.Slow:
+    from edgebuild.devices.timing.rounds import PATH
+
     path = model + PATH if model + PATH in timings.processes[0].values else model
     counts = timings.slow(path, share, limit)
     return evidence.Slow(counts.percentile, counts.limit, counts.each, tuple(counts.over), tuple(counts.seconds))
@@ -148,6 +158,8 @@ def _slow(timings: Timings, model: str, share: float, limit: float) -> evidence.
 
 def timed_models(io: StepIO, runtimes: tuple[Runtime, ...]) -> list[JobModel]:
     """Candidate and baseline of each runtime in turn, each the one file that it is or every part of it."""
+    from edgebuild.devices.jobs.job import JobModel
+
     models = []
     for runtime in runtimes:
         for role in roles(runtime):
