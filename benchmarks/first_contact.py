@@ -29,6 +29,7 @@ _STATUS = {"pass": "released", "fail": "judged, fails", "inconclusive": "judged,
 _COLUMNS = {
     "model": ("model", ""),
     "recipe": ("recipe that `init` names", ""),
+    "shipped": ("techniques that were judged", ""),
     "verdict": ("verdict", ""),
     "agreement": ("agreement", ".4f"),
     "bytes": ("bytes, of float", ".2f"),
@@ -138,6 +139,7 @@ def _judged(built: Mapping[str, Any]) -> dict[str, Any]:
     whys = [f"{one['metric']}: {one['reason']}"[:300] for one in judged["verdicts"] if one["status"] != "pass"]
     return {
         "verdict": _STATUS[bundle["status"]],
+        "shipped": " ".join(step["step"] for step in evidence["proof"]["steps"]),
         "agreement": next((1 - one["estimate"] for one in judged["verdicts"] if one["metric"] == "agreement"), None),
         "bytes": size["candidate"]["bytes"] / size["baseline"]["bytes"],
         "why": whys,

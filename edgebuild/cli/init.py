@@ -49,14 +49,14 @@ def command(
     step_time: str,
     project: Path,
 ) -> Answer:
-    """Take a model file into the project, or a network that timm, torchvision or transformers know by its name: look at
-    it, declare it, check it, name the next command.
+    """Take a model file into the project, a network that timm, torchvision or transformers know by its name, or a class
+    of an installed package or of a Python file: look at it, declare it, check it, name the next command.
 
     --data takes pictures or recordings in a folder a class, COCO, YOLO, .npz, .csv, .parquet, a folder that `datasets`
     saved, and recordings of sensors; what is guessed of it is said.
 
     Example: edgebuild init model.onnx --data pictures, or edgebuild init timm:efficientnet_lite0 --weights w.pth --data
-    pictures
+    pictures, or edgebuild init net.py:Net --weights w.pth --option width=16 --shape image=1,3,32,32
     """
     from edgebuild.report import progress
     from edgebuild.report.init import document, show

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from edgebuild.cli._verb import Answer, project_option, verb
+from edgebuild.spec.target import Recipe
 
 
 @verb("recipes")
@@ -20,8 +21,13 @@ def command(project: Path) -> Answer:
 
     opened = open_project(project)
     recipes = [opened.recipe(name) for name in opened.recipe_files()]
-    rows = [(str(r.name), " → ".join(line.use for line in r.steps), r.description) for r in recipes]
+    rows = [(str(recipe.name), _steps(recipe), recipe.description) for recipe in recipes]
     return Answer(
         {"recipes": [plain(recipe) for recipe in recipes]},
         lambda: catalogue.table(("recipe", "steps", "description"), rows),
     )
+
+
+def _steps(recipe: Recipe) -> str:
+    steps = " → ".join(line.use for line in recipe.steps)
+    return f"{steps}; else {_steps(recipe.otherwise)}" if recipe.otherwise else steps

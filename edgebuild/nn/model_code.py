@@ -8,7 +8,7 @@ import functools
 import importlib.util
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -27,15 +27,18 @@ _TRIED = 2  # examples that a new module is shown: one would hide a lost batch a
 
 @dataclass(frozen=True, slots=True)
 class ModelCode:
-    """A snapshot of a model's folder, where it has code of its own; `origin` is how messages name that folder."""
+    """A snapshot of a model's folder, where it has code of its own; `origin` is how messages name that folder, `name`
+    the file with the code.
+    """
 
     folder: Path | None
     origin: str
+    name: str = "model.py"
 
     @property
     def file(self) -> str:
         """The code file as messages show it."""
-        return f"{self.origin}/model.py"
+        return f"{self.origin}/{self.name}"
 
     def function(self, name: str, key: str) -> Callable[..., Any]:
         """The function `name` of model.py; UsageError when the file fails to import or has no such function."""
@@ -43,7 +46,9 @@ class ModelCode:
         function = vars(module).get(name)
         if not callable(function):
             raise UsageError(f"has no function {name!r}", file=self.file, key=key)
-        return functools.wraps(function)(lambda *args: self._guarded(lambda: function(*args), f"{name}()"))
+        return functools.wraps(function)(
+            lambda *args, **options: self._guarded(lambda: function(*args, **options), f"{name}()")
+        )
 
     def build(
         self, builder: str | Network, inputs: tuple[TensorSpec, ...], outputs: tuple[TensorSpec, ...] | None = None
@@ -55,7 +60,7 @@ class ModelCode:
         if isinstance(builder, Network):
             file, key, module = f"{self.origin}/model.toml", "source", self._named(builder)
         else:
-            file, key, module = self.file, f"{builder}()", self._coded(builder)
+            file, key, module = self.file, f"{builder}()", self.module(builder)
         given = self._try(module, inputs, key)
         if outputs is not None and (mistake := answers.mistake(given, outputs, _TRIED)):
             raise UsageError(f"its model answers {mistake}", file=file, key=key)
@@ -68,10 +73,11 @@ class ModelCode:
             file, key = f"{self.origin}/model.toml", ".".join(filter(None, ("source", error.key)))
             raise UsageError(error.reason, file=file, key=key, hint=error.hint) from error.__cause__
 
-    def _coded(self, builder: str) -> nn.Module:
+    def module(self, builder: str, options: Mapping[str, Any] | None = None) -> nn.Module:
+        """What a function or class of the file returns, given these keyword arguments; UsageError unless a module."""
         from torch import nn
 
-        module = self.function(builder, "builder")()
+        module = self.function(builder, "builder")(**options or {})
         if not isinstance(module, nn.Module):
             told = f"returned {type(module).__name__}, not a torch.nn.Module"
             raise UsageError(told, file=self.file, key=f"{builder}()")
@@ -91,11 +97,11 @@ class ModelCode:
             raise UsageError(reason, file=f"{self.origin}/model.toml", key=f"inputs, {key}") from None
 
     def _import(self) -> ModuleType:
-        if self.folder is None or not (self.folder / "model.py").is_file():
+        if self.folder is None or not (self.folder / self.name).is_file():
             raise UsageError("no such file", file=self.file)
         sys.dont_write_bytecode = True  # the folder is an artifact: nothing may be added to it
         sys.path.insert(0, str(self.folder))  # so that model.py may import its neighbours
-        spec = importlib.util.spec_from_file_location("edgebuild_user_model", self.folder / "model.py")
+        spec = importlib.util.spec_from_file_location("edgebuild_user_model", self.folder / self.name)
         assert spec is not None
         assert spec.loader is not None
         module = importlib.util.module_from_spec(spec)

@@ -65,7 +65,8 @@ class Network:
         """
         kind = self._source
         code = sha256.of_file(Path(inspect.getfile(kind)))
-        return {name: metadata.version(name) for name in kind.requires} | {kind.__module__: code}
+        packages = (*kind.requires, *kind.brought_by(self.name))
+        return {name: metadata.version(name) for name in packages} | {kind.__module__: code}
 
     @property
     def _source(self) -> type[Source]:

@@ -62,8 +62,9 @@ def make(
     weights = {name: Weights.plan(graph, store, model) for name, model in every.items()}
     products: list[Product] = []
     notices = [f"{name}: {item.refusal}: taken as a file" for name, item in weights.items() if item.refusal]
+    boards: dict[str, str] = {}
     for target in targets:
-        instruments, lacking = Instruments(target), dict[str, None]()
+        instruments, lacking = Instruments(target, boards=boards), dict[str, None]()
         for model in models:
             gates = gates_of(target, model, policy)
             if target.regressions:
@@ -121,7 +122,8 @@ def _product(
     preflight.add(graph, target, weights, instruments, prefix)
     verdicts = measuring.judge(chains, weights)
     bundle = graph.add(f"{prefix}/bundle", bundle_node(target, model, weights, chains, measuring, without))
-    return Product(target.name, model.name, verdicts, bundle, tuple(chains), target.recipe.drop_useless)
+    recipe = target.recipe
+    return Product(target.name, model.name, verdicts, bundle, tuple(chains), recipe.drop_useless, recipe.otherwise)
 
 
 def _check_packages(target: Target) -> None:

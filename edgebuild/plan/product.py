@@ -5,12 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from edgebuild.plan.recipe import Chain
+from edgebuild.spec.target import Recipe
 
 
 @dataclass(frozen=True, slots=True)
 class Product:
     """What a build makes for one model on one target: ids of the nodes with the verdicts and with the bundle, the
-    chains that they come from, and whether useless steps of the recipe are to be left out.
+    chains that they come from, whether useless steps of the recipe are to be left out, and the recipe that is tried
+    where this one does not pass.
     """
 
     target: str
@@ -19,3 +21,4 @@ class Product:
     bundle: str
     chains: tuple[Chain, ...]
     drop_useless: bool
+    otherwise: Recipe | None

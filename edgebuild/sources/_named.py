@@ -76,7 +76,7 @@ class Named(Source):
     def _counted(self, making: Making) -> Making:
         """The package and the code that asks it are part of the key."""
         code = (*making.code, __name__, type(self).__module__)
-        return replace(making, code=code, tools=(*making.tools, *self.requires))
+        return replace(making, code=code, tools=(*making.tools, *self.requires, *self.brought_by(self.name)))
 
 
 def refuse(options: Mapping[str, Any], downloading: Iterable[str]) -> None:

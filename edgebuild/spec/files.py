@@ -61,10 +61,23 @@ def read_target(path: Path, shown: str, recipes: Callable[[str], Recipe] | None 
     )
 
 
-def read_recipe(path: Path, shown: str) -> Recipe:
-    """The recipe that a file in `recipes/` declares; UsageError with file, key and reason when it does not."""
+def read_recipe(path: Path, shown: str, recipes: Callable[[str], Recipe] | None = None) -> Recipe:
+    """The recipe that a file in `recipes/` declares; UsageError with file, key and reason when it does not.
+
+    `recipes` finds those that it is the first of; None: it may be none that names others.
+    """
     declared = check(RecipeFile, read_toml(path, shown), file=shown)
-    return Recipe(_steps(declared.steps, "steps", shown), declared.drop_useless, path.stem, declared.description)
+    if declared.first_of is None:
+        steps = _steps(declared.steps or (), "steps", shown)
+        return Recipe(steps, declared.drop_useless, path.stem, declared.description)
+    if recipes is None:
+        raise UsageError("stands in another's first_of, and is a choice itself", file=shown, key="first_of")
+    chain: Recipe | None = None
+    for name in reversed(declared.first_of):
+        named = recipes(name)
+        chain = dataclasses.replace(named, drop_useless=named.drop_useless or declared.drop_useless, otherwise=chain)
+    assert chain is not None  # the table has at least two names
+    return dataclasses.replace(chain, name=path.stem, description=declared.description)
 
 
 def read_policy(path: Path, shown: str) -> Policy:

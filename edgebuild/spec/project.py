@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from edgebuild.spec.errors import UsageError
 from edgebuild.spec.files import is_built_by_name_alone, read_model, read_parts, read_policy, read_recipe, read_target
 from edgebuild.spec.model import ModelSpec, PartSpec
 from edgebuild.spec.names import suggest
-from edgebuild.spec.space import Space
 from edgebuild.spec.target import SEARCHED, USUAL, Policy, Recipe, Target
+
+if TYPE_CHECKING:
+    from edgebuild.spec.space import Space
 
 __all__ = ["Project", "open_project", "suggest"]
 
@@ -56,7 +59,18 @@ class Project:
         if name not in files:
             hint = suggest(name, [*files, SEARCHED])
             raise UsageError(f"unknown recipe {name!r}", file=file, key=key, hint=hint)
-        return read_recipe(files[name], self.shown(files[name]))
+        return read_recipe(files[name], self.shown(files[name]), self._alternative(name))
+
+    def _alternative(self, choice: str) -> Callable[[str], Recipe]:
+        """Finds the recipes that the file of a choice names: each a file with steps."""
+
+        def find(name: str) -> Recipe:
+            files, file = self.recipe_files(), self.shown(self.recipe_files()[choice])
+            if name not in files:
+                raise UsageError(f"unknown recipe {name!r}", file=file, key="first_of", hint=suggest(name, files))
+            return read_recipe(files[name], self.shown(files[name]))
+
+        return find
 
     def space_files(self) -> dict[str, Path]:
         """Every space of recipes by name; a file of the project hides a built-in one of the same name."""

@@ -111,6 +111,14 @@ class Source(Protocol):
         """Where `named`: what the network of this name is usually fed; UsageError for an unknown name."""
         raise UsageError(f"no source of this kind knows {name!r}")
 
+    @staticmethod
+    def brought_by(name: str) -> tuple[str, ...]:
+        """Where `named`: the distributions beside `requires` whose versions decide what this name builds.
+
+        UsageError where there is none that tells.
+        """
+        return ()
+
     def teacher(self, model: ModelSpec, teacher: Teacher, origin: PluginSpec) -> Making:
         """What has a model of this source teach; UsageError where none can. `origin` is where it is declared."""
         raise UsageError("models of this source cannot teach", file=model.file, key=f"{origin.key}.use")

@@ -150,12 +150,16 @@ USUAL = "balanced"  # and where there was none, for this one
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """The techniques in order; with `drop_useless` those that cost and buy nothing on the target are left out."""
+    """The techniques in order; with `drop_useless` those that cost and buy nothing on the target are left out.
+
+    `otherwise` takes its place for a model on a target where what it makes does not pass.
+    """
 
     steps: tuple[StepSpec, ...] = ()
     drop_useless: bool = False
     name: str | None = None
     description: str = ""
+    otherwise: Recipe | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,15 +17,14 @@ from edgebuild.spec.calibration import Calibration
 from edgebuild.spec.errors import EdgebuildError
 from edgebuild.spec.evidence import Judged, Status, Verdicts
 from edgebuild.spec.project import Project
-from edgebuild.verbs.journal import Journal, Listener, bring_up, shared
-from edgebuild.verbs.request import Request, drop_useless, planned, verdicts_of
+from edgebuild.verbs.journal import Journal, Listener, bring_up, clustered, shared
+from edgebuild.verbs.request import Request, Revised, planned, revise, verdicts_of
 
 if TYPE_CHECKING:
     from edgebuild.engine.store import Action
     from edgebuild.engine.task import Limits
     from edgebuild.plan.planner import Plan
     from edgebuild.plan.product import Product
-    from edgebuild.plan.recipe import Without
 
 
 _EVIDENCE = "*/evidence.json"  # in the folder that is published where a gate failed
@@ -61,18 +60,19 @@ class Outcome:
 def build(request: Request, events: Listener, limits: Limits) -> tuple[list[Outcome], Journal]:
     """Build everything that was asked for and publish it; raises the first error, with nothing half-written.
 
-    Where a recipe drops what is useless, the build is repeated without the steps that proved so, until none does.
+    Where a recipe drops what is useless, the build is repeated without the steps that proved so, until none does; where
+    it names another for what does not pass, with that one.
     Whether a model can be lifted is found out first: the plan depends on it.
     """
     journal = Journal(events)
-    with shared(request.cache, journal):
+    with shared(request.cache, journal), clustered(request.cluster, journal):
         return _build(request, journal, limits), journal
 
 
 def _build(request: Request, journal: Journal, limits: Limits) -> list[Outcome]:
-    without: dict[tuple[str, str], Without] = {}
+    revised = Revised()
     while True:
-        with planned(request, without) as (store, plan):
+        with planned(request, revised) as (store, plan):
             _check_output(request.project.dist)
             for product in plan.products:
                 _check_places(request.project, product)
@@ -83,10 +83,10 @@ def _build(request: Request, journal: Journal, limits: Limits) -> list[Outcome]:
             for notice in plan.notices:
                 journal.notice(notice)
             done = bring_up(store, plan.graph, request.jobs, journal, limits)
-            dropped = drop_useless(store, plan, done, without)
-            for notice in dropped:
+            revisions = revise(store, plan, done, revised)
+            for notice in revisions:
                 journal.notice(notice)
-            if not dropped:
+            if not revisions:
                 outcomes = [_publish(request.project, store, product, done) for product in plan.products]
                 _remember(request.project, plan, outcomes, done, journal)
                 return [_packaged(request.project, outcome) for outcome in outcomes]

@@ -57,10 +57,12 @@ class Checked:
 
     @property
     def recipe(self) -> str | None:
-        """The best recipe that takes it: that changes most where there is enough to learn from, else `int8`."""
+        """The best recipe that takes it: that changes most where there is enough to learn from, else `careful`."""
         taken = [name for name, why in self.recipes.items() if not why]
         learns = self.examples["train"] >= _TO_LEARN_FROM
-        return next((name for name in (*(("balanced",) if learns else ()), "int8", *taken) if name in taken), None)
+        return next(
+            (name for name in (*(("balanced",) if learns else ()), "careful", "int8", *taken) if name in taken), None
+        )
 
 
 def run(project: Project, model: ModelSpec, target: Target, jobs: int, events: Listener, limits: Limits) -> Checked:

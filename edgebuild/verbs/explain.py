@@ -12,13 +12,12 @@ from edgebuild.spec import documents, notes
 from edgebuild.spec.errors import UsageError
 from edgebuild.spec.evidence import VERDICTS, Verdict, Verdicts
 from edgebuild.spec.registry import GATES
-from edgebuild.verbs.request import Request, drop_useless, planned
+from edgebuild.verbs.request import Request, Revised, planned, revise
 
 if TYPE_CHECKING:
     from edgebuild.engine.resolve import Outlook
     from edgebuild.plan.planner import Plan
     from edgebuild.plan.product import Product
-    from edgebuild.plan.recipe import Without
 
 
 def foresee(request: Request) -> list[Outlook]:
@@ -37,21 +36,22 @@ def _with_notes(item: Outlook, store: Store) -> Outlook:
 
 @contextmanager
 def replayed(request: Request) -> Iterator[tuple[Store, Plan]]:
-    """The plan that a build would arrive at by what is known: less what proofs that are up to date call useless.
+    """The plan that a build would arrive at by what is known: less what proofs that are up to date call useless, and
+    with the recipe that took the place of one that did not pass.
 
-    What was left out is kept nowhere: the rounds of the build are gone through again in its stored verdicts, up to the
+    What was revised is kept nowhere: the rounds of the build are gone through again in its stored verdicts, up to the
     first that would be judged anew.
     """
     from edgebuild.engine.resolve import outlook
 
-    without: dict[tuple[str, str], Without] = {}
+    revised = Revised()
     while True:
-        with planned(request, without) as (store, plan):
-            drops = any(product.drop_useless for product in plan.products)
-            foreseen = {item.label: item for item in outlook(plan.graph, store)} if drops else {}
+        with planned(request, revised) as (store, plan):
+            revisable = any(product.drop_useless or product.otherwise for product in plan.products)
+            foreseen = {item.label: item for item in outlook(plan.graph, store)} if revisable else {}
             judged = [(p.verdicts, foreseen.get(plan.graph.label(p.verdicts))) for p in plan.products]
             done = {name: item.action for name, item in judged if item and item.action and item.state == "current"}
-            if not drop_useless(store, plan, done, without):
+            if not revise(store, plan, done, revised):
                 yield store, plan
                 return
 

@@ -18,6 +18,7 @@ from edgebuild.spec.project import Project
 from edgebuild.verbs import check, inspect
 from edgebuild.verbs.drafting import draft, named
 from edgebuild.verbs.drafting.interview import Ask, Interview, Wishes
+from edgebuild.verbs.drafting.script import Script
 
 if TYPE_CHECKING:
     from edgebuild.engine.task import Limits
@@ -46,14 +47,14 @@ def run(
 ) -> Begun:
     """Write `models/<name>/`, checked before it is put there; UsageError names the flag for what cannot be guessed.
 
-    `file` may be a network by its name, such as timm:resnet18; its weights are those that are wished. `ask` gets an
-    answer from somebody at a terminal; None where nobody is there.
+    `file` may be a network by its name, such as timm:resnet18 or net.py:Net; its weights are those that are wished.
+    `ask` gets an answer from somebody at a terminal; None where nobody is there.
     """
     network = named.asked(str(file), wishes.options)
     if network is None:
         inspected, copied, stem = inspect.run(file), [file], file.stem
     else:
-        inspected, copied, stem = *_of_name(network, wishes), network.name
+        inspected, copied, stem = *_of_name(network, wishes), network.name.rpartition(":")[2]
     name = wishes.name or re.sub(r"[^A-Za-z0-9_-]+", "-", stem).strip("-") or "model"
     if not _NAME.fullmatch(name):
         raise UsageError(f"{name!r} is no name for a folder: letters, digits, - and _", key="--name")
@@ -65,7 +66,7 @@ def run(
     interview = Interview(project, next(iter(copied), file), name, inspected, wishes, ask, network=network)
     text, code = draft.text(interview), draft.code(interview)
     with _staged(place) as staging:
-        for each in copied:
+        for each in (*copied, *(network.beside() if isinstance(network, Script) else ())):
             copy = shutil.copytree if each.is_dir() else shutil.copyfile
             copy(each, staging / each.name)
         for beside in inspected.look.beside:
@@ -78,15 +79,16 @@ def run(
         model = read_model(staging, shown)
         model = ModelSpec(name, staging, shown, model.declared)
         checked = None
-        if code is None:
+        unwritten = code is not None and network is None
+        if not unwritten:
             checked = check.run(project, model, project.target(wishes.target), jobs, events, limits)
         os.rename(staging, place)
     targets()
-    todo = f"write build() in {project.shown(place / 'model.py')}" if code is not None else None
+    todo = f"write build() in {project.shown(place / 'model.py')}" if unwritten else None
     return Begun(project.shown(place), name, tuple(interview.guesses), checked, todo)
 
 
-def _of_name(network: Network, wishes: Wishes) -> tuple[Inspected, list[Path]]:
+def _of_name(network: Network | Script, wishes: Wishes) -> tuple[Inspected, list[Path]]:
     """What is known of a network, and the file of its weights, if it has any."""
     if wishes.weights is None:
         hint = f'a .safetensors or .pth file with its state dict, or "{named.RANDOM}" to train it from nothing'

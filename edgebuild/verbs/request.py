@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from edgebuild.engine.store import Store
@@ -20,13 +20,14 @@ if TYPE_CHECKING:
     from edgebuild.plan.product import Product
     from edgebuild.plan.recipe import Without
     from edgebuild.spec.cache import Place
+    from edgebuild.spec.target import Recipe
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
     """What to build: names of targets, names of models (empty: all), how many steps side by side, and the name of a
     recipe in the place of the targets' own. `trial` is the number of one of the last search, for its recipe alone.
-    `cache` is where results are shared with other machines.
+    `cache` is where results are shared with other machines, `cluster` the scheduler of some that run steps.
     """
 
     project: Project
@@ -36,11 +37,22 @@ class Request:
     recipe: str | None = None
     trial: int | None = None
     cache: Place | None = None
+    cluster: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Revised:
+    """What verdicts have changed of recipes, by target and model: the steps that are left out, and the recipes that
+    took the place of those that did not pass.
+    """
+
+    without: dict[tuple[str, str], Without] = field(default_factory=dict)
+    recipes: dict[tuple[str, str], Recipe] = field(default_factory=dict)
 
 
 @contextmanager
-def planned(request: Request, without: dict[tuple[str, str], Without] | None = None) -> Iterator[tuple[Store, Plan]]:
-    """The open store and the plan for a request, less the steps of its recipes that are left out."""
+def planned(request: Request, revised: Revised | None = None) -> Iterator[tuple[Store, Plan]]:
+    """The open store and the plan for a request, with its recipes as they were revised."""
     from edgebuild.plan import planner
 
     project = request.project
@@ -57,30 +69,39 @@ def planned(request: Request, without: dict[tuple[str, str], Without] | None = N
     store = Store(project.store)
     try:
         recipes, notices = chosen(project, targets, models, policy, request.trial)
-        plan = planner.make(store, targets, models, tuple(project.target_files()), policy, without, recipes)
+        revised = revised or Revised()
+        every = {**recipes, **revised.recipes}
+        plan = planner.make(store, targets, models, tuple(project.target_files()), policy, revised.without, every)
         yield store, replace(plan, notices=(*plan.notices, *notices))
     finally:
         store.close()
 
 
-def drop_useless(
-    store: Store, plan: Plan, done: Mapping[str, Action], without: dict[tuple[str, str], Without]
-) -> list[str]:
-    """Add to `without` what proved useless where the recipe says to leave it out; a line for each product with any.
+def revise(store: Store, plan: Plan, done: Mapping[str, Action], revised: Revised) -> list[str]:
+    """Leave out what proved useless where the recipe says so, and pass over a recipe that did not pass where it names
+    another; a line for each product of which the plan must be made again.
 
     Of a product whose verdicts are not in `done` nothing is known.
     """
-    from edgebuild.plan.useless import useless
+    judged = [product for product in plan.products if product.verdicts in done]
+    lines = (_revised(product, verdicts_of(store, product, done), revised) for product in judged)
+    return [line for line in lines if line]
 
-    told = []
-    for product in plan.products:
-        if not product.drop_useless or product.verdicts not in done:
-            continue
-        place, found = (product.target, product.model), useless(product.chains, verdicts_of(store, product, done))
-        if found:
-            told.append(f"{'/'.join(place)}: {len(found)} useless steps are left out of the recipe")
-            without[place] = without.get(place, frozenset()) | found
-    return told
+
+def _revised(product: Product, verdicts: Verdicts, revised: Revised) -> str:
+    place = product.target, product.model
+    if product.drop_useless:
+        from edgebuild.plan.useless import useless
+
+        if found := useless(product.chains, verdicts):
+            revised.without[place] = revised.without.get(place, frozenset()) | found
+            return f"{'/'.join(place)}: {len(found)} useless steps are left out of the recipe"
+    if product.otherwise is None or verdicts.status == "pass":
+        return ""
+    revised.recipes[place] = product.otherwise
+    revised.without.pop(place, None)  # they were steps of another recipe
+    short = dict.fromkeys(one.metric for one in verdicts.shipped.verdicts if one.status != "pass")
+    return f"{'/'.join(place)}: does not pass by {', '.join(short)}: the recipe {product.otherwise.name} is tried"
 
 
 def verdicts_of(store: Store, product: Product, done: Mapping[str, Action]) -> Verdicts:

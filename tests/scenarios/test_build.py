@@ -230,6 +230,35 @@ def test_a_recipe_can_be_named_on_the_command_line(workspace: Workspace) -> None
     assert "unknown recipe 'hlaf' (did you mean 'half'?" in workspace.run("-t", "board", "-r", "hlaf").err
 
 
+def test_of_a_choice_of_recipes_the_first_that_passes_is_shipped(workspace: Workspace) -> None:
+    """`plan` and `explain` follow the build to it, and with none that passes the last one's verdict stands."""
+    recipes = workspace.root / "recipes"
+    recipes.mkdir()
+    (recipes / "half.toml").write_text('description = "Half"\nsteps = [{use = "float16"}]\n')
+    lines = (workspace.root / "targets" / "board.toml").read_text()
+    steps = lines[lines.index("[[recipe]]") : lines.index("[[", lines.rindex("[[recipe]]") + 2)]
+    (recipes / "own.toml").write_text('description = "The board\'s"\n' + steps.replace("[[recipe]]", "[[steps]]"))
+    (recipes / "choice.toml").write_text('description = "Half, or the board\'s"\nfirst_of = ["half", "own"]\n')
+    assert "float16; else prune_channels → distill → int8" in workspace.run("recipes").out
+
+    ran = workspace.run("--target", "board", "--recipe", "choice", "--json")
+    assert ran.code == 0, ran.err
+    assert "board/tiny: does not pass by size: the recipe own is tried" in ran.err
+    shipped = json.loads((workspace.bundle / "manifest.json").read_text())["evidence"]["proof"]["steps"]
+    assert [step["step"] for step in shipped] == ["prune_channels", "distill", "int8"]
+    assert workspace.run("--target", "board", "--recipe", "choice", "--json").document["ran"] == []
+    foreseen = workspace.run("plan", "--target", "board", "--recipe", "choice", "--json").document["steps"]
+    assert {step["state"] for step in foreseen} == {"current"}
+    assert not any("float16" in step["step"] for step in foreseen)
+
+    (recipes / "choice.toml").write_text('description = "Half twice"\nfirst_of = ["half", "half"]\n')
+    assert workspace.run("--target", "board", "--recipe", "choice").code == 1
+    (recipes / "choice.toml").write_text('description = "Itself"\nfirst_of = ["half", "choice"]\n')
+    circle = workspace.run("--target", "board", "--recipe", "choice")
+    told = "recipes/choice.toml: first_of: stands in another's first_of, and is a choice itself"
+    assert (circle.code, circle.err.strip()) == (2, f"edgebuild: {told}")
+
+
 def test_integer_borders_and_a_coded_download_run_where_they_are_put(workspace: Workspace, tmp_path: Path) -> None:
     """All of the way: the layout that Android callers expect, told in the manifest, and the loader that follows it."""
     workspace.edit("targets/board.toml", '[[runtimes]]\nformat = "onnx"\n\n', "")

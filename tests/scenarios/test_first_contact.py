@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 
 from tests import brought, tiny
 from tests.scenarios.conftest import Workspace
@@ -48,7 +49,7 @@ def test_a_file_and_pictures_become_a_judged_bundle_by_two_commands(empty: Works
     checked = begun.document["checked"]
     assert checked["examples"] == {"train": 180, "validation": 20, "test": 200}
     assert checked["right"]["output"]["right"] >= 19
-    assert begun.document["next"] == "edgebuild --target host --model quarters --recipe int8"
+    assert begun.document["next"] == "edgebuild --target host --model quarters --recipe careful"
     ran = empty.run(*begun.document["next"].split()[1:], "--json")
     assert ran.code == 0, ran.err
     bundle = empty.root / "dist" / "host" / "quarters"
@@ -70,7 +71,7 @@ def test_a_file_and_arrays_need_no_more(empty: Workspace) -> None:
     assert 'file = "../../quarters.npz"' in text
     assert 'labels = ["a", "b", "c", "d"]' in text
     again = empty.run("models", "check", "quarters", "--json")
-    assert (again.code, again.document) == (0, begun.document["checked"] | {"recipe": "int8"})
+    assert (again.code, again.document) == (0, begun.document["checked"] | {"recipe": "careful"})
     assert again.document["techniques"]["int8"] == again.document["recipes"]["float16"] == ""
     assert again.document["techniques"]["distill"].startswith("'distill' works on torch, and quarters comes as onnx")
     assert again.document["recipes"]["balanced"].startswith("'prune_channels' works on torch")
@@ -81,6 +82,41 @@ def test_a_file_and_arrays_need_no_more(empty: Workspace) -> None:
     (told,) = [line for line in wrong.err.splitlines() if not line.startswith(("run ", "done "))]
     named = "edgebuild: models/quarters/model.toml: data.file: '../../quarters.npz' has no array for the labels of "
     assert (wrong.code, told.startswith(named)) == (2, True), told
+
+
+def test_a_class_and_its_checkpoint_are_a_model_by_one_command(tmp_path: Path, shared_store: Path) -> None:
+    """What its file imports comes along; weights of another width are told by name, and nothing is left."""
+    root = tmp_path / "empty"
+    (root / "theirs").mkdir(parents=True)
+    brought.pictures(root / "pictures")
+    (root / "theirs" / "net.py").write_text(NET)
+    (root / "theirs" / "layers.py").write_text("from torch.nn import Linear, ReLU\n")
+    weights = {"1.weight": torch.zeros(8, 144), "1.bias": torch.zeros(8)}
+    torch.save(weights | {"3.weight": torch.zeros(4, 8), "3.bias": torch.zeros(4)}, root / "w.pth")
+    empty = Workspace(root, shared_store)
+    asked = ("init", "theirs/net.py:net", "--weights", "w.pth", "--data", "pictures", "--shape", "image=1,1,12,12")
+    other = empty.run(*asked)
+    assert (other.code, "the weights do not fit: of another shape: '1.weight' [8, 144]" in other.err) == (2, True)
+    assert not (root / "models").exists()
+    begun = empty.run(*asked, "--option", "width=8", "--json")
+    assert begun.code == 0, begun.err
+    assert begun.document["checked"]["techniques"]["prune_channels"] == ""
+    assert {path.name for path in (root / "models" / "net").iterdir()} == {
+        "model.toml",
+        "model.py",
+        "layers.py",
+        "w.pth",
+    }
+
+
+NET = """import layers
+from torch import nn
+
+
+def net(width=16):
+    flat = nn.Flatten()
+    return nn.Sequential(flat, layers.Linear(144, width), layers.ReLU(), layers.Linear(width, 4))
+"""
 
 
 def test_a_name_and_pictures_become_a_judged_bundle_by_two_commands(tmp_path: Path, shared_store: Path) -> None:

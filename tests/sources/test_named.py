@@ -21,6 +21,7 @@ from edgebuild.nn import checkpoint
 from edgebuild.nn.network import Network
 from edgebuild.nn.offline import offline
 from edgebuild.plan.planner import Plan
+from edgebuild.sources import package
 from edgebuild.spec import notes
 from edgebuild.spec.artifact import options
 from edgebuild.spec.errors import UsageError
@@ -149,6 +150,38 @@ def test_a_configuration_of_transformers_is_part_of_the_model(plan: Callable[...
     assert read.builder.options == {"config": BERT}
 
 
+def test_a_class_of_any_installed_package_is_a_network_of_its_version(
+    plan: Callable[..., Plan], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What no distribution has, or one that changes without its version, is told to be written in model.py."""
+    lines = ('name = "torch.nn:Linear"', 'weights = "w.pth"', "options = {in_features = 144, out_features = 4}")
+    graph = plan(files=named(*lines, use="package") | {"w.pth": "tensors"}).graph
+    (node,) = [node for node in graph.nodes.values() if isinstance(node.step, ImportWeights)]
+    assert isinstance(node.step.builder, Network)
+    assert {*node.step.builder.versions()} == {"torch", "safetensors", "edgebuild.sources.package"}
+
+    (tmp_path / "ownnet").mkdir()
+    (tmp_path / "ownnet" / "__init__.py").write_text("from torch.nn import Linear\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    own, forget = Network("package", "ownnet:Linear", {"in_features": 3, "out_features": 2}), package._by_package
+    forget.cache_clear()
+    with pytest.raises(
+        UsageError, match=r"name: no distribution with 'ownnet' is installed \(pip install it, or write a"
+    ):
+        own.versions()
+    about = tmp_path / "own_net-2.5.dist-info"
+    about.mkdir()
+    (about / "METADATA").write_text("Metadata-Version: 2.1\nName: own-net\nVersion: 2.5\n")
+    (about / "top_level.txt").write_text("ownnet\n")
+    forget.cache_clear()
+    assert own.versions()["own-net"] == "2.5"
+    assert own.module()(torch.zeros(1, 3)).shape == (1, 2)
+    (about / "direct_url.json").write_text('{"url": "file:///x", "dir_info": {"editable": true}}')
+    with pytest.raises(UsageError, match="own-net is installed as editable: its code may change without its version"):
+        own.versions()
+    forget.cache_clear()
+
+
 @pytest.mark.parametrize(
     ("network", "told"),
     [
@@ -173,6 +206,17 @@ def test_a_configuration_of_transformers_is_part_of_the_model(plan: Callable[...
         (Network("transformers", "BertModl"), "name: transformers has no network 'BertModl' (did you mean 'BertModel'"),
         (Network("transformers", "PreTrainedModel"), "name: transformers has no network 'PreTrainedModel'"),
         (Network("transformers", "BertModel", {"hiden_size": 3}), "options: unknown key 'hiden_size' (did you mean 'h"),
+        (Network("package", "torch.nn"), "name: 'torch.nn' is not MODULE:CLASS, such as torchcrepe:Crepe"),
+        (Network("package", "torhc.nn:Linear"), "name: cannot be imported: there is no module 'torhc' (pip install wh"),
+        (
+            Network("package", "torch.nn:Liner"),
+            "name: torch.nn has no class or function 'Liner' (did you mean 'Linear'",
+        ),
+        (Network("package", "torch:Size"), "name: torch:Size makes a Size, not a torch.nn.Module"),
+        (
+            Network("package", "torch.nn:Linear", {"in_features": 4}),
+            "package 'torch.nn:Linear' cannot be built: TypeError: Linear.__init__() missing 1 required positional arg",
+        ),
     ],
 )
 def test_what_a_package_does_not_build_is_refused(network: Network, told: str) -> None:

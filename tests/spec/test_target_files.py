@@ -232,6 +232,10 @@ def test_a_recipe_file_names_itself_in_messages(tmp_path: Path) -> None:
     with pytest.raises(UsageError) as caught:
         read_recipe(file, "recipes/half.toml")
     assert caught.value.line.startswith("recipes/half.toml: steps: ")
+    for lines in ("", 'steps = [{use = "int8"}]\nfirst_of = ["int8", "float16"]\n'):
+        file.write_text('description = "Half"\n' + lines)
+        with pytest.raises(UsageError, match="a recipe has either steps or the names of others in first_of"):
+            read_recipe(file, "recipes/half.toml")
 
 
 def test_looks_must_increase(tmp_path: Path) -> None:

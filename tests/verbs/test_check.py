@@ -12,12 +12,14 @@ def checked(examples: int, **recipes: str) -> Checked:
     return Checked("net", "model.toml", "lifted", (), (), {"train": examples}, {}, (), "host", {}, recipes)
 
 
-@pytest.mark.parametrize(("examples", "recipe"), [(58, "int8"), (499, "int8"), (500, "balanced"), (60_000, "balanced")])
+@pytest.mark.parametrize(
+    ("examples", "recipe"), [(58, "careful"), (499, "careful"), (500, "balanced"), (60_000, "balanced")]
+)
 def test_a_network_is_pruned_where_there_is_enough_to_learn_from(examples: int, recipe: str) -> None:
-    assert checked(examples, balanced="", float16="", int8="").recipe == recipe
+    assert checked(examples, balanced="", careful="", float16="", int8="").recipe == recipe
 
 
 def test_what_takes_the_model_is_named_and_nothing_where_nothing_does() -> None:
-    assert checked(60_000, balanced="cannot be trained", int8="", float16="").recipe == "int8"
-    assert checked(58, balanced="", int8="integers already", float16="").recipe == "balanced"
+    assert checked(60_000, balanced="cannot be trained", careful="", float16="").recipe == "careful"
+    assert checked(58, balanced="", careful="integers already", float16="").recipe == "balanced"
     assert checked(58, balanced="no", int8="no").recipe is None

@@ -14,12 +14,13 @@ from PIL import Image
 
 from edgebuild.engine.task import Limits
 from edgebuild.nn.network import Network
-from edgebuild.report.progress import Lines
+from edgebuild.report.lines import Lines
 from edgebuild.spec.errors import UsageError
 from edgebuild.spec.project import open_project
 from edgebuild.verbs import inspect
 from edgebuild.verbs.drafting import draft, named
 from edgebuild.verbs.drafting.interview import Interview
+from edgebuild.verbs.drafting.script import BUILDER, Script
 from edgebuild.verbs.init import Begun, Wishes, run
 from tests import brought, tiny
 
@@ -165,6 +166,99 @@ def test_weights_alone_get_code_to_be_filled_in(tmp_path: Path, pictures: Path) 
     spec = open_project(tmp_path).model("w")
     assert (spec.declared.builder, spec.declared.weights) == ("build", "w.pth")
     assert [path.name for path in (tmp_path / "targets").iterdir()] == ["host.toml"]
+
+
+NET = '''"""Somebody's network, which imports a neighbour."""
+from torch import nn
+
+import blocks
+
+
+class Net(nn.Module):
+    def __init__(self, width=4):
+        super().__init__()
+        self.body = nn.Sequential(nn.Flatten(), blocks.block(144, width), nn.Linear(width, 4))
+
+    def forward(self, image):
+        return self.body(image)
+'''
+BLOCKS = """from parts.plain import relu
+from torch import nn
+
+
+def block(i, o):
+    return nn.Sequential(nn.Linear(i, o), relu())
+"""
+
+
+@pytest.fixture
+def net_file(tmp_path: Path) -> Path:
+    """Of somebody: a file, what it imports, and what it does not."""
+    folder = tmp_path / "theirs"
+    (folder / "parts").mkdir(parents=True)
+    (folder / "net.py").write_text(NET)
+    (folder / "blocks.py").write_text(BLOCKS)
+    (folder / "parts" / "__init__.py").write_text("")
+    (folder / "parts" / "plain.py").write_text("from torch.nn import ReLU as relu\n")
+    (folder / "unused.py").write_text("raise RuntimeError\n")
+    return folder / "net.py"
+
+
+def test_a_class_in_somebodys_file_becomes_the_models_code(net_file: Path, pictures: Path) -> None:
+    """With what it imports beside it; where it is told something, by a function behind it."""
+    asked = named.asked(f"{net_file}:Net", ("width=8",))
+    assert isinstance(asked, Script)
+    assert [path.name for path in asked.beside()] == ["blocks.py", "parts"]
+    inspected = named.inspected(asked, named.RANDOM)
+    interview = Interview(
+        open_project(pictures.parent),
+        net_file,
+        "m",
+        inspected,
+        Wishes(data=pictures, shapes=("image=1,1,12,12",), weights=named.RANDOM),
+        None,
+        network=asked,
+    )
+    declared = tomllib.loads(draft.text(interview))
+    assert (declared["builder"], "weights" in declared, len(declared["labels"])) == (BUILDER, False, 4)
+    code = draft.code(interview)
+    assert code is not None
+    assert code.startswith(NET.rstrip())
+    assert code.endswith(f"\n\n\ndef {BUILDER}():\n    return Net(width=8)\n")
+    assert named.asked("torch.nn:ReLU", ("inplace=true",)) == Network("package", "torch.nn:ReLU", {"inplace": True})
+    plain = named.asked(f"{net_file}:Net", ())
+    assert isinstance(plain, Script)
+    assert (plain.builder, plain.code()) == ("Net", NET)
+    assert plain.module().body[1][0].out_features == 4  # type: ignore[index,union-attr]
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "told"),
+    [
+        ("net.py:Nett", (), "net.py: has no class or function 'Nett' (did you mean 'Net'? known: Net)"),
+        ("nets.py:Net", (), "nets.py: cannot be read: No such file or directory"),
+        (
+            "blocks.py:block",
+            ("i=1", "o=2", "x=3"),
+            "blocks.py: block(): raised TypeError: block() got an unexpected key",
+        ),
+        ("broken.py:Net", (), "broken.py: is no Python of 3."),
+        ("raising.py:Net", (), "raising.py: builder: raised RuntimeError at line 1"),
+        ("raising.py:other", (), "raising.py: builder: raised RuntimeError at line 1"),
+    ],
+)
+def test_a_file_that_builds_nothing_is_refused(net_file: Path, name: str, options: tuple[str, ...], told: str) -> None:
+    (net_file.parent / "broken.py").write_text("class Net(\n")
+    (net_file.parent / "raising.py").write_text("raise RuntimeError\nclass Net: ...\ndef other(): ...\n")
+
+    def built() -> torch.nn.Module:
+        network = named.asked(str(net_file.with_name(name)), options)
+        assert isinstance(network, Script)
+        return network.module()
+
+    with pytest.raises(UsageError) as caught:
+        built()
+    assert caught.value.line.replace(f"{net_file.parent}/", "").startswith(told)
 
 
 WRONG: dict[str, tuple[dict[str, Any], str]] = {

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from edgebuild.verbs.drafting import detection, examples, inputs, named, outputs, pictures, toml
 from edgebuild.verbs.drafting.interview import Interview
+from edgebuild.verbs.drafting.script import Script
 
 _CODE = '''"""{name}: the network whose weights are in {file}."""
 
@@ -19,7 +20,9 @@ def build() -> nn.Module:
 
 
 def code(interview: Interview) -> str | None:
-    """A model.py to be filled in; None where the file is the whole model."""
+    """A model.py: somebody's own, or one to be filled in; None where the file is the whole model."""
+    if isinstance(interview.network, Script):
+        return interview.network.code()
     return _CODE.format(name=interview.name, file=interview.file.name) if interview.coded else None
 
 
@@ -47,11 +50,16 @@ def _head(interview: Interview) -> list[str]:
     file = interview.file.name
     weights = f"weights of {file}" if interview.network else f"from {file}"
     lines = [f"description = {toml.quoted(f'{interview.name}: {interview.look.what}, {weights}')}"]
+    if isinstance(interview.network, Script):
+        weights_ = interview.wishes.weights
+        lines += [f"builder = {toml.quoted(interview.network.builder)}"]
+        return lines if weights_ == named.RANDOM else [*lines, f"weights = {toml.quoted(file)}"]
     return [*lines, 'builder = "build"', f"weights = {toml.quoted(file)}"] if interview.coded else lines
 
 
 def _source(interview: Interview) -> list[str]:
     if interview.network is not None:
+        assert not isinstance(interview.network, Script)  # its model.py builds it
         return named.table(interview.network, str(interview.wishes.weights))
     lines = ["[source]", f"use = {toml.quoted(interview.source)}", f"file = {toml.quoted(interview.file.name)}"]
     beside = list(interview.look.beside)

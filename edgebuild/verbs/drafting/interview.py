@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from edgebuild.nn.network import Network
     from edgebuild.spec.reader import Reader
     from edgebuild.spec.source import Source
+    from edgebuild.verbs.drafting.script import Script
 
 Ask = Callable[[str, str], str]  # flag and question → what somebody answered
 
@@ -60,7 +61,7 @@ class Interview:
     wishes: Wishes
     ask: Ask | None
     guesses: list[str] = field(default_factory=list)
-    network: Network | None = None
+    network: Network | Script | None = None
 
     @property
     def look(self) -> Look:

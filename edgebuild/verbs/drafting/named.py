@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -15,7 +16,8 @@ from edgebuild.spec.signature import TensorSpec
 from edgebuild.spec.source import SOURCES
 from edgebuild.verbs import inspect
 from edgebuild.verbs._quiet import runtimes_silent
-from edgebuild.verbs.drafting import examples, toml
+from edgebuild.verbs.drafting import examples, script, toml
+from edgebuild.verbs.drafting.script import Script
 from edgebuild.verbs.inspect import Inspected
 
 if TYPE_CHECKING:
@@ -25,37 +27,48 @@ if TYPE_CHECKING:
     from edgebuild.verbs.drafting.interview import Interview
 
 RANDOM = "random"  # as the sources have it
+IMPORTED = "package"  # the source of what is imported from MODULE:CLASS
+BUILT = "torch"  # the source of what the project's own code builds
 
 
-def asked(text: str, options: tuple[str, ...]) -> Network | None:
-    """The network that `use:name` names; None for the path of a file. UsageError for an option that is none."""
+def asked(text: str, options: tuple[str, ...]) -> Network | Script | None:
+    """The network that `use:name`, MODULE:CLASS or FILE.py:NAME names; None for the path of a model file.
+
+    UsageError for an option that is none.
+    """
     from edgebuild.nn.network import Network
 
+    if (own := script.asked(text, dict(_option(each) for each in options))) is not None:
+        return own
     use, colon, name = text.partition(":")
+    if colon and not Path(text).exists() and use not in SOURCES.names() and _importable(use):
+        use, name = IMPORTED, text
     if not colon or Path(text).exists() or use not in SOURCES.names() or not SOURCES.get(use).named:
         if options:
-            raise UsageError("is for a network by its name, such as timm:resnet18", key="--option")
+            reason = "is for a network by its name, such as timm:resnet18, or net.py:Net"
+            raise UsageError(reason, key="--option")
         return None
     kind = SOURCES.get(use)
     need(kind.requires, f"a network of {use}", file=text, key=None, extra=kind.extra)
     return Network(use, name, dict(_option(each) for each in options))
 
 
-def shown(network: Network) -> str:
+def shown(network: Network | Script) -> str:
     """As it was asked for."""
     return f"{network.use}:{network.name}"
 
 
-def inspected(network: Network, weights: str) -> Inspected:
+def inspected(network: Network | Script, weights: str) -> Inspected:
     """What is known of it before any data: UsageError for an unknown name, and for weights that cannot be read."""
     size = 0 if weights == RANDOM else inspect.run(Path(weights)).look.bytes
     look = Look(f"{network.name} of {network.use}", _usual(network).inputs, bytes=size)
-    return Inspected(shown(network), network.use, look, (), {}, ())
+    source = BUILT if isinstance(network, Script) else network.use
+    return Inspected(shown(network), source, look, (), {}, ())
 
 
-def completed(interview: Interview, network: Network, data: Recognised) -> Network:
-    """Told how many classes the data has, where nobody said it."""
-    if data == examples.NOISE:
+def completed(interview: Interview, network: Network | Script, data: Recognised) -> Network | Script:
+    """Told how many classes the data has, where nobody said it and a package knows what they are called."""
+    if data == examples.NOISE or isinstance(network, Script):
         return network
     key, guess = _usual(network).classes, data.guess
     count = len(guess.classes) or guess.count
@@ -65,7 +78,7 @@ def completed(interview: Interview, network: Network, data: Recognised) -> Netwo
     return replace(network, options={**network.options, key: count})
 
 
-def answers(network: Network, inputs: tuple[TensorSpec, ...]) -> list[tuple[str, tuple[int, ...], str]]:
+def answers(network: Network | Script, inputs: tuple[TensorSpec, ...]) -> list[tuple[str, tuple[int, ...], str]]:
     """Name, shape of one example and type of each output, as zeros are answered; UsageError where they are not."""
     import torch
 
@@ -96,7 +109,7 @@ def table(network: Network, weights: str) -> list[str]:
     return [*lines, f"options = {{{pairs}}}"] if pairs else lines
 
 
-def preparation(network: Network, channels: int) -> tuple[tuple[float, ...], tuple[float, ...], float | None]:
+def preparation(network: Network | Script, channels: int) -> tuple[tuple[float, ...], tuple[float, ...], float | None]:
     """Mean and deviation of pixels, and the crop, with which the network is usually trained; none where unknown."""
     usual = _usual(network)
     fits = len(usual.mean) in (1, channels)
@@ -107,7 +120,7 @@ def _named(network: Network, file: str) -> list[tuple[str, str]]:
     return [("use", network.use), ("name", network.name), ("weights", file)]
 
 
-def _usual(network: Network) -> Usual:
+def _usual(network: Network | Script) -> Usual:
     try:
         with runtimes_silent():
             return network.usual()
@@ -115,9 +128,14 @@ def _usual(network: Network) -> Usual:
         raise _placed(network, error) from None
 
 
-def _placed(network: Network, error: UsageError) -> UsageError:
+def _placed(network: Network | Script, error: UsageError) -> UsageError:
     key = "--option" if error.key and error.key.startswith("options") else None
     return UsageError(error.reason, file=shown(network), key=key, hint=error.hint)
+
+
+def _importable(module: str) -> bool:
+    top = module.partition(".")[0]
+    return top.isidentifier() and importlib.util.find_spec(top) is not None
 
 
 def _option(text: str) -> tuple[str, Any]:

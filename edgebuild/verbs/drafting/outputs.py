@@ -45,11 +45,11 @@ def declared(interview: Interview, inputs: tuple[TensorSpec, ...], data: Recogni
 
 def _outputs(interview: Interview, inputs: tuple[TensorSpec, ...]) -> tuple[TensorSpec, ...]:
     """What the file answers to zeros, or says of itself where only a worker loads it; a state dict says nothing."""
-    if interview.coded:
-        return ()
     if interview.network is not None:
         said = named.answers(interview.network, inputs)
         return tuple(TensorSpec(name, shape, element(interview, name, dtype)) for name, shape, dtype in said)
+    if interview.coded:
+        return ()
     if interview.trainable:
         return tuple(_said(interview, port) for port in interview.look.outputs)
     shapes = answered.shapes(interview.reader(), interview.file, inputs)
