@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from edgebuild.devices.emulation.sysroot import Emulator
 
 COUNTS = "counts.jsonl"
-_COUNTING: tuple[jobs.Mode, ...] = ("count", "layer-counts")
+_COUNTING = ("count", "layer-counts")
 
 
 @dataclass(frozen=True, slots=True)
