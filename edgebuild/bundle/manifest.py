@@ -108,17 +108,21 @@ def read_bundle(folder: Path) -> BundleManifest:
 def verify_bundle(folder: Path) -> BundleManifest:
     """The manifest of a bundle, every byte checked as by `verify`."""
     facts = read_bundle(folder)
-    verify(folder)
+    _verify(folder, facts)
     return facts
 
 
 def verify(folder: Path) -> BundleManifest | BaselineManifest:
     """The manifest of what is in a folder, every byte as recorded; IntegrityError names the first file that is not."""
     facts = read(folder)
+    _verify(folder, facts)
+    return facts
+
+
+def _verify(folder: Path, facts: BundleManifest | BaselineManifest) -> None:
     # A baseline has the decoded file itself.
     parts = facts.parts if isinstance(facts, BundleManifest) else ()
     _check(folder, facts.files, ((part.file, part.coded) for part in parts))
-    return facts
 
 
 def verify_any(folder: Path) -> OlderManifest:

@@ -124,6 +124,37 @@ def shared_at(cache: str | None, read_only: bool) -> Place | None:
     return place(cache, read_only=read_only)
 
 
+cluster_option = click.option(
+    "--cluster",
+    metavar="URL",
+    envvar="EDGEBUILD_CLUSTER",
+    help="Run steps on the workers of the Dask scheduler at tcp://HOST:PORT; needs --cache. Also EDGEBUILD_CLUSTER.",
+)
+
+
+def cluster_at(cluster: str | None, cache: Place | None) -> str | None:
+    """What `cluster_option` says; UsageError for what is no address, and without a cache by which things travel."""
+    if not cluster:
+        return None
+    from edgebuild.spec.cluster import address
+
+    where = address(cluster, "--cluster")
+    carrying(cache)
+    return where
+
+
+def carrying(cache: Place | None) -> Place:
+    """The cache by which inputs and results travel; UsageError where there is none that may be written to."""
+    from edgebuild.spec.errors import UsageError
+
+    if cache is None:
+        reason = "a cluster needs a cache: inputs and results travel through it"
+        raise UsageError(reason, key="--cache", hint="such as --cache http://cache.example.com:8080/edge")
+    if cache.read_only:
+        raise UsageError("a cluster needs a cache that takes what is sent", key="--cache-read-only")
+    return cache
+
+
 def limit_options(function: Callable[..., Answer]) -> Callable[..., Answer]:
     """Add the options that say what steps may use; the command gets `jobs`, `step_memory` and `step_time`."""
     jobs = click.option(

@@ -10,6 +10,8 @@ import rich_click as click
 from edgebuild.cli._verb import (
     Answer,
     cache_options,
+    cluster_at,
+    cluster_option,
     limit_options,
     limits,
     model_option,
@@ -29,6 +31,7 @@ from edgebuild.cli._verb import (
 @recipe_option
 @click.option("--output", "-o", type=click.Path(path_type=Path), help="Where bundles go; default: dist/.")
 @cache_options
+@cluster_option
 @limit_options
 @report_options
 @project_option
@@ -40,6 +43,7 @@ def command(
     output: Path | None,
     cache: str | None,
     cache_read_only: bool,
+    cluster: str | None,
     step_memory: str,
     step_time: str,
     junit: Path | None,
@@ -59,7 +63,9 @@ def command(
     from edgebuild.verbs.request import Request
 
     allowed, place = limits(step_memory, step_time), shared_at(cache, cache_read_only)
-    request = Request(open_project(project, output), targets, models, jobs or cores(), recipe, cache=place)
+    away = cluster_at(cluster, place)
+    opened = open_project(project, output)
+    request = Request(opened, targets, models, jobs or cores(), recipe, cache=place, cluster=away)
     with progress.display(sys.stderr) as events:
         outcomes, journal = build(request, events, allowed)
     write_reports(judged.of_build(outcomes, request.project), junit=junit, sarif=sarif, markdown=markdown)

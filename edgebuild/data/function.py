@@ -12,8 +12,6 @@ from typing import Annotated, Any, ClassVar
 from pydantic import Field
 
 from edgebuild.data import _stream, _texts
-from edgebuild.nn import opened
-from edgebuild.nn.model_code import ModelCode
 from edgebuild.spec import spread
 from edgebuild.spec.data import Asked, Data, Loaded
 from edgebuild.spec.errors import UsageError
@@ -35,6 +33,9 @@ class Function(Data):
 
     def load(self, asked: Asked) -> Loaded:
         """Call it; what it reads unnamed is noted."""
+        from edgebuild.nn import opened
+        from edgebuild.nn.model_code import ModelCode
+
         if asked.code is None:
             raise UsageError("no such file", file=f"{asked.origin}/model.py")
         code = ModelCode(asked.code, asked.origin)
@@ -72,6 +73,8 @@ class Function(Data):
 
     def _unnamed(self, seen: set[str], asked: Asked, folder: Path) -> tuple[str, ...]:
         """A line on what it read and nobody declared."""
+        from edgebuild.nn import opened
+
         declared = [file for read in asked.reads for file in read.files()]
         unknown = opened.outside(seen, [*declared, folder, *asked.own])
         names = sorted({Path(path).name for path in unknown})  # places differ between machines, an artifact must not

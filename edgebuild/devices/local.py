@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
-from edgebuild.devices.jobs import outcome
 from edgebuild.spec.device import Device
 from edgebuild.spec.errors import DeviceError
 from edgebuild.spec.surroundings import SINGLE
@@ -50,6 +49,8 @@ class Local(Device):
 
         What the runner prints is in `runner.stdout` and `runner.stderr` of the folder.
         """
+        from edgebuild.devices.jobs import outcome
+
         unusable = self.why_unusable()
         if unusable:
             raise DeviceError(unusable)
@@ -77,6 +78,8 @@ def _environment() -> dict[str, str]:
 
 def _run(command: list[str], job: Path, timeout: float) -> int:
     """Exit code of the command; its process group does not outlive this call."""
+    from edgebuild.devices.jobs import outcome
+
     with (job / outcome.STDOUT).open("wb") as out, (job / outcome.STDERR).open("wb") as err:
         process = subprocess.Popen(
             command, cwd=job, env=_environment(), stdin=subprocess.DEVNULL, stdout=out, stderr=err,

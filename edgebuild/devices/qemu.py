@@ -11,8 +11,6 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 from annotated_types import Ge
 from pydantic.json_schema import SkipJsonSchema
 
-from edgebuild.devices.jobs import job as jobs
-from edgebuild.devices.jobs import outcome
 from edgebuild.spec.artifact import EXCUSED
 from edgebuild.spec.device import Device
 from edgebuild.spec.errors import DeviceError
@@ -70,6 +68,8 @@ class Qemu(Device):
     def execute(self, job: Path, *, timeout: float) -> None:
         """Run the job on the emulated core; a job that counts leaves `counts.jsonl`. See `Device.execute`."""
         from edgebuild.devices.emulation import emulator as emulation
+        from edgebuild.devices.jobs import job as jobs
+        from edgebuild.devices.jobs import outcome
 
         outcome.clear(job)
         mode = jobs.mode_of(job)

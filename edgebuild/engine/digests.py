@@ -6,6 +6,7 @@ import ast
 import dataclasses
 import importlib.util
 import json
+import os.path
 import platform
 from collections.abc import Mapping
 from functools import cache
@@ -51,6 +52,7 @@ class CodeMemo:
         self.known: dict[str, Any] = dict(known or {})
         self.grown = False
         self._modules: dict[str, tuple[str, list[str]]] = {}
+        self._present: dict[str, bool] = {}
 
     def read(self, name: str) -> tuple[str, list[str]]:
         """The digest of a module's code, and the modules of ours that it imports."""
@@ -70,7 +72,12 @@ class CodeMemo:
             imports = sorted(_imports(tree, spec.parent or name, name))
             self.known[key] = [of_bytes(ast.dump(tree).encode()), imports]
         digest, imports = self.known[key]
-        return digest, [item for item in imports if _is_module(item)]
+        return digest, [item for item in imports if self._is_present(item)]
+
+    def _is_present(self, name: str) -> bool:
+        if name not in self._present:
+            self._present[name] = _is_module(name)
+        return self._present[name]
 
 
 @cache
@@ -128,8 +135,8 @@ def _is_module(name: str) -> bool:
     if not parent:
         return True
     spec = importlib.util.find_spec(parent)
-    places = [Path(folder, own) for folder in (spec.submodule_search_locations or ())] if spec else []
-    return any(place.with_suffix(".py").is_file() or (place / "__init__.py").is_file() for place in places)
+    places = [os.path.join(folder, own) for folder in (spec.submodule_search_locations or ())] if spec else []
+    return any(os.path.isfile(f"{place}.py") or os.path.isfile(f"{place}/__init__.py") for place in places)
 
 
 def plain(value: Any) -> Any:

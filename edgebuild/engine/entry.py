@@ -13,7 +13,7 @@ import math
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 
 from edgebuild.engine import digests
 from edgebuild.spec import documents
@@ -76,6 +76,11 @@ class Entry:
             for path, blob in sorted(self.files.items())
         ]
         return b"".join([*files, _field(_STDOUT, digests.canonical(body).encode())])
+
+
+def blobs(folder: Path) -> dict[str, Blob]:
+    """The files of an output that is in `folder`, by relative path."""
+    return {path: Blob(digest, (folder / path).stat().st_size) for path, digest in digests.listing(folder).items()}
 
 
 def name(key: str, shared: Determinism, machine: str) -> str:

@@ -54,14 +54,9 @@ class Remote:
 
         Damaged for one that is not believed, CacheError where the cache is no use.
         """
-        until = self.patience.until(_ENTRY_BYTES)
-        data = self._gathered(name, until)
-        if data is None:
+        entry = self.look(name)
+        if entry is None:
             return None
-        try:
-            entry = entries.parse(data, name, self.secret)
-        except ValueError as error:
-            raise Damaged(f"the entry {error}") from None
         size = sum(blob.size for blob in entry.files.values())
         if size > shutil.disk_usage(folder).free:
             raise Damaged(f"the entry is larger than the disk has room for: {size} bytes")
@@ -71,6 +66,16 @@ class Remote:
             place.parent.mkdir(parents=True, exist_ok=True)
             self._blob(blob, place, until)
         return entry
+
+    def look(self, name: str) -> Entry | None:
+        """The entry at `name`, of whose files nothing is known; None where there is none. Errors as of `fetch`."""
+        data = self._gathered(name, self.patience.until(_ENTRY_BYTES))
+        if data is None:
+            return None
+        try:
+            return entries.parse(data, name, self.secret)
+        except ValueError as error:
+            raise Damaged(f"the entry {error}") from None
 
     def _gathered(self, name: str, until: float) -> bytes | None:
         self.going(until)

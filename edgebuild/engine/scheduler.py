@@ -8,25 +8,26 @@ from __future__ import annotations
 import math
 import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
-from multiprocessing import connection
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from edgebuild.engine import files, keys
 from edgebuild.engine.graph import Graph, Node
 from edgebuild.engine.resolve import Resolver
-from edgebuild.engine.sharing import Sharing
 from edgebuild.engine.store import Action, Store, disk_error
-from edgebuild.engine.task import Limits, Task
-from edgebuild.engine.worker import Worker
 from edgebuild.spec.artifact import Artifact, needs_machine
 from edgebuild.spec.cores import Cores
 from edgebuild.spec.errors import EdgebuildError
 
 if TYPE_CHECKING:
+    from edgebuild.engine.cluster.away import Away
+    from edgebuild.engine.cluster.client import Cluster
     from edgebuild.engine.entry import Entry
+    from edgebuild.engine.sharing import Sharing
+    from edgebuild.engine.task import Limits
+    from edgebuild.engine.worker import Worker
 
 _POLL_SECONDS = 0.1
 
@@ -96,11 +97,14 @@ class Scheduler:
         limits: Limits,
         turns: Turns | None = None,
         sharing: Sharing | None = None,
+        cluster: Cluster | None = None,
+        ahead: Callable[[Collection[str]], None] | None = None,
     ) -> None:
         """`jobs` is how many steps, of one compute thread each, may run side by side; without `turns`, no other build
-        is heeded; `sharing` is the use of a cache.
+        is heeded; `sharing` is the use of a cache, and `cluster` that of machines that share it; `ahead` is told before
+        the first step runs here which nodes may have to.
         """
-        self._turns, self._sharing = turns, sharing
+        self._turns, self._sharing, self._ahead = turns, sharing, ahead
         self._resolver = Resolver(graph, store)
         self._graph, self._store, self._jobs = graph, store, jobs
         self._cores = Cores(store.scratch("cores"), jobs)
@@ -110,6 +114,13 @@ class Scheduler:
         self._missing: set[str] = set()
         self._failed: dict[str, EdgebuildError] | None = None  # where a failure is no end of the whole
         self._told: set[tuple[str, str]] = set()
+        self._waiting: list[str] = []
+        self._until = math.inf
+        self._away: Away | None = None
+        if cluster is not None and sharing is not None:
+            from edgebuild.engine.cluster.away import Away
+
+            self._away = Away(cluster, sharing, graph, store, self._resolver, limits)
 
     def build(self) -> dict[str, Action]:
         """Run what must run; the action of every node by id. Raises the first error after stopping the others."""
@@ -122,12 +133,16 @@ class Scheduler:
         self._go_through(until)
         return Attempt(self._resolver.done, self._failed)
 
+    def give_up(self) -> None:
+        """End soon, as if time were up; any thread may say so."""
+        self._until = -math.inf
+
     def _go_through(self, until: float) -> None:
-        waiting = self._graph.order()
+        self._waiting, self._until = self._graph.order(), min(until, self._until)
         try:
-            while (waiting or self._running) and time.monotonic() < until:
-                started = [name for name in waiting if self._resolver.ready(name) and self._advance(name)]
-                waiting = [name for name in waiting if name not in started and not self._lost(name)]
+            while (self._waiting or self._running or self._away) and time.monotonic() < self._until:
+                started = [name for name in self._waiting if self._resolver.ready(name) and self._advance(name)]
+                self._waiting = [name for name in self._waiting if name not in started and not self._lost(name)]
                 if not started:
                     self._wait()
                 self._collect()
@@ -149,11 +164,15 @@ class Scheduler:
             if (action := self._store.find(key)) is not None:
                 return self._reuse(name, action)
             self._missing.add(name)
+            if self._away is not None:
+                self._away.join()
         if self._sharing is not None and self._graph.may_be_known_elsewhere(name):
             if self._sharing.awaits(self._store, self._graph.nodes[name], key):
                 return False
             if (answer := self._sharing.take(key)) is not None:
                 return self._receive(name, key, parts, *answer)
+        if self._away is not None and self._away.may_go(name, parts):
+            return self._away.has_room() and self._send_away(self._away, name, key, parts)
         return self._room(self._graph.nodes[name]) and (self._run_here(name, key, parts) or self._give_way())
 
     def _key(self, name: str) -> tuple[str, dict[str, str]]:
@@ -180,6 +199,20 @@ class Scheduler:
             release()
             return self._reuse(name, action)
         self._start(name, key, parts, release)
+        return True
+
+    def _send_away(self, away: Away, name: str, key: str, parts: dict[str, str]) -> bool:
+        """Have a worker run a node; False while another build on this machine runs it, or where it must run here."""
+        release = self._lock(name, key)
+        if release is None:
+            return False
+        if (action := self._store.find(key)) is not None:
+            release()
+            return self._reuse(name, action)
+        if not away.send(name, key, parts, release):
+            release()
+            return False
+        self._events.started(self._graph.label(name), self._resolver.reason(name, parts))
         return True
 
     def _reuse(self, name: str, action: Action) -> bool:
@@ -217,7 +250,13 @@ class Scheduler:
         return False
 
     def _start(self, name: str, key: str, parts: dict[str, str], release: Callable[[], None]) -> None:
+        from edgebuild.engine.task import Task
+        from edgebuild.engine.worker import Worker
+
         node, label = self._graph.nodes[name], self._graph.label(name)
+        if self._ahead is not None:
+            self._ahead(self._may_run())
+            self._ahead = None
         self._events.started(label, self._resolver.reason(name, parts))
         provenance = self._resolver.provenance(name) if node.records else ()
         before = self._store.last(label)
@@ -230,8 +269,39 @@ class Scheduler:
             release()
             raise
 
+    def _may_run(self) -> set[str]:
+        """What is missing and no cache can still turn out to have, and all that is made of it."""
+        names = set[str]()
+        for name in self._graph.order():
+            known = name in self._resolver.done or (self._resolver.ready(name) and self._may_be_taken(name))
+            if not known and (self._resolver.ready(name) or not names.isdisjoint(self._graph.before(name))):
+                names.add(name)
+        return names
+
+    def _may_be_taken(self, name: str) -> bool:
+        key, _ = self._key(name)
+        if self._sharing and self._graph.may_be_known_elsewhere(name) and self._sharing.may_have(key):
+            return True
+        return name not in self._missing and self._store.find(key) is not None
+
     def _claim(self, name: str, key: str) -> Callable[[], None] | None:
         """What gives back all that the node needs for itself, or None while another build has some of it."""
+        unlock = self._lock(name, key)
+        if unlock is None:
+            return None
+        leave = self._enter(name)
+        if leave is None:
+            unlock()
+            return None
+
+        def release() -> None:
+            leave()
+            unlock()
+
+        return release
+
+    def _lock(self, name: str, key: str) -> Callable[[], None] | None:
+        """What lets other builds run the node, or None while one of them does."""
         from filelock import Timeout
 
         lock = self._store.claim(key)
@@ -242,16 +312,7 @@ class Scheduler:
             return None
         except OSError as error:
             raise disk_error(error, self._store.root) from None
-        leave = self._enter(name)
-        if leave is None:
-            lock.release()
-            return None
-
-        def release() -> None:
-            leave()
-            lock.release()
-
-        return release
+        return lock.release
 
     def _enter(self, name: str) -> Callable[[], None] | None:
         """The node's turn on this machine, which it has for itself alone where it measures time here."""
@@ -273,6 +334,8 @@ class Scheduler:
 
     def _wait(self) -> None:
         """Sleep until a step ends, but wake to pass on progress and to see what another build has finished."""
+        from multiprocessing import connection  # whoever waits has started a step, or asked a cache
+
         sentinels = [run.worker.sentinel for run in self._running.values()]
         sentinels += self._sharing.bell if self._sharing else []
         if sentinels:
@@ -283,15 +346,37 @@ class Scheduler:
     def _collect(self) -> None:
         if self._sharing is not None:
             self._sharing.tend()
+        if self._away is not None:
+            self._welcome(self._away)
         for name, run in list(self._running.items()):
             if (news := run.worker.progress()) is not None:
                 self._events.progress(self._graph.label(name), *news)
             if (why := run.worker.waits()) is not None:
                 self._events.waiting(self._graph.label(name), why)
-            if connection.wait([run.worker.sentinel], timeout=0):
+            if run.worker.ended:
                 self._end(name, run)
             elif run.worker.late:
                 self._fail(name, run, run.worker.too_late())
+
+    def _welcome(self, away: Away) -> None:
+        """Take what came back from workers: results, errors, and steps that are to be run again."""
+        for name, done, note in away.progress():
+            self._events.progress(self._graph.label(name), done, note)
+        for back in away.collect():
+            label = self._graph.label(back.name)
+            before = self._store.last(label)
+            if back.action is not None:
+                self._store.record(back.action)
+                self._resolver.accept(back.name, back.action)
+                same = before is not None and before.output == back.action.output
+                self._events.finished(label, back.action.seconds, same)
+            elif back.error is None:
+                self._waiting.append(back.name)
+            elif self._failed is None:
+                raise back.error
+            else:
+                self._failed[back.name] = back.error
+                self._events.finished(label, 0.0, False)
 
     def _end(self, name: str, run: _Run) -> None:
         if (error := run.worker.outcome()) is not None:
@@ -332,6 +417,8 @@ class Scheduler:
             files.remove_tree(run.worker.task.folder)
             run.release()
         self._running.clear()
+        if self._away is not None:
+            self._away.stop()
         if self._sharing is not None:
             self._sharing.leave(self._store)
         if self._turns is not None:

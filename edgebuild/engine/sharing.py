@@ -10,7 +10,6 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
-from multiprocessing import connection
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -56,6 +55,14 @@ class _Question:
 
 
 @dataclass(slots=True)
+class Parcel:
+    """An artifact on its way to the cache: whether that is over, and whether it is there then."""
+
+    done: bool = False
+    there: bool = False
+
+
+@dataclass(slots=True)
 class Sharing:
     """One command's use of a cache. `tell` gets a line for the user, each but once; nobody is asked before a step is
     missing here, and nothing imported for it.
@@ -67,6 +74,7 @@ class Sharing:
     patience: Patience | None = None
     counts: Counts = field(default_factory=Counts)
     _asked: dict[str, _Question] = field(default_factory=dict)
+    _parcels: dict[str, Parcel] = field(default_factory=dict)
     _damaged: set[str] = field(default_factory=set)
     _lines: dict[str, str] = field(default_factory=dict)  # by what they are about; told when they are emptied
     _told: set[str] = field(default_factory=set)
@@ -90,6 +98,11 @@ class Sharing:
                 self.tend()
         return not (self._asked[key].done or self._off)
 
+    def may_have(self, key: str) -> bool:
+        """Whether it is not known yet that the cache has nothing for this key."""
+        question = self._asked.get(key, _Question())
+        return not self._off and (not question.done or question.answer is not None)
+
     def take(self, key: str) -> tuple[Artifact, Entry] | None:
         """The answer for a key, once: the output, which is in the store now, and what the cache says of it."""
         question = self._asked[key]
@@ -101,9 +114,26 @@ class Sharing:
         folder = store.path(action.output)
         if self.place.read_only or self._off or self._mute or unshared.is_marked(folder):
             return
-        if (machine := _machine(node)) is not None:
+        if (machine := machine_of(node)) is not None:
             self._start().add(self._job(partial(self._send, node, action, machine, folder), sends=True))
             self.tend()
+
+    def again(self, key: str) -> None:
+        """Somebody else has made the result meanwhile: ask once more."""
+        self._asked.pop(key, None)
+
+    @property
+    def carries(self) -> bool:
+        """Whether things get from here to other machines and back."""
+        return not (self.place.read_only or self._off or self._mute)
+
+    def parcel(self, store: Store, artifact: Artifact) -> Parcel:
+        """Send an artifact for whoever runs a step on it, by its digest; each but once."""
+        if artifact.digest not in self._parcels:
+            self._parcels[artifact.digest] = parcel = Parcel()
+            self._start().add(self._job(partial(self._send_parcel, parcel, artifact, store.path(artifact))))
+            self.tend()
+        return self._parcels[artifact.digest]
 
     @property
     def bell(self) -> list[int]:
@@ -146,12 +176,15 @@ class Sharing:
         if self._transfers is not None:
             self._transfers.drop(sends=False)
         self._asked = {key: question for key, question in self._asked.items() if question.done}
+        self._parcels = {digest: parcel for digest, parcel in self._parcels.items() if parcel.there}
         self.resume()
 
     def close(self, *, waiting: Callable[[int], None] | None = None) -> None:
         """Wait until all is sent, where `waiting` is told how much is left, and end; without, at once."""
         if self._transfers is None:
             return
+        from multiprocessing import connection
+
         began, said = time.monotonic(), False
         while waiting and self._transfers.left and time.monotonic() - began < _LAST_SECONDS:
             self.tend()
@@ -240,23 +273,25 @@ class Sharing:
             self.counts.misses += question.answer is None
 
     def _send(self, node: Node, action: Action, machine: str, folder: Path, job: Job) -> None:
-        from edgebuild.engine import digests
-        from edgebuild.engine.entry import Blob, Entry
+        assert self._remote is not None
+        self._remote(job).send(entry_of(node, action, machine, folder), folder, self._damaged)
+        self.counts.sent += 1
+
+    def _send_parcel(self, parcel: Parcel, artifact: Artifact, folder: Path, job: Job) -> None:
+        from edgebuild.engine.cluster import parcels
 
         assert self._remote is not None
-        files = {path: Blob(digest, (folder / path).stat().st_size) for path, digest in digests.listing(folder).items()}
-        shared, step = node.step.shared, action.parts["step"]
-        entry = Entry(
-            action.key, step, shared, machine, action.output.kind, action.output.digest, files, action.seconds
-        )
-        self._remote(job).send(entry, folder, self._damaged)
-        self.counts.sent += 1
+        try:
+            self._remote(job).send(parcels.entry(artifact, folder), folder, self._damaged)
+            parcel.there = True
+        finally:
+            parcel.done = True
 
     def _name(self, node: Node, key: str) -> str | None:
         """Where the result lies if another machine has made it; None for what no other machine can know."""
         from edgebuild.engine import entry
 
-        machine = _machine(node)
+        machine = machine_of(node)
         return None if machine is None else entry.name(key, node.step.shared, machine)
 
     def _enter(self) -> Callable[[], None] | None:
@@ -274,7 +309,16 @@ class Sharing:
             self._leave = None
 
 
-def _machine(node: Node) -> str | None:
+def entry_of(node: Node, action: Action, machine: str, folder: Path) -> Entry:
+    """What a cache is to say of a node's result, which is in `folder` and holds on these machines."""
+    from edgebuild.engine import entry
+
+    output, blobs = action.output, entry.blobs(folder)
+    parts = (action.key, action.parts["step"], node.step.shared, machine, output.kind, output.digest)
+    return entry.Entry(*parts, blobs, action.seconds)
+
+
+def machine_of(node: Node) -> str | None:
     """On which machines the node's result holds: "" for all, else what they have in common; None for no other one."""
     from edgebuild.engine import processor
 

@@ -10,6 +10,7 @@ import errno
 import fcntl
 import json
 import os
+import re
 import shutil
 import time
 from contextlib import suppress
@@ -275,19 +276,25 @@ def _matches(folder: Path, digest: str) -> bool:
         return False
 
 
+_SEAL = re.compile(rb'\{"body":(.*),"sha256":"([0-9a-f]{64})"\}', re.DOTALL)
+
+
 def _seal(body: dict[str, Any]) -> bytes:
     """Plain data with its own digest, so that damage is seen."""
-    return digests.canonical({"body": body, "sha256": digests.of_json(body)}).encode()
+    text = digests.canonical(body).encode()
+    return b'{"body":%b,"sha256":"%b"}' % (text, sha256.of_bytes(text).encode())
 
 
 def _unseal(path: Path) -> dict[str, Any]:
     """What was sealed into a file; empty when it is not there or damaged."""
     try:
-        stored = json.loads(path.read_bytes())
-        body: dict[str, Any] = stored["body"]
-        return body if stored["sha256"] == digests.of_json(body) else {}
-    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        stored = _SEAL.fullmatch(path.read_bytes())
+        if stored is None or sha256.of_bytes(stored[1]) != stored[2].decode():
+            return {}
+        body: dict[str, Any] = json.loads(stored[1])
+    except (OSError, ValueError, RecursionError):
         return {}
+    return body
 
 
 def disk_error(error: OSError, path: Path) -> UsageError:

@@ -10,9 +10,9 @@ import multiprocessing
 import os
 import signal
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
-from multiprocessing import resource_tracker
+from multiprocessing import connection, forkserver, resource_tracker
 from typing import Any
 
 from edgebuild.engine import child
@@ -60,6 +60,11 @@ class Worker:
     def sentinel(self) -> int:
         """Ready when the step and all that it started have ended (for `multiprocessing.connection.wait`)."""
         return self._process.sentinel
+
+    @property
+    def ended(self) -> bool:
+        """Whether the step and all that it started have."""
+        return bool(connection.wait([self.sentinel], timeout=0))
 
     @property
     def seconds(self) -> float:
@@ -125,8 +130,18 @@ class Worker:
         return StepError(f"step {self.task.label} was stopped: still running after {self.limits.seconds:g} s")
 
 
-def preload(modules: Iterable[str]) -> None:
-    """Name the modules that the fork server imports before its first child; missing ones are passed over."""
+def preload(modules: Collection[str]) -> None:
+    """Name the modules that the fork server imports before its first child; missing ones are passed over.
+
+    While no step runs. A server that runs already and lacks one of them makes way for one that has them all.
+    """
+    server: Any = forkserver._forkserver  # of all that it has, types know only what is public
+    if server._forkserver_pid is not None:
+        known = os.environ.get(AHEAD, "").split(",")
+        if {*modules} <= {*known}:
+            return
+        modules = dict.fromkeys((*known, *modules))
+        server._stop()
     os.environ[AHEAD] = ",".join(modules)
     multiprocessing.get_context("forkserver").set_forkserver_preload(["edgebuild.engine.ahead", __name__])
 

@@ -45,7 +45,8 @@ def _hook(event: str, arguments: tuple[Any, ...]) -> None:
 
 def outside(seen: set[str], known: list[Path]) -> list[str]:
     """Those of the files that lie neither below `known` paths nor among Python's own and the system's."""
-    places = [*map(str, known), *_SYSTEM, sys.prefix, sys.base_prefix, *(entry for entry in sys.path if entry)]
+    own = (sys.prefix, sys.base_prefix, sys.pycache_prefix, *sys.path)
+    places = [*map(str, known), *_SYSTEM, *filter(None, own)]
     tops = {top for place in places for top in (os.path.abspath(place), os.path.realpath(place))}
     return sorted(
         path for path in seen if os.path.isfile(path) and not any(f"{path}/".startswith(f"{top}/") for top in tops)

@@ -12,7 +12,8 @@ from edgebuild.spec.model import ModelFile, PartLine
 from edgebuild.spec.plugins import Registry
 from edgebuild.spec.registry import DEVICES, GATES, STEPS, TASKS
 from edgebuild.spec.source import SOURCES
-from edgebuild.spec.tables import PolicyFile, RecipeFile, RecipeTable, SpaceFile, TargetFile
+from edgebuild.spec.space_tables import SpaceFile
+from edgebuild.spec.tables import PolicyFile, RecipeFile, RecipeTable, TargetFile
 
 _DRAFT = {"$schema": "https://json-schema.org/draft/2020-12/schema"}
 

@@ -9,7 +9,6 @@ from typing import cast
 
 from edgebuild.engine.graph import Graph, Node
 from edgebuild.engine.store import Store
-from edgebuild.plan import lifting
 from edgebuild.plan.packages import need
 from edgebuild.spec import tasks
 from edgebuild.spec.artifact import Artifact
@@ -92,6 +91,8 @@ class _Start:
         making = source.float(add.model)
         if source.as_file("") is None:
             return cls(source, making, add("float", making, source.kind))
+        from edgebuild.plan import lifting  # few models are lifted
+
         lift = add("lift", making, source.kind)
         tried = lifting.artifact(add.graph, add.store, lift)
         why = lifting.refusal(tried)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+import os
 import statistics
+import sys
 from typing import TYPE_CHECKING, Any
 
 from edgebuild.report import mistakes
@@ -54,6 +56,7 @@ def document(outcomes: list[Outcome], journal: Journal, status: str) -> dict[str
         "fetched": journal.fetched_steps,
         "counts": {"local": journal.reused, "remote": len(journal.fetched_steps), "ran": len(journal.ran)},
         "cache": _cache(journal),
+        "cluster": _cluster(journal),
         "notices": journal.notices,
         "bundles": [
             {"target": o.target, "model": o.model, "folder": str(o.folder)}
@@ -93,6 +96,13 @@ def _work(journal: Journal) -> str:
         return "nothing changed, nothing run"
     remote = [f"{len(journal.fetched_steps)} from the cache"] if journal.fetched_steps else []
     return ", ".join([f"{len(journal.ran)} steps run", *remote, f"{journal.reused} up to date"])
+
+
+def _cluster(journal: Journal) -> dict[str, Any] | None:
+    """The cluster of the build, and what it did; None where there was none."""
+    if journal.cluster is None:
+        return None
+    return {"address": journal.cluster.address, **documents.to_json(journal.cluster.counts)}
 
 
 def _cache(journal: Journal) -> dict[str, Any] | None:
@@ -370,7 +380,10 @@ def _compared(times: float, better: str, worse: str, digits: int) -> str:
 
 
 def line(*parts: str | tuple[str, str]) -> None:
-    """Print one line of texts, each alone or with its style."""
+    """Print one line of texts, each alone or with its style, which only a terminal shows."""
+    if not (sys.stdout.isatty() or os.environ.get("FORCE_COLOR")):
+        print("".join(part if isinstance(part, str) else part[0] for part in parts))
+        return
     from rich.console import Console
     from rich.text import Text
 

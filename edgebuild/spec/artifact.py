@@ -133,6 +133,11 @@ class Step(Protocol):
         return False
 
     @property
+    def stays(self) -> bool:
+        """Whether it runs where the project is, because it reads what is there and is none of its inputs."""
+        return False
+
+    @property
     def shared(self) -> Determinism:
         """Which machines' builds may take what another made under the same key: those on which it would make the same
         bytes, or bytes that are as good because they speak of the key alone. "no" for what speaks of this machine.

@@ -52,6 +52,11 @@ class Device(Protocol):
         raise UsageError(f"{cls.transport} takes no address, got {place!r}", key="--device")
 
     @property
+    def board(self) -> tuple[str, str] | None:
+        """Of another machine that was asked: what no other has, and the name by which it is reached."""
+        return None
+
+    @property
     def counts(self) -> bool:
         """Whether it counts work instead of timing it."""
         return type(self).count is not Device.count

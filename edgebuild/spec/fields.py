@@ -7,8 +7,11 @@ from typing import Annotated
 
 from pydantic import AfterValidator, ConfigDict, Field
 
-# For every declared kind: no unknown keys, no infinities. (That nothing is converted is up to who reads.)
-STRICT = ConfigDict(extra="forbid", allow_inf_nan=False)
+# For every declared kind: no unknown keys, no infinities. (That nothing is converted is up to who reads.) Most are not
+# read in most commands, so what checks one is made when the first of it is read.
+STRICT = ConfigDict(extra="forbid", allow_inf_nan=False, defer_build=True)
+# Other keys are options of something that is looked up by its name.
+OPEN = ConfigDict(extra="allow", defer_build=True)
 
 Seed = Annotated[int, Field(ge=0, lt=2**32, description="of the random numbers; the same seed, the same bytes")]
 

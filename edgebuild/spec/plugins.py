@@ -1,4 +1,4 @@
-"""Finds plug-ins by file name or entry point and checks each, when it is loaded, against the base of its noun.
+"""Finds plug-ins by file name or entry point and checks those from elsewhere, when loaded, against their noun's base.
 
 `techniques/prune_channels.py` holds the class PruneChannels, whose name is `prune_channels`. What a plug-in may have is
 declared by its base: a member without a value, or an abstract method, is what each must have; the others have defaults.
@@ -45,13 +45,13 @@ class Registry(Generic[T]):
 
     def names(self) -> list[str]:
         """Every known name, sorted, also of what cannot be used."""
-        return sorted({*_own(self.package), *_foreign(self.group)})
+        return sorted({*ours(self.package), *_foreign(self.group)})
 
     def get(self, name: str, *, file: str | None = None, key: str | None = None) -> type[T]:
         """The class of this name. UsageError with the nearest names when there is none, or with what is wrong with it;
         `file` and `key` are where somebody named it.
         """
-        if name not in _own(self.package) and name not in _foreign(self.group):
+        if name not in ours(self.package) and name not in _foreign(self.group):
             raise UsageError(f"unknown {self.noun} {name!r}", file=file, key=key, hint=suggest(name, self.names()))
         kind, refusal = _loaded(self, name)
         if refusal:
@@ -76,7 +76,8 @@ class Registry(Generic[T]):
 
 
 @cache
-def _own(package: str) -> tuple[str, ...]:
+def ours(package: str) -> tuple[str, ...]:
+    """Names of the plug-ins that are files of ours in this package."""
     # Not by pkgutil, to which a folder that cannot be listed, as when memory has run out, is an empty one.
     (folder,) = importlib.import_module(package).__path__
     return tuple(sorted(path.stem for path in Path(folder).glob("*.py") if not path.name.startswith("_")))
@@ -105,7 +106,7 @@ def forget() -> None:
 @cache
 def _loaded(registry: Registry[Any], name: str) -> tuple[Any, str | None]:
     """The class of a known name, and in one line why it cannot be used."""
-    points = [] if name in _own(registry.package) else _foreign(registry.group)[name]
+    points = [] if name in ours(registry.package) else _foreign(registry.group)[name]
     if len(points) > 1:
         return None, f"{registry.noun} {name!r} is brought by {' and by '.join(map(_origin, points))}: uninstall one"
     point = points[0] if points else None
@@ -116,7 +117,7 @@ def _loaded(registry: Registry[Any], name: str) -> tuple[Any, str | None]:
         if exhausted(error) or point is None:
             raise
         return None, f"{registry.noun} {name!r} cannot be loaded from {origin}: {type(error).__name__}: {error}"
-    wrong = _mistake(registry, name, kind)
+    wrong = mistake(registry, name, kind) if point else None  # ours are held to it by a test, not by every build
     return kind, wrong and f"{registry.noun} {name!r} {wrong}; it comes from {origin}"
 
 
@@ -168,7 +169,7 @@ def _declares(kind: type) -> bool:
     return kind is not object and kind.__module__ != "typing"
 
 
-def _mistake(registry: Registry[Any], name: str, kind: Any) -> str | None:
+def mistake(registry: Registry[Any], name: str, kind: Any) -> str | None:
     """The first thing about a class that is not as its base declares, or None."""
     base: Any = registry.base
     if not isinstance(kind, type):

@@ -6,13 +6,16 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from edgebuild.spec.errors import UsageError
 from edgebuild.spec.files import is_built_by_name_alone, read_model, read_parts, read_policy, read_recipe, read_target
 from edgebuild.spec.model import ModelSpec, PartSpec
 from edgebuild.spec.names import suggest
-from edgebuild.spec.space import Space
 from edgebuild.spec.target import SEARCHED, USUAL, Policy, Recipe, Target
+
+if TYPE_CHECKING:
+    from edgebuild.spec.space import Space
 
 __all__ = ["Project", "open_project", "suggest"]
 

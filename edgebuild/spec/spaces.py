@@ -16,7 +16,7 @@ from edgebuild.spec.files import read_toml
 from edgebuild.spec.names import suggest
 from edgebuild.spec.registry import GATES, STEPS, TASKS
 from edgebuild.spec.space import COMPARE, Choices, Condition, Domain, Fits, Line, Range, Space, Way, domains
-from edgebuild.spec.tables import RangeTable, SpaceFile, SpaceLine, WayLine
+from edgebuild.spec.space_tables import RangeTable, SpaceFile, SpaceLine, WayLine
 from edgebuild.spec.technique import Technique
 
 _CONDITION = re.compile(r"(?P<step>[\w-]+)(?:\.(?P<option>[\w.]+)\s*(?P<compare>[<>=!]=|[<>])\s*(?P<value>\S.*))?")

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from edgebuild.nn.train import machine, own, training
 from edgebuild.spec import dataset
 from edgebuild.spec.artifact import StepIO
 from edgebuild.spec.model import Training
@@ -47,6 +46,8 @@ def fit(
     io: StepIO, learner: Learner, data: Stored, loss: Loss, how: Training, step: Literal["train", "distill", "qat"]
 ) -> list[str]:
     """Train the module in place, by the user's own function where there is one; what was done of its own accord."""
+    from edgebuild.nn.train import machine, own, training
+
     validation = None
     if how.patience is not None or how.averaging is not None or learner.fit is not None:
         validation = dataset.read(io.path("data"), "validation")

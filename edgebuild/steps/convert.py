@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
-from edgebuild.nn import checkpoint
-from edgebuild.nn.checkpoint import Checkpoint
-from edgebuild.nn.quantize import ranges
 from edgebuild.spec import notes
 from edgebuild.spec.artifact import Step, StepIO
 from edgebuild.spec.errors import StepError, exhausted
 from edgebuild.spec.layout import Layout
 from edgebuild.spec.registry import FORMATS
+
+if TYPE_CHECKING:
+    from edgebuild.nn.checkpoint import Checkpoint
+    from edgebuild.nn.quantize import ranges
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +36,9 @@ class Convert(Step):
 
     def run(self, io: StepIO) -> None:
         """Write the model file."""
+        from edgebuild.nn import checkpoint
         from edgebuild.nn.legalize.legalize import legal
+        from edgebuild.nn.quantize import ranges
 
         target_format = FORMATS.get(self.format)()
         model = checkpoint.load(io.path("model"))
@@ -62,6 +65,8 @@ def _named(
     Values that the exporter made of its own, or that have no learnt range, are left to calibration.
     """
     import numpy as np
+
+    from edgebuild.nn.quantize import ranges
 
     known = {name: pair for name, pair in ranges.values(model, probe).items() if pair[0] in learnt}
     runs = list(target_format.activations(file, probe))

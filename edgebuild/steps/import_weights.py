@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
-from edgebuild.nn import checkpoint, state_dict
-from edgebuild.nn.model_code import ModelCode
-from edgebuild.nn.network import Network
 from edgebuild.spec import notes
 from edgebuild.spec.artifact import EXCUSED, Determinism, Step, StepIO
 from edgebuild.spec.signature import Signature
+
+if TYPE_CHECKING:
+    from edgebuild.nn.network import Network
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +37,9 @@ class ImportWeights(Step):
 
     def run(self, io: StepIO) -> None:
         """Build, fill, save, and note what was done to make the tensors fit."""
+        from edgebuild.nn import checkpoint, state_dict
+        from edgebuild.nn.model_code import ModelCode
+
         code = ModelCode(io.path("code") if "code" in io.inputs else None, self.origin)
         module = code.build(self.builder, self.signature.inputs, self.signature.outputs)
         (weights,) = io.path("weights").iterdir()

@@ -8,10 +8,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from edgebuild.nn import answers, checkpoint
-from edgebuild.nn import lift as lifting
-from edgebuild.nn.lift import LiftError, Proof, lift, prove, skeleton
-from edgebuild.nn.model_code import ModelCode, example
 from edgebuild.spec import dataset, notes, sha256
 from edgebuild.spec.artifact import EXCUSED, Step, StepIO
 from edgebuild.spec.errors import UsageError, exhausted
@@ -21,6 +17,8 @@ from edgebuild.spec.signature import Signature
 if TYPE_CHECKING:
     import numpy as np
     from torch import nn
+
+    from edgebuild.nn.lift import Proof
 
     Sample = tuple[np.ndarray[Any, Any], ...]
 
@@ -83,6 +81,8 @@ class LiftFile(Step):
 
     def run(self, io: StepIO) -> None:
         """Lift, prove on validation examples, keep; UsageError for a file that is of no use as it is either."""
+        from edgebuild.nn.lift import LiftError, lift
+
         try:
             model = self.reader.adopt(io.path("file") / self.name, self.signature.inputs)
             module = lift(model)
@@ -113,6 +113,10 @@ class LiftFile(Step):
         """The module held against the file in its own runtime; UsageError where it does not answer as is declared."""
         import torch
 
+        from edgebuild.nn import answers
+        from edgebuild.nn.lift import prove
+        from edgebuild.nn.model_code import example
+
         with torch.no_grad():
             given = module(*example(self.signature.inputs, 1))
         if mistake := answers.mistake(given, self.signature.outputs, 1):
@@ -124,6 +128,8 @@ class LiftFile(Step):
     def _alone(self, module: nn.Module) -> str | None:
         """Why two examples at once do not run, as whatever trains and measures modules hands them over; else None."""
         import torch
+
+        from edgebuild.nn.model_code import example
 
         try:
             with torch.no_grad():
@@ -144,6 +150,10 @@ class LiftFile(Step):
             raise UsageError(f"cannot be run as it came: {str(error).strip().partition(chr(10))[0]}") from None
 
     def _save(self, module: nn.Module, model: bytes, io: StepIO) -> None:
+        from edgebuild.nn import checkpoint
+        from edgebuild.nn.lift import skeleton
+        from edgebuild.nn.model_code import ModelCode
+
         folder = io.scratch / "code"
         folder.mkdir()
         text = _CODE.format(digest=_digest())
@@ -159,6 +169,8 @@ class LiftFile(Step):
 
 def _digest() -> str:
     """Of the code of the lift."""
+    from edgebuild.nn import lift as lifting
+
     folder = Path(lifting.__file__).parent
     files = sorted(folder.rglob("*.py"))
     return sha256.of_bytes("".join(f"{file.relative_to(folder)} {sha256.of_file(file)}\n" for file in files).encode())

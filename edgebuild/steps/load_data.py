@@ -55,6 +55,11 @@ class LoadData(Step):
     needs: ClassVar[tuple[str, ...]] = ("code",)
     tools: ClassVar[tuple[str, ...]] = ("numpy",)
 
+    @property
+    def stays(self) -> bool:
+        """What `reads` names, and what `load()` opens or downloads, is where the project is."""
+        return True
+
     def uses(self) -> tuple[str, ...]:
         """The model's own code, where it has a part in the data."""
         return self.needs if self.data.code else ()

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
-from edgebuild.nn import checkpoint
-from edgebuild.nn.model_code import ModelCode
-from edgebuild.nn.network import Network
-from edgebuild.nn.train import losses, training
+from edgebuild.nn.train import training
 from edgebuild.spec import dataset, notes
 from edgebuild.spec.artifact import EXCUSED, Step, StepIO
 from edgebuild.spec.errors import UsageError, owner
 from edgebuild.spec.model import Training
 from edgebuild.spec.signature import Signature
 from edgebuild.steps import _training
+
+if TYPE_CHECKING:
+    from edgebuild.nn.network import Network
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +45,10 @@ class Train(Step):
 
     def run(self, io: StepIO) -> None:
         """Build, fit, save."""
+        from edgebuild.nn import checkpoint
+        from edgebuild.nn.model_code import ModelCode
+        from edgebuild.nn.train import losses
+
         code = ModelCode(io.path("code") if "code" in io.inputs else None, self.origin)
         training.seeded(self.training.seed)
         module = code.build(self.builder, self.signature.inputs, self.signature.outputs)

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
-from edgebuild.nn import checkpoint
-from edgebuild.nn.model_code import ModelCode
-from edgebuild.nn.network import Network
-from edgebuild.nn.train import training
 from edgebuild.spec.artifact import EXCUSED, Step, StepIO
 from edgebuild.spec.signature import Signature
+
+if TYPE_CHECKING:
+    from edgebuild.nn.network import Network
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +32,10 @@ class Untrained(Step):
 
     def run(self, io: StepIO) -> None:
         """Build and save."""
+        from edgebuild.nn import checkpoint
+        from edgebuild.nn.model_code import ModelCode
+        from edgebuild.nn.train import training
+
         code = ModelCode(io.path("code") if "code" in io.inputs else None, self.origin)
         training.seeded(0)
         module = code.build(self.builder, self.signature.inputs, self.signature.outputs)

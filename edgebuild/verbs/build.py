@@ -17,7 +17,7 @@ from edgebuild.spec.calibration import Calibration
 from edgebuild.spec.errors import EdgebuildError
 from edgebuild.spec.evidence import Judged, Status, Verdicts
 from edgebuild.spec.project import Project
-from edgebuild.verbs.journal import Journal, Listener, bring_up, shared
+from edgebuild.verbs.journal import Journal, Listener, bring_up, clustered, shared
 from edgebuild.verbs.request import Request, Revised, planned, revise, verdicts_of
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ def build(request: Request, events: Listener, limits: Limits) -> tuple[list[Outc
     Whether a model can be lifted is found out first: the plan depends on it.
     """
     journal = Journal(events)
-    with shared(request.cache, journal):
+    with shared(request.cache, journal), clustered(request.cluster, journal):
         return _build(request, journal, limits), journal
 
 

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -16,9 +15,9 @@ from edgebuild.engine.store import Store
 from edgebuild.spec import documents
 from edgebuild.spec.errors import UsageError
 from edgebuild.spec.project import Project
-from edgebuild.spec.registry import FORMATS
 
 if TYPE_CHECKING:
+    from edgebuild.engine.cluster.client import Cluster
     from edgebuild.engine.graph import Graph
     from edgebuild.engine.scheduler import Attempt, Scheduler
     from edgebuild.engine.sharing import Sharing
@@ -27,9 +26,6 @@ if TYPE_CHECKING:
     from edgebuild.spec.cache import Place
 
 
-# Imported once by the server that steps are forked from, with what formats name. Only what is safe to fork: no thread
-# may be running.
-_PRELOADED = ("numpy", "torch", "edgebuild.nn.checkpoint", "edgebuild.nn.train.training")
 SEVERAL = 3
 
 
@@ -59,6 +55,7 @@ class Journal:
     reused: int = 0
     fetched_steps: list[str] = field(default_factory=list)
     sharing: Sharing | None = None
+    cluster: Cluster | None = None
     notices: list[str] = field(default_factory=list)
 
     def notice(self, text: str) -> None:
@@ -120,6 +117,22 @@ def _sending(journal: Journal, left: int) -> None:
     journal.waiting("cache", f"{left} results are still being sent")
 
 
+@contextmanager
+def clustered(address: str | None, journal: Journal) -> Iterator[None]:
+    """Have steps run by the workers of this scheduler for as long; results are shared already."""
+    if address is None:
+        yield
+        return
+    from edgebuild.engine.cluster.client import Cluster
+
+    assert journal.sharing is not None  # whoever asked has made sure
+    journal.cluster = Cluster(address, journal.sharing.place.shown, journal.notice)
+    try:
+        yield
+    finally:
+        journal.cluster.close()
+
+
 def bring_up(store: Store, graph: Graph, jobs: int, journal: Journal, limits: Limits) -> dict[str, Action]:
     """Run what is not up to date; what ran is kept for `explain` whatever happens."""
     scheduler = _scheduler(store, graph, jobs, journal, limits)
@@ -140,22 +153,15 @@ def _scheduler(
     store: Store, graph: Graph, jobs: int, journal: Journal, limits: Limits, least: int = SEVERAL
 ) -> Scheduler:
     from edgebuild.devices.jobs.turns import Machine
-    from edgebuild.engine import worker
     from edgebuild.engine.scheduler import Scheduler
-    from edgebuild.spec.surroundings import QUIET
 
-    os.environ.update(QUIET)  # workers inherit it
-    worker.preload((*_PRELOADED, *_exporters(graph, store, least)))
-    turns, sharing = Machine(), journal.sharing
-    return Scheduler(graph, store, jobs=jobs, events=journal, limits=limits, turns=turns, sharing=sharing)
+    def ahead(names: Collection[str]) -> None:
+        from edgebuild.verbs import preloading
 
+        preloading.preload(graph, store, names, least)
 
-def _exporters(graph: Graph, store: Store, least: int) -> Iterator[str]:
-    """What formats are forked with where several new steps work with them; for one it would only be in the way."""
-    new = [node.tools for name, node in graph.nodes.items() if node.tools and store.last(graph.label(name)) is None]
-    for kind in FORMATS.usable().values():
-        if sum({*kind.tools} <= {*tools} for tools in new) >= least:
-            yield from kind.preloads
+    how = partial(Scheduler, graph, store, jobs=jobs, events=journal, limits=limits, turns=Machine())
+    return how(sharing=journal.sharing, cluster=journal.cluster, ahead=ahead)
 
 
 def last_build(project: Project) -> tuple[Ran, ...]:

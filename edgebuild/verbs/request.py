@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 class Request:
     """What to build: names of targets, names of models (empty: all), how many steps side by side, and the name of a
     recipe in the place of the targets' own. `trial` is the number of one of the last search, for its recipe alone.
-    `cache` is where results are shared with other machines.
+    `cache` is where results are shared with other machines, `cluster` the scheduler of some that run steps.
     """
 
     project: Project
@@ -37,6 +37,7 @@ class Request:
     recipe: str | None = None
     trial: int | None = None
     cache: Place | None = None
+    cluster: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,10 +12,18 @@ from typing import Any, get_args
 
 import pytest
 
+from edgebuild.bundle.kind import KINDS
 from edgebuild.spec import model_file
+from edgebuild.spec import plugins as plugins_module
 from edgebuild.spec.artifact import Determinism
+from edgebuild.spec.cache import CACHES
 from edgebuild.spec.checked import check, schema
+from edgebuild.spec.data import DATA
+from edgebuild.spec.joining import ASSEMBLIES
 from edgebuild.spec.names import class_name
+from edgebuild.spec.plugins import Registry
+from edgebuild.spec.registry import DEVICES, FORMATS, GATES, REWRITES, STEPS, TASKS
+from edgebuild.spec.source import SOURCES
 
 HEAVY = (
     "asyncssh",
@@ -144,6 +152,16 @@ def test_a_gate_refuses_a_limit_that_may_mean_anything(kind: Any, text: str) -> 
     with pytest.raises(ValueError, match=r".+"):
         kind.limit(text)
     assert list(inspect.signature(kind.judge).parameters) == ["self", "gate", "evidence"]
+
+
+REGISTRIES = (ASSEMBLIES, CACHES, DATA, DEVICES, FORMATS, GATES, KINDS, REWRITES, SOURCES, STEPS, TASKS)
+
+
+@pytest.mark.parametrize("registry", REGISTRIES, ids=[registry.noun for registry in REGISTRIES])
+def test_each_is_as_the_base_of_its_noun_declares(registry: Registry[Any]) -> None:
+    """Those of other packages are looked at when they are loaded; ours are here, and not in every command."""
+    for name in plugins_module.ours(registry.package):
+        assert plugins_module.mistake(registry, name, registry.get(name)) is None
 
 
 def test_importing_all_of_it_imports_no_framework() -> None:

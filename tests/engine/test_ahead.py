@@ -14,14 +14,17 @@ from edgebuild.engine.task import Limits, Task
 from tests.engine.loaded import Loaded
 sys.path.insert(0, sys.argv[1])
 if __name__ == "__main__":
-    worker.preload(("missing_module", "noisy_module"))
-    folder = Path(sys.argv[1])
-    assert worker.Worker(Task("loaded", Loaded(), {}, folder, folder / "curves"), Limits()).outcome() is None
-    print((folder / "output" / "modules").read_text())
+    for number, modules in enumerate((("missing_module", "noisy_module"), ("other_module",), ("noisy_module",))):
+        worker.preload(modules)
+        folder = Path(sys.argv[1], str(number))
+        folder.mkdir()
+        assert worker.Worker(Task("loaded", Loaded(), {}, folder, folder / "curves"), Limits()).outcome() is None
+        print(*sorted((folder / "output" / "modules").read_text().split()))
 """
 
 
-def test_modules_are_there_and_what_they_print_is_not(tmp_path: Path) -> None:
+def test_modules_are_there_and_what_they_print_is_not_and_others_come_later(tmp_path: Path) -> None:
+    (tmp_path / "other_module.py").write_text("")
     (tmp_path / "noisy_module.py").write_text("import os, sys\nprint('noise')\nos.write(2, b'noise')\n")
     (tmp_path / "program.py").write_text(PROGRAM)
     command = [sys.executable, str(tmp_path / "program.py"), str(tmp_path)]
@@ -29,4 +32,4 @@ def test_modules_are_there_and_what_they_print_is_not(tmp_path: Path) -> None:
     environment = {"PYTHONPATH": f"{root}:{tmp_path}", "PATH": "/usr/bin:/bin"}
     done = subprocess.run(command, capture_output=True, text=True, env=environment)
     assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout.split() == ["noisy_module"]
+    assert done.stdout.splitlines() == ["noisy_module", "noisy_module other_module", "noisy_module other_module"]

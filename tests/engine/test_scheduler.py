@@ -62,6 +62,21 @@ class TestOnce:
         box.build(jobs=1)
         assert len(reckoned) == len({*reckoned}) == 6
 
+    def test_before_the_first_runs_it_is_told_once_which_may_have_to(self, box: Toybox, store: Store) -> None:
+        def fill(box: Toybox, text: str) -> Toybox:
+            a, b, c = (box.add(name, toys.Write(text if name == "b" else name)) for name in "abc")
+            box.add("ac", toys.Join(), a=a, c=c)
+            bc = box.add("bc", toys.Join(), b=b, c=c)
+            box.add("all", toys.Join("-"), one=bc, two=a)
+            return box
+
+        fill(box, "b").build()
+        assert box.heard.foreseen == [["a", "ac", "all", "b", "bc", "c"]]
+        again, changed = fill(Toybox(store), "b"), fill(Toybox(store), "d")
+        again.build()
+        changed.build()
+        assert (again.heard.foreseen, changed.heard.foreseen) == ([], [["all", "b", "bc"]])
+
     def test_two_targets_share_a_node_that_does_the_same(self, box: Toybox, runs: Path) -> None:
         for target in ("rpi4", "host"):
             shared = box.add(f"{target}/shared", toys.Write("x", tally=str(runs)))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -27,7 +27,12 @@ class Listener:
     news: list[tuple[str, float, str]] = field(default_factory=list)
     unchanged: dict[str, bool] = field(default_factory=dict)
     waited: list[tuple[str, str]] = field(default_factory=list)
+    foreseen: list[list[str]] = field(default_factory=list)
     when_waiting: Callable[[], None] = lambda: None
+
+    def foresee(self, graph: Graph) -> Callable[[Collection[str]], None]:
+        """What is told before the first step runs of which nodes may have to, by label."""
+        return lambda names: self.foreseen.append(sorted(map(graph.label, names)))
 
     def cached(self, label: str) -> None:
         self.reused.append(label)
@@ -74,7 +79,10 @@ class Toybox:
         self.heard = Listener(when_waiting=self.when_waiting)
         limits = Limits(memory, seconds)
         listener, graph, store = self.heard, self.graph, self.store
-        build = Scheduler(graph, store, jobs=jobs, events=listener, limits=limits, turns=turns, sharing=sharing)
+        ahead = listener.foresee(graph)
+        build = Scheduler(
+            graph, store, jobs=jobs, events=listener, limits=limits, turns=turns, sharing=sharing, ahead=ahead
+        )
         done = build.build()
         return {label: action for name, action in done.items() for label in self.graph.labels[name]}
 

@@ -8,7 +8,9 @@ import pytest
 from rich.console import Console
 from rich.progress import Progress, TextColumn
 
-from edgebuild.report.progress import Bars, Lines, display
+from edgebuild.report.bars import Bars
+from edgebuild.report.lines import Lines
+from edgebuild.report.progress import display
 from tests.report import screen
 
 ODD = "option.x [/] → [red], [hardware.core]"
@@ -46,7 +48,7 @@ def test_bars_show_any_text_as_it_is() -> None:
     console = Console(file=stream, force_terminal=True, width=200, color_system=None)
     columns = (TextColumn("{task.description}"), TextColumn("[dim]{task.fields[note]}"))
     with Progress(*columns, console=console, auto_refresh=False) as shown:
-        bars = Bars(shown)
+        bars = Bars(lambda: shown)
         bars.cached("silent")
         bars.notice(f"notice {ODD}")
         bars.started("a [step]", f"reason {ODD}")

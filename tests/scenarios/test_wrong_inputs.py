@@ -309,7 +309,14 @@ def test_what_nobody_foresaw_has_a_log_and_is_no_failed_gate(
         raise ZeroDivisionError("of all things")
 
     places = ("spec.project.open_project", "bundle.manifest.read", "bundle.manifest.verify_any")
-    for place in (*places, "plan.schemas.target", "plan.policy.metrics_of", "spec.checked.schema", "verbs.inspect.run"):
+    for place in (
+        *places,
+        "plan.schemas.target",
+        "plan.policy.metrics_of",
+        "spec.checked.schema",
+        "verbs.inspect.run",
+        "verbs.worker.serve",
+    ):
         monkeypatch.setattr(f"edgebuild.{place}", burst)
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     needed = {"build": ["-t", "x"], "plan": ["-t", "x"], "explain": ["-t", "x"], "search": ["-t", "x"]}
@@ -325,6 +332,7 @@ def test_what_nobody_foresaw_has_a_log_and_is_no_failed_gate(
         "sign": ["b", "--key", "k"],
         "push": ["b", "x.invalid/tiny:1"],
         "init": ["b.onnx"],
+        "worker": ["tcp://127.0.0.1:1", "--cache", "http://127.0.0.1:1"],
     }
     assert cli.main([verb, *needed.get(verb, [])]) == 4
     said = capsys.readouterr()

@@ -13,7 +13,7 @@ import pytest
 
 from edgebuild.engine.task import Limits
 from edgebuild.formats import _tensorflow
-from edgebuild.report.progress import Lines
+from edgebuild.report.lines import Lines
 from edgebuild.sources.saved_model import SavedModel
 from edgebuild.spec.errors import UsageError
 from edgebuild.spec.project import open_project

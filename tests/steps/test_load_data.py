@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -130,6 +131,14 @@ def test_data_is_given_the_places_of_what_it_reads(source: Callable[[str], Path]
     output = tiny.perform(one, tmp_path / "output", {"code": ("code", source(READING))})
     assert dataset.examples(output) == {"train": 2, "validation": 1, "test": 3}
     assert notes.read(output) == [CUT.format(1, 3)]
+
+
+def test_bytecode_is_none_of_what_data_reads_wherever_python_keeps_it(
+    source: Callable[[str], Path], tmp_path: Path, data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "pycache_prefix", str(data))
+    code = GOOD + f"    \nold = load\ndef load():\n    np.load({str(data / 'x.npy')!r})\n    return old()\n"
+    assert notes.read(loaded(source, tmp_path, code)) == [CUT.format(1, 5)]
 
 
 def test_what_data_reads_without_saying_so_is_told(source: Callable[[str], Path], tmp_path: Path, data: Path) -> None:

@@ -14,7 +14,7 @@ from PIL import Image
 
 from edgebuild.engine.task import Limits
 from edgebuild.nn.network import Network
-from edgebuild.report.progress import Lines
+from edgebuild.report.lines import Lines
 from edgebuild.spec.errors import UsageError
 from edgebuild.spec.project import open_project
 from edgebuild.verbs import inspect

@@ -3,13 +3,18 @@
 No script of a package runs, nothing keeps an owner, and nothing can be written outside of the folder.
 """
 
+from __future__ import annotations
+
 import io
-import tarfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING
 
 from edgebuild.spec.errors import DeviceError
+
+if TYPE_CHECKING:
+    import tarfile
 
 _MAGIC, _HEADER = b"!<arch>\n", 60
 
@@ -25,6 +30,8 @@ def unpack(deb: Path, into: Path, place: Callable[[str], str | None] = lambda na
     Raises:
         DeviceError: the package is damaged, in a compression that Python does not know, or would write elsewhere.
     """
+    import tarfile
+
     with _named(deb), tarfile.open(fileobj=io.BytesIO(_data(deb))) as archive:
         _extract_all(archive, into, place)
 
@@ -35,6 +42,8 @@ def unpack_source(archive: Path, into: Path) -> None:
     Raises:
         DeviceError: as `unpack`.
     """
+    import tarfile
+
     with _named(archive), tarfile.open(archive) as opened:
         _extract_all(opened, into, lambda name: name)
 
@@ -42,6 +51,8 @@ def unpack_source(archive: Path, into: Path) -> None:
 @contextmanager
 def _named(archive: Path) -> Iterator[None]:
     """Errors name the archive; Python's own of one that ends early is empty."""
+    import tarfile
+
     try:
         yield
     except (tarfile.TarError, EOFError, OSError, ValueError) as error:

@@ -18,10 +18,9 @@ from urllib.request import HTTPSHandler, OpenerDirector, ProxyHandler, Request, 
 
 from edgebuild.devices.emulation import pinned
 from edgebuild.devices.emulation.commands import run
-from edgebuild.devices.emulation.pinned import Pinned
+from edgebuild.devices.emulation.pinned import MIRROR, Pinned
 from edgebuild.spec.errors import DeviceError
 
-MIRROR = "EDGEBUILD_DEBIAN_MIRROR"
 _DEBIAN = "http://deb.debian.org/debian"
 _SNAPSHOT = "https://snapshot.debian.org/archive/debian/{}"  # keeps what has left the other one
 _APT_PROXY = re.compile(r'^Acquire::(https?)::Proxy "(.+)";$', re.MULTILINE)

@@ -6,7 +6,6 @@ live side by side. `<part>/manifest.json` lists what was downloaded, `<part>/fil
 """
 
 import json
-import logging
 import os
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -17,7 +16,6 @@ from edgebuild.engine import files
 from edgebuild.spec import sha256
 from edgebuild.spec.errors import DeviceError
 
-_LOG = logging.getLogger(__name__)
 _STAGING = ".staging-"
 _LOCK_TIMEOUT_S = 3600.0  # another process's set-up may be waiting for a slow network
 
@@ -70,10 +68,10 @@ def obtain(
     Raises:
         DeviceError: a part could not be built, or the cache folder cannot be written.
     """
-    import filelock
-
     cache = cache.resolve()  # programs of the parts are started from other folders
     if verify or not present(cache, parts):
+        import filelock
+
         try:
             _complete(cache, parts, verify, progress)
         except filelock.Timeout:
@@ -101,6 +99,8 @@ def _is_complete(folder: Path, part: Part) -> bool:
 
 def _is_intact(folder: Path) -> bool:
     """Whether every file of the tree has the digest that was recorded, and none was added or lost."""
+    import logging
+
     try:
         recorded = json.loads((folder / "files.json").read_bytes())
     except (OSError, ValueError):
@@ -108,7 +108,7 @@ def _is_intact(folder: Path) -> bool:
     found = dict(_digests(folder / "tree"))
     if recorded == found:
         return True
-    _LOG.warning("%s no longer matches its digests and is set up again", folder.name)
+    logging.getLogger(__name__).warning("%s no longer matches its digests and is set up again", folder.name)
     return False
 
 

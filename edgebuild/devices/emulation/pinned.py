@@ -9,6 +9,7 @@ from functools import cache
 from pathlib import Path
 from urllib.parse import unquote
 
+MIRROR = "EDGEBUILD_DEBIAN_MIRROR"  # names a mirror of Debian that is asked first
 LIST = Path(__file__).with_name("pinned.json")
 # One group of files for each part, those of programs for each architecture: TOOLS.format(machine).
 TOOLS, COMPILER, SYSTEM, SITE = "tools-{}", "compiler-{}", "system", "site"

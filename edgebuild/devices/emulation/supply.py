@@ -1,26 +1,26 @@
 """Brings pinned files into a folder, from mirrors or from a folder or archive, each compared with its digest."""
 
-import http.client
-import tarfile
-import zipfile
+from __future__ import annotations
+
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property, partial
 from hashlib import sha256
 from pathlib import Path
-from typing import IO, Protocol
-from urllib.error import HTTPError
+from typing import IO, TYPE_CHECKING, Protocol
 
-from edgebuild.devices.emulation import mirrors
-from edgebuild.devices.emulation.mirrors import Mirror
-from edgebuild.devices.emulation.pinned import Pinned
+from edgebuild.devices.emulation.pinned import MIRROR, Pinned
 from edgebuild.spec.errors import DeviceError
+
+if TYPE_CHECKING:
+    import tarfile
+
+    from edgebuild.devices.emulation.mirrors import Mirror
 
 _TRIES, _AT_ONCE, _PIECE = 2, 4, 1 << 18
 _HELP = (
-    f"name a mirror of Debian 12 that can be reached ({mirrors.MIRROR}=http://…/debian), or bring the files from "
+    f"name a mirror of Debian 12 that can be reached ({MIRROR}=http://…/debian), or bring the files from "
     "another machine (there: edgebuild devices setup --download FOLDER; here: --from FOLDER)"
 )
 
@@ -50,10 +50,14 @@ class Network:
 
     @cached_property
     def _mirrors(self) -> tuple[Sequence[Mirror], Sequence[Mirror]]:
+        from edgebuild.devices.emulation import mirrors
+
         return mirrors.mirrors(self.mirror)
 
     def fetch(self, files: Sequence[Pinned], folder: Path) -> None:
         """Several at once: see `Supply.fetch`."""
+        from concurrent.futures import ThreadPoolExecutor
+
         debian, python = self._mirrors
         with ThreadPoolExecutor(_AT_ONCE) as pool:
             begun = [pool.submit(self._one, each, folder, debian if each.is_debian else python) for each in files]
@@ -77,6 +81,9 @@ class Network:
 
     def _from(self, mirror: Mirror, file: Pinned, path: Path) -> str | None:
         """Try one mirror; why it failed, or None. One that cannot be reached is not asked for the next file."""
+        from http.client import HTTPException
+        from urllib.error import HTTPError
+
         if mirror.name in self._down:
             return "cannot be reached"
         for tries_left in reversed(range(_TRIES)):
@@ -84,7 +91,7 @@ class Network:
                 stream = mirror.open(file)
             except HTTPError as error:
                 return f"HTTP {error.code}"
-            except (OSError, http.client.HTTPException) as error:
+            except (OSError, HTTPException) as error:
                 reason = str(getattr(error, "reason", "") or error)
                 if not tries_left:
                     self._down.add(mirror.name)
@@ -120,6 +127,9 @@ class Brought:
 @contextmanager
 def _opened(source: Path) -> Iterator[Iterator[tuple[str, Callable[[], IO[bytes]]]]]:
     """Names (without folders) of what lies in a folder or archive, and what opens each."""
+    import tarfile
+    import zipfile
+
     try:
         if source.is_dir():
             yield ((each.name, partial(_file, each)) for each in sorted(source.rglob("*")) if each.is_file())
@@ -146,12 +156,14 @@ def _member(archive: tarfile.TarFile, member: tarfile.TarInfo) -> IO[bytes]:
 
 def _save(stream: IO[bytes], file: Pinned, path: Path) -> str:
     """Write what is read to `path`, if it is the file's; otherwise why it is not, and nothing is written."""
+    from http.client import HTTPException
+
     part, digest, size = path.with_name(f"{path.name}.part"), sha256(), 0
     with stream, part.open("wb") as out:
         while size <= file.size:
             try:
                 piece = stream.read(_PIECE)
-            except (OSError, http.client.HTTPException) as error:
+            except (OSError, HTTPException) as error:
                 return f"broke off after {size} of {file.size} bytes: {error}"
             if not piece:
                 break

@@ -6,7 +6,6 @@ Those of pinned versions come as all other files do. For others pip is asked, wh
 import importlib.metadata
 import re
 import sys
-import zipfile
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -78,6 +77,8 @@ def unpack(wheels: Iterable[Path], site: Path, needless: re.Pattern[str] | None 
     Raises:
         DeviceError: a wheel is damaged.
     """
+    import zipfile
+
     for wheel in wheels:
         try:
             with zipfile.ZipFile(wheel) as archive:

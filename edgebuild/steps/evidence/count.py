@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import ClassVar
 
-from edgebuild.devices.jobs import job
-from edgebuild.devices.timing.operators import with_operators
 from edgebuild.spec import dataset, documents, evidence, model_file
 from edgebuild.spec.artifact import EXCUSED, FILE, Determinism, Step, StepIO
 from edgebuild.spec.device import Device
@@ -36,6 +34,8 @@ class Count(Step):
 
     def run(self, io: StepIO) -> None:
         """Write `evidence.json`."""
+        from edgebuild.devices.timing.operators import with_operators
+
         self._job(io)
         counted = self.device.count(io.scratch, self.mcpu, timeout=self.timeout)
         kind = FORMATS.get(io.kind("model"))
@@ -44,6 +44,8 @@ class Count(Step):
 
     def _job(self, io: StepIO) -> None:
         """One inference that is counted several times, after two that warm up."""
+        from edgebuild.devices.jobs import job
+
         file = io.path("model") / FORMATS.get(io.kind("model")).file
         test, inputs = dataset.read(io.path("data"), "test"), io.scratch / job.INPUTS
         job.write_inputs(inputs, tuple(values[:1] for values in test.inputs))

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from edgebuild.formats.coding import SUFFIX
-from edgebuild.nn import checkpoint
 from edgebuild.spec import documents, evidence
 from edgebuild.spec.artifact import Determinism, Step, StepIO
 from edgebuild.spec.registry import FORMATS
@@ -45,6 +44,8 @@ class Footprint(Step):
 
 def _counted(io: StepIO, role: str) -> tuple[int, int]:
     """Parameters, and multiply-accumulates of one inference."""
+    from edgebuild.nn import checkpoint
+
     kind = io.kind(role)
     if kind in FORMATS.names():
         file = (io.path(role) / FORMATS.get(kind).file).read_bytes()

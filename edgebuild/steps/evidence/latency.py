@@ -7,8 +7,6 @@ import math
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, ClassVar
 
-from edgebuild.devices.jobs.job import JobModel, write_inputs
-from edgebuild.devices.timing.latency import Timings, measure
 from edgebuild.gates.statistics import ratio
 from edgebuild.spec import dataset, documents, evidence, model_file
 from edgebuild.spec.artifact import Determinism, Step, StepIO
@@ -18,6 +16,9 @@ from edgebuild.spec.target import Fidelity, Gate, Runtime, Timing
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
+
+    from edgebuild.devices.jobs.job import JobModel
+    from edgebuild.devices.timing.latency import Timings
 
 _EXAMPLES = 64
 
@@ -50,6 +51,9 @@ class Latency(Step):
 
     def run(self, io: StepIO) -> None:
         """Write `evidence.json` (estimates, per-process medians) and `samples.json` (every raw value)."""
+        from edgebuild.devices.jobs.job import write_inputs
+        from edgebuild.devices.timing.latency import measure
+
         test = dataset.read(io.path("data"), "test")
         write_inputs(io.scratch / "inputs.npz", tuple(values[:_EXAMPLES] for values in test.inputs))
         timings = measure(
@@ -114,6 +118,8 @@ def _slow(timings: Timings, model: str, share: float, limit: float) -> evidence.
 
 def timed_models(io: StepIO, runtimes: tuple[Runtime, ...]) -> list[JobModel]:
     """Candidate and baseline of each runtime in turn."""
+    from edgebuild.devices.jobs.job import JobModel
+
     models = []
     for runtime in runtimes:
         for role, name in roles(runtime).items():

@@ -6,8 +6,6 @@ import shutil
 from dataclasses import dataclass, field
 from typing import ClassVar
 
-from edgebuild.devices.jobs import outputs
-from edgebuild.devices.jobs.job import JobModel
 from edgebuild.spec import dataset, documents, drawing, evidence, model_file
 from edgebuild.spec.artifact import EXCUSED, FILE, Step, StepIO
 from edgebuild.spec.device import Device
@@ -42,6 +40,9 @@ class Outputs(Step):
 
     def run(self, io: StepIO) -> None:
         """Run the held-out examples, or as many of them as are asked for."""
+        from edgebuild.devices.jobs import outputs
+        from edgebuild.devices.jobs.job import JobModel
+
         file = io.path("model") / FORMATS.get(io.kind("model")).file
         model = JobModel("model", file, self.threads, self.providers, model_file.layouts(file))
         test = dataset.read(io.path("data"), self.split)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from edgebuild.devices.timing import predicted
 from edgebuild.spec import documents, evidence
 from edgebuild.spec.artifact import Determinism, Step, StepIO
 from edgebuild.spec.core import TimeModel
@@ -34,6 +33,8 @@ class Predict(Step):
         documents.write(io.output / evidence.FILE, evidence.Latencies(formats))
 
     def _of_one(self, io: StepIO, runtime: Runtime, first: float) -> evidence.Predicted:
+        from edgebuild.devices.timing import predicted
+
         counted = evidence.BothCounted(_counted(io, "candidate", runtime), _counted(io, "baseline", runtime))
         ours, theirs = (self._seconds(each, runtime) for each in (counted.candidate, counted.baseline))
         shared = documents.read(evidence.SharedWork, io.path(f"shared/{runtime.format}") / evidence.FILE)
@@ -53,6 +54,8 @@ class Predict(Step):
         )
 
     def _seconds(self, counted: evidence.Counted, runtime: Runtime) -> float:
+        from edgebuild.devices.timing import predicted
+
         return predicted.seconds(counted, self.model, self.clock, runtime.threads)
 
 

@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import ClassVar
 
-from edgebuild.devices.jobs import outputs
-from edgebuild.devices.jobs.job import JobModel
 from edgebuild.spec import dataset, documents, evidence, model_file
 from edgebuild.spec.artifact import EXCUSED, FILE, Step, StepIO
 from edgebuild.spec.device import Device
@@ -29,6 +27,9 @@ class Preflight(Step):
 
     def run(self, io: StepIO) -> None:
         """Write what the runtime said of itself; DeviceError that names the format when it refuses the model."""
+        from edgebuild.devices.jobs import outputs
+        from edgebuild.devices.jobs.job import JobModel
+
         kind = io.kind("model")
         file = io.path("model") / FORMATS.get(kind).file
         model = JobModel("model", file, self.threads, layouts=model_file.layouts(file))

@@ -6,10 +6,8 @@ import json
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from functools import partial
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
-from edgebuild.devices.jobs.job import write_inputs
-from edgebuild.devices.timing.pairs import PairTimings, measure_pairs
 from edgebuild.gates.statistics.percentile import name
 from edgebuild.spec import dataset, documents, evidence
 from edgebuild.spec.artifact import Determinism, Step, StepIO
@@ -17,6 +15,9 @@ from edgebuild.spec.device import Device
 from edgebuild.spec.registry import GATES
 from edgebuild.spec.target import Fidelity, Gate, Runtime, Timing
 from edgebuild.steps.evidence.latency import roles, settled, timed_models
+
+if TYPE_CHECKING:
+    from edgebuild.devices.timing.pairs import PairTimings
 
 _BRIEF = 10  # inferences of a process of which no percentile is asked
 
@@ -49,6 +50,9 @@ class Processes(Step):
 
     def run(self, io: StepIO) -> None:
         """Write `evidence.json` (what the gates ask for, one value a process) and `samples.json` (every raw value)."""
+        from edgebuild.devices.jobs.job import write_inputs
+        from edgebuild.devices.timing.pairs import measure_pairs
+
         test = dataset.read(io.path("data"), "test")
         write_inputs(io.scratch / "inputs.npz", tuple(values[:1] for values in test.inputs))
         models = timed_models(io, self.runtimes)

@@ -8,9 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
-from edgebuild.devices.timing import predicted
 from edgebuild.gates.statistics import clustered, paired, ratio
-from edgebuild.nn import checkpoint
 from edgebuild.spec import compressors, dataset, documents, evidence, tasks
 from edgebuild.spec.artifact import Step, StepIO
 from edgebuild.spec.core import TimeModel
@@ -119,6 +117,8 @@ class Proof(Step):
 
     def _band(self, io: StepIO, number: int, before: State, after: State) -> float | None:
         """By how much the predicted ratio of this state's time to that of the one before may be too large."""
+        from edgebuild.devices.timing import predicted
+
         if self.model is None or before.seconds is None or after.seconds is None:
             return None
         shared = documents.read(SharedWork, io.path(f"shared/{number}") / evidence.FILE)
@@ -126,6 +126,9 @@ class Proof(Step):
 
     def _state(self, io: StepIO, number: int, times: StageTimes | None) -> State:
         """Sizes, work and time of one state; `compressed` shows what sparse or shared weights save in a download."""
+        from edgebuild.devices.timing import predicted
+        from edgebuild.nn import checkpoint
+
         weight = documents.read(Footprint, io.path(f"footprint/{number}") / evidence.FILE).candidate
         made = io.inputs[f"made/{number}"]
         file = FORMATS.get(made.kind).file if made.kind in FORMATS.names() else checkpoint.WEIGHTS

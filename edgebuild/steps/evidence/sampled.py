@@ -9,8 +9,6 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, ClassVar
 
-from edgebuild.devices.jobs.job import JobModel
-from edgebuild.devices.jobs.portions import Portions
 from edgebuild.spec import dataset, documents, drawing, evidence, model_file, tasks
 from edgebuild.spec.artifact import EXCUSED, FILE, Determinism, Step, StepIO
 from edgebuild.spec.device import Device
@@ -23,6 +21,7 @@ from edgebuild.steps.evidence._outputs import hits, read
 from edgebuild.steps.evidence._spending import Spending
 
 if TYPE_CHECKING:
+    from edgebuild.devices.jobs.portions import Portions
     from edgebuild.spec.rows import Array, Mask
 
 
@@ -72,6 +71,9 @@ class Sampled(Step):
         shutil.rmtree(portions.kept)
 
     def _portions(self, io: StepIO, inputs: tuple[Rows, ...]) -> Portions:
+        from edgebuild.devices.jobs.job import JobModel
+        from edgebuild.devices.jobs.portions import Portions
+
         file = io.path("model") / FORMATS.get(io.kind("model")).file
         model = JobModel("model", file, self.threads, self.providers, model_file.layouts(file))
         return Portions(self.device, model, inputs, io.partial or io.scratch / "kept", io.scratch, self.timeout)

@@ -6,15 +6,16 @@ import json
 import math
 from dataclasses import asdict, dataclass
 from itertools import pairwise
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
-from edgebuild.devices.jobs.job import JobModel, write_inputs
-from edgebuild.devices.timing.latency import Timings, measure
 from edgebuild.spec import dataset, documents, evidence, model_file
 from edgebuild.spec.artifact import Determinism, Step, StepIO
 from edgebuild.spec.device import Device
 from edgebuild.spec.registry import FORMATS
 from edgebuild.spec.target import Fidelity, Runtime, Timing
+
+if TYPE_CHECKING:
+    from edgebuild.devices.timing.latency import Timings
 
 _EXAMPLES = 64
 
@@ -40,6 +41,9 @@ class StageTimes(Step):
 
     def run(self, io: StepIO) -> None:
         """Write `evidence.json`: seconds of each file, log-ratios of each to the one before, one a process."""
+        from edgebuild.devices.jobs.job import JobModel, write_inputs
+        from edgebuild.devices.timing.latency import measure
+
         test = dataset.read(io.path("data"), "test")
         inputs = io.scratch / "inputs.npz"
         write_inputs(inputs, tuple(values[:_EXAMPLES] for values in test.inputs))

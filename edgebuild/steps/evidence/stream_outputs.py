@@ -6,8 +6,6 @@ import shutil
 from dataclasses import dataclass, field
 from typing import ClassVar
 
-from edgebuild.devices.jobs import outputs
-from edgebuild.devices.jobs.job import JobModel
 from edgebuild.spec import dataset, documents, drawing, evidence, model_file
 from edgebuild.spec.artifact import EXCUSED, FILE, Determinism, Step, StepIO
 from edgebuild.spec.device import Device
@@ -46,6 +44,9 @@ class StreamOutputs(Step):
     def run(self, io: StepIO) -> None:
         """Go through the streams as far as the device gets."""
         import numpy as np
+
+        from edgebuild.devices.jobs import outputs
+        from edgebuild.devices.jobs.job import JobModel
 
         file = io.path("model") / FORMATS.get(io.kind("model")).file
         model = JobModel("model", file, self.threads, self.providers, model_file.layouts(file))

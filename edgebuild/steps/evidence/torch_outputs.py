@@ -7,8 +7,6 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, ClassVar
 
-from edgebuild.nn import checkpoint
-from edgebuild.nn.answers import listed
 from edgebuild.spec import dataset, loop
 from edgebuild.spec.artifact import Step, StepIO
 from edgebuild.spec.signature import Loop
@@ -41,6 +39,8 @@ class TorchOutputs(Step):
         import numpy as np
         import torch
 
+        from edgebuild.nn import checkpoint
+
         module = checkpoint.load(io.path("model")).module
         test = dataset.read(io.path("data"), self.split)
         if self.loops:
@@ -65,6 +65,8 @@ def _singly(module: nn.Module, samples: Iterable[tuple[Array, ...]]) -> Iterator
     """What the module answers to one sample after another."""
     import numpy as np
     import torch
+
+    from edgebuild.nn.answers import listed
 
     with torch.no_grad():
         for sample in samples:

@@ -9,10 +9,6 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 from annotated_types import Ge, Gt
 from pydantic import Field
 
-from edgebuild.nn import checkpoint
-from edgebuild.nn.train import teachers, training
-from edgebuild.nn.train.taps import shapes, tapped
-from edgebuild.nn.train.taught import Features, lesson, with_regressors
 from edgebuild.spec import dataset, notes, tasks
 from edgebuild.spec.artifact import StepIO
 from edgebuild.spec.errors import UsageError
@@ -27,6 +23,7 @@ if TYPE_CHECKING:
 
     from edgebuild.nn.checkpoint import Checkpoint
     from edgebuild.nn.train.losses import Loss
+    from edgebuild.nn.train.taught import Features
     from edgebuild.spec.signature import Head
 
 _LAYERS, _TEACHER_LAYERS = "distill.layers", "distill.layers of the teacher"
@@ -90,6 +87,9 @@ class Distill(Technique):
 
     def run(self, io: StepIO) -> None:
         """Fit the model and save it."""
+        from edgebuild.nn import checkpoint
+        from edgebuild.nn.train import teachers
+
         student = checkpoint.load(io.path("model"))
         taught_by = [io.inputs["teacher"], *io.roles("teacher").values()]
         taught = teachers.load(taught_by)
@@ -107,6 +107,8 @@ class Distill(Technique):
         self, student: Checkpoint, taught_by: tuple[nn.Module, ...], heads: tuple[Head, ...], stack: ExitStack
     ) -> tuple[nn.Module, Loss]:
         """What is fitted, and to what: the student, with regressors where features need them."""
+        from edgebuild.nn.train.taught import lesson, with_regressors
+
         loss = lesson(heads, self.goal, self.alpha, self.temperature, taught_by)
         if self.features is None:
             return student.module, loss
@@ -119,6 +121,10 @@ class Distill(Technique):
 
     def _features(self, student: Checkpoint, teacher: nn.Module, stack: ExitStack) -> Features:
         """The named layers beside the first teacher's; UsageError for what cannot be compared."""
+        from edgebuild.nn.train import training
+        from edgebuild.nn.train.taps import shapes, tapped
+        from edgebuild.nn.train.taught import Features
+
         training.seeded(self.seed)
         pairs = [(mine, theirs or mine) for mine, _, theirs in (name.partition("=") for name in self.layers)]
         mine, theirs = [pair[0] for pair in pairs], [pair[1] for pair in pairs]

@@ -8,7 +8,6 @@ from typing import Annotated, ClassVar, Literal
 from annotated_types import Ge
 from pydantic import Field
 
-from edgebuild.nn.quantize import ranges
 from edgebuild.spec.artifact import FILE, StepIO
 from edgebuild.spec.fields import Seed
 from edgebuild.spec.quantization import Activations, Borders, Calibrator, Operators, Quantization
@@ -57,5 +56,7 @@ class Int8(Technique):
 
     def run(self, io: StepIO) -> None:
         """Write the integer model file."""
+        from edgebuild.nn.quantize import ranges
+
         how = _files.apart(io, self.quantization()).with_ranges(ranges.load(io.path("model")))
         _files.quantize(io, how, _files.samples(io, self.calibration, self.seed))

@@ -45,7 +45,10 @@ class Machine:
         sharing = Sharing(place(self.url, read_only=self.read_only), self.told.append, patience=self.patience)
         try:
             limits = Limits(2**30, 60.0)
-            build = Scheduler(box.graph, self.store, jobs=2, events=self.heard, limits=limits, sharing=sharing)
+            ahead = self.heard.foresee(box.graph)
+            build = Scheduler(
+                box.graph, self.store, jobs=2, events=self.heard, limits=limits, sharing=sharing, ahead=ahead
+            )
             done = build.build()
         finally:
             sharing.close(waiting=lambda left: None)

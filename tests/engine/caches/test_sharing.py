@@ -52,6 +52,14 @@ def test_another_machine_takes_what_one_has_made_and_runs_nothing(served: Served
     assert taken["then"].seconds == made["then"].seconds
 
 
+def test_what_a_cache_has_is_not_foreseen_to_run(machine: New) -> None:
+    one, other = machine(), machine()
+    one.build(toys.Write("a"), Times("b"), then=toys.Join())
+    assert one.heard.foreseen == [["part0", "part1", "then"]]
+    other.build(toys.Write("a"), Times("b"), then=toys.Join())
+    assert other.heard.foreseen == [["part1", "then"]]
+
+
 def test_what_is_here_is_neither_asked_for_nor_sent(served: Served, machine: New) -> None:
     one = machine(url="http://127.0.0.1:1")
     one.build(HELLO)
