@@ -106,9 +106,10 @@ class Measurements:
 
         `loops`: going through streams in order, each file with its own states.
         """
-        runtime = instrument.runtime(pair.runtime)
+        runtime, device = instrument.runtime(pair.runtime), instrument.device
+        most = instrument.most(most)
         node = Node(
-            Outputs(instrument.device, instrument.fidelity, runtime.threads, runtime.providers, most, split, loops),
+            Outputs(device, instrument.fidelity, runtime.threads, runtime.providers, most, split, loops),
             {"model": model, "data": self.data},
             "outputs",
             code=instrument.code(runtime.format),

@@ -42,7 +42,8 @@ def few(measurements: Measurements, instrument: Instrument, pair: Pair, model: s
 def streams(measurements: Measurements, instrument: Instrument, pair: Pair, model: str, loops: tuple[Loop, ...]) -> str:
     """What the file that is judged answers on the device going through streams, as far as it gets; the node's id."""
     runtime = instrument.runtime(pair.runtime)
-    step = StreamOutputs(instrument.device, instrument.fidelity, loops, runtime.threads, runtime.providers)
+    device, fidelity = instrument.device, instrument.fidelity
+    step = StreamOutputs(device, fidelity, loops, runtime.threads, runtime.providers, instrument.most())
     node = Node(
         step,
         {"model": model, "data": measurements.data},
@@ -78,7 +79,7 @@ def _add(
         runtime.threads,
         runtime.providers,
         gates,
-        most,
+        instrument.most(most),
         None if budget is None else budget * share,
         len(measurements.target.runtimes),
     )
