@@ -47,6 +47,10 @@ class Instrument:
         """The runtime as it is there: only the target's own hardware has the target's execution providers."""
         return declared if self.fidelity == "hardware" else replace(declared, providers=())
 
+    def most(self, most: int | None = None) -> int | None:
+        """The most examples that it answers where no more than `most` are asked; None where nothing limits them."""
+        return min((limit for limit in (most, self.device.examples) if limit is not None), default=None)
+
     @cached_property
     def fingerprint(self) -> dict[str, str]:
         """What it is; asked once a plan, since a remote device must be called."""

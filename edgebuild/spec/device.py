@@ -85,3 +85,10 @@ class Device(Protocol):
     def count_each(self, job: Path, mcpu: str, *, timeout: float) -> tuple[Counted, ...]:
         """As `count`, the work of every region by itself, in the order of the job's models."""
         raise DeviceError(f"{self.transport} cannot count work")
+
+    def count_parts(self, job: Path, whole: Path, mcpu: str, *, timeout: float) -> tuple[Counted, ...]:
+        """Execute a job of mode "layer-counts"; of the work that was counted in the job `whole`, what each region is.
+
+        Together they are no more than the whole.
+        """
+        raise DeviceError(f"{self.transport} cannot count work")
