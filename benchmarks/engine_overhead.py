@@ -31,7 +31,7 @@ from edgebuild.engine.task import Limits
 from edgebuild.spec.project import open_project
 from edgebuild.verbs.request import Request, planned
 
-STEPS, REPEATS = 200, 5
+STEPS, REPEATS = 100, 3
 MODELS, TARGETS = 52, ("rpi3", "zero2w", "rpi4", "rpi5", "mobile-cpu", "mobile-cpu-2022")
 LIMITS = {"step_ms": 20.0, "plan_s": 2.0}
 _TICK = os.sysconf("SC_CLK_TCK")
