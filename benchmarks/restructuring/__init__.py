@@ -22,7 +22,9 @@ from benchmarks._learning import HEADS, answers, counted, distil
 from benchmarks._tables import Table
 from edgebuild.gates.statistics.paired import wilson
 from edgebuild.nn.prune import sensitivity
+from edgebuild.nn.prune.work import layer_work
 from edgebuild.nn.restructure import blocks, choice, decoupling, ranks, sites
+from edgebuild.nn.restructure.times import Times
 from edgebuild.spec.errors import UsageError
 from edgebuild.spec.model import Training
 from edgebuild.spec.rows import Split
@@ -153,14 +155,16 @@ def separable(share: float) -> Change:
     """`separable` to a share of the multiplications."""
 
     def change(net: nn.Module, example: Example, scanned: Split) -> nn.Module:
-        able = decoupling.able(net, example, 1)
+        work = layer_work(net, example)
+        clock = Times.of([one.shape for one in work], {})
+        able = decoupling.exchanges(net, example, work, 1)
         if not able:
             raise UsageError("no convolution would take fewer multiplications")
         whole = sensitivity.measure(net, scanned, HEADS)
         tried = {name: decoupling.separated(net, [name], 1)[0] for name in able}
         harm = {name: sensitivity.measure(each, scanned, HEADS).loss - whole.loss for name, each in tried.items()}
-        saved = {name: fewer for name, (_, fewer) in able.items()}
-        names = choice.for_share(saved, harm, sites.total(net, example), share)
+        saved = {name: clock.saved(one) for name, one in able.items()}
+        names = choice.for_share(saved, harm, 1.0, share)
         return decoupling.separated(net, names, 1)[0]
 
     return change

@@ -229,8 +229,8 @@ class Recipes:
         inputs = {"model": current}
         for role in step.uses():
             inputs |= self._connected(role, step, line) if role != "model" else {}
-        if (multiple := step.timed_widths()) is not None:
-            inputs |= widths.add(self._graph, self._target, self._instruments, current, multiple, self._later(number))
+        if (timed := step.timed()) is not None:
+            inputs |= widths.add(self._graph, self._target, self._instruments, current, timed, self._later(number))
         kind = step.produces or self._graph.kind(current)
         of_format = kind == runtime.format
         taught_by = self._runtimes(item for role, item in inputs.items() if role.partition("/")[0] == "teacher")

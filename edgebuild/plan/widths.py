@@ -1,4 +1,4 @@
-"""Plans what layers of a model take at several widths, on the core that counts for a target."""
+"""Plans what layers take, of a model or of what may stand in it, on the core that counts for a target."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from edgebuild.spec.errors import DeviceError
 from edgebuild.spec.quantization import Quantization
 from edgebuild.spec.registry import FORMATS
 from edgebuild.spec.target import Runtime, Target
+from edgebuild.spec.technique import Timed
 from edgebuild.steps.evidence.layer_shapes import LayerShapes
 from edgebuild.steps.evidence.layer_times import LayerTimes
 
@@ -21,7 +22,7 @@ def add(
     target: Target,
     instruments: Instruments,
     model: str,
-    multiple: int,
+    timed: Timed,
     numbers: Mapping[str, Quantization | None],
 ) -> dict[str, str]:
     """Ids by role `widths/<format>`, of each runtime; none where nothing counts for the target.
@@ -31,11 +32,13 @@ def add(
     counter = _counter(instruments)
     if counter is None:
         return {}
-    shapes = graph.add(f"{target.name}/layer_shapes", Node(LayerShapes(), {"model": model}, "evidence"))
+    code = () if timed.shapes is None else (type(timed.shapes).__module__,)
+    node = Node(LayerShapes(timed.shapes), {"model": model}, "evidence", code=code)
+    shapes = graph.add(f"{target.name}/layer_shapes", node)
     return {
         f"widths/{runtime.format}": graph.add(
             f"{target.name}/{runtime.format}/layer_times",
-            _node(target, *counter, runtime, shapes, multiple, numbers[runtime.format]),
+            _node(target, *counter, runtime, shapes, timed.multiple, numbers[runtime.format]),
         )
         for runtime in target.runtimes
     }
@@ -54,7 +57,7 @@ def _node(
     model: TimeModel,
     runtime: Runtime,
     shapes: str,
-    multiple: int,
+    multiple: int | None,
     how: Quantization | None,
 ) -> Node:
     hardware, kind = target.hardware, FORMATS.get(runtime.format)

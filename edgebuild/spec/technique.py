@@ -2,14 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, ClassVar, Protocol
 
 from edgebuild.spec.artifact import Step
+from edgebuild.spec.evidence import LayerShape
 from edgebuild.spec.quantization import Quantization
 from edgebuild.spec.target import Hardware
 
 _MODULE = "torch"
+
+
+class Shapes(Protocol):
+    """A frozen dataclass that says which layers are timed for a model, where these are others than its own."""
+
+    def of(self, model: Path) -> Iterable[LayerShape]:
+        """The shapes, those of the model with them, for a torch artifact; UsageError for one that cannot be traced."""
+
+
+@dataclass(frozen=True, slots=True)
+class Timed:
+    """Layers whose time on the target's core a technique must know.
+
+    multiple: of which number of channels the widths are multiples at which each is counted; None: whole ones alone
+    shapes: which they are; None: those of the model
+    """
+
+    multiple: int | None = None
+    shapes: Shapes | None = None
 
 
 class Technique(Step, Protocol):
@@ -56,8 +78,8 @@ class Technique(Step, Protocol):
         """What a format is asked for, so that a plan can refuse what no kernel computes; None where nothing is."""
         return None
 
-    def timed_widths(self) -> int | None:
-        """Of which number of channels the widths are multiples at which it must know the time of the model's layers.
+    def timed(self) -> Timed | None:
+        """The layers whose time on the target it must know.
 
         It then has inputs `widths/<format>` (`evidence.WidthCurves`), or none where nothing counts for the target.
         """

@@ -91,7 +91,7 @@ def _checked(
 ) -> Checked:
     from edgebuild.engine.graph import Graph
     from edgebuild.engine.store import Store
-    from edgebuild.plan.joined import joining_of
+    from edgebuild.plan.joining import joining_of
     from edgebuild.plan.weights import Weights
     from edgebuild.verbs.journal import bring_up
 

@@ -9,6 +9,7 @@ from edgebuild.devices.emulation import sysroot
 from edgebuild.devices.qemu import cache_folder
 from edgebuild.engine.graph import Node
 from edgebuild.engine.store import Store
+from edgebuild.nn.restructure.decoupling import Separated
 from edgebuild.plan import planner
 from edgebuild.plan.planner import Plan
 from edgebuild.spec.project import open_project
@@ -16,6 +17,7 @@ from edgebuild.spec.target import DeviceSpec, Recipe, StepSpec, Target
 from edgebuild.steps.evidence.layer_shapes import LayerShapes
 from edgebuild.steps.evidence.layer_times import LayerTimes
 from edgebuild.steps.techniques.prune_channels import PruneChannels
+from edgebuild.steps.techniques.separable import Separable
 from tests import ROOT
 
 TIMED = StepSpec("prune_channels", {"budget": {"time": 0.5}})
@@ -60,3 +62,13 @@ def test_where_nothing_counts_there_is_nothing_to_connect(store: Store) -> None:
 def test_a_ratio_asks_for_no_times(store: Store) -> None:
     made = plan(store, open_project(ROOT).target("rpi4"), StepSpec("prune_channels", {"ratio": 0.5}))
     assert not nodes(made, LayerTimes)
+
+
+def test_what_may_stand_in_a_model_is_counted_too_as_wide_as_it_is(store: Store) -> None:
+    sysroot.prepare(cache_folder())
+    made = plan(store, open_project(ROOT).target("rpi4"), StepSpec("separable", {}), StepSpec("int8", {}))
+    ((shapes,), times, (separable,)) = (nodes(made, kind) for kind in (LayerShapes, LayerTimes, Separable))
+    assert shapes.step == LayerShapes(Separated(1))
+    assert shapes.code == (Separated.__module__,)
+    assert all(node.step.multiple is None and node.step.quantization for node in times)  # type: ignore[attr-defined]
+    assert {*separable.inputs} == {"model", "data", "widths/tflite", "widths/onnx"}

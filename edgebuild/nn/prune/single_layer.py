@@ -13,7 +13,14 @@ STEM = 8  # numbers that every file is given: with one input for all, all are co
 
 
 def alone(shape: LayerShape) -> nn.Module:
-    """[1, STEM] → [1, outputs]: spread over all places, then stem and layer, each with a ReLU, and the mean."""
+    """[1, STEM] → [1, outputs]: spread over all places, then stem and layer, each with a ReLU, and the mean.
+
+    An activation stands in the place of the stem's ReLU.
+    """
+    from torch import nn
+
+    if shape.kind == "activation":
+        return _net(shape, [], getattr(nn, shape.function)())
     return _net(shape, [_layer(shape)])
 
 
@@ -29,11 +36,11 @@ def example() -> tuple[Tensor, ...]:
     return (torch.zeros(1, STEM),)
 
 
-def _net(shape: LayerShape, layers: list[nn.Module]) -> nn.Module:
+def _net(shape: LayerShape, layers: list[nn.Module], activation: nn.Module | None = None) -> nn.Module:
     import torch
     from torch import nn
 
-    flat = shape.kind == "product"
+    flat = shape.flat
 
     class Spread(nn.Module):
         def __init__(self) -> None:
@@ -50,8 +57,8 @@ def _net(shape: LayerShape, layers: list[nn.Module]) -> nn.Module:
 
     torch.manual_seed(0)
     stem = nn.Linear(STEM, shape.inputs) if flat else _convolutions(shape)[0](STEM, shape.inputs, 1)
-    parts = (part for layer in (stem, *layers) for part in (layer, nn.ReLU()))
-    return nn.Sequential(Spread(), *parts, Mean()).eval()
+    parts = [part for layer in layers for part in (layer, nn.ReLU())]
+    return nn.Sequential(Spread(), stem, activation or nn.ReLU(), *parts, Mean()).eval()
 
 
 def _layer(shape: LayerShape) -> nn.Module:

@@ -1,4 +1,4 @@
-"""Which of several changes are made: as many as a budget of accuracy allows, or as a share of the work asks."""
+"""Which of several changes are made: as many as a budget of accuracy allows, or as a share of the work or time asks."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from edgebuild.nn.prune.sensitivity import Quality
+from edgebuild.nn.prune.time_budget import TimeBudget
 from edgebuild.spec import tasks
 from edgebuild.spec.errors import UsageError
 from edgebuild.spec.signature import Head
@@ -21,14 +22,14 @@ def refuse_without_choice(heads: Sequence[Head]) -> None:
         raise UsageError(told, option="budget", hint="leave it out")
 
 
-def within(order: Sequence[str], budget: float, trial: Trial) -> tuple[list[str], dict[str, Any]]:
+def within(names: Sequence[str], budget: float, trial: Trial) -> tuple[list[str], dict[str, Any]]:
     """As many as lose no more than `budget` together, each tried in turn, and what each trial gave.
 
     UsageError where none does.
     """
     whole, made = trial([]), list[str]()
     tried: dict[str, Any] = {}
-    for name in order:
+    for name in names:
         after = trial([*made, name])
         tried[name] = after.recorded()
         if whole.drop(after) <= budget:
@@ -40,16 +41,34 @@ def within(order: Sequence[str], budget: float, trial: Trial) -> tuple[list[str]
     return made, tried
 
 
-def for_share(saved: Mapping[str, int], harm: Mapping[str, float], total: int, share: float) -> list[str]:
+def order(saved: Mapping[str, float], harm: Mapping[str, float]) -> list[str]:
+    """The least harm for what is saved first."""
+    return sorted(saved, key=lambda name: harm[name] / saved[name])
+
+
+def for_time(saved: Mapping[str, float], harm: Mapping[str, float], budget: TimeBudget, what: str) -> list[str]:
+    """Those that leave no more than the budget of the time, of which each saves a share; UsageError where all together
+    do not save as much.
+    """
+    least = 1 - sum(saved.values())
+    if least > budget.time:
+        reason = (
+            f"{least:.2f} of the layers' time is left when every {what} changes that saves any, not {budget.time:g}"
+        )
+        raise UsageError(reason, option="budget.time", hint=f"ask for {least:.2f} or more")
+    return for_share(saved, harm, 1.0, budget.time)
+
+
+def for_share(saved: Mapping[str, float], harm: Mapping[str, float], total: float, share: float) -> list[str]:
     """Those that leave no more than `share` of the work, the least harm for what is saved first; all where that is
     not enough.
 
     What turns out not to be needed is taken back, the most harmful first.
     """
-    order = sorted(saved, key=lambda name: harm[name] / saved[name])
+    rest = order(saved, harm)
     made: list[str] = []
-    while order and total - sum(saved[name] for name in made) > share * total:
-        made.append(order.pop(0))
+    while rest and total - sum(saved[name] for name in made) > share * total:
+        made.append(rest.pop(0))
     for name in sorted(made, key=lambda name: -harm[name]):
         if total - sum(saved[other] for other in made if other != name) <= share * total:
             made.remove(name)

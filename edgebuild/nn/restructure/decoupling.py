@@ -7,12 +7,17 @@ kernels as points nothing is lost (Guo et al. 2018, "Network decoupling", sectio
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from edgebuild.nn import checkpoint
+from edgebuild.nn.prune.work import LayerWork, layer_work
 from edgebuild.nn.restructure import sites, swaps
 from edgebuild.nn.restructure.swaps import Swap
+from edgebuild.nn.restructure.times import Exchange
+from edgebuild.spec.evidence import LayerShape
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -20,33 +25,50 @@ if TYPE_CHECKING:
     Example = tuple[Tensor, ...]
 
 
-def able(
-    module: nn.Module, example: Example, kernels: int, keep: Iterable[nn.Module] = ()
-) -> dict[str, tuple[Any, int]]:
-    """Convolutions of one group and several points that would take fewer multiplications, and how many fewer.
+@dataclass(frozen=True, slots=True)
+class Separated:
+    """The layers of a model, and those that stand for its full convolutions with so many kernels a channel."""
 
-    Those that run as modules and once, and have one name.
+    kernels: int
+
+    def of(self, model: Path) -> Iterator[LayerShape]:
+        """Their shapes, for a torch artifact."""
+        known = checkpoint.load(model)
+        work = layer_work(known.module, known.example())
+        yield from (one.shape for one in work)
+        for one in exchanges(known.module, known.example(), work, self.kernels).values():
+            yield from one.after
+
+
+def exchanges(
+    module: nn.Module, example: Example, work: Iterable[LayerWork], kernels: int, keep: Iterable[nn.Module] = ()
+) -> dict[str, Exchange]:
+    """Convolutions of one group and several points that would take fewer multiplications, and what they would be.
+
+    Those that run as modules and once, and have one name. `work` is that of the module.
     """
     from torch import nn
 
     found = swaps.candidates(module, (nn.Conv1d, nn.Conv2d), keep)
     full = {name: layer for name, layer in found.items() if _full(layer)}
-    places = sites.places(module, example, full)
-    pairs = {name: macs(full[name], kernels, given) for name, (_, given) in places.items()}
-    return {name: (full[name], before - after) for name, (before, after) in pairs.items() if after < before}
+    shapes = {one.parameter: one.shape for one in work}
+    whole = {name: shapes[f"{name}.weight"] for name in sites.once(module, example, full) if f"{name}.weight" in shapes}
+    able = {name: Exchange((shape,), form(shape, kernels)) for name, shape in whole.items()}
+    return {name: one for name, one in able.items() if _macs(one.after) < _macs(one.before)}
+
+
+def form(shape: LayerShape, kernels: int) -> tuple[LayerShape, LayerShape]:
+    """A convolution as a depthwise one and one by points."""
+    inner, axes = shape.inputs * kernels, len(shape.kernel)
+    ones, none = (1,) * axes, (0,) * axes
+    points = LayerShape("convolution", inner, shape.outputs, shape.made, 1, ones, ones, none, ones)
+    return replace(shape, outputs=inner, groups=shape.inputs), points
 
 
 def separated(module: nn.Module, names: Sequence[str], kernels: int) -> tuple[nn.Module, tuple[Swap, ...]]:
     """A copy of the module with these convolutions in two."""
     parts = {name: Swap(name, "separable", (kernels,)) for name in names}
     return swaps.exchanged(module, parts, fill), tuple(parts.values())
-
-
-def macs(layer: Any, kernels: int, given: int) -> tuple[int, int]:
-    """Multiply-accumulates of one example before and after; `given` is at how many places it answers."""
-    outputs, inputs, *kernel = layer.weight.shape
-    points = math.prod(kernel)
-    return given * points * inputs * outputs, given * inputs * kernels * (points + outputs)
 
 
 def lost(layer: Any, kernels: int) -> float:
@@ -74,6 +96,10 @@ def fill(part: nn.Module, layer: Any) -> None:
         points.weight.copy_(across.permute(1, 0, 2).reshape(points.weight.shape))
         if layer.bias is not None:
             points.bias.copy_(layer.bias)
+
+
+def _macs(shapes: Iterable[LayerShape]) -> int:
+    return sum(one.macs for one in shapes)
 
 
 def _by_input(layer: Any) -> Any:

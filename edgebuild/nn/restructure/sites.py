@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from edgebuild.nn.prune.work import layer_work
@@ -19,24 +19,22 @@ def places(module: nn.Module, example: Example, layers: Mapping[str, nn.Module])
 
     `example` has one example. What is called otherwise than as a module, or twice, is left out.
     """
-    import torch
+    calls = _calls(module, example, layers)
+    axes = {name: layer.get_parameter("weight").ndim for name, layer in layers.items()}
+    counts = {
+        name: tuple(_count(shape, axes[name]) for shape in seen[0]) for name, seen in calls.items() if len(seen) == 1
+    }
+    return {name: (read, given) for name, (read, given) in counts.items()}
 
-    seen: dict[str, list[tuple[int, int]]] = {name: [] for name in layers}
 
-    def note(name: str) -> Any:
-        def hook(layer: Any, taken: Any, given: Any) -> None:
-            seen[name].append((_count(taken[0], layer.weight.ndim), _count(given, layer.weight.ndim)))
+def once(module: nn.Module, example: Example, layers: Mapping[str, nn.Module]) -> list[str]:
+    """Those that run exactly once, as modules."""
+    return [name for name, seen in _calls(module, example, layers).items() if len(seen) == 1]
 
-        return hook
 
-    hooks = [layer.register_forward_hook(note(name)) for name, layer in layers.items()]
-    try:
-        with torch.no_grad():
-            module.eval()(*example)
-    finally:
-        for hook in hooks:
-            hook.remove()
-    return {name: found[0] for name, found in seen.items() if len(found) == 1}
+def given(module: nn.Module, example: Example, parts: Mapping[str, nn.Module]) -> dict[str, list[tuple[int, ...]]]:
+    """By name, the shape that each part gives, of every time that it runs."""
+    return {name: [after for _, after in seen] for name, seen in _calls(module, example, parts).items()}
 
 
 def total(module: nn.Module, example: Example) -> int:
@@ -44,6 +42,30 @@ def total(module: nn.Module, example: Example) -> int:
     return sum(one.shape.macs for one in layer_work(module, example))
 
 
-def _count(values: Tensor, axes: int) -> int:
+def _calls(
+    module: nn.Module, example: Example, parts: Mapping[str, nn.Module]
+) -> dict[str, list[tuple[tuple[int, ...], tuple[int, ...]]]]:
+    """Shapes of the first input and of the output of each call, by the name of the part."""
+    import torch
+
+    seen: dict[str, list[tuple[tuple[int, ...], tuple[int, ...]]]] = {name: [] for name in parts}
+
+    def note(name: str) -> Any:
+        def hook(part: Any, taken: Any, given: Any) -> None:
+            seen[name].append((tuple(taken[0].shape), tuple(given.shape)))
+
+        return hook
+
+    hooks = [part.register_forward_hook(note(name)) for name, part in parts.items()]
+    try:
+        with torch.no_grad():
+            module.eval()(*example)
+    finally:
+        for hook in hooks:
+            hook.remove()
+    return seen
+
+
+def _count(shape: Sequence[int], axes: int) -> int:
     """Rows of a product, points of a convolution, whose weight has so many axes."""
-    return math.prod(values.shape[:-1]) if axes == 2 else math.prod(values.shape[2:])
+    return math.prod(shape[:-1]) if axes == 2 else math.prod(shape[2:])

@@ -9,19 +9,21 @@ from __future__ import annotations
 
 import copy
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from edgebuild.nn import layers
+from edgebuild.nn import checkpoint, layers
 from edgebuild.nn.answers import listed
 from edgebuild.nn.prune import channels, shares
 from edgebuild.nn.prune.channels import Inventory
 from edgebuild.nn.prune.units import Units, least
+from edgebuild.nn.prune.work import layer_work
 from edgebuild.nn.restructure import blocks
 from edgebuild.nn.restructure.swaps import Swap
 from edgebuild.spec.errors import UsageError
+from edgebuild.spec.evidence import LayerShape
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -117,6 +119,18 @@ class Sliced:
         """The slice as something that computes with the parameters of the whole."""
         lost = self.stock.proven.dependencies.lost([(units.group, gone) for units, gone in self.gone(chosen.width)])
         return Shared(self.cut(chosen)[0], {name: _staying(self.module, name, axes) for name, axes in lost.items()})
+
+
+@dataclass(frozen=True, slots=True)
+class EverySlice:
+    """The layers of a network and of all its slices."""
+
+    def of(self, model: Path) -> Iterator[LayerShape]:
+        """Their shapes, for a torch artifact; UsageError for one without slices."""
+        known = checkpoint.load(model)
+        sliced = Sliced.of(known.module, known.example(), Nest.read(model))
+        for one in sliced.nest.slices():
+            yield from (layer.shape for layer in layer_work(sliced.cut(one)[0], known.example()))
 
 
 class Shared:

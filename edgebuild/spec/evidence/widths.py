@@ -11,13 +11,14 @@ from typing import Literal
 class LayerShape:
     """A layer and what it reads in one inference.
 
-    kind: a convolution, a transposed one, or a product with a matrix
+    kind: a convolution, a transposed one, a product with a matrix, or an activation (what it takes beyond a rectifier)
     inputs, outputs: all channels or features, of all groups together
     kernel, stride, padding, dilation: by axis of space; empty for a product
     places: sizes of those axes of what it reads; of a product the number of rows
+    function: the class of torch.nn of an activation
     """
 
-    kind: Literal["convolution", "transposed", "product"]
+    kind: Literal["convolution", "transposed", "product", "activation"]
     inputs: int
     outputs: int
     places: tuple[int, ...]
@@ -26,14 +27,27 @@ class LayerShape:
     stride: tuple[int, ...] = ()
     padding: tuple[int, ...] = ()
     dilation: tuple[int, ...] = ()
+    function: str = ""
+
+    @property
+    def flat(self) -> bool:
+        """Whether it works on rows: a product, or an activation of one."""
+        return self.kind == "product" or (self.kind == "activation" and len(self.places) == 1)
+
+    @property
+    def made(self) -> tuple[int, ...]:
+        """Sizes of the axes of space of what a convolution gives."""
+        sides = zip(self.places, self.kernel, self.stride, self.padding, self.dilation, strict=True)
+        return tuple(_made(*side) for side in sides)
 
     @property
     def macs(self) -> int:
         """Multiply-accumulates of one inference."""
+        if self.kind == "activation":
+            return 0
         channels = self.inputs * self.outputs // self.groups
         if self.kind == "convolution":
-            sides = zip(self.places, self.kernel, self.stride, self.padding, self.dilation, strict=True)
-            return channels * math.prod(self.kernel) * math.prod(_made(*side) for side in sides)
+            return channels * math.prod(self.kernel) * math.prod(self.made)
         return channels * math.prod(self.kernel) * math.prod(self.places)
 
 
@@ -66,9 +80,13 @@ class WidthCurve:
 
 @dataclass(frozen=True, slots=True)
 class WidthCurves:
-    """The curves of all layers of a model on one runtime of a core."""
+    """The curves of all layers of a model on one runtime of a core.
+
+    error: relative error of the ratio of two of these times
+    """
 
     curves: tuple[WidthCurve, ...]
+    error: float = 0.0
 
 
 def _made(size: int, kernel: int, stride: int, padding: int, dilation: int) -> int:

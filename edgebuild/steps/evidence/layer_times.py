@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 _FILES = 32  # of one job: so many are opened at once on the device
 _CALIBRATION = 4
+_RESOLVED = 0.05  # of a file's time: two with the same operators lie at other addresses, and have differed so much
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +33,7 @@ class LayerTimes(Step):
     """A layer's time is that of its file less that of the same file without the layer.
 
     model, clock, threads: what makes seconds of counted work
-    multiple: widths are multiples of it
+    multiple: widths are multiples of it; None: every layer is counted as wide as it is, alone
     quantization: what becomes of the files, where the recipe goes on to small numbers
     """
 
@@ -41,7 +42,7 @@ class LayerTimes(Step):
     model: TimeModel
     clock: float
     threads: int
-    multiple: int
+    multiple: int | None
     quantization: Quantization | None = None
     timeout: float = field(default=3600.0, metadata=EXCUSED)
 
@@ -67,8 +68,9 @@ class LayerTimes(Step):
         seconds = {**known, **self._counted(io, sorted(every - known.keys()), kept)}
 
         def width(channels: int, shape: LayerShape) -> evidence.Width:
-            taken = max(0.0, seconds[shape, True] - seconds[_bare(shape), False])
-            return evidence.Width(channels, taken)
+            whole, bare = seconds[shape, True], seconds[_bare(shape), False]
+            least = _RESOLVED * whole if shape.kind == "activation" else 0.0
+            return evidence.Width(channels, whole - bare if whole - bare > least else 0.0)
 
         curves = tuple(
             evidence.WidthCurve(
@@ -78,12 +80,14 @@ class LayerTimes(Step):
             )
             for shape, (outputs, inputs) in lines.items()
         )
-        documents.write(io.output / evidence.FILE, evidence.WidthCurves(curves))
+        documents.write(io.output / evidence.FILE, evidence.WidthCurves(curves, self.model.ratio_band))
 
     def _lines(self, shape: LayerShape) -> tuple[list[LayerShape], list[LayerShape]]:
         """The layer with fewer outputs, and with fewer inputs; with groups, fewer of them whole."""
         from edgebuild.nn.prune.cost import widths
 
+        if self.multiple is None:
+            return [shape], []
         if shape.groups > 1:
             each = shape.outputs // shape.groups
             counts = sorted({max(1, width // each) for width in widths(shape.outputs, max(self.multiple, each))})
@@ -155,7 +159,7 @@ def _probes(shape: LayerShape) -> tuple[Probe, Probe]:
 
 def _bare(shape: LayerShape) -> LayerShape:
     """What all layers have in common that read as many channels of as many places."""
-    return LayerShape("product" if shape.kind == "product" else "convolution", shape.inputs, shape.inputs, shape.places)
+    return LayerShape("product" if shape.flat else "convolution", shape.inputs, shape.inputs, shape.places)
 
 
 def _fewer_groups(shape: LayerShape, groups: int) -> LayerShape:

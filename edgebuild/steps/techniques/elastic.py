@@ -11,8 +11,10 @@ from pydantic import Field
 
 from edgebuild.nn import checkpoint, layers, records
 from edgebuild.nn.prune import channels, importance, sensitivity, units
+from edgebuild.nn.prune.work import layer_work
 from edgebuild.nn.restructure import blocks, sites, slices
 from edgebuild.nn.restructure.slices import Nest, Slice, Sliced
+from edgebuild.nn.restructure.times import Times
 from edgebuild.nn.train import losses, sandwich, statistics, training
 from edgebuild.nn.train.batches import in_order
 from edgebuild.spec import dataset, notes
@@ -142,16 +144,26 @@ class Elastic(Technique):
 
 
 def measured(
-    sliced: Sliced, io: StepIO, example: Any, heads: Sequence[Head], examples: int, seed: int
+    sliced: Sliced,
+    io: StepIO,
+    example: Any,
+    heads: Sequence[Head],
+    examples: int,
+    seed: int,
+    clock: Times | None = None,
 ) -> list[dict[str, Any]]:
-    """Of each slice, with statistics of its own: its share of the multiplications and its quality on validation."""
+    """Of each slice, with statistics of its own: its share of the multiplications and its quality on validation; with a
+    clock its share of the whole's time, and whether that is counted.
+    """
     train, held = dataset.read(io.path("data"), "train"), dataset.validation(io.path("data"), examples, seed)
     whole, rows = sites.total(sliced.module, example), []
     for one in sliced.nest.slices():
         module, _ = sliced.cut(one)
         statistics.estimate(module, train)
-        macs, quality = sites.total(module, example), sensitivity.measure(module, held, heads)
+        shapes = [layer.shape for layer in layer_work(module, example)]
+        macs, quality = sum(shape.macs for shape in shapes), sensitivity.measure(module, held, heads)
         rows.append({"width": one.width, "removed": one.removed, "macs": macs, "share": macs / whole})
+        rows[-1] |= {"time": clock.share(shapes), "counted": clock.counted} if clock else {}
         rows[-1] |= quality.recorded() | {"examples": len(held)}
     return rows
 

@@ -18,14 +18,14 @@ from edgebuild.nn.prune.slimming import Slimming
 from edgebuild.nn.prune.time_budget import TimeBudget
 from edgebuild.nn.prune.units import Units
 from edgebuild.nn.train import losses, training
-from edgebuild.spec import dataset, documents, notes
+from edgebuild.spec import dataset, notes
 from edgebuild.spec.artifact import StepIO
 from edgebuild.spec.errors import UsageError
-from edgebuild.spec.evidence import FILE, WidthCurves
 from edgebuild.spec.fields import Seed
 from edgebuild.spec.target import Hardware
-from edgebuild.spec.technique import Technique
+from edgebuild.spec.technique import Technique, Timed
 from edgebuild.spec.units import Share
+from edgebuild.steps._timed import curves
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -98,9 +98,9 @@ class PruneChannels(Technique):
             return 0.0
         return (1 - max(self.ratio, self.heads or 0.0)) ** 2
 
-    def timed_widths(self) -> int | None:
-        """Time by multiples of `round_to`, for a budget of time."""
-        return self.round_to if isinstance(self.budget, TimeBudget) else None
+    def timed(self) -> Timed | None:
+        """The model's layers at multiples of `round_to`, for a budget of time."""
+        return Timed(self.round_to) if isinstance(self.budget, TimeBudget) else None
 
     def run(self, io: StepIO) -> None:
         """Prune, fine-tune where the schedule says so, and save; `record.json` says what became of each layer.
@@ -197,8 +197,7 @@ class PruneChannels(Technique):
 
         if not isinstance(self.budget, TimeBudget):
             return sensitivity.chosen([*counts], self.budget, trial, heads)
-        curves = {name: documents.read(WidthCurves, one.path / FILE) for name, one in io.roles("widths").items()}
-        clock = time_budget.clock(model.module, model.example(), able, curves)
+        clock = time_budget.clock(model.module, model.example(), able, curves(io))
         scan = time_budget.chosen(able, self.budget, clock, time_budget.scanned(able, trial, io.progress))
         return scan | {"together": trial(scan["ratios"]).recorded()}
 

@@ -2,18 +2,33 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Annotated, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
+from annotated_types import Ge
 from pydantic import Field
 
 from edgebuild.nn import checkpoint, layers, records
-from edgebuild.nn.restructure import swaps
+from edgebuild.nn.prune import sensitivity, time_budget
+from edgebuild.nn.prune.time_budget import TimeBudget
+from edgebuild.nn.prune.work import layer_work
+from edgebuild.nn.restructure import choice, rectifying, swaps, times
+from edgebuild.nn.restructure.rectifying import Activations
 from edgebuild.nn.restructure.swaps import Swap
-from edgebuild.spec import notes
+from edgebuild.nn.restructure.times import Exchange, Times
+from edgebuild.spec import dataset, notes
 from edgebuild.spec.artifact import StepIO
 from edgebuild.spec.errors import UsageError
-from edgebuild.spec.technique import Technique
+from edgebuild.spec.fields import Seed
+from edgebuild.spec.technique import Technique, Timed
+from edgebuild.spec.units import Share
+from edgebuild.steps._timed import curves
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from edgebuild.nn.checkpoint import Checkpoint
 
 Smooth = Literal["Hardswish", "SiLU", "GELU", "Mish", "ELU", "CELU", "SELU", "Softplus"]
 
@@ -22,33 +37,104 @@ Smooth = Literal["Hardswish", "SiLU", "GELU", "Mish", "ELU", "CELU", "SELU", "So
 class Rectify(Technique):
     """Smooth activations become ReLU6 or ReLU, which runtimes compute within the layer before (Howard et al. 2019).
 
-    They are found as modules (`nn.Hardswish()`): a function that the model's code calls cannot be exchanged. Answers
-    change much until it is fine-tuned: `distill`.
+    Those do that take more time **on the target** by more than the error of its prediction, each counted in its own
+    shape: all of them, or with `budget` as many as leave that share of the layers' time or lose no more accuracy on
+    validation examples together, those first that raise the loss there least for what they save. Where nothing counts
+    for the target, all that are named do. They are found as modules (`nn.Hardswish()`): a function that the model's
+    code calls cannot be exchanged. Answers change much until it is fine-tuned: `distill`.
     """
 
     activations: Annotated[tuple[Smooth, ...], Field(min_length=1, description="classes of torch.nn")] = ("Hardswish",)
     by: Literal["relu6", "relu"] = "relu6"
+    budget: Annotated[
+        TimeBudget | Share | None,
+        Field(description="time that is left, or accuracy that may be lost before fine-tuning"),
+    ] = None
     keep: tuple[str, ...] = ()
+    examples: Annotated[int, Ge(2), Field(description="validation examples that a budget looks at")] = 512
+    seed: Seed = 0
 
     consumes: ClassVar[tuple[str, ...]] = ("torch",)
-    needs: ClassVar[tuple[str, ...]] = ("model",)
+    needs: ClassVar[tuple[str, ...]] = ("model", "data")
     tools: ClassVar[tuple[str, ...]] = ("torch",)
-    gentler: ClassVar[str] = "some of them in `keep`"
+    gentler: ClassVar[str] = "some of them in `keep`, or a `budget`"
+
+    def uses(self) -> tuple[str, ...]:
+        """Data only for a budget."""
+        return ("model", "data") if self.budget is not None else ("model",)
+
+    def timed(self) -> Timed:
+        """The model's layers and activations."""
+        return Timed(shapes=Activations(self.activations, self.by))
 
     def run(self, io: StepIO) -> None:
-        """Exchange and save. UsageError where the model has no such module."""
-        from torch import nn
-
+        """Exchange and save. UsageError where the model has no such module, where none takes time of its own, and for
+        a budget that cannot be kept.
+        """
         model = checkpoint.load(io.path("model"))
         keep = layers.named(model.module, self.keep, "rectify.keep")
-        kinds = [getattr(nn, name) for name in self.activations]
-        found = swaps.candidates(model.module, kinds, keep)
-        if not found:
-            told = f"the model has no module {' or '.join(f'nn.{name}' for name in self.activations)} of one name"
-            hint = "a function that its code calls cannot be exchanged: make it a module, one for each place"
-            raise UsageError(told, option="activations", hint=hint)
-        added = tuple(Swap(name, self.by) for name in found)
+        example = model.example()
+        found = self._found(rectifying.exchanges(model.module, example, self.activations, self.by, keep))
+        clock = self._clock(model, io, found)
+        names = self._chosen(model.module, io, self._paying(found, clock), clock)
+        added = tuple(Swap(name, self.by) for name in names)
         swaps.apply(model.module, added)
         checkpoint.save(replace(model, swaps=(*model.swaps, *added)), io.output)
-        records.write(io.output, {"exchanged": [*found]})
-        notes.write(io.output, [f"{len(found)} activations are {self.by} now"])
+        left = clock.left([found[name] for name in names])
+        pairs = {name: [clock.each(one.before), clock.each(one.after)] for name, one in found.items()}
+        records.write(
+            io.output, {"exchanged": names, "time": left, "times": pairs} if clock.counted else {"exchanged": names}
+        )
+        count = f"{len(names)} of {len(found)} activations are {self.by} now"
+        notes.write(io.output, [count, *(self._remarks(found, names, clock, left) if clock.counted else [])])
+
+    def _found(self, found: Mapping[str, Exchange]) -> Mapping[str, Exchange]:
+        """UsageError where there is none."""
+        if not found:
+            reason = f"the model has no module {' or '.join(f'nn.{name}' for name in self.activations)} of one name"
+            hint = "a function that its code calls cannot be exchanged: make it a module, one for each place"
+            raise UsageError(reason, option="activations", hint=hint)
+        return found
+
+    def _clock(self, model: Checkpoint, io: StepIO, found: Mapping[str, Exchange]) -> Times:
+        """Against the layers and what all activations take; UsageError for a share of a time that nothing counts."""
+        known = curves(io)
+        if isinstance(self.budget, TimeBudget) and not known:
+            reason = "no emulated core counts for this target, and what activations take is not known otherwise"
+            raise UsageError(reason, option="budget.time", hint="leave the budget out, or give one of accuracy")
+        work = [one.shape for one in layer_work(model.module, model.example())] if known else []
+        return Times.of([*work, *(shape for one in found.values() for shape in one.before)], known)
+
+    def _paying(self, found: Mapping[str, Exchange], clock: Times) -> Mapping[str, Exchange]:
+        """Those that take time, where that is known; UsageError where none does."""
+        paying = {name: one for name, one in found.items() if clock.pays(one)} if clock.counted else found
+        if not paying:
+            kinds, error = " or ".join(self.activations), f"beyond the error of ±{clock.error:.0%}"
+            reason = f"no {kinds} takes more time on the target than {self.by}, {error}"
+            raise UsageError(reason, hint="leave the step out: it does not pay here")
+        return paying
+
+    def _chosen(self, module: nn.Module, io: StepIO, paying: Mapping[str, Exchange], clock: Times) -> list[str]:
+        """Those that change: all that pay, or as the budget says."""
+        if self.budget is None:
+            return [*paying]
+        data, heads = dataset.validation(io.path("data"), self.examples, self.seed), dataset.heads(io.path("data"))
+
+        def trial(names: Sequence[str]) -> sensitivity.Quality:
+            parts = {name: Swap(name, self.by) for name in names}
+            return sensitivity.measure(swaps.exchanged(module, parts).eval(), data, heads)
+
+        whole = trial([]).loss
+        harm = {name: trial([name]).loss - whole for name in paying}
+        saved = {name: clock.saved(one) if clock.counted else 1.0 for name, one in paying.items()}
+        if isinstance(self.budget, TimeBudget):
+            return choice.for_time(saved, harm, self.budget, "activation")
+        choice.refuse_without_choice(heads)
+        return choice.within(choice.order(saved, harm), self.budget, trial)[0]
+
+    def _remarks(
+        self, found: Mapping[str, Exchange], names: Sequence[str], clock: Times, left: Mapping[str, Any]
+    ) -> list[str]:
+        rest = "not needed" if isinstance(self.budget, TimeBudget) else "it would lose more than the budget"
+        reasons = {name: clock.why_not(one) or rest for name, one in found.items()}
+        return [*time_budget.remarks({"time": left}), *times.remarks(clock, found, names, reasons)]

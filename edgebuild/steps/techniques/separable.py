@@ -10,17 +10,26 @@ from annotated_types import Ge
 from pydantic import Field
 
 from edgebuild.nn import checkpoint, layers, records
-from edgebuild.nn.prune import sensitivity
-from edgebuild.nn.restructure import choice, decoupling, sites
+from edgebuild.nn.prune import sensitivity, time_budget
+from edgebuild.nn.prune.sensitivity import Quality
+from edgebuild.nn.prune.time_budget import TimeBudget
+from edgebuild.nn.prune.work import layer_work
+from edgebuild.nn.restructure import choice, decoupling, sites, times
+from edgebuild.nn.restructure.decoupling import Separated
+from edgebuild.nn.restructure.times import Exchange, Times
 from edgebuild.spec import dataset, notes
 from edgebuild.spec.artifact import StepIO
 from edgebuild.spec.errors import UsageError
 from edgebuild.spec.fields import Seed
-from edgebuild.spec.technique import Technique
+from edgebuild.spec.technique import Technique, Timed
 from edgebuild.spec.units import Share
+from edgebuild.steps._timed import curves
 
 if TYPE_CHECKING:
-    from edgebuild.nn.checkpoint import Checkpoint
+    from torch import nn
+
+
+_HALF = TimeBudget(0.5)
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,13 +37,16 @@ class Separable(Technique):
     """Convolutions become a depthwise one and one by points (Howard et al. 2017), as near to them as these can be.
 
     They start from the leading singular vectors of what each input channel's kernels were (Guo et al. 2018), `kernels`
-    for each channel. As many layers change as leave `macs` of the model's multiplications, those first that raise the
-    loss on validation examples least for what they save, each tried alone; or with `budget` as many as lose no more
-    accuracy there together. A layer that would take more multiplications stays. Fine-tune afterwards: `distill`.
+    for each channel. Only those change that save time **on the target** by more than the error of its prediction, each
+    counted in its own shape before and after; where nothing counts for the target, multiplications stand in for time.
+    As many do as leave `budget.time` of the layers' time, those first that raise the loss on validation examples least
+    for what they save, each tried alone; or, where `budget` is an accuracy, as many as lose no more of it there
+    together. Fine-tune afterwards: `distill`.
     """
 
-    macs: Annotated[float, Field(gt=0, lt=1, description="share of the multiplications that is left")] = 0.5
-    budget: Annotated[Share | None, Field(description="accuracy that may be lost before fine-tuning")] = None
+    budget: Annotated[
+        TimeBudget | Share, Field(description="time that is left, or accuracy that may be lost before fine-tuning")
+    ] = _HALF
     kernels: Annotated[int, Ge(1)] = 1
     keep: tuple[str, ...] = ()
     examples: Annotated[int, Field(ge=2, description="validation examples that layers are tried on")] = 512
@@ -43,49 +55,78 @@ class Separable(Technique):
     consumes: ClassVar[tuple[str, ...]] = ("torch",)
     needs: ClassVar[tuple[str, ...]] = ("model", "data")
     tools: ClassVar[tuple[str, ...]] = ("torch",)
-    gentler: ClassVar[str] = "more `macs`, more `kernels` or a `budget`"
-    stronger: ClassVar[str] = "fewer `macs`"
+    gentler: ClassVar[str] = "more time in its `budget`, or more `kernels`"
+    stronger: ClassVar[str] = "less time in its `budget`"
+
+    def timed(self) -> Timed:
+        """The model's layers, and what may stand for them."""
+        return Timed(shapes=Separated(self.kernels))
 
     def run(self, io: StepIO) -> None:
-        """Replace and save; the record has what each layer alone did. UsageError where that cannot be reached."""
+        """Replace and save; the record has what each layer alone did. UsageError where nothing pays, and for a budget
+        that cannot be kept.
+        """
         model = checkpoint.load(io.path("model"))
-        able = self._able(model)
-        saved = {name: fewer for name, (_, fewer) in able.items()}
-        data, heads = dataset.validation(io.path("data"), self.examples, self.seed), dataset.heads(io.path("data"))
-
-        def trial(names: Sequence[str]) -> sensitivity.Quality:
-            return sensitivity.measure(decoupling.separated(model.module, names, self.kernels)[0], data, heads)
-
-        whole = trial([])
-        alone = {name: trial([name]) for name in able}
-        harm = {name: one.loss - whole.loss for name, one in alone.items()}
-        total = sites.total(model.module, model.example())
-        if self.budget is None:
-            names = self._enough(saved, harm, total)
-        else:
-            choice.refuse_without_choice(heads)
-            order = sorted(able, key=lambda name: harm[name] / saved[name])
-            names, _ = choice.within(order, self.budget, trial)
+        work = layer_work(model.module, model.example())
+        clock = Times.of([one.shape for one in work], curves(io))
+        keep = layers.named(model.module, self.keep, "separable.keep")
+        able = decoupling.exchanges(model.module, model.example(), work, self.kernels, keep)
+        names, tried = self._chosen(model.module, io, self._paying(able, clock), clock)
         module, added = decoupling.separated(model.module, names, self.kernels)
         thin = replace(model, module=module, swaps=(*model.swaps, *added))
         checkpoint.save(thin, io.output)
-        after = sites.total(thin.module, thin.example())
-        told = {name: {"lost": decoupling.lost(able[name][0], self.kernels), **alone[name].recorded()} for name in able}
-        records.write(io.output, {"replaced": names, "alone": told, "whole": whole.recorded(), "macs": [total, after]})
-        left = f"{after / total:.0%} of the multiplications are left"
-        notes.write(io.output, [f"{len(names)} of {len(able)} convolutions are depthwise-separable: {left}"])
+        left = clock.left([able[name] for name in names])
+        macs = [sum(one.shape.macs for one in work), sites.total(thin.module, thin.example())]
+        alone = self._alone(model.module, able, tried, clock)
+        whole = tried[""].recorded()
+        records.write(io.output, {"replaced": names, "alone": alone, "whole": whole, "time": left, "macs": macs})
+        lines = [*time_budget.remarks({"time": left}), *times.remarks(clock, able, names, self._reasons(able, clock))]
+        notes.write(io.output, [f"{len(names)} of {len(able)} convolutions are depthwise-separable", *lines])
 
-    def _able(self, model: Checkpoint) -> dict[str, tuple[Any, int]]:
-        keep = layers.named(model.module, self.keep, "separable.keep")
-        able = decoupling.able(model.module, model.example(), self.kernels, keep)
+    def _chosen(
+        self, module: nn.Module, io: StepIO, paying: Mapping[str, Exchange], clock: Times
+    ) -> tuple[list[str], dict[str, Quality]]:
+        """Those that change, and the quality of the model with each alone, and as it is by the name ""."""
+        data, heads = dataset.validation(io.path("data"), self.examples, self.seed), dataset.heads(io.path("data"))
+
+        def trial(names: Sequence[str]) -> Quality:
+            return sensitivity.measure(decoupling.separated(module, names, self.kernels)[0], data, heads)
+
+        tried = {"": trial([])} | {name: trial([name]) for name in paying}
+        harm = {name: tried[name].loss - tried[""].loss for name in paying}
+        saved = {name: clock.saved(one) for name, one in paying.items()}
+        if isinstance(self.budget, TimeBudget):
+            return choice.for_time(saved, harm, self.budget, "convolution"), tried
+        choice.refuse_without_choice(heads)
+        return choice.within(choice.order(saved, harm), self.budget, trial)[0], tried
+
+    def _reasons(self, able: Mapping[str, Exchange], clock: Times) -> dict[str, str]:
+        """Why those stay that do, by name; of those that change, nothing is asked."""
+        rest = "not needed" if isinstance(self.budget, TimeBudget) else "it would lose more than the budget"
+        return {name: clock.why_not(one) or rest for name, one in able.items()}
+
+    def _paying(self, able: Mapping[str, Exchange], clock: Times) -> dict[str, Exchange]:
+        """Those that save time; UsageError where none does."""
         if not able:
-            told = f"no convolution would take fewer multiplications with {self.kernels} kernels a channel"
-            raise UsageError(told, hint="leave the step out: it does not pay here")
-        return able
+            reason = f"no convolution would take fewer multiplications with {self.kernels} kernels a channel"
+            raise UsageError(reason, hint="leave the step out: it does not pay here")
+        paying = {name: one for name, one in able.items() if clock.pays(one)}
+        if not paying:
+            (line,) = times.remarks(clock, able, [], self._reasons(able, clock))
+            reason = f"no convolution would take less time on the target as a depthwise one and one by points: {line}"
+            raise UsageError(reason, hint="leave the step out: it does not pay here")
+        return paying
 
-    def _enough(self, saved: Mapping[str, int], harm: Mapping[str, float], total: int) -> list[str]:
-        least = 1 - sum(saved.values()) / total
-        if least > self.macs:
-            told = f"{least:.2f} of the multiplications are left when every convolution changes, not {self.macs:g}"
-            raise UsageError(told, option="macs", hint=f"ask for {least:.2f} or more")
-        return choice.for_share(saved, harm, total, self.macs)
+    def _alone(
+        self, module: nn.Module, able: Mapping[str, Exchange], tried: Mapping[str, Quality], clock: Times
+    ) -> dict[str, Any]:
+        """What each does alone, and what it takes before and after, as plain data."""
+        return {
+            name: {
+                "lost": decoupling.lost(module.get_submodule(name), self.kernels),
+                "before": clock.each(one.before),
+                "after": clock.each(one.after),
+                **(tried[name].recorded() if name in tried else {}),
+            }
+            for name, one in able.items()
+        }

@@ -10,15 +10,19 @@ from annotated_types import Ge
 from pydantic import Field
 
 from edgebuild.nn import checkpoint, records
+from edgebuild.nn.prune.time_budget import TimeBudget
+from edgebuild.nn.prune.work import layer_work
 from edgebuild.nn.restructure import choice, slices
-from edgebuild.nn.restructure.slices import Nest, Sliced
+from edgebuild.nn.restructure.slices import EverySlice, Nest, Sliced
+from edgebuild.nn.restructure.times import Times
 from edgebuild.nn.train import statistics, training
 from edgebuild.spec import dataset, notes
 from edgebuild.spec.artifact import StepIO
 from edgebuild.spec.errors import UsageError
 from edgebuild.spec.fields import Seed
-from edgebuild.spec.technique import Technique
+from edgebuild.spec.technique import Technique, Timed
 from edgebuild.spec.units import Share
+from edgebuild.steps._timed import curves
 from edgebuild.steps.techniques.elastic import Elastic, measured
 
 if TYPE_CHECKING:
@@ -29,14 +33,17 @@ if TYPE_CHECKING:
 class Slice(Technique):
     """One slice of what `elastic` trained, without training: statistics of its batch norms are estimated anew.
 
-    It is named by `width` and `blocks`, or chosen on validation examples: with `budget` the one with the fewest
-    multiplications that costs no more accuracy than that against the whole, with `macs` the one of least loss among
-    those that take no more than that share of the whole's multiplications.
+    It is named by `width` and `blocks`, or chosen on validation examples: with a `budget` of accuracy the one with the
+    fewest multiplications that costs no more of it against the whole, with `budget.time` the one of least loss among
+    those that take no more than that share of the whole's time on the target, each layer of each slice counted in its
+    own shape; with `macs` the same by multiplications, which also stand in for time where nothing counts.
     """
 
     width: Annotated[float, Field(gt=0, le=1, description="share of the channels; one of those of `elastic`")] = 0.5
     blocks: Annotated[int, Field(ge=0, description="residual blocks that it lacks")] = 0
-    budget: Annotated[Share | None, Field(description="accuracy that it may cost")] = None
+    budget: Annotated[
+        TimeBudget | Share | None, Field(description="accuracy that it may cost, or time that it may take")
+    ] = None
     macs: Annotated[float | None, Field(gt=0, le=1, description="share of the multiplications that it may take")] = None
     examples: Annotated[int, Ge(2)] = 512
     seed: Seed = 0
@@ -63,6 +70,10 @@ class Slice(Technique):
             return f"names width {self.width:g}, and 'elastic' trains {', '.join(f'{each:g}' for each in widths)}"
         return None if self.blocks <= most else f"lacks {self.blocks} blocks, and with 'elastic' slices lack {most}"
 
+    def timed(self) -> Timed | None:
+        """The layers of every slice, for a budget of time."""
+        return Timed(shapes=EverySlice()) if isinstance(self.budget, TimeBudget) else None
+
     @property
     def _chosen(self) -> bool:
         return self.budget is not None or self.macs is not None
@@ -88,37 +99,44 @@ class Slice(Technique):
             if named not in sliced.nest.slices():
                 raise UsageError(f"there is no slice of {named}", option="width")
             return named, None
-        heads = dataset.heads(io.path("data"))
-        if self.budget is not None:
+        heads, example = dataset.heads(io.path("data")), model.example()
+        if isinstance(self.budget, float):
             choice.refuse_without_choice(heads)
-        table = measured(sliced, io, model.example(), heads, self.examples, self.seed)
-        one = self._within(table) if self.budget is not None else self._fitting(table)
+        clock = Times.of([one.shape for one in layer_work(model.module, example)], curves(io))
+        table = measured(sliced, io, example, heads, self.examples, self.seed, clock)
+        one = self._within(self.budget, table) if isinstance(self.budget, float) else self._fitting(table)
         return slices.Slice(one["width"], one["removed"]), table
 
-    def _within(self, table: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    def _within(self, budget: float, table: Sequence[dict[str, Any]]) -> dict[str, Any]:
         """The least work that costs no more than the budget: the whole costs nothing."""
-        assert self.budget is not None
         least = _shares(table[-1])
-        fits = [one for one in table if max(a - b for a, b in zip(least, _shares(one), strict=True)) <= self.budget]
+        fits = [one for one in table if max(a - b for a, b in zip(least, _shares(one), strict=True)) <= budget]
         return min(fits, key=lambda one: one["macs"])
 
     def _fitting(self, table: Sequence[dict[str, Any]]) -> dict[str, Any]:
         """The least loss of those that take no more than the share."""
-        assert self.macs is not None
-        fits = [one for one in table if one["share"] <= self.macs]
+        timed = isinstance(self.budget, TimeBudget)
+        key, what = ("time", "layers' time") if timed else ("share", "multiplications")
+        most = self.budget.time if isinstance(self.budget, TimeBudget) else self.macs
+        assert most is not None
+        fits = [one for one in table if one[key] <= most]
         if not fits:
-            least = min(one["share"] for one in table)
-            reason = f"the smallest slice takes {least:.2f} of the multiplications, not {self.macs:g}"
-            raise UsageError(
-                reason, option="macs", hint=f"ask for {least:.2f} or more, or give `elastic` smaller widths"
-            )
+            least = min(one[key] for one in table)
+            reason = f"the smallest slice takes {least:.2f} of the {what}, not {most:g}"
+            hint = f"ask for {least:.2f} or more, or give `elastic` smaller widths"
+            raise UsageError(reason, option="budget.time" if timed else "macs", hint=hint)
         return min(fits, key=lambda one: one["loss"])
 
     def _line(self, taken: slices.Slice, table: Sequence[dict[str, Any]]) -> str:
         one = next(each for each in table if (each["width"], each["removed"]) == (taken.width, taken.removed))
-        right = "" if self.budget is None else f", {one['accuracy']:.2%} right (the whole: {table[-1]['accuracy']:.2%})"
+        right = (
+            ""
+            if not isinstance(self.budget, float)
+            else f", {one['accuracy']:.2%} right (the whole: {table[-1]['accuracy']:.2%})"
+        )
         line = f"{taken} of {len(table)} slices, by {one['examples']} validation examples: "
-        return line + f"{one['share']:.0%} of the multiplications, loss {one['loss']:.3g}{right}"
+        time = f"{one['time']:.0%} of the layers' counted time, " if one["counted"] else ""
+        return line + f"{time}{one['share']:.0%} of the multiplications, loss {one['loss']:.3g}{right}"
 
 
 def _shares(one: dict[str, Any]) -> list[float]:

@@ -10,6 +10,7 @@ from edgebuild.nn.prune.sensitivity import Quality
 from edgebuild.nn.restructure import choice, decoupling, swaps
 from edgebuild.nn.restructure.swaps import Swap
 from edgebuild.spec.errors import UsageError
+from edgebuild.spec.evidence import LayerShape
 
 
 def decoupled(layer: nn.Module, kernels: int) -> nn.Module:
@@ -42,7 +43,10 @@ def test_a_separable_kernel_needs_one_and_what_is_lost_is_the_rest_of_the_square
 
 
 def test_multiplications_are_those_of_both_parts() -> None:
-    assert decoupling.macs(nn.Conv2d(16, 32, 3), 1, 100) == (100 * 9 * 16 * 32, 100 * 16 * (9 + 32))
+    whole = LayerShape("convolution", 16, 32, (12, 12), 1, (3, 3), (1, 1), (0, 0), (1, 1))
+    assert whole.macs == 100 * 9 * 16 * 32
+    assert sum(one.macs for one in decoupling.form(whole, 1)) == 100 * 16 * (9 + 32)
+    assert sum(one.macs for one in decoupling.form(whole, 2)) == 2 * 100 * 16 * (9 + 32)
 
 
 def test_the_least_harm_for_what_is_saved_goes_first_and_what_is_not_needed_comes_back() -> None:

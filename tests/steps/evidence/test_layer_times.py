@@ -19,6 +19,7 @@ from edgebuild.steps.evidence.layer_times import LayerTimes
 MODEL = TimeModel("cortex-a72", 2.75e9, {"l1d": 5.0, "l1i": 5.0}, (Band(1, 0.3),), 0.25, ("a test",))
 PLAIN = LayerShape("convolution", 16, 16, (8, 8), 1, (3, 3), (1, 1), (1, 1), (1, 1))
 DEPTHWISE = replace(PLAIN, groups=16)
+SWISH = LayerShape("activation", 16, 16, (8, 8), function="Hardswish")
 
 
 @pytest.fixture(scope="module")
@@ -29,15 +30,18 @@ def kept(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def curves(pi: Qemu, kept: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[LayerShape, WidthCurve]:
-    """Of a convolution and a depthwise one."""
-    return counted(pi, kept, tmp_path_factory.mktemp("times"), PLAIN, DEPTHWISE)
+    """Of a convolution, a depthwise one, and activations."""
+    shapes = (PLAIN, DEPTHWISE, SWISH, replace(SWISH, function="ReLU"))
+    return counted(pi, kept, tmp_path_factory.mktemp("times"), *shapes)
 
 
-def counted(pi: Qemu, kept: Path, folder: Path, *shapes: LayerShape) -> dict[LayerShape, WidthCurve]:
+def counted(
+    pi: Qemu, kept: Path, folder: Path, *shapes: LayerShape, multiple: int | None = 8
+) -> dict[LayerShape, WidthCurve]:
     """The curves of layers."""
     (folder / "shapes").mkdir()
     documents.write(folder / "shapes" / FILE, LayerShapes(shapes))
-    step = LayerTimes("tflite", pi, MODEL, 1.5e9, 1, 8)
+    step = LayerTimes("tflite", pi, MODEL, 1.5e9, 1, multiple)
     for place in ("out", "scratch"):
         (folder / place).mkdir()
     step.run(
@@ -78,3 +82,15 @@ def test_of_a_layer_with_groups_whole_groups_go(curves: dict[LayerShape, WidthCu
     assert [one.channels for one in depthwise.outputs] == [8, 16]
     assert depthwise.inputs == ()
     assert 0 < depthwise.outputs[1].seconds < curves[PLAIN].outputs[1].seconds / 2
+
+
+def test_an_activation_takes_what_it_does_beyond_a_rectifier(curves: dict[LayerShape, WidthCurve]) -> None:
+    assert 0 < curves[SWISH].outputs[-1].seconds < curves[PLAIN].outputs[-1].seconds
+    assert curves[replace(SWISH, function="ReLU")].outputs[-1].seconds == 0
+
+
+def test_without_a_multiple_layers_are_counted_as_wide_as_they_are(
+    pi: Qemu, curves: dict[LayerShape, WidthCurve], kept: Path, tmp_path: Path
+) -> None:
+    (whole,) = counted(pi, kept, tmp_path, PLAIN, multiple=None).values()
+    assert whole == WidthCurve(PLAIN, curves[PLAIN].outputs[-1:], ())

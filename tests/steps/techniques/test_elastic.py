@@ -10,11 +10,14 @@ import pytest
 import torch
 
 from edgebuild.nn import checkpoint, records
+from edgebuild.nn.prune.time_budget import TimeBudget
 from edgebuild.nn.restructure import slices
-from edgebuild.nn.restructure.slices import Nest, Sliced
-from edgebuild.spec import notes
+from edgebuild.nn.restructure.slices import EverySlice, Nest, Sliced
+from edgebuild.spec import documents, notes
 from edgebuild.spec.errors import UsageError
+from edgebuild.spec.evidence import FILE, LayerShapes, Width, WidthCurve, WidthCurves
 from edgebuild.steps.convert import Convert
+from edgebuild.steps.evidence.layer_shapes import LayerShapes as LayerShapesOf
 from edgebuild.steps.techniques.elastic import Elastic
 from edgebuild.steps.techniques.slice import Slice
 from tests import tiny
@@ -94,6 +97,25 @@ def test_a_slice_is_chosen_by_what_it_costs_or_by_what_it_takes(trained: Path, m
     records_of = [json.loads((done / records.FILE).read_text()) for done in (whole, cheap)]
     assert [one["width"] for one in records_of] == [0.25, min(records_of[1]["slices"][:2], key=_loss)["width"]]
     assert notes.read(cheap)[0].startswith(f"width {records_of[1]['width']:g} of 3 slices, by 48 validation examples: ")
+
+
+def test_a_slice_is_chosen_by_its_counted_time(trained: Path, made: tiny.Made, tmp_path: Path) -> None:
+    """Every layer takes as long at any width but for those that read one of 64 channels whole."""
+    shapes = tiny.perform(LayerShapesOf(EverySlice()), tmp_path / "shapes", {"model": ("torch", trained)})
+    known = documents.read(LayerShapes, shapes / FILE).shapes
+    curves = tuple(WidthCurve(one, (Width(one.outputs, 3.0 if one.inputs == 64 else 1.0),), ()) for one in known)
+    (tmp_path / "widths").mkdir()
+    documents.write(tmp_path / "widths" / FILE, WidthCurves(curves, 0.2))
+    given = {"model": ("torch", trained), "data": ("data", made["data"])}
+    given |= {"widths/tflite": ("evidence", tmp_path / "widths")}
+    done = tiny.perform(Slice(budget=TimeBudget(0.6)), tmp_path / "out", given)
+    record = json.loads((done / records.FILE).read_text())
+    layers = 9  # of which three of the whole read 64 channels
+    assert [one["time"] for one in record["slices"]] == [pytest.approx(layers / (layers + 6))] * 2 + [1.0]
+    assert record["width"] == min(record["slices"][:2], key=_loss)["width"]
+    assert "by 48 validation examples: 60% of the layers' counted time, " in notes.read(done)[0]
+    with pytest.raises(UsageError, match=r"^slice.budget.time: the smallest slice takes 0.60 of the layers' time, not"):
+        tiny.perform(Slice(budget=TimeBudget(0.5)), tmp_path / "none", given)
 
 
 def _loss(one: dict[str, float]) -> float:
