@@ -7,13 +7,16 @@ from dataclasses import dataclass, replace
 
 from edgebuild.engine.graph import Graph, Node
 from edgebuild.plan import preflight, sampling
+from edgebuild.plan.exiting import Exiting
 from edgebuild.plan.instruments import Instruments
-from edgebuild.plan.joined import JoinedMeasuring, PartFiles, Whole, use
+from edgebuild.plan.joined import JoinedMeasuring, Whole, names_of, use
 from edgebuild.plan.measurements import Measurements
+from edgebuild.plan.parts import Built
 from edgebuild.plan.recipe import Chain, Recipes
 from edgebuild.plan.weights import Weights, task_code
 from edgebuild.spec.joining import ASSEMBLIES
 from edgebuild.spec.model import ModelSpec, PartSpec
+from edgebuild.spec.signature import Signature
 from edgebuild.spec.target import Gate, Recipe, Runtime, Target
 from edgebuild.steps.assemblies.choose_rule import ChooseRule
 from edgebuild.steps.assemblies.joined_footprint import JoinedFootprint
@@ -21,20 +24,7 @@ from edgebuild.steps.assemblies.joined_parity import JoinedParity
 from edgebuild.steps.evidence.parity import Parity
 from edgebuild.steps.evidence.source_parity import SourceParity
 
-
-@dataclass(frozen=True, slots=True)
-class Built:
-    """A part for one runtime: its chain, and what measures its files."""
-
-    spec: PartSpec
-    chain: Chain
-    files: Measurements
-    weights: Weights
-
-    @property
-    def finished(self) -> PartFiles:
-        """Its file alone."""
-        return PartFiles(self.spec.name, self.chain, self.files)
+FEATURES = "features"  # what crosses from an exit to the rest
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +58,7 @@ class Assembling:
         self._own = weights[model.name]
         self._joined = JoinedMeasuring(graph, target, model, self._own.data, instruments, prefix, gates)
         self.joining, self.measuring = self._joined.joining, self._joined.measuring
-        self._names = tuple(part.name for part in model.parts)
+        self._names = names_of(model, self.joining)
         self._heads = tuple(replace(head, labels=()) for head in model.declared.heads)
         self._read = tuple(output.name for output in model.declared.signature.outputs), self._heads
         self._files = Measurements(graph, target, self._heads, self._own.data, instruments, prefix, gates)
@@ -93,12 +83,21 @@ class Assembling:
         return wholes, self.measuring.verdicts([whole.runtime for whole in wholes], files, Recipe())
 
     def _assembled(self, runtime: Runtime) -> Assembled:
-        parts = tuple(self._built(part, runtime) for part in self._model.parts)
+        parts = self._parts(runtime)
         uncompressed = replace(self._target, recipe=Recipe())
         recipes = Recipes(self._graph, uncompressed, self._model, self._own, self._prefix)
         whole, rule = recipes.chain(runtime), self._rule(runtime, parts)
         finished = tuple(part.finished for part in parts)
         return Assembled(runtime, parts, whole, self._joined.whole(runtime, finished, whole, rule))
+
+    def _parts(self, runtime: Runtime) -> tuple[Built, ...]:
+        """A file of each part, or both halves of the one that has an exit."""
+        if not self.joining.files:
+            return tuple(self._built(part, runtime) for part in self._model.parts)
+        (part,) = self._model.parts
+        own = self._weights[part.model.name]
+        exiting = Exiting(self._graph, self._target, self._model, own, self._instruments, self._prefix)
+        return exiting.parts(runtime, self.joining, [self._joined.of_part(name) for name in self._names])
 
     def _built(self, part: PartSpec, runtime: Runtime) -> Built:
         target = self._target if part.recipe is None else replace(self._target, recipe=part.recipe)
@@ -147,5 +146,11 @@ class Assembling:
         if everywhere is not instrument:
             inputs["device_converted"] = sampling.few(part.files, instrument, chain, chain.converted, "device-float")
             inputs["device_candidate"] = self._joined.sampled(part.finished, instrument)
-        node = Node(Parity(*self._read), inputs, "evidence", code=self._tasks)
+        names = self._read[0] if part.signature is None else _answered(part.signature, self._read[0])
+        node = Node(Parity(names, self._heads), inputs, "evidence", code=self._tasks)
         return self._graph.add(f"{part.files.prefix}/{chain.runtime.format}/parity", node)
+
+
+def _answered(half: Signature, outputs: tuple[str, ...]) -> tuple[str, ...]:
+    """What a half answers: the first one the features too."""
+    return outputs if half.outputs else (*outputs, FEATURES)

@@ -93,7 +93,7 @@ class JoinedMeasuring:
         self._graph, self._target, self._data, self._prefix = graph, target, data, prefix
         self._instruments, self._gates = instruments, gates
         self.joining = joining_of(model)
-        self._names = tuple(part.name for part in model.parts)
+        self._names = names_of(model, self.joining)
         self.measuring = Measuring(graph, target, model, data, instruments, prefix, gates)
         self._heads = tuple(replace(head, labels=()) for head in model.declared.heads)
         self._read = tuple(output.name for output in model.declared.signature.outputs), self._heads
@@ -207,6 +207,8 @@ class JoinedMeasuring:
         for whole in wholes:
             name = whole.runtime.format
             inputs |= {f"part/{name}/{part.name}": part.pair.candidate for part in whole.parts}
+            own = {part.name: part.files.data for part in whole.parts if part.files.data != self._data}
+            inputs |= {f"fed/{name}/{part}": data for part, data in own.items()}
             inputs |= {f"baseline/{name}": whole.pair.baseline, f"runs/{name}": whole.runs}
         formats = [runtime.format for runtime in runtimes]
         return Node(
@@ -268,3 +270,8 @@ def use(model: ModelSpec) -> str:
     """The kind of assembly that a model declares."""
     assert model.declared.joining is not None
     return model.declared.joining.use
+
+
+def names_of(model: ModelSpec, joining: Joining) -> tuple[str, ...]:
+    """What the files of an assembly are called."""
+    return joining.files or tuple(part.name for part in model.parts)

@@ -61,9 +61,9 @@ class Finder:
     def _refuse_unknown(self, model: ModelSpec) -> None:
         """UsageError for an assembly that is judged otherwise, or that the model is not any more."""
         ours, declared = ([part.name for part in parts] for parts in (self.facts.parts, model.parts))
-        if model.declared.joining is not None and joining_of(model).cuts:
-            reason = "is one model cut in two, whose halves answer as the whole does: that is judged where it is built"
-            raise UsageError(reason, file=str(self.bundle))
+        joining = joining_of(model) if model.declared.joining is not None else None
+        if joining is not None and (joining.cuts or joining.files):
+            raise UsageError("is one model cut in two: that is judged where it is built", file=str(self.bundle))
         if ours != declared:
             reason = f"is an assembly of {', '.join(ours)}, and the model now declares {', '.join(declared) or 'none'}"
             raise UsageError(reason, file=str(self.bundle), hint="build it again")

@@ -6,6 +6,7 @@ import json
 import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
+from pathlib import Path
 from statistics import median
 from typing import ClassVar
 
@@ -27,7 +28,8 @@ _EXAMPLES = 64
 
 @dataclass(frozen=True, slots=True)
 class JoinedLatency(Step):
-    """Inputs: `part/<format>/<part>`, `baseline/<format>` and `runs/<format>` for each runtime, and the data.
+    """Inputs: `part/<format>/<part>`, `baseline/<format>` and `runs/<format>` for each runtime, and the data; where a
+    part is fed other than the whole is, `fed/<format>/<part>`, a data set of that.
 
     In each round every part runs once. The whole's time is their sum, each as often as it runs (by the upper end of
     its interval); for percentiles as many of the rounds as that take every part's time, so that one above the share of
@@ -79,8 +81,17 @@ class JoinedLatency(Step):
             roles |= {_baseline(runtime): f"baseline/{runtime.format}"}
             for name, role in roles.items():
                 file = io.path(role) / FORMATS.get(runtime.format).file
-                models.append(JobModel(name, file, runtime.threads, runtime.providers, model_file.layouts(file)))
+                layouts, fed = model_file.layouts(file), self._fed(io, name, f"fed/{role.removeprefix('part/')}")
+                models.append(JobModel(name, file, runtime.threads, runtime.providers, layouts, fed))
         return models
+
+    def _fed(self, io: StepIO, name: str, role: str) -> Path | None:
+        """The file of what a part is fed, where that is not what the whole is."""
+        if role not in io.inputs:
+            return None
+        place = io.scratch / f"{name}.npz"
+        write_inputs(place, tuple(values[:_EXAMPLES] for values in dataset.read(io.path(role), "test").inputs))
+        return place
 
     def _runs(self, io: StepIO, runtime: Runtime) -> list[PartRuns]:
         every = documents.read(PartsRuns, io.path(f"runs/{runtime.format}") / RUNS).parts
