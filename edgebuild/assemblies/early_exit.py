@@ -23,7 +23,13 @@ class EarlyExit(Joining):
     `loss` (a share) at `confidence`.
     """
 
-    after: Annotated[str, Field(description="sub-module that the exit stands behind, by its name in the network")]
+    after: Annotated[
+        str,
+        Field(
+            description="sub-module that the exit stands behind, by its name in the network; left out: the last one "
+            "with at most a third of the multiplications up to its end"
+        ),
+    ] = ""
     loss: Annotated[float, Gt(0), Field(lt=1, description="most right answers that it may cost, as a share")] = 0.01
     confidence: Annotated[float, Field(gt=0.5, lt=1)] = 0.95
     grid: Annotated[int, Ge(1), Field(description="places along each axis of the features that the head looks at")] = 4

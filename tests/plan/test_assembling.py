@@ -249,7 +249,7 @@ def test_a_network_with_an_exit_is_cut_behind_what_works_on_modules_and_quantize
 @pytest.mark.parametrize(
     ("old", "new", "told"),
     [
-        ('after = "blocks.0"\n', "", "models/both/model.toml: assembly.after: "),
+        ('after = "blocks.0"', 'behind = "blocks.0"', "models/both/model.toml: assembly: unknown key 'behind'"),
         (
             'parts = [{recipe = "small"}]',
             'parts = [{}, {name = "b"}]',

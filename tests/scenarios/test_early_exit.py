@@ -99,7 +99,7 @@ def test_a_place_where_no_exit_can_stand_is_one_line(exiting: Workspace) -> None
     (wrong / "model.toml").write_text(EXITING.replace('"first"', '"third"'))
     ran = exiting.run("--target", "board", "--model", "wrong")
     assert ran.code == 2
-    told = "models/wrong/model.toml: assembly.after: the model runs no module 'third' (it runs first, second, head)"
+    told = "models/wrong/model.toml: assembly.after: the model runs no module 'third' (it runs first, second, head"
     assert told in ran.err
     gated = exiting.run("gate", "dist/board/exiting", "--target", "board")
     assert gated.code == 2

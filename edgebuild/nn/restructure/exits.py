@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from math import prod
 from pathlib import Path
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from edgebuild.nn import checkpoint
 from edgebuild.nn.graph import is_float, operator, trace
 from edgebuild.nn.lift import lifted
+from edgebuild.nn.prune.work import layer_work
 from edgebuild.spec.errors import UsageError
 from edgebuild.spec.signature import TensorSpec
 
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
 Half = Literal["exit", "rest"]
 FILE, MEMBER = "exits.json", "member"  # in the code of either half
 FEATURES, HEAD = "features", "exit_head"
+_EARLY = 1 / 3  # of the multiplications, before an exit that nobody has placed
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,28 +42,49 @@ class Exit:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Cut:
-    """The graph of a network, and the node whose value is all that the rest needs, of this shape without the batch."""
+    """The graph of a network, the module that it is cut behind, and the node whose value is all that the rest needs,
+    of this shape without the batch.
+    """
 
     graph: fx.GraphModule
+    after: str
     node: fx.Node
     shape: tuple[int, ...]
 
     @classmethod
-    def of(cls, model: Checkpoint, after: str) -> Cut:
-        """UsageError for a module that is not there, and where the rest needs more than what it gives."""
+    def of(cls, model: Checkpoint, after: str = "") -> Cut:
+        """Behind the module named, or the last one with at most a third of the multiplications before its end.
+
+        UsageError for a module that is not there, and where the rest needs more than what it gives.
+        """
         graph = trace(model.module, model.inputs)
+        return cls._at(graph, after) if after else cls._early(graph, model)
+
+    @classmethod
+    def _at(cls, graph: fx.GraphModule, after: str) -> Cut:
         node = _end(graph, after)
-        for other in _behind(node):
-            for needed in other.all_input_nodes:
-                if (
-                    needed is not node
-                    and needed.op != "get_attr"
-                    and not _is_batch(needed)
-                    and needed not in _behind(node)
-                ):
-                    reason = f"what follows {after!r} needs {needed.name!r} too, from before it"
-                    raise UsageError(reason, option="after", hint="name the module around both, or one further on")
-        return cls(graph, node, tuple(map(int, node.meta["val"].shape[1:])))
+        behind = _behind(node)
+        for needed in (one for other in behind for one in other.all_input_nodes):
+            if needed is not node and needed.op != "get_attr" and not _is_batch(needed) and needed not in behind:
+                reason = f"what follows {after!r} needs {needed.name!r} too, from before it"
+                raise UsageError(reason, option="after", hint="name the module around both, or one further on")
+        return cls(graph, after, node, tuple(map(int, node.meta["val"].shape[1:])))
+
+    @classmethod
+    def _early(cls, graph: fx.GraphModule, model: Checkpoint) -> Cut:
+        work = {one.parameter: one.shape.macs for one in layer_work(model.module, model.example())}
+        whole, cuts = sum(work.values()), dict[str, tuple[float, Cut]]()
+        for path in dict.fromkeys(path for node in graph.graph.nodes for path in _paths(node) if path):
+            with suppress(UsageError):
+                cut = cls._at(graph, path)
+                before = sum(work.get(str(node.target), 0) for node in _before(cut.node) if node.op == "get_attr")
+                cuts[path] = (before / max(whole, 1), cut)
+        cuts = {path: one for path, one in cuts.items() if one[0] > 0}
+        if not cuts:
+            reason = "the model has no module whose answer alone goes on to the rest"
+            raise UsageError(reason, option="after", hint="leave the exit out")
+        early = [one for one in cuts.values() if one[0] <= _EARLY]
+        return max(early, key=_share_of)[1] if early else min(cuts.values(), key=_share_of)[1]
 
     @property
     def features(self) -> TensorSpec:
@@ -108,6 +132,10 @@ class Cut:
         _share(self.graph, needed, root)
         graph.eliminate_dead_code()
         return lifted.written(root, graph)
+
+
+def _share_of(one: tuple[float, Cut]) -> float:
+    return one[0]
 
 
 def head(shape: tuple[int, ...], how: Exit) -> nn.Module:

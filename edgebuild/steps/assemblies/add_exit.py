@@ -51,7 +51,7 @@ class AddExit(Step):
     and L-BFGS finds the one best head.
     """
 
-    after: str
+    after: str = ""
     grid: int = 4
     alpha: float = 0.5
     temperature: float = 2.0
@@ -71,7 +71,7 @@ class AddExit(Step):
         except UsageError as error:
             key = f"assembly.{error.option}" if error.option else "assembly"
             raise UsageError(error.reason, file=self.shown, key=key, hint=error.hint) from None
-        how = Exit(self.after, self.grid, model.outputs[0].shape[0])
+        how = Exit(cut.after, self.grid, model.outputs[0].shape[0])
         first = cut.first(exits.head(cut.shape, how)).eval()
         lines = self._teach(first, model.module, cut, io)
         folder = io.scratch / "code"
@@ -105,7 +105,7 @@ class AddExit(Step):
         held = dataset.read(io.path("data"), "validation")
         right = [_right(module, held) for module in (first, whole)]
         return [
-            f"an exit behind {self.after!r} answers {right[0]:.2%} of {len(held)} validation examples rightly alone, "
+            f"an exit behind {cut.after!r} answers {right[0]:.2%} of {len(held)} validation examples rightly alone, "
             f"the whole {right[1]:.2%}; {cut.features.shape[0]} values go on from there"
         ]
 

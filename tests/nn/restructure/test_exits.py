@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from edgebuild.nn import checkpoint
-from edgebuild.nn.restructure import exits
+from edgebuild.nn.restructure import exits, sites
 from edgebuild.nn.restructure.exits import Cut, Exit
 from edgebuild.spec.errors import UsageError
 from tests import tiny
@@ -55,3 +55,10 @@ def test_a_transformer_goes_on_from_any_block(tmp_path: Path) -> None:
 def test_a_place_where_no_exit_can_stand_is_refused(made: tiny.Made, after: str, told: str) -> None:
     with pytest.raises(UsageError, match=told):
         Cut.of(checkpoint.load(made["float"]), after)
+
+
+def test_an_exit_that_nobody_places_stands_early(made: tiny.Made) -> None:
+    model = checkpoint.load(made["float"])
+    cut = Cut.of(model)
+    assert cut.after == "stem"  # `blocks.0` ends at a half
+    assert sites.total(cut.first(torch.nn.Flatten()), model.example()) <= sites.total(model.module, model.example()) / 3
