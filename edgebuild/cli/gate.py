@@ -13,7 +13,7 @@ from edgebuild.cli._verb import Answer, limit_options, limits, project_option, r
 @verb("gate")
 @click.argument("bundle", type=click.Path(path_type=Path))
 @click.option("--target", "-t", required=True, help="The target whose gates judge.")
-@click.option("--against", help="An earlier release: the name of a baseline, or its folder.")
+@click.option("--against", help="An earlier release: the name of a baseline, or the folder of one or of a bundle.")
 @click.option("--device", help="Another device than the target's, such as local or ssh://pi@host.")
 @click.option("--withdraw", is_flag=True, help="A bundle that fails is no longer released.")
 @click.option("--baselines", type=click.Path(path_type=Path), help="Where baselines are; default: baselines/.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -11,6 +12,7 @@ from typing import Any
 from edgebuild.devices.jobs.remote import CONNECT, load
 from edgebuild.spec.errors import DeviceError
 
+ALIVE = 10.0  # seconds between signs of life
 LEAVE = 15.0  # seconds given to the phone to clean up
 STATES = {
     "unauthorized": "has not authorised this computer: unlock it and accept the question on its screen",
@@ -31,11 +33,12 @@ class Link:
             self._stream.send_command(f"exec:{command}")
             self._stream.check_okay()
         self._unread, self._said, self._answered = b"", "", False
+        self._sending, self._left = threading.Lock(), threading.Event()
+        threading.Thread(target=self._stay_alive, daemon=True, name="edgebuild-adb").start()
 
     def send(self, line: bytes) -> None:
         """Give the command a line; if it has ended, `receive` knows why."""
-        self._stream.conn.settimeout(CONNECT)
-        with suppress(OSError):
+        with suppress(OSError), self._sending:
             self._stream.conn.sendall(line)
 
     def receive(self, timeout: float) -> bytes:
@@ -63,12 +66,18 @@ class Link:
 
     def close(self) -> None:
         """Ask the command to clean up, wait for its end, and hang up."""
+        self._left.set()
         self.send(b'{"do": "end"}\n')
         deadline = time.monotonic() + LEAVE
         with suppress(Exception):
             while self._more(deadline - time.monotonic()):
                 pass
         self._stream.close()
+
+    def _stay_alive(self) -> None:
+        """Say now and then that we are here, also while files are copied: the phone's lease goes by that."""
+        while not self._left.wait(ALIVE):
+            self.send(b"\n")
 
     def _more(self, seconds: float) -> bytes:
         """What comes next, nothing at the end; TimeoutError after `seconds`."""

@@ -35,7 +35,7 @@ class Remote(Device):
     @property
     @abstractmethod
     def place(self) -> str:
-        """What the device's lock names us by."""
+        """What we call the device: who waits for it, and who waits for us, is told so."""
 
     @abstractmethod
     def _link(self) -> remote.Link:
@@ -44,6 +44,12 @@ class Remote(Device):
     def why_unusable(self) -> str | None:
         """It does not answer, refuses us, or lacks Python, numpy or a runtime."""
         return looks.why_unusable(self, self._ask, self.python)
+
+    @property
+    def board(self) -> tuple[str, str] | None:
+        """What it called itself since it was started, when it was last looked at, and our name for it."""
+        boot = looks.seen(self).get("fingerprint", {}).get("boot")
+        return (boot, self.place) if boot else None
 
     def fidelity(self, hardware: Hardware) -> Fidelity:
         """The real thing: whoever declares this device says that it is the target's hardware."""

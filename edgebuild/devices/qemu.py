@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from edgebuild.devices.emulation.sysroot import Emulator
 
 COUNTS = "counts.jsonl"
+_COUNTING = ("count", "layer-counts")
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +36,7 @@ class Qemu(Device):
     takes. `hardware` is the target's, set by `attach`: it names the core and what Linux says of it.
     """
 
-    examples: Annotated[int, Ge(1)] = 500
+    examples: Annotated[int, Ge(1)] = field(default=500, metadata=EXCUSED)
     budget: Seconds | None = field(default=None, metadata=EXCUSED)
     hardware: SkipJsonSchema[Hardware | None] = None
 
@@ -74,7 +75,7 @@ class Qemu(Device):
         outcome.clear(job)
         mode = jobs.mode_of(job)
         device, caches = self._device(timeout), _profile(self._profiled()).caches
-        counting = emulation.Counting(job / COUNTS, caches) if mode == "count" else None
+        counting = emulation.Counting(job / COUNTS, caches) if mode in _COUNTING else None
         try:  # in the job's folder, named alike wherever it is: what is counted must not depend on its path
             emulation.execute(job, device, Path(runner.__file__), ["."], counting=counting)
         except DeviceError:
@@ -120,6 +121,16 @@ class Qemu(Device):
         self.execute(job, timeout=timeout)
         emulator, known = self._emulator(), dict[str, float]()
         return tuple(_work(region, mcpu, emulator, known) for region in counted.parse(job / COUNTS))
+
+    def count_parts(self, job: Path, whole: Path, mcpu: str, *, timeout: float) -> tuple[Counted, ...]:
+        """Execute a job of layer counts: see `Device.count_parts`."""
+        from edgebuild.devices.emulation import counted
+        from edgebuild.devices.emulation.divided import divided
+
+        self.execute(job, timeout=timeout)
+        parts = divided(counted.parse(job / COUNTS), counted.least(counted.parse(whole / COUNTS)))
+        emulator, known = self._emulator(), dict[str, float]()
+        return tuple(_work(part, mcpu, emulator, known) for part in parts)
 
     def work(self, region: Region, mcpu: str) -> Counted:
         """What was counted in a region before, with the cycles that `mcpu`'s pipelines need for it."""

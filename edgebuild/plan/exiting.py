@@ -82,7 +82,7 @@ class Exiting:
             "test": part.files.outputs(everywhere, chain, chain.candidate, "candidate"),
             "validation": part.files.outputs(everywhere, chain, chain.candidate, "validation", split="validation"),
         }
-        node = Node(CarryFeatures(), {"model": first, "data": self._weights.data, **answers}, "data")
+        node = Node(CarryFeatures(), {"first": first, "data": self._weights.data, **answers}, "data")
         return self._graph.add(f"{self._prefix}/{runtime.format}/features", node)
 
 

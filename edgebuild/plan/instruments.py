@@ -8,7 +8,7 @@ from functools import cached_property
 from edgebuild.spec.checked import check
 from edgebuild.spec.core import TimeModel
 from edgebuild.spec.device import Device
-from edgebuild.spec.errors import DeviceError
+from edgebuild.spec.errors import DeviceError, UsageError
 from edgebuild.spec.registry import DEVICES, FORMATS
 from edgebuild.spec.target import DeviceSpec, Fidelity, Hardware, Runtime, Target
 from edgebuild.travels import runner_loaders
@@ -47,6 +47,10 @@ class Instrument:
         """The runtime as it is there: only the target's own hardware has the target's execution providers."""
         return declared if self.fidelity == "hardware" else replace(declared, providers=())
 
+    def most(self, most: int | None = None) -> int | None:
+        """The most examples that it answers where no more than `most` are asked; None where nothing limits them."""
+        return min((limit for limit in (most, self.device.examples) if limit is not None), default=None)
+
     @cached_property
     def fingerprint(self) -> dict[str, str]:
         """What it is; asked once a plan, since a remote device must be called."""
@@ -55,10 +59,14 @@ class Instrument:
 
 @dataclass
 class Instruments:
-    """The devices of one target. `notices` tells of those that were passed over, and how to mend that."""
+    """The devices of one target. `notices` tells of those that were passed over, and how to mend that.
+
+    `boards` has the other machines that the targets of a build measure on: by what no other has, their names.
+    """
 
     target: Target
     notices: list[str] = field(default_factory=list)
+    boards: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """UsageError for an unknown transport or a wrong option; no device is called yet."""
@@ -66,13 +74,17 @@ class Instruments:
         self._reasons: dict[int, str | None] = {}
 
     def best(self, what: str) -> Instrument:
-        """The first device that is there and trusted to measure `what`; DeviceError when there is none."""
+        """The first device that is there and trusted to measure `what`; DeviceError when there is none.
+
+        UsageError where it is a machine that goes by another name as well.
+        """
         reasons: list[str] = []
         for number, (spec, instrument) in enumerate(self.declared):
             if what in spec.measures:
                 reason = self._why_not(number)
                 if reason is None:
                     self._tell(reasons, instrument)
+                    self._name(spec, instrument)
                     return instrument
                 reasons.append(f"{spec.transport}: {reason}")
         why = "; ".join(reasons) or "none is declared for it"
@@ -106,6 +118,14 @@ class Instruments:
         if number not in self._reasons:
             self._reasons[number] = self.declared[number][1].device.why_unusable()
         return self._reasons[number]
+
+    def _name(self, spec: DeviceSpec, instrument: Instrument) -> None:
+        if (board := instrument.device.board) is not None:
+            identity, name = board
+            known = self.boards.setdefault(identity, name)
+            if known != name:
+                told = f"{name!r} and {known!r} are one machine"
+                raise UsageError(told, file=self.target.file, key=spec.key, hint="give it one name: one lease a device")
 
     def _tell(self, reasons: list[str], chosen: Instrument) -> None:
         if reasons:

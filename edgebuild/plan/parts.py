@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from edgebuild.plan.joined import PartFiles
 from edgebuild.plan.measurements import Measurements
 from edgebuild.plan.recipe import Chain
 from edgebuild.plan.weights import Weights
 from edgebuild.spec.model import PartSpec
 from edgebuild.spec.signature import Signature
+
+FEATURES = "features"  # what crosses from an exit to the rest of a network
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,8 +25,3 @@ class Built:
     files: Measurements
     weights: Weights
     signature: Signature | None = None
-
-    @property
-    def finished(self) -> PartFiles:
-        """Its file alone."""
-        return PartFiles(self.spec.name, self.chain, self.files)

@@ -62,8 +62,9 @@ def make(
     weights = {name: Weights.plan(graph, store, model) for name, model in every.items()}
     products: list[Product] = []
     notices = [f"{name}: {item.refusal}: taken as a file" for name, item in weights.items() if item.refusal]
+    boards: dict[str, str] = {}
     for target in targets:
-        instruments, lacking = Instruments(target), dict[str, None]()
+        instruments, lacking = Instruments(target, boards=boards), dict[str, None]()
         for model in models:
             gates = gates_of(target, model, policy)
             if target.regressions:

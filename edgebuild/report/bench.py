@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from edgebuild.spec.evidence import Counted
     from edgebuild.verbs.bench import Bench
 
-_SHOWN = 10  # layers in the table; --json has all
+_SHOWN, _NAME = 10, 48  # layers in the table, and characters of their names; --json has all
 
 
 def show(bench: Bench) -> None:
@@ -30,7 +30,7 @@ def show(bench: Bench) -> None:
     if bench.layers is None:
         print(f"no time by layer: {bench.layers_reason}")
     else:
-        _layers(bench.layers)
+        _layers(bench.layers, bench.outside)
 
 
 def _work(counted: Counted) -> None:
@@ -41,13 +41,13 @@ def _work(counted: Counted) -> None:
     table(("counted work", "an inference"), rows)
 
 
-def _layers(layers: Layers) -> None:
-    """The slowest operators, and what all others take together."""
+def _layers(layers: Layers, outside: float | None) -> None:
+    """The slowest operators, what all others take, and the seconds `outside` of them where work was counted."""
     shown, rest = layers[:_SHOWN], layers[_SHOWN:]
     rows = [
         (
             layer.op,
-            layer.name,
+            _short(layer.name),
             "×".join(map(str, layer.output or [])),
             *_cost(layer.median_us, layer.share),
         )
@@ -56,7 +56,16 @@ def _layers(layers: Layers) -> None:
     if rest:
         cost = _cost(sum(layer.median_us for layer in rest), sum(layer.share for layer in rest))
         rows.append((f"{len(rest)} others", "", "", *cost))
-    table(("slowest layers", "name", "output", "an inference, profiled", "share"), rows)
+    if outside is not None:
+        share = 1 - sum(layer.share for layer in layers)
+        rows.append(("outside of operators", "", "", *_cost(outside * 1e6, share)))
+    how = "profiled" if outside is None else "predicted"
+    table(("slowest layers", "name", "output", f"an inference, {how}", "share"), rows)
+
+
+def _short(name: str) -> str:
+    """The name, or the beginning of one that a converter joined of many."""
+    return name if len(name) <= _NAME else name[: _NAME - 1] + "…"
 
 
 def _cost(microseconds: float, share: float) -> tuple[str, str]:

@@ -52,6 +52,11 @@ class Device(Protocol):
         raise UsageError(f"{cls.transport} takes no address, got {place!r}", key="--device")
 
     @property
+    def board(self) -> tuple[str, str] | None:
+        """Of another machine that was asked: what no other has, and the name by which it is reached."""
+        return None
+
+    @property
     def counts(self) -> bool:
         """Whether it counts work instead of timing it."""
         return type(self).count is not Device.count
@@ -79,4 +84,11 @@ class Device(Protocol):
 
     def count_each(self, job: Path, mcpu: str, *, timeout: float) -> tuple[Counted, ...]:
         """As `count`, the work of every region by itself, in the order of the job's models."""
+        raise DeviceError(f"{self.transport} cannot count work")
+
+    def count_parts(self, job: Path, whole: Path, mcpu: str, *, timeout: float) -> tuple[Counted, ...]:
+        """Execute a job of mode "layer-counts"; of the work that was counted in the job `whole`, what each region is.
+
+        Together they are no more than the whole.
+        """
         raise DeviceError(f"{self.transport} cannot count work")

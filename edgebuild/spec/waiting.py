@@ -27,10 +27,10 @@ def heard_by(listener: Listener) -> Iterator[None]:
 
 
 @contextmanager
-def waiting_for(what: str) -> Iterator[None]:
-    """Tell the listener that `what` is waited for, and in the end that it no longer is."""
+def waiting_for(what: str, by: str = "") -> Iterator[None]:
+    """Tell the listener that `what` is waited for, who has it where that is known, and in the end that it is over."""
     listener = _listener.get()
-    listener(f"waiting for {what}, which is in use")
+    listener(f"waiting for {what}, which is in use" + (f" by {by}" if by else ""))
     try:
         yield
     finally:

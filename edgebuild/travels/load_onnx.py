@@ -6,6 +6,7 @@ This file travels to devices and in bundles: Python 3.9, numpy and the runtime, 
 from __future__ import annotations
 
 import contextlib
+import importlib
 import json
 import os
 import re
@@ -17,6 +18,7 @@ else:
     import model_values as values  # type: ignore[import-not-found,no-redef]
 
 SUFFIXES = (".onnx", ".ort")
+PROFILER = "runner_ort"
 PACKAGES = ("onnxruntime",)  # distributions of which any executes such files
 SILENT = "ORT_DISABLE_TELEMETRY"  # without it the runtime reports to its maker, and writes an identifier below HOME
 CPU = "CPUExecutionProvider"
@@ -53,13 +55,19 @@ class Model(values.AnyModel):
         """Raw outputs for raw inputs, by position."""
         return list(self._session.run(None, dict(zip(self._names, feed))))
 
-    def trace(self) -> List[Dict[str, Any]]:
-        """The events of all inferences, as ONNX Runtime's profiler wrote them."""
+    def trace(self) -> List[Any]:
+        """Its inferences, by ONNX Runtime's own profile."""
         written = self._session.end_profiling()
         with open(written, encoding="utf-8") as file:
             events: List[Dict[str, Any]] = json.load(file)
         os.remove(written)
-        return events
+        found: List[Any] = profiler().inferences(events)
+        return found
+
+
+def profiler() -> Any:
+    """The module that reads profiles: it travels with the runner alone."""
+    return importlib.import_module("." + PROFILER if __package__ else PROFILER, __package__)
 
 
 def session_options(ort: Any, spec: Mapping[str, Any], providers: Sequence[str], fallback: bool, where: str) -> Any:

@@ -5,6 +5,8 @@ This file travels to devices and in bundles: Python 3.9, numpy and the runtime, 
 
 from __future__ import annotations
 
+import importlib
+import os
 import re
 from typing import Any, Dict, Iterable, List, Mapping, Sequence, Tuple, Union
 
@@ -14,19 +16,19 @@ else:
     import model_values as values  # type: ignore[import-not-found,no-redef]
 
 SUFFIXES = (".tflite",)
+PROFILER = "runner_litert"
 PACKAGES = ("ai-edge-litert", "tflite-runtime")  # distributions of which any executes such files
 
 
 class Model(values.AnyModel):
     """A .tflite model, from its path or its content."""
 
-    # Its profiler is reached from C++ alone, and sees the whole of a delegated graph as one operator.
-    layerless = "LiteRT's Python runtime offers no per-operator time"
-
     def __init__(self, model: Union[str, bytes], spec: Mapping[str, Any]) -> None:
         given = {"model_content": model} if isinstance(model, bytes) else {"model_path": model}
         self._interpreter = self.runtime().Interpreter(num_threads=int(spec.get("threads", 1)), **given)
         self._interpreter.allocate_tensors()
+        self._profiled = None  # what executes the file where a profile is asked for: see `fit`
+        self._profiles = (model, int(spec.get("threads", 1))) if spec.get("profile") else None
         self.inputs = values.laid_out(ports(self._interpreter, "input"), spec, values.INPUTS)
         self.outputs = values.laid_out(ports(self._interpreter, "output"), spec, values.OUTPUTS)
 
@@ -41,14 +43,45 @@ class Model(values.AnyModel):
             if -1 in port.shape:
                 self._interpreter.resize_tensor_input(port.key, shape, strict=True)
         self._interpreter.allocate_tensors()
+        if self._profiles is not None:
+            self._profile(*self._profiles)
 
     def run(self, feed: Sequence[Any]) -> List[Any]:
-        """Raw outputs for raw inputs, by position."""
+        """Raw outputs for raw inputs, by position; none where a profile is made."""
         interpreter = self._interpreter
+        if self._profiled is not None:
+            by_tensor = {port.key: array for port, array in zip(self.inputs, feed)}
+            self._profiled.run([by_tensor[detail["index"]] for detail in interpreter.get_input_details()])
+            return []
         for port, array in zip(self.inputs, feed):
             interpreter.set_tensor(port.key, array)
         interpreter.invoke()
         return [interpreter.get_tensor(port.key) for port in self.outputs]
+
+    def trace(self) -> List[Any]:
+        """Its inferences, by LiteRT's own profile."""
+        profiling, tensors = profiler(), {each["index"]: each for each in self._interpreter.get_tensor_details()}
+        nodes = []
+        for each in self._interpreter._get_ops_details():
+            first = tensors[int(each["outputs"][0])] if len(each["outputs"]) else {"name": "", "shape": ()}
+            nodes.append(profiling.Node(each["op_name"], first["name"], [int(size) for size in first["shape"]]))
+        found: List[Any] = profiling.inferences(self._profiled.events(), nodes) if self._profiled is not None else []
+        return found
+
+    def _profile(self, model: Union[str, bytes], threads: int) -> None:
+        """Have the file executed with a profile from now on, or say why there is none."""
+        profiling, interpreter = profiler(), self._interpreter
+        sides = [[detail["shape"] for detail in _details(interpreter, side)] for side in ("input", "output")]
+        folder = os.path.dirname(str(self.runtime().__file__))
+        try:
+            self._profiled = profiling.Profiled(folder, model, threads, *sides)
+        except profiling.Unprofiled as error:
+            self.layerless = str(error)
+
+
+def profiler() -> Any:
+    """The module that makes profiles: it travels with the runner alone."""
+    return importlib.import_module("." + PROFILER if __package__ else PROFILER, __package__)
 
 
 def ports(interpreter: Any, side: str) -> List[values.Port]:

@@ -6,7 +6,7 @@ This file travels to devices and in bundles, beside the loaders: Python 3.9 and 
 from __future__ import annotations
 
 import importlib
-from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Sequence, Tuple
+from typing import Any, List, Mapping, NamedTuple, Optional, Sequence, Tuple
 
 Array = Any  # numpy.ndarray: numpy is imported late, so that its absence can be reported
 NHWC = "nhwc"  # channels last; without a layout a tensor is as in PyTorch, channels first
@@ -40,7 +40,7 @@ class AnyModel:
     `spec` may have "threads", "providers", "profile", "fallback" (go on without a provider that is missing: `told` says
     so) and "layouts", {"inputs": one for each input, "outputs": …}, as the converter left them in the file.
     `layerless` says why the runtime cannot tell the time of its operators; None where it can, and then a model opened
-    with "profile" gives by `trace`, once, the events of all its inferences. `told` is one line on what a reader of its
+    with "profile" gives by `trace`, once, all its inferences. `told` is one line on what a reader of its
     results must know, such as work that ran elsewhere than was asked.
     """
 
@@ -56,8 +56,8 @@ class AnyModel:
         """Raw outputs for raw inputs, by position."""
         raise NotImplementedError
 
-    def trace(self) -> List[Dict[str, Any]]:
-        """The events of all inferences; RunnerError where the runtime keeps none."""
+    def trace(self) -> List[Any]:
+        """All inferences, each as `runner_profiles.Inference`; RunnerError where the runtime keeps no profile."""
         raise RunnerError("bad-job", str(self.layerless))
 
     def answer(self, arrays: Sequence[Array]) -> List[Array]:

@@ -7,7 +7,7 @@ This file travels to the device, with one file for each mode and the loaders of 
 numpy and the runtime of the models (each loader says which), and import nothing else of ours.
 
 job.json
-    mode               "outputs", "latency", "count", "layers", or "describe", which needs no inputs
+    mode               "outputs", "latency", "count", "layers", "layer-counts", or "describe", which needs no inputs
     models             [{"name", "file", "threads" = 1, "providers" = ["CPUExecutionProvider"], "batch" = 1,
                          "layouts" = {"inputs": [null, …], "outputs": [null, …]}}]
                        "batch" is the batch given to a model that leaves it open; a static one is obeyed
@@ -19,6 +19,7 @@ job.json
     longest            seconds of warm-up, and of rounds, that slow models have to themselves (at least 30 rounds are
                        run, and warm-up lasts warmup_seconds); left out: they take what the iterations take  latency
     count_inferences = 1, count_warmups = 2, count_repeats = 1 (regions a model)  count
+    count_warmups = 1                                             layer-counts, of one model
     layer_inferences = 50, layer_warmups = 10                                     layers
 result.json
     runner, python, runtimes, fingerprint, cpu_s (of the process), models {name: …}
@@ -26,6 +27,8 @@ result.json
     latency: base_rss_bytes (before any model is loaded), peak_rss_bytes, fingerprint_after
     a model's "told" is one line on work that ran elsewhere than was asked, else null
     layers: each model has layers [{"name", "op", "output", "median_us", "share"}], or null and the reason
+    layer-counts: the model has operators [{"name", "op", "output", "region"}] and how often a clock was read, at
+                  "least" and at "most", so that many regions and one more were counted; or null and the reason
     on failure, with exit code 3: {"error": {"kind", "message"}}, kind being one of ERRORS
 <name>.outputs.npz     mode "outputs": arrays "0", "1", … by output position, examples on axis 0
 <name>.done            mode "outputs": how many examples have been run so far, for whoever waits
@@ -47,6 +50,7 @@ if __package__:
     from . import runner_describe as describe
     from . import runner_device as device
     from . import runner_latency as latency
+    from . import runner_layer_counts as layer_counts
     from . import runner_layers as layers
     from . import runner_loaders as loaders
     from . import runner_models as opened
@@ -58,6 +62,7 @@ else:  # on a device; last in the search path, so that no file beside this one h
     import runner_describe as describe  # type: ignore[import-not-found,no-redef]
     import runner_device as device  # type: ignore[import-not-found,no-redef]
     import runner_latency as latency  # type: ignore[import-not-found,no-redef]
+    import runner_layer_counts as layer_counts  # type: ignore[import-not-found,no-redef]
     import runner_layers as layers  # type: ignore[import-not-found,no-redef]
     import runner_loaders as loaders  # type: ignore[import-not-found,no-redef]
     import runner_models as opened  # type: ignore[import-not-found,no-redef]
@@ -70,8 +75,10 @@ ERRORS = (
 )  # fmt: skip
 FAILED = 3  # exit code
 DESCRIBE = "describe"  # needs no inputs, so it is no work on them
+PROFILED = ("layers", "layer-counts")
 MODES: Dict[str, Callable[[opened.Work], Dict[str, Any]]] = {
     "outputs": outputs.outputs, "latency": latency.latency, "count": count.count, "layers": layers.layers,
+    "layer-counts": layer_counts.layer_counts,
 }  # fmt: skip
 
 
@@ -103,7 +110,7 @@ def perform(folder: str) -> Dict[str, Any]:
     arrays = opened.read_inputs(os.path.join(folder, job["inputs"]))
     before = device.fingerprint()
     base = device.rss_without_models(job["models"]) if job["mode"] == "latency" else None
-    profiled = {"profile": job["mode"] == "layers"}
+    profiled = {"profile": job["mode"] in PROFILED}
     models = [opened.load(folder, dict(spec, **profiled), own_inputs(folder, spec, arrays)) for spec in job["models"]]
     results = MODES[job["mode"]](opened.Work(job, folder, arrays, models))
     for loaded in models:

@@ -16,7 +16,13 @@ else:
     import model_values as values  # type: ignore[import-not-found,no-redef]
     import runner_models as opened  # type: ignore[import-not-found,no-redef]
 
-MARK_SYSCALL, BEGIN, END, WATCH = 5000, 1, 2, 3  # agreed with the counting plugin; a real kernel answers ENOSYS
+MARK_SYSCALL, BEGIN, END, WATCH, DIVIDE = (
+    5000,
+    1,
+    2,
+    3,
+    4,
+)  # agreed with the counting plugin; a real kernel answers ENOSYS
 
 
 def count(work: opened.Work) -> Dict[str, Any]:

@@ -41,6 +41,7 @@ def fingerprint() -> Dict[str, Any]:
         "affinity": sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else None,
         "memory_bytes": int(memory.group(1)) * 1024 if memory else None,
         "memory_limit": read("/sys/fs/cgroup/memory.max"),
+        "boot": read("/proc/sys/kernel/random/boot_id"),  # of this machine since it was started, and of no other
     }
 
 

@@ -4,12 +4,16 @@ This one file travels to the device by standard input (see `remote.py`).  It nee
 import anything of edgebuild.  Requests and answers are JSON objects, one a line; an empty line is a sign of life.
 
 open    base, folders, patience         → folder, free, python; the folder is fresh and for this user alone
-lock                                    → locked: whether the device is this connection's alone; where it was not, a
-                                          second answer says so once it is
+lock    name, by, seconds               → locked: whether the device is this connection's alone; where it was not,
+                                          holder: who has it, and a second answer says so once it is ours
 files                                   → files {path: [bytes, sha256]} below `job`, free
 run     argv, env, cwd, stdout, stderr  → code, once the process has ended (−n: killed by signal n)
 read    path                            → text, the first 64 KiB of a file
 end                                     nothing more
+
+The lock is the kernel's. Beside it lies a lease: who has it, by which name of the device, and until when, which every
+sign of life puts off. Who waits ends a holder whose lease has expired, as when its machine sleeps; a holder that cannot
+be ended keeps the lock, so no two ever have it.
 
 Whatever ends it (`end`, the end of its input as when the connection is cut, `patience` seconds of silence, a signal)
 kills the process with its group and removes the folder.  A request that fails is answered by `error`, one line.
@@ -31,7 +35,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Optional
 
 Data = dict[str, Any]
 
@@ -44,6 +48,7 @@ class Supervisor:
         self.process: subprocess.Popen[bytes] | None = None
         self.patience: float | None = None
         self.unread = b""
+        self.lease: Optional[Lease] = None
         self.ended, self.ending = os.pipe()  # a byte arrives when the process has ended
 
     def serve(self) -> None:
@@ -61,6 +66,8 @@ class Supervisor:
                 signal.signal(number, signal.SIG_IGN)
             self.kill()
             self.remove()
+            if self.lease:
+                self.lease.end()
 
     def requests(self) -> Iterator[Data]:
         """Requests as they come, until "end"."""
@@ -84,6 +91,8 @@ class Supervisor:
             if 0 in ready:
                 data = os.read(0, 65536)
                 self.unread += data
+                if data and self.lease:
+                    self.lease.renew()
             if not ready or (0 in ready and not data):
                 return None
         line, _, self.unread = self.unread.partition(b"\n")
@@ -100,22 +109,26 @@ class Supervisor:
             os.makedirs(os.path.join(self.folder, name), mode=0o700, exist_ok=True)
         return {"folder": self.folder, "free": self.free(), "python": sys.version_info[:2]}
 
-    def do_lock(self) -> Data | None:
+    def do_lock(self, name: str = "", by: str = "", seconds: float = 60.0) -> Data | None:
         """Take the device for as long as this process lives; who comes later waits in the kernel's queue."""
+        self.lease = lease = Lease({"name": name, "by": by, "pid": os.getpid(), "folder": self.folder}, seconds)
         handle = lock_file(DEVICE)
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            say({"locked": False})  # before the thread that may say otherwise
-            threading.Thread(target=self.wait, args=[handle], daemon=True).start()
+            say({"locked": False, "holder": holder()})  # before the thread that may say otherwise
+            threading.Thread(target=self.wait, args=[handle, lease], daemon=True).start()
+            threading.Thread(target=lease.take_over, daemon=True).start()
             return None
         except OSError:
-            pass  # a file system without locks goes without
+            return {"locked": True}  # a file system without locks goes without
+        lease.begin()
         return {"locked": True}
 
-    def wait(self, handle: int) -> None:
+    def wait(self, handle: int, lease: Lease) -> None:
         """Say when the lock has come."""
         fcntl.flock(handle, fcntl.LOCK_EX)
+        lease.begin()
         say({"locked": True})
 
     def do_files(self) -> Data:
@@ -133,8 +146,10 @@ class Supervisor:
         with open(self.path(stdout), "wb") as out, open(self.path(stderr), "wb") as err:
             self.process = subprocess.Popen(
                 command, cwd=self.path(cwd), env={**os.environ, **env}, stdin=subprocess.DEVNULL, stdout=out,
-                stderr=err, start_new_session=True,
+                stderr=err, start_new_session=True, preexec_fn=end_with_parent,  # noqa: PLW1509 - one system call
             )  # fmt: skip
+        if self.lease:
+            self.lease.renew(group=self.process.pid)
         threading.Thread(target=self.watch, args=[self.process.pid], daemon=True).start()
 
     def do_read(self, path: str) -> Data:
@@ -173,6 +188,144 @@ class Supervisor:
         """Bytes that this user may still write."""
         state = os.statvfs(self.folder or os.devnull)
         return state.f_bavail * state.f_frsize
+
+
+class Lease:
+    """What is known of who has the device; it counts only while its holder lives and was started in this boot."""
+
+    def __init__(self, told: Data, seconds: float) -> None:
+        self.told, self.seconds = {**told, "started": started(os.getpid()), "boot": boot()}, seconds
+        self.held, self.written, self.lock = False, 0.0, threading.Lock()
+        self.file = os.path.join(locks(), "%s.%d%s" % (DEVICE, os.getuid(), LEASE))
+
+    def begin(self) -> None:
+        """The lock is ours, once nothing runs any more of a holder that was killed."""
+        for lease in leases():
+            end_job(lease)
+        self.held = True
+        self.renew(force=True)
+
+    def renew(self, group: int = 0, force: bool = False) -> None:
+        """A sign of life: it holds for as many seconds from now. `group` is that of the process that was started."""
+        with self.lock:
+            now = clock()
+            if group:
+                self.told["group"], self.told["group_started"] = group, started(group)
+            if self.held and (force or group or now - self.written > self.seconds / 10):
+                self.written = now
+                part = "%s.%d" % (self.file, os.getpid())
+                with contextlib.suppress(OSError):
+                    handle = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o644)
+                    with open(handle, "w", encoding="ascii") as file:
+                        os.fchmod(handle, 0o644)  # whatever the umask: others read it
+                        json.dump({**self.told, "until": now + self.seconds}, file)
+                    os.replace(part, self.file)
+
+    def take_over(self) -> None:
+        """End holders whose leases have expired, until the lock is ours."""
+        while not self.held:
+            time.sleep(min(1.0, self.seconds / 10))
+            for lease in leases():
+                if not self.held and lives(lease) and clock() > lease["until"]:
+                    end(lease)
+
+    def end(self) -> None:
+        """It is over."""
+        with self.lock:
+            if self.held:
+                self.held = False
+                with contextlib.suppress(OSError):
+                    os.unlink(self.file)
+
+
+def leases() -> Iterator[Data]:
+    """Those of this boot; each user has one file, and can name nobody else's processes in it."""
+    for name in sorted(os.listdir(locks())):
+        if name.startswith(DEVICE + ".") and name.endswith(LEASE):
+            with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+                handle = os.open(os.path.join(locks(), name), os.O_RDONLY | os.O_NOFOLLOW)
+                with open(handle, encoding="ascii") as file:
+                    lease, owner = json.loads(file.read(65536)), os.fstat(handle).st_uid
+                if lease["boot"] == boot():
+                    numbers = {name: int(lease.get(name) or 0) for name in ("pid", "group")}
+                    yield {**lease, **numbers, "until": float(lease["until"]), "owner": owner}
+
+
+def lives(lease: Data, which: str = "pid", when: str = "started") -> bool:
+    """Whether the holder lives (or its job: `group`), and is the same process of the user who says so."""
+    pid = lease[which]
+    try:
+        return bool(pid) and os.stat("/proc/%d" % pid).st_uid == lease["owner"] and started(pid) == lease.get(when)
+    except OSError:
+        return False
+
+
+def holder() -> Data:
+    """Who has the device, as it said itself; nothing where that is not known."""
+    lease = next(filter(lives, leases()), {})
+    return {name: str(lease[name])[:200] for name in ("name", "by") if lease.get(name)}
+
+
+def end(lease: Data) -> None:
+    """End the holder of a lease with all that it started: at first it may clean up, which a stopped one cannot."""
+    with contextlib.suppress(OSError):
+        os.kill(lease["pid"], signal.SIGTERM)
+        if wait_until_ended(lease, "pid", "started", 1.0):
+            return
+        end_job(lease)
+        os.kill(lease["pid"], signal.SIGKILL)
+        folder = str(lease.get("folder") or "")
+        if lease["owner"] == os.getuid() and os.path.basename(folder).startswith("edgebuild-"):
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def end_job(lease: Data) -> None:
+    """End what the holder has started, and see it gone."""
+    while lives(lease, "group", "group_started"):
+        try:
+            os.killpg(lease["group"], signal.SIGKILL)
+        except OSError:  # another user's, whose supervisor ends it
+            return
+        wait_until_ended(lease, "group", "group_started", 1.0)
+
+
+def wait_until_ended(lease: Data, which: str, when: str, seconds: float) -> bool:
+    """Whether it has ended in so many seconds."""
+    for _ in range(int(seconds / 0.02)):
+        if not lives(lease, which, when):
+            return True
+        time.sleep(0.02)
+    return False
+
+
+def started(pid: int) -> str:
+    """When a process was started, which no other of this number was; nothing where there is none."""
+    try:
+        with open("/proc/%d/stat" % pid, encoding="ascii", errors="replace") as file:
+            state, *fields = file.read().rpartition(")")[2].split()
+    except OSError:
+        return ""
+    return "" if state in "ZX" else fields[18]
+
+
+def boot() -> str:
+    """What is another after every start of the device, and on every other device."""
+    try:
+        with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
+            return file.read().strip()
+    except OSError:
+        return ""
+
+
+def clock() -> float:
+    """Seconds since the device was started, also those in which it slept."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME)
+
+
+def end_with_parent() -> None:
+    """A job ends with its supervisor, however that ends: nobody else may have the device while it runs."""
+    if LIBC is not None:
+        LIBC.prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
 
 
 def lock_file(name: str) -> int:
@@ -225,7 +378,14 @@ def leave(number: int, frame: Any) -> None:
 
 
 LOCKS = ("/run/lock", "/var/lock", "/dev/shm", "/tmp", "/data/local/tmp")  # noqa: S108 - shared on purpose
+try:  # loaded here, since after a fork nothing may be
+    import ctypes
+
+    LIBC: Any = ctypes.CDLL(None)
+except (ImportError, OSError):  # a Python that was built without libffi
+    LIBC = None
 DEVICE = "edgebuild-device.lock"
+LEASE = ".lease"
 STOPS = (signal.SIGHUP, signal.SIGTERM, signal.SIGINT)
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from edgebuild.devices.jobs import job as jobs
@@ -22,7 +23,7 @@ from edgebuild.spec.registry import FORMATS
 from edgebuild.spec.target import Target, Timing
 
 _TIMEOUT = 1800.0
-_NO_LAYERS = "an emulator counts blocks of machine code, which belong to no one operator, and its time is no evidence"
+_COUNT = "count"  # the folder of the job that counts
 # A quick look, not a verdict: no baseline is interleaved and no limit decides when to stop.
 _REPEATS = 3  # whatever disturbs a count can only add to it, so the least of three is taken
 _LOOK = Timing(looks=(3,), iterations=100, warmup=0.5)
@@ -33,7 +34,8 @@ class Bench:
     """What was measured: seconds with their band or spread, and the counted work where the device counts.
 
     `band` is that of a predicted time, and says what it rests on.
-    `layers` are those of `measure/layers.py`, slowest first; None where there are none, and `layers_reason` says why.
+    `layers` are those of `timing/layers.py`, slowest first; None where there are none, and `layers_reason` says why.
+    `outside` are seconds of a predicted time that are no layer's.
     """
 
     model: str
@@ -50,11 +52,12 @@ class Bench:
     fed: tuple[feeds.Fed, ...]
     notices: tuple[str, ...]
     band: Band | None = None
+    outside: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class _Measured:
-    """Seconds with their range, and its `band`; `counted` work, or the time of the `layers`, or why there is none."""
+    """Seconds with their range, and its `band`; `counted` work; the `layers` and what is `outside`, or why not."""
 
     seconds: float
     low: float
@@ -63,6 +66,7 @@ class _Measured:
     layers: layers.Layers | None
     layers_reason: str | None
     band: Band | None = None
+    outside: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +119,7 @@ def run(
         fed=fed,
         notices=tuple(instruments.notices),
         band=result.band,
+        outside=result.outside,
     )
 
 
@@ -168,11 +173,19 @@ def _check(model: Path) -> None:
 def _counted(
     instrument: Instrument, target: Target, model: TimeModel, file: Path, inputs: Path, folder: Path, threads: int
 ) -> _Measured:
-    """Seconds that follow from counted work, with the target's band."""
+    """Seconds that follow from counted work, with the target's band, and where they go."""
     kind = _format(file)
     counted = with_operators(_count(instrument, file, inputs, folder, model.mcpu), FORMATS.get(kind), file.read_bytes())
-    seconds, band = predicted.seconds(counted, model, target.hardware.core_clock, threads), model.band(kind, threads)
-    return _Measured(seconds, *band.limits(seconds), counted, None, _NO_LAYERS, band)
+    predict, band = partial(_seconds, target.hardware.core_clock, model, threads), model.band(kind, threads)
+    whole = layers.Whole(folder / _COUNT, counted, model.mcpu, predict)
+    parts, reason = layers.count(instrument.device, file, inputs, folder / "layers", whole, _TIMEOUT)
+    seconds = predict(counted)
+    outside = None if parts is None else seconds - sum(part.median_us for part in parts) * 1e-6
+    return _Measured(seconds, *band.limits(seconds), counted, parts, reason, band, outside)
+
+
+def _seconds(clock: float, model: TimeModel, threads: int, counted: Counted) -> float:
+    return predicted.seconds(counted, model, clock, threads)
 
 
 def _timed(instrument: Instrument, file: Path, inputs: Path, folder: Path, threads: int) -> _Measured:
@@ -187,6 +200,6 @@ def _timed(instrument: Instrument, file: Path, inputs: Path, folder: Path, threa
 
 
 def _count(instrument: Instrument, model: Path, inputs: Path, folder: Path, mcpu: str) -> Counted:
-    job = folder / "count"
-    jobs.write(job, "count", [JobModel(f"m{repeat}", model) for repeat in range(_REPEATS)], inputs)
+    job = folder / _COUNT
+    jobs.write(job, "count", [JobModel("model", model)], inputs, count_repeats=_REPEATS)
     return instrument.device.count(job, mcpu, timeout=_TIMEOUT)

@@ -72,7 +72,7 @@ def run(project: Project, model: ModelSpec, target: Target, jobs: int, events: L
     """
     from edgebuild.engine.graph import Graph
     from edgebuild.engine.store import Store
-    from edgebuild.plan.joined import joining_of
+    from edgebuild.plan.joining import joining_of
     from edgebuild.plan.weights import Weights
     from edgebuild.verbs.journal import Journal, bring_up
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edgebuild.bundle import baselines, commit, facts, history, manifest, promote
-from edgebuild.bundle.facts import BundleManifest, Gate, Standing
+from edgebuild.bundle.facts import BundleManifest, Gate, Manifest, Standing
 from edgebuild.engine import digests, files, owned
 from edgebuild.engine.store import Store, disk_error
 from edgebuild.gates.statistics.drift import COUNTED, MEASURED, Drift, drift
@@ -36,7 +36,7 @@ _FILES = ("candidate", "baseline")  # of which the history has digests
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What to judge: a bundle, on a target and perhaps a device of one's own choice, against a baseline or without.
+    """What to judge: a bundle, on a target and perhaps a device of one's own choice, against a release or without.
 
     With `withdraw` a bundle that fails loses its release.
     """
@@ -137,16 +137,29 @@ def _opened(request: Request) -> Iterator[tuple[Store, Path]]:
 
 
 def _release(request: Request, facts: BundleManifest) -> Baseline | None:
-    """The baseline to compare with, when it is one of the same model, target and format."""
+    """The release to compare with, when it is one of the same target and format, and answers the same question."""
     if request.against is None:
         return None
-    found = baselines.read(request.baselines, request.against)
+    release = baselines.release(request.baselines, request.against)
     ours = {"target": request.target, "model": facts.subject.model, "format": facts.format}
-    theirs = {"target": found.target, "model": found.model, "format": found.format}
-    if ours != theirs:
-        told = ", ".join(f"{name} {theirs[name]!r}, not {ours[name]!r}" for name in ours if ours[name] != theirs[name])
-        raise UsageError(f"cannot be compared with this bundle: it is of {told}", file=str(found.folder))
-    return found
+    theirs = {"target": release.target, "model": release.model, "format": release.format}
+    others = [name for name in ours if ours[name] != theirs[name]]
+    if others and not (others == ["model"] and _alike(facts, release.facts)):
+        told = ", ".join(f"{name} {theirs[name]!r}, not {ours[name]!r}" for name in others)
+        hint = (
+            "another model must take and answer the same, of the same held-out examples" if "model" in others else None
+        )
+        raise UsageError(f"cannot be compared with this bundle: it is of {told}", file=str(release.folder), hint=hint)
+    return release
+
+
+def _alike(ours: Manifest, theirs: Manifest) -> bool:
+    """Whether two models take and answer the same, of the same held-out examples."""
+    one, other = (
+        (each.subject.signature, each.subject.heads, each.subject.preprocess, each.sources.get("data"))
+        for each in (ours, theirs)
+    )
+    return one == other
 
 
 def _subject(request: Request, store: Store, copy: Path, facts: BundleManifest, release: Baseline | None) -> Subject:
@@ -181,11 +194,10 @@ def _warnings(
 ) -> Iterator[str]:
     """What makes a reader careful: another machine than before, or the same one that has changed."""
     for comparison, known in zip(comparisons, (None, release), strict=False):
-        sources = known.facts.sources if known else facts.sources
-        digest = sources["candidate" if known else "baseline"]
+        digest = known.facts.sources.get("candidate") if known else facts.sources["baseline"]  # none of several files
         measured_on = comparison.fingerprints.get("latency", {})
-        stored = baselines.samples(known, "candidate", measured_on) if known else []
-        earlier = stored + history.times(request.project.root, digest, measured_on)
+        earlier = baselines.samples(known, "candidate", measured_on) if known else []
+        earlier += history.times(request.project.root, digest, measured_on) if digest else []
         latency = comparison.evidence.latency
         now, tolerance = history.middles(latency).baseline, COUNTED if isinstance(latency, Predicted) else MEASURED
         if now is not None and (alarm := drift(earlier, now, tolerance)) is not None:

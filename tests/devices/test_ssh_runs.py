@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import getpass
 import os
 import re
 import signal
@@ -206,7 +207,9 @@ class TestOneBoardForMany:
 
         with waiting.heard_by(heard), pytest.raises(DeviceError, match="no result: through"):
             place.device.execute(job, timeout=60)
-        assert told == ["waiting for device 127.0.0.1, which is in use", None]
+        who = rf"{re.escape(getpass.getuser())}@{re.escape(os.uname().nodename)}"
+        assert re.fullmatch(f"waiting for device 127.0.0.1, which is in use by {who}", told[0])
+        assert told[1:] == [None]
         first.wait(60)
 
     @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])

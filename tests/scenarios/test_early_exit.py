@@ -101,6 +101,13 @@ def test_a_place_where_no_exit_can_stand_is_one_line(exiting: Workspace) -> None
     assert ran.code == 2
     told = "models/wrong/model.toml: assembly.after: the model runs no module 'third' (it runs first, second, head"
     assert told in ran.err
-    gated = exiting.run("gate", "dist/board/exiting", "--target", "board")
-    assert gated.code == 2
-    assert "is one model cut in two: that is judged where it is built" in gated.err
+
+
+def test_a_gate_measures_both_halves_again(exiting: Workspace) -> None:
+    ran = exiting.run("gate", "dist/board/exiting", "--target", "board", "--json")
+    assert ran.code == 0, ran.err
+    (compared,) = ran.document["comparisons"]
+    built = json.loads((exiting.root / "dist" / "board" / "exiting" / "manifest.json").read_text())["evidence"]
+    assert compared["evidence"]["accuracy"] == built["accuracy"]
+    times = compared["evidence"]["joined"]["times"]
+    assert times["worst"] == pytest.approx(sum(part["seconds"] for part in compared["evidence"]["joined"]["parts"]))

@@ -60,24 +60,21 @@ def test_a_file_is_counted_on_the_targets_emulated_core(
     error = found.band.error
     assert (found.low, found.high) == pytest.approx(((1 - error) * found.seconds, (1 + error) * found.seconds))
     show(found)
-    assert f"(± {error:.0%}: {found.band.basis})" in capsys.readouterr().out
+    shown = capsys.readouterr().out
+    assert f"(± {error:.0%}: {found.band.basis})" in shown
     assert found.seconds > found.counted.cycles / 1.5e9
-    assert found.layers is None
-    assert found.layers_reason is not None
-    assert "machine code" in found.layers_reason
-
-
-def test_where_the_runtime_tells_no_time_of_layers_the_reason_is_shown(
-    made: tiny.Made, pi: Target, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert cli.main(["bench", str(made.file("tflite")), "-C", str(ROOT), "-t", "host"]) == 0
-    assert capsys.readouterr().out.splitlines()[-1] == (
-        "no time by layer: LiteRT's Python runtime offers no per-operator time"
-    )
+    assert found.layers is not None
+    assert found.outside is not None
+    assert sum(layer.share for layer in found.layers) == pytest.approx(1 - found.outside / found.seconds)
+    assert 0 < found.outside < found.seconds
+    assert found.layers[0].output is not None
+    assert "Conv" in found.layers[0].op
+    assert [layer.position for layer in found.layers] != sorted(layer.position for layer in found.layers)
+    assert shown.splitlines()[-1].startswith("outside of operators")
 
 
 def test_a_profile_that_fails_costs_the_layers_and_not_the_time(
-    made: tiny.Made, pi: Target, monkeypatch: pytest.MonkeyPatch
+    made: tiny.Made, pi: Target, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     real = Local.execute
 
@@ -90,6 +87,8 @@ def test_a_profile_that_fails_costs_the_layers_and_not_the_time(
     found = bench.run(made.file("onnx"), pi, device="local")
     assert (found.layers, found.layers_reason) == (None, "the connection was lost")
     assert found.seconds > 0
+    show(found)
+    assert capsys.readouterr().out.splitlines()[-1] == "no time by layer: the connection was lost"
 
 
 @pytest.mark.parametrize("model", ["pair", "tokens"])

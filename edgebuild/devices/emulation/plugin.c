@@ -5,8 +5,10 @@
  *
  * The guest marks a region with system call 5000, which Linux answers with ENOSYS: argument 1 begins a region, 2 ends
  * it. Before, argument 3 says that what follows is to be watched: starting an interpreter and its libraries would take
- * ten times as long otherwise, and is no part of any region; without it, watching begins with the first region. Regions are numbered from 0 in the order they end. Counters are not atomic: the guest must use one thread, and
- * the output says how many there were.
+ * ten times as long otherwise, and is no part of any region; without it, watching begins with the first region. Argument
+ * 4 begins a region that ends, and another begins, whenever the guest reads a clock: a runtime that profiles reads it
+ * before and after each operator. Regions are numbered from 0 in the order they end. Counters are not atomic: the guest
+ * must use one thread, and the output says how many there were.
  *
  * Arguments: out=FILE, and for the cache model l1i=BYTES:WAYS, l1d=BYTES:WAYS, l2=BYTES:WAYS, l3=BYTES:WAYS (l3 is
  * optional, the others go together).
@@ -27,6 +29,7 @@
 
 #define EXPORT __attribute__((visibility("default")))
 #define MARKER_SYSCALL 5000
+#define CLOCK_SYSCALL 113      /* clock_gettime of 64-bit ARM; the emulator has no vDSO that would answer instead */
 #define MAX_BLOCK_WORDS 1024   /* QEMU ends a block after 512 instructions */
 #define BUCKETS (1u << 16)
 #define COVERED_PER_MILLE 995  /* share of a region's instructions that the listed blocks hold */
@@ -128,7 +131,7 @@ static void on_translation(qemu_plugin_id_t id, struct qemu_plugin_tb *tb)
 
 static FILE *output;
 static unsigned threads, regions;
-static bool inside, watching;
+static bool inside, watching, divided; /* divided: by the guest's readings of a clock */
 
 static uint64_t region_executions(const struct block *block)
 {
@@ -238,13 +241,21 @@ static void on_syscall(qemu_plugin_id_t id, unsigned vcpu, int64_t number, uint6
                        uint64_t a4, uint64_t a5, uint64_t a6, uint64_t a7, uint64_t a8)
 {
     (void)vcpu, (void)a2, (void)a3, (void)a4, (void)a5, (void)a6, (void)a7, (void)a8;
-    if (number == MARKER_SYSCALL && !watching && (marker == 1 || marker == 3)) {
+    if (number == CLOCK_SYSCALL && inside && divided) {
+        end_region();
+        begin_region();
+    }
+    if (number != MARKER_SYSCALL) {
+        return;
+    }
+    if (!watching && marker != 2) {
         watching = true;
         qemu_plugin_reset(id, watch); /* forgets all code that was translated without counters */
     }
-    if (number == MARKER_SYSCALL && marker == 1) {
+    if (marker == 1 || marker == 4) {
+        divided = marker == 4;
         begin_region();
-    } else if (number == MARKER_SYSCALL && marker == 2 && inside) {
+    } else if (marker == 2 && inside) {
         end_region();
     }
 }

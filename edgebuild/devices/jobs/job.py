@@ -16,7 +16,7 @@ from edgebuild.spec import model_file
 if TYPE_CHECKING:
     from edgebuild.spec.rows import Array
 
-Mode = Literal["outputs", "latency", "count", "layers", "describe"]
+Mode = Literal["outputs", "latency", "count", "layers", "layer-counts", "describe"]
 JOB, INPUTS = "job.json", "inputs.npz"
 
 

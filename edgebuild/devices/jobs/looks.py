@@ -61,6 +61,12 @@ def look(device: Hashable, ask: Callable[[], Facts]) -> Facts:
     return memory.found
 
 
+def seen(device: Hashable) -> Facts:
+    """What it was when it was last looked at; nothing where it was not, or did not answer."""
+    found = _memory(device).found
+    return found if isinstance(found, dict) else {}
+
+
 def why_unusable(device: Hashable, ask: Callable[[], Facts], python: str) -> str | None:
     """One line: it cannot be reached, or lacks numpy or every runtime; None when it can run something."""
     try:

@@ -6,11 +6,13 @@ supervisor's JSON or in the transport's own file protocol, never in a shell's co
 
 from __future__ import annotations
 
+import getpass
 import importlib
 import json
+import os
 import shlex
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +27,7 @@ from edgebuild.spec.waiting import waiting_for
 from edgebuild.travels import runner, supervisor
 
 CONNECT, ANSWER, SHIP = 5.0, 60.0, 3600.0  # seconds to connect, to answer a small question, to move a file
+LEASE = 60.0  # seconds that a device stays ours without a sign of life; links give one every 10 s
 NEEDED = (3, 9)
 # -I: nothing of the user's shell or folder reaches the supervisor.  It reads byte by byte, so that nothing of the
 # requests behind it is lost.
@@ -85,11 +88,13 @@ class Session:
     def alone(self, device: str) -> None:
         """Wait until the device is this session's alone, which it stays to the end, however that comes.
 
-        Its lock is on the device itself: whoever measures there, from whichever machine, has the same one.
+        Its lock is on the device itself: whoever measures there, from whichever machine and by whichever name, has the
+        same one. Beside it lies who has it, and for how long without a sign of life (`supervisor.py`).
         """
-        if self.ask("lock")["locked"]:
+        answer = self.ask("lock", name=device, by=_whoami(), seconds=LEASE)
+        if answer["locked"]:
             return
-        with waiting_for(f"device {device}"):
+        with waiting_for(f"device {device}", _holder(device, answer.get("holder", {}))):
             while not _turn_has_come(self.link):
                 pass
 
@@ -143,6 +148,26 @@ def session(link: Link, python: str, base: str, folders: list[str], patience: fl
         yield ready
     finally:
         link.close()
+
+
+def _whoami() -> str:
+    """Who measures, as those who wait for us are told."""
+    try:
+        user = getpass.getuser()
+    except (OSError, KeyError):  # no name for this number
+        user = str(os.getuid())
+    return f"{user}@{os.uname().nodename}"
+
+
+def _holder(device: str, told: Mapping[str, str]) -> str:
+    """Who has the device, and how it is called there where that is another name."""
+    by, name = (_printable(told.get(key, "")) for key in ("by", "name"))
+    called = f" as {name}" if name and name != device else ""
+    return f"{by}{called}" if by else ""
+
+
+def _printable(text: object) -> str:
+    return "".join(each for each in str(text) if each.isprintable())[:80]
 
 
 def _turn_has_come(link: Link) -> bool:

@@ -78,6 +78,36 @@ class Layers:
 
 
 @dataclass(frozen=True, slots=True)
+class CountedOperator:
+    """An operator as in `Layer`, and the region of what was counted that it is."""
+
+    name: str
+    op: str
+    output: tuple[int, ...] | None
+    region: int
+
+
+@dataclass(frozen=True, slots=True)
+class CountedOperators:
+    """Mode "layer-counts", of a model: its operators, or the reason why there are none.
+
+    `least` and `most` is how often the runtime has read a clock; each reading ended a region.
+    """
+
+    operators: tuple[CountedOperator, ...] | None
+    least: int = 0
+    most: int = 0
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LayerCounts:
+    """Mode "layer-counts"."""
+
+    models: Mapping[str, CountedOperators]
+
+
+@dataclass(frozen=True, slots=True)
 class Port:
     """An input or output of a file: `shape` has −1 for what is open, `axes` the names of axes where they have one."""
 

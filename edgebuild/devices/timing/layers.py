@@ -1,21 +1,24 @@
-"""The time of each operator of a model on a device, where the runtime tells it."""
+"""The time of each operator of a model on a device, where the runtime tells it, or by counted work."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from edgebuild.devices.jobs import job as jobs
 from edgebuild.devices.jobs import result
 from edgebuild.spec.device import Device
 from edgebuild.spec.errors import DeviceError
+from edgebuild.spec.evidence import Counted
 
 
 @dataclass(frozen=True, slots=True)
 class Layer:
     """An operator: its position in the order of execution, name and type, the shape of its first output.
 
-    `median_us` are the microseconds that it takes in an inference, `share` is its part of what all take.
+    `median_us` are the microseconds that it takes in an inference. `share` is its part of what all operators take, or,
+    where work is counted, of the whole inference.
     """
 
     position: int
@@ -51,4 +54,46 @@ def measure(
         Layer(position, each.name, each.op, each.output, each.median_us, each.share)
         for position, each in enumerate(profile.layers)
     ]
-    return tuple(sorted(placed, key=lambda layer: -layer.median_us)), None
+    return _slowest_first(placed), None
+
+
+@dataclass(frozen=True, slots=True)
+class Whole:
+    """An inference that was counted in a job, its work, and what predicts seconds of work on this core."""
+
+    job: Path
+    counted: Counted
+    mcpu: str
+    seconds: Callable[[Counted], float]
+
+
+def count(
+    device: Device, model: Path, inputs: Path, job: Path, whole: Whole, timeout: float
+) -> tuple[Layers | None, str | None]:
+    """The operators by predicted time, the slowest first, or None and the reason. `job` is a folder to be made.
+
+    The runtime profiles itself, and reads a clock before and after each operator: the work between two readings is the
+    operator's. Of it counts what the inference does without a profile too; parallel regions are shared out evenly.
+    """
+    jobs.write(job, "layer-counts", [jobs.JobModel("model", model)], inputs)
+    try:
+        parts = device.count_parts(job, whole.job, whole.mcpu, timeout=timeout)
+    except DeviceError as error:
+        return None, error.line
+    told = result.read(result.LayerCounts, job).models["model"]
+    if told.operators is None:
+        return None, told.reason
+    if not told.least <= len(parts) - 1 <= told.most or any(each.region >= len(parts) for each in told.operators):
+        return None, f"the runtime read its clock {len(parts) - 1} times, not {told.least} to {told.most} times"
+    return _slowest_first(list(_predicted(told.operators, parts, whole))), None
+
+
+def _predicted(operators: Sequence[result.CountedOperator], parts: Sequence[Counted], whole: Whole) -> Iterator[Layer]:
+    every, regions = whole.seconds(whole.counted), whole.counted.operators / max(len(operators), 1)
+    for position, each in enumerate(operators):
+        seconds = whole.seconds(replace(parts[each.region], operators=regions))
+        yield Layer(position, each.name, each.op, each.output, seconds * 1e6, seconds / every)
+
+
+def _slowest_first(layers: Sequence[Layer]) -> Layers:
+    return tuple(sorted(layers, key=lambda layer: -layer.median_us))

@@ -22,33 +22,35 @@ _HELD = ("test", "validation")
 
 @dataclass(frozen=True, slots=True)
 class CarryFeatures(Step):
-    """Inputs: the `data`, the first half as `model`, and what its file answers to held-out examples, `test` and
-    `validation`: these are the features that the rest is really given. Of the training examples some are kept, with
-    the features of the module.
+    """Inputs: the `data`, and what the exit's file answers to the held-out examples of `test`, and of `validation`
+    where that is connected: these are the features that the rest is really given. Of the training examples some are
+    kept where the first half, `first`, is connected, with the features of that module.
     """
 
     seed: int = 0
 
-    consumes: ClassVar[tuple[str, ...]] = ("torch",)
+    consumes: ClassVar[tuple[str, ...]] = ()
     produces: ClassVar[str | None] = "data"
-    needs: ClassVar[tuple[str, ...]] = ("model", "data", *_HELD)
+    needs: ClassVar[tuple[str, ...]] = ("data", "test")
     tools: ClassVar[tuple[str, ...]] = ("torch", "numpy")
 
     def run(self, io: StepIO) -> None:
-        """Write the data set; labels, groups and slices stay."""
-        data = io.path("data")
-        for path in data.iterdir():
-            if path.is_file() and not path.name.startswith(("train.", "unlabelled.")) and not _is_input(path):
-                shutil.copyfile(path, io.output / path.name)
-        for split in _HELD:
-            dataset.write_inputs(io.output, split, (read(io.path(split))[-1],))
-        learnt = dataset.calibration(data, _LEARNT, self.seed)
-        dataset.write_inputs(io.output, "train", (_features(io.path("model"), learnt),))
-        dataset.write_labels(io.output, "train", learnt.labels, dataset.heads(data))
+        """Write the data set; labels, groups and slices of the held-out examples stay."""
+        data, held = io.path("data"), [split for split in _HELD if split in io.inputs]
         described = json.loads((data / dataset.DESCRIPTION).read_text())
         described.pop("inputs", None)
-        described["examples"] |= {"train": len(learnt)}
-        described["examples"].pop("unlabelled", None)
+        for path in data.iterdir():
+            if path.is_file() and path.name.startswith(tuple(f"{split}." for split in held)) and not _is_input(path):
+                shutil.copyfile(path, io.output / path.name)
+        for split in held:
+            dataset.write_inputs(io.output, split, (read(io.path(split))[-1],))
+        counts = {split: described["examples"][split] for split in held}
+        if "first" in io.inputs:
+            learnt = dataset.calibration(data, _LEARNT, self.seed)
+            dataset.write_inputs(io.output, "train", (_features(io.path("first"), learnt),))
+            dataset.write_labels(io.output, "train", learnt.labels, dataset.heads(data))
+            counts["train"] = len(learnt)
+        described["examples"] = counts
         (io.output / dataset.DESCRIPTION).write_text(json.dumps(described) + "\n")
 
 

@@ -11,7 +11,8 @@ from edgebuild.spec.artifact import Determinism, Step, StepIO
 from edgebuild.spec.core import TimeModel
 from edgebuild.spec.evidence import Counted, Footprint, Joined, JoinedPart, JoinedTimes, PartRuns, PartTimes
 from edgebuild.spec.target import Fidelity
-from edgebuild.steps.assemblies._parts import TIMES, read_all, read_rule, read_runs
+from edgebuild.steps.assemblies._parts import read_all, read_rule, read_runs
+from edgebuild.steps.evidence._deployed import TIMES
 
 
 @dataclass(frozen=True, slots=True)

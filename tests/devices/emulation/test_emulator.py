@@ -53,6 +53,28 @@ def test_a_profile_claims_only_what_its_core_executes(tmp_path, cache, emulator:
     assert set(profile.features) - {"evtstrm", "dcpop"} <= executed
 
 
+def test_a_divided_region_ends_and_begins_with_every_reading_of_a_clock(tmp_path, device):
+    code = (
+        MARKERS
+        + """
+import time
+mark(5000, 4, 0)
+few = sum(range(10))
+time.monotonic()
+many = sum(range(100_000))
+time.monotonic()
+mark(5000, 2, 0)
+mark(5000, 1, 0)
+time.monotonic()
+mark(5000, 2, 0)
+"""
+    )
+    _run(tmp_path, device, code, counting=Counting(tmp_path / "counts.jsonl"))
+    before, between, after, undivided = parse(tmp_path / "counts.jsonl")
+    assert between.instructions > 20 * max(before.instructions, after.instructions)
+    assert undivided.instructions > 0
+
+
 @pytest.mark.parametrize(
     ("code", "said"),
     [

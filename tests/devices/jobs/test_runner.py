@@ -29,8 +29,10 @@ from edgebuild.travels import (
     runner_device,
     runner_latency,
     runner_layers,
+    runner_litert,
     runner_loaders,
     runner_models,
+    runner_ort,
 )
 from tests.zoo import Ended, dense
 
@@ -309,14 +311,14 @@ def test_an_operators_time_is_its_median_over_inferences_without_the_warm_ups() 
         {"cat": "Session", "name": "session_initialization", "dur": 7, "args": {}},
         *(event for run in runs for event in run),
     ]
-    found, other = runner_layers.by_operator(events, warmups=1)
+    found, other = runner_layers.by_operator(runner_ort.inferences(events), warmups=1)
     assert found == {"name": "a", "op": "Conv", "output": [1, 8], "median_us": 30, "share": 0.75}
     assert (other["median_us"], other["share"]) == (10, 0.25)
 
 
 def test_what_runs_several_times_an_inference_is_added_up_and_namesakes_are_kept_apart() -> None:
     once = inference(100, node("b", 5, 3), node("b", 20, 4, op="Relu"), node("b", 6, 3), node("c", 1, 5))
-    found = runner_layers.by_operator([*once, *once], warmups=0)
+    found = runner_layers.by_operator(runner_ort.inferences([*once, *once]), warmups=0)
     assert [(each["name"], each["op"], each["median_us"]) for each in found] == [
         ("b", "Conv", 11), ("b", "Relu", 20), ("c", "Conv", 1),
     ]  # fmt: skip
@@ -335,9 +337,56 @@ def test_onnx_tells_the_time_of_its_operators_and_leaves_no_trace(start: Start, 
     assert [path.name for path in zoo.iterdir() if path.suffix == ".json"] == []
 
 
-def test_tflite_says_plainly_that_it_tells_none(start: Start, lite: Path) -> None:
-    found = start("layers", {"m": lite / "mlp.tflite"}, [said(lite)["x"][:2]]).result["models"]["m"]
-    assert (found["layers"], found["reason"]) == (None, "LiteRT's Python runtime offers no per-operator time")
+def test_tflite_tells_the_time_of_operators_by_the_runtimes_own_profile(start: Start, lite: Path) -> None:
+    job = {"layer_inferences": 5, "layer_warmups": 1}
+    found = start("layers", {"m": lite / "mlp.tflite"}, [said(lite)["x"][:2]], **job).result["models"]["m"]
+    assert found["reason"] is None
+    products = [each for each in found["layers"] if each["op"].startswith("Fully Connected")]
+    assert [each["output"][-1] for each in products] == [8, 3]
+    assert all(each["name"] for each in products)
+
+
+def event(tag: str, kind: int, index: int = 0) -> runner_litert.Event:
+    """An event of LiteRT's profile."""
+    return runner_litert.Event(tag, kind, 0, 1, index)
+
+
+BEGIN, GRAPH, AFTER = event("LiteRT::Run[buffer registration]", 1), event("Invoke", 1), event("LiteRT::Run[sync]", 1)
+NODES = [runner_litert.Node("CONV_2D", "c", [1, 4]), runner_litert.Node("MEAN", "m", [1, 2]),
+         runner_litert.Node("RESHAPE", "r", [2]), runner_litert.Node("FULLY_CONNECTED", "f", [1, 3])]  # fmt: skip
+
+
+def test_a_profile_of_litert_says_at_which_readings_of_the_clock_operators_begin() -> None:
+    inside = [event("Convolution (F32)", 8, 0), event("Clamp", 8, 1)]
+    rest = [event("MEAN", 2, 1), event("Fully Connected (F32)", 8, 0), event("Invoke", 32, -1), AFTER]
+    (found,) = runner_litert.inferences([BEGIN, GRAPH, *inside, *rest], NODES)
+    assert [(each.name, each.op, each.reading) for each in found.operators] == [
+        ("c", "Convolution (F32)", 4), ("", "Clamp", 5), ("m", "MEAN", 7), ("f", "Fully Connected (F32)", 9),
+    ]  # fmt: skip
+    assert found.readings == (13, 13)
+
+
+def test_names_are_left_out_where_a_delegate_has_another_number_of_weighty_operators() -> None:
+    (found,) = runner_litert.inferences([BEGIN, GRAPH, event("Convolution (F32)", 8, 0), AFTER], NODES)
+    assert [each.name for each in found.operators] == [""]
+
+
+def test_operators_that_run_graphs_of_their_own_have_no_readings() -> None:
+    (found,) = runner_litert.inferences([BEGIN, GRAPH, GRAPH, event("MEAN", 2, 1), AFTER], NODES)
+    assert found.readings is None
+
+
+@pytest.mark.parametrize("size", [72, 104, 120])
+def test_events_of_litert_are_read_however_large_they_are_and_refused_where_they_are_none(size: int) -> None:
+    def packed(number: int) -> bytes:
+        return runner_litert.HEAD.pack(5000 + number, 8, 0, 7, 30 + number).ljust(size - 24, b"\0")
+
+    unwritten = b"\xa5" * 4  # the compiler's padding
+    made = b"".join(packed(k) + k.to_bytes(8, "little") + bytes(12) + unwritten for k in range(3))
+    space = made.ljust(3 * runner_litert.LARGEST, b"\xa5")
+    assert runner_litert.laid_out(space, 3) == [(5000 + k, 8, 7, 30 + k, k) for k in range(3)]
+    with pytest.raises(runner_litert.Unprofiled, match="another way"):
+        runner_litert.laid_out(space, 2)
 
 
 def test_nothing_is_profiled_while_time_is_taken(start: Start, zoo: Path) -> None:

@@ -139,7 +139,7 @@ def test_who_measures_by_ssh_waits_for_who_measures_here(start: Start, tmp_path:
         assert process.stdin
         assert process.stdout
         process.stdin.write('{"do": "lock"}\n')
-        assert process.stdout.readline() == '{"locked": false}\n'
+        assert process.stdout.readline() == '{"locked": false, "holder": {}}\n'
         other.communicate("")
         assert process.stdout.readline() == '{"locked": true}\n'
         assert not enter(alone=True)

@@ -46,7 +46,7 @@ def test_the_rest_is_fed_what_the_file_gives(halves: tuple[Path, Path], made: ti
         (tmp_path / split).mkdir()
         given[split] = np.full((count, 5), 0.5, np.float32)
         np.savez(tmp_path / split / "outputs.npz", **{"0": np.zeros((count, 4), np.float32), "1": given[split]})
-    inputs = {"model": ("torch", halves[0]), "data": ("data", made["data"])}
+    inputs = {"first": ("torch", halves[0]), "data": ("data", made["data"])}
     inputs |= {split: ("outputs", tmp_path / split) for split in given}
     done = tiny.perform(CarryFeatures(), tmp_path / "out", inputs)
     for split, features in given.items():
