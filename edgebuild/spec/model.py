@@ -43,11 +43,17 @@ Averaging = Annotated[
 ]
 
 
+Processes = Annotated[
+    int, Field(ge=1, le=64, description="processes that each hold a part of the model while it is trained")
+]
+
+
 @dataclass(frozen=True, slots=True)
 class Training:
     """How weights are made: passes over the data, examples a step, peak learning rate, decay, seed.
 
     patience: epochs without a lower validation loss after which it ends, with the weights of the best one
+    processes: that each hold a part of the model, with its gradients and its optimizer's state
     """
 
     __pydantic_config__: ClassVar[ConfigDict] = STRICT
@@ -62,6 +68,15 @@ class Training:
     clip: Clip = None
     patience: Patience = None
     averaging: Averaging = None
+    processes: Processes = 1
+
+    def __post_init__(self) -> None:
+        """ValueError for what looks at the whole model while it is trained in parts."""
+        whole = {"patience": self.patience, "averaging": self.averaging}
+        if self.processes > 1 and (named := [name for name, value in whole.items() if value is not None]):
+            raise ValueError(
+                f"{' and '.join(named)} need the whole model in one process, and processes is {self.processes}"
+            )
 
 
 @dataclass(frozen=True, slots=True)
