@@ -214,6 +214,8 @@ class ModelFile:
                 raise ValueError("reads is for a function of model.py; [data] names its own files")
         if self.assembly is not None and not isinstance(self.assembly.get("use"), str):
             raise ValueError("assembly.use must name what joins the parts")
+        if self.fit is not None and self.training.processes > 1:
+            raise ValueError("fit trains in the place of our loop, and training.processes is ours: keep one of the two")
         if self.teacher is not None and self.teachers:
             raise ValueError("teacher is for one, teachers for several: keep one of the two")
         self.answers.check()

@@ -1,7 +1,7 @@
 """Runs a training in several processes: each does the same step up to its training, of which each has a part.
 
 The step's own process is the first one and starts the others; they end with the training, and it alone writes the
-output. `python -m edgebuild.steps._stages FILE` is one of the others.
+output.
 """
 
 from __future__ import annotations
@@ -45,6 +45,8 @@ def together(io: StepIO, step: Step, count: int) -> Iterator[Stage]:
     try:
         _all_ready(others)
         yield Stage(0, count, meeting)
+        if (error := _blamed(others)) is not None:
+            raise error
     except Exception as error:
         raise _blamed(others) or error from None
     finally:
@@ -63,7 +65,8 @@ def _start(io: StepIO, step: Step, stage: Stage) -> Other:
         (folder / name).mkdir(parents=True)
     (folder / _FILE).write_bytes(pickle.dumps((step, dict(io.inputs), stage)))
     paths = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
-    command = [sys.executable, "-P", "-m", __name__, str(folder)]
+    code = f"import sys; from {__name__} import main; sys.exit(main(sys.argv[1]))"
+    command = [sys.executable, "-P", "-c", code, str(folder)]
     return subprocess.Popen(command, env=paths, stdin=subprocess.DEVNULL), folder
 
 
@@ -77,9 +80,10 @@ def _all_ready(others: Sequence[Other]) -> None:
 
 def _blamed(others: Sequence[Other]) -> EdgebuildError | None:
     """Why another process failed, if one did: the first sign of that here may be a connection that broke."""
-    until = time.monotonic() + _LAST_WORDS
-    while time.monotonic() < until and all(child.poll() is None for child, _ in others):
+    until, codes = time.monotonic() + _LAST_WORDS, [child.poll() for child, _ in others]
+    while time.monotonic() < until and None in codes and not any(codes):
         time.sleep(_LOOK)
+        codes = [child.poll() for child, _ in others]
     for number, (child, folder) in enumerate(others, 2):
         if (folder / _ERROR).is_file():
             return from_json(json.loads((folder / _ERROR).read_text()))
@@ -89,8 +93,9 @@ def _blamed(others: Sequence[Other]) -> EdgebuildError | None:
     return None
 
 
-def main(folder: Path) -> int:
-    """Do the step of `folder` up to the end of its training."""
+def main(place: str) -> int:
+    """Do the step of which a folder tells, up to the end of its training; the exit code."""
+    folder = Path(place)
     step, inputs, stage = pickle.loads((folder / _FILE).read_bytes())  # noqa: S301 (`_start` wrote it just now)
     io = StepIO(inputs, folder / "output", folder / "scratch", stage=stage)
     try:
@@ -111,7 +116,3 @@ def _classified(error: BaseException, stage: Stage) -> EdgebuildError:
     if starved(error):
         return StepError(f"{whose} of the training ran out of memory")
     return StepError(f"{whose} of the training failed: {type(error).__name__}: {error}")
-
-
-if __name__ == "__main__":
-    sys.exit(main(Path(sys.argv[1])))

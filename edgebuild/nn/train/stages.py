@@ -155,7 +155,8 @@ def _calls(module: nn.Module, example: Inputs) -> list[tuple[str, bool]]:
 def _cut(module: nn.Module, example: Inputs, count: int, calls: Sequence[tuple[str, bool]]) -> list[Part]:
     """The places nearest to equal shares of the parameters for which the proof holds."""
     place = {name: number for number, (name, _) in enumerate(calls)}
-    owned = {name: _first_call(name, place) for name in tensors(module)}
+    reads = _reads(module, place)
+    owned = {name: reads.get(name, _first_call(name, place)) for name in tensors(module)}
     sizes = {name: tensor.numel() for name, tensor in module.named_parameters()}
     before = [sum(size for name, size in sizes.items() if owned[name] < k) for k in range(len(calls))]
     total, reasons = sum(sizes.values()), list[str]()
@@ -190,6 +191,20 @@ def _first_call(name: str, place: Mapping[str, int]) -> int:
     while path and path not in place:
         path = path.rpartition(".")[0]
     return place.get(path, -1)
+
+
+def _reads(module: nn.Module, place: Mapping[str, int]) -> dict[str, int]:
+    """Of a graph, whose operators read tensors that no sub-module does: behind which call each is first needed."""
+    from torch import fx
+
+    last, first = -1, dict[str, int]()
+    for node in module.graph.nodes if isinstance(module, fx.GraphModule) else ():
+        for read in node.all_input_nodes:
+            if read.op == "get_attr":
+                first.setdefault(str(read.target), last)
+        if node.op == "call_module":
+            last = max(last, place.get(str(node.target), last))
+    return first
 
 
 def _parts(names: Sequence[str], places: Sequence[int], owned: Mapping[str, int]) -> list[Part]:

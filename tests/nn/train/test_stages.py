@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import copy
+
 import pytest
 import torch
 from torch import Tensor, nn
 
+from edgebuild.nn.graph import trace
+from edgebuild.nn.quantize import fake_quant
+from edgebuild.nn.quantize.folding import fold
 from edgebuild.nn.train import stages
+from edgebuild.spec.signature import TensorSpec
 
 
 class Residual(nn.Module):
@@ -71,6 +77,23 @@ def test_parts_answer_as_the_whole_and_hold_equal_shares(count: int) -> None:
     assert given is not None
     assert torch.equal(given, expected)
     assert max(sizes) < 1.5 * sum(sizes) / count
+
+
+@pytest.mark.parametrize("learnt", [False, True])
+def test_a_graph_that_rounds_values_is_cut_between_its_operators(learnt: bool) -> None:
+    """As `qat` trains it: operators read weights themselves, and sub-modules only round."""
+    inputs = (TensorSpec("x", (1, 6, 6)),)
+    module = Residual().eval()
+    fold(module, inputs)
+    graph = trace(module, inputs)
+    names = [node.name for node in graph.graph.nodes if node.op == "call_function" and "relu" in node.name]
+    fake = fake_quant.learnt_scale(0.0, 6.0) if learnt else fake_quant.moving_average(0.0, 6.0, 0.1)
+    fake_quant.insert(graph, {name: copy.deepcopy(fake) for name in names}, per_channel=True)
+    first, second = stages.cut(graph, EXAMPLE, 2)
+    assert first.leaves == second.enters is not None
+    sizes = [sum(graph.get_parameter(name).numel() for name, _ in graph.named_parameters() if name in part.names)
+             for part in (first, second)]  # fmt: skip
+    assert max(sizes) < 0.75 * sum(sizes)
 
 
 def test_what_crosses_is_known_before_anything_runs() -> None:
