@@ -10,7 +10,6 @@ import json
 import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +22,6 @@ _COLUMNS = {
     "process": ("process", "d"),
     "mebibytes": ("peak memory, MiB", ",.0f"),
     "share": ("of one process's", ".2f"),
-    "seconds": ("seconds a step", ".2f"),
     "loss": ("last loss", ".6f"),
 }
 
@@ -39,7 +37,6 @@ def run(*, small: bool) -> list[Table]:
             "process": number,
             "mebibytes": one["bytes"] / 2**20,
             "share": one["bytes"] / alone["bytes"],
-            "seconds": one["seconds"] / STEPS,
             "loss": one["losses"][-1] if one["losses"] else None,
         }
         for number, one in ((1, alone), *enumerate(both, 1))
@@ -47,7 +44,7 @@ def run(*, small: bool) -> list[Table]:
     far = max(abs(ours - theirs) for ours, theirs in zip(alone["losses"], both[0]["losses"], strict=True))
     notes = [
         f"{LAYERS} layers of {width:,d} × {width:,d} floats, SGD with momentum, {STEPS} steps of {BATCH} examples.",
-        f"The losses differ by {far:.1e} at most. Both processes share this machine's cores, and take turns.",
+        f"The losses differ by {far:.1e} at most.",
     ]
     figures = {"memory": f"{max(row['share'] for row in rows[1:]):.2f}", "losses": f"{far:.1e}"}
     return [Table("A training by two processes", _COLUMNS, rows, notes, figures)]
@@ -67,7 +64,7 @@ def _trained(width: int, count: int) -> list[dict[str, Any]]:
 
 
 def _process(index: int, meeting: Path, count: int, width: int) -> dict[str, Any]:
-    """Train, alone or together with others; peak bytes, seconds and losses."""
+    """Train, alone or together with others; peak bytes, and losses."""
     import numpy as np
     import torch
 
@@ -92,7 +89,6 @@ def _process(index: int, meeting: Path, count: int, width: int) -> dict[str, Any
     module = torch.nn.Sequential(*layers, torch.nn.Linear(width, 4))
     loss = losses.supervised([Head("output", "classification")])
     how = Training(epochs=1, batch_size=BATCH, learning_rate=0.01)
-    began = time.perf_counter()
     if count == 1:
         training.fit(module, data, loss, how, sparse=(), progress=progress)
     else:
@@ -101,7 +97,7 @@ def _process(index: int, meeting: Path, count: int, width: int) -> dict[str, Any
             module, data, loss, how, Stage(index, count, meeting),
             example=example, masks=[], augment=None, progress=progress, restarts=0,
         )  # fmt: skip
-    return {"bytes": _memory("VmHWM") - idle, "seconds": time.perf_counter() - began, "losses": seen}
+    return {"bytes": _memory("VmHWM") - idle, "losses": seen}
 
 
 def _memory(name: str) -> int:
