@@ -1,9 +1,9 @@
 """Baselines: what later candidates are compared with, as plain sealed files that can be committed or shared.
 
-A baseline has the released file itself, because it is run again beside every candidate: `artifact/`. Beside it lie the
-float model that its gates refer to (`reference/`), where wanted the held-out examples (`data/`), and the bundle's
-evidence: raw samples, counted work, which examples were right. Stored times are never compared with new ones; they
-only tell when the machine has changed.
+A baseline has the released file itself, or all files of an assembly, because they are run again beside every candidate:
+`artifact/`. Beside it lie the float model that its gates refer to (`reference/`), where wanted the held-out examples
+(`data/`), and the bundle's evidence: raw samples, counted work, which examples were right. Stored times are never
+compared with new ones; they only tell when the machine has changed.
 """
 
 from __future__ import annotations
@@ -19,7 +19,8 @@ from typing import Any
 
 from edgebuild import __version__
 from edgebuild.bundle import commit, manifest
-from edgebuild.bundle.facts import BaselineManifest, BundleManifest
+from edgebuild.bundle.commit import Commit
+from edgebuild.bundle.facts import BaselineManifest, BundleManifest, ShippedPart
 from edgebuild.engine import files, owned
 from edgebuild.engine.store import Store, disk_error
 from edgebuild.spec import dataset, documents, sha256
@@ -33,11 +34,13 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 @dataclass(frozen=True, slots=True)
 class Baseline:
-    """A baseline of which every digest was checked: its folder, and what its manifest says."""
+    """A baseline of which every digest was checked: its folder, and what its manifest says. A bundle may stand for one
+    that was kept without anything else.
+    """
 
     name: str
     folder: Path
-    facts: BaselineManifest
+    facts: BaselineManifest | BundleManifest
 
     @property
     def target(self) -> str:
@@ -53,6 +56,22 @@ class Baseline:
     def format(self) -> str:
         """The format of its file."""
         return self.facts.format
+
+    @property
+    def set(self) -> str:
+        """When it was set; a bundle was not."""
+        return self.facts.set if isinstance(self.facts, BaselineManifest) else ""
+
+    @property
+    def commit(self) -> Commit | None:
+        """At which commit it was set."""
+        return self.facts.commit if isinstance(self.facts, BaselineManifest) else None
+
+    def file(self, part: ShippedPart) -> bytes:
+        """One of its model files; IntegrityError for a download that cannot be decoded."""
+        if isinstance(self.facts, BundleManifest):
+            return manifest.model(self.folder, part)
+        return Path(self.folder, "artifact", part.file).read_bytes()
 
     def part(self, role: str) -> Path | None:
         """The folder `artifact`, `reference` or `data`; None where the baseline was kept without it."""
@@ -71,15 +90,22 @@ def read(folder: Path, name: str) -> Baseline:
 
     UsageError when there is none, IntegrityError when a file is not what it was.
     """
+    baseline = release(folder, name)
+    if not isinstance(baseline.facts, BaselineManifest):
+        place = baseline.folder
+        raise UsageError("is a bundle, not a baseline", file=str(place), hint=f"edgebuild baseline set {place}")
+    return baseline
+
+
+def release(folder: Path, name: str) -> Baseline:
+    """The same, or the bundle in the folder that `name` is the path of."""
     place = folder / name if _NAME.fullmatch(name) else Path(name)
     if not (place / manifest.MANIFEST).is_file():
         known = names(folder)
         hint = suggest(name, known) if known else "edgebuild baseline set BUNDLE"
         raise UsageError(f"there is no baseline {name!r}", file=str(folder), hint=hint)
     facts = manifest.verify(place)
-    if not isinstance(facts, BaselineManifest):
-        raise UsageError("is a bundle, not a baseline", file=str(place), hint=f"edgebuild baseline set {place}")
-    return Baseline(place.resolve().name, place, facts)
+    return Baseline(place.resolve().name if isinstance(facts, BaselineManifest) else name, place, facts)
 
 
 def survey(folder: Path) -> list[Baseline | EdgebuildError]:
@@ -122,6 +148,7 @@ def _facts(built: BundleManifest, bundle: Path, root: Path) -> BaselineManifest:
         format=built.format,
         parts=built.parts,
         routing=built.routing,
+        router=built.router,
         evidence=built.evidence,
         verdicts=built.verdicts,
         sources=built.sources,
@@ -134,8 +161,8 @@ def _facts(built: BundleManifest, bundle: Path, root: Path) -> BaselineManifest:
 
 def _fill(scratch: Path, bundle: Path, built: BundleManifest, store: Store, *, data: bool) -> None:
     (scratch / "artifact").mkdir()
-    part = built.only(bundle)
-    (scratch / "artifact" / part.file).write_bytes(manifest.model(bundle, part))
+    for part in built.parts:
+        (scratch / "artifact" / part.file).write_bytes(manifest.model(bundle, part))
     shutil.copytree(bundle / "evidence", scratch / "evidence", copy_function=shutil.copyfile)
     reference = _stored(store, built.format, built.sources["baseline"], "the float model", bundle)
     shutil.copytree(reference, scratch / "reference", copy_function=shutil.copyfile)

@@ -71,7 +71,7 @@ def _weights(both: Both) -> dict[str, Sides[int]]:
 
 
 def _operators(both: Both) -> Operators:
-    """How many operators of each kind the two files have; a reason where a file cannot be read here."""
+    """How many operators of each kind the files of the two have; a reason where a file cannot be read here."""
     try:
         counts = both.each(_counted)
     except ImportError as error:
@@ -81,8 +81,10 @@ def _operators(both: Both) -> Operators:
 
 
 def _counted(opened: Opened) -> Counter[str]:
-    part = opened.facts.only(opened.folder)
-    return Counter(FORMATS.get(opened.facts.format)().operators(manifest.model(opened.folder, part)))
+    every = Counter[str]()
+    for part in opened.facts.parts:
+        every.update(FORMATS.get(part.runtime.format)().operators(manifest.model(opened.folder, part)))
+    return every
 
 
 def _accuracy(both: Both) -> RightAnswers:

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Literal
 
 from edgebuild.bundle.commit import Commit
 from edgebuild.spec.artifact import Record
 from edgebuild.spec.decoder import Decoder
 from edgebuild.spec.documents import named
-from edgebuild.spec.errors import UsageError
 from edgebuild.spec.evidence import Evidence, Status, Verdict
 from edgebuild.spec.preprocess import Preprocess
 from edgebuild.spec.signature import Element, Head, Signature, State
@@ -157,8 +155,9 @@ class Gate:
 class Manifest:
     """What bundles and baselines have.
 
-    `parts` are the model files in the order in which they are run, `routing` says what goes from where to where,
-    `files` are all others of the folder, `sources` digests of what a gate needs.
+    `parts` are the model files in the order in which they are run, `routing` says what goes from where to where, and
+    `router` what decides which of them run; `files` are all others of the folder, `sources` digests of what a gate
+    needs.
     """
 
     edgebuild: str
@@ -171,15 +170,8 @@ class Manifest:
     verdicts: tuple[Verdict, ...]
     sources: Mapping[str, str]
     fingerprints: Fingerprints
+    router: Router | None = field(default=None, metadata=named("router"))
     files: Mapping[str, File] = field(default_factory=dict)
-
-    def only(self, folder: Path) -> ShippedPart:
-        """The part of what is one file; UsageError, which names the folder, for an assembly of several."""
-        part, *more = self.parts
-        if more:
-            reason = f"is an assembly of {1 + len(more)} files, and this works on a bundle of one"
-            raise UsageError(reason, file=str(folder))
-        return part
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -194,7 +186,6 @@ class BundleManifest(Manifest):
     dropped: tuple[str, ...]
     notes: tuple[str, ...]
     provenance: tuple[Record, ...]
-    router: Router | None = field(default=None, metadata=named("router"))
     golden: Golden | None = field(default=None, metadata=named("golden"))
     gate: Gate | None = field(default=None, metadata=named("gate"))
     built: Judged | None = field(default=None, metadata=named("built"))

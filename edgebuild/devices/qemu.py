@@ -36,7 +36,7 @@ class Qemu(Device):
     takes. `hardware` is the target's, set by `attach`: it names the core and what Linux says of it.
     """
 
-    examples: Annotated[int, Ge(1)] = 500
+    examples: Annotated[int, Ge(1)] = field(default=500, metadata=EXCUSED)
     budget: Seconds | None = field(default=None, metadata=EXCUSED)
     hardware: SkipJsonSchema[Hardware | None] = None
 

@@ -58,6 +58,33 @@ def halves(model: bytes, tensor: str) -> tuple[bytes, bytes]:
     return first.SerializeToString(), second.SerializeToString()
 
 
+def rejoined(edge: bytes, server: bytes) -> bytes:
+    """Two halves as the one file that they were cut from, but for what no answer depends on.
+
+    Both have the constants that they need, under the names of the file that was cut: those in both are one.
+    """
+    whole, rest = _read(edge), _read(server).graph
+    graph = whole.graph
+    made = {name for node in graph.node for name in node.output}
+    graph.node.extend(node for node in rest.node if not made.issuperset(node.output))
+    for ours, theirs in ((graph.initializer, rest.initializer), (graph.value_info, rest.value_info)):
+        known = {each.name for each in ours}
+        ours.extend(each for each in theirs if each.name not in known)
+    del graph.output[:]
+    graph.output.extend(rest.output)
+    content: bytes = whole.SerializeToString()
+    return content
+
+
+def crossing(server: bytes) -> str:
+    """The tensor that goes into the second half."""
+    graph = _read(server).graph
+    constants = {each.name for each in graph.initializer}
+    tensor: str
+    (tensor,) = (each.name for each in graph.input if each.name not in constants)
+    return tensor
+
+
 def _read(model: bytes) -> onnx.ModelProto:
     import onnx
 

@@ -7,8 +7,9 @@ from pathlib import Path
 
 from edgebuild.engine.graph import Graph, Node
 from edgebuild.plan.assembling import Assembled, Assembling
+from edgebuild.plan.deployed import by_role
 from edgebuild.plan.instruments import Instruments
-from edgebuild.plan.joined import joining_of
+from edgebuild.plan.joining import joining_of
 from edgebuild.plan.product import Product
 from edgebuild.plan.shipping import node_of
 from edgebuild.plan.splitting import EDGE, SERVER, Halves, Splitting
@@ -53,14 +54,15 @@ def _whole_node(
     inputs, assemblies = dict[str, str](), []
     for whole in wholes:
         name, file = whole.runtime.format, Path(FORMATS.get(whole.runtime.format).file)
-        inputs |= {f"candidate/{name}/{part.spec.name}": part.chain.candidate for part in whole.parts}
+        inputs |= by_role(f"candidate/{name}", whole.deployed)
         inputs |= {
             f"baseline/{name}": whole.whole.baseline,
-            f"rule/{name}": whole.measured.rule,
-            f"answers/{name}": whole.measured.runs,
+            f"rule/{name}": whole.deployed.rule,
+            f"answers/{name}": assembling.measuring.answers(whole.pair),
         }
         parts = tuple(
-            Part(part.spec.name, f"{part.spec.name}{file.suffix}", whole.runtime, signature) for part in whole.parts
+            Part(part.spec.name, f"{part.spec.name}{file.suffix}", whole.runtime, part.signature or signature)
+            for part in whole.parts
         )
         assemblies.append(Assembly.of_alike(parts, signature, router, assembling.joining.brings()))
     return node_of(target, model, weights, tuple(assemblies), inputs, assembling.measuring)
@@ -71,6 +73,7 @@ def _split_node(target: Target, model: ModelSpec, weights: Weights, halves: Halv
     signature, runtime = model.declared.signature, halves.chain.runtime
     suffix, name = Path(FORMATS.get(runtime.format).file).suffix, runtime.format
     inputs = {f"candidate/{name}/{part}": item for part, item in halves.files.items()}
+    inputs |= {f"candidate/{name}": halves.chain.candidate}  # by its digest a gate finds the whole again
     inputs |= {f"baseline/{name}": halves.chain.baseline, f"rule/{name}": halves.rule}
     inputs |= {f"answers/{name}": splitting.measuring.answers(halves.chain)}
     signatures = {EDGE: Signature(signature.inputs, ()), SERVER: Signature((), signature.outputs)}

@@ -7,9 +7,13 @@ from dataclasses import dataclass, replace
 
 from edgebuild.engine.graph import Graph, Node
 from edgebuild.plan import preflight, sampling
+from edgebuild.plan.deployed import Deployed
+from edgebuild.plan.exiting import Exiting
 from edgebuild.plan.instruments import Instruments
-from edgebuild.plan.joined import JoinedMeasuring, PartFiles, Whole, use
-from edgebuild.plan.measurements import Measurements
+from edgebuild.plan.joining import joining_of, names_of, use
+from edgebuild.plan.measurements import Together
+from edgebuild.plan.measuring import Files, Measuring
+from edgebuild.plan.parts import FEATURES, Built
 from edgebuild.plan.recipe import Chain, Recipes
 from edgebuild.plan.weights import Weights, task_code
 from edgebuild.spec.joining import ASSEMBLIES
@@ -23,28 +27,16 @@ from edgebuild.steps.evidence.source_parity import SourceParity
 
 
 @dataclass(frozen=True, slots=True)
-class Built:
-    """A part for one runtime: its chain, and what measures its files."""
-
-    spec: PartSpec
-    chain: Chain
-    files: Measurements
-    weights: Weights
-
-    @property
-    def finished(self) -> PartFiles:
-        """Its file alone."""
-        return PartFiles(self.spec.name, self.chain, self.files)
-
-
-@dataclass(frozen=True, slots=True)
 class Assembled:
-    """An assembly for one runtime: its parts, the float model's own chain, and the whole as it is measured."""
+    """An assembly for one runtime: its parts, the float model's own chain, what is deployed, and both sides of its
+    comparison.
+    """
 
     runtime: Runtime
     parts: tuple[Built, ...]
     whole: Chain
-    measured: Whole
+    deployed: Together
+    pair: Files
 
 
 class Assembling:
@@ -66,14 +58,13 @@ class Assembling:
         self._graph, self._target, self._model, self._weights = graph, target, model, weights
         self._instruments, self._prefix, self._gates = instruments, prefix, gates
         self._own = weights[model.name]
-        self._joined = JoinedMeasuring(graph, target, model, self._own.data, instruments, prefix, gates)
-        self.joining, self.measuring = self._joined.joining, self._joined.measuring
-        self._names = tuple(part.name for part in model.parts)
-        self._heads = tuple(replace(head, labels=()) for head in model.declared.heads)
-        self._read = tuple(output.name for output in model.declared.signature.outputs), self._heads
-        self._files = Measurements(graph, target, self._heads, self._own.data, instruments, prefix, gates)
+        self.joining = joining_of(model)
+        self.measuring = Measuring(graph, target, model, self._own.data, instruments, prefix, gates)
+        self._files, self._kind = self.measuring.files, use(model)
+        self._names = names_of(model, self.joining)
+        self._read = tuple(output.name for output in model.declared.signature.outputs), self._files.heads
         self._tasks = task_code(model)
-        self._code = (ASSEMBLIES.module(use(model)), self.joining.router)
+        self._code = (ASSEMBLIES.module(self._kind), self.joining.router)
 
     def judge(self) -> tuple[list[Assembled], str]:
         """All that is built, and the node that judges it."""
@@ -83,29 +74,36 @@ class Assembling:
             preflight.add(self._graph, self._target, self._weights[part.model.name], self._instruments, of_part)
         for whole in wholes:
             self._conversion(whole)
-            self._joined.answered(whole.measured)
-            self._joined.arena(whole.measured)
-        self._joined.latency([whole.measured for whole in wholes])
+        pairs = [whole.pair for whole in wholes]
+        self.measuring.measure(pairs)
         for whole in wholes:
             weights = {f"footprint/{part.spec.name}": self._weight(part, whole) for part in whole.parts}
-            self._joined.parts(whole.measured, weights)
-        files = {f"baseline/{whole.runtime.format}": whole.whole.baseline for whole in wholes}
-        return wholes, self.measuring.verdicts([whole.runtime for whole in wholes], files, Recipe())
+            self.measuring.parts(whole.pair, whole.deployed, weights)
+        return wholes, self.measuring.verdicts(pairs, Recipe())
 
     def _assembled(self, runtime: Runtime) -> Assembled:
-        parts = tuple(self._built(part, runtime) for part in self._model.parts)
+        parts = self._parts(runtime)
         uncompressed = replace(self._target, recipe=Recipe())
         recipes = Recipes(self._graph, uncompressed, self._model, self._own, self._prefix)
         whole, rule = recipes.chain(runtime), self._rule(runtime, parts)
-        finished = tuple(part.finished for part in parts)
-        return Assembled(runtime, parts, whole, self._joined.whole(runtime, finished, whole, rule))
+        fed = {part.spec.name: part.files.data for part in parts if part.files.data != self._own.data}
+        deployed = Together(self._kind, {part.spec.name: part.chain.candidate for part in parts}, rule, fed)
+        return Assembled(runtime, parts, whole, deployed, Files(runtime, deployed, whole.baseline))
+
+    def _parts(self, runtime: Runtime) -> tuple[Built, ...]:
+        """A file of each part, or both halves of the one that has an exit."""
+        if not self.joining.files:
+            return tuple(self._built(part, runtime) for part in self._model.parts)
+        (part,) = self._model.parts
+        own = self._weights[part.model.name]
+        exiting = Exiting(self._graph, self._target, self._model, own, self._instruments, self._prefix)
+        return exiting.parts(runtime, self.joining, [self._files.of_part(name) for name in self._names])
 
     def _built(self, part: PartSpec, runtime: Runtime) -> Built:
         target = self._target if part.recipe is None else replace(self._target, recipe=part.recipe)
         weights, prefix = self._weights[part.model.name], f"{self._prefix}/{part.name}"
         recipes = Recipes(self._graph, target, part.model, weights, prefix, frozenset(), self._instruments)
-        files = replace(self._joined.of_part(part.name), target=target)
-        return Built(part, recipes.chain(runtime), files, weights)
+        return Built(part, recipes.chain(runtime), self._files.of_part(part.name), weights)
 
     def _rule(self, runtime: Runtime, parts: Sequence[Built]) -> str:
         """What is chosen by the answers to validation examples: those that judge have no part in it."""
@@ -116,14 +114,16 @@ class Assembling:
             )
             for part in parts
         }
-        step = ChooseRule(self.joining, self._names, self._heads, self._model.declared.signature.bare, self._model.file)
+        step = ChooseRule(
+            self.joining, self._names, self._files.heads, self._model.declared.signature.bare, self._model.file
+        )
         node = Node(step, {"data": self._own.data, **answers}, "rule", code=(*self._code, *self._tasks))
         return self._graph.add(f"{self._prefix}/{runtime.format}/rule", node)
 
     def _conversion(self, whole: Assembled) -> None:
         """Parity and footprint of every part, and of all together."""
         runtime = whole.runtime
-        parity = {f"parity/{part.spec.name}": self._parity(part) for part in whole.parts}
+        parity = {f"parity/{part.spec.name}": self._parity(part, whole) for part in whole.parts}
         self.measuring.add(runtime, "parity", JoinedParity(self._names), parity)
         if (original := self._files.original(self._own, "original")) is not None:
             baseline = self._files.outputs(self._files.everywhere(), whole.whole, whole.whole.baseline, "baseline")
@@ -136,7 +136,7 @@ class Assembling:
         files = {"candidate": part.chain.candidate, "baseline": whole.whole.baseline}
         return part.files.weight(part.chain, files, (part.chain.unconverted, self._own.float), "footprint")
 
-    def _parity(self, part: Built) -> str:
+    def _parity(self, part: Built, whole: Assembled) -> str:
         """How a part's files answer beside the model that they were made of."""
         instrument, everywhere, chain = self._instruments.best("outputs"), self._files.everywhere(), part.chain
         inputs = {
@@ -146,6 +146,9 @@ class Assembling:
         }
         if everywhere is not instrument:
             inputs["device_converted"] = sampling.few(part.files, instrument, chain, chain.converted, "device-float")
-            inputs["device_candidate"] = self._joined.sampled(part.finished, instrument)
-        node = Node(Parity(*self._read), inputs, "evidence", code=self._tasks)
+            sampled = Deployed(self._files).parts_sampled(instrument, whole.pair, whole.deployed)
+            inputs["device_candidate"] = sampled[part.spec.name]
+        names, heads = self._read
+        crossing = (FEATURES,) if part.signature is not None and not part.signature.outputs else ()
+        node = Node(Parity((*names, *crossing), heads), inputs, "evidence", code=self._tasks)
         return self._graph.add(f"{part.files.prefix}/{chain.runtime.format}/parity", node)

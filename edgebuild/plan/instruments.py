@@ -47,6 +47,10 @@ class Instrument:
         """The runtime as it is there: only the target's own hardware has the target's execution providers."""
         return declared if self.fidelity == "hardware" else replace(declared, providers=())
 
+    def most(self, most: int | None = None) -> int | None:
+        """The most examples that it answers where no more than `most` are asked; None where nothing limits them."""
+        return min((limit for limit in (most, self.device.examples) if limit is not None), default=None)
+
     @cached_property
     def fingerprint(self) -> dict[str, str]:
         """What it is; asked once a plan, since a remote device must be called."""
@@ -98,9 +102,9 @@ class Instruments:
         instrument = self.best("latency")
         return (instrument, core.time) if instrument.fidelity == "emulated" and instrument.device.counts else None
 
-    @property
+    @cached_property
     def host(self) -> Instrument:
-        """This machine."""
+        """This machine; one for all that the target measures, so that it is asked once what it is."""
         return Instrument(DEVICES.get(_HOST)(), self.target.hardware)
 
     @staticmethod

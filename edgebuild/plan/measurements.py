@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from edgebuild.engine.graph import Graph, Node
@@ -11,6 +11,7 @@ from edgebuild.plan.instruments import Instrument, Instruments
 from edgebuild.plan.weights import Weights
 from edgebuild.spec import dataset
 from edgebuild.spec.core import TimeModel
+from edgebuild.spec.joining import ASSEMBLIES
 from edgebuild.spec.registry import FORMATS
 from edgebuild.spec.signature import Head, Loop
 from edgebuild.spec.source import Making
@@ -21,20 +22,41 @@ from edgebuild.steps.evidence.outputs import Outputs
 from edgebuild.steps.evidence.shared import Shared
 
 
+@dataclass(frozen=True, slots=True)
+class Together:
+    """Files that are deployed together: ids by the part's name, the kind of assembly, and the id of the rule that says
+    which of them answer; `fed` are ids of the data that parts are run on which take other inputs than the whole, where
+    they are known.
+    """
+
+    use: str
+    files: Mapping[str, str]
+    rule: str
+    fed: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def router(self) -> str:
+        """The module that goes by the rule."""
+        return ASSEMBLIES.get(self.use).router
+
+
+Deployable = str | Together  # the id of a file, or files that are deployed together
+
+
 class Pair(Protocol):
-    """Ids of two files of one format that are compared on a device."""
+    """Ids of what is compared on a device: two files of one format, or in the place of either several."""
 
     @property
     def runtime(self) -> Runtime:
         """What executes both."""
 
     @property
-    def candidate(self) -> str:
-        """The file that is judged."""
+    def candidate(self) -> Deployable:
+        """What is judged."""
 
     @property
-    def baseline(self) -> str:
-        """The file that it is held against."""
+    def baseline(self) -> Deployable:
+        """What that is held against."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +73,10 @@ class Measurements:
     instruments: Instruments
     prefix: str
     gates: tuple[Gate, ...]
+
+    def of_part(self, name: str) -> Measurements:
+        """What measures a part's files."""
+        return replace(self, prefix=f"{self.prefix}/{name}")
 
     def everywhere(self) -> Instrument:
         """The device that takes all examples: one that takes only some is compared with the host."""
@@ -82,9 +108,10 @@ class Measurements:
 
         `loops`: going through streams in order, each file with its own states.
         """
-        runtime = instrument.runtime(pair.runtime)
+        runtime, device = instrument.runtime(pair.runtime), instrument.device
+        most = instrument.most(most)
         node = Node(
-            Outputs(instrument.device, instrument.fidelity, runtime.threads, runtime.providers, most, split, loops),
+            Outputs(device, instrument.fidelity, runtime.threads, runtime.providers, most, split, loops),
             {"model": model, "data": self.data},
             "outputs",
             code=instrument.code(runtime.format),

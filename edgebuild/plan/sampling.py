@@ -18,7 +18,9 @@ _FEW = 8  # of a float file: they are slow (0.1 s each for the digits), and a ke
 _SHARE_OF_FEW = 0.1  # of the time
 
 
-def candidate(measurements: Measurements, instrument: Instrument, pair: Pair, host: Mapping[str, str]) -> str:
+def candidate(
+    measurements: Measurements, instrument: Instrument, pair: Pair, model: str, host: Mapping[str, str]
+) -> str:
     """What the file that is judged answers on the device, until the gates on right answers are decided; the node's id.
 
     `host` has the ids of what both files answer here, by role. Metrics of the device's own answers take all examples
@@ -27,9 +29,9 @@ def candidate(measurements: Measurements, instrument: Instrument, pair: Pair, ho
     own = resampled(measurements.gates, measurements.heads)
     gates = () if own else stopping(measurements.gates, "accuracy")
     if not own and not gates:
-        return few(measurements, instrument, pair, pair.candidate, "device")
+        return few(measurements, instrument, pair, model, "device")
     answered = {role: host[role] for role in ("candidate", "baseline")} if gates else {}
-    return _add(measurements, instrument, pair, pair.candidate, "device", gates=gates, answered=answered)
+    return _add(measurements, instrument, pair, model, "device", gates=gates, answered=answered)
 
 
 def few(measurements: Measurements, instrument: Instrument, pair: Pair, model: str, role: str) -> str:
@@ -37,13 +39,14 @@ def few(measurements: Measurements, instrument: Instrument, pair: Pair, model: s
     return _add(measurements, instrument, pair, model, role, most=_FEW, share=_SHARE_OF_FEW)
 
 
-def streams(measurements: Measurements, instrument: Instrument, pair: Pair, loops: tuple[Loop, ...]) -> str:
+def streams(measurements: Measurements, instrument: Instrument, pair: Pair, model: str, loops: tuple[Loop, ...]) -> str:
     """What the file that is judged answers on the device going through streams, as far as it gets; the node's id."""
     runtime = instrument.runtime(pair.runtime)
-    step = StreamOutputs(instrument.device, instrument.fidelity, loops, runtime.threads, runtime.providers)
+    device, fidelity = instrument.device, instrument.fidelity
+    step = StreamOutputs(device, fidelity, loops, runtime.threads, runtime.providers, instrument.most())
     node = Node(
         step,
-        {"model": pair.candidate, "data": measurements.data},
+        {"model": model, "data": measurements.data},
         "outputs",
         code=instrument.code(runtime.format),
         tools=(FORMATS.get(runtime.format).runtime,),
@@ -52,9 +55,9 @@ def streams(measurements: Measurements, instrument: Instrument, pair: Pair, loop
     return measurements.graph.add(f"{measurements.prefix}/{runtime.format}/outputs-device-streams", node)
 
 
-def part(measurements: Measurements, instrument: Instrument, pair: Pair, share: float) -> str:
+def part(measurements: Measurements, instrument: Instrument, pair: Pair, model: str, share: float) -> str:
     """What a part of an assembly answers on the device, on as many examples as its share of the time allows."""
-    return _add(measurements, instrument, pair, pair.candidate, "device", share=share)
+    return _add(measurements, instrument, pair, model, "device", share=share)
 
 
 def _add(
@@ -76,7 +79,7 @@ def _add(
         runtime.threads,
         runtime.providers,
         gates,
-        most,
+        instrument.most(most),
         None if budget is None else budget * share,
         len(measurements.target.runtimes),
     )

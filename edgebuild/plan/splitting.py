@@ -10,7 +10,7 @@ from edgebuild.assemblies.split import Split
 from edgebuild.engine.graph import Graph, Node
 from edgebuild.plan import preflight
 from edgebuild.plan.instruments import Instruments
-from edgebuild.plan.joined import joining_of
+from edgebuild.plan.joining import joining_of
 from edgebuild.plan.measuring import Measuring
 from edgebuild.plan.recipe import Chain, Recipes
 from edgebuild.plan.weights import Weights
@@ -78,9 +78,8 @@ class Splitting:
         files = {half: self._half(chain, cuts, half) for half in (EDGE, SERVER)}
         node = Node(SplitRule(self.joining.timeout), {"cuts": cuts}, "rule")
         rule = self._graph.add(f"{self._prefix}/{_FORMAT}/rule", node)
-        baseline = {f"baseline/{_FORMAT}": chain.baseline, f"candidate/{_FORMAT}": chain.candidate}
         recipe = self._part.recipe or self._target.recipe
-        verdicts = self.measuring.verdicts([chain.runtime], baseline, recipe, self._own.source)
+        verdicts = self.measuring.verdicts([chain], recipe, self._own.source)
         if self._fallback is not None:
             alone = self._chain(self._fallback, f"{self._prefix}/{FALLBACK}")
             files[FALLBACK] = alone.candidate
@@ -93,7 +92,10 @@ class Splitting:
         target = replace(self._target, recipe=part.recipe or self._target.recipe)
         measuring = Measuring(self._graph, target, self._model, weights.data, self._instruments, prefix, self._gates)
         preflight.add(self._graph, self._target, weights, self._instruments, prefix)
-        node = Node(WithFallback(FALLBACK), {"whole": whole, "fallback": measuring.judge([chain], weights)}, "verdicts")
+        alone = measuring.judge([chain], weights)
+        node = Node(WithFallback(FALLBACK), {"whole": whole, "fallback": alone}, "verdicts")
+        own = {role: item for role, item in measuring.evidence.items() if role != "verdicts"}
+        self.measuring.evidence |= {f"{FALLBACK}/{role}": item for role, item in own.items()}
         self.measuring.evidence["verdicts"] = self._graph.add(f"{self._prefix}/verdicts", node)
         return self.measuring.evidence["verdicts"]
 

@@ -62,7 +62,7 @@ def _baseline(item: Baseline) -> tuple[str, ...]:
     facts = item.facts
     parts = ", ".join(role for role in ("reference", "data") if item.part(role))
     what = f"{item.target}/{item.model}"
-    return item.name, what, item.format, facts.status, facts.set, commit(facts.commit), parts
+    return item.name, what, item.format, facts.status, item.set, commit(item.commit), parts
 
 
 def show_baseline(item: Baseline) -> None:

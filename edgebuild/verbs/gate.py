@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edgebuild.bundle import baselines, commit, facts, history, manifest, promote
-from edgebuild.bundle.facts import BundleManifest, Gate, Standing
+from edgebuild.bundle.facts import BundleManifest, Gate, Manifest, Standing
 from edgebuild.engine import digests, files, owned
 from edgebuild.engine.store import Store, disk_error
 from edgebuild.gates.statistics.drift import COUNTED, MEASURED, Drift, drift
@@ -22,13 +22,14 @@ from edgebuild.spec.errors import UsageError
 from edgebuild.spec.evidence import VERDICTS, Evidence, Judged, Predicted, Status, Verdict, Verdicts, combine
 from edgebuild.spec.project import Project
 from edgebuild.spec.target import Fidelity
-from edgebuild.verbs.journal import Journal, Listener, bring_up
+from edgebuild.verbs.journal import Journal, Listener, bring_up, shared
 
 if TYPE_CHECKING:
     from edgebuild.bundle.baselines import Baseline
     from edgebuild.engine.store import Action
     from edgebuild.engine.task import Limits
     from edgebuild.plan.gate import Compared, GatePlan, Subject
+    from edgebuild.spec.cache import Place
 
 _RESULT = "gate.json"
 _FILES = ("candidate", "baseline")  # of which the history has digests
@@ -36,9 +37,9 @@ _FILES = ("candidate", "baseline")  # of which the history has digests
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What to judge: a bundle, on a target and perhaps a device of one's own choice, against a baseline or without.
+    """What to judge: a bundle, on a target and perhaps a device of one's own choice, against a release or without.
 
-    With `withdraw` a bundle that fails loses its release.
+    With `withdraw` a bundle that fails loses its release. `cache` is where results are shared with other machines.
     """
 
     project: Project
@@ -49,6 +50,7 @@ class Request:
     device: str | None = None
     withdraw: bool = False
     jobs: int = 1
+    cache: Place | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +96,8 @@ def gate(request: Request, events: Listener, limits: Limits) -> tuple[Result, Jo
     """
     from edgebuild.plan import gate as planner
 
-    with _opened(request) as (store, copy):
+    journal = Journal(events)
+    with shared(request.cache, journal), _opened(request) as (store, copy):
         facts = manifest.verify_bundle(copy)
         owned.check_replaceable(_folder(request), _RESULT)
         release = _release(request, facts)
@@ -102,7 +105,6 @@ def gate(request: Request, events: Listener, limits: Limits) -> tuple[Result, Jo
         plan = planner.make(store, subject)
         for notice in plan.notices:
             events.notice(notice)
-        journal = Journal(events)
         done = bring_up(store, plan.graph, request.jobs, journal, limits)
         comparisons = tuple(_comparison(store, item, done) for item in plan.compared)
         warnings = tuple(_warnings(request, facts, release, comparisons, subject))
@@ -137,16 +139,29 @@ def _opened(request: Request) -> Iterator[tuple[Store, Path]]:
 
 
 def _release(request: Request, facts: BundleManifest) -> Baseline | None:
-    """The baseline to compare with, when it is one of the same model, target and format."""
+    """The release to compare with, when it is one of the same target and format, and answers the same question."""
     if request.against is None:
         return None
-    found = baselines.read(request.baselines, request.against)
+    release = baselines.release(request.baselines, request.against)
     ours = {"target": request.target, "model": facts.subject.model, "format": facts.format}
-    theirs = {"target": found.target, "model": found.model, "format": found.format}
-    if ours != theirs:
-        told = ", ".join(f"{name} {theirs[name]!r}, not {ours[name]!r}" for name in ours if ours[name] != theirs[name])
-        raise UsageError(f"cannot be compared with this bundle: it is of {told}", file=str(found.folder))
-    return found
+    theirs = {"target": release.target, "model": release.model, "format": release.format}
+    others = [name for name in ours if ours[name] != theirs[name]]
+    if others and not (others == ["model"] and _alike(facts, release.facts)):
+        told = ", ".join(f"{name} {theirs[name]!r}, not {ours[name]!r}" for name in others)
+        hint = (
+            "another model must take and answer the same, of the same held-out examples" if "model" in others else None
+        )
+        raise UsageError(f"cannot be compared with this bundle: it is of {told}", file=str(release.folder), hint=hint)
+    return release
+
+
+def _alike(ours: Manifest, theirs: Manifest) -> bool:
+    """Whether two models take and answer the same, of the same held-out examples."""
+    one, other = (
+        (each.subject.signature, each.subject.heads, each.subject.preprocess, each.sources.get("data"))
+        for each in (ours, theirs)
+    )
+    return one == other
 
 
 def _subject(request: Request, store: Store, copy: Path, facts: BundleManifest, release: Baseline | None) -> Subject:
@@ -181,11 +196,10 @@ def _warnings(
 ) -> Iterator[str]:
     """What makes a reader careful: another machine than before, or the same one that has changed."""
     for comparison, known in zip(comparisons, (None, release), strict=False):
-        sources = known.facts.sources if known else facts.sources
-        digest = sources["candidate" if known else "baseline"]
+        digest = known.facts.sources.get("candidate") if known else facts.sources["baseline"]  # none of several files
         measured_on = comparison.fingerprints.get("latency", {})
-        stored = baselines.samples(known, "candidate", measured_on) if known else []
-        earlier = stored + history.times(request.project.root, digest, measured_on)
+        earlier = baselines.samples(known, "candidate", measured_on) if known else []
+        earlier += history.times(request.project.root, digest, measured_on) if digest else []
         latency = comparison.evidence.latency
         now, tolerance = history.middles(latency).baseline, COUNTED if isinstance(latency, Predicted) else MEASURED
         if now is not None and (alarm := drift(earlier, now, tolerance)) is not None:

@@ -90,7 +90,7 @@ MUTANTS = (
     ),
     Mutant(
         "what the device is, of times",
-        "plan/measuring.py",
+        "plan/timing.py",
         "facts=instrument.fingerprint,",
         "facts=instrument.arithmetic,",
         "test_what_a_device_is",
@@ -111,7 +111,7 @@ MUTANTS = (
     ),
     Mutant(
         "the code of the gates that stop a measurement, of times",
-        "plan/measuring.py",
+        "plan/timing.py",
         "code=(*instrument.code(*formats), *sorted({GATES.module(gate.metric) for gate in gates})),",
         "code=instrument.code(*formats),",
         _CODE,

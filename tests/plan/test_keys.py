@@ -147,7 +147,7 @@ TARGET_CHANGES = {
         ('mcpu = "cortex-a72"', 'mcpu = "cortex-a53"'): "Count Predict Proof",
         ("ratio_band = 0.25", "ratio_band = 0.2"): "Predict Proof",
         ("ways = 2}", "ways = 4}"): "Count Sampled Preflight",
-        ("examples = 500", "examples = 400"): "Sampled Count Preflight",
+        ("examples = 500", "examples = 400"): "board/tiny/onnx/outputs-device board/tiny/tflite/outputs-device",
         ('examples = 500', 'examples = 500, budget = "1 min"'): "Sampled",
         ('limit = "1 pp"', 'limit = "1.5 pp"'): "Judge board/tiny/onnx/outputs-device board/tiny/tflite/outputs-device",
         ('limit = "+3 %"', 'limit = "+4 %"'): "Judge Latency",

@@ -7,7 +7,7 @@ and runs nothing where it comes to another: the result would lie under a key tha
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, fields, is_dataclass, replace
 from typing import Any
@@ -62,7 +62,7 @@ class Serving:
 
     def _result(self, asked: Work, tell: Tell) -> Done | Refused | Unserved | Failed:
         try:
-            node = _node(asked)
+            node = _as_here(asked)
             other = self._other(node, asked)
             return other or self._made(node, asked, tell)
         except (Damaged, CacheError) as error:
@@ -74,7 +74,7 @@ class Serving:
 
     def _other(self, node: Node, asked: Work) -> Refused | None:
         """The parts of the key as they are here, where the step would be another one."""
-        parts = keys.parts(replace(node, facts=_facts(node, asked)), asked.inputs, self.store.code)
+        parts = keys.parts(node, asked.inputs, self.store.code)
         machine = machine_of(node)
         if machine == asked.machine and keys.of(parts) == asked.key:
             return None
@@ -111,19 +111,22 @@ class Serving:
             self._builds.discard(build)
         if name not in done:
             raise StepError(f"step {asked.label} was stopped: its worker was told to end")
+        if done[name].key != asked.key:
+            raise StepError(f"step {asked.label} ran under another key than it was asked for")
         return done[name]
 
 
-def _node(asked: Work) -> Node:
-    """The step as a node of a plan; ValueError where it cannot be one here."""
+def _as_here(asked: Work) -> Node:
+    """The step as a node of a plan on this machine; ValueError where it cannot be one here."""
     step = spelling.step(asked.step)
-    return Node(step, {role: item.digest for role, item in asked.inputs.items()}, asked.kind, asked.code, asked.tools)
+    inputs = {role: item.digest for role, item in asked.inputs.items()}
+    return Node(step, inputs, asked.kind, asked.code, asked.tools, _facts(step, asked.facts))
 
 
-def _facts(node: Node, asked: Work) -> dict[str, str]:
+def _facts(step: Step, asked: Mapping[str, str]) -> dict[str, str]:
     """The facts in the key as they are here: of those about a device, what this machine's own says."""
-    facts = dict(asked.facts)
-    for device in _devices(node.step) if facts else ():
+    facts = dict(asked)
+    for device in _devices(step) if facts else ():
         if (why := device.why_unusable()) is not None:
             raise ValueError(f"{device.transport}: {why}")
         try:

@@ -9,8 +9,7 @@ from typing import ClassVar, TypeVar
 from edgebuild.spec import documents, evidence
 from edgebuild.spec.artifact import Determinism, Step, StepIO
 from edgebuild.spec.evidence import RULE, PartRuns, PartsRuns, Rule
-
-RUNS, TIMES = "runs.json", "parts.json"
+from edgebuild.steps.evidence._deployed import RUNS
 
 Document = TypeVar("Document")
 

@@ -6,12 +6,11 @@ import importlib
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, ClassVar
 
-from edgebuild.gates.statistics import paired
 from edgebuild.spec import dataset, documents, drawing, evidence
 from edgebuild.spec.artifact import Determinism, Step, StepIO
 from edgebuild.spec.evidence import PartRuns, PartsRuns
-from edgebuild.spec.joining import Joining
-from edgebuild.steps.assemblies._parts import RUNS, read_rule, role
+from edgebuild.steps.assemblies._parts import read_rule, role
+from edgebuild.steps.evidence._deployed import RUNS
 from edgebuild.steps.evidence._outputs import origin, read
 
 if TYPE_CHECKING:
@@ -20,12 +19,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class JoinedOutputs(Step):
-    """Inputs: `answers/<part>`, each part's outputs on one device, the `rule`, and the data.
+    """Inputs: `answers/<part>`, each part's outputs on one device, the `rule`, and the data. `router`: the module that
+    joins them (`spec/joining.py`).
 
     Where a device ran some of the examples, those count that every part ran on.
     """
 
-    joining: Joining
+    router: str
     parts: tuple[str, ...]
 
     consumes: ClassVar[tuple[str, ...]] = ()
@@ -43,7 +43,7 @@ class JoinedOutputs(Step):
         answers = [read(folder) for folder in folders]
         n = min(len(each[0]) for each in answers)
         same = [[_first(values, n, total) for values in each] for each in answers]
-        outputs, ran = importlib.import_module(self.joining.router).combined(read_rule(io).rule, same)
+        outputs, ran = importlib.import_module(self.router).combined(read_rule(io).rule, same)
         np.savez(io.output / "outputs.npz", **{str(place): values for place, values in enumerate(outputs)})
         shortest = min(folders, key=lambda folder: len(read(folder)[0]))
         first = origin(shortest)
@@ -59,5 +59,7 @@ def _first(values: Array, n: int, total: int) -> Array:
 
 
 def _runs(mask: Mask) -> PartRuns:
+    from edgebuild.gates.statistics import paired
+
     runs, of = int(mask.sum()), len(mask)
     return PartRuns(runs, of, evidence.Rate(*paired.wilson(runs, of)))

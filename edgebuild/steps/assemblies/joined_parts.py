@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from edgebuild.devices.timing import predicted
 from edgebuild.spec import documents, evidence
 from edgebuild.spec.artifact import Determinism, Step, StepIO
 from edgebuild.spec.core import TimeModel
 from edgebuild.spec.evidence import Counted, Footprint, Joined, JoinedPart, JoinedTimes, PartRuns, PartTimes
 from edgebuild.spec.target import Fidelity
-from edgebuild.steps.assemblies._parts import TIMES, read_all, read_rule, read_runs
+from edgebuild.steps.assemblies._parts import read_all, read_rule, read_runs
+from edgebuild.steps.evidence._deployed import TIMES
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +34,8 @@ class JoinedParts(Step):
 
     def run(self, io: StepIO) -> None:
         """Write `evidence.json`."""
+        from edgebuild.devices.timing import predicted
+
         runs, seconds = read_runs(io), list[float]()
         fidelity: Fidelity | None = None
         if self.model is not None and self.clock is not None:

@@ -13,6 +13,7 @@ from edgebuild.spec.evidence import Evidence, Judged, Status, Verdict, Verdicts,
 from edgebuild.spec.metric import Tried
 from edgebuild.spec.registry import GATES
 from edgebuild.spec.target import Gate
+from edgebuild.steps.evidence import _deployed
 
 _FILES = ("candidate", "baseline")
 _RANK: dict[Status, int] = {"pass": 0, "inconclusive": 1, "fail": 2}
@@ -21,7 +22,8 @@ _RANK: dict[Status, int] = {"pass": 0, "inconclusive": 1, "fail": 2}
 @dataclass(frozen=True, slots=True)
 class Judge(Step):
     """Inputs: `accuracy/<format>`, `footprint/<format>`, `parity/<format>`, `latency` for all formats, and both files
-    of each, `candidate/<format>` and `baseline/<format>`: one that is its own baseline has changed nothing.
+    of each, `candidate/<format>` and `baseline/<format>` (of an assembly `…/<part>` of each, and `…/rule`): what is its
+    own baseline has changed nothing.
 
     The shipped file is the best `of` so many; the gates' confidence allows for it (`plan/limits.py`), verdicts tell it.
     The name of the `recipe` and its `steps`, and whether the model is a module, or what `instead` would be one, are for
@@ -82,8 +84,10 @@ def _speed(gathered: Evidence) -> float:
 
 
 def _identical(io: StepIO, name: str) -> bool:
-    ours, theirs = (io.inputs.get(f"{role}/{name}") for role in _FILES)
-    return ours is not None and theirs is not None and ours.digest == theirs.digest
+    ours, theirs = (
+        {part: item.digest for part, item in _deployed.files(io, f"{role}/{name}").items()} for role in _FILES
+    )
+    return bool(ours) and ours == theirs
 
 
 def _by_identity(gate: Gate) -> Verdict | None:

@@ -19,7 +19,7 @@ from edgebuild.spec.target import Fidelity
 class Outputs(Step):
     """`outputs.npz` holds the outputs by position, `origin.json` the runtime's version and the fidelity.
 
-    `most`: run no more examples than so many, besides what the device takes. `split`: whose examples; a choice is made
+    `most`: run no more examples than so many. `split`: whose examples; a choice is made
     by what is answered on those for validation. `loops`: all go through their streams in order, with the states that
     the file itself has left.
     """
@@ -39,14 +39,14 @@ class Outputs(Step):
     tools: ClassVar[tuple[str, ...]] = ("numpy",)
 
     def run(self, io: StepIO) -> None:
-        """Run the held-out examples, or as many of them as the device takes."""
+        """Run the held-out examples, or as many of them as are asked for."""
         from edgebuild.devices.jobs import outputs
         from edgebuild.devices.jobs.job import JobModel
 
         file = io.path("model") / FORMATS.get(io.kind("model")).file
         model = JobModel("model", file, self.threads, self.providers, model_file.layouts(file))
         test = dataset.read(io.path("data"), self.split)
-        most = min(limit for limit in (self.device.examples, self.most, len(test)) if limit is not None)
+        most = len(test) if self.most is None else min(self.most, len(test))
         some = tuple(Chosen(values, drawing.chosen(len(test), most)) for values in test.inputs)
         if self.loops:
             streams = dataset.streams(io.path("data"), self.split)

@@ -29,10 +29,10 @@ if TYPE_CHECKING:
 class Sampled(Step):
     """`outputs.npz` and `origin.json` as `Outputs` writes them; `looks` in the latter tells where and why it stopped.
 
-    Examples are drawn at random, always in the same order. With `gates`, which take the inputs `candidate` and
-    `baseline` (the host's outputs of this file and of the float one), the device stops as soon as these are decided, or
-    cannot be; without, it runs as many as it takes, and no more than `most`. `budget`: seconds that this machine, all
-    its cores at work, may take for a target of `formats` formats. What it cuts depends on the machine, and is marked.
+    Examples are drawn at random, always in the same order, and no more than `most` (None: all). With `gates`, which
+    take the inputs `candidate` and `baseline` (the host's outputs of this file and of the float one), the device stops
+    as soon as these are decided, or cannot be. `budget`: seconds that this machine, all its cores at work, may take for
+    a target of `formats` formats. What it cuts depends on the machine, and is marked.
     """
 
     device: Device
@@ -59,7 +59,7 @@ class Sampled(Step):
     def run(self, io: StepIO) -> None:
         """Run examples until nothing more is needed, or can be had."""
         test = dataset.read(io.path("data"), "test")
-        most = min(limit for limit in (self.device.examples, self.most, len(test)) if limit is not None)
+        most = len(test) if self.most is None else min(self.most, len(test))
         rows = drawing.drawn(len(test))[:most]
         portions = self._portions(io, tuple(Chosen(values, rows) for values in test.inputs))
         spending = Spending(most, self._seconds(io.cores.count), self._deciding(io, test.labels, most))

@@ -8,29 +8,42 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from edgebuild.spec import documents, evidence
-from edgebuild.spec.artifact import Determinism, Step, StepIO
+from edgebuild.spec.artifact import Determinism, Input, Step, StepIO
 from edgebuild.spec.registry import FORMATS
 from edgebuild.spec.work import Work
+from edgebuild.steps.evidence import _deployed
 
 _ROLES = ("candidate", "baseline")
 
 
 @dataclass(frozen=True, slots=True)
 class Shared(Step):
-    """Inputs: `candidate` and `baseline`, files of one format."""
+    """Inputs: `candidate` and `baseline`, each a file of one format, or one for each part.
+
+    Where either is an assembly nothing that both do can be told, since its parts run by chance: what nothing shares
+    widens the band of a predicted ratio, and narrows no verdict.
+    """
 
     consumes: ClassVar[tuple[str, ...]] = ()
     produces: ClassVar[str | None] = "evidence"
-    needs: ClassVar[tuple[str, ...]] = _ROLES
+    needs: ClassVar[tuple[str, ...]] = ()
     deterministic: ClassVar[Determinism] = "same-cpu"  # a runtime may fuse otherwise elsewhere
 
     def run(self, io: StepIO) -> None:
         """Write `evidence.json`."""
-        work = {}
-        for role in _ROLES:
-            kind = FORMATS.get(io.kind(role))
-            work[role] = kind().work((io.path(role) / kind.file).read_bytes())
-        documents.write(io.output / evidence.FILE, compare(work["candidate"], work["baseline"]))
+        candidate, baseline = ([_work(item) for item in _deployed.files(io, role).values()] for role in _ROLES)
+        if len(candidate) == len(baseline) == 1:
+            shared = compare(candidate[0], baseline[0])
+        else:
+            shared = evidence.SharedWork(
+                0.0, 0.0, evidence.Operators(0, *(sum(map(len, each)) for each in (candidate, baseline)))
+            )
+        documents.write(io.output / evidence.FILE, shared)
+
+
+def _work(item: Input) -> Sequence[Work]:
+    kind = FORMATS.get(item.kind)
+    return kind().work((item.path / kind.file).read_bytes())
 
 
 def compare(candidate: Sequence[Work], baseline: Sequence[Work]) -> evidence.SharedWork:

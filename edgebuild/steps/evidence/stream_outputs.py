@@ -19,7 +19,7 @@ from edgebuild.steps.evidence._outputs import ROWS
 @dataclass(frozen=True, slots=True)
 class StreamOutputs(Step):
     """`outputs.npz` and `origin.json` as `Outputs` writes them, with the states that the file itself has left, and
-    `rows.npy`: the examples that ran, as many as the device takes, and no longer than its budget allows.
+    `rows.npy`: the examples that ran, no more than `most` and no longer than the device's budget allows.
     """
 
     device: Device
@@ -27,6 +27,7 @@ class StreamOutputs(Step):
     loops: tuple[Loop, ...]
     threads: int = 1
     providers: tuple[str, ...] = ()
+    most: int | None = None
     timeout: float = field(default=3600.0, metadata=EXCUSED)
 
     consumes: ClassVar[tuple[str, ...]] = (FILE,)
@@ -50,7 +51,7 @@ class StreamOutputs(Step):
         file = io.path("model") / FORMATS.get(io.kind("model")).file
         model = JobModel("model", file, self.threads, self.providers, model_file.layouts(file))
         test, streams = dataset.read(io.path("data"), "test"), dataset.streams(io.path("data"), "test")
-        rows = drawing.beginnings(streams, len(test), min(self.device.examples or len(test), len(test)))
+        rows = drawing.beginnings(streams, len(test), min(self.most or len(test), len(test)))
         some = tuple(Chosen(values, rows) for values in test.inputs)
         own, seconds = None if streams is None else streams[rows], self.device.budget
         ran = outputs.run_looped(self.device, model, some, io.scratch, self.timeout, self.loops, own, seconds)

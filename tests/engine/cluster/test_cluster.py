@@ -7,12 +7,14 @@ import signal
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import ClassVar
 
 import pytest
 
+from edgebuild.devices.local import Local
+from edgebuild.engine.graph import Node
 from edgebuild.engine.store import Store
 from edgebuild.spec.artifact import Determinism
 from edgebuild.spec.errors import DeviceError, StepError, UsageError
@@ -38,6 +40,13 @@ class Timed(toys.Write):
 @dataclass(frozen=True, slots=True)
 class Tooled(toys.Write):
     tools: ClassVar[tuple[str, ...]] = ("numpy",)
+
+
+@dataclass(frozen=True, slots=True)
+class Answers(toys.Write):
+    """On this machine, of which facts are in its key."""
+
+    device: Local = field(default_factory=Local)
 
 
 def several(box: Toybox, tally: str, name: str = "t") -> None:
@@ -70,6 +79,20 @@ def test_steps_run_on_workers_and_what_speaks_of_this_machine_here(shared_farm: 
     client.farm = replace(shared_farm, address="tcp://127.0.0.1:1")  # nobody calls it: there is nothing to do
     client.build(make)
     assert (client.heard.ran, client.ran) == ([], 0)
+
+
+def test_facts_of_a_device_are_those_of_the_worker(shared_farm: Farm, store: Store) -> None:
+    """It asks its own device: where that is another, the step runs here."""
+    client, cpu = Client(store, shared_farm), Local().fingerprint()["cpu"]
+
+    def make(box: Toybox) -> None:
+        box.graph.add("same", Node(Answers("same"), {}, "toy", facts={"cpu": cpu}))
+        box.graph.add("other", Node(Answers("other"), {}, "toy", facts={"cpu": "another"}))
+
+    done = client.build(make)
+    assert {label for label, action in done.items() if action.source} == {"same"}
+    assert len(client.told) == 1
+    assert f"there fact.cpu is {cpu}, here another" in client.told[0]
 
 
 def test_a_step_that_fails_there_ends_the_build_as_it_would_here(shared_farm: Farm, store: Store) -> None:

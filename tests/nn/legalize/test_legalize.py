@@ -98,8 +98,38 @@ LAYERS: dict[str, list[tuple[int, Callable[[], nn.Module]]]] = {
     ],
     "bilinear": [(1, Pair)],
     "rrelu": [(1, nn.RReLU)],
+    "single_rows": [
+        (2, lambda: Rows(nn.Linear(8, 5))),
+        (2, lambda: Rows(Product("matmul"))),
+        (2, lambda: Rows(Product("abcd,de->abce"))),
+    ],
     "nearest_exact": [(2, lambda: nn.Upsample(scale_factor=(2, 3), mode="nearest-exact"))],
 }
+
+
+class Product(nn.Module):
+    """With a matrix, by the operator or the equation."""
+
+    def __init__(self, how: str) -> None:
+        super().__init__()
+        self.how = how
+        self.matrix = nn.Parameter(torch.randn(8, 5))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x @ self.matrix if self.how == "matmul" else torch.einsum(self.how, x, self.matrix)
+
+
+class Rows(nn.Module):
+    """The layer on the means of each channel, as rows alone in their axis."""
+
+    def __init__(self, layer: nn.Module) -> None:
+        super().__init__()
+        self.layer = layer
+
+    def forward(self, x: Tensor) -> Tensor:
+        means = x.flatten(2).mean(-1).reshape(1, 1, 1, 8)
+        answer: Tensor = self.layer(torch.cat([means, means + 1], 1))
+        return answer
 
 
 class Every(nn.Module):

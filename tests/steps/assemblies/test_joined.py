@@ -12,14 +12,13 @@ import pytest
 
 from edgebuild.assemblies.cascade import Cascade
 from edgebuild.devices.timing import predicted
+from edgebuild.devices.timing.rounds import joined
 from edgebuild.spec import documents, drawing, evidence
 from edgebuild.spec.artifact import Step
 from edgebuild.spec.core import Band, TimeModel
 from edgebuild.spec.evidence import (
     RULE,
     VERDICTS,
-    Activations,
-    Arena,
     CacheWork,
     Comparison,
     Converted,
@@ -38,10 +37,8 @@ from edgebuild.spec.evidence import (
     Verdict,
     Verdicts,
 )
-from edgebuild.steps.assemblies.joined_arena import JoinedArena
 from edgebuild.steps.assemblies.joined_count import JoinedCount, mean
 from edgebuild.steps.assemblies.joined_footprint import JoinedFootprint
-from edgebuild.steps.assemblies.joined_latency import joined
 from edgebuild.steps.assemblies.joined_outputs import JoinedOutputs
 from edgebuild.steps.assemblies.joined_parity import JoinedParity
 from edgebuild.steps.assemblies.joined_parts import JoinedParts
@@ -86,7 +83,7 @@ def test_answers_are_joined_example_by_example_where_every_part_ran(
     for name, values, count in zip(PARTS, whole, counts, strict=True):
         answers[f"answers/{name}"] = outputs(tmp_path / name, values[drawing.chosen(total, count)], name)
     inputs = {"rule": rule(tmp_path / "rule"), "data": ("data", made["data"]), **answers}
-    folder = tiny.perform(JoinedOutputs(Cascade(), PARTS), tmp_path / "out", inputs)
+    folder = tiny.perform(JoinedOutputs(Cascade.router, PARTS), tmp_path / "out", inputs)
     rows = drawing.chosen(total, min(counts))
     shares = np.exp(whole[0].astype(float))
     sure = (shares.max(1) / shares.sum(1) >= 0.9)[rows]
@@ -97,7 +94,7 @@ def test_answers_are_joined_example_by_example_where_every_part_ran(
     assert told["large"].share.low < told["large"].share.accuracy < told["large"].share.high
 
 
-def test_bytes_and_memory_are_those_of_all_parts(tmp_path: Path) -> None:
+def test_bytes_are_those_of_all_parts(tmp_path: Path) -> None:
     float_ = measured.weight(9000)
     weighed = {
         f"footprint/{name}": Footprint(measured.weight(size), float_)
@@ -105,12 +102,6 @@ def test_bytes_and_memory_are_those_of_all_parts(tmp_path: Path) -> None:
     }
     whole = documents.read(Footprint, _evidence(JoinedFootprint(PARTS), tmp_path / "f", weighed))
     assert (whole.candidate.bytes, whole.baseline.bytes) == (310, 9000)
-    planned = {
-        f"arena/{name}": Arena(Activations(size, 2), Activations(7, 1))
-        for name, size in zip(PARTS, (10, 300), strict=True)
-    }
-    arena = documents.read(Arena, _evidence(JoinedArena(PARTS), tmp_path / "a", planned))
-    assert (arena.candidate, arena.baseline) == (Activations(310, 4), Activations(7, 1))
 
 
 def test_the_conversion_of_every_part_is_kept_by_its_name(tmp_path: Path) -> None:

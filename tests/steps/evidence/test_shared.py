@@ -49,3 +49,11 @@ def test_the_smaller_share_of_products_and_bytes_is_taken_and_each_operator_coun
     assert work.baseline == pytest.approx(0.1)
     assert work.operators == Operators(shared=1, candidate=3, baseline=2)
     assert compare([], [first]) == SharedWork(0.0, 0.0, Operators(shared=0, candidate=0, baseline=1))
+
+
+def test_an_assembly_shares_nothing_that_could_be_told(made: tiny.Made, tmp_path: Path) -> None:
+    file = ("tflite", made["tflite"])
+    inputs = {"candidate/small": file, "candidate/large": file, "baseline": file}
+    work = folders.read(SharedWork, tiny.perform(Shared(), tmp_path / "out", inputs))
+    assert (work.candidate, work.baseline, work.operators.shared) == (0.0, 0.0, 0)
+    assert work.operators.candidate == 2 * work.operators.baseline > 0
