@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from edgebuild.nn import state_dict
 from edgebuild.nn.model_code import ModelCode, example
 from edgebuild.nn.network import Network
+from edgebuild.nn.plain import plain
 from edgebuild.nn.prune.narrow import narrowed
 from edgebuild.nn.restructure import swaps
 from edgebuild.nn.restructure.swaps import Swap
@@ -69,10 +70,11 @@ class Checkpoint:
 
 
 def save(checkpoint: Checkpoint, folder: Path) -> None:
-    """Write the checkpoint into `folder`, which must exist."""
+    """Write the checkpoint into `folder`, which must exist; weights that the module derives become plain ones."""
     from safetensors.torch import save_file
 
-    fresh = checkpoint.code.build(checkpoint.builder, checkpoint.inputs)
+    fresh = plain(checkpoint.code.build(checkpoint.builder, checkpoint.inputs))
+    plain(checkpoint.module)
     swaps.apply(fresh, checkpoint.swaps)
     description = {
         "builder": _described(checkpoint.builder),
@@ -116,7 +118,7 @@ def _built(folder: Path) -> tuple[nn.Module, ModelCode, str | Network, dict[str,
     described = json.loads((folder / DESCRIPTION).read_text())
     own = folder / "code"
     code, builder = ModelCode(own if own.is_dir() else None, described["origin"]), _builder(described["builder"])
-    module = code.build(builder, tensors(described["inputs"]))
+    module = plain(code.build(builder, tensors(described["inputs"])))
     swaps.apply(module, _swaps(described))
     reshape(module, described["structure"])
     return module, code, builder, described

@@ -17,6 +17,7 @@ from edgebuild.nn.model_code import ModelCode
 from edgebuild.spec import dataset
 from edgebuild.spec.errors import UsageError
 from edgebuild.spec.signature import TensorSpec
+from edgebuild.steps.techniques.prune_channels import PruneChannels
 from tests import tiny
 
 
@@ -70,6 +71,42 @@ def test_nothing_in_a_checkpoint_is_a_pickle_or_names_a_place_on_this_machine(ma
     wanted = ["code/model.py", "code/model.toml", "record.json", "torch.json", "weights.safetensors"]
     assert sorted(files) == wanted
     assert not any(b"/tmp" in data or str(tiny.MODELS).encode() in data for data in files.values())
+
+
+DERIVED = """from torch import nn
+from torch.nn import utils
+from torch.nn.utils import parametrizations
+
+
+def build():
+    first = parametrizations.weight_norm(nn.Conv1d(2, 16, 3, padding=1))
+    second = utils.weight_norm(nn.Conv1d(16, 16, 3, padding=1))
+    third = utils.spectral_norm(nn.Conv1d(16, 16, 3, padding=1))
+    last = parametrizations.spectral_norm(nn.Linear(16, 4))
+    convolutions = (first, nn.ReLU(), second, nn.ReLU(), third, nn.ReLU())
+    return nn.Sequential(*convolutions, nn.AdaptiveAvgPool1d(1), nn.Flatten(), last)
+"""
+
+
+@pytest.mark.filterwarnings("ignore:`torch.nn.utils.weight_norm` is deprecated")
+def test_derived_weights_are_plain_ones_and_can_be_pruned(tmp_path: Path) -> None:
+    """Answers stay; what a norm reckons from others would change when some of these go."""
+    (tmp_path / "code").mkdir()
+    (tmp_path / "code" / "model.py").write_text(DERIVED)
+    code, inputs = ModelCode(tmp_path / "code", "models/m"), (TensorSpec("x", (2, 12)),)
+    torch.manual_seed(0)
+    module = code.build("build", inputs).eval()
+    x = torch.randn(3, 2, 12)
+    before = module(x)
+    (tmp_path / "saved").mkdir()
+    checkpoint.save(Checkpoint(module, code, "build", inputs), tmp_path / "saved")
+    loaded = checkpoint.load(tmp_path / "saved").module
+    assert {*loaded.state_dict()} == {f"{k}.{kind}" for k in (0, 2, 4, 8) for kind in ("weight", "bias")}
+    assert torch.allclose(loaded(x), before, atol=1e-6)
+    pruned = tiny.perform(
+        PruneChannels(ratio=0.5, round_to=1), tmp_path / "p", {"model": ("torch", tmp_path / "saved")}
+    )
+    assert checkpoint.load(pruned).module[0].out_channels == 8  # type: ignore[index]
 
 
 def test_tuples_grouped_convolutions_and_own_numbers_of_a_module_survive(
