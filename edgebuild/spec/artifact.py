@@ -13,6 +13,7 @@ from edgebuild.spec.cores import Cores
 from edgebuild.spec.documents import named
 from edgebuild.spec.errors import owner
 from edgebuild.spec.names import file_name
+from edgebuild.spec.stage import Stage
 
 Determinism = Literal["everywhere", "same-cpu", "no"]
 
@@ -74,7 +75,7 @@ class StepIO:
     that goes when it ends well. What is found there may be torn: the step checks it. `kept` is a folder that it shares
     with its runs on other inputs, of which nothing else in the key differs: for what was dear to measure and depends on
     a part of the inputs that the step can name (`spec/kept.py`). `cores` are what a step that can
-    run processes side by side asks for more of.
+    run processes side by side asks for more of. `stage` is set in a process that a step has started for a part of it.
     """
 
     inputs: Mapping[str, Input]
@@ -85,6 +86,7 @@ class StepIO:
     partial: Path | None = None
     cores: Cores = field(default_factory=Cores)
     kept: Path | None = None
+    stage: Stage | None = None
 
     def path(self, role: str) -> Path:
         """The folder of the input with this role; KeyError when the plan did not connect it."""

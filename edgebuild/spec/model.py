@@ -43,11 +43,17 @@ Averaging = Annotated[
 ]
 
 
+Processes = Annotated[
+    int, Field(ge=1, le=64, description="processes that each hold a part of the model while it is trained")
+]
+
+
 @dataclass(frozen=True, slots=True)
 class Training:
     """How weights are made: passes over the data, examples a step, peak learning rate, decay, seed.
 
     patience: epochs without a lower validation loss after which it ends, with the weights of the best one
+    processes: that each hold a part of the model, with its gradients and its optimizer's state
     """
 
     __pydantic_config__: ClassVar[ConfigDict] = STRICT
@@ -62,6 +68,15 @@ class Training:
     clip: Clip = None
     patience: Patience = None
     averaging: Averaging = None
+    processes: Processes = 1
+
+    def __post_init__(self) -> None:
+        """ValueError for what looks at the whole model while it is trained in parts."""
+        whole = {"patience": self.patience, "averaging": self.averaging}
+        if self.processes > 1 and (named := [name for name, value in whole.items() if value is not None]):
+            raise ValueError(
+                f"{' and '.join(named)} need the whole model in one process, and processes is {self.processes}"
+            )
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,6 +214,8 @@ class ModelFile:
                 raise ValueError("reads is for a function of model.py; [data] names its own files")
         if self.assembly is not None and not isinstance(self.assembly.get("use"), str):
             raise ValueError("assembly.use must name what joins the parts")
+        if self.fit is not None and self.training.processes > 1:
+            raise ValueError("fit trains in the place of our loop, and training.processes is ours: keep one of the two")
         if self.teacher is not None and self.teachers:
             raise ValueError("teacher is for one, teachers for several: keep one of the two")
         self.answers.check()

@@ -7,9 +7,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from edgebuild.spec import dataset
-from edgebuild.spec.artifact import StepIO
+from edgebuild.spec.artifact import Step, StepIO
+from edgebuild.spec.errors import UsageError
 from edgebuild.spec.model import Training
 from edgebuild.spec.rows import Stored
+from edgebuild.steps import _stages
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -43,11 +45,21 @@ def learner(model: Checkpoint, module: nn.Module) -> Learner:
 
 
 def fit(
-    io: StepIO, learner: Learner, data: Stored, loss: Loss, how: Training, step: Literal["train", "distill", "qat"]
+    io: StepIO,
+    step: Step,
+    learner: Learner,
+    data: Stored,
+    loss: Loss,
+    how: Training,
+    kind: Literal["train", "distill", "qat"],
 ) -> list[str]:
-    """Train the module in place, by the user's own function where there is one; what was done of its own accord."""
+    """Train the module in place, by the user's own function where there is one, or in parts by several processes, which
+    all do the step up to here; what was done of its own accord.
+    """
     from edgebuild.nn.train import machine, own, training
 
+    if how.processes > 1:
+        return _in_parts(io, step, learner, data, loss, how)
     validation = None
     if how.patience is not None or how.averaging is not None or learner.fit is not None:
         validation = dataset.read(io.path("data"), "validation")
@@ -63,8 +75,27 @@ def fit(
         folder, masks = io.partial or io.scratch / "checkpoints", training.held(learner.sparse)
         folder.mkdir(parents=True, exist_ok=True)
         theirs = own.FitIO(
-            step, loss, how, augment, machine.device(), threads, folder, io.progress, lambda: training.hold(masks)
+            kind, loss, how, augment, machine.device(), threads, folder, io.progress, lambda: training.hold(masks)
         )
         function = learner.code.function(learner.fit, "fit")
         own.run(function, learner.code.file, learner.module, own.Data(data, validation), theirs, masks)
         return []
+
+
+def _in_parts(io: StepIO, step: Step, learner: Learner, data: Stored, loss: Loss, how: Training) -> list[str]:
+    """The same by several processes, each with a part of the module; nothing is kept to go on from after a kill."""
+    from edgebuild.nn.train import machine, pipeline, training
+
+    if learner.fit is not None:
+        reason = f"the model trains itself (fit), and cannot be told how to do so in {how.processes} processes"
+        raise UsageError(reason, option="processes", hint="leave processes out, or fit")
+    augment = learner.code.function(learner.augment, "augment") if learner.augment else None
+    with (
+        machine.threads(learner.module, learner.example, how.batch_size, io.cores),
+        _stages.together(io, step, how.processes) as stage,
+    ):
+        return pipeline.fit(
+            learner.module, data, loss, how, stage,
+            example=learner.example, masks=training.held(learner.sparse), augment=augment, progress=io.progress,
+            restarts=_RESTARTS,
+        )  # fmt: skip

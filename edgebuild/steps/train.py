@@ -62,7 +62,7 @@ class Train(Step):
         taken, given = self.signature.inputs, self.signature.outputs
         built = checkpoint.Checkpoint(module, code, self.builder, taken, self.augment, outputs=given, fit=self.fit)
         with owner("training", whole=True):
-            lines = _training.fit(io, _training.learner(built, module), data, loss, self.training, "train")
+            lines = _training.fit(io, self, _training.learner(built, module), data, loss, self.training, "train")
         checkpoint.save(built, io.output)
         notes.write(io.output, [*_drawn(self.builder, self.training.seed), *lines])
 

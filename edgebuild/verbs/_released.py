@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import re
 import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from edgebuild.bundle import manifest
@@ -19,20 +22,24 @@ class Unreleased(EdgebuildError):
     exit_code = 3
 
 
-def check_release(release: str | None) -> None:
-    """UsageError for what is no version."""
+@contextmanager
+def copied(bundle: Path, release: str | None, *, unreleased: bool) -> Iterator[tuple[Contents, Path]]:
+    """A copy of the bundle that nobody else changes, every byte checked, in a scratch folder that is there meanwhile.
+
+    UsageError for what is no bundle or no version, IntegrityError for a byte that is not as built, Unreleased for a
+    bundle that is no release, and not `unreleased`.
+    """
+    manifest.verify_bundle(bundle)
     if release is not None and not _VERSION.fullmatch(release):
         raise UsageError(f"{release!r} is no version", key="--release", hint="numbers and dots, such as 1.4.0")
-
-
-def copied(bundle: Path, copy: Path, release: str | None, *, unreleased: bool) -> Contents:
-    """A copy of the bundle that nobody else changes, checked; Unreleased for one that is none, and not `unreleased`."""
-    try:
-        shutil.copytree(bundle, copy, symlinks=True, copy_function=shutil.copyfile)
-    except (OSError, shutil.Error) as error:
-        raise UsageError(f"cannot be read: {error}", file=str(bundle)) from None
-    facts = manifest.verify_bundle(copy)
-    if facts.status != "released" and not unreleased:
-        reason = f"is a {facts.status}, not released: not every gate has passed"
-        raise Unreleased(reason, file=str(bundle), hint="--unreleased takes it, marked as that")
-    return Contents(copy, facts, release)
+    with tempfile.TemporaryDirectory(prefix="edgebuild-") as scratch:
+        copy = Path(scratch) / "bundle"
+        try:
+            shutil.copytree(bundle, copy, symlinks=True, copy_function=shutil.copyfile)
+        except (OSError, shutil.Error) as error:
+            raise UsageError(f"cannot be read: {error}", file=str(bundle)) from None
+        facts = manifest.verify_bundle(copy)
+        if facts.status != "released" and not unreleased:
+            reason = f"is a {facts.status}, not released: not every gate has passed"
+            raise Unreleased(reason, file=str(bundle), hint="--unreleased takes it, marked as that")
+        yield Contents(copy, facts, release), Path(scratch)

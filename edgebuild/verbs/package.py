@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,7 +12,7 @@ from edgebuild.bundle.facts import File
 from edgebuild.bundle.kind import KINDS, Contents
 from edgebuild.engine import files, owned
 from edgebuild.engine.store import disk_error
-from edgebuild.verbs._released import check_release, copied
+from edgebuild.verbs._released import copied
 
 RECORD = "edgebuild.json"  # in every package's folder: what it was made of
 
@@ -48,13 +47,10 @@ def package(request: Request) -> Package:
     which a byte is not as built.
     """
     kind = KINDS.get(request.kind, key="--as")
-    check_release(request.version)
     out = request.out or place(request.bundle, request.kind)
-    manifest.verify_bundle(request.bundle)
-    owned.check_replaceable(out, RECORD)
-    with tempfile.TemporaryDirectory(prefix="edgebuild-package-") as scratch:
-        contents = copied(request.bundle, Path(scratch) / "bundle", request.version, unreleased=request.unreleased)
-        made = Path(scratch) / "package"
+    with copied(request.bundle, request.version, unreleased=request.unreleased) as (contents, scratch):
+        owned.check_replaceable(out, RECORD)
+        made = scratch / "package"
         made.mkdir()
         kind().write(contents, made)
         package = _recorded(request, contents, made, out)

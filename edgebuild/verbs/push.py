@@ -15,7 +15,7 @@ from edgebuild.bundle.registry import Place, Registry
 from edgebuild.engine import files, owned
 from edgebuild.engine.store import disk_error
 from edgebuild.spec.errors import IntegrityError, UsageError
-from edgebuild.verbs._released import check_release, copied
+from edgebuild.verbs._released import copied
 from edgebuild.verbs.sign import put
 
 
@@ -35,13 +35,10 @@ def push(bundle: Path, reference: str, release: str | None, *, unreleased: bool,
     What the registry has already is not sent. UsageError for what it refuses and for a signature of another bundle,
     DeviceError where it cannot be reached, Unreleased for no release.
     """
-    manifest.verify_bundle(bundle)
-    signed = referrers.of(bundle)
-    check_release(release)
-    registry = Registry(Place.parse(reference), plain)
-    with tempfile.TemporaryDirectory(prefix="edgebuild-push-") as scratch:
-        contents = copied(bundle, Path(scratch) / "bundle", release, unreleased=unreleased)
-        (package := Path(scratch) / "package").mkdir()
+    with copied(bundle, release, unreleased=unreleased) as (contents, scratch):
+        signed = referrers.of(bundle)
+        registry = Registry(Place.parse(reference), plain)
+        (package := scratch / "package").mkdir()
         oci.Oci().write(contents, package)
         described = json.loads((package / "index.json").read_text())["manifests"][0]
         tag = registry.place.tag or described["annotations"]["org.opencontainers.image.ref.name"]

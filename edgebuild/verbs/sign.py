@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from edgebuild.bundle import manifest, signature
+from edgebuild.bundle import signature
 from edgebuild.bundle.signature import Signer
 from edgebuild.engine.store import disk_error
 from edgebuild.spec.errors import UsageError
-from edgebuild.verbs._released import check_release, copied
+from edgebuild.verbs._released import copied
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,20 +39,17 @@ def sign(request: Request) -> Signed:
     UsageError for a key that cannot sign and for a place in the bundle, Unreleased for what is no release,
     IntegrityError for a bundle of which a byte is not as built.
     """
-    manifest.verify_bundle(request.bundle)
-    check_release(request.release)
     out = (request.out or signature.beside(request.bundle)).absolute()
     if out.parent.resolve().is_relative_to(request.bundle.resolve()):
         raise UsageError("lies in the bundle, which it would change", file=str(out), key="--out")
-    with tempfile.TemporaryDirectory(prefix="edgebuild-sign-") as scratch:
-        contents = copied(request.bundle, Path(scratch) / "bundle", request.release, unreleased=request.unreleased)
+    with copied(request.bundle, request.release, unreleased=request.unreleased) as (contents, scratch):
         for part in contents.facts.parts:
             if part.coded:  # what was decoded beside its download may be there or not
                 (contents.folder / part.file).unlink(missing_ok=True)
         name = contents.name + (f"{signature.RELEASE}{request.release}" if request.release else "")
-        named = contents.folder.rename(Path(scratch) / name)
-        signature.sign(named, request.signer, Path(scratch) / "signature")
-        put(Path(scratch, "signature").read_bytes(), out)
+        named = contents.folder.rename(scratch / name)
+        signature.sign(named, request.signer, scratch / "signature")
+        put((scratch / "signature").read_bytes(), out)
     return Signed(out, name, contents.facts.status)
 
 

@@ -31,6 +31,8 @@ def on_grid(weight: Tensor, axis: int | None, bits: int = 8) -> Tensor:
     """The weight rounded to its grid; the gradient is one within the grid's ends (straight-through)."""
     import torch
 
+    if weight.is_meta:  # a shape alone, for which torch has no such operator: the values are in another process
+        return weight
     size, most = step_size(weight.detach(), axis, bits), 2 ** (bits - 1) - 1
     zero = torch.zeros_like(size, dtype=torch.int32)
     if axis is None:
@@ -62,6 +64,8 @@ def moving_average(low: float, high: float, momentum: float) -> nn.Module:
             self.register_buffer("high", torch.tensor(high))
 
         def forward(self, x: Tensor) -> Tensor:
+            if x.is_meta:  # a shape alone, for which torch has no such operator: the values are in another process
+                return x
             if self.training:
                 for kept, seen in ((self.low, x.detach().amin()), (self.high, x.detach().amax())):
                     kept.add_(momentum * (seen - kept))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from edgebuild.spec.model import Training
@@ -14,12 +15,12 @@ if TYPE_CHECKING:
 WARM_UP = 0.15  # of all steps
 
 
-def optimizer(module: nn.Module, training: Training) -> torch.optim.Optimizer:
+def optimizer(parameters: Iterable[nn.Parameter], training: Training) -> torch.optim.Optimizer:
     """SGD with Nesterov momentum or AdamW; weight decay on matrices and kernels only, not on biases and norms."""
     import torch
 
-    weights = [p for p in module.parameters() if p.ndim > 1]
-    others = [p for p in module.parameters() if p.ndim <= 1]
+    every = list(parameters)
+    weights, others = [p for p in every if p.ndim > 1], [p for p in every if p.ndim <= 1]
     groups = [{"params": weights, "weight_decay": training.weight_decay}, {"params": others, "weight_decay": 0.0}]
     if training.optimizer == "adamw":
         return torch.optim.AdamW(groups, training.learning_rate)

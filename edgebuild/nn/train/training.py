@@ -111,7 +111,7 @@ class _Run:
         generator, device = seeded(self.training.seed), machine.device()
         self.module.train().to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         order = batches.Order(len(self.data), self.training, generator)
-        descent, best, last = optimizer(self.module, self.training), stopping.Best(), self._last
+        descent, best, last = optimizer(self.module.parameters(), self.training), stopping.Best(), self._last
         schedule = torch.optim.lr_scheduler.LambdaLR(descent, lambda step: rate(step / last))
         mean = averaging.Averaged(self.training.averaging, last, order.per_epoch)
         step = self._resume(state, order, descent, schedule, best, mean) if state else 0

@@ -6,7 +6,6 @@ import importlib
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, ClassVar
 
-from edgebuild.gates.statistics import paired
 from edgebuild.spec import dataset, documents, drawing, evidence
 from edgebuild.spec.artifact import Determinism, Step, StepIO
 from edgebuild.spec.evidence import PartRuns, PartsRuns
@@ -60,5 +59,7 @@ def _first(values: Array, n: int, total: int) -> Array:
 
 
 def _runs(mask: Mask) -> PartRuns:
+    from edgebuild.gates.statistics import paired
+
     runs, of = int(mask.sum()), len(mask)
     return PartRuns(runs, of, evidence.Rate(*paired.wilson(runs, of)))

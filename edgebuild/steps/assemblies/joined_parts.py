@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from edgebuild.devices.timing import predicted
 from edgebuild.spec import documents, evidence
 from edgebuild.spec.artifact import Determinism, Step, StepIO
 from edgebuild.spec.core import TimeModel
@@ -35,6 +34,8 @@ class JoinedParts(Step):
 
     def run(self, io: StepIO) -> None:
         """Write `evidence.json`."""
+        from edgebuild.devices.timing import predicted
+
         runs, seconds = read_runs(io), list[float]()
         fidelity: Fidelity | None = None
         if self.model is not None and self.clock is not None:

@@ -13,7 +13,7 @@ from edgebuild.spec import dataset, notes, tasks
 from edgebuild.spec.artifact import StepIO
 from edgebuild.spec.errors import UsageError
 from edgebuild.spec.fields import Seed
-from edgebuild.spec.model import Averaging, Clip, Optimizer, Patience, Training
+from edgebuild.spec.model import Averaging, Clip, Optimizer, Patience, Processes, Training
 from edgebuild.spec.task import Goal
 from edgebuild.spec.technique import Technique
 from edgebuild.steps import _training
@@ -58,6 +58,7 @@ class Distill(Technique):
     clip: Clip = 2.0
     patience: Patience = None
     averaging: Averaging = None
+    processes: Processes = 1
 
     consumes: ClassVar[tuple[str, ...]] = ("torch",)
     needs: ClassVar[tuple[str, ...]] = ("model", "teacher", "data")
@@ -66,9 +67,12 @@ class Distill(Technique):
     gentler: ClassVar[str] = "more `epochs`"
 
     def __post_init__(self) -> None:
-        """ValueError unless layers are named exactly where features are compared."""
+        """ValueError unless layers are named exactly where features are compared, in one process."""
         if bool(self.features) != bool(self.layers):
             raise ValueError("features and layers go together: name the layers whose features are compared")
+        training = self.training
+        if self.features and training.processes > 1:
+            raise ValueError("features are compared in one process: leave processes out")
 
     @property
     def trains(self) -> bool:
@@ -79,7 +83,8 @@ class Distill(Technique):
     def training(self) -> Training:
         """How its weights are made."""
         how = Training(self.epochs, self.batch_size, self.learning_rate, self.weight_decay, seed=self.seed)
-        return replace(how, optimizer=self.optimizer, clip=self.clip, patience=self.patience, averaging=self.averaging)
+        how = replace(how, optimizer=self.optimizer, clip=self.clip, patience=self.patience)
+        return replace(how, averaging=self.averaging, processes=self.processes)
 
     def opens(self) -> tuple[str, ...]:
         """Inner layers are those of modules."""
@@ -99,7 +104,7 @@ class Distill(Technique):
         data = taught.beside(data, ("train", "unlabelled") if self.unlabelled else ("train",))
         with ExitStack() as stack:
             module, loss = self._lesson(student, taught.modules, heads, stack)
-            lines = _training.fit(io, _training.learner(student, module), data, loss, self.training, "distill")
+            lines = _training.fit(io, self, _training.learner(student, module), data, loss, self.training, "distill")
         checkpoint.save(student, io.output)
         notes.write(io.output, lines)
 

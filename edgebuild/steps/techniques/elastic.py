@@ -97,7 +97,7 @@ class Elastic(Technique):
         heads, data = dataset.heads(io.path("data")), dataset.read(io.path("data"), "train")
         least, *others = [sliced.shared(one) for one in sliced.nest.slices()[:-1]]
         loss = sandwich.lesson(heads, least, others, self.drawn, self.alpha, self.temperature)
-        lines = _training.fit(io, _training.learner(model, model.module), data, loss, self.training, "distill")
+        lines = _training.fit(io, self, _training.learner(model, model.module), data, loss, self.training, "distill")
         checkpoint.save(model, io.output)
         sliced.nest.write(io.output)
         table = measured(sliced, io, model.example(), heads, self.examples, self.seed)

@@ -17,7 +17,7 @@ from edgebuild.nn.train.taught import lesson
 from edgebuild.spec import dataset, notes
 from edgebuild.spec.artifact import StepIO
 from edgebuild.spec.fields import Seed
-from edgebuild.spec.model import Averaging, Clip, Optimizer, Patience, Training
+from edgebuild.spec.model import Averaging, Clip, Optimizer, Patience, Processes, Training
 from edgebuild.spec.rows import Split
 from edgebuild.spec.task import Goal
 from edgebuild.spec.technique import Technique
@@ -57,6 +57,7 @@ class Qat(Technique):
     clip: Clip = None
     patience: Patience = None
     averaging: Averaging = None
+    processes: Processes = 1
 
     consumes: ClassVar[tuple[str, ...]] = ("torch",)
     needs: ClassVar[tuple[str, ...]] = ("model", "teacher", "data")
@@ -64,6 +65,10 @@ class Qat(Technique):
     values_only: ClassVar[bool] = True
     final: ClassVar[bool] = True
     gentler: ClassVar[str] = "more `epochs`"
+
+    def __post_init__(self) -> None:
+        """ValueError for options of a training that do not go together."""
+        _ = self.training
 
     @property
     def trains(self) -> bool:
@@ -74,7 +79,8 @@ class Qat(Technique):
     def training(self) -> Training:
         """How its weights are made."""
         how = Training(self.epochs, self.batch_size, self.learning_rate, self.weight_decay, seed=self.seed)
-        return replace(how, optimizer=self.optimizer, clip=self.clip, patience=self.patience, averaging=self.averaging)
+        how = replace(how, optimizer=self.optimizer, clip=self.clip, patience=self.patience)
+        return replace(how, averaging=self.averaging, processes=self.processes)
 
     def run(self, io: StepIO) -> None:
         """Fold, train with rounding, save the float model with its ranges."""
@@ -88,7 +94,7 @@ class Qat(Technique):
         taught = teachers.load([io.inputs["teacher"], *io.roles("teacher").values()])
         data = taught.beside(dataset.read(io.path("data"), "train"), ("train",))
         loss = lesson(dataset.heads(io.path("data")), self.goal, self.alpha, self.temperature, taught.modules)
-        lines = _training.fit(io, _training.learner(model, graph), data, loss, self.training, "qat")
+        lines = _training.fit(io, self, _training.learner(model, graph), data, loss, self.training, "qat")
         checkpoint.save(model, io.output)
         notes.write(io.output, lines)
         learnt = {name: module.ends() for name, module in learning.items()}

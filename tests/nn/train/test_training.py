@@ -69,7 +69,7 @@ def test_the_optimiser_follows_the_schedule_from_its_first_to_its_last_step(monk
 
 
 def test_weights_decay_and_biases_do_not() -> None:
-    groups = optimizers.optimizer(nn.Linear(3, 2), Training(weight_decay=0.1)).param_groups
+    groups = optimizers.optimizer(nn.Linear(3, 2).parameters(), Training(weight_decay=0.1)).param_groups
     assert [(group["weight_decay"], [p.ndim for p in group["params"]]) for group in groups] == [(0.1, [2]), (0.0, [1])]
 
 
@@ -146,7 +146,7 @@ def test_zeros_of_sparse_parameters_stay_zero_and_the_others_learn(decay: float)
 
 def test_adamw_takes_the_place_of_sgd_and_decays_the_same_parameters() -> None:
     how = Training(optimizer="adamw", weight_decay=0.1, epochs=10, learning_rate=0.1)
-    built = optimizers.optimizer(nn.Linear(3, 2), how)
+    built = optimizers.optimizer(nn.Linear(3, 2).parameters(), how)
     assert isinstance(built, torch.optim.AdamW)
     assert [group["weight_decay"] for group in built.param_groups] == [0.1, 0.0]
     loss = losses.supervised([CLASSES])

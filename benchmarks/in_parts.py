@@ -1,0 +1,111 @@
+"""What each of two processes needs that train a model together, beside one that trains it alone.
+
+A wide multilayer perceptron, whose weights, gradients and momenta are all there is: memory of a process above what it
+has with PyTorch loaded and nothing built, and the losses, which must be the same.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from benchmarks._tables import Table
+
+WIDTH, LAYERS, BATCH, STEPS = 3072, 8, 16, 4
+_SMALL = 64
+_COLUMNS = {
+    "processes": ("processes", "d"),
+    "process": ("process", "d"),
+    "mebibytes": ("peak memory, MiB", ",.0f"),
+    "share": ("of one process's", ".2f"),
+    "loss": ("last loss", ".6f"),
+}
+
+
+def run(*, small: bool) -> list[Table]:
+    """One table; `small`: a narrow network."""
+    width = _SMALL if small else WIDTH
+    alone = _process(0, Path(), 1, width) if small else _trained(width, 1)[0]
+    both = _trained(width, 2)
+    rows = [
+        {
+            "processes": 1 if one is alone else 2,
+            "process": number,
+            "mebibytes": one["bytes"] / 2**20,
+            "share": one["bytes"] / alone["bytes"],
+            "loss": one["losses"][-1] if one["losses"] else None,
+        }
+        for number, one in ((1, alone), *enumerate(both, 1))
+    ]
+    far = max(abs(ours - theirs) for ours, theirs in zip(alone["losses"], both[0]["losses"], strict=True))
+    notes = [
+        f"{LAYERS} layers of {width:,d} × {width:,d} floats, SGD with momentum, {STEPS} steps of {BATCH} examples.",
+        f"The losses differ by {far:.1e} at most.",
+    ]
+    figures = {"memory": f"{max(row['share'] for row in rows[1:]):.2f}", "losses": f"{far:.1e}"}
+    return [Table("A training by two processes", _COLUMNS, rows, notes, figures)]
+
+
+def _trained(width: int, count: int) -> list[dict[str, Any]]:
+    """What each process tells of a training by so many."""
+    with tempfile.TemporaryDirectory() as folder:
+        arguments = [str(Path(folder, "meeting")), str(count), str(width)]
+        command = [sys.executable, "-m", __name__]
+        started = [
+            subprocess.Popen([*command, str(index), *arguments], stdout=subprocess.PIPE, text=True)
+            for index in range(count)
+        ]
+        told = [child.communicate()[0] for child in started]
+    return [json.loads(text.splitlines()[-1]) for text in told]
+
+
+def _process(index: int, meeting: Path, count: int, width: int) -> dict[str, Any]:
+    """Train, alone or together with others; peak bytes, and losses."""
+    import numpy as np
+    import torch
+
+    from edgebuild.nn.train import losses, pipeline, training
+    from edgebuild.spec.model import Training
+    from edgebuild.spec.rows import Split
+    from edgebuild.spec.signature import Head
+    from edgebuild.spec.stage import Stage
+
+    torch.set_num_threads(1)
+    torch.zeros(1, requires_grad=True).sum().backward()  # type: ignore[no-untyped-call]
+    idle, seen = _memory("VmRSS"), list[float]()
+
+    def progress(done: float, note: str, *, step: int = 0, **scalars: float) -> None:
+        seen.append(scalars["loss"])
+
+    rng = np.random.default_rng(0)
+    examples = rng.normal(0, 1, (BATCH * STEPS, width)).astype(np.float32)
+    data = Split((examples,), (rng.integers(0, 4, BATCH * STEPS),))
+    torch.manual_seed(0)
+    layers = [layer for _ in range(LAYERS) for layer in (torch.nn.Linear(width, width), torch.nn.ReLU())]
+    module = torch.nn.Sequential(*layers, torch.nn.Linear(width, 4))
+    loss = losses.supervised([Head("output", "classification")])
+    how = Training(epochs=1, batch_size=BATCH, learning_rate=0.01)
+    if count == 1:
+        training.fit(module, data, loss, how, sparse=(), progress=progress)
+    else:
+        example = (torch.zeros(1, width),)
+        pipeline.fit(
+            module, data, loss, how, Stage(index, count, meeting),
+            example=example, masks=[], augment=None, progress=progress, restarts=0,
+        )  # fmt: skip
+    return {"bytes": _memory("VmHWM") - idle, "losses": seen}
+
+
+def _memory(name: str) -> int:
+    """Bytes, as the kernel tells them of this process."""
+    lines = Path("/proc/self/status").read_text(encoding="ascii").splitlines()
+    return next(int(line.split()[1]) << 10 for line in lines if line.startswith(f"{name}:"))
+
+
+if __name__ == "__main__":
+    number, place, processes, size = sys.argv[1:]
+    print(json.dumps(_process(int(number), Path(place), int(processes), int(size))))
