@@ -188,10 +188,10 @@ def _ship(part: Part, file: Path, folder: Path) -> ShippedPart:
 
 
 def _ports(signature: Signature, layouts: Mapping[str, list[str | None]]) -> tuple[tuple[Port, ...], tuple[Port, ...]]:
-    """Inputs and outputs as a caller must know them, in their order."""
+    """Inputs and outputs as a caller must know them, in their order; what crosses between halves is none."""
     inputs = zip_longest(signature.inputs, layouts.get("inputs", ()))
     outputs = zip_longest(signature.outputs, layouts.get("outputs", ()))
-    return tuple(_port(*each) for each in inputs), tuple(_port(*each) for each in outputs)
+    return tuple(_port(*each) for each in inputs if each[0]), tuple(_port(*each) for each in outputs if each[0])
 
 
 def _port(spec: TensorSpec, how: str | None) -> Port:

@@ -141,7 +141,7 @@ class Scheduler:
         self._waiting, self._until = self._graph.order(), min(until, self._until)
         try:
             while (self._waiting or self._running or self._away) and time.monotonic() < self._until:
-                started = [name for name in self._waiting if self._resolver.ready(name) and self._advance(name)]
+                started = {name for name in self._waiting if self._resolver.ready(name) and self._advance(name)}
                 self._waiting = [name for name in self._waiting if name not in started and not self._lost(name)]
                 if not started:
                     self._wait()

@@ -12,13 +12,13 @@ import signal
 import time
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
-from multiprocessing import connection, forkserver, resource_tracker
+from multiprocessing import connection, forkserver, resource_tracker, spawn
 from typing import Any
 
 from edgebuild.engine import child
 from edgebuild.engine.task import Limits, Task
 from edgebuild.spec.errors import EdgebuildError, StepError, from_json
-from edgebuild.spec.surroundings import AHEAD
+from edgebuild.spec.surroundings import AHEAD, PROGRAM
 
 _SILENCE = object()
 
@@ -143,6 +143,7 @@ def preload(modules: Collection[str]) -> None:
         modules = dict.fromkeys((*known, *modules))
         server._stop()
     os.environ[AHEAD] = ",".join(modules)
+    os.environ[PROGRAM] = spawn.get_preparation_data("").get("init_main_from_path", "")
     multiprocessing.get_context("forkserver").set_forkserver_preload(["edgebuild.engine.ahead", __name__])
 
 

@@ -61,7 +61,8 @@ def _whole_node(
             f"answers/{name}": assembling.measuring.answers(whole.pair),
         }
         parts = tuple(
-            Part(part.spec.name, f"{part.spec.name}{file.suffix}", whole.runtime, signature) for part in whole.parts
+            Part(part.spec.name, f"{part.spec.name}{file.suffix}", whole.runtime, part.signature or signature)
+            for part in whole.parts
         )
         assemblies.append(Assembly.of_alike(parts, signature, router, assembling.joining.brings()))
     return node_of(target, model, weights, tuple(assemblies), inputs, assembling.measuring)

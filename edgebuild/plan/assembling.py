@@ -8,10 +8,12 @@ from dataclasses import dataclass, replace
 from edgebuild.engine.graph import Graph, Node
 from edgebuild.plan import preflight, sampling
 from edgebuild.plan.deployed import Deployed
+from edgebuild.plan.exiting import Exiting
 from edgebuild.plan.instruments import Instruments
-from edgebuild.plan.joining import joining_of, use
-from edgebuild.plan.measurements import Measurements, Together
+from edgebuild.plan.joining import joining_of, names_of, use
+from edgebuild.plan.measurements import Together
 from edgebuild.plan.measuring import Files, Measuring
+from edgebuild.plan.parts import FEATURES, Built
 from edgebuild.plan.recipe import Chain, Recipes
 from edgebuild.plan.weights import Weights, task_code
 from edgebuild.spec.joining import ASSEMBLIES
@@ -22,16 +24,6 @@ from edgebuild.steps.assemblies.joined_footprint import JoinedFootprint
 from edgebuild.steps.assemblies.joined_parity import JoinedParity
 from edgebuild.steps.evidence.parity import Parity
 from edgebuild.steps.evidence.source_parity import SourceParity
-
-
-@dataclass(frozen=True, slots=True)
-class Built:
-    """A part for one runtime: its chain, and what measures its files."""
-
-    spec: PartSpec
-    chain: Chain
-    files: Measurements
-    weights: Weights
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +61,7 @@ class Assembling:
         self.joining = joining_of(model)
         self.measuring = Measuring(graph, target, model, self._own.data, instruments, prefix, gates)
         self._files, self._kind = self.measuring.files, use(model)
-        self._names = tuple(part.name for part in model.parts)
+        self._names = names_of(model, self.joining)
         self._read = tuple(output.name for output in model.declared.signature.outputs), self._files.heads
         self._tasks = task_code(model)
         self._code = (ASSEMBLIES.module(self._kind), self.joining.router)
@@ -90,12 +82,22 @@ class Assembling:
         return wholes, self.measuring.verdicts(pairs, Recipe())
 
     def _assembled(self, runtime: Runtime) -> Assembled:
-        parts = tuple(self._built(part, runtime) for part in self._model.parts)
+        parts = self._parts(runtime)
         uncompressed = replace(self._target, recipe=Recipe())
         recipes = Recipes(self._graph, uncompressed, self._model, self._own, self._prefix)
         whole, rule = recipes.chain(runtime), self._rule(runtime, parts)
-        deployed = Together(self._kind, {part.spec.name: part.chain.candidate for part in parts}, rule)
+        fed = {part.spec.name: part.files.data for part in parts if part.files.data != self._own.data}
+        deployed = Together(self._kind, {part.spec.name: part.chain.candidate for part in parts}, rule, fed)
         return Assembled(runtime, parts, whole, deployed, Files(runtime, deployed, whole.baseline))
+
+    def _parts(self, runtime: Runtime) -> tuple[Built, ...]:
+        """A file of each part, or both halves of the one that has an exit."""
+        if not self.joining.files:
+            return tuple(self._built(part, runtime) for part in self._model.parts)
+        (part,) = self._model.parts
+        own = self._weights[part.model.name]
+        exiting = Exiting(self._graph, self._target, self._model, own, self._instruments, self._prefix)
+        return exiting.parts(runtime, self.joining, [self._files.of_part(name) for name in self._names])
 
     def _built(self, part: PartSpec, runtime: Runtime) -> Built:
         target = self._target if part.recipe is None else replace(self._target, recipe=part.recipe)
@@ -146,5 +148,7 @@ class Assembling:
             inputs["device_converted"] = sampling.few(part.files, instrument, chain, chain.converted, "device-float")
             sampled = Deployed(self._files).parts_sampled(instrument, whole.pair, whole.deployed)
             inputs["device_candidate"] = sampled[part.spec.name]
-        node = Node(Parity(*self._read), inputs, "evidence", code=self._tasks)
+        names, heads = self._read
+        crossing = (FEATURES,) if part.signature is not None and not part.signature.outputs else ()
+        node = Node(Parity((*names, *crossing), heads), inputs, "evidence", code=self._tasks)
         return self._graph.add(f"{part.files.prefix}/{chain.runtime.format}/parity", node)

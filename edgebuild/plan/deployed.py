@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from edgebuild.engine.graph import Node
 from edgebuild.plan import sampling
@@ -11,6 +11,7 @@ from edgebuild.plan.instruments import Instrument
 from edgebuild.plan.measurements import Deployable, Measurements, Pair, Together
 from edgebuild.spec.core import TimeModel
 from edgebuild.spec.joining import ASSEMBLIES
+from edgebuild.steps.assemblies.carry_features import CarryFeatures
 from edgebuild.steps.assemblies.joined_count import JoinedCount
 from edgebuild.steps.assemblies.joined_outputs import JoinedOutputs
 
@@ -44,8 +45,8 @@ class Deployed:
         if not isinstance(deployed, Together):
             return self.files.outputs(everywhere, pair, deployed, role)
         answers = {
-            part: self.files.of_part(part).outputs(everywhere, pair, file, role)
-            for part, file in deployed.files.items()
+            part: files.outputs(everywhere, pair, deployed.files[part], role)
+            for part, files in self._parts(pair, deployed).items()
         }
         return self._joined(pair, deployed, answers, role)
 
@@ -54,8 +55,8 @@ class Deployed:
         if not isinstance(deployed, Together):
             return sampling.few(self.files, instrument, pair, deployed, role)
         answers = {
-            part: sampling.few(self.files.of_part(part), instrument, pair, file, role)
-            for part, file in deployed.files.items()
+            part: sampling.few(files, instrument, pair, deployed.files[part], role)
+            for part, files in self._parts(pair, deployed).items()
         }
         return self._joined(pair, deployed, answers, role)
 
@@ -72,15 +73,15 @@ class Deployed:
         """What each part answers on a device that takes some examples, by name."""
         share = 1 / len(deployed.files)
         return {
-            part: sampling.part(self.files.of_part(part), instrument, pair, file, share)
-            for part, file in deployed.files.items()
+            part: sampling.part(files, instrument, pair, deployed.files[part], share)
+            for part, files in self._parts(pair, deployed).items()
         }
 
     def counted(self, instrument: Instrument, pair: Pair, deployed: Together, model: TimeModel) -> dict[str, str]:
         """The work of one inference of each part, by the role that steps have for it."""
         return {
-            f"count/{part}": self.files.of_part(part).count(instrument, pair, file, "candidate", model)
-            for part, file in deployed.files.items()
+            f"count/{part}": files.count(instrument, pair, deployed.files[part], "candidate", model)
+            for part, files in self._parts(pair, deployed).items()
         }
 
     def count(self, instrument: Instrument, pair: Pair, deployed: Deployable, role: str, model: TimeModel) -> str:
@@ -90,6 +91,23 @@ class Deployed:
         inputs = self.counted(instrument, pair, deployed, model) | {"runs": self.here(pair, deployed, role)}
         node = Node(JoinedCount(tuple(deployed.files)), inputs, "evidence")
         return self.files.graph.add(self._label(pair, f"joined-count-{role}"), node)
+
+    def fed(self, pair: Pair, deployed: Together) -> dict[str, str]:
+        """Ids of the data that parts are run on which take other inputs than the whole: the rest of a network takes the
+        features that the file with its exit gives here.
+        """
+        halves = ASSEMBLIES.get(deployed.use).files
+        if deployed.fed or not halves:
+            return dict(deployed.fed)
+        first, rest = halves
+        answers = self.files.of_part(first).outputs(self.files.everywhere(), pair, deployed.files[first], "candidate")
+        node = Node(CarryFeatures(), {"data": self.files.data, "test": answers}, "data")
+        return {rest: self.files.graph.add(self._label(pair, "features"), node)}
+
+    def _parts(self, pair: Pair, deployed: Together) -> dict[str, Measurements]:
+        """What measures each part."""
+        fed = self.fed(pair, deployed)
+        return {part: replace(self.files.of_part(part), data=fed.get(part, self.files.data)) for part in deployed.files}
 
     def _joined(self, pair: Pair, deployed: Together, answers: Mapping[str, str], role: str) -> str:
         inputs = {f"answers/{part}": item for part, item in answers.items()}

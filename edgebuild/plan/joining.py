@@ -34,3 +34,8 @@ def use(model: ModelSpec) -> str:
     """The kind of assembly that a model declares."""
     assert model.declared.joining is not None
     return model.declared.joining.use
+
+
+def names_of(model: ModelSpec, joining: Joining) -> tuple[str, ...]:
+    """What the files of an assembly are called."""
+    return joining.files or tuple(part.name for part in model.parts)

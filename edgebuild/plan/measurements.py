@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from edgebuild.engine.graph import Graph, Node
@@ -25,12 +25,14 @@ from edgebuild.steps.evidence.shared import Shared
 @dataclass(frozen=True, slots=True)
 class Together:
     """Files that are deployed together: ids by the part's name, the kind of assembly, and the id of the rule that says
-    which of them answer.
+    which of them answer; `fed` are ids of the data that parts are run on which take other inputs than the whole, where
+    they are known.
     """
 
     use: str
     files: Mapping[str, str]
     rule: str
+    fed: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def router(self) -> str:

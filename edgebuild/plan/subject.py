@@ -11,7 +11,7 @@ from edgebuild.bundle.baselines import Baseline
 from edgebuild.bundle.facts import BundleManifest, Manifest, ShippedPart
 from edgebuild.engine.store import Store
 from edgebuild.plan.gate import Against, Shipped, Subject
-from edgebuild.plan.joining import joining_of
+from edgebuild.plan.joining import joining_of, names_of
 from edgebuild.plan.splitting import EDGE, FALLBACK, SERVER
 from edgebuild.spec import documents, evidence
 from edgebuild.spec.artifact import Artifact
@@ -162,4 +162,4 @@ def _parts(model: ModelSpec) -> list[str]:
         return []
     if joining_of(model).cuts:
         return [EDGE, SERVER, *([FALLBACK] if len(model.parts) > 1 else [])]
-    return [part.name for part in model.parts]
+    return [*names_of(model, joining_of(model))]

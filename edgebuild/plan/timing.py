@@ -99,6 +99,8 @@ class Times:
                 inputs |= by_role(place, deployed)
                 if isinstance(deployed, Together):
                     inputs[f"runs/{place}"] = Deployed(self.files).here(pair, deployed, role)
+                    fed = Deployed(self.files).fed(pair, deployed)
+                    inputs |= {f"fed/{place}/{part}": data for part, data in fed.items()}
         return inputs
 
     def _predicted(self, instrument: Instrument, model: TimeModel, pairs: Sequence[Pair]) -> Node:

@@ -59,6 +59,7 @@ class Joining(Protocol):
 
     least, most: of how many parts
     cuts: whether its first part is one model that is cut in two
+    files: what the two files are called that its one part becomes, where that is a network with an exit
     router: the module that travels and in a bundle decides which parts run. It has `answer(rule, parts, values)`, which
         calls the `parts` that are needed, and `combined(rule, answers)`, the same for what every part answers to many
         examples: the whole's outputs, and which parts would have run
@@ -69,6 +70,7 @@ class Joining(Protocol):
     least: ClassVar[int] = 2
     most: ClassVar[int] = 2
     cuts: ClassVar[bool] = False
+    files: ClassVar[tuple[str, ...]] = ()
     router: ClassVar[str]
 
     @abstractmethod

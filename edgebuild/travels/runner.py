@@ -111,7 +111,7 @@ def perform(folder: str) -> Dict[str, Any]:
     before = device.fingerprint()
     base = device.rss_without_models(job["models"]) if job["mode"] == "latency" else None
     profiled = {"profile": job["mode"] in PROFILED}
-    models = [opened.load(folder, dict(spec, **profiled), arrays) for spec in job["models"]]
+    models = [opened.load(folder, dict(spec, **profiled), own_inputs(folder, spec, arrays)) for spec in job["models"]]
     results = MODES[job["mode"]](opened.Work(job, folder, arrays, models))
     for loaded in models:
         results[loaded.name].update(batch=loaded.batch, load_ns=loaded.load_ns, told=loaded.model.told)
@@ -120,6 +120,11 @@ def perform(folder: str) -> Dict[str, Any]:
     if job["mode"] == "latency":
         result.update(base_rss_bytes=base, peak_rss_bytes=device.rss("VmHWM"), fingerprint_after=device.fingerprint())
     return result
+
+
+def own_inputs(folder: str, spec: Dict[str, Any], arrays: Sequence[Any]) -> Any:
+    """What one model is fed: what all are, unless it has a file of its own."""
+    return opened.read_inputs(os.path.join(folder, spec["inputs"])) if spec.get("inputs") else arrays
 
 
 def write_result(folder: str, result: Dict[str, Any]) -> None:

@@ -32,6 +32,7 @@ class Loaded(NamedTuple):
     batch: int
     load_ns: int
     whole: bool = False  # an example is all that the model takes
+    fed: Optional[List[Array]] = None  # what it was loaded for
 
     def feeds(self, arrays: List[Array], limit: Optional[int] = None) -> Iterator[Tuple[int, List[Array]]]:
         """(examples, raw inputs) a batch; a last short batch is filled by repeating its last example."""
@@ -88,7 +89,7 @@ def load(folder: str, spec: Dict[str, Any], arrays: List[Array]) -> Loaded:
     with reported("bad-input", name):
         values.check(model, shapes)
         model.fit([values.in_file(shape, port.layout) for shape, port in zip(shapes, model.inputs)])
-    return Loaded(name, model, batch, load_ns, whole)
+    return Loaded(name, model, batch, load_ns, whole, arrays)
 
 
 @contextlib.contextmanager
@@ -113,7 +114,7 @@ class Work(NamedTuple):
 
     def feeds(self, loaded: Loaded) -> List[List[Array]]:
         """The few raw inputs that timing and counting cycle through."""
-        return [feed for _, feed in loaded.feeds(self.arrays, DISTINCT_FEEDS)]
+        return [feed for _, feed in loaded.feeds(loaded.fed or self.arrays, DISTINCT_FEEDS)]
 
 
 @contextlib.contextmanager

@@ -7,7 +7,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from edgebuild.assemblies.cascade import Cascade, temperature
+from edgebuild.assemblies._deferring import temperature
+from edgebuild.assemblies.cascade import Cascade
 from edgebuild.gates.statistics import paired
 from edgebuild.spec.errors import UsageError
 from edgebuild.spec.joining import Joined, Validated

@@ -13,6 +13,8 @@ from edgebuild.engine import worker
 from edgebuild.engine.task import Limits, Task
 from tests.engine.loaded import Loaded
 sys.path.insert(0, sys.argv[1])
+with Path(sys.argv[1], "imports").open("a") as file:
+    file.write(f"{__name__}\\n")
 if __name__ == "__main__":
     for number, modules in enumerate((("missing_module", "noisy_module"), ("other_module",), ("noisy_module",))):
         worker.preload(modules)
@@ -32,4 +34,5 @@ def test_modules_are_there_and_what_they_print_is_not_and_others_come_later(tmp_
     environment = {"PYTHONPATH": f"{root}:{tmp_path}", "PATH": "/usr/bin:/bin"}
     done = subprocess.run(command, capture_output=True, text=True, env=environment)
     assert (done.returncode, done.stderr) == (0, "")
+    assert (tmp_path / "imports").read_text() == "__main__\n"  # no step is part of the program that starts a build
     assert done.stdout.splitlines() == ["noisy_module", "noisy_module other_module", "noisy_module other_module"]

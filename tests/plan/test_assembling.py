@@ -79,7 +79,7 @@ def nodes(plan: Plan, step: str) -> list[Node]:
 
 def test_all_that_an_assembly_needs_is_planned_once(make: Make) -> None:
     planned = set[str]()
-    for whole, target in ((WHOLE, TARGET), (WHOLE, EMULATED), (SPLIT, TARGET)):
+    for whole, target in ((WHOLE, TARGET), (WHOLE, EMULATED), (SPLIT, TARGET), (EXITING, TARGET)):
         planned |= {file_name(type(node.step)) for node in make(whole, target).graph.nodes.values()}
     own = {path.stem for path in (ROOT / "edgebuild" / "steps" / "assemblies").glob("[a-z]*.py")}
     assert own - {"join_halves"} <= planned  # a gate on a finished bundle needs that one
@@ -212,3 +212,53 @@ def test_what_only_a_process_of_one_file_has_is_refused(make: Make) -> None:
     timed = TARGET.replace("gates = [", 'gates = [{metric = "cold_start", limit = "1 s"}, ')
     with pytest.raises(UsageError, match="assembly: cold_start '1 s' is measured of one file in a process"):
         make(target=timed)
+
+
+EXITING = """\
+description = "both"
+base = "tiny"
+by_name = true
+[assembly]
+use = "early_exit"
+after = "blocks.0"
+parts = [{recipe = "small"}]
+"""
+
+
+def test_a_network_with_an_exit_is_cut_behind_what_works_on_modules_and_quantized_in_halves(make: Make) -> None:
+    plan = make(EXITING)
+    (add,) = nodes(plan, "add_exit")
+    assert (add.step.after, plan.graph.label(add.inputs["model"])) == (  # type: ignore[attr-defined]
+        "blocks.0",
+        "board/both/small/distill",
+    )
+    labels = {label for item in plan.graph.nodes for label in plan.graph.labels[item]}
+    assert {f"board/both/{half}/{name}/int8" for half in ("exit", "rest") for name in ("onnx", "tflite")} <= labels
+    for node in nodes(plan, "carry_features"):
+        halves = [plan.graph.nodes[node.inputs[split]] for split in ("test", "validation")]
+        assert [one.step.split for one in halves] == ["test", "validation"]  # type: ignore[attr-defined]
+    (bundle,) = nodes(plan, "assemble")
+    shipped = {role for role in bundle.inputs if role.startswith("candidate/")}
+    assert shipped == {f"candidate/{name}/{half}" for half in ("exit", "rest") for name in ("onnx", "tflite")}
+    assert {"payload.route_early_exit.py", "payload.route_cascade.py"} <= bundle.facts.keys()
+    (timed,) = nodes(plan, "latency")
+    carried = {plan.graph.label(item) for role, item in timed.inputs.items() if role.startswith("fed/")}
+    assert carried == {"board/both/onnx/features", "board/both/tflite/features"}
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "told"),
+    [
+        ('after = "blocks.0"', 'behind = "blocks.0"', "models/both/model.toml: assembly: unknown key 'behind'"),
+        (
+            'parts = [{recipe = "small"}]',
+            'parts = [{}, {name = "b"}]',
+            "models/both/model.toml: assembly.parts: 'early_exit' joins 1 parts, and 2 are",
+        ),
+    ],
+)
+def test_a_mistake_in_an_early_exit_is_one_line(make: Make, old: str, new: str, told: str) -> None:
+    assert old in EXITING
+    with pytest.raises(UsageError) as caught:
+        make(EXITING.replace(old, new))
+    assert caught.value.line.startswith(told)

@@ -24,7 +24,8 @@ JOB, INPUTS = "job.json", "inputs.npz"
 class JobModel:
     """A model file, its name in the results, and how the device's runtime is to run it.
 
-    `layouts` are those of `spec.model_file.layouts`, where what it is fed is laid out as in PyTorch.
+    `layouts` are those of `spec.model_file.layouts`, where what it is fed is laid out as in PyTorch. `inputs` is what
+    it is fed where that is not what all are.
     """
 
     name: str
@@ -32,6 +33,7 @@ class JobModel:
     threads: int = 1
     providers: tuple[str, ...] = ()
     layouts: Mapping[str, list[str | None]] = field(default_factory=dict)
+    inputs: Path | None = None
 
 
 def write(
@@ -50,7 +52,12 @@ def write(
     for model in models:
         _share(model.file, folder / files[model.name])
         _bring_loader(model.file, folder)
-    content = {"mode": mode, "models": [asdict(model) | {"file": files[model.name]} for model in models], **settings}
+    own = {model.name: f"{model.name}.{INPUTS}" for model in models if model.inputs is not None}
+    listed = [asdict(model) | {"file": files[model.name], "inputs": own.get(model.name)} for model in models]
+    content = {"mode": mode, "models": listed, **settings}
+    for model in models:
+        if model.inputs is not None:
+            _share(model.inputs, folder / own[model.name])
     if inputs is not None:
         content["inputs"] = INPUTS
         _share(inputs, folder / INPUTS)
@@ -80,7 +87,8 @@ def _bring_loader(model: Path, folder: Path) -> None:
 def strip(folder: Path) -> None:
     """Remove what was shared into a job's folder; the job and what it measured stay."""
     content = json.loads((folder / JOB).read_text(encoding="utf-8"))
-    for name in (INPUTS, *(model["file"] for model in content["models"])):
+    own = (model["inputs"] for model in content["models"] if model["inputs"])
+    for name in (INPUTS, *own, *(model["file"] for model in content["models"])):
         (folder / name).unlink(missing_ok=True)
 
 

@@ -19,6 +19,7 @@ from edgebuild.steps.evidence._deployed import RUNS, TIMES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
+    from pathlib import Path
 
     from edgebuild.devices.jobs.job import JobModel
     from edgebuild.devices.timing.latency import Timings
@@ -33,7 +34,7 @@ class Latency(Step):
     In the place of either may be `…/<part>` for each part of an assembly, with `runs/…`, its outputs: in each round
     every part runs once. The whole's time is their sum, each as often as it runs (by the upper end of its interval);
     for percentiles as many of the rounds as that take every part's time, so that one above the share of examples that
-    need all parts sees the slow way.
+    need all parts sees the slow way. `fed/…/<part>` is the data of a part that takes other inputs than the whole.
 
     The measurement ends at the first look where every one of `gates` is settled for every format, without a gate at
     the first look.
@@ -165,8 +166,20 @@ def timed_models(io: StepIO, runtimes: tuple[Runtime, ...]) -> list[JobModel]:
         for role in roles(runtime):
             for part, item in _deployed.files(io, f"{role}/{runtime.format}").items():
                 file, name = item.path / FORMATS.get(runtime.format).file, _model(role, part, runtime)
-                models.append(JobModel(name, file, runtime.threads, runtime.providers, model_file.layouts(file)))
+                fed, layouts = _fed(io, f"fed/{role}/{runtime.format}/{part}", name), model_file.layouts(file)
+                models.append(JobModel(name, file, runtime.threads, runtime.providers, layouts, fed))
     return models
+
+
+def _fed(io: StepIO, role: str, name: str) -> Path | None:
+    """The file of what a part is fed, where that is not what the whole is."""
+    if role not in io.inputs:
+        return None
+    from edgebuild.devices.jobs.job import write_inputs
+
+    place = io.scratch / f"{name}.npz"
+    write_inputs(place, tuple(values[:_EXAMPLES] for values in dataset.read(io.path(role), "test").inputs))
+    return place
 
 
 def roles(runtime: Runtime) -> dict[str, str]:
