@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable, Mapping
-from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from edgebuild.nn.legalize.geometry import argument, each
@@ -28,11 +27,11 @@ class PooledPlaces(Rewrite):
         if str(node.target) == _POOL:
             asked = any(user.target is operator.getitem and user.args[1] == 1 and user.users for user in node.users)
             window = _window(node) if asked else None
-            return None if window is None else partial(_pooled, window)
+            return None if window is None else _pooling(window)
         source = argument(node, 1, "indices", None)
         pool = source.args[0] if source.target is operator.getitem else None
         window = _window(pool) if pool is not None and str(pool.target) == _POOL else None
-        return None if window is None else partial(_unpooled, window)
+        return None if window is None else _unpooling(window)
 
 
 def _window(pool: fx.Node) -> tuple[int, ...] | None:
@@ -44,7 +43,15 @@ def _window(pool: fx.Node) -> tuple[int, ...] | None:
     return size if plain and pool.args[0].meta["val"].dim() == 4 else None  # type: ignore[union-attr]
 
 
-def _pooled(window: tuple[int, ...], x: Tensor, *_: Any, **__: Any) -> tuple[Tensor, Tensor]:
+def _pooling(window: tuple[int, ...]) -> Callable[..., Any]:
+    return lambda x, *_, **__: _pooled(window, x)
+
+
+def _unpooling(window: tuple[int, ...]) -> Callable[..., Any]:
+    return lambda x, places, size: _unpooled(window, x, places, size)
+
+
+def _pooled(window: tuple[int, ...], x: Tensor) -> tuple[Tensor, Tensor]:
     import torch
 
     (high, wide), (rows, columns) = window, (x.shape[2] // window[0], x.shape[3] // window[1])
