@@ -93,6 +93,11 @@ LAYERS: dict[str, list[tuple[int, Callable[[], nn.Module]]]] = {
         (1, lambda: nn.Upsample(size=33, mode="linear", align_corners=True)),
         (3, lambda: nn.Upsample(scale_factor=(1, 2, 0.5), mode="trilinear")),
     ],
+    "bilinear_scales": [(2, lambda: nn.Upsample(scale_factor=1.7, mode="bilinear"))],
+    "pooled_places": [
+        (2, lambda: Call(lambda x: functional.max_pool2d(x, (3, 2), return_indices=True)[1] * 1.0)),
+        (2, lambda: Call(lambda x: unpooled(x, 2))),
+    ],
     "patches": [
         (2, lambda: nn.Unfold((3, 2), 1, 1, (2, 1))),
         (1, lambda: nn.Fold((7, 10), 2, padding=(1, 0), stride=2)),
@@ -165,6 +170,12 @@ class Rows(nn.Module):
         means = x.flatten(2).mean(-1).reshape(1, 1, 1, 8)
         answer: Tensor = self.layer(torch.cat([means, means + 1], 1))
         return answer
+
+
+def unpooled(x: Tensor, size: int) -> Tensor:
+    """As a network that mirrors its pools has it."""
+    values, places = functional.max_pool2d(x, size, return_indices=True)
+    return functional.max_unpool2d(values, places, size, output_size=x.shape[2:])
 
 
 class Call(nn.Module):
