@@ -25,7 +25,7 @@ NONE = "None"  # as an option's value: TOML has no word of its own for it
 
 @dataclass(frozen=True, slots=True)
 class Package(Named):
-    """`name` is where it is imported from, module:class or module:function; `options` are its keyword arguments, "None" being None."""
+    """`name` is where it is imported from, module:class or module:function; `options` are its keyword arguments."""
 
     requires: ClassVar[tuple[str, ...]] = ("torch", "safetensors")
     extra: ClassVar[str | None] = "torch"
