@@ -34,7 +34,8 @@ def _silent() -> Iterator[None]:
                 os.close(before)
 
 
-sys.modules["__main__"].__file__ = os.environ.get(PROGRAM)
+if program := os.environ.get(PROGRAM):  # a module without a file has no such attribute, and inspect relies on that
+    sys.modules["__main__"].__file__ = program
 with _silent():
     for each in os.environ.get(AHEAD, "").split(","):
         with suppress(ImportError, ValueError):

@@ -34,6 +34,7 @@ class Worker:
         self._waits_since: float | None = None
         self._waited = 0.0
         self._said: Any = _SILENCE
+        self.refused = False  # whether the step itself has ended with a UsageError, as it would again
         try:
             for name in ("output", "scratch"):
                 (task.folder / name).mkdir()
@@ -100,7 +101,7 @@ class Worker:
                 elif kind == "waiting":
                     self._wait(body)
                 else:
-                    self._said = body
+                    self._said, self.refused = body, kind == "refused"
         except (EOFError, OSError):
             pass  # nobody is left to say anything
 

@@ -25,6 +25,20 @@ if __name__ == "__main__":
 """
 
 
+def test_a_program_that_is_a_module_gives_the_server_no_file(tmp_path: Path) -> None:
+    """PyTorch has inspect look at all modules, and an empty name of a file is an error there."""
+    (tmp_path / "noisy_module.py").write_text(
+        "import sys\nif hasattr(sys.modules['__main__'], '__file__'): sys.exit(1)"
+    )
+    (tmp_path / "program").mkdir()
+    (tmp_path / "program" / "__main__.py").write_text(PROGRAM)
+    command = [sys.executable, "-m", "program", str(tmp_path)]
+    root = Path(__file__).resolve().parents[2]
+    environment = {"PYTHONPATH": f"{root}:{tmp_path}", "PATH": "/usr/bin:/bin"}
+    done = subprocess.run(command, capture_output=True, text=True, env=environment)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
 def test_modules_are_there_and_what_they_print_is_not_and_others_come_later(tmp_path: Path) -> None:
     (tmp_path / "other_module.py").write_text("")
     (tmp_path / "noisy_module.py").write_text("import os, sys\nprint('noise')\nos.write(2, b'noise')\n")
