@@ -84,9 +84,7 @@ def run(*, small: bool) -> list[Table]:
     inside = [sum(layer.share for layer in one.layers or ()) for benches in found.values() for one in benches]
     figures = {"files": str(len(rows)), "least_inside": f"{min(inside):.0%}", "most_inside": f"{max(inside):.0%}"}
     figures |= _quoted(rows)
-    notes = [
-        f"One thread, LiteRT. Activations: a static plan of the file's tensors, without weights. {_digests(files)}"
-    ]
+    notes = [f"One thread, LiteRT. Activations: a static plan of the file's tensors, without weights. {_digests(rows)}"]
     told = [
         "Operators as LiteRT executes them (XNNPACK's, where it computes). The rest is other operators and "
         "what is no operator's: the runtime, and copying inputs and outputs."
@@ -128,6 +126,7 @@ def _row(model: Tiny, file: Path, benches: Sequence[bench.Bench]) -> dict[str, A
     return row | {
         "model": model.task,
         "numbers": model.numbers,
+        "file": file.name,
         "kib": len(content) / 1024,
         "arena": _packing.planned(kind.lifetimes(content)) / 1024,
         "macs": sum(each.macs for each in kind.work(content)) / 1e6,
@@ -160,6 +159,6 @@ def _quoted(rows: Sequence[Mapping[str, Any]]) -> dict[str, str]:
     return {"fastest": f"{times[0]:.2g} ms", "slowest": f"{times[-1]:.2g} ms"}
 
 
-def _digests(files: Mapping[Tiny, Path]) -> str:
-    named = (f"{path.name} {hashlib.sha256(path.read_bytes()).hexdigest()[:12]}" for path in files.values())
+def _digests(rows: Sequence[Mapping[str, Any]]) -> str:
+    named = (f"{row['file']} {row['sha256'][:12]}" for row in rows)
     return f"SHA-256: {', '.join(named)}."
