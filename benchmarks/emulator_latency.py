@@ -11,6 +11,7 @@ from benchmarks._counting import Work, works
 from benchmarks._project import target
 from benchmarks._tables import Table
 from benchmarks._transfer import transfers
+from benchmarks._wider_bands import wider
 from benchmarks.mobilenets import MOBILENETS, TITLES
 from edgebuild.devices.timing import predicted
 from edgebuild.spec import documents
@@ -43,7 +44,8 @@ def run(*, small: bool) -> list[Table]:
     calibrated = {name: calibrate(target(name), _model(target(name)), core) for name, core in CORES.items()}
     tables = [table for calibration in calibrated.values() for table in tables_of(calibration)]
     tables += [transfer_table(transfers([*calibrated.values()])), unknown(calibrated["rpi5"])]
-    return tables + [table for name in CORES for table in _shown(target(name), MOBILENETS)]
+    shown = [table for name in CORES for table in _shown(target(name), MOBILENETS)]
+    return [*tables, *shown, wider(tables, [*CORES])]
 
 
 def _shown(found: Target, nets: Sequence[str]) -> list[Table]:

@@ -7,7 +7,17 @@ from pathlib import Path
 
 import rich_click as click
 
-from edgebuild.cli._verb import Answer, limit_options, limits, project_option, report_options, verb, write_reports
+from edgebuild.cli._verb import (
+    Answer,
+    cache_options,
+    limit_options,
+    limits,
+    project_option,
+    report_options,
+    shared_at,
+    verb,
+    write_reports,
+)
 
 
 @verb("gate")
@@ -17,6 +27,7 @@ from edgebuild.cli._verb import Answer, limit_options, limits, project_option, r
 @click.option("--device", help="Another device than the target's, such as local or ssh://pi@host.")
 @click.option("--withdraw", is_flag=True, help="A bundle that fails is no longer released.")
 @click.option("--baselines", type=click.Path(path_type=Path), help="Where baselines are; default: baselines/.")
+@cache_options
 @limit_options
 @report_options
 @project_option
@@ -27,6 +38,8 @@ def command(
     device: str | None,
     withdraw: bool,
     baselines: Path | None,
+    cache: str | None,
+    cache_read_only: bool,
     jobs: int | None,
     step_memory: str,
     step_time: str,
@@ -42,7 +55,7 @@ def command(
     Example: edgebuild gate dist/rpi4/digits --target rpi4 --device ssh://pi@pi.local
     """
     from edgebuild.bundle.baselines import FOLDER
-    from edgebuild.report import judged, progress
+    from edgebuild.report import judged, progress, summary
     from edgebuild.report.gate import show
     from edgebuild.spec import documents
     from edgebuild.spec.evidence import EXIT_CODES
@@ -53,9 +66,11 @@ def command(
     opened = open_project(project)
     folder = baselines or opened.root / FOLDER
     allowed, side_by_side = limits(step_memory, step_time), jobs or cores()
-    request = gate.Request(opened, bundle.absolute(), target, folder, against, device, withdraw, side_by_side)
+    place = shared_at(cache, cache_read_only)
+    request = gate.Request(opened, bundle.absolute(), target, folder, against, device, withdraw, side_by_side, place)
     with progress.display(sys.stderr) as events:
         result, journal = gate.gate(request, events, allowed)
     write_reports(judged.of_gate(result, opened), junit=junit, sarif=sarif, markdown=markdown)
     document = result.to_json() | {"ran": documents.to_json(journal.ran), "reused": journal.reused}
+    document |= {"fetched": journal.fetched_steps, "cache": summary.cache(journal)}
     return Answer(document, lambda: show(result), EXIT_CODES[result.status])

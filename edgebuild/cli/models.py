@@ -7,17 +7,26 @@ from pathlib import Path
 
 import rich_click as click
 
-from edgebuild.cli._verb import Answer, limit_options, limits, project_option, verb
+from edgebuild.cli._verb import Answer, cache_options, limit_options, limits, project_option, shared_at, verb
 
 
 @verb("models")
 @click.argument("action", type=click.Choice(["list", "check"]), default="list")
 @click.argument("name", required=False)
 @click.option("--target", "-t", default="host", show_default=True, help="The target whose runtimes are asked about.")
+@cache_options
 @limit_options
 @project_option
 def command(
-    action: str, name: str | None, target: str, jobs: int | None, step_memory: str, step_time: str, project: Path
+    action: str,
+    name: str | None,
+    target: str,
+    cache: str | None,
+    cache_read_only: bool,
+    jobs: int | None,
+    step_memory: str,
+    step_time: str,
+    project: Path,
 ) -> Answer:
     """List models, or check one: declaration, data, one pass through its own runtime, what techniques say to it.
 
@@ -36,10 +45,10 @@ def command(
     from edgebuild.spec import surroundings
     from edgebuild.verbs import check
 
-    allowed = limits(step_memory, step_time)
+    allowed, place = limits(step_memory, step_time), shared_at(cache, cache_read_only)
     model, asked = opened.model(name), opened.target(target)
     with progress.display(sys.stderr) as events:
-        checked = check.run(opened, model, asked, jobs or surroundings.cores(), events, allowed)
+        checked = check.run(opened, model, asked, jobs or surroundings.cores(), events, allowed, place)
     return Answer(document(checked), lambda: show(checked))
 
 

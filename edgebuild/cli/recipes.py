@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from edgebuild.cli._verb import Answer, project_option, verb
-from edgebuild.spec.target import Recipe
+
+if TYPE_CHECKING:
+    from edgebuild.spec.target import Recipe
 
 
 @verb("recipes")

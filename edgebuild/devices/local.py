@@ -16,7 +16,7 @@ from edgebuild.spec.device import Device
 from edgebuild.spec.errors import DeviceError
 from edgebuild.spec.surroundings import SINGLE
 from edgebuild.spec.target import Fidelity, Hardware
-from edgebuild.travels import runner, runner_device
+from edgebuild.travels import runner_device
 
 STABLE = ("machine", "board", "cpu", "microcode", "cores", "kernel", "governor")
 
@@ -65,6 +65,8 @@ def _command(job: Path) -> list[str]:
     another) out of sys.path; the virtual environment's packages stay.  Not -I: it would also drop the user's
     own site-packages, where the runtime may be installed.
     """
+    from edgebuild.travels import runner
+
     user_site = [] if site.ENABLE_USER_SITE else ["-s"]
     flags = ["-E", "-P", "-B", *user_site, "-X", "faulthandler"]
     return [sys.executable, *flags, str(Path(runner.__file__).resolve()), str(job.resolve())]

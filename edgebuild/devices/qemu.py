@@ -17,7 +17,6 @@ from edgebuild.spec.errors import DeviceError
 from edgebuild.spec.evidence import CacheWork, Counted
 from edgebuild.spec.target import Fidelity, Hardware
 from edgebuild.spec.units import Seconds
-from edgebuild.travels import runner
 
 if TYPE_CHECKING:
     from edgebuild.devices.emulation import emulator as emulation
@@ -71,6 +70,7 @@ class Qemu(Device):
         from edgebuild.devices.emulation import emulator as emulation
         from edgebuild.devices.jobs import job as jobs
         from edgebuild.devices.jobs import outcome
+        from edgebuild.travels import runner
 
         outcome.clear(job)
         mode = jobs.mode_of(job)

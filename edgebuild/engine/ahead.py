@@ -1,4 +1,8 @@
-"""Imported by the fork server alone: it imports what workers are forked with, silently, since no step asked for it."""
+"""Imported by the fork server alone: it imports what workers are forked with, silently, since no step asked for it.
+
+A worker would then import the program that started the build, as if steps were part of it. None is, so the server
+says that it is that program: each step is spared what the command line takes.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +12,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
-from edgebuild.spec.surroundings import AHEAD
+from edgebuild.spec.surroundings import AHEAD, PROGRAM
 
 
 @contextmanager
@@ -30,6 +34,8 @@ def _silent() -> Iterator[None]:
                 os.close(before)
 
 
+if program := os.environ.get(PROGRAM):  # a module without a file has no such attribute, and inspect relies on that
+    sys.modules["__main__"].__file__ = program
 with _silent():
     for each in os.environ.get(AHEAD, "").split(","):
         with suppress(ImportError, ValueError):

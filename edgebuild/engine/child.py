@@ -99,23 +99,25 @@ def _be_step(task: Task, limits: Limits, line: Connection, watcher: int) -> NoRe
     if os.getppid() != watcher:
         os._exit(1)
     os.setpgid(0, 0)  # a step that signals its group does not meet the watcher
-    error = _run(task, limits, line)
+    error, refused = _run(task, limits, line)
     with suppress(OSError, ValueError):
         sys.stdout.flush()
         sys.stderr.flush()
     with suppress(OSError):
-        line.send(("end", error.to_json() if error else None))
+        line.send(("refused" if refused else "end", error.to_json() if error else None))
     with suppress(Exception):
         _run_finalizers(0)  # named semaphores (tqdm makes some) are given back, or their tracker complains
     os._exit(0)
 
 
-def _run(task: Task, limits: Limits, line: Connection) -> EdgebuildError | None:
-    """The error that the step ended with; what it prints goes to its log."""
+def _run(task: Task, limits: Limits, line: Connection) -> tuple[EdgebuildError | None, bool]:
+    """The error that the step ended with, and whether it refused what it was given: it would again. What it prints goes
+    to its log.
+    """
     try:
         _redirect(task.folder / "log.txt")
     except OSError as error:
-        return disk_or_step(error, task.label)
+        return disk_or_step(error, task.label), False
     curves = Curves(task.curves)
     try:
         _confine(limits, surroundings.cores() if task.step.trains else limits.threads)
@@ -128,10 +130,10 @@ def _run(task: Task, limits: Limits, line: Connection) -> EdgebuildError | None:
         _check(output, task.label)
     except BaseException as error:  # a step may raise anything: user code runs in some
         _explain(error)
-        return _classified(error, task.label, limits)
+        return _classified(error, task.label, limits), isinstance(error, UsageError)
     finally:
         curves.close()
-    return None
+    return None, False
 
 
 def _classified(error: BaseException, label: str, limits: Limits) -> EdgebuildError:

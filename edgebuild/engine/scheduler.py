@@ -128,7 +128,9 @@ class Scheduler:
         return self._resolver.done
 
     def attempt(self, until: float) -> Attempt:
-        """Run what can be run before `until` (s, monotonic clock): a step that fails stops only those that need it."""
+        """Run what can be run before `until` (s, monotonic clock): a step that fails stops only those that need it, and
+        one that refused the same before is not asked again.
+        """
         self._failed = {}
         self._go_through(until)
         return Attempt(self._resolver.done, self._failed)
@@ -141,7 +143,7 @@ class Scheduler:
         self._waiting, self._until = self._graph.order(), min(until, self._until)
         try:
             while (self._waiting or self._running or self._away) and time.monotonic() < self._until:
-                started = [name for name in self._waiting if self._resolver.ready(name) and self._advance(name)]
+                started = {name for name in self._waiting if self._resolver.ready(name) and self._advance(name)}
                 self._waiting = [name for name in self._waiting if name not in started and not self._lost(name)]
                 if not started:
                     self._wait()
@@ -164,6 +166,9 @@ class Scheduler:
             if (action := self._store.find(key)) is not None:
                 return self._reuse(name, action)
             self._missing.add(name)
+            if self._failed is not None and (error := self._store.refused(key)) is not None:
+                self._failed[name] = error
+                return True
             if self._away is not None:
                 self._away.join()
         if self._sharing is not None and self._graph.may_be_known_elsewhere(name):
@@ -405,6 +410,8 @@ class Scheduler:
         if self._failed is None:
             raise whole
         self._failed[name] = error
+        if run.worker.refused and run.node.step.deterministic != "no":
+            self._store.refuse(run.key, error)
         self._give_way()
         files.remove_tree(task.folder)
         self._running.pop(name).release()

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 from edgebuild.engine import digests, files, owned
 from edgebuild.spec import reads, sha256
 from edgebuild.spec.artifact import Artifact
-from edgebuild.spec.errors import UsageError
+from edgebuild.spec.errors import EdgebuildError, UsageError, from_json
 
 if TYPE_CHECKING:
     from filelock import FileLock
@@ -260,6 +260,21 @@ class Store:
     def kept(self, key: str) -> Path:
         """Where runs of a step that differ in their inputs alone keep what they share; made by whoever needs it."""
         return self.root / "kept" / key
+
+    def refuse(self, key: str, error: EdgebuildError) -> None:
+        """Remember why the step with this key takes nothing of what it is given."""
+        place = self._refusal(key)
+        with suppress(OSError):  # only to spare the next search the same
+            place.parent.mkdir(exist_ok=True)
+            files.write_file(place, _seal(error.to_json()), self._session)
+
+    def refused(self, key: str) -> EdgebuildError | None:
+        """What was remembered so."""
+        told = _unseal(self._refusal(key))
+        return from_json(told) if told else None
+
+    def _refusal(self, key: str) -> Path:
+        return self.kept(f"refused-{key}") / "error.json"
 
     def claim(self, key: str) -> FileLock:
         """The lock that lets one build at a time run the step with this key; `acquire(blocking=False)` asks for it."""

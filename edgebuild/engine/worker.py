@@ -12,13 +12,13 @@ import signal
 import time
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
-from multiprocessing import connection, forkserver, resource_tracker
+from multiprocessing import connection, forkserver, resource_tracker, spawn
 from typing import Any
 
 from edgebuild.engine import child
 from edgebuild.engine.task import Limits, Task
 from edgebuild.spec.errors import EdgebuildError, StepError, from_json
-from edgebuild.spec.surroundings import AHEAD
+from edgebuild.spec.surroundings import AHEAD, PROGRAM
 
 _SILENCE = object()
 
@@ -34,6 +34,7 @@ class Worker:
         self._waits_since: float | None = None
         self._waited = 0.0
         self._said: Any = _SILENCE
+        self.refused = False  # whether the step itself has ended with a UsageError, as it would again
         try:
             for name in ("output", "scratch"):
                 (task.folder / name).mkdir()
@@ -100,7 +101,7 @@ class Worker:
                 elif kind == "waiting":
                     self._wait(body)
                 else:
-                    self._said = body
+                    self._said, self.refused = body, kind == "refused"
         except (EOFError, OSError):
             pass  # nobody is left to say anything
 
@@ -143,6 +144,7 @@ def preload(modules: Collection[str]) -> None:
         modules = dict.fromkeys((*known, *modules))
         server._stop()
     os.environ[AHEAD] = ",".join(modules)
+    os.environ[PROGRAM] = spawn.get_preparation_data("").get("init_main_from_path", "")
     multiprocessing.get_context("forkserver").set_forkserver_preload(["edgebuild.engine.ahead", __name__])
 
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
     import onnx
 
+Half = Literal["edge", "server"]
+_LARGE = 1024  # bytes of a constant that is no shape
 TYPES = ("float32", "uint8", "int8", "int32", "int64")
 
 
@@ -45,17 +47,39 @@ def points(model: bytes) -> list[Point]:
 
 def halves(model: bytes, tensor: str) -> tuple[bytes, bytes]:
     """The operators before a tensor and those behind it, each as a file of its own; ValueError for no place to cut."""
+    return half(model, tensor, "edge"), half(model, tensor, "server")
+
+
+def half(model: bytes, tensor: str, which: Half) -> bytes:
+    """One of them, without a copy of what the other one has: weights stay out of the way until it is known whose they
+    are. ValueError for no place to cut.
+    """
     import onnx
 
-    whole = onnx.shape_inference.infer_shapes(_read(model), data_prop=True)
+    whole, weights = _without_weights(_read(model))
+    whole = onnx.shape_inference.infer_shapes(whole)
     if tensor not in _single(whole.graph):
         raise ValueError(f"{tensor!r} does not carry all that is behind it")
-    extractor = onnx.utils.Extractor(whole)
     constants = {each.name for each in whole.graph.initializer}
     inputs = [each.name for each in whole.graph.input if each.name not in constants]
-    first = extractor.extract_model(inputs, [tensor])
-    second = extractor.extract_model([tensor], [each.name for each in whole.graph.output])
-    return first.SerializeToString(), second.SerializeToString()
+    ends = (inputs, [tensor]) if which == "edge" else ([tensor], [each.name for each in whole.graph.output])
+    taken = onnx.utils.Extractor(whole).extract_model(*ends)
+    for each in taken.graph.initializer:
+        if each.name in weights:
+            each.raw_data = weights.pop(each.name)
+    weights.clear()
+    content: bytes = taken.SerializeToString()
+    return content
+
+
+def _without_weights(model: onnx.ModelProto) -> tuple[onnx.ModelProto, dict[str, bytes]]:
+    """The model (in place) without what its large constants hold, and that by name; shapes to compute with stay."""
+    weights = {}
+    for each in model.graph.initializer:
+        if len(each.raw_data) > _LARGE:
+            weights[each.name] = each.raw_data
+            each.ClearField("raw_data")
+    return model, weights
 
 
 def rejoined(edge: bytes, server: bytes) -> bytes:

@@ -102,9 +102,9 @@ class Instruments:
         instrument = self.best("latency")
         return (instrument, core.time) if instrument.fidelity == "emulated" and instrument.device.counts else None
 
-    @property
+    @cached_property
     def host(self) -> Instrument:
-        """This machine."""
+        """This machine; one for all that the target measures, so that it is asked once what it is."""
         return Instrument(DEVICES.get(_HOST)(), self.target.hardware)
 
     @staticmethod

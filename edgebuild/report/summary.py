@@ -55,7 +55,7 @@ def document(outcomes: list[Outcome], journal: Journal, status: str) -> dict[str
         "reused": journal.reused,
         "fetched": journal.fetched_steps,
         "counts": {"local": journal.reused, "remote": len(journal.fetched_steps), "ran": len(journal.ran)},
-        "cache": _cache(journal),
+        "cache": cache(journal),
         "cluster": _cluster(journal),
         "notices": journal.notices,
         "bundles": [
@@ -105,7 +105,7 @@ def _cluster(journal: Journal) -> dict[str, Any] | None:
     return {"address": journal.cluster.address, **documents.to_json(journal.cluster.counts)}
 
 
-def _cache(journal: Journal) -> dict[str, Any] | None:
+def cache(journal: Journal) -> dict[str, Any] | None:
     """The cache of the build, and what it did; None where there was none."""
     sharing = journal.sharing
     return {"url": sharing.place.shown, **documents.to_json(sharing.counts)} if sharing else None

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from torch import nn
 
 
+NONE = "None"  # as an option's value: TOML has no word of its own for it
+
+
 @dataclass(frozen=True, slots=True)
 class Package(Named):
     """`name` is where it is imported from, module:class or module:function; `options` are its keyword arguments."""
@@ -32,7 +35,7 @@ class Package(Named):
         """What it returns, with the weights that it draws."""
         from torch import nn
 
-        module = _callable(name)(**options)
+        module = _callable(name)(**{key: None if value == NONE else value for key, value in options.items()})
         if not isinstance(module, nn.Module):
             raise UsageError(f"{name} makes a {type(module).__name__}, not a torch.nn.Module", key="name")
         return module

@@ -13,6 +13,8 @@ AHEAD = (
     "EDGEBUILD_AHEAD"  # modules that workers are forked with, with commas between: a fork server is told no otherwise
 )
 
+PROGRAM = "EDGEBUILD_PROGRAM"  # the file of the program that started the fork server
+
 
 def threads(count: int) -> dict[str, str]:
     """The variables that give every pool `count` threads."""

@@ -22,8 +22,9 @@ if TYPE_CHECKING:
     from edgebuild.engine.store import Store
     from edgebuild.engine.task import Limits
     from edgebuild.plan.weights import Weights
+    from edgebuild.spec.cache import Place
     from edgebuild.spec.rows import Array
-    from edgebuild.verbs.journal import Listener
+    from edgebuild.verbs.journal import Journal, Listener
 
 HOST = "host"
 _TO_LEARN_FROM = 500  # training examples below which a pruned network is not taught back what it lost
@@ -65,16 +66,34 @@ class Checked:
         )
 
 
-def run(project: Project, model: ModelSpec, target: Target, jobs: int, events: Listener, limits: Limits) -> Checked:
+def run(
+    project: Project,
+    model: ModelSpec,
+    target: Target,
+    jobs: int,
+    events: Listener,
+    limits: Limits,
+    cache: Place | None = None,
+) -> Checked:
     """Load the data, run the model once over its validation examples, and ask techniques and recipes.
 
-    UsageError, in one line, for the first thing that is wrong.
+    UsageError, in one line, for the first thing that is wrong. `cache` is where results are shared with others.
     """
+    from edgebuild.verbs.journal import Journal, shared
+
+    journal = Journal(events)
+    with shared(cache, journal):
+        return _checked(project, model, target, jobs, journal, limits)
+
+
+def _checked(
+    project: Project, model: ModelSpec, target: Target, jobs: int, journal: Journal, limits: Limits
+) -> Checked:
     from edgebuild.engine.graph import Graph
     from edgebuild.engine.store import Store
     from edgebuild.plan.joining import joining_of
     from edgebuild.plan.weights import Weights
-    from edgebuild.verbs.journal import Journal, bring_up
+    from edgebuild.verbs.journal import bring_up
 
     if model.declared.assembly is not None:
         joining_of(model)
@@ -84,11 +103,11 @@ def run(project: Project, model: ModelSpec, target: Target, jobs: int, events: L
         weights = Weights.plan(graph, store, model)
         if weights.undecided:
             graph.keep([weights.undecided])
-            bring_up(store, graph, jobs, Journal(events), limits)
+            bring_up(store, graph, jobs, journal, limits)
             graph = Graph()
             weights = Weights.plan(graph, store, model)
         techniques, recipes = _takers(project, store, model, target)
-        folders = _run(store, graph, weights, jobs, events, limits)
+        folders = _run(store, graph, weights, jobs, journal, limits)
         data = folders[weights.data]
         declared = model.declared.signature
         return Checked(
@@ -108,10 +127,10 @@ def run(project: Project, model: ModelSpec, target: Target, jobs: int, events: L
         store.close()
 
 
-def _run(store: Store, graph: Graph, weights: Weights, jobs: int, events: Listener, limits: Limits) -> dict[str, Path]:
+def _run(store: Store, graph: Graph, weights: Weights, jobs: int, journal: Journal, limits: Limits) -> dict[str, Path]:
     """Bring data, model and the model's own answers up to date; their folders by id, those of the answers by name."""
     from edgebuild.engine.graph import Node
-    from edgebuild.verbs.journal import Journal, bring_up
+    from edgebuild.verbs.journal import bring_up
 
     making = weights.source.reference("validation")
     model = weights.untrained or weights.float
@@ -119,7 +138,7 @@ def _run(store: Store, graph: Graph, weights: Weights, jobs: int, events: Listen
     inputs = {role: known[role] for role in making.step.uses()}
     answers = graph.add("check/answers", Node(making.step, inputs, "outputs", making.code, making.tools))
     graph.keep([answers, weights.data, model])
-    done = bring_up(store, graph, jobs, Journal(events), limits)
+    done = bring_up(store, graph, jobs, journal, limits)
     folders = {name: store.path(done[name].output) for name in (weights.data, model)}
     return folders | {"answers": store.path(done[answers].output)}
 

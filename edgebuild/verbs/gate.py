@@ -22,13 +22,14 @@ from edgebuild.spec.errors import UsageError
 from edgebuild.spec.evidence import VERDICTS, Evidence, Judged, Predicted, Status, Verdict, Verdicts, combine
 from edgebuild.spec.project import Project
 from edgebuild.spec.target import Fidelity
-from edgebuild.verbs.journal import Journal, Listener, bring_up
+from edgebuild.verbs.journal import Journal, Listener, bring_up, shared
 
 if TYPE_CHECKING:
     from edgebuild.bundle.baselines import Baseline
     from edgebuild.engine.store import Action
     from edgebuild.engine.task import Limits
     from edgebuild.plan.gate import Compared, GatePlan, Subject
+    from edgebuild.spec.cache import Place
 
 _RESULT = "gate.json"
 _FILES = ("candidate", "baseline")  # of which the history has digests
@@ -38,7 +39,7 @@ _FILES = ("candidate", "baseline")  # of which the history has digests
 class Request:
     """What to judge: a bundle, on a target and perhaps a device of one's own choice, against a release or without.
 
-    With `withdraw` a bundle that fails loses its release.
+    With `withdraw` a bundle that fails loses its release. `cache` is where results are shared with other machines.
     """
 
     project: Project
@@ -49,6 +50,7 @@ class Request:
     device: str | None = None
     withdraw: bool = False
     jobs: int = 1
+    cache: Place | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +96,8 @@ def gate(request: Request, events: Listener, limits: Limits) -> tuple[Result, Jo
     """
     from edgebuild.plan import gate as planner
 
-    with _opened(request) as (store, copy):
+    journal = Journal(events)
+    with shared(request.cache, journal), _opened(request) as (store, copy):
         facts = manifest.verify_bundle(copy)
         owned.check_replaceable(_folder(request), _RESULT)
         release = _release(request, facts)
@@ -102,7 +105,6 @@ def gate(request: Request, events: Listener, limits: Limits) -> tuple[Result, Jo
         plan = planner.make(store, subject)
         for notice in plan.notices:
             events.notice(notice)
-        journal = Journal(events)
         done = bring_up(store, plan.graph, request.jobs, journal, limits)
         comparisons = tuple(_comparison(store, item, done) for item in plan.compared)
         warnings = tuple(_warnings(request, facts, release, comparisons, subject))

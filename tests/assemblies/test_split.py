@@ -83,6 +83,40 @@ def test_every_cut_is_tabulated_and_the_fastest_that_leaves_both_sides_work_is_t
     assert max(cuts.best.bytes, cuts.answer_bytes) < rule.rule["bytes"] < 10_000
 
 
+MEASURED = """\
+import sys
+import numpy as np
+from onnx import helper, numpy_helper
+from edgebuild.formats import _onnx_cuts
+
+def memory(name):
+    return next(int(line.split()[1]) for line in open("/proc/self/status") if line.startswith(name))
+
+width, nodes, weights, last = 1024, [], [], "x"
+for k in range(8):
+    weights.append(numpy_helper.from_array(np.full((width, width), k, np.float32), f"w{k}"))
+    nodes.append(helper.make_node("MatMul", [last, f"w{k}"], [f"y{k}"]))
+    last = f"y{k}"
+ends = [[helper.make_tensor_value_info(name, 1, [1, width])] for name in ("x", last)]
+graph = helper.make_graph(nodes, "g", *ends, weights)
+content = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9).SerializeToString()
+del graph, nodes, weights
+with open("/proc/self/clear_refs", "w") as file:
+    file.write("5")  # the peak counts from here on
+before = memory("VmRSS")
+half = _onnx_cuts.half(content, "y3", "edge")
+print((memory("VmHWM") - before) * 1024 / len(content), len(half) / len(content))
+"""
+
+
+def test_a_half_is_cut_without_copies_of_the_other_one() -> None:
+    done = subprocess.run([sys.executable, "-P", "-c", MEASURED], capture_output=True, text=True, timeout=100)
+    assert done.returncode == 0, done.stderr
+    peak, size = map(float, done.stdout.split())
+    assert size == pytest.approx(0.5, abs=0.01)
+    assert peak < 3.6  # times the file: of all copies one would be one
+
+
 def test_an_edge_half_that_no_cut_makes_small_enough_is_refused(made: tiny.Made, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"model.toml: assembly: of \d+ places .* leaves both halves work within 9"):
         tiny.perform(TabulateCuts(LINK, largest=9), tmp_path / "cuts", inputs_of(made, tmp_path / "latency"))

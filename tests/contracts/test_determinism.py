@@ -32,10 +32,8 @@ SHOWN = {"Float16", "Log2"}
 # Copies, counts and sums of whole numbers, differences and quotients of a few floats: no kernel, no C library.
 EVIDENT = {"ImportWeights", "Arena", "Footprint", "Roofline", "Predict", "Agreement", "ChooseBy"}
 EVIDENT |= {
-    "JoinedArena",
     "JoinedFootprint",
     "JoinedParity",
-    "JoinedShared",
     "SplitRule",
     "WithFallback",
 }  # sums of whole numbers, and copies

@@ -425,6 +425,20 @@ class TestAttempt:
         assert len({error.line for error in attempt.failed.values()}) == 1
         assert names(runs) == ["join?", "x"]
 
+    def test_what_a_step_refused_it_is_not_asked_again_and_a_build_asks(self, box: Toybox, store: Store) -> None:
+        """A refusal follows from the key; a crash, and an error that nobody foresaw, may not come again."""
+        for what, again in (("usage_error", []), ("value_error", ["bad"])):
+            first, second, build = (Toybox(store) for _ in range(3))
+            (bad,) = {each.add("bad", toys.Misbehaves(what)) for each in (first, second, build)}
+            (after,) = {each.add("after", toys.Join(glue=what), one=bad) for each in (first, second, build)}
+            failed, known = first.attempt(60.0).failed, second.attempt(60.0).failed
+            assert {*known} == {*failed} == {bad, after}
+            assert {error.line for error in known.values()} == {error.line for error in failed.values()}
+            assert (first.heard.ran, second.heard.ran) == (["bad"], again)
+            with pytest.raises(EdgebuildError):
+                build.build()
+            assert build.heard.reasons
+
     def test_at_its_end_what_runs_is_stopped_and_what_was_done_is_kept(self, box: Toybox, store: Store) -> None:
         done = box.add("done", toys.Write("x"))
         box.add(

@@ -34,7 +34,7 @@ def test_help_loads_no_heavy_package() -> None:
 FRAMEWORKS = ("torch", "numpy", "onnx", "onnxruntime", "scipy", "ai_edge_litert", "jinja2")
 RUNNING = ("multiprocessing", "filelock", "edgebuild.engine.worker", "edgebuild.verbs.preloading")
 WORKING = (
-    *("edgebuild.nn.lift", "edgebuild.devices.jobs.job"),
+    *("edgebuild.nn.lift", "edgebuild.devices.jobs.job", "edgebuild.travels.runner"),
     *("edgebuild.devices.timing.latency", "edgebuild.devices.emulation.mirrors", "edgebuild.spec.space_tables"),
 )
 DRAWING = ("rich.console", "rich.markup", "rich.progress")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -64,6 +65,27 @@ def test_a_second_machine_runs_what_measures_time_and_what_depends_on_it(
     assert SECRET not in ran.out + ran.err
     assert not [path for path in written if SECRET.encode() in path.read_bytes()]
     assert served.authorizations >= {"Basic YnVpbGRlcjpodW50ZXIyLW9mLXRoZS1jYWNoZQ=="}
+
+
+def test_a_gate_and_a_check_of_a_model_share_as_a_build_does(
+    served: Served, workspace: Workspace, tmp_path: Path
+) -> None:
+    """A gate asks for more than the build did: one machine makes it, another, with the same build, takes it."""
+    assert workspace.run("--target", "board").code == 0
+    shutil.copytree(workspace.store, tmp_path / "other")
+    target = workspace.root / "targets" / "board.toml"
+    target.write_text(target.read_text() + '\n[[gates]]\nmetric = "f1"\nlimit = "90 pp"\n')
+    gate = ("gate", "dist/board/tiny", "--target", "board", "--json", "--cache", served.url)
+    one, other = workspace.run(*gate), workspace.run(*gate, EDGEBUILD_STORE=str(tmp_path / "other"))
+    assert (one.code, other.code) == (0, 0), one.err + other.err
+    first, second = ({each["step"] for each in ran.document["ran"]} for ran in (one, other))
+    assert "board/tiny/gate/judge" in second
+    assert {*other.document["fetched"]} == first - second
+    assert one.document["cache"]["sent"] == other.document["cache"]["hits"] == len(first - second) > 0
+    third = {"EDGEBUILD_STORE": str(tmp_path / "third"), "EDGEBUILD_CACHE": served.url}
+    check = workspace.run("models", "check", "tiny", **third)
+    assert check.code == 0, check.err
+    assert f"fetch tiny/data  (from cache {served.url})" in check.err
 
 
 def test_a_build_with_nothing_to_do_asks_no_cache_and_loads_nothing_for_it(built: Workspace) -> None:

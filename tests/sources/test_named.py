@@ -154,10 +154,14 @@ def test_a_class_of_any_installed_package_is_a_network_of_its_version(
     plan: Callable[..., Plan], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What no distribution has, or one that changes without its version, is told to be written in model.py."""
-    lines = ('name = "torch.nn:Linear"', 'weights = "w.pth"', "options = {in_features = 144, out_features = 4}")
+    lines = (
+        *('name = "torch.nn:Linear"', 'weights = "w.pth"'),
+        'options = {in_features = 144, out_features = 4, device = "None"}',
+    )
     graph = plan(files=named(*lines, use="package") | {"w.pth": "tensors"}).graph
     (node,) = [node for node in graph.nodes.values() if isinstance(node.step, ImportWeights)]
     assert isinstance(node.step.builder, Network)
+    assert node.step.builder.module()(torch.zeros(1, 144)).shape == (1, 4)
     assert {*node.step.builder.versions()} == {"torch", "safetensors", "edgebuild.sources.package"}
 
     (tmp_path / "ownnet").mkdir()

@@ -52,17 +52,28 @@ static bool configure(struct cache *cache, const char *text)
     return true;
 }
 
+static uint64_t *set_of(const struct cache *cache, uint64_t line)
+{
+    bool power_of_two = (cache->sets & (cache->sets - 1)) == 0; /* a division takes longer than all else here */
+    return cache->lines + (power_of_two ? line & (cache->sets - 1) : line % cache->sets) * cache->ways;
+}
+
 static void access_line(struct cache *cache, uint64_t line)
 {
     for (; cache && cache->ways; cache = cache->next) {
-        uint64_t *set = cache->lines + (line % cache->sets) * cache->ways;
-        size_t way = 0;
+        uint64_t *set = set_of(cache, line);
+        size_t way = 1;
         cache->accesses++;
+        if (set[0] == line) { /* most accesses: nothing moves */
+            return;
+        }
         while (way < cache->ways && set[way] != line) {
             way++;
         }
         bool hit = way < cache->ways;
-        memmove(set + 1, set, (hit ? way : cache->ways - 1) * sizeof *set);
+        for (size_t i = hit ? way : cache->ways - 1; i > 0; i--) {
+            set[i] = set[i - 1];
+        }
         set[0] = line;
         if (hit) {
             return;

@@ -55,6 +55,7 @@ class Away:
         self._graph, self._store, self._resolver, self._limits = graph, store, resolver, limits
         self._trips: dict[str, _Trip] = {}
         self._here: set[str] = set()
+        self._needed: dict[str, set[Part]] = {}
 
     def __len__(self) -> int:
         """How many steps are away."""
@@ -65,8 +66,9 @@ class Away:
         node = self._graph.nodes[name]
         if name in self._here or node.records or node.step.stays or not self._graph.may_be_known_elsewhere(name):
             return False
-        needs = _needs(machine_of(node), parts)
-        return self._sharing.carries and (bool(self._cluster.fit(needs)) or self._cluster.expects())
+        if name not in self._needed:
+            self._needed[name] = {*parts.items(), (work.PROCESSOR, machine_of(node) or "")}
+        return self._sharing.carries and (bool(self._cluster.fit(self._needed[name])) or self._cluster.expects())
 
     def join(self) -> None:
         """Something is missing: call the scheduler. DeviceError where nobody there can help."""
@@ -74,7 +76,7 @@ class Away:
 
     def has_room(self) -> bool:
         """Whether a worker has nothing to do."""
-        return len(self._trips) < self._cluster.slots()
+        return sum(trip.done is None for trip in self._trips.values()) < self._cluster.slots()
 
     def send(self, name: str, key: str, parts: dict[str, str], release: Callable[[], None]) -> bool:
         """Begin with a step; False for one that cannot be written down, which runs here."""
@@ -136,7 +138,7 @@ class Away:
             return None
         if not all(parcel.there for parcel in trip.parcels):
             return self._stay(name)
-        trip.workers = self._cluster.fit(_needs(trip.document.machine, trip.parts))
+        trip.workers = self._cluster.fit(self._needed[name])
         if not trip.workers:
             return Back(name)
         trip.future = self._cluster.submit(trip.document, trip.workers)
@@ -180,8 +182,3 @@ class Away:
         """Whoever ran it may have sent the result before it died."""
         self._sharing.again(trip.document.key)
         return Back(name)
-
-
-def _needs(machine: str | None, parts: dict[str, str]) -> set[Part]:
-    """What a worker must have as it is here."""
-    return {*parts.items(), (work.PROCESSOR, machine or "")}

@@ -199,7 +199,7 @@ def _connected(address: str) -> Any:
     quiet()
     try:
         return Client(address, timeout=_CONNECT_SECONDS, set_as_default=False, name="edgebuild")
-    except (OSError, TimeoutError, ValueError) as error:
+    except (OSError, TimeoutError, ValueError, ImportError) as error:  # the last: versions of Dask that do not mix
         raise unreachable(address, error) from None
 
 

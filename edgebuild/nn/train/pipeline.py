@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from edgebuild.nn.train import batches, stages
+from edgebuild.nn.train import batches, machine, stages
 from edgebuild.nn.train.optimizers import optimizer, rate
 from edgebuild.nn.train.training import DivergedError, hold, seeded
 from edgebuild.spec.artifact import Progress
@@ -133,7 +133,8 @@ def _device(stage: Stage) -> torch.device:
     """A CUDA device of its own for each process, where there are as many; else all are on the processor."""
     import torch
 
-    if torch.cuda.is_available() and torch.cuda.device_count() >= stage.count:
+    if machine.device().type == "cuda" and torch.cuda.device_count() >= stage.count:
+        torch.cuda.set_device(stage.index)
         return torch.device("cuda", stage.index)
     return torch.device("cpu")
 

@@ -60,14 +60,23 @@ def cut(module: nn.Module, example: Inputs, count: int) -> list[Part]:
         module.train(training)
 
 
-def run(module: nn.Module, part: Part, inputs: Inputs, received: Tensor | None = None) -> Inputs:
+def run(
+    module: nn.Module,
+    part: Part,
+    inputs: Inputs,
+    received: Tensor | None = None,
+    values: dict[str, Tensor] | None = None,
+) -> Inputs:
     """What a part answers: the tensor that goes on to the next one, or the module's own answers.
 
-    `inputs` are those of the whole, on `meta` for all but the first part; `received` is what the part before gave.
+    `inputs` are those of the whole, on `meta` for all but the first part; `received` is what the part before gave;
+    `values` take the place of parameters and buffers by name.
     """
+    from torch.func import functional_call
+
     handles = [*_enter(module, part, received), *_leave(module, part)]
     try:
-        return listed(module(*inputs))
+        return listed(module(*inputs) if values is None else functional_call(module, values, inputs))
     except _Crossed as crossed:
         return (crossed.tensor,)
     finally:
@@ -82,9 +91,10 @@ def crossings(module: nn.Module, parts: Sequence[Part], inputs: Inputs) -> list[
     every = {name: torch.empty_like(tensor, device="meta") for name, tensor in tensors(module).items()}
     answers: list[Inputs] = []
     training = module.training
-    with torch.no_grad(), torch.nn.utils.stateless._reparametrize_module(module.eval(), every):
+    module.eval()
+    with torch.no_grad():
         for part in parts:
-            answers.append(run(module, part, shapes(inputs), answers[-1][0] if answers else None))
+            answers.append(run(module, part, shapes(inputs), answers[-1][0] if answers else None, every))
     module.train(training)
     return answers
 
@@ -232,8 +242,7 @@ def _prove(module: nn.Module, example: Inputs, parts: Sequence[Part]) -> None:
             for name, tensor in every.items()
         }
         inputs = example if part.enters is None else shapes(example)
-        with torch.nn.utils.stateless._reparametrize_module(module, kept):
-            answers = run(module, part, inputs, given)
+        answers = run(module, part, inputs, given, kept)
         given = answers[0]
     if not all(torch.equal(one, other) for one, other in zip(answers, expected, strict=True)):
         raise ValueError("parts answer otherwise than the whole")

@@ -27,5 +27,5 @@ class TakeHalf(Step):
         """Write the file."""
         name = FORMATS.get("onnx").file
         cuts = documents.read(Cuts, io.path("cuts") / evidence.FILE)
-        edge, server = _onnx_cuts.halves((io.path("model") / name).read_bytes(), cuts.chosen)
-        (io.output / name).write_bytes(edge if self.half == "edge" else server)
+        whole = (io.path("model") / name).read_bytes()
+        (io.output / name).write_bytes(_onnx_cuts.half(whole, cuts.chosen, self.half))

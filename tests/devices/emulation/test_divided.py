@@ -28,3 +28,12 @@ def test_a_profiles_own_work_is_left_out_and_parts_are_no_more_than_the_whole() 
 def test_what_a_profile_does_not_add_to_stays_as_it_is() -> None:
     (part,) = divided([region(3, kernel=5)], region(9, kernel=8))
     assert (part.blocks, part.caches["l2"].misses) == ({KERNEL: 5}, 3)
+
+
+def test_a_kernel_that_another_library_cuts_into_other_blocks_is_found_by_its_instructions() -> None:
+    loop, head, tail = "aaaaaaaabbbbbbbbcccccccc", "aaaaaaaabbbbbbbb", "cccccccc"
+    whole = Region(3000, {}, {}, {loop: 1000})
+    parts = [Region(0, {}, {}, {head: 600, tail: 600}), Region(0, {}, {}, {head: 400, tail: 400, CLOCK: 90})]
+    first, second = divided(parts, whole)
+    assert (first.instructions, second.instructions) == (1800, 1200)
+    assert CLOCK not in second.blocks

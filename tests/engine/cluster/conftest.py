@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import os
 import re
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -108,8 +110,10 @@ class Client:
     again: int = 0
     ran: int = 0
 
-    def build(self, make: Callable[[Toybox], object], seconds: float = 60.0) -> dict[str, Action]:
-        """Build what `make` puts into a toybox; the actions by label."""
+    def build(
+        self, make: Callable[[Toybox], object], seconds: float = 60.0, patience: float = math.inf
+    ) -> dict[str, Action]:
+        """Build what `make` puts into a toybox, as far as it gets in `patience` seconds; the actions by label."""
         from edgebuild.engine.cluster.client import Cluster
 
         box, self.heard, self.told = Toybox(self.store), Listener(), []
@@ -121,7 +125,7 @@ class Client:
             box.graph, self.store, jobs=2, events=self.heard, limits=limits, sharing=sharing, cluster=cluster
         )
         try:
-            done = build.build()
+            done = build.build() if patience == math.inf else build.attempt(time.monotonic() + patience).done
         finally:
             cluster.close()
             sharing.close(waiting=lambda left: None)

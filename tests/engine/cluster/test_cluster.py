@@ -118,6 +118,22 @@ def test_a_result_that_is_not_in_the_cache_as_it_was_said_is_made_here(shared_fa
     assert "not believed" in client.told[0]
 
 
+def test_what_a_build_that_has_gone_had_sent_is_finished_and_found_by_the_next(shared_farm: Farm, store: Store) -> None:
+    client, folder = Client(store, shared_farm), shared_farm.folder
+    late, before = toys.Meets("late", "go", str(folder)), {*shared_farm.served.under("ac")}
+
+    def has_begun() -> bool:
+        client.build(lambda box: box.add("late", late), patience=2.0)
+        return (folder / "late.here").exists()
+
+    assert eventually(has_begun, 60)
+    assert {*shared_farm.served.under("ac")} == before
+    (folder / "go.here").touch()
+    assert eventually(lambda: {*shared_farm.served.under("ac")} - before)
+    client.build(lambda box: box.add("late", late))
+    assert [label for label, _ in client.heard.fetches] == ["late"]
+
+
 def test_who_dies_loses_what_it_was_doing_and_nothing_else(farm: Farm, client: Client) -> None:
     """A worker, the scheduler, and a worker that is told to end, each in the middle of a build."""
     first, second = farm.worker(), farm.worker()

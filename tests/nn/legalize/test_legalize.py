@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from edgebuild.formats.tflite import Tflite
 from edgebuild.nn.legalize import proof
@@ -92,6 +93,11 @@ LAYERS: dict[str, list[tuple[int, Callable[[], nn.Module]]]] = {
         (1, lambda: nn.Upsample(size=33, mode="linear", align_corners=True)),
         (3, lambda: nn.Upsample(scale_factor=(1, 2, 0.5), mode="trilinear")),
     ],
+    "bilinear_scales": [(2, lambda: nn.Upsample(scale_factor=1.7, mode="bilinear"))],
+    "pooled_places": [
+        (2, lambda: Call(lambda x: functional.max_pool2d(x, (3, 2), return_indices=True)[1] * 1.0)),
+        (2, lambda: Call(lambda x: unpooled(x, 2))),
+    ],
     "patches": [
         (2, lambda: nn.Unfold((3, 2), 1, 1, (2, 1))),
         (1, lambda: nn.Fold((7, 10), 2, padding=(1, 0), stride=2)),
@@ -102,6 +108,40 @@ LAYERS: dict[str, list[tuple[int, Callable[[], nn.Module]]]] = {
         (2, lambda: Rows(nn.Linear(8, 5))),
         (2, lambda: Rows(Product("matmul"))),
         (2, lambda: Rows(Product("abcd,de->abce"))),
+    ],
+    "ordering": [
+        (1, lambda: Call(lambda x: x.topk(3, 1)[0])),
+        (2, lambda: Call(lambda x: torch.cat([x.sort(-1)[0], x.sort(-1, descending=True)[0]], 1))),
+        (2, lambda: Call(lambda x: x.gather(2, x.argsort(2, descending=True)))),
+    ],
+    "order_statistics": [
+        (1, lambda: Call(lambda x: x.median(-1)[0])),
+        (2, lambda: Call(lambda x: x.kthvalue(4, 1, keepdim=True)[0])),
+    ],
+    "running": [
+        (1, lambda: Call(lambda x: torch.cat([x.cumprod(1), x.logcumsumexp(2)], 1))),
+        (2, lambda: Call(lambda x: x.cummax(2)[0] + x.cummax(2)[1])),
+        (2, lambda: Call(lambda x: x.cummin(-1)[0] + x.cummin(-1)[1])),
+    ],
+    "buckets": [
+        (1, lambda: Call(lambda x: torch.bucketize(x, torch.linspace(-1, 1, 7, dtype=x.dtype)) * x)),
+        (1, lambda: Call(lambda x: torch.searchsorted(torch.linspace(-1, 1, 7, dtype=x.dtype), x, right=True) * x)),
+    ],
+    "scattered_sums": [
+        (
+            1,
+            lambda: Call(
+                lambda x: torch.zeros_like(x[:, :5]).scatter_add(
+                    1, torch.arange(8).view(1, 8, 1).expand(1, 8, 20) % 5, x
+                )
+            ),
+        ),
+    ],
+    "one_hot": [(1, lambda: Call(lambda x: functional.one_hot(x.argmax(-1), 20).to(x.dtype) * x))],
+    "windows": [(1, lambda: Call(lambda x: x.unfold(-1, 5, 3))), (2, lambda: Call(lambda x: x.unfold(2, 4, 2)))],
+    "distances": [
+        (1, lambda: Call(lambda x: torch.cdist(x, x[:, :3] + 1))),
+        (1, lambda: Call(lambda x: torch.cdist(x, x + 1, p=1.0))),
     ],
     "nearest_exact": [(2, lambda: nn.Upsample(scale_factor=(2, 3), mode="nearest-exact"))],
 }
@@ -130,6 +170,23 @@ class Rows(nn.Module):
         means = x.flatten(2).mean(-1).reshape(1, 1, 1, 8)
         answer: Tensor = self.layer(torch.cat([means, means + 1], 1))
         return answer
+
+
+def unpooled(x: Tensor, size: int) -> Tensor:
+    """As a network that mirrors its pools has it."""
+    values, places = functional.max_pool2d(x, size, return_indices=True)
+    return functional.max_unpool2d(values, places, size, output_size=x.shape[2:])
+
+
+class Call(nn.Module):
+    """A function as a layer."""
+
+    def __init__(self, function: Callable[[Tensor], Tensor]) -> None:
+        super().__init__()
+        self.function = function
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.function(x)
 
 
 class Every(nn.Module):

@@ -36,7 +36,7 @@ def _without_single(equation: str, factors: Sequence[fx.Node]) -> Callable[..., 
     """The same einsum without the letters whose axes have one element, which its answer gets back."""
     inputs, arrow, output = equation.replace(" ", "").partition("->")
     sides, shapes = inputs.split(","), [factor.meta["val"].shape for factor in factors]
-    if not arrow or "." in equation or max(map(len, sides)) != _AXES or len(sides) != 2:
+    if not arrow or "." in equation or sorted(map(len, sides)) != [2, _AXES]:
         return None
     sizes: dict[str, int] = {}
     for letters, shape in zip(sides, shapes, strict=True):

@@ -111,11 +111,11 @@ def farming(folder: Path, *, workers: int, namespaces: bool = True, toys: bool =
     with ExitStack() as stack:
         host = stack.enter_context(_network(workers)) if namespaces else "127.0.0.1"
         farm = Farm(folder, host, toys=toys)
-        cores = sorted(os.sched_getaffinity(0))
+        cores = [str(core) for core in sorted(os.sched_getaffinity(0))]
         for number in range(workers):
-            inside = ["ip", "netns", "exec", f"{_BRIDGE}-{number}"] if namespaces else []
-            farm.machines.append([*inside, "taskset", "-c", str(cores[number % len(cores)])])
-        farm.client = ["taskset", "-c", str(cores[-1])]
+            pinned = ["ip", "netns", "exec", f"{_BRIDGE}-{number}", "taskset", "-c", cores[number % len(cores)]]
+            farm.machines.append(pinned if namespaces else [])
+        farm.client = ["taskset", "-c", cores[-1]]
         farm.cache = stack.enter_context(_cache(folder / "cache", host) if namespaces else _small_cache())
         stack.callback(farm.end)
         farm.start_scheduler()

@@ -1,0 +1,1 @@
+"""Several machines on this one, for the benchmarks of clusters."""
