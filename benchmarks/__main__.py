@@ -49,8 +49,8 @@ def main(wanted: Sequence[str], listing: bool, small: bool, quote: bool) -> None
     """Run all benchmarks, or those whose names begin with NAME, and keep their results in benchmarks/results.
 
     All together take some hours of CPU time. Counted work and outputs are measured; this machine's time is in
-    `live_gate`, `peers` and `techniques`, as ratios of interleaved runs. Most need the emulated devices (`edgebuild
-    devices setup`).
+    `distill_speed`, `live_gate`, `peers` and `techniques`, as ratios of interleaved runs, and in `engine_overhead`.
+    Most need the emulated devices (`edgebuild devices setup`).
     """
     if unknown := [each for each in wanted if not any(name.startswith(each) for name in names())]:
         raise click.UsageError(f"unknown benchmark {', '.join(unknown)}; there are {', '.join(names())}")

@@ -32,7 +32,7 @@ RECORDED = Path(__file__).with_name("recorded_farm.json")
 CLIENT_S = 0.0065  # of a client's CPU for a step: `engine_overhead`
 CALL_S = 0.02  # until a message has an answer: to a worker, to the cache
 CHANGED = "rpi4/digits/prune_channels"  # what somebody who tries another recipe changes first
-WORKERS, BOARDS, GBIT = (10, 30, 100, 300, 1000, 3000), 100, 10.0
+WORKERS, BOARDS, GBIT = (10, 30, 100, 300, 1000, 2000), 100, 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -331,7 +331,7 @@ def run(*, small: bool) -> list[Table]:
 
 def _simulated(graph: Graph, runs: frozenset[str], workers: int, boards: int, gbit: float) -> dict[str, Any]:
     size = sized(graph, runs, workers, boards, gbit)
-    return simulate(graph, size, max(16, 2 * size.clients), runs)
+    return simulate(graph, size, max(16, math.ceil(1.5 * size.clients)), runs)
 
 
 if __name__ == "__main__":

@@ -120,6 +120,7 @@ def test_a_trial_that_there_is_not_ends_in_one_line(searched: tuple[Workspace, R
 
 def test_a_gate_that_no_recipe_passes_is_named_with_what_the_nearest_missed(workspace: Workspace) -> None:
     (workspace.root / "few.toml").write_text(SPACE)
+    workspace.edit("targets/board.toml", '[[runtimes]]\nformat = "tflite"\n\n', "")
     workspace.edit("targets/board.toml", 'limit = "-60 %"', 'limit = "-99.9 %"')
     ran = search(workspace)
     assert ran.code == 1

@@ -104,7 +104,30 @@ def _replaced(program: ExportedProgram, sites: Collection[_Site]) -> nn.Module:
 
     for site in sites:
         site.node.target = site.function
-    return torch.export.unflatten(program).eval()
+    return _renamed(torch.export.unflatten(program)).eval()
+
+
+def _renamed(module: nn.Module) -> nn.Module:
+    """With constants under names that the next export gives to none: it would take one of such a name for its own."""
+    import torch
+
+    for part in module.modules():
+        constants = [name for name, value in vars(part).items() if isinstance(value, torch.Tensor)]
+        names = {name: _free(part, f"kept_{name}") for name in constants}
+        for old, new in names.items():
+            part.register_buffer(new, vars(part)[old], persistent=False)
+            delattr(part, old)
+        graph: Any = getattr(part, "graph", None)
+        for node in graph.nodes if names and graph is not None else ():
+            if node.op == "get_attr" and node.target in names:
+                node.target = names[node.target]
+        if names:
+            part.finalize()  # type: ignore[operator]
+    return module
+
+
+def _free(part: nn.Module, name: str) -> str:
+    return _free(part, f"kept_{name}") if hasattr(part, name) else name
 
 
 def _layer(node: fx.Node) -> str:

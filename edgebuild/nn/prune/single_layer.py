@@ -66,6 +66,8 @@ def _layer(shape: LayerShape) -> nn.Module:
 
     if shape.kind == "product":
         return nn.Linear(shape.inputs, shape.outputs)
+    if shape.kind == "gate":
+        return _gate(shape)
     plain, turned = _convolutions(shape)
     kind = turned if shape.kind == "transposed" else plain
     layer: nn.Module = kind(
@@ -78,6 +80,24 @@ def _layer(shape: LayerShape) -> nn.Module:
         groups=shape.groups,
     )
     return layer
+
+
+def _gate(shape: LayerShape) -> nn.Module:
+    from torch import nn
+
+    plain, _ = _convolutions(shape)
+
+    class Gate(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.down, self.up = plain(shape.inputs, shape.outputs, 1), plain(shape.outputs, shape.inputs, 1)
+
+        def forward(self, value: Tensor) -> Tensor:
+            mean = value.mean([*range(2, value.ndim)], keepdim=True)
+            gated: Tensor = value * self.up(self.down(mean).relu()).sigmoid()
+            return gated
+
+    return Gate()
 
 
 def _convolutions(shape: LayerShape) -> tuple[Any, Any]:

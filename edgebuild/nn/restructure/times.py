@@ -25,12 +25,14 @@ class Times:
     """The cost of shapes by runtime, and of all layers of the model, against which shares are.
 
     error: relative error of the ratio of two costs
+    noise: the share of the whole that a difference must have to be any
     counted: whether costs are seconds
     """
 
     costs: Mapping[str, Cost]
     whole: Mapping[str, float]
     error: float
+    noise: float
     counted: bool
 
     @classmethod
@@ -42,7 +44,9 @@ class Times:
         }
         costs = costs or {OPERATIONS: _operations}
         whole = {name: sum(map(cost, work)) for name, cost in costs.items()}
-        return cls(costs, whole, max((one.error for one in runtimes.values()), default=0.0), bool(runtimes))
+        error = max((one.error for one in runtimes.values()), default=0.0)
+        noise = sum(one.noise / (whole[name] or 1.0) for name, one in runtimes.items()) / max(len(runtimes), 1)
+        return cls(costs, whole, error, noise, bool(runtimes))
 
     def each(self, shapes: Iterable[LayerShape]) -> dict[str, float]:
         """What these take together in each runtime."""
@@ -63,15 +67,17 @@ class Times:
         return self.share(one.before) - self.share(one.after)
 
     def pays(self, one: Exchange) -> bool:
-        """Whether it saves more than the error of the ratio of both."""
-        return self.share(one.after) < (1 - self.error) * self.share(one.before)
+        """Whether it saves more than the error of the ratio of both, and than the noise of a difference."""
+        before, after = self.share(one.before), self.share(one.after)
+        return after < (1 - self.error) * before and before - after > self.noise
 
     def why_not(self, one: Exchange) -> str:
         """Why an exchange does not pay; empty where it does."""
         if self.pays(one):
             return ""
         if self.saved(one) > 0:
-            return f"within the error of ±{self.error:.0%}"
+            far = self.share(one.after) < (1 - self.error) * self.share(one.before)
+            return "too little to tell" if far else f"within the error of ±{self.error:.0%}"
         return "it would take longer" if self.saved(one) < 0 else "it takes no time of its own"
 
     def left(self, exchanged: Sequence[Exchange]) -> dict[str, Any]:

@@ -11,14 +11,15 @@ from typing import Literal
 class LayerShape:
     """A layer and what it reads in one inference.
 
-    kind: a convolution, a transposed one, a product with a matrix, or an activation (what it takes beyond a rectifier)
-    inputs, outputs: all channels or features, of all groups together
+    kind: a convolution, a transposed one, a product with a matrix, an activation (what it takes beyond a rectifier),
+        or a gate by channel (a mean over the places, two products, and one with what it was given)
+    inputs, outputs: all channels or features, of all groups together; of a gate the channels, and the width within it
     kernel, stride, padding, dilation: by axis of space; empty for a product
     places: sizes of those axes of what it reads; of a product the number of rows
     function: the class of torch.nn of an activation
     """
 
-    kind: Literal["convolution", "transposed", "product", "activation"]
+    kind: Literal["convolution", "transposed", "product", "activation", "gate"]
     inputs: int
     outputs: int
     places: tuple[int, ...]
@@ -45,6 +46,8 @@ class LayerShape:
         """Multiply-accumulates of one inference."""
         if self.kind == "activation":
             return 0
+        if self.kind == "gate":
+            return 2 * self.inputs * (self.outputs + math.prod(self.places))
         channels = self.inputs * self.outputs // self.groups
         if self.kind == "convolution":
             return channels * math.prod(self.kernel) * math.prod(self.made)
@@ -83,10 +86,12 @@ class WidthCurves:
     """The curves of all layers of a model on one runtime of a core.
 
     error: relative error of the ratio of two of these times
+    noise: seconds that a difference of two must have to be any
     """
 
     curves: tuple[WidthCurve, ...]
     error: float = 0.0
+    noise: float = 0.0
 
 
 def _made(size: int, kernel: int, stride: int, padding: int, dilation: int) -> int:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 _FILES = 32  # of one job: so many are opened at once on the device
 _CALIBRATION = 4
-_RESOLVED = 0.05  # of a file's time: two with the same operators lie at other addresses, and have differed so much
+_NOISE = 4000  # cycles: two files with the same operators lie at other addresses, and have differed by 3,300
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,9 +68,8 @@ class LayerTimes(Step):
         seconds = {**known, **self._counted(io, sorted(every - known.keys()), kept)}
 
         def width(channels: int, shape: LayerShape) -> evidence.Width:
-            whole, bare = seconds[shape, True], seconds[_bare(shape), False]
-            least = _RESOLVED * whole if shape.kind == "activation" else 0.0
-            return evidence.Width(channels, whole - bare if whole - bare > least else 0.0)
+            taken = max(0.0, seconds[shape, True] - seconds[_bare(shape), False])
+            return evidence.Width(channels, taken)
 
         curves = tuple(
             evidence.WidthCurve(
@@ -80,7 +79,9 @@ class LayerTimes(Step):
             )
             for shape, (outputs, inputs) in lines.items()
         )
-        documents.write(io.output / evidence.FILE, evidence.WidthCurves(curves, self.model.ratio_band))
+        documents.write(
+            io.output / evidence.FILE, evidence.WidthCurves(curves, self.model.ratio_band, _NOISE / self.clock)
+        )
 
     def _lines(self, shape: LayerShape) -> tuple[list[LayerShape], list[LayerShape]]:
         """The layer with fewer outputs, and with fewer inputs; with groups, fewer of them whole."""

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from annotated_types import Ge
 from pydantic import Field
 
 from edgebuild.nn import checkpoint, layers, records
-from edgebuild.nn.prune import sensitivity, time_budget
+from edgebuild.nn.prune import sensitivity
+from edgebuild.nn.prune.sensitivity import Quality
 from edgebuild.nn.prune.time_budget import TimeBudget
 from edgebuild.nn.prune.work import layer_work
-from edgebuild.nn.restructure import choice, rectifying, swaps, times
+from edgebuild.nn.restructure import rectifying, swaps
 from edgebuild.nn.restructure.rectifying import Activations
 from edgebuild.nn.restructure.swaps import Swap
 from edgebuild.nn.restructure.times import Exchange, Times
@@ -23,6 +24,7 @@ from edgebuild.spec.errors import UsageError
 from edgebuild.spec.fields import Seed
 from edgebuild.spec.technique import Technique, Timed
 from edgebuild.spec.units import Share
+from edgebuild.steps import _exchanges
 from edgebuild.steps._timed import curves
 
 if TYPE_CHECKING:
@@ -86,7 +88,7 @@ class Rectify(Technique):
             io.output, {"exchanged": names, "time": left, "times": pairs} if clock.counted else {"exchanged": names}
         )
         count = f"{len(names)} of {len(found)} activations are {self.by} now"
-        notes.write(io.output, [count, *(self._remarks(found, names, clock, left) if clock.counted else [])])
+        notes.write(io.output, [count, *(_exchanges.lines(found, names, clock, self.budget) if clock.counted else [])])
 
     def _found(self, found: Mapping[str, Exchange]) -> Mapping[str, Exchange]:
         """UsageError where there is none."""
@@ -106,35 +108,20 @@ class Rectify(Technique):
         return Times.of([*work, *(shape for one in found.values() for shape in one.before)], known)
 
     def _paying(self, found: Mapping[str, Exchange], clock: Times) -> Mapping[str, Exchange]:
-        """Those that take time, where that is known; UsageError where none does."""
-        paying = {name: one for name, one in found.items() if clock.pays(one)} if clock.counted else found
-        if not paying:
-            kinds, error = " or ".join(self.activations), f"beyond the error of ±{clock.error:.0%}"
-            reason = f"no {kinds} takes more time on the target than {self.by}, {error}"
-            raise UsageError(reason, hint="leave the step out: it does not pay here")
-        return paying
+        """Those that take time, where that is known."""
+        if not clock.counted:
+            return found
+        reason = f"no {' or '.join(self.activations)} takes more time on the target than {self.by}"
+        return _exchanges.paying(found, clock, reason)
 
-    def _chosen(self, module: nn.Module, io: StepIO, paying: Mapping[str, Exchange], clock: Times) -> list[str]:
+    def _chosen(self, module: nn.Module, io: StepIO, paid: Mapping[str, Exchange], clock: Times) -> list[str]:
         """Those that change: all that pay, or as the budget says."""
         if self.budget is None:
-            return [*paying]
+            return [*paid]
         data, heads = dataset.validation(io.path("data"), self.examples, self.seed), dataset.heads(io.path("data"))
 
-        def trial(names: Sequence[str]) -> sensitivity.Quality:
+        def trial(names: Sequence[str]) -> Quality:
             parts = {name: Swap(name, self.by) for name in names}
             return sensitivity.measure(swaps.exchanged(module, parts).eval(), data, heads)
 
-        whole = trial([]).loss
-        harm = {name: trial([name]).loss - whole for name in paying}
-        saved = {name: clock.saved(one) if clock.counted else 1.0 for name, one in paying.items()}
-        if isinstance(self.budget, TimeBudget):
-            return choice.for_time(saved, harm, self.budget, "activation")
-        choice.refuse_without_choice(heads)
-        return choice.within(choice.order(saved, harm), self.budget, trial)[0]
-
-    def _remarks(
-        self, found: Mapping[str, Exchange], names: Sequence[str], clock: Times, left: Mapping[str, Any]
-    ) -> list[str]:
-        rest = "not needed" if isinstance(self.budget, TimeBudget) else "it would lose more than the budget"
-        reasons = {name: clock.why_not(one) or rest for name, one in found.items()}
-        return [*time_budget.remarks({"time": left}), *times.remarks(clock, found, names, reasons)]
+        return _exchanges.chosen(self.budget, paid, clock, trial, heads, "activation")[0]

@@ -10,11 +10,11 @@ from annotated_types import Ge
 from pydantic import Field
 
 from edgebuild.nn import checkpoint, layers, records
-from edgebuild.nn.prune import sensitivity, time_budget
+from edgebuild.nn.prune import sensitivity
 from edgebuild.nn.prune.sensitivity import Quality
 from edgebuild.nn.prune.time_budget import TimeBudget
 from edgebuild.nn.prune.work import layer_work
-from edgebuild.nn.restructure import choice, decoupling, sites, times
+from edgebuild.nn.restructure import decoupling, sites
 from edgebuild.nn.restructure.decoupling import Separated
 from edgebuild.nn.restructure.times import Exchange, Times
 from edgebuild.spec import dataset, notes
@@ -23,6 +23,7 @@ from edgebuild.spec.errors import UsageError
 from edgebuild.spec.fields import Seed
 from edgebuild.spec.technique import Technique, Timed
 from edgebuild.spec.units import Share
+from edgebuild.steps import _exchanges
 from edgebuild.steps._timed import curves
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 
 
 _HALF = TimeBudget(0.5)
+_SLOWER = "no convolution would take less time on the target as a depthwise one and one by points"
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,51 +73,36 @@ class Separable(Technique):
         clock = Times.of([one.shape for one in work], curves(io))
         keep = layers.named(model.module, self.keep, "separable.keep")
         able = decoupling.exchanges(model.module, model.example(), work, self.kernels, keep)
-        names, tried = self._chosen(model.module, io, self._paying(able, clock), clock)
+        paid = _exchanges.paying(self._able(able), clock, _SLOWER)
+        names, tried = self._chosen(model.module, io, paid, clock)
         module, added = decoupling.separated(model.module, names, self.kernels)
         thin = replace(model, module=module, swaps=(*model.swaps, *added))
         checkpoint.save(thin, io.output)
         left = clock.left([able[name] for name in names])
         macs = [sum(one.shape.macs for one in work), sites.total(thin.module, thin.example())]
         alone = self._alone(model.module, able, tried, clock)
-        whole = tried[""].recorded()
+        whole = tried[_exchanges.WHOLE].recorded()
         records.write(io.output, {"replaced": names, "alone": alone, "whole": whole, "time": left, "macs": macs})
-        lines = [*time_budget.remarks({"time": left}), *times.remarks(clock, able, names, self._reasons(able, clock))]
-        notes.write(io.output, [f"{len(names)} of {len(able)} convolutions are depthwise-separable", *lines])
+        count = f"{len(names)} of {len(able)} convolutions are depthwise-separable"
+        notes.write(io.output, [count, *_exchanges.lines(able, names, clock, self.budget)])
+
+    def _able(self, able: Mapping[str, Exchange]) -> Mapping[str, Exchange]:
+        """UsageError where there is none."""
+        if not able:
+            reason = f"no convolution would take fewer multiplications with {self.kernels} kernels a channel"
+            raise UsageError(reason, hint="leave the step out: it does not pay here")
+        return able
 
     def _chosen(
-        self, module: nn.Module, io: StepIO, paying: Mapping[str, Exchange], clock: Times
+        self, module: nn.Module, io: StepIO, paid: Mapping[str, Exchange], clock: Times
     ) -> tuple[list[str], dict[str, Quality]]:
-        """Those that change, and the quality of the model with each alone, and as it is by the name ""."""
+        """Those that change, and the quality of the model as it is and with each alone."""
         data, heads = dataset.validation(io.path("data"), self.examples, self.seed), dataset.heads(io.path("data"))
 
         def trial(names: Sequence[str]) -> Quality:
             return sensitivity.measure(decoupling.separated(module, names, self.kernels)[0], data, heads)
 
-        tried = {"": trial([])} | {name: trial([name]) for name in paying}
-        harm = {name: tried[name].loss - tried[""].loss for name in paying}
-        saved = {name: clock.saved(one) for name, one in paying.items()}
-        if isinstance(self.budget, TimeBudget):
-            return choice.for_time(saved, harm, self.budget, "convolution"), tried
-        choice.refuse_without_choice(heads)
-        return choice.within(choice.order(saved, harm), self.budget, trial)[0], tried
-
-    def _reasons(self, able: Mapping[str, Exchange], clock: Times) -> dict[str, str]:
-        """Why those stay that do, by name; of those that change, nothing is asked."""
-        rest = "not needed" if isinstance(self.budget, TimeBudget) else "it would lose more than the budget"
-        return {name: clock.why_not(one) or rest for name, one in able.items()}
-
-    def _paying(self, able: Mapping[str, Exchange], clock: Times) -> dict[str, Exchange]:
-        """Those that save time; UsageError where none does."""
-        if not able:
-            reason = f"no convolution would take fewer multiplications with {self.kernels} kernels a channel"
-            raise UsageError(reason, hint="leave the step out: it does not pay here")
-        paying = {name: one for name, one in able.items() if clock.pays(one)}
-        if not paying:
-            (line,) = times.remarks(clock, able, [], self._reasons(able, clock))
-            reason = f"no convolution would take less time on the target as a depthwise one and one by points: {line}"
-            raise UsageError(reason, hint="leave the step out: it does not pay here")
-        return paying
+        return _exchanges.chosen(self.budget, paid, clock, trial, heads, "convolution")
 
     def _alone(
         self, module: nn.Module, able: Mapping[str, Exchange], tried: Mapping[str, Quality], clock: Times

@@ -94,6 +94,11 @@ LAYERS: dict[str, list[tuple[int, Callable[[], nn.Module]]]] = {
         (3, lambda: nn.Upsample(scale_factor=(1, 2, 0.5), mode="trilinear")),
     ],
     "bilinear_scales": [(2, lambda: nn.Upsample(scale_factor=1.7, mode="bilinear"))],
+    "spectra": [
+        (1, lambda: Call(lambda x: framed(x).abs())),
+        (1, lambda: Call(lambda x: torch.view_as_real(torch.fft.rfft(x, 24, 1, "ortho")))),
+        (1, lambda: Call(lambda x: torch.fft.rfft(x * TAPER).real + torch.fft.rfft(x, norm="forward").imag)),
+    ],
     "pooled_places": [
         (2, lambda: Call(lambda x: functional.max_pool2d(x, (3, 2), return_indices=True)[1] * 1.0)),
         (2, lambda: Call(lambda x: unpooled(x, 2))),
@@ -170,6 +175,15 @@ class Rows(nn.Module):
         means = x.flatten(2).mean(-1).reshape(1, 1, 1, 8)
         answer: Tensor = self.layer(torch.cat([means, means + 1], 1))
         return answer
+
+
+TAPER = torch.hann_window(20)  # a constant of the model: what a rewrite brings must not be taken for it
+
+
+def framed(x: Tensor) -> Tensor:
+    """Of short windows that overlap."""
+    window = torch.hann_window(8).to(x.dtype)
+    return torch.stft(x[:, 0], 10, 4, 8, window, center=False, normalized=True, return_complex=True)
 
 
 def unpooled(x: Tensor, size: int) -> Tensor:

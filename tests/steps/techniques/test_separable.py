@@ -17,6 +17,7 @@ from edgebuild.nn.prune.time_budget import TimeBudget
 from edgebuild.nn.restructure import sites
 from edgebuild.nn.restructure.decoupling import Separated
 from edgebuild.nn.restructure.rectifying import Activations
+from edgebuild.nn.restructure.times import Exchange, Times
 from edgebuild.spec import documents, notes
 from edgebuild.spec.errors import UsageError
 from edgebuild.spec.evidence import FILE, LayerShape, LayerShapes, Width, WidthCurve, WidthCurves
@@ -150,8 +151,19 @@ def test_activations_stay_that_take_no_time_on_the_target(swish: Path, tmp_path:
         "left, counted time in tflite: '3' 0.5 → 0.45 µs (within the error of ±20%); "
         "'4' 0 → 0.45 µs (it would take longer)",
     ]
-    with pytest.raises(UsageError, match=r"^rectify: no SiLU takes more time on the target than relu6, beyond"):
+    with pytest.raises(
+        UsageError,
+        match=r"^rectify: no SiLU takes more time on the target than relu6: left, counted time in tflite: '4'",
+    ):
         tiny.perform(Rectify(("SiLU",)), tmp_path / "none", given)
+
+
+def test_what_is_less_than_two_files_of_the_same_differ_is_nothing() -> None:
+    shape = LayerShape("activation", 8, 8, (4, 4), function="SiLU")
+    curve = WidthCurve(shape, (Width(8, 2e-6),), ())
+    for noise, told in ((1e-6, ""), (3e-6, "too little to tell")):
+        clock = Times.of([shape], {"tflite": WidthCurves((curve,), 0.2, noise)})
+        assert (clock.pays(Exchange((shape,))), clock.why_not(Exchange((shape,)))) == (not told, told)
 
 
 def test_a_share_of_the_time_is_refused_where_nothing_counts(swish: Path, made: tiny.Made, tmp_path: Path) -> None:

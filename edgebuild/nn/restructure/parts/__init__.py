@@ -8,12 +8,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from edgebuild.nn.restructure.parts import low_rank, nothing, rectifiers, separable
+from edgebuild.nn.restructure.parts import low_rank, nothing, rectifiers, scale, separable
 
 PARTS: Mapping[str, Callable[[Any, tuple[int, ...]], Any]] = {
     "low_rank": low_rank.build,
     "nothing": nothing.build,
     "relu": rectifiers.relu,
     "relu6": rectifiers.relu6,
+    "scale": scale.build,
     "separable": separable.build,
 }
