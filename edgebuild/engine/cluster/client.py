@@ -58,7 +58,7 @@ class Cluster:
         """Call the scheduler, once; DeviceError where it does not answer, or no worker there is like this machine."""
         if self._client is not None or self._gone:
             return
-        self._client = _connected(self.address)
+        self._client = _called(self.address)
         self._listen()
         until = time.monotonic() + _FIRST_SECONDS
         while not self.workers() and time.monotonic() < until and not any(self._known.values()):
@@ -91,11 +91,16 @@ class Cluster:
         self._client.subscribe_topic(self.topic, lambda event: self._heard.append(event[1]))
 
     def _look(self) -> None:
-        try:
-            there = self._client.scheduler_info(n_workers=-1)["workers"]
-        except (OSError, TimeoutError):  # the next look tells what has become of it
-            there = {}
         self._looked = time.monotonic()
+        try:
+            told = self._client.scheduler_info(n_workers=-1)
+        except Exception as error:  # Dask has several for a connection that is closed
+            if self._connected(error):
+                raise
+            return
+        there = told["workers"]
+        if len(there) != told["n_workers"]:  # what Dask keeps at hand, without workers: it could not ask just now
+            return
         for address in self._workers.keys() - there.keys():
             del self._workers[address]
             self.counts.lost += 1
@@ -137,25 +142,36 @@ class Cluster:
         self._tell_once(f"worker {address} gets no step such as {label}: {why}")
 
     def submit(self, document: Work, addresses: list[str]) -> Any:
-        """Have it done on one of these; what can be asked for its `status`."""
+        """Have it done on one of these; what can be asked for its `status`. None where the scheduler is just going."""
         from edgebuild.engine.cluster.calling import perform
 
         name = f"edgebuild-{document.key}-{os.urandom(4).hex()}"
         options = {"workers": addresses, "allow_other_workers": False, "pure": False}
-        return self._client.submit(perform, work.write(document), key=name, **options)
+        try:
+            return self._client.submit(perform, work.write(document), key=name, **options)
+        except Exception as error:
+            if self._connected(error):
+                raise
+            return None
+
+    def _connected(self, error: Exception) -> bool:
+        """Whether an error is none of a connection that was lost, of which the client's status tells."""
+        return not isinstance(error, OSError | TimeoutError) and self._client.status == "running"
 
     def answer(self, future: Any) -> Answer | str | None:
         """What came of it; None as long as nothing did; a text where it is to be done elsewhere or here."""
         if future.status == "pending":
             return None
-        if future.status == "error":
-            return self._mishap(future.exception(timeout=_RESULT_SECONDS))
-        if future.status != "finished":
+        if future.status not in ("finished", "error"):
             return "lost"
         try:
+            if future.status == "error":
+                return self._mishap(future.exception(timeout=_RESULT_SECONDS))
             return work.read(Answer, future.result(timeout=_RESULT_SECONDS))
         except (OSError, TimeoutError):  # whoever had it has just died; it is made again, and then found in the cache
             return None
+        except StepError:
+            raise
         except Exception as error:  # Dask's CancelledError among them, where the scheduler is gone
             return f"lost: {type(error).__name__}"
 
@@ -187,7 +203,7 @@ class Cluster:
             self.tell(line)
 
 
-def _connected(address: str) -> Any:
+def _called(address: str) -> Any:
     """A Dask client; DeviceError where there is none to be had."""
     try:
         from distributed import Client
