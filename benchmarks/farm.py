@@ -307,7 +307,7 @@ def _bend(rows: list[dict[str, Any]]) -> str:
     for one, more in pairwise(rows):
         gained = (more["hourly"] / one["hourly"]) / (more["workers"] / one["workers"])
         if gained < 0.8:
-            return f"It bends after {one['workers']} workers: then {more['limit']} are what is waited for."
+            return f"It bends after {one['workers']} workers: what holds builds up then is {more['limit']}."
     return "It does not bend."
 
 
