@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 _FILES = 32  # of one job: so many are opened at once on the device
 _CALIBRATION = 4
-_NOISE = 4000  # cycles: two files with the same operators lie at other addresses, and have differed by 3,300
+_NOISE = 4000  # cycles: two files with the same operators lie at other addresses, and have differed by up to 3,000 instructions
 
 
 @dataclass(frozen=True, slots=True)
