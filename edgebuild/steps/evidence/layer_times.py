@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 
 _FILES = 32  # of one job: so many are opened at once on the device
 _CALIBRATION = 4
-_NOISE = 4000  # cycles: two files with the same operators lie at other addresses, and have differed by up to 3,000 instructions
+# Cycles: two files with the same operators lie at other addresses, and have differed by up to 3,000 instructions.
+_NOISE = 4000
 
 
 @dataclass(frozen=True, slots=True)
