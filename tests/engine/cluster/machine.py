@@ -1,4 +1,7 @@
-"""A worker as `edgebuild worker` is one, whose steps are forked without torch: `python -m`, scheduler, cache, store."""
+"""A worker as `edgebuild worker` is one, whose steps are forked without torch: `python -m`, scheduler, cache, store.
+
+Every step's process imports this module as its main one: nothing of Dask is imported at its top.
+"""
 
 from __future__ import annotations
 
@@ -6,16 +9,16 @@ import sys
 from functools import partial
 from pathlib import Path
 
-from edgebuild.devices.jobs.turns import Machine, turn
-from edgebuild.engine import worker
-from edgebuild.engine.cluster import joining, work
-from edgebuild.engine.cluster.serving import Serving
-from edgebuild.engine.store import Store
-from edgebuild.engine.task import Limits
-from edgebuild.spec.cache import place
-
 
 def main(address: str, url: str, folder: str, slots: str = "1") -> None:
+    from edgebuild.devices.jobs.turns import Machine, turn
+    from edgebuild.engine import worker
+    from edgebuild.engine.cluster import joining, work
+    from edgebuild.engine.cluster.serving import Serving
+    from edgebuild.engine.store import Store
+    from edgebuild.engine.task import Limits
+    from edgebuild.spec.cache import place
+
     worker.preload(("tests.engine.toys",))
     where, store = place(url, read_only=False), Store(Path(folder))
     assert where is not None
