@@ -44,7 +44,7 @@ def run(*, small: bool) -> list[Table]:
 
 def _table(project: Project, recipes: list[str]) -> Table:
     rows = []
-    for recipe in recipes or project.recipe_files():
+    for recipe in recipes or [name for name in project.recipe_files() if project.recipe(name).otherwise is None]:
         with progress.display(sys.stderr) as events:
             (outcome,), _ = build(Request(project, (TARGET,), ("digits",), recipe=recipe), events, Limits())
         rows += list(_rows(recipe, outcome))
