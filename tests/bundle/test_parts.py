@@ -21,7 +21,7 @@ from edgebuild.cli import verify as verify_verb
 from edgebuild.spec import dataset
 from edgebuild.spec.artifact import Input, StepIO
 from edgebuild.spec.assembly import Assembly, End, Part, Route
-from edgebuild.spec.errors import IntegrityError, UsageError
+from edgebuild.spec.errors import IntegrityError
 from edgebuild.spec.evidence import Footprint, Latencies
 from edgebuild.spec.signature import Signature, TensorSpec
 from edgebuild.spec.target import Gate, Runtime
@@ -125,11 +125,6 @@ def test_every_part_is_verified(shipped: Path, tmp_path: Path) -> None:
         (bundle / name).write_bytes((bundle / name).read_bytes()[:-1])
         with pytest.raises(IntegrityError, match=f"{name}: is not the file that was built"):
             manifest.verify(bundle)
-
-
-def test_what_works_on_one_file_refuses_two_in_one_line(shipped: Path) -> None:
-    with pytest.raises(UsageError, match="is an assembly of 2 files, and this works on a bundle of one"):
-        manifest.verify(shipped).only(shipped)
 
 
 def route(source: End, target: End) -> tuple[Route, ...]:

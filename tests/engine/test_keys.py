@@ -24,6 +24,7 @@ from edgebuild.bundle import assemble
 from edgebuild.devices.local import Local
 from edgebuild.engine import digests, keys
 from edgebuild.engine.graph import Node
+from edgebuild.nn.network import Network
 from edgebuild.spec import surroundings
 from edgebuild.spec.artifact import EXCUSED, Artifact, Step
 from tests import ROOT
@@ -114,7 +115,9 @@ def unpack(hint: Any) -> tuple[Any, Any, tuple[Any, ...]]:
 
 
 def hints(kind: type[Any]) -> dict[str, Any]:
-    return typing.get_type_hints(kind, include_extras=True)
+    return typing.get_type_hints(
+        kind, localns={"Network": Network}, include_extras=True
+    )  # steps import it for checkers
 
 
 def key(step: Any, **inputs: Artifact) -> str:

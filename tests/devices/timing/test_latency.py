@@ -82,7 +82,7 @@ def test_job_folders(models: list[JobModel], inputs: Path, tmp_path: Path, zoo: 
     measure(device, models, inputs, tmp_path / "m", lambda _: True, Timing(looks=(3,), seed=40))
     jobs = [json.loads((job / "job.json").read_text()) for job in device.jobs]
     assert [job["seed"] for job in jobs] == [40, 41, 42]
-    ours = {"name": "ours", "file": "ours.onnx", "threads": 2, "providers": [], "layouts": {}}
+    ours = {"name": "ours", "file": "ours.onnx", "threads": 2, "providers": [], "layouts": {}, "inputs": None}
     assert jobs[0]["models"][1] == ours
     assert (jobs[0]["iterations"], jobs[0]["warmup_iterations"], jobs[0]["warmup_seconds"]) == (200, 60, 2.0)
     assert sorted(p.name for p in device.jobs[0].iterdir()) == ["job.json", "result.json"]
