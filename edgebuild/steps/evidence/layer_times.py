@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 
 _FILES = 32  # of one job: so many are opened at once on the device
 _CALIBRATION = 4
-# Cycles: two files with the same operators lie at other addresses, and have differed by up to 3,000 instructions.
-_NOISE = 4000
+# Cycles: two files with the same operators lie at other addresses, and have differed by up to 4,400 cycles.
+_NOISE = 6000
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,7 +21,7 @@ PLAIN = LayerShape("convolution", 16, 16, (8, 8), 1, (3, 3), (1, 1), (1, 1), (1,
 DEPTHWISE = replace(PLAIN, groups=16)
 GATE = LayerShape("gate", 64, 16, (16, 16))
 SWISH = LayerShape("activation", 64, 64, (16, 16), function="Hardswish")
-NOISE = 4000 / 1.5e9
+NOISE = 6000 / 1.5e9
 
 
 @pytest.fixture(scope="module")
