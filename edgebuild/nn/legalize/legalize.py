@@ -6,7 +6,8 @@ names that they had. What is not known to do harm is left alone: a module withou
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -43,6 +44,24 @@ def legal(module: nn.Module, example: Example, format_name: str) -> Legal:
 
     It is given back as it is where nothing is to be rewritten, and where it cannot be exported: a converter says why.
     """
+    with _as_ever():
+        return _legal(module, example, format_name)
+
+
+@contextmanager
+def _as_ever() -> Iterator[None]:
+    """Nothing is trained here: operators without a deterministic form (max-unpooling) may be traced and compared."""
+    import torch
+
+    held, warned = torch.are_deterministic_algorithms_enabled(), torch.is_deterministic_algorithms_warn_only_enabled()
+    torch.use_deterministic_algorithms(False)
+    try:
+        yield
+    finally:
+        torch.use_deterministic_algorithms(held, warn_only=warned)
+
+
+def _legal(module: nn.Module, example: Example, format_name: str) -> Legal:
     known = {name: kind for name, kind in REWRITES.usable().items() if format_name in kind.formats}
     refused: dict[str, float] = {}
     lines: dict[str, None] = {}

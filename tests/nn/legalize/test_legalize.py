@@ -227,6 +227,7 @@ def test_there_is_a_layer_for_every_rewrite_of_ours() -> None:
 
 @pytest.mark.parametrize("name", LAYERS)
 def test_a_rewrite_finds_each_of_its_layers_and_answers_the_same_in_double_precision(name: str) -> None:
+    torch.use_deterministic_algorithms(False)  # another test may have trained
     module = Every(LAYERS[name]).eval()
     found = legal(module, example(), "tflite")
     line = found.lines[0]  # what it is made of may be rewritten in its turn
@@ -235,6 +236,17 @@ def test_a_rewrite_finds_each_of_its_layers_and_answers_the_same_in_double_preci
     assert proof.distance(module, found.module, example()) < 1e-12
     again = legal(found.module, example(), "tflite")
     assert again.module is found.module  # nothing is left to be rewritten
+
+
+def test_it_is_the_same_where_training_wants_the_same_bytes() -> None:
+    """Max-unpooling has no deterministic form, and could not even be traced."""
+    torch.use_deterministic_algorithms(True)
+    try:
+        module = Every(LAYERS["pooled_places"]).eval()
+        assert len(legal(module, example(), "tflite").lines) == 1
+        assert torch.are_deterministic_algorithms_enabled()
+    finally:
+        torch.use_deterministic_algorithms(False)
 
 
 @pytest.mark.parametrize(
