@@ -202,7 +202,7 @@ class TestBlame:
     def test_memory_that_ran_out_is_no_mistake_of_the_user(self, box: Toybox, what: str) -> None:
         error = fail(box, what)
         assert (type(error), error.exit_code) == (StepError, 4)
-        assert error.reason == "step target/model/bad ran out of memory (its limit is 1 GiB)"
+        assert error.reason == "step target/model/bad ran out of memory (its limit is 8 GiB)"
 
     def test_a_full_disk_is_for_the_user_to_see_to(self, box: Toybox) -> None:
         assert (type(fail(box, "disk_full")), fail(box, "disk_full").exit_code) == (UsageError, 2)

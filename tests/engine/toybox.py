@@ -70,7 +70,7 @@ class Toybox:
         self,
         *,
         jobs: int = 2,
-        memory: int = 2**30,
+        memory: int = Limits().memory,
         seconds: float = 60.0,
         turns: Turns | None = None,
         sharing: Sharing | None = None,
@@ -89,7 +89,7 @@ class Toybox:
     def attempt(self, seconds: float) -> Attempt:
         """Build as much of the graph as can be built in so many seconds."""
         self.heard = Listener(when_waiting=self.when_waiting)
-        scheduler = Scheduler(self.graph, self.store, jobs=2, events=self.heard, limits=Limits(2**30, 60.0))
+        scheduler = Scheduler(self.graph, self.store, jobs=2, events=self.heard, limits=Limits(seconds=60.0))
         return scheduler.attempt(time.monotonic() + seconds)
 
     def text(self, action: Action) -> str:
