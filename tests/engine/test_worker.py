@@ -84,7 +84,7 @@ class TestDeath:
         [
             ("segfault", "SIGSEGV"),
             ("abort", "SIGABRT"),
-            ("sigkill", "SIGKILL; perhaps out of memory, its limit is 1 GiB"),
+            ("sigkill", "SIGKILL; perhaps out of memory, its limit is 8 GiB"),
             ("sigkill_group", "SIGKILL"),
             ("rare_signal", "signal 35"),
             ("exit_3", "ended with code 3 and said nothing"),
