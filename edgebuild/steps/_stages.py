@@ -88,8 +88,8 @@ def _blamed(others: Sequence[Other]) -> EdgebuildError | None:
         if (folder / _ERROR).is_file():
             return from_json(json.loads((folder / _ERROR).read_text()))
         if child.poll():
-            told = f"signal {-child.returncode}" if child.returncode < 0 else f"exit code {child.returncode}"
-            return StepError(f"process {number} of the training ended with {told}")
+            ending = f"signal {-child.returncode}" if child.returncode < 0 else f"exit code {child.returncode}"
+            return StepError(f"process {number} of the training ended with {ending}")
     return None
 
 

@@ -64,13 +64,13 @@ def fit(
     meet(stage)
     try:
         run = _Run(module, part, crossing, data, loss, training, stage, masks, augment)
-        told = _from_first_weights(run, progress, restarts)
+        lines = _from_first_weights(run, progress, restarts)
         whole(module, parts, stage, learning)
         module.eval()
     finally:
         distributed.destroy_process_group()
     places = " and ".join(repr(each.leaves) for each in parts[:-1])
-    return [*told, f"trained by {stage.count} processes, cut where {places} begins"]
+    return [*lines, f"trained by {stage.count} processes, cut where {places} begins"]
 
 
 def meet(stage: Stage) -> None:
@@ -93,40 +93,40 @@ def whole(module: nn.Module, parts: Sequence[stages.Part], stage: Stage, learnin
     import torch
     from torch import distributed, nn
 
-    given: dict[int, Tensor] = {}
+    exchanged: dict[int, Tensor] = {}
     for name, tensor in stages.tensors(module).items():
         owner = next(number for number, part in enumerate(parts) if name in part.names)
         if owner == 0 or stage.index not in (0, owner):
             continue
-        if id(tensor) not in given:
-            given[id(tensor)] = tensor
+        if id(tensor) not in exchanged:
+            exchanged[id(tensor)] = tensor
             if stage.index == owner:
                 distributed.send(tensor.detach().cpu().contiguous(), dst=0)
             else:
                 learnt = torch.empty(tensor.shape, dtype=tensor.dtype)
                 distributed.recv(learnt, src=owner)
                 parameter = isinstance(tensor, nn.Parameter)
-                given[id(tensor)] = nn.Parameter(learnt, name in learning) if parameter else learnt
+                exchanged[id(tensor)] = nn.Parameter(learnt, name in learning) if parameter else learnt
         if stage.first:
-            stages.put(module, name, given[id(tensor)])
+            stages.put(module, name, exchanged[id(tensor)])
 
 
 def _from_first_weights(run: _Run, progress: Progress, restarts: int) -> list[str]:
     """Train, and where the loss is no number any more from the first weights again, more gently."""
     first = {name: tensor.detach().clone() for name, tensor in run.own().items()}
-    told = ""
+    reason = ""
     for attempt in range(restarts + 1):
         peak = run.training.learning_rate / 10**attempt
         try:
             run.go(replace(run.training, learning_rate=peak), progress)
         except DivergedError as error:
-            told = str(error)
+            reason = str(error)
             for name, tensor in run.own().items():
                 tensor.data.copy_(first[name])
             continue
         grew = f"the learning rate {run.training.learning_rate:g} let the loss grow beyond all numbers"
         return [f"{grew}: {peak:g} was taken"] if attempt else []
-    raise UsageError(f"training diverged: {told}", option="learning_rate", hint="lower it")
+    raise UsageError(f"training diverged: {reason}", option="learning_rate", hint="lower it")
 
 
 def _device(stage: Stage) -> torch.device:
@@ -209,8 +209,8 @@ class _Run:
         if not math.isfinite(loss.item()):
             raise DivergedError(f"the loss is {loss.item()} at step {step}")
         if self.stage.first:
-            told = loss.item()
-            progress(done, f"loss {told:.3f}", step=step, loss=told, learning_rate=learning_rate)
+            number = loss.item()
+            progress(done, f"loss {number:.3f}", step=step, loss=number, learning_rate=learning_rate)
 
 
 class _Line:
@@ -255,8 +255,8 @@ class _Line:
 
     def _loss(self, answers: Any, _: Tensor) -> Tensor:
         inputs, labels = self._batch
-        given = answers if isinstance(answers, tuple) else (answers,)
-        return self._run.loss(lambda *_: given, inputs, labels)  # type: ignore[arg-type]
+        outputs = answers if isinstance(answers, tuple) else (answers,)
+        return self._run.loss(lambda *_: outputs, inputs, labels)  # type: ignore[arg-type]
 
 
 def _held(module: nn.Module, part: stages.Part, inputs: tuple[Tensor, ...]) -> nn.Module:
@@ -269,11 +269,11 @@ def _held(module: nn.Module, part: stages.Part, inputs: tuple[Tensor, ...]) -> n
             super().__init__()
             self.module, self.shapes = module, stages.shapes(inputs)
 
-        def forward(self, *given: Tensor) -> Tensor | tuple[Tensor, ...]:
+        def forward(self, *entering: Tensor) -> Tensor | tuple[Tensor, ...]:
             if part.enters is None:
-                answers = stages.run(self.module, part, given)
+                answers = stages.run(self.module, part, entering)
             else:
-                answers = stages.run(self.module, part, self.shapes, _laid_out(given[0]))
+                answers = stages.run(self.module, part, self.shapes, _laid_out(entering[0]))
             answers = tuple(each.contiguous() for each in answers)
             return answers if len(answers) > 1 else answers[0]
 

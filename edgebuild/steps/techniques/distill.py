@@ -144,8 +144,8 @@ class Distill(Technique):
         goals = shapes(teacher, student.example(), theirs, _TEACHER_LAYERS)
         for name, goal in pairs:
             if ours[name][2:] != goals[goal][2:]:
-                told = f"layer {name!r} answers {ours[name]}, the teacher's {goal!r} {goals[goal]}: other places"
-                raise UsageError(told, key=_LAYERS, hint="pair layers of the same height and width")
+                message = f"layer {name!r} answers {ours[name]}, the teacher's {goal!r} {goals[goal]}: other places"
+                raise UsageError(message, key=_LAYERS, hint="pair layers of the same height and width")
         taps = (
             stack.enter_context(tapped(student.module, mine, _LAYERS)),
             stack.enter_context(tapped(teacher, theirs, _TEACHER_LAYERS)),
