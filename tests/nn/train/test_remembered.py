@@ -57,11 +57,15 @@ def test_who_answers_at_random_is_not_remembered(tmp_path: Path) -> None:
     assert teacher.asked == 6
 
 
+def diverged(asked: nn.Module) -> None:
+    asked(BATCHES[0])
+    raise ZeroDivisionError
+
+
 def test_a_training_that_failed_leaves_nothing_and_a_torn_file_is_none(tmp_path: Path) -> None:
     teacher = Teacher()
     with pytest.raises(ZeroDivisionError), remembering(tmp_path, [Input("torch", "a", Path())], [teacher]) as (asked,):
-        asked(BATCHES[0])
-        raise ZeroDivisionError
+        diverged(asked)
     assert [*tmp_path.iterdir()] == []
     taught(tmp_path, teacher, *BATCHES)
     (file,) = tmp_path.iterdir()

@@ -54,7 +54,11 @@ def test_what_the_teacher_answered_is_known_to_the_next_student_to_the_same_byte
     """The same teacher, by its digest, need not be run: another that lies in its place teaches nothing."""
 
     def weights(name: str, student: str, teacher: str, kept: Path | None) -> bytes:
-        folders = {"model": ("torch", made[student]), "teacher": ("torch", made[teacher]), "data": ("data", made["data"])}
+        folders = {
+            "model": ("torch", made[student]),
+            "teacher": ("torch", made[teacher]),
+            "data": ("data", made["data"]),
+        }
         inputs = {role: Input(kind, "0" * 64, path) for role, (kind, path) in folders.items()}
         for folder in (tmp_path / name, tmp_path / f"{name}.scratch"):
             folder.mkdir()
