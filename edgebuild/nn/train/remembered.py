@@ -97,7 +97,7 @@ def _digest(inputs: Sequence[Tensor]) -> str:
     digest = hashlib.sha256(str(torch.get_num_threads()).encode())
     for tensor in inputs:
         digest.update(f"{tensor.dtype} {tuple(tensor.shape)} {tensor.stride()}".encode())
-        digest.update(tensor.detach().contiguous().flatten().view(torch.uint8).numpy())
+        digest.update(tensor.detach().contiguous().flatten().view(torch.uint8).numpy().data)
     return digest.hexdigest()
 
 
