@@ -16,20 +16,25 @@ _CONTENT: dict[str, Any] = tomllib.loads(_FILE.read_text(encoding="utf-8"))
 
 @dataclass(frozen=True, slots=True)
 class Net:
-    """A network that `library` builds by `name`, of square photographs; `auxiliary`: without its second classifier."""
+    """A network that `library` builds by `name`, of square photographs; `auxiliary`: without its second classifier.
+
+    `folded`: its batch norms are folded into convolutions before it is converted.
+    """
 
     title: str
     library: str
     name: str
     side: int = 224
     auxiliary: bool = False
+    folded: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Figure:
     """`milliseconds` of a network on `threads` threads at `clock` Hz; 0 threads where nobody says how many.
 
-    `set`: "fit" where the constants of the core are fitted to it, "test" where nothing is.
+    `set`: "fit" where the constants of the core are fitted to it, "test" where nothing is; "later" where constants and
+    bands had been stated before it was known.
     """
 
     net: str
@@ -43,7 +48,7 @@ class Figure:
     threads: int
     threads_stated: bool
     same_kernels: bool
-    set: Literal["fit", "test"]
+    set: Literal["fit", "test", "later"]
     source: str
 
 
