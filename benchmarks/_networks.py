@@ -51,15 +51,7 @@ def network(name: str, seed: int) -> nn.Module:
     with torch.no_grad():
         for _ in range(_ROUNDS if own else _FEW_ROUNDS):
             made(torch.randn(_BATCH, *shape(name)))
-    return _folded(made.eval()) if not own and NETS[name].folded else made.eval()
-
-
-def _folded(module: nn.Module) -> nn.Module:
-    """The same function, its batch norms folded into the convolutions before them."""
-    from torch.fx.experimental.optimization import fuse
-
-    fused: nn.Module = fuse(module)
-    return fused
+    return made.eval()
 
 
 def _of_library(net: Net) -> nn.Module:

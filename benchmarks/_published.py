@@ -16,17 +16,13 @@ _CONTENT: dict[str, Any] = tomllib.loads(_FILE.read_text(encoding="utf-8"))
 
 @dataclass(frozen=True, slots=True)
 class Net:
-    """A network that `library` builds by `name`, of square photographs; `auxiliary`: without its second classifier.
-
-    `folded`: its batch norms are folded into convolutions before it is converted.
-    """
+    """A network that `library` builds by `name`, of square photographs; `auxiliary`: without its second classifier."""
 
     title: str
     library: str
     name: str
     side: int = 224
     auxiliary: bool = False
-    folded: bool = False
 
 
 @dataclass(frozen=True, slots=True)
