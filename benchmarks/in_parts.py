@@ -95,7 +95,7 @@ def _process(index: int, meeting: Path, count: int, width: int) -> dict[str, Any
         example = (torch.zeros(1, width),)
         pipeline.fit(
             module, data, loss, how, Stage(index, count, meeting),
-            example=example, masks=[], augment=None, progress=progress, restarts=0,
+            example=example, masks=[], augment=None, progress=progress, folder=None, restarts=0,
         )  # fmt: skip
     return {"bytes": _memory("VmHWM") - idle, "losses": seen}
 

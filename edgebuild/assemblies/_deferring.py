@@ -26,8 +26,8 @@ NEVER = 2.0  # a threshold that no probability reaches
 def check(whole: Joined, what: str) -> None:
     """ValueError unless the whole is one classification without a state; `what` is what it would be."""
     if [head.task for head in whole.heads] != [_TASK] or len(whole.signature.outputs) != 1:
-        told = " and ".join(head.task for head in whole.heads)
-        raise ValueError(f"{what} needs a probability to be sure by: one {_TASK}, not {told}")
+        shown = " and ".join(head.task for head in whole.heads)
+        raise ValueError(f"{what} needs a probability to be sure by: one {_TASK}, not {shown}")
     if whole.signature.loops:
         raise ValueError(f"{what} through a recurrent state is none: a part that does not run leaves no state")
 

@@ -55,8 +55,8 @@ class Cascade(Joining):
             return chosen
         most = max(_frame(validated.signature.inputs), _frame(validated.signature.outputs))
         link = {"seconds": self.timeout, "bytes": float(most + _ROOM), "offline": float(self.offline == "answer")}
-        told = f"an example that goes on sends {_frame(validated.signature.inputs)} bytes to the server"
-        return Choice({**chosen.rule, **link}, (*chosen.notes, told))
+        note = f"an example that goes on sends {_frame(validated.signature.inputs)} bytes to the server"
+        return Choice({**chosen.rule, **link}, (*chosen.notes, note))
 
 
 def _frame(specs: Sequence[TensorSpec]) -> int:

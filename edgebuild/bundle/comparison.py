@@ -140,8 +140,12 @@ def _latency(both: Both) -> Times:
 
 def _verdicts(both: Both) -> dict[str, Sides[str | None]]:
     """What each gate says of the two, by metric and limit."""
-    said = both.each(lambda opened: {f"{each.name} {each.limit}": str(each.status) for each in opened.facts.verdicts})
-    return {name: Sides(said.a.get(name), said.b.get(name)) for name in dict.fromkeys([*said.a, *said.b])}
+    statuses = both.each(
+        lambda opened: {f"{each.name} {each.limit}": str(each.status) for each in opened.facts.verdicts}
+    )
+    return {
+        name: Sides(statuses.a.get(name), statuses.b.get(name)) for name in dict.fromkeys([*statuses.a, *statuses.b])
+    }
 
 
 def _changes(both: Sides[dict[str, str]]) -> tuple[str, ...]:

@@ -163,9 +163,9 @@ class Registry:
         scheme, _, rest = challenge.partition(" ")
         if scheme.lower() == "basic":
             return basic or "Basic "
-        asked = dict(_PART.findall(rest))
-        query = {name: asked[name] for name in ("service", "scope") if name in asked}
-        return f"Bearer {self._token(asked.get('realm', ''), query, basic)}"
+        parameters = dict(_PART.findall(rest))
+        query = {name: parameters[name] for name in ("service", "scope") if name in parameters}
+        return f"Bearer {self._token(parameters.get('realm', ''), query, basic)}"
 
     def _token(self, realm: str, query: dict[str, str], basic: str | None) -> str:
         from urllib.error import HTTPError

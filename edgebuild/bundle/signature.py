@@ -170,9 +170,9 @@ def _verifier(trusted: Trusted) -> verifying.Config:
 def _statement(signature: Path) -> Statement:
     """What a signature that has been verified says."""
     envelope = json.loads(signature.read_text(encoding="utf-8"))["dsseEnvelope"]
-    said = json.loads(base64.b64decode(envelope["payload"]))
-    name, _, release = said["subject"][0]["name"].rpartition(RELEASE)
-    files = frozenset(resource["name"] for resource in said["predicate"]["resources"])
+    statement = json.loads(base64.b64decode(envelope["payload"]))
+    name, _, release = statement["subject"][0]["name"].rpartition(RELEASE)
+    files = frozenset(resource["name"] for resource in statement["predicate"]["resources"])
     return Statement(name, release, files) if name else Statement(release, None, files)
 
 

@@ -25,8 +25,8 @@ class Verbs(click.RichGroup):
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """All verbs, those of every day first."""
-        found = {module.name for module in pkgutil.iter_modules(__path__) if not module.name.startswith("_")}
-        return [*_FIRST, *sorted(found - {*_FIRST})]
+        names = {module.name for module in pkgutil.iter_modules(__path__) if not module.name.startswith("_")}
+        return [*_FIRST, *sorted(names - {*_FIRST})]
 
     def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
         """The verb of this name."""
@@ -76,7 +76,7 @@ def main(args: list[str] | None = None) -> int:
 def _answered(args: list[str] | None) -> int:
     """The exit code of what the command line asks for."""
     try:
-        given: Any = root.main(args=args, prog_name="edgebuild", standalone_mode=False)
+        code: Any = root.main(args=args, prog_name="edgebuild", standalone_mode=False)
     except Abort:
         print("edgebuild: stopped; what was finished is kept", file=sys.stderr)
         return 130
@@ -92,7 +92,7 @@ def _answered(args: list[str] | None) -> int:
     except Exception as error:  # outside of any verb
         from edgebuild.cli._unforeseen import foreseen
 
-        told = foreseen(error)
-        print(f"edgebuild: {told.line}", file=sys.stderr)
-        return told.exit_code
-    return given if isinstance(given, int) else 0
+        failure = foreseen(error)
+        print(f"edgebuild: {failure.line}", file=sys.stderr)
+        return failure.exit_code
+    return code if isinstance(code, int) else 0

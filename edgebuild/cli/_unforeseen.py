@@ -27,8 +27,8 @@ def foreseen(error: Exception) -> EdgebuildError:
         return StepError("ran out of memory", hint=_logged(error))
     if isinstance(error, OSError) and (error.filename is not None or error.errno in FULL):
         return UsageError(_lower(error.strerror or str(error)), file=_text(error.filename))
-    told = f"unforeseen {type(error).__name__}: {error}" if str(error) else f"unforeseen {type(error).__name__}"
-    return EdgebuildError(told, hint=_logged(error))
+    message = f"unforeseen {type(error).__name__}: {error}" if str(error) else f"unforeseen {type(error).__name__}"
+    return EdgebuildError(message, hint=_logged(error))
 
 
 def leave_reader() -> int:

@@ -49,8 +49,8 @@ def verb(name: str) -> Callable[[Callable[..., Answer]], click.Command]:
 
                 return _failed(foreseen(error), as_json)
 
-        made: click.Command = command
-        return made
+        decorated: click.Command = command
+        return decorated
 
     return decorate
 
@@ -88,12 +88,12 @@ recipe_option = click.option("--recipe", "-r", help="A recipe by name, in the pl
 
 def report_options(function: Callable[..., Answer]) -> Callable[..., Answer]:
     """Add the options that name files for reports; the command gets them as `junit`, `sarif` and `markdown`."""
-    told = {
+    help_texts = {
         "markdown": "Write a summary in Markdown, small enough for code hosts.",
         "sarif": "Write what did not pass as SARIF 2.1.0.",
         "junit": "Write the verdicts as JUnit XML.",
     }
-    for name, text in told.items():
+    for name, text in help_texts.items():
         function = click.option(f"--{name}", type=click.Path(path_type=Path, dir_okay=False), help=text)(function)
     return function
 

@@ -41,9 +41,9 @@ def command(
     if action == "list":
         if what is not None:
             raise UsageError("list takes no name", key=what, hint=f"edgebuild baseline show {what}")
-        found = kept.survey(folder)
-        plain = [item.to_json() if isinstance(item, EdgebuildError) else kept.to_json(item) for item in found]
-        return Answer({"baselines": plain}, lambda: past.show_baselines(found, str(folder)))
+        surveyed = kept.survey(folder)
+        plain = [item.to_json() if isinstance(item, EdgebuildError) else kept.to_json(item) for item in surveyed]
+        return Answer({"baselines": plain}, lambda: past.show_baselines(surveyed, str(folder)))
     if what is None:
         raise UsageError("is missing", key="BUNDLE" if action == "set" else "NAME")
     one = _set(opened, Path(what), folder, name, with_data) if action == "set" else kept.read(folder, what)

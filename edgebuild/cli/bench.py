@@ -39,8 +39,8 @@ def command(
     from edgebuild.verbs import bench
 
     with waiting.heard_by(_tell):
-        found = bench.run(model, open_project(project).target(target), device, threads, bench.Wanted(shapes, inputs))
-    return Answer(asdict(found), lambda: show(found))
+        result = bench.run(model, open_project(project).target(target), device, threads, bench.Feed(shapes, inputs))
+    return Answer(asdict(result), lambda: show(result))
 
 
 def _tell(what: str | None) -> None:

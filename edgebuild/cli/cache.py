@@ -35,5 +35,5 @@ def command(action: str, project: Path) -> Answer:
         except OSError as error:
             raise disk_error(error, store) from None
     document = {"store": str(store), "bytes": size, "artifacts": artifacts, "cleared": action == "clear"}
-    told = "removed" if action == "clear" else "holds"
-    return Answer(document, lambda: print(f"{store}: {told} {artifacts} artifacts, {show_bytes(size)}"))
+    predicate = "removed" if action == "clear" else "holds"
+    return Answer(document, lambda: print(f"{store}: {predicate} {artifacts} artifacts, {show_bytes(size)}"))

@@ -57,9 +57,9 @@ def command(
     targets = [opened.target(name) for name in ([target] if target else opened.target_files())]
     if action == "setup":
         return _setup(verify, faster, brought, download, machine, mirror)
-    found = [item for each in targets for item in survey(each)]
-    rows = [[d[key] or "ready" for key in ("target", "transport", "fidelity", "why_unusable")] for d in found]
-    return Answer({"devices": found}, lambda: catalogue.table(("target", "device", "fidelity", "state"), rows))
+    surveyed = [item for each in targets for item in survey(each)]
+    rows = [[d[key] or "ready" for key in ("target", "transport", "fidelity", "why_unusable")] for d in surveyed]
+    return Answer({"devices": surveyed}, lambda: catalogue.table(("target", "device", "fidelity", "state"), rows))
 
 
 def _setup(

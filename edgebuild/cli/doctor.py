@@ -26,11 +26,11 @@ def command(targets: tuple[str, ...], project: Path) -> Answer:
     known = opened.target_files()
     own = [name for name, path in known.items() if path.is_relative_to(opened.root)]
     chosen = [opened.target(name) for name in dict.fromkeys(targets or own or known)]
-    found = doctor.examine(opened, chosen, opened.models())
-    healthy = doctor.ready(found)
+    findings = doctor.examine(opened, chosen, opened.models())
+    healthy = doctor.ready(findings)
     document = {
         "ready": healthy,
         "targets": [target.name for target in chosen],
-        "findings": [finding.to_json() for finding in found],
+        "findings": [finding.to_json() for finding in findings],
     }
-    return Answer(document, lambda: health.show(found, [target.name for target in chosen]), 0 if healthy else 4)
+    return Answer(document, lambda: health.show(findings, [target.name for target in chosen]), 0 if healthy else 4)

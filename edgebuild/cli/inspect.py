@@ -19,5 +19,5 @@ def command(file: Path) -> Answer:
     from edgebuild.report.inspect import document, show
     from edgebuild.verbs import inspect
 
-    found = inspect.run(file)
-    return Answer(document(found), lambda: show(found))
+    inspected = inspect.run(file)
+    return Answer(document(inspected), lambda: show(inspected))

@@ -46,9 +46,9 @@ def command(
     from edgebuild.verbs import check
 
     allowed, place = limits(step_memory, step_time), shared_at(cache, cache_read_only)
-    model, asked = opened.model(name), opened.target(target)
+    model, chosen = opened.model(name), opened.target(target)
     with progress.display(sys.stderr) as events:
-        checked = check.run(opened, model, asked, jobs or surroundings.cores(), events, allowed, place)
+        checked = check.run(opened, model, chosen, jobs or surroundings.cores(), events, allowed, place)
     return Answer(document(checked), lambda: show(checked))
 
 

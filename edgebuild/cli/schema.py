@@ -25,5 +25,5 @@ def command(kind: str) -> Answer:
         "space": schemas.space,
         "policy": schemas.policy,
     }
-    found = kinds[kind]()
-    return Answer(found, lambda: print(json.dumps(found, indent=1, ensure_ascii=False)))
+    document = kinds[kind]()
+    return Answer(document, lambda: print(json.dumps(document, indent=1, ensure_ascii=False)))

@@ -49,21 +49,22 @@ def command(
     trusted = Trusted(signed_by, issuer) if signed_by else None
     result = verify(Request(bundle, trusted, signature, at_least, digest))
     again = made_again(bundle, open_project(project), Limits(), recipe) if rebuild else None
-    refused, said = released and result.status != "released", result.statement
+    refused, statement = released and result.status != "released", result.statement
     document = {
         "bundle": str(bundle),
         "status": result.status,
         "files": result.files,
         "digest": result.digest,
-        "signed": {"by": signed_by, "name": said.name, "release": said.release} if said else None,
+        "signed": {"by": signed_by, "name": statement.name, "release": statement.release} if statement else None,
         "rebuilt": list(again.steps) if again else None,
         "refused": refused,
     }
 
     def show() -> None:
         print(f"{bundle}: {result.files} files are as built; status: {result.status}")
-        if said:
-            print(f"{bundle}: signed by {signed_by} as {said.name}{f' {said.release}' if said.release else ''}")
+        if statement:
+            release = f" {statement.release}" if statement.release else ""
+            print(f"{bundle}: signed by {signed_by} as {statement.name}{release}")
         elif result.status == "released":
             print(f"{bundle}: that is a claim: whose it is was not checked (--signed-by KEY checks a signature)")
         if again:

@@ -41,8 +41,8 @@ class Arrays:
         total = max((len(values) for values in arrays.values() if values.ndim), default=0)
         for name in columns:
             if arrays[name].ndim and len(arrays[name]) != total:
-                told = f"{self.name} has {len(arrays[name])} values of {name!r}, and {total} samples"
-                raise self.wrong(told)
+                message = f"{self.name} has {len(arrays[name])} values of {name!r}, and {total} samples"
+                raise self.wrong(message)
         for start in range(0, total, _ROWS):
             rows = range(start, min(start + _ROWS, total))
             parts = (np.broadcast_to(arrays[name], total)[rows.start : rows.stop] for name in columns)
@@ -65,8 +65,8 @@ class Arrays:
         except UNREADABLE as error:
             if exhausted(error):
                 raise
-            told = str(error).strip().partition("\n")[0] or type(error).__name__
-            raise self.wrong(f"{self.name} is no .npz of named arrays: {told}") from None
+            reason = str(error).strip().partition("\n")[0] or type(error).__name__
+            raise self.wrong(f"{self.name} is no .npz of named arrays: {reason}") from None
         return {
             (f"{name}.{place}" if values.ndim == 2 else name): values[:, place] if values.ndim == 2 else values
             for name, values in arrays.items()

@@ -121,8 +121,8 @@ class Arrow:
         except (OSError, pa.ArrowException, KeyError, EOFError) as error:
             if isinstance(error, pa.ArrowMemoryError):
                 raise
-            told = str(error).strip().strip("'").partition("\n")[0]
-            raise self.wrong(f"{path.name!r} of {self.name} cannot be read: {told}") from None
+            reason = str(error).strip().strip("'").partition("\n")[0]
+            raise self.wrong(f"{path.name!r} of {self.name} cannot be read: {reason}") from None
 
     def _cells(self, batch: pa.RecordBatch, column: str, start: int) -> Cells:
         try:

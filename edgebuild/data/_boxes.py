@@ -48,8 +48,8 @@ class Drawn:
             raise self.wrong("has no pictures of a split 'train'")
         if missing := [name for name in LABELLED if name not in splits]:
             splits, notes = self._cut(splits)
-        given = {name: self._pair(own, how) for name, own in splits.items()}
-        return Loaded(given, "validation" in missing, notes)
+        pairs = {name: self._pair(own, how) for name, own in splits.items()}
+        return Loaded(pairs, "validation" in missing, notes)
 
     def _cut(self, splits: dict[str, Sequence[Annotated]]) -> tuple[dict[str, Sequence[Annotated]], tuple[str, ...]]:
         train = splits["train"]
@@ -63,8 +63,8 @@ class Drawn:
         files = [picture.file for picture in pictures]
         return Prepared(files, how, self._unreadable), boxes.padded([picture.boxes for picture in pictures])
 
-    def _unreadable(self, path: Path, told: str) -> UsageError:
-        return self.wrong(f"{path.name!r} is no picture that can be read: {told}")
+    def _unreadable(self, path: Path, reason: str) -> UsageError:
+        return self.wrong(f"{path.name!r} is no picture that can be read: {reason}")
 
     def wrong(self, reason: str, key: str | None = None) -> UsageError:
         """The error that names the model's file and the key."""

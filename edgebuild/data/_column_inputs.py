@@ -74,8 +74,8 @@ class Inputs:
         for key, column in prepared.items():
             _sheet.present(self.sheet, column, self.wrong, f"data.{key}")
             if how is None or how.what != key:
-                told = f"says how a {key} becomes the model's input, and is missing"
-                raise self.wrong(told, key="preprocess")
+                message = f"says how a {key} becomes the model's input, and is missing"
+                raise self.wrong(message, key="preprocess")
             return how.places(self.asked.signature.inputs)
         return ()
 
@@ -90,11 +90,11 @@ class Inputs:
             except Exception as error:  # decoders raise whatever they like
                 if exhausted(error):
                     raise
-                told = str(error).strip().partition("\n")[0] or type(error).__name__
+                reason = str(error).strip().partition("\n")[0] or type(error).__name__
                 if key == "text":
-                    raise self.wrong(told, key="preprocess.vocabulary") from None
-                told = f"{self.sheet.place(row)} has in column {column!r} no {key} that can be read: {told}"
-                raise self.wrong(told) from None
+                    raise self.wrong(reason, key="preprocess.vocabulary") from None
+                reason = f"{self.sheet.place(row)} has in column {column!r} no {key} that can be read: {reason}"
+                raise self.wrong(reason) from None
         return np.stack(parts)
 
     def _read(self, how: Preprocess, cell: Any) -> Any:
@@ -121,8 +121,10 @@ class Inputs:
         if values.dtype.kind == "f":
             odd = np.argwhere(values != np.rint(values))
             if len(odd):
-                told = f"{self.sheet.place(rows[odd[0][0]])} has {values[tuple(odd[0])]}, and input {spec.name!r} takes"
-                raise self.wrong(f"{told} whole numbers", key="data.columns")
+                message = (
+                    f"{self.sheet.place(rows[odd[0][0]])} has {values[tuple(odd[0])]}, and input {spec.name!r} takes"
+                )
+                raise self.wrong(f"{message} whole numbers", key="data.columns")
         return values.astype(np.int64)  # whoever takes them looks whether they fit the input
 
     def _stacked(self, names: Sequence[str], each: Sequence[Values], rows: Values) -> Values:
@@ -131,8 +133,10 @@ class Inputs:
 
         for name, values in zip(names, each, strict=True):
             if values.ndim > 1:
-                told = f"{self.sheet.place(rows[0])} has a list in column {name!r}, and lists are an input of their own"
-                raise self.wrong(told, key="data.columns")
+                message = (
+                    f"{self.sheet.place(rows[0])} has a list in column {name!r}, and lists are an input of their own"
+                )
+                raise self.wrong(message, key="data.columns")
         return np.stack(each, 1)
 
     def _numbers(self, name: str, cells: Cells, rows: Values) -> Values:

@@ -125,8 +125,8 @@ class Loading:
         """The columns that are no inputs, whole."""
         own = self.options
         label = own.label if split != "unlabelled" else None
-        wanted = {"label": label, "split": own.split, "slice": own.slice, "group": own.group}
-        named = {key: column for key, column in wanted.items() if column is not None}
+        declared = {"label": label, "split": own.split, "slice": own.slice, "group": own.group}
+        named = {key: column for key, column in declared.items() if column is not None}
         for key, column in named.items():
             _sheet.present(sheet, column, self.wrong, f"data.{key}")
         columns = [*named.values()] or [*sheet.columns][:1]  # one at least, which says how many rows there are
@@ -161,8 +161,8 @@ class Loading:
             return values
         odd = np.flatnonzero(~(values == np.rint(values)))  # NaN is one
         if len(odd):
-            told = f"{sheet.place(odd[0])} has the class {values[odd[0]]}, and classes have names or whole numbers"
-            raise self.wrong(told, key="data.label")
+            message = f"{sheet.place(odd[0])} has the class {values[odd[0]]}, and classes have names or whole numbers"
+            raise self.wrong(message, key="data.label")
         return values.astype(np.int64)
 
     def _splits(self, known: Mapping[str, Known]) -> tuple[Chosen, bool, tuple[str, ...]]:

@@ -52,12 +52,12 @@ class Folders:
         notes: tuple[str, ...] = ()
         if missing := [name for name in LABELLED if name not in splits]:
             splits, notes = self._cut(splits)
-        given: dict[str, Any] = {name: (self._prepared(files), labels) for name, (files, labels) in splits.items()}
+        prepared: dict[str, Any] = {name: (self._prepared(files), labels) for name, (files, labels) in splits.items()}
         if self.slices:
-            given["slices"] = _splits.masks([self._slice(path) for path in splits["test"][0]])
+            prepared["slices"] = _splits.masks([self._slice(path) for path in splits["test"][0]])
         if "unlabelled" in folders:
-            given["unlabelled"] = self._prepared(below(folders["unlabelled"], self.endings))
-        return Loaded(given, "validation" in missing, notes)
+            prepared["unlabelled"] = self._prepared(below(folders["unlabelled"], self.endings))
+        return Loaded(prepared, "validation" in missing, notes)
 
     def _cut(self, splits: dict[str, Any]) -> tuple[dict[str, Any], tuple[str, ...]]:
         """With the splits that are missing cut from the training examples."""
@@ -81,8 +81,8 @@ class Folders:
         files, labels = list[Path](), list[int]()
         for place in places:
             if place.name not in known:
-                told = f"folder {self._shown(place)} is none of the model's labels"
-                raise self.wrong(told, hint=suggest(place.name, self.asked.classes))
+                message = f"folder {self._shown(place)} is none of the model's labels"
+                raise self.wrong(message, hint=suggest(place.name, self.asked.classes))
             own = below(place, self.endings)
             files += own
             labels += [known[place.name]] * len(own)
@@ -102,8 +102,8 @@ class Folders:
         assert self.asked.preprocess is not None
         return Prepared(files, self.asked.preprocess, self._unreadable)
 
-    def _unreadable(self, path: Path, told: str) -> UsageError:
-        return self.wrong(f"{self._shown(path)} is no {self.what} that can be read: {told}")
+    def _unreadable(self, path: Path, reason: str) -> UsageError:
+        return self.wrong(f"{self._shown(path)} is no {self.what} that can be read: {reason}")
 
     def _shown(self, path: Path) -> str:
         return repr(os.path.normpath(Path(self.folder) / path.relative_to(self.asked.reads[0].place)))
@@ -131,5 +131,5 @@ def training(top: Path) -> Path:
 
 def below(place: Path, endings: Sequence[str]) -> list[Path]:
     """The files of a folder by their names' endings, in order; hidden ones are left out."""
-    found = (path for path in place.rglob("*") if path.suffix.lower() in endings and not path.name.startswith("."))
-    return sorted(path for path in found if path.is_file())
+    paths = (path for path in place.rglob("*") if path.suffix.lower() in endings and not path.name.startswith("."))
+    return sorted(path for path in paths if path.is_file())

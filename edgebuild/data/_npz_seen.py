@@ -23,8 +23,8 @@ def labelled(file: Path, inputs: tuple[TensorSpec, ...]) -> Guess:
     whole = any(kind.kind in "iu" and shape and {*shape[1:]} <= {1} for shape, kind in ports)
     pictures = len(inputs) <= 1 and any(kind == "uint8" and len(shape) in (3, 4) for shape, kind in ports)
     task = "classification" if whole else "regression"
-    said = f"task {task!r}, since labels are {'whole' if whole else 'real'} numbers"
-    return Guess("arrays", {"file": file}, task, count=_count(file), pictures=pictures, guesses=(said,))
+    note = f"task {task!r}, since labels are {'whole' if whole else 'real'} numbers"
+    return Guess("arrays", {"file": file}, task, count=_count(file), pictures=pictures, guesses=(note,))
 
 
 def alone(file: Path, inputs: tuple[TensorSpec, ...]) -> Guess | None:
@@ -32,8 +32,8 @@ def alone(file: Path, inputs: tuple[TensorSpec, ...]) -> Guess | None:
     names = {*_ports(file)}
     if not names or names != {spec.name for spec in inputs}:
         return None
-    told = "there are no labels: answers are held against the file's own, which says nothing of accuracy"
-    return Guess("inputs without labels", {"file": file}, "agreement", guesses=(told,), sure=2)
+    note = "there are no labels: answers are held against the file's own, which says nothing of accuracy"
+    return Guess("inputs without labels", {"file": file}, "agreement", guesses=(note,), sure=2)
 
 
 def _count(file: Path) -> int:
@@ -56,5 +56,5 @@ def _ports(file: Path) -> dict[str, Port]:
                     ports[member.removesuffix(".npy")] = (shape, dtype)
             return ports
     except UNREADABLE as error:
-        told = str(error).strip().partition("\n")[0] or type(error).__name__
-        raise UsageError(f"is no .npz of named arrays: {told}", file=str(file), key="--data") from None
+        reason = str(error).strip().partition("\n")[0] or type(error).__name__
+        raise UsageError(f"is no .npz of named arrays: {reason}", file=str(file), key="--data") from None

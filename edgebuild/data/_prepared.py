@@ -51,5 +51,5 @@ class Prepared:
         except Exception as error:  # decoders raise whatever they like
             if exhausted(error):
                 raise
-            told = str(error).strip().partition("\n")[0].replace(str(path), path.name)
-            raise self.wrong(path, told or type(error).__name__) from None
+            reason = str(error).strip().partition("\n")[0].replace(str(path), path.name)
+            raise self.wrong(path, reason or type(error).__name__) from None

@@ -76,10 +76,10 @@ class Windows:
         """File by file, each read once from its start to its end."""
         from edgebuild.travels import prepare_window
 
-        said = self.how.json()
+        how = self.how.json()
         for sheet, starts in self.files:
             for windows in self._of(sheet, starts):
-                yield prepare_window.several(windows, said)
+                yield prepare_window.several(windows, how)
 
     def _of(self, sheet: Sheet, starts: Values) -> Iterator[Values]:
         """Samples [n, length, signals] of one file."""

@@ -74,17 +74,17 @@ def table(
     if (split := _split(sheet)) is not None:
         more |= {"split": split}
     rest = [name for name in columns if name not in more.values()]
-    said, cells = labels(sheet, label), dict(zip(columns, first, strict=True))
+    labelling, cells = labels(sheet, label), dict(zip(columns, first, strict=True))
     if files := [name for name in rest if files_of(name)]:
         pictures = len(inputs) == 1 and len(inputs[0].shape) == 3
         more |= {"picture" if pictures else "recording": files[0]}
-        return Guess(what, more, pictures=pictures, guesses=tuple(guesses), sure=sure, **said)
-    taken, words, told = _columns(sheet, rest, cells)
+        return Guess(what, more, pictures=pictures, guesses=tuple(guesses), sure=sure, **labelling)
+    taken, words, notes = _columns(sheet, rest, cells)
     more |= {"categories": words} if words else {}
     if len(taken) < len(rest) and len(inputs) == 1:
         more |= {"columns": {inputs[0].name: taken}}
     pictures = len(taken) == 1 and _is_picture(cells[taken[0]])
-    return Guess(what, more, pictures=pictures, guesses=(*guesses, *told), sure=sure, **said)
+    return Guess(what, more, pictures=pictures, guesses=(*guesses, *notes), sure=sure, **labelling)
 
 
 def _split(sheet: Sheet) -> str | None:
@@ -97,21 +97,21 @@ def _columns(
     sheet: Sheet, columns: list[str], first: Mapping[str, Cells]
 ) -> tuple[list[str], dict[str, list[str]], list[str]]:
     """Those that are inputs, the words of those that have some, and what was guessed of either."""
-    own, words, told = list[str](), dict[str, list[str]](), list[str]()
+    own, words, notes = list[str](), dict[str, list[str]](), list[str]()
     for name in columns:
         if name.lower() in UNUSED:
-            told.append(f"column {name!r} is left out")
+            notes.append(f"column {name!r} is left out")
         elif numeric(first[name]):
             own.append(name)
         else:
             known = sorted({*_sheet.words(_sheet.whole(sheet, [name])[0])})
             if len(known) > _WORDS:
-                told.append(f"column {name!r} has {len(known)} different words and is left out")
+                notes.append(f"column {name!r} has {len(known)} different words and is left out")
                 continue
             own.append(name)
             words[name] = known
-            told.append(f"words of column {name!r} are numbered in the order of the alphabet")
-    return own, words, told
+            notes.append(f"words of column {name!r} are numbered in the order of the alphabet")
+    return own, words, notes
 
 
 def numeric(cells: Cells) -> bool:

@@ -69,9 +69,9 @@ def numbers(sheet: Sheet, column: str, cells: Cells, rows: Values, wrong: Wrong)
         try:
             values[place] = float(text)
         except ValueError:
-            told = f"{sheet.place(rows[place])} has {_shown(text)} in column {column!r}, which is no number"
+            message = f"{sheet.place(rows[place])} has {_shown(text)} in column {column!r}, which is no number"
             hint = None if isinstance(text, bytes) else f"name its words: categories = {{{column} = [...]}}"
-            raise wrong(told, hint) from None
+            raise wrong(message, hint) from None
     return values
 
 
@@ -87,8 +87,8 @@ def chosen(sheet: Sheet, column: str, cells: Cells, rows: Values, known: Sequenc
     places, texts = {word: number for number, word in enumerate(known)}, words(cells)
     for place, text in enumerate(texts):
         if text not in places:
-            told = f"{sheet.place(rows[place])} has {_shown(text)} in column {column!r}"
-            raise wrong(told, suggest(text, known))
+            message = f"{sheet.place(rows[place])} has {_shown(text)} in column {column!r}"
+            raise wrong(message, suggest(text, known))
     return np.array([places[text] for text in texts], np.int64)
 
 
@@ -130,8 +130,8 @@ class Picked:
 
     def _checked(self, values: Values, row: int) -> Values:
         if values.shape[1:] != self.like.shape[1:]:
-            told = f"{self.sheet.place(row)} and those behind it have {list(values.shape[1:])} values"
-            raise self.wrong(f"{told} in column {self.columns[0]!r}, the first rows {list(self.like.shape[1:])}")
+            message = f"{self.sheet.place(row)} and those behind it have {list(values.shape[1:])} values"
+            raise self.wrong(f"{message} in column {self.columns[0]!r}, the first rows {list(self.like.shape[1:])}")
         return values.astype(self.dtype, copy=False)
 
 

@@ -55,8 +55,8 @@ def cut(
         rows[name], rest = rest[aside], rest[~aside]
     rows["train"] = rest
     counts = ", ".join(f"{len(rows[name])} {name}" for name in LABELLED if name in rows)
-    told = f"the data has no {' or '.join(absent)} split: {total} examples are cut at random into {counts}"
-    return rows, told if groups is None else f"{told}, and no group is in two of them"
+    line = f"the data has no {' or '.join(absent)} split: {total} examples are cut at random into {counts}"
+    return rows, line if groups is None else f"{line}, and no group is in two of them"
 
 
 def masks(names: Sequence[object]) -> dict[str, Array]:

@@ -139,10 +139,10 @@ class _Spool:
         if not batch:
             values = [one[None] for one in values]
         if len({len(one) if one.ndim else -1 for one in values}) != 1:
-            told = ", ".join(
+            lengths = ", ".join(
                 f"{len(one) if one.ndim else 'no'} {c.name}" for c, one in zip(self.columns, values, strict=True)
             )
-            raise self._refused(done, f"begins a batch of {told}")
+            raise self._refused(done, f"begins a batch of {lengths}")
         values[0 : len(self.asked.signature.inputs)] = self._fitted(values[: len(self.asked.signature.inputs)])
         for column, rows in zip(self.columns, values, strict=True):
             if (unlike := column.add(rows)) is not None:
@@ -173,15 +173,15 @@ class _Spool:
             taken.append(example[key])
         return taken
 
-    def _listed(self, given: Any, names: Sequence[str], what: str, done: int) -> list[Any]:
+    def _listed(self, values: Any, names: Sequence[str], what: str, done: int) -> list[Any]:
         """One value for each name: the only one, a mapping, or a tuple in their order."""
-        if isinstance(given, Mapping):
-            return self._named(given, names, done)
+        if isinstance(values, Mapping):
+            return self._named(values, names, done)
         if len(names) == 1:
-            return [given[0] if isinstance(given, tuple) and len(given) == 1 else given]
-        if not isinstance(given, tuple | list) or len(given) != len(names):
-            raise self._refused(done, f"has {what} {_shown(given)}, and the model's are {', '.join(names)}")
-        return list(given)
+            return [values[0] if isinstance(values, tuple) and len(values) == 1 else values]
+        if not isinstance(values, tuple | list) or len(values) != len(names):
+            raise self._refused(done, f"has {what} {_shown(values)}, and the model's are {', '.join(names)}")
+        return list(values)
 
     def _array(self, value: Any, done: int) -> Values:
         import numpy as np
@@ -217,8 +217,8 @@ class _Spool:
                 several[place] = np.stack([how.fit(one)[0] for one in values])
         return several
 
-    def _refused(self, number: int, told: str) -> Exception:
-        return self.wrong(f"split {self.name!r} example {number} {told}")
+    def _refused(self, number: int, reason: str) -> Exception:
+        return self.wrong(f"split {self.name!r} example {number} {reason}")
 
 
 def _numbered(split: Indexed) -> Iterator[Any]:

@@ -43,11 +43,11 @@ def windows(
     options = {"files": place, "stride": stride} | {
         key: column for key, column in (("label", label), ("recording", held), ("group", person)) if column is not None
     }
-    told = [f"windows of {length} samples begin every {stride}; signals go in as they are, by mean and std"]
+    guesses = [f"windows of {length} samples begin every {stride}; signals go in as they are, by mean and std"]
     if person is None:
-        told.append("nothing says who was recorded: windows of one recording stay together")
-    said = _folders(files) if label is None else _together([_seen.labels(one, label) for one in sheets])
-    return Guess("recordings", options, preprocess=how, guesses=tuple(told), sure=2, **said)
+        guesses.append("nothing says who was recorded: windows of one recording stay together")
+    labelling = _folders(files) if label is None else _together([_seen.labels(one, label) for one in sheets])
+    return Guess("recordings", options, preprocess=how, guesses=tuple(guesses), sure=2, **labelling)
 
 
 def _folders(files: Sequence[Path]) -> Mapping[str, Any]:
@@ -55,9 +55,13 @@ def _folders(files: Sequence[Path]) -> Mapping[str, Any]:
     return {"classes": tuple(sorted({path.parent.name for path in files}))}
 
 
-def _together(said: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
+def _together(labellings: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
     """What all files say of the label."""
-    if task := next((one["task"] for one in said if "task" in one), None):
+    if task := next((one["task"] for one in labellings if "task" in one), None):
         return {"task": task}
-    names = {name for one in said for name in one.get("classes", ())}
-    return {**said[0], "classes": tuple(sorted(names)), "count": max((one.get("count", 0) for one in said), default=0)}
+    names = {name for one in labellings for name in one.get("classes", ())}
+    return {
+        **labellings[0],
+        "classes": tuple(sorted(names)),
+        "count": max((one.get("count", 0) for one in labellings), default=0),
+    }

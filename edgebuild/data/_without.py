@@ -29,8 +29,8 @@ def unlabelled(
 
     for head in asked.heads:
         if not tasks.of(head).original:
-            told = f"has no labels, and task {head.task!r} of {head.name!r} is judged by them"
-            raise UsageError(told, file=f"{asked.origin}/model.toml", key="data.use", hint='task = "agreement"')
+            message = f"has no labels, and task {head.task!r} of {head.name!r} is judged by them"
+            raise UsageError(message, file=f"{asked.origin}/model.toml", key="data.use", hint='task = "agreement"')
     rows, line = cut(total, None, (), test=test, seed=seed)
     splits: dict[str, Any] = {}
     for name in LABELLED:

@@ -54,9 +54,9 @@ class Audio(Data):
         how: dict[str, Any] = {"kind": "mel", "rate": rate, "seconds": ((frames - 1) * hop + window) / rate}
         how |= {"window": window, "hop": hop, "fft": 1 << (window - 1).bit_length(), "bands": bands}
         how |= {"frames_first": first, "shape": [*inputs[0].shape]}
-        told = f"recordings go in as {frames} frames of {bands} mel bands, 25 ms every 10; look at [preprocess]"
+        note = f"recordings go in as {frames} frames of {bands} mel bands, 25 ms every 10; look at [preprocess]"
         what = f"recordings in {len(classes)} folders"
-        return Guess(what, {"folder": place}, classes=classes, preprocess=how, guesses=(told,))
+        return Guess(what, {"folder": place}, classes=classes, preprocess=how, guesses=(note,))
 
     def reads(self) -> Mapping[str, str]:
         """The folder."""

@@ -89,8 +89,8 @@ class _File:
                 size = (pictures[each["image_id"]]["width"], pictures[each["image_id"]]["height"])
                 rows[each["image_id"]].append(boxes.from_corner(numbers[each["category_id"]], each["bbox"], size))
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-            told = f"is no file of COCO's annotations: {type(error).__name__} {error}"
-            raise self._wrong(f"{self.file.name!r} {told}") from None
+            reason = f"is no file of COCO's annotations: {type(error).__name__} {error}"
+            raise self._wrong(f"{self.file.name!r} {reason}") from None
         return [self._annotated(each, rows[number]) for number, each in sorted(pictures.items())]
 
     def _numbers(self, categories: list[dict[str, Any]]) -> dict[Any, int]:
@@ -100,8 +100,8 @@ class _File:
             return {identity: number for number, identity in enumerate(sorted(each["id"] for each in categories))}
         for each in categories:
             if each["name"] not in known:
-                told = f"{self.file.name!r} has the category {each['name']!r}, which is none of the model's labels"
-                raise self._wrong(told, suggest(each["name"], known))
+                message = f"{self.file.name!r} has the category {each['name']!r}, which is none of the model's labels"
+                raise self._wrong(message, suggest(each["name"], known))
         return {each["id"]: known[each["name"]] for each in categories}
 
     def _annotated(self, picture: Mapping[str, Any], rows: list[Row]) -> _boxes.Annotated:

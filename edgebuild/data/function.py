@@ -81,5 +81,5 @@ class Function(Data):
         if not names:
             return ()
         print(*unknown, sep="\n")
-        told = f"{self.name}() read {spread.shown(names)}, which reads does not name"
-        return (f"{told}: when they change, the data is not loaded anew",)
+        line = f"{self.name}() read {spread.shown(names)}, which reads does not name"
+        return (f"{line}: when they change, the data is not loaded anew",)

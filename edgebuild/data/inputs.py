@@ -52,9 +52,9 @@ class Inputs(Data):
         note = f"there are no labels: answers are held against the original's on inputs of {name}, which is no accuracy"
         count = arrays[0].shape[0]
         if any(rows.shape[0] != count for rows in arrays):
-            told = f"{self.file!r} has {', '.join(str(rows.shape[0]) for rows in arrays)} examples of its inputs"
-            raise UsageError(told, file=f"{asked.origin}/model.toml", key=_KEY)
+            message = f"{self.file!r} has {', '.join(str(rows.shape[0]) for rows in arrays)} examples of its inputs"
+            raise UsageError(message, file=f"{asked.origin}/model.toml", key=_KEY)
         if count < 3:
-            told = f"{self.file!r} has {count} examples, and 3 are needed to choose and to judge by"
-            raise UsageError(told, file=f"{asked.origin}/model.toml", key=_KEY)
+            message = f"{self.file!r} has {count} examples, and 3 are needed to choose and to judge by"
+            raise UsageError(message, file=f"{asked.origin}/model.toml", key=_KEY)
         return unlabelled(asked, arrays, count, f"inputs of {name}", note, test=self.test, seed=self.seed)

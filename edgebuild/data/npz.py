@@ -174,10 +174,10 @@ class Archive:
         }
         if "slices" in splits and "test" in masks:
             if splits["slices"].shape[0] != total:
-                told = (
+                message = (
                     f"array 'slice' of {self.options.file!r} has {splits['slices'].shape[0]} names for {total} examples"
                 )
-                raise self._wrong(told)
+                raise self._wrong(message)
             parts["slices"] = replace(splits["slices"], mask=masks["test"])
         return splits | parts, (note,)
 
@@ -185,7 +185,7 @@ class Archive:
         """Every array that the file has, by name."""
         import numpy as np
 
-        file, found = Path(self.asked.reads[0].place), {}
+        file, arrays = Path(self.asked.reads[0].place), {}
         if not file.is_file():
             raise self._wrong(f"{self.options.file!r} is no file")
         with zipfile.ZipFile(file) as archive:
@@ -198,24 +198,24 @@ class Archive:
                         f"array {name!r} of {self.options.file!r} holds Python objects, which may be code"
                     )
                 if fortran and len(shape) > 1:
-                    told = f"array {name!r} of {self.options.file!r} is stored by columns (Fortran order)"
-                    raise self._wrong(told, hint="save numpy.ascontiguousarray of it")
+                    message = f"array {name!r} of {self.options.file!r} is stored by columns (Fortran order)"
+                    raise self._wrong(message, hint="save numpy.ascontiguousarray of it")
                 if shape:  # one number is no examples
-                    found[name] = Rows(file, name, shape, np.dtype(dtype), self._wrong)
-        return found
+                    arrays[name] = Rows(file, name, shape, np.dtype(dtype), self._wrong)
+        return arrays
 
     def _pair(self, known: Mapping[str, Rows], split: str) -> tuple[tuple[Rows, ...], dict[str, Values]]:
         labels = {head.name: self._labels(known, split, place) for place, head in enumerate(self.asked.heads)}
         return self._inputs(known, split), labels
 
     def _inputs(self, known: Mapping[str, Rows], split: str) -> tuple[Rows, ...]:
-        found = []
+        inputs = []
         for position, spec in enumerate(self.asked.signature.inputs):
             rows = self._find(known, self._input_names(position), split)
             if rows is None:
                 raise self._missing(known, f"input {spec.name!r}", self._input_names(position), split, "inputs")
-            found.append(rows)
-        return tuple(found)
+            inputs.append(rows)
+        return tuple(inputs)
 
     def _labels(self, known: Mapping[str, Rows], split: str, position: int) -> Values:
         """The labels of a head, all in memory; [N, 1] numbers of classes are [N]."""
@@ -230,8 +230,8 @@ class Archive:
         specs = self.asked.signature.inputs
         if self.options.inputs:
             if len(self.options.inputs) != len(specs):
-                told = f"names {len(self.options.inputs)} arrays, and the model has {len(specs)} inputs"
-                raise self._wrong(told, key="data.inputs")
+                message = f"names {len(self.options.inputs)} arrays, and the model has {len(specs)} inputs"
+                raise self._wrong(message, key="data.inputs")
             return (self.options.inputs[position],)
         return (specs[position].name, *(_USUAL_INPUTS if len(specs) == 1 else ()))
 
@@ -239,8 +239,8 @@ class Archive:
         heads = self.asked.heads
         if self.options.labels:
             if len(self.options.labels) != len(heads):
-                told = f"names {len(self.options.labels)} arrays, and the model has {len(heads)} heads"
-                raise self._wrong(told, key="data.labels")
+                message = f"names {len(self.options.labels)} arrays, and the model has {len(heads)} heads"
+                raise self._wrong(message, key="data.labels")
             return (self.options.labels[position],)
         return (heads[position].name, *(_USUAL_LABELS if len(heads) == 1 else ()))
 
@@ -255,10 +255,10 @@ class Archive:
         self, known: Mapping[str, Rows], what: str, names: tuple[str, ...], split: str, option: str
     ) -> UsageError:
         looked = ", ".join(f"{name}_{split}" if split else name for name in names)
-        told = (
+        message = (
             f"{self.options.file!r} has no array for {what} (looked for {looked}); it has {', '.join(known) or 'none'}"
         )
-        return self._wrong(told, hint=f"name it with {option} = […] in [data]")
+        return self._wrong(message, hint=f"name it with {option} = […] in [data]")
 
     def _wrong(self, reason: str, hint: str | None = None, key: str = _KEY) -> UsageError:
         return UsageError(reason, file=f"{self.asked.origin}/model.toml", key=key, hint=hint)

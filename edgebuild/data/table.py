@@ -78,8 +78,8 @@ class Lines:
         while block := [*islice(lines, _ROWS)]:
             for row, line in enumerate(block, number):
                 if len(line) != len(names):
-                    told = f"{self.place(row)} has {len(line)} columns, the first line {len(names)}"
-                    raise self.wrong(told)
+                    message = f"{self.place(row)} has {len(line)} columns, the first line {len(names)}"
+                    raise self.wrong(message)
             yield [[line[place] for line in block] for place in places]
             number += len(block)
 

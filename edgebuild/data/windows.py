@@ -150,8 +150,8 @@ class _Loading:
         """The windows of a file, with a label, a group and perhaps a split each."""
         columns, choice = self._columns, tasks.of(self.asked.heads[0]).choice
         steady = [key for key in ("recording", "group", "split", *(["label"] if choice else [])) if key in columns]
-        found = _recordings.cut(sheet, columns, steady, how.length, self.options.stride)
-        words, count = dict(found.words), len(found.starts)
+        windows = _recordings.cut(sheet, columns, steady, how.length, self.options.stride)
+        words, count = dict(windows.words), len(windows.starts)
         place = self._place(path)
         if "group" not in words:
             words["group"] = [f"{place.as_posix()} {own}" for own in words.get("recording", [""] * count)]
@@ -159,7 +159,7 @@ class _Loading:
             words["label"] = [place.parent.name] * count
         if "split" not in words:
             words["split"] = [place.parts[0]] * count
-        return Cut(found.starts, words)
+        return Cut(windows.starts, words)
 
     def _place(self, path: Path) -> Path:
         """Of a file below what is named."""

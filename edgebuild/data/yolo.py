@@ -68,8 +68,8 @@ class Yolo(Data):
         """Pictures by split; UsageError for a folder of another layout, and for lines that are no boxes."""
         places = split_folders(Path(asked.reads[0].place))
         if not places:
-            told = f"{self.folder!r} has no folders 'images' and 'labels'"
-            raise UsageError(told, file=f"{asked.origin}/model.toml", key=_KEY)
+            message = f"{self.folder!r} has no folders 'images' and 'labels'"
+            raise UsageError(message, file=f"{asked.origin}/model.toml", key=_KEY)
         splits = {
             split: [
                 _boxes.Annotated(file, self._rows(asked, labels / file.relative_to(images)))
@@ -86,8 +86,8 @@ class Yolo(Data):
             try:
                 kind, x, y, wide, high = map(float, line.split())
             except ValueError:
-                told = f"{file.name!r} line {number} is no box: {line!r} (class x y width height)"
-                raise UsageError(told, file=f"{asked.origin}/model.toml", key=_KEY) from None
+                message = f"{file.name!r} line {number} is no box: {line!r} (class x y width height)"
+                raise UsageError(message, file=f"{asked.origin}/model.toml", key=_KEY) from None
             rows.append(boxes.from_centre(kind, (x, y, wide, high)))
         return rows
 

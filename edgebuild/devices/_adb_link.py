@@ -90,17 +90,17 @@ class Link:
 
     def _why_ended(self) -> str:
         """Android has no Python of its own: that the command never answered most likely means so."""
-        said = self._unread.decode(errors="replace").strip() or self._said
+        output = self._unread.decode(errors="replace").strip() or self._said
         if self._answered:
             return f"the connection to {self._name} was lost"
-        return f"Python cannot be started on {self._name}: {said}; Android has none, so name one there with `python`"
+        return f"Python cannot be started on {self._name}: {output}; Android has none, so name one there with `python`"
 
 
 def find(serial: str) -> Any:
     """The phone of this serial number, or the only one; DeviceError where there is none, or too many."""
     adbutils = load("adbutils", "adb")
     client = adbutils.AdbClient()
-    states = {found.serial: found.state for found in client.list()}
+    states = {phone.serial: phone.state for phone in client.list()}
     if serial and serial not in states:
         raise DeviceError(f"no phone {serial}; there is {', '.join(states) or 'none at all'}")
     if not states:

@@ -108,8 +108,8 @@ class Link:
         """Why the command has ended before its time."""
         with suppress(TimeoutError):
             await asyncio.wait_for(self._process.wait_closed(), CONNECT)
-        said = (await self._process.stderr.read()).decode(errors="replace").strip().splitlines()
-        last = f": {said[-1]}" if said else ""
+        lines = (await self._process.stderr.read()).decode(errors="replace").strip().splitlines()
+        last = f": {lines[-1]}" if lines else ""
         code = self._process.exit_status
         if code in NO_PROGRAM:
             return f"Python cannot be started on {self._address}{last}"
@@ -146,8 +146,10 @@ def _reason(error: Exception) -> str:
         return f"{os.strerror(error.errno)}{file}"
     import asyncssh
 
-    said = error.strerror if isinstance(error, OSError) else error.reason if isinstance(error, asyncssh.Error) else None
-    return said or str(error) or type(error).__name__
+    reason = (
+        error.strerror if isinstance(error, OSError) else error.reason if isinstance(error, asyncssh.Error) else None
+    )
+    return reason or str(error) or type(error).__name__
 
 
 async def _within(seconds: float, work: Coroutine[Any, Any, T]) -> T:

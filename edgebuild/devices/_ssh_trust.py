@@ -48,9 +48,9 @@ class Trust:
         """The keys that are trusted for this host."""
         import asyncssh
 
-        found = asyncssh.match_known_hosts(self._hosts, host, addr, port)
-        self._known = any(found[:2])
-        return found
+        keys = asyncssh.match_known_hosts(self._hosts, host, addr, port)
+        self._known = any(keys[:2])
+        return keys
 
     def client(self) -> Any:
         """What asyncssh asks about a key that it has not found: the answer is no, always."""
@@ -76,5 +76,5 @@ class Trust:
         entry = address.host if address.port == 22 else f"[{address.host}]:{address.port}"
         named = ["-f", address.known_hosts] if address.known_hosts else []
         forget = f"`{shlex.join(['ssh-keygen', *named, '-R', entry])}`, then "
-        told = "compare it with `ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub` on the device"
-        return f"{told}; if it is the same, {forget if self._known else ''}`{address.login}` once adds it"
+        advice = "compare it with `ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub` on the device"
+        return f"{advice}; if it is the same, {forget if self._known else ''}`{address.login}` once adds it"

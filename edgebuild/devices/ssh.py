@@ -57,8 +57,8 @@ class Ssh(Remote):
         if ":" in place.rpartition("@")[0]:
             raise UsageError("an address takes no password", key="--device", hint="keys alone are used: ssh-copy-id")
         try:
-            found = urlsplit(f"//{place}")
-            return {"host": found.hostname or "", "user": found.username or "", "port": found.port or 22}
+            address = urlsplit(f"//{place}")
+            return {"host": address.hostname or "", "user": address.username or "", "port": address.port or 22}
         except ValueError as error:
             raise UsageError(f"{place!r} is no address: {error}", key="--device") from None
 

@@ -92,14 +92,14 @@ def of_code(modules: tuple[str, ...], memo: CodeMemo | None = None) -> Mapping[s
     A comment, a docstring or a line break does not change what code does, so it does not change its digest.
     """
     memo = memo or CodeMemo()
-    found: dict[str, str] = {}
+    digests: dict[str, str] = {}
     waiting = list(modules)
     while waiting:
         name = waiting.pop()
-        if name not in found:
-            found[name], imports = memo.read(name)
+        if name not in digests:
+            digests[name], imports = memo.read(name)
             waiting.extend(imports)
-    return dict(sorted(found.items()))
+    return dict(sorted(digests.items()))
 
 
 def _without_docstrings(tree: ast.Module) -> ast.Module:

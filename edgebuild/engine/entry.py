@@ -89,8 +89,8 @@ def name(key: str, shared: Determinism, machine: str) -> str:
     return f"ac/{digests.of_json(parts)}"
 
 
-def parse(data: bytes, wanted: str, secret: str | None) -> Entry:
-    """The entry that lies at `wanted`; ValueError with the reason for what is none that may be believed."""
+def parse(data: bytes, expected: str, secret: str | None) -> Entry:
+    """The entry that lies at `expected`; ValueError with the reason for what is none that may be believed."""
     try:
         (stdout,) = [value for number, value in _fields(data) if number == _STDOUT]
         body = json.loads(stdout)
@@ -107,7 +107,7 @@ def parse(data: bytes, wanted: str, secret: str | None) -> Entry:
         entry: Entry = documents.from_json(Entry, plain, file="entry")
     except (UsageError, KeyError, AttributeError, TypeError):
         raise ValueError("is damaged") from None
-    if entry.name != wanted:
+    if entry.name != expected:
         raise ValueError("is about another key")
     _check(entry)
     return entry

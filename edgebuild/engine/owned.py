@@ -29,8 +29,8 @@ def adopt(root: Path) -> None:
     if is_marked(root):
         return
     if not is_store(root):
-        told = "is no store of edgebuild, and not empty"
-        raise UsageError(told, file=str(root), hint="let EDGEBUILD_STORE name a new folder")
+        message = "is no store of edgebuild, and not empty"
+        raise UsageError(message, file=str(root), hint="let EDGEBUILD_STORE name a new folder")
     fresh = root / f"{_TAG}.{os.getpid()}.{os.urandom(4).hex()}"
     fresh.write_text(_SIGNATURE + _OURS)
     fresh.rename(root / _TAG)
@@ -74,8 +74,8 @@ def clear(root: Path) -> None:
         for name in (*FOLDERS, *_LATER):
             _remove(root / name)
     except BlockingIOError:
-        told = "is in use by a running build"
-        raise UsageError(told, file=str(root), hint="wait until it has ended, or stop it") from None
+        message = "is in use by a running build"
+        raise UsageError(message, file=str(root), hint="wait until it has ended, or stop it") from None
     finally:
         os.close(handle)
 
@@ -83,8 +83,8 @@ def clear(root: Path) -> None:
 def check_replaceable(folder: Path, mark: str) -> None:
     """UsageError unless `folder` is absent, empty, or has what matches `mark`: what an earlier run of ours has left."""
     if folder.is_dir() and any(folder.iterdir()) and not any(folder.glob(mark)):
-        told = f"is in the way: it has no {mark.rpartition('/')[2]}, so edgebuild did not make it"
-        raise UsageError(told, file=str(folder), hint="move it away, or name another place")
+        message = f"is in the way: it has no {mark.rpartition('/')[2]}, so edgebuild did not make it"
+        raise UsageError(message, file=str(folder), hint="move it away, or name another place")
     if os.path.lexists(folder) and not folder.is_dir():
         raise UsageError("is in the way: it is no folder", file=str(folder))
 

@@ -185,11 +185,11 @@ class Sharing:
             return
         from multiprocessing import connection
 
-        began, said = time.monotonic(), False
+        began, announced = time.monotonic(), False
         while waiting and self._transfers.left and time.monotonic() - began < _LAST_SECONDS:
             self.tend()
-            if not said and time.monotonic() - began > 1:
-                said = True
+            if not announced and time.monotonic() - began > 1:
+                announced = True
                 waiting(self._transfers.left)
             connection.wait(self.bell, timeout=_POLL_SECONDS)
         if waiting and self._transfers.left:

@@ -270,8 +270,8 @@ class Store:
 
     def refused(self, key: str) -> EdgebuildError | None:
         """What was remembered so."""
-        told = _unseal(self._refusal(key))
-        return from_json(told) if told else None
+        content = _unseal(self._refusal(key))
+        return from_json(content) if content else None
 
     def _refusal(self, key: str) -> Path:
         return self.kept(f"refused-{key}") / "error.json"

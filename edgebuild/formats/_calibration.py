@@ -44,12 +44,12 @@ def calibrate(activations: Pass, how: Quantization) -> dict[str, Range]:
         return extremes | masked
     seen = _histograms(activations(), extremes)
     if search := _histogram.SEARCHES.get(how.calibrator):
-        found = {name: search(one, how) if any(extremes[name]) else (0.0, 0.0) for name, one in seen.items()}
+        ranges = {name: search(one, how) if any(extremes[name]) else (0.0, 0.0) for name, one in seen.items()}
     else:
-        found = extremes if how.calibrator == "minmax" else _averages(activations())
+        ranges = extremes if how.calibrator == "minmax" else _averages(activations())
     learnt = _learnt(how.ranges, extremes)
-    _refuse_clipping(found | learnt, seen, learnt.keys())
-    return found | learnt | masked
+    _refuse_clipping(ranges | learnt, seen, learnt.keys())
+    return ranges | learnt | masked
 
 
 def _learnt(ranges: Mapping[str, Range], known: Mapping[str, Range]) -> dict[str, Range]:
@@ -62,24 +62,24 @@ def _learnt(ranges: Mapping[str, Range], known: Mapping[str, Range]) -> dict[str
 
 
 def _spreads(examples: Iterable[Mapping[str, Array]]) -> dict[str, Spread]:
-    found: dict[str, Spread] = {}
+    spreads: dict[str, Spread] = {}
     for values in examples:
         for name, tensor in values.items():
             _refuse_unreal(name, tensor)
-            found.setdefault(name, Spread()).add(tensor)
-    return found
+            spreads.setdefault(name, Spread()).add(tensor)
+    return spreads
 
 
 def _averages(examples: Iterable[Mapping[str, Array]]) -> dict[str, Range]:
     """Exponential moving averages of each batch's minimum and maximum, in the examples' order."""
-    found: dict[str, Range] = {}
+    averages: dict[str, Range] = {}
     waiting = iter(examples)
     while batch := list(islice(waiting, _BATCH)):
         for name, spread in _spreads(batch).items():
             low, high = spread.ends
-            old = found.get(name, (low, high))
-            found[name] = _mixed(old[0], low), _mixed(old[1], high)
-    return found
+            old = averages.get(name, (low, high))
+            averages[name] = _mixed(old[0], low), _mixed(old[1], high)
+    return averages
 
 
 def _mixed(old: float, new: float) -> float:
@@ -87,11 +87,11 @@ def _mixed(old: float, new: float) -> float:
 
 
 def _histograms(examples: Iterable[Mapping[str, Array]], extremes: Mapping[str, Range]) -> dict[str, Histogram]:
-    found = {name: Histogram.empty(extreme) for name, extreme in extremes.items()}
+    histograms = {name: Histogram.empty(extreme) for name, extreme in extremes.items()}
     for values in examples:
         for name, tensor in values.items():
-            found[name].add(tensor)
-    return found
+            histograms[name].add(tensor)
+    return histograms
 
 
 def _refuse_unreal(name: str, tensor: Array) -> None:
@@ -104,13 +104,15 @@ def _refuse_unreal(name: str, tensor: Array) -> None:
         raise UsageError(f"tensor {name!r} has no finite value on calibration data")
 
 
-def _refuse_clipping(found: Mapping[str, Range], seen: Mapping[str, Histogram], learnt: Set[str]) -> None:
-    for name, (low, high) in found.items():
+def _refuse_clipping(ranges: Mapping[str, Range], seen: Mapping[str, Histogram], learnt: Set[str]) -> None:
+    for name, (low, high) in ranges.items():
         if low == high:
             continue
         clipped = seen[name].outside(low, high)
         if clipped > _CLIPPED:
-            told = f"the range {low:g} to {high:g} of tensor {name!r} clips {clipped:.1%} of its values"
+            message = f"the range {low:g} to {high:g} of tensor {name!r} clips {clipped:.1%} of its values"
             if name in learnt:
-                raise UsageError(told, key="qat", hint="train longer, or let its ranges follow with a higher momentum")
-            raise UsageError(told, option="calibrator", hint="take minmax, or a higher percentile")
+                raise UsageError(
+                    message, key="qat", hint="train longer, or let its ranges follow with a higher momentum"
+                )
+            raise UsageError(message, option="calibrator", hint="take minmax, or a higher percentile")

@@ -25,8 +25,8 @@ def main(path: str, seconds: int, memory: int) -> None:
         with h5py.File(path, "r") as file:
             text = file.attrs.get(ATTRIBUTE)
             file.visititems(_read)
-        said = {"config": text.decode() if isinstance(text, bytes) else text}
-        print(json.dumps(said))
+        reply = {"config": text.decode() if isinstance(text, bytes) else text}
+        print(json.dumps(reply))
     except Exception as error:  # whatever h5py raises
         print(json.dumps({"error": str(error).strip().partition("\n")[0] or type(error).__name__}))
 

@@ -96,8 +96,8 @@ def rounded(values: Array, within: Range, bits: int = 8) -> Array:
     low, high = within
     steps = 2**bits - 1
     q = np.clip(np.round((values - low) / (high - low) * steps), 0, steps)
-    given: Array = low + q * (high - low) / steps
-    return given
+    restored: Array = low + q * (high - low) / steps
+    return restored
 
 
 def entropy(seen: Histogram, how: Quantization) -> Range:

@@ -60,10 +60,10 @@ class Opened:
 
     def call(self, values: Sequence[Any]) -> list[Any]:
         """The tensors [N, …] that it answers to tensors [N, …], as in use and not in training."""
-        given = self._given(values)
-        if isinstance(given, dict):
-            return [given[name] for name in sorted(given)]
-        return [*given] if isinstance(given, list | tuple) else [given]
+        answer = self._given(values)
+        if isinstance(answer, dict):
+            return [answer[name] for name in sorted(answer)]
+        return [*answer] if isinstance(answer, list | tuple) else [answer]
 
     def _given(self, values: Sequence[Any]) -> Any:
         if self.keys is not None:
@@ -127,8 +127,8 @@ def answers(path: Path, samples: Iterable[Sample]) -> Iterator[Sample]:
     with backend().device("cpu"), torch.no_grad():
         while block := [*islice(following, at_once)]:
             values = [torch.from_numpy(np.concatenate(column)) for column in zip(*block, strict=True)]
-            given = [tensor.detach().numpy() for tensor in model.call(values)]
-            yield from (tuple(value[row : row + 1] for value in given) for row in range(len(block)))
+            outputs = [tensor.detach().numpy() for tensor in model.call(values)]
+            yield from (tuple(value[row : row + 1] for value in outputs) for row in range(len(block)))
 
 
 def _config(path: Path) -> dict[str, Any]:
@@ -168,10 +168,10 @@ def _read_through(path: Path) -> str | None:
         raise UsageError(f"is a damaged Keras model: {limits[0]} s of computing were not enough to read it")
     if done.returncode != 0 or not done.stdout:
         raise UsageError("is a damaged Keras model: reading it ends the process that does")
-    said: dict[str, str | None] = json.loads(done.stdout)
-    if (error := said.get("error")) is not None:
+    reply: dict[str, str | None] = json.loads(done.stdout)
+    if (error := reply.get("error")) is not None:
         raise ValueError(error)
-    return said["config"]
+    return reply["config"]
 
 
 def _refuse_code(config: Any) -> None:
@@ -184,11 +184,11 @@ def _refuse_code(config: Any) -> None:
         kind, module = str(part["class_name"]), part.get("module", "keras")
         name = part["config"].get("name") if isinstance(part.get("config"), dict) else None
         if kind in ("Lambda", "__lambda__"):
-            told = f"has the Lambda layer {name!r}, which is code, and code in a file is not run"
-            raise UsageError(told, hint=_NO_CODE)
+            message = f"has the Lambda layer {name!r}, which is code, and code in a file is not run"
+            raise UsageError(message, hint=_NO_CODE)
         if ">" in kind or not (isinstance(module, str) and module.partition(".")[0] == "keras"):
-            told = f"has the custom object {part.get('registered_name') or kind!r}, whose code is not in the file"
-            raise UsageError(told, hint=_NO_CODE)
+            message = f"has the custom object {part.get('registered_name') or kind!r}, whose code is not in the file"
+            raise UsageError(message, hint=_NO_CODE)
 
 
 def _parts(described: Any) -> Iterator[dict[str, Any]]:

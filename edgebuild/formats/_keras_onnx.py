@@ -46,8 +46,8 @@ def adopt(path: Path, inputs: Sequence[TensorSpec]) -> bytes:
     except Exception as error:  # PyTorch's exporter tells its steps, and what stopped it as the cause
         if exhausted(error):
             raise
-        told = str(error.__cause__ or error).strip().partition("\n")[0]
-        raise UsageError(f"cannot be written as an ONNX file: {told}", hint=_TEACHES) from None
+        reason = str(error.__cause__ or error).strip().partition("\n")[0]
+        raise UsageError(f"cannot be written as an ONNX file: {reason}", hint=_TEACHES) from None
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder, "keras.onnx")
         file.write_bytes(_onnx_files.to_bytes(_folded(_named(written, model), folder)))
@@ -66,8 +66,8 @@ def _check(model: Opened, inputs: Sequence[TensorSpec]) -> None:
             isinstance(own, str) or own == size for own, size in zip(port.shape, sizes, strict=True)
         )
         if not fits or port.dtype != spec.dtype:
-            told = f"{list(sizes)} {spec.dtype}, the declared shape of one example"
-            raise UsageError(f"takes {shown}, which cannot be {told}")
+            declared = f"{list(sizes)} {spec.dtype}, the declared shape of one example"
+            raise UsageError(f"takes {shown}, which cannot be {declared}")
 
 
 def _exported(model: Opened, inputs: Sequence[TensorSpec]) -> onnx.ModelProto:
@@ -122,8 +122,8 @@ def _named(written: onnx.ModelProto, model: Opened) -> onnx.ModelProto:
             owners.setdefault(_content(values), set()).add(f"{part.replace('/', '.')}.weight")
     names: dict[str, str] = {}
     for tensor in written.graph.initializer:
-        found = owners.get(_content(numpy_helper.to_array(tensor)), set())
-        if len(found) == 1 and (name := next(iter(found))) not in names.values():
+        candidates = owners.get(_content(numpy_helper.to_array(tensor)), set())
+        if len(candidates) == 1 and (name := next(iter(candidates))) not in names.values():
             names[tensor.name] = name
     for tensor in written.graph.initializer:
         tensor.name = names.get(tensor.name, tensor.name)

@@ -24,7 +24,7 @@ def refuse_without_kernel(layers: Iterable[Layer], operators: Set[str], how: Qua
     for layer in every:
         if layer.operator not in operators and layer.name not in how.keep:
             words = f"{how.weights} weights" + (" in blocks" if how.granularity == "block" else "")
-            told = f"layer {layer.name!r} is a {layer.operator}, for which {runtime} has no fast kernel with {words}"
+            message = f"layer {layer.name!r} is a {layer.operator}, for which {runtime} has no fast kernel with {words}"
             without = [one.name for one in every if one.operator not in operators]
             hint = f"keep = {without}" if len(without) < 9 else "name such layers in keep, or take int8 by channel"
-            raise UsageError(told, option="keep", hint=hint.replace("'", '"'))
+            raise UsageError(message, option="keep", hint=hint.replace("'", '"'))

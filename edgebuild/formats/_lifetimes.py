@@ -23,8 +23,8 @@ def of_graph(
     end = max(0, len(operators) - 1)
     first = dict.fromkeys(inputs, 0)
     last = dict.fromkeys(first, end)
-    for number, (taken, made) in enumerate(operators):
-        for name in made:
+    for number, (taken, written) in enumerate(operators):
+        for name in written:
             first.setdefault(name, number)
             last.setdefault(name, number)
         last |= {name: max(number, last[name]) for name in taken if name in last}

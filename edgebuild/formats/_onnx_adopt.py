@@ -169,14 +169,14 @@ def _fix(model: onnx.ModelProto, inputs: Sequence[TensorSpec]) -> None:
     for value, spec in zip(model.graph.input, inputs, strict=True):
         dims = value.type.tensor_type.shape.dim
         whole = len(dims) == len(spec.shape) and (not dims or extent(dims[0]) == spec.shape[0] != 1)
-        wanted = spec.shape if whole else (1, *spec.shape)  # `_onnx_batch` puts the axis in front that it lacks
-        fits = len(dims) == len(wanted) and all(
-            isinstance(extent(dim), str) or dim.dim_value == size for dim, size in zip(dims, wanted, strict=True)
+        shape = spec.shape if whole else (1, *spec.shape)  # `_onnx_batch` puts the axis in front that it lacks
+        fits = len(dims) == len(shape) and all(
+            isinstance(extent(dim), str) or dim.dim_value == size for dim, size in zip(dims, shape, strict=True)
         )
         if not fits or dtype(value) != spec.dtype:
-            declared = f"{list(wanted)} {spec.dtype}, the declared shape of one example"
+            declared = f"{list(shape)} {spec.dtype}, the declared shape of one example"
             raise UsageError(f"takes {_described(value)}, which cannot be {declared}")
-        for dim, size in zip(dims, wanted, strict=True):
+        for dim, size in zip(dims, shape, strict=True):
             dim.dim_value = size
     for value in model.graph.output:
         value.type.tensor_type.ClearField("shape")  # an open dimension may be fixed now

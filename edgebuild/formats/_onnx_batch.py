@@ -63,9 +63,9 @@ def _answered(model: onnx.ModelProto) -> list[tuple[int, ...]]:
 
     from edgebuild.travels import load_onnx
 
-    said = [_sizes(value) for value in model.graph.output]
-    if all(sizes and all(sizes) for sizes in said):
-        return said
+    declared = [_sizes(value) for value in model.graph.output]
+    if all(sizes and all(sizes) for sizes in declared):
+        return declared
     kinds = [onnx.helper.tensor_dtype_to_np_dtype(value.type.tensor_type.elem_type) for value in model.graph.input]
     zeros = tuple(np.zeros(_sizes(value), kind) for value, kind in zip(model.graph.input, kinds, strict=True))
     return [tuple(values.shape) for values in load_onnx.Model(_onnx_files.to_bytes(model), {}).answer(zeros)]

@@ -33,7 +33,7 @@ def points(model: bytes) -> list[Point]:
 
     graph = onnx.shape_inference.infer_shapes(_read(model), data_prop=True).graph
     known = {value.name: value.type.tensor_type for value in graph.value_info}
-    found = []
+    places = []
     for name in _single(graph):
         kind = known.get(name)
         if kind is None or not kind.HasField("shape") or any(not axis.HasField("dim_value") for axis in kind.shape.dim):
@@ -41,8 +41,8 @@ def points(model: bytes) -> list[Point]:
         dtype = np.dtype(onnx.helper.tensor_dtype_to_np_dtype(kind.elem_type))
         if dtype.name in TYPES:
             shape = tuple(axis.dim_value for axis in kind.shape.dim)
-            found.append(Point(name, shape, dtype.name, int(np.prod(shape)) * dtype.itemsize))
-    return found
+            places.append(Point(name, shape, dtype.name, int(np.prod(shape)) * dtype.itemsize))
+    return places
 
 
 def halves(model: bytes, tensor: str) -> tuple[bytes, bytes]:
@@ -89,8 +89,8 @@ def rejoined(edge: bytes, server: bytes) -> bytes:
     """
     whole, rest = _read(edge), _read(server).graph
     graph = whole.graph
-    made = {name for node in graph.node for name in node.output}
-    graph.node.extend(node for node in rest.node if not made.issuperset(node.output))
+    computed = {name for node in graph.node for name in node.output}
+    graph.node.extend(node for node in rest.node if not computed.issuperset(node.output))
     for ours, theirs in ((graph.initializer, rest.initializer), (graph.value_info, rest.value_info)):
         known = {each.name for each in ours}
         ours.extend(each for each in theirs if each.name not in known)
@@ -133,7 +133,7 @@ def _single(graph: onnx.GraphProto) -> list[str]:
         last |= {name: place for name in node.input if name and name not in fixed}
     last |= {name: len(graph.node) for name in outputs if name not in fixed}
     alive = {name for name in inputs if name in last}
-    found = []
+    singles = []
     for place, node in enumerate(graph.node):
         if all(not name or name in fixed for name in node.input):
             continue
@@ -141,6 +141,6 @@ def _single(graph: onnx.GraphProto) -> list[str]:
         alive = {name for name in alive if last[name] > place}
         if len(alive) == 1 and not alive & (outputs | inputs):
             (only,) = alive
-            if only not in found:
-                found.append(only)
-    return found
+            if only not in singles:
+                singles.append(only)
+    return singles

@@ -21,11 +21,13 @@ def lifetimes(model: bytes) -> tuple[Lifetime, ...]:
     Layouts of one processor family are not among those. Sizes are seen in a run on zeros; activations of inner graphs
     (loops) are not counted.
     """
-    made = optimized(model)
-    graph = made.graph
+    fused = optimized(model)
+    graph = fused.graph
     inputs, outputs = [value.name for value in graph.input], [value.name for value in graph.output]
     operators = [(list(node.input), [name for name in node.output if name]) for node in graph.node]
-    return _lifetimes.of_graph(operators, inputs, outputs, {name: value.nbytes for name, value in values(made).items()})
+    return _lifetimes.of_graph(
+        operators, inputs, outputs, {name: value.nbytes for name, value in values(fused).items()}
+    )
 
 
 def optimized(model: bytes) -> onnx.ModelProto:
@@ -51,9 +53,9 @@ def values(optimized: onnx.ModelProto) -> dict[str, Any]:
 
     whole = onnx.ModelProto()
     whole.CopyFrom(optimized)
-    given = {value.name for value in whole.graph.output}
-    made = [name for node in whole.graph.node for name in node.output if name and name not in given]
-    whole.graph.output.extend(onnx.ValueInfoProto(name=name) for name in made)
+    outputs = {value.name for value in whole.graph.output}
+    computed = [name for node in whole.graph.node for name in node.output if name and name not in outputs]
+    whole.graph.output.extend(onnx.ValueInfoProto(name=name) for name in computed)
     options = onnxruntime.SessionOptions()
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
     session = onnxruntime.InferenceSession(whole.SerializeToString(), options, providers=["CPUExecutionProvider"])

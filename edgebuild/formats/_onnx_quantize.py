@@ -56,12 +56,12 @@ def layers(model: onnx.ModelProto) -> tuple[Layer, ...]:
     for node in model.graph.node:
         for name in node.input:
             readers.setdefault(name, []).append(node)
-    found = []
+    weighted = []
     for node in model.graph.node:
         if constants.intersection(weights(node)[:1]):
             source = next(name for name in node.input if name not in constants)
-            found.append(Layer(short(node.name), node.op_type, source, _activated(node.output[0], readers)))
-    return tuple(found)
+            weighted.append(Layer(short(node.name), node.op_type, source, _activated(node.output[0], readers)))
+    return tuple(weighted)
 
 
 def weights(node: onnx.NodeProto) -> list[str]:
@@ -97,8 +97,8 @@ def activations(model: onnx.ModelProto, samples: Iterable[Sample]) -> Iterator[d
     names = [value.name for value in session.get_outputs() if value.type == "tensor(float)"]
     for sample in samples:
         feed = dict(zip([value.name for value in graph.input], sample, strict=True))
-        found = dict(zip(names, session.run(names, feed), strict=True))
-        yield found | {name: value for name, value in feed.items() if value.dtype == "float32"}
+        results = dict(zip(names, session.run(names, feed), strict=True))
+        yield results | {name: value for name, value in feed.items() if value.dtype == "float32"}
 
 
 def operations(model: onnx.ModelProto) -> list[Operation]:
@@ -266,9 +266,11 @@ def _float_for_others(model: onnx.ModelProto, ranges: Mapping[str, Range], how: 
     (The quantizer has an option for the last and does not obey it.)
     """
     constants = {tensor.name for tensor in model.graph.initializer}
-    made = {name for node in model.graph.node if constants.intersection(weights(node)[:1]) for name in node.output}
+    layer_outputs = {
+        name for node in model.graph.node if constants.intersection(weights(node)[:1]) for name in node.output
+    }
     ends = [model.graph.output[place].name for place in how.apart]
-    float_ = (*_masks.touching(ranges, operations(model)), *_tail.tail(operations(model), ends, made))
+    float_ = (*_masks.touching(ranges, operations(model)), *_tail.tail(operations(model), ends, layer_outputs))
     masked = {name for one in float_ for name in one.outputs}
     weighted = [node.name for node in model.graph.node if constants.intersection(weights(node)[:1])]
     others = set[str]()

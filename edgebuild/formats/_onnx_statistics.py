@@ -32,11 +32,11 @@ def exact(model: onnx.ModelProto, layers: Iterable[str]) -> list[str]:
         if node.name in weighted or _follows(node, constants, by_layers):
             by_layers.update(node.output)
     taken = {node.name for node in others if _steep(node, constants)}
-    wanted = {name for node in others if node.name in taken for name in node.input}
+    needed = {name for node in others if node.name in taken for name in node.input}
     for node in reversed(others):  # operators are in order of execution
-        if node.name in taken or wanted.intersection(node.output):
+        if node.name in taken or needed.intersection(node.output):
             taken.add(node.name)
-            wanted |= set() if by_layers.intersection(node.input) else {*node.input}
+            needed |= set() if by_layers.intersection(node.input) else {*node.input}
     computed = {name for node in others if node.name in taken for name in node.output}
     for node in others:
         if node.name in taken or computed.intersection(node.input):

@@ -31,11 +31,11 @@ def widened(model: onnx.ModelProto, how: Quantization) -> onnx.ModelProto:
     chosen = _weights_of(model, how)
     kept = [tensor for tensor in model.graph.initializer if tensor.name not in chosen]
     values = arrays(model)
-    made = [_STORED[how.weights](name, values[name], axis, how) for name, axis in chosen.items()]
-    nodes = [node for nodes, _ in made for node in nodes] + list(model.graph.node)
+    stored = [_STORED[how.weights](name, values[name], axis, how) for name, axis in chosen.items()]
+    nodes = [node for nodes, _ in stored for node in nodes] + list(model.graph.node)
     del model.graph.node[:], model.graph.initializer[:]
     model.graph.node.extend(nodes)
-    model.graph.initializer.extend(kept + [tensor for _, tensors in made for tensor in tensors])
+    model.graph.initializer.extend(kept + [tensor for _, tensors in stored for tensor in tensors])
     return _with_int4(model) if how.weights == "int4" else model
 
 
@@ -43,11 +43,11 @@ def _weights_of(model: onnx.ModelProto, how: Quantization) -> dict[str, int]:
     """Every layer's weights by name, with the axis of its output channels."""
     chosen = {layer.name for layer in layers(model)} - {short(name) for name in excluded(model, how)}
     floats = {t.name for t in model.graph.initializer if t.data_type == t.FLOAT and len(t.dims) > 1}
-    found: dict[str, int] = {}
+    axes: dict[str, int] = {}
     for node in model.graph.node:
         if short(node.name) in chosen:
-            found |= {name: _axis(node) for name in weights(node) if name in floats}
-    return found
+            axes |= {name: _axis(node) for name in weights(node) if name in floats}
+    return axes
 
 
 def _axis(node: onnx.NodeProto) -> int:

@@ -98,12 +98,12 @@ def _add_call(graph: Graph, plan: Any, call: Any) -> None:
     """A kernel's call: its last arguments are what it writes, so what nothing has written before is made here."""
     known = {*graph.inputs, *(value for one in graph.operations for value in one.made)}
     tensors = list(dict.fromkeys(_tensors(plan, call.args)))
-    made = tuple(value for value in tensors if value in graph.computed - known)
-    taken = tuple(value for value in tensors if value not in made)
+    written = tuple(value for value in tensors if value in graph.computed - known)
+    taken = tuple(value for value in tensors if value not in written)
     operator = plan.operators[call.op_index]
     settings = [str(plan.values[place].val) for place in call.args if (place,) not in graph.tensors]
     kind = f"{operator.name}.{operator.overload}" if operator.overload else operator.name
-    graph.operations.append(Operation(kind, " ".join(settings), taken, made))
+    graph.operations.append(Operation(kind, " ".join(settings), taken, written))
 
 
 def _tensors(plan: Any, places: Sequence[int]) -> Iterator[Value]:
@@ -136,9 +136,9 @@ def _operations(nodes: Sequence[Mapping[str, Any]], names: Mapping[int, Value]) 
         values = {key: names[place] for key, place in about.items() if key.endswith("_id") and place in names}
         settings = {key: value for key, value in about.items() if not key.endswith("_id")}
         settings["range"] = node.get("output_min_max")
-        made = tuple(value for key, value in values.items() if key.startswith("output"))
+        written = tuple(value for key, value in values.items() if key.startswith("output"))
         taken = tuple(value for key, value in values.items() if not key.startswith("output"))
-        yield Operation(node["xnode_union_type"], json.dumps(settings, sort_keys=True), taken, made)
+        yield Operation(node["xnode_union_type"], json.dumps(settings, sort_keys=True), taken, written)
 
 
 def _xnnpack(content: bytes) -> dict[str, Any]:

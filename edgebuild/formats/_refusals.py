@@ -31,5 +31,5 @@ def of(tool: str, doing: str, node: Node = lambda _: "") -> Iterator[None]:
         lines = [line.strip() for line in str(error).splitlines() if line.strip()]
         place = node(error.__traceback__)
         at = f" at {place}" if place and place not in lines[:1] else ""
-        told = f"{tool} fails in {doing}{at}: {lines[0] if lines else type(error).__name__}"
-        raise UsageError(told, hint=_HINT) from error
+        message = f"{tool} fails in {doing}{at}: {lines[0] if lines else type(error).__name__}"
+        raise UsageError(message, hint=_HINT) from error

@@ -13,9 +13,9 @@ from edgebuild.formats._masks import Operation
 
 def tail(operations: Sequence[Operation], outputs: Iterable[str], layers: set[str]) -> list[Operation]:
     """The operations between `outputs` and the tensors that `layers` write; operations come in order of execution."""
-    wanted, found = {*outputs}, []
+    needed, between = {*outputs}, []
     for operation in reversed(operations):
-        if wanted.intersection(operation.outputs) and not layers.intersection(operation.outputs):
-            found.append(operation)
-            wanted.update(operation.inputs)
-    return found
+        if needed.intersection(operation.outputs) and not layers.intersection(operation.outputs):
+            between.append(operation)
+            needed.update(operation.inputs)
+    return between

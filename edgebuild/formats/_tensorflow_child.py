@@ -105,7 +105,7 @@ def _counted(signature: Any) -> dict[str, Any]:
 
 
 def _answer(
-    signature: Any, taken: Mapping[str, Any], given: Mapping[str, Any], source: BinaryIO, out: BinaryIO
+    signature: Any, taken: Mapping[str, Any], outputs: Mapping[str, Any], source: BinaryIO, out: BinaryIO
 ) -> None:
     import numpy as np
     import tensorflow as tf
@@ -113,7 +113,7 @@ def _answer(
     while (first := read(source)) is not None:
         values = [first, *(read(source) for _ in range(len(taken) - 1))]
         answers = signature(**{name: tf.constant(each) for name, each in zip(taken, values, strict=True)})
-        for name in given:
+        for name in outputs:
             write(out, np.asarray(answers[name]))
         out.flush()
 

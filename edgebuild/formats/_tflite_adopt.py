@@ -45,10 +45,10 @@ def adopt(path: Path, inputs: Sequence[TensorSpec]) -> bytes:
 
 def content(path: Path) -> bytes:
     """The bytes of a file; UsageError for what is no TFLite model."""
-    found = path.read_bytes()
-    if found[_MARK[0]] != _MARK[1]:
+    data = path.read_bytes()
+    if data[_MARK[0]] != _MARK[1]:
         raise UsageError("is no TFLite model: its identifier is missing")
-    return found
+    return data
 
 
 def integer(model: bytes) -> str | None:
@@ -79,8 +79,10 @@ def _check(model: bytes, inputs: Sequence[TensorSpec]) -> None:
             size in (shape[axis], -1 if shape[axis] == 1 else size + 1) for axis, size in enumerate(one.shape)
         )
         if not fits or (not one.scale and _dtype(one) != spec.dtype):
-            told = f"takes {described}, which cannot be {list(shape)} {spec.dtype}, the declared shape of one example"
-            raise UsageError(told, hint="only an axis of 1 may be open: make the file with static shapes")
+            message = (
+                f"takes {described}, which cannot be {list(shape)} {spec.dtype}, the declared shape of one example"
+            )
+            raise UsageError(message, hint="only an axis of 1 may be open: make the file with static shapes")
 
 
 def _unbatched(model: bytes, graph: Any, inputs: Sequence[TensorSpec]) -> tuple[list[int], list[tuple[int, Shape]]]:

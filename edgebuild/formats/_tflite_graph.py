@@ -49,14 +49,14 @@ def operators(model: bytes) -> tuple[Operator, ...]:
     graph = parsed.subgraphs[0]
     names = [tensor.name.decode() for tensor in graph.tensors]
     filled = [parsed.buffers[tensor.buffer].data is not None for tensor in graph.tensors]
-    found = []
+    listed = []
     for operator in graph.operators:
         inputs, outputs = [int(i) for i in operator.inputs], [int(i) for i in operator.outputs]
         kind = flatbuffer_utils.opcode_to_name(parsed, operator.opcodeIndex) or "CUSTOM"
         constants = frozenset(names[i] for i in inputs if i >= 0 and filled[i])
         taken = tuple(names[i] if i >= 0 else "" for i in inputs)
-        found.append(Operator(kind, taken, tuple(names[i] for i in outputs), constants))
-    return tuple(found)
+        listed.append(Operator(kind, taken, tuple(names[i] for i in outputs), constants))
+    return tuple(listed)
 
 
 def constants(model: bytes) -> dict[str, Any]:
@@ -77,7 +77,7 @@ def constants(model: bytes) -> dict[str, Any]:
 def layers(model: bytes) -> tuple[Layer, ...]:
     """The operators with weights; of several in one torch module the second is called `name:2`, and so on."""
     counted: Counter[str] = Counter()
-    found = []
+    weighted = []
     for operator in operators(model):
         place = _WEIGHTS.get(operator.kind)
         if place is None or operator.inputs[place] not in operator.constants:
@@ -85,8 +85,8 @@ def layers(model: bytes) -> tuple[Layer, ...]:
         name = _module(operator.inputs[place]) or _module(operator.outputs[0]) or operator.kind.lower()
         counted[name] += 1
         shown = name if counted[name] == 1 else f"{name}:{counted[name]}"
-        found.append(Layer(shown, operator.kind, operator.inputs[1 - place], operator.outputs[0]))
-    return tuple(found)
+        weighted.append(Layer(shown, operator.kind, operator.inputs[1 - place], operator.outputs[0]))
+    return tuple(weighted)
 
 
 def _module(tensor: str) -> str:

@@ -18,10 +18,10 @@ ENTRY = "edgebuild.layouts"  # of the file's metadata
 _WRAPPER = re.compile(r"litert_torch\._convert\.to_channel_last_io\.ChannelLastIOWrapper/([^/;]*)_wrapped\b")
 
 
-def images(tensors: Sequence[Tensor], wanted: str | None) -> Layouts:
-    """Channels last for every tensor that is shaped like a picture, [N, C, H, W] of floats, unless NCHW is wanted."""
+def images(tensors: Sequence[Tensor], requested: str | None) -> Layouts:
+    """Channels last for every tensor shaped like a picture, [N, C, H, W] of floats, unless NCHW is requested."""
     return tuple(
-        NHWC if wanted != NCHW and tensor.dim() == 4 and tensor.is_floating_point() else None for tensor in tensors
+        NHWC if requested != NCHW and tensor.dim() == 4 and tensor.is_floating_point() else None for tensor in tensors
     )
 
 
@@ -36,10 +36,10 @@ def useful(model: bytes, inputs: Layouts, outputs: Layouts) -> tuple[Layouts, La
     transposes = [operator for operator in every if operator.kind == "TRANSPOSE"]
     read = {name for operator in transposes for name in operator.inputs}
     written = {name for operator in transposes for name in operator.outputs}
-    taken, given = _tflite_graph.ends(model)
+    taken, returned = _tflite_graph.ends(model)
     return (
         tuple(None if name in read else layout for name, layout in zip(taken, inputs, strict=True)),
-        tuple(None if name in written else layout for name, layout in zip(given, outputs, strict=True)),
+        tuple(None if name in written else layout for name, layout in zip(returned, outputs, strict=True)),
     )
 
 

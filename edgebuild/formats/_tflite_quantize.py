@@ -61,11 +61,11 @@ def _static(model: bytes, ranges: Mapping[str, Range], how: Quantization) -> byt
     if how.borders == "float32":
         _leave(job, ".*", (qtyping.TFLOperationName.INPUT, qtyping.TFLOperationName.OUTPUT))
     _keep(job, model, how)
-    made = {layer.result for layer in _tflite_graph.layers(model)}
+    layer_outputs = {layer.result for layer in _tflite_graph.layers(model)}
     ends = [_tflite_graph.ends(model)[1][place] for place in how.apart]
     for one in (
         *_masks.touching(ranges, operations(model)),
-        *_tail.tail(operations(model), ends, made),
+        *_tail.tail(operations(model), ends, layer_outputs),
         *(_readers(model) if how.borders == "float32" else ()),
     ):
         _leave(job, f"^{re.escape(';'.join(one.outputs))};$", (qtyping.TFLOperationName.ALL_SUPPORTED,))
@@ -123,9 +123,9 @@ def _job(model: bytes, how: Quantization, by: str = "min_max_uniform_quantize", 
     from ai_edge_quantizer import qtyping, quantizer
 
     job = quantizer.Quantizer(model)
-    wanted = qtyping.OpQuantizationConfig(weight_tensor_config=_weights(how), **config)
+    settings = qtyping.OpQuantizationConfig(weight_tensor_config=_weights(how), **config)
     for kind in ("ALL_SUPPORTED",) if how.operators == "all" else _FAST[how.technique, how.weights]:
-        job.update_quantization_recipe(".*", qtyping.TFLOperationName[kind], wanted, by)
+        job.update_quantization_recipe(".*", qtyping.TFLOperationName[kind], settings, by)
     return job
 
 

@@ -23,13 +23,13 @@ def work(model: bytes) -> tuple[Work, ...]:
 
     parsed = flatbuffer_utils.read_model_from_bytearray(bytearray(model))
     tensors = _tflite_memory.shaped(model)
-    found = []
+    works = []
     for operator in parsed.subgraphs[0].operators:
         kind = flatbuffer_utils.opcode_to_name(parsed, operator.opcodeIndex) or "CUSTOM"
         taken = [tensors.get(int(index)) for index in operator.inputs]
-        made = [tensors[int(index)] for index in operator.outputs]
-        found.append(_work.of_operator(kind, _settings(operator), taken, made, _RULES.get(kind)))
-    return tuple(found)
+        written = [tensors[int(index)] for index in operator.outputs]
+        works.append(_work.of_operator(kind, _settings(operator), taken, written, _RULES.get(kind)))
+    return tuple(works)
 
 
 def _settings(operator: Any) -> str:

@@ -22,7 +22,7 @@ def of_operator(
     kind: str,
     settings: str,
     taken: Iterable[Array | None],
-    made: Iterable[Array],
+    written: Iterable[Array],
     rule: tuple[Rule, int, int] | None,
 ) -> Work:
     """The work of an operator that takes and makes these arrays, of which only shapes and types are looked at.
@@ -30,18 +30,18 @@ def of_operator(
     `rule` is how products are counted, and the positions of the data and of the weights among what is taken; None for
     an operator without any.
     """
-    given, results = list(taken), list(made)
-    shapes = [[f"{x.dtype}{list(x.shape)}" if x is not None else "-" for x in side] for side in (given, results)]
-    moved = sum(x.nbytes for x in (*given, *results) if x is not None)
+    inputs, results = list(taken), list(written)
+    shapes = [[f"{x.dtype}{list(x.shape)}" if x is not None else "-" for x in side] for side in (inputs, results)]
+    moved = sum(x.nbytes for x in (*inputs, *results) if x is not None)
     signature = f"{kind}({settings}) {' '.join(shapes[0])} -> {' '.join(shapes[1])}"
-    return Work(signature, _macs(given, results, rule), moved)
+    return Work(signature, _macs(inputs, results, rule), moved)
 
 
-def _macs(given: list[Array | None], results: list[Array], rule: tuple[Rule, int, int] | None) -> int:
+def _macs(inputs: list[Array | None], results: list[Array], rule: tuple[Rule, int, int] | None) -> int:
     if rule is None:
         return 0
     how, data, weights = rule
-    values, kernel = given[data], given[weights]
+    values, kernel = inputs[data], inputs[weights]
     if values is None or kernel is None or not results:
         return 0
     if how == "matrix":

@@ -120,14 +120,14 @@ class Onnx(Format):
 
         Without samples `how` must give them all.
         """
-        made = {
+        techniques = {
             "static": lambda: self._static(model, how, samples),
             "dynamic": lambda: self._dynamic(model, how),
             "weights_only": lambda: self._weights_only(model, how),
             "float16": lambda: self._float16(model),
         }
         with _refusals.of("ONNX Runtime's quantizer", "quantizing the file", _onnx_quantize.failing):
-            return _onnx_files.strip(made[how.technique]())
+            return _onnx_files.strip(techniques[how.technique]())
 
     def _static(self, model: bytes, how: Quantization, samples: Sequence[Sample]) -> onnx.ModelProto:
         ranges = self.observe(model, how, samples) if samples or not how.ranges else how.ranges
@@ -155,10 +155,10 @@ class Onnx(Format):
         """Where the weights are in the file; those that are not stored as raw bytes are left out."""
         import onnx
 
-        found, position = [], 0
+        stored, position = [], 0
         for tensor in onnx.load_from_string(model).graph.initializer:
             start = model.find(tensor.raw_data, position) if tensor.raw_data else -1
             if start >= 0:
-                found.append(Constant.of(start, len(tensor.raw_data), math.prod(tensor.dims)))
-                position = found[-1].end
-        return found
+                stored.append(Constant.of(start, len(tensor.raw_data), math.prod(tensor.dims)))
+                position = stored[-1].end
+        return stored

@@ -93,8 +93,8 @@ class Tflite(Format):
         sides = [[number for number, layout in enumerate(side) if layout] for side in (inputs, outputs)]
         if any(sides):
             module = litert_torch.to_channel_last_io(module, *sides).eval()
-        given = tuple(map(_tflite_layout.channels_last, example, inputs))
-        edge = litert_torch.convert(module, given)
+        arguments = tuple(map(_tflite_layout.channels_last, example, inputs))
+        edge = litert_torch.convert(module, arguments)
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder, self.file)
             edge.export(str(path))
@@ -147,14 +147,14 @@ class Tflite(Format):
 
         Without samples `how` must give them all.
         """
-        made = {
+        techniques = {
             "static": lambda: self._static(model, how, samples),
             "dynamic": lambda: _tflite_quantize.dynamic(model, how),
             "weights_only": lambda: _tflite_quantize.weights_only(model, how),
             "float16": lambda: _tflite_quantize.weights_only(model, replace(how, technique="weights_only")),
         }
         with _refusals.of("ai-edge-quantizer", "quantizing the file"):
-            return _strip(made[how.technique]())
+            return _strip(techniques[how.technique]())
 
     def _static(self, model: bytes, how: Quantization, samples: Sequence[Sample]) -> bytes:
         ranges = self.observe(model, how, samples) if samples or not how.ranges else how.ranges
@@ -168,13 +168,13 @@ class Tflite(Format):
         root, base = Model.GetRootAs(model), _address(np.frombuffer(model, np.uint8))
         graphs = [root.Subgraphs(number) for number in range(root.SubgraphsLength())]
         tensors = [graph.Tensors(number) for graph in graphs for number in range(graph.TensorsLength())]
-        found = []
+        stored = []
         for tensor in tensors:
             data = root.Buffers(tensor.Buffer()).DataAsNumpy()
             if not isinstance(data, int):  # 0 where a tensor is computed
                 elements = math.prod(tensor.Shape(axis) for axis in range(tensor.ShapeLength()))
-                found.append(Constant.of(_address(data) - base, len(data), elements))
-        return found
+                stored.append(Constant.of(_address(data) - base, len(data), elements))
+        return stored
 
 
 def _address(data: np.ndarray[Any, Any]) -> int:

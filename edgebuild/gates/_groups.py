@@ -66,8 +66,8 @@ def judge(gate: Gate, head: Compared, fidelity: Fidelity, noun: str, groups: Map
         status, shown, reason = "fail", worst, f"{noun} {worst.name!r} lost at least {points(worst.bound.low)}"
     elif widest.bound.high >= margin:
         own = allowed._replace(together=groups[widest.name].together)
-        shown, said = widest, why_open(widest.pairs, margin, gate, own, (1 - gate.confidence) / len(judged))
-        reason = f"{noun} {widest.name!r}: {said}{on_device(head, allowed)}"
+        shown, why = widest, why_open(widest.pairs, margin, gate, own, (1 - gate.confidence) / len(judged))
+        reason = f"{noun} {widest.name!r}: {why}{on_device(head, allowed)}"
     elif not reaches(fidelity, gate.fidelity):
         shown, reason = widest, f"inside the margin, but only {fidelity}; the gate asks for {gate.fidelity}"
     else:

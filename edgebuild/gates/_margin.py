@@ -48,8 +48,8 @@ def undecided(
         return f"{pairs.n} examples are too few for any pass: {least(margin, gate)} or more are needed"
     effect = together.effect if together is not None else 1.0
     if inside and (alone := round(pairs.n / effect)) < least(margin, gate):
-        told = f"{least(margin, gate)} or more are needed, of more groups"
-        return f"examples that count as {alone} independent ones are too few for any pass: {told}"
+        remedy = f"{least(margin, gate)} or more are needed, of more groups"
+        return f"examples that count as {alone} independent ones are too few for any pass: {remedy}"
     allowed = allowed if inside or error is None else error
     p = clustered.score_p(pairs, margin, together)
     needed = paired.examples_to_decide(pairs, margin, alpha=allowed) * effect

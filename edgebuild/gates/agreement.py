@@ -29,8 +29,8 @@ class Agreement(Resampled):
     def judge(self, gate: Gate, evidence: Evidence) -> Verdict:
         """By the paired bootstrap; the reason says on what, and what it is not."""
         verdict, inputs = super().judge(gate, evidence), known(evidence.scores).inputs
-        told = f"agreement with the original on {inputs or 'inputs'} without labels, which says nothing of accuracy"
-        return replace(verdict, reason=f"{told}: {verdict.reason}")
+        caveat = f"agreement with the original on {inputs or 'inputs'} without labels, which says nothing of accuracy"
+        return replace(verdict, reason=f"{caveat}: {verdict.reason}")
 
     @staticmethod
     def score(outputs: Any, targets: Any) -> Score:

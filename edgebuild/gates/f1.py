@@ -34,23 +34,23 @@ class F1(Resampled):
             return _of_several(outputs > 0, labels > 0.5)
         if len(np.unique(labels)) < 2:
             raise UndefinedError("has no meaning: all held-out examples are of one class")
-        classes, said = outputs.shape[1], outputs.argmax(1)
-        right = said == labels
+        classes, predicted = outputs.shape[1], outputs.argmax(1)
+        right = predicted == labels
 
         def value(weights: Weights) -> float:
             hits = np.bincount(labels[right], weights[right], classes)
-            both = np.bincount(labels, weights, classes) + np.bincount(said, weights, classes)
+            both = np.bincount(labels, weights, classes) + np.bincount(predicted, weights, classes)
             there = both > 0
             return float(np.mean(2 * hits[there] / both[there]))
 
         return value
 
 
-def _of_several(said: Any, labels: Any) -> Score:
+def _of_several(predicted: Any, labels: Any) -> Score:
     """The same where any number of classes [N, C] may be there and answered at once."""
     import numpy as np
 
-    hits, either = (said & labels).astype(float), said.astype(float) + labels
+    hits, either = (predicted & labels).astype(float), predicted.astype(float) + labels
     if not either.any():
         raise UndefinedError("has no meaning: no held-out example has any class, and none is answered")
 

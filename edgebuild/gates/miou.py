@@ -63,8 +63,8 @@ def _areas(outputs: Any, labels: Any) -> tuple[Any, Any]:
     counted = (labels != _VOID) & (labels >= 0)
     classes = int(max(outputs.max(), labels[counted].max(initial=0))) + 1
     both, ours, theirs = (np.zeros((len(labels), classes)) for _ in range(3))
-    for place, (said, known, counts) in enumerate(zip(outputs, labels, counted, strict=True)):
-        mine, right = said[counts].astype(int), known[counts].astype(int)
+    for place, (predicted, known, counts) in enumerate(zip(outputs, labels, counted, strict=True)):
+        mine, right = predicted[counts].astype(int), known[counts].astype(int)
         both[place] = np.bincount(right[mine == right], minlength=classes)
         ours[place], theirs[place] = (np.bincount(each, minlength=classes) for each in (mine, right))
     return both, ours + theirs - both

@@ -31,10 +31,10 @@ def mistake(answer: Any, outputs: Sequence[TensorSpec], examples: int) -> str | 
         return f"{error} {to} a tensor or a tuple of tensors"
     if len(answers) != len(outputs):
         return f"{len(answers)} tensors {to} {len(outputs)}: one for each of the outputs"
-    for given, output in zip(answers, outputs, strict=True):
-        name, dtype = f"{output.name!r} with " if len(outputs) > 1 else "", str(given.dtype).removeprefix("torch.")
-        if list(given.shape) != [examples, *output.shape]:
-            return f"{name}{list(given.shape)} {to} {[examples, *output.shape]}, which labels or outputs declare"
+    for tensor, output in zip(answers, outputs, strict=True):
+        name, dtype = f"{output.name!r} with " if len(outputs) > 1 else "", str(tensor.dtype).removeprefix("torch.")
+        if list(tensor.shape) != [examples, *output.shape]:
+            return f"{name}{list(tensor.shape)} {to} {[examples, *output.shape]}, which labels or outputs declare"
         if dtype != output.dtype:
             return f"{name}{dtype} {to} {output.dtype}, which outputs declares"
     return None

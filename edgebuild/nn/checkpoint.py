@@ -145,8 +145,8 @@ def structure(module: nn.Module, fresh: nn.Module) -> dict[str, dict[str, Any]]:
     built, kept = dict(fresh.named_modules()), dict(module.named_modules())
     if built.keys() != kept.keys():
         raise ValueError(f"other sub-modules than as built: {sorted(built.keys() ^ kept.keys())}")
-    found = {name: dict(_changed(kept[name], built[name])) for name in kept}
-    return {name: changed for name, changed in found.items() if changed}
+    differences = {name: dict(_changed(kept[name], built[name])) for name in kept}
+    return {name: changed for name, changed in differences.items() if changed}
 
 
 def _changed(module: nn.Module, built: nn.Module) -> Iterator[tuple[str, Any]]:

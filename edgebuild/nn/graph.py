@@ -75,23 +75,23 @@ def trace(module: nn.Module, inputs: tuple[TensorSpec, ...]) -> fx.GraphModule:
     from torch import fx
     from torch.fx.experimental.symbolic_shapes import is_concrete_int
 
-    given = example(inputs, 2)
+    arguments = example(inputs, 2)
     try:
-        sizes = tuple({0: torch.export.Dim.AUTO} for _ in given)
-        traced = torch.export.export(module.eval(), given, dynamic_shapes=sizes).module(check_guards=False)
+        sizes = tuple({0: torch.export.Dim.AUTO} for _ in arguments)
+        traced = torch.export.export(module.eval(), arguments, dynamic_shapes=sizes).module(check_guards=False)
     except Exception as error:  # models that cannot be traced fail in many ways
         if exhausted(error):
             raise
-        told = f"the model cannot be traced: {type(error).__name__}: {str(error).strip().partition(chr(10))[0]}"
-        raise UsageError(told, key="builder") from None
+        message = f"the model cannot be traced: {type(error).__name__}: {str(error).strip().partition(chr(10))[0]}"
+        raise UsageError(message, key="builder") from None
     graph = fx.GraphModule(traced, traced.graph)  # without the train() and eval() that exported modules refuse
     _without_writing_in_place(graph)
     graph.graph.eliminate_dead_code()
     graph.recompile()
     for node in graph.graph.find_nodes(op="placeholder"):
         if node.users and is_concrete_int(node.meta["val"].shape[0]):
-            told = f"the model's code fixes the batch size that input {node.name!r} may have"
-            raise UsageError(told, key="builder", hint="take it from the input: x.shape[0], or -1 in a reshape")
+            message = f"the model's code fixes the batch size that input {node.name!r} may have"
+            raise UsageError(message, key="builder", hint="take it from the input: x.shape[0], or -1 in a reshape")
     return graph
 
 
@@ -117,8 +117,8 @@ def operator(node: fx.Node) -> str:
 
 def layers(graph: fx.GraphModule) -> list[Layer]:
     """Every convolution and linear layer in the order of execution; a weight that is used twice is left out."""
-    found = [node for node in graph.graph.nodes if operator(node) in OUTPUT_AXIS and _parameter(node, 1)]
-    return [_layer(node) for node in found if len(node.args[1].users) == 1]
+    nodes = [node for node in graph.graph.nodes if operator(node) in OUTPUT_AXIS and _parameter(node, 1)]
+    return [_layer(node) for node in nodes if len(node.args[1].users) == 1]
 
 
 def _layer(node: fx.Node) -> Layer:
@@ -146,8 +146,8 @@ def _parameter(node: fx.Node, place: int) -> str | None:
 def parameter(graph: nn.Module, name: str) -> Tensor:
     """The parameter or buffer of this full name."""
     path, _, leaf = name.rpartition(".")
-    found: Tensor = getattr(graph.get_submodule(path), leaf)
-    return found
+    tensor: Tensor = getattr(graph.get_submodule(path), leaf)
+    return tensor
 
 
 def is_float(node: fx.Node) -> bool:

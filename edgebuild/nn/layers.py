@@ -20,20 +20,20 @@ def output_layers(module: nn.Module, example: tuple[Tensor, ...]) -> list[nn.Mod
     """
     import torch
 
-    made: dict[Any, nn.Module] = {}
+    makers: dict[Any, nn.Module] = {}
 
     def note(layer: nn.Module, _: object, result: object) -> None:
         if isinstance(result, torch.Tensor) and result.grad_fn is not None:
-            made[result.grad_fn] = layer
+            makers[result.grad_fn] = layer
 
     weighted = [layer for layer in module.modules() if _has_matrix(layer)]
     hooks = [layer.register_forward_hook(note) for layer in weighted]
     with torch.enable_grad():
-        given = module(*example)
+        answer = module(*example)
     for hook in hooks:
         hook.remove()
-    results = [given] if isinstance(given, torch.Tensor) else list(given)
-    return [made[node] for node in nearest([result.grad_fn for result in results], made)]
+    results = [answer] if isinstance(answer, torch.Tensor) else list(answer)
+    return [makers[node] for node in nearest([result.grad_fn for result in results], makers)]
 
 
 def named(module: nn.Module, names: Sequence[str], key: str) -> list[nn.Module]:
@@ -51,7 +51,7 @@ def _has_matrix(layer: nn.Module) -> bool:
 
 def nearest(starts: Iterable[Any], stops: Container[Any]) -> list[Any]:
     """The stops met first on every way back from these nodes of the autograd graph, each once."""
-    found: list[Any] = []
+    met: list[Any] = []
     waiting, seen = list(starts), set()
     while waiting:
         node = waiting.pop()
@@ -59,7 +59,7 @@ def nearest(starts: Iterable[Any], stops: Container[Any]) -> list[Any]:
             continue
         seen.add(node)
         if node in stops:
-            found.append(node)
+            met.append(node)
         else:
             waiting.extend(earlier for earlier, _ in node.next_functions)
-    return found
+    return met

@@ -61,8 +61,8 @@ class ModelCode:
             file, key, module = f"{self.origin}/model.toml", "source", self._named(builder)
         else:
             file, key, module = self.file, f"{builder}()", self.module(builder)
-        given = self._try(module, inputs, key)
-        if outputs is not None and (mistake := answers.mistake(given, outputs, _TRIED)):
+        answer = self._try(module, inputs, key)
+        if outputs is not None and (mistake := answers.mistake(answer, outputs, _TRIED)):
             raise UsageError(f"its model answers {mistake}", file=file, key=key)
         return module
 
@@ -79,8 +79,8 @@ class ModelCode:
 
         module = self.function(builder, "builder")(**options or {})
         if not isinstance(module, nn.Module):
-            told = f"returned {type(module).__name__}, not a torch.nn.Module"
-            raise UsageError(told, file=self.file, key=f"{builder}()")
+            message = f"returned {type(module).__name__}, not a torch.nn.Module"
+            raise UsageError(message, file=self.file, key=f"{builder}()")
         return module
 
     def _try(self, module: nn.Module, inputs: tuple[TensorSpec, ...], key: str) -> Any:

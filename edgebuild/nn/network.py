@@ -55,8 +55,8 @@ class Network:
         except (Exception, SystemExit) as error:  # a package may raise whatever it likes
             if exhausted(error):
                 raise
-            told = " ".join(str(error).split()) or "no reason"
-            raise UsageError(f"{self.shown} cannot be built: {type(error).__name__}: {told}") from None
+            reason = " ".join(str(error).split()) or "no reason"
+            raise UsageError(f"{self.shown} cannot be built: {type(error).__name__}: {reason}") from None
 
     def versions(self) -> dict[str, str]:
         """Of the packages, and as a digest of the code here, that decide what the module is.

@@ -50,12 +50,12 @@ class Reader:
 
 def readers(start: fx.Node, axis: int, known: list[Layer]) -> list[Reader]:
     """All layers that read the channels on this axis of a node's output; none when anything else reads them too."""
-    found = _follow(start, axis % start.meta["val"].ndim, 1, {layer.node: layer for layer in known})
-    return found or []
+    reached = _follow(start, axis % start.meta["val"].ndim, 1, {layer.node: layer for layer in known})
+    return reached or []
 
 
 def _follow(node: fx.Node, axis: int, repeat: int, known: dict[fx.Node, Layer]) -> list[Reader] | None:
-    found: list[Reader] = []
+    reached: list[Reader] = []
     for user in node.users:
         if user in known and user.args[0] is node and user.all_input_nodes.count(node) == 1:
             more = [Reader(known[user], repeat)] if axis == _input_axis(user) else None
@@ -64,20 +64,20 @@ def _follow(node: fx.Node, axis: int, repeat: int, known: dict[fx.Node, Layer]) 
             more = None if place is None else _follow(user, place[0], repeat * place[1], known)
         if more is None:
             return None
-        found += more
-    return found or None
+        reached += more
+    return reached or None
 
 
 def _input_axis(layer: fx.Node) -> int:
-    given: Any = layer.args[0]
-    return int(given.meta["val"].ndim) - 1 if operator(layer) == "linear" else 1
+    source: Any = layer.args[0]
+    return int(source.meta["val"].ndim) - 1 if operator(layer) == "linear" else 1
 
 
 def _passed(node: fx.Node, axis: int) -> tuple[int, int] | None:
     """(axis, repetitions) of the channels behind a node that keeps them apart; None for any other node."""
     kind, arguments = operator(node), node.args[1:]
-    given: Any = node.args[0]
-    before = tuple(given.meta["val"].shape)
+    source: Any = node.args[0]
+    before = tuple(source.meta["val"].shape)
     if kind in _HOMOGENEOUS:
         return axis, 1
     if kind in _POOLS:

@@ -19,14 +19,14 @@ def stays_whole(reasons: Mapping[str, str]) -> list[str]:
 def notices(folder: Path) -> list[str]:
     """The notices in an artifact; none where no step left a record."""
     try:
-        found: list[str] = json.loads((folder / FILE).read_text()).get(NOTICES, [])
+        lines: list[str] = json.loads((folder / FILE).read_text()).get(NOTICES, [])
     except FileNotFoundError:
         return []
-    return found
+    return lines
 
 
-def write(folder: Path, found: Mapping[str, Any]) -> None:
+def write(folder: Path, record: Mapping[str, Any]) -> None:
     """Write the record beside the weights; what is None is left out. What reads a checkpoint does not look at it."""
-    text = json.dumps({key: value for key, value in found.items() if value is not None}, indent=1, sort_keys=True)
+    text = json.dumps({key: value for key, value in record.items() if value is not None}, indent=1, sort_keys=True)
     (folder / FILE).write_text(text + "\n")
     print(text)

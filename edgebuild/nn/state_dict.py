@@ -57,17 +57,17 @@ def look(path: Path) -> Look:
 
 def fit(module: nn.Module, tensors: Tensors, shown: str) -> list[str]:
     """Fill the module, and say what was done to make the tensors fit; UsageError names those that do not."""
-    wanted = module.state_dict()
+    expected = module.state_dict()
     readings = list(_readings(tensors))
     named_well = [
-        reading for reading in readings if not _absent(wanted, reading[1]) and not _unknown(wanted, reading[1])
+        reading for reading in readings if not _absent(expected, reading[1]) and not _unknown(expected, reading[1])
     ]
     # Where none fits, the error speaks of the names that are nearest to the model's.
-    nearest = max(readings, key=lambda reading: len(reading[1].keys() & wanted.keys()))
+    nearest = max(readings, key=lambda reading: len(reading[1].keys() & expected.keys()))
     dropped, named = named_well[0] if named_well else nearest
-    if misfit := _misfit(wanted, named):
+    if misfit := _misfit(expected, named):
         raise UsageError(misfit, file=shown)
-    counters = {name: tensor for name, tensor in wanted.items() if name not in named}
+    counters = {name: tensor for name, tensor in expected.items() if name not in named}
     module.load_state_dict({**counters, **named}, strict=True)
     done = [f"the prefix {dropped!r} of all names is left out"] if dropped else []
     return done + ([f"{_COUNTER} is absent {len(counters)} times and stays 0"] if counters else [])
@@ -85,30 +85,30 @@ def _readings(tensors: Tensors) -> Iterator[tuple[str, Tensors]]:
         tensors = {name.removeprefix(shared[0]): tensor for name, tensor in tensors.items()}
 
 
-def _unknown(wanted: Tensors, given: Tensors) -> list[str]:
-    return [name for name in given if name not in wanted]
+def _unknown(expected: Tensors, tensors: Tensors) -> list[str]:
+    return [name for name in tensors if name not in expected]
 
 
-def _absent(wanted: Tensors, given: Tensors) -> list[str]:
+def _absent(expected: Tensors, tensors: Tensors) -> list[str]:
     """What the model needs and is not there; a norm answers the same whatever number of batches it has counted."""
-    return [name for name in wanted if name not in given and not _counts_batches(name, wanted)]
+    return [name for name in expected if name not in tensors and not _counts_batches(name, expected)]
 
 
-def _counts_batches(name: str, wanted: Tensors) -> bool:
+def _counts_batches(name: str, expected: Tensors) -> bool:
     path, _, leaf = name.rpartition(".")
-    return leaf == _COUNTER and (f"{path}.running_mean" if path else "running_mean") in wanted
+    return leaf == _COUNTER and (f"{path}.running_mean" if path else "running_mean") in expected
 
 
-def _misfit(wanted: Tensors, given: Tensors) -> str | None:
+def _misfit(expected: Tensors, tensors: Tensors) -> str | None:
     """What does not fit, in one line; None when all does."""
-    here, there = ({name: list(tensor.shape) for name, tensor in one.items()} for one in (wanted, given))
+    here, there = ({name: list(tensor.shape) for name, tensor in one.items()} for one in (expected, tensors))
     other = [name for name in there if name in here and there[name] != here[name]]
-    told = {
-        "the file lacks": [f"{name!r} {here[name]}" for name in _absent(wanted, given)],
-        "the model has no": [f"{name!r} {there[name]}" for name in _unknown(wanted, given)],
+    misfits = {
+        "the file lacks": [f"{name!r} {here[name]}" for name in _absent(expected, tensors)],
+        "the model has no": [f"{name!r} {there[name]}" for name in _unknown(expected, tensors)],
         "of another shape:": [f"{name!r} {there[name]}, in the model {here[name]}" for name in other],
     }
-    lines = [f"{words} {_few(names)}" for words, names in told.items() if names]
+    lines = [f"{words} {_few(names)}" for words, names in misfits.items() if names]
     return f"the weights do not fit: {'; '.join(lines)}" if lines else None
 
 
@@ -128,10 +128,10 @@ def _safetensors(path: Path, shown: str) -> Tensors:
     from safetensors.torch import load_file
 
     try:
-        found: Tensors = load_file(path)
+        tensors: Tensors = load_file(path)
     except (SafetensorError, OSError) as error:
         raise UsageError(f"not a readable safetensors file: {error}", file=shown) from None
-    return found
+    return tensors
 
 
 def _saved(path: Path, shown: str) -> Any:

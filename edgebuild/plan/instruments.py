@@ -124,8 +124,10 @@ class Instruments:
             identity, name = board
             known = self.boards.setdefault(identity, name)
             if known != name:
-                told = f"{name!r} and {known!r} are one machine"
-                raise UsageError(told, file=self.target.file, key=spec.key, hint="give it one name: one lease a device")
+                message = f"{name!r} and {known!r} are one machine"
+                raise UsageError(
+                    message, file=self.target.file, key=spec.key, hint="give it one name: one lease a device"
+                )
 
     def _tell(self, reasons: list[str], chosen: Instrument) -> None:
         if reasons:

@@ -109,14 +109,14 @@ def resampled(gates: tuple[Gate, ...], heads: Sequence[Head]) -> tuple[tuple[str
     """Metrics that need the paired bootstrap, by head, each with a confidence: those of gates, and where answers are
     values, which cannot be right or wrong, all that fit.
     """
-    asked = []
+    metrics = []
     for head in heads:
         own = [gate for gate in gates if _is_score(gate.metric) and gate.output in (None, head.name)]
-        asked += [(head.name, gate.metric, gate.confidence) for gate in own if fits(gate.metric, head.task)]
+        metrics += [(head.name, gate.metric, gate.confidence) for gate in own if fits(gate.metric, head.task)]
         if not tasks.of(head).choice:
             others = {name for name in GATES.usable() if _is_score(name) and fits(name, head.task)}
-            asked += [(head.name, name, 0.95) for name in sorted(others - {gate.metric for gate in own})]
-    return tuple(dict.fromkeys(asked))
+            metrics += [(head.name, name, 0.95) for name in sorted(others - {gate.metric for gate in own})]
+    return tuple(dict.fromkeys(metrics))
 
 
 def _is_score(metric: str) -> bool:

@@ -13,5 +13,5 @@ def need(names: Iterable[str], what: str, *, file: str, key: str | None, extra: 
     missing = [name for name in names if keys.version(name) == "absent"]
     if missing:
         hint = f"pip install '{f'edgebuild[{extra}]' if extra else ' '.join(missing)}'"
-        told = f"{what} needs {', '.join(missing)}, which {'is' if len(missing) == 1 else 'are'} not installed"
-        raise UsageError(told, file=file, key=key, hint=hint)
+        message = f"{what} needs {', '.join(missing)}, which {'is' if len(missing) == 1 else 'are'} not installed"
+        raise UsageError(message, file=file, key=key, hint=hint)

@@ -100,10 +100,10 @@ def reach(target: Target, model: ModelSpec, source: Source) -> tuple[Target, lis
     """
     kept = reachable(source, target)
     others = [runtime.format for runtime in target.runtimes if runtime not in kept]
-    told = f"{model.name} comes as {source.kind}, and nothing makes {' or '.join(others)} of that"
+    reason = f"{model.name} comes as {source.kind}, and nothing makes {' or '.join(others)} of that"
     if not kept:
-        raise UsageError(told, file=target.file, key="runtimes", hint=source.instead)
-    return replace(target, runtimes=kept), [f"{target.name}: {told}: left out"] if others else []
+        raise UsageError(reason, file=target.file, key="runtimes", hint=source.instead)
+    return replace(target, runtimes=kept), [f"{target.name}: {reason}: left out"] if others else []
 
 
 def _product(

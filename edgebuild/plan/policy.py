@@ -28,8 +28,8 @@ def required(target: Target, policy: Policy, heads: Sequence[Head] | None = None
     hardware does not name: a policy is written for all models and targets.
     """
     own = {spec.metric for spec in target.gates}
-    asked = policy.gates if target.policy else ()
-    general = [Declared(spec, policy.file, f"gates[{number}]") for number, spec in enumerate(asked)]
+    declared = policy.gates if target.policy else ()
+    general = [Declared(spec, policy.file, f"gates[{number}]") for number, spec in enumerate(declared)]
     return [
         *(line for line in general if line.spec.metric not in own and _applies(line, target, heads)),
         *(Declared(spec, target.file, f"gates[{number}]") for number, spec in enumerate(target.gates)),

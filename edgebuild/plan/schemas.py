@@ -20,16 +20,16 @@ _DRAFT = {"$schema": "https://json-schema.org/draft/2020-12/schema"}
 
 def target() -> dict[str, Any]:
     """The schema of a file in `targets/`."""
-    found = schema(TargetFile)
-    steps = {"type": "array", "items": _one_of(found, STEPS, "use")}
+    document = schema(TargetFile)
+    steps = {"type": "array", "items": _one_of(document, STEPS, "use")}
     table = schema(RecipeTable)
-    found["$defs"] |= table.pop("$defs")
+    document["$defs"] |= table.pop("$defs")
     table["properties"]["steps"] = steps
     named = {"type": "string", "description": "a recipe by name"}
-    found["properties"]["recipe"] = {"anyOf": [steps, named, table], "default": []}
-    found["properties"]["devices"]["items"] = _one_of(found, DEVICES, "transport")
-    found["properties"]["packages"]["items"]["enum"] = KINDS.names()
-    return _DRAFT | _with_metrics(found)
+    document["properties"]["recipe"] = {"anyOf": [steps, named, table], "default": []}
+    document["properties"]["devices"]["items"] = _one_of(document, DEVICES, "transport")
+    document["properties"]["packages"]["items"]["enum"] = KINDS.names()
+    return _DRAFT | _with_metrics(document)
 
 
 def policy() -> dict[str, Any]:
@@ -39,9 +39,9 @@ def policy() -> dict[str, Any]:
 
 def recipe() -> dict[str, Any]:
     """The schema of a file in `recipes/`."""
-    found = schema(RecipeFile)
-    found["properties"]["steps"]["items"] = _one_of(found, STEPS, "use")
-    return _DRAFT | found
+    document = schema(RecipeFile)
+    document["properties"]["steps"]["items"] = _one_of(document, STEPS, "use")
+    return _DRAFT | document
 
 
 def space() -> dict[str, Any]:
@@ -56,30 +56,30 @@ def space() -> dict[str, Any]:
 
 def model() -> dict[str, Any]:
     """The schema of a `model.toml`."""
-    found = schema(ModelFile)
-    for owner in (found, found["$defs"]["Output"]):
+    document = schema(ModelFile)
+    for owner in (document, document["$defs"]["Output"]):
         owner["properties"]["task"]["anyOf"][0]["enum"] = TASKS.names()
-    table = _one_of(found, DATA, "use")
-    found["properties"]["data"] = {"anyOf": [found["properties"]["data"]["oneOf"][0], table]}
-    found["properties"]["source"] = {**_one_of(found, SOURCES, "use"), "default": None}
-    found["properties"]["assembly"] = {**_assembly(found), "default": None}
-    alone = [name for name in found["required"] if name != "description"]
-    found |= {"required": ["description"], "anyOf": [{"required": alone}, {"required": ["base"]}]}
-    return _DRAFT | found
+    table = _one_of(document, DATA, "use")
+    document["properties"]["data"] = {"anyOf": [document["properties"]["data"]["oneOf"][0], table]}
+    document["properties"]["source"] = {**_one_of(document, SOURCES, "use"), "default": None}
+    document["properties"]["assembly"] = {**_assembly(document), "default": None}
+    alone = [name for name in document["required"] if name != "description"]
+    document |= {"required": ["description"], "anyOf": [{"required": alone}, {"required": ["base"]}]}
+    return _DRAFT | document
 
 
-def _assembly(found: dict[str, Any]) -> dict[str, Any]:
+def _assembly(document: dict[str, Any]) -> dict[str, Any]:
     """The table of an assembly: the options of its kind, and its parts."""
-    table, part = _one_of(found, ASSEMBLIES, "use"), schema(PartLine)
+    table, part = _one_of(document, ASSEMBLIES, "use"), schema(PartLine)
     for choice in table["oneOf"]:
         choice["properties"]["parts"] = {"type": "array", "items": part}
     return table
 
 
-def _with_metrics(found: dict[str, Any]) -> dict[str, Any]:
+def _with_metrics(document: dict[str, Any]) -> dict[str, Any]:
     """The schema with the metrics that there are where a gate names one."""
-    found["$defs"]["GateSpec"]["properties"]["metric"]["enum"] = GATES.names()
-    return found
+    document["$defs"]["GateSpec"]["properties"]["metric"]["enum"] = GATES.names()
+    return document
 
 
 def _one_of(whole: dict[str, Any], registry: Registry[Any], key: str) -> dict[str, Any]:

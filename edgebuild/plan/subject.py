@@ -94,19 +94,19 @@ class Finder:
         return self.store.put(folder, kind)
 
     def _float_model(self, kind: str) -> Artifact:
-        found = self._find("baseline", kind, "reference")
-        if found is None:
-            told = "the float model that its gates refer to is neither in the store nor beside a baseline"
+        artifact = self._find("baseline", kind, "reference")
+        if artifact is None:
+            message = "the float model that its gates refer to is neither in the store nor beside a baseline"
             hint = "edgebuild baseline set BUNDLE where it was built brings it along, or build it here"
-            raise UsageError(told, file=str(self.bundle), hint=hint)
-        return found
+            raise UsageError(message, file=str(self.bundle), hint=hint)
+        return artifact
 
     def _find(self, role: str, kind: str, part: str) -> Artifact | None:
         """What the bundle names in this role; None where it is nowhere."""
         digest = self.facts.sources.get(role)
         if digest is None:
-            told = "was built by an edgebuild that did not name its sources"
-            raise UsageError(told, file=str(self.bundle), hint="build it again")
+            message = "was built by an edgebuild that did not name its sources"
+            raise UsageError(message, file=str(self.bundle), hint="build it again")
         artifact = Artifact(kind, digest)
         if self.store.holds(artifact):
             return artifact

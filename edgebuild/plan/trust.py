@@ -13,13 +13,13 @@ JUDGED = {"outputs": ("accuracy", "parity"), "latency": ("latency", "cold_start"
 
 def notices(instruments: Instruments, gates: Sequence[Gate]) -> list[str]:
     """A line for each gate that will be inconclusive, whatever the model is like; the build goes on without it."""
-    told = []
+    lines = []
     for what, metrics in JUDGED.items():
         judged = [gate for gate in gates if gate.metric in metrics]
         if judged and instruments.declares(what):
             fidelity = _fidelity(instruments, what)
-            told += [_line(instruments, gate, fidelity) for gate in judged if not reaches(fidelity, gate.fidelity)]
-    return told
+            lines += [_line(instruments, gate, fidelity) for gate in judged if not reaches(fidelity, gate.fidelity)]
+    return lines
 
 
 def _fidelity(instruments: Instruments, what: str) -> Fidelity:

@@ -49,8 +49,8 @@ class Subject:
         if model.declared.assembly is not None:
             hint = "search for the models of its parts"
             raise UsageError(f"{model.name!r} is an assembly: no one recipe makes it", file=model.file, hint=hint)
-        asked = gates_of(target, model, policy)
-        return cls(_measured(target), model, tuple(replace(gate, fidelity=FIDELITIES[0]) for gate in asked), asked)
+        gates = gates_of(target, model, policy)
+        return cls(_measured(target), model, tuple(replace(gate, fidelity=FIDELITIES[0]) for gate in gates), gates)
 
 
 def _measured(target: Target) -> Target:

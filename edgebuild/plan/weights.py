@@ -197,7 +197,7 @@ def task_code(model: ModelSpec) -> tuple[str, ...]:
 
 def _reads(store: Store, model: ModelSpec) -> tuple[Read, ...]:
     """What the model's data is read from besides its own folder, as it is now; UsageError for what is not there."""
-    found = []
+    reads = []
     own = {f"reads[{number}]": name for number, name in enumerate(model.declared.reads)}
     data, how = data_of(model), model.declared.preprocess
     prepared = dict(how.reads()) if how is not None and data.prepares else {}
@@ -210,8 +210,8 @@ def _reads(store: Store, model: ModelSpec) -> tuple[Read, ...]:
         if read is None:
             hint = "paths start from the model's folder"
             raise UsageError(f"no such file: {name!r}", file=model.file, key=key, hint=hint)
-        found.append(replace(read, name=name))
-    return tuple(found)
+        reads.append(replace(read, name=name))
+    return tuple(reads)
 
 
 @dataclass(frozen=True, slots=True)
@@ -260,15 +260,15 @@ class _Maker:
             raise UsageError(f"no such file: {file.path!r}", file=self.model.file, key=file.key)
         size = path.stat().st_size
         if file.largest is not None and size > file.largest:
-            told = f"{file.path!r} has {show_bytes(size)}, more than the {show_bytes(file.largest)} that are read"
-            raise UsageError(told, file=self.model.file, key=file.key)
+            message = f"{file.path!r} has {show_bytes(size)}, more than the {show_bytes(file.largest)} that are read"
+            raise UsageError(message, file=self.model.file, key=file.key)
 
 
 def _files(model: ModelSpec) -> dict[str, Path]:
     """The files of the folder that the model's code is made of."""
     patterns = ("*.py", *model.declared.include)
-    found = {path for pattern in patterns for path in model.folder.glob(pattern) if path.is_file()}
-    found = {path for path in found if "__pycache__" not in path.parts}
-    if model.folder / "model.py" not in found and _needs_code(model):
+    paths = {path for pattern in patterns for path in model.folder.glob(pattern) if path.is_file()}
+    paths = {path for path in paths if "__pycache__" not in path.parts}
+    if model.folder / "model.py" not in paths and _needs_code(model):
         raise UsageError("no such file", file=f"{model.origin}/model.py", hint="it holds the builder and the data")
-    return {path.relative_to(model.folder).as_posix(): path for path in sorted(found)}
+    return {path.relative_to(model.folder).as_posix(): path for path in sorted(paths)}

@@ -23,8 +23,8 @@ def show_target(target: Target, path: Path, policy: Policy) -> None:
     print(path.read_text(encoding="utf-8").rstrip())
     print("\n# What a release must prove here, unless the model's budgets say otherwise:")
     for line in required(target, policy):
-        asked = f"{line.spec.limit!r}, evidence at least {fidelity_of(line.spec, target)}"
-        print(f"#   {line.spec.metric} {asked if line.spec.limit != NONE else 'is not judged'} ({line.file})")
+        requirement = f"{line.spec.limit!r}, evidence at least {fidelity_of(line.spec, target)}"
+        print(f"#   {line.spec.metric} {requirement if line.spec.limit != NONE else 'is not judged'} ({line.file})")
 
 
 def show_steps(steps: Mapping[str, type[Technique]]) -> None:

@@ -38,14 +38,14 @@ def following(checked: Checked) -> str:
     return f"{words} --recipe {checked.recipe}" if checked.recipe else words
 
 
-def _taking(said: Mapping[str, str]) -> str:
-    return ", ".join(name for name, why in said.items() if not why) or "none"
+def _taking(reasons: Mapping[str, str]) -> str:
+    return ", ".join(name for name, why in reasons.items() if not why) or "none"
 
 
-def _by_reason(said: Mapping[str, str]) -> dict[str, list[str]]:
+def _by_reason(by_name: Mapping[str, str]) -> dict[str, list[str]]:
     """Names by reason, which a technique begins with its own name."""
     reasons: dict[str, list[str]] = {}
-    for name, why in said.items():
+    for name, why in by_name.items():
         if why:
             reasons.setdefault(why.removeprefix(f"{name!r} "), []).append(name)
     return reasons

@@ -10,15 +10,15 @@ from edgebuild.spec.units import show_bytes
 from edgebuild.verbs.inspect import Inspected
 
 
-def document(found: Inspected) -> dict[str, Any]:
+def document(inspected: Inspected) -> dict[str, Any]:
     """The same as plain data."""
-    return asdict(found)
+    return asdict(inspected)
 
 
-def show(found: Inspected) -> None:
+def show(inspected: Inspected) -> None:
     """A line for each thing that is known."""
-    look = found.look
-    print(f"{found.file}: {look.what}, {show_bytes(look.bytes)}, {look.parameters:,} parameters")
+    look = inspected.look
+    print(f"{inspected.file}: {look.what}, {show_bytes(look.bytes)}, {look.parameters:,} parameters")
     for side, ports in (("input", look.inputs), ("output", look.outputs)):
         for port in ports:
             print(f"{side:<11} {port.shown}")
@@ -27,14 +27,14 @@ def show(found: Inspected) -> None:
         print(f"computes in {f'integers ({look.integer})' if look.integer else 'floats'}")
     if look.beside:
         print(f"weights in  {', '.join(look.beside)}")
-    print(f"source      {found.source}")
-    print(f"formats     {', '.join(found.formats)}")
-    print(f"techniques  {', '.join(found.techniques) or 'none'}")
-    for why, steps in _by_reason(found.refused).items():
+    print(f"source      {inspected.source}")
+    print(f"formats     {', '.join(inspected.formats)}")
+    print(f"techniques  {', '.join(inspected.techniques) or 'none'}")
+    for why, steps in _by_reason(inspected.refused).items():
         print(f"not here    {', '.join(steps)}: {why}")
-    if found.instead:
-        print(f"instead     {found.instead}")
-    print(f"next        edgebuild init {found.file} --data FOLDER")
+    if inspected.instead:
+        print(f"instead     {inspected.instead}")
+    print(f"next        edgebuild init {inspected.file} --data FOLDER")
 
 
 def _counted(operators: Mapping[str, int]) -> str:

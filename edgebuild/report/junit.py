@@ -36,8 +36,8 @@ def _case(suite: Xml.Element, item: Judged) -> None:
     case = Xml.SubElement(suite, "testcase", {key: _clean(text) for key, text in about.items()})
     status = item.verdict.status
     if status in _ELEMENTS:
-        said = Xml.SubElement(case, _ELEMENTS[status], {"type": status, "message": _clean(item.verdict.reason)})
-        said.text = _clean(item.line)
+        element = Xml.SubElement(case, _ELEMENTS[status], {"type": status, "message": _clean(item.verdict.reason)})
+        element.text = _clean(item.line)
     else:
         Xml.SubElement(case, "system-out").text = _clean(item.line)
 

@@ -20,8 +20,8 @@ def show(scores: Scores, names: tuple[str, str]) -> None:
         for metric in changes.metrics:
             for what, rows in (("class", _classes(changes, metric)), ("value", _values(changes, metric))):
                 if rows:
-                    told = f" (the {_MOST} of {len(rows)} that lost most)" if len(rows) > _MOST else ""
-                    table((what, *names, ""), [*islice(rows, _MOST)], title=f"{metric}{of_head} by {what}{told}")
+                    note = f" (the {_MOST} of {len(rows)} that lost most)" if len(rows) > _MOST else ""
+                    table((what, *names, ""), [*islice(rows, _MOST)], title=f"{metric}{of_head} by {what}{note}")
         if changes.worst:
             rows = [(str(one.example), f"{one.baseline:.3g}", f"{one.candidate:.3g}", "") for one in changes.worst]
             table(("example", *names, ""), rows, title=f"held-out examples{of_head} whose error grew most")

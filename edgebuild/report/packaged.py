@@ -18,7 +18,7 @@ def show(package: Package) -> None:
     """Print where it is and the files that people hand on; of many, how many they are."""
     total = sum(each.bytes for each in package.files.values())
     names = list(package.files)
-    told = ", ".join(names) if len(names) <= 4 else f"{len(names)} files"
-    print(f"{package.folder}: {package.kind} package {package.name} {package.version}: {told}, {total} bytes")
+    contents = ", ".join(names) if len(names) <= 4 else f"{len(names)} files"
+    print(f"{package.folder}: {package.kind} package {package.name} {package.version}: {contents}, {total} bytes")
     if package.status != "released":
         print(f"{package.folder}: made of a {package.status}: not every gate has passed")

@@ -266,21 +266,21 @@ def whole(joined: Joined) -> str:
     ends = f"{show_seconds(times.mean)} [{show_seconds(times.low)}, {show_seconds(times.high)}]"
     last = joined.parts[-1]
     slower = last.seconds is not None and times.mean >= last.seconds
-    told = f"{joined.joined.use}: mean {ends}, worst case {show_seconds(times.worst)} ({times.fidelity})"
-    return told + (f"; {last.name} alone is as fast" if slower else "")
+    joining = f"{joined.joined.use}: mean {ends}, worst case {show_seconds(times.worst)} ({times.fidelity})"
+    return joining + (f"; {last.name} alone is as fast" if slower else "")
 
 
-def cuts(found: Cuts) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
+def cuts(measured: Cuts) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
     """Columns, and a row for each place where a model can be cut: what crosses, and what that takes over links."""
-    links = sorted(found.there, key=float)
+    links = sorted(measured.there, key=float)
     rows: list[tuple[str, ...]] = []
-    for cut in found.table:
+    for cut in measured.table:
         times = [show_seconds(cut.total[link]) for link in links]
         sides = (show_seconds(cut.edge_seconds), show_seconds(cut.server_seconds))
-        told = "chosen" if cut is found.best else _not_taken(cut)
+        choice = "chosen" if cut is measured.best else _not_taken(cut)
         shape = f"{'×'.join(map(str, cut.shape))} {cut.dtype}"
-        rows.append((cut.tensor, shape, show_count(cut.bytes), *sides, *times, told))
-    there = [show_seconds(found.there[link]) for link in links]
+        rows.append((cut.tensor, shape, show_count(cut.bytes), *sides, *times, choice))
+    there = [show_seconds(measured.there[link]) for link in links]
     rows.append(("(input)", "", "", "", "", *there, "all at the server"))
     return ("cut behind", "shape", "bytes", "edge", "server", *(_bits(link) for link in links), ""), rows
 
@@ -293,10 +293,10 @@ def _bits(link: str) -> str:
     return f"{float(link) / 1e6:g} Mbit/s"
 
 
-def split(found: Cuts) -> str:
+def split(measured: Cuts) -> str:
     """Where the model is cut, and how the edge's times were had."""
-    how = f"edge times are this machine's × {found.scale:.3g} ({found.fidelity})"
-    return f"cut behind {found.chosen}; all at the edge takes {show_seconds(found.here)}; {how}"
+    how = f"edge times are this machine's × {measured.scale:.3g} ({measured.fidelity})"
+    return f"cut behind {measured.chosen}; all at the edge takes {show_seconds(measured.here)}; {how}"
 
 
 def _chosen_by(proof: Proof) -> str:

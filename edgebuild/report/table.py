@@ -32,10 +32,10 @@ def _fitted(columns: Sequence[str], rows: list[tuple[str, ...]], title: str, col
     from rich.text import Text
 
     heads = [Column(Text(name), overflow="fold") for name in columns]
-    made = Table(*heads, title=Text(title) if title else None, title_justify="left", box=None, pad_edge=False)
+    drawn = Table(*heads, title=Text(title) if title else None, title_justify="left", box=None, pad_edge=False)
     for row in rows:
-        made.add_row(*(Text(cell, colours.get(cell, "")) for cell in row))
-    Console().print(made)
+        drawn.add_row(*(Text(cell, colours.get(cell, "")) for cell in row))
+    Console().print(drawn)
 
 
 def _plain(columns: Sequence[str], rows: list[tuple[str, ...]], title: str) -> None:

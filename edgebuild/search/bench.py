@@ -46,7 +46,7 @@ class Bench(Protocol):
     def count(self, recipes: Sequence[Recipe], formats: tuple[str, ...]) -> list[Counts | Refused | None]:
         """What is counted of their files, untrained, in these formats; in all where none is named."""
 
-    def answer(self, asked: Sequence[Answered]) -> list[Weighed | Refused | None]:
+    def answer(self, candidates: Sequence[Answered]) -> list[Weighed | Refused | None]:
         """What their files answer to the examples that choose."""
 
     def short(self, recipe: Recipe) -> Recipe | None:

@@ -147,9 +147,11 @@ class Ladder:
         shortened = {one.draft.number: self._bench.short(one.draft.recipe) for one in counted}
         brief = [one for one in counted if shortened[one.draft.number] is not None]
         recipes = [shortened[one.draft.number] or one.draft.recipe for one in brief]
-        asked = [Answered(recipe, one.point.format, alone=True) for recipe, one in zip(recipes, brief, strict=True)]
+        candidates = [
+            Answered(recipe, one.point.format, alone=True) for recipe, one in zip(recipes, brief, strict=True)
+        ]
         trained: list[_Open] = []
-        for one, weighed in zip(brief, self._bench.answer(asked), strict=True):
+        for one, weighed in zip(brief, self._bench.answer(candidates), strict=True):
             if isinstance(weighed, Refused):
                 ended.append(_rejected(one.draft, "short", weighed.reason, point=one.point))
             elif weighed is not None:
@@ -205,8 +207,8 @@ class Ladder:
         others = [
             place for place, (one, now) in enumerate(zip(chosen, weighed, strict=True)) if _differs(one.point, now)
         ]
-        asked = [Answered(chosen[place].draft.recipe, chosen[place].point.format, again=True) for place in others]
-        for place, now in zip(others, self._bench.answer(asked), strict=True):
+        candidates = [Answered(chosen[place].draft.recipe, chosen[place].point.format, again=True) for place in others]
+        for place, now in zip(others, self._bench.answer(candidates), strict=True):
             weighed[place] = now
         return [self._ended(*pair) for pair in zip(chosen, weighed, strict=True)]
 

@@ -96,15 +96,15 @@ class Study:
         with _quiet():
             if values is not None:
                 self._study.enqueue_trial(self._as_told(values))
-            asked = self._study.ask()
+            optuna_trial = self._study.ask()
             drawn: dict[str, Any] = {}
 
             def draw(name: str, domain: Domain) -> Any:
-                drawn[name] = _suggested(asked, name, domain)
+                drawn[name] = _suggested(optuna_trial, name, domain)
                 return drawn[name]
 
             recipe = self._space.recipe(draw)
-        self._asked[self._next] = asked
+        self._asked[self._next] = optuna_trial
         self._next += 1
         return Draft(self._next - 1, drawn, recipe)
 
@@ -119,15 +119,15 @@ class Study:
 
     def _forget(self, draft: Draft) -> None:
         """Leave out a recipe that was proposed before: nothing new is known of it."""
-        asked = self._asked.pop(draft.number)
+        optuna_trial = self._asked.pop(draft.number)
         self._next = draft.number
         with _quiet() as optuna:
-            self._study.tell(asked, state=optuna.trial.TrialState.FAIL)
+            self._study.tell(optuna_trial, state=optuna.trial.TrialState.FAIL)
 
-    def _tell(self, asked: Any, trial: Trial) -> None:
-        asked.set_user_attr(_TRIAL, json.dumps(documents.to_json(trial)))
-        asked.set_constraint(_GATES, _constraint(trial))
-        self._study.tell(asked, _objectives(trial))
+    def _tell(self, optuna_trial: Any, trial: Trial) -> None:
+        optuna_trial.set_user_attr(_TRIAL, json.dumps(documents.to_json(trial)))
+        optuna_trial.set_constraint(_GATES, _constraint(trial))
+        self._study.tell(optuna_trial, _objectives(trial))
 
     def _resume(self) -> None:
         """Put what was begun and not ended in front again."""
@@ -166,15 +166,15 @@ def _objectives(trial: Trial) -> list[float]:
     return [time, size, min(trial.point.loss.share, _WORST) if trial.point.loss else _WORST]
 
 
-def _suggested(asked: Any, name: str, domain: Domain) -> Any:
+def _suggested(optuna_trial: Any, name: str, domain: Domain) -> Any:
     if isinstance(domain, Choices):
         texts = [_text(value) for value in domain.values]
-        return domain.values[texts.index(asked.suggest_categorical(name, texts))]
+        return domain.values[texts.index(optuna_trial.suggest_categorical(name, texts))]
     if domain.whole:
         step = 1 if domain.step is None else round(domain.step)
-        return asked.suggest_int(name, round(domain.low), round(domain.high), step=step, log=domain.log)
+        return optuna_trial.suggest_int(name, round(domain.low), round(domain.high), step=step, log=domain.log)
     values = domain.every()
-    drawn = asked.suggest_float(
+    drawn = optuna_trial.suggest_float(
         name, domain.low, values[-1] if values else domain.high, step=domain.step, log=domain.log
     )
     return domain.value(drawn)

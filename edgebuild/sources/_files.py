@@ -28,8 +28,8 @@ def refuse_teachers(model: ModelSpec, kind: str) -> None:
     """UsageError where a model that stays a file has a teacher, or a training."""
     refuse_fit(model)
     if model.declared.all_teachers:
-        told = f"a teacher needs somebody who learns, and a model that comes as {kind} does not"
-        raise UsageError(told, file=model.file, key="teacher" if model.declared.teacher else "teachers")
+        message = f"a teacher needs somebody who learns, and a model that comes as {kind} does not"
+        raise UsageError(message, file=model.file, key="teacher" if model.declared.teacher else "teachers")
 
 
 def refuse_fit(model: ModelSpec) -> None:

@@ -43,8 +43,8 @@ class Average(Source):
         _members.refuse_unlike(model)
         self._refuse(model)
         count = len(self.members)
-        given = self.weights or (1.0,) * count
-        weights = tuple(round(weight / sum(given), 9) for weight in given)
+        shares = self.weights or (1.0,) * count
+        weights = tuple(round(weight / sum(shares), 9) for weight in shares)
         return _members.making(model, Join("average", count, weights, self.of), fitted=self.fitted)
 
     def _refuse(self, model: ModelSpec) -> None:

@@ -103,10 +103,10 @@ def _callable(name: str) -> Any:
     except ModuleNotFoundError as error:
         hint = f"pip install what has {error.name}, in the environment of edgebuild"
         raise UsageError(f"cannot be imported: there is no module {error.name!r}", key="name", hint=hint) from None
-    made: Any = vars(module).get(attribute)
-    if not callable(made):
+    builder: Any = vars(module).get(attribute)
+    if not callable(builder):
         from torch import nn
 
         known = [one for one, kind in vars(module).items() if isinstance(kind, type) and issubclass(kind, nn.Module)]
         raise UsageError(f"{place} has no class or function {attribute!r}", key="name", hint=suggest(attribute, known))
-    return made
+    return builder

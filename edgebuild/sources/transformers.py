@@ -43,13 +43,13 @@ class Transformers(Named):
             return self.options
         key = model.declared.origin.key_of("config")
         try:
-            given = json.loads(model.place(self.config, key).read_text(encoding="utf-8"))
+            content = json.loads(model.place(self.config, key).read_text(encoding="utf-8"))
         except (OSError, ValueError, RecursionError) as error:
-            told = error.strerror if isinstance(error, OSError) else f"is no JSON: {error}"
-            raise UsageError(f"{self.config!r}: {told}", file=model.file, key=key) from None
-        if not isinstance(given, dict):
+            reason = error.strerror if isinstance(error, OSError) else f"is no JSON: {error}"
+            raise UsageError(f"{self.config!r}: {reason}", file=model.file, key=key) from None
+        if not isinstance(content, dict):
             raise UsageError(f"{self.config!r} is no object of JSON", file=model.file, key=key)
-        return {**self.options, _FILE: {name: value for name, value in given.items() if name not in _FETCHING}}
+        return {**self.options, _FILE: {name: value for name, value in content.items() if name not in _FETCHING}}
 
     @staticmethod
     def network(name: str, options: Mapping[str, Any]) -> nn.Module:

@@ -133,9 +133,9 @@ class Assembly:
                 raise ValueError(f"nothing {verb} {end} (known: {', '.join(map(str, known))})")
         if route.target in fed and not (self.router and route.target.part is None):
             raise ValueError(f"two things go into {route.target}")
-        given, taken = sources[route.source], targets[route.target]
-        if (given.shape, given.dtype) != (taken.shape, taken.dtype):
-            raise ValueError(f"{_shown(route.source, given)} cannot go into {_shown(route.target, taken)}")
+        source, taken = sources[route.source], targets[route.target]
+        if (source.shape, source.dtype) != (taken.shape, taken.dtype):
+            raise ValueError(f"{_shown(route.source, source)} cannot go into {_shown(route.target, taken)}")
 
 
 def _shown(end: End, spec: TensorSpec) -> str:

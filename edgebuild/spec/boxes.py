@@ -70,5 +70,5 @@ def mistake(labels: Any, classes: int) -> str | None:
     if good.all():
         return None
     picture, row = (int(place) for place in np.argwhere(~good)[0])
-    told = f"has the box {[round(float(value), 4) for value in labels[picture, row]]} in example {picture}"
-    return f"{told}: class is below {classes}, corners are shares of the picture, x1 < x2 and y1 < y2"
+    box = f"has the box {[round(float(value), 4) for value in labels[picture, row]]} in example {picture}"
+    return f"{box}: class is below {classes}, corners are shares of the picture, x1 < x2 and y1 < y2"

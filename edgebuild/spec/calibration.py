@@ -30,10 +30,10 @@ class Calibration:
     def line(self) -> str:
         """All of it, for people."""
         source = f"ranges come from {self.examples} training examples (SHA-256 {self.sha256[:12]}…)"
-        told = f"{self.differ} of {self.ranges} are not those that noise gives"
+        difference = f"{self.differ} of {self.ranges} are not those that noise gives"
         chance = f"from one noise to another {self.by_chance} are not the same"
-        asked = ": is there anything in these examples?" if self.differ <= self.by_chance else ""
-        return f"{source}; {told}, {chance}{asked}"
+        question = ": is there anything in these examples?" if self.differ <= self.by_chance else ""
+        return f"{source}; {difference}, {chance}{question}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -65,7 +65,7 @@ def _date(value: object) -> dict[str, str]:
 
 def _first_mistake(error: ValidationError, kind: type, file: str, prefix: str) -> UsageError:
     mistakes = error.errors(include_url=False)
-    mistake = min(mistakes, key=lambda found: found["type"] not in _UNKNOWN)  # it may be why another is missing
+    mistake = min(mistakes, key=lambda candidate: candidate["type"] not in _UNKNOWN)  # it may be why another is missing
     location, reason = mistake["loc"], mistake["msg"]
     key = _key(location, prefix) or None
     if mistake["type"] in _UNKNOWN:
@@ -78,8 +78,8 @@ def _first_mistake(error: ValidationError, kind: type, file: str, prefix: str) -
         case "value_error":
             return UsageError(reason.removeprefix("Value error, "), file=file, key=key)
         case "union_tag_invalid":
-            given, known = mistake["ctx"]["tag"][1:-1], re.findall(r"\[(\w+)\]", mistake["ctx"]["expected_tags"])
-            return UsageError(f"there is no kind {given!r}", file=file, key=key, hint=suggest(given, known))
+            tag, known = mistake["ctx"]["tag"][1:-1], re.findall(r"\[(\w+)\]", mistake["ctx"]["expected_tags"])
+            return UsageError(f"there is no kind {tag!r}", file=file, key=key, hint=suggest(tag, known))
         case "json_invalid":
             return UsageError("nested too deeply", file=file, key=key)
     return UsageError(f"{reason[0].lower()}{reason[1:]}, got {_short(mistake['input'])}", file=file, key=key)

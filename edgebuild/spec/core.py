@@ -123,7 +123,7 @@ class Core:
         if self.time is None:
             return
         last = max(cache.level for cache in self.caches)
-        wanted, stated = {cache.name for cache in self.caches if cache.level < last}, {*self.time.miss_cycles}
-        if stated != wanted:
-            names = (", ".join(sorted(each)) or "none" for each in (wanted, stated))
+        needed, stated = {cache.name for cache in self.caches if cache.level < last}, {*self.time.miss_cycles}
+        if stated != needed:
+            names = (", ".join(sorted(each)) or "none" for each in (needed, stated))
             raise ValueError("time.miss_cycles must be stated for {}, not for {}".format(*names))

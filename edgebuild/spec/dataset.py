@@ -129,17 +129,17 @@ def describe(
     unnamed = [documents.to_json(head) for head in heads]
     for head in unnamed:
         del head["labels"]
-    found: dict[str, object] = {"examples": dict(examples), "heads": unnamed}
+    description: dict[str, object] = {"examples": dict(examples), "heads": unnamed}
     if forms:
-        found["inputs"] = [asdict(form) for form in forms]
+        description["inputs"] = [asdict(form) for form in forms]
     if cut:
-        found["cut"] = True
+        description["cut"] = True
     if without is not None:
-        found["without_labels"] = without
+        description["without_labels"] = without
     if slices:
-        found["slices"] = list(slices)
+        description["slices"] = list(slices)
         _write(folder / _SLICES, np.stack(list(slices.values())))
-    (folder / DESCRIPTION).write_text(json.dumps(found) + "\n")
+    (folder / DESCRIPTION).write_text(json.dumps(description) + "\n")
 
 
 def read(folder: Path, name: str) -> Stored:
@@ -195,8 +195,8 @@ def heads(folder: Path) -> tuple[Head, ...]:
 
 def examples(folder: Path) -> dict[str, int]:
     """The number of examples of each split."""
-    found: dict[str, int] = _described(folder)["examples"]
-    return found
+    counts: dict[str, int] = _described(folder)["examples"]
+    return counts
 
 
 def is_cut(folder: Path) -> bool:
@@ -235,8 +235,8 @@ def _drawn(split: Stored, count: int, seed: int) -> Split:
 
 def _described(folder: Path) -> dict[str, Any]:
     file = folder / DESCRIPTION
-    found: dict[str, Any] = json.loads(file.read_text()) if file.is_file() else {}
-    return found
+    description: dict[str, Any] = json.loads(file.read_text()) if file.is_file() else {}
+    return description
 
 
 def _label_files(name: str, heads: Sequence[Head]) -> list[str]:

@@ -46,15 +46,17 @@ class Decoder:
 
     def mistake(self, shapes: tuple[tuple[int, ...], ...], classes: int) -> str | None:
         """What does not fit outputs of these shapes (of one example); None when nothing does not."""
-        wanted = {
+        expected = {
             "fastestdet": f"one output [{5 + classes}, H, W]",
             "yolo": f"one output [anchors, {4 + self.objectness + classes}] or its transpose",
             "ssd": f"an output [A, 4] of boxes and then one [A, {classes + self.background}] of scores",
             "detected": "outputs [A, 4] of boxes, [A] of classes, [A] of scores, and perhaps one number of how many",
         }[self.kind]
         named = " and ".join(str(list(shape)) for shape in shapes)
-        told = f"decoder {self.kind!r} reads {wanted} for {classes} classes, and the outputs have the shape {named}"
-        return None if self._fits(shapes, classes) else told
+        message = (
+            f"decoder {self.kind!r} reads {expected} for {classes} classes, and the outputs have the shape {named}"
+        )
+        return None if self._fits(shapes, classes) else message
 
     @property
     def apart(self) -> bool:

@@ -182,6 +182,6 @@ def _below(key: str, name: str) -> str:
     return f"{key}.{name}" if key else name
 
 
-def _refuse(key: str, wanted: str, content: Json) -> NoReturn:
+def _refuse(key: str, expected: str, content: Json) -> NoReturn:
     text = json.dumps(content, default=str)
-    raise _Misfit(key, f"is not {wanted}: {text if len(text) <= 60 else text[:57] + '…'}")
+    raise _Misfit(key, f"is not {expected}: {text if len(text) <= 60 else text[:57] + '…'}")

@@ -82,9 +82,9 @@ def mask(rows: Array, total: int) -> Mask:
 
 def _in_proportion(sizes: list[int], count: int) -> list[int]:
     """`count` shared out among groups of these sizes, each keeping one at least."""
-    wanted = [size * count / sum(sizes) for size in sizes]
-    parts = [min(int(share), size - 1) for share, size in zip(wanted, sizes, strict=True)]
-    order = sorted(range(len(sizes)), key=lambda group: parts[group] - wanted[group])
+    shares = [size * count / sum(sizes) for size in sizes]
+    parts = [min(int(share), size - 1) for share, size in zip(shares, sizes, strict=True)]
+    order = sorted(range(len(sizes)), key=lambda group: parts[group] - shares[group])
     for group in order:
         if sum(parts) < count and parts[group] < sizes[group] - 1:
             parts[group] += 1

@@ -37,9 +37,9 @@ def read_target(path: Path, shown: str, recipes: Callable[[str], Recipe] | None 
     `recipes` finds a recipe by its name, for files that name one; one that says nothing of a recipe takes what the last
     search has come to.
     """
-    given = read_toml(path, shown)
-    recipe = _recipe(given.get("recipe", [] if recipes is None else SEARCHED), shown, recipes)
-    declared = check(TargetFile, given | ({"recipe": []} if recipe else {}), file=shown)
+    content = read_toml(path, shown)
+    recipe = _recipe(content.get("recipe", [] if recipes is None else SEARCHED), shown, recipes)
+    declared = check(TargetFile, content | ({"recipe": []} if recipe else {}), file=shown)
     devices = tuple(
         DeviceSpec(line.transport, line.measures, line.model_extra or {}, f"devices[{i}]")
         for i, line in enumerate(declared.devices)
@@ -85,13 +85,13 @@ def read_policy(path: Path, shown: str) -> Policy:
     return Policy(check(PolicyFile, read_toml(path, shown), file=shown).gates, shown)
 
 
-def _recipe(given: Any, shown: str, recipes: Callable[[str], Recipe] | None) -> Recipe | None:
+def _recipe(declared: Any, shown: str, recipes: Callable[[str], Recipe] | None) -> Recipe | None:
     """A recipe that is given as a name or a table; None for a list of steps, or for what is none of them."""
-    if isinstance(given, str):
-        given = {"use": given}
-    if not isinstance(given, dict):
+    if isinstance(declared, str):
+        declared = {"use": declared}
+    if not isinstance(declared, dict):
         return None
-    table = check(RecipeTable, given, file=shown, prefix="recipe")
+    table = check(RecipeTable, declared, file=shown, prefix="recipe")
     if table.use is None:
         return Recipe(_steps(table.steps or (), "recipe.steps", shown), table.drop_useless)
     if recipes is None:

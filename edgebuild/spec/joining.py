@@ -103,9 +103,9 @@ def alike(whole: Joined, parts: Sequence[Joined]) -> None:
             _same_tensors(side, whole, part)
         ours, theirs = ([(head.task, head.outputs) for head in each.heads] for each in (whole, part))
         if ours != theirs:
-            told = " and ".join(head.task for head in part.heads)
+            shown = " and ".join(head.task for head in part.heads)
             expected = " and ".join(head.task for head in whole.heads)
-            raise ValueError(f"part {part.name!r} answers another task ({told}) than the whole ({expected})")
+            raise ValueError(f"part {part.name!r} answers another task ({shown}) than the whole ({expected})")
         if part.preprocess != whole.preprocess:
             raise ValueError(f"part {part.name!r} prepares its inputs otherwise than the whole ([preprocess])")
         for own, other in zip(whole.heads, part.heads, strict=True):
@@ -125,6 +125,6 @@ def _same_labels(name: str, ours: tuple[str, ...], theirs: tuple[str, ...]) -> N
         return
     if sorted(ours) == sorted(theirs):
         place = next(place for place, pair in enumerate(zip(ours, theirs, strict=True)) if pair[0] != pair[1])
-        told = f"number {place} is {theirs[place]!r}, and {ours[place]!r} in the whole"
-        raise ValueError(f"part {name!r} has the labels in another order: {told}")
+        difference = f"number {place} is {theirs[place]!r}, and {ours[place]!r} in the whole"
+        raise ValueError(f"part {name!r} has the labels in another order: {difference}")
     raise ValueError(f"part {name!r} has other labels than the whole")

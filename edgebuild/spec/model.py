@@ -232,8 +232,8 @@ class ModelFile:
                 known = ", ".join(outputs)
                 raise ValueError(f"state of input {one.name!r} comes from {one.state.source!r}, no output of {known}")
             if (output.shape, output.dtype) != (one.shape, one.dtype):
-                told = f"{output.dtype} {list(output.shape)}, and the input is {one.dtype} {list(one.shape)}"
-                raise ValueError(f"state of input {one.name!r} comes from {output.name!r}, which is {told}")
+                described = f"{output.dtype} {list(output.shape)}, and the input is {one.dtype} {list(one.shape)}"
+                raise ValueError(f"state of input {one.name!r} comes from {output.name!r}, which is {described}")
         if self.inputs and all(one.state for one in self.inputs):
             raise ValueError("every input is a state: nothing goes in")
 

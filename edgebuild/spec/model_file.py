@@ -28,8 +28,8 @@ def loader(kind: type[Format]) -> Path:
     try:
         return module(kind.loader)
     except UsageError as error:
-        told = f"format {kind.__name__} says that {kind.loader!r} opens its files, and {error.reason}"
-        raise UsageError(told) from None
+        message = f"format {kind.__name__} says that {kind.loader!r} opens its files, and {error.reason}"
+        raise UsageError(message) from None
 
 
 def module(name: str) -> Path:

@@ -91,8 +91,8 @@ class Answers:
         """UsageError with the key for what is declared twice or for nothing; what tasks say of it is `tasks.check`."""
         self._check_tables()
         if isinstance(self.outputs, int) and self.labels:
-            told = "labels names the classes, or outputs says how many values are answered: keep one of the two"
-            raise UsageError(told, key="outputs")
+            message = "labels names the classes, or outputs says how many values are answered: keep one of the two"
+            raise UsageError(message, key="outputs")
 
     def _check_tables(self) -> None:
         """UsageError for tables that contradict each other, or what is said of the model as a whole."""
@@ -108,5 +108,5 @@ class Answers:
                 unused = "labels" if table.labels else "decoder" if table.decoder else "weight"
                 raise UsageError(f"output {table.name!r} has no task to use it", key=f"{key}.{unused}")
         if self.tables and not (any(table.task for table in self.tables) or self.task or self.labels):
-            told = "no output has a task, so there is nothing to learn or to judge"
-            raise UsageError(told, key="outputs", hint="edgebuild tasks lists what there is")
+            message = "no output has a task, so there is nothing to learn or to judge"
+            raise UsageError(message, key="outputs", hint="edgebuild tasks lists what there is")

@@ -32,14 +32,14 @@ def _packaged(name: str) -> Path:
     try:
         return Path(str(metadata.distribution(parts["name"]).locate_file(parts["path"])))
     except metadata.PackageNotFoundError:
-        told = f"lies in the package {parts['name']}, which is not installed"
-        raise UsageError(told, hint=f"pip install {parts['name']}") from None
+        message = f"lies in the package {parts['name']}, which is not installed"
+        raise UsageError(message, hint=f"pip install {parts['name']}") from None
 
 
 def _named(variable: re.Match[str]) -> Path:
     name = variable["plain"] or variable["braced"]
     value = os.environ.get(name)
     if not value:
-        told = f"starts with the variable {name}, which is not set"
-        raise UsageError(told, hint=f"{name}=/path/of/the/folder edgebuild …")
+        message = f"starts with the variable {name}, which is not set"
+        raise UsageError(message, hint=f"{name}=/path/of/the/folder edgebuild …")
     return Path(value + (variable["path"] or ""))

@@ -181,8 +181,8 @@ def mistake(registry: Registry[Any], name: str, kind: Any) -> str | None:
         return "is no frozen dataclass, whose fields are its options"
     declared = (_wrong(member, kind) for member in _members(base))
     wrong = next(filter(None, declared), None) or _unfinished(kind)
-    if wrong is None and registry.named and (said := getattr(kind, registry.named)) != name:
-        wrong = f"says in {registry.named!r} that it is {said!r}"
+    if wrong is None and registry.named and (stated := getattr(kind, registry.named)) != name:
+        wrong = f"says in {registry.named!r} that it is {stated!r}"
     return wrong
 
 

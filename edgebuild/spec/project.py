@@ -32,8 +32,8 @@ class Project:
 
     def target_files(self) -> dict[str, Path]:
         """Every target by name; a file of the project hides a built-in one of the same name."""
-        found = {path.stem: path for path in sorted(_built_in("targets").glob("*.toml"))}
-        return found | {path.stem: path for path in sorted((self.root / "targets").glob("*.toml"))}
+        built_in = {path.stem: path for path in sorted(_built_in("targets").glob("*.toml"))}
+        return built_in | {path.stem: path for path in sorted((self.root / "targets").glob("*.toml"))}
 
     def target(self, name: str) -> Target:
         """The target with this name; UsageError with the nearest names when there is none."""
@@ -45,8 +45,8 @@ class Project:
 
     def recipe_files(self) -> dict[str, Path]:
         """Every recipe by name; a file of the project hides a built-in one of the same name."""
-        found = {path.stem: path for path in sorted(_built_in("recipes").glob("*.toml"))}
-        return found | {path.stem: path for path in sorted((self.root / "recipes").glob("*.toml"))}
+        built_in = {path.stem: path for path in sorted(_built_in("recipes").glob("*.toml"))}
+        return built_in | {path.stem: path for path in sorted((self.root / "recipes").glob("*.toml"))}
 
     def recipe(self, name: str, *, file: str | None = None, key: str | None = None) -> Recipe:
         """The recipe with this name; UsageError with the nearest names when there is none.
@@ -100,9 +100,9 @@ class Project:
 
     def model_folders(self) -> dict[str, Path]:
         """Every model by name: the folders with a `model.toml`."""
-        found = {path.parent.name: path.parent for path in sorted(_built_in("models").glob("*/model.toml"))}
+        built_in = {path.parent.name: path.parent for path in sorted(_built_in("models").glob("*/model.toml"))}
         own = {path.parent.name: path.parent for path in sorted((self.root / "models").glob("*/model.toml"))}
-        return own or found
+        return own or built_in
 
     def models(self, named: Sequence[str] = ()) -> list[ModelSpec]:
         """Those that are named; where none is, all but those that are built by name alone."""

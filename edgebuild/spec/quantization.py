@@ -107,8 +107,8 @@ class Missing:
 
     def concerns(self, how: Quantization) -> bool:
         """Whether this is why `how` cannot be had."""
-        asked = (how.weights, self.weights), (how.granularity, self.granularity), (how.activations, self.activations)
-        named = all(not given or value in given for value, given in (*asked, (how.borders, self.borders)))
+        pairs = (how.weights, self.weights), (how.granularity, self.granularity), (how.activations, self.activations)
+        named = all(not covered or value in covered for value, covered in (*pairs, (how.borders, self.borders)))
         return self.technique == how.technique and named
 
 
@@ -122,11 +122,11 @@ def refusal(table: Iterable[Support], gaps: Iterable[Missing], how: Quantization
 
 def rows(formats: Mapping[str, Any]) -> list[dict[str, Any]]:
     """What each of these formats can do and what it cannot, as plain data: the table of `edgebuild steps`."""
-    found: list[dict[str, Any]] = []
+    table: list[dict[str, Any]] = []
     for name, kind in formats.items():
-        found += [{"format": name, "real": True, **asdict(row)} for row in kind.real]
+        table += [{"format": name, "real": True, **asdict(row)} for row in kind.real]
         for gap in kind.unreal:
             where = f" with borders in {', '.join(gap.borders)}" if gap.borders else ""
-            told = {"covers": f"none{where}", "arithmetic": f"{gap.reason}; instead: {gap.instead}"}
-            found.append({"format": name, "real": False, **asdict(gap), **told})
-    return found
+            cells = {"covers": f"none{where}", "arithmetic": f"{gap.reason}; instead: {gap.instead}"}
+            table.append({"format": name, "real": False, **asdict(gap), **cells})
+    return table

@@ -111,9 +111,9 @@ class Joined(Rows):
         """Those in these rows, in their order."""
         import numpy as np
 
-        asked = np.arange(len(self))[rows]
-        late = asked >= len(self.first)
-        parts = [self.first[asked[~late]], self.second[asked[late] - len(self.first)]]
+        positions = np.arange(len(self))[rows]
+        late = positions >= len(self.first)
+        parts = [self.first[positions[~late]], self.second[positions[late] - len(self.first)]]
         values: Array = np.concatenate(parts)
         order = np.concatenate([np.flatnonzero(~late), np.flatnonzero(late)])
         return values[np.argsort(order)]

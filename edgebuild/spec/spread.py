@@ -39,9 +39,9 @@ class Spread:
     @classmethod
     def of(cls, values: Array) -> Spread:
         """That of these values."""
-        found = cls()
-        found.add(values)
-        return found
+        spread = cls()
+        spread.add(values)
+        return spread
 
     def add(self, values: Array) -> None:
         """See more values; none may be NaN."""
@@ -86,16 +86,16 @@ def remarks(ranges: Mapping[str, Range]) -> list[str]:
     """Lines about the tensors that calibration says nothing of."""
     still = [name for name, ends in ranges.items() if ends == (0.0, 0.0)]
     masked = [name for name, ends in ranges.items() if ends == NO_RANGE]
-    told = [unmoved("tensors", still)] if still else []
+    lines = [unmoved("tensors", still)] if still else []
     if masked:
-        told.append(f'values that stand for "no value" are in {shown(masked)}: the operators on them stay float')
-    return told
+        lines.append(f'values that stand for "no value" are in {shown(masked)}: the operators on them stay float')
+    return lines
 
 
 def unmoved(what: str, names: Sequence[str]) -> str:
     """The line about what is 0 in all calibration examples."""
-    told = f"0 in all calibration examples are the {what} {shown(names)}"
-    return f"{told}: exact at any scale, but give examples that reach them if they are to move"
+    line = f"0 in all calibration examples are the {what} {shown(names)}"
+    return f"{line}: exact at any scale, but give examples that reach them if they are to move"
 
 
 def shown(names: Sequence[str]) -> str:

@@ -95,6 +95,8 @@ class TargetFile(BaseModel):
         """More threads than cores would be predicted as if each had a core of its own."""
         for number, runtime in enumerate(self.runtimes):
             if self.hardware.core is not None and runtime.threads > self.hardware.cores:
-                told = f"runtimes[{number}].threads is {runtime.threads}, and hardware.cores is {self.hardware.cores}"
-                raise ValueError(told)
+                message = (
+                    f"runtimes[{number}].threads is {runtime.threads}, and hardware.cores is {self.hardware.cores}"
+                )
+                raise ValueError(message)
         return self

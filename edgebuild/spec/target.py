@@ -21,9 +21,9 @@ Fidelity = Literal["hardware", "emulated", "host", "estimated"]
 FIDELITIES: tuple[Fidelity, ...] = ("estimated", "host", "emulated", "hardware")
 
 
-def reaches(given: Fidelity, wanted: Fidelity) -> bool:
-    """Whether evidence of fidelity `given` is good enough for a gate that asks for `wanted`."""
-    return FIDELITIES.index(given) >= FIDELITIES.index(wanted)
+def reaches(fidelity: Fidelity, required: Fidelity) -> bool:
+    """Whether evidence of `fidelity` is good enough for a gate that asks for `required`."""
+    return FIDELITIES.index(fidelity) >= FIDELITIES.index(required)
 
 
 @dataclass(frozen=True, slots=True)

@@ -41,5 +41,5 @@ def check(answers: Answers, *, smoothed: bool) -> None:
     if answers.outputs is None and not answers.labels:
         raise UsageError("is missing: how many values does the model answer?", key="outputs")
     if smoothed and not any(of(head).smooths for head in answers.heads):
-        told = f"label_smoothing is for classes; task {answers.heads[0].task!r} has none"
-        raise UsageError(told, key="training.label_smoothing")
+        message = f"label_smoothing is for classes; task {answers.heads[0].task!r} has none"
+        raise UsageError(message, key="training.label_smoothing")

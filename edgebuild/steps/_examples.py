@@ -77,8 +77,8 @@ class Intake:
         ready = self.raw or self.fitted
         expected = (examples,) if ready else (examples, *self.spec.shape)
         if tuple(self.values.shape[: 1 if ready else None]) != expected:
-            told = f"has shape {list(self.values.shape)}; declared and labelled are {[examples, *self.spec.shape]}"
-            return f"input {self.spec.name!r} {told}"
+            reason = f"has shape {list(self.values.shape)}; declared and labelled are {[examples, *self.spec.shape]}"
+            return f"input {self.spec.name!r} {reason}"
         declared = np.dtype(self.spec.dtype)
         if self.values.dtype.kind not in ("fiub" if declared.kind == "f" else "iub"):
             return f"input {self.spec.name!r} has elements of type {self.values.dtype}, declared are {declared}"

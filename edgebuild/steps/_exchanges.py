@@ -19,11 +19,11 @@ WHOLE = ""  # the name under which the quality of the model as it is stands
 
 def paying(able: Exchanges, clock: Times, reason: str) -> dict[str, Exchange]:
     """Those that save time; UsageError with the `reason` and what each takes where none does."""
-    found = {name: one for name, one in able.items() if clock.pays(one)}
-    if not found:
+    saving = {name: one for name, one in able.items() if clock.pays(one)}
+    if not saving:
         (line,) = times.remarks(clock, able, [], {name: clock.why_not(one) for name, one in able.items()})
         raise UsageError(f"{reason}: {line}", hint="leave the step out: it does not pay here")
-    return found
+    return saving
 
 
 def chosen(

@@ -63,7 +63,7 @@ def _start(io: StepIO, step: Step, stage: Stage) -> Other:
     folder = io.scratch / f"stage{stage.index}"
     for name in ("output", "scratch"):
         (folder / name).mkdir(parents=True)
-    (folder / _FILE).write_bytes(pickle.dumps((step, dict(io.inputs), stage)))
+    (folder / _FILE).write_bytes(pickle.dumps((step, dict(io.inputs), io.partial, stage)))
     paths = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
     code = f"import sys; from {__name__} import main; sys.exit(main(sys.argv[1]))"
     command = [sys.executable, "-P", "-c", code, str(folder)]
@@ -88,16 +88,16 @@ def _blamed(others: Sequence[Other]) -> EdgebuildError | None:
         if (folder / _ERROR).is_file():
             return from_json(json.loads((folder / _ERROR).read_text()))
         if child.poll():
-            told = f"signal {-child.returncode}" if child.returncode < 0 else f"exit code {child.returncode}"
-            return StepError(f"process {number} of the training ended with {told}")
+            ending = f"signal {-child.returncode}" if child.returncode < 0 else f"exit code {child.returncode}"
+            return StepError(f"process {number} of the training ended with {ending}")
     return None
 
 
 def main(place: str) -> int:
     """Do the step of which a folder tells, up to the end of its training; the exit code."""
     folder = Path(place)
-    step, inputs, stage = pickle.loads((folder / _FILE).read_bytes())  # noqa: S301 (`_start` wrote it just now)
-    io = StepIO(inputs, folder / "output", folder / "scratch", stage=stage)
+    step, inputs, partial, stage = pickle.loads((folder / _FILE).read_bytes())  # noqa: S301 (`_start` wrote it just now)
+    io = StepIO(inputs, folder / "output", folder / "scratch", partial=partial, stage=stage)
     try:
         step.run(io)
     except Trained:

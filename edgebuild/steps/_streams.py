@@ -35,13 +35,13 @@ class Start:
             yield np.full((min(_ROWS, self.shape[0] - first), *self.shape[1:]), self.value, self.dtype)
 
 
-def with_states(given: Sequence[Any], signature: Signature) -> tuple[Any, ...]:
+def with_states(inputs: Sequence[Any], signature: Signature) -> tuple[Any, ...]:
     """The inputs that data brings, with those between them that are states; as they came where any is missing."""
     import numpy as np
 
-    if not signature.loops or len(given) != sum(one.state is None for one in signature.inputs):
-        return tuple(given)
-    own, count = iter(given), given[0].shape[0] if given[0].shape else 0
+    if not signature.loops or len(inputs) != sum(one.state is None for one in signature.inputs):
+        return tuple(inputs)
+    own, count = iter(inputs), inputs[0].shape[0] if inputs[0].shape else 0
     return tuple(
         next(own) if one.state is None else Start((count, *one.shape), np.dtype(one.dtype), one.state.start)
         for one in signature.inputs

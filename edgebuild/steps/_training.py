@@ -83,7 +83,7 @@ def fit(
 
 
 def _in_parts(io: StepIO, step: Step, learner: Learner, data: Stored, loss: Loss, how: Training) -> list[str]:
-    """The same by several processes, each with a part of the module; nothing is kept to go on from after a kill."""
+    """The same by several processes, each with a part of the module."""
     from edgebuild.nn.train import machine, pipeline, training
 
     if learner.fit is not None:
@@ -97,5 +97,5 @@ def _in_parts(io: StepIO, step: Step, learner: Learner, data: Stored, loss: Loss
         return pipeline.fit(
             learner.module, data, loss, how, stage,
             example=learner.example, masks=training.held(learner.sparse), augment=augment, progress=io.progress,
-            restarts=_RESTARTS,
+            folder=io.partial, restarts=_RESTARTS,
         )  # fmt: skip

@@ -70,8 +70,8 @@ def _named(
 
     known = {name: pair for name, pair in ranges.values(model, probe).items() if pair[0] in learnt}
     runs = list(target_format.activations(file, probe))
-    found = {name: np.concatenate([run[name].ravel() for run in runs]) for name in runs[0]}
-    matched = ranges.match({name: values for name, (_, values) in known.items()}, found)
+    tensors = {name: np.concatenate([run[name].ravel() for run in runs]) for name in runs[0]}
+    matched = ranges.match({name: values for name, (_, values) in known.items()}, tensors)
     ends = {name: (learnt[known[node][0]], factor) for name, (node, factor) in matched.items()}
     return {name: (factor * low, factor * high) for name, ((low, high), factor) in ends.items()}
 

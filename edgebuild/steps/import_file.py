@@ -84,5 +84,5 @@ def integer(folder: Path) -> str | None:
         described = json.loads((folder / DESCRIPTION).read_text())
     except FileNotFoundError:
         return None
-    told: str | None = described["integer"]
-    return told
+    operator: str | None = described["integer"]
+    return operator

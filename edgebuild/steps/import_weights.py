@@ -43,9 +43,9 @@ class ImportWeights(Step):
         code = ModelCode(io.path("code") if "code" in io.inputs else None, self.origin)
         module = code.build(self.builder, self.signature.inputs, self.signature.outputs)
         (weights,) = io.path("weights").iterdir()
-        tensors, found = state_dict.read(weights, self.shown)
-        done = [*found, *state_dict.fit(module, tensors, self.shown)]
-        taken, given = self.signature.inputs, self.signature.outputs
-        built = checkpoint.Checkpoint(module, code, self.builder, taken, self.augment, outputs=given, fit=self.fit)
+        tensors, remarks = state_dict.read(weights, self.shown)
+        done = [*remarks, *state_dict.fit(module, tensors, self.shown)]
+        inputs, outputs = self.signature.inputs, self.signature.outputs
+        built = checkpoint.Checkpoint(module, code, self.builder, inputs, self.augment, outputs=outputs, fit=self.fit)
         checkpoint.save(built, io.output)
         notes.write(io.output, [f"{self.shown}: {'; '.join(done)}"] if done else [])

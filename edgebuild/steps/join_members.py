@@ -71,8 +71,8 @@ class JoinMembers(Step):
 
     def uses(self) -> tuple[str, ...]:
         """What its options ask for."""
-        asked = {"code": bool(self.augment or self.fit), "data": self.fitted}
-        return tuple(role for role in self.needs if asked[role])
+        needed = {"code": bool(self.augment or self.fit), "data": self.fitted}
+        return tuple(role for role in self.needs if needed[role])
 
     def run(self, io: StepIO) -> None:
         """Join, save."""
@@ -88,8 +88,10 @@ class JoinMembers(Step):
         joined.write(join, folder)
         (folder / "model.py").write_text(_CODE.format(digest=_digest()) + self._own(io, folder))
         module, code = joined.network(join, modules).eval(), ModelCode(folder, self.origin)
-        taken, given = self.signature.inputs, self.signature.outputs
-        checkpoint.save(Checkpoint(module, code, "build", taken, self.augment, outputs=given, fit=self.fit), io.output)
+        inputs, outputs = self.signature.inputs, self.signature.outputs
+        checkpoint.save(
+            Checkpoint(module, code, "build", inputs, self.augment, outputs=outputs, fit=self.fit), io.output
+        )
         notes.write(io.output, lines)
 
     def _own(self, io: StepIO, folder: Path) -> str:

@@ -118,8 +118,8 @@ class LiftFile(Step):
         from edgebuild.nn.model_code import example
 
         with torch.no_grad():
-            given = module(*example(self.signature.inputs, 1))
-        if mistake := answers.mistake(given, self.signature.outputs, 1):
+            answer = module(*example(self.signature.inputs, 1))
+        if mistake := answers.mistake(answer, self.signature.outputs, 1):
             raise UsageError(f"the model answers {mistake}")
         held_out = dataset.validation(io.path("data"), _EXAMPLES, 0)
         samples = [tuple(values[row : row + 1] for values in held_out.inputs) for row in range(len(held_out))]
@@ -162,9 +162,9 @@ class LiftFile(Step):
             text += _AUGMENT.format(origin=self.origin, name=self.augment)
         (folder / "model.py").write_text(text)
         (folder / _SKELETON).write_bytes(skeleton(model))
-        code, (taken, given) = ModelCode(folder, self.origin), (self.signature.inputs, self.signature.outputs)
+        code, (taken, outputs) = ModelCode(folder, self.origin), (self.signature.inputs, self.signature.outputs)
         augment = "augment" if self.augment else None
-        checkpoint.save(checkpoint.Checkpoint(module, code, "build", taken, augment, outputs=given), io.output)
+        checkpoint.save(checkpoint.Checkpoint(module, code, "build", taken, augment, outputs=outputs), io.output)
 
 
 def _digest() -> str:
@@ -177,5 +177,5 @@ def _digest() -> str:
 
 
 def _said(proof: Proof) -> str:
-    told = f"answers as its file does, to {proof.worst.largest:.1e} of the largest value"
-    return told + (f"; one example at a time ({proof.one_at_a_time})" if proof.one_at_a_time else "")
+    line = f"answers as its file does, to {proof.worst.largest:.1e} of the largest value"
+    return line + (f"; one example at a time ({proof.one_at_a_time})" if proof.one_at_a_time else "")

@@ -67,24 +67,26 @@ class LoadData(Step):
     def run(self, io: StepIO) -> None:
         """Write all splits; UsageError for no examples, NaN, wrong shapes, labels out of range or unknown keys."""
         loaded = self.data.load(self._asked(io))
-        given, told = loaded.splits, [*loaded.notes]
+        returned, lines = loaded.splits, [*loaded.notes]
         self._check_reads()
         if self.preprocess is not None and self.preprocess.reads():
             dataset.keep_file(io.output, Path(self.reads[-1].place))
         splits = {
-            name: self._pair(name, given.get(name)) for name in (*SPLITS, "validation") if name in (*SPLITS, *given)
+            name: self._pair(name, returned.get(name))
+            for name in (*SPLITS, "validation")
+            if name in (*SPLITS, *returned)
         }
         counts = {name: len(split.labels[0]) for name, split in splits.items()}
-        streams = self._streams(given.get("streams", {}), counts) if self.signature.loops else {}
-        groups = self._groups(given["groups"], counts) if "groups" in given else {}
-        cut = "validation" not in given
+        streams = self._streams(returned.get("streams", {}), counts) if self.signature.loops else {}
+        groups = self._groups(returned["groups"], counts) if "groups" in returned else {}
+        cut = "validation" not in returned
         if cut:
             late = _streams.late(streams["train"]) if streams else None
             own = groups.get("train")
             aside, whole = self._set_aside(splits["train"], own) if late is None else late, counts["train"]
             counts |= {"train": int((~aside).sum()), "validation": int(aside.sum())}
             gave = f"{self.data.place(self.origin)[1]} gave no validation split"
-            told.append(f"{gave}: {counts['validation']} of {whole} training examples are set aside for it")
+            lines.append(f"{gave}: {counts['validation']} of {whole} training examples are set aside for it")
         forms = dict[str, list[Form]]()
         for name, split in splits.items():
             parts = {"train": ~aside, "validation": aside} if cut and name == "train" else {name: None}
@@ -93,11 +95,11 @@ class LoadData(Step):
                 dataset.write_streams(io.output, part, streams[name] if mask is None else streams[name][mask])
             for part, mask in parts.items() if groups else ():
                 dataset.write_groups(io.output, part, groups[name] if mask is None else groups[name][mask])
-        if "unlabelled" in given:
-            counts["unlabelled"], forms["unlabelled"] = self._keep_unlabelled(io, given["unlabelled"])
+        if "unlabelled" in returned:
+            counts["unlabelled"], forms["unlabelled"] = self._keep_unlabelled(io, returned["unlabelled"])
         self._check_forms(forms)
-        slices = self._slices(given.get("slices", {}), counts["test"])
-        for name in given:
+        slices = self._slices(returned.get("slices", {}), counts["test"])
+        for name in returned:
             if name not in KEYS:
                 raise self._wrong(f"returned {name!r}, which nothing uses", hint=suggest(str(name), KEYS))
         dataset.describe(
@@ -105,8 +107,8 @@ class LoadData(Step):
         )
         if loaded.unnamed:
             unshared.mark(io.output)
-        if told:
-            notes.write(io.output, [*notes.read(io.output), *told])
+        if lines:
+            notes.write(io.output, [*notes.read(io.output), *lines])
 
     def _asked(self, io: StepIO) -> Asked:
         code = io.path("code") if self.data.code else None
@@ -129,8 +131,8 @@ class LoadData(Step):
         keys = [*own, *declared, *prepared]
         for key, read in zip(keys, self.reads, strict=True):
             if not read.unchanged():
-                told = f"{read.name!r} was changed while the build read it"
-                raise UsageError(told, file=f"{self.origin}/model.toml", key=key, hint="build again")
+                message = f"{read.name!r} was changed while the build read it"
+                raise UsageError(message, file=f"{self.origin}/model.toml", key=key, hint="build again")
 
     def _wrong(self, reason: str, hint: str | None = None) -> UsageError:
         file, key = self.data.place(self.origin)
@@ -162,14 +164,14 @@ class LoadData(Step):
 
     def _assumed(self, name: str, inputs: tuple[Any, ...], labels: list[Any]) -> list[Any]:
         """Labels as they came; where none did, what their task takes for granted."""
-        given = []
+        completed = []
         for head, own in zip(self.heads, labels, strict=True):
             examples = inputs[0].shape[0] if inputs else 0
             known = tasks.of(head).assumed(examples, self.signature.of(head)) if own is None else own
             if known is None:
                 raise self._wrong(f"split {name!r} has no labels, and task {head.task!r} needs them")
-            given.append(known)
-        return given
+            completed.append(known)
+        return completed
 
     def _keep(self, io: StepIO, name: str, split: Pair, rows: Mapping[str, Mask | None]) -> list[Form]:
         """What becomes of each input when it is read."""
@@ -186,8 +188,8 @@ class LoadData(Step):
         """UsageError where one split has pictures and another values that are the model's input already."""
         for name, own in forms.items():
             if own != forms["train"]:
-                told = f"split {name!r} and split 'train' are not alike: one has 8-bit pictures, the other values"
-                raise self._wrong(told)
+                message = f"split {name!r} and split 'train' are not alike: one has 8-bit pictures, the other values"
+                raise self._wrong(message)
 
     def _by_head(self, name: str, labels: Any) -> list[Any]:
         """The labels of each head, in order; of several heads they are a mapping by name, or a tuple."""
@@ -198,17 +200,17 @@ class LoadData(Step):
             return [labels[names[0]] if isinstance(labels, Mapping) and names[0] in labels else labels]
         if isinstance(labels, Mapping):
             if {*labels} != {*names}:
-                told = f"has labels for {_shown(labels)}, and the model's heads are {_shown(names)}"
-                raise self._wrong(f"split {name!r} {told}")
+                reason = f"has labels for {_shown(labels)}, and the model's heads are {_shown(names)}"
+                raise self._wrong(f"split {name!r} {reason}")
             return [labels[one] for one in names]
         if not isinstance(labels, tuple) or len(labels) != len(names):
-            told = f"needs labels for each of {_shown(names)}: a mapping by name, or a tuple in this order"
-            raise self._wrong(f"split {name!r} {told}")
+            reason = f"needs labels for each of {_shown(names)}: a mapping by name, or a tuple in this order"
+            raise self._wrong(f"split {name!r} {reason}")
         return [*labels]
 
-    def _keep_unlabelled(self, io: StepIO, given: Any) -> tuple[int, list[Form]]:
+    def _keep_unlabelled(self, io: StepIO, values: Any) -> tuple[int, list[Form]]:
         """The number of examples without labels, and what becomes of them when they are read."""
-        inputs = _streams.with_states(self._arrays("unlabelled", _listed(given)), self.signature)
+        inputs = _streams.with_states(self._arrays("unlabelled", _listed(values)), self.signature)
         examples = inputs[0].shape[0] if inputs and inputs[0].shape else 0
         wrong = self._input_mistake(inputs, examples) or ("" if examples else "has no examples")
         intakes = _examples.intakes(inputs, self.signature, self.preprocess)
@@ -217,49 +219,49 @@ class LoadData(Step):
             raise self._wrong(f"split 'unlabelled' {wrong}")
         return examples, [each.form for each in intakes]
 
-    def _streams(self, given: Any, counts: Mapping[str, int]) -> dict[str, Values]:
+    def _streams(self, declared: Any, counts: Mapping[str, int]) -> dict[str, Values]:
         """Which stream each example is of; a split for which nothing is said is one."""
         import numpy as np
 
         streams = {}
         for name, count in counts.items():
-            (numbers,) = self._arrays("streams", [given.get(name, np.zeros(count, np.int64))])
+            (numbers,) = self._arrays("streams", [declared.get(name, np.zeros(count, np.int64))])
             if numbers.shape != (count,) or numbers.dtype.kind not in "iu":
-                told = f"{count} whole numbers, one for each example, not {numbers.dtype} {list(numbers.shape)}"
-                raise self._wrong(f"streams of split {name!r} must be {told}")
+                reason = f"{count} whole numbers, one for each example, not {numbers.dtype} {list(numbers.shape)}"
+                raise self._wrong(f"streams of split {name!r} must be {reason}")
             if len(np.unique(numbers)) != int(dataset.starts(numbers).sum()):
                 raise self._wrong(f"streams of split {name!r} are mixed: the examples of one follow each other")
             streams[name] = numbers.astype(np.int64)
         return streams
 
-    def _groups(self, given: Any, counts: Mapping[str, int]) -> dict[str, Values]:
+    def _groups(self, groups: Any, counts: Mapping[str, int]) -> dict[str, Values]:
         """The number of each example's group, [N] by split; UsageError for a group of two splits."""
         try:
-            return _groups.numbered(given, counts)
+            return _groups.numbered(groups, counts)
         except ValueError as error:
             raise self._wrong(str(error)) from None
 
-    def _slices(self, given: Any, examples: int) -> dict[str, Values]:
+    def _slices(self, slices: Any, examples: int) -> dict[str, Values]:
         import numpy as np
 
-        if not isinstance(given, Mapping):
-            raise self._wrong(f"'slices' must map names to masks, not be {type(given).__name__}")
-        names = [str(name) for name in given]
-        masks = self._arrays("slices", list(given.values()))
+        if not isinstance(slices, Mapping):
+            raise self._wrong(f"'slices' must map names to masks, not be {type(slices).__name__}")
+        names = [str(name) for name in slices]
+        masks = self._arrays("slices", list(slices.values()))
         for name, mask in zip(names, masks, strict=True):
             if mask.dtype != np.bool_ or mask.shape != (examples,):
-                wanted = f"a mask of {examples} booleans, one for each test example"
-                raise self._wrong(f"slice {name!r} must be {wanted}, not {mask.dtype} {list(mask.shape)}")
+                expected = f"a mask of {examples} booleans, one for each test example"
+                raise self._wrong(f"slice {name!r} must be {expected}, not {mask.dtype} {list(mask.shape)}")
             if not mask.any():
                 raise self._wrong(f"slice {name!r} has no examples")
         return dict(zip(names, masks, strict=True))
 
-    def _arrays(self, name: str, given: list[Any]) -> list[Any]:
+    def _arrays(self, name: str, listed: list[Any]) -> list[Any]:
         """Each as an array, but for what comes in blocks."""
         import numpy as np
 
         try:
-            return [values if isinstance(values, Blocks) else np.asarray(values) for values in given]
+            return [values if isinstance(values, Blocks) else np.asarray(values) for values in listed]
         except Exception as error:  # ragged lists, tensors on a GPU, whatever __array__ may raise
             if exhausted(error):
                 raise

@@ -54,13 +54,13 @@ class Train(Step):
         module = code.build(self.builder, self.signature.inputs, self.signature.outputs)
         loss = losses.supervised(dataset.heads(io.path("data")), self.training.label_smoothing)
         if dataset.without_labels(io.path("data")) is not None:
-            told = "nothing can be learnt: the data has no labels"
+            message = "nothing can be learnt: the data has no labels"
             raise UsageError(
-                told, file=f"{self.origin}/model.toml", key="data", hint="give weights, or labelled examples"
+                message, file=f"{self.origin}/model.toml", key="data", hint="give weights, or labelled examples"
             )
         data = dataset.read(io.path("data"), "train")
-        taken, given = self.signature.inputs, self.signature.outputs
-        built = checkpoint.Checkpoint(module, code, self.builder, taken, self.augment, outputs=given, fit=self.fit)
+        inputs, outputs = self.signature.inputs, self.signature.outputs
+        built = checkpoint.Checkpoint(module, code, self.builder, inputs, self.augment, outputs=outputs, fit=self.fit)
         with owner("training", whole=True):
             lines = _training.fit(io, self, _training.learner(built, module), data, loss, self.training, "train")
         checkpoint.save(built, io.output)

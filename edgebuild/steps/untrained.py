@@ -39,6 +39,6 @@ class Untrained(Step):
         code = ModelCode(io.path("code") if "code" in io.inputs else None, self.origin)
         training.seeded(0)
         module = code.build(self.builder, self.signature.inputs, self.signature.outputs)
-        taken, given = self.signature.inputs, self.signature.outputs
-        built = checkpoint.Checkpoint(module, code, self.builder, taken, outputs=given)
+        inputs, outputs = self.signature.inputs, self.signature.outputs
+        built = checkpoint.Checkpoint(module, code, self.builder, inputs, outputs=outputs)
         checkpoint.save(built, io.output)

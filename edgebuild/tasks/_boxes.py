@@ -26,26 +26,26 @@ def loss(boxes: Tensor, scores: Tensor, labels: Tensor) -> Tensor:
     import torch
 
     total = 0 * scores.sum()
-    for own, said, rows in zip(boxes, scores, labels, strict=True):
+    for own, score, rows in zip(boxes, scores, labels, strict=True):
         known = rows[rows[:, 0] >= 0]
-        likely = said.clamp(_TINY, 1 - _TINY)
-        wanted = torch.zeros_like(likely)
+        likely = score.clamp(_TINY, 1 - _TINY)
+        target = torch.zeros_like(likely)
         if len(known):
             candidate, box = _answering(own.detach(), likely.detach(), known)
-            wanted[candidate, known[box, 0].long()] = 1
+            target[candidate, known[box, 0].long()] = 1
             total = total + (1 - _generalized(own[candidate], known[box, 1:])[0]).mean()
-        weights = torch.where(wanted > 0, (1 - likely) ** 2, likely**2).detach()
-        each = -(wanted * likely.log() + (1 - wanted) * (1 - likely).log())
+        weights = torch.where(target > 0, (1 - likely) ** 2, likely**2).detach()
+        each = -(target * likely.log() + (1 - target) * (1 - likely).log())
         total = total + (weights * each).sum() / max(len(known), 1)
     return total / len(labels)
 
 
-def distance(boxes: Tensor, scores: Tensor, wanted_boxes: Tensor, wanted: Tensor) -> Tensor:
+def distance(boxes: Tensor, scores: Tensor, teacher_boxes: Tensor, teacher_scores: Tensor) -> Tensor:
     """Kullback–Leibler divergence of each score as a yes or no, and how far boxes are, by how sure the teacher is."""
-    own, goal = (each.clamp(_TINY, 1 - _TINY) for each in (scores, wanted))
+    own, goal = (each.clamp(_TINY, 1 - _TINY) for each in (scores, teacher_scores))
     apart = goal * (goal / own).log() + (1 - goal) * ((1 - goal) / (1 - own)).log()
-    sure = wanted.max(2).values
-    off = (boxes - wanted_boxes).abs().mean(2)
+    sure = teacher_scores.max(2).values
+    off = (boxes - teacher_boxes).abs().mean(2)
     return (apart.sum((1, 2)) + (sure * off).sum(1)).mean() / max(scores.shape[1], 1)
 
 
@@ -72,8 +72,8 @@ def _answering(boxes: Tensor, scores: Tensor, known: Tensor) -> tuple[Tensor, Te
     import torch
 
     shared = _generalized(boxes[None].expand(len(known), -1, -1), known[:, None, 1:])[1]
-    centres, wanted = ((each[..., :2] + each[..., 2:]) / 2 for each in (boxes, known[:, 1:]))
-    far = (centres[None] - wanted[:, None]).norm(dim=2)
+    centres, known_centres = ((each[..., :2] + each[..., 2:]) / 2 for each in (boxes, known[:, 1:]))
+    far = (centres[None] - known_centres[:, None]).norm(dim=2)
     cost = -scores[:, known[:, 0].long()].T.log() - 3 * (shared + 1e-3).log() + 10 * far
     answers = torch.full((len(boxes),), -1, dtype=torch.long, device=boxes.device)
     least = torch.full((len(boxes),), float("inf"), device=boxes.device)

@@ -19,8 +19,8 @@ def stacked(answer: Tensor, teachers: Sequence[Tensor]) -> Tensor:
 
     for teacher in teachers:
         if answer.shape != teacher.shape:
-            told = f"the teacher's output is {list(teacher.shape)}, the model's {list(answer.shape)}"
-            raise UsageError(told, hint="teacher and model need the same outputs")
+            message = f"the teacher's output is {list(teacher.shape)}, the model's {list(answer.shape)}"
+            raise UsageError(message, hint="teacher and model need the same outputs")
     return torch.stack([*teachers])
 
 

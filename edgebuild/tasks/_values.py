@@ -22,8 +22,8 @@ def mistake(task: str, labels: Array, output: TensorSpec) -> str | None:
     """What is wrong with the shape or type of labels for this output; None when nothing is."""
     if labels.shape[1:] == output.shape and labels.dtype.kind in "fiu":
         return None
-    wanted = f"needs numbers of shape {['N', *output.shape]}".replace("'", "")
-    return f"{wanted} as labels for task {task!r}, got {labels.dtype} {list(labels.shape)}"
+    expected = f"needs numbers of shape {['N', *output.shape]}".replace("'", "")
+    return f"{expected} as labels for task {task!r}, got {labels.dtype} {list(labels.shape)}"
 
 
 def unreal(labels: Array, *, directed: bool = False) -> str | None:

@@ -107,8 +107,8 @@ class Classification(Task):
         (logits,) = answers
         if logits.dtype.kind not in "iu":
             return logits
-        said: Array = self.choices(answers)[:, None] == np.arange(self.classes)
-        return said.astype(np.float32)
+        chosen: Array = self.choices(answers)[:, None] == np.arange(self.classes)
+        return chosen.astype(np.float32)
 
     def choices(self, answers: Sequence[Array]) -> Array:
         """The class of the largest logit, or that is answered, [N]."""
@@ -121,8 +121,8 @@ class Classification(Task):
     def hits(self, answers: Sequence[Array], labels: Array) -> Flags:
         """Top-1; StepError for outputs that are no scores of classes."""
         if answers[0].ndim != 2 and answers[0].dtype.kind not in "iu":
-            told = f"outputs of shape {list(answers[0].shape)} cannot be compared with {len(labels)} labels"
-            raise StepError(told)
+            message = f"outputs of shape {list(answers[0].shape)} cannot be compared with {len(labels)} labels"
+            raise StepError(message)
         right: Flags = self.choices(answers) == labels
         return right
 

@@ -86,11 +86,11 @@ class Detection(Task):
         """1 − F1 of each picture: detections that are shown, against its boxes, at an overlap of a half."""
         import numpy as np
 
-        found = self.scored(answers)
-        sure = found[..., 1] >= self._how()["show"]
+        detected = self.scored(answers)
+        sure = detected[..., 1] >= self._how()["show"]
         pairs = (
             (rows[keep & (rows[:, 0] >= 0)], boxes.of_picture(known))
-            for rows, keep, known in zip(found, sure, labels.astype(np.float32), strict=True)
+            for rows, keep, known in zip(detected, sure, labels.astype(np.float32), strict=True)
         )
         return np.array([_boxes.missed(rows, known, _OVERLAP) for rows, known in pairs])
 

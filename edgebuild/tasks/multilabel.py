@@ -61,9 +61,9 @@ class Multilabel(Task):
             return functional.mse_loss(student, every.mean(0))
         if goal == "pseudo_labels":
             return functional.binary_cross_entropy_with_logits(student, (every.sigmoid().mean(0) > 0.5).float())
-        wanted, cross = (every / temperature).sigmoid().mean(0), functional.binary_cross_entropy_with_logits
-        entropy = functional.binary_cross_entropy(wanted, wanted)
-        return temperature**2 * (cross(student / temperature, wanted) - entropy)
+        target, cross = (every / temperature).sigmoid().mean(0), functional.binary_cross_entropy_with_logits
+        entropy = functional.binary_cross_entropy(target, target)
+        return temperature**2 * (cross(student / temperature, target) - entropy)
 
     def errors(self, answers: Sequence[Array], labels: Array) -> Errors:
         """The share of classes that are wrong (Hamming loss) of each example."""

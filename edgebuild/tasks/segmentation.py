@@ -51,16 +51,16 @@ class Segmentation(Task):
             return
         floats("segmentation", outputs)
         if len(output.shape) != 3 or output.shape[0] != len(head.labels):
-            told = f"output {output.name!r} has the shape {list(output.shape)}, not [{len(head.labels)}, H, W]"
-            raise ValueError(f"{len(head.labels)} labels are named, and {told}")
+            mismatch = f"output {output.name!r} has the shape {list(output.shape)}, not [{len(head.labels)}, H, W]"
+            raise ValueError(f"{len(head.labels)} labels are named, and {mismatch}")
 
     def label_mistake(self, labels: Array, outputs: Sequence[TensorSpec]) -> str | None:
         """Whole numbers below the number of classes, or 255, of the maps' size."""
         whole = is_chosen(outputs[0])
         classes, *size = (self.classes, *_size(outputs[0])) if whole else outputs[0].shape
         if [*labels.shape[1:]] != size or labels.dtype.kind not in "iu":
-            told = f"got {labels.dtype} {list(labels.shape)}"
-            return f"needs whole-number labels of shape [N, {size[0]}, {size[1]}], {told}"
+            received = f"got {labels.dtype} {list(labels.shape)}"
+            return f"needs whole-number labels of shape [N, {size[0]}, {size[1]}], {received}"
         counted = labels[labels != VOID]
         if counted.size and (counted.min() < 0 or counted.max() >= classes):
             return f"has labels from {counted.min()} to {counted.max()}; the model declares {classes} classes"
@@ -87,9 +87,9 @@ class Segmentation(Task):
             return functional.mse_loss(student, every.mean(0))
         if goal == "pseudo_labels":
             return functional.cross_entropy(student, every.softmax(2).mean(0).argmax(1))
-        wanted = (every / temperature).softmax(2).mean(0)
-        said = functional.log_softmax(student / temperature, 1)
-        return temperature**2 * functional.kl_div(said, wanted, reduction="none").sum(1).mean()
+        target = (every / temperature).softmax(2).mean(0)
+        log_probabilities = functional.log_softmax(student / temperature, 1)
+        return temperature**2 * functional.kl_div(log_probabilities, target, reduction="none").sum(1).mean()
 
     def scored(self, answers: Sequence[Array], inputs: Sequence[Any] = ()) -> Array:
         """The class of each pixel, [N, H, W], in as few bytes as the classes take."""

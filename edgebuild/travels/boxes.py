@@ -23,12 +23,12 @@ def decoded(how: How, outputs: Sequence[Array]) -> Array:
     import numpy as np
 
     boxes, scores = candidates(how, [np.asarray(one, np.float32) for one in outputs], np)
-    found = np.zeros((len(boxes), how["most"], ROW), np.float32)
-    found[..., 0] = NONE
+    detected = np.zeros((len(boxes), how["most"], ROW), np.float32)
+    detected[..., 0] = NONE
     for place in range(len(boxes)):
         rows = detections(how, boxes[place], scores[place])
-        found[place, : len(rows)] = rows
-    return found
+        detected[place, : len(rows)] = rows
+    return detected
 
 
 def detections(how: How, boxes: Array, scores: Array) -> Array:

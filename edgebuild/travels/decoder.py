@@ -104,7 +104,7 @@ def digest(data: bytes) -> str:
 
 def decode(data: bytes, limit: int = LIMIT) -> bytes:
     """The file, bit for bit. Raises Damaged, also for a file of more than `limit` bytes."""
-    wanted, body = digest(data), data[HEADER:]
+    expected, body = digest(data), data[HEADER:]
     if zlib.crc32(body) != int.from_bytes(data[HEADER - 4 : HEADER], "little"):
         raise Damaged("it was cut off or changed: its checksum differs")
     try:
@@ -113,7 +113,7 @@ def decode(data: bytes, limit: int = LIMIT) -> bytes:
         raise
     except (ValueError, IndexError, OverflowError, MemoryError, zlib.error, lzma.LZMAError) as error:
         raise Damaged(f"{type(error).__name__}: {' '.join(str(error).split())[:200]}") from None
-    if hashlib.sha256(file).hexdigest() != wanted:
+    if hashlib.sha256(file).hexdigest() != expected:
         raise Damaged("it does not give the file that was coded: the SHA-256 differs")
     return file
 
@@ -195,7 +195,7 @@ def rans(coded: bytes, streams: list[Stream], bits: int, lanes: int) -> Iterator
     for row, stream in zip(tables, streams):
         row[: len(stream.table)] = stream.table
     starts = np.cumsum(tables, axis=1, dtype=np.uint32) - tables
-    found = np.concatenate([np.repeat(np.arange(256, dtype=np.uint8), row) for row in tables])
+    lookup = np.concatenate([np.repeat(np.arange(256, dtype=np.uint8), row) for row in tables])
     shares, begins = tables.ravel(), starts.ravel()
     which = np.repeat(np.arange(len(streams), dtype=np.uint32), [stream.length for stream in streams])
     states = np.frombuffer(coded[: 4 * lanes], "<u4").astype(np.uint32)
@@ -207,7 +207,7 @@ def rans(coded: bytes, streams: list[Stream], bits: int, lanes: int) -> Iterator
         model = which[at : at + lanes]
         x = states[: len(model)]
         slot = x & mask
-        symbol = found[(model << shift) + slot]
+        symbol = lookup[(model << shift) + slot]
         symbols[at : at + lanes] = symbol
         entry = (model << np.uint32(8)) + symbol
         x = shares[entry] * (x >> shift) + slot - begins[entry]
@@ -230,8 +230,8 @@ def elements(tensor: Tensor, streams: list[Array]) -> bytes:
     if gaps is not None:
         kept, values = values, np.full(tensor.length, np.frombuffer(tensor.fill or b"", kind)[0], kind)
         values[np.cumsum(gaps.astype(np.int64) + 1) - 1] = kept
-    given: bytes = values.astype(kind).tobytes()
-    return given
+    content: bytes = values.astype(kind).tobytes()
+    return content
 
 
 def weave(tensors: list[Tensor], filled: list[bytes], rest: bytes) -> Iterator[bytes]:

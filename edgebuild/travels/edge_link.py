@@ -113,10 +113,10 @@ class Channel:
         self._sent = self._taken = 0
         own = os.urandom(16)
         self._write(MAGIC + own)
-        said = self._read(len(MAGIC) + 16)
-        if said[: len(MAGIC)] != MAGIC:
+        greeting = self._read(len(MAGIC) + 16)
+        if greeting[: len(MAGIC)] != MAGIC:
             raise LinkError("the other side is no half of a split model")
-        other = said[len(MAGIC) :]
+        other = greeting[len(MAGIC) :]
         nonces = other + own if serves else own + other
         self._key = hmac.new(key, b"edgebuild link" + nonces, hashlib.sha256).digest()
 

@@ -31,16 +31,16 @@ class Model(values.AnyModel):
 
     def __init__(self, model: Union[str, bytes], spec: Mapping[str, Any]) -> None:
         ort = self.runtime()
-        wanted, fallback = list(spec.get("providers") or [CPU]), bool(spec.get("fallback"))
+        requested, fallback = list(spec.get("providers") or [CPU]), bool(spec.get("fallback"))
         available = ort.get_available_providers()
-        asked = [name for name in wanted if name in available] or [CPU] if fallback else wanted
-        need(asked, available)
-        options = session_options(ort, spec, asked, fallback, model if isinstance(model, str) else "")
-        with undivided(asked):
-            self._session = ort.InferenceSession(model, options, providers=asked)
+        providers = [name for name in requested if name in available] or [CPU] if fallback else requested
+        need(providers, available)
+        options = session_options(ort, spec, providers, fallback, model if isinstance(model, str) else "")
+        with undivided(providers):
+            self._session = ort.InferenceSession(model, options, providers=providers)
         if not fallback:
-            need(asked, self._session.get_providers())
-        self.told = elsewhere(self._session, wanted)
+            need(providers, self._session.get_providers())
+        self.told = elsewhere(self._session, requested)
         self.inputs = values.laid_out([_port(value) for value in self._session.get_inputs()], spec, values.INPUTS)
         self.outputs = values.laid_out([_port(value) for value in self._session.get_outputs()], spec, values.OUTPUTS)
         self._names = [port.name for port in self.inputs]
@@ -61,8 +61,8 @@ class Model(values.AnyModel):
         with open(written, encoding="utf-8") as file:
             events: List[Dict[str, Any]] = json.load(file)
         os.remove(written)
-        found: List[Any] = profiler().inferences(events)
-        return found
+        inferences: List[Any] = profiler().inferences(events)
+        return inferences
 
 
 def profiler() -> Any:
@@ -108,23 +108,23 @@ def accelerators(providers: Sequence[str]) -> List[str]:
     return [name for name in providers if name != CPU]
 
 
-def elsewhere(session: Any, wanted: Sequence[str]) -> Optional[str]:
-    """One line on providers that were wanted and are missing, or operators that the CPU computes; None for neither."""
+def elsewhere(session: Any, requested: Sequence[str]) -> Optional[str]:
+    """One line on requested providers that are missing, or operators that the CPU computes; None for neither."""
     working = session.get_providers()
-    missing = [name for name in wanted if name not in working]
+    missing = [name for name in requested if name not in working]
     if missing:
         return "%s cannot be had here: the model runs on %s" % (", ".join(missing), ", ".join(working))
-    if not accelerators(wanted) or not hasattr(session, "get_provider_graph_assignment_info"):
+    if not accelerators(requested) or not hasattr(session, "get_provider_graph_assignment_info"):
         return None
     counts = [(part.ep_name, len(part.get_nodes())) for part in session.get_provider_graph_assignment_info()]
     here, every = sum(count for name, count in counts if name == CPU), sum(count for _, count in counts)
-    apart = ", ".join(accelerators(wanted))
+    apart = ", ".join(accelerators(requested))
     return "%d of %d operators run on %s, not on %s" % (here, every, CPU, apart) if here else None
 
 
-def need(wanted: Sequence[str], present: Sequence[str]) -> None:
+def need(requested: Sequence[str], present: Sequence[str]) -> None:
     """ONNX Runtime falls back to the CPU with a mere warning; a measurement must not."""
-    missing = [name for name in wanted if name not in present]
+    missing = [name for name in requested if name not in present]
     if missing:
         raise values.RunnerError("provider-missing", "%s not in %s" % (", ".join(missing), ", ".join(present)))
 
@@ -132,9 +132,9 @@ def need(wanted: Sequence[str], present: Sequence[str]) -> None:
 def _port(value: Any) -> values.Port:
     import numpy as np
 
-    found = re.match(r"tensor\((\w+)\)$", value.type)
+    matched = re.match(r"tensor\((\w+)\)$", value.type)
     try:
-        dtype = np.dtype(TYPES.get(found.group(1), found.group(1)) if found else "not a tensor")
+        dtype = np.dtype(TYPES.get(matched.group(1), matched.group(1)) if matched else "not a tensor")
     except TypeError:
         raise values.RunnerError("bad-model", "%s has type %s" % (value.name, value.type)) from None
     shape = tuple(d if isinstance(d, int) else -1 for d in value.shape)

@@ -34,9 +34,9 @@ class Model(values.AnyModel):
         self._kept = model, load(model)  # a program reads its content where that is
         self._method = self._kept[1].load_method(METHOD)
         about = self._method.method_meta()
-        given = [_port("input_%d" % k, about.input_tensor_meta(k)) for k in range(about.num_inputs())]
+        inputs = [_port("input_%d" % k, about.input_tensor_meta(k)) for k in range(about.num_inputs())]
         answered = [_port("output_%d" % k, about.output_tensor_meta(k)) for k in range(about.num_outputs())]
-        self.inputs = values.laid_out(given, spec, values.INPUTS)
+        self.inputs = values.laid_out(inputs, spec, values.INPUTS)
         self.outputs = values.laid_out(answered, spec, values.OUTPUTS)
 
     @staticmethod

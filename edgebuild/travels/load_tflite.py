@@ -24,8 +24,8 @@ class Model(values.AnyModel):
     """A .tflite model, from its path or its content."""
 
     def __init__(self, model: Union[str, bytes], spec: Mapping[str, Any]) -> None:
-        given = {"model_content": model} if isinstance(model, bytes) else {"model_path": model}
-        self._interpreter = self.runtime().Interpreter(num_threads=int(spec.get("threads", 1)), **given)
+        source = {"model_content": model} if isinstance(model, bytes) else {"model_path": model}
+        self._interpreter = self.runtime().Interpreter(num_threads=int(spec.get("threads", 1)), **source)
         self._interpreter.allocate_tensors()
         self._profiled = None  # what executes the file where a profile is asked for: see `fit`
         self._profiles = (model, int(spec.get("threads", 1))) if spec.get("profile") else None
@@ -65,8 +65,10 @@ class Model(values.AnyModel):
         for each in self._interpreter._get_ops_details():
             first = tensors[int(each["outputs"][0])] if len(each["outputs"]) else {"name": "", "shape": ()}
             nodes.append(profiling.Node(each["op_name"], first["name"], [int(size) for size in first["shape"]]))
-        found: List[Any] = profiling.inferences(self._profiled.events(), nodes) if self._profiled is not None else []
-        return found
+        inferences: List[Any] = (
+            profiling.inferences(self._profiled.events(), nodes) if self._profiled is not None else []
+        )
+        return inferences
 
     def _profile(self, model: Union[str, bytes], threads: int) -> None:
         """Have the file executed with a profile from now on, or say why there is none."""
@@ -122,7 +124,7 @@ def numbered(names: Iterable[str]) -> List[str]:
 
     Other numbers (Keras: input_3, input_7) count what was created, not the position of an argument.
     """
-    found = {name: re.match(r"(.*?)(\d+)$", name) for name in names}
-    order = sorted((match.group(1), int(match.group(2)), name) for name, match in found.items() if match)
-    expected = [(order[0][0], number) for number in range(len(found))] if order else []
+    matches = {name: re.match(r"(.*?)(\d+)$", name) for name in names}
+    order = sorted((match.group(1), int(match.group(2)), name) for name, match in matches.items() if match)
+    expected = [(order[0][0], number) for number in range(len(matches))] if order else []
     return [name for _, _, name in order] if [part[:2] for part in order] == expected else []

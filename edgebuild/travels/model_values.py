@@ -82,11 +82,11 @@ def check(model: AnyModel, shapes: Sequence[Sequence[int]]) -> None:
     """Refuse inputs, shaped as in PyTorch, that do not match what the model declares."""
     if len(shapes) != len(model.inputs):
         raise RunnerError("bad-input", "the model takes %d inputs, not %d" % (len(model.inputs), len(shapes)))
-    for given, port in zip(shapes, model.inputs):
-        shape = in_file(given, port.layout)
+    for sizes, port in zip(shapes, model.inputs):
+        shape = in_file(sizes, port.layout)
         if len(shape) != len(port.shape) or any(d not in (-1, s) for d, s in zip(port.shape, shape)):
-            wanted, found = (as_given(each, port.layout) for each in (port.shape, shape))
-            raise RunnerError("bad-input", "%s is %s, not %s" % (port.name, wanted, found))
+            expected, actual = (as_given(each, port.layout) for each in (port.shape, shape))
+            raise RunnerError("bad-input", "%s is %s, not %s" % (port.name, expected, actual))
 
 
 def in_file(shape: Sequence[int], layout: Optional[str]) -> Tuple[int, ...]:

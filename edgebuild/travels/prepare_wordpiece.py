@@ -72,16 +72,16 @@ def pieces(word: str, known: Mapping[str, int]) -> List[str]:
     """The longest tokens from the left that make up a word, `##` before all but the first; [UNK] if none do."""
     if len(word) > LONGEST:
         return [UNKNOWN]
-    found, start = [], 0
+    tokens, start = [], 0
     while start < len(word):
         end = len(word)
         while end > start and ("##" if start else "") + word[start:end] not in known:
             end -= 1
         if end == start:
             return [UNKNOWN]
-        found.append(("##" if start else "") + word[start:end])
+        tokens.append(("##" if start else "") + word[start:end])
         start = end
-    return found
+    return tokens
 
 
 def is_control(one: str) -> bool:

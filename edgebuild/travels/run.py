@@ -200,8 +200,8 @@ def show_several(head, answers, values, top):
 
 def show_areas(head, answers, values, top):
     """The share of the picture that each label has."""
-    said = answers[0] if answers[0].dtype.kind in "iu" else answers[0].argmax(0)
-    areas = np.bincount(said.reshape(-1), minlength=len(head["labels"]))[: len(head["labels"])] / said.size
+    predicted = answers[0] if answers[0].dtype.kind in "iu" else answers[0].argmax(0)
+    areas = np.bincount(predicted.reshape(-1), minlength=len(head["labels"]))[: len(head["labels"])] / predicted.size
     order = [k for k in np.argsort(-areas, kind="stable") if areas[k] > 0]
     return ", ".join("%s (%.1f %% of the area)" % (head["labels"][k], 100 * areas[k]) for k in order)
 

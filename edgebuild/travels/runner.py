@@ -105,8 +105,8 @@ def perform(folder: str) -> Dict[str, Any]:
     job = read_job(folder)
     loaders.bring(folder)
     if job["mode"] == DESCRIBE:
-        told = {"models": describe.describe(folder, job), "runtimes": device.runtimes()}
-        return {"runner": VERSION, "mode": DESCRIBE, **told}
+        described = {"models": describe.describe(folder, job), "runtimes": device.runtimes()}
+        return {"runner": VERSION, "mode": DESCRIBE, **described}
     arrays = opened.read_inputs(os.path.join(folder, job["inputs"]))
     before = device.fingerprint()
     base = device.rss_without_models(job["models"]) if job["mode"] == "latency" else None

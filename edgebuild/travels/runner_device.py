@@ -61,8 +61,8 @@ def whole(text: Optional[str]) -> Optional[int]:
 
 def cpu_field(name: str) -> Optional[str]:
     """A field of the first processor in /proc/cpuinfo."""
-    found = re.search(r"^%s\s*:\s*(.+?)\s*$" % re.escape(name), read("/proc/cpuinfo") or "", re.MULTILINE)
-    return found.group(1) if found else None
+    matched = re.search(r"^%s\s*:\s*(.+?)\s*$" % re.escape(name), read("/proc/cpuinfo") or "", re.MULTILINE)
+    return matched.group(1) if matched else None
 
 
 def cpu_model() -> Optional[str]:
@@ -81,10 +81,10 @@ def throttle() -> Optional[str]:
     if program is None:
         return None
     try:
-        said = subprocess.run([program, "get_throttled"], capture_output=True, text=True, timeout=5, check=True)
+        done = subprocess.run([program, "get_throttled"], capture_output=True, text=True, timeout=5, check=True)
     except (OSError, subprocess.SubprocessError):
         return None
-    return said.stdout.strip().partition("=")[2] or None
+    return done.stdout.strip().partition("=")[2] or None
 
 
 def rss(which: str) -> Optional[int]:
@@ -92,8 +92,8 @@ def rss(which: str) -> Optional[int]:
 
     Not from getrusage: on Linux that starts at the size of the process which started this one.
     """
-    found = re.search(r"%s:\s+(\d+) kB" % which, read("/proc/self/status") or "")
-    return int(found.group(1)) * 1024 if found else None
+    matched = re.search(r"%s:\s+(\d+) kB" % which, read("/proc/self/status") or "")
+    return int(matched.group(1)) * 1024 if matched else None
 
 
 def rss_without_models(specs: Sequence[Dict[str, Any]]) -> Optional[int]:
@@ -141,8 +141,8 @@ def about() -> Dict[str, Any]:
 
 def android(name: str) -> Optional[str]:
     """A property of an Android system."""
-    said = subprocess.run(["getprop", name], capture_output=True, text=True, timeout=5, check=False)
-    return said.stdout.strip() or None
+    done = subprocess.run(["getprop", name], capture_output=True, text=True, timeout=5, check=False)
+    return done.stdout.strip() or None
 
 
 def installed(package: str) -> Optional[str]:

@@ -49,5 +49,5 @@ def by_operator(inferences: Iterable[profiles.Inference], warmups: int) -> List[
         runs.append(taken)
     medians = {key: statistics.median(run.get(key, 0.0) for run in runs[warmups:]) for key in about}
     whole = sum(medians.values()) or 1.0
-    told = ({"name": each.name, "op": each.op, "output": each.output} for each in about.values())
-    return [dict(each, median_us=took, share=took / whole) for each, took in zip(told, medians.values())]
+    rows = ({"name": each.name, "op": each.op, "output": each.output} for each in about.values())
+    return [dict(each, median_us=took, share=took / whole) for each, took in zip(rows, medians.values())]

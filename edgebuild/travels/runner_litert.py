@@ -105,16 +105,16 @@ class Profiled:
         for name, text in ((b"runtime_options_string", PROFILING), (b"xnnpack", THREADS % threads)):
             content = ctypes.create_string_buffer(text)
             self._kept += [content, unfreed]
-            given = (ctypes.c_char_p(name), ctypes.cast(content, ctypes.c_void_p), unfreed)
-            self._call("LiteRtAddOpaqueOptions", options, self._make("LiteRtCreateOpaqueOptions", *given))
+            arguments = (ctypes.c_char_p(name), ctypes.cast(content, ctypes.c_void_p), unfreed)
+            self._call("LiteRtAddOpaqueOptions", options, self._make("LiteRtCreateOpaqueOptions", *arguments))
         return options
 
     def _buffer(self, graph: Any, side: str, place: int, shape: Sequence[int]) -> Any:
         number, kind = ctypes.c_size_t(place), (ctypes.c_int * TYPE_INTS)()
         self._call("LiteRtGetRankedTensorType", self._make("LiteRtGetSubgraph" + side, graph, number), kind)
         kind[SIZES_FROM : SIZES_FROM + len(shape)] = [int(size) for size in shape]  # where the file leaves some open
-        asked = (self._compiled, ctypes.c_size_t(0), number)
-        needed = self._make("LiteRtGetCompiledModel%sBufferRequirements" % side, *asked)
+        arguments = (self._compiled, ctypes.c_size_t(0), number)
+        needed = self._make("LiteRtGetCompiledModel%sBufferRequirements" % side, *arguments)
         return self._make("LiteRtCreateManagedTensorBufferFromRequirements", self._environment, kind, needed)
 
     def _fill(self, buffer: Any, array: Any) -> None:
@@ -149,14 +149,14 @@ def laid_out(space: bytes, count: int) -> List[Tuple[int, int, int, int, int]]:
     """
     written = len(space.rstrip(bytes([PATTERN])))
     size = -(-written // max(count, 1) // 8) * 8
-    found = []
+    events = []
     for start in range(0, count * size, max(size, 1)):
         tag, kind, _, began, us = HEAD.unpack_from(space, start)
         (index,) = struct.unpack_from("=q", space, start + size - INDEX_BEFORE_END)
-        found.append((tag, kind, began, us, index))
-    if size < HEAD.size + INDEX_BEFORE_END or not all(tag > LOWEST and kind in KINDS for tag, kind, *_ in found):
+        events.append((tag, kind, began, us, index))
+    if size < HEAD.size + INDEX_BEFORE_END or not all(tag > LOWEST and kind in KINDS for tag, kind, *_ in events):
         raise Unprofiled("this LiteRT lays out its profile in another way")
-    return found
+    return events
 
 
 def told(tag: str, kind: int, start: int, us: int, index: int) -> Event:

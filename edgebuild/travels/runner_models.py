@@ -45,9 +45,9 @@ class Loaded(NamedTuple):
             return
         starts = range(0, len(arrays[0]), self.batch)
         for start in starts[:limit]:
-            wanted = np.arange(start, start + self.batch).clip(max=len(arrays[0]) - 1)
+            rows = np.arange(start, start + self.batch).clip(max=len(arrays[0]) - 1)
             real = min(self.batch, len(arrays[0]) - start)
-            yield real, [values.to_raw(array[wanted], port) for array, port in zip(arrays, self.model.inputs)]
+            yield real, [values.to_raw(array[rows], port) for array, port in zip(arrays, self.model.inputs)]
 
 
 def read_inputs(path: str) -> List[Array]:

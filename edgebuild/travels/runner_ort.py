@@ -20,7 +20,7 @@ BEFORE, EACH, AFTER = 4, 2, (2, 8)
 
 def inferences(events: Iterable[Dict[str, Any]]) -> List[profiles.Inference]:
     """Of the events of a profile, of which an inference's operators come before its own "model_run"."""
-    found: List[profiles.Inference] = []
+    runs: List[profiles.Inference] = []
     nodes: List[Dict[str, Any]] = []
     for event in events:
         if event.get("cat") == "Node" and event["name"].endswith(NODE_END):
@@ -28,9 +28,9 @@ def inferences(events: Iterable[Dict[str, Any]]) -> List[profiles.Inference]:
         elif event["name"] == "model_run":
             least = BEFORE + EACH * len(nodes)
             readings = None if nested(nodes) else (least + AFTER[0], least + AFTER[1])
-            found.append(profiles.Inference([operator(node, place) for place, node in enumerate(nodes)], readings))
+            runs.append(profiles.Inference([operator(node, place) for place, node in enumerate(nodes)], readings))
             nodes = []
-    return found
+    return runs
 
 
 def operator(node: Dict[str, Any], place: int) -> profiles.Operator:

@@ -60,13 +60,13 @@ def looped(loaded: models.Loaded, arrays: List[Array], loops: List[List[int]], s
 
 
 def collect(
-    loaded: models.Loaded, arrays: List[Array], limit: float, told: str, feeds: Optional[Looped] = None
+    loaded: models.Loaded, arrays: List[Array], limit: float, progress_file: str, feeds: Optional[Looped] = None
 ) -> List[Array]:
     """Real outputs by position, each (examples, …), until the process has used `limit` seconds of CPU time."""
     import numpy as np
 
     parts: List[List[Array]] = [[] for _ in loaded.model.outputs]
-    done, said = 0, time.monotonic()
+    done, last_report = 0, time.monotonic()
     for count, feed in loaded.feeds(arrays) if feeds is None else feeds:
         for part, raw, port in zip(parts, loaded.model.run(feed), loaded.model.outputs):
             raw = np.asarray(raw)
@@ -78,11 +78,11 @@ def collect(
         if feeds is not None:
             feeds.last = [part[-1] for part in parts]
         done += count
-        if time.monotonic() - said > TELL_SECONDS:
-            said = time.monotonic()
-            with open(told + ".part", "w", encoding="utf-8") as file:
+        if time.monotonic() - last_report > TELL_SECONDS:
+            last_report = time.monotonic()
+            with open(progress_file + ".part", "w", encoding="utf-8") as file:
                 file.write(str(done))
-            os.replace(told + ".part", told)
+            os.replace(progress_file + ".part", progress_file)
         if time.process_time() >= limit:
             break
     return [np.concatenate(part) for part in parts]

@@ -58,8 +58,8 @@ def why_not(bundle: Path) -> Optional[str]:
         done = subprocess.run(command, capture_output=True, text=True, timeout=SELF_TEST_SECONDS, check=False)
     except subprocess.TimeoutExpired:
         return "its self-test takes more than %d s" % SELF_TEST_SECONDS
-    told = (done.stderr.strip() or "its self-test ended with code %d" % done.returncode).splitlines()[-1]
-    return told if done.returncode else None
+    line = (done.stderr.strip() or "its self-test ended with code %d" % done.returncode).splitlines()[-1]
+    return line if done.returncode else None
 
 
 def damage(bundle: Path) -> Optional[str]:
@@ -128,12 +128,12 @@ class Model:
         """The inputs as they came, in the model's order."""
         names = [port["name"] for port in self.inputs]
         if kind == "application/json":
-            given = json.loads(body)["inputs"]
-            if set(given) != set(names):
+            inputs = json.loads(body)["inputs"]
+            if set(inputs) != set(names):
                 raise Refused(
-                    400, "the inputs are %s, not %s" % (", ".join(names), ", ".join(map(str, given)) or "none")
+                    400, "the inputs are %s, not %s" % (", ".join(names), ", ".join(map(str, inputs)) or "none")
                 )
-            return [given[name] for name in names]
+            return [inputs[name] for name in names]
         if kind not in SUFFIXES:
             raise Refused(415, "send %s or application/json" % ", ".join(SUFFIXES))
         with tempfile.NamedTemporaryFile(suffix=SUFFIXES[kind]) as file:
@@ -262,8 +262,8 @@ class Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         """GET /health and /metrics."""
         if self.path == "/health":
-            told = {"status": "serving", "bundle": self.server.model.digest, "rolled_back": self.server.before}
-            self.answer(200, json.dumps(told))
+            health = {"status": "serving", "bundle": self.server.model.digest, "rolled_back": self.server.before}
+            self.answer(200, json.dumps(health))
         elif self.path == "/metrics":
             self.answer(200, self.server.model.metrics(), "text/plain; version=0.0.4")
         else:

@@ -133,12 +133,12 @@ class Supervisor:
 
     def do_files(self) -> Data:
         """Sizes and digests of the job's files; links are not followed."""
-        root, found = self.path("job"), {}
+        root, files = self.path("job"), {}
         for folder, _, names in os.walk(root):
             for path in (os.path.join(folder, name) for name in names):
                 if os.path.isfile(path) and not os.path.islink(path):
-                    found[os.path.relpath(path, root)] = [os.path.getsize(path), digest(path)]
-        return {"files": found, "free": self.free()}
+                    files[os.path.relpath(path, root)] = [os.path.getsize(path), digest(path)]
+        return {"files": files, "free": self.free()}
 
     def do_run(self, argv: list[str], env: dict[str, str], cwd: str, stdout: str, stderr: str) -> None:
         """Start a process in its own session; its end is told later."""
@@ -193,8 +193,8 @@ class Supervisor:
 class Lease:
     """What is known of who has the device; it counts only while its holder lives and was started in this boot."""
 
-    def __init__(self, told: Data, seconds: float) -> None:
-        self.told, self.seconds = {**told, "started": started(os.getpid()), "boot": boot()}, seconds
+    def __init__(self, lease: Data, seconds: float) -> None:
+        self.told, self.seconds = {**lease, "started": started(os.getpid()), "boot": boot()}, seconds
         self.held, self.written, self.lock = False, 0.0, threading.Lock()
         self.file = os.path.join(locks(), "%s.%d%s" % (DEVICE, os.getuid(), LEASE))
 
@@ -358,11 +358,11 @@ def locks() -> str:
 
 def digest(path: str) -> str:
     """SHA-256 of a file."""
-    found = hashlib.sha256()
+    hasher = hashlib.sha256()
     with open(path, "rb") as file:
         for block in iter(lambda: file.read(1 << 20), b""):
-            found.update(block)
-    return found.hexdigest()
+            hasher.update(block)
+    return hasher.hexdigest()
 
 
 def say(answer: Data) -> None:

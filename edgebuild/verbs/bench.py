@@ -70,7 +70,7 @@ class _Measured:
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class Feed:
     """What the user wants the file to be fed: shapes such as "image=1,3,48,192", or an .npz of its inputs."""
 
     shapes: tuple[str, ...] = ()
@@ -82,10 +82,10 @@ def run(
     target: Target,
     device: str | None = None,
     threads: int = 1,
-    wanted: Wanted = Wanted(),
+    feed: Feed = Feed(),
     seed: int = 0,
 ) -> Bench:
-    """Measure one file with random inputs of its own shapes, or what is `wanted`; `device` names one in place of the
+    """Measure one file with random inputs of its own shapes, or what `feed` has; `device` names one in place of the
     target's.
 
     Raises UsageError for a file of no known format and for inputs that do not fit it or that it leaves open,
@@ -97,7 +97,7 @@ def run(
     alone = not (instrument.device.counts or instrument.device.elsewhere)
     with tempfile.TemporaryDirectory(prefix="edgebuild-bench-") as folder, turn(alone=alone):
         inputs = Path(folder) / "inputs.npz"
-        fed = _feed(instruments.host.device, model, wanted, Path(folder), seed)
+        fed = _feed(instruments.host.device, model, feed, Path(folder), seed)
         if instrument.device.counts and target.hardware.core is not None and target.hardware.core.time is not None:
             result = _counted(instrument, target, target.hardware.core.time, model, inputs, Path(folder), threads)
         elif instrument.fidelity == "emulated":  # time under an emulator says nothing
@@ -136,14 +136,14 @@ def ports(host: Device, model: Path, folder: Path) -> tuple[Port, ...]:
     return read(Described, job).models["model"].inputs
 
 
-def _feed(host: Device, model: Path, wanted: Wanted, folder: Path, seed: int) -> tuple[feeds.Fed, ...]:
+def _feed(host: Device, model: Path, feed: Feed, folder: Path, seed: int) -> tuple[feeds.Fed, ...]:
     """Write `inputs.npz`: one example, which is all that the model takes; what each input got."""
-    shapes = feeds.parse_shapes(wanted.shapes)
-    arrays = feeds.read_arrays(wanted.inputs) if wanted.inputs is not None else None
+    shapes = feeds.parse_shapes(feed.shapes)
+    arrays = feeds.read_arrays(feed.inputs) if feed.inputs is not None else None
     if arrays is not None and shapes:
         raise UsageError("goes without --inputs, which has shapes of its own", key="--shape")
     feeder = feeds.Feeder(model, ports(host, model, folder))
-    chosen, fed = feeder.random(shapes, seed) if arrays is None else feeder.from_file(arrays, str(wanted.inputs))
+    chosen, fed = feeder.random(shapes, seed) if arrays is None else feeder.from_file(arrays, str(feed.inputs))
     write_inputs(folder / "inputs.npz", tuple(values[None] for values in chosen))
     return fed
 

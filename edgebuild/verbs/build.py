@@ -117,16 +117,23 @@ def _places(project: Project, product: Product) -> tuple[Path, Path]:
 
 def _publish(project: Project, store: Store, product: Product, done: dict[str, Action]) -> Outcome:
     """Put the bundle in place, or, where a gate failed, take an older one away and leave the evidence."""
-    made = store.path(done[product.bundle].output)
+    output = store.path(done[product.bundle].output)
     verdicts = verdicts_of(store, product, done)
     place, evidence = _places(project, product)
-    shipped, said = (made / "bundle").is_dir(), tuple(notes.read(made / "evidence"))
-    steps = calibration.read_all(made / "evidence")
-    source, folder, other = (made / "bundle", place, evidence) if shipped else (made / "evidence", evidence, place)
+    shipped, remarks = (output / "bundle").is_dir(), tuple(notes.read(output / "evidence"))
+    steps = calibration.read_all(output / "evidence")
+    source, folder, other = (output / "bundle", place, evidence) if shipped else (output / "evidence", evidence, place)
     if shipped and (gated := _as_gated(place, source, verdicts)) is not None:
         gate, verdicts = gated
         return Outcome(
-            product.target, product.model, verdicts.status, place, verdicts, notes=said, calibrations=steps, gate=gate
+            product.target,
+            product.model,
+            verdicts.status,
+            place,
+            verdicts,
+            notes=remarks,
+            calibrations=steps,
+            gate=gate,
         )
     try:
         new = not folder.is_dir() or digests.of_tree(folder) != digests.of_tree(source)
@@ -135,7 +142,7 @@ def _publish(project: Project, store: Store, product: Product, done: dict[str, A
         files.remove_tree(other)
     except OSError as error:
         raise disk_error(error, folder) from None
-    return Outcome(product.target, product.model, verdicts.status, folder, verdicts, new, said, steps)
+    return Outcome(product.target, product.model, verdicts.status, folder, verdicts, new, remarks, steps)
 
 
 def _as_gated(place: Path, built: Path, verdicts: Verdicts) -> tuple[Gated, Verdicts] | None:

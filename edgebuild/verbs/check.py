@@ -152,13 +152,13 @@ def _right(model: ModelSpec, data: Path, answers: Path) -> dict[str, Right]:
         outputs = [stored[str(place)] for place in range(len(stored.files))]
     if bad := [port.name for port, y in zip(model.declared.signature.outputs, outputs, strict=True) if not _finite(y)]:
         raise UsageError(f"output {bad[0]!r} is NaN or infinite on validation examples", file=model.file)
-    found = {}
+    by_head = {}
     for head, labels in zip(model.declared.heads, split.labels, strict=True):
         task = tasks.of(head)
         if task.choice:
             hits = task.hits([outputs[place] for place in head.outputs], labels)
-            found[head.name] = Right(int(hits.sum()), int(hits.size))
-    return found
+            by_head[head.name] = Right(int(hits.sum()), int(hits.size))
+    return by_head
 
 
 def _finite(values: Array) -> bool:
@@ -173,8 +173,8 @@ def _takers(project: Project, store: Store, model: ModelSpec, target: Target) ->
         name: Recipe((StepSpec(name, {}, name, target.file),)) for name in STEPS.names() if STEPS.get(name) is not None
     }
     named = {name: project.recipe(name) for name in project.recipe_files()}
-    said = {name: _why_not(store, model, target, recipe) for name, recipe in {**single, **named}.items()}
-    return {name: said[name] for name in single}, {name: said[name] for name in named}
+    reasons = {name: _why_not(store, model, target, recipe) for name, recipe in {**single, **named}.items()}
+    return {name: reasons[name] for name in single}, {name: reasons[name] for name in named}
 
 
 def _why_not(store: Store, model: ModelSpec, target: Target, recipe: Recipe) -> str:
@@ -185,10 +185,10 @@ def _why_not(store: Store, model: ModelSpec, target: Target, recipe: Recipe) -> 
     graph = Graph()
     try:
         weights = Weights.plan(graph, store, model)
-        asked = replace(target, recipe=recipe, runtimes=reachable(weights.source, target))
-        recipes = Recipes(graph, asked, model, weights, f"{target.name}/{model.name}")
-        for runtime in asked.runtimes:
+        variant = replace(target, recipe=recipe, runtimes=reachable(weights.source, target))
+        recipes = Recipes(graph, variant, model, weights, f"{target.name}/{model.name}")
+        for runtime in variant.runtimes:
             recipes.chain(runtime)
     except EdgebuildError as error:
         return f"{error.reason} ({error.hint})" if error.hint else error.reason
-    return "" if asked.runtimes else "no runtime of the target takes the model"
+    return "" if variant.runtimes else "no runtime of the target takes the model"

@@ -72,9 +72,9 @@ def ready(findings: Sequence[Finding]) -> bool:
 
 
 def _python() -> Finding:
-    wanted = ".".join(map(str, _PYTHON))
-    found = f"{platform.python_version()} ({sys.executable})"
-    return Finding("Python", found, sys.version_info >= _PYTHON, True, f"install Python {wanted} or newer")
+    least = ".".join(map(str, _PYTHON))
+    version = f"{platform.python_version()} ({sys.executable})"
+    return Finding("Python", version, sys.version_info >= _PYTHON, True, f"install Python {least} or newer")
 
 
 def _packages(targets: Sequence[Target], models: Sequence[ModelSpec]) -> Iterator[Finding]:
@@ -92,13 +92,13 @@ def _packages(targets: Sequence[Target], models: Sequence[ModelSpec]) -> Iterato
     for extra in sorted(extras.keys() - {"", *_NOT_OF_A_BUILD}):
         # An extra is called like the format or the device that it serves.
         needed = extra == "torch" or extra in named or bool(tools & extras[extra].keys())
-        lacks = [told for name, required in extras[extra].items() if (told := _lack(name, required))]
-        found = "; ".join(lacks) or ", ".join(f"{name} {keys.version(name)}" for name in extras[extra])
-        yield Finding(f"packages for {extra}", found, not lacks, needed, f"pip install '{_OURS}[{extra}]'")
+        lacks = [lack for name, required in extras[extra].items() if (lack := _lack(name, required))]
+        state = "; ".join(lacks) or ", ".join(f"{name} {keys.version(name)}" for name in extras[extra])
+        yield Finding(f"packages for {extra}", state, not lacks, needed, f"pip install '{_OURS}[{extra}]'")
     known = {name for packages in extras.values() for name in packages}
     for name in sorted(tools - known):
-        told = _lack(name, None)
-        yield Finding(f"package {name}", told or keys.version(name), not told, True, f"pip install {name}")
+        lack = _lack(name, None)
+        yield Finding(f"package {name}", lack or keys.version(name), not lack, True, f"pip install {name}")
 
 
 def _extras() -> dict[str, dict[str, Requirement]]:
@@ -141,14 +141,14 @@ def _devices(target: Target, policy: Policy) -> Iterator[Finding]:
         needed |= set(there[:1] or believed)
     for number, (spec, instrument) in enumerate(declared):
         reason, subject = reasons[number], f"{target.name}: {spec.transport}"
-        found = reason or f"ready ({instrument.fidelity})"
-        yield Finding(subject, found, reason is None, number in needed, _mend(spec))
+        state = reason or f"ready ({instrument.fidelity})"
+        yield Finding(subject, state, reason is None, number in needed, _mend(spec))
 
 
-def _believed(declared: list[tuple[DeviceSpec, Instrument]], what: str, wanted: list[Fidelity]) -> list[int]:
+def _believed(declared: list[tuple[DeviceSpec, Instrument]], what: str, fidelities: list[Fidelity]) -> list[int]:
     """The devices that measure `what` well enough for all gates; all that measure it where none does."""
     able = [number for number, (spec, _) in enumerate(declared) if what in spec.measures]
-    enough = [number for number in able if all(reaches(declared[number][1].fidelity, least) for least in wanted)]
+    enough = [number for number in able if all(reaches(declared[number][1].fidelity, least) for least in fidelities)]
     return enough or able
 
 
@@ -179,5 +179,5 @@ def _place(subject: str, folder: Path, least: int, needed: bool, mend: str) -> F
             free = shutil.disk_usage(there).free
     except OSError as error:
         return Finding(subject, f"{folder} cannot be written: {error.strerror}", False, needed, mend)
-    found = f"{free / _GIB:.1f} GiB free in {folder}"
-    return Finding(subject, found, free >= least, needed, mend)
+    room = f"{free / _GIB:.1f} GiB free in {folder}"
+    return Finding(subject, room, free >= least, needed, mend)

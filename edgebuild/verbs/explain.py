@@ -30,8 +30,8 @@ def foresee(request: Request) -> list[Outlook]:
 
 def _with_notes(item: Outlook, store: Store) -> Outlook:
     """The same with what an up-to-date step noted, such as files that it read and whose change nobody would see."""
-    said = notes.read(store.path(item.action.output)) if item.action and item.state == "current" else []
-    return replace(item, reason="; ".join([item.reason, *said]))
+    remarks = notes.read(store.path(item.action.output)) if item.action and item.state == "current" else []
+    return replace(item, reason="; ".join([item.reason, *remarks]))
 
 
 @contextmanager
@@ -92,8 +92,8 @@ def last_verdicts(request: Request, metric: str) -> list[LastVerdict]:
         for product in plan.products:
             item = foreseen[plan.graph.label(product.verdicts)]
             if item.action is None or not store.holds(item.action.output):
-                told = f"{product.target}/{product.model} was never judged here"
-                raise UsageError(told, hint=f"edgebuild build --target {product.target}")
+                message = f"{product.target}/{product.model} was never judged here"
+                raise UsageError(message, hint=f"edgebuild build --target {product.target}")
             stored = documents.read(Verdicts, store.path(item.action.output) / VERDICTS)
             for name, verdict in _of_metric(stored, metric):
                 measured_on = _measured_on(store, plan, product, name, verdict)
@@ -116,11 +116,11 @@ def _measured_on(store: Store, plan: Plan, product: Product, kind: str, verdict:
     inputs = plan.graph.nodes[product.verdicts].inputs
     inputs = plan.graph.nodes[inputs["whole"]].inputs if "whole" in inputs else inputs  # with those on a fall-back
     metric = verdict.metric
-    asked = GATES.get(metric).asks(verdict.limit) or metric
-    role = next((name for name in (asked, f"{asked}/{kind}", f"{metric}/{kind}") if name in inputs), None)
-    found: dict[str, str] = {}
+    needed = GATES.get(metric).asks(verdict.limit) or metric
+    role = next((name for name in (needed, f"{needed}/{kind}", f"{metric}/{kind}") if name in inputs), None)
+    facts: dict[str, str] = {}
     for identity in [*plan.graph.upstream(inputs[role]), inputs[role]] if role else ():
         last = store.last(plan.graph.label(identity))
         parts = last.parts if last else {}
-        found |= {name.removeprefix("fact."): text for name, text in parts.items() if name.startswith("fact.")}
-    return dict(sorted(found.items()))
+        facts |= {name.removeprefix("fact."): text for name, text in parts.items() if name.startswith("fact.")}
+    return dict(sorted(facts.items()))

@@ -147,11 +147,13 @@ def _release(request: Request, facts: BundleManifest) -> Baseline | None:
     theirs = {"target": release.target, "model": release.model, "format": release.format}
     others = [name for name in ours if ours[name] != theirs[name]]
     if others and not (others == ["model"] and _alike(facts, release.facts)):
-        told = ", ".join(f"{name} {theirs[name]!r}, not {ours[name]!r}" for name in others)
+        differences = ", ".join(f"{name} {theirs[name]!r}, not {ours[name]!r}" for name in others)
         hint = (
             "another model must take and answer the same, of the same held-out examples" if "model" in others else None
         )
-        raise UsageError(f"cannot be compared with this bundle: it is of {told}", file=str(release.folder), hint=hint)
+        raise UsageError(
+            f"cannot be compared with this bundle: it is of {differences}", file=str(release.folder), hint=hint
+        )
     return release
 
 
@@ -254,16 +256,16 @@ def _settle(
     done: Mapping[str, Action],
 ) -> None:
     """Keep the evidence, and give the bundle its new status."""
-    made = Path(tempfile.mkdtemp(dir=store.scratch("gate-evidence")))
+    staging = Path(tempfile.mkdtemp(dir=store.scratch("gate-evidence")))
     for number, item in enumerate(plan.compared):
         for role, identity in item.evidence.items():
-            place = made / ("float" if number == 0 else "baseline") / role.replace("/", "-")
+            place = staging / ("float" if number == 0 else "baseline") / role.replace("/", "-")
             shutil.copytree(store.path(done[identity].output), place, copy_function=shutil.copyfile)
-    (made / _RESULT).write_text(json.dumps(result.to_json(), indent=1, sort_keys=True) + "\n")
+    (staging / _RESULT).write_text(json.dumps(result.to_json(), indent=1, sort_keys=True) + "\n")
     try:
-        files.publish_tree(made, result.folder)
+        files.publish_tree(staging, result.folder)
         if result.after != result.before:
-            _restate(request, result, copy, made)
+            _restate(request, result, copy, staging)
     except OSError as error:
         raise disk_error(error, request.bundle) from None
 
@@ -284,7 +286,7 @@ def _restate(request: Request, result: Result, copy: Path, evidence: Path) -> No
     if digests.of_tree(request.bundle) != digests.of_tree(copy):
         raise UsageError("was changed while the gate ran: nothing was promoted", file=str(request.bundle))
     first = result.comparisons[0]
-    said = Gate(
+    judgement = Gate(
         time=datetime.now(UTC).isoformat(timespec="seconds"),
         commit=commit.at(request.project.root),
         device=result.device,
@@ -294,5 +296,5 @@ def _restate(request: Request, result: Result, copy: Path, evidence: Path) -> No
     )
     status: Standing = "released" if result.after == "released" else "withdrawn"
     judged = facts.Judged(status, first.verdicts, first.evidence, first.fingerprints)
-    promote.restate(copy, judged, said, evidence)
+    promote.restate(copy, judged, judgement, evidence)
     files.publish_tree(copy, request.bundle)

@@ -55,14 +55,14 @@ def source_for(path: Path) -> str:
         with path.open("rb") as file:
             empty = not file.read(1)
     except OSError as error:
-        told = "is a folder, and a model file is looked at" if path.is_dir() else error.strerror or "cannot be read"
-        raise UsageError(told, file=str(path)) from None
+        message = "is a folder, and a model file is looked at" if path.is_dir() else error.strerror or "cannot be read"
+        raise UsageError(message, file=str(path)) from None
     if empty:
         raise UsageError("is empty", file=str(path))
     endings = {ending: name for name, kind in SOURCES.usable().items() for ending in kind.endings}
     if path.suffix.lower() not in endings:
-        told = f"no source takes {path.suffix or 'files without ending'}"
-        raise UsageError(told, file=str(path), hint=suggest(path.suffix, endings))
+        message = f"no source takes {path.suffix or 'files without ending'}"
+        raise UsageError(message, file=str(path), hint=suggest(path.suffix, endings))
     return endings[path.suffix.lower()]
 
 

@@ -50,12 +50,12 @@ def package(request: Request) -> Package:
     out = request.out or place(request.bundle, request.kind)
     with copied(request.bundle, request.version, unreleased=request.unreleased) as (contents, scratch):
         owned.check_replaceable(out, RECORD)
-        made = scratch / "package"
-        made.mkdir()
-        kind().write(contents, made)
-        package = _recorded(request, contents, made, out)
+        staging = scratch / "package"
+        staging.mkdir()
+        kind().write(contents, staging)
+        package = _recorded(request, contents, staging, out)
         try:
-            files.publish_tree(made, out)
+            files.publish_tree(staging, out)
         except OSError as error:
             raise disk_error(error, out) from None
     return package
@@ -66,9 +66,9 @@ def place(bundle: Path, kind: str) -> Path:
     return bundle.resolve().with_name(f"{bundle.resolve().name}.{kind}")
 
 
-def _recorded(request: Request, contents: Contents, made: Path, out: Path) -> Package:
+def _recorded(request: Request, contents: Contents, staging: Path, out: Path) -> Package:
     """Write beside the package what it was made of."""
-    listing = manifest.listing(made)
+    listing = manifest.listing(staging)
     package = Package(out, request.kind, contents.name, contents.version, contents.facts.status, listing)
     record = {
         "kind": request.kind,
@@ -79,5 +79,5 @@ def _recorded(request: Request, contents: Contents, made: Path, out: Path) -> Pa
         "bundle": f"sha256:{contents.digest}",
         "files": {name: {"sha256": each.sha256, "bytes": each.bytes} for name, each in listing.items()},
     }
-    (made / RECORD).write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+    (staging / RECORD).write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
     return package

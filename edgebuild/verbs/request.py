@@ -93,9 +93,9 @@ def _revised(product: Product, verdicts: Verdicts, revised: Revised) -> str:
     if product.drop_useless:
         from edgebuild.plan.useless import useless
 
-        if found := useless(product.chains, verdicts):
-            revised.without[place] = revised.without.get(place, frozenset()) | found
-            return f"{'/'.join(place)}: {len(found)} useless steps are left out of the recipe"
+        if dropped := useless(product.chains, verdicts):
+            revised.without[place] = revised.without.get(place, frozenset()) | dropped
+            return f"{'/'.join(place)}: {len(dropped)} useless steps are left out of the recipe"
     if product.otherwise is None or verdicts.status == "pass":
         return ""
     revised.recipes[place] = product.otherwise

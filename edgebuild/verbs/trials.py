@@ -109,14 +109,14 @@ class Trials:
         done = self._run(trying.graph, looks)
         return [self._refusal(look, done) or self._counts(look, done) for look in looks.values()]
 
-    def answer(self, asked: Sequence[Answered]) -> list[Weighed | Refused | None]:
+    def answer(self, candidates: Sequence[Answered]) -> list[Weighed | Refused | None]:
         """What their files answer to the examples that choose."""
-        if not asked:
+        if not candidates:
             return []
         trying = self._trying()
         looks = {
             str(place): trying.answered(one.recipe, one.format, str(place), alone=one.alone, again=one.again)
-            for place, one in enumerate(asked)
+            for place, one in enumerate(candidates)
         }
         done = self._run(trying.graph, looks)
         weighed: list[Weighed | Refused | None] = []
@@ -134,8 +134,8 @@ class Trials:
             graph.keep(item for look in looks.values() for item in look.evidence.values())
         before = len(self.journal.ran)
         done = attempt(self.store, graph, self.jobs, self.journal, self.limits, self.until)
-        asked = sum(len(_needed(graph, look)) for look in looks.values())
-        self.counts += StepCounts(asked, len(self.journal.ran) - before)
+        requested = sum(len(_needed(graph, look)) for look in looks.values())
+        self.counts += StepCounts(requested, len(self.journal.ran) - before)
         return done
 
     @staticmethod

@@ -180,7 +180,7 @@ def _values(bundle: Contents) -> dict[str, str]:
     summary, subject = " ".join(bundle.summary.split()), bundle.facts.subject
     (runtime,) = (line for line in bundle.files()["requirements.txt"].decode().split() if line.startswith(_RUNTIME))
     group, included = _group(subject), f'A device outside of the group "{_group(subject)}" gets an empty pack'
-    told = f"{included}: ask `Model.isDelivered(context)` before `Model.open(context)`." if group else ""
+    note = f"{included}: ask `Model.isDelivered(context)` before `Model.open(context)`." if group else ""
     targeting = (
         "    bundle {\n"
         '        deviceTargetingConfig = file("path/to/this/folder/device_targeting_config.xml")\n'
@@ -198,7 +198,7 @@ def _values(bundle: Contents) -> dict[str, str]:
         "DIGEST": bundle.digest,
         "LITERT": runtime.removeprefix(_RUNTIME),
         "TARGETING": targeting if group else "",
-        "DEVICES": told or "Every device gets the model: the target says neither memory nor chips of its devices.",
+        "DEVICES": note or "Every device gets the model: the target says neither memory nor chips of its devices.",
     }
 
 

@@ -53,8 +53,8 @@ class Triton(Kind):
             (place / inside).mkdir(parents=True)
         (place / "1" / "model.onnx").write_bytes(model)
         (folder / vectors.file).write_bytes((bundle.folder / vectors.file).read_bytes())
-        given = golden.read(bundle.folder, vectors)[0]
-        for port, values, own in zip(inputs, given, part.inputs, strict=True):
+        samples = golden.read(bundle.folder, vectors)[0]
+        for port, values, own in zip(inputs, samples, part.inputs, strict=True):
             (place / "warmup" / _warm(port)).write_bytes(_raw(values[:1], port, own).tobytes())
         labels = _labels(bundle)
         for file, names in labels.values():

@@ -122,35 +122,35 @@ def detections(answer: Any) -> List[Detection]:
 def _module(bundle: Contents) -> Iterator[str]:
     """The lines of the package's module."""
     facts = bundle.facts
-    names, given = _identifiers(facts.inputs), _identifiers(facts.outputs)
+    names, output_names = _identifiers(facts.inputs), _identifiers(facts.outputs)
     yield from (f'"""{_text(bundle.summary)}"""', "", _HEAD.format(inside=_INSIDE), f"__version__ = {bundle.version!r}")
     yield f"RELEASED = {bundle.released}"
     labels = {head.name: head.labels for head in facts.heads if head.labels}
     shown = next(iter(labels.values())) if len(facts.heads) == 1 and labels else labels
     if labels:
         yield f"LABELS = {shown!r}"
-    if len(given) > 1:
+    if len(output_names) > 1:
         yield from ("", "", "class Answer(NamedTuple):", '    """The outputs, each without a batch axis."""', "")
-        yield from (f"    {name}: {_array(port)}" for name, port in zip(given, facts.outputs, strict=True))
-    yield from _predict(names, given, facts.inputs, facts.outputs)
+        yield from (f"    {name}: {_array(port)}" for name, port in zip(output_names, facts.outputs, strict=True))
+    yield from _predict(names, output_names, facts.inputs, facts.outputs)
     boxes = any(head.decoder for head in facts.heads)
     yield _TAIL + (_READ if facts.subject.preprocess else "") + (_BOXES if boxes else "")
 
 
 def _predict(
-    names: Sequence[str], given: Sequence[str], inputs: Sequence[Port], outputs: Sequence[Port]
+    names: Sequence[str], output_names: Sequence[str], inputs: Sequence[Port], outputs: Sequence[Port]
 ) -> Iterator[str]:
     """The function, with a parameter for each input; those that outputs come back as may be left out."""
     needed = [name for name, port in zip(names, inputs, strict=True) if not port.state]
     optional = [name for name, port in zip(names, inputs, strict=True) if port.state]
     parameters = [f"{name}: ArrayLike" for name in needed]
     parameters += [f"{name}: Optional[ArrayLike] = None" for name in optional]
-    result = "Answer" if len(given) > 1 else _array(outputs[0])
+    result = "Answer" if len(output_names) > 1 else _array(outputs[0])
     yield from ("", "", f"def predict({', '.join(parameters)}) -> {result}:")
     yield from ('    """What the model answers to one example, all without a batch axis and as in PyTorch.', "")
-    for name, port in [*zip(names, inputs, strict=True), *zip(given, outputs, strict=True)]:
-        told = f"; {_text(port.meaning)}" if port.meaning else ""
-        yield f"    {name}: {port.dtype} {list(port.shape[1:])}{told}"
+    for name, port in [*zip(names, inputs, strict=True), *zip(output_names, outputs, strict=True)]:
+        meaning = f"; {_text(port.meaning)}" if port.meaning else ""
+        yield f"    {name}: {port.dtype} {list(port.shape[1:])}{meaning}"
     yield from (
         "",
         "    Safe to call from several threads, which wait for each other. ValueError for another shape.",
@@ -162,7 +162,7 @@ def _predict(
         start = port.state.start if port.state else 0.0
         yield f"            _example({name!r}, {name}, {port.shape[1:]!r}, {port.dtype!r}, {start!r}),"
     yield from ("        ]", "    )")
-    if len(given) > 1:
+    if len(output_names) > 1:
         yield "    return Answer(*answers)"
     else:
         yield from (f"    answer: {_array(outputs[0])} = answers[0]", "    return answer")

@@ -25,8 +25,8 @@ def divided(parts: Sequence[Region], whole: Region) -> tuple[Region, ...]:
     alike = {code: min(1.0, whole.blocks.get(code, 0) / count) for code, count in often.items() if count}
     lacking = _words({code: count - often[code] * alike.get(code, 0.0) for code, count in whole.blocks.items()})
     unlike = _words({code: often[code] * (1 - share) for code, share in alike.items()})
-    found = {word: min(1.0, lacking.get(word, 0.0) / count) for word, count in unlike.items() if count}
-    kept = {code: share + (1 - share) * _mean(code, found) for code, share in alike.items()}
+    shares = {word: min(1.0, lacking.get(word, 0.0) / count) for word, count in unlike.items() if count}
+    kept = {code: share + (1 - share) * _mean(code, shares) for code, share in alike.items()}
     missed = {name: sum(part.caches[name].misses for part in parts) for name in whole.caches}
     within = {name: min(1.0, each.misses / max(missed[name], 1)) for name, each in whole.caches.items()}
     return tuple(_of_whole(part, kept, within) for part in parts)

@@ -158,8 +158,8 @@ def _title(job: Path, device: Device) -> str:
 def _cause(returncode: int, stderr: Path, limits: Limits) -> str:
     """Why the guest ended: the signal's name, or the last line it wrote, such as Python's exception."""
     lines = [line for line in stderr.read_text(errors="replace").splitlines() if line.strip()]
-    said = [line for line in lines if not line.startswith("qemu: uncaught target signal")]
-    last = said[-1].strip() if said else "no message"
+    messages = [line for line in lines if not line.startswith("qemu: uncaught target signal")]
+    last = messages[-1].strip() if messages else "no message"
     if returncode == -signal.SIGXCPU:
         return f"used more than {limits.cpu_s:.0f} s of CPU time"
     if returncode < 0:

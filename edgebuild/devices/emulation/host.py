@@ -55,8 +55,8 @@ def this_host() -> Host:
         DeviceError: it is not Linux, or on another processor.
     """
     if platform.system() != "Linux" or platform.machine() not in HOSTS:
-        found = f"this is {platform.system()} on {platform.machine()}"
-        raise DeviceError(f"emulator set-up: needs Linux on {' or '.join(HOSTS)}, {found}")
+        machine = f"this is {platform.system()} on {platform.machine()}"
+        raise DeviceError(f"emulator set-up: needs Linux on {' or '.join(HOSTS)}, {machine}")
     return HOSTS[platform.machine()]
 
 

@@ -78,10 +78,10 @@ def _analyse(blocks: list[str], texts: dict[str, str], mcpu: str, llvm_mca: Path
         "-skip-unsupported-instructions=lack-sched",
     ]
     listing = run(command, what=f"llvm-mca for {mcpu}", stdin=source)
-    found = {int(each["Name"]): each["SummaryView"] for each in json.loads(listing)["CodeRegions"]}
-    if len(found) != len(blocks):
-        raise DeviceError(f"llvm-mca for {mcpu}: {len(found)} answers for {len(blocks)} blocks")
-    return [found[index]["TotalCycles"] / found[index]["Iterations"] for index in range(len(blocks))]
+    summaries = {int(each["Name"]): each["SummaryView"] for each in json.loads(listing)["CodeRegions"]}
+    if len(summaries) != len(blocks):
+        raise DeviceError(f"llvm-mca for {mcpu}: {len(summaries)} answers for {len(blocks)} blocks")
+    return [summaries[index]["TotalCycles"] / summaries[index]["Iterations"] for index in range(len(blocks))]
 
 
 def _region(index: int, block: str, texts: dict[str, str]) -> str:

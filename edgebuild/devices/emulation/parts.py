@@ -93,8 +93,8 @@ def _is_complete(folder: Path, part: Part) -> bool:
         recorded = json.loads((folder / "manifest.json").read_bytes())
     except (OSError, ValueError):
         return False
-    wanted = json.loads(json.dumps(part.recipe))
-    return bool(recorded.get("recipe") == wanted) and (folder / "tree").is_dir()
+    recipe = json.loads(json.dumps(part.recipe))
+    return bool(recorded.get("recipe") == recipe) and (folder / "tree").is_dir()
 
 
 def _is_intact(folder: Path) -> bool:
@@ -105,8 +105,8 @@ def _is_intact(folder: Path) -> bool:
         recorded = json.loads((folder / "files.json").read_bytes())
     except (OSError, ValueError):
         recorded = None
-    found = dict(_digests(folder / "tree"))
-    if recorded == found:
+    digests = dict(_digests(folder / "tree"))
+    if recorded == digests:
         return True
     logging.getLogger(__name__).warning("%s no longer matches its digests and is set up again", folder.name)
     return False
@@ -131,14 +131,14 @@ def _complete(cache: Path, parts: Sequence[Part], verify: bool, progress: Callab
 
 def _build(part: Part, folder: Path, staging: Path) -> list[Download]:
     """Build in the staging folder, then rename; what was downloaded."""
-    made = staging / part.name
-    (made / "tree").mkdir(parents=True)
-    downloads = part.build(made / "tree", staging / "scratch")
-    _describe(made, part, downloads)
+    built = staging / part.name
+    (built / "tree").mkdir(parents=True)
+    downloads = part.build(built / "tree", staging / "scratch")
+    _describe(built, part, downloads)
     os.sync()  # thousands of small files: one flush of everything is far cheaper than an fsync for each
     if folder.exists():
         folder.rename(staging / f"{part.name}-replaced")
-    made.rename(folder)
+    built.rename(folder)
     files.sync_folder(folder.parent)
     return downloads
 
@@ -147,11 +147,11 @@ def _fetched(downloads: Sequence[Download]) -> str:
     return f"there: {len(downloads)} files, {sum(each.size for each in downloads) / 1e6:.0f} MB were fetched"
 
 
-def _describe(made: Path, part: Part, downloads: list[Download]) -> None:
-    digests = dict(_digests(made / "tree"))
-    (made / "files.json").write_text(json.dumps(digests, indent=0))
+def _describe(built: Path, part: Part, downloads: list[Download]) -> None:
+    digests = dict(_digests(built / "tree"))
+    (built / "files.json").write_text(json.dumps(digests, indent=0))
     content = {"recipe": part.recipe, "downloads": [asdict(each) for each in downloads]}
-    (made / "manifest.json").write_text(json.dumps(content, indent=1))
+    (built / "manifest.json").write_text(json.dumps(content, indent=1))
 
 
 def _sweep(cache: Path) -> None:

@@ -97,10 +97,10 @@ class Emulator:
 def why_absent(cache: Path) -> str | None:
     """Why the emulator in `cache` cannot be used now, or None when it is all there."""
     try:
-        wanted = _parts(cache, Network())
+        parts = _parts(cache, Network())
     except DeviceError as error:
         return error.reason
-    return None if present(cache, wanted) else "the emulator is not set up: edgebuild devices setup"
+    return None if present(cache, parts) else "the emulator is not set up: edgebuild devices setup"
 
 
 def digest(emulator: Emulator) -> str:

@@ -64,8 +64,8 @@ def fetch(versions: dict[str, str], folder: Path) -> list[Download]:
     constraints.write_text("".join(f"{name}=={version}\n" for name, version in _machine().items()))
     pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--no-input", "download", "--quiet"]
     pip += ["--only-binary=:all:", "--dest", str(folder), *OPTIONS, "--constraint", str(constraints)]
-    wanted = [f"{name}=={version}" for name, version in versions.items()]
-    run([*pip, *wanted], what="Python packages of the emulator")
+    requirements = [f"{name}=={version}" for name, version in versions.items()]
+    run([*pip, *requirements], what="Python packages of the emulator")
     return [Download(each.name, sha256.of_file(each), each.stat().st_size) for each in sorted(folder.glob("*.whl"))]
 
 

@@ -63,8 +63,8 @@ def look(device: Hashable, ask: Callable[[], Facts]) -> Facts:
 
 def seen(device: Hashable) -> Facts:
     """What it was when it was last looked at; nothing where it was not, or did not answer."""
-    found = _memory(device).found
-    return found if isinstance(found, dict) else {}
+    facts = _memory(device).found
+    return facts if isinstance(facts, dict) else {}
 
 
 def why_unusable(device: Hashable, ask: Callable[[], Facts], python: str) -> str | None:
@@ -83,9 +83,9 @@ def why_unusable(device: Hashable, ask: Callable[[], Facts], python: str) -> str
 
 def stable(facts: Facts, names: Iterable[str]) -> dict[str, str]:
     """The facts that do not change from run to run: those named, the host, Python and the runtimes' versions."""
-    found = {name: facts["fingerprint"].get(name) for name in names}
-    found |= {"host": facts["host"], "python": facts["python"], **facts["android"], **facts["packages"]}
-    return {name: "unknown" if value is None else str(value) for name, value in found.items()}
+    lasting = {name: facts["fingerprint"].get(name) for name in names}
+    lasting |= {"host": facts["host"], "python": facts["python"], **facts["android"], **facts["packages"]}
+    return {name: "unknown" if value is None else str(value) for name, value in lasting.items()}
 
 
 def cool_down(device: Hashable, ask: Callable[[], Facts], limit: float) -> None:

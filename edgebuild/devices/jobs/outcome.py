@@ -32,8 +32,8 @@ def check(job: Path, code: int) -> None:
     if error is not None:
         raise DeviceError(f"{error['kind']}: {error['message']}")
     if code != 0 or not (job / RESULT).is_file():
-        said = f": {line}" if (line := _last_line(job / STDERR)) else ""
-        raise DeviceError(f"the runner ended with code {code} and no result{said}")
+        ending = f": {line}" if (line := _last_line(job / STDERR)) else ""
+        raise DeviceError(f"the runner ended with code {code} and no result{ending}")
 
 
 def exit_code(status: int) -> int:

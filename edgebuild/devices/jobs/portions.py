@@ -97,10 +97,10 @@ class Portions:
         start = min(portion.process_s - portion.examples_s for portion in self.done)
         return max(1, min(most, goal - self.n, int((goal - self.n) * self.each / (_STARTS * start))))
 
-    def more(self, goal: int, processes: int, seconds: float, told: Told) -> None:
+    def more(self, goal: int, processes: int, seconds: float, tell: Told) -> None:
         """Run some of the examples up to `goal`, in so many processes and about `seconds` of CPU time, one at least.
 
-        `told` hears how many are done in all. Raises DeviceError when a process fails; the others are kept.
+        `tell` hears how many are done in all. Raises DeviceError when a process fails; the others are kept.
         """
         if self.each is None:
             size, limit = goal - self.n, min(_FIRST_SECONDS, seconds)
@@ -112,9 +112,9 @@ class Portions:
         with futures.ThreadPoolExecutor(len(firsts)) as pool:
             running = [pool.submit(self._run, first, min(first + size, goal), limit) for first in firsts]
             while futures.wait(running, _POLL_SECONDS).not_done:
-                told(self.n + sum(outputs.done(self._job(first)) for first in firsts))
+                tell(self.n + sum(outputs.done(self._job(first)) for first in firsts))
         self.done += [portion.result() for portion in running]
-        told(self.n)
+        tell(self.n)
 
     def _job(self, first: int) -> Path:
         return self.scratch / f"portion-{first}"

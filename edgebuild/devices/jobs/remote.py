@@ -122,8 +122,8 @@ class Session:
         """What the runner says of the device: `fingerprint`, `host`, `python`, `packages`."""
         code = self.run(["--fingerprint"], "facts", ANSWER)
         if code != 0:
-            said = self.ask("read", path="facts.stderr")["text"].strip().splitlines()
-            raise DeviceError(f"the runner ended with code {code}: {said[-1] if said else 'no message'}")
+            lines = self.ask("read", path="facts.stderr")["text"].strip().splitlines()
+            raise DeviceError(f"the runner ended with code {code}: {lines[-1] if lines else 'no message'}")
         facts: dict[str, Any] = json.loads(self.ask("read", path="facts.stdout")["text"])
         return facts
 
@@ -137,8 +137,8 @@ def session(link: Link, python: str, base: str, folders: list[str], patience: fl
     try:
         source = Path(supervisor.__file__).read_text(encoding="utf-8")
         link.send(json.dumps(source).encode() + b"\n")
-        wanted = {"do": "open", "base": base, "folders": ["runner", "job", *folders], "patience": patience}
-        opened = _ask(link, wanted, ANSWER, f"{python} on the device does not start within {ANSWER:g} s")
+        request = {"do": "open", "base": base, "folders": ["runner", "job", *folders], "patience": patience}
+        opened = _ask(link, request, ANSWER, f"{python} on the device does not start within {ANSWER:g} s")
         if tuple(opened["python"]) < NEEDED:
             raise DeviceError(f"{python} on the device is Python {opened['python'][0]}.{opened['python'][1]}, not 3.9")
         ready = Session(link, python, str(opened["folder"]), int(opened["free"]))
@@ -159,9 +159,9 @@ def _whoami() -> str:
     return f"{user}@{os.uname().nodename}"
 
 
-def _holder(device: str, told: Mapping[str, str]) -> str:
+def _holder(device: str, holder: Mapping[str, str]) -> str:
     """Who has the device, and how it is called there where that is another name."""
-    by, name = (_printable(told.get(key, "")) for key in ("by", "name"))
+    by, name = (_printable(holder.get(key, "")) for key in ("by", "name"))
     called = f" as {name}" if name and name != device else ""
     return f"{by}{called}" if by else ""
 

@@ -53,8 +53,8 @@ def read_arrays(path: Path) -> dict[str, Array]:
     except Exception as error:  # numpy, zipfile and zlib raise classes of their own, and one array has no files
         if exhausted(error):
             raise
-        told = error.strerror if isinstance(error, OSError) and error.strerror else "is no .npz of named arrays"
-        raise UsageError(str(told), file=str(path), key=_INPUTS) from None
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else "is no .npz of named arrays"
+        raise UsageError(str(reason), file=str(path), key=_INPUTS) from None
 
 
 class Feeder:
@@ -107,27 +107,27 @@ class Feeder:
 
     def _check_open(self, ports: Sequence[Port]) -> None:
         opened = {port.name: [axis for axis, size in enumerate(port.shape) if size < 0 < axis] for port in ports}
-        told = [_axes(port, opened[port.name]) for port in ports if opened[port.name]]
-        if told:
+        open_axes = [_axes(port, opened[port.name]) for port in ports if opened[port.name]]
+        if open_axes:
             port = next(port for port in ports if opened[port.name])
             sizes = ",".join(
                 str(max(size, 1)) if axis == 0 or size > 0 else "N" for axis, size in enumerate(port.shape)
             )
             hint = f"--shape {port.name}={sizes} with a number for each N, or --inputs FILE.npz"
-            raise UsageError(f"leaves dimensions open: {'; '.join(told)}", file=str(self._model), hint=hint)
+            raise UsageError(f"leaves dimensions open: {'; '.join(open_axes)}", file=str(self._model), hint=hint)
 
     def _check_shape(self, port: Port, shape: Shape, key: str) -> None:
         declared = port.shape
         if len(shape) != len(declared) or any(size not in (-1, own) for size, own in zip(declared, shape, strict=True)):
-            told = f"input {port.name!r} is {_shown(port)}, not {list(shape)}"
-            raise UsageError(told, file=str(self._model), key=key)
+            message = f"input {port.name!r} is {_shown(port)}, not {list(shape)}"
+            raise UsageError(message, file=str(self._model), key=key)
 
     def _check_type(self, port: Port, array: Array) -> None:
         """As the file stores it, or real values where it stores quantized ones: the runner quantizes these."""
         if array.dtype.name != port.dtype and not (port.quantized and array.dtype.kind == "f"):
-            wanted = port.dtype + (" or real values" if port.quantized else "")
-            told = f"input {port.name!r} is {wanted}, not {array.dtype.name}"
-            raise UsageError(told, file=str(self._model), key=_INPUTS)
+            expected = port.dtype + (" or real values" if port.quantized else "")
+            message = f"input {port.name!r} is {expected}, not {array.dtype.name}"
+            raise UsageError(message, file=str(self._model), key=_INPUTS)
 
 
 def _closed(port: Port) -> Shape:

@@ -80,12 +80,12 @@ def count(
         parts = device.count_parts(job, whole.job, whole.mcpu, timeout=timeout)
     except DeviceError as error:
         return None, error.line
-    told = result.read(result.LayerCounts, job).models["model"]
-    if told.operators is None:
-        return None, told.reason
-    if not told.least <= len(parts) - 1 <= told.most or any(each.region >= len(parts) for each in told.operators):
-        return None, f"the runtime read its clock {len(parts) - 1} times, not {told.least} to {told.most} times"
-    return _slowest_first(list(_predicted(told.operators, parts, whole))), None
+    counts = result.read(result.LayerCounts, job).models["model"]
+    if counts.operators is None:
+        return None, counts.reason
+    if not counts.least <= len(parts) - 1 <= counts.most or any(each.region >= len(parts) for each in counts.operators):
+        return None, f"the runtime read its clock {len(parts) - 1} times, not {counts.least} to {counts.most} times"
+    return _slowest_first(list(_predicted(counts.operators, parts, whole))), None
 
 
 def _predicted(operators: Sequence[result.CountedOperator], parts: Sequence[Counted], whole: Whole) -> Iterator[Layer]:

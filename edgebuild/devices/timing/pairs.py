@@ -52,8 +52,8 @@ class PairTimings:
 
         At least one page, the least that can be told apart.
         """
-        found = [(each.base_rss_bytes, each.peak_rss_bytes) for each in self.of(name).processes]
-        return [float(max(peak - base, _PAGE)) for base, peak in found if base is not None and peak is not None]
+        readings = [(each.base_rss_bytes, each.peak_rss_bytes) for each in self.of(name).processes]
+        return [float(max(peak - base, _PAGE)) for base, peak in readings if base is not None and peak is not None]
 
 
 def measure_pairs(

@@ -134,8 +134,8 @@ class Http(Cache):
         if not answer.isclosed():
             self._own.connection.close()
         more = "; redirections are not followed: name where it leads to" if 300 <= answer.status < 400 else ""
-        told = f"answers {answer.status} {answer.reason[:60]} to {method}{more}"
-        return CacheError(told, refused=answer.status < 500 and answer.status not in (408, 429))
+        reason = f"answers {answer.status} {answer.reason[:60]} to {method}{more}"
+        return CacheError(reason, refused=answer.status < 500 and answer.status not in (408, 429))
 
 
 def _authorization(host: str, user: str | None, password: str | None, variables: Mapping[str, str]) -> dict[str, str]:

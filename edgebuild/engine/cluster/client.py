@@ -93,13 +93,13 @@ class Cluster:
     def _look(self) -> None:
         self._looked = time.monotonic()
         try:
-            told = self._client.scheduler_info(n_workers=-1)
+            cluster = self._client.scheduler_info(n_workers=-1)
         except Exception as error:  # Dask has several for a connection that is closed
             if self._connected(error):
                 raise
             return
-        there = told["workers"]
-        if len(there) != told["n_workers"]:  # what Dask keeps at hand, without workers: it could not ask just now
+        there = cluster["workers"]
+        if len(there) != cluster["n_workers"]:  # what Dask keeps at hand, without workers: it could not ask just now
             return
         for address in self._workers.keys() - there.keys():
             del self._workers[address]
@@ -184,12 +184,12 @@ class Cluster:
 
     def news(self) -> list[News]:
         """What workers have said of steps since this was last asked."""
-        said = [work.read(News, self._heard.popleft()) for _ in range(len(self._heard))]
-        for each in said:
+        messages = [work.read(News, self._heard.popleft()) for _ in range(len(self._heard))]
+        for each in messages:
             if not each.note:
                 self._begun[each.key] = self._begun.get(each.key, 0) + 1
         self.counts.again = sum(self._begun.values()) - len(self._begun)
-        return said
+        return messages
 
     def close(self) -> None:
         """Leave; what still runs there for this build is given up."""
@@ -219,10 +219,10 @@ def _called(address: str) -> Any:
         raise unreachable(address, error) from None
 
 
-def _why_not(said: Any, own: Profile) -> str:
+def _why_not(profile: Any, own: Profile) -> str:
     """Why a worker gets no work: what it runs and what is here; nothing where they are alike."""
     try:
-        theirs = work.read(Profile, work.write(said))
+        theirs = work.read(Profile, work.write(profile))
     except ValueError:
         return "is none of edgebuild's, or of another version"
     if theirs.shown != own.shown:

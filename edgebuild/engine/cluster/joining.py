@@ -81,13 +81,13 @@ async def _pause(ending: asyncio.Event) -> None:
 
 async def _joined(address: str, profile: work.Profile, folder: str) -> Worker:
     """A Dask worker that has joined; OSError or TimeoutError where it cannot."""
-    told = documents.to_json(profile)
+    text = documents.to_json(profile)
     return await Worker(
         address,
         nthreads=profile.slots,
         memory_limit=0,  # steps have limits of their own
         death_timeout=_CONNECT_SECONDS,
-        startup_information={work.NAME: lambda worker: told},
+        startup_information={work.NAME: lambda worker: text},
         local_directory=folder,
         dashboard=False,
     )

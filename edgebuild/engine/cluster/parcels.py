@@ -34,10 +34,10 @@ def take(store: Store, artifact: Artifact, remote: Remote) -> None:
         return
     folder = store.scratch("parcel")
     try:
-        found = remote.fetch(name(artifact), folder)
-        if found is None:
+        fetched = remote.fetch(name(artifact), folder)
+        if fetched is None:
             raise Damaged(f"an input ({artifact.kind} {artifact.digest[:12]}) is not there")
-        if found.artifact != artifact or store.put(folder, artifact.kind) != artifact:
+        if fetched.artifact != artifact or store.put(folder, artifact.kind) != artifact:
             raise Damaged("the entry is about another artifact")
     finally:
         files.remove_tree(folder)

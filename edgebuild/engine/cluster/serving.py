@@ -56,15 +56,15 @@ class Serving:
 
     def answer(self, text: str, tell: Callable[[str, str], None]) -> str:
         """What came of the work in `text`; `tell` gets a topic and news. ValueError for what is no work."""
-        asked = work.read(Work, text)
-        result = self._result(asked, lambda news: tell(asked.topic, work.write(news)))
-        return work.write(Answer(asked.key, result))
+        assignment = work.read(Work, text)
+        result = self._result(assignment, lambda news: tell(assignment.topic, work.write(news)))
+        return work.write(Answer(assignment.key, result))
 
-    def _result(self, asked: Work, tell: Tell) -> Done | Refused | Unserved | Failed:
+    def _result(self, assignment: Work, tell: Tell) -> Done | Refused | Unserved | Failed:
         try:
-            node = _as_here(asked)
-            other = self._other(node, asked)
-            return other or self._made(node, asked, tell)
+            node = _as_here(assignment)
+            other = self._other(node, assignment)
+            return other or self._made(node, assignment, tell)
         except (Damaged, CacheError) as error:
             return Unserved(self.address, f"cache {self.place.shown}: {error}")
         except EdgebuildError as error:
@@ -72,37 +72,39 @@ class Serving:
         except (ValueError, ImportError) as error:  # what this machine lacks altogether
             return Refused(self.address, {}, " ".join(str(error).split()))
 
-    def _other(self, node: Node, asked: Work) -> Refused | None:
+    def _other(self, node: Node, assignment: Work) -> Refused | None:
         """The parts of the key as they are here, where the step would be another one."""
-        parts = keys.parts(node, asked.inputs, self.store.code)
+        parts = keys.parts(node, assignment.inputs, self.store.code)
         machine = machine_of(node)
-        if machine == asked.machine and keys.of(parts) == asked.key:
+        if machine == assignment.machine and keys.of(parts) == assignment.key:
             return None
         return Refused(self.address, {**parts, work.PROCESSOR: str(machine)})
 
-    def _made(self, node: Node, asked: Work, tell: Tell) -> Done:
+    def _made(self, node: Node, assignment: Work, tell: Tell) -> Done:
         remote = Remote(self.place.open(), self.place.secret, Patience(), _in_time)
         try:
             with self.turn():
-                if (known := _known(remote, node, asked)) is not None:
+                if (known := _known(remote, node, assignment)) is not None:
                     return known
-                for artifact in {each.digest: each for each in asked.inputs.values()}.values():
+                for artifact in {each.digest: each for each in assignment.inputs.values()}.values():
                     parcels.take(self.store, artifact, remote)
-            tell(News(asked.key, self.address))
-            action = self._run(node, asked, tell)
+            tell(News(assignment.key, self.address))
+            action = self._run(node, assignment, tell)
             with self.turn():
                 folder = self.store.path(action.output)
-                remote.send(entry_of(node, action, asked.machine, folder), folder, set())
+                remote.send(entry_of(node, action, assignment.machine, folder), folder, set())
             return Done(action.output.digest, action.seconds)
         finally:
             remote.cache.close()
 
-    def _run(self, node: Node, asked: Work, tell: Tell) -> Action:
+    def _run(self, node: Node, assignment: Work, tell: Tell) -> Action:
         graph = Graph()
-        inputs = {role: graph.add_source(f"{asked.label}/{role}", item) for role, item in asked.inputs.items()}
-        name = graph.add(asked.label, replace(node, inputs=inputs))
-        most = Limits(min(asked.memory, self.limits.memory), min(asked.seconds, self.limits.seconds))
-        listener = _Listener(asked.key, self.address, tell)
+        inputs = {
+            role: graph.add_source(f"{assignment.label}/{role}", item) for role, item in assignment.inputs.items()
+        }
+        name = graph.add(assignment.label, replace(node, inputs=inputs))
+        most = Limits(min(assignment.memory, self.limits.memory), min(assignment.seconds, self.limits.seconds))
+        listener = _Listener(assignment.key, self.address, tell)
         build = Scheduler(graph, self.store, jobs=1, events=listener, limits=most, turns=self.turns())
         self._builds.add(build)
         try:
@@ -110,22 +112,22 @@ class Serving:
         finally:
             self._builds.discard(build)
         if name not in done:
-            raise StepError(f"step {asked.label} was stopped: its worker was told to end")
-        if done[name].key != asked.key:
-            raise StepError(f"step {asked.label} ran under another key than it was asked for")
+            raise StepError(f"step {assignment.label} was stopped: its worker was told to end")
+        if done[name].key != assignment.key:
+            raise StepError(f"step {assignment.label} ran under another key than it was asked for")
         return done[name]
 
 
-def _as_here(asked: Work) -> Node:
+def _as_here(assignment: Work) -> Node:
     """The step as a node of a plan on this machine; ValueError where it cannot be one here."""
-    step = spelling.step(asked.step)
-    inputs = {role: item.digest for role, item in asked.inputs.items()}
-    return Node(step, inputs, asked.kind, asked.code, asked.tools, _facts(step, asked.facts))
+    step = spelling.step(assignment.step)
+    inputs = {role: item.digest for role, item in assignment.inputs.items()}
+    return Node(step, inputs, assignment.kind, assignment.code, assignment.tools, _facts(step, assignment.facts))
 
 
-def _facts(step: Step, asked: Mapping[str, str]) -> dict[str, str]:
+def _facts(step: Step, recorded: Mapping[str, str]) -> dict[str, str]:
     """The facts in the key as they are here: of those about a device, what this machine's own says."""
-    facts = dict(asked)
+    facts = dict(recorded)
     for device in _devices(step) if facts else ():
         if (why := device.why_unusable()) is not None:
             raise ValueError(f"{device.transport}: {why}")
@@ -149,10 +151,10 @@ def _devices(step: Step) -> Iterator[Device]:
             values += [getattr(value, item.name) for item in fields(value)]
 
 
-def _known(remote: Remote, node: Node, asked: Work) -> Done | None:
+def _known(remote: Remote, node: Node, assignment: Work) -> Done | None:
     """The result, where another worker has made it meanwhile, such as one that died before it could say so."""
     try:
-        entry = remote.look(entries.name(asked.key, node.step.shared, asked.machine))
+        entry = remote.look(entries.name(assignment.key, node.step.shared, assignment.machine))
     except Damaged:
         return None
     return None if entry is None else Done(entry.output, entry.seconds)

@@ -144,8 +144,8 @@ def _tensor(part: Part, skip: int, bits: int) -> bytes:
     numbers = [skip, part.constant.count, part.constant.width.bit_length() - 1, layout.flags]
     numbers += [layout.kept] if layout.flags & SPARSE else []
     numbers += [len(layout.values) - 1] if layout.flags & CODEBOOK else []
-    said = b"".join(map(_number, numbers)) + layout.values.tobytes()
-    return said + b"".join(_stream(stream, bits) for stream in part.streams)
+    head = b"".join(map(_number, numbers)) + layout.values.tobytes()
+    return head + b"".join(_stream(stream, bits) for stream in part.streams)
 
 
 def _stream(stream: Coded, bits: int) -> bytes:
@@ -160,8 +160,8 @@ def _table(frequencies: Array) -> bytes:
 
 def _number(value: int) -> bytes:
     """Unsigned LEB128."""
-    given = bytearray()
+    encoded = bytearray()
     while value > 127:
-        given.append(value & 127 | 128)
+        encoded.append(value & 127 | 128)
         value >>= 7
-    return bytes([*given, value])
+    return bytes([*encoded, value])

@@ -49,8 +49,8 @@ def encode(contents: Sequence[Array], tables: Sequence[Array], bits: int, lanes:
 
     symbols = np.concatenate(contents)
     full = np.zeros((len(tables), 256), np.uint64)
-    for row, given in zip(full, tables, strict=True):
-        row[: len(given)] = given
+    for row, frequencies in zip(full, tables, strict=True):
+        row[: len(frequencies)] = frequencies
     first = (np.cumsum(full, axis=1, dtype=np.uint64) - full).ravel()
     entry = np.repeat(np.arange(len(contents)) * 256, [len(content) for content in contents]) + symbols
     states = np.full(lanes, LEAST, np.uint64)

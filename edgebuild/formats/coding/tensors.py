@@ -57,12 +57,12 @@ def sparse(present: Array) -> tuple[Array, Array]:
     """
     import numpy as np
 
-    found = np.flatnonzero(present)
-    gaps = np.diff(found, prepend=-1) - 1
+    positions = np.flatnonzero(present)
+    gaps = np.diff(positions, prepend=-1) - 1
     fillers = gaps // (WIDEST_GAP + 1)
-    before = np.repeat(found - gaps, fillers)  # where the long gaps begin
+    before = np.repeat(positions - gaps, fillers)  # where the long gaps begin
     order = np.arange(len(before)) - np.repeat(np.cumsum(fillers) - fillers, fillers)
-    kept = np.sort(np.concatenate([found, before + (WIDEST_GAP + 1) * order + WIDEST_GAP]))
+    kept = np.sort(np.concatenate([positions, before + (WIDEST_GAP + 1) * order + WIDEST_GAP]))
     return kept, (np.diff(kept, prepend=-1) - 1).astype(np.uint8)
 
 

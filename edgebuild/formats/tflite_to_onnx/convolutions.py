@@ -54,9 +54,9 @@ def _convolved(call: Call, weights: object, groups: int) -> str:
 def transpose_conv(call: Call) -> str:
     """Inputs: the shape of the result, weights [out, h, w, in], what is convolved, and perhaps a bias."""
     weights, options = call.value(1).transpose(3, 0, 1, 2), call.options
-    strides, sizes, wanted = (options.strideH, options.strideW), call.shapes[2][1:3], call.outputs[0][1:3]
+    strides, sizes, targets = (options.strideH, options.strideW), call.shapes[2][1:3], call.outputs[0][1:3]
     ends, more = [], []
-    for size, stride, kernel, target in zip(sizes, strides, weights.shape[2:], wanted, strict=True):
+    for size, stride, kernel, target in zip(sizes, strides, weights.shape[2:], targets, strict=True):
         apart = (size - 1) * stride + kernel - target
         same = options.padding == _SAME
         ends.append((apart // 2 if same else 0, apart - apart // 2 if same else max(apart, 0)) if apart > 0 else (0, 0))

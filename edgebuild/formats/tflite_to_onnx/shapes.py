@@ -124,9 +124,9 @@ def _resized(mode: str, call: Call) -> str:
     options, sizes = call.options, call.outputs[0]
     how = "align_corners" if options.alignCorners else "half_pixel" if options.halfPixelCenters else "asymmetric"
     extra = {"nearest_mode": "round_prefer_ceil" if options.alignCorners else "floor"} if mode == "nearest" else {}
-    wanted = call.graph.whole([sizes[0], sizes[3], sizes[1], sizes[2]])
+    target = call.graph.whole([sizes[0], sizes[3], sizes[1], sizes[2]])
     turned = call.first(call.inputs[0])
-    resized = call.node("Resize", turned, "", "", wanted, mode=mode, coordinate_transformation_mode=how, **extra)
+    resized = call.node("Resize", turned, "", "", target, mode=mode, coordinate_transformation_mode=how, **extra)
     return call.last(resized)
 
 

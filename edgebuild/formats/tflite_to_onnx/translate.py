@@ -66,10 +66,10 @@ class _Translation:
             self._add(operator)
         for tensor, name in zip(map(int, own.outputs), outputs, strict=True):
             self._graph.nodes.append(helper.make_node("Identity", [self._name(tensor)], [name], f"{name}_output"))
-        given = [self._port(int(tensor), self._known[int(tensor)]) for tensor in own.inputs]
+        inputs = [self._port(int(tensor), self._known[int(tensor)]) for tensor in own.inputs]
         answered = [self._port(int(tensor), name) for tensor, name in zip(own.outputs, outputs, strict=True)]
         held = [self._onnx.numpy_helper.from_array(values, name) for name, values in self._graph.constants.items()]
-        graph = helper.make_graph(self._graph.nodes, "tflite", given, answered, held)
+        graph = helper.make_graph(self._graph.nodes, "tflite", inputs, answered, held)
         opsets = [helper.make_opsetid("", OPSET)]
         written: bytes = helper.make_model(graph, opset_imports=opsets, ir_version=9).SerializeToString()
         return written

@@ -69,32 +69,32 @@ def change_bound(
     drawn = int(numbers.max()) + 1
     if drawn < 2:
         raise UndefinedError("has no interval: the held-out examples are one stream, and two are the least")
-    asked, alone = confidence, n
+    nominal, alone = confidence, n
     if streams is not None:
         confidence, alone = _expanded(confidence, drawn), drawn
 
     def of_rows(rows: NDArray[np.int64]) -> float:
         return change(np.bincount(rows, minlength=drawn).astype(np.float64)[numbers])
 
-    found: Any = None
+    result: Any = None
     for method in ("BCa", "percentile") if drawn <= _CORRECTED_UP_TO else ("percentile",):
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of resamples that are all equal, which the result shows too
-            found = bootstrap(
+            result = bootstrap(
                 (np.arange(drawn),),
                 of_rows,
-                n_resamples=0 if found else min(RESAMPLES, resamples or RESAMPLES),
+                n_resamples=0 if result else min(RESAMPLES, resamples or RESAMPLES),
                 vectorized=False,
                 confidence_level=2 * confidence - 1,
                 method=method,
                 rng=np.random.default_rng(seed),
-                bootstrap_result=found,
+                bootstrap_result=result,
             )
-        error = float(found.standard_error)
-        estimate, unseen = change(np.ones(n)), paired.drop_bound(0, 0, alone, asked).high
+        error = float(result.standard_error)
+        estimate, unseen = change(np.ones(n)), paired.drop_bound(0, 0, alone, nominal).high
         if error == 0:
             return Resampled(estimate, estimate - unseen, estimate + unseen, error, "none changed")
-        low, high = (float(limit) for limit in found.confidence_interval)
+        low, high = (float(limit) for limit in result.confidence_interval)
         if math.isfinite(low) and math.isfinite(high):
             more = unseen if discrete else 0.0
             return Resampled(estimate, low - more, high + more, error, method)

@@ -67,15 +67,15 @@ def _legal(module: nn.Module, example: Example, format_name: str) -> Legal:
     lines: dict[str, None] = {}
     now = module
     for _ in range(_ROUNDS if known else 0):
-        found = _rewritten(now, example, {name: kind for name, kind in known.items() if name not in refused})
-        if found is None:
+        rewritten = _rewritten(now, example, {name: kind for name, kind in known.items() if name not in refused})
+        if rewritten is None:
             break
-        wrong = proof.wrong(module, example, found)
+        wrong = proof.wrong(module, example, rewritten)
         if wrong:
             refused |= wrong
             continue
-        now = found.module
-        lines |= dict.fromkeys(_told(name, found, known, format_name) for name in found.layers)
+        now = rewritten.module
+        lines |= dict.fromkeys(_told(name, rewritten, known, format_name) for name in rewritten.layers)
     return Legal(now, (*lines, *(_left(name, far) for name, far in refused.items())))
 
 
@@ -110,12 +110,12 @@ def _exported(module: nn.Module, example: Example) -> ExportedProgram | None:
 
 def _sites(program: ExportedProgram, known: Mapping[str, type[Rewrite]]) -> list[_Site]:
     """Every use of an operator that a rewrite has something for, the first by name."""
-    found: list[_Site] = []
+    sites: list[_Site] = []
     for node in program.graph.nodes:
         name = str(node.target).removeprefix("aten.")
         able = ((each, kind.instead(node)) for each, kind in known.items() if name in kind.operators)
-        found += [_Site(each, node, function) for each, function in able if function is not None][:1]
-    return found
+        sites += [_Site(each, node, function) for each, function in able if function is not None][:1]
+    return sites
 
 
 def _replaced(program: ExportedProgram, sites: Collection[_Site]) -> nn.Module:
@@ -155,8 +155,8 @@ def _layer(node: fx.Node) -> str:
     return str([*stack.values()][-1][0])
 
 
-def _told(name: str, found: proof.Rewritten, known: Mapping[str, type[Rewrite]], format_name: str) -> str:
-    layers = [*dict.fromkeys(filter(None, found.layers[name]))]
+def _told(name: str, rewritten: proof.Rewritten, known: Mapping[str, type[Rewrite]], format_name: str) -> str:
+    layers = [*dict.fromkeys(filter(None, rewritten.layers[name]))]
     where = ", ".join(map(repr, layers[:3])) + (f" and {len(layers) - 3} more" if len(layers) > 3 else "")
     what = (known[name].__doc__ or name).split("\n")[0].rstrip(".")
     trouble = known[name].formats[format_name]

@@ -28,13 +28,13 @@ class Rewritten:
     only: Callable[[Collection[str]], nn.Module]
 
 
-def wrong(original: nn.Module, example: Example, found: Rewritten) -> dict[str, float]:
+def wrong(original: nn.Module, example: Example, rewritten: Rewritten) -> dict[str, float]:
     """The rewrites that change an answer by more than LARGEST, and by how much; all where none alone is to blame."""
-    far = distance(original, found.module, example)
+    far = distance(original, rewritten.module, example)
     if far <= LARGEST:
         return {}
-    alone = {name: distance(original, found.only([name]), example) for name in found.layers}
-    return {name: each for name, each in alone.items() if each > LARGEST} or dict.fromkeys(found.layers, far)
+    alone = {name: distance(original, rewritten.only([name]), example) for name in rewritten.layers}
+    return {name: each for name, each in alone.items() if each > LARGEST} or dict.fromkeys(rewritten.layers, far)
 
 
 def distance(original: nn.Module, rewritten: nn.Module, example: Example) -> float:
@@ -45,9 +45,9 @@ def distance(original: nn.Module, rewritten: nn.Module, example: Example) -> flo
     import torch
 
     for dtype in (torch.float64, torch.float32):
-        given = trial.noise(example, "normal", len(example[0]), dtype) if example else ()
+        inputs = trial.noise(example, "normal", len(example[0]), dtype) if example else ()
         with contextlib.suppress(_Unable):
-            return _distance(*(_answers(module, given, dtype) for module in (rewritten, original)))
+            return _distance(*(_answers(module, inputs, dtype) for module in (rewritten, original)))
     return float("inf")
 
 
@@ -55,7 +55,7 @@ class _Unable(Exception):
     """A module does not run in a type, which may be written into its code."""
 
 
-def _answers(module: nn.Module, given: Example, dtype: torch.dtype) -> list[Tensor]:
+def _answers(module: nn.Module, example: Example, dtype: torch.dtype) -> list[Tensor]:
     """What a module answers with its values in a type; it is not changed."""
     from torch import nn
     from torch.func import functional_call
@@ -67,19 +67,19 @@ def _answers(module: nn.Module, given: Example, dtype: torch.dtype) -> list[Tens
     own = [*module.named_parameters(), *module.named_buffers()]
     values = {name: value.to(dtype) if value.is_floating_point() else value for name, value in own}
     try:
-        return trial.answers(Typed(), given)
+        return trial.answers(Typed(), example)
     except Exception as error:  # in whatever words
         if exhausted(error):
             raise
         raise _Unable from error
 
 
-def _distance(answers: list[torch.Tensor], wanted: list[torch.Tensor]) -> float:
+def _distance(answers: list[torch.Tensor], expected: list[torch.Tensor]) -> float:
     import torch
 
-    if [one.shape for one in answers] != [one.shape for one in wanted]:
+    if [one.shape for one in answers] != [one.shape for one in expected]:
         return float("inf")
-    pairs = [(one.double(), other.double()) for one, other in zip(answers, wanted, strict=True) if one.numel()]
+    pairs = [(one.double(), other.double()) for one, other in zip(answers, expected, strict=True) if one.numel()]
     if not all(torch.equal(one.isfinite(), other.isfinite()) for one, other in pairs):
         return float("inf")
     far = [

@@ -24,57 +24,57 @@ class Block(NamedTuple):
 
 
 def match(
-    given: Sequence[int], asked: Sequence[int], heads: bool = False, batched: Sequence[bool] | None = None
+    source: Sequence[int], target: Sequence[int], heads: bool = False, batched: Sequence[bool] | None = None
 ) -> tuple[Block, ...] | None:
     """The blocks of a reshape from one shape to another; None where they do not match.
 
-    batched: which of the given dimensions are multiples of the batch; the first where that is not known
+    batched: which dimensions of the source are multiples of the batch; the first where that is not known
 
     A block with the batch frees the dimension of 1, or its first. What else is split in two keeps its first number and
     frees the last (the groups of a channel shuffle stay), what is split in more keeps the last (the sides of a
     picture); with `heads` the last but one is free, for heads go and their width stays.
     """
-    if 0 in given or math.prod(given) != math.prod(asked):
+    if 0 in source or math.prod(source) != math.prod(target):
         return None
-    batched = [place == 0 for place in range(len(given))] if batched is None else batched
+    batched = [place == 0 for place in range(len(source))] if batched is None else batched
     blocks, start, first = [], 0, 0
-    while start < len(given) or first < len(asked):
-        stop, end = _with_batch(given, asked, batched, (start, first), _equal(given, asked, start, first))
-        free = _free(asked[first:end], any(batched[start:stop]), heads)
-        blocks.append(Block(start, stop, tuple(asked[first:end]), free))
+    while start < len(source) or first < len(target):
+        stop, end = _with_batch(source, target, batched, (start, first), _equal(source, target, start, first))
+        free = _free(target[first:end], any(batched[start:stop]), heads)
+        blocks.append(Block(start, stop, tuple(target[first:end]), free))
         start, first = stop, end
     return tuple(blocks)
 
 
-def _equal(given: Sequence[int], asked: Sequence[int], start: int, first: int) -> tuple[int, int]:
+def _equal(source: Sequence[int], target: Sequence[int], start: int, first: int) -> tuple[int, int]:
     """Where the shortest block ends on either side; dimensions of 1 that nothing stands against end up in the last."""
-    stop, end = min(start + 1, len(given)), min(first + 1, len(asked))
-    while math.prod(given[start:stop]) != math.prod(asked[first:end]):
-        if math.prod(given[start:stop]) < math.prod(asked[first:end]):
+    stop, end = min(start + 1, len(source)), min(first + 1, len(target))
+    while math.prod(source[start:stop]) != math.prod(target[first:end]):
+        if math.prod(source[start:stop]) < math.prod(target[first:end]):
             stop += 1
         else:
             end += 1
-    if end == len(asked) and all(size == 1 for size in given[stop:]):
-        stop = len(given)
-    if stop == len(given) and all(size == 1 for size in asked[end:]):
-        end = len(asked)
+    if end == len(target) and all(size == 1 for size in source[stop:]):
+        stop = len(source)
+    if stop == len(source) and all(size == 1 for size in target[end:]):
+        end = len(target)
     return stop, end
 
 
 def _with_batch(
-    given: Sequence[int],
-    asked: Sequence[int],
+    source: Sequence[int],
+    target: Sequence[int],
     batched: Sequence[bool],
     begin: tuple[int, int],
     ends: tuple[int, int],
 ) -> tuple[int, int]:
     """A batch of 1 that lies between two blocks goes to the one before: with the places, and not with the features."""
     (start, first), (stop, end) = begin, ends
-    follows = stop < len(given) and batched[stop]
+    follows = stop < len(source) and batched[stop]
     if any(batched[start:stop]):
-        taken = 1 not in asked[first:end] and end < len(asked) - 1 and asked[end] == 1 and not follows
+        taken = 1 not in target[first:end] and end < len(target) - 1 and target[end] == 1 and not follows
         return stop, end + taken
-    return stop + (follows and given[stop] == 1 and end == len(asked) - 1), end
+    return stop + (follows and source[stop] == 1 and end == len(target) - 1), end
 
 
 def _free(sizes: Sequence[int], batch: bool, heads: bool) -> int:

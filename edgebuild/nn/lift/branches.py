@@ -57,11 +57,11 @@ class _Known:
         node = self._producers.get(name)
         if node is None or node.op_type in ("If", "Loop", "Scan"):
             return None
-        given = {each: self.value(each) for each in node.input if each}
-        if any(value is None for value in given.values()):
+        inputs = {each: self.value(each) for each in node.input if each}
+        if any(value is None for value in inputs.values()):
             return None
         try:
-            results = fold(node, {each: value for each, value in given.items() if value is not None}, self._opsets)
+            results = fold(node, {each: value for each, value in inputs.items() if value is not None}, self._opsets)
         except Exception as error:  # whatever this node is, the runtime will say so again
             if exhausted(error):
                 raise
@@ -73,8 +73,8 @@ def _unfolded(node: onnx.NodeProto, taken: bool, graph: onnx.GraphProto) -> list
     """The nodes of the branch under names of their own; its constants go to the graph."""
     import onnx
 
-    wanted = "then_branch" if taken else "else_branch"
-    branch = next(item.g for item in node.attribute if item.name == wanted)
+    attribute = "then_branch" if taken else "else_branch"
+    branch = next(item.g for item in node.attribute if item.name == attribute)
     own = [tensor.name for tensor in branch.initializer] + [name for inner in branch.node for name in inner.output]
     names = {name: f"{node.output[0]}/{name}" for name in own if name}
     for tensor in branch.initializer:

@@ -30,7 +30,7 @@ def draw(generator: np.random.Generator, kind: np.dtype[Any], shape: list[int], 
 def vocabularies(graph: onnx.GraphProto) -> Mapping[str, int]:
     """How many numbers an input may choose from: the rows that it picks, or those that it is compared with."""
     constants = {tensor.name: tensor for tensor in graph.initializer}
-    found: dict[str, int] = {}
+    counts: dict[str, int] = {}
     origin = {value.name: value.name for value in graph.input}
     for node in graph.node:
         names = [origin.get(name) for name in node.input]
@@ -40,8 +40,8 @@ def vocabularies(graph: onnx.GraphProto) -> Mapping[str, int]:
             held = [constants[other] for other in node.input if other in constants]
             count = _choice(node.op_type, place, held) if name else None
             if name and count:
-                found[name] = min(count, found.get(name, count))
-    return found
+                counts[name] = min(count, counts.get(name, count))
+    return counts
 
 
 def _choice(operator: str, place: int, constants: list[onnx.TensorProto]) -> int | None:

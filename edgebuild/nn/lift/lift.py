@@ -66,15 +66,15 @@ def _results(node: onnx.NodeProto, opsets: Mapping[str, int], builder: Builder) 
     if operator is None:
         call.refuse("there is no torch for this operator yet", "what needs the file alone still works")
     try:
-        given = operator(call)
+        results = operator(call)
     except LiftError:
         raise
     except Exception as error:  # torch may refuse what it was made to compute in any way
         if exhausted(error):
             raise
-        told = str(error).strip().partition("\n")[0]
-        call.refuse(f"torch does not compute it: {type(error).__name__}: {told}")
-    listed: Sequence[Any] = given if isinstance(given, tuple) else (given,)
+        reason = str(error).strip().partition("\n")[0]
+        call.refuse(f"torch does not compute it: {type(error).__name__}: {reason}")
+    listed: Sequence[Any] = results if isinstance(results, tuple) else (results,)
     return {name: value for name, value in zip(node.output, listed, strict=False) if name} | call.absorbed
 
 

@@ -63,10 +63,10 @@ class Tree:
         """Add it at this path, or one with a number where that is taken; gives the path."""
         from torch import nn
 
-        wanted = self._below_no_leaf(self._allowed(path))
-        free, number = wanted, 1
+        base = self._below_no_leaf(self._allowed(path))
+        free, number = base, 1
         while free in self._leaves or free in self._folders:
-            free, number = f"{wanted}_{number}", number + 1
+            free, number = f"{base}_{number}", number + 1
         self._leaves.add(free)
         folder, _, name = free.rpartition(".")
         owner = self._folder(folder)

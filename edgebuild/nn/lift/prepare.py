@@ -157,8 +157,8 @@ def _fix(model: onnx.ModelProto, sizes: Mapping[str, int]) -> None:
             elif is_open(value, axis):
                 dimension.dim_value = size or 1
     if lost:
-        wanted = ", ".join(dict.fromkeys(lost))
-        raise LiftError(f"its inputs have open dimensions: {wanted}", hint="give each a size")
+        open_names = ", ".join(dict.fromkeys(lost))
+        raise LiftError(f"its inputs have open dimensions: {open_names}", hint="give each a size")
     unknown = [name for name in sizes if name not in names]
     if unknown:
         raise LiftError(f"it has no open dimension {unknown[0]!r}", hint=suggest(unknown[0], sorted(names)))

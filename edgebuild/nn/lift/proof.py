@@ -81,7 +81,7 @@ def prove(
     examples = [*samples] or [reference.draw(seed) for seed in range(_DRAWN)]
     held = [[reference.answer(example) for example in examples], *([answers] if answers else [])]
     own = [_run(module, example) for example in examples]
-    each = [_apart(given, answer) for wanted in held for given, answer in zip(own, wanted, strict=True)]
+    each = [_apart(computed, answer) for expected in held for computed, answer in zip(own, expected, strict=True)]
     differences = [Difference(name, max(values)) for name, *values in zip(reference.outputs, *each, strict=True)]
     return Proof(tuple(differences), tolerance, _why_alone(module, reference, examples, tolerance))
 
@@ -93,13 +93,13 @@ def _why_alone(module: nn.Module, reference: Reference, examples: Sequence[Sampl
     """
     pair = [examples[0], examples[-1]]
     try:
-        given = _run(module, reference.together(pair))
+        answers = _run(module, reference.together(pair))
     except Exception as error:  # a forward pass may fail in any way
         if exhausted(error):
             raise
         return f"with two examples it does not run ({_first_line(error)})"
-    wanted = _joined([reference.answer(example) for example in pair], given)
-    if max(_apart(given, wanted)) > tolerance:
+    expected = _joined([reference.answer(example) for example in pair], answers)
+    if max(_apart(answers, expected)) > tolerance:
         return "with two examples it does not answer as with each alone"
     return ""
 
@@ -128,21 +128,21 @@ def _run(module: nn.Module, sample: Sample) -> list[Array]:
     from edgebuild.nn.lift.initializers import to_tensor
 
     with torch.no_grad():
-        given = module(*map(to_tensor, sample))
-    return [value.numpy() for value in ((given,) if isinstance(given, torch.Tensor) else given)]
+        answer = module(*map(to_tensor, sample))
+    return [value.numpy() for value in ((answer,) if isinstance(answer, torch.Tensor) else answer)]
 
 
-def _apart(given: Sequence[Array], wanted: Sequence[Array]) -> list[float]:
-    """Of each output the largest difference, relative to the largest value that is wanted."""
-    return [_relative(*pair) for pair in zip(given, wanted, strict=True)]
+def _apart(answers: Sequence[Array], expected: Sequence[Array]) -> list[float]:
+    """Of each output the largest difference, relative to the largest value that is expected."""
+    return [_relative(*pair) for pair in zip(answers, expected, strict=True)]
 
 
-def _relative(given: Array, wanted: Array) -> float:
+def _relative(answer: Array, expected: Array) -> float:
     import numpy as np
 
-    if given.shape != wanted.shape or given.dtype != wanted.dtype:
+    if answer.shape != expected.shape or answer.dtype != expected.dtype:
         return math.inf
-    one, other = given.astype(np.float64), wanted.astype(np.float64)
+    one, other = answer.astype(np.float64), expected.astype(np.float64)
     finite = np.isfinite(other)
     if not np.array_equal(one[~finite], other[~finite], equal_nan=True) or not np.isfinite(one[finite]).all():
         return math.inf

@@ -25,8 +25,8 @@ def gru(
     for side in range(len(inward)):
         first = values.new_zeros(values.shape[1], across.shape[2]) if state is None else state[side]
         first = first.expand(values.shape[1], -1)  # a constant state is written for one example
-        given = None if bias is None else bias[side]
-        sides.append(_direction(values, inward[side], across[side], given, first, backward or side == 1))
+        side_bias = None if bias is None else bias[side]
+        sides.append(_direction(values, inward[side], across[side], side_bias, first, backward or side == 1))
     return torch.stack([every for every, _ in sides], 1), torch.stack([last for _, last in sides])
 
 

@@ -46,9 +46,9 @@ def _read(opened: zipfile.ZipFile) -> Archive:
         raise UsageError("is no program of torch.export: its records do not lie in one folder")
     known = (_GRAPHS, _WEIGHTS, _CONSTANTS, _SAMPLES, *_MARKS)
     if strange := [name for name in names if not name.startswith(known)]:
-        told = "compiled code" if strange[0].startswith("data/aotinductor") else "something that is no program"
+        content = "compiled code" if strange[0].startswith("data/aotinductor") else "something that is no program"
         hint = "save it with torch.export.save alone"
-        raise UsageError(f"holds {told} ({strange[0]!r}), which is not run", hint=hint)
+        raise UsageError(f"holds {content} ({strange[0]!r}), which is not run", hint=hint)
     graphs = [name for name in names if name.startswith(_GRAPHS)]
     if len(graphs) != 1:
         raise UsageError(f"is no program of torch.export: it holds {len(graphs)} graphs")

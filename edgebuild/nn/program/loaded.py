@@ -60,8 +60,8 @@ def run(path: Path, samples: Iterable[Sample]) -> Iterator[Sample]:
     module = load(path).module()
     for sample in samples:
         with torch.no_grad():
-            given = answers.listed(module(*(torch.from_numpy(values) for values in sample)))
-        yield tuple(value.numpy() for value in given)
+            answer = answers.listed(module(*(torch.from_numpy(values) for values in sample)))
+        yield tuple(value.numpy() for value in answer)
 
 
 def _evaluate(node: Any) -> None:

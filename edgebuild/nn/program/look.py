@@ -31,14 +31,14 @@ def _described(read: archive.Archive, size: int) -> Look:
     whole = read.graph["graph_module"]
     graph, signature = whole["graph"], whole["signature"]
     values = graph["tensor_values"]
-    taken, given = _names(signature["input_specs"], "user_input"), _names(signature["output_specs"], "user_output")
+    taken, returned = _names(signature["input_specs"], "user_input"), _names(signature["output_specs"], "user_output")
     learnt = [payload["tensor_meta"] for payload in read.payloads.values() if payload.get("is_param")]
     operators = Counter(str(node["target"]).removeprefix("torch.ops.") for node in graph["nodes"])
     what = f"program of torch.export (torch {read.graph.get('torch_version', '?')})"
     return Look(
         what + (", exported in training mode" if _trains(graph) else ""),
         tuple(_port(name, values[name]) for name in taken),
-        tuple(_port(name, values[name]) for name in given),
+        tuple(_port(name, values[name]) for name in returned),
         dict(operators.most_common()),
         sum(math.prod(one["as_int"] for one in meta["sizes"]) for meta in learnt),
         size,
@@ -61,5 +61,5 @@ def _size(size: dict[str, Any]) -> Size:
 
 
 def _trains(graph: dict[str, Any]) -> bool:
-    told = [one for node in graph["nodes"] for one in node["inputs"] if one.get("name") in ("training", "train")]
-    return any(one["arg"].get("as_bool") is True for one in told)
+    flags = [one for node in graph["nodes"] for one in node["inputs"] if one.get("name") in ("training", "train")]
+    return any(one["arg"].get("as_bool") is True for one in flags)

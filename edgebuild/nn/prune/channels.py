@@ -65,8 +65,8 @@ def inventory(module: nn.Module, example: Example, keep: Sequence[nn.Module], ro
         if exhausted(error):
             raise
         first = str(error).strip().partition("\n")[0][:160]
-        told = f"the model's channels cannot be followed: {type(error).__name__}: {first}"
-        raise UsageError(told, hint="leave the step out, or name layers in keep") from None
+        message = f"the model's channels cannot be followed: {type(error).__name__}: {first}"
+        raise UsageError(message, hint="leave the step out, or name layers in keep") from None
 
 
 def remarks(unfollowed: Mapping[str, str]) -> list[str]:
@@ -114,20 +114,20 @@ def _layers(group: Group) -> set[str]:
     return {parameter.rpartition(".")[0] for parameter in group.layers}
 
 
-def _rival(found: Dependencies, group: Group) -> bool:
-    return bool(found.rivals[found.groups.index(group)])
+def _rival(dependencies: Dependencies, group: Group) -> bool:
+    return bool(dependencies.rivals[dependencies.groups.index(group)])
 
 
-def _named(found: Dependencies, whole: Mapping[str, str]) -> dict[Group, str]:
+def _named(dependencies: Dependencies, whole: Mapping[str, str]) -> dict[Group, str]:
     """The groups that nobody keeps, each with a name of its own; of rivals, which are not both taken, the same."""
     names: dict[Group, str] = {}
-    for place, group in enumerate(found.groups):
+    for place, group in enumerate(dependencies.groups):
         if group.name in whole:
             continue
-        rivals = {found.groups[other] for other in found.rivals[place]}
+        rivals = {dependencies.groups[other] for other in dependencies.rivals[place]}
         used = {name for other, name in names.items() if other not in rivals}
         able = [group.name, *(layer.rpartition(".")[0] for layer in group.layers)]
-        spare = (f"{group.name} ({number})" for number in range(2, len(found.groups) + 2))
+        spare = (f"{group.name} ({number})" for number in range(2, len(dependencies.groups) + 2))
         names[group] = next(name for name in (*able, *spare) if name not in used)
     return names
 

@@ -79,15 +79,15 @@ class Cost:
     def __init__(
         self,
         work: Sequence[LayerWork],
-        found: Sequence[Units],
+        units: Sequence[Units],
         lengths: Mapping[str, Sequence[int]],
         runtimes: Sequence[Mapping[LayerShape, Curve]],
     ) -> None:
         """`lengths` are those of the axes of each parameter."""
-        self._stay = {one.name: len(one.members) for one in found}
+        self._stay = {one.name: len(one.members) for one in units}
         sums = [sum(curves[one.shape].whole for one in work) for curves in runtimes]
         weights = tuple(1 / (total or 1.0) / len(runtimes) for total in sums)
-        sides = _sides(found, lengths)
+        sides = _sides(units, lengths)
         self._layers = [
             _Layer(
                 tuple(curves[one.shape] for curves in runtimes),
@@ -117,10 +117,10 @@ class Cost:
         return {name: count - stay.get(name, count) for name, count in self._stay.items()}
 
 
-def _sides(found: Sequence[Units], lengths: Mapping[str, Sequence[int]]) -> dict[tuple[str, int], tuple[_Side, ...]]:
+def _sides(units: Sequence[Units], lengths: Mapping[str, Sequence[int]]) -> dict[tuple[str, int], tuple[_Side, ...]]:
     """By parameter and axis, what goes along it with each group's units."""
     sides: dict[tuple[str, int], tuple[_Side, ...]] = {}
-    for one in found:
+    for one in units:
         for member in one.group.members:
             covered = sum(map(len, member.places)) / len(member.places)
             side = _Side(one.name, covered / lengths[member.parameter][member.axis])

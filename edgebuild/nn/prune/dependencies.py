@@ -127,13 +127,13 @@ def numbers_of(chosen: Sequence[tuple[Group, Collection[int]]]) -> set[int]:
 def lost(traced: Traced, gone: Collection[int]) -> dict[str, dict[int, Ids]]:
     """Which indices of which parameters' axes go with these numbers."""
     ends = fate(traced.numbers, gone)
-    found: dict[str, dict[int, Ids]] = {}
+    indices: dict[str, dict[int, Ids]] = {}
     for name, value in traced.parameters.items():
         for axis, ids in enumerate(value.axes):
             where = ends.places(ids)
             if len(where):
-                found.setdefault(name, {})[axis] = where
-    return found
+                indices.setdefault(name, {})[axis] = where
+    return indices
 
 
 def without(traced: Traced, gone: Collection[int]) -> Traced:
@@ -217,7 +217,7 @@ class _Builder:
         notes = self._traced.notes
         roles: dict[tuple[str, int], Role] = {(side.layer, int(side.ids[0])): "reads" for side in notes.reads}
         roles |= {(side.layer, int(side.ids[0])): "makes" for side in notes.births}
-        found: dict[int, list[Member]] = {}
+        members: dict[int, list[Member]] = {}
         rivals: dict[int, set[int]] = {}
         for name, value in self._traced.parameters.items():
             for axis, ids in enumerate(value.axes):
@@ -230,19 +230,19 @@ class _Builder:
                 for k, by_unit in places.items():
                     every = tuple(tuple(by_unit.get(unit, ())) for unit in range(len(sets[k])))
                     role = roles.get((name, int(ids[0])), "treats")
-                    found.setdefault(k, []).append(Member(name, axis, every, role))
-        return found, rivals
+                    members.setdefault(k, []).append(Member(name, axis, every, role))
+        return members, rivals
 
     def _protected(self, home: Mapping[int, tuple[int, int]]) -> dict[str, str]:
         """Layers of which nothing can go; the first reason that any of their channels has."""
-        found = {**self._traced.outside}
+        protected = {**self._traced.outside}
         for birth in self._traced.notes.births:
             if self._of([birth.ids]) & home.keys():
                 continue
             reasons = (self._numbers.why(root) for root in self._numbers.find(birth.ids).tolist())
             why = next((reason for reason in reasons if reason), "all of its channels would have to go together")
-            found.setdefault(owner(birth.layer), why)
-        return found
+            protected.setdefault(owner(birth.layer), why)
+        return protected
 
 
 def owner(parameter: str) -> str:

@@ -83,8 +83,8 @@ def taylor(subject: Subject) -> Importance:
     def weighed(side: Member) -> Tensor:
         weight = subject.module.get_parameter(side.parameter)
         if weight.grad is None or not weight.grad.any():
-            told = f"the loss does not depend on {side.layer or side.parameter!r} for these examples"
-            raise UsageError(told, option="criterion", hint="take another criterion, or name the layer in keep")
+            message = f"the loss does not depend on {side.layer or side.parameter!r} for these examples"
+            raise UsageError(message, option="criterion", hint="take another criterion, or name the layer in keep")
         return (weight.detach() * weight.grad).abs()
 
     def importance(group: Group) -> Tensor | None:
@@ -168,13 +168,13 @@ def observe(module: nn.Module, data: Split) -> Activations:
     from torch import nn
 
     kinds = (nn.modules.conv._ConvNd, nn.Linear)
-    found: dict[nn.Module, list[tuple[Tensor, Tensor]]] = {}
+    seen: dict[nn.Module, list[tuple[Tensor, Tensor]]] = {}
 
     def note(layer: nn.Module, inputs: tuple[Any, ...]) -> None:
         values = inputs[0].detach()
         features = 1 if isinstance(layer, kinds[0]) else -1
         by_row = values.movedim(features, 1).flatten(2) if values.ndim > 2 else values[:, :, None]
-        found.setdefault(layer, []).append((by_row.abs().mean(2), (by_row == 0).float().mean(2)))
+        seen.setdefault(layer, []).append((by_row.abs().mean(2), (by_row == 0).float().mean(2)))
 
     hooks = [part.register_forward_pre_hook(note) for part in module.modules() if isinstance(part, kinds)]
     with torch.no_grad():
@@ -182,7 +182,7 @@ def observe(module: nn.Module, data: Split) -> Activations:
             module.eval()(*inputs)
     for hook in hooks:
         hook.remove()
-    joined = {layer: [torch.cat(parts) for parts in zip(*pairs, strict=True)] for layer, pairs in found.items()}
+    joined = {layer: [torch.cat(parts) for parts in zip(*pairs, strict=True)] for layer, pairs in seen.items()}
     return Activations({layer: pair[0] for layer, pair in joined.items()}, {k: pair[1] for k, pair in joined.items()})
 
 
@@ -190,8 +190,8 @@ def _norms(module: nn.Module, *kinds: Any) -> set[str]:
     """The names of the scales of norms: of these kinds, or of batch and layer norms."""
     from torch import nn
 
-    wanted = kinds or (nn.modules.batchnorm._NormBase, nn.LayerNorm, nn.RMSNorm)
-    return {f"{name}.weight".removeprefix(".") for name, part in module.named_modules() if isinstance(part, wanted)}
+    classes = kinds or (nn.modules.batchnorm._NormBase, nn.LayerNorm, nn.RMSNorm)
+    return {f"{name}.weight".removeprefix(".") for name, part in module.named_modules() if isinstance(part, classes)}
 
 
 def _held(subject: Subject, side: Member) -> Tensor:
@@ -210,8 +210,8 @@ def _by_layers(group: Group, sides: Sequence[Member], weighed: Callable[[Member]
     for side in sides:
         rows = weighed(side).movedim(side.axis, 0).flatten(1) if weighed(side).ndim > 1 else weighed(side)[:, None]
         places, owners = _flat(side)
-        found = torch.zeros(len(total)).index_add_(0, owners, rows.sum(1)[places].to(total.dtype))
-        total += found
+        sums = torch.zeros(len(total)).index_add_(0, owners, rows.sum(1)[places].to(total.dtype))
+        total += sums
         layers[sorted({*owners.tolist()})] += 1
     return total / layers if bool(layers.all()) else None
 
@@ -225,9 +225,9 @@ def _flat(side: Member) -> tuple[Tensor, Tensor]:
     return flat[:, 0], flat[:, 1]
 
 
-def _relative(found: Tensor | None) -> Tensor | None:
+def _relative(scores: Tensor | None) -> Tensor | None:
     """Relative to the group's mean, so that groups can compete; a group of nothing but zeros stays that."""
-    return None if found is None else found / (found.mean() or 1.0)
+    return None if scores is None else scores / (scores.mean() or 1.0)
 
 
 def _by_unit(module: nn.Module, group: Group, seen: dict[nn.Module, Tensor]) -> Tensor | None:

@@ -90,9 +90,9 @@ def signatures(module: nn.Module, units: Units, folds: Mapping[str, str]) -> Ten
     return torch.cat(list(rows.values()), 1)
 
 
-def _placed(side: Member, found: Tensor) -> Tensor:
+def _placed(side: Member, rows: Tensor) -> Tensor:
     """Rows of a layer in the order of the units."""
-    return found[[places[0] for places in side.places]]
+    return rows[[places[0] for places in side.places]]
 
 
 def _rows(layer: Any) -> Tensor:
@@ -118,9 +118,9 @@ def _affine(norm: Any) -> tuple[Tensor, Tensor]:
 
 
 def _folded(rows: Tensor, scale: Tensor, shift: Tensor) -> Tensor:
-    found = rows * scale[:, None]
-    found[:, -1] += shift
-    return found
+    folded = rows * scale[:, None]
+    folded[:, -1] += shift
+    return folded
 
 
 def alike(signature: Tensor, threshold: float) -> list[Pair]:
@@ -129,17 +129,17 @@ def alike(signature: Tensor, threshold: float) -> list[Pair]:
 
     unit = functional.normalize(signature, dim=1)
     cosines = (unit @ unit.T).triu(1)
-    found: list[Pair] = []
+    pairs: list[Pair] = []
     gone: set[int] = set()
     kept: set[int] = set()
     places = (cosines >= threshold - _ROUNDING).triu(1).nonzero().tolist()
     for first, second in sorted(places, key=lambda place: (-float(cosines[place[0], place[1]]), place)):
         stays, goes = (second, first) if second in kept else (first, second)
         if not {first, second} & gone and goes not in kept:
-            found.append(Pair(stays, goes, float(cosines[first, second])))
+            pairs.append(Pair(stays, goes, float(cosines[first, second])))
             gone.add(goes)
             kept.add(stays)
-    return found
+    return pairs
 
 
 def nearest(signature: Tensor) -> float:
@@ -150,7 +150,7 @@ def nearest(signature: Tensor) -> float:
     return float((unit @ unit.T).triu(1).max())
 
 
-def merge(module: nn.Module, found: Inventory, chosen: Sequence[tuple[Units, list[Pair]]], data: Split) -> None:
+def merge(module: nn.Module, inventory: Inventory, chosen: Sequence[tuple[Units, list[Pair]]], data: Split) -> None:
     """Add the outgoing weights of every channel that goes to those of the one it is merged into, then remove it."""
     readers = [(one, pairs) for units, pairs in chosen for one in units.group.members if _reads(module, one)]
     scales = _scales(module, readers, data)
@@ -158,7 +158,7 @@ def merge(module: nn.Module, found: Inventory, chosen: Sequence[tuple[Units, lis
         weight = module.get_parameter(side.parameter).data.movedim(side.axis, 0)
         for pair, factor in zip(pairs, factors, strict=True):
             weight[list(side.places[pair.kept])] += factor * weight[list(side.places[pair.gone])]
-    found.remove(module, [(units, [pair.gone for pair in pairs]) for units, pairs in chosen])
+    inventory.remove(module, [(units, [pair.gone for pair in pairs]) for units, pairs in chosen])
 
 
 def _scales(module: nn.Module, readers: Sequence[tuple[Member, list[Pair]]], data: Split) -> list[list[float]]:

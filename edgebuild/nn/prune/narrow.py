@@ -50,8 +50,8 @@ def _narrow() -> type[nn.MultiheadAttention]:
             is_causal: bool = False,
         ) -> tuple[Tensor, Tensor | None]:
             """As `nn.MultiheadAttention`, for batched inputs."""
-            given = [one if self.batch_first else one.transpose(0, 1) for one in (query, key, value)]
-            q, k, v = (self._heads(one) for one in self._projected(*given))
+            inputs = [one if self.batch_first else one.transpose(0, 1) for one in (query, key, value)]
+            q, k, v = (self._heads(one) for one in self._projected(*inputs))
             mask = self._mask(attn_mask, key_padding_mask, q)
             if need_weights:
                 scores = q @ k.transpose(2, 3) * self.head_dim**-0.5

@@ -62,11 +62,11 @@ class Proven:
 
 
 def proven(
-    module: nn.Module, example: Example, found: Dependencies, wanted: Callable[[Group], bool] = lambda _: True
+    module: nn.Module, example: Example, dependencies: Dependencies, eligible: Callable[[Group], bool] = lambda _: True
 ) -> Proven:
-    """Try all groups that are wanted; the module is not changed."""
-    places = [place for place, group in enumerate(found.groups) if wanted(group)]
-    return _Trials(module, example, found, places).proven() if places else Proven(found, (), (), {})
+    """Try all groups that are eligible; the module is not changed."""
+    places = [place for place, group in enumerate(dependencies.groups) if eligible(group)]
+    return _Trials(module, example, dependencies, places).proven() if places else Proven(dependencies, (), (), {})
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,11 +76,11 @@ class _Tried:
 
 
 class _Trials:
-    def __init__(self, module: nn.Module, example: Example, found: Dependencies, places: Sequence[int]) -> None:
-        self._found, self._trial = found, trial.prepared(module, example)
-        self._draws = _Draws([len(group.units) for group in found.groups])
-        units = {place: {*found.groups[place].units} for place in places}
-        self._all = {place: sizes.candidates(module, found.traced, gone) for place, gone in units.items()}
+    def __init__(self, module: nn.Module, example: Example, dependencies: Dependencies, places: Sequence[int]) -> None:
+        self._found, self._trial = dependencies, trial.prepared(module, example)
+        self._draws = _Draws([len(group.units) for group in dependencies.groups])
+        units = {place: {*dependencies.groups[place].units} for place in places}
+        self._all = {place: sizes.candidates(module, dependencies.traced, gone) for place, gone in units.items()}
         self._faults: dict[tuple[frozenset[int], frozenset[Correction], int], str | None] = {}
 
     def proven(self) -> Proven:
@@ -163,13 +163,13 @@ class _Trials:
         noun = groups[places[0]].kind if len(places) == 1 else "channels"
         gone = {groups[place].units[k] for place in places for k in self._drawn(place, draw)}
         try:
-            given = self._trial.pruned(lambda module: take_out(module, traced, gone, corrections))
+            answers = self._trial.pruned(lambda module: take_out(module, traced, gone, corrections))
         except Exception as error:  # a module that lost the wrong thing fails in any way
             if exhausted(error):
                 raise
             first = str(error).strip().partition("\n")[0][:160]
             return f"without some of its {noun} the model does not run ({type(error).__name__}: {first})"
-        if not self._trial.fits(given, self._trial.silenced(traced, gone)):
+        if not self._trial.fits(answers, self._trial.silenced(traced, gone)):
             return f"without some of its {noun} the model does not answer as if they were silent"
         return None
 

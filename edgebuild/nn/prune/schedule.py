@@ -46,8 +46,8 @@ class Schedule:
     def __post_init__(self) -> None:
         """ValueError for several rounds with nothing between them, and for a kind that the rounds contradict."""
         if (self.kind == "one-shot") != (self.rounds == 1):
-            wanted = "one round" if self.kind == "one-shot" else "two rounds or more"
-            raise ValueError(f"{self.kind} pruning has {wanted}, not {self.rounds}")
+            expected = "one round" if self.kind == "one-shot" else "two rounds or more"
+            raise ValueError(f"{self.kind} pruning has {expected}, not {self.rounds}")
         if self.rounds > 1 and not self.epochs:
             raise ValueError(f"{self.rounds} rounds with no epochs between them are one")
 
@@ -74,8 +74,8 @@ class Schedule:
         before = number * batches.steps(data, how)
 
         def progress(done: float, note: str, *, step: int = 0, **scalars: float) -> None:
-            told = f"round {number + 1} of {self.rounds}, {note}"
-            io.progress((number + done) / self.rounds, told, step=before + step, **scalars)
+            line = f"round {number + 1} of {self.rounds}, {note}"
+            io.progress((number + done) / self.rounds, line, step=before + step, **scalars)
 
         loss = lesson(dataset.heads(io.path("data")), "soft", _ALPHA, _TEMPERATURE, [teacher])
         sparse, augment = model.sparse_parameters(), model.augmentation()

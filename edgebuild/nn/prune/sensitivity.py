@@ -42,8 +42,8 @@ class Quality(NamedTuple):
 
     def recorded(self) -> dict[str, Any]:
         """As plain data for a record; of one head there is nothing to tell beside the mean."""
-        found: dict[str, Any] = {"accuracy": self.accuracy, "loss": self.loss}
-        return found | ({"heads": list(self.heads)} if len(self.heads) > 1 else {})
+        record: dict[str, Any] = {"accuracy": self.accuracy, "loss": self.loss}
+        return record | ({"heads": list(self.heads)} if len(self.heads) > 1 else {})
 
 
 # The quality of the model pruned by these ratios, by name of the layer.
@@ -62,12 +62,12 @@ class Scan:
         return {layer: self._largest(curve, rise) for layer, curve in self.alone.items()}
 
     def _largest(self, curve: Mapping[float, Quality], rise: float) -> float:
-        found = 0.0
+        largest = 0.0
         for ratio, quality in sorted(curve.items()):
             if quality.loss - self.whole.loss > rise:
                 break
-            found = ratio
-        return found
+            largest = ratio
+        return largest
 
     def rises(self) -> list[float]:
         """Every rise of the loss that was seen, and none at all; smallest first."""
@@ -79,13 +79,13 @@ def chosen(layers: Sequence[str], budget: float, trial: Trial, heads: Sequence[H
     """The scan and the ratios chosen from it, as plain data for a record; UsageError for tasks without accuracy."""
     if not any(tasks.of(head).choice for head in heads):
         named = " and ".join(dict.fromkeys(head.task for head in heads))
-        told = f"a budget is one of accuracy, which a model for {named} has not"
-        raise UsageError(told, option="budget", hint="give a ratio")
-    found = scan(layers, trial)
-    ratios = choose(found, budget, trial)
+        message = f"a budget is one of accuracy, which a model for {named} has not"
+        raise UsageError(message, option="budget", hint="give a ratio")
+    scanned = scan(layers, trial)
+    ratios = choose(scanned, budget, trial)
     return {
-        "whole": found.whole.recorded(),
-        "alone": {name: {r: q.recorded() for r, q in curve.items()} for name, curve in found.alone.items()},
+        "whole": scanned.whole.recorded(),
+        "alone": {name: {r: q.recorded() for r, q in curve.items()} for name, curve in scanned.alone.items()},
         "ratios": ratios,
         "together": trial(ratios).recorded(),
     }
@@ -96,22 +96,24 @@ def scan(layers: Sequence[str], trial: Trial, grid: Sequence[float] = GRID) -> S
     return Scan(trial({}), {layer: {ratio: trial({layer: ratio}) for ratio in grid} for layer in layers})
 
 
-def choose(found: Scan, budget: float, trial: Trial) -> dict[str, float]:
+def choose(scanned: Scan, budget: float, trial: Trial) -> dict[str, float]:
     """Ratios by layer with which each head of the model loses at most `budget` (a share) in accuracy, all pruned.
 
     One limit on the rise of the loss serves all layers; the largest is sought by bisection, for what each layer costs
     alone does not add up to what all cost together. UsageError when no layer can be pruned within the budget.
     """
-    rises = found.rises()
+    rises = scanned.rises()
     low, high = -1, len(rises) - 1
     while low < high:
         middle = (low + high + 1) // 2
-        fits = found.whole.drop(trial(found.ratios(rises[middle]))) <= budget
+        fits = scanned.whole.drop(trial(scanned.ratios(rises[middle]))) <= budget
         low, high = (middle, high) if fits else (low, middle - 1)
-    ratios = found.ratios(rises[low]) if low >= 0 else {}
+    ratios = scanned.ratios(rises[low]) if low >= 0 else {}
     if not any(ratios.values()):
-        told = f"no layer can be pruned within {100 * budget:.3g} pp of {100 * found.whole.accuracy:.2f} % accuracy"
-        raise UsageError(told, option="budget", hint="raise the budget, or give a ratio and fine-tune")
+        message = (
+            f"no layer can be pruned within {100 * budget:.3g} pp of {100 * scanned.whole.accuracy:.2f} % accuracy"
+        )
+        raise UsageError(message, option="budget", hint="raise the budget, or give a ratio and fine-tune")
     return ratios
 
 

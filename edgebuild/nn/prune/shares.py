@@ -20,36 +20,36 @@ _ROUNDING = 9  # decimals: 10 × (1 − 0.7) is 3, not 3.0000000000000004
 Counts = Mapping[str, float]  # of units, by name
 
 
-def shares(found: Sequence[Units], ratios: Mapping[str, float], of: Mapping[str, int]) -> dict[str, float]:
+def shares(candidates: Sequence[Units], ratios: Mapping[str, float], of: Mapping[str, int]) -> dict[str, float]:
     """How many units of each group the ratios leave, before rounding; `of` are the numbers that the ratios are of."""
-    return {units.name: of[units.name] * (1 - ratios[units.name]) for units in found}
+    return {units.name: of[units.name] * (1 - ratios[units.name]) for units in candidates}
 
 
-def rounded(found: Sequence[Units], wanted: Counts, *, up: bool = False) -> dict[str, int]:
+def rounded(candidates: Sequence[Units], targets: Counts, *, up: bool = False) -> dict[str, int]:
     """As many units of each group as are to stay, channels and heads apart; one multiple at least.
 
     With `up` each group by itself keeps at least its share: for what comes before the last of several rounds.
     """
-    stays = {units.name: _above(units, wanted[units.name]) for units in found}
-    for noun in () if up else sorted({units.noun for units in found}):
-        alike = [units for units in found if units.noun == noun]
-        spare = sum(_channels(units, stays[units.name] - wanted[units.name]) for units in alike)
-        for units in sorted(alike, key=lambda units: (_remainder(units, wanted[units.name]), units.name)):
-            share, below = wanted[units.name], _below(units, wanted[units.name])
+    stays = {units.name: _above(units, targets[units.name]) for units in candidates}
+    for noun in () if up else sorted({units.noun for units in candidates}):
+        alike = [units for units in candidates if units.noun == noun]
+        spare = sum(_channels(units, stays[units.name] - targets[units.name]) for units in alike)
+        for units in sorted(alike, key=lambda units: (_remainder(units, targets[units.name]), units.name)):
+            share, below = targets[units.name], _below(units, targets[units.name])
             cost = _channels(units, stays[units.name] - below)
             if share - below <= stays[units.name] - share and cost <= round(spare, _ROUNDING):
                 stays[units.name], spare = below, spare - cost
     return stays
 
 
-def competing(found: Sequence[Units], scores: Mapping[str, Tensor], wanted: Counts) -> dict[str, float]:
+def competing(candidates: Sequence[Units], scores: Mapping[str, Tensor], targets: Counts) -> dict[str, float]:
     """How many units of each group are among the best of all of a noun, as many as are to stay together."""
     import torch
 
     stay: dict[str, float] = {}
-    for noun in sorted({units.noun for units in found}):
-        alike = [units for units in found if units.noun == noun]
-        count = math.ceil(round(sum(wanted[units.name] for units in alike), _ROUNDING))
+    for noun in sorted({units.noun for units in candidates}):
+        alike = [units for units in candidates if units.noun == noun]
+        count = math.ceil(round(sum(targets[units.name] for units in alike), _ROUNDING))
         flat = torch.cat([scores[units.name] for units in alike])
         best = torch.zeros(len(flat), dtype=torch.bool)
         best[flat.argsort(stable=True)[max(0, len(flat) - count) :]] = True

@@ -34,7 +34,7 @@ def candidates(module: nn.Module, traced: Traced, gone: Collection[int]) -> list
     Of each size, those of the innermost module that has any are marked so. Torch's own layers are not searched: what
     they count is known, or left to `refreshed`.
     """
-    found: dict[tuple[str, str, int | None], Correction] = {}
+    corrections: dict[tuple[str, str, int | None], Correction] = {}
     ends = fate(traced.numbers, gone)
     changing = (one for one in traced.notes.sizes if len(ends.places(one.ids)))
     for size in (part for one in changing for part in _repeated(traced, one)):
@@ -43,15 +43,15 @@ def candidates(module: nn.Module, traced: Traced, gone: Collection[int]) -> list
             part = module.get_submodule(name)
             counter = _counter(part)
             if counter is not None and getattr(part, counter) == len(size.ids):
-                found.setdefault((name, counter, None), Correction(name, counter, None, size.ids, True))
+                corrections.setdefault((name, counter, None), Correction(name, counter, None, size.ids, True))
                 break
             if _is_torchs(part):
                 continue
             holding = [*_holding(part, len(size.ids))]
             for attribute, place in holding:
-                found.setdefault((name, attribute, place), Correction(name, attribute, place, size.ids, inner))
+                corrections.setdefault((name, attribute, place), Correction(name, attribute, place, size.ids, inner))
             inner = inner and not holding
-    return [*found.values()]
+    return [*corrections.values()]
 
 
 def _repeated(traced: Traced, size: Size) -> list[Size]:

@@ -71,8 +71,8 @@ def _axis(traced: Traced, weight: str) -> Ids:
 
 def _held(module: nn.Module, name: str) -> Tensor:
     path, _, leaf = name.rpartition(".")
-    found: Tensor = getattr(module.get_submodule(path), leaf)
-    return found
+    tensor: Tensor = getattr(module.get_submodule(path), leaf)
+    return tensor
 
 
 def _over_the_rest(gone: Mapping[int, Ids]) -> AbstractContextManager[Any]:
@@ -111,16 +111,16 @@ def _over_the_rest(gone: Mapping[int, Ids]) -> AbstractContextManager[Any]:
             weight = kwargs.get("weight", args[2] if len(args) > 2 else None)
             name = getattr(func, "__name__", "")
             if isinstance(weight, torch.Tensor) and id(weight) in gone:
-                given = {
+                options = {
                     key: value
                     for key, value in kwargs.items()
                     if key not in ("normalized_shape", "weight", "num_groups")
                 }
                 second = kwargs.get("normalized_shape", kwargs.get("num_groups", args[1] if len(args) > 1 else None))
                 if name in ("layer_norm", "rms_norm"):
-                    return over_last(func, args[0], second, weight, *args[3:], **given)
+                    return over_last(func, args[0], second, weight, *args[3:], **options)
                 if name == "group_norm":
-                    return over_groups(args[0], second, weight, *args[3:5], **given)
+                    return over_groups(args[0], second, weight, *args[3:5], **options)
             return func(*args, **kwargs)
 
     return Mode()

@@ -47,8 +47,8 @@ def taylor(parameters: Parameters) -> Scores:
 
 def _gradient(name: str, weight: nn.Parameter) -> Tensor:
     if weight.grad is None or not weight.grad.any():
-        told = f"the loss does not depend on {name!r} for these examples, so its gradient says nothing"
-        raise UsageError(told, option="criterion", hint="take another criterion, or name the layer in keep")
+        message = f"the loss does not depend on {name!r} for these examples, so its gradient says nothing"
+        raise UsageError(message, option="criterion", hint="take another criterion, or name the layer in keep")
     return weight.grad
 
 
@@ -60,9 +60,9 @@ def smallest(scores: Tensor, weight: Tensor, count: int) -> Tensor:
     import torch
 
     ranked = torch.where(weight == 0, -1.0, scores).flatten()
-    found = torch.zeros(ranked.shape, dtype=torch.bool)
-    found[ranked.argsort(stable=True)[:count]] = True
-    return found.view(scores.shape)
+    mask = torch.zeros(ranked.shape, dtype=torch.bool)
+    mask[ranked.argsort(stable=True)[:count]] = True
+    return mask.view(scores.shape)
 
 
 def least_of_each(scores: Scores, parameters: Parameters, ratios: Mapping[str, float]) -> Masks:
@@ -100,15 +100,15 @@ def n_of_m(scores: Tensor, kept: int, of: int) -> Tensor:
     last = scores.movedim(1, -1)
     blocks = last.reshape(-1, of)
     best = blocks.argsort(dim=1, descending=True, stable=True)[:, :kept]
-    found = torch.ones(blocks.shape, dtype=torch.bool).scatter_(1, best, False)
-    return found.view(last.shape).movedim(-1, 1)
+    mask = torch.ones(blocks.shape, dtype=torch.bool).scatter_(1, best, False)
+    return mask.view(last.shape).movedim(-1, 1)
 
 
 def remove(parameters: Parameters, masks: Masks) -> None:
     """Set to zero what goes; UsageError when nothing of a layer would stay."""
     for name, mask in masks.items():
         if not (parameters[name].detach().masked_fill(mask, 0)).any():
-            told = f"all {mask.numel()} weights of {name!r} would be removed"
-            raise UsageError(told, hint="lower the ratio or threshold, or name the layer in keep")
+            message = f"all {mask.numel()} weights of {name!r} would be removed"
+            raise UsageError(message, hint="lower the ratio or threshold, or name the layer in keep")
     for name, mask in masks.items():
         parameters[name].data.masked_fill_(mask, 0)

@@ -19,12 +19,12 @@ if TYPE_CHECKING:
     Tie = tuple[Group, list[Group]]
 
 
-def tied(found: Dependencies, refused: Collection[Group]) -> Dependencies | None:
+def tied(dependencies: Dependencies, refused: Collection[Group]) -> Dependencies | None:
     """The same with heads and widths tied, where attention that reads a width was refused as well as the width."""
     ties = [*_ties(refused)]
     if not ties:
         return None
-    traced = replace(found.traced, numbers=copy.deepcopy(found.traced.numbers))
+    traced = replace(dependencies.traced, numbers=copy.deepcopy(dependencies.traced.numbers))
     for width, heads in ties:
         _unite(traced.numbers, width, heads)
     return built(traced)

@@ -47,7 +47,7 @@ class Clock:
     counted: bool
 
 
-def clock(module: nn.Module, example: Example, found: Sequence[Units], runtimes: Mapping[str, WidthCurves]) -> Clock:
+def clock(module: nn.Module, example: Example, units: Sequence[Units], runtimes: Mapping[str, WidthCurves]) -> Clock:
     """By the curves of each runtime; by multiply-accumulates where there is none."""
     work = layer_work(module, example)
     lengths = {name: tuple(value.shape) for name, value in [*module.named_parameters(), *module.named_buffers()]}
@@ -55,8 +55,8 @@ def clock(module: nn.Module, example: Example, found: Sequence[Units], runtimes:
         name: {curve.shape: Curve.measured(curve) for curve in curves.curves} for name, curves in runtimes.items()
     }
     curves = [*by_runtime.values()] or [{one.shape: Curve.of_operations(one.shape) for one in work}]
-    each = {name: Cost(work, found, lengths, [known]) for name, known in by_runtime.items()}
-    return Clock(Cost(work, found, lengths, curves), each, bool(runtimes))
+    each = {name: Cost(work, units, lengths, [known]) for name, known in by_runtime.items()}
+    return Clock(Cost(work, units, lengths, curves), each, bool(runtimes))
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,33 +67,33 @@ class Harm:
     alone: Mapping[str, Mapping[int, Quality]]
 
 
-def scanned(found: Sequence[Units], trial: Trial, tell: Callable[[float, str], None]) -> Harm:
+def scanned(units: Sequence[Units], trial: Trial, tell: Callable[[float, str], None]) -> Harm:
     """Prune each group alone to up to nine widths."""
     whole = trial({})
     alone: dict[str, dict[int, Quality]] = {}
-    for number, one in enumerate(found):
-        tell(number / len(found), f"scanning {one.name}")
+    for number, one in enumerate(units):
+        tell(number / len(units), f"scanning {one.name}")
         alone[one.name] = {width: trial({one.name: _ratio(one, width)}) for width in _tried(one)}
     return Harm(whole, alone)
 
 
-def chosen(found: Sequence[Units], budget: TimeBudget, known: Clock, scan: Harm) -> dict[str, Any]:
+def chosen(units: Sequence[Units], budget: TimeBudget, known: Clock, scan: Harm) -> dict[str, Any]:
     """The scan and the ratios chosen from it, as plain data for a record.
 
     UsageError where the least widths of all groups leave more time than that.
     """
-    harm = {one.name: _harm(one, scan.whole.loss, scan.alone[one.name]) for one in found}
+    harm = {one.name: _harm(one, scan.whole.loss, scan.alone[one.name]) for one in units}
     least = knapsack.least(known.together, harm)
     if least > budget.time:
-        told = f"{least:.2f} of the layers' time is left when every group has its least width, not {budget.time:g}"
-        raise UsageError(told, option="budget.time", hint=f"ask for {least:.2f} or more, or lower round_to")
+        message = f"{least:.2f} of the layers' time is left when every group has its least width, not {budget.time:g}"
+        raise UsageError(message, option="budget.time", hint=f"ask for {least:.2f} or more, or lower round_to")
     stay = knapsack.choose(known.together, harm, budget.time)
     return {
         "whole": scan.whole.recorded(),
         "alone": {
-            one.name: {_ratio(one, width): q.recorded() for width, q in scan.alone[one.name].items()} for one in found
+            one.name: {_ratio(one, width): q.recorded() for width, q in scan.alone[one.name].items()} for one in units
         },
-        "ratios": {one.name: _ratio(one, stay[one.name]) for one in found},
+        "ratios": {one.name: _ratio(one, stay[one.name]) for one in units},
         "time": {
             "asked": budget.time,
             "left": known.together.share(stay),
@@ -109,8 +109,8 @@ def remarks(scan: Mapping[str, Any] | None) -> list[str]:
         return []
     time = scan["time"]
     if not time["counted"]:
-        told = "no emulated core counts for this target: multiply-accumulates stand in for time"
-        return [f"{told}; {time['left']:.0%} of them are left"]
+        note = "no emulated core counts for this target: multiply-accumulates stand in for time"
+        return [f"{note}; {time['left']:.0%} of them are left"]
     runtimes = ", ".join(f"{name} {share:.0%}" for name, share in time["runtimes"].items())
     return [f"{time['left']:.0%} of the layers' counted time are left ({runtimes})"]
 

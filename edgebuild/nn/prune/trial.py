@@ -64,10 +64,10 @@ class Trial:
         with self._handed(tried, self.module, axes), silenced(tried, traced, gone, axes):
             return self._answers(tried)
 
-    def fits(self, given: Sequence[Answers], wanted: Sequence[Answers]) -> bool:
+    def fits(self, observed: Sequence[Answers], expected: Sequence[Answers]) -> bool:
         """Whether the answers of all examples are the same, but for rounding."""
         tolerance = _TOLERANCES[str(self.dtype).removeprefix("torch.")]
-        return all(alike(*pair, tolerance) for pair in zip(given, wanted, strict=True))
+        return all(alike(*pair, tolerance) for pair in zip(observed, expected, strict=True))
 
     def _standing(self) -> nn.Module:
         return streamed.hollow(self.module, self.dtype) if self.streamed else copy.deepcopy(self.module)
@@ -106,7 +106,7 @@ def prepared(module: nn.Module, example: Example) -> Trial:
                         raise
                     last = error
                     continue
-                if all(bool(answer.isfinite().all()) for given in every for answer in given):
+                if all(bool(answer.isfinite().all()) for outputs in every for answer in outputs):
                     return trial
     raise last or ValueError("the model's answers are not finite")
 
@@ -145,17 +145,17 @@ def answers(module: nn.Module, example: Example) -> Answers:
 
     with torch.no_grad(), warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        given = module(*example)
-    return [value for value in _pytree.tree_leaves(given) if isinstance(value, torch.Tensor)]
+        answer = module(*example)
+    return [value for value in _pytree.tree_leaves(answer) if isinstance(value, torch.Tensor)]
 
 
-def alike(given: Answers, wanted: Answers, tolerance: float) -> bool:
+def alike(observed: Answers, expected: Answers, tolerance: float) -> bool:
     """Whether answers have the same shapes, and differ by no more than `tolerance` of the largest."""
-    if [value.shape for value in given] != [value.shape for value in wanted]:
+    if [value.shape for value in observed] != [value.shape for value in expected]:
         return False
     return all(
         bool(((one - other).abs() <= tolerance * (other.abs().max() + 1e-12)).all()) if one.numel() else True
-        for one, other in zip(given, wanted, strict=True)
+        for one, other in zip(observed, expected, strict=True)
     )
 
 

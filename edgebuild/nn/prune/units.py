@@ -37,11 +37,11 @@ class Units:
 
         UsageError for an importance that is no number: its units would go in no order.
         """
-        found = importance(self.group)
-        if found is not None and not found.isfinite().all():
-            told = f"the importance of {int((~found.isfinite()).sum())} {self.noun} of {self.name!r} is not finite"
-            raise UsageError(told, option="criterion", hint="take another criterion, or name the layer in keep")
-        return found
+        values = importance(self.group)
+        if values is not None and not values.isfinite().all():
+            message = f"the importance of {int((~values.isfinite()).sum())} {self.noun} of {self.name!r} is not finite"
+            raise UsageError(message, option="criterion", hint="take another criterion, or name the layer in keep")
+        return values
 
     @property
     def size(self) -> int:
@@ -55,18 +55,18 @@ class Units:
 
 
 def least(
-    found: Sequence[Units], scores: Mapping[str, Tensor], stays: Mapping[str, int]
+    candidates: Sequence[Units], scores: Mapping[str, Tensor], stays: Mapping[str, int]
 ) -> list[tuple[Units, list[int]]]:
     """The units of least score, so that as many are left as `stays` says; ties go in the order of channels.
 
     More are left where a layer that has only some of the units would have none.
     """
-    counts = [(units, len(units.members) - stays.get(units.name, len(units.members))) for units in found]
+    counts = [(units, len(units.members) - stays.get(units.name, len(units.members))) for units in candidates]
     order = {units.name: scores[units.name].argsort(stable=True).tolist() for units, gone in counts if gone > 0}
     return [(units, units.group.spared(order[units.name], gone)) for units, gone in counts if gone > 0]
 
 
-def scored(found: Sequence[Units], importance: Importance) -> dict[str, Tensor]:
+def scored(candidates: Sequence[Units], importance: Importance) -> dict[str, Tensor]:
     """How important each unit is, by name; without those that the criterion says nothing about."""
-    scores = {units.name: units.scores(importance) for units in found}
+    scores = {units.name: units.scores(importance) for units in candidates}
     return {name: score for name, score in scores.items() if score is not None}

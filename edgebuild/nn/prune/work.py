@@ -95,17 +95,17 @@ def _product(parameter: str, outward: int, inward: int, inputs: int, outputs: in
 
 
 def _convolution(node: fx.Node, name: str, schema: Any, weights: dict[str, str]) -> Iterator[LayerWork]:
-    given = {a.name: a.default_value for a in schema.arguments if a.has_default_value()}
-    given |= dict(zip((a.name for a in schema.arguments), node.args, strict=False)) | dict(node.kwargs)
-    weight = given["weight"]
+    arguments = {a.name: a.default_value for a in schema.arguments if a.has_default_value()}
+    arguments |= dict(zip((a.name for a in schema.arguments), node.args, strict=False)) | dict(node.kwargs)
+    weight = arguments["weight"]
     parameter = _weight(weight, weights)
     if parameter is None:
         return
     first, second, *kernel = _shape(weight)
-    groups, space = given.get("groups", 1), len(kernel)
-    turned = name.startswith("conv_transpose") or bool(given.get("transposed"))
-    dilation = _each(given["dilation"], space)
-    padding = given["padding"]
+    groups, space = arguments.get("groups", 1), len(kernel)
+    turned = name.startswith("conv_transpose") or bool(arguments.get("transposed"))
+    dilation = _each(arguments["dilation"], space)
+    padding = arguments["padding"]
     if isinstance(padding, str):
         padding = [d * (k - 1) // 2 if padding == "same" else 0 for d, k in zip(dilation, kernel, strict=True)]
     inputs, outputs = (first, second * groups) if turned else (second * groups, first)
@@ -113,10 +113,10 @@ def _convolution(node: fx.Node, name: str, schema: Any, weights: dict[str, str])
         "transposed" if turned else "convolution",
         inputs,
         outputs,
-        tuple(_shape(given["input"])[-space:]),
+        tuple(_shape(arguments["input"])[-space:]),
         groups,
         tuple(kernel),
-        _each(given["stride"], space),
+        _each(arguments["stride"], space),
         _each(padding, space),
         dilation,
     )

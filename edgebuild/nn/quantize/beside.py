@@ -51,14 +51,14 @@ def run(graph: fx.GraphModule, inputs: tuple[Tensor, ...], choose: Choose, mend:
         Beside(graph).run(*inputs)
 
 
-def _pick(given: Any, place: int) -> Any:
-    if isinstance(given, Both):
-        return given[place]
-    if isinstance(given, tuple | list):
-        return type(given)(_pick(item, place) for item in given)
-    if isinstance(given, dict):
-        return {key: _pick(item, place) for key, item in given.items()}
-    return given
+def _pick(value: Any, place: int) -> Any:
+    if isinstance(value, Both):
+        return value[place]
+    if isinstance(value, tuple | list):
+        return type(value)(_pick(item, place) for item in value)
+    if isinstance(value, dict):
+        return {key: _pick(item, place) for key, item in value.items()}
+    return value
 
 
 def channel_axis(layer: Layer) -> int:

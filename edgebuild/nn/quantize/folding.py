@@ -62,13 +62,13 @@ def _fold(graph: fx.GraphModule, layer: Layer) -> None:
     weight.mul_(factor.view(shape))
     mean.zero_()
     variance.fill_(1 - epsilon)  # so that the norm multiplies by one
-    for given, value in ((gamma, 1), (beta, 0)):
-        if given is not None:
-            given.fill_(value)
+    for tensor, value in ((gamma, 1), (beta, 0)):
+        if tensor is not None:
+            tensor.fill_(value)
     assert layer.shift is not None
     parameter(graph, layer.shift).copy_(shift)
 
 
 def _argument(graph: fx.GraphModule, node: fx.Node, place: int) -> Tensor | None:
-    given: Any = node.args[place] if place < len(node.args) else None
-    return None if given is None else parameter(graph, given.target)
+    argument: Any = node.args[place] if place < len(node.args) else None
+    return None if argument is None else parameter(graph, argument.target)

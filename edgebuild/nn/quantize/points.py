@@ -25,11 +25,11 @@ _FUSE = {*OUTPUT_AXIS, "batch_norm", "add", "sub", "mul"}
 
 def from_input(graph: fx.GraphModule) -> set[fx.Node]:
     """The nodes whose tensors depend on the inputs, not on parameters and sizes alone."""
-    found: set[fx.Node] = set()
+    varying: set[fx.Node] = set()
     for node in graph.graph.nodes:
-        if _is_tensor(node) and (node.op == "placeholder" or found & {*node.all_input_nodes}):
-            found.add(node)
-    return found
+        if _is_tensor(node) and (node.op == "placeholder" or varying & {*node.all_input_nodes}):
+            varying.add(node)
+    return varying
 
 
 def _is_tensor(node: fx.Node) -> bool:
@@ -45,16 +45,16 @@ def owners(graph: fx.GraphModule) -> dict[fx.Node, fx.Node]:
     Left out are whole numbers and what is computed together with its one user: a convolution before its batch norm,
     a sum before its ReLU.
     """
-    found: dict[fx.Node, fx.Node] = {}
+    owned: dict[fx.Node, fx.Node] = {}
     varying = from_input(graph)
     for node in graph.graph.nodes:
         if node not in varying or _is_fused(node):
             continue
-        if _moves(node) and node.args[0] in found:
-            found[node] = found[node.args[0]]
+        if _moves(node) and node.args[0] in owned:
+            owned[node] = owned[node.args[0]]
         elif is_float(node):
-            found[node] = node
-    return found
+            owned[node] = node
+    return owned
 
 
 def _moves(node: fx.Node) -> bool:

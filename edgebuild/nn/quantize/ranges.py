@@ -61,15 +61,15 @@ def values(model: Checkpoint, examples: list[Sample]) -> dict[str, tuple[str, Ar
             seen[node].append(value.numpy().ravel())
         return value
 
-    for given in examples:
-        walk(graph, tuple(torch.from_numpy(value) for value in given), see)
+    for sample in examples:
+        walk(graph, tuple(torch.from_numpy(value) for value in sample), see)
     return {node.name: (owned[node].name, np.concatenate(arrays)) for node, arrays in seen.items()}
 
 
 def match(
-    known: Mapping[str, Array], found: Mapping[str, Array], tolerance: float = 1e-4
+    known: Mapping[str, Array], exported: Mapping[str, Array], tolerance: float = 1e-4
 ) -> dict[str, tuple[str, float]]:
-    """{name in `found`: (name in `known`, factor)} for tensors of the same values, times the factor, in any order.
+    """{name in `exported`: (name in `known`, factor)} for tensors of the same values, times the factor, in any order.
 
     Exporters transpose, reshape and pad with zeros, so sorted values are compared, the fewer filled up with zeros; and
     they merge constants, so where no tensor has the same values one that has a positive multiple of them is taken.
@@ -80,10 +80,10 @@ def match(
 
     candidates = {name: np.sort(values, axis=None) for name, values in known.items()}
     matched = {}
-    for name, values in found.items():
-        given = np.sort(values, axis=None)
-        for factors in (dict.fromkeys(candidates, 1.0), {other: _ratio(given, v) for other, v in candidates.items()}):
-            distances = {other: _distance(given, factors[other] * v) for other, v in candidates.items()}
+    for name, values in exported.items():
+        ordered = np.sort(values, axis=None)
+        for factors in (dict.fromkeys(candidates, 1.0), {other: _ratio(ordered, v) for other, v in candidates.items()}):
+            distances = {other: _distance(ordered, factors[other] * v) for other, v in candidates.items()}
             nearest = min(distances, key=lambda other: distances[other], default="")
             if nearest and distances[nearest] <= tolerance:
                 matched[name] = nearest, factors[nearest]

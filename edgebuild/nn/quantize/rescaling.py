@@ -31,16 +31,16 @@ class Pair:
         """The largest |w| of any reader for each channel."""
         import torch
 
-        found = [reader.most(parameter(graph, reader.layer.weight)) for reader in self.readers]
-        return torch.stack(found).amax(0)
+        largest = [reader.most(parameter(graph, reader.layer.weight)) for reader in self.readers]
+        return torch.stack(largest).amax(0)
 
     def move(self, graph: nn.Module, scales: Tensor) -> None:
         """Divide each channel where it is made by its scale, and multiply it by the same where it is read."""
         for number, name in enumerate(self.parameters):
-            made = parameter(graph, name)
-            shape = [1] * made.ndim
+            tensor = parameter(graph, name)
+            shape = [1] * tensor.ndim
             shape[self.axis if number == 0 else 0] = -1
-            made.div_(scales.view(shape))
+            tensor.div_(scales.view(shape))
         for reader in self.readers:
             weight = parameter(graph, reader.layer.weight)
             weight.mul_(reader.spread(scales, weight))
@@ -49,26 +49,26 @@ class Pair:
 def layer_pairs(graph: fx.GraphModule, folded: list[str]) -> list[Pair]:
     """Layers joined by positively homogeneous operators alone; batch norms between them must be among the `folded`."""
     known = layers(graph)
-    found = []
+    pairs = []
     for layer in known:
         if (layer.axis == 1 and layer.groups > 1) or (layer.norm is not None and layer.name not in folded):
             continue
         axis = -1 if operator(layer.node) == "linear" else 1
         if taken := readers(layer.end, axis, known):
             parameters = (layer.weight, layer.shift) if layer.shift else (layer.weight,)
-            found.append(Pair(layer.name, layer.end, parameters, layer.axis, tuple(taken)))
-    return found
+            pairs.append(Pair(layer.name, layer.end, parameters, layer.axis, tuple(taken)))
+    return pairs
 
 
 def norm_pairs(graph: fx.GraphModule) -> list[Pair]:
     """Layer norms with a factor for each value of the last axis, and the layers that alone read them."""
     known = layers(graph)
-    found = []
+    pairs = []
     for node in graph.graph.nodes:
         names = _factors(node)
         if names and (taken := readers(node, -1, known)):
-            found.append(Pair(names[0].removesuffix(".weight"), node, names, 0, tuple(taken)))
-    return found
+            pairs.append(Pair(names[0].removesuffix(".weight"), node, names, 0, tuple(taken)))
+    return pairs
 
 
 def _factors(node: fx.Node) -> tuple[str, ...]:
@@ -77,8 +77,8 @@ def _factors(node: fx.Node) -> tuple[str, ...]:
 
     if operator(node) not in ("layer_norm", "rms_norm") or len(node.args[1]) != 1:  # type: ignore[arg-type]
         return ()
-    given = [node.args[place] for place in (2, 3) if place < len(node.args)]
-    nodes = [item for item in given if isinstance(item, fx.Node)]
+    arguments = [node.args[place] for place in (2, 3) if place < len(node.args)]
+    nodes = [item for item in arguments if isinstance(item, fx.Node)]
     own = [node for node in nodes if node.op == "get_attr" and len(node.users) == 1]
     return tuple(str(node.target) for node in own) if own == nodes else ()
 

@@ -28,9 +28,9 @@ def cluster(weight: Tensor, count: int, keep_zeros: bool) -> tuple[Tensor, Tenso
     kept = flat != 0 if keep_zeros else torch.ones_like(flat, dtype=torch.bool)
     zero = [0.0] if keep_zeros else []
     values, places = _means(flat[kept].numpy(), count - len(zero))
-    found = torch.zeros(flat.shape, dtype=torch.int64)
-    found[kept] = places + len(zero)
-    return torch.cat([torch.tensor(zero), values]), found.view(weight.shape)
+    indices = torch.zeros(flat.shape, dtype=torch.int64)
+    indices[kept] = places + len(zero)
+    return torch.cat([torch.tensor(zero), values]), indices.view(weight.shape)
 
 
 def _means(values: Array, count: int) -> tuple[Tensor, Tensor]:
@@ -42,8 +42,8 @@ def _means(values: Array, count: int) -> tuple[Tensor, Tensor]:
     if len(distinct) <= count:
         return torch.from_numpy(distinct), torch.from_numpy(places.ravel())
     first = np.linspace(distinct[0], distinct[-1], count, dtype=values.dtype)
-    found = KMeans(count, init=first[:, None], n_init=1, tol=0).fit(values[:, None])
-    return torch.from_numpy(found.cluster_centers_.ravel()), torch.from_numpy(found.labels_.astype(np.int64))
+    fitted = KMeans(count, init=first[:, None], n_init=1, tol=0).fit(values[:, None])
+    return torch.from_numpy(fitted.cluster_centers_.ravel()), torch.from_numpy(fitted.labels_.astype(np.int64))
 
 
 def trainable(graph: nn.Module, shared: dict[str, tuple[Tensor, Tensor]], zeros: set[str]) -> nn.Module:

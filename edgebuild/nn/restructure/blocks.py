@@ -40,8 +40,8 @@ def residual(module: nn.Module, example: Example, keep: Iterable[nn.Module] = ()
     """
     inside, weights = _inside(module, example)
     kept, names = {id(part) for part in keep}, _single(module)
-    found = [path for path, nodes in inside.items() if path in names and _adds(nodes, weights)]
-    inner = [path for path in found if not any(other.startswith(f"{path}.") for other in found)]
+    adding = [path for path, nodes in inside.items() if path in names and _adds(nodes, weights)]
+    inner = [path for path in adding if not any(other.startswith(f"{path}.") for other in adding)]
     return [path for path in inner if id(module.get_submodule(path)) not in kept]
 
 
@@ -56,14 +56,14 @@ def _inside(module: nn.Module, example: Example) -> tuple[dict[str, list[fx.Node
             raise
         first = str(error).strip().partition("\n")[0][:160]
         raise UsageError(f"the model cannot be traced: {type(error).__name__}: {first}", hint="leave it out") from None
-    found: dict[str, list[fx.Node]] = defaultdict(list)
+    inside: dict[str, list[fx.Node]] = defaultdict(list)
     for node in program.graph.nodes:
         for path, _ in (node.meta.get("nn_module_stack") or {}).values():
             if path and node.op == "call_function":
-                found[path].append(node)
+                inside[path].append(node)
     inputs = {*program.graph_signature.user_inputs}
     weights = {node for node in program.graph.find_nodes(op="placeholder") if node.name not in inputs}
-    return found, weights
+    return inside, weights
 
 
 def _single(module: nn.Module) -> set[str]:
@@ -79,10 +79,10 @@ def _adds(nodes: list[fx.Node], weights: set[fx.Node]) -> bool:
     within = {*nodes}
     read = {arg for node in nodes for arg in node.all_input_nodes if arg not in within}
     taken = read - weights
-    given = [node for node in nodes if any(user not in within for user in node.users)]
-    if len(taken) != 1 or len(given) != 1 or not read & weights:
+    returned = [node for node in nodes if any(user not in within for user in node.users)]
+    if len(taken) != 1 or len(returned) != 1 or not read & weights:
         return False
-    (first,), (last,) = taken, given
+    (first,), (last,) = taken, returned
     return _shape(first) == _shape(last) is not None and _passes(last, first, within) and _sums(nodes)
 
 
@@ -151,10 +151,10 @@ class _Sums:
         self._means: list[Any] = [0, 0]
         self._products: dict[str, Any] = dict.fromkeys(("xx", "yy", "xy"), 0)
 
-    def see(self, _: nn.Module, taken: Any, given: Any) -> None:
+    def see(self, _: nn.Module, taken: Any, returned: Any) -> None:
         from torch.nn import functional
 
-        x, y = taken[0].double(), given.double()
+        x, y = taken[0].double(), returned.double()
         self._cosines.append(functional.cosine_similarity(x.flatten(1), y.flatten(1)))
         rows = [_rows(x), _rows(y)]
         self._count += len(rows[0])

@@ -18,8 +18,8 @@ Trial = Callable[[Sequence[str]], Quality]
 def refuse_without_choice(heads: Sequence[Head]) -> None:
     """UsageError for a budget where no head's answers are right or wrong."""
     if not any(tasks.of(head).choice for head in heads):
-        told = "a budget is one of accuracy, which this task has not"
-        raise UsageError(told, option="budget", hint="leave it out")
+        message = "a budget is one of accuracy, which this task has not"
+        raise UsageError(message, option="budget", hint="leave it out")
 
 
 def within(names: Sequence[str], budget: float, trial: Trial) -> tuple[list[str], dict[str, Any]]:
@@ -27,18 +27,18 @@ def within(names: Sequence[str], budget: float, trial: Trial) -> tuple[list[str]
 
     UsageError where none does.
     """
-    whole, made = trial([]), list[str]()
+    whole, accepted = trial([]), list[str]()
     tried: dict[str, Any] = {}
     for name in names:
-        after = trial([*made, name])
+        after = trial([*accepted, name])
         tried[name] = after.recorded()
         if whole.drop(after) <= budget:
-            made.append(name)
-    if not made:
+            accepted.append(name)
+    if not accepted:
         least = min((whole.accuracy - one["accuracy"] for one in tried.values()), default=0.0)
-        told = f"nothing can change within {100 * budget:.3g} pp: what costs least costs {100 * least:.3g} pp"
-        raise UsageError(told, option="budget", hint="raise it, or leave it out and fine-tune")
-    return made, tried
+        message = f"nothing can change within {100 * budget:.3g} pp: what costs least costs {100 * least:.3g} pp"
+        raise UsageError(message, option="budget", hint="raise it, or leave it out and fine-tune")
+    return accepted, tried
 
 
 def order(saved: Mapping[str, float], harm: Mapping[str, float]) -> list[str]:
@@ -66,10 +66,10 @@ def for_share(saved: Mapping[str, float], harm: Mapping[str, float], total: floa
     What turns out not to be needed is taken back, the most harmful first.
     """
     rest = order(saved, harm)
-    made: list[str] = []
-    while rest and total - sum(saved[name] for name in made) > share * total:
-        made.append(rest.pop(0))
-    for name in sorted(made, key=lambda name: -harm[name]):
-        if total - sum(saved[other] for other in made if other != name) <= share * total:
-            made.remove(name)
-    return made
+    chosen: list[str] = []
+    while rest and total - sum(saved[name] for name in chosen) > share * total:
+        chosen.append(rest.pop(0))
+    for name in sorted(chosen, key=lambda name: -harm[name]):
+        if total - sum(saved[other] for other in chosen if other != name) <= share * total:
+            chosen.remove(name)
+    return chosen

@@ -49,8 +49,8 @@ def exchanges(
     """
     from torch import nn
 
-    found = swaps.candidates(module, (nn.Conv1d, nn.Conv2d), keep)
-    full = {name: layer for name, layer in found.items() if _full(layer)}
+    layers = swaps.candidates(module, (nn.Conv1d, nn.Conv2d), keep)
+    full = {name: layer for name, layer in layers.items() if _full(layer)}
     shapes = {one.parameter: one.shape for one in work}
     whole = {name: shapes[f"{name}.weight"] for name in sites.once(module, example, full) if f"{name}.weight" in shapes}
     able = {name: Exchange((shape,), form(shape, kernels)) for name, shape in whole.items()}

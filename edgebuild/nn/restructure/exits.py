@@ -207,26 +207,26 @@ def _is_in(node: fx.Node, path: str) -> bool:
 
 def _behind(node: fx.Node) -> dict[fx.Node, None]:
     """All that its value goes into, in no order."""
-    found: dict[fx.Node, None] = {}
+    reached: dict[fx.Node, None] = {}
     rest = [*node.users]
     while rest:
         one = rest.pop()
-        if one not in found:
-            found[one] = None
+        if one not in reached:
+            reached[one] = None
             rest += one.users
-    return found
+    return reached
 
 
 def _before(node: fx.Node) -> dict[fx.Node, None]:
     """All that its value comes from, and itself."""
-    found: dict[fx.Node, None] = {}
+    reached: dict[fx.Node, None] = {}
     rest = [node]
     while rest:
         one = rest.pop()
-        if one not in found:
-            found[one] = None
+        if one not in reached:
+            reached[one] = None
             rest += one.all_input_nodes
-    return found
+    return reached
 
 
 def _is_batch(node: fx.Node) -> bool:

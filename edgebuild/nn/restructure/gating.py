@@ -50,11 +50,11 @@ def exchanges(module: nn.Module, example: Example, keep: Iterable[nn.Module] = (
         torch.rand(2, *one.shape[1:]) if one.is_floating_point() else one.expand(2, *one.shape[1:]) for one in example
     )
     parts = _candidates(module, keep)
-    found = {}
+    gates = {}
     for name, calls in _calls(module, parts, [noise]).items():
         if len(calls) == 1 and _is_gate(*calls[0]):
-            found[name] = _exchange(parts[name], tuple(calls[0][0].shape))
-    return found
+            gates[name] = _exchange(parts[name], tuple(calls[0][0].shape))
+    return gates
 
 
 def fixed(module: nn.Module, names: Iterable[str], examples: Iterable[Example]) -> tuple[nn.Module, tuple[Swap, ...]]:
@@ -78,8 +78,8 @@ def nearest(module: nn.Module, names: Iterable[str], examples: Iterable[Example]
     sums: dict[str, list[Tensor]] = {}
     for batch in examples:
         for name, calls in _calls(module, parts, [batch]).items():
-            for taken, given in calls:
-                both = [(taken * each).transpose(0, 1).flatten(1).double().sum(1) for each in (given, taken)]
+            for taken, returned in calls:
+                both = [(taken * each).transpose(0, 1).flatten(1).double().sum(1) for each in (returned, taken)]
                 sums[name] = [a + b for a, b in zip(sums[name], both, strict=True)] if name in sums else both
     return {name: (crossed / own.clamp_min(1e-30)).to(torch.float32) for name, (crossed, own) in sums.items()}
 
@@ -94,10 +94,10 @@ def _weights(part: nn.Module) -> list[Tensor]:
     return [each for name, each in part.named_parameters() if name.endswith("weight") and each.ndim > 1]
 
 
-def _is_gate(taken: Tensor, given: Tensor) -> bool:
-    if taken.shape != given.shape or taken.ndim < 3:
+def _is_gate(taken: Tensor, returned: Tensor) -> bool:
+    if taken.shape != returned.shape or taken.ndim < 3:
         return False
-    rows, answers = taken.flatten(2), given.flatten(2)
+    rows, answers = taken.flatten(2), returned.flatten(2)
     gates = (rows * answers).sum(2) / rows.square().sum(2).clamp_min(1e-30)
     off = float((answers - gates[..., None] * rows).abs().max())
     return off <= _CLOSE * float(answers.abs().max()) and float((gates[0] - gates[1]).abs().max()) > 0
@@ -126,9 +126,9 @@ def _calls(module: nn.Module, parts: Mapping[str, nn.Module], batches: Iterable[
     seen: Calls = {name: [] for name in parts}
 
     def note(name: str) -> Any:
-        def hook(part: Any, taken: Any, given: Any) -> None:
-            if len(taken) == 1 and isinstance(taken[0], torch.Tensor) and isinstance(given, torch.Tensor):
-                seen[name].append((taken[0], given))
+        def hook(part: Any, taken: Any, returned: Any) -> None:
+            if len(taken) == 1 and isinstance(taken[0], torch.Tensor) and isinstance(returned, torch.Tensor):
+                seen[name].append((taken[0], returned))
 
         return hook
 

@@ -27,8 +27,8 @@ def able(module: nn.Module, example: Example, keep: Iterable[nn.Module] = ()) ->
     """
     from torch import nn
 
-    found = swaps.candidates(module, (nn.Conv1d, nn.Conv2d, nn.Linear), keep)
-    dense = {name: layer for name, layer in found.items() if getattr(layer, "groups", 1) == 1}
+    layers = swaps.candidates(module, (nn.Conv1d, nn.Conv2d, nn.Linear), keep)
+    dense = {name: layer for name, layer in layers.items() if getattr(layer, "groups", 1) == 1}
     return {name: (dense[name], places) for name, places in sites.places(module, example, dense).items()}
 
 
@@ -55,13 +55,13 @@ def by_energy(layer: Any, energy: float, round_to: int) -> tuple[int, ...]:
     """The least ranks, in multiples, that keep this share of the sum of squared singular values."""
     import torch
 
-    found = []
+    ranks = []
     for matrix in unfoldings(layer):
         squares = torch.linalg.svdvals(matrix).square()
         kept = squares.cumsum(0) / squares.sum().clamp_min(1e-300)
         least = 1 + int((kept < energy - 1e-12).sum())
-        found.append(min(*matrix.shape, -(-least // round_to) * round_to))
-    return tuple(found)
+        ranks.append(min(*matrix.shape, -(-least // round_to) * round_to))
+    return tuple(ranks)
 
 
 def by_share(layer: Any, share: float, round_to: int) -> tuple[int, ...]:
@@ -72,12 +72,12 @@ def by_share(layer: Any, share: float, round_to: int) -> tuple[int, ...]:
 def macs(layer: Any, ranks: tuple[int, ...], places: tuple[int, int]) -> tuple[int, int]:
     """Multiply-accumulates of one example before and after; `places` are how many it reads and how many it gives."""
     outputs, inputs, *kernel = layer.weight.shape
-    read, given = places
+    read, written = places
     points = math.prod(kernel)
-    before = given * points * inputs * outputs
+    before = written * points * inputs * outputs
     if len(ranks) == 1:
-        return before, given * ranks[0] * (points * inputs + outputs)
-    return before, read * inputs * ranks[0] + given * (points * ranks[0] * ranks[1] + ranks[1] * outputs)
+        return before, written * ranks[0] * (points * inputs + outputs)
+    return before, read * inputs * ranks[0] + written * (points * ranks[0] * ranks[1] + ranks[1] * outputs)
 
 
 def fill(part: nn.Module, layer: Any) -> None:

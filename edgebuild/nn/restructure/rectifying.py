@@ -48,12 +48,12 @@ def exchanges(
     from torch import nn
 
     parts = swaps.candidates(module, [getattr(nn, kind) for kind in kinds], keep)
-    given = sites.given(module, example, parts)
-    return {name: _exchange(type(part).__name__, RECTIFIERS[by], given[name]) for name, part in parts.items()}
+    shapes = sites.given(module, example, parts)
+    return {name: _exchange(type(part).__name__, RECTIFIERS[by], shapes[name]) for name, part in parts.items()}
 
 
-def _exchange(before: str, after: str, given: Sequence[Sequence[int]]) -> Exchange:
-    old, new = (tuple(_shape(kind, sizes) for sizes in given) for kind in (before, after))
+def _exchange(before: str, after: str, shapes: Sequence[Sequence[int]]) -> Exchange:
+    old, new = (tuple(_shape(kind, sizes) for sizes in shapes) for kind in (before, after))
     return Exchange(old, new)
 
 

@@ -24,7 +24,7 @@ def places(module: nn.Module, example: Example, layers: Mapping[str, nn.Module])
     counts = {
         name: tuple(_count(shape, axes[name]) for shape in seen[0]) for name, seen in calls.items() if len(seen) == 1
     }
-    return {name: (read, given) for name, (read, given) in counts.items()}
+    return {name: (read, written) for name, (read, written) in counts.items()}
 
 
 def once(module: nn.Module, example: Example, layers: Mapping[str, nn.Module]) -> list[str]:
@@ -51,8 +51,8 @@ def _calls(
     seen: dict[str, list[tuple[tuple[int, ...], tuple[int, ...]]]] = {name: [] for name in parts}
 
     def note(name: str) -> Any:
-        def hook(part: Any, taken: Any, given: Any) -> None:
-            seen[name].append((tuple(taken[0].shape), tuple(given.shape)))
+        def hook(part: Any, taken: Any, returned: Any) -> None:
+            seen[name].append((tuple(taken[0].shape), tuple(returned.shape)))
 
         return hook
 

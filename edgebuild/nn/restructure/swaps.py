@@ -46,8 +46,8 @@ def candidates(module: nn.Module, kinds: Sequence[type[nn.Module]], keep: Iterab
     names: dict[int, list[str]] = {}
     for name, part in module.named_modules(remove_duplicate=False):
         names.setdefault(id(part), []).append(name)
-    found = {name: part for name, part in module.named_modules() if name and type(part) in kinds}
-    return {name: part for name, part in found.items() if len(names[id(part)]) == 1 and id(part) not in kept}
+    parts = {name: part for name, part in module.named_modules() if name and type(part) in kinds}
+    return {name: part for name, part in parts.items() if len(names[id(part)]) == 1 and id(part) not in kept}
 
 
 def exchanged(

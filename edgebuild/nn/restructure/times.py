@@ -108,7 +108,7 @@ def remarks(
     times: Times, exchanges: Mapping[str, Exchange], taken: Sequence[str], reasons: Mapping[str, str]
 ) -> list[str]:
     """What was exchanged, and what was left and why, a line each, with the cost before and after."""
-    told = {name: f"{name!r} {times.told(one)}" for name, one in exchanges.items()}
-    left = [f"{line} ({reasons[name]})" for name, line in told.items() if name not in taken]
-    lines = {"exchanged": [told[name] for name in exchanges if name in taken], "left": left}
+    costs = {name: f"{name!r} {times.told(one)}" for name, one in exchanges.items()}
+    left = [f"{line} ({reasons[name]})" for name, line in costs.items() if name not in taken]
+    lines = {"exchanged": [costs[name] for name in exchanges if name in taken], "left": left}
     return [f"{word}, {times.unit}: {'; '.join(each)}" for word, each in lines.items() if each]

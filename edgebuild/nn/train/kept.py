@@ -4,50 +4,68 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-_FILE = "training.pt"
+_NAME, _END = "training", ".pt"
 _LEAST, _SHARE = 0.25, 50  # seconds between two, and how many times as long as writing one takes
 
 
 class Kept:
-    """One file in a folder that outlives the process; None keeps nothing.
+    """One file in a folder that outlives the process, or one for each step that is named; None keeps nothing.
 
     It is written aside and renamed, so that a kill leaves the one before. What cannot be read is no checkpoint.
     """
 
-    def __init__(self, folder: Path | None) -> None:
+    def __init__(self, folder: Path | None, name: str = _NAME) -> None:
         """Nothing is read or written yet."""
-        self._file = folder / _FILE if folder is not None else None
+        self._folder, self._name = folder, name
         self._next = time.monotonic() + _LEAST
 
     def due(self) -> bool:
         """Whether it is time for one: writing them takes a fiftieth of the training at the most."""
-        return self._file is not None and time.monotonic() >= self._next
+        return self._folder is not None and time.monotonic() >= self._next
 
-    def write(self, state: dict[str, Any]) -> None:
-        """Keep this state in the place of the last."""
+    def write(self, state: dict[str, Any], step: int | None = None) -> None:
+        """Keep this state in the place of the last, or of the last of this step."""
         import torch
 
-        if self._file is None:
+        if self._folder is None:
             return
         began = time.monotonic()
-        self._file.parent.mkdir(parents=True, exist_ok=True)
-        aside = self._file.with_suffix(".part")
+        self._folder.mkdir(parents=True, exist_ok=True)
+        file = self._file(self._folder, step)
+        aside = file.with_suffix(".part")
         torch.save(state, aside)
-        os.replace(aside, self._file)
+        os.replace(aside, file)
         ended = time.monotonic()
         self._next = ended + max(_LEAST, _SHARE * (ended - began))
 
-    def read(self) -> dict[str, Any] | None:
-        """The last state; None where there is none, or one that was torn. No code in it is run."""
+    def read(self, step: int | None = None) -> dict[str, Any] | None:
+        """The last state, or that of this step; None where there is none or it was torn. No code in it is run."""
         import torch
 
-        if self._file is None or not self._file.is_file():
+        if self._folder is None or not (file := self._file(self._folder, step)).is_file():
             return None
         try:
-            state: dict[str, Any] = torch.load(self._file, weights_only=True)
+            state: dict[str, Any] = torch.load(file, weights_only=True)
         except Exception:  # torch names no base for what it raises of a damaged file
             return None
         return state
+
+    def steps(self) -> list[int]:
+        """The steps that were named, in their order."""
+        if self._folder is None:
+            return []
+        names = (path.name for path in self._folder.glob(f"{self._name}-*{_END}"))
+        return sorted(int(name.removeprefix(f"{self._name}-").removesuffix(_END)) for name in names)
+
+    def forget(self, steps: Iterable[int]) -> None:
+        """Remove what is kept of these."""
+        for step in steps:
+            if self._folder is not None:
+                self._file(self._folder, step).unlink(missing_ok=True)
+
+    def _file(self, folder: Path, step: int | None) -> Path:
+        return folder / (f"{self._name}{_END}" if step is None else f"{self._name}-{step}{_END}")

@@ -12,6 +12,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from edgebuild.nn.train import batches, machine, stages
+from edgebuild.nn.train.kept_parts import KeptParts
 from edgebuild.nn.train.optimizers import optimizer, rate
 from edgebuild.nn.train.training import DivergedError, hold, seeded
 from edgebuild.spec.artifact import Progress
@@ -22,6 +23,7 @@ from edgebuild.spec.stage import Stage
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
+    from pathlib import Path
 
     import torch
     from torch import Tensor, nn
@@ -44,11 +46,13 @@ def fit(
     masks: list[tuple[nn.Parameter, Tensor]],
     augment: Augment | None,
     progress: Progress,
+    folder: Path | None,
     restarts: int,
 ) -> list[str]:
     """As `training.fit`, in every process of the step at once; the first one's module is whole again afterwards.
 
-    UsageError where the module cannot be cut. `example`: one example [1, …].
+    UsageError where the module cannot be cut. `example`: one example [1, …]; `folder`: where each process keeps what
+    it needs to go on after a kill.
     """
     from torch import distributed
 
@@ -63,14 +67,14 @@ def fit(
     stages.drop(module, part)
     meet(stage)
     try:
-        run = _Run(module, part, crossing, data, loss, training, stage, masks, augment)
-        told = _from_first_weights(run, progress, restarts)
+        run = _Run(module, part, crossing, data, loss, training, stage, masks, augment, KeptParts(folder, stage))
+        lines = _from_first_weights(run, progress, restarts)
         whole(module, parts, stage, learning)
         module.eval()
     finally:
         distributed.destroy_process_group()
     places = " and ".join(repr(each.leaves) for each in parts[:-1])
-    return [*told, f"trained by {stage.count} processes, cut where {places} begins"]
+    return [*lines, f"trained by {stage.count} processes, cut where {places} begins"]
 
 
 def meet(stage: Stage) -> None:
@@ -93,40 +97,41 @@ def whole(module: nn.Module, parts: Sequence[stages.Part], stage: Stage, learnin
     import torch
     from torch import distributed, nn
 
-    given: dict[int, Tensor] = {}
+    exchanged: dict[int, Tensor] = {}
     for name, tensor in stages.tensors(module).items():
         owner = next(number for number, part in enumerate(parts) if name in part.names)
         if owner == 0 or stage.index not in (0, owner):
             continue
-        if id(tensor) not in given:
-            given[id(tensor)] = tensor
+        if id(tensor) not in exchanged:
+            exchanged[id(tensor)] = tensor
             if stage.index == owner:
                 distributed.send(tensor.detach().cpu().contiguous(), dst=0)
             else:
                 learnt = torch.empty(tensor.shape, dtype=tensor.dtype)
                 distributed.recv(learnt, src=owner)
                 parameter = isinstance(tensor, nn.Parameter)
-                given[id(tensor)] = nn.Parameter(learnt, name in learning) if parameter else learnt
+                exchanged[id(tensor)] = nn.Parameter(learnt, name in learning) if parameter else learnt
         if stage.first:
-            stages.put(module, name, given[id(tensor)])
+            stages.put(module, name, exchanged[id(tensor)])
 
 
 def _from_first_weights(run: _Run, progress: Progress, restarts: int) -> list[str]:
-    """Train, and where the loss is no number any more from the first weights again, more gently."""
+    """Train, on from what was kept, and where the loss is no number any more from the first weights, more gently."""
     first = {name: tensor.detach().clone() for name, tensor in run.own().items()}
-    told = ""
-    for attempt in range(restarts + 1):
+    reason, state = "", run.kept.read()
+    for attempt in range(state["attempt"] if state else 0, restarts + 1):
         peak = run.training.learning_rate / 10**attempt
         try:
-            run.go(replace(run.training, learning_rate=peak), progress)
+            run.go(replace(run.training, learning_rate=peak), progress, attempt, state)
         except DivergedError as error:
-            told = str(error)
+            reason, state = str(error), None
+            run.kept.clear()
             for name, tensor in run.own().items():
                 tensor.data.copy_(first[name])
             continue
         grew = f"the learning rate {run.training.learning_rate:g} let the loss grow beyond all numbers"
         return [f"{grew}: {peak:g} was taken"] if attempt else []
-    raise UsageError(f"training diverged: {told}", option="learning_rate", hint="lower it")
+    raise UsageError(f"training diverged: {reason}", option="learning_rate", hint="lower it")
 
 
 def _device(stage: Stage) -> torch.device:
@@ -152,13 +157,16 @@ class _Run:
     stage: Stage
     masks: list[tuple[nn.Parameter, Tensor]]
     augment: Augment | None
+    kept: KeptParts
 
     def own(self) -> dict[str, Any]:
         """Parameters and buffers of this part, by name."""
         return {name: tensor for name, tensor in stages.tensors(self.module).items() if name in self.part.names}
 
-    def go(self, training: Training, progress: Progress) -> None:
-        """From the first step to the last; DivergedError, in every process, where the loss is no number any more."""
+    def go(self, training: Training, progress: Progress, attempt: int, state: dict[str, Any] | None) -> None:
+        """From the first step, or from a kept one, to the last; DivergedError, in every process, where the loss is no
+        number any more.
+        """
         import torch
 
         generator, device = seeded(training.seed), _device(self.stage)
@@ -169,7 +177,8 @@ class _Run:
         descent = optimizer(mine, training)
         schedule = torch.optim.lr_scheduler.LambdaLR(descent, lambda step: rate(step / last))
         line = _Line(self, device)
-        for step in range(1, last + 1):
+        begun = self._resume(state, order, descent, schedule) if state else 0
+        for step in range(begun + 1, last + 1):
             inputs, labels = batches.tensors(self.data.take(order.at(step - 1).numpy()))
             inputs = (self.augment(inputs[0], generator), *inputs[1:]) if self.augment else inputs
             descent.zero_grad()
@@ -180,7 +189,9 @@ class _Run:
             schedule.step()
             hold((each, gone) for each, gone in self.masks if not each.is_meta)
             if step % _TOLD == 1 or step == last:
-                self._tell(progress, step / last, step, value, float(schedule.get_last_lr()[0]))
+                due = self._tell(progress, step / last, step, value, float(schedule.get_last_lr()[0]))
+                if due and step < last:
+                    self.kept.write(self._state(attempt, step, order, descent, schedule), step)
         self._place(torch.device("cpu"), torch.contiguous_format)
 
     def _place(self, device: torch.device, layout: torch.memory_format) -> None:
@@ -199,18 +210,45 @@ class _Run:
         distributed.all_reduce(square)
         utils.clip_grads_with_norm_(parameters, most, torch.sqrt(square).to(norm.device))
 
-    def _tell(self, progress: Progress, done: float, step: int, value: Tensor | None, learning_rate: float) -> None:
-        """Where the training is; the last process alone knows the loss, and tells it to the others."""
+    def _tell(self, progress: Progress, done: float, step: int, value: Tensor | None, learning_rate: float) -> bool:
+        """Where the training is; the last process alone knows the loss, and tells it to the others. Whether all are
+        ready to keep where they are.
+        """
         import torch
         from torch import distributed
 
-        loss = torch.zeros(()) if value is None else value.detach().cpu()
-        distributed.broadcast(loss, src=self.stage.count - 1)
-        if not math.isfinite(loss.item()):
-            raise DivergedError(f"the loss is {loss.item()} at step {step}")
+        sums = torch.zeros(2) if value is None else torch.stack([value.detach().cpu().float(), torch.zeros(())])
+        sums[1] = float(self.kept.due())
+        distributed.all_reduce(sums)
+        loss = sums[0].item()
+        if not math.isfinite(loss):
+            raise DivergedError(f"the loss is {loss} at step {step}")
         if self.stage.first:
-            told = loss.item()
-            progress(done, f"loss {told:.3f}", step=step, loss=told, learning_rate=learning_rate)
+            progress(done, f"loss {loss:.3f}", step=step, loss=loss, learning_rate=learning_rate)
+        return int(sums[1]) == self.stage.count
+
+    def _state(self, attempt: int, step: int, order: batches.Order, descent: Any, schedule: Any) -> dict[str, Any]:
+        """All of this process that decides what follows a step."""
+        import torch
+
+        return {
+            "attempt": attempt, "step": step, "rows": order.rows, "generator": order.generator.get_state(),
+            "random": torch.get_rng_state(), "own": {name: tensor.detach() for name, tensor in self.own().items()},
+            "optimizer": descent.state_dict(), "schedule": schedule.state_dict(),
+        }  # fmt: skip
+
+    def _resume(self, state: dict[str, Any], order: batches.Order, descent: Any, schedule: Any) -> int:
+        """Be where a state was kept; its step."""
+        import torch
+
+        for name, tensor in self.own().items():
+            tensor.data.copy_(state["own"][name])
+        descent.load_state_dict(state["optimizer"])
+        schedule.load_state_dict(state["schedule"])
+        order.rows = state["rows"]
+        order.generator.set_state(state["generator"])
+        torch.set_rng_state(state["random"])
+        return int(state["step"])
 
 
 class _Line:
@@ -255,8 +293,8 @@ class _Line:
 
     def _loss(self, answers: Any, _: Tensor) -> Tensor:
         inputs, labels = self._batch
-        given = answers if isinstance(answers, tuple) else (answers,)
-        return self._run.loss(lambda *_: given, inputs, labels)  # type: ignore[arg-type]
+        outputs = answers if isinstance(answers, tuple) else (answers,)
+        return self._run.loss(lambda *_: outputs, inputs, labels)  # type: ignore[arg-type]
 
 
 def _held(module: nn.Module, part: stages.Part, inputs: tuple[Tensor, ...]) -> nn.Module:
@@ -269,11 +307,11 @@ def _held(module: nn.Module, part: stages.Part, inputs: tuple[Tensor, ...]) -> n
             super().__init__()
             self.module, self.shapes = module, stages.shapes(inputs)
 
-        def forward(self, *given: Tensor) -> Tensor | tuple[Tensor, ...]:
+        def forward(self, *entering: Tensor) -> Tensor | tuple[Tensor, ...]:
             if part.enters is None:
-                answers = stages.run(self.module, part, given)
+                answers = stages.run(self.module, part, entering)
             else:
-                answers = stages.run(self.module, part, self.shapes, _laid_out(given[0]))
+                answers = stages.run(self.module, part, self.shapes, _laid_out(entering[0]))
             answers = tuple(each.contiguous() for each in answers)
             return answers if len(answers) > 1 else answers[0]
 

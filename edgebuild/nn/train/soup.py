@@ -29,8 +29,8 @@ class Soup:
         """What was chosen, for people."""
         best = min(range(len(self.alone)), key=self.alone.__getitem__)
         chosen = " and ".join(names[number] for number in self.taken)
-        told = f"{way} soup of {len(self.alone)}, by {n} validation examples: {chosen}, loss {self.loss:.4g}; "
-        return told + f"{names[best]} alone {self.alone[best]:.4g}"
+        text = f"{way} soup of {len(self.alone)}, by {n} validation examples: {chosen}, loss {self.loss:.4g}; "
+        return text + f"{names[best]} alone {self.alone[best]:.4g}"
 
 
 def cook(module: nn.Module, states: Sequence[State], way: Way, evaluate: Evaluate) -> Soup:
@@ -84,5 +84,5 @@ def check(names: Sequence[str], states: Sequence[State]) -> None:
             raise UsageError(f"{name!r} is another network than {first!r}: only one of them has {lacking!r}")
         for key, tensor in reference.items():
             if tensor.shape != state[key].shape:
-                told = f"{key!r} is {list(state[key].shape)} there, and {list(tensor.shape)} here"
-                raise UsageError(f"{name!r} is another network than {first!r}: {told}")
+                difference = f"{key!r} is {list(state[key].shape)} there, and {list(tensor.shape)} here"
+                raise UsageError(f"{name!r} is another network than {first!r}: {difference}")

@@ -179,8 +179,8 @@ def _cut(module: nn.Module, example: Inputs, count: int, calls: Sequence[tuple[s
             reasons.append(" ".join(str(error).split())[:200])
         else:
             return parts
-    told = f": {reasons[0]}" if reasons else ""
-    raise CannotCutError(f"there is no place where one tensor carries all from a part to the next{told}")
+    reason = f": {reasons[0]}" if reasons else ""
+    raise CannotCutError(f"there is no place where one tensor carries all from a part to the next{reason}")
 
 
 def _candidates(places: list[int], before: list[int], total: int, count: int) -> Iterator[list[int]]:
@@ -235,15 +235,15 @@ def _prove(module: nn.Module, example: Inputs, parts: Sequence[Part]) -> None:
         own, others = ({id(every[name]) for name in every if (name in part.names) == mine} for mine in (True, False))
         if own & others:
             raise ValueError("parts share a weight")
-    expected, given = listed(module(*example)), None
+    expected, crossing = listed(module(*example)), None
     for part in parts:
         kept = {
             name: tensor if name in part.names else torch.empty_like(tensor, device="meta")
             for name, tensor in every.items()
         }
         inputs = example if part.enters is None else shapes(example)
-        answers = run(module, part, inputs, given, kept)
-        given = answers[0]
+        answers = run(module, part, inputs, crossing, kept)
+        crossing = answers[0]
     if not all(torch.equal(one, other) for one, other in zip(answers, expected, strict=True)):
         raise ValueError("parts answer otherwise than the whole")
 

@@ -19,7 +19,7 @@ def tapped(module: nn.Module, layers: Sequence[str], key: str) -> Iterator[dict[
 
     UsageError under `key` for a layer that the module lacks, with the nearest names.
     """
-    found: dict[str, Tensor] = {}
+    answers: dict[str, Tensor] = {}
     known = dict(module.named_modules())
     handles = []
     for name in layers:
@@ -27,12 +27,12 @@ def tapped(module: nn.Module, layers: Sequence[str], key: str) -> Iterator[dict[
             raise UsageError(f"the model has no layer {name!r}", key=key, hint=suggest(name, filter(None, known)))
 
     def keep(name: str) -> None:
-        handles.append(known[name].register_forward_hook(lambda _, __, answer: found.__setitem__(name, answer)))
+        handles.append(known[name].register_forward_hook(lambda _, __, answer: answers.__setitem__(name, answer)))
 
     try:
         for name in layers:
             keep(name)
-        yield found
+        yield answers
     finally:
         for handle in handles:
             handle.remove()
@@ -44,10 +44,10 @@ def shapes(module: nn.Module, example: tuple[Tensor, ...], layers: Sequence[str]
 
     with tapped(module, layers, key) as answers, torch.no_grad():
         module.eval()(*example)
-        found = {}
+        sizes = {}
         for name in layers:
             answer = answers.get(name)
             if not isinstance(answer, torch.Tensor) or answer.ndim < 2:
                 raise UsageError(f"layer {name!r} answers no tensor of channels", key=key, hint="name another layer")
-            found[name] = list(answer.shape)
-    return found
+            sizes[name] = list(answer.shape)
+    return sizes

@@ -41,11 +41,11 @@ class Features:
 
         total = torch.zeros(())
         for number, (mine, theirs) in enumerate(self._pairs):
-            given, goal = self._taps[0][mine], self._taps[1][theirs].detach()
+            answer, goal = self._taps[0][mine], self._taps[1][theirs].detach()
             if not self.regressors:
-                total = total + losses.attention(given, goal)
+                total = total + losses.attention(answer, goal)
             else:
-                brought = self.regressors[number](given.movedim(1, -1)).movedim(-1, 1)
+                brought = self.regressors[number](answer.movedim(1, -1)).movedim(-1, 1)
                 total = total + functional.mse_loss(brought, goal)
         return total
 
@@ -81,12 +81,12 @@ def lesson(heads: Sequence[Head], goal: Goal, alpha: float, temperature: float, 
             for teacher in teachers:
                 teacher.to(inputs[0].device)
             goals = [listed(teacher(*inputs)) for teacher in teachers]
-        given = listed(module(*inputs))
+        answers = listed(module(*inputs))
         known, written = labels[: len(heads)], labels[len(heads) :]
-        goals += [written[k : k + len(given)] for k in range(0, len(written), len(given))]
-        of_labels = losses.of_labels(heads, given, known, inputs=inputs)
+        goals += [written[k : k + len(answers)] for k in range(0, len(written), len(answers))]
+        of_labels = losses.of_labels(heads, answers, known, inputs=inputs)
         if not goals:  # validation, to whose examples nobody's answers were written down
             return of_labels
-        return alpha * of_labels + (1 - alpha) * losses.of_teachers(heads, goal, given, goals, temperature)
+        return alpha * of_labels + (1 - alpha) * losses.of_teachers(heads, goal, answers, goals, temperature)
 
     return loss

@@ -71,11 +71,11 @@ def fit(
             run.go(progress, state)
         except DivergedError as error:
             module.load_state_dict(first)
-            state, told = None, str(error)
+            state, reason = None, str(error)
             continue
-        told = f"the learning rate {training.learning_rate:g} let the loss grow beyond all numbers"
-        return ([f"{told}: {gentler.learning_rate:g} was taken"] if attempt else []) + run.lines
-    raise UsageError(f"training diverged: {told}", option="learning_rate", hint="lower it")
+        reason = f"the learning rate {training.learning_rate:g} let the loss grow beyond all numbers"
+        return ([f"{reason}: {gentler.learning_rate:g} was taken"] if attempt else []) + run.lines
+    raise UsageError(f"training diverged: {reason}", option="learning_rate", hint="lower it")
 
 
 def held(sparse: Iterable[nn.Parameter]) -> list[tuple[nn.Parameter, Tensor]]:
@@ -178,8 +178,8 @@ class _Run:
         if without < with_mean:
             self.module.load_state_dict(single)
         end = "; it is left out" if without < with_mean else ""
-        told = f"validation loss {with_mean:.4g}, and {without:.4g} without{end}"
-        self.lines.append(f"the mean of the weights ({mean.how}, of {mean.count}): {told}")
+        comparison = f"validation loss {with_mean:.4g}, and {without:.4g} without{end}"
+        self.lines.append(f"the mean of the weights ({mean.how}, of {mean.count}): {comparison}")
 
     def _validated(self, device: torch.device) -> float:
         if self.validation is None:

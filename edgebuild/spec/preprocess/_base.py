@@ -95,10 +95,10 @@ class Prepares(Protocol):
         return None
 
 
-def place_of(name: str | None, made: tuple[tuple[int, ...], str], inputs: Sequence[TensorSpec]) -> tuple[int, ...]:
+def place_of(name: str | None, tensor: tuple[tuple[int, ...], str], inputs: Sequence[TensorSpec]) -> tuple[int, ...]:
     """The place of the one input that a preprocessing makes, of this shape and a type that all its values fit."""
-    found = [place for place, spec in enumerate(inputs) if name in (None, spec.name)]
-    if len(found) != 1 or inputs[found[0]].shape != made[0] or inputs[found[0]].dtype not in _HOLDS[made[1]]:
-        which = f"the input {name!r}, {made[1]}" if name else f"one {made[1]} input"
-        raise ValueError(f"preprocess makes {which} of shape {list(made[0])}; inputs says otherwise")
-    return (found[0],)
+    places = [place for place, spec in enumerate(inputs) if name in (None, spec.name)]
+    if len(places) != 1 or inputs[places[0]].shape != tensor[0] or inputs[places[0]].dtype not in _HOLDS[tensor[1]]:
+        which = f"the input {name!r}, {tensor[1]}" if name else f"one {tensor[1]} input"
+        raise ValueError(f"preprocess makes {which} of shape {list(tensor[0])}; inputs says otherwise")
+    return (places[0],)

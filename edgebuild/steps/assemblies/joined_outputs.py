@@ -47,7 +47,7 @@ class JoinedOutputs(Step):
         np.savez(io.output / "outputs.npz", **{str(place): values for place, values in enumerate(outputs)})
         shortest = min(folders, key=lambda folder: len(read(folder)[0]))
         first = origin(shortest)
-        fallbacks = [told for folder in folders if (told := origin(folder).fallback)]
+        fallbacks = [fallback for folder in folders if (fallback := origin(folder).fallback)]
         documents.write(io.output / evidence.ORIGIN, replace(first, fallback="; ".join(fallbacks) or None))
         runs = {part: _runs(ran[:, place]) for place, part in enumerate(self.parts)}
         documents.write(io.output / RUNS, PartsRuns(runs))

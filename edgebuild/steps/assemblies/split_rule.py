@@ -27,9 +27,9 @@ class SplitRule(Step):
         """Write `rule.json`."""
         cuts = documents.read(Cuts, io.path("cuts") / evidence.FILE)
         best, link = cuts.best, f"{cuts.link:.0f}"
-        told = f"cut at {best.tensor!r}: {best.bytes} bytes cross, {1000 * best.total[link]:.3g} ms at {link} bit/s"
+        cut = f"cut at {best.tensor!r}: {best.bytes} bytes cross, {1000 * best.total[link]:.3g} ms at {link} bit/s"
         beside = f"all here {1000 * cuts.here:.3g} ms, all at the server {1000 * cuts.there[link]:.3g} ms"
-        lines = (f"{told}; {beside}",)
+        lines = (f"{cut}; {beside}",)
         rule = {"seconds": self.seconds, "bytes": float(max(best.bytes, cuts.answer_bytes) + _ROOM)}
         documents.write(io.output / RULE, Rule("split", rule, lines))
         notes.write(io.output, lines)

@@ -141,8 +141,8 @@ class Latency(Step):
 
     def _percentiles(self) -> list[tuple[float, float]]:
         """The percentiles with a limit in time, for which slow inferences are counted."""
-        asked = (GATES.get(gate.metric).percentile(gate.limit) for gate in self.gates)
-        return sorted({(each.share, each.seconds) for each in asked if each and each.seconds})
+        percentiles = (GATES.get(gate.metric).percentile(gate.limit) for gate in self.gates)
+        return sorted({(each.share, each.seconds) for each in percentiles if each and each.seconds})
 
 
 def _seconds(timings: Timings, model: str) -> tuple[float, ...]:

@@ -137,14 +137,14 @@ class LayerTimes(Step):
 
         from edgebuild.nn.prune import single_layer
 
-        made = FORMATS.get(self.format)()
+        target_format = FORMATS.get(self.format)()
         (example,) = single_layer.example()
-        file: bytes = made.convert(module, (example,), layout.NCHW)
+        file: bytes = target_format.convert(module, (example,), layout.NCHW)
         if self.quantization is None:
             return file
         noise = np.random.default_rng(1).standard_normal((_CALIBRATION, *example.shape), dtype=np.float32)
         try:
-            return made.quantize(file, self.quantization, [(each,) for each in noise])
+            return target_format.quantize(file, self.quantization, [(each,) for each in noise])
         except EdgebuildError:  # nothing in so small a file pays
             return file
 

@@ -37,6 +37,6 @@ class Preflight(Step):
         try:
             result = outputs.run(self.device, model, first, io.scratch, self.timeout)
         except DeviceError as error:
-            told = f"before training: the model does not run as {kind} on {self.device.transport}: {error.reason}"
-            raise DeviceError(told, hint=error.hint) from None
+            message = f"before training: the model does not run as {kind} on {self.device.transport}: {error.reason}"
+            raise DeviceError(message, hint=error.hint) from None
         documents.write(io.output / evidence.FILE, evidence.Runs(self.device.transport, result.runtimes))

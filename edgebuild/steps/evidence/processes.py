@@ -71,8 +71,8 @@ class Processes(Step):
         (io.output / "samples.json").write_text(json.dumps(samples, sort_keys=True) + "\n")
 
     def _percentiles(self) -> list[float]:
-        asked = (GATES.get(gate.metric).percentile(gate.limit) for gate in self.gates)
-        return sorted({each.share for each in asked if each})
+        percentiles = (GATES.get(gate.metric).percentile(gate.limit) for gate in self.gates)
+        return sorted({each.share for each in percentiles if each})
 
     def _timing(self) -> Timing:
         """A start and a peak of memory need no warm-up and few inferences."""

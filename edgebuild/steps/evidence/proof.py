@@ -130,10 +130,10 @@ class Proof(Step):
         from edgebuild.nn import checkpoint
 
         weight = documents.read(Footprint, io.path(f"footprint/{number}") / evidence.FILE).candidate
-        made = io.inputs[f"made/{number}"]
-        file = FORMATS.get(made.kind).file if made.kind in FORMATS.names() else checkpoint.WEIGHTS
+        artifact = io.inputs[f"made/{number}"]
+        file = FORMATS.get(artifact.kind).file if artifact.kind in FORMATS.names() else checkpoint.WEIGHTS
         coded = weight.download < weight.bytes
-        compressed = weight.download if coded else len(zlib.compress((made.path / file).read_bytes()))
+        compressed = weight.download if coded else len(zlib.compress((artifact.path / file).read_bytes()))
         sizes = weight.bytes, weight.parameters, weight.macs, compressed
         if self.model is not None and self.clock is not None:
             counted = documents.read(Counted, io.path(f"count/{number}") / evidence.FILE)

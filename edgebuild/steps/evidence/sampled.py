@@ -87,14 +87,14 @@ class Sampled(Step):
         import numpy as np
 
         files = {role: read(io.path(role)) for role in ("candidate", "baseline") if self.gates}
-        found, slices = {}, dataset.slices(io.path("data"))
+        deciding, slices = {}, dataset.slices(io.path("data"))
         for head, own in zip(dataset.heads(io.path("data")), labels, strict=True):
             if gates := self._asked(head):
                 right = {role: hits(head, outputs, own) for role, outputs in files.items()}
                 numbers = np.unique(own).tolist() if own.ndim == 1 else []
                 classes = {str(number): own == number for number in numbers}
-                found[head.name] = Deciding(gates, right, classes, slices, most)
-        return Heads(found) if found else None
+                deciding[head.name] = Deciding(gates, right, classes, slices, most)
+        return Heads(deciding) if deciding else None
 
     def _asked(self, head: Head) -> tuple[Gate, ...]:
         """The gates on the answers of a head."""
@@ -105,13 +105,13 @@ class Sampled(Step):
         """Which of the examples that ran the device gets right, [n] bool by head; None where no gate is asked."""
         import numpy as np
 
-        asked = [(head, own[: portions.n]) for head, own in zip(heads, labels, strict=True) if self._asked(head)]
-        if not asked:
+        judged = [(head, own[: portions.n]) for head, own in zip(heads, labels, strict=True) if self._asked(head)]
+        if not judged:
             return None
         if not portions.n:
-            return {head.name: np.zeros(0, bool) for head, _ in asked}
+            return {head.name: np.zeros(0, bool) for head, _ in judged}
         outputs = portions.values()
-        return {head.name: hits(head, [values[: len(own)] for values in outputs], own) for head, own in asked}
+        return {head.name: hits(head, [values[: len(own)] for values in outputs], own) for head, own in judged}
 
     def _write(self, io: StepIO, portions: Portions, total: int, spending: Spending[Mapping[str, Mask]]) -> None:
         """Outputs in the order of `drawing.chosen`, which is that of the data where every example ran."""

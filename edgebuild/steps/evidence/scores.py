@@ -86,14 +86,14 @@ def _compared(
     mine, baseline = of_head(head, ours), of_head(head, theirs)
     shapes = [[list(values.shape[1:]) for values in answers] for answers in (mine, baseline)]
     if shapes[0] != shapes[1] or len(mine[0]) > len(baseline[0]):
-        told = " and ".join(str(list(values.shape)) for values in mine)
+        shown = " and ".join(str(list(values.shape)) for values in mine)
         others = " and ".join(str(list(values.shape)) for values in baseline)
-        raise StepError(f"outputs {told} cannot be compared with the baseline's {others}")
+        raise StepError(f"outputs {shown} cannot be compared with the baseline's {others}")
     task, baseline = tasks.of(head), [values[same] for values in baseline]
     if task.original:
         targets = baseline[0]
-    wanted = task.targets(targets, inputs)
-    errors = (None, None) if task.choice else (task.errors(mine, wanted), task.errors(baseline, wanted))
+    expected = task.targets(targets, inputs)
+    errors = (None, None) if task.choice else (task.errors(mine, expected), task.errors(baseline, expected))
     return _changes.Compared(task.scored(mine, inputs), task.scored(baseline, inputs), targets, same, *errors)
 
 

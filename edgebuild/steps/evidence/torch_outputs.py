@@ -53,10 +53,10 @@ class TorchOutputs(Step):
         with torch.no_grad():
             for start in range(0, len(test), _BATCH):
                 rows = slice(start, start + _BATCH)
-                given = module(
+                answer = module(
                     *(torch.from_numpy(np.require(values[rows], requirements=("W", "C"))) for values in test.inputs)
                 )
-                parts.append([given] if isinstance(given, torch.Tensor) else list(given))
+                parts.append([answer] if isinstance(answer, torch.Tensor) else list(answer))
         stacked = {str(k): torch.cat(values).numpy() for k, values in enumerate(zip(*parts, strict=True))}
         np.savez(io.output / "outputs.npz", **stacked)  # type: ignore[arg-type]
 

@@ -30,8 +30,8 @@ def read(io: StepIO) -> tuple[Any, bytes]:
     """The format of the input `model`, and its float file; UsageError where it came with integers in it."""
     target_format = FORMATS.get(io.kind("model"))()
     if (operator := import_file.integer(io.path("model"))) is not None:
-        told = f"the file computes in integers already ({operator}): it can be coded, judged and bundled as it is"
-        raise UsageError(told, hint="give the float file to quantize it here, or take this step out of the recipe")
+        message = f"the file computes in integers already ({operator}): it can be coded, judged and bundled as it is"
+        raise UsageError(message, hint="give the float file to quantize it here, or take this step out of the recipe")
     return target_format, (io.path("model") / target_format.file).read_bytes()
 
 
@@ -48,8 +48,8 @@ def apart(io: StepIO, how: Quantization) -> Quantization:
     }
     integers = how.borders != "float32"
     for place, kind in kinds.items():
-        told = "share its one scale: let the file give float32" if integers else "keep scales of their own in float"
-        notes.write(io.output, [*notes.read(io.output), f"output {place} holds {kind}, which {told}"])
+        advice = "share its one scale: let the file give float32" if integers else "keep scales of their own in float"
+        notes.write(io.output, [*notes.read(io.output), f"output {place} holds {kind}, which {advice}"])
     return how if integers else replace(how, apart=tuple(sorted(kinds)))
 
 

@@ -59,13 +59,13 @@ class Adaround(Technique):
         graph = trace(model.module, model.inputs)
         total = len(layers(graph))
         if not total:
-            told = "the model has no convolution or linear layer"
-            raise UsageError(told, key="adaround", hint="leave the step out")
+            message = "the model has no convolution or linear layer"
+            raise UsageError(message, key="adaround", hint="leave the step out")
         generator = training.seeded(self.seed)
         errors: dict[str, dict[str, float]] = {}
 
-        def choose(layer: Layer, plain: Tensor, given: tuple[Any, ...]) -> Tensor:
-            rounded, errors[layer.name] = self.round(layer, plain, given, generator)
+        def choose(layer: Layer, plain: Tensor, arguments: tuple[Any, ...]) -> Tensor:
+            rounded, errors[layer.name] = self.round(layer, plain, arguments, generator)
             beside.weight(graph, layer).copy_(rounded)
             io.progress(len(errors) / total, layer.name)
             return rounded
@@ -75,12 +75,12 @@ class Adaround(Technique):
         records.write(io.output, {"error": errors})
 
     def round(
-        self, layer: Layer, wanted: Tensor, given: tuple[Any, ...], generator: torch.Generator
+        self, layer: Layer, target: Tensor, arguments: tuple[Any, ...], generator: torch.Generator
     ) -> tuple[Tensor, dict[str, float]]:
         """The rounded weight, and the mean squared error of the layer's output with it and with nearest rounding."""
         import torch
 
-        x, weight, *rest = given
+        x, weight, *rest = arguments
         compute: Any = layer.node.target
         rounding = Rounding(weight, layer.axis, self.bits)
         if not x.any():  # nothing can be learnt, and nothing is lost
@@ -89,13 +89,13 @@ class Adaround(Technique):
         for step in range(self.steps):
             rows = torch.randint(len(x), (min(_BATCH, len(x)),), generator=generator)
             with torch.enable_grad():
-                off = compute(x[rows], rounding.soft(), *rest) - wanted[rows]
+                off = compute(x[rows], rounding.soft(), *rest) - target[rows]
                 loss = off.square().sum(beside.channel_axis(layer)).mean()
                 loss = loss + self.strength * rounding.undecided(step / self.steps)
                 optimiser.zero_grad()
                 loss.backward()
             optimiser.step()
-        found = {"learnt": rounding.hard(), "nearest": rounding.nearest()}
-        error = {name: float((compute(x, value, *rest) - wanted).square().mean()) for name, value in found.items()}
-        best = min(found, key=lambda name: error[name])
-        return found[best], error
+        weights = {"learnt": rounding.hard(), "nearest": rounding.nearest()}
+        error = {name: float((compute(x, value, *rest) - target).square().mean()) for name, value in weights.items()}
+        best = min(weights, key=lambda name: error[name])
+        return weights[best], error

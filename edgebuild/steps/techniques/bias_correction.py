@@ -54,8 +54,10 @@ class BiasCorrection(Technique):
         examples = tuple(torch.from_numpy(values) for values in data.inputs)
         moved, skipped = self.correct(trace(model.module, model.inputs), examples)
         if not moved:
-            told = "no convolution or linear layer of the model has a bias"
-            raise UsageError(told, key="bias_correction", hint="build the layers with bias=True, or leave the step out")
+            message = "no convolution or linear layer of the model has a bias"
+            raise UsageError(
+                message, key="bias_correction", hint="build the layers with bias=True, or leave the step out"
+            )
         checkpoint.save(model, io.output)
         records.write(io.output, {"moved": moved, "without bias": skipped})
 

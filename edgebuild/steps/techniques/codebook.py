@@ -69,8 +69,8 @@ class Codebook(Technique):
                 model.module.get_parameter(name).copy_(values[places])
         after = {name: sharing.distinct(model.module.get_parameter(name)) for name in before}
         if before == after:
-            told = "every weight tensor of the model has as few values already"
-            raise UsageError(told, key="codebook.bits", hint="use fewer bits, or leave the step out")
+            message = "every weight tensor of the model has as few values already"
+            raise UsageError(message, key="codebook.bits", hint="use fewer bits, or leave the step out")
         checkpoint.save(model, io.output)
         records.write(io.output, {"values": {name: [before[name], after[name]] for name in before}})
 

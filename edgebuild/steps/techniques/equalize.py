@@ -53,8 +53,8 @@ class Equalize(Technique):
             graph = trace(model.module, model.inputs)
             pairs = layer_pairs(graph, folded)
             if not pairs:
-                told = "no two layers of the model are joined by ReLU or pooling alone"
-                raise UsageError(told, key="equalize", hint="leave the step out")
+                message = "no two layers of the model are joined by ReLU or pooling alone"
+                raise UsageError(message, key="equalize", hint="leave the step out")
             rounds = self._rounds(graph, pairs)
             check_kept(before, model.module(*probe))
         checkpoint.save(model, io.output)
@@ -81,8 +81,8 @@ def _made(weight: Tensor, axis: int) -> Tensor:
     return weight.abs().transpose(0, axis).flatten(1).amax(1)
 
 
-def equal_scales(made: Tensor, read: Tensor) -> Tensor:
+def equal_scales(written: Tensor, read: Tensor) -> Tensor:
     """The scales s = √(r₁/r₂), equation 11 of the paper: both ranges become √(r₁·r₂); 1 for a dead channel."""
     import torch
 
-    return torch.where((made > 0) & (read > 0), (made / read).sqrt(), 1.0)
+    return torch.where((written > 0) & (read > 0), (written / read).sqrt(), 1.0)

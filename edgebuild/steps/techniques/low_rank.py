@@ -97,11 +97,11 @@ class LowRank(Technique):
         return sensitivity.chosen([*able], self.budget, trial, heads)
 
     def _refuse(self, counts: Mapping[str, tuple[int, int]]) -> None:
-        asked = f"energy {self.energy:g}" if self.budget is None else "this budget"
-        told = (
+        limit = f"energy {self.energy:g}" if self.budget is None else "this budget"
+        reasons = (
             "; ".join(f"{name}: {_why(*pair)}" for name, pair in [*counts.items()][:3]) or "it has no layers to split"
         )
-        reason = f"no layer would take fewer multiplications at {asked} with round_to {self.round_to} ({told})"
+        reason = f"no layer would take fewer multiplications at {limit} with round_to {self.round_to} ({reasons})"
         raise UsageError(reason, hint="lower the energy or round_to, or leave the step out: it does not pay here")
 
 

@@ -58,31 +58,31 @@ class MergeChannels(Technique):
         training.seeded(self.seed)
         model = checkpoint.load(io.path("model"))
         keep = layers.named(model.module, self.keep, "merge_channels.keep")
-        found = channels.inventory(model.module, model.example(), keep, 1)
-        reasons = {units.name: why for units in found.units if (why := merging.why_not(model.module, units))}
-        able = [units for units in found.units if units.name not in reasons]
-        folds = found.proven.dependencies.traced.notes.folds
+        inventory = channels.inventory(model.module, model.example(), keep, 1)
+        reasons = {units.name: why for units in inventory.units if (why := merging.why_not(model.module, units))}
+        able = [units for units in inventory.units if units.name not in reasons]
+        folds = inventory.proven.dependencies.traced.notes.folds
         signed = {units.name: merging.signatures(model.module, units, folds) for units in able}
         chosen = [(units, pairs) for units in able if (pairs := self._pairs(units, signed[units.name]))]
         if not chosen:
-            self._refuse(signed, dict(found.unfollowed) | reasons)
-        merging.merge(model.module, found, chosen, dataset.calibration(io.path("data"), self.examples, self.seed))
+            self._refuse(signed, dict(inventory.unfollowed) | reasons)
+        merging.merge(model.module, inventory, chosen, dataset.calibration(io.path("data"), self.examples, self.seed))
         checkpoint.save(model, io.output)
         merged = {units.name: [asdict(pair) for pair in pairs] for units, pairs in chosen}
-        records.write(io.output, {"merged": merged, "whole": dict(found.whole) | reasons})
-        notes.write(io.output, channels.remarks(found.unfollowed))
+        records.write(io.output, {"merged": merged, "whole": dict(inventory.whole) | reasons})
+        notes.write(io.output, channels.remarks(inventory.unfollowed))
 
     def _pairs(self, units: Units, signature: Tensor) -> list[Pair]:
         """The pairs to merge: as many of the most alike as leave a multiple of `round_to`."""
-        found = merging.alike(signature, self.threshold)
-        least = len(units.members) - len(found)
-        return found[: max(0, len(found) - -least % self.round_to)]
+        pairs = merging.alike(signature, self.threshold)
+        least = len(units.members) - len(pairs)
+        return pairs[: max(0, len(pairs) - -least % self.round_to)]
 
     def _refuse(self, signed: dict[str, Tensor], reasons: dict[str, Any]) -> None:
         if not signed:
-            told = "; ".join(f"{name}: {why}" for name, why in reasons.items()) or "nothing can be taken from it"
-            raise UsageError(f"the model has no channels to merge ({told})")
+            message = "; ".join(f"{name}: {why}" for name, why in reasons.items()) or "nothing can be taken from it"
+            raise UsageError(f"the model has no channels to merge ({message})")
         cosine, name = max((merging.nearest(signature), name) for name, signature in signed.items())
-        told = f"too few channels are alike to leave a multiple of {self.round_to}: the nearest two have cosine"
+        message = f"too few channels are alike to leave a multiple of {self.round_to}: the nearest two have cosine"
         hint = "lower the threshold or round_to, or leave the step out"
-        raise UsageError(f"{told} {cosine:.3f}, in {name!r}", hint=hint)
+        raise UsageError(f"{message} {cosine:.3f}, in {name!r}", hint=hint)

@@ -81,13 +81,13 @@ class MixedPrecision(Technique):
     def _rank(self, trial: _Trial, how: Quantization) -> list[tuple[Layer, float | None]]:
         """The layers from the worst to the best; None where quantizing the layer alone changes nothing."""
         layers = trial.format.layers(trial.model)
-        few, found = replace(trial, samples=trial.samples[: self.ranking]), []
+        few, ranked = replace(trial, samples=trial.samples[: self.ranking]), []
         for number, layer in enumerate((*layers, _BETWEEN)):
             others = tuple(other.name for other in layers if other != layer)
             operators = self.operators if layer == _BETWEEN else "layers"
-            found.append((layer, few.of(replace(how, operators=operators, keep=others)).ratio))
+            ranked.append((layer, few.of(replace(how, operators=operators, keep=others)).ratio))
             trial.io.progress((number + 1) / (len(layers) + 1), f"{layer.name} alone in int8")
-        return sorted(found, key=lambda pair: (pair[1] is None, pair[1]))
+        return sorted(ranked, key=lambda pair: (pair[1] is None, pair[1]))
 
     def _fall_back(self, trial: _Trial, how: Quantization, worst: list[Layer]) -> tuple[_Result, tuple[str, ...]]:
         kept: tuple[str, ...] = ()
@@ -103,8 +103,8 @@ class MixedPrecision(Technique):
                 kept, how, done = (*kept, layer.name), wider, tried
         if done.changed > self.margin:
             names = ", ".join(kept) or "none"
-            told = f"int8 changes {done.changed:.2%} of the answers, {self.margin:.2%} may; layers in float: {names}"
-            raise UsageError(told, key="mixed_precision", hint="raise rounds or margin, or train with qat first")
+            message = f"int8 changes {done.changed:.2%} of the answers, {self.margin:.2%} may; layers in float: {names}"
+            raise UsageError(message, key="mixed_precision", hint="raise rounds or margin, or train with qat first")
         return done, kept
 
 
@@ -129,12 +129,12 @@ class _Trial:
 
     def of(self, how: Quantization) -> _Result:
         file = self.format.quantize(self.model, how)
-        wanted, given = self._outputs(self.model), self._outputs(file)
-        ratios = [_ratio(mine, theirs) for mine, theirs in zip(given, wanted, strict=True)]
+        expected, outputs = self._outputs(self.model), self._outputs(file)
+        ratios = [_ratio(mine, theirs) for mine, theirs in zip(outputs, expected, strict=True)]
         noisy = [ratio for ratio in ratios if ratio is not None]
         if not noisy:
             return _Result(file, 0.0, None)
-        changed = max(self._changed(head, wanted, given) for head in self.heads)
+        changed = max(self._changed(head, expected, outputs) for head in self.heads)
         return _Result(file, changed, _decibels(min(noisy)))
 
     def _outputs(self, file: bytes) -> list[Array]:
@@ -144,9 +144,9 @@ class _Trial:
         answers = zip(*self.format.run(file, self.samples), strict=True)
         return [np.concatenate(parts).astype(np.float64) for parts in answers]
 
-    def _changed(self, head: Head, wanted: list[Array], given: list[Array]) -> float:
+    def _changed(self, head: Head, expected: list[Array], outputs: list[Array]) -> float:
         """Of choices the share that differs, of values the error relative to their spread."""
-        task, before, after = tasks.of(head), *(_read(head, answers) for answers in (wanted, given))
+        task, before, after = tasks.of(head), *(_read(head, answers) for answers in (expected, outputs))
         if task.choice:
             return float((task.choices(before) != task.choices(after)).mean())
         pairs = zip(before, after, strict=True)
@@ -157,10 +157,10 @@ def _read(head: Head, answers: list[Array]) -> list[Array]:
     return [answers[position] for position in head.outputs]
 
 
-def _ratio(given: Array, wanted: Array) -> float | None:
+def _ratio(output: Array, expected: Array) -> float | None:
     """Power of an output over that of what quantization added to it; None where it added nothing."""
-    noise = float(((given - wanted) ** 2).sum())
-    return float((wanted**2).sum()) / noise if noise else None
+    noise = float(((output - expected) ** 2).sum())
+    return float((expected**2).sum()) / noise if noise else None
 
 
 def _decibels(ratio: float) -> float:

@@ -121,14 +121,14 @@ class PruneChannels(Technique):
         """What became of each layer, as plain data for the record."""
         module = model.module
         keep = layers.named(module, self.keep, "prune_channels.keep")
-        found = now = channels.inventory(module, model.example(), keep, self.round_to)
-        scores = units.scored(found.units, self._importance(module, io))
-        unscored = self._unscored(found, scores)
-        able = [one for one in found.units if one.name in scores and not one.fixed]
-        scan = self._scan(model, io, found, able, scores) if self.budget is not None else None
+        inventory = now = channels.inventory(module, model.example(), keep, self.round_to)
+        scores = units.scored(inventory.units, self._importance(module, io))
+        unscored = self._unscored(inventory, scores)
+        able = [one for one in inventory.units if one.name in scores and not one.fixed]
+        scan = self._scan(model, io, inventory, able, scores) if self.budget is not None else None
         ratios = scan["ratios"] if scan else {one.name: self._ratio(one) for one in able}
         counts = {one.name: len(one.members) for one in able}
-        left = {one.name: [one.size, one.size] for one in found.units}
+        left = {one.name: [one.size, one.size] for one in inventory.units}
 
         def cut(share: float) -> None:
             nonlocal now
@@ -141,9 +141,9 @@ class PruneChannels(Technique):
 
         self.schedule.carry_out(model, io, cut, self.seed)
         if all(stay == size for stay, size in left.values()):
-            self._refuse_nothing(found)
+            self._refuse_nothing(inventory)
         taken = self._taken(able, ratios, left)
-        whole, unfollowed = dict(found.whole) | unscored, dict(found.unfollowed)
+        whole, unfollowed = dict(inventory.whole) | unscored, dict(inventory.unfollowed)
         return {"left": left, "taken": taken, "whole": whole, "unfollowed": unfollowed, "sensitivity": scan}
 
     def _importance(self, module: nn.Module, io: StepIO) -> importance.Importance:
@@ -156,12 +156,12 @@ class PruneChannels(Technique):
         subject = importance.Subject(module, examples, loss, self.norm, self.seed)
         return importance.criterion(self.criterion, subject)
 
-    def _unscored(self, found: Inventory, scores: Mapping[str, Tensor]) -> dict[str, str]:
+    def _unscored(self, inventory: Inventory, scores: Mapping[str, Tensor]) -> dict[str, str]:
         """Units that the criterion says nothing about, and that it does not; UsageError when that is all of them."""
-        silent = [one.name for one in found.units if one.name not in scores]
+        silent = [one.name for one in inventory.units if one.name not in scores]
         if silent and not scores:
-            told = f"criterion {self.criterion!r} says nothing about any layer ({', '.join(silent)})"
-            raise UsageError(told, option="criterion", hint="take another criterion")
+            message = f"criterion {self.criterion!r} says nothing about any layer ({', '.join(silent)})"
+            raise UsageError(message, option="criterion", hint="take another criterion")
         return dict.fromkeys(silent, f"criterion {self.criterion!r} says nothing about it")
 
     def _ratio(self, one: Units) -> float:
@@ -169,20 +169,20 @@ class PruneChannels(Technique):
 
     def _stays(
         self,
-        found: Sequence[Units],
+        candidates: Sequence[Units],
         scores: Mapping[str, Tensor],
         share: float,
         ratios: Mapping[str, float],
         counts: Mapping[str, int],
     ) -> dict[str, int]:
         """How many units are left when so much is gone of what will go in the end; never more than there are."""
-        wanted = shares.shares(found, {name: share * ratio for name, ratio in ratios.items()}, counts)
+        targets = shares.shares(candidates, {name: share * ratio for name, ratio in ratios.items()}, counts)
         if self.scope == "global":
-            wanted = shares.competing(found, scores, wanted)
-        return shares.rounded(found, wanted, up=share < 1)
+            targets = shares.competing(candidates, scores, targets)
+        return shares.rounded(candidates, targets, up=share < 1)
 
     def _scan(
-        self, model: Checkpoint, io: StepIO, found: Inventory, able: Sequence[Units], scores: Mapping[str, Tensor]
+        self, model: Checkpoint, io: StepIO, inventory: Inventory, able: Sequence[Units], scores: Mapping[str, Tensor]
     ) -> dict[str, Any]:
         """The sensitivity of each unit and the ratios chosen from it, as plain data."""
         assert self.budget is not None
@@ -192,7 +192,7 @@ class PruneChannels(Technique):
         def trial(ratios: Mapping[str, float]) -> sensitivity.Quality:
             tried = copy.deepcopy(model.module)
             stays = self._stays(able, scores, 1, dict.fromkeys(counts, 0.0) | dict(ratios), counts)
-            found.remove(tried, units.least(able, scores, stays))
+            inventory.remove(tried, units.least(able, scores, stays))
             return sensitivity.measure(tried.eval(), data, heads)
 
         if not isinstance(self.budget, TimeBudget):
@@ -201,25 +201,25 @@ class PruneChannels(Technique):
         scan = time_budget.chosen(able, self.budget, clock, time_budget.scanned(able, trial, io.progress))
         return scan | {"together": trial(scan["ratios"]).recorded()}
 
-    def _refuse_nothing(self, found: Inventory) -> None:
+    def _refuse_nothing(self, inventory: Inventory) -> None:
         """UsageError with what was in the way."""
-        if found.unfollowed and not [one for one in found.units if not one.fixed]:
-            told = "; ".join(channels.remarks(found.unfollowed))
-            raise UsageError(f"nothing can be removed: {told}", hint="leave the step out, or take prune_weights")
-        told = f"no channel can be removed at ratio {self.ratio} with round_to {self.round_to}"
-        raise UsageError(told, hint="raise the ratio, or lower round_to")
+        if inventory.unfollowed and not [one for one in inventory.units if not one.fixed]:
+            message = "; ".join(channels.remarks(inventory.unfollowed))
+            raise UsageError(f"nothing can be removed: {message}", hint="leave the step out, or take prune_weights")
+        message = f"no channel can be removed at ratio {self.ratio} with round_to {self.round_to}"
+        raise UsageError(message, hint="raise the ratio, or lower round_to")
 
     def _taken(
         self, able: Sequence[Units], ratios: Mapping[str, float], left: Mapping[str, Sequence[int]]
     ) -> dict[str, dict[str, float]]:
         """Of channels and of heads that could go, the share that was asked for and that which went."""
-        found = {}
+        by_noun = {}
         for noun in sorted({one.noun for one in able}):
             alike = [one for one in able if one.noun == noun]
             every = sum(one.size for one in alike)
-            asked = sum(one.size * ratios[one.name] for one in alike) / every
-            found[noun] = {"asked": asked, "taken": 1 - sum(left[one.name][0] for one in alike) / every}
-        return found
+            ratio = sum(one.size * ratios[one.name] for one in alike) / every
+            by_noun[noun] = {"asked": ratio, "taken": 1 - sum(left[one.name][0] for one in alike) / every}
+        return by_noun
 
 
 def _differing(taken: Mapping[str, Mapping[str, float]], round_to: int) -> list[str]:

@@ -59,15 +59,15 @@ class PruneWeights(Technique):
     def __post_init__(self) -> None:
         """ValueError for options that contradict each other."""
         ways = {"threshold": self.threshold, "pattern": self.pattern, "budget": self.budget}
-        given = [name for name, value in ways.items() if value is not None]
-        if len(given) > 1:
-            raise ValueError(f"{' and '.join(given)} each say how much goes: keep one")
-        if given and self.scope == "global":
-            raise ValueError(f"{given[0]} decides layer by layer, so scope cannot be global")
+        chosen = [name for name, value in ways.items() if value is not None]
+        if len(chosen) > 1:
+            raise ValueError(f"{' and '.join(chosen)} each say how much goes: keep one")
+        if chosen and self.scope == "global":
+            raise ValueError(f"{chosen[0]} decides layer by layer, so scope cannot be global")
         if self.threshold is not None and self.criterion != "magnitude":
             raise ValueError(f"a threshold is one of magnitude, not of {self.criterion}")
-        if self.schedule.rounds > 1 and given in (["threshold"], ["pattern"]):
-            raise ValueError(f"a {given[0]} is reached in one round, so schedule cannot be {self.schedule.kind}")
+        if self.schedule.rounds > 1 and chosen in (["threshold"], ["pattern"]):
+            raise ValueError(f"a {chosen[0]} is reached in one round, so schedule cannot be {self.schedule.kind}")
         if self.pattern is not None and not self._kept_of()[0] < self._kept_of()[1]:
             raise ValueError(f"pattern {self.pattern!r} removes nothing: N must be below M")
 
@@ -131,10 +131,10 @@ class PruneWeights(Technique):
             whole = {name: parameters[name].detach().clone() for name in ratios}
             for name, mask in sparsity.least_of_each(scores, parameters, ratios).items():
                 parameters[name].data.masked_fill_(mask, 0)
-            found = sensitivity.measure(module, data, heads)
+            quality = sensitivity.measure(module, data, heads)
             for name, weight in whole.items():
                 parameters[name].data.copy_(weight)
-            return found
+            return quality
 
         assert self.budget is not None
         return sensitivity.chosen([*parameters], self.budget, trial, heads)
@@ -142,13 +142,15 @@ class PruneWeights(Technique):
     def _parameters(self, module: nn.Module) -> tuple[dict[str, nn.Parameter], dict[str, str]]:
         """What to prune by name, and why the rest is not; UsageError when nothing is left."""
         kept = {id(p) for part in layers.named(module, self.keep, "prune_weights.keep") for p in part.parameters()}
-        found = sparsity.matrices(module)
-        skipped = {name: "named in keep" for name, p in found.items() if id(p) in kept}
+        matrices = sparsity.matrices(module)
+        skipped = {name: "named in keep" for name, p in matrices.items() if id(p) in kept}
         of = self._kept_of()[1] if self.pattern else 1
-        odd = {name: f"its {p.shape[1]} inputs are no multiple of {of}" for name, p in found.items() if p.shape[1] % of}
+        odd = {
+            name: f"its {p.shape[1]} inputs are no multiple of {of}" for name, p in matrices.items() if p.shape[1] % of
+        }
         skipped = odd | skipped
-        chosen = {name: p for name, p in found.items() if name not in skipped}
+        chosen = {name: p for name, p in matrices.items() if name not in skipped}
         if not chosen:
-            told = "; ".join(f"{name}: {why}" for name, why in skipped.items()) or "the model has none that count"
-            raise UsageError(f"there are no weights to prune ({told})", key="prune_weights")
+            reasons = "; ".join(f"{name}: {why}" for name, why in skipped.items()) or "the model has none that count"
+            raise UsageError(f"there are no weights to prune ({reasons})", key="prune_weights")
         return chosen, skipped

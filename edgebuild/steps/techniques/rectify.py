@@ -76,43 +76,45 @@ class Rectify(Technique):
         model = checkpoint.load(io.path("model"))
         keep = layers.named(model.module, self.keep, "rectify.keep")
         example = model.example()
-        found = self._found(rectifying.exchanges(model.module, example, self.activations, self.by, keep))
-        clock = self._clock(model, io, found)
-        names = self._chosen(model.module, io, self._paying(found, clock), clock)
+        exchanges = self._found(rectifying.exchanges(model.module, example, self.activations, self.by, keep))
+        clock = self._clock(model, io, exchanges)
+        names = self._chosen(model.module, io, self._paying(exchanges, clock), clock)
         added = tuple(Swap(name, self.by) for name in names)
         swaps.apply(model.module, added)
         checkpoint.save(replace(model, swaps=(*model.swaps, *added)), io.output)
-        left = clock.left([found[name] for name in names])
-        pairs = {name: [clock.each(one.before), clock.each(one.after)] for name, one in found.items()}
+        left = clock.left([exchanges[name] for name in names])
+        pairs = {name: [clock.each(one.before), clock.each(one.after)] for name, one in exchanges.items()}
         records.write(
             io.output, {"exchanged": names, "time": left, "times": pairs} if clock.counted else {"exchanged": names}
         )
-        count = f"{len(names)} of {len(found)} activations are {self.by} now"
-        notes.write(io.output, [count, *(_exchanges.lines(found, names, clock, self.budget) if clock.counted else [])])
+        count = f"{len(names)} of {len(exchanges)} activations are {self.by} now"
+        notes.write(
+            io.output, [count, *(_exchanges.lines(exchanges, names, clock, self.budget) if clock.counted else [])]
+        )
 
-    def _found(self, found: Mapping[str, Exchange]) -> Mapping[str, Exchange]:
+    def _found(self, exchanges: Mapping[str, Exchange]) -> Mapping[str, Exchange]:
         """UsageError where there is none."""
-        if not found:
+        if not exchanges:
             reason = f"the model has no module {' or '.join(f'nn.{name}' for name in self.activations)} of one name"
             hint = "a function that its code calls cannot be exchanged: make it a module, one for each place"
             raise UsageError(reason, option="activations", hint=hint)
-        return found
+        return exchanges
 
-    def _clock(self, model: Checkpoint, io: StepIO, found: Mapping[str, Exchange]) -> Times:
+    def _clock(self, model: Checkpoint, io: StepIO, exchanges: Mapping[str, Exchange]) -> Times:
         """Against the layers and what all activations take; UsageError for a share of a time that nothing counts."""
         known = curves(io)
         if isinstance(self.budget, TimeBudget) and not known:
             reason = "no emulated core counts for this target, and what activations take is not known otherwise"
             raise UsageError(reason, option="budget.time", hint="leave the budget out, or give one of accuracy")
         work = [one.shape for one in layer_work(model.module, model.example())] if known else []
-        return Times.of([*work, *(shape for one in found.values() for shape in one.before)], known)
+        return Times.of([*work, *(shape for one in exchanges.values() for shape in one.before)], known)
 
-    def _paying(self, found: Mapping[str, Exchange], clock: Times) -> Mapping[str, Exchange]:
+    def _paying(self, exchanges: Mapping[str, Exchange], clock: Times) -> Mapping[str, Exchange]:
         """Those that take time, where that is known."""
         if not clock.counted:
-            return found
+            return exchanges
         reason = f"no {' or '.join(self.activations)} takes more time on the target than {self.by}"
-        return _exchanges.paying(found, clock, reason)
+        return _exchanges.paying(exchanges, clock, reason)
 
     def _chosen(self, module: nn.Module, io: StepIO, paid: Mapping[str, Exchange], clock: Times) -> list[str]:
         """Those that change: all that pay, or as the budget says."""

@@ -52,14 +52,14 @@ class RemoveBlocks(Technique):
         """Remove and save; the record has every block's agreement. UsageError where there is nothing to remove."""
         model = checkpoint.load(io.path("model"))
         keep = layers.named(model.module, self.keep, "remove_blocks.keep")
-        found = blocks.residual(model.module, model.example(), keep)
-        if not found:
-            told = "the model has no block that adds something to what it takes, in the same shape"
-            raise UsageError(told, hint="leave the step out")
+        residual = blocks.residual(model.module, model.example(), keep)
+        if not residual:
+            message = "the model has no block that adds something to what it takes, in the same shape"
+            raise UsageError(message, hint="leave the step out")
         examples = dataset.calibration(io.path("data"), self.examples, self.seed)
         fed = (inputs for inputs, _ in in_order(examples, _BATCH))
-        agree = blocks.agreements(model.module, found, fed)
-        order = sorted(found, key=lambda path: -asdict(agree[path])[self.criterion])
+        agree = blocks.agreements(model.module, residual, fed)
+        order = sorted(residual, key=lambda path: -asdict(agree[path])[self.criterion])
         gone, trials = self._gone(model, order, io)
         module, added = blocks.without(model.module, gone)
         thin = replace(model, module=module, swaps=(*model.swaps, *added))
@@ -67,8 +67,8 @@ class RemoveBlocks(Technique):
         before, after = (sites.total(one.module, one.example()) for one in (model, thin))
         record = {"agreement": {path: asdict(one) for path, one in agree.items()}, "removed": gone, "trials": trials}
         records.write(io.output, record | {"macs": [before, after]})
-        told = f"{len(gone)} of {len(found)} residual blocks are gone ({', '.join(gone)})"
-        notes.write(io.output, [f"{told}: {after / before:.0%} of the multiplications are left"])
+        message = f"{len(gone)} of {len(residual)} residual blocks are gone ({', '.join(gone)})"
+        notes.write(io.output, [f"{message}: {after / before:.0%} of the multiplications are left"])
 
     def _gone(self, model: Checkpoint, order: Sequence[str], io: StepIO) -> tuple[list[str], Mapping[str, Any] | None]:
         """The blocks to remove, and what each trial of the budget gave."""

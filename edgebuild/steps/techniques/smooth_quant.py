@@ -47,8 +47,8 @@ class SmoothQuant(Technique):
         graph = trace(model.module, model.inputs)
         pairs = norm_pairs(graph)
         if not pairs:
-            told = "the model has no layer norm whose output goes to linear layers alone"
-            raise UsageError(told, key="smooth_quant", hint="leave the step out, or normalize before each block")
+            message = "the model has no layer norm whose output goes to linear layers alone"
+            raise UsageError(message, key="smooth_quant", hint="leave the step out, or normalize before each block")
         with torch.no_grad():
             before = model.module(*examples)
             seen = _largest(graph, examples, {pair.node for pair in pairs})
@@ -65,15 +65,15 @@ class SmoothQuant(Technique):
 
 def _largest(graph: fx.GraphModule, examples: tuple[Tensor, ...], nodes: set[fx.Node]) -> dict[fx.Node, Tensor]:
     """max|X| over examples and positions, for each value of the last axis."""
-    found: dict[Any, Tensor] = {}
+    largest: dict[Any, Tensor] = {}
 
     def see(node: fx.Node, value: Any) -> Any:
         if node in nodes:
-            found[node] = value.abs().flatten(0, -2).amax(0)
+            largest[node] = value.abs().flatten(0, -2).amax(0)
         return value
 
     walk(graph, examples, see)
-    return found
+    return largest
 
 
 def smooth_scales(seen: Tensor, read: Tensor, alpha: float) -> Tensor:

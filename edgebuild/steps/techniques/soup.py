@@ -71,8 +71,8 @@ class Soup(Technique):
         if not done.is_dir():
             for folder in (part, kept, io.scratch / f"own{number}"):
                 folder.mkdir(parents=True, exist_ok=True)
-            told = _Share(io, number, self.runs)
-            own = replace(io, output=part, partial=kept, scratch=io.scratch / f"own{number}", progress=told)
+            share = _Share(io, number, self.runs)
+            own = replace(io, output=part, partial=kept, scratch=io.scratch / f"own{number}", progress=share)
             self._run(number).run(own)
             os.replace(part, done)
         return done

@@ -50,8 +50,8 @@ def table(interview: Interview, inputs: tuple[TensorSpec, ...], data: Recognised
     pixels = [f"pixels go in as {scaled}; --mean and --std say otherwise"] if best.how.dtype == "float32" else []
     interview.guesses.extend([guess, *pixels])
     usual, own = asdict(Decoder(best.decoder.kind)), asdict(best.decoder)
-    told = {key: value for key, value in own.items() if key == "kind" or value != usual[key]}
-    decoder = ["[decoder]", f"# guessed: {guess}", *(f"{key} = {toml.value(value)}" for key, value in told.items())]
+    changed = {key: value for key, value in own.items() if key == "kind" or value != usual[key]}
+    decoder = ["[decoder]", f"# guessed: {guess}", *(f"{key} = {toml.value(value)}" for key, value in changed.items())]
     scale = pictures.lines((best.how.mean, best.how.std), "  # guessed") if pixels else []
     return [*decoder, "", *pictures.head(best.how), *scale]
 
@@ -96,8 +96,10 @@ def _chosen(
     decoders = forms(shapes, len(answers.classes), ways[0])
     if not decoders:
         shown = " and ".join(str(list(shape)) for shape in shapes)
-        told = f"answers {shown}, which no decoder reads for {len(answers.classes)} classes"
-        raise UsageError(told, file=str(file), key="--data", hint="known: fastestdet, yolo, ssd, detected; or --labels")
+        message = f"answers {shown}, which no decoder reads for {len(answers.classes)} classes"
+        raise UsageError(
+            message, file=str(file), key="--data", hint="known: fastestdet, yolo, ssd, detected; or --labels"
+        )
     examples = [] if interview.trainable else _some(data, signature, ways[0], answers.classes)
     if not examples:
         return Detector(decoders[0], ways[0])

@@ -47,9 +47,9 @@ def place(interview: Interview, inputs: tuple[TensorSpec, ...]) -> Recognised:
         return NOISE
     if not data.exists():
         raise UsageError(f"no such file or folder: {str(data)!r}", key="--data")
-    found = _recognised(data.resolve(), inputs)
-    interview.guesses.extend(found.guess.guesses)
-    return found
+    recognised = _recognised(data.resolve(), inputs)
+    interview.guesses.extend(recognised.guess.guesses)
+    return recognised
 
 
 def _recognised(data: Path, inputs: tuple[TensorSpec, ...]) -> Recognised:

@@ -87,17 +87,17 @@ def answers(network: Network | Script, inputs: tuple[TensorSpec, ...]) -> list[t
 
     try:
         with torch.no_grad(), runtimes_silent():
-            given = listed(network.module().eval()(*example(inputs, 1)))
+            tensors = listed(network.module().eval()(*example(inputs, 1)))
     except UsageError as error:
         raise _placed(network, error) from None
     except Exception as error:  # a forward pass may fail in any way
         taken = "; ".join(f"{spec.name} {list(spec.shape)}" for spec in inputs)
-        told = str(error).strip().partition("\n")[0]
-        raise UsageError(f"does not take {taken}: {told}", file=shown(network), key="--shape") from None
-    names = ["output"] if len(given) == 1 else [f"output_{number}" for number in range(len(given))]
+        reason = str(error).strip().partition("\n")[0]
+        raise UsageError(f"does not take {taken}: {reason}", file=shown(network), key="--shape") from None
+    names = ["output"] if len(tensors) == 1 else [f"output_{number}" for number in range(len(tensors))]
     return [
         (name, tuple(tensor.shape[1:]), str(tensor.dtype).removeprefix("torch."))
-        for name, tensor in zip(names, given, strict=True)
+        for name, tensor in zip(names, tensors, strict=True)
     ]
 
 

@@ -46,8 +46,8 @@ def declared(interview: Interview, inputs: tuple[TensorSpec, ...], data: Recogni
 def _outputs(interview: Interview, inputs: tuple[TensorSpec, ...]) -> tuple[TensorSpec, ...]:
     """What the file answers to zeros, or says of itself where only a worker loads it; a state dict says nothing."""
     if interview.network is not None:
-        said = named.answers(interview.network, inputs)
-        return tuple(TensorSpec(name, shape, element(interview, name, dtype)) for name, shape, dtype in said)
+        ports = named.answers(interview.network, inputs)
+        return tuple(TensorSpec(name, shape, element(interview, name, dtype)) for name, shape, dtype in ports)
     if interview.coded:
         return ()
     if interview.trainable:

@@ -92,9 +92,9 @@ def _normalised(interview: Interview, how: ImageInput, data: Recognised, answers
     if interview.network is not None:
         mean, std, _ = named.preparation(interview.network, how.channels)
         if mean:
-            told = f"as {named.shown(interview.network)} is usually trained"
-            interview.guesses.append(f"pixels go in {told}; --mean and --std say otherwise")
-            return lines((mean, std), f"  # guessed: {told}; value = (pixel / 255 - mean) / std")
+            origin = f"as {named.shown(interview.network)} is usually trained"
+            interview.guesses.append(f"pixels go in {origin}; --mean and --std say otherwise")
+            return lines((mean, std), f"  # guessed: {origin}; value = (pixel / 255 - mean) / std")
     ways = {name: way for name, way in WAYS.items() if len(way[0]) in (1, how.channels)}
     name, why = _best(interview, ways, how, data, answers)
     interview.guesses.append(f"pixels go in {name}{why}; --mean and --std say otherwise")

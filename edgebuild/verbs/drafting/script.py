@@ -56,8 +56,8 @@ class Script:
         text = self.path.read_text(encoding="utf-8")
         if not self.options:
             return text
-        given = ", ".join(f"{key}={value!r}" for key, value in self.options.items())
-        return f"{text.rstrip()}\n\n\ndef {BUILDER}():\n    return {self.name}({given})\n"
+        arguments = ", ".join(f"{key}={value!r}" for key, value in self.options.items())
+        return f"{text.rstrip()}\n\n\ndef {BUILDER}():\n    return {self.name}({arguments})\n"
 
     def beside(self) -> list[Path]:
         """The files and packages beside it that it imports, and that these import."""

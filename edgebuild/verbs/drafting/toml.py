@@ -14,13 +14,13 @@ def quoted(value: str | list[str]) -> str:
     return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
 
 
-def value(given: Any) -> str:
+def value(content: Any) -> str:
     """A word, number, list or table of these, in a line."""
-    if isinstance(given, Mapping):
-        return "{" + ", ".join(f"{quoted(key)} = {value(own)}" for key, own in given.items()) + "}"
-    if isinstance(given, list | tuple):
-        return f"[{', '.join(map(value, given))}]"
-    return quoted(given) if isinstance(given, str) else json.dumps(given)
+    if isinstance(content, Mapping):
+        return "{" + ", ".join(f"{quoted(key)} = {value(own)}" for key, own in content.items()) + "}"
+    if isinstance(content, list | tuple):
+        return f"[{', '.join(map(value, content))}]"
+    return quoted(content) if isinstance(content, str) else json.dumps(content)
 
 
 def tensor(table: str, name: str, spec: TensorSpec) -> list[str]:

@@ -22,8 +22,8 @@ class AdaptiveMax(Rewrite):
     @staticmethod
     def instead(node: fx.Node) -> Callable[..., Any] | None:
         """Where nobody asks for the places of the maxima."""
-        asked = [user for user in node.users if user.users or user.target is not getitem]
-        return _windows if all(user.target is getitem and user.args[1] == 0 for user in asked) else None
+        readers = [user for user in node.users if user.users or user.target is not getitem]
+        return _windows if all(user.target is getitem and user.args[1] == 0 for user in readers) else None
 
 
 def _windows(x: Tensor, output_size: int | Sequence[int]) -> tuple[Tensor, Tensor]:

@@ -25,8 +25,10 @@ class PooledPlaces(Rewrite):
     def instead(node: fx.Node) -> Callable[..., Any] | None:
         """For windows that do not overlap and begin at the border, and where somebody asks for the places."""
         if str(node.target) == _POOL:
-            asked = any(user.target is operator.getitem and user.args[1] == 1 and user.users for user in node.users)
-            window = _window(node) if asked else None
+            places_read = any(
+                user.target is operator.getitem and user.args[1] == 1 and user.users for user in node.users
+            )
+            window = _window(node) if places_read else None
             return None if window is None else _pooling(window)
         source = argument(node, 1, "indices", None)
         pool = source.args[0] if source.target is operator.getitem else None

@@ -54,7 +54,7 @@ def _stft(node: fx.Node) -> Callable[..., Any] | None:
         return None
     waves, before = _waves(size, size**-0.5 if scaled else 1.0), (size - length) // 2
 
-    def made(x: Tensor, *others: Any, **named: Any) -> Tensor:
+    def transform(x: Tensor, *others: Any, **named: Any) -> Tensor:
         import torch
         from torch.nn import functional
 
@@ -68,7 +68,7 @@ def _stft(node: fx.Node) -> Callable[..., Any] | None:
         parts = values.reshape(*x.shape[:-1], 2, basis.shape[0] // 2, values.shape[-1])
         return parts.movedim(-3, -1)
 
-    return made
+    return transform
 
 
 def _rfft(node: fx.Node) -> Callable[..., Any] | None:
@@ -78,7 +78,7 @@ def _rfft(node: fx.Node) -> Callable[..., Any] | None:
         return None
     waves = _waves(size, {"backward": 1.0, "ortho": size**-0.5, "forward": 1 / size}[norm])
 
-    def made(x: Tensor, *_: Any, **__: Any) -> Tensor:
+    def transform(x: Tensor, *_: Any, **__: Any) -> Tensor:
         import torch
         from torch.nn import functional
 
@@ -87,7 +87,7 @@ def _rfft(node: fx.Node) -> Callable[..., Any] | None:
         parts = values.reshape(*values.shape[:-1], 2, values.shape[-1] // 2)
         return parts.movedim(-2, -1).movedim(-2, axis if axis >= 0 else axis - 1)
 
-    return made
+    return transform
 
 
 def _waves(size: int, factor: float) -> list[list[float]]:

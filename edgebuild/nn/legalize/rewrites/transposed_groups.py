@@ -66,8 +66,8 @@ def _kernel(weight: Tensor, step: Sequence[int], more: Sequence[int], groups: in
         for axis, first, s in zip(spatial, phase, step, strict=True):
             piece = piece[(slice(None),) * axis + (slice(first, None, s),)]
         pieces.append(piece.flip(spatial))
-    made, inputs = torch.stack(pieces, 2), weight.shape[0] // groups
-    rows = made.reshape(groups, inputs, weight.shape[1] * len(pieces), -1).transpose(1, 2)
+    stacked, inputs = torch.stack(pieces, 2), weight.shape[0] // groups
+    rows = stacked.reshape(groups, inputs, weight.shape[1] * len(pieces), -1).transpose(1, 2)
     return rows.reshape(-1, inputs, *pieces[0].shape[2:]), len(pieces)
 
 

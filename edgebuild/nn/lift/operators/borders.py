@@ -57,10 +57,10 @@ def center_crop_pad(call: Call) -> Any:
     """The middle cut out, or put into the middle of zeros."""
     from torch.nn import functional
 
-    asked = call.numbers(1) or ()
+    sizes = call.numbers(1) or ()
     axes = call.integers("axes", tuple(range(call.rank(0))))
     sides = [0] * (2 * call.rank(0))
-    for axis, size in zip((axis % call.rank(0) for axis in axes), asked, strict=True):
+    for axis, size in zip((axis % call.rank(0) for axis in axes), sizes, strict=True):
         more, last = size - call.shape(0)[axis], 2 * (call.rank(0) - 1 - axis)
         before = more // 2 if more > 0 else -(-more // 2)
         sides[last : last + 2] = [before, more - before]

@@ -75,14 +75,14 @@ def _cropped(call: Call, wide: Windows, more: list[int]) -> Windows:
     how, places = call.word("auto_pad", "NOTSET"), call.shape(0)[2:]
     if how == "VALID" and call.attribute("output_shape") is None:
         return Windows(wide.kernel, wide.stride, wide.dilation, (0,) * len(places), (0,) * len(places))
-    asked = call.integers("output_shape")[-len(places) :]
-    if how in ("SAME_UPPER", "SAME_LOWER") and not asked:
-        asked = tuple(size * step for size, step in zip(places, wide.stride, strict=True))
-    if not asked:
+    sizes = call.integers("output_shape")[-len(places) :]
+    if how in ("SAME_UPPER", "SAME_LOWER") and not sizes:
+        sizes = tuple(size * step for size, step in zip(places, wide.stride, strict=True))
+    if not sizes:
         return wide
     before, after = [], []
     for axis, size in enumerate(places):
-        total = wide.stride[axis] * (size - 1) + more[axis] + wide.extent(axis) - asked[axis]
+        total = wide.stride[axis] * (size - 1) + more[axis] + wide.extent(axis) - sizes[axis]
         more[axis] += max(0, -total)
         half, rest = max(0, total) // 2, max(0, total) - max(0, total) // 2
         before.append(half if how == "SAME_UPPER" else rest)

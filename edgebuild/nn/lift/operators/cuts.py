@@ -35,9 +35,9 @@ def for_all(constant: Tensor, like: Tensor) -> Tensor:
 def split(call: Call) -> Any:
     """A tensor in parts along an axis: equal ones, where the file asks for no others."""
     axis, count = call.axis(), len(call.node.output)
-    size, asked = call.shape(0)[axis], call.numbers(1, "split")
+    size, declared = call.shape(0)[axis], call.numbers(1, "split")
     each = -(-size // call.integer("num_outputs", count))
-    sizes = asked or tuple(min(each, size - each * number) for number in range(count))
+    sizes = declared or tuple(min(each, size - each * number) for number in range(count))
     if len({*sizes}) == 1:
         return call.unpack(
             call.emit(torch_function("chunk"), call.tensor(0), count, _from_end(axis, call.rank(0))), count

@@ -88,8 +88,8 @@ def modulo(call: Call) -> Any:
 def power(call: Call) -> Any:
     """A power, which has the type of what is raised."""
     exponent = call.operand(1)
-    given = call.emit(torch_function("pow"), call.tensor(0), exponent)
-    return call.emit(dtypes.to, given, call.trial(0).dtype)
+    raised = call.emit(torch_function("pow"), call.tensor(0), exponent)
+    return call.emit(dtypes.to, raised, call.trial(0).dtype)
 
 
 def shift(call: Call) -> Any:
@@ -133,10 +133,10 @@ def cast_like(call: Call) -> Any:
 def identity(call: Call) -> Any:
     """The value as it is; of a dropout, that of inference."""
     call.need(not (call.kind == "Dropout" and _training(call)), "its dropout is of training mode")
-    given = call.value(0)
+    value = call.value(0)
     if call.kind == "Dropout" and len(call.node.output) > 1 and call.node.output[1]:
-        return given, call.emit(torch_function("ones_like"), call.tensor(0), dtype=torch_function("bool"))
-    return given
+        return value, call.emit(torch_function("ones_like"), call.tensor(0), dtype=torch_function("bool"))
+    return value
 
 
 def _training(call: Call) -> bool:

@@ -44,9 +44,9 @@ def flipped(values: Tensor, axis: int) -> Tensor:
     return values.flip(axis)
 
 
-def arranged(given: Any, backward: bool, both: bool, first: bool) -> tuple[Tensor, ...]:
+def arranged(answer: Any, backward: bool, both: bool, first: bool) -> tuple[Tensor, ...]:
     """Torch's answer as ONNX has it: [steps, directions, N, hidden] and the last states, or with the batch first."""
-    every, last = given
+    every, last = answer
     states = last if isinstance(last, tuple) else (last,)
     every = every.unflatten(-1, (2 if both else 1, -1))  # [steps, N, directions, hidden], or [N, steps, …]
     if backward:

@@ -83,14 +83,14 @@ def _same(scalings: Mapping[int, Scaling], shape: Sequence[int], arguments: tupl
     rank = len(shape) - 2
     generator = torch.Generator().manual_seed(0)
     probe = torch.rand(1, 1, *shape[2:], generator=generator)
-    wanted = probe
+    expected = probe
     for axis, scaling in scalings.items():
-        wanted = weighted(wanted, torch.from_numpy(matrix(scaling)).float(), axis)
+        expected = weighted(expected, torch.from_numpy(matrix(scaling)).float(), axis)
     try:
-        given = interpolated(probe, *arguments)
+        answer = interpolated(probe, *arguments)
     except (RuntimeError, ValueError, NotImplementedError):  # not this mode with so many axes
         return False
-    return rank > 0 and given.shape == wanted.shape and bool((given - wanted).abs().max() < 1e-5)
+    return rank > 0 and answer.shape == expected.shape and bool((answer - expected).abs().max() < 1e-5)
 
 
 def _scalings(call: Call) -> dict[int, Scaling]:
@@ -110,7 +110,7 @@ def _scalings(call: Call) -> dict[int, Scaling]:
         sizes = [math.floor(old[axis] * ratio) for axis, ratio in zip(axes, ratios, strict=True)]
     mode = call.word("mode", "nearest")
     regions = call.array(1).tolist() if not upsample and call.has(1) else []
-    found = {}
+    scalings = {}
     for place, axis in enumerate(axes):
         region = (regions[place], regions[place + len(axes)]) if regions else (0.0, 1.0)
         scaling = Scaling(
@@ -128,9 +128,9 @@ def _scalings(call: Call) -> dict[int, Scaling]:
         )
         cropped = scaling.transform == "tf_crop_and_resize" and region != (0.0, 1.0)
         if scaling.new != scaling.old or scaling.scale != 1 or cropped:
-            found[axis] = scaling
+            scalings[axis] = scaling
             call.need(not cropped, "it crops as it resizes")
-    return found
+    return scalings
 
 
 def _asked(call: Call, upsample: bool) -> tuple[list[float] | None, list[int] | None]:

@@ -16,53 +16,53 @@ if TYPE_CHECKING:
 
 def reshape(call: Call) -> Any:
     """Other dimensions for the same values."""
-    asked = call.numbers(1, "shape") or ()
-    given = call.shape(0)
+    target = call.numbers(1, "shape") or ()
+    source = call.shape(0)
     if not call.integer("allowzero"):
-        asked = tuple(given[axis] if size == 0 else size for axis, size in enumerate(asked))
-    if -1 in asked:
-        rest = math.prod(size for size in asked if size != -1)
-        asked = tuple(math.prod(given) // rest if size == -1 else size for size in asked)
-    return reshaped(call, asked)
+        target = tuple(source[axis] if size == 0 else size for axis, size in enumerate(target))
+    if -1 in target:
+        rest = math.prod(size for size in target if size != -1)
+        target = tuple(math.prod(source) // rest if size == -1 else size for size in target)
+    return reshaped(call, target)
 
 
-def reshaped(call: Call, asked: Sequence[int]) -> Any:
+def reshaped(call: Call, target: Sequence[int]) -> Any:
     """Input 0 in this shape, by blocks where they match."""
-    given = call.shape(0)
+    source = call.shape(0)
     batched = None if call.is_constant(0) else call.grows(0)
-    matched = blocks.match(given, asked, _splits_heads(call, given, asked), batched)
+    matched = blocks.match(source, target, _splits_heads(call, source, target), batched)
     if matched is None:
-        return call.emit(torch_function("reshape"), call.tensor(0), tuple(asked))
+        return call.emit(torch_function("reshape"), call.tensor(0), tuple(target))
     return call.emit(blocks.reshape, call.tensor(0), matched)
 
 
-def _splits_heads(call: Call, given: Sequence[int], asked: Sequence[int]) -> bool:
+def _splits_heads(call: Call, source: Sequence[int], target: Sequence[int]) -> bool:
     """Whether features become heads: what comes next moves the heads away from their width, to before the places.
 
     In a channel shuffle the two stay side by side.
     """
     reader = call.build.only_reader(call.node.output[0])
-    if reader is None or reader.op_type != "Transpose" or len(asked) < len(given):
+    if reader is None or reader.op_type != "Transpose" or len(target) < len(source):
         return False
-    order = [*reader.attribute[0].ints] if reader.attribute else [*range(len(asked))][::-1]
-    width = len(asked) - 1
-    return abs(order.index(width - 1) - order.index(width)) > 1 or order.index(width - 1) == len(asked) - 3 > 0
+    order = [*reader.attribute[0].ints] if reader.attribute else [*range(len(target))][::-1]
+    width = len(target) - 1
+    return abs(order.index(width - 1) - order.index(width)) > 1 or order.index(width - 1) == len(target) - 3 > 0
 
 
 def flatten(call: Call) -> Any:
     """Two dimensions: those before an axis, and those from it on."""
-    axis, given = call.integer("axis", 1), call.shape(0)
-    axis += len(given) if axis < 0 else 0
-    if axis == 1 and len(given) > 1:
+    axis, shape = call.integer("axis", 1), call.shape(0)
+    axis += len(shape) if axis < 0 else 0
+    if axis == 1 and len(shape) > 1:
         return call.emit(torch_function("flatten"), call.tensor(0), 1)
-    return reshaped(call, (math.prod(given[:axis]), math.prod(given[axis:])))
+    return reshaped(call, (math.prod(shape[:axis]), math.prod(shape[axis:])))
 
 
 def squeeze(call: Call) -> Any:
     """Dimensions of 1 left out."""
-    axes, given = call.numbers(1, "axes"), call.shape(0)
+    axes, shape = call.numbers(1, "axes"), call.shape(0)
     if axes is None:
-        axes = tuple(axis for axis, size in enumerate(given) if size == 1)
+        axes = tuple(axis for axis, size in enumerate(shape) if size == 1)
     return call.emit(torch_function("squeeze"), call.tensor(0), tuple(axes)) if axes else call.value(0)
 
 
@@ -84,11 +84,11 @@ def transpose(call: Call) -> Any:
 
 def expand(call: Call) -> Any:
     """Dimensions of 1 repeated; those that stay keep whatever size they have."""
-    asked, given = call.numbers(1) or (), call.shape(0)
-    rank = max(len(asked), len(given))
-    asked, given = (1,) * (rank - len(asked)) + asked, (1,) * (rank - len(given)) + given
+    target, source = call.numbers(1) or (), call.shape(0)
+    rank = max(len(target), len(source))
+    target, source = (1,) * (rank - len(target)) + target, (1,) * (rank - len(source)) + source
     new = rank - call.rank(0)
-    sizes = tuple(-1 if k >= new and size in (1, given[k]) else size for k, size in enumerate(asked))
+    sizes = tuple(-1 if k >= new and size in (1, source[k]) else size for k, size in enumerate(target))
     return call.value(0) if all(size == -1 for size in sizes) else call.emit(expanded, call.tensor(0), sizes)
 
 

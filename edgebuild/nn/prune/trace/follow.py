@@ -118,11 +118,11 @@ class _Walk:
     def _called(self, node: fx.Node) -> Any:
         if node.target is operator.getitem:
             return self._known[node.args[0]][node.args[1]]  # type: ignore[index]
-        given = node.meta.get("val")
-        if given is None:  # an assertion: it says nothing about channels
+        fake = node.meta.get("val")
+        if fake is None:  # an assertion: it says nothing about channels
             return None
-        many = isinstance(given, list | tuple)
-        shapes = [tuple(one.shape) if hasattr(one, "shape") else () for one in (given if many else [given])]
+        many = isinstance(fake, list | tuple)
+        shapes = [tuple(one.shape) if hasattr(one, "shape") else () for one in (fake if many else [fake])]
         call = self._call(node, shapes)
         try:
             results = self._rule(node, call)(call)
@@ -132,7 +132,7 @@ class _Walk:
             if exhausted(error):
                 raise
             results = layers.unknown(call)
-        constant = self._constant(node, given)
+        constant = self._constant(node, fake)
         if constant is not None and not many:
             results[0] = Value(results[0].axes, constant, results[0].parameter)
         return results if many else results[0]
@@ -160,16 +160,16 @@ class _Walk:
             name, arguments, tuple(shapes), self._numbers, self._notes, where, tuple(reversed(stack)), node.target
         )
 
-    def _value(self, given: Any) -> Any:
+    def _value(self, argument: Any) -> Any:
         from torch import fx
 
-        return fx.node.map_arg(given, lambda node: self._known[node])
+        return fx.node.map_arg(argument, lambda node: self._known[node])
 
-    def _constant(self, node: fx.Node, given: Any) -> Tensor | None:
+    def _constant(self, node: fx.Node, fake: Any) -> Tensor | None:
         """The result, where whole numbers or truth values are computed from nothing but such."""
         import torch
 
-        plain = isinstance(given, torch.Tensor) and not given.is_floating_point() and given.numel() < _CONSTANT
+        plain = isinstance(fake, torch.Tensor) and not fake.is_floating_point() and fake.numel() < _CONSTANT
         known = [self._known[one] for one in node.all_input_nodes]
         if not plain or any(not isinstance(one, Value) or one.constant is None for one in known):
             return None

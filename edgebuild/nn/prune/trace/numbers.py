@@ -106,8 +106,8 @@ class Numbers:
 
         rows = np.stack([self.find(column) for column in columns], 1)
         unique, back = np.unique(rows, axis=0, return_inverse=True)
-        made = [self._composition(tuple(row)) for row in unique.tolist()]
-        return np.asarray(made, dtype=np.int64)[back.reshape(-1)]
+        composites = [self._composition(tuple(row)) for row in unique.tolist()]
+        return np.asarray(composites, dtype=np.int64)[back.reshape(-1)]
 
     def is_protected(self, number: int) -> bool:
         """Whether a representative never goes."""
@@ -150,9 +150,9 @@ class Numbers:
         if len({*kept}) == 1:
             return kept[0]
         if kept not in self._composed:
-            (made,) = self.fresh(2)[:1].tolist()
-            self._parts[made], self._above = kept, None
-            self._composed[kept] = made
+            (composite,) = self.fresh(2)[:1].tolist()
+            self._parts[composite], self._above = kept, None
+            self._composed[kept] = composite
         return self._composed[kept]
 
     def _join(self, one: int, other: int, where: str) -> None:

@@ -51,9 +51,9 @@ def exported(module: nn.Module, example: Example) -> Parts:
     streamed.forget(module.eval())
     copied = streamed.sharing(module)  # it may keep what it makes, which are no numbers in here
     errors: list[Exception] = []
-    for given in (_doubled(example), example):
+    for inputs in (_doubled(example), example):
         try:
-            return Parts((Part("", _program(copied, given, {}), len(given[0])),))
+            return Parts((Part("", _program(copied, inputs, {}), len(inputs[0])),))
         except Exception as error:  # models that cannot be exported fail in many ways
             if exhausted(error):
                 raise
@@ -62,8 +62,8 @@ def exported(module: nn.Module, example: Example) -> Parts:
     why = f"{type(errors[0]).__name__}: {first}{_where(errors[0])}"
     parts = tuple(_largest(streamed.sharing(module), example))
     if not parts:
-        told = f"the model's channels cannot be traced: {why}"
-        raise UsageError(told, hint="leave the step out, or take prune_weights") from None
+        message = f"the model's channels cannot be traced: {why}"
+        raise UsageError(message, hint="leave the step out, or take prune_weights") from None
     return Parts(parts, why)
 
 
@@ -106,7 +106,7 @@ def _calls(module: nn.Module, example: Example) -> tuple[int, Mapping[str, Argum
     """The batch that the module runs on, and what each sub-module is given first; nothing where it does not run."""
     import torch
 
-    for given in (_doubled(example), example):
+    for inputs in (_doubled(example), example):
         calls: dict[str, Arguments] = {}
         hooks = [
             part.register_forward_pre_hook(_noting(calls, name), with_kwargs=True)
@@ -114,8 +114,8 @@ def _calls(module: nn.Module, example: Example) -> tuple[int, Mapping[str, Argum
         ]
         try:
             with torch.no_grad():
-                module(*given)
-            return len(given[0]), calls
+                module(*inputs)
+            return len(inputs[0]), calls
         except Exception as error:  # the user's code may fail in any way
             if exhausted(error):
                 raise

@@ -51,8 +51,8 @@ def moved(numbers: Numbers, value: Value, run: Callable[[Tensor], Any], where: s
         if not carries and (axis < len(value.axes) - 1 or results):
             continue
         shape = [1] * axis + [len(ids)] + [1] * (len(value.axes) - axis - 1)
-        given = run(torch.from_numpy(numbers.find(ids)).double().view(shape).expand(value.shape).contiguous())
-        tables = [given] if isinstance(given, torch.Tensor) else list(given)
+        output = run(torch.from_numpy(numbers.find(ids)).double().view(shape).expand(value.shape).contiguous())
+        tables = [output] if isinstance(output, torch.Tensor) else list(output)
         if not results:
             results, shapes = [[[] for _ in table.shape] for table in tables], [tuple(t.shape) for t in tables]
         if carries:
@@ -60,8 +60,8 @@ def moved(numbers: Numbers, value: Value, run: Callable[[Tensor], Any], where: s
                 for place, column in _placed(numbers, table.long().numpy(), where):
                     result[place].append(column)
     if not value.axes:
-        given = run(torch.zeros((), dtype=torch.float64))
-        shapes = [tuple(t.shape) for t in ([given] if isinstance(given, torch.Tensor) else given)]
+        output = run(torch.zeros((), dtype=torch.float64))
+        shapes = [tuple(t.shape) for t in ([output] if isinstance(output, torch.Tensor) else output)]
         results = [[[] for _ in shape] for shape in shapes]
     return [
         Value(

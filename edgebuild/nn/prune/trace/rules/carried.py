@@ -54,9 +54,9 @@ def prelu(call: Call) -> list[Value]:
 def over_axes(call: Call) -> list[Value]:
     """Reductions, softmax, sorting: all along an axis depends on all else there, so nothing of it can go."""
     value = call.values()[0]
-    given = call.arguments.get("dim", call.arguments.get("dims"))
+    argument = call.arguments.get("dim", call.arguments.get("dims"))
     every = range(len(value.axes))
-    dims = [*every] if given is None or given == [] else [given] if isinstance(given, int) else [*given]
+    dims = [*every] if argument is None or argument == [] else [argument] if isinstance(argument, int) else [*argument]
     dims = [dim % max(1, len(every)) for dim in dims]
     for dim in dims:
         if value.axes:
@@ -76,9 +76,9 @@ def _left(call: Call, value: Value, dims: Sequence[int], shape: Sequence[int]) -
 def over_places(call: Call) -> list[Value]:
     """Pooling and resizing: each channel by itself, its places all together."""
     value = call.values()[0]
-    found = re.search(r"(\d)d", call.name)
-    assert found is not None
-    count = int(found.group(1))
+    matched = re.search(r"(\d)d", call.name)
+    assert matched is not None
+    count = int(matched.group(1))
     for ids in value.axes[-count:]:
         call.protect(ids, "takes places together")
     for other in call.values()[1:]:

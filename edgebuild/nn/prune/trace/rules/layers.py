@@ -24,15 +24,15 @@ def convolution(call: Call) -> list[Value]:
     inward, outward = (weight.axes[0], weight.axes[1]) if turned else (weight.axes[1], weight.axes[0])
     if groups == 1:
         call.unite(value.axes[channels], inward)
-        made = outward
+        outputs = outward
     else:
-        made = _grouped(call, value.axes[channels], inward, outward, groups, turned)
-    call.born(weight, made)
+        outputs = _grouped(call, value.axes[channels], inward, outward, groups, turned)
+    call.born(weight, outputs)
     call.read(weight, inward)
     if bias is not None:
-        call.unite(bias.axes[0], made)
+        call.unite(bias.axes[0], outputs)
     spread = tuple(call.places(size) for size in call.shapes[0][-space:])
-    return [Value((*value.axes[:channels], made, *spread), maker=weight.parameter)]
+    return [Value((*value.axes[:channels], outputs, *spread), maker=weight.parameter)]
 
 
 def _grouped(call: Call, taken: Ids, inward: Ids, outward: Ids, groups: int, turned: bool) -> Ids:
