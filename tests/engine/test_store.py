@@ -434,7 +434,9 @@ class TestTrouble:
         self, store: Store, again: Callable[[], Store], monkeypatch: pytest.MonkeyPatch, number: int, act: str
     ) -> None:
         """Told by what is written next, or when the store is closed."""
-        artifact = put(store, {"first": b"1"})
+        before = again()
+        artifact = put(before, {"first": b"1"})
+        before.close()
         action = Action("k" * 64, "label", {}, artifact, 0.0)
         acts: dict[str, Callable[[Store], object]] = {
             "put": put,
