@@ -10,9 +10,11 @@ from typing import Any
 
 from benchmarks._bands import COVERAGE
 from benchmarks._calibrating import Asked, Calibration, fitted_error, unknown_threads
+from benchmarks._foreign_bands import forecast
 from benchmarks._published import LEFT_OUT
 from benchmarks._tables import Row, Table
 from benchmarks._transfer import Transfer, widest, widest_ratio
+from edgebuild.spec import documents
 
 THREADS = (1, 4)
 MODEL = {"model": ("model", ""), "numbers": ("numbers", "")}
@@ -27,6 +29,8 @@ _TESTED = {
     "unseen": ("predicted, ms", ".1f"),
     "error": ("error", "+.0%"),
     "inside": ("inside the forecast band", ""),
+    "foreign_band": ("band of other kernels, from the other cores", ".0%"),
+    "foreign_inside": ("inside that", ""),
 }
 _TERMS = {
     "terms": ("terms", ""),
@@ -56,11 +60,14 @@ _TRANSFERS = {
 }
 
 
-def tables_of(calibration: Calibration) -> list[Table]:
-    """What the constants were fitted to, what they were held against, and the bands that follow."""
+def tables_of(calibration: Calibration, every: Sequence[Calibration]) -> list[Table]:
+    """What the constants were fitted to, what they were held against, and the bands that follow.
+
+    `every` core's calibration is what the bands of other kernel libraries come from.
+    """
     name, model = calibration.target.name, calibration.chosen.model
     left_out = [_asked(each) | {"fitted_error": fitted_error(each, model)} for each in calibration.left_out]
-    tested = [_asked(each) | {"inside": _inside(calibration, each)} for each in calibration.tested]
+    tested = [_asked(each) | _held(calibration, each, every) for each in calibration.tested]
     shown = MODEL | _WHERE | _PUBLISHED
     figures = {f"{name}_dram": f"{model.dram / 1e9:.2f}", f"{name}_ratio": f"{calibration.ratio():.0%}"}
     figures |= {f"{name}_any": f"{calibration.any_runtime():.0%}"}
@@ -116,7 +123,16 @@ def _asked(asked: Asked) -> dict[str, Any]:
         "published": figure.milliseconds,
         "unseen": 1e3 * asked.seconds,
         "error": math.expm1(asked.log_error),
+        "counted": documents.to_json(asked.work.whole),
     }
+
+
+def _held(calibration: Calibration, asked: Asked, every: Sequence[Calibration]) -> dict[str, Any]:
+    """Whether a figure lies inside the band of the core's own leave-one-out errors, and in that of other kernels."""
+    other = forecast(asked, every)
+    foreign: dict[str, Any] = {"foreign_band": None, "foreign_inside": None}
+    foreign |= {} if other is None else {"foreign_band": other.error, "foreign_inside": other.covers(asked)}
+    return {"inside": _inside(calibration, asked)} | foreign
 
 
 def _inside(calibration: Calibration, asked: Asked) -> bool | None:

@@ -8,7 +8,17 @@ from typing import TYPE_CHECKING
 
 import rich_click as click
 
-from edgebuild.cli._verb import Answer, cache_options, limit_options, limits, project_option, shared_at, verb
+from edgebuild.cli._verb import (
+    Answer,
+    cache_options,
+    cluster_at,
+    cluster_option,
+    limit_options,
+    limits,
+    project_option,
+    shared_at,
+    verb,
+)
 
 if TYPE_CHECKING:
     from edgebuild.engine.task import Limits
@@ -26,6 +36,7 @@ if TYPE_CHECKING:
 @click.option("--show", is_flag=True, help="Print what the last search came to, and search no more.")
 @click.option("--output", "-o", type=click.Path(path_type=Path), help="Where a bundle goes; default: dist/.")
 @cache_options
+@cluster_option
 @limit_options
 @project_option
 def command(
@@ -39,6 +50,7 @@ def command(
     output: Path | None,
     cache: str | None,
     cache_read_only: bool,
+    cluster: str | None,
     jobs: int | None,
     step_memory: str,
     step_time: str,
@@ -57,12 +69,13 @@ def command(
 
     opened, allowed = open_project(project, output), limits(step_memory, step_time)
     place = shared_at(cache, cache_read_only)
+    away = cluster_at(cluster, place)
     if number is not None:
-        return _apply(opened, target, model, number, jobs or cores(), allowed, place)
+        return _apply(opened, target, model, number, jobs or cores(), allowed, place, away)
     if show:
         result = last.look(opened, target, model)
     else:
-        request = search.Request(opened, target, model, 60 * minutes, trials, space, jobs or cores(), place)
+        request = search.Request(opened, target, model, 60 * minutes, trials, space, jobs or cores(), place, away)
         with searching.display(sys.stderr) as watcher:
             result = search.run(request, watcher, allowed)
     plot = searched_plot.write(last.place(opened, result.target, result.model), result)
@@ -70,7 +83,14 @@ def command(
 
 
 def _apply(
-    project: Project, target: str, model: str | None, number: int, jobs: int, allowed: Limits, place: Place | None
+    project: Project,
+    target: str,
+    model: str | None,
+    number: int,
+    jobs: int,
+    allowed: Limits,
+    place: Place | None,
+    away: str | None,
 ) -> Answer:
     """Build a trial of the last search like any recipe."""
     from edgebuild.report import progress, summary
@@ -81,7 +101,7 @@ def _apply(
     from edgebuild.verbs.request import Request
 
     result = searched.take(project, target, model, number)
-    request = Request(project, (result.target,), (result.model,), jobs, SEARCHED, number, place)
+    request = Request(project, (result.target,), (result.model,), jobs, SEARCHED, number, place, away)
     with progress.display(sys.stderr) as events:
         outcomes, journal = build(request, events, allowed)
     status = combine([outcome.verdicts.status for outcome in outcomes])

@@ -7,7 +7,7 @@ from pathlib import Path, PurePosixPath
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from edgebuild.formats import _onnx_batch, _onnx_files
+from edgebuild.formats import _onnx_batch, _onnx_files, _onnx_usual
 from edgebuild.formats._adopted import attempt
 from edgebuild.spec.errors import UsageError
 from edgebuild.spec.signature import TensorSpec
@@ -38,6 +38,7 @@ def adopt(
     _modern(model)
     _hold(model, constants)
     model = attempt("has functions of its own that cannot be put in their places", lambda: _inlined(model))
+    _onnx_usual.usual(model)
     model = attempt(f"cannot be raised to opset {_OPSET}", lambda: _raised(model))
     _fix(model, inputs)
     _onnx_files.names_apart(_onnx_files.outputs_computed(model))
@@ -155,9 +156,8 @@ def _inlined(model: onnx.ModelProto) -> onnx.ModelProto:
 
 
 def _raised(model: onnx.ModelProto) -> onnx.ModelProto:
-    import onnx
-
-    return model if opset(model) >= _OPSET else onnx.version_converter.convert_version(model, _OPSET)
+    before = opset(model)
+    return model if before >= _OPSET else _onnx_usual.raised(model, before, _OPSET)
 
 
 def _fix(model: onnx.ModelProto, inputs: Sequence[TensorSpec]) -> None:

@@ -246,6 +246,19 @@ def free(graph: onnx.GraphProto, names: Iterable[str]) -> dict[str, str]:
     return fresh
 
 
+def results_named(graph: onnx.GraphProto) -> set[str]:
+    """Give (in place) a name to results that have none, for nobody reads them, and which tools take for absent inputs;
+    these names.
+    """
+    names = set[str]()
+    for node in graph.node:
+        for place, name in enumerate(node.output):
+            if not name:
+                node.output[place] = f"{node.name}.{place} unread"
+                names.add(node.output[place])
+    return names
+
+
 def forget_types(graph: onnx.GraphProto) -> None:
     """Drop (in place) what is said of values within, also of inner graphs."""
     graph.ClearField("value_info")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from edgebuild.formats import _onnx_files, _onnx_ready, _onnx_single
@@ -12,6 +13,8 @@ if TYPE_CHECKING:
 
 _HIDDEN = "CastOfTheModel"  # which the converter would take for its own, and join with these
 _FLOAT, _HALF = 1, 10  # of onnx.TensorProto.DataType
+# What makes float32 without saying so, or has constants of it inside.
+_SINGLE = ("BlackmanWindow", "HammingWindow", "HannWindow", "MeanVarianceNormalization", "MelWeightMatrix")
 
 
 def half(model: onnx.ModelProto) -> onnx.ModelProto:
@@ -26,12 +29,40 @@ def half(model: onnx.ModelProto) -> onnx.ModelProto:
     plain = _onnx_files.outputs_apart(_onnx_ready.named(_onnx_single.single(model)))
     plain = onnx.shape_inference.infer_shapes(plain)
     _rename(plain.graph, "Cast", _HIDDEN)
-    converted: onnx.ModelProto = convert_float_to_float16(plain, keep_io_types=True, disable_shape_infer=True)
+    unread = _onnx_files.results_named(plain.graph)
+    converted: onnx.ModelProto = convert_float_to_float16(
+        plain, keep_io_types=True, disable_shape_infer=True, node_block_list=list(_staying(plain))
+    )
     own = [node for node in converted.graph.node if node.op_type != "Cast"]  # those are the converter's own
     _rename(converted.graph, _HIDDEN, "Cast")
     for node in own:
         _narrow(node)
+        node.output[:] = ["" if name in unread else name for name in node.output]
     return converted
+
+
+def _staying(model: onnx.ModelProto) -> Iterator[str]:
+    """The names of operators that stay in float32, for ONNX or its runtime has none of half precision."""
+    versions = {one.domain: one.version for one in model.opset_import}
+    for node in model.graph.node:
+        added = any(
+            one.name == "reduction" and one.s != b"none" for one in node.attribute
+        )  # ScatterElements, ScatterND
+        if added or node.op_type in _SINGLE or not _has_half(node, versions):
+            yield node.name
+
+
+def _has_half(node: onnx.NodeProto, versions: Mapping[str, int]) -> bool:
+    """Whether an operator that takes or makes float32 could do so in half precision; those of others are not known."""
+    import onnx
+
+    try:
+        schema = onnx.defs.get_schema(node.op_type, versions.get(node.domain, 1), node.domain)
+    except onnx.defs.SchemaError:
+        return True
+    kinds = {one.type_param_str: one.allowed_type_strs for one in schema.type_constraints}
+    ends = [kinds.get(one.type_str, [one.type_str]) for one in (*schema.inputs[:1], *schema.outputs[:1])]
+    return all("tensor(float16)" in types for types in ends if "tensor(float)" in types)
 
 
 def _rename(graph: onnx.GraphProto, kind: str, other: str) -> None:

@@ -138,7 +138,12 @@ def static(model: onnx.ModelProto, ranges: Mapping[str, Range], how: Quantizatio
         QuantType.QUInt8 if how.activations == "uint8" else QuantType.QInt8,
         TensorsData(CalibrationMethod.MinMax, pairs),
         [],
-        excluded(model, how) + _float_for_others(model, ranges, how) + _onnx_bounds.away_from_0(model, bounds),
+        [
+            *excluded(model, how),
+            *_float_for_others(model, ranges, how),
+            *_onnx_bounds.away_from_0(model, bounds),
+            *_without_kernel(model),
+        ],
         sorted(_LAYERS if how.operators == "layers" else {*QDQRegistry, *QLinearOpsRegistry}),
         {
             "WeightSymmetric": True,
@@ -185,6 +190,7 @@ def dynamic(model: onnx.ModelProto, how: Quantization) -> onnx.ModelProto:
                 for name in (*excluded(model, how), *_without_channels(model))
                 for suffix in ("", "_MatMul")
             ],
+            extra_options={"DefaultTensorType": onnx.TensorProto.FLOAT},  # behind operators of others it knows none
         )
         return onnx.load(path)
 
@@ -193,6 +199,17 @@ def _without_channels(model: onnx.ModelProto) -> list[str]:
     """The products whose weights are no matrix: a vector has no channels, and of a stack they are in no one axis."""
     others = {tensor.name for tensor in model.graph.initializer if len(tensor.dims) != 2}
     return [node.name for node in model.graph.node if node.op_type == "MatMul" and others.intersection(node.input)]
+
+
+def _without_kernel(model: onnx.ModelProto) -> list[str]:
+    """The averages of places that do not touch one another: ONNX Runtime puts an integer kernel in their place which
+    knows no dilations, and then refuses the file.
+    """
+    return [
+        node.name
+        for node in model.graph.node
+        if node.op_type == "AveragePool" and any(item.name == "dilations" for item in node.attribute)
+    ]
 
 
 def arrays(model: onnx.ModelProto) -> dict[str, Any]:

@@ -57,7 +57,7 @@ class _Plain:
         """The model; of what became another shape nothing is left that says the old one."""
         import onnx
 
-        rewrite = {"Gemm": self._gemm, "MatMul": self._matmul}
+        rewrite = {"Gemm": self._gemm, "MatMul": self._matmul, "AveragePool": self._average}
         nodes = [one for node in self._graph.node for one in rewrite.get(node.op_type, self._as_is)(node)]
         self._graph.ClearField("node")
         self._graph.node.extend(nodes)
@@ -75,30 +75,72 @@ class _Plain:
         """Without factors, which would be lost or taken for part of a scale, and with a bias by channels or none."""
         from onnx import helper
 
-        factors = {item.name: item.f for item in node.attribute if item.name in ("alpha", "beta") and item.f != 1}
-        weights, bias = self._values(node, 1), self._values(node, 2)
-        if weights is not None and (bias is not None or len(node.input) < 3):
-            kept = [item for item in node.attribute if item.name not in factors]
-            node.ClearField("attribute")
-            node.attribute.extend(kept)
-            if "alpha" in factors:
-                self._put(node, 1, weights * weights.dtype.type(factors["alpha"]))
-            if bias is not None and "beta" in factors:
-                bias = bias * bias.dtype.type(factors["beta"])
-                self._put(node, 2, bias)
-        yield node
-        if bias is None or weights is None or (bias.ndim == 1 and len(bias) > 1):
+        alpha, beta = self._factors(node)
+        matrix = next((place for place in (1, 0) if self._values(node, place) is not None), None)
+        if matrix is not None and alpha != 1:
+            self._multiply(node, matrix, alpha)
+            alpha = 1.0
+        if self._values(node, 2) is not None and beta != 1:
+            self._multiply(node, 2, beta)
+            beta = 1.0
+        if matrix == 1 and self._by_channels(node):
+            yield node
             return
+        (result,), bias = node.output, node.input.pop() if len(node.input) > 2 else ""
+        steps = [] if alpha == 1 else [("Mul", self._number(node, "alpha", alpha))]
+        if bias and beta != 1:
+            scaled = f"{result}_scaled_bias"
+            yield helper.make_node("Mul", [bias, self._number(node, "beta", beta)], [scaled], name=f"{node.name}/beta")
+            bias = scaled
+        steps += [("Add", bias)] if bias else []
+        names = [*(f"{result}_before_{kind}" for kind, _ in steps), result]
+        node.output[0] = names[0]
+        yield node
+        for (kind, other), source, target in zip(steps, names, names[1:], strict=False):
+            yield helper.make_node(kind, [source, other], [target], name=f"{node.name}/{kind}")
+
+    @staticmethod
+    def _factors(node: onnx.NodeProto) -> tuple[float, float]:
+        """Alpha and beta, which the operator has no longer."""
+        factors = {item.name: item.f for item in node.attribute if item.name in ("alpha", "beta")}
+        kept = [item for item in node.attribute if item.name not in factors]
+        node.ClearField("attribute")
+        node.attribute.extend(kept)
+        return factors.get("alpha", 1.0), factors.get("beta", 1.0)
+
+    def _multiply(self, node: onnx.NodeProto, place: int, factor: float) -> None:
+        values = self._values(node, place)
+        assert values is not None
+        self._put(node, place, values * values.dtype.type(factor))
+
+    def _number(self, node: onnx.NodeProto, what: str, value: float) -> str:
+        """The name of a constant of one number."""
+        import numpy as np
+        from onnx import numpy_helper
+
+        name = f"{node.name}.{what}"
+        self._graph.initializer.append(numpy_helper.from_array(np.array(value, np.float32), name))
+        return name
+
+    def _by_channels(self, node: onnx.NodeProto) -> bool:
+        """Whether the bias is none, or could be written as one number for each channel of constant weights."""
+        import numpy as np
+
+        weights, bias = self._values(node, 1), self._values(node, 2)
+        if weights is None or bias is None or bias.shape[:-1].count(1) < bias.ndim - 1:
+            return len(node.input) < 3
         turned = any(item.name == "transB" and item.i for item in node.attribute)
         channels = weights.shape[0 if turned else 1]
-        if bias.shape[:-1].count(1) == max(bias.ndim - 1, 0):  # a row or a number
-            import numpy as np
-
+        if bias.shape != (channels,):  # a row or a number
             self._put(node, 2, np.broadcast_to(bias.reshape(-1), (channels,)).copy())
-            return
-        (result,), added = node.output, node.input.pop()
-        node.output[0] = f"{result}_without_bias"
-        yield helper.make_node("Add", [node.output[0], added], [result], name=f"{node.name}/bias")
+        return True
+
+    def _average(self, node: onnx.NodeProto) -> Iterator[onnx.NodeProto]:
+        """Without dilations of 1, an attribute that the integer kernel has not."""
+        kept = [item for item in node.attribute if item.name != "dilations" or {*item.ints} != {1}]
+        node.ClearField("attribute")
+        node.attribute.extend(kept)
+        yield node
 
     def _matmul(self, node: onnx.NodeProto) -> Iterator[onnx.NodeProto]:
         """With a matrix of weights where that is written as a stack of one: kernels take scales of a matrix alone."""

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import importlib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib import metadata
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from edgebuild.nn import compiled_torchvision
 from edgebuild.sources._named import Named
-from edgebuild.spec.errors import UsageError
+from edgebuild.spec.errors import UsageError, exhausted
 from edgebuild.spec.look import Usual
 from edgebuild.spec.names import suggest
 
@@ -35,7 +36,7 @@ class Package(Named):
         """What it returns, with the weights that it draws."""
         from torch import nn
 
-        module = _callable(name)(**{key: None if value == NONE else value for key, value in options.items()})
+        module = _made(_callable(name), {key: None if value == NONE else value for key, value in options.items()})
         if not isinstance(module, nn.Module):
             raise UsageError(f"{name} makes a {type(module).__name__}, not a torch.nn.Module", key="name")
         return module
@@ -62,6 +63,23 @@ class Package(Named):
                 reason = f"{each} is installed as editable: its code may change without its version"
                 raise UsageError(reason, key="name", hint=f"install it as it is, or {hint}")
         return distributions
+
+
+def _made(build: Callable[..., Any], options: Mapping[str, Any]) -> Any:
+    """What it returns, told lists as TOML has them, or tuples where it does not take lists."""
+    try:
+        return build(**options)
+    except Exception as error:  # a package may raise whatever it likes
+        fixed = {key: _tuple(value) for key, value in options.items()}
+        if exhausted(error) or fixed == options:
+            raise
+        with contextlib.suppress(Exception):  # the first reason is that of what was written
+            return build(**fixed)
+        raise
+
+
+def _tuple(value: Any) -> Any:
+    return tuple(map(_tuple, value)) if isinstance(value, list) else value
 
 
 @functools.cache

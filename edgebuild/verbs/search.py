@@ -24,7 +24,7 @@ from edgebuild.spec.project import Project
 from edgebuild.spec.space import Space
 from edgebuild.spec.target import FIDELITIES, Gate
 from edgebuild.verbs import searched
-from edgebuild.verbs.journal import Journal, Listener, shared
+from edgebuild.verbs.journal import Journal, Listener, clustered, shared
 from edgebuild.verbs.trials import Trials
 
 if TYPE_CHECKING:
@@ -35,7 +35,8 @@ if TYPE_CHECKING:
 @dataclass(frozen=True, slots=True)
 class Request:
     """What to search for: a model on a target, for at most so many seconds and recipes (in all runs together), in the
-    space of this name or file (empty: the usual one). `cache` is where results are shared with other machines.
+    space of this name or file (empty: the usual one). `cache` is where results are shared with other machines,
+    `cluster` the scheduler of some that run steps.
     """
 
     project: Project
@@ -46,6 +47,7 @@ class Request:
     space: str | None = None
     jobs: int = 2
     cache: Place | None = None
+    cluster: str | None = None
 
 
 class Watcher(Listener, Protocol):
@@ -64,7 +66,8 @@ def run(request: Request, watcher: Watcher, limits: Limits) -> Result:
     store = Store(project.store)
     try:
         journal = Journal(watcher)
-        with _alone(place, model.name, target.name), shared(request.cache, journal):
+        own, cache = _alone(place, model.name, target.name), shared(request.cache, journal)
+        with own, cache, clustered(request.cluster, journal):
             trials = Trials(store, subject, journal, limits, request.jobs, began + request.seconds)
             space = _space(request, trials)
             name = record.name_of([__version__, _about(space), subject.asked, *trials.planner.fingerprint, target])
@@ -141,7 +144,15 @@ class _Search:
     def _notices(self) -> list[str]:
         unseen = [f"{gate.metric} {gate.limit!r}" for gate in self.subject.gates if not is_seen(gate)]
         remarks = [f"{', '.join(unseen)}: a search does not look at it, the build judges it"] if unseen else []
-        return [*self.trials.notices, *remarks]
+        return [*self.trials.notices, *remarks, *self._elsewhere()]
+
+    def _elsewhere(self) -> list[str]:
+        cluster = self.trials.journal.cluster
+        return (
+            [f"{cluster.counts.ran} steps ran on workers of {cluster.address}"]
+            if cluster and cluster.counts.ran
+            else []
+        )
 
     def _goals(self) -> list[Gate]:
         return [Gate(goal.metric, goal.limit, goal.confidence, FIDELITIES[0], goal.output) for goal in self.space.goals]

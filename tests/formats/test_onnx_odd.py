@@ -12,6 +12,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from edgebuild.data.noise import Noise
 from edgebuild.formats.onnx import Onnx as Format
+from edgebuild.nn.lift import lift, prove
 from edgebuild.sources.onnx import Onnx
 from edgebuild.spec.errors import UsageError
 from edgebuild.spec.quantization import Quantization
@@ -33,15 +34,29 @@ HELD = {
     "zero": np.float32(0),
     "rows": np.float32(np.zeros((1, 4))),
     "first": np.int64(0),
+    "axis": np.array([0]),
+    "eight": np.int64(8),
+    "square": np.array([0, 2, 2, 2]),
+    "row": np.array([0, 1, 1, 8]),
+    "steps": np.array([2, 1, 4]),
+    "larger": np.array([1, 1, 2, 1.5], "float32"),
+    "smaller": np.array([1, 1, 1, 0.7], "float32"),
+    "kernel": RNG.normal(size=(3, 1, 1, 1)).astype("float32"),
+    "kernels": RNG.normal(size=(3, 2, 1, 1)).astype("float32"),
+    "wx": RNG.normal(size=(1, 8, 4)).astype("float32"),
+    "wh": RNG.normal(size=(1, 8, 2)).astype("float32"),
+    "h0": np.zeros((1, 1, 2), "float32"),
+    "one": np.ones(8, "float32"),
 }
+DOMAINS = {"ai.onnx.ml": 3, "com.microsoft": 1}
 WAYS = (Quantization("static"), Quantization("dynamic"), Quantization("float16"), Quantization("weights_only"))
 
 
-def file(nodes: list[onnx.NodeProto], outputs: list[str], width: int = 4, *, domain: str = "") -> onnx.ModelProto:
+def file(nodes: list[onnx.NodeProto], outputs: list[str], domain: str = "", opset: int = 17) -> onnx.ModelProto:
     held = [numpy_helper.from_array(np.asarray(values), name) for name, values in HELD.items()]
     ends = [info("x", FLOAT, ["N", 8])], [info(name, FLOAT, None) for name in outputs]
     graph = helper.make_graph(nodes, "g", *ends, held)
-    domains = [helper.make_opsetid("", 17), *([helper.make_opsetid(domain, 3)] if domain else [])]
+    domains = [helper.make_opsetid("", opset), *([helper.make_opsetid(domain, DOMAINS[domain])] if domain else [])]
     return helper.make_model(graph, opset_imports=domains, ir_version=8)
 
 
@@ -83,6 +98,42 @@ def linear(domain: str) -> list[onnx.NodeProto]:
     return [node("LinearClassifier", ["x"], ["k", "y"], domain=domain, post_transform="SOFTMAX", **more)]
 
 
+def sparse() -> onnx.ModelProto:
+    """One constant of the file's and one of an operator's."""
+    ends = helper.make_tensor("s", FLOAT, [2], [1.0, -2.0]), helper.make_tensor("at", INT64, [2], [3, 9])
+    places = helper.make_tensor("at", INT64, [1, 2], [5, 1])
+    within = helper.make_sparse_tensor(helper.make_tensor("", FLOAT, [1], [3.0]), places, [8, 4])
+    nodes = [node("Constant", [], ["c"], sparse_value=within), node("Add", ["c", "s"], ["u"])]
+    model = file([*nodes, node("MatMul", ["x", "u"], ["y"])], ["y"])
+    model.graph.sparse_initializer.append(helper.make_sparse_tensor(*ends, [8, 4]))
+    return model
+
+
+def picture(*nodes: onnx.NodeProto) -> list[onnx.NodeProto]:
+    """Operators from `p`, a picture of 2 × 2 in two channels, to `q`."""
+    return [node("Reshape", ["x", "square"], ["p"]), *nodes, node("Flatten", ["q"], ["y"])]
+
+
+def recurrent() -> list[onnx.NodeProto]:
+    """As PyTorch's older exporter writes one of whose results the last state alone is read."""
+    return [
+        node("Reshape", ["x", "steps"], ["s"]),
+        node("LSTM", ["s", "wx", "wh", "", "", "h0"], ["", "e"], hidden_size=2),
+        node("Flatten", ["e"], ["y"]),
+    ]
+
+
+def without_half() -> list[onnx.NodeProto]:
+    """A window that says nothing of its type, and kinds that ONNX has for float32 alone."""
+    return [
+        node("HannWindow", ["eight"], ["k"]),
+        node("Mul", ["x", "k"], ["m"]),
+        node("Celu", ["m"], ["e"], alpha=0.5),
+        node("IsInf", ["e"], ["i"]),
+        node("Where", ["i", "zero", "e"], ["y"]),
+    ]
+
+
 CASES: dict[str, Callable[[], onnx.ModelProto]] = {
     "branches that inputs decide": lambda: file(branches(), ["y"]),
     "a loop": lambda: file(loop(), ["y"]),
@@ -98,6 +149,60 @@ CASES: dict[str, Callable[[], onnx.ModelProto]] = {
     ),
     "other floats within": lambda: file(
         [node("Cast", ["x"], ["h"], to=16), node("Cast", ["h"], ["f"], to=1), node("MatMul", ["f", "w"], ["y"])], ["y"]
+    ),
+    "constants that are stored sparsely": sparse,
+    "constants that are no tensors": lambda: file(
+        [
+            node("Constant", [], ["f"], value_floats=[0.5, 1.0, 1.5, 2.0, 0.25, 0.75, 3.0, 1.25]),
+            node("Mul", ["x", "f"], ["m"]),
+            node("MatMul", ["m", "w"], ["y"]),
+        ],
+        ["y"],
+    ),
+    "names of nothing": lambda: file(
+        picture(node("Conv", ["p", "kernels", ""], ["c"]), node("MaxPool", ["c"], ["q", ""], kernel_shape=[2, 2])),
+        ["y"],
+    ),
+    "pixels from their corners": lambda: file(
+        picture(node("Upsample", ["p", "larger"], ["q"], mode="linear")),
+        ["y"],
+        opset=9,
+    ),
+    "the nearest of fewer pixels": lambda: file(
+        [
+            *picture()[:1],
+            node("Reshape", ["p", "row"], ["r"]),
+            node("Resize", ["r", "smaller"], ["q"]),
+            *picture()[-1:],
+        ],
+        ["y"],
+        opset=10,
+    ),
+    "averages of places that do not touch": lambda: file(
+        [
+            node("Reshape", ["x", "row"], ["r"]),
+            node("Conv", ["r", "kernel"], ["c"]),
+            node("AveragePool", ["c"], ["a"], kernel_shape=[1, 2], dilations=[1, 3]),
+            node("AveragePool", ["a"], ["q"], kernel_shape=[1, 2], dilations=[1, 1]),
+            node("Flatten", ["q"], ["y"]),
+        ],
+        ["y"],
+        opset=19,
+    ),
+    "a recurrent layer with names of nothing": lambda: file(
+        recurrent(),
+        ["y"],
+    ),
+    "operators without half precision": lambda: file(without_half(), ["y"]),
+    "a product behind another's operator": lambda: file(
+        [
+            node("Unsqueeze", ["x", "axis"], ["u"]),
+            node("SkipLayerNormalization", ["u", "u", "one"], ["o"], domain="com.microsoft"),
+            node("MatMul", ["o", "w"], ["p"]),
+            node("Relu", ["p"], ["y"]),
+        ],
+        ["y"],
+        domain="com.microsoft",
     ),
     "a sequence of tensors": lambda: file(
         [
@@ -116,6 +221,9 @@ def test_whatever_becomes_of_it_it_answers_as_it_did(tmp_path: Path, case: str) 
     samples = [(row[None],) for row in RNG.normal(size=(16, 8)).astype("float32")]
     source, format_ = Onnx("model.onnx"), Format()
     came, adopted = list(source.answers(path, samples)), source.adopt(path, (TensorSpec("x", (8,)),))
+    for right, answer in zip(came, format_.run(adopted, samples), strict=True):
+        for mine, theirs in zip(answer, right, strict=True):
+            np.testing.assert_allclose(mine, theirs, atol=1e-5)
     assert format_.work(adopted)
     assert format_.lifetimes(adopted)
     for how in WAYS:
@@ -124,6 +232,12 @@ def test_whatever_becomes_of_it_it_answers_as_it_did(tmp_path: Path, case: str) 
             for mine, theirs in zip(answer, right, strict=True):
                 assert mine.shape == theirs.shape
                 np.testing.assert_allclose(mine, theirs, atol=0.1 * np.abs(theirs).max() + 0.2, err_msg=how.technique)
+
+
+def test_operators_before_those_that_they_read_become_a_module(tmp_path: Path) -> None:
+    path = nets.written(file([node("Relu", ["m"], ["y"]), node("MatMul", ["x", "w"], ["m"])], ["y"]), tmp_path)
+    adopted = Onnx("model.onnx").adopt(path, (TensorSpec("x", (8,)),))
+    assert prove(lift(adopted), adopted).equal
 
 
 def chosen(least: float) -> onnx.ModelProto:

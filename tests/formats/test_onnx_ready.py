@@ -48,6 +48,11 @@ FILES = {
     "a bias without an axis": gemm(np.float32(2)),
     "a bias by rows": gemm(drawn(3, 1), rows=3),
     "a bias by rows and channels": gemm(drawn(3, 4), rows=3),
+    "weights on the left": model(
+        [helper.make_node("Gemm", ["w", "x", "b"], ["out"], alpha=0.5, beta=3.0, transB=1)],
+        {"w": drawn(8, 8), "b": drawn(8, 1)},
+        [1, 8],
+    ),
     "a matrix as a stack of one": product(drawn(1, 8, 4)),
     "a stack of matrices": product(drawn(2, 8, 4)),
     "a vector": product(drawn(8)),

@@ -37,6 +37,12 @@ def test_a_step_with_the_projects_code_runs_on_a_worker_that_has_neither(
         assert ran.code == 0, ran.err
         assert [each["step"] for each in ran.document["ran"]] == ["tiny/untrained"]
         assert ran.document["cluster"] == {"address": farm.address, "ran": 1, "again": 0, "lost": 0}
+        (workspace.root / "one.toml").write_text('description = "one"\nsteps = [{use = "int8"}]\n')
+        words = ("search", "--target", "board", "--space", "one.toml", "--json")
+        searched = workspace.run(*words, EDGEBUILD_STORE=str(store), **shared)
+        assert searched.code == 0, searched.err
+        assert [trial["status"] for trial in searched.document["trials"]] == ["passes"]
+        assert any(f"steps ran on workers of {farm.address}" in line for line in searched.document["notices"])
         again = Store(tmp_path / "other" if worker.kill(signal.SIGTERM) == 0 else store)
         made = again.find(action.key)
         again.close()

@@ -186,6 +186,11 @@ def test_a_class_of_any_installed_package_is_a_network_of_its_version(
     forget.cache_clear()
 
 
+def test_a_list_is_a_tuple_to_what_takes_tuples_alone() -> None:
+    module = Network("package", "torch.nn:Unflatten", {"dim": 1, "unflattened_size": [2, 3]}).module()
+    assert module(torch.zeros(1, 6)).shape == (1, 2, 3)
+
+
 @pytest.mark.parametrize(
     ("network", "told"),
     [

@@ -87,6 +87,10 @@ class Builder:
         """Any value as a node."""
         return self.nodes[name] if name in self.nodes else self.constant(name)
 
+    def result(self, name: str) -> fx.Node:
+        """The node of an output; of a constant, which nobody should learn, a buffer."""
+        return self.nodes[name] if name in self.nodes else self.buffer(name, self.arrays[name])
+
     def has(self, name: str) -> bool:
         """Whether there is such a value yet."""
         return name in self.nodes or name in self.arrays

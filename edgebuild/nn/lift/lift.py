@@ -49,7 +49,7 @@ def build(prepared: onnx.ModelProto) -> nn.Module:
     for node in graph.node:
         if not all(builder.has(name) for name in node.output if name):
             builder.finish(node, _results(node, opsets, builder))
-    results = [builder.node(name) for name in outputs]
+    results = [builder.result(name) for name in outputs]
     builder.graph.output(results[0] if len(results) == 1 else tuple(results))
     parts.join(builder.graph)
     builder.graph.eliminate_dead_code(lambda node: node.op in ("placeholder", "output"))

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from annotated_types import Ge, Gt
@@ -93,7 +95,7 @@ class Distill(Technique):
     def run(self, io: StepIO) -> None:
         """Fit the model and save it."""
         from edgebuild.nn import checkpoint
-        from edgebuild.nn.train import teachers
+        from edgebuild.nn.train import remembered, teachers
 
         student = checkpoint.load(io.path("model"))
         taught_by = [io.inputs["teacher"], *io.roles("teacher").values()]
@@ -103,13 +105,18 @@ class Distill(Technique):
             data = dataset.with_unlabelled(io.path("data"), data, [tasks.of(head).missing for head in heads])
         data = taught.beside(data, ("train", "unlabelled") if self.unlabelled else ("train",))
         with ExitStack() as stack:
-            module, loss = self._lesson(student, taught.modules, heads, stack)
+            modules = stack.enter_context(remembered.remembering(self._memory(io), taught_by, taught.modules))
+            module, loss = self._lesson(student, modules, heads, stack)
             lines = _training.fit(io, self, _training.learner(student, module), data, loss, self.training, "distill")
         checkpoint.save(student, io.output)
         notes.write(io.output, lines)
 
+    def _memory(self, io: StepIO) -> Path | None:
+        """Where answers are remembered; inner layers are only there when the teacher is run."""
+        return io.kept if self.features is None and self.processes == 1 else None
+
     def _lesson(
-        self, student: Checkpoint, taught_by: tuple[nn.Module, ...], heads: tuple[Head, ...], stack: ExitStack
+        self, student: Checkpoint, taught_by: Sequence[nn.Module], heads: tuple[Head, ...], stack: ExitStack
     ) -> tuple[nn.Module, Loss]:
         """What is fitted, and to what: the student, with regressors where features need them."""
         from edgebuild.nn.train.taught import lesson, with_regressors

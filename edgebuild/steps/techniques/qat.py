@@ -13,6 +13,7 @@ from edgebuild.nn.graph import trace
 from edgebuild.nn.quantize import fake_quant, points, ranges
 from edgebuild.nn.quantize.folding import fold, freeze
 from edgebuild.nn.train import teachers
+from edgebuild.nn.train.remembered import remembering
 from edgebuild.nn.train.taught import lesson
 from edgebuild.spec import dataset, notes
 from edgebuild.spec.artifact import StepIO
@@ -91,10 +92,13 @@ class Qat(Technique):
         first = dataset.calibration(io.path("data"), self.calibration, self.seed)
         learning = self._learning(graph, first)
         fake_quant.insert(graph, learning, self.granularity == "channel")
-        taught = teachers.load([io.inputs["teacher"], *io.roles("teacher").values()])
+        taught_by = [io.inputs["teacher"], *io.roles("teacher").values()]
+        taught = teachers.load(taught_by)
         data = taught.beside(dataset.read(io.path("data"), "train"), ("train",))
-        loss = lesson(dataset.heads(io.path("data")), self.goal, self.alpha, self.temperature, taught.modules)
-        lines = _training.fit(io, self, _training.learner(model, graph), data, loss, self.training, "qat")
+        memory = io.kept if self.processes == 1 else None
+        with remembering(memory, taught_by, taught.modules) as modules:
+            loss = lesson(dataset.heads(io.path("data")), self.goal, self.alpha, self.temperature, modules)
+            lines = _training.fit(io, self, _training.learner(model, graph), data, loss, self.training, "qat")
         checkpoint.save(model, io.output)
         notes.write(io.output, lines)
         learnt = {name: module.ends() for name, module in learning.items()}

@@ -224,3 +224,11 @@ def test_a_copy_is_a_network_of_its_own() -> None:
     other, x = copy.deepcopy(module), example((3, 8, 8))
     other.gain.data.zero_()
     assert not torch.equal(module(x), other(x))
+
+
+def test_an_output_that_is_a_constant_is_not_learnt() -> None:
+    """It was a parameter, and who asked for numbers of the answer was refused by torch."""
+    held = numpy_helper.from_array(np.float32([1, 2]), "c")
+    nodes = [helper.make_node("Relu", ["x"], ["y"])]
+    _, constant = lift(model(nodes, [picture()], ["y", "c"], [held]))(example((3, 8, 8)))
+    assert constant.numpy().tolist() == [1, 2]

@@ -13,6 +13,7 @@ import torch
 from edgebuild.nn import checkpoint
 from edgebuild.nn.model_code import ModelCode
 from edgebuild.spec import dataset
+from edgebuild.spec.artifact import Input, StepIO
 from edgebuild.spec.errors import UsageError
 from edgebuild.steps.techniques.distill import Distill
 from tests import runtimes, tiny
@@ -45,6 +46,29 @@ def test_without_labels_the_student_comes_closer_to_its_teacher(made: tiny.Made,
     (tmp_path / "root" / "student").symlink_to(tmp_path / "out")
     after = runtimes.torch_answers(tiny.Made("tiny", tmp_path / "root"), "student")
     assert distance(after, teacher) < 0.5 * distance(before, teacher)
+
+
+def test_what_the_teacher_answered_is_known_to_the_next_student_to_the_same_bytes(
+    made: tiny.Made, tmp_path: Path
+) -> None:
+    """The same teacher, by its digest, need not be run: another that lies in its place teaches nothing."""
+
+    def weights(name: str, student: str, teacher: str, kept: Path | None) -> bytes:
+        folders = {
+            "model": ("torch", made[student]),
+            "teacher": ("torch", made[teacher]),
+            "data": ("data", made["data"]),
+        }
+        inputs = {role: Input(kind, "0" * 64, path) for role, (kind, path) in folders.items()}
+        for folder in (tmp_path / name, tmp_path / f"{name}.scratch"):
+            folder.mkdir()
+        Distill(epochs=1, batch_size=32).run(StepIO(inputs, tmp_path / name, tmp_path / f"{name}.scratch", kept=kept))
+        return (tmp_path / name / checkpoint.WEIGHTS).read_bytes()
+
+    alone = weights("alone", "pruned", "float", None)
+    weights("first", "float", "float", tmp_path / "kept")
+    assert weights("second", "pruned", "pruned", tmp_path / "kept") == alone
+    assert weights("other", "pruned", "pruned", None) != alone
 
 
 def test_zeros_of_a_pruned_student_stay_zero(made: tiny.Made, tmp_path: Path) -> None:
