@@ -67,6 +67,7 @@ def _static(model: bytes, ranges: Mapping[str, Range], how: Quantization) -> byt
         *_masks.touching(ranges, operations(model)),
         *_tail.tail(operations(model), ends, layer_outputs),
         *(_readers(model) if how.borders == "float32" else ()),
+        *_inner(model),
     ):
         _leave(job, f"^{re.escape(';'.join(one.outputs))};$", (qtyping.TFLOperationName.ALL_SUPPORTED,))
     return mend_dead_channels(_run(job, _statistics(model, _masks.usable(ranges))), model)
@@ -78,6 +79,11 @@ def _readers(model: bytes) -> list[Operation]:
     """
     outputs = set(_tflite_graph.ends(model)[1])
     return [one for one in operations(model) if outputs.intersection(one.inputs)]
+
+
+def _inner(model: bytes) -> list[Operation]:
+    """The operations of graphs within operators (branches, loops, what a reduction does): nothing calibrates them."""
+    return [Operation(one.kind, one.inputs, one.outputs) for one in _tflite_graph.inner_operators(model)]
 
 
 def operations(model: bytes) -> list[Operation]:

@@ -58,6 +58,10 @@ LAYERS: dict[str, list[tuple[int, Callable[[], nn.Module]]]] = {
     ],
     "grouped_conv3d": [(3, lambda: nn.Conv3d(4, 8, 3, padding=1, groups=4))],
     "ceil_pools": [(2, lambda: nn.MaxPool2d(3, 2, ceil_mode=True)), (2, lambda: nn.MaxPool2d(5, 4, ceil_mode=True))],
+    "dilated_pools": [
+        (2, lambda: nn.MaxPool2d(3, 2, 1, dilation=(2, 3), ceil_mode=True)),
+        (1, lambda: nn.MaxPool1d(3, 1, dilation=2)),
+    ],
     "average_counts": [
         (1, lambda: nn.AvgPool1d(3, 2, 1, count_include_pad=False)),
         (2, lambda: nn.AvgPool2d(3, 2, (1, 0), count_include_pad=False, ceil_mode=True)),
