@@ -104,5 +104,8 @@ def _by_corners(graph: onnx.GraphProto) -> None:
             scales = numpy_helper.to_array(known[node.input[2]]) if node.input[2] in known else None
             smaller = scales is not None and (scales < 1).any() and (scales <= 1).all()
             # what ONNX Runtime does with such files: nothing else says which of two pixels is the nearest
-            said = {"coordinate_transformation_mode": "asymmetric", "nearest_mode": "ceil" if smaller else "floor"}
-            node.attribute.extend(helper.make_attribute(name, word) for name, word in said.items())
+            attributes = {
+                "coordinate_transformation_mode": "asymmetric",
+                "nearest_mode": "ceil" if smaller else "floor",
+            }
+            node.attribute.extend(helper.make_attribute(name, word) for name, word in attributes.items())

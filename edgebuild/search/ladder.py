@@ -21,6 +21,7 @@ _PASSES = "passes every gate that a search looks at"
 _ALIKE = 0.01  # of bytes: the same layers quantized a little otherwise
 _NOTHING = "another that passes takes no more time and bytes, and nobody has lost less"
 _OFTEN = 6  # times that the same format was the fastest, after which it is counted first
+_NEAR = 0.25  # of a limit: beyond, a file in another format, which has the same weights, misses it as well
 _SHARE = 3  # one in so many of those that were trained a little is trained whole
 
 
@@ -87,13 +88,13 @@ class Ladder:
 
     def _counts(self, drafts: Sequence[Draft]) -> list[_Open | Trial | None]:
         """What each reaches when it is counted: in the format that was the fastest all along if there is one, and in
-        the others where that is not within the limits.
+        the others where that is just beyond a limit.
         """
         usual = self._usual()
         counts = self._bench.count([draft.recipe for draft in drafts], usual)
         reached = [self._reached(*pair) for pair in zip(drafts, counts, strict=True)]
         if usual:
-            again = [n for n, each in enumerate(reached) if isinstance(each, Trial) and each.misses]
+            again = [n for n, each in enumerate(reached) if isinstance(each, Trial) and 0 < each.excess <= _NEAR]
             whole = self._bench.count([drafts[n].recipe for n in again], ())
             for n, each in zip(again, whole, strict=True):
                 reached[n] = self._reached(drafts[n], each)

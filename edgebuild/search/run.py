@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from edgebuild.search import pareto
+from edgebuild.search.bench import Draft
 from edgebuild.search.trial import Trial
 from edgebuild.spec.errors import UsageError
 
 if TYPE_CHECKING:
-    from edgebuild.search.ladder import Ladder
     from edgebuild.search.study import Study
 
-_BATCH = 8
-_FLAT = 60  # recipes in a row that add nothing
+_BATCH = (2, 16)  # recipes that are tried at once: fewer teach the sampler sooner, more leave no core without work
+_ROUNDS = 12  # that there are to be at least
+_FLAT = 60  # recipes in a row that add nothing, at least, and this share of those that are allowed
+_FLAT_SHARE = 0.5
 _NOTHING = 0.002  # of the box of all that may be: what adds less adds nothing
 _HOPELESS = 40  # recipes, none of which could be planned
 
@@ -29,18 +31,36 @@ class Budget:
     trials: int
     until: float
 
+    @property
+    def batch(self) -> int:
+        """How many recipes are tried at once."""
+        least, most = _BATCH
+        return max(least, min(most, self.trials // _ROUNDS))
+
+    @property
+    def patience(self) -> int:
+        """How many recipes in a row may add nothing: the more the user grants, the longer it looks."""
+        return max(_FLAT, round(_FLAT_SHARE * self.trials))
+
+
+class Trier(Protocol):
+    """What recipes are tried by: the ladder."""
+
+    def climb(self, drafts: Sequence[Draft]) -> list[Trial]:
+        """What became of each, except of those that the time did not suffice for."""
+
 
 # Called with what became of a batch, and all that is known.
 Watch = Callable[[list[Trial], list[Trial]], None]
 
 
-def search(study: Study, ladder: Ladder, budget: Budget, watch: Watch, keep: Callable[[], None]) -> str:
+def search(study: Study, ladder: Trier, budget: Budget, watch: Watch, keep: Callable[[], None]) -> str:
     """Try recipes; why it ended. `keep` is called after each batch, whatever comes then.
 
     UsageError for a space of which no recipe can be planned.
     """
     while (why := _ended(study, budget)) is None:
-        drafts = study.propose(min(_BATCH, budget.trials - len(study.trials)))
+        drafts = study.propose(min(budget.batch, budget.trials - len(study.trials)))
         if not drafts:
             return "every recipe of the space was tried"
         trials = ladder.climb(drafts)
@@ -62,14 +82,14 @@ def _ended(study: Study, budget: Budget) -> str | None:
         return "the time is over"
     if study.size is not None and len(known) >= study.size:
         return "every recipe of the space was tried"
-    if is_flat(known):
-        return f"the last {_FLAT} recipes added nothing"
+    if is_flat(known, budget.patience):
+        return f"the last {budget.patience} recipes added nothing"
     return None
 
 
-def is_flat(known: list[Trial]) -> bool:
-    """Whether something passes, and the last recipes have added nothing to it."""
-    before = _volume(known[:-_FLAT])
+def is_flat(known: list[Trial], last: int) -> bool:
+    """Whether something passes, and so many recipes at the end have added nothing to it."""
+    before = _volume(known[:-last])
     return before > 0 and _volume(known) - before < _NOTHING
 
 

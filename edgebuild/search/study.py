@@ -24,9 +24,9 @@ if TYPE_CHECKING:
 
 _TRIAL = "trial"  # a told trial has itself as an attribute
 _GATES = "gates"  # the one constraint: the worst excess
-_STARTUP = 12  # trials at random before the sampler learns
+_STARTUP = (4, 12)  # trials at random before the sampler learns
+_STARTUP_SHARE = 0.08  # of the recipes that there are
 _POPULATION = 16
-_SEED = 0
 _MOST = 20_000  # recipes of a space that are counted
 _AGAIN = 4  # recipes drawn in a row that are known, after which what is nearest to them and is not is taken
 _NEVER = 200  # where all recipes cannot be gone through
@@ -37,9 +37,9 @@ _WORST = 10.0  # of the limit: where nothing is known of answers, and the most t
 class Study:
     """Proposes recipes of a space, and remembers those of earlier runs under the same `name`."""
 
-    def __init__(self, journal: Path, name: str, space: Space) -> None:
+    def __init__(self, journal: Path, name: str, space: Space, seed: int = 0) -> None:
         """Open the journal, or begin it. What an earlier run had proposed and not ended comes first again."""
-        self._space = space
+        self._space, recipes = space, every(space, _MOST)
         with _quiet() as optuna:
             from optuna.storages import JournalStorage
             from optuna.storages.journal import JournalFileBackend
@@ -47,8 +47,9 @@ class Study:
             self._optuna, directions = optuna, ["minimize"] * 3
             storage = JournalStorage(JournalFileBackend(str(journal)))
             self._study = optuna.create_study(
-                storage=storage, study_name=name, directions=directions, sampler=_sampler(space), load_if_exists=True
-            )
+                storage=storage, study_name=name, directions=directions, load_if_exists=True,
+                sampler=_sampler(space, len(recipes) if recipes is not None else _MOST, seed),
+            )  # fmt: skip
             self._asked: dict[int, Any] = {}
             if not self._study.trials:
                 for start in space.starts:
@@ -57,7 +58,6 @@ class Study:
         self.trials = [self._read(each) for each in self._study.trials if _TRIAL in each.user_attrs]
         self._next = 1 + max((trial.number for trial in self.trials), default=-1)  # those drawn again have none
         self._known = {text(self._recipe_of(trial.values)): trial for trial in self.trials}
-        recipes = every(space, _MOST)
         self._all = None if recipes is None else {text(self._recipe_of(values)): values for values in recipes}
 
     @property
@@ -146,12 +146,14 @@ class Study:
         return documents.from_json(Trial, json.loads(frozen.user_attrs[_TRIAL]), file="journal.log")
 
 
-def _sampler(space: Space) -> optuna.samplers.BaseSampler:
+def _sampler(space: Space, size: int, seed: int) -> optuna.samplers.BaseSampler:
     from optuna.samplers import NSGAIISampler, TPESampler
 
     if space.sampler == "nsga2":
-        return NSGAIISampler(population_size=_POPULATION, seed=_SEED)
-    return TPESampler(n_startup_trials=_STARTUP, multivariate=True, group=True, constant_liar=True, seed=_SEED)
+        return NSGAIISampler(population_size=_POPULATION, seed=seed)
+    least, most = _STARTUP
+    startup = max(least, min(most, round(_STARTUP_SHARE * size)))
+    return TPESampler(n_startup_trials=startup, multivariate=True, group=True, constant_liar=True, seed=seed)
 
 
 def _constraint(trial: Trial) -> float:

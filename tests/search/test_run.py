@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -25,7 +26,7 @@ class Climbs:
     def __init__(self, rule: Any = toy.tried) -> None:
         self.rule = rule
 
-    def climb(self, drafts: list[Draft]) -> list[Trial]:
+    def climb(self, drafts: Sequence[Draft]) -> list[Trial]:
         return [self.rule(draft) for draft in drafts]
 
 
@@ -33,19 +34,25 @@ def ended(folder: Path, ladder: Climbs, trials: int = 1000, seconds: float = 600
     study = Study(folder / "journal.log", "one", toy.space(folder))
     kept: list[int] = []
     budget = Budget(trials, time.monotonic() + seconds)
-    why = run.search(study, ladder, budget, lambda tried, known: None, lambda: kept.append(len(study.trials)))  # type: ignore[arg-type]
+    why = run.search(study, ladder, budget, lambda tried, known: None, lambda: kept.append(len(study.trials)))
     return why, study.trials, len(kept)
 
 
 def test_it_ends_after_the_recipes_that_are_allowed_and_keeps_after_each_batch(tmp_path: Path) -> None:
     why, trials, kept = ended(tmp_path, Climbs(), trials=20)
-    assert (why, len(trials), kept) == ("20 recipes were tried", 20, 3)
+    assert (why, len(trials), kept) == ("20 recipes were tried", 20, 10)
+
+
+@pytest.mark.parametrize(("trials", "batch", "patience"), [(16, 2, 60), (120, 10, 60), (300, 16, 150)])
+def test_the_more_it_may_try_the_more_at_once_and_the_longer_it_looks(trials: int, batch: int, patience: int) -> None:
+    budget = Budget(trials, 0.0)
+    assert (budget.batch, budget.patience) == (batch, patience)
 
 
 def test_it_ends_where_nothing_is_added_any_more(tmp_path: Path) -> None:
-    why, trials, _ = ended(tmp_path, Climbs())
-    assert why == f"the last {run._FLAT} recipes added nothing"
-    assert run._FLAT < len(trials) < 162
+    why, trials, _ = ended(tmp_path, Climbs(), trials=120)
+    assert why == "the last 60 recipes added nothing"
+    assert 60 < len(trials) < 120
 
 
 def test_it_ends_when_it_is_satisfied(tmp_path: Path) -> None:
@@ -54,14 +61,14 @@ def test_it_ends_when_it_is_satisfied(tmp_path: Path) -> None:
 
     why, trials, _ = ended(tmp_path, Climbs(rule))
     assert why == "a recipe within all goals was found"
-    assert len(trials) == 8
+    assert len(trials) == Budget(1000, 0.0).batch
 
 
 def test_an_interruption_keeps_what_was_finished(tmp_path: Path) -> None:
     """The batch that it comes in is tried first by the next run."""
     climbs = Climbs()
 
-    def interrupted(drafts: list[Draft]) -> list[Trial]:
+    def interrupted(drafts: Sequence[Draft]) -> list[Trial]:
         seen.append([draft.values for draft in drafts])
         if len(seen) == 2:
             raise KeyboardInterrupt
@@ -73,7 +80,7 @@ def test_an_interruption_keeps_what_was_finished(tmp_path: Path) -> None:
         ended(tmp_path, climbs, trials=20)
     again = Study(tmp_path / "journal.log", "one", toy.space(tmp_path))
     assert [trial.values for trial in again.trials] == seen[0]
-    assert sorted(map(str, (draft.values for draft in again.propose(8)))) == sorted(map(str, seen[1]))
+    assert sorted(map(str, (draft.values for draft in again.propose(2)))) == sorted(map(str, seen[1]))
 
 
 def test_it_ends_when_the_time_is_over(tmp_path: Path) -> None:
@@ -85,7 +92,7 @@ def test_a_space_of_which_nothing_can_be_planned_is_refused(tmp_path: Path) -> N
         return Trial(draft.number, draft.values, Step.of(draft.recipe), "planned", "rejected", "it comes as onnx")
 
     with pytest.raises(UsageError, match="none of 40 recipes of the space can be planned.*it comes as onnx"):
-        ended(tmp_path, Climbs(rule))
+        ended(tmp_path, Climbs(rule), trials=96)
 
 
 def test_every_recipe_of_a_space_is_an_end(tmp_path: Path) -> None:

@@ -105,8 +105,8 @@ class Distill(Technique):
             data = dataset.with_unlabelled(io.path("data"), data, [tasks.of(head).missing for head in heads])
         data = taught.beside(data, ("train", "unlabelled") if self.unlabelled else ("train",))
         with ExitStack() as stack:
-            asked = stack.enter_context(remembered.remembering(self._memory(io), taught_by, taught.modules))
-            module, loss = self._lesson(student, asked, heads, stack)
+            modules = stack.enter_context(remembered.remembering(self._memory(io), taught_by, taught.modules))
+            module, loss = self._lesson(student, modules, heads, stack)
             lines = _training.fit(io, self, _training.learner(student, module), data, loss, self.training, "distill")
         checkpoint.save(student, io.output)
         notes.write(io.output, lines)

@@ -96,8 +96,8 @@ class Qat(Technique):
         taught = teachers.load(taught_by)
         data = taught.beside(dataset.read(io.path("data"), "train"), ("train",))
         memory = io.kept if self.processes == 1 else None
-        with remembering(memory, taught_by, taught.modules) as asked:
-            loss = lesson(dataset.heads(io.path("data")), self.goal, self.alpha, self.temperature, asked)
+        with remembering(memory, taught_by, taught.modules) as modules:
+            loss = lesson(dataset.heads(io.path("data")), self.goal, self.alpha, self.temperature, modules)
             lines = _training.fit(io, self, _training.learner(model, graph), data, loss, self.training, "qat")
         checkpoint.save(model, io.output)
         notes.write(io.output, lines)
