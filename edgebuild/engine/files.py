@@ -1,4 +1,4 @@
-"""Durable, atomic file operations: what is renamed into place is whole, also after a power cut."""
+"""Durable, atomic file operations: what is renamed into place is whole, after a power cut too once it is flushed."""
 
 from __future__ import annotations
 
@@ -7,20 +7,88 @@ import errno
 import fcntl
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from queue import SimpleQueue
+from threading import Thread
 
 
-def write_file(path: Path, data: bytes, scratch: Path) -> None:
-    """Put `data` at `path` in one step: written and synced in `scratch` (same file system), then renamed."""
+class Flushing:
+    """Flushes what was written to the disk beside what goes on: a disk takes milliseconds for each file.
+
+    For what is checked when it is read: a power cut may tear the last of it. A thread begins with the first path.
+    """
+
+    def __init__(self) -> None:
+        """Nothing waits."""
+        self._waiting: SimpleQueue[Path | None] = SimpleQueue()
+        self._thread: Thread | None = None
+        self._failed: OSError | None = None
+
+    def later(self, path: Path) -> None:
+        """Flush a file or a whole folder that is in its place, and the entry of it; OSError where an earlier one could
+        not be.
+        """
+        self._tell()
+        self._waiting.put(path)
+        if self._thread is None:
+            self._thread = Thread(target=self._go, name="flushing", daemon=True)
+            self._thread.start()
+
+    def close(self) -> None:
+        """Wait until all is flushed; OSError where something could not be."""
+        if self._thread is not None:
+            self._waiting.put(None)
+            self._thread.join()
+            self._thread = None
+        self._tell()
+
+    def _tell(self) -> None:
+        failed, self._failed = self._failed, None
+        if failed is not None:
+            raise failed
+
+    def _go(self) -> None:
+        while (path := self._waiting.get()) is not None:
+            paths: list[Path | None] = [path]
+            while not self._waiting.empty():
+                paths.append(self._waiting.get())
+            self._flush([each for each in paths if each is not None])
+            if None in paths:
+                return
+
+    def _flush(self, paths: list[Path]) -> None:
+        """Each, and once the folders that they are in."""
+        for path in paths:
+            self._try(sync_tree if path.is_dir() else _sync, path)
+        for folder in {path.parent for path in paths}:
+            self._try(sync_folder, folder)
+
+    def _try(self, sync: Callable[[Path], None], path: Path) -> None:
+        try:
+            sync(path)
+        except FileNotFoundError:  # it is gone already, and nobody misses it
+            pass
+        except OSError as error:
+            self._failed = self._failed or error
+
+
+def write_file(path: Path, data: bytes, scratch: Path, flushing: Flushing | None = None) -> None:
+    """Put `data` at `path` in one step: written in `scratch` (same file system), then renamed; synced before, or later
+    by who flushes.
+    """
     temporary = scratch / f"{path.name}.{os.getpid()}.{id(data):x}"
     with temporary.open("wb") as file:
         file.write(data)
         file.flush()
-        os.fsync(file.fileno())
+        if flushing is None:
+            os.fsync(file.fileno())
     temporary.rename(path)
-    sync_folder(path.parent)
+    if flushing is None:
+        sync_folder(path.parent)
+    else:
+        flushing.later(path)
 
 
 def sync_tree(folder: Path) -> None:

@@ -1,7 +1,8 @@
 """The content-addressed store: `cas/<digest>/` holds artifacts, `actions/<key>.json` says which key made which.
 
-Every entry is written aside, synced and renamed into place; a reader never sees half of one. What is read is
-checked against its digest, and an entry that does not match is dropped and counts as never made.
+Every entry is written aside and renamed into place, so a reader never sees half of one, and flushed to the disk beside
+the build. What is read is checked against its digest, and an entry that does not match, as a power cut may leave, is
+dropped and counts as never made.
 """
 
 from __future__ import annotations
@@ -53,6 +54,7 @@ class Store:
         """Open the store, making it when it is new; UsageError for a folder that is none or cannot be written."""
         self.root = root
         self._checked: set[str] = set()
+        self._flushing = files.Flushing()
         self._in_use: int | None = None
         self.code = digests.CodeMemo(_unseal(root / "code.json"))
         self.reads = reads.Memo(_unseal(root / "reads.json"))
@@ -67,7 +69,17 @@ class Store:
             raise disk_error(error, root) from None
 
     def close(self) -> None:
-        """Drop this session's scratch space; what was put into the store stays."""
+        """Drop this session's scratch space; what was put into the store stays, and is on the disk: UsageError where it
+        could not be brought there.
+        """
+        try:
+            self._flushing.close()
+        except OSError as error:
+            raise disk_error(error, self.root) from None
+        finally:
+            self._leave()
+
+    def _leave(self) -> None:
         for name, memo in (("code.json", self.code), ("reads.json", self.reads)):
             if memo.grown:
                 with suppress(OSError):  # only a memo: the next build can do without
@@ -149,7 +161,6 @@ class Store:
             artifact = Artifact(kind, digests.of_tree(folder))
             if not self.holds(artifact):
                 files.make_read_only(folder)
-                files.sync_tree(folder)
                 self._settle(folder, self.path(artifact))
         except OSError as error:
             raise disk_error(error, self.root) from None
@@ -163,7 +174,7 @@ class Store:
             if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
                 raise
             return  # another build put the same bytes there first
-        files.sync_folder(place.parent)
+        self._flushing.later(place)
 
     def snapshot(self, source: dict[str, Path], kind: str) -> Artifact:
         """A copy of these files (relative name → path) as an artifact: what a build reads cannot change under it.
@@ -226,7 +237,7 @@ class Store:
         body |= {"source": action.source} if action.source else {}
         body["output"] = {"kind": action.output.kind, "digest": action.output.digest}
         try:
-            files.write_file(path, _seal(body), self._session)
+            files.write_file(path, _seal(body), self._session, self._flushing)
         except OSError as error:
             raise disk_error(error, self.root) from None
 

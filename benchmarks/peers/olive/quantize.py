@@ -35,14 +35,20 @@ class Examples:
         return {name: values[number] for name, values in self._values.items()}, 0
 
 
-def main(model: Path, examples: Path, output: Path) -> None:
-    """Quantize `model` with the examples (arrays "0", "1" … of its inputs) into `output`."""
+def inputs(model: Path) -> str:
+    """Names of what a model takes, a line each: they reach what Olive imports of this file by the environment."""
     import onnx
-    from olive import run
 
     graph = onnx.load(model).graph
     constants = {tensor.name for tensor in graph.initializer}
-    os.environ["INPUTS"] = "\n".join(value.name for value in graph.input if value.name not in constants)
+    return "\n".join(value.name for value in graph.input if value.name not in constants)
+
+
+def main(model: Path, examples: Path, output: Path) -> None:
+    """Quantize `model` with the examples (arrays "0", "1" … of its inputs) into `output`."""
+    from olive import run
+
+    os.environ["INPUTS"] = inputs(model)
     data = {
         "name": "calibration",
         "user_script": SCRIPT,
