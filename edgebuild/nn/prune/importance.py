@@ -195,7 +195,8 @@ def _norms(module: nn.Module, *kinds: Any) -> set[str]:
 
 
 def _held(subject: Subject, side: Member) -> Tensor:
-    return subject.module.get_parameter(side.parameter).detach()
+    values: Tensor = attrgetter(side.parameter)(subject.module)  # a buffer where a layer's weights are not learnt
+    return values.detach()
 
 
 def _by_layers(group: Group, sides: Sequence[Member], weighed: Callable[[Member], Tensor]) -> Tensor | None:

@@ -62,6 +62,12 @@ LAYERS: dict[str, list[tuple[int, Callable[[], nn.Module]]]] = {
         (2, lambda: nn.MaxPool2d(3, 2, 1, dilation=(2, 3), ceil_mode=True)),
         (1, lambda: nn.MaxPool1d(3, 1, dilation=2)),
     ],
+    "expanded": [
+        (2, lambda: Call(lambda x: torch.cat([x, x.mean((1, 3), keepdim=True).expand(-1, 1, -1, 12)], 1))),
+        (2, lambda: Call(lambda x: x * x.amax((2, 3), keepdim=True).expand_as(x))),
+    ],
+    "powers": [(2, lambda: Call(lambda x: (x.unsqueeze(1) - 1).pow(2) - x.unsqueeze(1) ** 3))],
+    "identity_matrix": [(1, lambda: Call(lambda x: x + torch.eye(8, 20, dtype=x.dtype)))],
     "average_counts": [
         (1, lambda: nn.AvgPool1d(3, 2, 1, count_include_pad=False)),
         (2, lambda: nn.AvgPool2d(3, 2, (1, 0), count_include_pad=False, ceil_mode=True)),

@@ -66,6 +66,6 @@ def _at(x: Tensor, axis: int, places: list[int], step: int) -> Tensor:
             runs[-1].append(place)
         else:
             runs.append([place])
-    behind = (slice(None),) * (-1 - axis)
-    slices = [x[(..., slice(run[0], run[-1] + 1, step), *behind)] for run in runs]
+    behind: list[Any] = [slice(None)] * (-1 - axis)
+    slices = [x[(Ellipsis, slice(run[0], run[-1] + 1, step), *behind)] for run in runs]
     return slices[0] if len(slices) == 1 else torch.cat(slices, axis)
