@@ -55,13 +55,16 @@ class Margin:
 
 @dataclass(frozen=True, slots=True)
 class Calibration:
-    """The fits of all sets of terms, the one chosen, and each figure as the others predict it."""
+    """The fits of all sets of terms, the one chosen, and each figure as the others predict it; those that came `later`
+    as the target's profile predicts them.
+    """
 
     target: Target
     fits: tuple[Fit, ...]
     chosen: Fit
     left_out: tuple[Asked, ...]
     tested: tuple[Asked, ...]
+    later: tuple[Asked, ...] = ()
 
     def margins(self) -> list[Margin]:
         """One for each format and number of threads that figures are known of."""
@@ -105,7 +108,8 @@ class Calibration:
 
 
 def calibrate(found: Target, model: TimeModel, core: str) -> Calibration:
-    """Fit `model` to the core's figures of the set "fit", with the work counted on the target, and ask it for the rest.
+    """Fit `model`, the profile's, to the core's figures of the set "fit", with the work counted on the target, and ask
+    it for the rest; those of the set "later" are asked of `model` as it is.
 
     Figures whose threads nobody knows are left to `unknown_threads`.
     """
@@ -119,12 +123,12 @@ def calibrate(found: Target, model: TimeModel, core: str) -> Calibration:
         Asked(each, counted[each], math.exp(error) * each.milliseconds / 1e3)
         for each, error in zip(fitted, best.unseen, strict=True)
     ]
-    tested = [
-        Asked(each, counted[each], seconds(_point(each, counted[each]), best.model))
-        for each in known
-        if each.set == "test"
-    ]
-    return Calibration(found, tuple(fits), best, tuple(left_out), tuple(tested))
+
+    def asked(which: str, by: TimeModel) -> tuple[Asked, ...]:
+        chosen = [each for each in known if each.set == which]
+        return tuple(Asked(each, counted[each], seconds(_point(each, counted[each]), by)) for each in chosen)
+
+    return Calibration(found, tuple(fits), best, tuple(left_out), asked("test", best.model), asked("later", model))
 
 
 def unknown_threads(found: Target, model: TimeModel, core: str, threads: Sequence[int]) -> list[tuple[Asked, ...]]:

@@ -49,12 +49,20 @@ def forecast(asked: Asked, every: Sequence[Calibration]) -> Forecast | None:
     """The band of a figure of another kernel library; None of one of the library that is emulated."""
     if asked.figure.same_kernels:
         return None
-    others = [each for each in foreign(every) if each.figure.core != asked.figure.core]
-    alike = [each for each in others if each.figure.threads == asked.figure.threads]
+    others, alike = _others(asked, every)
     enough = len(alike) >= COVERAGE / (1 - COVERAGE) - 1e-9
-    chosen = alike if enough else others
+    return _made(alike, asked.figure.threads) if enough else _made(others, None)
+
+
+def _others(asked: Asked, every: Sequence[Calibration]) -> tuple[list[Asked], list[Asked]]:
+    """The figures of other libraries on other cores, and those of them on as many threads."""
+    others = [each for each in foreign(every) if each.figure.core != asked.figure.core]
+    return others, [each for each in others if each.figure.threads == asked.figure.threads]
+
+
+def _made(chosen: Sequence[Asked], threads: int | None) -> Forecast:
     error, rule = band([each.log_error for each in chosen])
-    return Forecast(error, rule, len(chosen), asked.figure.threads if enough else None)
+    return Forecast(error, rule, len(chosen), threads)
 
 
 def foreign(every: Sequence[Calibration]) -> Iterator[Asked]:
@@ -67,10 +75,22 @@ def foreign_table(every: Sequence[Calibration]) -> Table:
     rows = [row for one in every for row in _rows(one, every)]
     inside, held = (sum(row[key] for row in rows) for key in ("inside", "held"))
     figures = {f"{row['target']}_{row['threads']}_foreign": f"{row['band']:.0%}" for row in rows}
+    figures |= {f"{row['target']}_{row['threads']}_apart": f"{row['apart']:.0%}" for row in rows if row["few"]}
+    figures |= {
+        f"{row['target']}_{row['threads']}_apart_inside": f"{row['apart_inside']} of {row['held']}"
+        for row in rows
+        if row["few"]
+    }
     figures |= {f"{row['target']}_{row['threads']}_foreign_inside": f"{row['inside']} of {row['held']}" for row in rows}
     notes = [
         f"Inside: {inside} of {held}, at a coverage of {COVERAGE:.0%}.",
         "No figure helps to make the band of its own core. The rule was chosen after the errors had been seen.",
+        *(
+            f"{row['target']}, threads {row['threads']}: the {row['few']} figures on as many threads, too few for a "
+            f"quantile, would have forecast {row['apart']:.0%}, with {row['apart_inside']} of {row['held']} inside."
+            for row in rows
+            if row["few"]
+        ),
     ]
     figures["foreign_inside"] = f"{inside} of {held}"
     return Table("Bands of other kernel libraries, from the other cores", _COLUMNS, rows, notes, figures)
@@ -91,4 +111,13 @@ def _rows(one: Calibration, every: Sequence[Calibration]) -> Iterator[dict[str, 
             "rule": made.rule,
             "inside": sum(map(made.covers, held)),
             "held": len(held),
-        }
+        } | _apart(held, made, every)
+
+
+def _apart(held: Sequence[Asked], made: Forecast, every: Sequence[Calibration]) -> dict[str, Any]:
+    """What figures on as many threads alone would have forecast, where they are `few`."""
+    _, alike = _others(held[0], every)
+    if made.threads is not None or not alike:
+        return {"few": 0, "apart": None, "apart_inside": None}
+    narrow = _made(alike, held[0].figure.threads)
+    return {"few": narrow.figures, "apart": narrow.error, "apart_inside": sum(map(narrow.covers, held))}

@@ -29,7 +29,8 @@ class Net:
 class Figure:
     """`milliseconds` of a network on `threads` threads at `clock` Hz; 0 threads where nobody says how many.
 
-    `set`: "fit" where the constants of the core are fitted to it, "test" where nothing is.
+    `set`: "fit" where the constants of the core are fitted to it, "test" where nothing is; "later" where constants and
+    bands had been stated before it was known.
     """
 
     net: str
@@ -43,7 +44,7 @@ class Figure:
     threads: int
     threads_stated: bool
     same_kernels: bool
-    set: Literal["fit", "test"]
+    set: Literal["fit", "test", "later"]
     source: str
 
 

@@ -9,6 +9,7 @@ from benchmarks._calibrating import calibrate
 from benchmarks._calibration_tables import MODEL, THREADS, tables_of, transfer_table, unknown
 from benchmarks._counting import Work, works
 from benchmarks._foreign_bands import foreign_table
+from benchmarks._later import later_table
 from benchmarks._project import target
 from benchmarks._tables import Table
 from benchmarks._transfer import transfers
@@ -47,7 +48,7 @@ def run(*, small: bool) -> list[Table]:
     tables = [table for calibration in every for table in tables_of(calibration, every)]
     tables += [transfer_table(transfers(every)), unknown(calibrated["rpi5"])]
     shown = [table for name in CORES for table in _shown(target(name), MOBILENETS)]
-    return [*tables, *shown, wider(tables, [*CORES]), foreign_table(every)]
+    return [*tables, *shown, wider(tables, [*CORES]), foreign_table(every), later_table(every)]
 
 
 def _shown(found: Target, nets: Sequence[str]) -> list[Table]:

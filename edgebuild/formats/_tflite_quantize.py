@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from edgebuild.formats import _masks, _tail, _tflite_graph
+from edgebuild.formats import _masks, _tail, _tflite_graph, _tflite_large
 from edgebuild.formats._layers import kept, refuse_without_kernel
 from edgebuild.formats._masks import Operation
 from edgebuild.spec.errors import UsageError
@@ -230,7 +230,7 @@ def _run(job: Any, statistics: dict[str, Any] | None = None) -> bytes:
     import numpy as np
 
     try:
-        with np.errstate(invalid="ignore"):  # the bias of a dead channel, which is mended afterwards
+        with np.errstate(invalid="ignore"), _tflite_large.in_pieces():  # the bias of a dead channel is mended later
             return bytes(job.quantize(statistics, enable_progress_report=False).quantized_model)
     except ValueError as error:
         raise UsageError(f"the model cannot be quantized so: {error}", key="tflite") from None

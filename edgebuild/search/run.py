@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 _BATCH = (2, 16)  # recipes that are tried at once: fewer teach the sampler sooner, more leave no core without work
 _ROUNDS = 12  # that there are to be at least
+_FIRST = 4  # recipes at once at the beginning: which format is the fastest is soon known then, and counted alone
 _FLAT = 60  # recipes in a row that add nothing, at least, and this share of those that are allowed
 _FLAT_SHARE = 0.5
 _NOTHING = 0.002  # of the box of all that may be: what adds less adds nothing
@@ -60,7 +61,8 @@ def search(study: Study, ladder: Trier, budget: Budget, watch: Watch, keep: Call
     UsageError for a space of which no recipe can be planned.
     """
     while (why := _ended(study, budget)) is None:
-        drafts = study.propose(min(budget.batch, budget.trials - len(study.trials)))
+        known = len(study.trials)
+        drafts = study.propose(min(budget.batch, _FIRST + known, budget.trials - known))
         if not drafts:
             return "every recipe of the space was tried"
         trials = ladder.climb(drafts)

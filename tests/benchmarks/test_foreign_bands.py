@@ -56,6 +56,9 @@ def test_numbers_of_threads_stay_apart_only_where_each_has_enough_figures_for_a_
     assert many is not None
     assert (few.figures, few.threads, few.covers(held)) == (9, None, True)
     assert (many.figures, many.threads, many.covers(held)) == (9, 4, False)
+    told = foreign_table([calibration("rpi4", one, *[four] * 8), calibration("rpi5", held)])
+    assert told.figures["rpi5_4_apart_inside"] == "0 of 1"
+    assert [note for note in told.notes if note.startswith("rpi5, threads 4: the 8 figures on as many threads")]
 
 
 def test_a_figure_of_the_emulated_library_has_no_such_band_and_makes_none() -> None:

@@ -61,7 +61,7 @@ def file(
     code.builtinCode = getattr(schema.BuiltinOperator, kind)
     code.deprecatedBuiltinCode, code.version = min(code.builtinCode, 127), 1
     graph.inputs, graph.outputs, graph.operators = given, list(operator.outputs), [operator]
-    model.operatorCodes, model.subgraphs = [code], [graph]
+    model.operatorCodes, model.subgraphs, model.signatureDefs = [code], [graph], []
     builder = flatbuffers.Builder()
     builder.Finish(model.Pack(builder), b"TFL3")
     return bytes(builder.Output())

@@ -61,7 +61,7 @@ def test_it_ends_when_it_is_satisfied(tmp_path: Path) -> None:
 
     why, trials, _ = ended(tmp_path, Climbs(rule))
     assert why == "a recipe within all goals was found"
-    assert len(trials) == Budget(1000, 0.0).batch
+    assert len(trials) == 4  # the first ones
 
 
 def test_an_interruption_keeps_what_was_finished(tmp_path: Path) -> None:
@@ -91,7 +91,7 @@ def test_a_space_of_which_nothing_can_be_planned_is_refused(tmp_path: Path) -> N
     def rule(draft: Draft) -> Trial:
         return Trial(draft.number, draft.values, Step.of(draft.recipe), "planned", "rejected", "it comes as onnx")
 
-    with pytest.raises(UsageError, match="none of 40 recipes of the space can be planned.*it comes as onnx"):
+    with pytest.raises(UsageError, match="none of 44 recipes of the space can be planned.*it comes as onnx"):
         ended(tmp_path, Climbs(rule), trials=96)
 
 
