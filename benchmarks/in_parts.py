@@ -1,15 +1,17 @@
-"""What each of two processes needs that train a model together, beside one that trains it alone.
+"""What each of two processes needs that train a model together, and what converting one takes, in memory.
 
 A wide multilayer perceptron, whose weights, gradients and momenta are all there is: memory of a process above what it
-has with PyTorch loaded and nothing built, and the losses, which must be the same.
+has with all libraries loaded and nothing built, and the losses, which must be the same.
 """
 
 from __future__ import annotations
 
+import gc
 import json
 import subprocess
 import sys
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -26,8 +28,19 @@ _COLUMNS = {
 }
 
 
+_CONVERTED = {
+    "step": ("step", ""),
+    "mebibytes": ("peak memory, MiB", ",.0f"),
+    "share": ("of the weights'", ".2f"),
+}
+
+
 def run(*, small: bool) -> list[Table]:
-    """One table; `small`: a narrow network."""
+    """A table of trainings and one of conversions; `small`: a narrow network, which is trained alone."""
+    return [_trainings(small=small), *([] if small else [_conversions()])]
+
+
+def _trainings(*, small: bool) -> Table:
     width = _SMALL if small else WIDTH
     alone = _process(0, Path(), 1, width) if small else _trained(width, 1)[0]
     both = _trained(width, 2)
@@ -47,7 +60,22 @@ def run(*, small: bool) -> list[Table]:
         f"The losses differ by {far:.1e} at most.",
     ]
     figures = {"memory": f"{max(row['share'] for row in rows[1:]):.2f}", "losses": f"{far:.1e}"}
-    return [Table("A training by two processes", _COLUMNS, rows, notes, figures)]
+    return Table("A training by two processes", _COLUMNS, rows, notes, figures)
+
+
+def _conversions() -> Table:
+    """Each in a process of its own, as in a build."""
+    rows = []
+    for kind in ("onnx", "tflite"):
+        done = subprocess.run([sys.executable, "-m", __name__, kind], stdout=subprocess.PIPE, text=True, check=True)
+        rows += json.loads(done.stdout.splitlines()[-1])
+    notes = [f"The same network, untrained: {rows[0]['weights'] / 2**20:,.0f} MiB of weights."]
+    return Table("A conversion", _CONVERTED, rows, notes, _figures(rows))
+
+
+def _figures(rows: list[dict[str, Any]]) -> dict[str, str]:
+    names = ("onnx", "half", "tflite")
+    return {name: f"{row['share']:.1f}" for name, row in zip(names, rows, strict=True)}
 
 
 def _trained(width: int, count: int) -> list[dict[str, Any]]:
@@ -100,6 +128,58 @@ def _process(index: int, meeting: Path, count: int, width: int) -> dict[str, Any
     return {"bytes": _memory("VmHWM") - idle, "losses": seen}
 
 
+_CODE = """\
+from torch import nn
+
+def build():
+    layers = [layer for _ in range({layers}) for layer in (nn.Linear({width}, {width}), nn.ReLU())]
+    return nn.Sequential(*layers, nn.Linear({width}, 4))
+"""
+
+
+def _converted(kind: str) -> list[dict[str, Any]]:
+    """Peak bytes of the step that converts to this format, and, of a format that is cut, of the one that cuts."""
+    with tempfile.TemporaryDirectory() as folder:
+        _convert(kind, _SMALL, Path(folder, "small"))  # loads the exporter
+        return _convert(kind, WIDTH, Path(folder, "large"))
+
+
+def _convert(kind: str, width: int, folder: Path) -> list[dict[str, Any]]:
+    from edgebuild.formats import _onnx_cuts
+    from edgebuild.nn import checkpoint
+    from edgebuild.nn.checkpoint import Checkpoint
+    from edgebuild.nn.model_code import ModelCode
+    from edgebuild.spec.artifact import Input, StepIO
+    from edgebuild.spec.signature import TensorSpec
+    from edgebuild.steps.convert import Convert
+
+    for name in ("source", "model", "file", "scratch"):
+        (folder / name).mkdir(parents=True)
+    (folder / "source" / "model.py").write_text(_CODE.format(width=width, layers=LAYERS))
+    code, inputs = ModelCode(folder / "source", "models/wide"), (TensorSpec("x", (width,)),)
+    outputs = (TensorSpec("y", (4,)),)
+    checkpoint.save(Checkpoint(code.build("build", inputs), code, "build", inputs, outputs=outputs), folder / "model")
+    weights = (folder / "model" / checkpoint.WEIGHTS).stat().st_size
+
+    def peak(step: Callable[[], object]) -> int:
+        gc.collect()
+        Path("/proc/self/clear_refs").write_text("5", encoding="ascii")  # the peak counts from here on
+        before = _memory("VmRSS")
+        step()
+        return _memory("VmHWM") - before
+
+    io = StepIO({"model": Input("torch", "", folder / "model")}, folder / "file", folder / "scratch")
+    taken = {f"convert to {kind}": peak(lambda: Convert(kind).run(io))}
+    if kind == "onnx":
+        file = folder / "file" / "model.onnx"
+        middle = _onnx_cuts.points(file.read_bytes())[LAYERS].tensor
+        taken["cut half of it"] = peak(lambda: _onnx_cuts.half(file.read_bytes(), middle, "edge"))
+    return [
+        {"step": step, "mebibytes": number / 2**20, "share": number / weights, "weights": weights}
+        for step, number in taken.items()
+    ]
+
+
 def _memory(name: str) -> int:
     """Bytes, as the kernel tells them of this process."""
     lines = Path("/proc/self/status").read_text(encoding="ascii").splitlines()
@@ -107,5 +187,8 @@ def _memory(name: str) -> int:
 
 
 if __name__ == "__main__":
-    number, place, processes, size = sys.argv[1:]
-    print(json.dumps(_process(int(number), Path(place), int(processes), int(size))))
+    if len(sys.argv) == 2:
+        print(json.dumps(_converted(sys.argv[1])))
+    else:
+        number, place, processes, size = sys.argv[1:]
+        print(json.dumps(_process(int(number), Path(place), int(processes), int(size))))

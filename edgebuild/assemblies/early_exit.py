@@ -27,7 +27,7 @@ class EarlyExit(Joining):
         str,
         Field(
             description="sub-module that the exit stands behind, by its name in the network; left out: the last one "
-            "with at most a third of the multiplications up to its end"
+            "with at most half of the multiplications up to its end"
         ),
     ] = ""
     loss: Annotated[float, Gt(0), Field(lt=1, description="most right answers that it may cost, as a share")] = 0.01

@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+from edgebuild.formats import _onnx_apart
+
 if TYPE_CHECKING:
     import onnx
 
 Half = Literal["edge", "server"]
-_LARGE = 1024  # bytes of a constant that is no shape
 TYPES = ("float32", "uint8", "int8", "int32", "int64")
 
 
@@ -31,7 +32,7 @@ def points(model: bytes) -> list[Point]:
     import numpy as np
     import onnx
 
-    graph = onnx.shape_inference.infer_shapes(_read(model), data_prop=True).graph
+    graph = onnx.shape_inference.infer_shapes(_onnx_apart.apart(model)[0], data_prop=True).graph
     known = {value.name: value.type.tensor_type for value in graph.value_info}
     places = []
     for name in _single(graph):
@@ -56,7 +57,7 @@ def half(model: bytes, tensor: str, which: Half) -> bytes:
     """
     import onnx
 
-    whole, weights = _without_weights(_read(model))
+    whole, weights = _onnx_apart.apart(model)
     whole = onnx.shape_inference.infer_shapes(whole)
     if tensor not in _single(whole.graph):
         raise ValueError(f"{tensor!r} does not carry all that is behind it")
@@ -64,22 +65,7 @@ def half(model: bytes, tensor: str, which: Half) -> bytes:
     inputs = [each.name for each in whole.graph.input if each.name not in constants]
     ends = (inputs, [tensor]) if which == "edge" else ([tensor], [each.name for each in whole.graph.output])
     taken = onnx.utils.Extractor(whole).extract_model(*ends)
-    for each in taken.graph.initializer:
-        if each.name in weights:
-            each.raw_data = weights.pop(each.name)
-    weights.clear()
-    content: bytes = taken.SerializeToString()
-    return content
-
-
-def _without_weights(model: onnx.ModelProto) -> tuple[onnx.ModelProto, dict[str, bytes]]:
-    """The model (in place) without what its large constants hold, and that by name; shapes to compute with stay."""
-    weights = {}
-    for each in model.graph.initializer:
-        if len(each.raw_data) > _LARGE:
-            weights[each.name] = each.raw_data
-            each.ClearField("raw_data")
-    return model, weights
+    return _onnx_apart.together(taken, weights)
 
 
 def rejoined(edge: bytes, server: bytes) -> bytes:
@@ -102,7 +88,7 @@ def rejoined(edge: bytes, server: bytes) -> bytes:
 
 def crossing(server: bytes) -> str:
     """The tensor that goes into the second half."""
-    graph = _read(server).graph
+    graph = _onnx_apart.apart(server)[0].graph
     constants = {each.name for each in graph.initializer}
     tensor: str
     (tensor,) = (each.name for each in graph.input if each.name not in constants)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from edgebuild.formats import (
     _calibration,
+    _onnx_apart,
     _onnx_files,
     _onnx_half,
     _onnx_memory,
@@ -70,14 +71,14 @@ class Onnx(Format):
             module.eval(), example, dynamo=True, external_data=False, opset_version=OPSET, verbose=False
         )
         assert program is not None  # dynamo=True always returns a program
-        named = _onnx_files.name_layers(_onnx_files.outputs_computed(program.model_proto))
-        return _onnx_files.to_bytes(_onnx_files.clean(named))
+        model, weights = _onnx_apart.exported(program.model)
+        named = _onnx_files.name_layers(_onnx_files.outputs_computed(model))
+        return _onnx_apart.together(_onnx_files.clean(named), weights)
 
     def named(self, model: bytes, signature: Signature) -> bytes:
         """The same file with the declared names of inputs and outputs, in their order."""
-        import onnx
-
-        return _onnx_files.to_bytes(_onnx_files.name_ends(onnx.load_from_string(model), signature))
+        whole, weights = _onnx_apart.apart(model)
+        return _onnx_apart.together(_onnx_files.name_ends(whole, signature), weights)
 
     def operators(self, model: bytes) -> tuple[str, ...]:
         """The kind of every operator of any file, in the file's order."""

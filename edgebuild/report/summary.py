@@ -12,6 +12,7 @@ from edgebuild.report import mistakes
 from edgebuild.report.table import table
 from edgebuild.spec import documents
 from edgebuild.spec.evidence import Predicted, Timed, Undefined, known
+from edgebuild.spec.joining import ASSEMBLIES
 from edgebuild.spec.registry import TASKS
 from edgebuild.spec.units import show_bytes, show_count, show_seconds
 
@@ -265,7 +266,9 @@ def whole(joined: Joined) -> str:
         return joined.joined.use
     ends = f"{show_seconds(times.mean)} [{show_seconds(times.low)}, {show_seconds(times.high)}]"
     last = joined.parts[-1]
-    slower = last.seconds is not None and times.mean >= last.seconds
+    kind = ASSEMBLIES.usable().get(joined.joined.use)
+    alone = kind is None or not kind.files  # a half answers nothing alone
+    slower = alone and last.seconds is not None and times.mean >= last.seconds
     joining = f"{joined.joined.use}: mean {ends}, worst case {show_seconds(times.worst)} ({times.fidelity})"
     return joining + (f"; {last.name} alone is as fast" if slower else "")
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import ctypes
+import gc
 import json
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -13,8 +16,12 @@ from edgebuild.spec.layout import Layout
 from edgebuild.spec.registry import FORMATS
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from edgebuild.nn.checkpoint import Checkpoint
     from edgebuild.nn.quantize import ranges
+    from edgebuild.spec.format import Format
+    from edgebuild.spec.signature import Signature
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,24 +44,40 @@ class Convert(Step):
     def run(self, io: StepIO) -> None:
         """Write the model file."""
         from edgebuild.nn import checkpoint
-        from edgebuild.nn.legalize.legalize import legal
         from edgebuild.nn.quantize import ranges
 
-        target_format = FORMATS.get(self.format)()
-        model = checkpoint.load(io.path("model"))
+        target_format, place = FORMATS.get(self.format)(), io.path("model")
+        converted, signature = self._converted(target_format, place, io)
+        _give_back()
+        converted = target_format.named(converted, signature) if signature.outputs else converted
+        (io.output / target_format.file).write_bytes(converted)
+        if target_format.real and (learnt := ranges.load(place)):  # else nothing will ask for them
+            named = _named(checkpoint.load(place), learnt, target_format, converted, ranges.probe(place))
+            (io.output / ranges.FILE).write_text(json.dumps(named, indent=1, sort_keys=True) + "\n")
+
+    def _converted(self, target_format: Format, place: Path, io: StepIO) -> tuple[bytes, Signature]:
+        """The file, with the exporter's names, and what the model declares; the module is given back before that is
+        named, so that its weights are not in memory beside two files.
+        """
+        from edgebuild.nn import checkpoint
+        from edgebuild.nn.legalize.legalize import legal
+
+        model = checkpoint.load(place)
         lawful = legal(model.module, model.example(), self.format)
+        notes.write(io.output, lawful.lines)
         try:
-            converted = target_format.convert(lawful.module, model.example(), self.layout)
+            return target_format.convert(lawful.module, model.example(), self.layout), model.signature
         except Exception as error:  # exporters raise whatever they like, over many lines
             if exhausted(error):
                 raise
             raise StepError(f"the model cannot be converted to {self.format}: {_cause(error)}") from None
-        converted = target_format.named(converted, model.signature) if model.outputs else converted
-        (io.output / target_format.file).write_bytes(converted)
-        notes.write(io.output, lawful.lines)
-        if target_format.real and (learnt := ranges.load(io.path("model"))):  # else nothing will ask for them
-            named = _named(model, learnt, target_format, converted, ranges.probe(io.path("model")))
-            (io.output / ranges.FILE).write_text(json.dumps(named, indent=1, sort_keys=True) + "\n")
+
+
+def _give_back() -> None:
+    """Return the memory of what nobody needs: exporters leave circles, and the C library keeps what tensors had."""
+    gc.collect()
+    with suppress(OSError, AttributeError):  # only one C library has it
+        ctypes.CDLL(None).malloc_trim(0)
 
 
 def _named(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,7 @@ import torch
 from edgebuild.engine.store import Store
 from edgebuild.nn import checkpoint
 from edgebuild.nn.joined import Join
-from edgebuild.plan import planner
+from edgebuild.plan import gate, planner
 from edgebuild.spec import dataset, notes
 from edgebuild.spec.errors import UsageError
 from edgebuild.spec.project import open_project
@@ -135,6 +136,7 @@ FILE = OTHER.replace('builder = "build"\n', "") + '\n[source]\nuse = "onnx"\nfil
 LABELS = tiny.spec("tiny").declared.labels
 SWAPPED = OTHER.replace(LABELS[0], "?").replace(LABELS[1], LABELS[0]).replace("?", LABELS[1])
 SEQUENCE = WHOLE.replace("average", "sequence")
+HEAD_MODEL = OTHER.replace("shape = [1, 12, 12]", "shape = [4]")
 
 
 @pytest.fixture
@@ -162,6 +164,39 @@ def test_members_are_trained_as_they_declare_and_the_recipe_takes_the_whole(plan
     assert {"tiny/float", "other/float", "whole/float", "board/whole/onnx/int8"} <= labels
     assert "board/tiny/onnx/int8" not in labels
     assert len(plan(WHOLE.replace("average", "soup")).graph.nodes) > 0
+
+
+def test_a_finished_chain_is_gated_as_the_one_file_that_it_is_and_no_member_is_trained(
+    plan: Callable[..., planner.Plan], tmp_path: Path
+) -> None:
+    """Against the float model and against a release, also where the held-out examples are not in the store."""
+    plan(SEQUENCE, HEAD_MODEL)
+    project, store = open_project(tmp_path), Store(tmp_path / "another store")
+    ours, theirs = (_file(store, tmp_path / name) for name in ("ours", "theirs"))
+    against = gate.Against("the float model", theirs, {})
+    subject = gate.Subject(
+        project.target("board"),
+        project.model("whole"),
+        Policy(),
+        "onnx",
+        ours,
+        against,
+        replace(against, name="v1"),
+        None,
+    )
+    gated = gate.make(store, subject)
+    store.close()
+    assert [compared.against for compared in gated.compared] == ["the float model", "v1"]
+    assert all("accuracy/onnx" in compared.evidence for compared in gated.compared)
+    steps = {type(node.step).__name__ for node in gated.graph.nodes.values()}
+    assert "LoadData" in steps
+    assert not steps & {"Train", "JoinMembers", "Convert", "Int8"}
+
+
+def _file(store: Store, folder: Path) -> gate.Shipped:
+    folder.mkdir()
+    (folder / FORMATS.get("onnx").file).write_bytes(folder.name.encode())
+    return gate.Shipped({"": store.put(folder, "onnx")})
 
 
 @pytest.mark.parametrize(

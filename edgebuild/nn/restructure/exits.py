@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 Half = Literal["exit", "rest"]
 FILE, MEMBER = "exits.json", "member"  # in the code of either half
 FEATURES, HEAD = "features", "exit_head"
-_EARLY = 1 / 3  # of the multiplications, before an exit that nobody has placed
+_EARLY = 1 / 2  # of the multiplications, before an exit that nobody has placed
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +53,7 @@ class Cut:
 
     @classmethod
     def of(cls, model: Checkpoint, after: str = "") -> Cut:
-        """Behind the module named, or the last one with at most a third of the multiplications before its end.
+        """Behind the module named, or the last one with at most half of the multiplications before its end.
 
         UsageError for a module that is not there, and where the rest needs more than what it gives.
         """

@@ -95,8 +95,8 @@ def _weights(part: nn.Module) -> list[Tensor]:
 
 
 def _is_gate(taken: Tensor, returned: Tensor) -> bool:
-    if taken.shape != returned.shape or taken.ndim < 3:
-        return False
+    if taken.shape != returned.shape or taken.ndim < 3 or taken[0, 0].numel() == 1:
+        return False  # of one place whatever is answered is a product
     rows, answers = taken.flatten(2), returned.flatten(2)
     gates = (rows * answers).sum(2) / rows.square().sum(2).clamp_min(1e-30)
     off = float((answers - gates[..., None] * rows).abs().max())

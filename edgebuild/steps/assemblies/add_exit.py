@@ -97,11 +97,10 @@ class AddExit(Step):
                 for inputs, labels in batches.in_order(data, _BATCH)
             ]
         features, taught, labels = (torch.cat(parts) for parts in zip(*seen, strict=True))
-        mean, spread = features.mean(0), features.std(0).clamp_min(1e-6)
-        weight, bias = self._fitted((features - mean) / spread, taught, labels.long())
+        weight, bias = self.fitted(features, taught, labels.long())
         with torch.no_grad():
-            last.weight.copy_(weight / spread)
-            last.bias.copy_(bias - (weight / spread) @ mean)
+            last.weight.copy_(weight)
+            last.bias.copy_(bias)
         held = dataset.read(io.path("data"), "validation")
         right = [_right(module, held) for module in (first, whole)]
         return [
@@ -109,8 +108,18 @@ class AddExit(Step):
             f"the whole {right[1]:.2%}; {cut.features.shape[0]} values go on from there"
         ]
 
-    def _fitted(self, features: Tensor, taught: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-        """Weight and bias for features [N, F] of unit spread that answer as labels and logits [N, C] say."""
+    def fitted(self, features: Tensor, taught: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+        """Weight [C, F] and bias [C] for features [N, F] that answer as labels [N] and logits [N, C] say.
+
+        Features are brought to one spread for the descent, but for those that hardly move: their weights would be as
+        many times larger, and of the others nothing would be left in 8 bits.
+        """
+        mean, spread = features.mean(0), features.std(0)
+        spread = spread.clamp_min(max(float(spread.mean()), 1e-6))
+        weight, bias = self._descended((features - mean) / spread, taught, labels)
+        return weight / spread, bias - (weight / spread) @ mean
+
+    def _descended(self, features: Tensor, taught: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
         import torch
         from torch.nn import functional
 

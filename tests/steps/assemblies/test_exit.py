@@ -40,6 +40,20 @@ def test_the_exit_answers_well_and_the_rest_as_the_whole_did(halves: tuple[Path,
     assert line.startswith("an exit behind 'blocks.0' answers ")
 
 
+def test_a_feature_that_hardly_moves_leaves_the_others_their_weight_in_8_bits() -> None:
+    """Of a pruned network many places of features do: that head answered as by chance once it was quantized."""
+    generator = torch.Generator().manual_seed(0)
+    labels = torch.arange(400) % 4
+    moving = torch.nn.functional.one_hot(labels, 4) + 0.2 * torch.randn(400, 4, generator=generator)
+    features = torch.cat([moving, 1e-4 * torch.randn(400, 60, generator=generator)], 1)
+    weight, bias = AddExit().fitted(features, 5 * moving, labels)
+    steps = weight.abs().amax(1, keepdim=True) / 127
+    rounded = (weight / steps).round() * steps
+    answers, in_8_bits = (features @ each.T + bias for each in (weight, rounded))
+    assert float((answers.argmax(1) == labels).float().mean()) > 0.97
+    assert float((answers - in_8_bits).norm() / answers.norm()) < 0.02
+
+
 def test_the_rest_is_fed_what_the_file_gives(halves: tuple[Path, Path], made: tiny.Made, tmp_path: Path) -> None:
     given = {}
     for split, count in (("test", 400), ("validation", 48)):

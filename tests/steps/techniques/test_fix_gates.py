@@ -32,11 +32,11 @@ from torch import nn
 class Gate(nn.Module):
     def __init__(self, channels, hidden):
         super().__init__()
-        self.down, self.up = nn.Linear(channels, hidden), nn.Linear(hidden, channels)
+        down, up = nn.Conv2d(channels, hidden, 1), nn.Conv2d(hidden, channels, 1)
+        self.gate = nn.Sequential(down, nn.ReLU(), up, nn.Sigmoid())  # of one place: no gate itself
 
     def forward(self, x):
-        gate = torch.sigmoid(self.up(torch.relu(self.down(x.mean((2, 3))))))
-        return x * gate[:, :, None, None]
+        return x * self.gate(x.mean((2, 3), keepdim=True))
 
 
 def build():
@@ -45,7 +45,7 @@ def build():
         nn.Conv2d(2, 8, 3), Gate(8, 4), nn.Conv2d(8, 8, 1), nn.ReLU(), Gate(8, 2), nn.Flatten(), nn.Linear(288, 3)
     )
     for part in (net[1], net[4]):
-        part.up.weight.data.mul_(8)
+        part.gate[2].weight.data.mul_(8)
     return net
 """
 
