@@ -99,7 +99,7 @@ def lay_out(folder: Path, *, small: bool) -> Project:
     But all held-out digits run on the emulated core: the nets are small, and what host and device differ in is known.
     """
     project = _project.digits(folder, small=True) if small else open_project(folder)
-    _project.with_target(folder, TARGET, examples=EXAMPLES, formats=("onnx",) if small else ())
+    _project.with_target(folder, TARGET, examples=EXAMPLES, formats=("onnx",) if small else (), short=small)
     shutil.copytree(HERE / "lenets" / "recipes", folder / "recipes")
     for model in () if small else CLAIMED:
         shutil.copytree(HERE / "lenets" / model, folder / "models" / model)

@@ -38,7 +38,7 @@ def run(*, small: bool) -> list[Table]:
         return [_table(open_project(_project.ROOT), [])]
     with tempfile.TemporaryDirectory() as folder:
         project = _project.digits(Path(folder), small=True)
-        _project.with_target(project.root, TARGET, examples=20, formats=("tflite",))
+        _project.with_target(project.root, TARGET, examples=20, formats=("tflite",), short=True)
         return [_table(project, ["balanced"])]
 
 

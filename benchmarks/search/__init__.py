@@ -43,7 +43,7 @@ def run(*, small: bool) -> list[Table]:
     with tempfile.TemporaryDirectory() as folder:
         project = _project.digits(Path(folder), small=small)
         if small:
-            _project.with_target(project.root, TARGET, examples=20, formats=("tflite",))
+            _project.with_target(project.root, TARGET, examples=20, formats=("tflite",), short=True)
             return [grid.table(project, TARGET, MODEL, small=True)]
         project = replace(project, store=open_project(_project.ROOT).store)
         result = _searched(project)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
@@ -112,15 +113,14 @@ class Qemu(Device):
         from edgebuild.devices.emulation import counted
 
         self.execute(job, timeout=timeout)
-        return _work(counted.least(counted.parse(job / COUNTS)), mcpu, self._emulator(), {})
+        return _work(counted.least(counted.parse(job / COUNTS)), mcpu, self._emulator())
 
     def count_each(self, job: Path, mcpu: str, *, timeout: float) -> tuple[Counted, ...]:
         """Execute a counting job: see `count`."""
         from edgebuild.devices.emulation import counted
 
         self.execute(job, timeout=timeout)
-        emulator, known = self._emulator(), dict[str, float]()
-        return tuple(_work(region, mcpu, emulator, known) for region in counted.parse(job / COUNTS))
+        return _works(counted.parse(job / COUNTS), mcpu, self._emulator())
 
     def count_parts(self, job: Path, whole: Path, mcpu: str, *, timeout: float) -> tuple[Counted, ...]:
         """Execute a job of layer counts: see `Device.count_parts`."""
@@ -129,12 +129,11 @@ class Qemu(Device):
 
         self.execute(job, timeout=timeout)
         parts = divided(counted.parse(job / COUNTS), counted.least(counted.parse(whole / COUNTS)))
-        emulator, known = self._emulator(), dict[str, float]()
-        return tuple(_work(part, mcpu, emulator, known) for part in parts)
+        return _works(parts, mcpu, self._emulator())
 
     def work(self, region: Region, mcpu: str) -> Counted:
         """What was counted in a region before, with the cycles that `mcpu`'s pipelines need for it."""
-        return _work(region, mcpu, self._emulator(), {})
+        return _work(region, mcpu, self._emulator())
 
     def _emulator(self) -> Emulator:
         from edgebuild.devices.emulation import sysroot
@@ -152,12 +151,27 @@ class Qemu(Device):
         return self.hardware
 
 
-def _work(region: Region, mcpu: str, emulator: Emulator, known: dict[str, float]) -> Counted:
+def _works(regions: Sequence[Region], mcpu: str, emulator: Emulator) -> tuple[Counted, ...]:
+    """The work of each; LLVM's tools are started once for the blocks of all."""
+    from edgebuild.devices.emulation.mca import block_cycles
+
+    blocks = {block for region in regions for block in region.blocks}
+    block_cycles(blocks, mcpu, emulator.llvm_mc, emulator.llvm_mca, _known(emulator.llvm_mca))
+    return tuple(_work(region, mcpu, emulator) for region in regions)
+
+
+def _work(region: Region, mcpu: str, emulator: Emulator) -> Counted:
     from edgebuild.devices.emulation import counted
 
-    cycles = counted.cycles(region.blocks, mcpu, emulator.llvm_mc, emulator.llvm_mca, known)
+    cycles = counted.cycles(region.blocks, mcpu, emulator.llvm_mc, emulator.llvm_mca, _known(emulator.llvm_mca))
     caches = {name: CacheWork(each.accesses, each.misses) for name, each in region.caches.items()}
     return Counted(region.instructions, region.classes, caches, cycles / region.covered, region.covered)
+
+
+@cache
+def _known(analyser: Path) -> dict[str, float]:
+    """Cycles of the blocks that this process had analysed before: those of a file are those of its layers as well."""
+    return {}
 
 
 def cache_folder() -> Path:

@@ -46,17 +46,28 @@ def operators(model: bytes) -> tuple[Operator, ...]:
     from ai_edge_litert.tools import flatbuffer_utils
 
     parsed = flatbuffer_utils.read_model_from_bytearray(bytearray(model))
-    graph = parsed.subgraphs[0]
+    return tuple(_operators(parsed, parsed.subgraphs[0]))
+
+
+def inner_operators(model: bytes) -> tuple[Operator, ...]:
+    """Those of the graphs within operators."""
+    from ai_edge_litert.tools import flatbuffer_utils
+
+    parsed = flatbuffer_utils.read_model_from_bytearray(bytearray(model))
+    return tuple(one for graph in parsed.subgraphs[1:] for one in _operators(parsed, graph))
+
+
+def _operators(parsed: Any, graph: Any) -> Iterator[Operator]:
+    from ai_edge_litert.tools import flatbuffer_utils
+
     names = [tensor.name.decode() for tensor in graph.tensors]
     filled = [parsed.buffers[tensor.buffer].data is not None for tensor in graph.tensors]
-    listed = []
     for operator in graph.operators:
         inputs, outputs = [int(i) for i in operator.inputs], [int(i) for i in operator.outputs]
         kind = flatbuffer_utils.opcode_to_name(parsed, operator.opcodeIndex) or "CUSTOM"
         constants = frozenset(names[i] for i in inputs if i >= 0 and filled[i])
         taken = tuple(names[i] if i >= 0 else "" for i in inputs)
-        listed.append(Operator(kind, taken, tuple(names[i] for i in outputs), constants))
-    return tuple(listed)
+        yield Operator(kind, taken, tuple(names[i] for i in outputs), constants)
 
 
 def constants(model: bytes) -> dict[str, Any]:

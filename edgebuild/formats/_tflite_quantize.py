@@ -24,6 +24,9 @@ _FAST: Mapping[tuple[str, str], tuple[str, ...]] = {
     ("weights_only", "float16"): ("ALL_SUPPORTED",),
 }
 
+# Where the weights of convolutions stand among their inputs.
+_CONVOLUTIONS: Mapping[str, int] = {"CONV_2D": 1, "DEPTHWISE_CONV_2D": 1, "TRANSPOSE_CONV": 1}
+
 
 def static(model: bytes, ranges: Mapping[str, Range], how: Quantization) -> bytes:
     """Integer kernels with the weights of `how`, activations in `ranges`.
@@ -67,6 +70,8 @@ def _static(model: bytes, ranges: Mapping[str, Range], how: Quantization) -> byt
         *_masks.touching(ranges, operations(model)),
         *_tail.tail(operations(model), ends, layer_outputs),
         *(_readers(model) if how.borders == "float32" else ()),
+        *_inner(model),
+        *_weightless(model),
     ):
         _leave(job, f"^{re.escape(';'.join(one.outputs))};$", (qtyping.TFLOperationName.ALL_SUPPORTED,))
     return mend_dead_channels(_run(job, _statistics(model, _masks.usable(ranges))), model)
@@ -78,6 +83,20 @@ def _readers(model: bytes) -> list[Operation]:
     """
     outputs = set(_tflite_graph.ends(model)[1])
     return [one for one in operations(model) if outputs.intersection(one.inputs)]
+
+
+def _inner(model: bytes) -> list[Operation]:
+    """The operations of graphs within operators (branches, loops, what a reduction does): nothing calibrates them."""
+    return [Operation(one.kind, one.inputs, one.outputs) for one in _tflite_graph.inner_operators(model)]
+
+
+def _weightless(model: bytes) -> list[Operation]:
+    """Convolutions whose weights are computed: kernels take those with a scale a channel and no zero point alone."""
+    return [
+        Operation(one.kind, one.inputs, one.outputs)
+        for one in _tflite_graph.operators(model)
+        if one.kind in _CONVOLUTIONS and one.inputs[_CONVOLUTIONS[one.kind]] not in one.constants
+    ]
 
 
 def operations(model: bytes) -> list[Operation]:

@@ -240,6 +240,20 @@ def test_tflite_quantizes_only_layers_where_all_would_cut_the_file_into_more_par
     assert parts("auto") == parts("layers") <= whole
 
 
+def test_graphs_within_operators_stay_float() -> None:
+    """What a reduction does to two numbers has no range, and the quantizer stopped at it."""
+    import torch
+    from torch import nn
+
+    torch.manual_seed(0)
+    lite = FORMATS.get("tflite")()
+    module, samples = nn.Sequential(nn.Conv2d(2, 3, 3), nn.MaxPool2d(3, dilation=2)).eval(), [torch.randn(1, 2, 9, 9)]
+    file, fed = lite.convert(module, (samples[0],)), [(value.numpy(),) for value in samples]
+    assert "STABLEHLO_REDUCE_WINDOW" in lite.operators(file)
+    ((answer,),) = lite.run(lite.quantize(file, Quantization("static"), fed), fed)
+    assert np.abs(answer - module(samples[0]).detach().numpy()).max() < 0.05
+
+
 def test_embeddings_of_a_static_tflite_file_are_integers_too() -> None:
     (table,) = [d for d in details(quantized("transformer", "tflite", STATIC)) if d["shape"].tolist() == [40, 32]]
     assert table["dtype"] == np.int8

@@ -24,6 +24,7 @@ def empty(tmp_path: Path, shared_store: Path, made: tiny.Made) -> Workspace:
     return Workspace(root, shared_store)
 
 
+TIMED = 'timing = {looks = [1], iterations = 2, warmup_iterations = 1, warmup = "0.01 s"}\n'
 # Not timed: what is looked at here must not hang on a busy machine.
 POLICY = """\
 description = "As good, and smaller"
@@ -50,6 +51,7 @@ def test_a_file_and_pictures_become_a_judged_bundle_by_two_commands(empty: Works
     assert checked["examples"] == {"train": 180, "validation": 20, "test": 200}
     assert checked["right"]["output"]["right"] >= 19
     assert begun.document["next"] == "edgebuild --target host --model quarters --recipe careful"
+    empty.edit("targets/host.toml", "description", f"{TIMED}description")
     ran = empty.run(*begun.document["next"].split()[1:], "--json")
     assert ran.code == 0, ran.err
     bundle = empty.root / "dist" / "host" / "quarters"
@@ -135,6 +137,7 @@ def test_a_name_and_pictures_become_a_judged_bundle_by_two_commands(tmp_path: Pa
     assert begun.code == 0, begun.err
     assert begun.document["checked"]["techniques"]["prune_channels"] == ""
     empty.edit("models/quarters/model.toml", "[data]", "[training]\nlearning_rate = 0.02\n\n[data]\ntest = 0.5")
+    empty.edit("targets/host.toml", "description", f"{TIMED}description")
     empty.edit("targets/host.toml", '[[runtimes]]\nformat = "tflite"\n', "")  # another file, the same again
     ran = empty.run("--target", "host", "--model", "quarters", "--recipe", "int8", "--json")
     assert ran.code == 0, ran.err

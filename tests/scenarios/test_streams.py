@@ -19,6 +19,7 @@ from tests.scenarios.conftest import Workspace
 
 TARGET = """
 description = "A board that this machine stands for"
+timing = {looks = [1], iterations = 2, warmup_iterations = 1, warmup = "0.01 s"}
 [hardware]
 arch = "aarch64"
 cpu = "cortex-a72"

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Literal
 
 from edgebuild.nn.train import batches, training
@@ -88,7 +89,8 @@ def taylor(subject: Subject) -> Importance:
         return (weight.detach() * weight.grad).abs()
 
     def importance(group: Group) -> Tensor | None:
-        return _relative(_by_layers(group, [one for one in group.members if one.role != "treats"], weighed))
+        sides = [one for one in group.members if one.role != "treats" and _is_learnt(subject, one)]
+        return _relative(_by_layers(group, sides, weighed))
 
     return importance
 
@@ -195,7 +197,14 @@ def _norms(module: nn.Module, *kinds: Any) -> set[str]:
 
 
 def _held(subject: Subject, side: Member) -> Tensor:
-    return subject.module.get_parameter(side.parameter).detach()
+    values: Tensor = attrgetter(side.parameter)(subject.module)  # a buffer where a layer's weights are not learnt
+    return values.detach()
+
+
+def _is_learnt(subject: Subject, side: Member) -> bool:
+    from torch import nn
+
+    return isinstance(attrgetter(side.parameter)(subject.module), nn.Parameter)
 
 
 def _by_layers(group: Group, sides: Sequence[Member], weighed: Callable[[Member], Tensor]) -> Tensor | None:

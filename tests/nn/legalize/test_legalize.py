@@ -58,6 +58,16 @@ LAYERS: dict[str, list[tuple[int, Callable[[], nn.Module]]]] = {
     ],
     "grouped_conv3d": [(3, lambda: nn.Conv3d(4, 8, 3, padding=1, groups=4))],
     "ceil_pools": [(2, lambda: nn.MaxPool2d(3, 2, ceil_mode=True)), (2, lambda: nn.MaxPool2d(5, 4, ceil_mode=True))],
+    "dilated_pools": [
+        (2, lambda: nn.MaxPool2d(3, 2, 1, dilation=(2, 3), ceil_mode=True)),
+        (1, lambda: nn.MaxPool1d(3, 1, dilation=2)),
+    ],
+    "expanded": [
+        (2, lambda: Call(lambda x: torch.cat([x, x.mean((1, 3), keepdim=True).expand(-1, 1, -1, 12)], 1))),
+        (2, lambda: Call(lambda x: x * x.amax((2, 3), keepdim=True).expand_as(x))),
+    ],
+    "powers": [(2, lambda: Call(lambda x: (x.unsqueeze(1) - 1).pow(2) - x.unsqueeze(1) ** 3))],
+    "identity_matrix": [(1, lambda: Call(lambda x: x + torch.eye(8, 20, dtype=x.dtype)))],
     "average_counts": [
         (1, lambda: nn.AvgPool1d(3, 2, 1, count_include_pad=False)),
         (2, lambda: nn.AvgPool2d(3, 2, (1, 0), count_include_pad=False, ceil_mode=True)),

@@ -87,6 +87,27 @@ def test_batch_norm_is_the_absolute_scale() -> None:
     assert torch.allclose(score("batch_norm"), torch.tensor([0.5, 2.0, 0.1]))
 
 
+class Fixed(nn.Module):
+    """[N, 2, 4, 4] -> [N, 2], by way of a filter that is a buffer, as wavelets are."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.head = nn.Conv2d(2, 3, 3), nn.Linear(6, 2)
+        self.register_buffer("filter", torch.tensor([1.0, -0.5]).repeat(3).view(6, 1, 1, 1))
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = nn.functional.conv2d(self.first(x), self.get_buffer("filter"), groups=3)
+        return self.head(y.amax((2, 3)))
+
+
+@pytest.mark.parametrize("name", ["magnitude", "taylor"])
+def test_weights_that_nobody_learns_are_no_parameters(name: importance.Name) -> None:
+    net = Fixed().eval()
+    subject = importance.Subject(net, lambda: DATA, lambda: losses.supervised([CLASSES]), 2, 0)
+    (units,) = inventory(net, (torch.zeros(1, 2, 4, 4),), [], 1).units
+    assert units.scores(importance.criterion(name, subject)) is not None
+
+
 def test_apoz_is_one_minus_the_share_of_zeros() -> None:
     zeros = (activations() == 0).float().mean((0, 2, 3))
     assert zeros.max() > 0.5
