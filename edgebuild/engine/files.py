@@ -1,4 +1,4 @@
-"""Durable, atomic file operations: what is renamed into place is whole, after a power cut too once it is flushed."""
+"""Durable, atomic file operations: what is renamed into place is whole, also after a power cut."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import errno
 import fcntl
 import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from queue import SimpleQueue
@@ -15,9 +15,8 @@ from threading import Thread
 
 
 class Flushing:
-    """Flushes what was written to the disk beside what goes on: a disk takes milliseconds for each file.
-
-    For what is checked when it is read: a power cut may tear the last of it. A thread begins with the first path.
+    """Flushes folders to the disk beside what goes on: it takes milliseconds for each, and a name that is lost with a
+    power cut is an entry that was never made. A thread begins with the first.
     """
 
     def __init__(self) -> None:
@@ -26,12 +25,10 @@ class Flushing:
         self._thread: Thread | None = None
         self._failed: OSError | None = None
 
-    def later(self, path: Path) -> None:
-        """Flush a file or a whole folder that is in its place, and the entry of it; OSError where an earlier one could
-        not be.
-        """
+    def later(self, folder: Path) -> None:
+        """Flush the names in a folder soon; OSError where those of an earlier one could not be."""
         self._tell()
-        self._waiting.put(path)
+        self._waiting.put(folder)
         if self._thread is None:
             self._thread = Thread(target=self._go, name="flushing", daemon=True)
             self._thread.start()
@@ -50,24 +47,20 @@ class Flushing:
             raise failed
 
     def _go(self) -> None:
-        while (path := self._waiting.get()) is not None:
-            paths: list[Path | None] = [path]
+        """Each folder once for all that waits: what follows each other fast is flushed together."""
+        while (folder := self._waiting.get()) is not None:
+            folders: dict[Path | None, None] = {folder: None}
             while not self._waiting.empty():
-                paths.append(self._waiting.get())
-            self._flush([each for each in paths if each is not None])
-            if None in paths:
+                folders[self._waiting.get()] = None
+            for each in folders:
+                if each is not None:
+                    self._flush(each)
+            if None in folders:
                 return
 
-    def _flush(self, paths: list[Path]) -> None:
-        """Each, and once the folders that they are in."""
-        for path in paths:
-            self._try(sync_tree if path.is_dir() else _sync, path)
-        for folder in {path.parent for path in paths}:
-            self._try(sync_folder, folder)
-
-    def _try(self, sync: Callable[[Path], None], path: Path) -> None:
+    def _flush(self, folder: Path) -> None:
         try:
-            sync(path)
+            sync_folder(folder)
         except FileNotFoundError:  # it is gone already, and nobody misses it
             pass
         except OSError as error:
@@ -75,20 +68,19 @@ class Flushing:
 
 
 def write_file(path: Path, data: bytes, scratch: Path, flushing: Flushing | None = None) -> None:
-    """Put `data` at `path` in one step: written in `scratch` (same file system), then renamed; synced before, or later
-    by who flushes.
+    """Put `data` at `path` in one step: written and synced in `scratch` (same file system), then renamed; the name is
+    flushed at once, or soon by who flushes.
     """
     temporary = scratch / f"{path.name}.{os.getpid()}.{id(data):x}"
     with temporary.open("wb") as file:
         file.write(data)
         file.flush()
-        if flushing is None:
-            os.fsync(file.fileno())
+        os.fsync(file.fileno())
     temporary.rename(path)
     if flushing is None:
         sync_folder(path.parent)
     else:
-        flushing.later(path)
+        flushing.later(path.parent)
 
 
 def sync_tree(folder: Path) -> None:

@@ -1,8 +1,8 @@
 """The content-addressed store: `cas/<digest>/` holds artifacts, `actions/<key>.json` says which key made which.
 
-Every entry is written aside and renamed into place, so a reader never sees half of one, and flushed to the disk beside
-the build. What is read is checked against its digest, and an entry that does not match, as a power cut may leave, is
-dropped and counts as never made.
+Every entry is written aside, synced and renamed into place; a reader never sees half of one. The names are flushed
+beside the build. What is read is checked against its digest, and an entry that does not match is dropped and counts as
+never made.
 """
 
 from __future__ import annotations
@@ -161,6 +161,7 @@ class Store:
             artifact = Artifact(kind, digests.of_tree(folder))
             if not self.holds(artifact):
                 files.make_read_only(folder)
+                files.sync_tree(folder)
                 self._settle(folder, self.path(artifact))
         except OSError as error:
             raise disk_error(error, self.root) from None
@@ -174,7 +175,7 @@ class Store:
             if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
                 raise
             return  # another build put the same bytes there first
-        self._flushing.later(place)
+        self._flushing.later(place.parent)
 
     def snapshot(self, source: dict[str, Path], kind: str) -> Artifact:
         """A copy of these files (relative name → path) as an artifact: what a build reads cannot change under it.

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from edgebuild.engine import digests
+from edgebuild.engine import digests, files
 from edgebuild.engine.store import Action, Store
 from edgebuild.spec.artifact import Artifact
 from edgebuild.spec.errors import UsageError
@@ -78,25 +78,31 @@ class TestPut:
         artifact = put(store)
         assert artifact.digest == digests.of_tree(store.path(artifact)) == store.path(artifact).name
 
-    def test_what_is_put_and_recorded_is_on_the_disk_once_the_store_is_closed(
-        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        trace, opened = Trace(monkeypatch), Store(tmp_path / "own")
-        artifact = put(opened)
-        action = record(opened, artifact)
-        opened.close()
-        place = opened.path(artifact)
-        files = [*(place / name for name in CONTENT), opened.root / "actions" / f"{action.key}.json"]
-        synced = {call[1] for call in trace.calls if call[0] == "fsync"}
-        assert synced >= {str(path) for file in files for path in (file, file.parent)} | {str(place.parent)}
+    def test_all_is_on_the_disk_before_the_entry_is_seen(self, store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+        trace = Trace(monkeypatch)
+        folder = store.scratch("test")
+        (folder / "inner").mkdir()
+        (folder / "inner" / "file").write_text("data")
+        place = store.path(store.put(folder, "toy"))
+        store.close()  # waits for what is flushed beside it
+        moved = trace.index("rename", str(folder), str(place))
+        before = {call[1] for call in trace.calls[:moved]}
+        assert before == {str(folder), str(folder / "inner"), str(folder / "inner" / "file")}
+        assert trace.calls[moved + 1 :] == [("fsync", str(place.parent))]
 
-    def test_nobody_waits_for_the_disk_before_that(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        slow, opened, fsync = threading.Event(), Store(tmp_path / "own"), os.fsync
-        monkeypatch.setattr(os, "fsync", lambda handle: slow.wait() and fsync(handle))
-        action = record(opened, put(opened))
-        assert opened.find(action.key) == action
-        slow.set()
-        opened.close()
+    def test_an_action_is_on_the_disk_before_it_is_seen(
+        self, store: Store, again: Callable[[], Store], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        before = again()
+        artifact = put(before)
+        before.close()
+        trace = Trace(monkeypatch)
+        action = record(store, artifact)
+        store.close()
+        place = store.root / "actions" / f"{action.key}.json"
+        (rename,) = [call for call in trace.calls if call[0] == "rename"]
+        assert rename[2] == str(place)
+        assert trace.calls == [("fsync", rename[1]), rename, ("fsync", str(place.parent))]
 
     def test_an_entry_is_never_seen_half_written(self, store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
         """At every call that reaches the disk, what is in place is whole: a kill there would be harmless."""
@@ -123,7 +129,17 @@ class TestPut:
         monkeypatch.setattr(os, "fsync", watched_fsync)
         monkeypatch.setattr(Path, "rename", watched_rename)
         store.remember("label", record(store, put(store)))
-        assert len(seen) >= 6  # two for each of three entries, and what is flushed meanwhile
+        store.close()
+        assert len(seen) > 10
+
+    def test_nobody_waits_for_names_to_reach_the_disk(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        opened, slow, flush = Store(tmp_path / "own"), threading.Event(), files.sync_folder
+        monkeypatch.setattr(files, "sync_folder", lambda folder: slow.wait() and flush(folder))
+        monkeypatch.setattr(files, "sync_tree", lambda folder: None)
+        action = record(opened, put(opened))
+        assert opened.find(action.key) == action
+        slow.set()
+        opened.close()
 
 
 def positions(size: int, count: int = 25) -> list[int]:
