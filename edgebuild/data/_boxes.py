@@ -10,7 +10,7 @@ from typing import Any
 from edgebuild.data._prepared import Prepared
 from edgebuild.data._splits import LABELLED, cut
 from edgebuild.spec import boxes
-from edgebuild.spec.data import Asked, Loaded
+from edgebuild.spec.data import DataRequest, Loaded
 from edgebuild.spec.errors import UsageError
 
 Row = tuple[float, ...]  # class, x1, y1, x2, y2, as `spec.boxes` has them
@@ -28,7 +28,7 @@ class Annotated:
 class Drawn:
     """Annotated pictures by split, as `key` of model.toml names them."""
 
-    asked: Asked
+    request: DataRequest
     key: str
     splits: Mapping[str, Sequence[Annotated]]
     test: float
@@ -36,12 +36,12 @@ class Drawn:
 
     def loaded(self) -> Loaded:
         """Pictures and labels of each split, cut where some are missing; UsageError where a model cannot take them."""
-        how = self.asked.preprocess
+        how = self.request.preprocess
         if how is None or how.what != "picture":
             raise self.wrong("is missing: it says how a picture becomes the model's input", key="preprocess")
         if "crop" in how.json() and how.json()["crop"] is not None:
             raise self.wrong("would cut boxes; leave it out, and pictures are stretched", key="preprocess.crop")
-        if len(self.asked.heads) != 1:
+        if len(self.request.heads) != 1:
             raise self.wrong("has boxes, which is for a model of one head")
         splits, notes = dict(self.splits), tuple[str, ...]()
         if not splits.get("train"):
@@ -68,4 +68,4 @@ class Drawn:
 
     def wrong(self, reason: str, key: str | None = None) -> UsageError:
         """The error that names the model's file and the key."""
-        return UsageError(reason, file=f"{self.asked.origin}/model.toml", key=key or self.key)
+        return UsageError(reason, file=f"{self.request.origin}/model.toml", key=key or self.key)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from edgebuild.data import _sheet
 from edgebuild.data._sheet import Picked, Sheet, picked
-from edgebuild.spec.data import Asked
+from edgebuild.spec.data import DataRequest
 from edgebuild.spec.errors import exhausted
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 class Inputs:
     """The model's inputs of one sheet: `columns` of each by its name, and `categories`, words by column."""
 
-    asked: Asked
+    request: DataRequest
     sheet: Sheet
     columns: Mapping[str, Sequence[str]]
     categories: Mapping[str, Sequence[str]]
@@ -36,7 +36,7 @@ class Inputs:
         """In the rows of a mask [N]; `prepared` is the column that `[preprocess]` takes, by its key, `used` are those
         that are no inputs. UsageError for an input that nothing makes.
         """
-        specs = self.asked.signature.inputs
+        specs = self.request.signature.inputs
         places = self._places(prepared)
         columns = self.columns
         if not columns and len(specs) == 1:
@@ -54,8 +54,8 @@ class Inputs:
 
     def _made(self, key: str, column: str, place: int, mask: Values) -> Picked:
         """One of the inputs that `[preprocess]` makes."""
-        assert self.asked.preprocess is not None  # it has places
-        read = partial(self._prepared, self.asked.preprocess, key, column, place)
+        assert self.request.preprocess is not None  # it has places
+        read = partial(self._prepared, self.request.preprocess, key, column, place)
         return picked(self.sheet, [column], read, self.wrong, mask)
 
     def _beside(self, spec: TensorSpec, names: Sequence[str], mask: Values) -> Picked:
@@ -68,7 +68,7 @@ class Inputs:
 
     def _places(self, prepared: Mapping[str, str]) -> tuple[int, ...]:
         """Which inputs `[preprocess]` makes of a column."""
-        how = self.asked.preprocess
+        how = self.request.preprocess
         if len(prepared) > 1:
             raise self.wrong(f"is one column too many: {' and '.join(prepared)}", key=f"data.{[*prepared][-1]}")
         for key, column in prepared.items():
@@ -76,7 +76,7 @@ class Inputs:
             if how is None or how.what != key:
                 message = f"says how a {key} becomes the model's input, and is missing"
                 raise self.wrong(message, key="preprocess")
-            return how.places(self.asked.signature.inputs)
+            return how.places(self.request.signature.inputs)
         return ()
 
     def _prepared(self, how: Preprocess, key: str, column: str, place: int, cells: list[Cells], rows: Values) -> Values:
@@ -101,10 +101,10 @@ class Inputs:
         """A text as it is, and what a file in a cell holds."""
         if how.what == "text":
             return cell
-        assert self.asked.scratch is not None  # of a step that loads data
+        assert self.request.scratch is not None  # of a step that loads data
         if not isinstance(cell, bytes) or not cell:
             raise ValueError("there are no bytes of a file")
-        path = self.asked.scratch / "cell.png"  # decoders look into it, but for the one that reads PNG alone
+        path = self.request.scratch / "cell.png"  # decoders look into it, but for the one that reads PNG alone
         path.write_bytes(cell)
         return how.read(path)
 

@@ -12,7 +12,7 @@ from edgebuild.data import _column_inputs, _sheet, _splits
 from edgebuild.data._sheet import Sheet
 from edgebuild.data._splits import ALIASES, LABELLED, Share, cut
 from edgebuild.spec import drawing, tasks
-from edgebuild.spec.data import Asked, Data, Loaded
+from edgebuild.spec.data import Data, DataRequest, Loaded
 from edgebuild.spec.fields import Seed
 from edgebuild.spec.names import suggest
 
@@ -95,14 +95,14 @@ class Loading:
     """One loading of sheets by split, or of one, "train", that has them all."""
 
     options: ByColumn
-    asked: Asked
+    request: DataRequest
     sheets: Mapping[str, Sheet]
     wrong: Wrong
     notes: tuple[str, ...] = ()
 
     def loaded(self) -> Loaded:
         """Rows by split; UsageError for columns that are not there, and for what is no number, with its row."""
-        if len(self.asked.heads) != 1:
+        if len(self.request.heads) != 1:
             raise self.wrong("has one label, which is for a model of one head", key="data.label")
         if self.options.split is not None and len(self.sheets) > 1:
             raise self.wrong("is a column of data that comes in one piece", key="data.split")
@@ -141,8 +141,8 @@ class Loading:
         """Numbers of classes, int64 [N], or of another task its values [N, …]."""
         import numpy as np
 
-        column, classes, rows = self.options.label, self.asked.classes, np.arange(len(cells))
-        if not tasks.of(self.asked.heads[0]).choice:
+        column, classes, rows = self.options.label, self.request.classes, np.arange(len(cells))
+        if not tasks.of(self.request.heads[0]).choice:
             values = _sheet.numbers(sheet, column, cells, rows, self.wrong)
             return (values[:, None] if values.ndim == 1 else values).astype(np.float32)
         names = sheet.classes(column)
@@ -200,7 +200,7 @@ class Loading:
 
     def _inputs(self, known: Known, rows: Values) -> tuple[Any, ...]:
         columns = _column_inputs.Inputs(
-            self.asked, known.sheet, self.options.columns, self.options.categories, self.wrong
+            self.request, known.sheet, self.options.columns, self.options.categories, self.wrong
         )
         used = {self.options.label, self.options.split, self.options.slice, self.options.group}
         return columns.picked(self.options.prepared(), used, drawing.mask(rows, known.total))

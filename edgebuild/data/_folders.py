@@ -11,7 +11,7 @@ from typing import Any
 from edgebuild.data import _splits
 from edgebuild.data._prepared import Prepared
 from edgebuild.data._splits import ALIASES, LABELLED, cut
-from edgebuild.spec.data import Asked, Loaded
+from edgebuild.spec.data import DataRequest, Loaded
 from edgebuild.spec.errors import UsageError
 from edgebuild.spec.names import suggest
 
@@ -26,7 +26,7 @@ class Folders:
     below those of the classes name slices of the test split.
     """
 
-    asked: Asked
+    request: DataRequest
     folder: str
     what: str
     endings: Sequence[str]
@@ -36,11 +36,11 @@ class Folders:
 
     def loaded(self) -> Loaded:
         """All splits; UsageError for folders of no class, and for what cannot be read when it comes to it."""
-        if self.asked.preprocess is None or self.asked.preprocess.what != self.what:
+        if self.request.preprocess is None or self.request.preprocess.what != self.what:
             raise self.wrong(f"is missing: it says how a {self.what} becomes the model's input", key="preprocess")
-        if not self.asked.classes or len(self.asked.heads) != 1:
+        if not self.request.classes or len(self.request.heads) != 1:
             raise self.wrong("has a folder for each class, which is for a model whose one answer is a class")
-        top = Path(self.asked.reads[0].place)
+        top = Path(self.request.reads[0].place)
         if not top.is_dir():
             raise self.wrong(f"{self.folder!r} is no folder")
         folders = {split: place for split in ALIASES if (place := _split_folder(top, split)) is not None}
@@ -75,14 +75,14 @@ class Folders:
         places = [place for place in sorted(top.iterdir()) if place.is_dir() and not place.name.startswith(".")]
         if not places:
             raise self.wrong(f"{self._shown(top)} has no folders, and one for each class is needed")
-        known = {name: number for number, name in enumerate(self.asked.classes)}
+        known = {name: number for number, name in enumerate(self.request.classes)}
         if not any(place.name in known for place in places):
-            known |= {str(number): number for number in range(len(self.asked.classes))}
+            known |= {str(number): number for number in range(len(self.request.classes))}
         files, labels = list[Path](), list[int]()
         for place in places:
             if place.name not in known:
                 message = f"folder {self._shown(place)} is none of the model's labels"
-                raise self.wrong(message, hint=suggest(place.name, self.asked.classes))
+                raise self.wrong(message, hint=suggest(place.name, self.request.classes))
             own = below(place, self.endings)
             files += own
             labels += [known[place.name]] * len(own)
@@ -92,25 +92,25 @@ class Folders:
 
     def _slice(self, path: Path) -> str:
         """The folder below that of its class; "" for none."""
-        top = Path(self.asked.reads[0].place)
+        top = Path(self.request.reads[0].place)
         parts = path.relative_to(top).parts
         if any((top / alias) in path.parents for aliases in ALIASES.values() for alias in aliases):
             parts = parts[1:]
         return parts[1] if len(parts) > 2 else ""
 
     def _prepared(self, files: list[Path]) -> Prepared:
-        assert self.asked.preprocess is not None
-        return Prepared(files, self.asked.preprocess, self._unreadable)
+        assert self.request.preprocess is not None
+        return Prepared(files, self.request.preprocess, self._unreadable)
 
     def _unreadable(self, path: Path, reason: str) -> UsageError:
         return self.wrong(f"{self._shown(path)} is no {self.what} that can be read: {reason}")
 
     def _shown(self, path: Path) -> str:
-        return repr(os.path.normpath(Path(self.folder) / path.relative_to(self.asked.reads[0].place)))
+        return repr(os.path.normpath(Path(self.folder) / path.relative_to(self.request.reads[0].place)))
 
     def wrong(self, reason: str, hint: str | None = None, key: str = KEY) -> UsageError:
         """The error that names the model's file and the key."""
-        return UsageError(reason, file=f"{self.asked.origin}/model.toml", key=key, hint=hint)
+        return UsageError(reason, file=f"{self.request.origin}/model.toml", key=key, hint=hint)
 
 
 def _split_folder(top: Path, split: str) -> Path | None:

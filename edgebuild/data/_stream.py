@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Protocol, runtime_checkable
 
-from edgebuild.spec.data import Asked, Blocks
+from edgebuild.spec.data import Blocks, DataRequest
 from edgebuild.spec.errors import exhausted
 
 if TYPE_CHECKING:
@@ -44,14 +44,16 @@ def streams(split: Any) -> bool:
     return isinstance(split, Iterable | Indexed)
 
 
-def pair(name: str, split: Any, asked: Asked, folder: Path, wrong: Callable[[str], Exception]) -> Any:
+def pair(name: str, split: Any, request: DataRequest, folder: Path, wrong: Callable[[str], Exception]) -> Any:
     """The examples of a split as (inputs, labels), on disk in `folder`; `wrong` makes the error for an odd one."""
-    return _Spool(name, asked, folder, wrong).pair(split)
+    return _Spool(name, request, folder, wrong).pair(split)
 
 
-def inputs(name: str, split: Any, asked: Asked, folder: Path, wrong: Callable[[str], Exception]) -> tuple[Values, ...]:
+def inputs(
+    name: str, split: Any, request: DataRequest, folder: Path, wrong: Callable[[str], Exception]
+) -> tuple[Values, ...]:
     """The inputs of examples without labels, on disk in `folder`."""
-    return _Spool(name, asked, folder, wrong, labelled=False).pair(split)[0]
+    return _Spool(name, request, folder, wrong, labelled=False).pair(split)[0]
 
 
 @dataclass(slots=True)
@@ -94,16 +96,16 @@ class _Column:
 @dataclass(slots=True)
 class _Spool:
     name: str
-    asked: Asked
+    request: DataRequest
     folder: Path
     wrong: Callable[[str], Exception]
     labelled: bool = True
     columns: list[_Column] = field(default_factory=list)
 
     def pair(self, split: Any) -> tuple[tuple[Values, ...], dict[str, Values]]:
-        names = [f"input {spec.name!r}" for spec in self.asked.signature.inputs]
+        names = [f"input {spec.name!r}" for spec in self.request.signature.inputs]
         if self.labelled:
-            names += [f"labels {head.name!r}" for head in self.asked.heads]
+            names += [f"labels {head.name!r}" for head in self.request.heads]
         with ExitStack() as stack:
             for place, name in enumerate(names):
                 path = self.folder / f"{self.name}.{place}.rows"
@@ -112,8 +114,8 @@ class _Spool:
             for example in self._examples(split):
                 done += self._add(example, done)
         parts = [column.read() for column in self.columns]
-        count = len(self.asked.signature.inputs)
-        labels = zip(self.asked.heads, parts[count:], strict=False)  # none where nobody labelled them
+        count = len(self.request.signature.inputs)
+        labels = zip(self.request.heads, parts[count:], strict=False)  # none where nobody labelled them
         return tuple(parts[:count]), {head.name: values for head, values in labels}
 
     def _examples(self, split: Any) -> Iterator[Any]:
@@ -143,7 +145,7 @@ class _Spool:
                 f"{len(one) if one.ndim else 'no'} {c.name}" for c, one in zip(self.columns, values, strict=True)
             )
             raise self._refused(done, f"begins a batch of {lengths}")
-        values[0 : len(self.asked.signature.inputs)] = self._fitted(values[: len(self.asked.signature.inputs)])
+        values[0 : len(self.request.signature.inputs)] = self._fitted(values[: len(self.request.signature.inputs)])
         for column, rows in zip(self.columns, values, strict=True):
             if (unlike := column.add(rows)) is not None:
                 raise self._refused(done, unlike)
@@ -151,8 +153,8 @@ class _Spool:
 
     def _values(self, example: Any, done: int) -> list[Any]:
         """What an example has for each column."""
-        names = [spec.name for spec in self.asked.signature.inputs]
-        heads = [head.name for head in self.asked.heads] if self.labelled else []
+        names = [spec.name for spec in self.request.signature.inputs]
+        heads = [head.name for head in self.request.heads] if self.labelled else []
         if isinstance(example, Mapping):
             return self._named(example, names, done) + self._named(example, heads, done, _USUAL_LABELS)
         if not self.labelled:
@@ -195,15 +197,15 @@ class _Spool:
 
     def _is_batch(self, first: Values) -> bool:
         """Whether the first input has an axis of examples in front."""
-        how, spec = self.asked.preprocess, self.asked.signature.inputs[0]
+        how, spec = self.request.preprocess, self.request.signature.inputs[0]
         if how is not None and self._is_raw(0, first):
             return not how.raw((1, *first.shape), first.dtype, spec)
-        return first.ndim == len(self.asked.signature.inputs[0].shape) + 1
+        return first.ndim == len(self.request.signature.inputs[0].shape) + 1
 
     def _is_raw(self, place: int, values: Values) -> bool:
-        how = self.asked.preprocess
-        spec = self.asked.signature.inputs[place]
-        if how is None or place not in how.places(self.asked.signature.inputs):
+        how = self.request.preprocess
+        spec = self.request.signature.inputs[place]
+        if how is None or place not in how.places(self.request.signature.inputs):
             return False
         return any(how.raw(shape, values.dtype, spec) for shape in (values.shape, (1, *values.shape)))
 
@@ -211,7 +213,7 @@ class _Spool:
         """Rows [n, …], those that are yet to be prepared as they are kept."""
         import numpy as np
 
-        how = self.asked.preprocess
+        how = self.request.preprocess
         for place, values in enumerate(several):
             if how is not None and self._is_raw(place, values[0]):
                 several[place] = np.stack([how.fit(one)[0] for one in values])

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from edgebuild.spec.data import Asked
+from edgebuild.spec.data import DataRequest
 
 if TYPE_CHECKING:
     import numpy as np
@@ -13,15 +13,15 @@ if TYPE_CHECKING:
     Values = np.ndarray[Any, Any]
 
 
-def inputs(texts: Sequence[str], asked: Asked, wrong: Callable[[str, str], Exception]) -> tuple[Values, ...]:
+def inputs(texts: Sequence[str], request: DataRequest, wrong: Callable[[str, str], Exception]) -> tuple[Values, ...]:
     """What becomes of texts, [N, …] each, in the order of the inputs; `wrong` makes the error of a reason and a key."""
     import numpy as np
 
-    how = asked.preprocess
+    how = request.preprocess
     if how is None or how.what != "text":
         raise wrong("says how a text becomes the model's inputs, and is missing", "preprocess")
-    places = how.places(asked.signature.inputs)
-    if len(places) != len(asked.signature.inputs):
+    places = how.places(request.signature.inputs)
+    if len(places) != len(request.signature.inputs):
         raise wrong("makes not all inputs of the model", "preprocess")
     try:
         prepared = [how.fit(text) for text in texts]

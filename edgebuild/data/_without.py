@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from edgebuild.data._splits import LABELLED, cut
 from edgebuild.data.npz import Rows
 from edgebuild.spec import drawing, tasks
-from edgebuild.spec.data import Asked, Loaded
+from edgebuild.spec.data import DataRequest, Loaded
 from edgebuild.spec.errors import UsageError
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def unlabelled(
-    asked: Asked, inputs: Sequence[Rows | Values], total: int, what: str, note: str, *, test: float, seed: int
+    request: DataRequest, inputs: Sequence[Rows | Values], total: int, what: str, note: str, *, test: float, seed: int
 ) -> Loaded:
     """All splits, with labels that are none; UsageError for a model that is judged by labels.
 
@@ -27,15 +27,15 @@ def unlabelled(
     """
     import numpy as np
 
-    for head in asked.heads:
+    for head in request.heads:
         if not tasks.of(head).original:
             message = f"has no labels, and task {head.task!r} of {head.name!r} is judged by them"
-            raise UsageError(message, file=f"{asked.origin}/model.toml", key="data.use", hint='task = "agreement"')
+            raise UsageError(message, file=f"{request.origin}/model.toml", key="data.use", hint='task = "agreement"')
     rows, line = cut(total, None, (), test=test, seed=seed)
     splits: dict[str, Any] = {}
     for name in LABELLED:
         mask = drawing.mask(rows[name], total)
-        labels = {head.name: np.full((len(rows[name]), 1), np.nan, np.float32) for head in asked.heads}
+        labels = {head.name: np.full((len(rows[name]), 1), np.nan, np.float32) for head in request.heads}
         splits[name] = (tuple(_taken(values, mask) for values in inputs), labels)
     return Loaded(splits, True, (note, line), what)
 

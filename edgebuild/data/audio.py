@@ -13,7 +13,7 @@ from pydantic import Field
 from edgebuild.data import _folders
 from edgebuild.data._folders import KEY, Folders
 from edgebuild.data._splits import Share
-from edgebuild.spec.data import Asked, Data, Guess, Loaded
+from edgebuild.spec.data import Data, DataRequest, Guess, Loaded
 from edgebuild.spec.errors import UsageError
 from edgebuild.spec.fields import Seed
 from edgebuild.spec.signature import TensorSpec
@@ -66,6 +66,6 @@ class Audio(Data):
         """The folder, as model.toml names it."""
         return f"{origin}/model.toml", KEY
 
-    def load(self, asked: Asked) -> Loaded:
+    def load(self, request: DataRequest) -> Loaded:
         """Recordings by split; UsageError for folders of no class, and for what is no recording when it comes to it."""
-        return Folders(asked, self.folder, "recording", (".wav",), self.test, self.seed, self.slices).loaded()
+        return Folders(request, self.folder, "recording", (".wav",), self.test, self.seed, self.slices).loaded()

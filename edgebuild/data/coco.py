@@ -14,7 +14,7 @@ from edgebuild.data import _boxes, _coco_seen
 from edgebuild.data._boxes import Drawn, Row
 from edgebuild.data._splits import Share
 from edgebuild.spec import boxes
-from edgebuild.spec.data import Asked, Data, Guess, Loaded
+from edgebuild.spec.data import Data, DataRequest, Guess, Loaded
 from edgebuild.spec.errors import UsageError
 from edgebuild.spec.fields import Seed
 from edgebuild.spec.names import suggest
@@ -56,16 +56,16 @@ class Coco(Data):
         """The annotations, as model.toml names them."""
         return f"{origin}/model.toml", _KEY
 
-    def load(self, asked: Asked) -> Loaded:
+    def load(self, request: DataRequest) -> Loaded:
         """Pictures by split; UsageError for annotations that cannot be read or name what is not there."""
         keys = [*self.reads()]
         names = {"data.train": "train", "data.validation": "validation", "data.held_out": "test"}
-        folder = Path(asked.reads[0].place)
+        folder = Path(request.reads[0].place)
         splits = {
-            names[key]: _File(Path(read.place), folder, asked, key).pictures()
-            for key, read in zip(keys[1:], asked.reads[1:], strict=False)
+            names[key]: _File(Path(read.place), folder, request, key).pictures()
+            for key, read in zip(keys[1:], request.reads[1:], strict=False)
         }
-        return Drawn(asked, _KEY, splits, self.test, self.seed).loaded()
+        return Drawn(request, _KEY, splits, self.test, self.seed).loaded()
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +74,7 @@ class _File:
 
     file: Path
     folder: Path
-    asked: Asked
+    request: DataRequest
     key: str
 
     def pictures(self) -> list[_boxes.Annotated]:
@@ -95,7 +95,7 @@ class _File:
 
     def _numbers(self, categories: list[dict[str, Any]]) -> dict[Any, int]:
         """The number of the class of each category's id."""
-        known = {name: number for number, name in enumerate(self.asked.classes)}
+        known = {name: number for number, name in enumerate(self.request.classes)}
         if not any(each["name"] in known for each in categories):
             return {identity: number for number, identity in enumerate(sorted(each["id"] for each in categories))}
         for each in categories:
@@ -112,7 +112,7 @@ class _File:
         return _boxes.Annotated(place, [row for row in rows if row[3] > row[1] and row[4] > row[2]])
 
     def _wrong(self, reason: str, hint: str | None = None) -> UsageError:
-        return UsageError(reason, file=f"{self.asked.origin}/model.toml", key=self.key, hint=hint)
+        return UsageError(reason, file=f"{self.request.origin}/model.toml", key=self.key, hint=hint)
 
 
 def picture_folders(folder: Path, file: Path) -> list[Path]:

@@ -14,7 +14,7 @@ from edgebuild.data import _seen
 from edgebuild.data._arrow import EXTRA, REQUIRES, Arrow
 from edgebuild.data._columns import Loading, WithFiles
 from edgebuild.data._splits import ALIASES
-from edgebuild.spec.data import Asked, Guess, Loaded
+from edgebuild.spec.data import DataRequest, Guess, Loaded
 from edgebuild.spec.signature import TensorSpec
 
 if TYPE_CHECKING:
@@ -51,12 +51,12 @@ class Datasets(WithFiles):
         """The folder, as model.toml names it."""
         return f"{origin}/model.toml", KEY
 
-    def load(self, asked: Asked) -> Loaded:
+    def load(self, request: DataRequest) -> Loaded:
         """Rows by split; UsageError for columns that are not there, and for what `datasets` did not write."""
-        wrong, top = asked.wrong(KEY), Path(asked.reads[0].place)
+        wrong, top = request.wrong(KEY), Path(request.reads[0].place)
         folders, notes = splits(top, self.folder, wrong)
         sheets = {split: _sheet(place, self._shown(place, top), wrong) for split, place in folders.items()}
-        return Loading(self, asked, sheets, wrong, notes).loaded()
+        return Loading(self, request, sheets, wrong, notes).loaded()
 
     def _shown(self, place: Path, top: Path) -> str:
         return repr(self.folder) if place == top else repr(f"{self.folder}/{place.name}")

@@ -13,7 +13,7 @@ from pydantic import Field
 
 from edgebuild.data import _stream, _texts
 from edgebuild.spec import spread
-from edgebuild.spec.data import Asked, Data, Loaded
+from edgebuild.spec.data import Data, DataRequest, Loaded
 from edgebuild.spec.errors import UsageError
 
 
@@ -31,52 +31,52 @@ class Function(Data):
     code: ClassVar[bool] = True
     prepares: ClassVar[bool] = True
 
-    def load(self, asked: Asked) -> Loaded:
+    def load(self, request: DataRequest) -> Loaded:
         """Call it; what it reads unnamed is noted."""
         from edgebuild.nn import opened
         from edgebuild.nn.model_code import ModelCode
 
-        if asked.code is None:
-            raise UsageError("no such file", file=f"{asked.origin}/model.py")
-        code = ModelCode(asked.code, asked.origin)
+        if request.code is None:
+            raise UsageError("no such file", file=f"{request.origin}/model.py")
+        code = ModelCode(request.code, request.origin)
         load = code.function(self.name, "data")
-        asks = asked.reads and any(item.default is item.empty for item in inspect.signature(load).parameters.values())
+        asks = request.reads and any(item.default is item.empty for item in inspect.signature(load).parameters.values())
         with opened.watched() as seen:
-            returned: Any = load({read.name: read.value() for read in asked.reads}) if asks else load()
+            returned: Any = load({read.name: read.value() for read in request.reads}) if asks else load()
             if not isinstance(returned, Mapping):
-                raise self._wrong(asked, f"returned {type(returned).__name__}, not a mapping of splits")
-            splits = {name: self._settled(name, split, asked) for name, split in returned.items()}
-        unnamed = self._unnamed(seen, asked, asked.code)
+                raise self._wrong(request, f"returned {type(returned).__name__}, not a mapping of splits")
+            splits = {name: self._settled(name, split, request) for name, split in returned.items()}
+        unnamed = self._unnamed(seen, request, request.code)
         return Loaded(splits, notes=unnamed, unnamed=bool(unnamed))
 
-    def _settled(self, name: Any, split: Any, asked: Asked) -> Any:
+    def _settled(self, name: Any, split: Any, request: DataRequest) -> Any:
         """A split as arrays: texts are prepared, examples one after another written down; else as it came."""
         texts = split[0] if isinstance(split, tuple) and len(split) == 2 and name != "unlabelled" else split
         if _texts.are(texts):
-            prepared = _texts.inputs(texts, asked, partial(self._misdeclared, asked))
+            prepared = _texts.inputs(texts, request, partial(self._misdeclared, request))
             return prepared if texts is split else (prepared, split[1])
-        if name == "slices" or not _stream.streams(split) or asked.scratch is None:
+        if name == "slices" or not _stream.streams(split) or request.scratch is None:
             return split
         spool = _stream.inputs if name == "unlabelled" else _stream.pair
-        return spool(str(name), split, asked, asked.scratch, partial(self._wrong, asked))
+        return spool(str(name), split, request, request.scratch, partial(self._wrong, request))
 
-    def _wrong(self, asked: Asked, reason: str) -> UsageError:
-        file, key = self.place(asked.origin)
+    def _wrong(self, request: DataRequest, reason: str) -> UsageError:
+        file, key = self.place(request.origin)
         return UsageError(reason, file=file, key=key)
 
-    def _misdeclared(self, asked: Asked, reason: str, key: str) -> UsageError:
-        return UsageError(reason, file=f"{asked.origin}/model.toml", key=key)
+    def _misdeclared(self, request: DataRequest, reason: str, key: str) -> UsageError:
+        return UsageError(reason, file=f"{request.origin}/model.toml", key=key)
 
     def place(self, origin: str) -> tuple[str, str]:
         """The function."""
         return f"{origin}/model.py", f"{self.name}()"
 
-    def _unnamed(self, seen: set[str], asked: Asked, folder: Path) -> tuple[str, ...]:
+    def _unnamed(self, seen: set[str], request: DataRequest, folder: Path) -> tuple[str, ...]:
         """A line on what it read and nobody declared."""
         from edgebuild.nn import opened
 
-        declared = [file for read in asked.reads for file in read.files()]
-        unknown = opened.outside(seen, [*declared, folder, *asked.own])
+        declared = [file for read in request.reads for file in read.files()]
+        unknown = opened.outside(seen, [*declared, folder, *request.own])
         names = sorted({Path(path).name for path in unknown})  # places differ between machines, an artifact must not
         if not names:
             return ()

@@ -12,7 +12,7 @@ from pydantic import Field
 from edgebuild.data import _folders
 from edgebuild.data._folders import KEY, Folders
 from edgebuild.data._splits import Share
-from edgebuild.spec.data import Asked, Data, Guess, Loaded
+from edgebuild.spec.data import Data, DataRequest, Guess, Loaded
 from edgebuild.spec.fields import Seed
 from edgebuild.spec.signature import TensorSpec
 
@@ -52,9 +52,9 @@ class Images(Data):
         """The folder, as model.toml names it."""
         return f"{origin}/model.toml", KEY
 
-    def load(self, asked: Asked) -> Loaded:
+    def load(self, request: DataRequest) -> Loaded:
         """Pictures by split; UsageError for folders of no class, and for what is no picture when it comes to it."""
-        return Folders(asked, self.folder, "picture", ENDINGS, self.test, self.seed, self.slices).loaded()
+        return Folders(request, self.folder, "picture", ENDINGS, self.test, self.seed, self.slices).loaded()
 
 
 def pictures_below(place: Path) -> list[Path]:

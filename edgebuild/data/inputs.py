@@ -13,7 +13,7 @@ from edgebuild.data import _npz_seen
 from edgebuild.data._splits import Share
 from edgebuild.data._without import unlabelled
 from edgebuild.data.npz import Archive, Npz
-from edgebuild.spec.data import Asked, Data, Guess, Loaded
+from edgebuild.spec.data import Data, DataRequest, Guess, Loaded
 from edgebuild.spec.errors import UsageError
 from edgebuild.spec.fields import Seed
 from edgebuild.spec.signature import TensorSpec
@@ -45,16 +45,16 @@ class Inputs(Data):
         """The file, as model.toml names it."""
         return f"{origin}/model.toml", _KEY
 
-    def load(self, asked: Asked) -> Loaded:
+    def load(self, request: DataRequest) -> Loaded:
         """All splits; UsageError for a file that is no .npz, or lacks an input."""
-        arrays = Archive(Npz(self.file, self.inputs), asked).inputs()
+        arrays = Archive(Npz(self.file, self.inputs), request).inputs()
         name = Path(self.file).name
         note = f"there are no labels: answers are held against the original's on inputs of {name}, which is no accuracy"
         count = arrays[0].shape[0]
         if any(rows.shape[0] != count for rows in arrays):
             message = f"{self.file!r} has {', '.join(str(rows.shape[0]) for rows in arrays)} examples of its inputs"
-            raise UsageError(message, file=f"{asked.origin}/model.toml", key=_KEY)
+            raise UsageError(message, file=f"{request.origin}/model.toml", key=_KEY)
         if count < 3:
             message = f"{self.file!r} has {count} examples, and 3 are needed to choose and to judge by"
-            raise UsageError(message, file=f"{asked.origin}/model.toml", key=_KEY)
-        return unlabelled(asked, arrays, count, f"inputs of {name}", note, test=self.test, seed=self.seed)
+            raise UsageError(message, file=f"{request.origin}/model.toml", key=_KEY)
+        return unlabelled(request, arrays, count, f"inputs of {name}", note, test=self.test, seed=self.seed)

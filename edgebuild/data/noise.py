@@ -10,7 +10,7 @@ from pydantic import Field
 
 from edgebuild.data._splits import Share
 from edgebuild.data._without import unlabelled
-from edgebuild.spec.data import Asked, Data, Loaded
+from edgebuild.spec.data import Data, DataRequest, Loaded
 from edgebuild.spec.fields import Seed
 from edgebuild.spec.preprocess import Preprocess
 from edgebuild.spec.signature import TensorSpec
@@ -46,15 +46,15 @@ class Noise(Data):
         """The table."""
         return f"{origin}/model.toml", "data"
 
-    def load(self, asked: Asked) -> Loaded:
+    def load(self, request: DataRequest) -> Loaded:
         """All splits."""
         import numpy as np
 
-        rng, how = np.random.default_rng(self.seed), asked.preprocess
-        places = how.places(asked.signature.inputs) if how is not None else ()
-        inputs = asked.signature.inputs
+        rng, how = np.random.default_rng(self.seed), request.preprocess
+        places = how.places(request.signature.inputs) if how is not None else ()
+        inputs = request.signature.inputs
         arrays = [self._drawn(rng, spec, how if place in places else None) for place, spec in enumerate(inputs)]
-        return unlabelled(asked, arrays, self.examples, "NOISE", NOTE, test=self.test, seed=self.seed)
+        return unlabelled(request, arrays, self.examples, "NOISE", NOTE, test=self.test, seed=self.seed)
 
     def _drawn(self, rng: np.random.Generator, spec: TensorSpec, how: Preprocess | None) -> Values:
         import numpy as np

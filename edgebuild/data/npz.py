@@ -14,7 +14,7 @@ from edgebuild.data import _npz_seen, _splits
 from edgebuild.data._npz_header import UNREADABLE, header
 from edgebuild.data._splits import ALIASES, LABELLED, Share, cut
 from edgebuild.spec import drawing, tasks
-from edgebuild.spec.data import Asked, Data, Guess, Loaded
+from edgebuild.spec.data import Data, DataRequest, Guess, Loaded
 from edgebuild.spec.errors import UsageError, exhausted
 from edgebuild.spec.fields import Seed
 from edgebuild.spec.signature import TensorSpec
@@ -60,9 +60,9 @@ class Npz(Data):
         """The file, as model.toml names it."""
         return f"{origin}/model.toml", _KEY
 
-    def load(self, asked: Asked) -> Loaded:
+    def load(self, request: DataRequest) -> Loaded:
         """Arrays by split; UsageError for a file that is no .npz, and for arrays that it lacks."""
-        return Archive(self, asked).loaded()
+        return Archive(self, request).loaded()
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +118,7 @@ class Archive:
     """One loading of a file."""
 
     options: Npz
-    asked: Asked
+    request: DataRequest
 
     def inputs(self) -> tuple[Rows, ...]:
         """The inputs alone, all of their rows; UsageError as `Npz.load` has it."""
@@ -160,7 +160,7 @@ class Archive:
         total = inputs[0].shape[0]
         if any(len(y) != total for y in labels.values()):
             return splits | {name: splits["train"] for name in LABELLED if name not in splits}, ()  # refused later
-        heads = (head.name for head in self.asked.heads if tasks.of(head).choice and labels[head.name].ndim == 1)
+        heads = (head.name for head in self.request.heads if tasks.of(head).choice and labels[head.name].ndim == 1)
         first = next(heads, None)
         classes = None if first is None else labels[first]
         try:
@@ -185,7 +185,7 @@ class Archive:
         """Every array that the file has, by name."""
         import numpy as np
 
-        file, arrays = Path(self.asked.reads[0].place), {}
+        file, arrays = Path(self.request.reads[0].place), {}
         if not file.is_file():
             raise self._wrong(f"{self.options.file!r} is no file")
         with zipfile.ZipFile(file) as archive:
@@ -205,12 +205,12 @@ class Archive:
         return arrays
 
     def _pair(self, known: Mapping[str, Rows], split: str) -> tuple[tuple[Rows, ...], dict[str, Values]]:
-        labels = {head.name: self._labels(known, split, place) for place, head in enumerate(self.asked.heads)}
+        labels = {head.name: self._labels(known, split, place) for place, head in enumerate(self.request.heads)}
         return self._inputs(known, split), labels
 
     def _inputs(self, known: Mapping[str, Rows], split: str) -> tuple[Rows, ...]:
         inputs = []
-        for position, spec in enumerate(self.asked.signature.inputs):
+        for position, spec in enumerate(self.request.signature.inputs):
             rows = self._find(known, self._input_names(position), split)
             if rows is None:
                 raise self._missing(known, f"input {spec.name!r}", self._input_names(position), split, "inputs")
@@ -219,7 +219,7 @@ class Archive:
 
     def _labels(self, known: Mapping[str, Rows], split: str, position: int) -> Values:
         """The labels of a head, all in memory; [N, 1] numbers of classes are [N]."""
-        head = self.asked.heads[position]
+        head = self.request.heads[position]
         rows = self._find(known, self._label_names(position), split)
         if rows is None:
             raise self._missing(known, f"the labels of {head.name!r}", self._label_names(position), split, "labels")
@@ -227,7 +227,7 @@ class Archive:
         return values[:, 0] if tasks.of(head).choice and values.shape[1:] == (1,) else values
 
     def _input_names(self, position: int) -> tuple[str, ...]:
-        specs = self.asked.signature.inputs
+        specs = self.request.signature.inputs
         if self.options.inputs:
             if len(self.options.inputs) != len(specs):
                 message = f"names {len(self.options.inputs)} arrays, and the model has {len(specs)} inputs"
@@ -236,7 +236,7 @@ class Archive:
         return (specs[position].name, *(_USUAL_INPUTS if len(specs) == 1 else ()))
 
     def _label_names(self, position: int) -> tuple[str, ...]:
-        heads = self.asked.heads
+        heads = self.request.heads
         if self.options.labels:
             if len(self.options.labels) != len(heads):
                 message = f"names {len(self.options.labels)} arrays, and the model has {len(heads)} heads"
@@ -261,7 +261,7 @@ class Archive:
         return self._wrong(message, hint=f"name it with {option} = […] in [data]")
 
     def _wrong(self, reason: str, hint: str | None = None, key: str = _KEY) -> UsageError:
-        return UsageError(reason, file=f"{self.asked.origin}/model.toml", key=key, hint=hint)
+        return UsageError(reason, file=f"{self.request.origin}/model.toml", key=key, hint=hint)
 
 
 def _whole(rows: Rows) -> Values:

@@ -14,7 +14,7 @@ from edgebuild.data import _seen
 from edgebuild.data._arrow import EXTRA, REQUIRES, Arrow
 from edgebuild.data._columns import Loading, WithFiles
 from edgebuild.data._splits import ALIASES
-from edgebuild.spec.data import Asked, Guess, Loaded
+from edgebuild.spec.data import DataRequest, Guess, Loaded
 from edgebuild.spec.signature import TensorSpec
 
 _KEY = "data.file"
@@ -47,9 +47,9 @@ class Parquet(WithFiles):
         """The file, as model.toml names it."""
         return f"{origin}/model.toml", _KEY
 
-    def load(self, asked: Asked) -> Loaded:
+    def load(self, request: DataRequest) -> Loaded:
         """Rows by split; UsageError for columns that are not there, and for what is no Parquet file."""
-        wrong, read = asked.wrong(_KEY), asked.reads[0]
+        wrong, read = request.wrong(_KEY), request.reads[0]
         whole = Path(read.place).is_file()
         files = [path for path in read.files() if whole or path.suffix == ".parquet"]
         if not files:
@@ -57,7 +57,7 @@ class Parquet(WithFiles):
         several = by_split(files) if not whole else {"train": files}
         shown = {split: repr(self.file) if len(several) == 1 else f"{self.file!r} ({split})" for split in several}
         sheets = {split: Arrow(shown[split], tuple(own), wrong) for split, own in several.items()}
-        return Loading(self, asked, sheets, wrong).loaded()
+        return Loading(self, request, sheets, wrong).loaded()
 
 
 def by_split(files: Sequence[Path]) -> Mapping[str, Sequence[Path]]:

@@ -13,7 +13,7 @@ from pydantic import Field
 
 from edgebuild.data import _seen
 from edgebuild.data._columns import ByColumn, Loading
-from edgebuild.spec.data import Asked, Guess, Loaded
+from edgebuild.spec.data import DataRequest, Guess, Loaded
 from edgebuild.spec.signature import TensorSpec
 
 if TYPE_CHECKING:
@@ -46,11 +46,11 @@ class Table(ByColumn):
         """The file, as model.toml names it."""
         return f"{origin}/model.toml", _KEY
 
-    def load(self, asked: Asked) -> Loaded:
+    def load(self, request: DataRequest) -> Loaded:
         """Rows by split; UsageError for columns that are not there, and for what is no number, with its line."""
-        wrong = asked.wrong(_KEY)
-        lines = Lines(repr(self.file), Path(asked.reads[0].place), self.separator, wrong)
-        return Loading(self, asked, {"train": lines}, wrong).loaded()
+        wrong = request.wrong(_KEY)
+        lines = Lines(repr(self.file), Path(request.reads[0].place), self.separator, wrong)
+        return Loading(self, request, {"train": lines}, wrong).loaded()
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,7 @@ from edgebuild.data._sheet import Sheet
 from edgebuild.data._splits import ALIASES, LABELLED, Share, cut
 from edgebuild.data.table import Lines
 from edgebuild.spec import drawing, tasks
-from edgebuild.spec.data import Asked, Data, Guess, Loaded
+from edgebuild.spec.data import Data, DataRequest, Guess, Loaded
 from edgebuild.spec.fields import Seed
 from edgebuild.spec.names import suggest
 from edgebuild.spec.preprocess import WindowInput
@@ -78,9 +78,9 @@ class Windows(Data):
         """The files, as model.toml names them."""
         return f"{origin}/model.toml", KEY
 
-    def load(self, asked: Asked) -> Loaded:
+    def load(self, request: DataRequest) -> Loaded:
         """Windows by split; UsageError for files without these columns, and for recordings of no window."""
-        return _Loading(self, asked, asked.wrong(KEY)).loaded()
+        return _Loading(self, request, request.wrong(KEY)).loaded()
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,16 +88,16 @@ class _Loading:
     """One loading of all files."""
 
     options: Windows
-    asked: Asked
+    request: DataRequest
     wrong: Wrong
 
     def loaded(self) -> Loaded:
         import numpy as np
 
-        how = self.asked.preprocess
+        how = self.request.preprocess
         if not isinstance(how, WindowInput):
             raise self.wrong('says what a window is (kind = "window"), and is missing', key="preprocess")
-        if len(self.asked.heads) != 1 or len(self.asked.signature.inputs) != 1:
+        if len(self.request.heads) != 1 or len(self.request.signature.inputs) != 1:
             raise self.wrong("has windows with a label each, which is for a model of one input and one head")
         sheets = self._sheets(how)
         cuts = {path: self._cut(sheet, path, how) for path, sheet in sheets.items()}
@@ -132,7 +132,7 @@ class _Loading:
 
     def _sheets(self, how: WindowInput) -> dict[Path, Sheet]:
         """Every file, with the columns that are named."""
-        read = self.asked.reads[0]
+        read = self.request.reads[0]
         top = Path(read.place)
         paths = [path for path in read.files() if path.suffix.lower() in ENDINGS]
         if not paths:
@@ -148,7 +148,7 @@ class _Loading:
 
     def _cut(self, sheet: Sheet, path: Path, how: WindowInput) -> Cut:
         """The windows of a file, with a label, a group and perhaps a split each."""
-        columns, choice = self._columns, tasks.of(self.asked.heads[0]).choice
+        columns, choice = self._columns, tasks.of(self.request.heads[0]).choice
         steady = [key for key in ("recording", "group", "split", *(["label"] if choice else [])) if key in columns]
         windows = _recordings.cut(sheet, columns, steady, how.length, self.options.stride)
         words, count = dict(windows.words), len(windows.starts)
@@ -163,16 +163,16 @@ class _Loading:
 
     def _place(self, path: Path) -> Path:
         """Of a file below what is named."""
-        top = Path(self.asked.reads[0].place)
+        top = Path(self.request.reads[0].place)
         return path.relative_to(top) if top.is_dir() else Path(path.parent.name, path.name)
 
     def _labels(self, texts: list[str]) -> Values:
         """Numbers of classes, int64 [N], or values, float32 [N, 1]."""
         import numpy as np
 
-        classes = self.asked.classes
+        classes = self.request.classes
         try:
-            if not tasks.of(self.asked.heads[0]).choice:
+            if not tasks.of(self.request.heads[0]).choice:
                 return np.array(texts, np.float32)[:, None]
             if not {*texts} & {*classes}:
                 return np.array(texts, np.int64)

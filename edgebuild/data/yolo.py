@@ -15,7 +15,7 @@ from edgebuild.data._boxes import Drawn, Row
 from edgebuild.data._splits import ALIASES, LABELLED, Share
 from edgebuild.data.images import pictures_below
 from edgebuild.spec import boxes
-from edgebuild.spec.data import Asked, Data, Guess, Loaded
+from edgebuild.spec.data import Data, DataRequest, Guess, Loaded
 from edgebuild.spec.errors import UsageError
 from edgebuild.spec.fields import Seed
 from edgebuild.spec.signature import TensorSpec
@@ -64,22 +64,22 @@ class Yolo(Data):
         """The folder, as model.toml names it."""
         return f"{origin}/model.toml", _KEY
 
-    def load(self, asked: Asked) -> Loaded:
+    def load(self, request: DataRequest) -> Loaded:
         """Pictures by split; UsageError for a folder of another layout, and for lines that are no boxes."""
-        places = split_folders(Path(asked.reads[0].place))
+        places = split_folders(Path(request.reads[0].place))
         if not places:
             message = f"{self.folder!r} has no folders 'images' and 'labels'"
-            raise UsageError(message, file=f"{asked.origin}/model.toml", key=_KEY)
+            raise UsageError(message, file=f"{request.origin}/model.toml", key=_KEY)
         splits = {
             split: [
-                _boxes.Annotated(file, self._rows(asked, labels / file.relative_to(images)))
+                _boxes.Annotated(file, self._rows(request, labels / file.relative_to(images)))
                 for file in pictures_below(images)
             ]
             for split, (images, labels) in places.items()
         }
-        return Drawn(asked, _KEY, splits, self.test, self.seed).loaded()
+        return Drawn(request, _KEY, splits, self.test, self.seed).loaded()
 
-    def _rows(self, asked: Asked, picture: Path) -> list[Row]:
+    def _rows(self, request: DataRequest, picture: Path) -> list[Row]:
         file = picture.with_suffix(".txt")
         rows = []
         for number, line in enumerate(file.read_text(encoding="utf-8").splitlines() if file.is_file() else [], 1):
@@ -87,7 +87,7 @@ class Yolo(Data):
                 kind, x, y, wide, high = map(float, line.split())
             except ValueError:
                 message = f"{file.name!r} line {number} is no box: {line!r} (class x y width height)"
-                raise UsageError(message, file=f"{asked.origin}/model.toml", key=_KEY) from None
+                raise UsageError(message, file=f"{request.origin}/model.toml", key=_KEY) from None
             rows.append(boxes.from_centre(kind, (x, y, wide, high)))
         return rows
 

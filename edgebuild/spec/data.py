@@ -37,8 +37,8 @@ class Blocks(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
-    """What examples are wanted for: the model's `signature`, its `heads`, how pictures become its input, the names of
+class DataRequest:
+    """What a model needs examples for: its `signature`, its `heads`, how pictures become its input, the names of
     its `classes` (these two only where the kind of data asks for them), and what is read: the model's own code where
     that is asked for, and `reads`, each place as it is now. `origin` is how messages name the model's folder; what is
     opened in the folders `own` is nobody's data. What must be written on the way goes to `scratch`.
@@ -127,7 +127,7 @@ class Data(Protocol):
     extra: ClassVar[str | None] = None
 
     @abstractmethod
-    def load(self, asked: Asked) -> Loaded:
+    def load(self, request: DataRequest) -> Loaded:
         """All splits; UsageError for what cannot be read or lacks what the model needs.
 
         What comes is checked against the declaration by who keeps it.

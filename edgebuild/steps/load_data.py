@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from edgebuild.spec import dataset, drawing, notes, tasks, unshared
 from edgebuild.spec.artifact import EXCUSED, Step, StepIO
-from edgebuild.spec.data import Asked, Blocks, Data
+from edgebuild.spec.data import Blocks, Data, DataRequest
 from edgebuild.spec.errors import UsageError, exhausted
 from edgebuild.spec.names import suggest
 from edgebuild.spec.preprocess import Preprocess
@@ -66,7 +66,7 @@ class LoadData(Step):
 
     def run(self, io: StepIO) -> None:
         """Write all splits; UsageError for no examples, NaN, wrong shapes, labels out of range or unknown keys."""
-        loaded = self.data.load(self._asked(io))
+        loaded = self.data.load(self._request(io))
         returned, lines = loaded.splits, [*loaded.notes]
         self._check_reads()
         if self.preprocess is not None and self.preprocess.reads():
@@ -110,11 +110,11 @@ class LoadData(Step):
         if lines:
             notes.write(io.output, [*notes.read(io.output), *lines])
 
-    def _asked(self, io: StepIO) -> Asked:
+    def _request(self, io: StepIO) -> DataRequest:
         code = io.path("code") if self.data.code else None
         own = (io.output, io.scratch)
         shown = (self.signature, self.heads, self.origin, self.reads, self._prepares(), self.classes)
-        return Asked(*shown, code, own, io.scratch)
+        return DataRequest(*shown, code, own, io.scratch)
 
     def _prepares(self) -> Preprocess | None:
         """What `[preprocess]` says, with the place of the file that it reads, which is the last one."""

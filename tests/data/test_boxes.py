@@ -51,7 +51,7 @@ def drawn(tmp_path: Path) -> Path:
 def boxes(lines: str, tmp_path: Path, load: Load) -> tuple[np.ndarray, np.ndarray]:
     """Labels and pixels of the test split, as the kind of data gives them."""
     from edgebuild.plan.weights import data_of, loader
-    from edgebuild.spec.data import Asked
+    from edgebuild.spec.data import DataRequest
     from edgebuild.spec.files import read_model
     from edgebuild.spec.reads import Memo
 
@@ -61,7 +61,7 @@ def boxes(lines: str, tmp_path: Path, load: Load) -> tuple[np.ndarray, np.ndarra
     model = read_model(folder, "models/m/model.toml")
     data, step = data_of(model), loader(model)
     reads = tuple(read for name in data.reads().values() if (read := Memo().read(folder, name)))
-    split = data.load(Asked(step.signature, step.heads, "models/m", reads, step.preprocess)).splits["test"]
+    split = data.load(DataRequest(step.signature, step.heads, "models/m", reads, step.preprocess)).splits["test"]
     return split[1], np.concatenate([*split[0].blocks()])
 
 

@@ -149,14 +149,20 @@ def head(shape: tuple[int, ...], how: Exit) -> nn.Module:
 def pooled(shape: tuple[int, ...], grid: int) -> nn.Module:
     """Features [N, C, …places] as the means of at least `grid` windows along each axis of places, flat.
 
-    Features without places stay as they are.
+    Features without places stay as they are. The means are a depthwise convolution: TensorFlow Lite's delegate has no
+    pool in 8 bits, and where it must hand over only layers are quantized (a third more time, on digits).
     """
     from torch import nn
 
-    kinds = {2: nn.AvgPool1d, 3: nn.AvgPool2d, 4: nn.AvgPool3d}
-    if len(shape) not in kinds:
+    kinds: dict[int, Any] = {2: nn.Conv1d, 3: nn.Conv2d}
+    windows = _windows(shape, grid)
+    if len(shape) == 4:  # a convolution over volumes has no kernel by channel
+        return nn.Sequential(nn.AvgPool3d(windows), nn.Flatten())  # type: ignore[arg-type]
+    if len(shape) not in kinds or max(windows) == 1:
         return nn.Flatten()
-    return nn.Sequential(kinds[len(shape)](_windows(shape, grid)), nn.Flatten())
+    means = kinds[len(shape)](shape[0], shape[0], windows, windows, groups=shape[0], bias=False).requires_grad_(False)
+    nn.init.constant_(means.weight, 1 / prod(windows))
+    return nn.Sequential(means, nn.Flatten())
 
 
 def _windows(shape: tuple[int, ...], grid: int) -> tuple[int, ...]:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from edgebuild.spec.checked import check
-from edgebuild.spec.data import DATA, Asked
+from edgebuild.spec.data import DATA, DataRequest
 from edgebuild.spec.decoder import Decoder
 from edgebuild.spec.errors import UsageError
 from edgebuild.spec.reads import Read
@@ -128,8 +128,8 @@ def _some(data: Recognised, signature: Signature, how: ImageInput, classes: Sequ
     kind: Data = check(DATA.get(data.use), options, file="--data")
     reads = tuple(Read(name, "", name) for name in kind.reads().values())
     head = Head("boxes", "detection")
-    asked = Asked(signature, (head,), "--data", reads, how, tuple(classes) if kind.by_name else ())
-    prepared, labels = _of(kind.load(asked).splits["train"])
+    request = DataRequest(signature, (head,), "--data", reads, how, tuple(classes) if kind.by_name else ())
+    prepared, labels = _of(kind.load(request).splits["train"])
     boxes = [rows[rows[:, 0] >= 0] for rows in labels]
     each = [(place, rows) for place, rows in zip(prepared.files, boxes, strict=True) if len(rows)]
     return each[:: max(len(each) // _TRIED, 1)][:_TRIED]

@@ -8,8 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from torch.nn import functional
 
 from edgebuild.nn import checkpoint
+from edgebuild.nn.restructure import exits
 from edgebuild.spec import dataset, notes
 from edgebuild.spec.errors import UsageError
 from edgebuild.steps.assemblies.add_exit import AddExit
@@ -52,6 +54,19 @@ def test_a_feature_that_hardly_moves_leaves_the_others_their_weight_in_8_bits() 
     answers, in_8_bits = (features @ each.T + bias for each in (weight, rounded))
     assert float((answers.argmax(1) == labels).float().mean()) > 0.97
     assert float((answers - in_8_bits).norm() / answers.norm()) < 0.02
+
+
+@pytest.mark.parametrize(("shape", "places"), [((3, 9), 4), ((3, 8, 13), 16), ((3, 8, 8, 8), 64), ((3, 2, 2), 4)])
+def test_the_head_looks_at_means_of_windows_without_a_pool_that_has_no_kernel_in_8_bits(
+    shape: tuple[int, ...], places: int
+) -> None:
+    x = torch.rand(2, *shape)
+    pool = exits.pooled(shape, 4)
+    windows = [max(1, size // 4) for size in shape[1:]]
+    expected = (functional.avg_pool1d, functional.avg_pool2d, functional.avg_pool3d)[len(shape) - 2](x, windows)
+    torch.testing.assert_close(pool(x), expected.flatten(1))
+    assert pool(x).shape == (2, 3 * places)
+    assert len(shape) == 4 or not any("Pool" in type(each).__name__ for each in pool.modules())
 
 
 def test_the_rest_is_fed_what_the_file_gives(halves: tuple[Path, Path], made: tiny.Made, tmp_path: Path) -> None:
