@@ -129,6 +129,7 @@ def static(model: onnx.ModelProto, ranges: Mapping[str, Range], how: Quantizatio
     floats = arrays(model)
     bounds = _onnx_bounds.bounds(model, floats)
     near = {name: _onnx_bounds.within(ends, bounds.get(name, NO_RANGE)) for name, ends in _masks.usable(ranges).items()}
+    near |= {name: (0.0, 1.0) for name in _probabilities(model) if name in near}
     pairs = {name: (np.float32(low), np.float32(high)) for name, (low, high) in near.items()}
     quantizer = QDQQuantizer(
         model,
@@ -199,6 +200,13 @@ def _without_channels(model: onnx.ModelProto) -> list[str]:
     """The products whose weights are no matrix: a vector has no channels, and of a stack they are in no one axis."""
     others = {tensor.name for tensor in model.graph.initializer if len(tensor.dims) != 2}
     return [node.name for node in model.graph.node if node.op_type == "MatMul" and others.intersection(node.input)]
+
+
+def _probabilities(model: onnx.ModelProto) -> list[str]:
+    """What softmaxes give, whose range is 0 to 1 whatever was seen: the runtime's integer kernel does not stop at the
+    end of a range but begins anew at 0 (as TFLite's has it, whose range is fixed).
+    """
+    return [node.output[0] for node in model.graph.node if node.op_type == "Softmax"]
 
 
 def _without_kernel(model: onnx.ModelProto) -> list[str]:

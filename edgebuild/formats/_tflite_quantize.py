@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import re
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
@@ -27,6 +29,8 @@ _FAST: Mapping[tuple[str, str], tuple[str, ...]] = {
 # Where the weights of convolutions stand among their inputs.
 _CONVOLUTIONS: Mapping[str, int] = {"CONV_2D": 1, "DEPTHWISE_CONV_2D": 1, "TRANSPOSE_CONV": 1}
 
+_BIASED = ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED")
+
 
 def static(model: bytes, ranges: Mapping[str, Range], how: Quantization) -> bytes:
     """Integer kernels with the weights of `how`, activations in `ranges`.
@@ -34,12 +38,33 @@ def static(model: bytes, ranges: Mapping[str, Range], how: Quantization) -> byte
     Where an operator between the layers has no integer kernel the delegate must hand over and take back; if that
     cuts the file into more parts than the float one has, only the layers are quantized (`operators` "auto").
     """
+    model = with_flat_biases(model)
     if how.operators != "auto":
         return _static(model, ranges, how)
     whole = _static(model, ranges, replace(how, operators="all"))
     if parts(whole) <= parts(model):
         return whole
     return _static(model, ranges, replace(how, operators="layers"))
+
+
+def with_flat_biases(model: bytes) -> bytes:
+    """The file with biases of one axis: a factor behind a layer leaves its bias with four, and a scale for each of its
+    channels has no place there.
+    """
+    from ai_edge_litert.tools import flatbuffer_utils
+
+    parsed = flatbuffer_utils.read_model_from_bytearray(bytearray(model))
+    graph = parsed.subgraphs[0]
+    kinds = [flatbuffer_utils.opcode_to_name(parsed, one.opcodeIndex) for one in graph.operators]
+    pairs = zip(kinds, graph.operators, strict=True)
+    biased = [int(one.inputs[2]) for kind, one in pairs if kind in _BIASED and len(one.inputs) > 2]
+    read = Counter(int(place) for one in graph.operators for place in one.inputs)
+    wide = [graph.tensors[place] for place in biased if place >= 0 and read[place] == biased.count(place)]
+    wide = [bias for bias in wide if len(bias.shape) > 1 and math.prod(bias.shape) == bias.shape[-1]]
+    for bias in wide:
+        bias.shape = bias.shape[-1:]
+        bias.shapeSignature = None
+    return bytes(flatbuffer_utils.convert_object_to_bytearray(parsed)) if wide else model
 
 
 def parts(model: bytes) -> int:

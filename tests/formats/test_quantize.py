@@ -254,6 +254,27 @@ def test_graphs_within_operators_stay_float() -> None:
     assert np.abs(answer - module(samples[0]).detach().numpy()).max() < 0.05
 
 
+def test_a_factor_behind_a_layer_is_quantized_with_it() -> None:
+    """The bias that a converter makes of the two has four axes, in which the quantizer had no place for its scales."""
+    import torch
+    from torch import nn
+
+    class Scaled(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.layer, self.scale = nn.Linear(4, 6), nn.Parameter(torch.rand(6))
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            scaled: torch.Tensor = self.layer(x) * self.scale
+            return scaled
+
+    torch.manual_seed(0)
+    lite, module, x = FORMATS.get("tflite")(), Scaled().eval(), torch.randn(1, 3, 3, 4)
+    file, fed = lite.convert(module, (x,)), [(x.numpy(),)]
+    ((answer,),) = lite.run(lite.quantize(file, Quantization("static"), fed), fed)
+    assert np.abs(answer - module(x).detach().numpy()).max() < 0.05
+
+
 def test_embeddings_of_a_static_tflite_file_are_integers_too() -> None:
     (table,) = [d for d in details(quantized("transformer", "tflite", STATIC)) if d["shape"].tolist() == [40, 32]]
     assert table["dtype"] == np.int8

@@ -20,7 +20,7 @@ from edgebuild.nn.prune.units import Units
 from edgebuild.nn.train import losses, training
 from edgebuild.spec import dataset, notes
 from edgebuild.spec.artifact import StepIO
-from edgebuild.spec.errors import UsageError
+from edgebuild.spec.errors import UsageError, exhausted
 from edgebuild.spec.fields import Seed
 from edgebuild.spec.target import Hardware
 from edgebuild.spec.technique import Technique, Timed
@@ -137,7 +137,7 @@ class PruneChannels(Technique):
             stays = self._stays(still, fresh, share, ratios, counts)
             now = now.remove(module, units.least(still, fresh, stays))
             left.update({one.name: [_size(one, stays[one.name]), left[one.name][1]] for one in still})
-            module(*model.example())
+            _run(model)
 
         self.schedule.carry_out(model, io, cut, self.seed)
         if all(stay == size for stay, size in left.values()):
@@ -220,6 +220,19 @@ class PruneChannels(Technique):
             ratio = sum(one.size * ratios[one.name] for one in alike) / every
             by_noun[noun] = {"asked": ratio, "taken": 1 - sum(left[one.name][0] for one in alike) / every}
         return by_noun
+
+
+def _run(model: Checkpoint) -> None:
+    """UsageError where the code of the model counts on channels that are gone, as no trial of single ones has shown."""
+    try:
+        model.module(*model.example())
+    except Exception as error:  # a forward pass may fail in any way
+        if exhausted(error):
+            raise
+        first = str(error).strip().partition("\n")[0]
+        reason = f"without the channels of least weight the model does not run ({type(error).__name__}: {first})"
+        hint = "its code counts channels by numbers of its own: name the layers that make them in keep"
+        raise UsageError(reason, hint=hint) from None
 
 
 def _differing(taken: Mapping[str, Mapping[str, float]], round_to: int) -> list[str]:

@@ -132,6 +132,7 @@ LAYERS: dict[str, list[tuple[int, Callable[[], nn.Module]]]] = {
     "order_statistics": [
         (1, lambda: Call(lambda x: x.median(-1)[0])),
         (2, lambda: Call(lambda x: x.kthvalue(4, 1, keepdim=True)[0])),
+        (1, lambda: Call(lambda x: x * x.quantile(0.3, dim=1, keepdim=True) + x.quantile(0.5))),
     ],
     "running": [
         (1, lambda: Call(lambda x: torch.cat([x.cumprod(1), x.logcumsumexp(2)], 1))),

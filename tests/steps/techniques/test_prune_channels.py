@@ -185,6 +185,36 @@ def test_a_model_of_which_nothing_can_be_followed_is_refused_with_what_was_in_th
     assert "\n" not in caught.value.line
 
 
+COUNTED = """
+import torch
+from torch import nn
+
+class N(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.a, self.b, self.c = nn.Linear(16, 10), nn.Conv1d(10, 10, 1, groups=10), nn.Linear(19, 3)
+
+    def forward(self, x):
+        y = torch.relu(self.a(x))
+        return self.c(torch.cat([y, self.b(y[:, :, None])[:, :, 0]], 1)[:, :19])
+
+def build():
+    return N()
+"""
+
+
+def test_code_that_counts_on_channels_that_went_is_told_in_a_line(tmp_path: Path) -> None:
+    """The trials of single channels had not shown it."""
+    (tmp_path / "source").mkdir()
+    (tmp_path / "source" / "model.py").write_text(COUNTED)
+    source, inputs = ModelCode(tmp_path / "source", "models/m"), (TensorSpec("x", (16,)),)
+    (tmp_path / "model").mkdir()
+    checkpoint.save(Checkpoint(source.build("build", inputs), source, "build", inputs), tmp_path / "model")
+    with pytest.raises(UsageError) as refused:
+        tiny.perform(PruneChannels(ratio=0.4, round_to=2), tmp_path / "out", {"model": ("torch", tmp_path / "model")})
+    assert "the model does not run (RuntimeError: " in refused.value.line
+
+
 def test_a_model_of_two_inputs_is_pruned(pair: tiny.Made) -> None:
     found = shapes(pair["pruned"])
     assert (found["seen.weight"], found["known.weight"], found["head.weight"]) == ([8, 1, 3, 3], [8, 5], [2, 16])
