@@ -210,20 +210,13 @@ def _probabilities(model: onnx.ModelProto) -> list[str]:
 
 
 def _without_kernel(model: onnx.ModelProto) -> list[str]:
-    """The names of nodes that the runtime's integer kernels refuse, or compute wrongly.
-
-    Averages of places that do not touch one another: the kernel that it puts in their place knows no dilations, and it
-    refuses the file. Convolutions whose weights are computed: these would be activations of one scale.
+    """The averages of places that do not touch one another: ONNX Runtime puts an integer kernel in their place which
+    knows no dilations, and then refuses the file.
     """
-    constants = {tensor.name for tensor in model.graph.initializer}
-    apart = [node for node in model.graph.node if any(item.name == "dilations" for item in node.attribute)]
     return [
-        *(node.name for node in apart if node.op_type == "AveragePool"),
-        *(
-            node.name
-            for node in model.graph.node
-            if node.op_type in ("Conv", "ConvTranspose") and not constants.issuperset(weights(node))
-        ),
+        node.name
+        for node in model.graph.node
+        if node.op_type == "AveragePool" and any(item.name == "dilations" for item in node.attribute)
     ]
 
 

@@ -240,18 +240,26 @@ def test_tflite_quantizes_only_layers_where_all_would_cut_the_file_into_more_par
     assert parts("auto") == parts("layers") <= whole
 
 
-def test_graphs_within_operators_stay_float() -> None:
-    """What a reduction does to two numbers has no range, and the quantizer stopped at it."""
+def test_graphs_within_operators_and_layers_of_computed_weights_stay_float() -> None:
+    """What a reduction does to two numbers has no range, and weights with a zero point no kernel."""
     import torch
     from torch import nn
 
+    class Own(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.layer, self.pool = nn.Conv2d(2, 3, 3), nn.MaxPool2d(3, dilation=2)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            y = self.layer(x)
+            return nn.functional.conv2d(self.pool(y), y.mean((2, 3)).reshape(1, 3, 1, 1))
+
     torch.manual_seed(0)
-    lite = FORMATS.get("tflite")()
-    module, samples = nn.Sequential(nn.Conv2d(2, 3, 3), nn.MaxPool2d(3, dilation=2)).eval(), [torch.randn(1, 2, 9, 9)]
-    file, fed = lite.convert(module, (samples[0],)), [(value.numpy(),) for value in samples]
+    lite, module, x = FORMATS.get("tflite")(), Own().eval(), torch.randn(1, 2, 9, 9)
+    file, fed = lite.convert(module, (x,)), [(x.numpy(),)]
     assert "STABLEHLO_REDUCE_WINDOW" in lite.operators(file)
     ((answer,),) = lite.run(lite.quantize(file, Quantization("static"), fed), fed)
-    assert np.abs(answer - module(samples[0]).detach().numpy()).max() < 0.05
+    assert np.abs(answer - module(x).detach().numpy()).max() < 0.05
 
 
 def test_a_factor_behind_a_layer_is_quantized_with_it() -> None:
