@@ -105,7 +105,8 @@ class _Bench:
         inputs = {role: Input(of, "0" * 64, path) for role, (of, path) in roles.items() if role in step.uses()}
         print(f"elastic: {step}", file=sys.stderr, flush=True)
         start = time.process_time()
-        artifact.perform(step, StepIO(inputs, output, scratch))
+        kept = self._folder / "kept" / type(step).__name__  # the teacher is asked once for all three trainings
+        artifact.perform(step, StepIO(inputs, output, scratch, kept=kept))
         return output, time.process_time() - start
 
     def against_float(self, model: Path) -> dict[str, Any]:

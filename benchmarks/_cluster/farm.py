@@ -18,6 +18,7 @@ from benchmarks._project import ROOT
 from edgebuild.spec.errors import DeviceError
 
 _BRIDGE, _NET = "edgebuild0", "10.79.53"
+_OUTER = "edgebuild-o"  # what a namespace is joined to the bridge by, and its number
 _NGINX = "daemon off; {user} pid {top}/pid; error_log {top}/error; events {{}} http {{ access_log off; {body} }}"
 
 
@@ -136,7 +137,7 @@ def _network(machines: int) -> Iterator[str]:
         _ip("addr", "add", f"{_NET}.1/24", "dev", _BRIDGE)
         _ip("link", "set", _BRIDGE, "up")
         for number in range(machines):
-            name, inner, outer = f"{_BRIDGE}-{number}", f"edgebuild-i{number}", f"edgebuild-o{number}"
+            name, inner, outer = f"{_BRIDGE}-{number}", f"edgebuild-i{number}", f"{_OUTER}{number}"
             _ip("netns", "add", name)
             _ip("link", "add", outer, "type", "veth", "peer", "name", inner)
             _ip("link", "set", inner, "netns", name)
@@ -155,6 +156,9 @@ def _clear() -> None:
     names = subprocess.run(["ip", "netns", "list"], capture_output=True, text=True, check=False).stdout.split()
     for name in names:
         if name.startswith(f"{_BRIDGE}-"):
+            # By itself it goes some time after its namespace, and is in the way of the next.
+            outer = name.replace(f"{_BRIDGE}-", _OUTER)
+            subprocess.run(["ip", "link", "del", outer], capture_output=True, check=False)
             subprocess.run(["ip", "netns", "del", name], capture_output=True, check=False)
     subprocess.run(["ip", "link", "del", _BRIDGE], capture_output=True, check=False)
 
