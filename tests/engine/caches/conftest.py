@@ -44,7 +44,7 @@ class Machine:
             box.add("then", then, **parts)
         sharing = Sharing(place(self.url, read_only=self.read_only), self.told.append, patience=self.patience)
         try:
-            limits = Limits(2**30, 60.0)
+            limits = Limits(seconds=60.0)
             ahead = self.heard.foresee(box.graph)
             build = Scheduler(
                 box.graph, self.store, jobs=2, events=self.heard, limits=limits, sharing=sharing, ahead=ahead

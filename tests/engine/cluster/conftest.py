@@ -120,7 +120,7 @@ class Client:
         make(box)
         sharing = Sharing(place(self.farm.served.url, read_only=False), self.told.append)
         cluster = Cluster(self.farm.address, sharing.place.shown, self.told.append)
-        limits = Limits(2**30, seconds)
+        limits = Limits(seconds=seconds)
         build = Scheduler(
             box.graph, self.store, jobs=2, events=self.heard, limits=limits, sharing=sharing, cluster=cluster
         )

@@ -24,7 +24,7 @@ def main(address: str, url: str, folder: str, slots: str = "1") -> None:
     assert where is not None
     own = partial(turn, alone=False)
     profile = work.profile(where.shown, int(slots))
-    limits = Limits(2**30, 60.0)
+    limits = Limits(seconds=60.0)
     try:
         joining.serve(address, lambda name: Serving(name, store, where, Machine, own, limits), profile, print_)
     finally:

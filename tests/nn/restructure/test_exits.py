@@ -60,5 +60,5 @@ def test_a_place_where_no_exit_can_stand_is_refused(made: tiny.Made, after: str,
 def test_an_exit_that_nobody_places_stands_early(made: tiny.Made) -> None:
     model = checkpoint.load(made["float"])
     cut = Cut.of(model)
-    assert cut.after == "stem"  # `blocks.0` ends at a half
-    assert sites.total(cut.first(torch.nn.Flatten()), model.example()) <= sites.total(model.module, model.example()) / 3
+    assert cut.after == "blocks.0"  # which ends at a half
+    assert sites.total(cut.first(torch.nn.Flatten()), model.example()) <= sites.total(model.module, model.example()) / 2

@@ -193,6 +193,7 @@ class N(nn.Module):
     def __init__(self):
         super().__init__()
         self.a, self.b, self.c = nn.Linear(16, 10), nn.Conv1d(10, 10, 1, groups=10), nn.Linear(19, 3)
+        self.a.weight.data.mul_(torch.arange(1, 11)[:, None])  # the first channels go, and the last one stays
 
     def forward(self, x):
         y = torch.relu(self.a(x))
