@@ -54,7 +54,7 @@ def run(*, small: bool) -> list[Table]:
         rows += [] if small else [_real(Path(name))]
     notes = [
         f"Steps that wait: {STEPS} of {WAITS:g} s, and one that joins them: what is lost is the handing out.",
-        f"{len(RECIPES)} recipes ({', '.join(RECIPES)}) of a small digits model for {len(TARGETS)} targets "
+        f"{len(RECIPES)} recipes ({', '.join(RECIPES)}) of the digits model for {len(TARGETS)} targets "
         f"({', '.join(TARGETS)}), from an empty cache and a store that has what all begin with. Each worker is a "
         "network namespace with one core of this machine, which others use as well.",
     ]
@@ -94,7 +94,7 @@ def _real(folder: Path) -> dict[str, Any]:
 def _project(folder: Path) -> list[str]:
     """A project with the small digits model; the names of its targets, one for each recipe and target."""
     folder.mkdir()
-    digits(folder, small=True)
+    digits(folder, small=False)
     (folder / "targets").mkdir()
     for target in TARGETS:
         text = (ROOT / "targets" / f"{target}.toml").read_text(encoding="utf-8")
