@@ -7,18 +7,20 @@ import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
+from typing import Any
 
 from benchmarks._bands import band
 from benchmarks._counting import Work, works
 from benchmarks._fitting import SAME, Fit, Point, candidates, chosen, log_error, seconds
 from benchmarks._published import FIGURES, MEMORY, NETS, Figure
 from benchmarks.mobilenets import TITLES
+from edgebuild.spec import documents
 from edgebuild.spec.core import TimeModel
 from edgebuild.spec.target import Target
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class Prediction:
     """A published figure, what the core's work was counted to be, and what the model says that was not fitted to it."""
 
     figure: Figure
@@ -29,6 +31,22 @@ class Asked:
     def name(self) -> str:
         """The network as people call it."""
         return TITLES.get(self.figure.net) or NETS[self.figure.net].title
+
+    @property
+    def row(self) -> dict[str, Any]:
+        """What a table shows of it: whose figure it is, how far it is off, and what it rests on."""
+        figure = self.figure
+        return {
+            "model": self.name,
+            "net": figure.net,
+            "numbers": figure.numbers,
+            "device": figure.device,
+            "runtime": figure.runtime,
+            "threads": figure.threads,
+            "published": figure.milliseconds,
+            "error": math.expm1(self.log_error),
+            "counted": documents.to_json(self.work.whole),
+        }
 
     @property
     def log_error(self) -> float:
@@ -62,17 +80,17 @@ class Calibration:
     target: Target
     fits: tuple[Fit, ...]
     chosen: Fit
-    left_out: tuple[Asked, ...]
-    tested: tuple[Asked, ...]
-    later: tuple[Asked, ...] = ()
+    left_out: tuple[Prediction, ...]
+    tested: tuple[Prediction, ...]
+    later: tuple[Prediction, ...] = ()
 
     def margins(self) -> list[Margin]:
         """One for each format and number of threads that figures are known of."""
         return [self._margin(*kind) for kind in self._kinds()]
 
-    def forecast(self, asked: Asked) -> float | None:
+    def forecast(self, prediction: Prediction) -> float | None:
         """The band that the leave-one-out errors support for a figure of the test, before that was looked at."""
-        errors = [each.log_error for each in self.left_out if _kind(each) == _kind(asked)]
+        errors = [each.log_error for each in self.left_out if _kind(each) == _kind(prediction)]
         return band(errors)[0] if errors else None
 
     def any_runtime(self) -> float:
@@ -81,7 +99,7 @@ class Calibration:
 
     def ratio(self) -> float:
         """The band of the ratio of two files, from every pair of figures of one source on as many threads."""
-        known = [asked for kind in self._kinds() for asked in self._known(*kind)]
+        known = [prediction for kind in self._kinds() for prediction in self._known(*kind)]
         errors = [
             one.log_error - other.log_error
             for one, other in combinations(known, 2)
@@ -90,9 +108,9 @@ class Calibration:
         return band(errors)[0]
 
     def _kinds(self) -> list[tuple[str, int]]:
-        return sorted({_kind(asked) for asked in [*self.left_out, *self.tested]})
+        return sorted({_kind(prediction) for prediction in [*self.left_out, *self.tested]})
 
-    def _known(self, name: str, threads: int) -> list[Asked]:
+    def _known(self, name: str, threads: int) -> list[Prediction]:
         """The figures whose errors make the band."""
         every = [each for each in [*self.left_out, *self.tested] if _kind(each) == (name, threads)]
         same = [each for each in every if each.figure.same_kernels]
@@ -120,30 +138,34 @@ def calibrate(found: Target, model: TimeModel, core: str) -> Calibration:
     fits = candidates(points, model, MEMORY[found.name])
     best = chosen(fits)
     left_out = [
-        Asked(each, counted[each], math.exp(error) * each.milliseconds / 1e3)
+        Prediction(each, counted[each], math.exp(error) * each.milliseconds / 1e3)
         for each, error in zip(fitted, best.unseen, strict=True)
     ]
 
-    def asked(which: str, by: TimeModel) -> tuple[Asked, ...]:
+    def predicted(which: str, by: TimeModel) -> tuple[Prediction, ...]:
         chosen = [each for each in known if each.set == which]
-        return tuple(Asked(each, counted[each], seconds(_point(each, counted[each]), by)) for each in chosen)
+        return tuple(Prediction(each, counted[each], seconds(_point(each, counted[each]), by)) for each in chosen)
 
-    return Calibration(found, tuple(fits), best, tuple(left_out), asked("test", best.model), asked("later", model))
+    return Calibration(
+        found, tuple(fits), best, tuple(left_out), predicted("test", best.model), predicted("later", model)
+    )
 
 
-def unknown_threads(found: Target, model: TimeModel, core: str, threads: Sequence[int]) -> list[tuple[Asked, ...]]:
+def unknown_threads(found: Target, model: TimeModel, core: str, threads: Sequence[int]) -> list[tuple[Prediction, ...]]:
     """What the model says of figures whose threads nobody knows, for each number of threads."""
     unknown = [each for each in FIGURES if each.core == core and not each.threads]
     counted = _counted(found, unknown)
     return [
-        tuple(Asked(each, counted[each], seconds(_point(each, counted[each], number), model)) for number in threads)
+        tuple(
+            Prediction(each, counted[each], seconds(_point(each, counted[each], number), model)) for number in threads
+        )
         for each in unknown
     ]
 
 
-def fitted_error(asked: Asked, model: TimeModel) -> float:
+def fitted_error(prediction: Prediction, model: TimeModel) -> float:
     """Relative error of a model that was fitted to the figure too."""
-    return math.expm1(log_error(_point(asked.figure, asked.work), model))
+    return math.expm1(log_error(_point(prediction.figure, prediction.work), model))
 
 
 def _counted(found: Target, figures: Sequence[Figure]) -> Mapping[Figure, Work]:
@@ -158,5 +180,5 @@ def _point(figure: Figure, work: Work, threads: int | None = None) -> Point:
     return Point(figure.net, work.whole, figure.milliseconds, threads or figure.threads, figure.clock)
 
 
-def _kind(asked: Asked) -> tuple[str, int]:
-    return asked.figure.format, asked.figure.threads
+def _kind(prediction: Prediction) -> tuple[str, int]:
+    return prediction.figure.format, prediction.figure.threads

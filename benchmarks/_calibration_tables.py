@@ -9,12 +9,11 @@ from operator import itemgetter
 from typing import Any
 
 from benchmarks._bands import COVERAGE
-from benchmarks._calibrating import Asked, Calibration, fitted_error, unknown_threads
+from benchmarks._calibrating import Calibration, Prediction, fitted_error, unknown_threads
 from benchmarks._foreign_bands import forecast
 from benchmarks._published import LEFT_OUT
 from benchmarks._tables import Row, Table
 from benchmarks._transfer import Transfer, widest, widest_ratio
-from edgebuild.spec import documents
 
 THREADS = (1, 4)
 MODEL = {"model": ("model", ""), "numbers": ("numbers", "")}
@@ -66,8 +65,8 @@ def tables_of(calibration: Calibration, every: Sequence[Calibration]) -> list[Ta
     `every` core's calibration is what the bands of other kernel libraries come from.
     """
     name, model = calibration.target.name, calibration.chosen.model
-    left_out = [_asked(each) | {"fitted_error": fitted_error(each, model)} for each in calibration.left_out]
-    tested = [_asked(each) | _held(calibration, each, every) for each in calibration.tested]
+    left_out = [_row(each) | {"fitted_error": fitted_error(each, model)} for each in calibration.left_out]
+    tested = [_row(each) | _held(calibration, each, every) for each in calibration.tested]
     shown = MODEL | _WHERE | _PUBLISHED
     figures = {f"{name}_dram": f"{model.dram / 1e9:.2f}", f"{name}_ratio": f"{calibration.ratio():.0%}"}
     figures |= {f"{name}_any": f"{calibration.any_runtime():.0%}"}
@@ -111,37 +110,25 @@ def _terms(calibration: Calibration) -> Table:
     return Table(f"{calibration.target.name}: which terms forecast best", _TERMS, rows)
 
 
-def _asked(asked: Asked) -> dict[str, Any]:
-    figure = asked.figure
-    return {
-        "model": asked.name,
-        "net": figure.net,
-        "numbers": figure.numbers,
-        "device": figure.device,
-        "runtime": figure.runtime,
-        "threads": figure.threads,
-        "published": figure.milliseconds,
-        "unseen": 1e3 * asked.seconds,
-        "error": math.expm1(asked.log_error),
-        "counted": documents.to_json(asked.work.whole),
-    }
+def _row(prediction: Prediction) -> dict[str, Any]:
+    return prediction.row | {"unseen": 1e3 * prediction.seconds}
 
 
-def _held(calibration: Calibration, asked: Asked, every: Sequence[Calibration]) -> dict[str, Any]:
+def _held(calibration: Calibration, prediction: Prediction, every: Sequence[Calibration]) -> dict[str, Any]:
     """Whether a figure lies inside the band of the core's own leave-one-out errors, and in that of other kernels."""
-    other = forecast(asked, every)
+    other = forecast(prediction, every)
     foreign: dict[str, Any] = {"foreign_band": None, "foreign_inside": None}
-    foreign |= {} if other is None else {"foreign_band": other.error, "foreign_inside": other.covers(asked)}
-    return {"inside": _inside(calibration, asked)} | foreign
+    foreign |= {} if other is None else {"foreign_band": other.error, "foreign_inside": other.covers(prediction)}
+    return {"inside": _inside(calibration, prediction)} | foreign
 
 
-def _inside(calibration: Calibration, asked: Asked) -> bool | None:
-    band = calibration.forecast(asked)
-    return None if band is None else abs(asked.log_error) <= math.log1p(band)
+def _inside(calibration: Calibration, prediction: Prediction) -> bool | None:
+    band = calibration.forecast(prediction)
+    return None if band is None else abs(prediction.log_error) <= math.log1p(band)
 
 
-def _sources(asked: Sequence[Asked]) -> list[str]:
-    return [f"Published: {source}." for source in dict.fromkeys(each.figure.source for each in asked)]
+def _sources(prediction: Sequence[Prediction]) -> list[str]:
+    return [f"Published: {source}." for source in dict.fromkeys(each.figure.source for each in prediction)]
 
 
 def _summaries(name: str, rows: Sequence[Row]) -> dict[str, str]:
@@ -181,7 +168,7 @@ def _summary(rows: Sequence[Row]) -> list[str]:
 def unknown(calibration: Calibration) -> Table:
     """Figures whose threads nobody knows: what they would be on one thread and on four."""
     rows = [
-        _asked(one) | {"one": 1e3 * one.seconds, "four": 1e3 * four.seconds}
+        _row(one) | {"one": 1e3 * one.seconds, "four": 1e3 * four.seconds}
         for one, four in unknown_threads(calibration.target, calibration.chosen.model, "cortex-a76", THREADS)
     ]
     times = {"one": ("1 thread, ms", ".1f"), "four": ("4 threads, ms", ".1f")}

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from benchmarks._bands import COVERAGE, band
-from benchmarks._calibrating import Asked, Calibration
+from benchmarks._calibrating import Calibration, Prediction
 from benchmarks._tables import Table
 
 _COLUMNS = {
@@ -40,32 +40,32 @@ class Forecast:
     figures: int
     threads: int | None
 
-    def covers(self, asked: Asked) -> bool:
+    def covers(self, prediction: Prediction) -> bool:
         """Whether the figure lies inside."""
-        return abs(asked.log_error) <= math.log1p(self.error)
+        return abs(prediction.log_error) <= math.log1p(self.error)
 
 
-def forecast(asked: Asked, every: Sequence[Calibration]) -> Forecast | None:
+def forecast(prediction: Prediction, every: Sequence[Calibration]) -> Forecast | None:
     """The band of a figure of another kernel library; None of one of the library that is emulated."""
-    if asked.figure.same_kernels:
+    if prediction.figure.same_kernels:
         return None
-    others, alike = _others(asked, every)
+    others, alike = _others(prediction, every)
     enough = len(alike) >= COVERAGE / (1 - COVERAGE) - 1e-9
-    return _made(alike, asked.figure.threads) if enough else _made(others, None)
+    return _made(alike, prediction.figure.threads) if enough else _made(others, None)
 
 
-def _others(asked: Asked, every: Sequence[Calibration]) -> tuple[list[Asked], list[Asked]]:
+def _others(prediction: Prediction, every: Sequence[Calibration]) -> tuple[list[Prediction], list[Prediction]]:
     """The figures of other libraries on other cores, and those of them on as many threads."""
-    others = [each for each in foreign(every) if each.figure.core != asked.figure.core]
-    return others, [each for each in others if each.figure.threads == asked.figure.threads]
+    others = [each for each in foreign(every) if each.figure.core != prediction.figure.core]
+    return others, [each for each in others if each.figure.threads == prediction.figure.threads]
 
 
-def _made(chosen: Sequence[Asked], threads: int | None) -> Forecast:
+def _made(chosen: Sequence[Prediction], threads: int | None) -> Forecast:
     error, rule = band([each.log_error for each in chosen])
     return Forecast(error, rule, len(chosen), threads)
 
 
-def foreign(every: Sequence[Calibration]) -> Iterator[Asked]:
+def foreign(every: Sequence[Calibration]) -> Iterator[Prediction]:
     """The figures of other kernel libraries, of all cores: nothing is fitted to any of them."""
     return (each for one in every for each in one.tested if not each.figure.same_kernels)
 
@@ -114,7 +114,7 @@ def _rows(one: Calibration, every: Sequence[Calibration]) -> Iterator[dict[str, 
         } | _apart(held, made, every)
 
 
-def _apart(held: Sequence[Asked], made: Forecast, every: Sequence[Calibration]) -> dict[str, Any]:
+def _apart(held: Sequence[Prediction], made: Forecast, every: Sequence[Calibration]) -> dict[str, Any]:
     """What figures on as many threads alone would have forecast, where they are `few`."""
     _, alike = _others(held[0], every)
     if made.threads is not None or not alike:

@@ -10,9 +10,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
-from benchmarks._calibrating import Asked, Calibration
+from benchmarks._calibrating import Calibration, Prediction
 from benchmarks._tables import Table
-from edgebuild.spec import documents
 from edgebuild.spec.core import Band
 
 _COLUMNS = {
@@ -66,23 +65,14 @@ def _rows(one: Calibration) -> Iterator[dict[str, Any]]:
         yield _row(one.target.name, each, core.time.band(each.figure.format, each.figure.threads))
 
 
-def _row(target: str, asked: Asked, band: Band) -> dict[str, Any]:
-    figure, ms = asked.figure, 1e3 * asked.seconds
+def _row(target: str, prediction: Prediction, band: Band) -> dict[str, Any]:
+    ms, published = 1e3 * prediction.seconds, prediction.figure.milliseconds
     low, high = band.limits(ms)
-    return {
+    return prediction.row | {
         "target": target,
-        "model": asked.name,
-        "net": figure.net,
-        "numbers": figure.numbers,
-        "device": figure.device,
-        "runtime": figure.runtime,
-        "threads": figure.threads,
-        "published": figure.milliseconds,
         "predicted": ms,
         "low": low,
         "high": high,
-        "error": math.expm1(asked.log_error),
-        "inside": low <= figure.milliseconds <= high,
-        "strictly": abs(asked.log_error) <= math.log1p(band.error),
-        "counted": documents.to_json(asked.work.whole),
+        "inside": low <= published <= high,
+        "strictly": abs(prediction.log_error) <= math.log1p(band.error),
     }

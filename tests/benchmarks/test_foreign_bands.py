@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from benchmarks._bands import band
-from benchmarks._calibrating import Asked, Calibration
+from benchmarks._calibrating import Calibration, Prediction
 from benchmarks._counting import Work
 from benchmarks._fitting import Fit
 from benchmarks._foreign_bands import forecast, foreign_table
@@ -27,29 +27,32 @@ MODEL = TimeModel("a-core", 1e9, {"l1d": 0.0}, (Band(1, 0.3),), 0.2, ("made up",
 FOREIGN = next(each for each in FIGURES if not each.same_kernels)
 
 
-def asked(core: str, threads: int, error: float, *, same: bool = False) -> Asked:
+def prediction(core: str, threads: int, error: float, *, same: bool = False) -> Prediction:
     """A figure of 10 ms whose prediction is `error` too large, as a logarithm."""
     figure = replace(FOREIGN, core=core, threads=threads, milliseconds=10.0, same_kernels=same)
-    return Asked(figure, Work("", {}, Counted(1, {}, {}, 1.0, 1.0)), 0.01 * math.exp(error))
+    return Prediction(figure, Work("", {}, Counted(1, {}, {}, 1.0, 1.0)), 0.01 * math.exp(error))
 
 
-def calibration(name: str, *tested: Asked) -> Calibration:
+def calibration(name: str, *tested: Prediction) -> Calibration:
     return Calibration(PROJECT.target(name), (), Fit((), MODEL, ()), (), tested)
 
 
 def test_a_figure_helps_neither_its_own_band_nor_that_of_its_cores_others() -> None:
     """Nine errors of other cores on as many threads make it, whatever the own core's are."""
-    others = calibration("rpi4", *(asked("a72", 4, 0.01 * number) for number in range(1, 10)))
+    others = calibration("rpi4", *(prediction("a72", 4, 0.01 * number) for number in range(1, 10)))
     for own in (0.02, 3.0):
-        made = forecast(asked("a76", 4, own), [others, calibration("rpi5", asked("a76", 4, own), asked("a76", 4, 5.0))])
+        made = forecast(
+            prediction("a76", 4, own),
+            [others, calibration("rpi5", prediction("a76", 4, own), prediction("a76", 4, 5.0))],
+        )
         assert made is not None
         assert (made.rule, made.figures, made.threads) == ("conformal", 9, 4)
         assert made.error == pytest.approx(band([0.01 * number for number in range(1, 10)])[0])
-        assert made.covers(asked("a76", 4, own)) == (own < 0.09)
+        assert made.covers(prediction("a76", 4, own)) == (own < 0.09)
 
 
 def test_numbers_of_threads_stay_apart_only_where_each_has_enough_figures_for_a_quantile() -> None:
-    one, four, held = asked("a72", 1, 0.3), asked("a72", 4, 0.1), asked("a76", 4, 0.2)
+    one, four, held = prediction("a72", 1, 0.3), prediction("a72", 4, 0.1), prediction("a76", 4, 0.2)
     few = forecast(held, [calibration("rpi4", one, *[four] * 8)])
     many = forecast(held, [calibration("rpi4", one, *[four] * 9)])
     assert few is not None
@@ -62,10 +65,13 @@ def test_numbers_of_threads_stay_apart_only_where_each_has_enough_figures_for_a_
 
 
 def test_a_figure_of_the_emulated_library_has_no_such_band_and_makes_none() -> None:
-    own = [asked("a72", 4, 0.01 * number) for number in range(9)] + [asked("a72", 4, 9.0, same=True)]
-    every = [calibration("rpi4", *own), calibration("rpi5", asked("a76", 4, 0.5), asked("a76", 4, 0.5, same=True))]
-    assert forecast(asked("a76", 4, 0.1, same=True), every) is None
-    made = forecast(asked("a76", 4, 0.1), every)
+    own = [prediction("a72", 4, 0.01 * number) for number in range(9)] + [prediction("a72", 4, 9.0, same=True)]
+    every = [
+        calibration("rpi4", *own),
+        calibration("rpi5", prediction("a76", 4, 0.5), prediction("a76", 4, 0.5, same=True)),
+    ]
+    assert forecast(prediction("a76", 4, 0.1, same=True), every) is None
+    made = forecast(prediction("a76", 4, 0.1), every)
     assert made is not None
     assert math.log1p(made.error) == pytest.approx(0.08)
     rows = {row["target"]: row for row in foreign_table(every).rows}

@@ -16,12 +16,12 @@ from edgebuild.devices.timing import predicted
 from edgebuild.spec import documents
 from edgebuild.spec.evidence import Counted
 from tests import ROOT
-from tests.benchmarks.test_foreign_bands import MODEL, PROJECT, asked, figure
+from tests.benchmarks.test_foreign_bands import MODEL, PROJECT, figure, prediction
 
 
 def calibration(*later: float) -> Calibration:
-    tested = tuple(asked("cortex-a76", 4, error, same=True) for error in (0.1, -0.05, 0.02, 0.03, -0.1))
-    after = tuple(asked("cortex-a76", 4, error, same=True) for error in later)
+    tested = tuple(prediction("cortex-a76", 4, error, same=True) for error in (0.1, -0.05, 0.02, 0.03, -0.1))
+    after = tuple(prediction("cortex-a76", 4, error, same=True) for error in later)
     return Calibration(PROJECT.target("rpi5"), (), Fit((), MODEL, ()), (), tested, after)
 
 
@@ -29,7 +29,7 @@ def test_a_later_figure_makes_no_band() -> None:
     before, after = calibration(), calibration(0.7)
     assert after.margins() == before.margins()
     assert (after.any_runtime(), after.ratio()) == (before.any_runtime(), before.ratio())
-    assert not foreign_table([replace(after, later=(asked("cortex-a76", 4, 0.7),))]).rows
+    assert not foreign_table([replace(after, later=(prediction("cortex-a76", 4, 0.7),))]).rows
 
 
 def test_a_later_figure_is_inside_where_it_lies_between_the_limits_that_are_printed() -> None:
