@@ -15,7 +15,7 @@ from edgebuild.engine import files
 from edgebuild.spec.errors import UsageError
 
 FOLDERS = ("cas", "actions", "last", "tmp", "locks", "logs", "partial", "kept")  # made with the store
-_LATER = ("curves", "code.json", "reads.json", "last-build.json")
+_LATER = ("curves", "code.json", "reads.json", "durations.json", "last-build.json")
 _BESIDE = ("search",)  # of a project's own in the folder that its store has too; `clear` leaves it alone
 _TAG = "CACHEDIR.TAG"
 _SIGNATURE = "Signature: 8a477f597d28d172789f06886806bc55\n"

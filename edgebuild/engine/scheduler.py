@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from edgebuild.engine import files, keys
+from edgebuild.engine import files, keys, precedence
 from edgebuild.engine.graph import Graph, Node
 from edgebuild.engine.resolve import Resolver
 from edgebuild.engine.store import Action, Store, disk_error
@@ -140,7 +140,7 @@ class Scheduler:
         self._until = -math.inf
 
     def _go_through(self, until: float) -> None:
-        self._waiting, self._until = self._graph.order(), min(until, self._until)
+        self._waiting, self._until = precedence.order(self._graph, self._store), min(until, self._until)
         try:
             while (self._waiting or self._running or self._away) and time.monotonic() < self._until:
                 started = {name for name in self._waiting if self._resolver.ready(name) and self._advance(name)}
@@ -376,7 +376,7 @@ class Scheduler:
                 same = before is not None and before.output == back.action.output
                 self._events.finished(label, back.action.seconds, same)
             elif back.error is None:
-                self._waiting.append(back.name)
+                self._waiting.insert(0, back.name)  # it began before all that wait
             elif self._failed is None:
                 raise back.error
             else:

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edgebuild.engine import digests, files, owned
+from edgebuild.engine.durations import Durations
 from edgebuild.spec import reads, sha256
 from edgebuild.spec.artifact import Artifact
 from edgebuild.spec.errors import EdgebuildError, UsageError, from_json
@@ -58,6 +59,7 @@ class Store:
         self._in_use: int | None = None
         self.code = digests.CodeMemo(_unseal(root / "code.json"))
         self.reads = reads.Memo(_unseal(root / "reads.json"))
+        self.durations = Durations(_unseal(root / "durations.json"))
         try:
             owned.adopt(root)
             self._in_use = owned.hold(root)
@@ -80,7 +82,8 @@ class Store:
             self._leave()
 
     def _leave(self) -> None:
-        for name, memo in (("code.json", self.code), ("reads.json", self.reads)):
+        memos: tuple[digests.CodeMemo | reads.Memo | Durations, ...] = (self.code, self.reads, self.durations)
+        for name, memo in zip(("code.json", "reads.json", "durations.json"), memos, strict=True):
             if memo.grown:
                 with suppress(OSError):  # only a memo: the next build can do without
                     files.write_file(self.root / name, _seal(memo.known), self._session)
@@ -215,6 +218,8 @@ class Store:
     def record(self, action: Action) -> None:
         """Remember what `action` made; its output must have been put before."""
         self._write(self.root / "actions" / f"{action.key}.json", action)
+        if (kind := action.parts.get("step")) is not None:
+            self.durations.note(kind, action.seconds)
 
     def last(self, label: str) -> Action | None:
         """The action that was last used under this label, whatever became of its output."""
