@@ -36,8 +36,11 @@ def calibrate(activations: Pass, how: Quantization) -> dict[str, Range]:
     that a range clips too much, or for which a range is given though there is none of that name.
     """
     spreads = _spreads(activations())
-    if not spreads:
+    if not spreads and next(iter(activations()), None) is None:
         raise UsageError("no calibration examples: no tensor has a range", option="calibration")
+    if not spreads:
+        hint = "take this step out of the recipe: the file can be judged and bundled as it is"
+        raise UsageError("the file computes nothing in float32: there is nothing to quantize", hint=hint)
     masked = {name: NO_RANGE for name, spread in spreads.items() if spread.masked}
     extremes = {name: spread.ends for name, spread in spreads.items()}
     if how.calibrator == "minmax" and not how.ranges:
@@ -95,12 +98,15 @@ def _histograms(examples: Iterable[Mapping[str, Array]], extremes: Mapping[str, 
 
 
 def _refuse_unreal(name: str, tensor: Array) -> None:
-    """UsageError for what no range can be taken from: a tensor with NaN, or without one finite value."""
+    """UsageError for what no range can be taken from: a tensor with NaN, or with values of which none is finite.
+
+    One without values (what a split leaves over) is like one that is always 0.
+    """
     import numpy as np
 
     if np.isnan(tensor).any():
         raise UsageError(f"tensor {name!r} has NaN on calibration data")
-    if not np.isfinite(tensor).any():
+    if tensor.size and not np.isfinite(tensor).any():
         raise UsageError(f"tensor {name!r} has no finite value on calibration data")
 
 

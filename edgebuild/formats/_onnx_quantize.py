@@ -97,7 +97,7 @@ def activations(model: onnx.ModelProto, samples: Iterable[Sample]) -> Iterator[d
     names = [value.name for value in session.get_outputs() if value.type == "tensor(float)"]
     for sample in samples:
         feed = dict(zip([value.name for value in graph.input], sample, strict=True))
-        results = dict(zip(names, session.run(names, feed), strict=True))
+        results = dict(zip(names, session.run(names, feed), strict=True)) if names else {}  # no names: all outputs
         yield results | {name: value for name, value in feed.items() if value.dtype == "float32"}
 
 

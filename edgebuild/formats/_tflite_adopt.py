@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from edgebuild.formats import _tflite_batch, _tflite_layout
+from edgebuild.formats import _tflite_batch, _tflite_layout, _tflite_open
 from edgebuild.formats._adopted import attempt
 from edgebuild.formats._whole import lacks
 from edgebuild.spec.errors import UsageError
@@ -26,12 +27,14 @@ def adopt(path: Path, inputs: Sequence[TensorSpec]) -> bytes:
 
     model = content(path)
     attempt("is refused by LiteRT", lambda: _check(model, inputs))
+    if open_ := _open(model, inputs):
+        model = attempt("cannot be run with the declared shapes", lambda: _tflite_open.sized(model, open_))
     parsed = attempt("cannot be read", lambda: flatbuffer_utils.read_model_from_bytearray(bytearray(model)))
     for code in parsed.operatorCodes:  # before 2021 the other field had it, and 0 in this one is ADD
         code.builtinCode = max(code.builtinCode, code.deprecatedBuiltinCode)
     graph = parsed.subgraphs[0]
     _widen(parsed, graph)
-    _name(graph)
+    _name(parsed.subgraphs)
     parsed.signatureDefs = parsed.signatureDefs or []
     _tflite_batch.lead(parsed, graph, *_unbatched(model, graph, inputs))
     # Declared is what the file has: of one that was made here, too, nothing is read in another layout.
@@ -74,15 +77,25 @@ def _check(model: bytes, inputs: Sequence[TensorSpec]) -> None:
     for one, spec in zip(ports, inputs, strict=True):
         whole = tuple(one.shape) == spec.shape and lacks(spec.shape)  # `_tflite_batch` puts the axis in front
         shape = spec.shape if whole else (1, *spec.shape)
-        # An open axis is stored with the size 1, which is what the shapes behind it were computed for.
-        fits = len(one.shape) == len(shape) and all(
-            size in (shape[axis], -1 if shape[axis] == 1 else size + 1) for axis, size in enumerate(one.shape)
-        )
+        fits = len(one.shape) == len(shape) and all(size in (-1, shape[axis]) for axis, size in enumerate(one.shape))
         if not fits or (not one.scale and _dtype(one) != spec.dtype):
             message = (
                 f"takes {described}, which cannot be {list(shape)} {spec.dtype}, the declared shape of one example"
             )
-            raise UsageError(message, hint="only an axis of 1 may be open: make the file with static shapes")
+            raise UsageError(message)
+
+
+def _open(model: bytes, inputs: Sequence[TensorSpec]) -> dict[int, Shape]:
+    """The declared shapes of inputs of which another axis than those of 1 is open, by their tensors.
+
+    An open axis is stored with the size 1, which is what the shapes behind it were computed for.
+    """
+    from edgebuild.travels import load_tflite
+
+    ports = load_tflite.Model(model, {}).inputs
+    shapes = {port.key: (1, *spec.shape) for port, spec in zip(ports, inputs, strict=True) if -1 in port.shape}
+    larger = any(size == -1 and shapes[port.key][axis] != 1 for port in ports for axis, size in enumerate(port.shape))
+    return shapes if larger else {}
 
 
 def _unbatched(model: bytes, graph: Any, inputs: Sequence[TensorSpec]) -> tuple[list[int], list[tuple[int, Shape]]]:
@@ -144,10 +157,13 @@ def _widens(model: Any, graph: Any, operator: Any) -> bool:
     return source.type == _FLOAT16 and model.buffers[source.buffer].data is not None
 
 
-def _name(graph: Any) -> None:
-    """Give every tensor a name of its own (in place): statistics go by name."""
+def _name(graphs: Sequence[Any]) -> None:
+    """Give every tensor a name of its own (in place), those of graphs within operators too: statistics go by name."""
     taken = set[bytes]()
-    for number, tensor in enumerate(graph.tensors):
-        name = bytes(tensor.name or b"")
-        tensor.name = name if name and name not in taken else b"%s_%d" % (name or b"tensor", number)
+    for tensor in (tensor for graph in graphs for tensor in graph.tensors):
+        name = bytes(tensor.name or b"tensor")
+        numbered = (b"%s_%d" % (name, number) for number in itertools.count(len(taken)))
+        tensor.name = next(
+            each for each in itertools.chain([name] if tensor.name else [], numbered) if each not in taken
+        )
         taken.add(tensor.name)

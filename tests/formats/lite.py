@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -65,3 +65,12 @@ def file(
     builder = flatbuffers.Builder()
     builder.Finish(model.Pack(builder), b"TFL3")
     return bytes(builder.Output())
+
+
+def changed(content: bytes, change: Callable[[Any], Any]) -> bytes:
+    """The file after a change of its parts, as flatbuffer_utils reads them."""
+    from ai_edge_litert.tools import flatbuffer_utils
+
+    parsed = flatbuffer_utils.read_model_from_bytearray(bytearray(content))
+    change(parsed)
+    return bytes(flatbuffer_utils.convert_object_to_bytearray(parsed))

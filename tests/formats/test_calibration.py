@@ -140,12 +140,20 @@ def test_symmetric_candidates_have_0_in_the_middle() -> None:
         ([], "no calibration examples"),
         ([np.float32([1, np.nan])], "tensor 'x' has NaN"),
         ([np.float32([np.inf])], "tensor 'x' has no finite value"),
-        ([np.zeros((0, 3), np.float32)], "tensor 'x' has no finite value"),
     ],
 )
 def test_what_has_no_range_is_refused_by_name(examples: Any, told: str) -> None:
     with pytest.raises(UsageError, match=told):
         ranges(examples)
+
+
+def test_a_tensor_without_values_is_like_one_that_is_0() -> None:
+    assert ranges([np.zeros((0, 3), np.float32)] * 2) == (0.0, 0.0)
+
+
+def test_a_file_without_floats_has_nothing_to_quantize() -> None:
+    with pytest.raises(UsageError, match="nothing in float32: there is nothing to quantize"):
+        calibrate(lambda: [{}, {}], Quantization("static"))
 
 
 def test_a_range_that_clips_much_is_refused_with_the_tensors_name() -> None:

@@ -47,6 +47,7 @@ HELD = {
     "wh": RNG.normal(size=(1, 8, 2)).astype("float32"),
     "h0": np.zeros((1, 1, 2), "float32"),
     "one": np.ones(8, "float32"),
+    "all": np.array([4, 0]),
 }
 DOMAINS = {"ai.onnx.ml": 3, "com.microsoft": 1}
 WAYS = (Quantization("static"), Quantization("dynamic"), Quantization("float16"), Quantization("weights_only"))
@@ -204,6 +205,15 @@ CASES: dict[str, Callable[[], onnx.ModelProto]] = {
         ["y"],
         domain="com.microsoft",
     ),
+    "a part that holds nothing": lambda: file(
+        [
+            node("MatMul", ["x", "w"], ["m"]),
+            node("Split", ["m", "all"], ["most", "rest"], axis=1),
+            node("MatMul", ["most", "v"], ["p"]),
+            node("Concat", ["p", "rest"], ["y"], axis=1),
+        ],
+        ["y"],
+    ),
     "a sequence of tensors": lambda: file(
         [
             node("SplitToSequence", ["x"], ["parts"], axis=1),
@@ -232,6 +242,14 @@ def test_whatever_becomes_of_it_it_answers_as_it_did(tmp_path: Path, case: str) 
             for mine, theirs in zip(answer, right, strict=True):
                 assert mine.shape == theirs.shape
                 np.testing.assert_allclose(mine, theirs, atol=0.1 * np.abs(theirs).max() + 0.2, err_msg=how.technique)
+
+
+def test_a_file_of_whole_numbers_has_no_activations(tmp_path: Path) -> None:
+    graph = helper.make_graph([node("Abs", ["x"], ["y"])], "g", [info("x", INT64, [1, 8])], [info("y", INT64, None)])
+    path = nets.written(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), tmp_path)
+    adopted = Onnx("model.onnx").adopt(path, (TensorSpec("x", (8,), "int64"),))
+    with pytest.raises(UsageError, match="there is nothing to quantize"):
+        Format().quantize(adopted, Quantization("static"), [(np.ones((1, 8), "int64"),)])
 
 
 def test_operators_before_those_that_they_read_become_a_module(tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from edgebuild.nn.lift import lift, prove
 from edgebuild.spec.reader import NoGraphError
 from edgebuild.spec.signature import TensorSpec
 from edgebuild.travels import load_tflite
+from tests.formats import lite
 from tests.formats.lite import file
 
 RNG = np.random.default_rng(0)
@@ -180,6 +181,8 @@ def test_what_has_no_place_in_onnx_is_refused_by_its_name(tmp_path: Path) -> Non
     content = file("RANK", [(1, 3)], (1,))
     with pytest.raises(NoGraphError, match=r"RANK 'out\.0' has no place in ONNX here"):
         translate(content)
+    with pytest.raises(NoGraphError, match=r"RANK 'in\.0' has no place in ONNX here"):
+        translate(lite.changed(content, lambda parsed: parsed.subgraphs[0].operators[0].outputs.clear()))
     content = file("ARG_MAX", [(1, 9), (1,)], (1,), options="ArgMaxOptions", outputType=4)
     with pytest.raises(NoGraphError, match=r"ARG_MAX 'out\.0' cannot be written as ONNX: its input 1 is no constant"):
         translate(content)

@@ -138,7 +138,7 @@ def test_open_sizes_are_those_of_a_flag(zoo: Path, tmp_path: Path, refused: Call
 
 
 def test_a_batch_behind_the_time_is_known_for_what_it_is(tmp_path: Path, refused: Callable[..., str]) -> None:
-    """What has no axes, or does not say how many, is refused whatever a flag says."""
+    """What has no axes, does not say how many, or takes nothing is refused whatever a flag says."""
     import onnx
     from onnx import TensorProto, helper
 
@@ -154,6 +154,11 @@ def test_a_batch_behind_the_time_is_known_for_what_it_is(tmp_path: Path, refused
     assert drafted(written("sequence.onnx", [7, "batch", 3]))[0]["inputs"][0]["shape"] == [7, 1, 3]
     scalar = written("scalar.onnx", [])
     assert refused(scalar, shapes=("x=1,4",)).startswith("scalar.onnx: --shape: input is x [] float32, not ")
+    model = onnx.load(scalar)
+    model.graph.initializer.append(helper.make_tensor("x", TensorProto.FLOAT, [], [1.0]))
+    model.graph.ClearField("input")
+    onnx.save(model, scalar)
+    assert refused(scalar).startswith("scalar.onnx: takes no inputs: it answers the same whatever it is asked")
 
 
 def test_weights_alone_get_code_to_be_filled_in(tmp_path: Path, pictures: Path) -> None:

@@ -76,8 +76,9 @@ class _Translation:
 
     def _add(self, operator: Any) -> None:
         kind = self._name_of(self._parsed, operator.opcodeIndex) or "CUSTOM"
-        first = int(operator.outputs[0])
-        label = re.sub(r"[^\w./:-]+", "_", self._tensors[first].name.decode()).strip("/").replace("/", ".")
+        ends = [*operator.outputs, *operator.inputs]  # what sets a variable has no outputs
+        called = self._tensors[int(ends[0])].name.decode() if ends else ""
+        label = re.sub(r"[^\w./:-]+", "_", called).strip("/").replace("/", ".")
         function = OPERATORS.get(kind)
         if function is None:
             hint = "what needs the file alone still works"

@@ -23,6 +23,11 @@ def declared(interview: Interview) -> tuple[TensorSpec, ...]:
     """With the batch axis left out; UsageError for axes that stay open, and for a flag that fits no input."""
     shapes = parse_shapes(interview.wishes.shapes)
     ports = interview.look.inputs
+    if not ports and not interview.coded:
+        reason = "takes no inputs: it answers the same whatever it is asked"
+        raise UsageError(
+            reason, file=str(interview.file), hint="export it with its inputs, not with an example of them"
+        )
     if not ports:  # a state dict does not say what it takes
         shapes = shapes or parse_shapes([interview.needed("--shape", "NAME=1,SIZE,… of its input")])
         return tuple(TensorSpec(name, shape[1:]) for name, shape in shapes.items())
