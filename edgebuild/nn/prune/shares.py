@@ -42,6 +42,12 @@ def rounded(candidates: Sequence[Units], targets: Counts, *, up: bool = False) -
     return stays
 
 
+def nearest(units: Units, share: float) -> int:
+    """The allowed count that is nearest to a share of one group by itself; the larger of two equally near."""
+    above, below = _above(units, share), _below(units, share)
+    return below if share - below < above - share else above
+
+
 def competing(candidates: Sequence[Units], scores: Mapping[str, Tensor], targets: Counts) -> dict[str, float]:
     """How many units of each group are among the best of all of a noun, as many as are to stay together."""
     import torch

@@ -103,8 +103,7 @@ class Sliced:
         import torch
 
         of = able(self.stock)
-        ratios, counts = {one.name: 1 - width for one in of}, {one.name: len(one.members) for one in of}
-        stays = shares.rounded(of, shares.shares(of, ratios, counts), up=True)
+        stays = {one.name: shares.nearest(one, width * len(one.members)) for one in of}
         places = {name: torch.tensor(order).argsort() for name, order in self.nest.order.items()}
         return least(of, places, stays)
 

@@ -39,11 +39,11 @@ _BATCH = 64
 class Elastic(Technique):
     """One training for several networks: slices of the model's own that share its weights (Yu & Huang 2019).
 
-    A slice of a width keeps that share of each dependency group's channels (and attention heads), in multiples of
-    `round_to`, the most important by `criterion`; one may also lack up to `blocks` residual blocks, those that change
-    least first. Every batch teaches the whole by labels, and the least slice and `drawn` others by labels and by what
-    the whole answers (the sandwich rule, in-place distillation). No option follows from the target, so that several
-    targets share one training, and each takes what it needs by `slice`. What it makes is the whole.
+    A slice of a width keeps that share of each dependency group's channels (and attention heads), in the nearest
+    multiple of `round_to`, the most important by `criterion`; one may also lack up to `blocks` residual blocks, those
+    that change least first. Every batch teaches the whole by labels, and the least slice and `drawn` others by labels
+    and by what the whole answers (the sandwich rule, in-place distillation). No option follows from the target, so that
+    several targets share one training, and each takes what it needs by `slice`. What it makes is the whole.
     """
 
     widths: Annotated[
