@@ -22,10 +22,9 @@ from benchmarks._project import ROOT, digits
 from benchmarks._tables import Table
 from edgebuild.spec.errors import DeviceError
 
-RECIPES, TARGETS = ("float16", "int8", "fastest", "qat"), ("server-gpu", "jetson-orin-nano-gpu")
-_FLOAT = "float16"  # whose build has all that every other one begins with
-
-
+# Those that train; the targets share what they train, and measure no time.
+RECIPES, TARGETS = ("balanced", "fastest", "smallest", "qat"), ("server-gpu", "jetson-orin-nano-gpu")
+_FLOAT = "float16"  # the targets' own, whose build has all that every other one begins with
 STEPS, WAITS = 40, 1.0
 _COLUMNS = {
     "what": ("build", ""),
@@ -34,17 +33,23 @@ _COLUMNS = {
     "one": ("one worker (s)", ".0f"),
     "two": ("two (s)", ".0f"),
     "ratio": ("two of one", ".2f"),
+    "chain": ("longest chain of steps (s)", ".0f"),
+    "busy": ("of the two workers' time in steps", ".0%"),
     "same": ("results with the same bytes", ""),
 }
 
 
 @dataclass(frozen=True, slots=True)
 class Built:
-    """A build: how long it took (s), what it said of itself, and the digest of every result by key."""
+    """A build: how long it took (s), what it said of itself, and the digest of every result by key; how long its steps
+    took together, and the longest chain of those that need each other (s).
+    """
 
     seconds: float
     said: dict[str, Any]
     results: dict[str, str]
+    work: float
+    chain: float
 
 
 def run(*, small: bool) -> list[Table]:
@@ -69,18 +74,19 @@ def _waiting(folder: Path, *, small: bool) -> dict[str, Any]:
             built.append(build(farm, [0.1 if small else WAITS] * (4 if small else STEPS)))
     one, two = built[0], built[-1]
     row = {"what": "steps that wait", "steps": two.ran, "here": two.here, "one": one.seconds, "two": two.seconds}
-    return row | {"ratio": two.seconds / one.seconds, "same": f"{two.right} of {two.ran + two.here}"}
+    more = {"chain": None, "busy": None, "same": f"{two.right} of {two.ran + two.here}"}
+    return row | {"ratio": two.seconds / one.seconds} | more
 
 
 def _real(folder: Path) -> dict[str, Any]:
     names, begun = _project(folder / "project"), folder / "begun"
     alone = {"EDGEBUILD_STORE": str(begun), "EDGEBUILD_LOCKS": str(folder)}
-    _edgebuild([], folder, [names[0]], Farm.inherited() | alone)
+    _edgebuild([], folder, [f"{TARGETS[0]}-{_FLOAT}"], Farm.inherited() | alone)
     built = []
     for workers in (1, 2):
         with farming(folder / f"workers{workers}", workers=workers) as farm:
             shutil.copytree(begun, farm.folder / "client")
-            built.append(_built(farm, folder, names))
+            built.append(_built(farm, folder, names, {*_actions(begun)}))
             told = f"  {workers}: {built[-1].seconds:.0f} s, {built[-1].said['cluster']}, {built[-1].said['counts']}"
             print(told, file=sys.stderr, flush=True)
     one, two = built
@@ -88,27 +94,31 @@ def _real(folder: Path) -> dict[str, Any]:
     same = sum(one.results[key] == two.results[key] for key in shared)
     row = {"what": "4 recipes × 2 targets", "steps": ran, "here": int(two.said["counts"]["ran"]) - ran}
     times = {"one": one.seconds, "two": two.seconds, "ratio": two.seconds / one.seconds}
-    return row | times | {"same": f"{same} of {len(shared)}"}
+    more = {"chain": two.chain, "busy": two.work / (2 * two.seconds), "same": f"{same} of {len(shared)}"}
+    return row | times | more
 
 
 def _project(folder: Path) -> list[str]:
-    """A project with the small digits model; the names of its targets, one for each recipe and target."""
+    """A project with the digits model; the names of its targets, one for each recipe and target."""
     folder.mkdir()
     digits(folder, small=False)
     (folder / "targets").mkdir()
     for target in TARGETS:
         text = (ROOT / "targets" / f"{target}.toml").read_text(encoding="utf-8")
-        for recipe in RECIPES:
+        for recipe in (_FLOAT, *RECIPES):
             own = text.replace(f'recipe = "{_FLOAT}"', f'recipe = "{recipe}"')
             (folder / "targets" / f"{target}-{recipe}.toml").write_text(own, encoding="utf-8")
     return [f"{target}-{recipe}" for recipe in RECIPES for target in TARGETS]
 
 
-def _built(farm: Farm, folder: Path, targets: list[str]) -> Built:
+def _built(farm: Farm, folder: Path, targets: list[str], before: set[str]) -> Built:
     own = farm.folder / "client"
     begun = time.monotonic()
     said = _edgebuild(farm.client, folder, targets, farm.variables("client", own))
-    return Built(time.monotonic() - begun, said, _results(own))
+    seconds, actions = time.monotonic() - begun, _actions(own)
+    ran = [action for key, action in actions.items() if key not in before]
+    results = {key: action["output"]["digest"] for key, action in actions.items()}
+    return Built(seconds, said, results, sum(action["seconds"] for action in ran), _longest(ran))
 
 
 def _edgebuild(words: list[str], folder: Path, targets: list[str], variables: dict[str, str]) -> dict[str, Any]:
@@ -122,6 +132,22 @@ def _edgebuild(words: list[str], folder: Path, targets: list[str], variables: di
     return said
 
 
-def _results(store: Path) -> dict[str, str]:
+def _actions(store: Path) -> dict[str, dict[str, Any]]:
+    """All that a store says of steps, by key."""
     actions = (json.loads(path.read_text(encoding="utf-8"))["body"] for path in (store / "actions").glob("*.json"))
-    return {action["key"]: action["output"]["digest"] for action in actions}
+    return {action["key"]: action for action in actions}
+
+
+def _longest(actions: list[dict[str, Any]]) -> float:
+    """Of those that need each other, by the digests of what they give and take, the chain that takes longest (s)."""
+    makers = {action["output"]["digest"]: action for action in actions}
+    known: dict[str, float] = {}
+
+    def until(digest: str) -> float:
+        if digest not in known and (maker := makers.get(digest)) is not None:
+            known[digest] = 0.0  # what gives what it takes is no reason to go round
+            takes = (text.partition(":")[2] for name, text in maker["parts"].items() if name.startswith("input."))
+            known[digest] = maker["seconds"] + max((until(each) for each in takes if each != digest), default=0.0)
+        return known.get(digest, 0.0)
+
+    return max((until(digest) for digest in makers), default=0.0)

@@ -343,6 +343,7 @@ class Scheduler:
 
         sentinels = [run.worker.sentinel for run in self._running.values()]
         sentinels += self._sharing.bell if self._sharing else []
+        sentinels += [self._away.bell] if self._away is not None else []
         if sentinels:
             connection.wait(sentinels, timeout=_POLL_SECONDS)
         else:

@@ -61,6 +61,11 @@ class Away:
         """How many steps are away."""
         return len(self._trips)
 
+    @property
+    def bell(self) -> int:
+        """What can be waited on for answers of workers."""
+        return self._cluster.bell
+
     def may_go(self, name: str, parts: dict[str, str]) -> bool:
         """Whether the step is for a worker: bytes that do not speak of this machine, and somebody to make them."""
         node = self._graph.nodes[name]

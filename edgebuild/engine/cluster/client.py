@@ -6,6 +6,7 @@ import os
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -53,6 +54,7 @@ class Cluster:
     _told: set[str] = field(default_factory=set)
     _heard: deque[str] = field(default_factory=deque)
     _begun: dict[str, int] = field(default_factory=dict)
+    bell: int = field(default_factory=lambda: os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC))  # rings for an answer
 
     def join(self) -> None:
         """Call the scheduler, once; DeviceError where it does not answer, or no worker there is like this machine."""
@@ -148,7 +150,9 @@ class Cluster:
         name = f"edgebuild-{document.key}-{os.urandom(4).hex()}"
         options = {"workers": addresses, "allow_other_workers": False, "pure": False}
         try:
-            return self._client.submit(perform, work.write(document), key=name, **options)
+            future = self._client.submit(perform, work.write(document), key=name, **options)
+            future.add_done_callback(lambda _: os.eventfd_write(self.bell, 1))
+            return future
         except Exception as error:
             if self._connected(error):
                 raise
@@ -184,6 +188,8 @@ class Cluster:
 
     def news(self) -> list[News]:
         """What workers have said of steps since this was last asked."""
+        with suppress(BlockingIOError):
+            os.eventfd_read(self.bell)
         messages = [work.read(News, self._heard.popleft()) for _ in range(len(self._heard))]
         for each in messages:
             if not each.note:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import signal
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -14,6 +15,7 @@ from typing import ClassVar
 import pytest
 
 from edgebuild.devices.local import Local
+from edgebuild.engine import scheduler as engine
 from edgebuild.engine.graph import Node
 from edgebuild.engine.store import Store
 from edgebuild.spec.artifact import Determinism
@@ -79,6 +81,15 @@ def test_steps_run_on_workers_and_what_speaks_of_this_machine_here(shared_farm: 
     client.farm = replace(shared_farm, address="tcp://127.0.0.1:1")  # nobody calls it: there is nothing to do
     client.build(make)
     assert (client.heard.ran, client.ran) == ([], 0)
+
+
+def test_an_answer_is_heard_as_soon_as_it_is_there(
+    shared_farm: Farm, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engine, "_POLL_SECONDS", 20.0)
+    client, began = Client(store, shared_farm), time.monotonic()
+    client.build(lambda box: box.add("after", toys.Join(), before=box.add("before", toys.Write("heard"))))
+    assert (client.ran, time.monotonic() - began < 20) == (2, True)
 
 
 def test_facts_of_a_device_are_those_of_the_worker(shared_farm: Farm, store: Store) -> None:
