@@ -1,8 +1,9 @@
-"""Olive's own search (TPE, joint) over its quantizations of a float file: what it calls best, and what it tried."""
+"""Olive's own search (TPE, joint) over its quantizations of a float file.
 
-import json
+What it has tried lies in its cache as it goes: whoever started this may end it at any time and read there.
+"""
+
 import os
-import shutil
 import sys
 from pathlib import Path
 from typing import Any
@@ -44,7 +45,7 @@ class Held(own.Examples):
 
 
 def main(model: Path, examples: Path, held: Path, output: Path, minutes: str, recipes: str) -> None:
-    """Search for so long or so many; the files that Olive ends with go into `output`, with `found.json` about them."""
+    """Search for so long or so many; what was tried is in `output`/cache."""
     os.environ["INPUTS"] = own.inputs(model)
     validation = {"data_config": "held", "backend": "torch_metrics"}
     accuracy = {
@@ -67,7 +68,7 @@ def main(model: Path, examples: Path, held: Path, output: Path, minutes: str, re
         "max_time": int(60 * float(minutes)),
     }
     passes = [{"type": kind} | ({"data_config": "calibration"} if "Static" in kind else {}) for kind in PASSES]
-    result = run(
+    run(
         {
             "input_model": {"type": "ONNXModel", "model_path": str(model)},
             "data_configs": [_data("calibration", "examples", examples), _data("held", "held", held)],
@@ -79,12 +80,6 @@ def main(model: Path, examples: Path, held: Path, output: Path, minutes: str, re
             "cache_dir": str(output / "cache"),
         }
     )
-    best = [each for each in result.get_output_models() if each.metrics_value]
-    for number, each in enumerate(best):
-        file = Path(each.model_path)
-        shutil.copyfile(file if file.is_file() else next(file.rglob("*.onnx")), output / f"{number}.onnx")
-    found = [{"pass": each.from_pass(), "metrics": each.metrics_value} for each in best]
-    (output / "found.json").write_text(json.dumps({"tried": _tried(output / "cache"), "best": found}, default=str))
 
 
 def _data(name: str, dataset: str, file: Path) -> dict[str, object]:
@@ -95,11 +90,6 @@ def _data(name: str, dataset: str, file: Path) -> dict[str, object]:
         "dataloader_config": {"params": {"batch_size": 1}},
         "post_process_data_config": {"type": "choice"},
     }
-
-
-def _tried(cache: Path) -> int:
-    """Models that were evaluated, but for the one that came."""
-    return len([*cache.rglob("evaluations/*.json")]) - 1
 
 
 if __name__ == "__main__":
