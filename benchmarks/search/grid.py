@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
+import statistics
 import sys
 import tempfile
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,15 +18,19 @@ from edgebuild.engine.task import Limits
 from edgebuild.plan.trying import Subject
 from edgebuild.report import progress
 from edgebuild.search import pareto
-from edgebuild.search.bench import Draft
+from edgebuild.search.bench import Answered, Bench, Counts, Draft, Refused
 from edgebuild.search.ladder import Ladder
 from edgebuild.search.run import Budget, Trier, search
 from edgebuild.search.study import Study
 from edgebuild.search.trial import Trial
+from edgebuild.search.weighing import Weighed
 from edgebuild.spec.enumeration import every
+from edgebuild.spec.evidence import Weight
 from edgebuild.spec.project import Project
 from edgebuild.spec.space import Draw, Space, text
 from edgebuild.spec.spaces import read_space
+from edgebuild.spec.target import Recipe
+from edgebuild.spec.technique import Technique
 from edgebuild.verbs.journal import Journal
 from edgebuild.verbs.trials import Trials
 
@@ -63,26 +68,63 @@ class Replay:
         return [replace(trial, number=draft.number, values=draft.values) for draft, trial in pairs]
 
 
+@dataclass(frozen=True, slots=True)
+class Remembering:
+    """A bench that measures nothing twice: searches one after the other cost what is new in them."""
+
+    bench: Bench
+    counts: dict[tuple[str, tuple[str, ...]], Counts | Refused | None] = field(default_factory=dict)
+    answers: dict[tuple[str, str, bool, bool], Weighed | Refused | None] = field(default_factory=dict)
+
+    @property
+    def baselines(self) -> Mapping[str, Weight]:
+        """Of the bench."""
+        return self.bench.baselines
+
+    def steps(self, recipe: Recipe) -> tuple[Technique, ...] | Refused:
+        """Of the bench."""
+        return self.bench.steps(recipe)
+
+    def short(self, recipe: Recipe) -> Recipe | None:
+        """Of the bench."""
+        return self.bench.short(recipe)
+
+    def count(self, recipes: Sequence[Recipe], formats: tuple[str, ...]) -> list[Counts | Refused | None]:
+        """What is known, and of the bench what is not."""
+        keys = [(text(recipe), formats) for recipe in recipes]
+        new = {key: recipe for key, recipe in zip(keys, recipes, strict=True) if key not in self.counts}
+        self.counts.update(zip(new, self.bench.count([*new.values()], formats), strict=True))
+        return [self.counts[key] for key in keys]
+
+    def answer(self, candidates: Sequence[Answered]) -> list[Weighed | Refused | None]:
+        """What is known, and of the bench what is not."""
+        keys = [(text(one.recipe), one.format, one.alone, one.again) for one in candidates]
+        new = {key: one for key, one in zip(keys, candidates, strict=True) if key not in self.answers}
+        self.answers.update(zip(new, self.bench.answer([*new.values()]), strict=True))
+        return [self.answers[key] for key in keys]
+
+
 def table(project: Project, target: str, model: str, *, small: bool) -> Table:
     """A row for the grid and two for searches in it; `small`: of two recipes that train nothing."""
     space = read_space(_GRID, "benchmarks/search/grid.toml")
     space = replace(space, lines=space.lines[-1:]) if small else space
     recipes = every(space, 1000)
     assert recipes is not None
-    allowed = max(1, math.floor(_ALLOWED * len(recipes)))
+    allowed, seeds = max(1, math.floor(_ALLOWED * len(recipes))), range(2 if small else _SEEDS)
     subject = Subject.of(project.target(target), project.model(model), project.policy())
     store = Store(project.store)
     try:
         with progress.display(sys.stderr) as events:
-            bench = Trials(store, subject, Journal(events), Limits(), 2, time.monotonic() + 3600 * _HOURS)
-            bench.start()
+            trials = Trials(store, subject, Journal(events), Limits(), 2, time.monotonic() + 3600 * _HOURS)
+            trials.start()
+            bench = Remembering(trials)
             drafts = [Draft(number, values, space.recipe(_drawing(values))) for number, values in enumerate(recipes)]
             whole = Ladder(bench, subject.gates, share=None).climb(drafts)
-            halving = _searched(Ladder(bench, subject.gates), space, allowed, 0)
+            halving = [_searched(Ladder(bench, subject.gates), space, allowed, seed) for seed in seeds]
     finally:
         store.close()
     replay = Replay.of(whole, drafts)
-    return _compared(whole, [_searched(replay, space, allowed, seed) for seed in range(_SEEDS)], halving)
+    return _compared(whole, [_searched(replay, space, allowed, seed) for seed in seeds], halving)
 
 
 def _drawing(values: Mapping[str, Any]) -> Draw:
@@ -97,22 +139,44 @@ def _searched(by: Trier, space: Space, allowed: int, seed: int) -> Sequence[Tria
         return study.trials
 
 
-def _compared(whole: Sequence[Trial], seeds: Sequence[Sequence[Trial]], halving: Sequence[Trial]) -> Table:
-    best, ordered = _volume(whole), sorted(seeds, key=_volume)
-    median = ordered[len(ordered) // 2]
+def _compared(whole: Sequence[Trial], seeds: Sequence[Sequence[Trial]], halving: Sequence[Sequence[Trial]]) -> Table:
+    best, of = _volume(whole), f"the median of {len(seeds)} seeds"
     rows = [
         _row("the grid, each recipe whole", whole, best),
-        _row(f"a search, each recipe whole: the median of {len(seeds)} seeds", median, best)
-        | {"low": _share(ordered[0], best), "high": _share(ordered[-1], best)},
-        _row("a search that trains a third of its recipes whole, one seed", halving, best),
+        _median(f"a search, each recipe whole: {of}", seeds, best),
+        _median(f"a search that trains a third of its recipes whole: {of}", halving, best),
     ]
-    share = rows[1]["share"]
-    figures = {"grid_share": f"{share:.0%}" if isinstance(share, float) else "–", "grid_recipes": str(len(whole))}
+    shares = {"grid_share": rows[1]["share"], "halving_share": rows[2]["share"]}
+    figures = {name: f"{share:.0%}" if isinstance(share, float) else "–" for name, share in shares.items()}
     notes = [
         "Of time and bytes against the float model, and of what answers may lose; judged by validation examples.",
-        "Searches of the second row ask Optuna anew for each seed; what a recipe comes to is known from the grid.",
+        "Searches ask Optuna anew for each seed; what a recipe comes to is known from the grid, and after a short "
+        "training from the first search that asks.",
+        *_left(halving),
     ]
-    return Table("a grid that was gone through", _COLUMNS, rows, notes, figures)
+    return Table("a grid that was gone through", _COLUMNS, rows, notes, figures | {"grid_recipes": str(len(whole))})
+
+
+def _median(way: str, searches: Sequence[Sequence[Trial]], best: float) -> dict[str, Any]:
+    """The row of the search in the middle, with the shares of the first and the last one."""
+    ordered = sorted(searches, key=_volume)
+    ends = {"low": _share(ordered[0], best), "high": _share(ordered[-1], best)}
+    return _row(way, ordered[len(ordered) // 2], best) | ends
+
+
+def _left(searches: Sequence[Sequence[Trial]]) -> list[str]:
+    """What whole trainings left of what short ones had lost, by how deep it was pruned."""
+    losses: dict[float, set[tuple[float, float]]] = {}
+    for trial in (trial for search_ in searches for trial in search_):
+        if trial.rung == "whole" and trial.short is not None and trial.point and trial.point.loss:
+            ratio = next((float(step.options["ratio"]) for step in trial.steps if "ratio" in step.options), 0.0)
+            losses.setdefault(ratio, set()).add((trial.short, trial.point.loss.share))
+    lines = [
+        f"{ratio:g}: {statistics.median(a for a, _ in pairs):.1f} → {statistics.median(b for _, b in pairs):.1f}"
+        for ratio, pairs in sorted(losses.items())
+    ]
+    said = "Times what answers may lose, after a short training and after a whole one, by the ratio that was pruned: "
+    return [said + "; ".join(lines) + "."] if lines else []
 
 
 def _row(way: str, trials: Sequence[Trial], best: float) -> dict[str, Any]:
