@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from edgebuild.spec.model import Training
@@ -37,6 +37,20 @@ class Order:
         if place == 0:
             self.rows = torch.randperm(self.total, generator=self.generator)
         return self.rows[place * self.size : (place + 1) * self.size]
+
+    def state(self) -> dict[str, Tensor]:
+        """All that decides what is drawn from here on, torch's own generator with it."""
+        import torch
+
+        return {"rows": self.rows, "generator": self.generator.get_state(), "random": torch.get_rng_state()}
+
+    def take(self, state: Mapping[str, Tensor]) -> None:
+        """Go on from where `state` was taken."""
+        import torch
+
+        self.rows = state["rows"]
+        self.generator.set_state(state["generator"])
+        torch.set_rng_state(state["random"])
 
 
 def per_epoch(total: int, training: Training) -> int:

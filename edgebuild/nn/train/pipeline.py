@@ -229,25 +229,18 @@ class _Run:
 
     def _state(self, attempt: int, step: int, order: batches.Order, descent: Any, schedule: Any) -> dict[str, Any]:
         """All of this process that decides what follows a step."""
-        import torch
-
-        return {
-            "attempt": attempt, "step": step, "rows": order.rows, "generator": order.generator.get_state(),
-            "random": torch.get_rng_state(), "own": {name: tensor.detach() for name, tensor in self.own().items()},
+        return order.state() | {
+            "attempt": attempt, "step": step, "own": {name: tensor.detach() for name, tensor in self.own().items()},
             "optimizer": descent.state_dict(), "schedule": schedule.state_dict(),
         }  # fmt: skip
 
     def _resume(self, state: dict[str, Any], order: batches.Order, descent: Any, schedule: Any) -> int:
         """Be where a state was kept; its step."""
-        import torch
-
         for name, tensor in self.own().items():
             tensor.data.copy_(state["own"][name])
         descent.load_state_dict(state["optimizer"])
         schedule.load_state_dict(state["schedule"])
-        order.rows = state["rows"]
-        order.generator.set_state(state["generator"])
-        torch.set_rng_state(state["random"])
+        order.take(state)
         return int(state["step"])
 
 

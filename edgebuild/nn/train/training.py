@@ -196,13 +196,10 @@ class _Run:
         mean: averaging.Averaged,
     ) -> dict[str, Any]:
         """All that decides what follows a step."""
-        import torch
-
-        return {
-            "attempt": self.attempt, "step": step, "rows": order.rows, "generator": order.generator.get_state(),
-            "random": torch.get_rng_state(), "module": self.module.state_dict(), "optimizer": descent.state_dict(),
-            "schedule": schedule.state_dict(), "best": best.as_plain(),
-            "mean": mean.as_plain(),
+        return order.state() | {
+            "attempt": self.attempt, "step": step, "module": self.module.state_dict(),
+            "optimizer": descent.state_dict(), "schedule": schedule.state_dict(),
+            "best": best.as_plain(), "mean": mean.as_plain(),
         }  # fmt: skip
 
     def _resume(
@@ -215,16 +212,12 @@ class _Run:
         mean: averaging.Averaged,
     ) -> int:
         """Be where a state was kept; its step."""
-        import torch
-
         self.module.load_state_dict(state["module"])
         descent.load_state_dict(state["optimizer"])
         schedule.load_state_dict(state["schedule"])
         best.take(state["best"])
         mean.take(state["mean"])
-        order.rows = state["rows"]
-        order.generator.set_state(state["generator"])
-        torch.set_rng_state(state["random"])
+        order.take(state)
         return int(state["step"])
 
 
