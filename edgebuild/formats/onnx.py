@@ -45,7 +45,10 @@ class Onnx(Format):
     runtime: ClassVar[str] = "onnxruntime"
     requires: ClassVar[tuple[str, ...]] = ("onnx", "onnxscript", "onnxruntime", "onnxconverter-common")
     tools: ClassVar[tuple[str, ...]] = requires
-    preloads: ClassVar[tuple[str, ...]] = ("onnx", "onnxscript")
+    preloads: ClassVar[tuple[str, ...]] = (
+        *("onnx", "onnxscript", "onnxscript.function_libs.torch_lib.ops"),
+        "torch.onnx._internal.exporter._compat",  # what PyTorch's exporter imports when it is first called
+    )
     tolerance: ClassVar[float] = 0.02  # processors without VNNI saturate sums of uint8 × int8 products
     real: ClassVar[tuple[Support, ...]] = (
         Support("static", ("int8",), ("channel", "tensor"), "all but recurrent layers", "int8", ("uint8", "int8")),

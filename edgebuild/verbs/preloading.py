@@ -14,7 +14,12 @@ from edgebuild.spec.surroundings import QUIET
 # Imported once by the server that steps are forked from, with what formats name. Only what is safe to fork: no thread
 # may be running.
 _ALWAYS = ("numpy",)
-_TORCH = ("torch", "edgebuild.nn.checkpoint", "edgebuild.nn.train.training")
+# PyTorch imports the second where it is asked to be deterministic, as every training is, which takes as long as itself;
+# the third where a module is exported, as pruning and every conversion do.
+_TORCH = (
+    *("torch", "torch._inductor.config", "torch.export._trace"),
+    *("edgebuild.nn.checkpoint", "edgebuild.nn.train.training"),
+)
 USUAL = (*_ALWAYS, *_TORCH)  # where it is not known which steps will run
 
 
@@ -33,7 +38,7 @@ def ready(modules: Collection[str]) -> None:
 
 
 def _frameworks(graph: Graph, names: Collection[str]) -> tuple[str, ...]:
-    """PyTorch, unless no step that may run has its version in its key: it takes two seconds."""
+    """PyTorch, unless no step that may run has its version in its key: it takes three seconds."""
     tools = {tool for name in names for tool in (*graph.nodes[name].step.tools, *graph.nodes[name].tools)}
     return _TORCH if "torch" in tools else ()
 

@@ -1,22 +1,26 @@
 """Ways to plan keys wrongly, each a line of the package that says something else; the tests of keys see every one.
 
-`python -m tests.plan.mutants` tries them all, each on a copy of the package, and names those that nobody saw.
+`python -m tests.plan.mutants` tries them all, each in a process of its own that has all imported already, and names
+those that nobody saw.
 """
 
 from __future__ import annotations
 
-import os
-import shutil
-import subprocess
+import importlib
+import inspect
+import json
+import multiprocessing
 import sys
-import tempfile
+from contextlib import redirect_stdout
+from io import StringIO
+from multiprocessing.connection import Connection
 from pathlib import Path
+from types import FunctionType, ModuleType
 from typing import NamedTuple
 
-from tests import ROOT
-from tests.plan.project import PARSED
+import pytest
 
-_COPIED = ("edgebuild", "tests", "targets", "models", "recipes", "policies", "pyproject.toml")
+from tests import ROOT
 
 
 class Mutant(NamedTuple):
@@ -29,6 +33,7 @@ class Mutant(NamedTuple):
     seen_by: str
 
 
+KEYS = Path(__file__).with_name("test_keys.py")
 _CODE = "test_code_counts"
 _TECHNIQUE = "test_every_technique"
 MUTANTS = (
@@ -217,52 +222,102 @@ MUTANTS = (
 )  # fmt: skip
 
 
-def copy(folder: Path) -> Path:
-    """A copy of what the tests of keys need, in a folder that is not there yet."""
-    folder.mkdir(parents=True)
-    for name in _COPIED:
-        if (ROOT / name).is_dir():
-            shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__", "_data"))
-        else:
-            shutil.copyfile(ROOT / name, folder / name)
-    return folder
+class Unchanged(Exception):
+    """A text that makes the same module."""
 
 
-def test(root: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """The tests of keys in a copy; what one run has learnt of its code, the next need not read."""
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *arguments, "tests/plan/test_keys.py"]
-    variables = {"PYTHONDONTWRITEBYTECODE": "1", PARSED: str(root / "parsed.json")}
-    return subprocess.run(
-        command, cwd=root, env=os.environ | variables, capture_output=True, text=True, timeout=600, check=False
-    )
+def own(module: ModuleType) -> dict[str, FunctionType]:
+    """The functions that a module's text defines, those of its classes among them, by qualified name."""
+    values = [*vars(module).values()]
+    values += [item for value in values if inspect.isclass(value) for item in vars(value).values()]
+    bare = (inspect.unwrap(getattr(value, "fget", None) or getattr(value, "__func__", value)) for value in values)
+    functions = {value.__qualname__: value for value in bare if isinstance(value, FunctionType)}
+    return {name: item for name, item in functions.items() if item.__code__.co_filename == module.__file__}
 
 
-def unseen(mutant: Mutant, root: Path) -> str | None:
-    """None where a test of keys fails with this mutant in the copy below `root`, else what went otherwise."""
-    path = root / "edgebuild" / mutant.file
-    text = path.read_text(encoding="utf-8")
+def change(module: ModuleType, text: str) -> None:
+    """Have a module's functions and constants be as another text of it says; its classes stay the same objects.
+
+    Raises Unchanged where nothing is another then.
+    """
+    other = ModuleType(module.__name__)
+    vars(other).update({name: vars(module)[name] for name in ("__file__", "__package__", "__spec__")})
+    exec(compile(text, str(module.__file__), "exec"), vars(other))
+    before, after = own(module), own(other)
+    changed = [name for name in before if before[name].__code__ != after[name].__code__]
+    for name in changed:
+        before[name].__code__ = after[name].__code__
+    for name, value in vars(other).items():
+        if isinstance(value, str | int | float | tuple) and value != vars(module)[name]:
+            setattr(module, name, value)
+            changed.append(name)
+    if not changed:
+        raise Unchanged
+
+
+def run(*arguments: str) -> tuple[int, str]:
+    """Run tests of keys in this process: pytest's exit code, and what it said."""
+    said = StringIO()
+    with redirect_stdout(said):
+        code = pytest.main(
+            ["-q", "-x", "--assert=plain", "-p", "no:cacheprovider", f"--rootdir={ROOT}", *arguments, str(KEYS)]
+        )
+    return int(code), said.getvalue()
+
+
+def unseen(mutant: Mutant) -> str | None:
+    """None where a test of keys fails with this mutant in this process, else what went otherwise.
+
+    The process is then of no other use.
+    """
+    module = importlib.import_module(".".join(("edgebuild", *Path(mutant.file).with_suffix("").parts)))
+    text = Path(str(module.__file__)).read_text(encoding="utf-8")
     if text.count(mutant.old) != 1:
         return f"{mutant.file} has {text.count(mutant.old)} times {mutant.old!r}: name the line that is there now"
-    path.write_text(text.replace(mutant.old, mutant.new), encoding="utf-8")
     try:
-        done = test(root, "-x", "-k", mutant.seen_by)
-    finally:
-        path.write_text(text, encoding="utf-8")
+        change(module, text.replace(mutant.old, mutant.new))
+    except Unchanged:
+        return f"{mutant.file} does the same with it"
+    code, said = run("-k", mutant.seen_by)
     # 1 is a test that failed: not a package that cannot be imported, nor a test that is no more.
-    failed = done.returncode == 1 and "AssertionError" in done.stdout
-    return None if failed else f"pytest ended with {done.returncode}: {done.stdout[-600:]}{done.stderr[-600:]}"
+    return None if code == 1 and "AssertionError" in said else f"pytest ended with {code}: {said[-1200:]}"
+
+
+def _tell(mutant: Mutant, answer: Connection) -> None:
+    answer.send(unseen(mutant))
+
+
+def survivors() -> list[str | None]:
+    """For each mutant None where a test of keys sees it, else why not.
+
+    Raises RuntimeError where one of these tests fails without any: it would see nothing.
+    """
+    code, said = run("-k", " or ".join(sorted({mutant.seen_by for mutant in MUTANTS})))
+    if code:
+        raise RuntimeError(f"without any mutant: {said[-3000:]}")
+    context, reasons = multiprocessing.get_context("fork"), []
+    for mutant in MUTANTS:
+        here, there = context.Pipe(duplex=False)
+        process = context.Process(target=_tell, args=(mutant, there))
+        process.start()
+        there.close()
+        try:
+            reasons.append(here.recv())
+        except EOFError:
+            reasons.append("the process ended without a word")
+        process.join()
+    return reasons
 
 
 def main() -> int:
     """Try every mutant; how many nobody saw."""
-    survivors = 0
-    with tempfile.TemporaryDirectory() as scratch:
-        root = copy(Path(scratch, "copy"))
-        for mutant in MUTANTS:
-            reason = unseen(mutant, root)
-            survivors += reason is not None
+    reasons = survivors()
+    if "--json" in sys.argv:
+        print(json.dumps(reasons))
+    else:
+        for mutant, reason in zip(MUTANTS, reasons, strict=True):
             print(f"{'SURVIVES' if reason else 'seen'}  {mutant.file}: without {mutant.left_out}  {reason or ''}")
-    return survivors
+    return sum(reason is not None for reason in reasons)
 
 
 if __name__ == "__main__":

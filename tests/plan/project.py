@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import hashlib
-import json
-import os
 import shutil
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 from edgebuild.engine import keys
-from edgebuild.engine.graph import Graph
+from edgebuild.engine.graph import Graph, Node
 from edgebuild.engine.resolve import Resolver
 from edgebuild.engine.store import Action, Store
 from edgebuild.plan import planner
@@ -159,11 +159,8 @@ TAUGHT = MODEL.replace(
 )
 
 
-# What is known of our code, so that no other store parses it again, nor another process that is given such a file.
-PARSED = "EDGEBUILD_TESTS_PARSED"
+# What is known of our code, so that no other store parses it again.
 _PARSED: dict[str, Any] = {}
-if (path := os.environ.get(PARSED)) and Path(path).is_file():
-    _PARSED.update(json.loads(Path(path).read_text()))
 
 
 @dataclass(frozen=True, slots=True)
@@ -246,13 +243,26 @@ class Project:
         store.code.known |= _PARSED
         try:
             graph = self.plan(store)
-            for module in modules:
-                yield _keyed(graph, store, module)
-            if store.code.grown and (path := os.environ.get(PARSED)):
-                Path(path).write_text(json.dumps(store.code.known))
+            with _options_read_once():
+                for module in modules:
+                    yield _keyed(graph, store, module)
             _PARSED.update(store.code.known)
         finally:
             store.close()
+
+
+@contextmanager
+def _options_read_once() -> Iterator[None]:
+    """Keys of one graph, again and again: the options of its nodes stay what they are, whatever code changes."""
+    real, parts = keys.option_parts, dict[int, dict[str, str]]()
+
+    def remembered(node: Node) -> dict[str, str]:
+        if id(node) not in parts:
+            parts[id(node)] = real(node)
+        return parts[id(node)]
+
+    with mock.patch.object(keys, "option_parts", remembered):
+        yield
 
 
 def _keyed(graph: Graph, store: Store, module: str) -> Keyed:
