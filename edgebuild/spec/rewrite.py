@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol
 
 if TYPE_CHECKING:
-    from torch import fx
+    from torch import Tensor, fx
 
 Trouble = Literal["refused", "slow", "wrong"]
 
@@ -31,3 +31,10 @@ class Rewrite(Protocol):
 
         `node.meta["val"]` of a node is a tensor of the shape and type that it gives.
         """
+
+    @staticmethod
+    def stored(node: fx.Node) -> Callable[[Tensor], Tensor] | None:
+        """What becomes of the values of a parameter, buffer or constant that this placeholder stands for; None: they
+        stay.
+        """
+        return None

@@ -92,9 +92,9 @@ def _rewritten(module: nn.Module, example: Example, known: Mapping[str, type[Rew
     def only(names: Collection[str]) -> nn.Module:
         fresh = _exported(module, example)
         assert fresh is not None
-        return _replaced(fresh, [site for site in _sites(fresh, known) if site.rewrite in names])
+        return _replaced(fresh, {name: kind for name, kind in known.items() if name in names})
 
-    return proof.Rewritten(_replaced(program, sites), layers, only)
+    return proof.Rewritten(_replaced(program, known), layers, only)
 
 
 def _exported(module: nn.Module, example: Example) -> ExportedProgram | None:
@@ -118,12 +118,44 @@ def _sites(program: ExportedProgram, known: Mapping[str, type[Rewrite]]) -> list
     return sites
 
 
-def _replaced(program: ExportedProgram, sites: Collection[_Site]) -> nn.Module:
+def _replaced(program: ExportedProgram, known: Mapping[str, type[Rewrite]]) -> nn.Module:
     import torch
 
-    for site in sites:
+    stored = _stored(program, known)
+    for site in _sites(program, known):
+        if site.node.is_impure():  # it writes into what it is given: without a reader it would be taken for useless
+            torch.fx.node.has_side_effect(site.function)
         site.node.target = site.function
+    for values, name, change in stored:
+        values[name] = _kept(values[name], change)
     return _renamed(torch.export.unflatten(program)).eval()
+
+
+def _stored(
+    program: ExportedProgram, known: Mapping[str, type[Rewrite]]
+) -> list[tuple[dict[str, Any], str, Callable[[Tensor], Tensor]]]:
+    """What rewrites change of parameters, buffers and constants: where each lies, its name, and how."""
+    signature = program.graph_signature
+    names = {
+        **signature.inputs_to_parameters,
+        **signature.inputs_to_buffers,
+        **signature.inputs_to_lifted_tensor_constants,
+    }
+    changes = []
+    for node in program.graph.nodes:
+        able = [change for kind in known.values() if node.name in names and (change := kind.stored(node))]
+        if able:
+            name = names[node.name]
+            changes.append((program.state_dict if name in program.state_dict else program.constants, name, able[0]))
+    return changes
+
+
+def _kept(values: Tensor, change: Callable[[Tensor], Tensor]) -> Tensor:
+    """Changed values, a parameter as before."""
+    from torch import nn
+
+    changed = change(values.detach()).contiguous()
+    return nn.Parameter(changed, requires_grad=False) if isinstance(values, nn.Parameter) else changed
 
 
 def _renamed(module: nn.Module) -> nn.Module:

@@ -109,6 +109,18 @@ LAYERS: dict[str, list[tuple[int, Callable[[], nn.Module]]]] = {
         (1, lambda: Call(lambda x: torch.view_as_real(torch.fft.rfft(x, 24, 1, "ortho")))),
         (1, lambda: Call(lambda x: torch.fft.rfft(x * TAPER).real + torch.fft.rfft(x, norm="forward").imag)),
     ],
+    "complex_numbers": [
+        (
+            1,
+            lambda: Call(
+                lambda x: (
+                    turned(x) + torch.fft.irfft(torch.fft.rfft(x, 24) * torch.fft.rfft(x, 24).conj().roll(1, 1), 20)
+                )
+            ),
+        ),
+        (1, lambda: Call(whispered)),
+        (2, lambda: Call(lambda x: mixed(x) + torch.fft.fftshift(torch.fft.fft2(x, norm="ortho"), -1).abs().mean())),
+    ],
     "pooled_places": [
         (2, lambda: Call(lambda x: functional.max_pool2d(x, (3, 2), return_indices=True)[1] * 1.0)),
         (2, lambda: Call(lambda x: unpooled(x, 2))),
@@ -197,6 +209,35 @@ def framed(x: Tensor) -> Tensor:
     return torch.stft(x[:, 0], 10, 4, 8, window, center=False, normalized=True, return_complex=True)
 
 
+def whispered(x: Tensor) -> Tensor:
+    """Out of the spectrum and back again, as a network that takes noise out of speech has it."""
+    window = torch.hamming_window(8).to(x.dtype)
+    spectrum = torch.stft(x[:, 0], 8, 2, window=window, center=False, return_complex=True)
+    mask = torch.sigmoid(spectrum.abs())
+    masked = torch.polar(spectrum.abs() * mask, spectrum.angle())
+    return (
+        torch.istft(masked, 8, 2, window=window, center=False) + torch.istft(masked * mask, 8, 2, 6, length=12).mean()
+    )
+
+
+def turned(x: Tensor) -> Tensor:
+    """By angles, as rotary positions are, and a correlation."""
+    numbers = torch.view_as_complex(x.unflatten(-1, (10, 2)))
+    rotated = torch.view_as_real(numbers * torch.polar(x[..., ::2].abs(), x[..., 1::2])).flatten(-2)
+    both = torch.fft.rfft(x, 24) * torch.fft.rfft(x, 24).conj().roll(1, 1)
+    return rotated + torch.fft.irfft(both, 20)
+
+
+def mixed(x: Tensor) -> Tensor:
+    """Products of matrices, quotients and exponentials, moved about."""
+    numbers = torch.complex(x[:, :4], x[:, 4:])
+    every = torch.einsum("bcij,bdjk->bdcik", numbers.mT.contiguous(), numbers / (numbers.conj() + 3.0 + 1.0j))
+    rows = torch.cat(
+        [every.sum(1), torch.exp(-numbers.roll(1, -1)).transpose(1, -1)[:, :4, :, :4].repeat(1, 1, 1, 3)], 2
+    )
+    return torch.fft.irfftn(torch.fft.ifft(rows.permute(0, 2, 3, 1), 6, 1), (10, 7), dim=(1, 2)) + rows.imag.mean()
+
+
 def unpooled(x: Tensor, size: int) -> Tensor:
     """As a network that mirrors its pools has it."""
     values, places = functional.max_pool2d(x, size, return_indices=True)
@@ -247,6 +288,33 @@ def test_a_rewrite_finds_each_of_its_layers_and_answers_the_same_in_double_preci
     assert proof.distance(module, found.module, example()) < 1e-12
     again = legal(found.module, example(), "tflite")
     assert again.module is found.module  # nothing is left to be rewritten
+
+
+class Operator(nn.Module):
+    """A layer of a Fourier neural operator: complex weights for the lowest frequencies, the others written over."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.randn(8, 6, 5, dtype=torch.cfloat))
+
+    def forward(self, x: Tensor) -> Tensor:
+        frequencies = torch.zeros(len(x), 6, 11, dtype=torch.cfloat)
+        frequencies[:, :, :5] = torch.einsum("nif,iof->nof", torch.fft.rfft(x)[:, :, :5], self.weight)
+        return torch.fft.irfft(frequencies, x.shape[-1])
+
+
+@pytest.mark.parametrize("name", ["onnx", "tflite"])
+def test_complex_weights_become_real_ones_and_what_is_written_into_zeros_stays(name: str) -> None:
+    module, given = Operator().eval(), example()[:1]
+    found = legal(module, given, name)
+    assert [tuple(value.shape) for value in found.module.parameters()] == [(8, 6, 5, 2)]
+    assert proof.distance(module, found.module, given) < 1e-6
+    assert "Complex numbers" in found.lines[0]
+
+
+def test_what_is_read_off_a_spectrum_at_once_is_left_to_onnx() -> None:
+    module = Call(lambda x: framed(x).abs())
+    assert legal(module, example()[:1], "onnx").module is module
 
 
 def test_it_is_the_same_where_training_wants_the_same_bytes() -> None:

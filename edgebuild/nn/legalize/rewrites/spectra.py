@@ -31,9 +31,14 @@ class Spectra(Rewrite):
         source: Any = argument(node, 0, "self", None)
         if str(getattr(source, "target", "")) not in _MAKE or not _readable(source) or _made(source) is None:
             return None
-        return {"view_as_real": _both, "abs": _magnitude, "real": _real, "imag": _imaginary, "angle": _angle}[
-            str(node.target).split(".")[1]
-        ]
+        return PARTS[str(node.target).removeprefix("aten.")]
+
+
+def taken(node: fx.Node) -> bool:
+    """Whether this operator is one of a spectrum that is read off at once."""
+    name = str(node.target)
+    source: Any = node if name in _MAKE else argument(node, 0, "self", None)
+    return str(getattr(source, "target", "")) in _MAKE and _readable(source) and _made(source) is not None
 
 
 def _readable(node: fx.Node) -> bool:
@@ -42,10 +47,11 @@ def _readable(node: fx.Node) -> bool:
 
 def _made(node: fx.Node) -> Callable[..., Any] | None:
     """What makes the spectrum; None for kinds that are not of real values to half of the frequencies."""
-    return _stft(node) if str(node.target) == _MAKE[0] else _rfft(node)
+    return frames(node) if str(node.target) == _MAKE[0] else _rfft(node)
 
 
-def _stft(node: fx.Node) -> Callable[..., Any] | None:
+def frames(node: fx.Node) -> Callable[..., Any] | None:
+    """What makes the spectra of frames, with both parts in a last axis; None where they are not half of all."""
     size, hop, length = (
         argument(node, 1 + k, key, None) for k, key in enumerate(("n_fft", "hop_length", "win_length"))
     )
@@ -120,3 +126,8 @@ def _angle(z: Tensor) -> Tensor:
     import torch
 
     return torch.atan2(z[..., 1], z[..., 0])
+
+
+PARTS: Mapping[str, Callable[[Tensor], Tensor]] = dict(
+    zip(_READ, (_both, _magnitude, _real, _imaginary, _angle), strict=True)
+)
