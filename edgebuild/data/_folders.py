@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -49,9 +49,10 @@ class Folders:
         if "train" not in folders:
             folders = {"train": top}
         splits: dict[str, Any] = {name: self._classes(folders[name]) for name in LABELLED if name in folders}
-        notes: tuple[str, ...] = ()
+        notes = tuple(self._left_out([folders[name] for name in splits]))
         if missing := [name for name in LABELLED if name not in splits]:
-            splits, notes = self._cut(splits)
+            splits, cut_notes = self._cut(splits)
+            notes += cut_notes
         prepared: dict[str, Any] = {name: (self._prepared(files), labels) for name, (files, labels) in splits.items()}
         if self.slices:
             prepared["slices"] = _splits.masks([self._slice(path) for path in splits["test"][0]])
@@ -89,6 +90,15 @@ class Folders:
         if not files:
             raise self.wrong(f"{self._shown(top)} has no {self.what}s ({', '.join(self.endings)}) in its folders")
         return files, np.array(labels, np.int64)
+
+    def _left_out(self, tops: Sequence[Path]) -> Iterator[str]:
+        """A line on files that are no examples by their names, hidden ones aside."""
+        places = (place for top in tops for place in top.iterdir() if place.is_dir() and place.name[0] != ".")
+        others = [path for place in places for path in _sorted_out(place, self.endings)[1]]
+        if others:
+            endings = ", ".join(sorted({path.suffix.lower() or "no ending" for path in others}))
+            counted = "1 file is" if len(others) == 1 else f"{len(others)} files are"
+            yield f"{counted} left out of {self.folder!r}, no {self.what} by its name ({endings})"
 
     def _slice(self, path: Path) -> str:
         """The folder below that of its class; "" for none."""
@@ -130,6 +140,16 @@ def training(top: Path) -> Path:
 
 
 def below(place: Path, endings: Sequence[str]) -> list[Path]:
-    """The files of a folder by their names' endings, in order; hidden ones are left out."""
-    paths = (path for path in place.rglob("*") if path.suffix.lower() in endings and not path.name.startswith("."))
-    return sorted(path for path in paths if path.is_file())
+    """The files of a folder by their names' endings, in order; hidden ones are left out.
+
+    A link that leads nowhere is one of them, which reading it will tell: what it stood for would be missed by nobody.
+    """
+    return _sorted_out(place, endings)[0]
+
+
+def _sorted_out(place: Path, endings: Sequence[str]) -> tuple[list[Path], list[Path]]:
+    """The files with these endings and all others, each in order, without hidden ones."""
+    paths = sorted(path for path in place.rglob("*") if not path.name.startswith("."))
+    files = [path for path in paths if path.is_file() or (path.is_symlink() and not path.exists())]
+    own = [path for path in files if path.suffix.lower() in endings]
+    return own, [path for path in files if path.suffix.lower() not in endings]

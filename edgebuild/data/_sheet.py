@@ -59,11 +59,19 @@ def whole(sheet: Sheet, columns: Sequence[str]) -> list[Cells]:
 
 
 def numbers(sheet: Sheet, column: str, cells: Cells, rows: Values, wrong: Wrong) -> Values:
-    """Numbers [n, …]; UsageError for the first cell, each of its row [n], that is none."""
+    """Numbers [n, …]; UsageError for the first cell, each of its row [n], that is none, NaN or infinite."""
     import numpy as np
 
-    if isinstance(cells, np.ndarray):
-        return cells
+    values = cells if isinstance(cells, np.ndarray) else _read(sheet, column, cells, rows, wrong)
+    if values.dtype.kind == "f" and len(odd := np.argwhere(~np.isfinite(values))):
+        message = f"{sheet.place(rows[odd[0][0]])} has {values[tuple(odd[0])]} in column {column!r}"
+        raise wrong(message, "fill in such cells, or leave their rows out")
+    return values
+
+
+def _read(sheet: Sheet, column: str, cells: Sequence[str | bytes], rows: Values, wrong: Wrong) -> Values:
+    import numpy as np
+
     values = np.empty(len(cells), np.float64)
     for place, text in enumerate(cells):
         try:
@@ -127,6 +135,10 @@ class Picked:
             if len(rows):
                 yield self._checked(self.read([_taken(each, rows) for each in cells], start + rows), start + rows[0])
             start += len(cells[0])
+
+    def place(self, row: int) -> str:
+        """As the sheet calls it."""
+        return self.sheet.place(int(self.mask.nonzero()[0][row]))
 
     def _checked(self, values: Values, row: int) -> Values:
         if values.shape[1:] != self.like.shape[1:]:

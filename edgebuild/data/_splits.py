@@ -36,7 +36,7 @@ def cut(
     groups: Array | None = None,
 ) -> tuple[dict[str, Rows], str]:
     """Rows of what `total` examples become, in order: "train", and those of "validation" and "test" that are not
-    present; and a line that says so. ValueError for too few.
+    present; and a line that says so. ValueError for too few, of which one at least is left to learn from.
 
     groups: what examples have in common, [total]: those of one are never in two of these
     """
@@ -45,7 +45,14 @@ def cut(
     rows: dict[str, Rows] = {}
     rest = np.arange(total)
     absent = [name for name in ("test", "validation") if name not in present]
+    if groups is None and total <= len(absent):
+        counted = f"{total} example{'' if total == 1 else 's'}"
+        raise ValueError(
+            f"has {counted}, and {len(absent) + 1} are needed: one to learn from, and {' and '.join(absent)}"
+        )
     for name in absent:
+        if groups is None and len(rest) < 2:
+            raise ValueError(f"leaves {len(rest)} of {total} examples to learn from and choose by (test = {test:g})")
         options = {"share": test, "most": None} if name == "test" else {}
         if groups is not None:
             aside = drawing.groups_aside(groups[rest], seed, **options)  # type: ignore[arg-type]

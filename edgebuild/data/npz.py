@@ -12,6 +12,7 @@ from pydantic import Field
 
 from edgebuild.data import _npz_seen, _splits
 from edgebuild.data._npz_header import UNREADABLE, header
+from edgebuild.data._npz_seen import USUAL_INPUTS, USUAL_LABELS
 from edgebuild.data._splits import ALIASES, LABELLED, Share, cut
 from edgebuild.spec import drawing, tasks
 from edgebuild.spec.data import Data, DataRequest, Guess, Loaded
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
     Values = np.ndarray[Any, Any]
 
 _KEY = "data.file"
-_USUAL_INPUTS, _USUAL_LABELS = ("x", "images", "data", "inputs"), ("y", "labels", "targets")
 Read = TypeVar("Read")
 _BYTES = 2**24  # of an array that are read at a time
 
@@ -93,6 +93,11 @@ class Rows:
             start += len(block)
             if len(kept):
                 yield kept
+
+    def place(self, row: int) -> str:
+        """By the row of the whole array."""
+        own = row if self.mask is None else int(self.mask.nonzero()[0][row])
+        return f"row {own} of array {self.name!r}"
 
     def _read(self) -> Iterator[Values]:
         try:
@@ -233,7 +238,7 @@ class Archive:
                 message = f"names {len(self.options.inputs)} arrays, and the model has {len(specs)} inputs"
                 raise self._wrong(message, key="data.inputs")
             return (self.options.inputs[position],)
-        return (specs[position].name, *(_USUAL_INPUTS if len(specs) == 1 else ()))
+        return (specs[position].name, *(USUAL_INPUTS if len(specs) == 1 else ()))
 
     def _label_names(self, position: int) -> tuple[str, ...]:
         heads = self.request.heads
@@ -242,7 +247,7 @@ class Archive:
                 message = f"names {len(self.options.labels)} arrays, and the model has {len(heads)} heads"
                 raise self._wrong(message, key="data.labels")
             return (self.options.labels[position],)
-        return (heads[position].name, *(_USUAL_LABELS if len(heads) == 1 else ()))
+        return (heads[position].name, *(USUAL_LABELS if len(heads) == 1 else ()))
 
     @staticmethod
     def _find(known: Mapping[str, Rows], names: tuple[str, ...], split: str) -> Rows | None:

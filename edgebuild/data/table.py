@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
 _KEY = "data.file"
 _ROWS = 4096  # that memory holds at a time
+_SEPARATORS = (",", ";", "\t", "|")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,8 +37,11 @@ class Table(ByColumn):
         """A file of lines."""
         if place.suffix not in (".csv", ".tsv") or not place.is_file():
             return None
-        lines = Lines(repr(place.name), place, ",", _seen.wrong(place))
-        return _seen.table(lines, inputs, {"file": place}, "a table")
+        separator = _separator(place)
+        lines = Lines(repr(place.name), place, separator, _seen.wrong(place))
+        return _seen.table(
+            lines, inputs, {"file": place} | ({"separator": separator} if separator != "," else {}), "a table"
+        )
 
     def reads(self) -> Mapping[str, str]:
         """The file."""
@@ -66,6 +71,9 @@ class Lines:
     def columns(self) -> tuple[str, ...]:
         """The first line."""
         names = tuple(next(self._lines(), ()))
+        if len(names) == 1 and (other := next((each for each in _SEPARATORS if each in names[0]), None)):
+            message = f"{self.name} has one column, {_short(names[0])}"
+            raise self.wrong(message, f"separator = {json.dumps(other)}", "data.separator")
         if twice := next((name for name in names if names.count(name) > 1), None):
             raise self.wrong(f"{self.name} names the column {twice!r} twice")
         return names
@@ -93,8 +101,30 @@ class Lines:
 
     def _lines(self) -> Iterator[list[str]]:
         tab = "\t" if self.file.suffix.lower() == ".tsv" else self.separator
+        empty = 0
         try:
             with self.file.open(encoding="utf-8-sig", newline="") as file:
-                yield from csv.reader(file, delimiter=tab)
+                for line in csv.reader(file, delimiter=tab):
+                    if line:
+                        yield from ([] for _ in range(empty))
+                        yield line
+                    empty = 0 if line else empty + 1  # those at the end are no rows
+        except UnicodeDecodeError as error:
+            message = f"{self.name} is no text in UTF-8: byte {error.object[error.start]:#04x} at {error.start}"
+            raise self.wrong(message, "save it in UTF-8") from None
         except (OSError, ValueError, csv.Error) as error:
             raise self.wrong(f"{self.name} is no table that can be read: {error}") from None
+
+
+def _separator(file: Path) -> str:
+    """What splits the first line: the comma, unless there is none and another that is usual."""
+    try:
+        with file.open(encoding="utf-8-sig") as opened:
+            first = opened.readline()
+    except (OSError, ValueError):
+        return ","  # which is told when it is read
+    return next((each for each in _SEPARATORS if each in first), ",")
+
+
+def _short(name: str) -> str:
+    return repr(name if len(name) <= 40 else f"{name[:40]}…")

@@ -36,6 +36,14 @@ class Blocks(Protocol):
         """All rows in order, each block an array [some, …]; memory holds one at a time."""
 
 
+@runtime_checkable
+class Placed(Blocks, Protocol):
+    """Blocks that know where in a file each of their examples lies."""
+
+    def place(self, row: int) -> str:
+        """How messages call the example of this row, such as "row 7 of array 'x'"."""
+
+
 @dataclass(frozen=True, slots=True)
 class DataRequest:
     """What a model needs examples for: its `signature`, its `heads`, how pictures become its input, the names of

@@ -24,7 +24,8 @@ def set_aside(
     import numpy as np
 
     if total < 2:
-        raise ValueError("has 1 example, and one more is needed to choose by")
+        counted = "1 example, and one more is" if total else "no examples, and two are"
+        raise ValueError(f"has {counted} needed to choose by")
     rng = np.random.default_rng(seed)
     groups = [] if classes is None else [np.flatnonzero(classes == one) for one in np.unique(classes).tolist()]
     if len(groups) in (0, total):  # values, or one example a class: nothing to be in proportion to

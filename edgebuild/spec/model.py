@@ -334,7 +334,7 @@ class ModelSpec:
     """A model of the project: its name, folder and declaration. `file` is the path that messages show.
 
     A model with a `base` has the folder of that; `parts` are those of an assembly, `members` the models that its source
-    makes it of.
+    makes it of. A draft, which is not in its place yet, is `drafted` under the name that its folder will have.
     """
 
     name: str
@@ -343,11 +343,12 @@ class ModelSpec:
     declared: ModelFile
     parts: tuple[PartSpec, ...] = ()
     members: tuple[ModelSpec, ...] = ()
+    drafted: str | None = None
 
     @property
     def origin(self) -> str:
         """How messages name the model's folder; the same wherever the project lies."""
-        return f"models/{self.folder.name}"
+        return f"models/{self.drafted or self.folder.name}"
 
     def place(self, name: str, key: str) -> Path:
         """Where a file or folder lies that model.toml names at `key`; UsageError for one that no place can be told of.

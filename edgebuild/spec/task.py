@@ -31,6 +31,7 @@ class Task(Protocol):
     labels: in words, what the labels are
     choice: whether an answer is a choice, which is right or wrong (`hits`) and which two runs may share (`choices`);
         else answers are values, which are more or less far from their labels (`errors`)
+    named: whether its classes have names, the `labels` of the head
     smooths: whether the loss takes label smoothing
     original: whether it is judged by what the original answers, since the data has no labels
     show: how `run.py` prints an answer
@@ -43,6 +44,7 @@ class Task(Protocol):
     element: ClassVar[Literal["int64", "float32"]]
     missing: ClassVar[float]
     choice: ClassVar[bool] = False
+    named: ClassVar[bool] = False
     smooths: ClassVar[bool] = False
     original: ClassVar[bool] = False
     show: ClassVar[Show] = "values"
@@ -52,6 +54,11 @@ class Task(Protocol):
     def of(cls, head: Head) -> Self:
         """The task of this head, for one that must know what it declares, such as a decoder."""
         return cls()
+
+    @classmethod
+    def classes_of(cls, output: TensorSpec) -> int | None:
+        """How many classes an output has scores of; None where it has none, or its shape does not say."""
+        return None
 
     @abstractmethod
     def check(self, head: Head, outputs: Sequence[TensorSpec]) -> None:

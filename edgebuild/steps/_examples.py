@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edgebuild.spec import dataset
-from edgebuild.spec.data import Blocks
+from edgebuild.spec.data import Blocks, Placed
 from edgebuild.spec.preprocess import Preprocess
 from edgebuild.spec.rows import Form
 from edgebuild.spec.signature import Signature, TensorSpec
@@ -161,7 +161,8 @@ def _wrong(block: Values, each: Intake, start: int) -> str | None:
     if good.all():
         return None
     first = start + int(np.argwhere(~good)[0][0])
-    return f"has NaN, infinite or too large values for {declared}, first in example {first}"
+    place = each.values.place(first) if isinstance(each.values, Placed) else f"example {first}"
+    return f"has NaN, infinite or too large values for {declared}, first in {place}"
 
 
 def _limits(declared: np.dtype[Any]) -> tuple[Any, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 SPLITS = ("train", "test")
 KEYS = (*SPLITS, "validation", "unlabelled", "slices", "streams", "groups")
+_SHOWN = 5  # classes that a line names
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +77,8 @@ class LoadData(Step):
             for name in (*SPLITS, "validation")
             if name in (*SPLITS, *returned)
         }
+        if loaded.without is None:
+            lines += [line for name in SPLITS for line in self._absent(name, splits[name])]
         counts = {name: len(split.labels[0]) for name, split in splits.items()}
         streams = self._streams(returned.get("streams", {}), counts) if self.signature.loops else {}
         groups = self._groups(returned["groups"], counts) if "groups" in returned else {}
@@ -161,6 +164,19 @@ class LoadData(Step):
 
     def _input_mistake(self, inputs: tuple[Values | Blocks, ...], examples: int) -> str | None:
         return _examples.mistake(inputs, self.signature, self.preprocess, examples)
+
+    def _absent(self, name: str, split: Pair) -> Iterator[str]:
+        """A line for each head some of whose classes no example of the split has."""
+        import numpy as np
+
+        for head, labels in zip(self.heads, split.labels, strict=True):
+            classes = tasks.of(head).classes_of(self.signature.of(head)[0]) if tasks.of(head).choice else None
+            absent = [*sorted({*range(classes or 0)} - {*np.unique(labels).tolist()})]
+            if absent:
+                known = dict(enumerate(self.classes))
+                shown = ", ".join(repr(known.get(number, number)) for number in absent[:_SHOWN])
+                more = ", …" if len(absent) > _SHOWN else ""
+                yield f"split {name!r} has no example of {len(absent)} of {classes} classes: {shown}{more}"
 
     def _assumed(self, name: str, inputs: tuple[Any, ...], labels: list[Any]) -> list[Any]:
         """Labels as they came; where none did, what their task takes for granted."""

@@ -35,6 +35,7 @@ class Classification(Task):
     element: ClassVar[Literal["int64", "float32"]] = "int64"
     missing: ClassVar[float] = -1
     choice: ClassVar[bool] = True
+    named: ClassVar[bool] = True
     smooths: ClassVar[bool] = True
     show: ClassVar[Show] = "ranked"
 
@@ -55,10 +56,15 @@ class Classification(Task):
             shape = list(output.shape)
             raise ValueError(f"{len(head.labels)} labels are named, and output {output.name!r} has the shape {shape}")
 
+    @classmethod
+    def classes_of(cls, output: TensorSpec) -> int | None:
+        """As many as there are logits."""
+        return None if is_chosen(output) else output.shape[-1]
+
     def label_mistake(self, labels: Array, outputs: Sequence[TensorSpec]) -> str | None:
         """Whole numbers below the number of classes."""
         if labels.ndim != 1 or labels.dtype.kind not in "iu":
-            return f"needs whole-number labels of shape [N], got {labels.dtype} {list(labels.shape)}"
+            return f"needs whole-number labels of shape [N], got {labels.dtype} {list(labels.shape)}{_way_out(labels)}"
         classes = self.classes if is_chosen(outputs[0]) else outputs[0].shape[0]
         if labels.min() < 0 or labels.max() >= classes:
             return f"has labels from {labels.min()} to {labels.max()}; the model declares {classes} classes"
@@ -134,3 +140,14 @@ def _logits(scores: Tensor) -> Tensor:
     if bool((scores < 0).any()) or bool(((scores.sum(1) - 1).abs() > _SUMS_TO_1).any()):
         return scores
     return scores.clamp_min(torch.finfo(scores.dtype).tiny).log()
+
+
+def _way_out(labels: Array) -> str:
+    """What makes numbers of classes of labels of this kind, where that is plain."""
+    if labels.ndim == 2 and labels.shape[1] > 1 and labels.dtype.kind in "biuf":
+        return " (a mark for each class? take argmax(1))"
+    if labels.ndim == 1 and (labels.dtype.kind == "b" or (labels.dtype.kind == "f" and not (labels % 1).any())):
+        return " (astype(int) makes whole numbers of them)"
+    if labels.dtype.kind in "USO":
+        return " (of names: their numbers in the order of the model's labels)"
+    return ""

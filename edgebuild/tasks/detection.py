@@ -34,6 +34,7 @@ class Detection(Task):
     labels: ClassVar[str] = "[N, most, 5] class and corners of each box, as shares of the picture; class -1: no box"
     element: ClassVar[Literal["int64", "float32"]] = "float32"
     missing: ClassVar[float] = float("nan")
+    named: ClassVar[bool] = True
     show: ClassVar[Show] = "boxes"
 
     @classmethod

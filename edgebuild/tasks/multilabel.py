@@ -22,6 +22,7 @@ class Multilabel(Task):
     labels: ClassVar[str] = "[N, C] 0 or 1 for each class"
     element: ClassVar[Literal["int64", "float32"]] = "float32"
     missing: ClassVar[float] = float("nan")
+    named: ClassVar[bool] = True
     show: ClassVar[Show] = "several"
     metrics: ClassVar[tuple[str, ...]] = ("f1",)
 
@@ -33,6 +34,11 @@ class Multilabel(Task):
         if output.shape != (len(head.labels),):
             shape = list(output.shape)
             raise ValueError(f"{len(head.labels)} labels are named, and output {output.name!r} has the shape {shape}")
+
+    @classmethod
+    def classes_of(cls, output: TensorSpec) -> int | None:
+        """As many as there are scores."""
+        return output.shape[-1] if output.shape else None
 
     def label_mistake(self, labels: Array, outputs: Sequence[TensorSpec]) -> str | None:
         """Zeros and ones, one for each class."""

@@ -31,6 +31,7 @@ class Segmentation(Task):
     labels: ClassVar[str] = "[N, H, W] class numbers, 255: does not count"
     element: ClassVar[Literal["int64", "float32"]] = "int64"
     missing: ClassVar[float] = -1
+    named: ClassVar[bool] = True
     smooths: ClassVar[bool] = True
     show: ClassVar[Show] = "areas"
 
@@ -53,6 +54,11 @@ class Segmentation(Task):
         if len(output.shape) != 3 or output.shape[0] != len(head.labels):
             mismatch = f"output {output.name!r} has the shape {list(output.shape)}, not [{len(head.labels)}, H, W]"
             raise ValueError(f"{len(head.labels)} labels are named, and {mismatch}")
+
+    @classmethod
+    def classes_of(cls, output: TensorSpec) -> int | None:
+        """As many as there are maps."""
+        return None if is_chosen(output) or len(output.shape) != 3 else output.shape[0]
 
     def label_mistake(self, labels: Array, outputs: Sequence[TensorSpec]) -> str | None:
         """Whole numbers below the number of classes, or 255, of the maps' size."""

@@ -13,6 +13,7 @@ import numpy as np
 
 Array = Any  # numpy.ndarray of some type
 ENDINGS = (".wav",)  # of files that a folder is searched for
+STREAMED = 2**31 - 2**16  # bytes: whoever writes to a pipe does not know the size, and says about this or more
 
 
 def read_prepared(path: Path, how: Mapping[str, Any]) -> List[Array]:
@@ -25,8 +26,15 @@ def read_recording(path: Path, rate: int) -> Array:
     try:
         with wave.open(str(path), "rb") as file:
             parameters, data = file.getparams(), file.readframes(file.getnframes())
-    except (wave.Error, EOFError) as error:
-        raise ValueError("is no PCM .wav file: %s" % error) from None
+    except EOFError:
+        raise ValueError("is no PCM .wav file: it ends before its samples") from None
+    except wave.Error as error:
+        raise ValueError("is no PCM .wav file: %s (save it as 16-bit PCM)" % error) from None
+    size = parameters.nframes * parameters.nchannels * parameters.sampwidth
+    if len(data) < size < STREAMED:
+        raise ValueError("is cut off: %d of %d bytes of samples are there" % (len(data), size))
+    if not data:
+        raise ValueError("holds no samples")
     if parameters.framerate != rate:
         raise ValueError("has %d samples a second, and [preprocess] rate is %d" % (parameters.framerate, rate))
     width = parameters.sampwidth

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import unicodedata
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -55,7 +56,7 @@ def run(
         inspected, copied, stem = inspect.run(file), [file], file.stem
     else:
         inspected, copied, stem = *_of_name(network, wishes), network.name.rpartition(":")[2]
-    name = wishes.name or re.sub(r"[^A-Za-z0-9_-]+", "-", stem).strip("-") or "model"
+    name = wishes.name or _folder_name(stem)
     if not _NAME.fullmatch(name):
         raise UsageError(f"{name!r} is no name for a folder: letters, digits, - and _", key="--name")
     place = project.root / "models" / name
@@ -77,15 +78,27 @@ def run(
             (staging / "model.py").write_text(code, encoding="utf-8")
         shown = project.shown(place / "model.toml")
         model = read_model(staging, shown)
-        model = ModelSpec(name, staging, shown, model.declared)
+        model = ModelSpec(name, staging, shown, model.declared, drafted=place.name)
         checked = None
         unwritten = code is not None and network is None
         if not unwritten:
-            checked = check.run(project, model, project.target(wishes.target), jobs, events, limits)
+            checked = _checked(project, model, wishes, jobs, events, limits)
         os.rename(staging, place)
     targets()
     todo = f"write build() in {project.shown(place / 'model.py')}" if unwritten else None
     return Begun(project.shown(place), name, tuple(interview.guesses), checked, todo)
+
+
+def _checked(
+    project: Project, model: ModelSpec, wishes: Wishes, jobs: int, events: Listener, limits: Limits
+) -> check.Checked:
+    """UsageError for the first thing that is wrong, which says that the file is a draft: nobody will find it there."""
+    try:
+        return check.run(project, model, project.target(wishes.target), jobs, events, limits)
+    except UsageError as error:
+        if error.file is None or not error.file.startswith(f"{model.origin}/"):
+            raise
+        raise UsageError(error.reason, file=f"draft of {error.file}", key=error.key, hint=error.hint) from None
 
 
 def _of_name(network: Network | Script, wishes: Wishes) -> tuple[Inspected, list[Path]]:
@@ -96,6 +109,12 @@ def _of_name(network: Network | Script, wishes: Wishes) -> tuple[Inspected, list
         raise UsageError(reason, file=named.shown(network), key="--weights", hint=hint)
     files = [] if wishes.weights == named.RANDOM else [Path(wishes.weights)]
     return named.inspected(network, wishes.weights), files
+
+
+def _folder_name(stem: str) -> str:
+    """What a folder may be called, as near to the name of a file as may be: accents are left out."""
+    plain = "".join(one for one in unicodedata.normalize("NFKD", stem) if not unicodedata.combining(one))
+    return re.sub(r"[^A-Za-z0-9_-]+", "-", plain).strip("-_") or "model"
 
 
 @contextmanager

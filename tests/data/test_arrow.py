@@ -188,7 +188,8 @@ def test_what_lacks_columns_or_values_is_refused(refused: Refused, tmp_path: Pat
     parquet(file, animals() | {"colour": [None, *[1.0] * 39]})
     assert refused(PARQUET, HEAD) == f"{KEY}.file: '../../rows.parquet' row 0 has no value in column 'colour'"
     parquet(file, animals() | {"colour": [1.0] * 20 + [float("nan")] * 20})
-    assert "has NaN" in refused(PARQUET, HEAD)
+    told = "row 20 has nan in column 'colour' (fill in such cells, or leave their rows out)"
+    assert refused(PARQUET, HEAD) == f"{KEY}.file: '../../rows.parquet' {told}"
     parquet(file, {"vector": [[1, 2, 3]] * 30 + [[1, 2]] * 10, "kind": animals()["kind"]})
     assert refused(PARQUET, VECTOR).startswith(
         f"{KEY}.file: '../../rows.parquet' row 30 has 2 values, and the rows before it have 3 in column 'vector'"

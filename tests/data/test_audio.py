@@ -89,3 +89,29 @@ def test_a_declaration_of_other_sizes_is_told(refused: Callable[..., str], sound
         == f"{KEY}preprocess: fft is 128, less than the window of 200"
     )
     assert refused(MEL.replace('"mel"', '"mfcc"') + AUDIO, SOUNDS).startswith(f"{KEY}preprocess")
+
+
+@pytest.mark.parametrize(
+    ("kept", "size", "told"),
+    [
+        (100, None, "is cut off: 56 of 1600 bytes of samples are there"),
+        (44, 0, "holds no samples"),
+        (20, None, "is no PCM .wav file: it ends before its samples"),
+        (None, 2**32 - 1, None),  # written to a pipe
+    ],
+)
+def test_a_recording_that_is_not_whole_is_refused(
+    load: Load, refused: Callable[..., str], sounds: Path, kept: int | None, size: int | None, told: str | None
+) -> None:
+    path = sounds / "dog" / "07.wav"
+    record(path, np.ones(800))
+    whole = path.read_bytes()
+    if size is not None:
+        whole = whole[:40] + size.to_bytes(4, "little") + whole[44:]
+    path.write_bytes(whole[:kept])
+    if told is None:
+        assert dataset.examples(load(MEL + AUDIO, SOUNDS))["train"] == 22
+    else:
+        assert refused(MEL + AUDIO, SOUNDS).endswith(
+            f"'../../sounds/dog/07.wav' is no recording that can be read: {told}"
+        )

@@ -42,7 +42,7 @@ def test_splits_are_cut_in_proportion_and_told(load: Load, animals: Path) -> Non
     told = (
         "the data has no test or validation split: 60 examples are cut at random into 43 train, 5 validation, 12 test"
     )
-    assert notes.read(out) == [told]
+    assert notes.read(out)[-1] == told
     assert dataset.is_cut(out)
 
 
@@ -135,3 +135,17 @@ def test_a_model_that_chooses_no_class_is_refused(refused: Callable[..., str], a
     assert refused(PREPROCESS + IMAGES, head).startswith(
         f"{KEY}has a folder for each class, which is for a model whose"
     )
+
+
+def test_what_is_left_out_or_missing_is_told(load: Load, refused: Callable[..., str], animals: Path) -> None:
+    assert (
+        notes.read(load(PREPROCESS + IMAGES))[0]
+        == "1 file is left out of '../../pictures', no picture by its name (.txt)"
+    )
+    for path in (animals / "cat").iterdir():
+        path.unlink()
+    told = [f"split {split!r} has no example of 1 of 2 classes: 'cat'" for split in ("train", "test")]
+    assert [note for note in notes.read(load(PREPROCESS + IMAGES)) if "no example" in note] == told
+    (animals / "cat" / "1.png").symlink_to(animals / "gone.png")
+    line = "'../../pictures/cat/1.png' is no picture that can be read: [Errno 2] No such file or directory: '1.png'"
+    assert refused(PREPROCESS + IMAGES) == f"models/m/model.toml: data.folder: {line}"

@@ -197,3 +197,10 @@ def test_options_are_checked(refused: Callable[..., str], tmp_path: Path) -> Non
     assert refused("[data]\n") == (
         "models/m/model.toml: data must be a function of model.py by name, or a table whose `use` says its kind"
     )
+
+
+def test_a_wrong_value_is_named_by_its_row_in_the_file(refused: Callable[..., str], tmp_path: Path) -> None:
+    wrong = X.copy()
+    wrong[7, 1, 2, 3] = np.nan
+    save(tmp_path, x=wrong, y=Y)
+    assert refused(NPZ).endswith("has NaN, infinite or too large values for float32, first in row 7 of array 'x'")

@@ -161,3 +161,36 @@ def test_a_table_of_many_lines_is_read_in_pieces(load: Load, tmp_path: Path, mon
     out = load(TABLE + COLOURS, HEAD)
     assert max(seen) == 7
     assert dataset.examples(out) == {"train": 29, "validation": 3, "test": 8}
+
+
+def test_what_spreadsheets_write_is_understood_or_told(load: Load, refused: Callable[..., str], tmp_path: Path) -> None:
+    file = f"{KEY}.file: '../../rows.csv'"
+    write(tmp_path, [*animals(), "", ""])
+    assert sum(dataset.examples(load(TABLE + COLOURS, HEAD)).values()) == 40
+    write(tmp_path, [*animals(), "", "1,2,red,dog"])
+    assert refused(TABLE + COLOURS, HEAD) == f"{file} line 42 has 0 columns, the first line 4"
+    write(tmp_path, [row.replace(",", ";") for row in animals()])
+    one = "'../../rows.csv' has one column, 'weight;height;colour;kind'"
+    assert refused(TABLE + COLOURS, HEAD) == f'{KEY}.separator: {one} (separator = ";")'
+    for cell in ("nan", "inf", "1e999"):
+        write(tmp_path, [*animals(), f"1,{cell},red,dog"])
+        told = f"line 42 has {float(cell)} in column 'height' (fill in such cells, or leave their rows out)"
+        assert refused(TABLE + COLOURS, HEAD) == f"{file} {told}"
+    (tmp_path / "rows.csv").write_bytes("\n".join(animals()).replace("green", "grün").encode("latin-1"))
+    assert refused(TABLE, HEAD) == f"{file} is no text in UTF-8: byte 0xfc at 34 (save it in UTF-8)"
+
+
+@pytest.mark.parametrize(
+    ("count", "more", "told"),
+    [
+        (0, "", "has no rows"),
+        (1, "", "has 1 example, and 3 are needed: one to learn from, and test and validation"),
+        (2, "", "has 2 examples, and 3 are needed: one to learn from, and test and validation"),
+        (40, "test = 0.97\n", "leaves 1 of 40 examples to learn from and choose by (test = 0.97)"),
+    ],
+)
+def test_too_few_rows_are_counted(
+    refused: Callable[..., str], tmp_path: Path, count: int, more: str, told: str
+) -> None:
+    write(tmp_path, [row.replace("cat", "dog") for row in animals(count)])
+    assert refused(TABLE + more + COLOURS, HEAD) == f"{KEY}.file: '../../rows.csv' {told}"

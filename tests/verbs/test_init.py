@@ -16,8 +16,9 @@ from edgebuild.engine.task import Limits
 from edgebuild.nn.network import Network
 from edgebuild.report.lines import Lines
 from edgebuild.spec.errors import UsageError
-from edgebuild.spec.project import open_project
-from edgebuild.verbs import inspect
+from edgebuild.spec.model import ModelSpec
+from edgebuild.spec.project import Project, open_project
+from edgebuild.verbs import check, inspect
 from edgebuild.verbs.drafting import draft, named
 from edgebuild.verbs.drafting.interview import Interview
 from edgebuild.verbs.drafting.script import BUILDER, Script
@@ -118,6 +119,48 @@ def test_arrays_tell_their_task_by_their_labels(net: Path, tmp_path: Path) -> No
     assert (declared["task"], declared["outputs"]) == ("regression", 4)
     declared, _ = drafted(net, data=tmp_path / "b.npz", task="embedding")
     assert declared["task"] == "embedding"
+
+
+@pytest.mark.parametrize(
+    ("labels", "task", "names"),
+    [
+        (np.zeros((8, 4, 4), np.uint8), "segmentation", 2),
+        (np.eye(3, dtype=np.int64)[[0, 1, 2] * 3][:8] | 1, "multilabel", 3),
+    ],
+)
+def test_arrays_of_several_labels_name_their_classes(tmp_path: Path, labels: np.ndarray, task: str, names: int) -> None:
+    """Whatever the arrays are called, where shapes leave no doubt."""
+    import onnx
+    from onnx import helper
+
+    shape = [1, 2, 4, 4] if task == "segmentation" else [1, 3]
+    node = helper.make_node("Relu" if task == "segmentation" else "Identity", ["x"], ["y"])
+    ports = [helper.make_tensor_value_info(name, 1, shape) for name in ("x", "y")]
+    graph = helper.make_graph([node], "g", ports[:1], ports[1:])
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9), tmp_path / "m.onnx")
+    np.savez(tmp_path / "d.npz", pixels=np.zeros((8, *shape[1:]), np.float32), truth=labels)
+    declared, guesses = drafted(tmp_path / "m.onnx", data=tmp_path / "d.npz")
+    assert (declared["data"]["inputs"], declared["data"]["labels"]) == (["pixels"], ["truth"])
+    answers = declared["outputs"][0] if task == "segmentation" else declared
+    assert (answers["task"], answers["labels"]) == (task, [str(number) for number in range(names)])
+    assert guesses[:2] == ["inputs are the array 'pixels'", "labels are the array 'truth'"]
+
+
+def test_a_folder_is_called_as_the_file_without_accents(
+    made: tiny.Made, tmp_path: Path, pictures: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And a draft that is refused is called one, by the folder that it would have had."""
+    path = tmp_path / "modèle (été).onnx"
+    path.write_bytes(made.file("onnx").read_bytes())
+
+    def refuse(project: Project, model: ModelSpec, *rest: object) -> None:
+        assert model.folder.is_dir()
+        raise UsageError("is odd", file=f"{model.origin}/model.toml", key="data")
+
+    monkeypatch.setattr(check, "run", refuse)
+    with pytest.raises(UsageError) as caught:
+        begin(path, data=pictures, mean=(0.0,))
+    assert caught.value.line == "draft of models/modele-ete/model.toml: data: is odd"
 
 
 def test_open_sizes_are_those_of_a_flag(zoo: Path, tmp_path: Path, refused: Callable[..., str]) -> None:

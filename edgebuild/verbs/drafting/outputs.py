@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from edgebuild.spec import equality
 from edgebuild.spec.errors import UsageError
 from edgebuild.spec.outputs import USUAL_TASK
 from edgebuild.spec.registry import TASKS
@@ -76,7 +75,7 @@ def _one(interview: Interview, outputs: tuple[TensorSpec, ...], task: str, data:
     """The short form: keys of the model itself."""
     lines = [] if task == USUAL_TASK else [f"task = {toml.quoted(task)}"]
     width = outputs[0].shape[0] if outputs else None
-    if TASKS.get(task).choice:
+    if TASKS.get(task).named:
         classes, line = _labels(interview, data, width)
         return Answers(outputs, [*lines, line], classes)
     guessed = "" if width else "  # guessed: how many values it answers"
@@ -101,8 +100,8 @@ def _several(interview: Interview, outputs: tuple[TensorSpec, ...], task: str, d
         lines += toml.tensor("outputs", _plain(spec.name), spec)
         if position == 0:
             lines += [f"task = {toml.quoted(task)}"]
-            if TASKS.get(task).choice:
-                classes, line = _labels(interview, data, None if equality.whole(spec.dtype) else spec.shape[-1])
+            if TASKS.get(task).named:
+                classes, line = _labels(interview, data, TASKS.get(task).classes_of(spec))
                 lines += [line]
     return Answers(outputs, lines, classes)
 
