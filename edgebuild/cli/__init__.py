@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import importlib
 import io
+import os
 import pkgutil
 import sys
 from typing import Any
@@ -53,6 +54,19 @@ def root() -> None:
     """
 
 
+def _open_streams() -> None:
+    """Let what was closed (`>&-`) lead nowhere: the next file that is opened would stand in its place, and be printed
+    into.
+    """
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # takes the lowest free number, which is this one
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(number, "w" if number else "r", closefd=False))  # noqa: SIM115
+
+
 def _write_any_text() -> None:
     """Let a terminal or pipe of a narrow encoding get escapes for what it lacks, instead of an error."""
     if isinstance(sys.stdout, io.TextIOWrapper):
@@ -61,6 +75,7 @@ def _write_any_text() -> None:
 
 def main(args: list[str] | None = None) -> int:
     """Run the command line and return the exit code."""
+    _open_streams()
     _write_any_text()
     gc.set_threshold(_BETWEEN_COLLECTIONS)
     code = _answered(args)
@@ -81,8 +96,11 @@ def _answered(args: list[str] | None) -> int:
         print("edgebuild: stopped; what was finished is kept", file=sys.stderr)
         return 130
     except click.ClickException as error:
-        print(f"edgebuild: {' '.join(error.format_message().split())}", file=sys.stderr)
-        return 2
+        from edgebuild.cli._verb import failed
+        from edgebuild.spec.errors import UsageError
+
+        reason = " ".join(error.format_message().split())
+        return failed(UsageError(reason), "--json" in (sys.argv[1:] if args is None else args))
     except Exit as stop:
         return stop.exit_code
     except (SystemExit, BrokenPipeError):  # click's answer when nobody reads what it prints

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import wraps
 from pathlib import Path
@@ -37,6 +39,7 @@ def verb(name: str) -> Callable[[Callable[..., Answer]], click.Command]:
         @wraps(function)
         def command(as_json: bool, **options: Any) -> int:
             try:
+                _somewhere()
                 return _told(function(**options), as_json)
             except BrokenPipeError:
                 from edgebuild.cli._unforeseen import leave_reader
@@ -47,7 +50,7 @@ def verb(name: str) -> Callable[[Callable[..., Answer]], click.Command]:
             except Exception as error:  # whatever it is, it ends in one line
                 from edgebuild.cli._unforeseen import foreseen
 
-                return _failed(foreseen(error), as_json)
+                return failed(foreseen(error), as_json)
 
         decorated: click.Command = command
         return decorated
@@ -56,20 +59,61 @@ def verb(name: str) -> Callable[[Callable[..., Answer]], click.Command]:
 
 
 def _told(answer: Answer, as_json: bool) -> int:
-    """Print the answer; its exit code."""
-    if as_json:
-        print(json.dumps(answer.document, indent=1, ensure_ascii=False, default=str), flush=True)
-    else:
-        answer.show()
-        sys.stdout.flush()
+    """Print the answer; its exit code. UsageError where what is printed cannot be written."""
+    try:
+        if as_json:
+            print(json.dumps(answer.document, indent=1, ensure_ascii=False, default=str), flush=True)
+        else:
+            answer.show()
+            sys.stdout.flush()
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        if error.filename is not None:
+            raise
+        from edgebuild.cli._unforeseen import leave_reader
+        from edgebuild.spec.errors import UsageError
+
+        leave_reader()  # what is left of it would fail once more
+        raise UsageError(f"cannot be written: {error.strerror}", file="standard output") from None
     return answer.exit_code
 
 
-def _failed(error: EdgebuildError, as_json: bool) -> int:
+def failed(error: EdgebuildError, as_json: bool) -> int:
+    """Print the error, in JSON as well where that is asked for; its exit code."""
     print(f"edgebuild: {error.line}", file=sys.stderr)
     if as_json:
         print(json.dumps({"error": error.to_json(), "exit_code": error.exit_code}, ensure_ascii=False))
     return error.exit_code
+
+
+def _somewhere() -> None:
+    """UsageError where the working folder has been deleted: paths would start from nowhere."""
+    try:
+        os.getcwd()
+    except FileNotFoundError:
+        from edgebuild.spec.errors import UsageError
+
+        raise UsageError("the working folder is gone", hint="cd to one that is there") from None
+
+
+def _names(kind: str) -> Callable[[click.Context, click.Parameter, str], list[str]]:
+    """What a shell completes an option's value by: names of targets or recipes, or models of the project."""
+
+    def complete(context: click.Context, parameter: click.Parameter, beginning: str) -> list[str]:
+        from edgebuild.spec.project import open_project
+
+        with suppress(Exception):  # whatever is wrong is told when the command is run
+            project = open_project(context.params.get("project") or Path())
+            names = {
+                "target": project.target_files,
+                "recipe": project.recipe_files,
+                "model": project.model_folders,
+            }[kind]()
+            return [name for name in names if name.startswith(beginning)]
+        return []
+
+    return complete
 
 
 project_option = click.option(
@@ -79,11 +123,29 @@ project_option = click.option(
     default=Path(),
     help="The project's folder, with targets/ and models/.",
 )
-target_option = click.option("--target", "-t", "targets", multiple=True, required=True, help="Target; may be repeated.")
-model_option = click.option(
-    "--model", "-m", "models", multiple=True, help="Model; default: every model of the project."
+target_option = click.option(
+    "--target",
+    "-t",
+    "targets",
+    multiple=True,
+    required=True,
+    shell_complete=_names("target"),
+    help="Target; may be repeated.",
 )
-recipe_option = click.option("--recipe", "-r", help="A recipe by name, in the place of the targets' own.")
+model_option = click.option(
+    "--model",
+    "-m",
+    "models",
+    multiple=True,
+    shell_complete=_names("model"),
+    help="Model; default: every model of the project.",
+)
+recipe_option = click.option(
+    "--recipe",
+    "-r",
+    shell_complete=_names("recipe"),
+    help="A recipe by name, in the place of the targets' own.",
+)
 
 
 def report_options(function: Callable[..., Answer]) -> Callable[..., Answer]:

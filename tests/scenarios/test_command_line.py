@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edgebuild.cli import root
+from edgebuild.cli import main, root
 from tests import ROOT
 from tests.scenarios.conftest import Workspace
 
@@ -119,6 +119,63 @@ def test_an_error_is_json_too(built: Workspace) -> None:
     assert ran.code == 2
     assert ran.document["exit_code"] == 2
     assert ran.document["error"]["kind"] == "UsageError"
+
+
+@pytest.mark.parametrize(
+    ("words", "reason"), [(["plan"], "Missing option '--target' / '-t'."), (["nope"], "No such command 'nope'.")]
+)
+def test_a_command_that_cannot_be_parsed_is_json_too(
+    capsys: pytest.CaptureFixture[str], words: list[str], reason: str
+) -> None:
+    assert main([*words, "--json"]) == 2
+    printed = capsys.readouterr()
+    assert json.loads(printed.out)["error"]["reason"] == reason
+    assert printed.err == f"edgebuild: {reason}\n"
+
+
+@pytest.mark.parametrize(
+    ("redirection", "code", "told"),
+    [
+        (">&-", 0, ""),
+        ("<&- >&- 2>&-", 0, ""),
+        (">/dev/full", 2, "edgebuild: standard output: cannot be written: No space left on device\n"),
+    ],
+)
+def test_what_is_printed_may_lead_nowhere(redirection: str, code: int, told: str) -> None:
+    words = ["sh", "-c", f'exec "$0" -m edgebuild targets {redirection}', sys.executable]
+    ran = subprocess.run(words, capture_output=True, text=True, cwd=ROOT, timeout=60)
+    assert (ran.returncode, ran.stdout, ran.stderr) == (code, "", told)
+
+
+def test_a_file_is_not_opened_in_the_place_of_a_closed_stream(tmp_path: Path) -> None:
+    code = "import os; from edgebuild.cli import main; main(['--version']); print(os.open('x', os.O_CREAT) > 2)"
+    words = ["sh", "-c", 'exec "$0" -c "$1" <&-', sys.executable, code]
+    ran = subprocess.run(words, capture_output=True, text=True, cwd=tmp_path, timeout=60, env={"PYTHONPATH": str(ROOT)})
+    assert ran.stdout.splitlines()[-1] == "True", ran.stderr
+
+
+def test_a_working_folder_that_is_gone_is_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "gone").mkdir()
+    monkeypatch.chdir(tmp_path / "gone")
+    (tmp_path / "gone").rmdir()
+    assert main(["targets"]) == 2
+    assert capsys.readouterr().err == "edgebuild: the working folder is gone (cd to one that is there)\n"
+
+
+def test_a_shell_completes_names(monkeypatch: pytest.MonkeyPatch) -> None:
+    from click.shell_completion import ShellComplete
+
+    monkeypatch.chdir(ROOT)
+    complete = ShellComplete(root, {}, "edgebuild", "_EDGEBUILD_COMPLETE")
+    for option, beginning, names in (
+        ("--target", "rpi", ["rpi3", "rpi4", "rpi5"]),
+        ("--model", "dig", ["digits", "digits_cascade"]),
+        ("--recipe", "in", ["int8"]),
+    ):
+        found = complete.get_completions(["plan", option], beginning)
+        assert [item.value for item in found] == names
 
 
 def test_options_in_the_verbs_place_mean_build(built: Workspace) -> None:
