@@ -259,7 +259,7 @@ class Archive:
     def _missing(
         self, known: Mapping[str, Rows], what: str, names: tuple[str, ...], split: str, option: str
     ) -> UsageError:
-        looked = ", ".join(f"{name}_{split}" if split else name for name in names)
+        looked = ", ".join(f"{name}_{split}" if split else name for name in dict.fromkeys(names))
         message = (
             f"{self.options.file!r} has no array for {what} (looked for {looked}); it has {', '.join(known) or 'none'}"
         )

@@ -74,7 +74,7 @@ def test_a_picture_becomes_what_the_bundles_program_makes_of_it(load: Load, tmp_
         assert labels.tolist() == [["cat", "dog"].index(name)] * 2
         kept = np.load(out / f"{split}.0.npy")
         assert (kept.dtype, kept.shape) == (np.uint8, (2, 4, 4, 3))  # a set costs its pixels, not four times as much
-    assert notes.read(out) == []
+    assert [note for note in notes.read(out) if "no example of" not in note] == []
     assert not dataset.is_cut(out)
     assert json.loads((out / "data.json").read_text())["examples"] == {"train": 2, "validation": 2, "test": 2}
 

@@ -66,7 +66,7 @@ def test_splits_that_come_along_are_kept_with_what_nobody_labelled(load: Load, t
     out = load(NPZ)
     assert dataset.examples(out) == {"train": 20, "validation": 3, "test": 40, "unlabelled": 7}
     assert not dataset.is_cut(out)
-    assert notes.read(out) == []
+    assert notes.read(out) == ["split 'test' has no example of 1 of 2 classes: 0"]
 
 
 def test_other_names_are_given_in_the_table(load: Load, tmp_path: Path) -> None:
@@ -129,7 +129,7 @@ KEY = "models/m/model.toml: data.file: "
 WRONG: dict[str, tuple[dict[str, Any], str]] = {
     "no input": (
         {"a": X, "y": Y},
-        "'../../d.npz' has no array for input 'image' (looked for image, x, images, data",
+        "'../../d.npz' has no array for input 'image' (looked for image, x, X, images, data",
     ),
     "no labels": (
         {"x": X, "kinds": Y},
@@ -158,7 +158,7 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
         "split 'test' input 'image' has NaN, infin",
     ),
     "another label": ({"x": X, "y": Y + 1}, "split 'train' has labels from 1 to 2; the model decla"),
-    "one example": ({"x": X[:1], "y": Y[:1]}, "'../../d.npz' has 1 example, and one more is needed to cho"),
+    "one example": ({"x": X[:1], "y": Y[:1]}, "'../../d.npz' has 1 example, and 3 are needed: one to lear"),
 }
 
 
