@@ -32,7 +32,7 @@ def calibrate(activations: Pass, how: Quantization) -> dict[str, Range]:
 
     A range always holds 0, so that padding and ReLU are exact (Jacob et al., CVPR 2018). It is (0, 0) where nothing
     else was seen, and NO_RANGE where values stand for none, as in a mask. A given (0, 0) says that nothing was seen
-    before, which limits nothing: what is seen now counts. UsageError names the tensor that has NaN or no finite value,
+    before, which limits nothing: what is seen now counts. UsageError names the tensor that has NaN,
     that a range clips too much, or for which a range is given though there is none of that name.
     """
     spreads = _spreads(activations())
@@ -98,16 +98,14 @@ def _histograms(examples: Iterable[Mapping[str, Array]], extremes: Mapping[str, 
 
 
 def _refuse_unreal(name: str, tensor: Array) -> None:
-    """UsageError for what no range can be taken from: a tensor with NaN, or with values of which none is finite.
+    """UsageError for what no range can be taken from: a tensor with NaN.
 
-    One without values (what a split leaves over) is like one that is always 0.
+    One without values (what a split leaves over) is like one that is always 0, and one without a finite value a mask.
     """
     import numpy as np
 
     if np.isnan(tensor).any():
         raise UsageError(f"tensor {name!r} has NaN on calibration data")
-    if tensor.size and not np.isfinite(tensor).any():
-        raise UsageError(f"tensor {name!r} has no finite value on calibration data")
 
 
 def _refuse_clipping(ranges: Mapping[str, Range], seen: Mapping[str, Histogram], learnt: Set[str]) -> None:

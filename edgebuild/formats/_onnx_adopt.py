@@ -111,12 +111,20 @@ def tensors(graph: onnx.GraphProto) -> Iterator[onnx.TensorProto]:
 
 
 def _modern(model: onnx.ModelProto) -> None:
-    """Weights are no inputs (in place), as they were in files of 2019 and before."""
+    """Weights are no inputs (in place), as they were in files of 2019 and before; one version of each domain is named,
+    that of ONNX's own too where the file has none of its operators.
+    """
     own = {tensor.name for tensor in model.graph.initializer}
     kept = [value for value in model.graph.input if value.name not in own]
     model.graph.ClearField("input")
     model.graph.input.extend(kept)
     model.ir_version = max(model.ir_version, _IR)
+    versions: dict[str, list[int]] = {}
+    for each in model.opset_import:
+        versions.setdefault("" if each.domain == "ai.onnx" else each.domain, []).append(each.version)
+    model.ClearField("opset_import")
+    for domain, version in ({"": _OPSET} | {domain: max(named) for domain, named in versions.items()}).items():
+        model.opset_import.add(domain=domain, version=version)
 
 
 def _hold(model: onnx.ModelProto, constants: Mapping[str, float]) -> None:

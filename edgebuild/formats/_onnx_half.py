@@ -5,15 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
-from edgebuild.formats import _onnx_files, _onnx_ready, _onnx_single
+from edgebuild.formats import _onnx_files, _onnx_quantize, _onnx_ready, _onnx_single
 from edgebuild.spec.errors import UsageError
 
 if TYPE_CHECKING:
     import onnx
 
+_LARGEST, _MASK = 65504.0, 1e9  # of half precision, and what masks hold at least
 _HIDDEN = "CastOfTheModel"  # which the converter would take for its own, and join with these
 _FLOAT, _HALF = 1, 10  # of onnx.TensorProto.DataType
 # What makes float32 without saying so, or has constants of it inside.
+_LEARNT = "ai.onnx.ml"  # whose operators hold numbers of one type inside, and have kernels for float32 alone
 _SINGLE = ("BlackmanWindow", "HammingWindow", "HannWindow", "MeanVarianceNormalization", "MelWeightMatrix")
 
 
@@ -31,7 +33,11 @@ def half(model: onnx.ModelProto) -> onnx.ModelProto:
     _rename(plain.graph, "Cast", _HIDDEN)
     unread = _onnx_files.results_named(plain.graph)
     converted: onnx.ModelProto = convert_float_to_float16(
-        plain, keep_io_types=True, disable_shape_infer=True, node_block_list=list(_staying(plain))
+        plain,
+        max_finite_val=_LARGEST,  # the converter would cut at 1e4
+        keep_io_types=True,
+        disable_shape_infer=True,
+        node_block_list=list(_staying(plain)),
     )
     own = [node for node in converted.graph.node if node.op_type != "Cast"]  # those are the converter's own
     _rename(converted.graph, _HIDDEN, "Cast")
@@ -44,12 +50,29 @@ def half(model: onnx.ModelProto) -> onnx.ModelProto:
 def _staying(model: onnx.ModelProto) -> Iterator[str]:
     """The names of operators that stay in float32, for ONNX or its runtime has none of half precision."""
     versions = {one.domain: one.version for one in model.opset_import}
+    beyond = _beyond(model)
     for node in model.graph.node:
         added = any(
             one.name == "reduction" and one.s != b"none" for one in node.attribute
         )  # ScatterElements, ScatterND
-        if added or node.op_type in _SINGLE or not _has_half(node, versions):
+        unsaid = node.op_type == "ConstantOfShape" and not node.attribute  # zeros of float32
+        if (
+            added
+            or unsaid
+            or beyond.intersection(node.input)
+            or node.domain == _LEARNT
+            or node.op_type in _SINGLE
+            or not _has_half(node, versions)
+        ):
             yield node.name
+
+
+def _beyond(model: onnx.ModelProto) -> set[str]:
+    """The constants with values beyond half precision; those of masks, larger by far, may be cut."""
+    import numpy as np
+
+    floats = {name: np.abs(value) for name, value in _onnx_quantize.arrays(model).items() if value.dtype == np.float32}
+    return {name for name, size in floats.items() if ((size > _LARGEST) & (size < _MASK)).any()}
 
 
 def _has_half(node: onnx.NodeProto, versions: Mapping[str, int]) -> bool:

@@ -160,12 +160,21 @@ def static(model: onnx.ModelProto, ranges: Mapping[str, Range], how: Quantizatio
 
 
 def _whole(model: onnx.ModelProto) -> list[str]:
-    """The weights of products whose kernels take one scale alone: stacks of matrices, and those on the left."""
+    """The weights that take one scale alone: of products of stacks of matrices, or on the left, and of transposed
+    convolutions in groups, whose channels are in no one axis.
+    """
     ranks = {tensor.name: len(tensor.dims) for tensor in model.graph.initializer}
     sides = [
         (place, name) for node in model.graph.node if node.op_type == "MatMul" for place, name in enumerate(node.input)
     ]
-    return sorted({name for place, name in sides if name in ranks and (place == 0 or ranks[name] > 2)})
+    groups = {
+        weights(node)[0]
+        for node in model.graph.node
+        if node.op_type == "ConvTranspose" and any(item.name == "group" and item.i > 1 for item in node.attribute)
+    }
+    return sorted(
+        {name for place, name in sides if name in ranks and (place == 0 or ranks[name] > 2)} | (groups & {*ranks})
+    )
 
 
 # Operators whose kernels are fast when activations are quantized at run time; ConvInteger takes 13 to 25 times as long.

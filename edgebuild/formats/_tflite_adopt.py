@@ -17,7 +17,8 @@ Shape = tuple[int, ...]
 
 _FLOAT32, _FLOAT16 = 0, 1  # tflite.TensorType
 LEARNT = (0, 1, 3, 7, 9, 17)  # floats, int8, uint8, int16, int4
-_INTEGER = {3: "uint8", 7: "int16", 9: "int8"}
+_INTEGER = {3: "uint8", 7: "int16", 9: "int8", 17: "int4"}
+_BLOCKS = 2  # tflite.QuantizationDetails
 _MARK = slice(4, 8), b"TFL3"
 
 
@@ -35,7 +36,8 @@ def adopt(path: Path, inputs: Sequence[TensorSpec]) -> bytes:
     graph = parsed.subgraphs[0]
     _widen(parsed, graph)
     _name(parsed.subgraphs)
-    parsed.signatureDefs = parsed.signatureDefs or []
+    _empty(parsed)
+    parsed.signatureDefs = [one for one in parsed.signatureDefs or [] if not one.subgraphIndex]  # those of this graph
     _tflite_batch.lead(parsed, graph, *_unbatched(model, graph, inputs))
     # Declared is what the file has: of one that was made here, too, nothing is read in another layout.
     parsed.metadata = [entry for entry in parsed.metadata or [] if entry.name != _tflite_layout.ENTRY.encode()]
@@ -55,12 +57,13 @@ def content(path: Path) -> bytes:
 
 
 def integer(model: bytes) -> str | None:
-    """The first type of quantized values; None for a float file."""
+    """The first type of quantized values, in blocks or not; None for a float file."""
     from ai_edge_litert.tools import flatbuffer_utils
 
     for tensor in flatbuffer_utils.read_model_from_bytearray(bytearray(model)).subgraphs[0].tensors:
-        scale = tensor.quantization.scale if tensor.quantization else None
-        if tensor.type in _INTEGER and scale is not None and len(scale):
+        how = tensor.quantization
+        scaled = how is not None and ((how.scale is not None and len(how.scale)) or how.detailsType == _BLOCKS)
+        if tensor.type in _INTEGER and scaled:
             return _INTEGER[tensor.type]
     return None
 
@@ -155,6 +158,16 @@ def _widens(model: Any, graph: Any, operator: Any) -> bool:
         return False
     source = graph.tensors[operator.inputs[0]]
     return source.type == _FLOAT16 and model.buffers[source.buffer].data is not None
+
+
+def _empty(model: Any) -> None:
+    """What is stored with no bytes is stored not at all (in place), but for tensors of no values: written back it would
+    be a constant without its bytes.
+    """
+    sized = {tensor.buffer for graph in model.subgraphs for tensor in graph.tensors if 0 not in (tensor.shape or ())}
+    for number in sized:
+        if model.buffers[number].data is not None and not len(model.buffers[number].data):
+            model.buffers[number].data = None
 
 
 def _name(graphs: Sequence[Any]) -> None:

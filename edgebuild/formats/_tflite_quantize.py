@@ -29,6 +29,9 @@ _FAST: Mapping[tuple[str, str], tuple[str, ...]] = {
 # Where the weights of convolutions stand among their inputs.
 _CONVOLUTIONS: Mapping[str, int] = {"CONV_2D": 1, "DEPTHWISE_CONV_2D": 1, "TRANSPOSE_CONV": 1}
 
+# Operators that run a graph of the file's.
+_CALLERS = ("CALL", "IF", "STABLEHLO_CASE", "STABLEHLO_COMPOSITE", "STABLEHLO_WHILE", "WHILE")
+
 _BIASED = ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED")
 
 
@@ -96,6 +99,7 @@ def _static(model: bytes, ranges: Mapping[str, Range], how: Quantization) -> byt
         *_tail.tail(operations(model), ends, layer_outputs),
         *(_readers(model) if how.borders == "float32" else ()),
         *_inner(model),
+        *_callers(model),
         *_weightless(model),
     ):
         _leave(job, f"^{re.escape(';'.join(one.outputs))};$", (qtyping.TFLOperationName.ALL_SUPPORTED,))
@@ -113,6 +117,11 @@ def _readers(model: bytes) -> list[Operation]:
 def _inner(model: bytes) -> list[Operation]:
     """The operations of graphs within operators (branches, loops, what a reduction does): nothing calibrates them."""
     return [Operation(one.kind, one.inputs, one.outputs) for one in _tflite_graph.inner_operators(model)]
+
+
+def _callers(model: bytes) -> list[Operation]:
+    """The operations that such graphs are within: what goes in and out of those is float."""
+    return [one for one in operations(model) if one.kind in _CALLERS]
 
 
 def _weightless(model: bytes) -> list[Operation]:

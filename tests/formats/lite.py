@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -17,9 +18,13 @@ def file(
     constants: dict[int, Any] | None = None,
     options: str = "",
     dtype: str = "float32",
+    types: Sequence[str] = (),
     **fields: Any,
 ) -> bytes:
-    """A model whose only operator has `constants` at these places among its inputs, and `inputs` at the others."""
+    """A model whose only operator has `constants` at these places among its inputs, and `inputs` at the others.
+
+    types: of the outputs, where they are not the usual ones
+    """
     import flatbuffers
     from ai_edge_litert import schema_py_generated as schema
 
@@ -50,7 +55,8 @@ def file(
     operator = schema.OperatorT()
     operator.inputs, operator.opcodeIndex = taken, 0
     answers = "int64" if kind in ("ARG_MAX", "ARG_MIN") else "bool" if kind == "GREATER" else dtype
-    operator.outputs = [tensor(f"out/{place}", shape, answers) for place, shape in enumerate(shapes)]
+    ends = itertools.zip_longest(shapes, types)
+    operator.outputs = [tensor(f"out/{place}", shape, own or answers) for place, (shape, own) in enumerate(ends)]
     if options:
         operator.builtinOptionsType = getattr(schema.BuiltinOptions, options)
         operator.builtinOptions = getattr(schema, f"{options}T")()

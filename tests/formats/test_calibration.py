@@ -139,12 +139,15 @@ def test_symmetric_candidates_have_0_in_the_middle() -> None:
     [
         ([], "no calibration examples"),
         ([np.float32([1, np.nan])], "tensor 'x' has NaN"),
-        ([np.float32([np.inf])], "tensor 'x' has no finite value"),
     ],
 )
 def test_what_has_no_range_is_refused_by_name(examples: Any, told: str) -> None:
     with pytest.raises(UsageError, match=told):
         ranges(examples)
+
+
+def test_a_tensor_without_finite_values_is_a_mask() -> None:
+    assert ranges([np.float32([np.inf, -np.inf])] * 2) == NO_RANGE
 
 
 def test_a_tensor_without_values_is_like_one_that_is_0() -> None:

@@ -48,6 +48,11 @@ HELD = {
     "h0": np.zeros((1, 1, 2), "float32"),
     "one": np.ones(8, "float32"),
     "all": np.array([4, 0]),
+    "groups": RNG.normal(size=(2, 3, 1, 1)).astype("float32"),
+    "six": np.arange(6, dtype="float32") / 6,
+    "lowest": np.float32(-np.inf),
+    "many": np.float32(2e4),
+    "million": np.float32(1e6),
 }
 DOMAINS = {"ai.onnx.ml": 3, "com.microsoft": 1}
 WAYS = (Quantization("static"), Quantization("dynamic"), Quantization("float16"), Quantization("weights_only"))
@@ -97,6 +102,24 @@ def scan() -> list[onnx.NodeProto]:
 def linear(domain: str) -> list[onnx.NodeProto]:
     more = {"coefficients": [0.1] * 16 + [-0.1] * 8, "intercepts": [0.0, 0.1, 0.2], "classlabels_ints": [0, 1, 2]}
     return [node("LinearClassifier", ["x"], ["k", "y"], domain=domain, post_transform="SOFTMAX", **more)]
+
+
+def trees() -> list[onnx.NodeProto]:
+    """Two leaves, as trees have been written since version 5 of their domain."""
+    ends = {"leaf_targetids": [0, 0], "leaf_weights": helper.make_tensor("w", FLOAT, [2], [1.0, 2.0])}
+    splits = helper.make_tensor("s", FLOAT, [1], [0.1])
+    modes = helper.make_tensor("m", TensorProto.UINT8, [1], [0])
+    one = {"nodes_splits": splits, "nodes_modes": modes, "nodes_featureids": [0], "tree_roots": [0], "n_targets": 1}
+    sides = {"nodes_truenodeids": [0], "nodes_trueleafs": [1], "nodes_falsenodeids": [1], "nodes_falseleafs": [1]}
+    return [node("TreeEnsemble", ["x"], ["y"], domain="ai.onnx.ml", aggregate_function=1, **one, **sides, **ends)]
+
+
+def versions(nodes: list[onnx.NodeProto], *named: tuple[str, int]) -> onnx.ModelProto:
+    """A file that names these versions of domains, as it does."""
+    model = file(nodes, ["y"])
+    model.ClearField("opset_import")
+    model.opset_import.extend(helper.make_opsetid(*one) for one in named)
+    return model
 
 
 def sparse() -> onnx.ModelProto:
@@ -204,6 +227,39 @@ CASES: dict[str, Callable[[], onnx.ModelProto]] = {
         ],
         ["y"],
         domain="com.microsoft",
+    ),
+    "another domain alone, and no version of ONNX's own": lambda: versions(linear("ai.onnx.ml"), ("ai.onnx.ml", 3)),
+    "versions that are named twice": lambda: versions(
+        [node("MatMul", ["x", "w"], ["m"]), *linear("ai.onnx.ml")], ("ai.onnx", 17), ("ai.onnx.ml", 3), ("", 17)
+    ),
+    "trees": lambda: versions(trees(), ("ai.onnx.ml", 5)),
+    "a transposed convolution in groups": lambda: file(
+        picture(node("ConvTranspose", ["p", "groups", "six"], ["q"], group=2)), ["y"]
+    ),
+    "zeros of a type that is not said": lambda: file(
+        [
+            node("ConstantOfShape", ["steps"], ["z"]),
+            node("Reshape", ["x", "steps"], ["r"]),
+            node("Add", ["r", "z"], ["s"]),
+            node("Flatten", ["s"], ["y"]),
+        ],
+        ["y"],
+    ),
+    "a mask without a finite value": lambda: file(
+        [
+            node("Greater", ["x", "zero"], ["k"]),
+            node("Where", ["k", "lowest", "lowest"], ["lows"]),
+            node("Max", ["lows", "x"], ["y"]),
+        ],
+        ["y"],
+    ),
+    "factors beyond half precision": lambda: file(
+        [
+            node("MatMul", ["x", "w"], ["m"]),
+            node("Mul", ["m", "many"], ["l"]),
+            node("Div", ["l", "million"], ["y"]),
+        ],
+        ["y"],
     ),
     "a part that holds nothing": lambda: file(
         [

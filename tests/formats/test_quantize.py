@@ -262,6 +262,30 @@ def test_graphs_within_operators_and_layers_of_computed_weights_stay_float() -> 
     assert np.abs(answer - module(x).detach().numpy()).max() < 0.05
 
 
+def test_what_runs_a_graph_of_the_file_takes_and_gives_floats() -> None:
+    """Integers that a graph of floats is handed are read beyond their end."""
+    import torch
+    from ai_edge_litert.tools import flatbuffer_utils
+    from litert_torch.hlfb import StableHLOCompositeBuilder
+    from torch import nn
+
+    class Own(nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            builder = StableHLOCompositeBuilder("tests.halved")
+            halved = builder.mark_inputs(x + 1) / 2
+            return torch.as_tensor(builder.mark_outputs(halved)) + x
+
+    lite, x = FORMATS.get("tflite")(), torch.randn(1, 8)
+    file, fed = lite.convert(Own().eval(), (x,)), [(x.numpy(),)]
+    quantized = lite.quantize(file, Quantization("static", operators="all"), fed)
+    parsed = flatbuffer_utils.read_model_from_bytearray(bytearray(quantized))
+    graph = parsed.subgraphs[0]
+    kinds = [flatbuffer_utils.opcode_to_name(parsed, one.opcodeIndex) for one in graph.operators]
+    one = graph.operators[kinds.index("STABLEHLO_COMPOSITE")]
+    float32 = 0
+    assert {graph.tensors[int(each)].type for each in (*one.inputs, *one.outputs)} == {float32}
+
+
 def test_a_factor_behind_a_layer_is_quantized_with_it() -> None:
     """The bias that a converter makes of the two has four axes, in which the quantizer had no place for its scales."""
     import torch

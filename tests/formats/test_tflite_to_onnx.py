@@ -26,6 +26,10 @@ def normal(*shape: int) -> Any:
     return RNG.normal(0, 1, shape).astype(np.float32)
 
 
+def numbers(*shape: int) -> Any:
+    return RNG.integers(0, 3, shape).astype(np.int32)
+
+
 def whole(*values: Any) -> Any:
     return np.array(values[0] if len(values) == 1 and isinstance(values[0], list) else values, np.int32)
 
@@ -151,6 +155,27 @@ CASES: dict[str, tuple[str, list[tuple[int, ...]], Any, dict[int, Any], dict[str
         {1: whole(12, 14)},
         NEAREST,
     ),
+    "doubled from the middle": (
+        "RESIZE_NEAREST_NEIGHBOR",
+        [IMAGE],
+        (1, 10, 12, 4),
+        {1: whole(10, 12)},
+        NEAREST | {"halfPixelCenters": True},
+    ),
+    "reversed": ("REVERSE_V2", [IMAGE], IMAGE, {1: whole(1, 2)}, {"options": "ReverseV2Options"}),
+    "largest four": ("TOPK_V2", [(1, 9)], [(1, 4), (1, 4)], {1: np.array(4, np.int32)}, {"types": ["", "int32"]}),
+    "rows of a table": (
+        "EMBEDDING_LOOKUP",
+        [(1,)],
+        (1, 5),
+        {1: normal(4, 5)},
+        {"dtype": "int32", "types": ["float32"]},
+    ),
+    "values by their places": ("GATHER_ND", [(1, 3, 4)], (1, 4), {1: whole([[0, 2]])}, {}),
+    "signs": ("SIGN", [IMAGE], IMAGE, {}, {}),
+    "other than": ("NOT_EQUAL", [IMAGE], IMAGE, {1: normal(4)}, {"types": ["bool"]}),
+    "one of two": ("SELECT", [IMAGE, IMAGE], IMAGE, {0: normal(*IMAGE) > 0}, {"options": "SelectOptions"}),
+    "one of two rows": ("SELECT", [(1, 3), (1, 3)], (1, 3), {0: np.array([True])}, {"options": "SelectOptions"}),
     "blocks": ("DEPTH_TO_SPACE", [IMAGE], (1, 12, 14, 1), {}, {"options": "DepthToSpaceOptions", "blockSize": 2}),
     "into blocks": (
         "SPACE_TO_DEPTH",
@@ -168,8 +193,9 @@ def test_it_answers_as_in_litert_in_onnx_and_in_torch(case: str, tmp_path: Path)
     content = file(kind, inputs, outputs, constants, **options)
     (tmp_path / "net.tflite").write_bytes(content)
     free = [place for place in range(len(inputs) + len(constants)) if place not in constants]
-    specs = [TensorSpec(f"in/{place}", shape[1:]) for place, shape in zip(free, inputs, strict=True)]
-    samples = [tuple(normal(*shape) for shape in inputs) for _ in range(2)]
+    dtype, draw = options.get("dtype", "float32"), numbers if "dtype" in options else normal
+    specs = [TensorSpec(f"in/{place}", shape[1:], dtype) for place, shape in zip(free, inputs, strict=True)]
+    samples = [tuple(draw(*shape) for shape in inputs) for _ in range(2)]
     model = load_tflite.Model(content, {})
     answers = [model.answer(sample) for sample in samples]
     graph = translate(_tflite_adopt.adopt(tmp_path / "net.tflite", specs))

@@ -129,6 +129,32 @@ def test_an_operator_that_only_a_delegate_knows_ends_calibration_in_one_line(who
         FORMATS.get("tflite")().quantize(changed(whole, someones_own), Quantization("static"), [sample])
 
 
+def test_signatures_of_other_graphs_stay_out_of_the_way(whole: bytes, tmp_path: Path) -> None:
+    def two(parsed: Any) -> None:
+        inner_twin(parsed)
+        other = copy.deepcopy(parsed.signatureDefs[0])
+        other.signatureKey, other.subgraphIndex, other.outputs = b"other", 1, []
+        parsed.signatureDefs.insert(0, other)
+        other.inputs[0].tensorIndex = 0
+
+    values = np.random.default_rng(0).normal(size=(1, 12, 12, 1)).astype("float32")
+    made = (imported(changed(whole, two), tmp_path) / "model.tflite").read_bytes()
+    assert np.array_equal(answers(made, values), answers(whole, values))
+    assert [len(side) for side in _tflite_graph.ends(made)] == [1, 1]
+
+
+def test_weights_in_blocks_are_integers() -> None:
+    def in_blocks(parsed: Any) -> None:
+        schema, weights = flatbuffer_utils.schema_fb, parsed.subgraphs[0].tensors[1]
+        weights.type, weights.quantization = schema.TensorType.INT4, schema.QuantizationParametersT()
+        weights.quantization.detailsType = schema.QuantizationDetails.BlockwiseQuantization
+        weights.quantization.details = schema.BlockwiseQuantizationT()
+
+    dense = lite.file("FULLY_CONNECTED", [(1, 8)], (1, 4), {1: np.ones((4, 8), "float32")})
+    assert Tflite("").integer(dense) is None
+    assert Tflite("").integer(changed(dense, in_blocks)) == "int4"
+
+
 def open_between(content: bytes) -> bytes:
     """With the axes between the first and the last open, and stored as 1."""
 

@@ -79,6 +79,20 @@ def l2_normalization(call: Call) -> str:
     return call.node("Div", call.inputs[0], call.node("Max", inner, call.scalar(1e-6**0.5)))
 
 
+def not_equal(call: Call) -> str:
+    """Whether two differ."""
+    return call.node("Not", call.node("Equal", *call.inputs))
+
+
+def select(call: Call) -> str:
+    """One or the other: of places, or of whole rows where there is a choice for each of these."""
+    rows = (1,) * (len(call.shapes[1]) - 1)
+    choice = call.inputs[0]
+    if call.shapes[0] != call.shapes[1] and len(call.shapes[0]) == 1:
+        choice = call.shaped(choice, (call.shapes[0][0], *rows))
+    return call.node("Where", choice, *call.inputs[1:])
+
+
 def cast(call: Call) -> str:
     """To the type of the output, of those that both have."""
     onnx_types = {0: 1, 2: 6, 4: 7, 6: 9}
@@ -130,8 +144,11 @@ OPERATORS: Mapping[str, Callable[[Call], str]] = {
     "LESS": partial(_same, "Less"),
     "LESS_EQUAL": partial(_same, "LessOrEqual"),
     "EQUAL": partial(_same, "Equal"),
+    "NOT_EQUAL": not_equal,
     "LOGICAL_AND": partial(_same, "And"),
     "LOGICAL_OR": partial(_same, "Or"),
     "LOGICAL_NOT": partial(_same, "Not"),
+    "SELECT": select,
     "SELECT_V2": partial(_same, "Where"),
+    "SIGN": partial(_same, "Sign"),
 }

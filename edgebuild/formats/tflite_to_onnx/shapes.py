@@ -8,6 +8,7 @@ from functools import partial
 from edgebuild.formats.tflite_to_onnx.graph import Call
 
 _FAR = 2**31 - 1
+_INT32, _INT64 = 6, 7  # onnx.TensorProto.DataType
 
 
 def _to_output(call: Call) -> str:
@@ -119,11 +120,36 @@ def gather(call: Call) -> str:
     return call.node("Gather", call.inputs[0], call.inputs[1], axis=int(call.options.axis))
 
 
+def embedding_lookup(call: Call) -> str:
+    """Rows of a table, by their numbers."""
+    return call.node("Gather", call.inputs[1], call.inputs[0], axis=0)
+
+
+def gather_nd(call: Call) -> str:
+    """Values by their places."""
+    places = call.node("Cast", call.inputs[1], to=_INT64)
+    return call.node("GatherND", call.inputs[0], places)
+
+
+def reverse(call: Call) -> str:
+    """From the end to the beginning of axes."""
+    axes = call.whole(1)
+    starts, ends = ([end] * len(axes) for end in (-1, -(2**62)))
+    return call.node("Slice", call.inputs[0], *map(call.graph.whole, (starts, ends, axes, [-1] * len(axes))))
+
+
+def top_k(call: Call) -> tuple[str, str]:
+    """The largest values along the last axis, and their places."""
+    values, places = call.graph.node("TopK", [call.inputs[0], call.graph.whole(call.whole(1))], 2, call.label)
+    return values, call.node("Cast", places, to=_INT32)
+
+
 def _resized(mode: str, call: Call) -> str:
     """A picture of another height and width."""
     options, sizes = call.options, call.outputs[0]
     how = "align_corners" if options.alignCorners else "half_pixel" if options.halfPixelCenters else "asymmetric"
-    extra = {"nearest_mode": "round_prefer_ceil" if options.alignCorners else "floor"} if mode == "nearest" else {}
+    rounded = "floor" if how == "asymmetric" else "round_prefer_ceil"  # ⌊(x + ½) · scale⌋ from half a pixel before
+    extra = {"nearest_mode": rounded} if mode == "nearest" else {}
     target = call.graph.whole([sizes[0], sizes[3], sizes[1], sizes[2]])
     turned = call.first(call.inputs[0])
     resized = call.node("Resize", turned, "", "", target, mode=mode, coordinate_transformation_mode=how, **extra)
@@ -195,6 +221,10 @@ OPERATORS: Mapping[str, Callable[[Call], str | tuple[str, ...]]] = {
     "PACK": pack,
     "UNPACK": unpack,
     "GATHER": gather,
+    "EMBEDDING_LOOKUP": embedding_lookup,
+    "GATHER_ND": gather_nd,
+    "REVERSE_V2": reverse,
+    "TOPK_V2": top_k,
     "RESIZE_BILINEAR": partial(_resized, "linear"),
     "RESIZE_NEAREST_NEIGHBOR": partial(_resized, "nearest"),
     "DEPTH_TO_SPACE": depth_to_space,

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from edgebuild.formats import _tflite_graph
 from edgebuild.formats.tflite_to_onnx import convolutions, elementwise, pools, shapes
 from edgebuild.formats.tflite_to_onnx.graph import Call, Graph
 from edgebuild.spec.reader import NoGraphError
@@ -31,7 +32,7 @@ OPERATORS: Mapping[str, Callable[[Call], str | tuple[str, ...]]] = {
 
 
 def translate(model: bytes) -> bytes:
-    """The ONNX file, with the inputs and outputs of the TFLite file in its order and under its names.
+    """The ONNX file, with the inputs and outputs of the TFLite file in the order of its arguments, under its names.
 
     `model` is as `_tflite_adopt.adopt` leaves it. NoGraphError for operators and types that have no place in ONNX.
     """
@@ -39,7 +40,7 @@ def translate(model: bytes) -> bytes:
     from ai_edge_litert.tools import flatbuffer_utils
 
     parsed = flatbuffer_utils.read_model_from_bytearray(bytearray(model))
-    return _Translation(parsed, flatbuffer_utils.opcode_to_name, onnx).written()
+    return _Translation(parsed, _tflite_graph.ends(model), flatbuffer_utils.opcode_to_name, onnx).written()
 
 
 class _Unsaid:
@@ -50,24 +51,28 @@ class _Unsaid:
 
 
 class _Translation:
-    def __init__(self, parsed: Any, name_of: Callable[[Any, int], str | None], onnx: Any) -> None:
+    def __init__(
+        self, parsed: Any, ends: Iterable[list[str]], name_of: Callable[[Any, int], str | None], onnx: Any
+    ) -> None:
         self._parsed, self._name_of, self._onnx = parsed, name_of, onnx
         self._tensors, self._graph = parsed.subgraphs[0].tensors, Graph()
+        places = {tensor.name.decode(): place for place, tensor in enumerate(self._tensors)}
+        self._ends = [[places[name] for name in side] for side in ends]
         self._known: dict[int, str] = {}  # tensors by the names of their values
         self._arrays: dict[int, Array] = {}
 
     def written(self) -> bytes:
         """All operators in order."""
-        own, helper = self._parsed.subgraphs[0], self._onnx.helper
-        for tensor in map(int, own.inputs):
+        own, helper, (taken, given) = self._parsed.subgraphs[0], self._onnx.helper, self._ends
+        for tensor in taken:
             self._known[tensor] = self._graph.free(self._tensors[tensor].name.decode())
-        outputs = [self._graph.free(self._tensors[int(tensor)].name.decode()) for tensor in own.outputs]
+        outputs = [self._graph.free(self._tensors[tensor].name.decode()) for tensor in given]
         for operator in own.operators:
             self._add(operator)
-        for tensor, name in zip(map(int, own.outputs), outputs, strict=True):
+        for tensor, name in zip(given, outputs, strict=True):
             self._graph.nodes.append(helper.make_node("Identity", [self._name(tensor)], [name], f"{name}_output"))
-        inputs = [self._port(int(tensor), self._known[int(tensor)]) for tensor in own.inputs]
-        answered = [self._port(int(tensor), name) for tensor, name in zip(own.outputs, outputs, strict=True)]
+        inputs = [self._port(tensor, self._known[tensor]) for tensor in taken]
+        answered = [self._port(tensor, name) for tensor, name in zip(given, outputs, strict=True)]
         held = [self._onnx.numpy_helper.from_array(values, name) for name, values in self._graph.constants.items()]
         graph = helper.make_graph(self._graph.nodes, "tflite", inputs, answered, held)
         opsets = [helper.make_opsetid("", OPSET)]

@@ -194,7 +194,7 @@ class Call:
         path = names.layer_path(self.node.name, self.name(weight), added)
         held = [name for name in (*self.node.input, added) if name in self.build.arrays]
         attributes = tuple(sorted((item.name, item.SerializeToString()) for item in self.node.attribute))
-        shared: Hashable = (self.kind, repr(layer), *held, attributes)
+        shared: Hashable = (self.kind, repr(layer), self.name(weight), *held, attributes)
         distinct = all(is_uniform(self.build.arrays[name]) for name in held)
         return self.build.apply(layer, path, (self.node.output[0], shared) if distinct else shared, args)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import keyword
 import re
 from typing import TYPE_CHECKING
 
@@ -48,7 +49,7 @@ def clean(name: str) -> str:
 def identifier(name: str) -> str:
     """The name of an argument or a value in generated code."""
     word = re.sub(r"\W", "_", name) or "unnamed"
-    return f"_{word}" if word[0].isdigit() else word
+    return f"_{word}" if word[0].isdigit() or keyword.iskeyword(word) else word
 
 
 class Tree:
@@ -77,9 +78,10 @@ class Tree:
         return free
 
     def _allowed(self, path: str) -> str:
-        """No part of a path may be an attribute that every module has (`type`, `half`)."""
+        """No part of a path may be an attribute that every module has (`type`, `half`), or a word of Python (`in`)."""
         return ".".join(
-            f"{part}_" if hasattr(self.root, part) and part not in self._tops() else part for part in path.split(".")
+            f"{part}_" if (hasattr(self.root, part) and part not in self._tops()) or keyword.iskeyword(part) else part
+            for part in path.split(".")
         )
 
     def _tops(self) -> set[str]:

@@ -24,9 +24,15 @@ def one_node(
     constant: Sequence[int] = (),
     **attributes: Any,
 ) -> tuple[bytes, tuple[Array, ...]]:
-    """A file of one node, and what it is to be given; inputs of these places are constants, None is left out."""
+    """A file of one node, and what it is to be given; inputs of these places are constants, None is left out.
+
+    `kind` may name another domain, as domain::kind.
+    """
+    domain, _, kind = kind.rpartition("::")
     names = ["" if value is None else f"x{place}" for place, value in enumerate(inputs)]
-    node = helper.make_node(kind, names, [f"y{k}" for k in range(outputs)], name="the_node", **attributes)
+    node = helper.make_node(
+        kind, names, [f"y{k}" for k in range(outputs)], name="the_node", domain=domain, **attributes
+    )
     pairs = [(place, value) for place, value in enumerate(inputs) if value is not None]
     held = [numpy_helper.from_array(value, f"x{place}") for place, value in pairs if place in constant]
     open_ones = [(place, value) for place, value in pairs if place not in constant]
@@ -47,8 +53,11 @@ def model(
     """A file of these nodes."""
     named = [onnx.ValueInfoProto(name=name) for name in outputs]
     graph = helper.make_graph(list(nodes), "graph", list(inputs), named, list(constants))
+    domains = dict.fromkeys(node.domain for node in nodes)
     made: bytes = helper.make_model(
-        graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=8
+        graph,
+        opset_imports=[helper.make_opsetid("", opset), *(helper.make_opsetid(name, 1) for name in domains if name)],
+        ir_version=8,
     ).SerializeToString()
     return made
 

@@ -24,6 +24,7 @@ def numbers(*values: int) -> Array:
 
 X, POSITIVE = floats(2, 3, 6, 7), np.abs(floats(2, 3, 6, 7)) + 0.1
 WEIGHT, BIAS = floats(4, 3, 3, 3, seed=1), floats(4, seed=2)
+ORT = "com.microsoft"
 UP = floats(3, 4, 3, 3, seed=3)
 
 
@@ -77,6 +78,8 @@ def _plain() -> Iterator[tuple[Any, ...]]:
     yield from _windowed()
     yield from _products()
     yield from _sequences()
+    yield from _fused()
+    yield from _attention()
 
 
 def _windowed() -> Iterator[tuple[Any, ...]]:
@@ -133,7 +136,67 @@ def _sequences() -> Iterator[tuple[Any, ...]]:
             yield kind, [steps, *weights, None, np.asarray([5, 5], np.int32)], 14, options
 
 
-OUTPUTS = {"LSTM": 3, "GRU": 2, "RNN": 2}
+def _fused() -> Iterator[tuple[Any, ...]]:
+    """What ONNX Runtime's optimizer writes."""
+    rows, row, words = floats(2, 5, 6), floats(6, seed=1), np.int32([[1, 0, 3, 2], [0, 4, 4, 1]])
+    for kind in ("FastGelu", "BiasGelu"):
+        yield f"{ORT}::{kind}", [rows, row], 20, {}
+    yield f"{ORT}::Gelu", [rows], 20, {}
+    yield f"{ORT}::FastGelu", [rows], 20, {}
+    yield f"{ORT}::QuickGelu", [rows], 20, {"alpha": 1.5}
+    for kind in ("FusedMatMul", "TransposeMatMul"):
+        yield f"{ORT}::{kind}", [rows, floats(6, 3)], 20, {}
+        yield f"{ORT}::{kind}", [rows, floats(2, 4, 6)], 20, {"alpha": 0.5, "transB": 1}
+    yield f"{ORT}::FusedMatMul", [floats(5, 2, 6), floats(2, 3, 5)], 20, {"transA": 1, "transBatchA": 1, "transB": 1}
+    yield (
+        f"{ORT}::FusedGemm",
+        [rows[0], floats(6, 3), floats(3)],
+        20,
+        {"activation": "LeakyRelu", "activation_alpha": 0.3},
+    )
+    for kind, numbers_ in (("Relu", []), ("LeakyRelu", [0.2]), ("Clip", [-0.5, 0.5]), ("HardSigmoid", [0.3, 0.4])):
+        more = {"activation_params": numbers_} if numbers_ else {}
+        yield f"{ORT}::FusedConv", [X, WEIGHT, BIAS], 20, {"activation": kind, **more}
+    yield f"{ORT}::FusedConv", [X, WEIGHT, BIAS, floats(2, 4, 4, 5)], 20, {"activation": "Relu"}
+    yield f"{ORT}::SkipLayerNormalization", [rows, floats(2, 5, 6, seed=2), row, row * 0.5, row * 2], 20, {}
+    yield f"{ORT}::SkipLayerNormalization", [rows, floats(2, 5, 6, seed=2), row], 20, {"epsilon": 1e-3}
+    yield f"{ORT}::SkipSimplifiedLayerNormalization", [rows, floats(2, 5, 6, seed=2), row, row * 2], 20, {}
+    tables = [floats(5, 6), floats(4, 6, seed=1), floats(5, 6, seed=2)]
+    segments = np.int32([[0, 1, 1, 1], [4, 0, 3, 0]])
+    yield (
+        f"{ORT}::EmbedLayerNormalization",
+        [words, segments, *tables, row, row * 0.5, (words > 0).astype("int32")],
+        20,
+        {},
+    )
+    yield f"{ORT}::EmbedLayerNormalization", [words, None, *tables[:2], None, row, row * 0.5], 20, {"epsilon": 1e-3}
+
+
+def _attention() -> Iterator[tuple[Any, ...]]:
+    """Ours of ONNX Runtime's own; of ONNX's it has cases."""
+    rows, two = floats(2, 5, 6), {"num_heads": 2}
+    weights, bias, added = floats(6, 18, seed=1) * 0.5, floats(18, seed=2), floats(1, 2, 5, 5, seed=3)
+    kept, counts = np.int32([[1, 1, 1, 0, 0], [1, 1, 1, 1, 1]]), np.int32([3, 5])
+    yield f"{ORT}::Attention", [rows, weights, bias], 20, two
+    yield f"{ORT}::Attention", [rows, weights, bias, kept, None, added], 20, {**two, "unidirectional": 1}
+    yield f"{ORT}::Attention", [rows, weights, bias, counts], 20, {**two, "scale": 0.3, "mask_filter_value": -3.0}
+    yield f"{ORT}::Attention", [rows, weights[:, :16], bias[:16]], 20, {**two, "qkv_hidden_sizes": [6, 6, 4]}
+    sides = [floats(2, 5, 6, seed=4), floats(2, 7, 6, seed=5), floats(2, 7, 8, seed=6)]
+    yield f"{ORT}::MultiHeadAttention", sides, 20, two
+    yield f"{ORT}::MultiHeadAttention", [*sides, floats(20, seed=2)], 20, {**two, "scale": 0.3}
+    many = np.int32([[1, 1, 0, 1, 1, 1, 0], [1] * 7])
+    yield f"{ORT}::MultiHeadAttention", [*sides, None, many, floats(1, 2, 5, 7)], 20, two
+    yield f"{ORT}::MultiHeadAttention", [rows, rows, sides[0]], 20, {**two, "unidirectional": 1}
+    apart = [value.reshape(2, 7, 2, -1).transpose(0, 2, 1, 3).copy() for value in (sides[1], sides[1] * 2)]
+    yield f"{ORT}::MultiHeadAttention", [sides[0], *apart, floats(18, seed=2)], 20, two
+    angles = floats(9, 4)
+    turned = [np.cos(angles), np.sin(angles)]
+    for options in ({}, {"interleaved": 1}):
+        yield f"{ORT}::RotaryEmbedding", [floats(2, 5, 16), np.array([[0, 2, 1, 4, 3]] * 2), *turned], 20, options
+        yield f"{ORT}::RotaryEmbedding", [floats(2, 3, 5, 8), numbers(2), *turned], 20, options
+
+
+OUTPUTS = {"LSTM": 3, "GRU": 2, "RNN": 2, f"{ORT}::EmbedLayerNormalization": 2}
 
 
 def own_cases() -> list[Case]:

@@ -45,6 +45,7 @@ def test_a_path_is_free_before_anything_goes_there() -> None:
     assert tree.add("a.b.c", nn.Linear(1, 1)) == "a.b.c"
     assert tree.add("a.b", nn.Linear(1, 1)) == "a.b_1"
     assert tree.add("half.type", nn.Linear(1, 1)) == "half_.type_"
+    assert tree.add("in.q7", nn.Linear(1, 1)) == "in_.q7"
 
 
 def test_constants_of_exporters_are_no_parameters() -> None:
@@ -55,3 +56,4 @@ def test_constants_of_exporters_are_no_parameters() -> None:
 def test_any_name_becomes_an_argument() -> None:
     assert identifier("input.1") == "input_1"
     assert identifier("1x") == "_1x"
+    assert identifier("lambda") == "_lambda"

@@ -35,8 +35,9 @@ def unary(call: Call) -> Any:
 
 
 def binary(call: Call) -> Any:
-    """One value from two, either of which may be one number."""
-    one, other = call.operand(0), call.operand(1)
+    """One value from two, either of which may be one number; torch's logic takes tensors alone."""
+    operand = call.tensor if call.kind in ("And", "Or", "Xor") else call.operand
+    one, other = operand(0), operand(1)
     if isinstance(one, int | float):  # torch wants the tensor first
         one = call.tensor(0)
     return call.emit(torch_function(_BINARY[call.kind]), one, other)
