@@ -31,6 +31,12 @@ def preload(graph: Graph, store: Store, names: Collection[str], least: int) -> N
     ready((*_ALWAYS, *_frameworks(graph, names), *_exporters(graph, store, names, least)))
 
 
+def preload_all() -> None:
+    """Have workers forked with what steps of any kind need: where it is not known which will run, and many will."""
+    exporters = (module for kind in FORMATS.usable().values() for module in kind.preloads)
+    ready((*USUAL, *exporters))
+
+
 def ready(modules: Collection[str]) -> None:
     """Have workers forked from a server that has imported these modules."""
     os.environ.update(QUIET)  # workers inherit it

@@ -37,7 +37,7 @@ def serve(request: Request, limits: Limits, tell: Callable[[str], None]) -> None
         hint = "pip install 'edgebuild[cluster]'"
         raise DeviceError(f"distributed is not installed: {error}", hint=hint) from None
     request.cache.open().close()  # what can be no cache is told before anybody sends anything
-    preloading.ready(preloading.USUAL)
+    preloading.preload_all()
     store = Store(request.store)
     try:
         profile = work.profile(request.cache.shown, request.slots)

@@ -46,3 +46,14 @@ def test_what_a_format_converts_with_is_there_where_several_steps_may_run_that_d
     assert ahead
     assert not ahead & {*modules("onnx/convert")}
     assert ahead <= {*modules("onnx/convert", least=1)}
+
+
+def test_a_worker_that_many_steps_run_on_is_forked_with_what_any_format_converts_with(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    told: list[str] = []
+    monkeypatch.setattr(worker, "preload", told.extend)
+    preloading.preload_all()
+    assert told[:2] == ["numpy", "torch"]
+    assert {module for kind in FORMATS.usable().values() for module in kind.preloads} <= {*told}
+    assert "onnxscript" in told
