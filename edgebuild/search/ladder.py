@@ -7,8 +7,9 @@ whole, by what they would add to the points that are known.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 from edgebuild.search import bounds, pareto, weighing
 from edgebuild.search.bench import Answered, Bench, Counts, Draft, Refused
@@ -163,18 +164,23 @@ class Ladder:
         return self._whole([*untaught, *chosen])
 
     def _choose(self, trained: Sequence[_Open]) -> tuple[list[_Open], list[Trial]]:
-        """Of those that were trained a little the third that would add most, and the others."""
+        """Of those that were trained a little the third that would add most, and the others; but none for which nothing
+        that a whole training has done so far would be enough.
+        """
         room = math.ceil(len(trained) / (self._share or 1))
-        gains = {one.draft.number: gain for one, gain in zip(trained, self._gains(trained), strict=True)}
-        ranked = sorted(trained, key=lambda one: -gains[one.draft.number])
-        chosen = [one for one in ranked[:room] if gains[one.draft.number] > 0]
+        usual, best = self._left(trained)
+        gains, hopes = self._gains(trained, usual), self._gains(trained, best)
+        ranked = sorted(trained, key=lambda one: (-gains[one.draft.number], -hopes[one.draft.number]))
+        chosen = [one for one in ranked[:room] if hopes[one.draft.number] > 0]
         behind = [one for one in ranked if one not in chosen]
-        return chosen, [self._behind(one, gains[one.draft.number]) for one in behind]
+        return chosen, [self._behind(one, hopes[one.draft.number]) for one in behind]
 
-    def _gains(self, trained: Sequence[_Open]) -> list[float]:
-        """What each would add to the volume that is known, if a whole training did for it what it did for others."""
-        mended = self._mended(trained)
-        return self._added([replace(one.point, loss=_less(one.short, mended)) for one in trained])
+    def _gains(self, trained: Sequence[_Open], left: Callable[[float], float]) -> dict[int, float]:
+        """What each would add to the volume that is known, by number, if a whole training left so much of its loss."""
+        points = [
+            replace(one.point, loss=one.short and replace(one.short, share=left(one.short.share))) for one in trained
+        ]
+        return {one.draft.number: gain for one, gain in zip(trained, self._added(points), strict=True)}
 
     def _added(self, points: Sequence[Point]) -> list[float]:
         """What each point would add to the volume of those that pass."""
@@ -182,18 +188,20 @@ class Ladder:
         volume = pareto.hypervolume(known)
         return [pareto.hypervolume([*known, pareto.in_box(point)]) - volume for point in points]
 
-    def _mended(self, trained: Sequence[_Open]) -> float:
-        """By how much of the limit a whole training loses less than a brief one: the median so far, and before any is
-        known, what would bring the best of these to no loss.
+    def _left(self, trained: Sequence[_Open]) -> tuple[Callable[[float], float], Callable[[float], float]]:
+        """What a whole training leaves of what a brief one lost, as a rule and at best: the part of it that was left
+        others, in the median and the least. What goes deeper loses more at first and comes back further, so it is a
+        part and no difference. Before any is known, what brings the best of these to no loss.
         """
-        pairs = [
-            trial.short - trial.point.loss.share
+        parts = sorted(
+            max(trial.point.loss.share, 0.0) / trial.short
             for trial in self.known
-            if trial.rung == "whole" and trial.short is not None and trial.point and trial.point.loss
-        ]
-        if pairs:
-            return sorted(pairs)[len(pairs) // 2]
-        return min((one.short.share for one in trained if one.short), default=0.0)
+            if trial.rung == "whole" and trial.short and trial.short > 0 and trial.point and trial.point.loss
+        )
+        if not parts:
+            least = min((one.short.share for one in trained if one.short), default=0.0)
+            return (lambda share: share - least), (lambda share: share - least)
+        return partial(_part, parts[len(parts) // 2]), partial(_part, parts[0])
 
     def _behind(self, one: _Open, gain: float) -> Trial:
         lost = one.short and f"lost {one.short.share:.1f} times what {one.short.metric} may lose after a brief training"
@@ -247,8 +255,9 @@ def _again(point: Point, weighed: Weighed) -> Point:
     return replace(point, bytes=ours.download, size=ours.bytes, bytes_share=ours.download / theirs.download)
 
 
-def _less(loss: Loss | None, mended: float) -> Loss | None:
-    return loss and replace(loss, share=loss.share - mended)
+def _part(part: float, share: float) -> float:
+    """So much of a loss; what is none stays."""
+    return share * part if share > 0 else share
 
 
 def _rejected(

@@ -34,8 +34,11 @@ def recipe(ratio: float | None, *, taught: bool = True) -> Recipe:
 
 @dataclass
 class Toy:
-    """A model whose file shrinks with the square of what goes, and loses examples beyond half, fewer when trained."""
+    """A model whose file shrinks with the square of what goes, and loses examples beyond half, fewer when trained; a
+    brief training leaves `deeper` times more where all goes.
+    """
 
+    deeper: float = 0.0
     refusing: Callable[[Recipe], str | None] = lambda recipe: None
     late: bool = False
     grown: int = 0
@@ -70,7 +73,8 @@ class Toy:
 
     def _answered(self, one: Answered) -> Weighed:
         weighed = _file(one.recipe, one.format, 0.5, more=self.grown)
-        lost = int(300 * 0.05 * max(0.0, _ratio(one.recipe) - 0.5)) + (30 if _epochs(one.recipe) == SHORT else 0)
+        unfinished = int(30 * (1 + self.deeper * _ratio(one.recipe))) if _epochs(one.recipe) == SHORT else 0
+        lost = int(300 * 0.05 * max(0.0, _ratio(one.recipe) - 0.5)) + unfinished
         latency = weighed.evidence.latency if one.again else None
         answers = measured.accuracy(lost, 0, 300).accuracy
         return replace(weighed, evidence=replace(weighed.evidence, accuracy=answers, latency=latency))
@@ -149,15 +153,24 @@ def test_what_would_add_nothing_even_if_it_lost_nothing_is_not_trained_at_all() 
 
 
 def test_what_promises_nothing_after_a_short_training_is_not_trained_whole() -> None:
-    """Two thirds of the channels lose more than is allowed, however much a whole training mends of the short one."""
+    """Nine tenths of the channels lose more than is allowed, if a whole training leaves the part that it left once."""
     toy = Toy()
     ladder = Ladder(toy, GATES)
-    ladder.climb([Draft(0, {}, recipe(0.5))])
+    (before,) = ladder.climb([Draft(0, {}, recipe(0.72))])
+    assert before.passes
     toy.ran.clear()
-    (trial,) = ladder.climb([Draft(1, {}, recipe(0.75))])
+    (trial,) = ladder.climb([Draft(1, {}, recipe(0.9))])
     assert (trial.status, trial.rung) == ("behind", "short")
     assert trial.reason.endswith("and it promises nothing that another has not")
-    assert toy.ran == ["count 0.75", f"answer 0.75@{SHORT}"]
+    assert toy.ran == ["count 0.9", f"answer 0.9@{SHORT}"]
+
+
+def test_what_goes_deeper_and_so_loses_more_at_first_is_trained_whole_all_the_same() -> None:
+    """A whole training leaves a part of what a brief one lost: by their difference, 12 times the limit would stay."""
+    ladder = Ladder(Toy(deeper=3.0), GATES)
+    trials = [ladder.climb([Draft(number, {}, recipe(ratio))])[0] for number, ratio in enumerate((0.35, 0.75))]
+    assert [trial.short for trial in trials] == [pytest.approx(20.33, abs=0.01), pytest.approx(33.33, abs=0.01)]
+    assert [(trial.rung, trial.status) for trial in trials] == [("whole", "passes")] * 2
 
 
 def test_a_format_that_is_always_the_fastest_is_counted_first_and_others_where_it_just_misses() -> None:
