@@ -7,7 +7,11 @@ import importlib
 import io
 import os
 import pkgutil
+import signal
 import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import rich_click as click
@@ -18,6 +22,7 @@ from edgebuild import __version__
 _FIRST = ("build", "plan", "explain", "report", "verify")
 # Objects: at Python's 700, collecting is 6 % of a build that has nothing to do, and at 50,000 still 3 %.
 _BETWEEN_COLLECTIONS = 200_000
+_INTERRUPTED = 128 + signal.SIGINT
 _OWN_OPTIONS = ("--help", "-h", "--version")
 
 
@@ -67,6 +72,30 @@ def _open_streams() -> None:
             setattr(sys, name, open(number, "w" if number else "r", closefd=False))  # noqa: SIM115
 
 
+@contextmanager
+def _told_to_end() -> Iterator[list[int]]:
+    """Let SIGTERM and SIGHUP be as a Ctrl-C, after which a build gives up its scratch space: whether one came.
+
+    The second ends the process. Those that are ignored (nohup) are so still.
+    """
+    told: list[int] = []
+
+    def end(number: int, frame: object) -> None:
+        signal.signal(number, signal.SIG_DFL)
+        told.append(number)
+        raise KeyboardInterrupt
+
+    here = threading.current_thread() is threading.main_thread()
+    own = [one for one in (signal.SIGTERM, signal.SIGHUP) if here and signal.getsignal(one) is signal.SIG_DFL]
+    for one in own:
+        signal.signal(one, end)
+    try:
+        yield told
+    finally:
+        for one in own:
+            signal.signal(one, signal.SIG_DFL)
+
+
 def _write_any_text() -> None:
     """Let a terminal or pipe of a narrow encoding get escapes for what it lacks, instead of an error."""
     if isinstance(sys.stdout, io.TextIOWrapper):
@@ -78,7 +107,9 @@ def main(args: list[str] | None = None) -> int:
     _open_streams()
     _write_any_text()
     gc.set_threshold(_BETWEEN_COLLECTIONS)
-    code = _answered(args)
+    with _told_to_end() as told:
+        code = _answered(args)
+    code = 128 + told[0] if told and code == _INTERRUPTED else code
     try:
         sys.stdout.flush()  # or a pipe gets it when Python ends, where nobody could answer for a reader that has left
     except BrokenPipeError:
@@ -93,8 +124,9 @@ def _answered(args: list[str] | None) -> int:
     try:
         code: Any = root.main(args=args, prog_name="edgebuild", standalone_mode=False)
     except Abort:
-        print("edgebuild: stopped; what was finished is kept", file=sys.stderr)
-        return 130
+        with suppress(OSError):  # of a terminal that is gone
+            print("edgebuild: stopped; what was finished is kept", file=sys.stderr)
+        return _INTERRUPTED
     except click.ClickException as error:
         from edgebuild.cli._verb import failed
         from edgebuild.spec.errors import UsageError

@@ -9,6 +9,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+import threading
 import time
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
@@ -150,12 +151,26 @@ def preload(modules: Collection[str]) -> None:
 
 @contextmanager
 def _undisturbed() -> Iterator[None]:
-    """Let a Ctrl-C wait: the fork server, when it starts here, is deaf to it, and no request to it is cut short."""
+    """Let a Ctrl-C wait: the fork server, when it starts here, is deaf to it, and no request to it is cut short.
+
+    What tells a build to end waits too, but is not blocked: what steps start would be deaf to it, and pools end their
+    processes by it.
+    """
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    late: list[int] = []
+    here = threading.current_thread() is threading.main_thread()
+    handlers = {one: signal.getsignal(one) for one in (signal.SIGTERM, signal.SIGHUP)}
+    handlers = {one: handler for one, handler in handlers.items() if here and callable(handler)}
+    for one in handlers:
+        signal.signal(one, lambda number, frame: late.append(number))
     try:
         yield
     finally:
+        for one, handler in handlers.items():
+            signal.signal(one, handler)
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        for number in late:
+            signal.raise_signal(number)
 
 
 def _cause(exitcode: int | None, limits: Limits) -> str:

@@ -6,9 +6,11 @@ from __future__ import annotations
 
 import functools
 import importlib.util
+import os
 import sys
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -112,7 +114,8 @@ class ModelCode:
 
     def _guarded(self, call: Callable[[], Any], key: str) -> Any:
         try:
-            return call()
+            with _as_a_program(self.name):
+                return call()
         except EdgebuildError:
             raise
         except (Exception, SystemExit) as error:  # the user's code may raise anything
@@ -124,6 +127,24 @@ class ModelCode:
         frames = traceback.extract_tb(error.__traceback__)
         own = [frame.lineno for frame in frames if Path(frame.filename).parent == self.folder]
         return f" at line {own[-1]}" if own else ""
+
+
+@contextmanager
+def _as_a_program(name: str) -> Iterator[None]:
+    """Called without arguments, as a script that reads its own (argparse, at import) expects; where the code goes to
+    another folder, or has no gradients taken any more, that ends with it.
+    """
+    words, here = sys.argv, os.open(".", os.O_PATH)
+    gradients = sys.modules["torch"].is_grad_enabled() if "torch" in sys.modules else True  # data may do without it
+    sys.argv = [name]
+    try:
+        yield
+    finally:
+        sys.argv = words
+        os.fchdir(here)
+        os.close(here)
+        if "torch" in sys.modules:
+            sys.modules["torch"].set_grad_enabled(gradients)
 
 
 def example(inputs: tuple[TensorSpec, ...], batch: int) -> tuple[Tensor, ...]:

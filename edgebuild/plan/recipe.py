@@ -202,7 +202,7 @@ class Recipes:
         if kind == runtime.format == source.kind:
             name = self._model.name
             reason = f"{line.use!r} works on {works_on}, and {name} comes as {kind}, which cannot be trained"
-            raise UsageError(reason, **where, hint=source.instead)
+            raise UsageError(reason, **where, hint=f"--recipe careful takes it; {source.instead}")
         if kind == runtime.format:
             before = self._lines[number - 1].use
             reason = f"{line.use!r} works on {works_on}, but {before!r} before it makes {kind}"

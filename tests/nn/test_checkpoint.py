@@ -162,3 +162,30 @@ def test_augmentation_is_the_models_own_function(made: tiny.Made) -> None:
     assert callable(Checkpoint(model.module, model.code, "build", model.inputs, "load").augmentation())
     with pytest.raises(UsageError, match="augment: has no function 'turn'"):
         Checkpoint(model.module, model.code, "build", model.inputs, "turn").augmentation()
+
+
+SCRIPT = """
+import argparse, os, torch
+parser = argparse.ArgumentParser()
+parser.add_argument("--width", type=int, default=3)
+asked = parser.parse_args()
+os.chdir("/")
+torch.set_grad_enabled(False)
+
+def build():
+    os.chdir("/")
+    return torch.nn.Linear(asked.width, 2)
+"""
+
+
+def test_a_script_reads_its_own_arguments_and_changes_nothing_for_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is imported where words of edgebuild's own are on the command line."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("sys.argv", ["edgebuild", "models", "check", "m", "--json"])
+    (tmp_path / "model.py").write_text(SCRIPT)
+    module = ModelCode(tmp_path, "models/m").build("build", (TensorSpec("x", (3,)),))
+    assert isinstance(module, nn.Linear)
+    assert Path.cwd() == tmp_path
+    assert torch.is_grad_enabled()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
 import sys
 import tomllib
@@ -162,6 +163,32 @@ def test_a_working_folder_that_is_gone_is_one_line(
     (tmp_path / "gone").rmdir()
     assert main(["targets"]) == 2
     assert capsys.readouterr().err == "edgebuild: the working folder is gone (cd to one that is there)\n"
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGHUP, 129), (signal.SIGINT, 130)])
+def test_what_is_told_to_end_ends_in_one_line(number: signal.Signals, code: int) -> None:
+    """And gives back what it holds, as a build does its scratch space."""
+    program = (
+        "import sys, time\n"
+        "from edgebuild import cli\n"
+        "from edgebuild.spec import project\n"
+        "def wait(root):\n"
+        "    try:\n"
+        "        print('here', flush=True)\n"
+        "        time.sleep(60)\n"
+        "    finally:\n"
+        "        print('given back', flush=True)\n"
+        "project.open_project = wait\n"
+        "sys.exit(cli.main(['targets']))\n"
+    )
+    words = [sys.executable, "-c", program]
+    with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "here\n"
+        process.send_signal(number)
+        out, err = process.communicate(timeout=30)
+    assert (process.returncode, out) == (code, "given back\n")
+    assert err.strip() == "edgebuild: stopped; what was finished is kept"
 
 
 def test_a_shell_completes_names(monkeypatch: pytest.MonkeyPatch) -> None:

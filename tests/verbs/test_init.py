@@ -18,6 +18,7 @@ from edgebuild.report.lines import Lines
 from edgebuild.spec.errors import UsageError
 from edgebuild.spec.model import ModelSpec
 from edgebuild.spec.project import Project, open_project
+from edgebuild.spec.signature import TensorSpec
 from edgebuild.verbs import check, inspect
 from edgebuild.verbs.drafting import draft, named
 from edgebuild.verbs.drafting.interview import Interview
@@ -161,6 +162,18 @@ def test_a_folder_is_called_as_the_file_without_accents(
     with pytest.raises(UsageError) as caught:
         begin(path, data=pictures, mean=(0.0,))
     assert caught.value.line == "draft of models/modele-ete/model.toml: data: is odd"
+
+
+def test_what_somebodys_code_prints_is_in_no_answer(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """`--json` is one document, whatever the class that is looked at says when it is imported, built and run."""
+    (tmp_path / "net.py").write_text(
+        "import os, torch\nprint('imported')\nos.write(1, b'raw')\n"
+        "class Net(torch.nn.Linear):\n"
+        "    def __init__(self):\n        super().__init__(3, 2)\n        print('built')\n"
+        "    def forward(self, x):\n        print('run')\n        return super().forward(x)\n"
+    )
+    assert named.answers(Script(tmp_path / "net.py", "Net"), (TensorSpec("x", (3,)),)) == [("output", (2,), "float32")]
+    assert capfd.readouterr() == ("", "")
 
 
 def test_open_sizes_are_those_of_a_flag(zoo: Path, tmp_path: Path, refused: Callable[..., str]) -> None:
