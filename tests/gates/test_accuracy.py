@@ -163,12 +163,12 @@ def test_drop_and_disagreement_are_bounded_jointly(confidence: float) -> None:
     """A device that answers otherwise, and always wrongly, in a share of cases that 120 examples often miss.
 
     The true drop on the device is the margin, where a pass is wrong: it may happen in one build of twenty (or ten),
-    although neither the drop on the host nor the disagreement is known.
+    although neither the drop on the host nor the disagreement is known. Without the allowance 498 of 500 pass.
     """
     rng = np.random.default_rng(1)
-    n, seen, share, passed = 4000, 120, 0.012, 0
+    n, seen, share, passed, builds = 4000, 120, 0.012, 0, 500
     margin = 0.02
-    for _ in range(2000):
+    for _ in range(builds):
         lost, won, _ = rng.multinomial(n, [margin - share + 0.01, 0.01, 0.98 - margin + share])
         wrong = int(rng.hypergeometric(rng.binomial(n, share), n, seen)) if share else 0
         compared = on_device(wrong, seen, n)
@@ -176,7 +176,7 @@ def test_drop_and_disagreement_are_bounded_jointly(confidence: float) -> None:
             judge(lost + wrong, won, n, f"{100 * margin:g} pp", confidence=confidence, compared=compared).status
             == "pass"
         )
-    assert passed / 2000 <= 1 - confidence
+    assert passed / builds <= 1 - confidence
 
 
 def test_a_device_that_answers_otherwise_cannot_pass_and_the_reason_says_why() -> None:

@@ -53,6 +53,15 @@ def drop_bound(lost: int, won: int, n: int, confidence: float = 0.95, together: 
     return Bound((lost - won) / n, low, high)
 
 
+def highest_drop(lost: int, won: int, n: int, confidence: float = 0.95, together: Clusters | None = None) -> float:
+    """The upper limit of `drop_bound` alone, in half its time."""
+    if together is None:
+        return paired.highest_drop(lost, won, n, confidence)
+    if together.groups < 2:
+        return 1.0
+    return paired.upper(*_counted(Pairs(lost, won, n), together), _normal(confidence, together))
+
+
 def score_p(pairs: Pairs, drop: float, together: Clusters | None = None) -> float:
     """As `paired.score_p`: below 1 − confidence where the upper limit of `drop_bound` is below `drop`."""
     from scipy.stats import t

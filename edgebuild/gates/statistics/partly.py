@@ -10,8 +10,7 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import NamedTuple
 
-from edgebuild.gates.statistics import sampling
-from edgebuild.gates.statistics.clustered import drop_bound
+from edgebuild.gates.statistics import clustered, sampling
 from edgebuild.spec.evidence import Clusters
 
 # Fixed before anything is drawn: how much the device's p-value counts beside that of the examples. With 1 it would be
@@ -46,7 +45,7 @@ def highest_drop(
     Losses are laid on answers that both models get right, then on those that the candidate alone does.
     """
     if draws.n == draws.total or not unrun:
-        return drop_bound(lost, won, n, confidence, together).high
+        return clustered.highest_drop(lost, won, n, confidence, together)
     product, values = critical(1 - confidence), sampling.p_values(*draws)
     highest, more = -1.0, 0
     while more < len(values):
@@ -56,8 +55,9 @@ def highest_drop(
             worse = min(last, unrun)
             lose = min(worse, n - lost - won)
             # Beyond one half the limit would be below the estimate, which is always allowed to be the drop.
-            bound = drop_bound(lost + lose, max(0, won - (worse - lose)), n, 1 - min(error, 0.499), together)
-            highest = max(highest, bound.high)
+            left = max(0, won - (worse - lose))
+            bound = clustered.highest_drop(lost + lose, left, n, 1 - min(error, 0.499), together)
+            highest = max(highest, bound)
         elif values[more] < values[0] or more > draws.seen * draws.total / draws.n:
             break  # from here on D only becomes less likely
         more = last + 1
