@@ -69,3 +69,19 @@ def test_a_full_disk_is_named(place: Place, tmp_path: Path, zoo: Path) -> None:
     with pytest.raises(DeviceError, match="the job needs"):
         small.execute(job, timeout=60)
     assert list(disk.iterdir()) == []
+
+
+def test_a_file_that_the_phone_refuses_is_told_in_its_words_and_the_next_one_goes(place: Place, tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(os.urandom(200_000))
+    taken, free = place.folder / "taken", place.folder / "free"
+    taken.mkdir()
+    link = place.device._link()
+    try:
+        with pytest.raises(DeviceError, match=r"cannot copy file: .*directory"):
+            link.push(tmp_path / "file", str(taken))
+        link.push(tmp_path / "file", str(free))
+    finally:
+        link.close()
+    assert free.read_bytes() == (tmp_path / "file").read_bytes()
+    taken.rmdir()
+    free.unlink()
