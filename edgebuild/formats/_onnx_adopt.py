@@ -88,7 +88,7 @@ def beside(model: onnx.ModelProto, folder: Path) -> list[str]:
         if not parts or parts[0] == "/" or ".." in parts or "\\" in location:
             raise UsageError(f"names weights outside its folder: {location!r}", hint="save it with its weights beside")
         if not (folder / location).is_file():
-            hint = f'name it: external = ["{location}"], a path from the file\'s folder'
+            hint = f'put it beside the file, and name it: external = ["{location}"], a path from there'
             raise UsageError(f"has weights in {location!r}, which the build does not read", hint=hint)
     return locations
 

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     Array = np.ndarray[Any, Any]
 
+_ONE_AXIS = 13  # from this opset on a Hardmax has the axis alone that it names
 _CENTRED = 11  # from this opset on a Resize takes the centres of pixels where nothing else is said
 
 
@@ -29,10 +30,13 @@ def usual(model: onnx.ModelProto) -> onnx.ModelProto:
 def raised(model: onnx.ModelProto, before: int, opset: int) -> onnx.ModelProto:
     """The model of opset `before` in a later one; what its pictures are resized to is the same.
 
-    onnx's converter leaves out from where Upsample, and Resize of opset 10, take pixels: from their corners.
+    onnx's converter leaves out from where Upsample, and Resize of opset 10, take pixels: from their corners. And that
+    Hardmax had an axis and all behind it as one before opset 13.
     """
     import onnx
 
+    if before < _ONE_AXIS:
+        _everywhere(model.graph, _flat)
     model = onnx.version_converter.convert_version(model, opset)
     if before < _CENTRED:
         _everywhere(model.graph, _by_corners)
@@ -92,6 +96,24 @@ def _trimmed(graph: onnx.GraphProto) -> None:
         for names in (node.input, node.output):
             while len(names) > 1 and not names[-1]:
                 names.pop()
+
+
+def _flat(graph: onnx.GraphProto) -> None:
+    from onnx import helper
+
+    nodes = [*graph.node]
+    graph.ClearField("node")
+    for node in nodes:
+        if node.op_type == "Hardmax":
+            (name,), (result,) = node.input, node.output
+            flat, picked, sizes = (f"{result}.{word}" for word in ("flat", "picked", "sizes"))
+            axis = next((item.i for item in node.attribute if item.name == "axis"), 1)
+            graph.node.append(helper.make_node("Flatten", [name], [flat], axis=axis))
+            graph.node.append(helper.make_node("Hardmax", [flat], [picked], node.name, axis=1))
+            graph.node.append(helper.make_node("Shape", [name], [sizes]))
+            graph.node.append(helper.make_node("Reshape", [picked, sizes], [result]))
+        else:
+            graph.node.append(node)
 
 
 def _by_corners(graph: onnx.GraphProto) -> None:

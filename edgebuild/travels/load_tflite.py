@@ -26,7 +26,11 @@ class Model(values.AnyModel):
     def __init__(self, model: Union[str, bytes], spec: Mapping[str, Any]) -> None:
         source = {"model_content": model} if isinstance(model, bytes) else {"model_path": model}
         self._interpreter = self.runtime().Interpreter(num_threads=int(spec.get("threads", 1)), **source)
-        self._interpreter.allocate_tensors()
+        try:
+            self._interpreter.allocate_tensors()
+        except RuntimeError:  # an operator may not take the size 1 that open axes are stored with: `fit` has others
+            if not any(-1 in detail["shape_signature"] for detail in self._interpreter.get_input_details()):
+                raise
         self._profiled = None  # what executes the file where a profile is asked for: see `fit`
         self._profiles = (model, int(spec.get("threads", 1))) if spec.get("profile") else None
         self.inputs = values.laid_out(ports(self._interpreter, "input"), spec, values.INPUTS)

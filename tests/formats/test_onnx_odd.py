@@ -187,6 +187,15 @@ CASES: dict[str, Callable[[], onnx.ModelProto]] = {
         picture(node("Conv", ["p", "kernels", ""], ["c"]), node("MaxPool", ["c"], ["q", ""], kernel_shape=[2, 2])),
         ["y"],
     ),
+    "the largest of all but the first axis": lambda: file(
+        [
+            *picture(node("Hardmax", ["p"], ["h"]))[:-1],
+            node("ReduceSum", ["h"], ["s"], axes=[1, 2, 3]),
+            node("Flatten", ["s"], ["y"]),
+        ],
+        ["y"],
+        opset=11,
+    ),
     "pixels from their corners": lambda: file(
         picture(node("Upsample", ["p", "larger"], ["q"], mode="linear")),
         ["y"],

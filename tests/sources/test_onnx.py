@@ -94,7 +94,10 @@ def test_weights_elsewhere_are_not_read(tmp_path: Path, location: str, told: str
 def test_weights_that_the_build_does_not_read_are_named_with_what_to_write(tmp_path: Path) -> None:
     path = nets.with_weights_at("w.bin", tmp_path)
     (tmp_path / "w.bin").unlink()
-    assert "weights in 'w.bin', which the build does not read (name it: external = [\"w.bin\"]" in refusal(path)
+    assert (
+        "weights in 'w.bin', which the build does not read (put it beside the file, and name it: external = [\"w.bin\"]"
+        in refusal(path)
+    )
 
 
 def cyclic() -> onnx.ModelProto:

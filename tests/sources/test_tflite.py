@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from ai_edge_litert.tools import flatbuffer_utils
 
-from edgebuild.formats import _tflite_graph
+from edgebuild.formats import _tflite_graph, _tflite_look
 from edgebuild.plan.planner import Plan
 from edgebuild.sources.tflite import Tflite
 from edgebuild.spec.errors import UsageError
@@ -178,6 +178,20 @@ def test_open_axes_have_the_declared_sizes(tmp_path: Path) -> None:
     assert np.array_equal(answers(adopted, sample), came)
     outputs = _tflite_graph.ports(adopted)[1]
     assert [port.shape for port in outputs] == [(1, 4, 5, 3)]
+
+
+def test_open_axes_may_be_stored_with_sizes_that_no_operator_takes(tmp_path: Path) -> None:
+    """Halves of one place are none; of eight, as is declared, they are four."""
+    path, held = tmp_path / "net.tflite", {0: np.array(1, np.int32)}
+    split = lite.file("SPLIT", [(1, 8, 3)], [(1, 4, 3), (1, 4, 3)], held, options="SplitOptions", numSplits=2)
+    path.write_bytes(open_between(split))
+    shape = _tflite_look.look(path).inputs[0].shape
+    assert shape == (1, "?", 3)
+    sample = np.random.default_rng(1).normal(size=(1, 8, 3)).astype("float32")
+    adopted = Tflite(path.name).adopt(path, (TensorSpec("in/1", (8, 3)),))
+    (came,) = Tflite(path.name).answers(path, [(sample,)])
+    (answer,) = FORMATS.get("tflite")().run(adopted, [(sample,)])
+    assert [np.array_equal(*pair) for pair in zip(answer, came, strict=True)] == [True, True]
 
 
 def test_open_axes_that_an_operator_has_the_size_of_are_refused(tmp_path: Path) -> None:

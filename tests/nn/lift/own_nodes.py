@@ -79,6 +79,7 @@ def _plain() -> Iterator[tuple[Any, ...]]:
     yield from _products()
     yield from _sequences()
     yield from _fused()
+    yield from _spectra()
     yield from _attention()
 
 
@@ -170,6 +171,16 @@ def _fused() -> Iterator[tuple[Any, ...]]:
         {},
     )
     yield f"{ORT}::EmbedLayerNormalization", [words, None, *tables[:2], None, row, row * 0.5], 20, {"epsilon": 1e-3}
+
+
+def _spectra() -> Iterator[tuple[Any, ...]]:
+    """Halves and pairs, and back."""
+    signal, pairs = floats(2, 16, 1), floats(2, 16, 2)
+    yield "DFT", [signal], 17, {"axis": 1, "onesided": 1}
+    yield "DFT", [pairs, np.int64(12)], 17, {"axis": 1, "inverse": 1}
+    yield "DFT", [pairs], 20, {}
+    yield "STFT", [signal, np.int64(3), np.hanning(8).astype("float32"), np.int64(8)], 17, {}
+    yield "STFT", [signal, np.int64(4), None, np.int64(6)], 17, {"onesided": 0}
 
 
 def _attention() -> Iterator[tuple[Any, ...]]:
