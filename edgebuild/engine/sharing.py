@@ -78,7 +78,8 @@ class Sharing:
     _damaged: set[str] = field(default_factory=set)
     _lines: dict[str, str] = field(default_factory=dict)  # by what they are about; told when they are emptied
     _told: set[str] = field(default_factory=set)
-    _failures: int = 0
+    _failures: int = 0  # one after another
+    _trouble: str = ""  # the last of them that did not end the cache's use
     _off: bool = False
     _mute: bool = False
     _quiet: bool = False
@@ -195,6 +196,8 @@ class Sharing:
         if waiting and self._transfers.left:
             self._lines["late"] = f"was too slow: {self._transfers.left} results were not sent"
         self._transfers.close()
+        if self._trouble and not self._off:
+            self._lines["trouble"] = f"{self._trouble}: the build did without it there"
         self.tend()
         self._end_turn()
 
@@ -244,6 +247,8 @@ class Sharing:
             self._lines["off"] = f"{reason}: the build goes on without it"
             self._drop(sends=True)
             self._drop(sends=False)
+        else:
+            self._trouble = reason
 
     def _drop(self, *, sends: bool) -> None:
         if self._transfers is not None:

@@ -114,6 +114,15 @@ def test_a_cache_that_is_no_use_is_told_of_once_and_asked_no_more(served: Served
     assert len(served.asked) <= 8
 
 
+def test_a_cache_that_fails_too_seldom_to_be_given_up_is_told_of_at_the_end(served: Served, machine: New) -> None:
+    served.before = refuse(500, "GET", "PUT", "HEAD")
+    one = machine()
+    one.build(HELLO)
+    assert len(one.told) == 1
+    assert one.told[0].startswith(f"cache {served.url} answers 500 Internal Server Error to ")
+    assert one.told[0].endswith(": the build did without it there")
+
+
 def test_an_answer_that_is_cut_is_no_entry(served: Served, machine: New) -> None:
     served.before = cut
     one = machine()
