@@ -1,4 +1,4 @@
-"""What tests share: the artifacts of a tiny model that is trained once a session."""
+"""What tests share: the artifacts of a tiny model that is trained once a run."""
 
 from __future__ import annotations
 
@@ -26,39 +26,46 @@ def interrupts() -> None:
 
 
 @pytest.fixture(scope="session")
-def made(tmp_path_factory: pytest.TempPathFactory) -> tiny.Made:
+def common(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of this run that all its workers have: what one of them makes there, no other makes again."""
+    own = tmp_path_factory.getbasetemp()
+    return own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
+
+
+@pytest.fixture(scope="session")
+def made(common: Path) -> tiny.Made:
     """The tiny residual CNN and all that is made of it, on demand."""
-    return tiny.start("tiny", tmp_path_factory.mktemp("tiny"))
+    return tiny.start("tiny", common / "tiny")
 
 
 @pytest.fixture(scope="session")
-def pair(tmp_path_factory: pytest.TempPathFactory) -> tiny.Made:
+def pair(common: Path) -> tiny.Made:
     """A model of two inputs and all that is made of it, on demand."""
-    return tiny.start("pair", tmp_path_factory.mktemp("pair"))
+    return tiny.start("pair", common / "pair")
 
 
 @pytest.fixture(scope="session")
-def tokens(tmp_path_factory: pytest.TempPathFactory) -> tiny.Made:
+def tokens(common: Path) -> tiny.Made:
     """A model of whole numbers and all that is made of it, on demand."""
-    return tiny.start("tokens", tmp_path_factory.mktemp("tokens"))
+    return tiny.start("tokens", common / "tokens")
 
 
 @pytest.fixture(scope="session")
-def scene(tmp_path_factory: pytest.TempPathFactory) -> tiny.Made:
+def scene(common: Path) -> tiny.Made:
     """A model of two inputs, three outputs and two tasks, and all that is made of it, on demand."""
-    return tiny.start("scene", tmp_path_factory.mktemp("scene"))
+    return tiny.start("scene", common / "scene")
 
 
 @pytest.fixture(scope="session")
-def centre(tmp_path_factory: pytest.TempPathFactory) -> tiny.Made:
+def centre(common: Path) -> tiny.Made:
     """A regression (a small CNN, two values) and all that is made of it, on demand."""
-    return tiny.start("centre", tmp_path_factory.mktemp("centre"))
+    return tiny.start("centre", common / "centre")
 
 
 @pytest.fixture(scope="session")
-def arrows(tmp_path_factory: pytest.TempPathFactory) -> tiny.Made:
+def arrows(common: Path) -> tiny.Made:
     """An embedding (two linear layers, eight values), with unlabelled data, and all that is made of it, on demand."""
-    return tiny.start("arrows", tmp_path_factory.mktemp("arrows"))
+    return tiny.start("arrows", common / "arrows")
 
 
 @pytest.fixture(scope="session")

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import shutil
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+
+from filelock import FileLock
 
 from edgebuild.data.function import Function
 from edgebuild.engine import keys
@@ -56,7 +58,10 @@ def perform(step: Step, output: Path, inputs: Mapping[str, tuple[str, Path]]) ->
 
 @dataclass(frozen=True, slots=True)
 class Made:
-    """The artifacts of one model below a folder, by name: `made["onnx-int8"]` is the folder of the int8 ONNX file."""
+    """The artifacts of one model below a folder, by name: `made["onnx-int8"]` is the folder of the int8 ONNX file.
+
+    Several processes may ask at once: one makes it, and it appears whole.
+    """
 
     name: str
     root: Path
@@ -65,12 +70,24 @@ class Made:
         folder = self.root / artifact
         if not folder.is_dir():
             step, inputs = self.recipe(artifact)
-            perform(step, folder, {role: (kind(item), self[item]) for role, item in inputs.items()})
+            sources = {role: (kind(item), self[item]) for role, item in inputs.items()}
+            self._place(artifact, lambda making: perform(step, making, sources))
         return folder
 
     def code(self) -> None:
         """Copy the model's folder, as a plan would."""
-        shutil.copytree(MODELS / self.name, self.root / "code", ignore=shutil.ignore_patterns("__pycache__"))
+        ignored = shutil.ignore_patterns("__pycache__")
+        self._place("code", lambda making: shutil.copytree(MODELS / self.name, making, ignore=ignored))
+
+    def _place(self, artifact: str, make: Callable[[Path], object]) -> None:
+        """Have a folder made beside the root, and moved into it, unless another process has done so meanwhile."""
+        making = self.root.with_name(f"{self.root.name}.making")
+        for folder in (self.root, making):
+            folder.mkdir(parents=True, exist_ok=True)
+        with FileLock(making / f"{artifact}.lock"):
+            if not (self.root / artifact).is_dir():
+                make(making / artifact)
+                (making / artifact).rename(self.root / artifact)
 
     def recipe(self, artifact: str) -> tuple[Step, dict[str, str]]:
         """The step that makes an artifact, and its inputs by role."""
