@@ -52,6 +52,8 @@ HELD = {
     "six": np.arange(6, dtype="float32") / 6,
     "lowest": np.float32(-np.inf),
     "many": np.float32(2e4),
+    "rank": np.array([1, 8]),
+    "nowhere": np.zeros((1, 8), "int64"),
     "million": np.float32(1e6),
 }
 DOMAINS = {"ai.onnx.ml": 3, "com.microsoft": 1}
@@ -239,7 +241,7 @@ CASES: dict[str, Callable[[], onnx.ModelProto]] = {
     ),
     "another domain alone, and no version of ONNX's own": lambda: versions(linear("ai.onnx.ml"), ("ai.onnx.ml", 3)),
     "versions that are named twice": lambda: versions(
-        [node("MatMul", ["x", "w"], ["m"]), *linear("ai.onnx.ml")], ("ai.onnx", 17), ("ai.onnx.ml", 3), ("", 17)
+        [node("MatMul", ["x", "w"], ["m"]), *linear("ai.onnx.ml")], ("", 17), ("ai.onnx.ml", 3), ("", 17)
     ),
     "trees": lambda: versions(trees(), ("ai.onnx.ml", 5)),
     "a transposed convolution in groups": lambda: file(
@@ -247,10 +249,8 @@ CASES: dict[str, Callable[[], onnx.ModelProto]] = {
     ),
     "zeros of a type that is not said": lambda: file(
         [
-            node("ConstantOfShape", ["steps"], ["z"]),
-            node("Reshape", ["x", "steps"], ["r"]),
-            node("Add", ["r", "z"], ["s"]),
-            node("Flatten", ["s"], ["y"]),
+            node("ConstantOfShape", ["rank"], ["z"]),
+            node("ScatterElements", ["z", "nowhere", "x"], ["y"], axis=0),
         ],
         ["y"],
     ),
