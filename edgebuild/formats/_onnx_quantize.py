@@ -35,6 +35,9 @@ _WEIGHTS = {
 # What is quantized when only layers are: a ReLU is part of the layer before it. (A recurrent layer has no such kernel.)
 _LAYERS = ("Conv", "ConvTranspose", "Gemm", "MatMul", "Gather", "Relu", "Clip")
 
+# What gives the values that it is given in another shape or order, and nothing else.
+_MOVING = ("Flatten", "Reshape", "Slice", "Squeeze", "Transpose", "Unsqueeze")
+
 
 def failing(traceback: TracebackType | None) -> str:
     """The operator that was being worked on, by its kind and name: what the innermost function calls `node`."""
@@ -213,9 +216,14 @@ def _without_channels(model: onnx.ModelProto) -> list[str]:
 
 def _probabilities(model: onnx.ModelProto) -> list[str]:
     """What softmaxes give, whose range is 0 to 1 whatever was seen: the runtime's integer kernel does not stop at the
-    end of a range but begins anew at 0 (as TFLite's has it, whose range is fixed).
+    end of a range but begins anew at 0 (as TFLite's has it, whose range is fixed). What they give in another shape or
+    order is among them: the runtime takes a range from behind such operators to the softmax.
     """
-    return [node.output[0] for node in model.graph.node if node.op_type == "Softmax"]
+    names: dict[str, None] = {}
+    for node in model.graph.node:
+        if node.op_type == "Softmax" or (node.op_type in _MOVING and node.input[0] in names):
+            names[node.output[0]] = None
+    return [*names]
 
 
 def _without_kernel(model: onnx.ModelProto) -> list[str]:

@@ -71,14 +71,17 @@ def test_a_layer_as_others_write_it_answers_as_it_did(case: str, technique: Any)
     assert np.abs(answers - right).max() < 0.05 * np.abs(right).max()
 
 
-def test_the_largest_probability_that_was_seen_is_not_taken_for_none() -> None:
+@pytest.mark.parametrize("moved", [False, True])
+def test_the_largest_probability_that_was_seen_is_not_taken_for_none(moved: bool) -> None:
     """The runtime's integer softmax went on at 0 where its range ended, and all that was made of it was wrong."""
     nodes = [
         helper.make_node("MatMul", ["x", "w"], ["m"]),
-        helper.make_node("Softmax", ["m"], ["p"], axis=1),
-        helper.make_node("MatMul", ["p", "v"], ["out"]),
+        helper.make_node("Softmax", ["m"], ["s"], axis=1),
+        helper.make_node("Unsqueeze" if moved else "Identity", ["s", "axis"] if moved else ["s"], ["p"]),
+        helper.make_node("Mul" if moved else "MatMul", ["p", "v"], ["out"]),
     ]
-    file, samples = model(nodes, {"w": drawn(8, 3) / 40, "v": drawn(3, 16)}, [1, 8]), [(drawn(1, 8),) for _ in range(8)]
+    weights = {"w": drawn(8, 3) / 40, "v": drawn(3, 16), **({"axis": np.array([2])} if moved else {})}
+    file, samples = model(nodes, weights, [1, 8]), [(drawn(1, 8),) for _ in range(8)]
     done = Onnx().quantize(file, Quantization("static"), samples)
     (answers, right) = (np.concatenate([one for (one,) in Onnx().run(each, samples)]) for each in (done, file))
     assert np.abs(answers - right).max() < 0.05 * np.abs(right).max()

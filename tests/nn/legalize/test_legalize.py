@@ -57,6 +57,10 @@ LAYERS: dict[str, list[tuple[int, Callable[[], nn.Module]]]] = {
         (3, lambda: nn.ConvTranspose3d(4, 6, 3, 2, 1, 1)),
     ],
     "grouped_conv3d": [(3, lambda: nn.Conv3d(4, 8, 3, padding=1, groups=4))],
+    "strided_conv3d": [
+        (3, lambda: nn.Conv3d(4, 8, 3, (1, 2, 2), 1)),
+        (3, lambda: nn.Conv3d(4, 6, (3, 1, 3), 2, (1, 0, 1))),
+    ],
     "ceil_pools": [(2, lambda: nn.MaxPool2d(3, 2, ceil_mode=True)), (2, lambda: nn.MaxPool2d(5, 4, ceil_mode=True))],
     "dilated_pools": [
         (2, lambda: nn.MaxPool2d(3, 2, 1, dilation=(2, 3), ceil_mode=True)),
@@ -65,6 +69,7 @@ LAYERS: dict[str, list[tuple[int, Callable[[], nn.Module]]]] = {
     "expanded": [
         (2, lambda: Call(lambda x: torch.cat([x, x.mean((1, 3), keepdim=True).expand(-1, 1, -1, 12)], 1))),
         (2, lambda: Call(lambda x: x * x.amax((2, 3), keepdim=True).expand_as(x))),
+        (2, lambda: Call(lambda x: torch.relu(x.amax(1).unsqueeze(-1).expand(-1, -1, -1, 2)))),
     ],
     "powers": [(2, lambda: Call(lambda x: (x.unsqueeze(1) - 1).pow(2) - x.unsqueeze(1) ** 3))],
     "identity_matrix": [(1, lambda: Call(lambda x: x + torch.eye(8, 20, dtype=x.dtype)))],
@@ -312,6 +317,11 @@ def test_complex_weights_become_real_ones_and_what_is_written_into_zeros_stays(n
     assert "Complex numbers" in found.lines[0]
 
 
+def test_onnx_has_no_operator_for_maxima_of_uneven_windows() -> None:
+    found = legal(nn.AdaptiveMaxPool2d((5, 7)), example()[1:2], "onnx")
+    assert found.lines[0].startswith("rewritten for onnx (refused otherwise)")
+
+
 def test_what_is_read_off_a_spectrum_at_once_is_left_to_onnx() -> None:
     module = Call(lambda x: framed(x).abs())
     assert legal(module, example()[:1], "onnx").module is module
@@ -409,7 +419,8 @@ def test_a_rewrite_that_changes_numbers_is_left_out_and_the_others_are_not(outsi
 
 def test_tflite_takes_a_layer_of_every_rewrite_and_answers_as_torch_does() -> None:
     layers = [every[0] for every in LAYERS.values()]
-    module, given = Every([*layers, LAYERS["output_padding"][1], LAYERS["transposed_groups"][1]]).eval(), example()
+    others = [LAYERS[name][place] for name, place in (("output_padding", 1), ("transposed_groups", 1), ("expanded", 2))]
+    module, given = Every([*layers, *others]).eval(), example()
     file = Tflite().convert(legal(module, given, "tflite").module, given)
     (answers,) = Tflite().run(file, [tuple(values.numpy() for values in given)])
     with torch.no_grad():
@@ -418,3 +429,10 @@ def test_tflite_takes_a_layer_of_every_rewrite_and_answers_as_torch_does() -> No
     far = [np.abs(one - other).max() / np.abs(other).max() for one, other in zip(answers, wanted, strict=True)]
     assert max(far) < 1e-5, dict(enumerate(far))
     assert not {"STABLEHLO_REDUCE_WINDOW", "GATHER_ND", "STABLEHLO_CONVOLUTION"} & {*Tflite().operators(file)}
+
+
+def test_a_network_may_end_in_an_expand() -> None:
+    module, given = Call(lambda x: x.amax(1).unsqueeze(-1).expand(-1, -1, -1, 2)), example()[1:2]
+    file = Tflite().convert(legal(module, given, "tflite").module, given)
+    ((answer,),) = Tflite().run(file, [tuple(values.numpy() for values in given)])
+    assert np.array_equal(answer, module(*given).numpy())

@@ -17,7 +17,7 @@ class AdaptiveMax(Rewrite):
     """An adaptive maximum pool becomes a plain one where its windows are equal, else the maximum of each window."""
 
     operators: ClassVar[tuple[str, ...]] = ("adaptive_max_pool1d.default", "adaptive_max_pool2d.default")
-    formats: ClassVar[Mapping[str, Trouble]] = {"tflite": "refused"}
+    formats: ClassVar[Mapping[str, Trouble]] = {"onnx": "refused", "tflite": "refused"}
 
     @staticmethod
     def instead(node: fx.Node) -> Callable[..., Any] | None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from edgebuild.spec.rewrite import Rewrite, Trouble
 
 if TYPE_CHECKING:
-    from torch import fx
+    from torch import Tensor, fx
 
 
 # Operators that repeat a value of one place themselves.
@@ -16,7 +17,7 @@ _REPEATING = ("add.Tensor", "div.Tensor", "mul.Tensor", "sub.Tensor")
 
 
 class Expanded(Rewrite):
-    """`expand` in four axes is left to the arithmetic behind it, or made in five: with channels last it is mixed up."""
+    """`expand` in four axes is left to arithmetic behind it, or made in three: with channels last it is mixed up."""
 
     operators: ClassVar[tuple[str, ...]] = ("expand.default", "expand_as.default")
     formats: ClassVar[Mapping[str, Trouble]] = {"tflite": "wrong"}
@@ -29,11 +30,23 @@ class Expanded(Rewrite):
             return None
         if all(_repeats(user, node) for user in node.users):
             return lambda x, *_, **__: x
-        return lambda x, *_, **__: x.unsqueeze(0).expand(1, *sizes).squeeze(0)
+        return lambda x, *_, **__: _spread(x, sizes)
+
+
+def _spread(x: Tensor, sizes: list[int]) -> Tensor:
+    """One axis after another, in three axes: pictures have four."""
+    for axis, (own, size) in enumerate(zip(x.shape, sizes, strict=True)):
+        if own != size:
+            before, behind = math.prod(x.shape[:axis]), math.prod(x.shape[axis + 1 :])
+            repeated = x.reshape(before, 1, behind).expand(before, size, behind)
+            x = repeated.reshape(*x.shape[:axis], size, *x.shape[axis + 1 :])
+    return x
 
 
 def _repeats(user: fx.Node, node: fx.Node) -> bool:
     """Whether an operator gives the same to what is not repeated, for another of its values is as large."""
+    if user.op == "output":
+        return False
     others = [one for one in user.all_input_nodes if one is not node]
     as_large = any(one.meta["val"].shape == user.meta["val"].shape for one in others)
     return as_large and str(user.target).removeprefix("aten.") in _REPEATING
