@@ -24,6 +24,7 @@ from edgebuild.spec.signature import TensorSpec
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
+_MODULE = "edgebuild_user_model"  # what model.py is imported as
 _TRIED = 2  # examples that a new module is shown: one would hide a lost batch axis
 
 
@@ -79,7 +80,7 @@ class ModelCode:
         """What a function or class of the file returns, given these keyword arguments; UsageError unless a module."""
         from torch import nn
 
-        module = self.function(builder, "builder")(**options or {})
+        module = _uncompiled(self.function(builder, "builder")(**options or {}))
         if not isinstance(module, nn.Module):
             message = f"returned {type(module).__name__}, not a torch.nn.Module"
             raise UsageError(message, file=self.file, key=f"{builder}()")
@@ -96,14 +97,21 @@ class ModelCode:
             if exhausted(error):
                 raise
             reason = f"its model does not accept the declared inputs ({shapes}): {_first_line(error)}"
-            raise UsageError(reason, file=f"{self.origin}/model.toml", key=f"inputs, {key}") from None
+            kinds = {own.dtype for own in module.parameters() if own.is_floating_point()} - {torch.float32}
+            hint = f"it has parameters of {', '.join(map(str, kinds))}: .float() makes them float32" if kinds else None
+            raise UsageError(reason, file=f"{self.origin}/model.toml", key=f"inputs, {key}", hint=hint) from None
 
     def _import(self) -> ModuleType:
         if self.folder is None or not (self.folder / self.name).is_file():
             raise UsageError("no such file", file=self.file)
         sys.dont_write_bytecode = True  # the folder is an artifact: nothing may be added to it
+        _forget_neighbours(self.folder)
         sys.path.insert(0, str(self.folder))  # so that model.py may import its neighbours
-        spec = importlib.util.spec_from_file_location("edgebuild_user_model", self.folder / self.name)
+        spec = importlib.util.spec_from_file_location(
+            _MODULE,
+            self.folder / self.name,
+            submodule_search_locations=[str(self.folder)],  # for relative imports: the folder is a package
+        )
         assert spec is not None
         assert spec.loader is not None
         module = importlib.util.module_from_spec(spec)
@@ -116,9 +124,9 @@ class ModelCode:
         try:
             with _as_a_program(self.name):
                 return call()
-        except EdgebuildError:
+        except (EdgebuildError, KeyboardInterrupt):
             raise
-        except (Exception, SystemExit) as error:  # the user's code may raise anything
+        except BaseException as error:  # the user's code may raise anything
             if exhausted(error):
                 raise
             raise UsageError(f"raised {_first_line(error)}{self._line(error)}", file=self.file, key=key) from None
@@ -154,6 +162,31 @@ def example(inputs: tuple[TensorSpec, ...], batch: int) -> tuple[Tensor, ...]:
     return tuple(torch.zeros((batch, *spec.shape), dtype=getattr(torch, spec.dtype)) for spec in inputs)
 
 
+def _forget_neighbours(folder: Path) -> None:
+    """Let files of this folder be imported where another model's, such as a teacher's, have the same names."""
+    before = getattr(sys.modules.get(_MODULE), "__path__", [str(folder)])[0]
+    if before == str(folder):
+        return
+    for name in [name for name, module in [*sys.modules.items()] if _lies_in(module, before)]:
+        del sys.modules[name]
+
+
+def _lies_in(module: Any, folder: str) -> bool:
+    """Whether it was imported from there: a file, or a folder without one (a namespace)."""
+    own = getattr(module, "__dict__", {})  # asking a lazy module for more would import what it stands for
+    spec = own.get("__spec__")
+    places = [own.get("__file__"), *(getattr(spec, "submodule_search_locations", None) or ())]
+    return any(Path(place).is_relative_to(folder) for place in places if isinstance(place, str))
+
+
+def _uncompiled(module: Any) -> Any:
+    """What torch.compile was given: compiling is done by formats, and would need a C compiler here."""
+    return getattr(module, "_orig_mod", module)
+
+
 def _first_line(error: BaseException) -> str:
-    text = str(error).strip().split("\n")[0]
+    try:
+        text = str(error).strip().split("\n")[0]
+    except Exception:  # an exception of somebody's own, which cannot be shown
+        text = ""
     return f"{type(error).__name__}: {text}" if text else type(error).__name__

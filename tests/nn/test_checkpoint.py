@@ -189,3 +189,45 @@ def test_a_script_reads_its_own_arguments_and_changes_nothing_for_others(
     assert isinstance(module, nn.Linear)
     assert Path.cwd() == tmp_path
     assert torch.is_grad_enabled()
+
+
+ODD = {
+    "raise Odd()": "models/m/model.py: build(): raised Odd at line 9",
+    "raise Stop('now')": "models/m/model.py: build(): raised Stop: now at line 9",
+    "return torch.nn.Linear(3, 2).double()": "it has parameters of torch.float64: .float() makes them float32)",
+}
+
+
+@pytest.mark.parametrize("line", ODD)
+def test_whatever_a_models_code_does_is_one_line_of_its_own(tmp_path: Path, line: str) -> None:
+    code = "import torch\nclass Odd(Exception):\n    def __str__(self):\n        raise ValueError\n"
+    (tmp_path / "model.py").write_text(f"{code}class Stop(BaseException):\n    pass\n\ndef build():\n    {line}\n")
+    with pytest.raises(UsageError) as caught:
+        ModelCode(tmp_path, "models/m").build("build", (TensorSpec("x", (3,)),))
+    assert caught.value.line.endswith(ODD[line])
+
+
+def test_a_models_folder_is_a_package_and_what_is_compiled_is_taken_as_it_was(tmp_path: Path) -> None:
+    (tmp_path / "parts").mkdir()
+    (tmp_path / "sizes.py").write_text("WIDTH = 3\n")
+    (tmp_path / "parts" / "layers.py").write_text("from ..sizes import WIDTH\nfrom torch.nn import Linear\n")
+    code = "import torch\nfrom .parts.layers import Linear, WIDTH\nfrom sizes import WIDTH as SAME\n"
+    code += "def build():\n    return torch.compile(Linear(WIDTH, SAME - 1))\n"
+    (tmp_path / "model.py").write_text(code)
+    module = ModelCode(tmp_path, "models/m").build("build", (TensorSpec("x", (3,)),))
+    assert type(module) is nn.Linear
+
+
+@pytest.mark.parametrize(
+    "form", ["from sizes import WIDTH", "from .sizes import WIDTH", "from .deep.sizes import WIDTH"]
+)
+def test_neighbours_of_two_models_are_not_taken_for_each_other(tmp_path: Path, form: str) -> None:
+    """A student and its teacher are built in one process, and both may have a `layers.py`."""
+    for width in (3, 5):
+        folder = tmp_path / str(width)
+        (folder / "deep").mkdir(parents=True)
+        for place in (folder, folder / "deep"):
+            (place / "sizes.py").write_text(f"WIDTH = {width}\n")
+        (folder / "model.py").write_text(f"import torch\n{form}\ndef build():\n    return torch.nn.Linear(WIDTH, 2)\n")
+        module = ModelCode(folder, "models/m").build("build", (TensorSpec("x", (width,)),))
+        assert module.in_features == width

@@ -232,7 +232,7 @@ def test_weights_alone_get_code_to_be_filled_in(tmp_path: Path, pictures: Path) 
 NET = '''"""Somebody's network, which imports a neighbour."""
 from torch import nn
 
-import blocks
+from . import blocks
 
 
 class Net(nn.Module):
@@ -243,7 +243,7 @@ class Net(nn.Module):
     def forward(self, image):
         return self.body(image)
 '''
-BLOCKS = """from parts.plain import relu
+BLOCKS = """from .parts.plain import relu
 from torch import nn
 
 
@@ -260,7 +260,9 @@ def net_file(tmp_path: Path) -> Path:
     (folder / "net.py").write_text(NET)
     (folder / "blocks.py").write_text(BLOCKS)
     (folder / "parts" / "__init__.py").write_text("")
-    (folder / "parts" / "plain.py").write_text("from torch.nn import ReLU as relu\n")
+    (folder / "parts" / "plain.py").write_text("from torch.nn import ReLU as relu\nfrom ..far import NOTHING\n")
+    (folder / "far.py").write_text("from . import near\nNOTHING = near.NOTHING\n")
+    (folder / "near.py").write_text("NOTHING = None\n")
     (folder / "unused.py").write_text("raise RuntimeError\n")
     return folder / "net.py"
 
@@ -269,7 +271,7 @@ def test_a_class_in_somebodys_file_becomes_the_models_code(net_file: Path, pictu
     """With what it imports beside it; where it is told something, by a function behind it."""
     asked = named.asked(f"{net_file}:Net", ("width=8",))
     assert isinstance(asked, Script)
-    assert [path.name for path in asked.beside()] == ["blocks.py", "parts"]
+    assert [path.name for path in asked.beside()] == ["blocks.py", "parts", "far.py", "near.py"]
     inspected = named.inspected(asked, named.RANDOM)
     interview = Interview(
         open_project(pictures.parent),

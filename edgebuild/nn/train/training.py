@@ -105,9 +105,12 @@ class _Run:
     lines: list[str] = field(default_factory=list)
 
     def go(self, progress: Progress, state: dict[str, Any] | None) -> None:
-        """DivergedError where the loss is no number any more."""
+        """DivergedError where the loss is no number any more; UsageError for a module of which nothing is learnt."""
         import torch
 
+        if not any(each.requires_grad for each in self.module.parameters()):
+            hint = "requires_grad_(True), or a recipe whose steps do not train"
+            raise UsageError("nothing is learnt: every parameter of the model is frozen, or it has none", hint=hint)
         generator, device = seeded(self.training.seed), machine.device()
         self.module.train().to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         order = batches.Order(len(self.data), self.training, generator)

@@ -64,7 +64,7 @@ class Script:
         folder, seen = self.path.parent, dict[Path, None]()
         rest = [self.path]
         while rest:
-            for name in _imported(rest.pop()):
+            for name in _imported(rest.pop(), folder):
                 for each in (folder / f"{name}.py", folder / name):
                     if each != self.path and each not in seen and (each.is_file() or (each / "__init__.py").is_file()):
                         seen[each] = None
@@ -95,10 +95,12 @@ def _tree(path: Path) -> ast.Module:
         ) from None
 
 
-def _imported(path: Path) -> Iterator[str]:
-    """The first parts of the names of modules that a file imports from outside of its own package."""
+def _imported(path: Path, folder: Path) -> Iterator[str]:
+    """The first parts of the names of modules that a file imports from outside of its own package below the folder."""
+    depth = len(path.relative_to(folder).parts)  # as many dots lead to the folder
     for node in ast.walk(_tree(path)):
         if isinstance(node, ast.Import):
             yield from (alias.name.partition(".")[0] for alias in node.names)
-        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
-            yield node.module.partition(".")[0]
+        elif isinstance(node, ast.ImportFrom) and node.level in (0, depth):
+            names = [node.module] if node.module else [alias.name for alias in node.names]
+            yield from (name.partition(".")[0] for name in names)

@@ -42,6 +42,13 @@ def fitted(how: Training, count: int = 40, **options: object) -> nn.Linear:
     return module
 
 
+@pytest.mark.parametrize("module", [nn.Linear(3, 2).requires_grad_(False), nn.Flatten()])
+def test_a_module_of_which_nothing_is_learnt_is_refused(module: nn.Module) -> None:
+    loss = losses.supervised([CLASSES], 0.0)
+    with pytest.raises(UsageError, match="nothing is learnt: every parameter of the model is frozen"):
+        training.fit(module, data(), loss, Training(epochs=1), sparse=(), progress=lambda *_, **__: None)
+
+
 def test_the_rate_rises_from_zero_to_its_peak_and_falls_to_zero_along_half_a_cosine() -> None:
     assert optimizers.rate(0) == 0
     assert optimizers.rate(0.075) == pytest.approx(0.5)
