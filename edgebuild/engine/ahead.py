@@ -6,6 +6,7 @@ says that it is that program: each step is spared what the command line takes.
 
 from __future__ import annotations
 
+import gc
 import importlib
 import os
 import sys
@@ -36,7 +37,11 @@ def _silent() -> Iterator[None]:
 
 if program := os.environ.get(PROGRAM):  # a module without a file has no such attribute, and inspect relies on that
     sys.modules["__main__"].__file__ = program
+# What is imported stays: no collection looks through it, neither here nor in workers, which would copy its memory.
+gc.disable()
 with _silent():
     for each in os.environ.get(AHEAD, "").split(","):
         with suppress(ImportError, ValueError):
             importlib.import_module(each)
+gc.freeze()
+gc.enable()
