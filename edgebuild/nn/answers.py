@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import fields, is_dataclass
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from torch import Tensor
+    from torch import Tensor, nn
 
     from edgebuild.spec.signature import TensorSpec
 
@@ -16,10 +17,50 @@ def listed(answer: Any) -> tuple[Tensor, ...]:
     import torch
 
     answers = (answer,) if isinstance(answer, torch.Tensor) else answer
-    if not isinstance(answers, tuple | list) or not all(isinstance(one, torch.Tensor) for one in answers):
+    if not isinstance(answers, tuple | list) or not _tensors(answers):
         kinds = ", ".join(type(one).__name__ for one in answers) if isinstance(answers, tuple | list) else ""
         raise TypeError(f"{type(answer).__name__}{f' of {kinds}' if kinds else ''}")
     return tuple(answers)
+
+
+def in_order(module: nn.Module) -> nn.Module:
+    """The module, answering the tensors of what it answers in a plain tuple, where that is a mapping, a dataclass, a
+    named tuple or something nested: in the order in which they stand in it, without those that are None.
+    """
+    module.register_forward_hook(_in_order)
+    return module
+
+
+def _in_order(module: nn.Module, inputs: Any, answer: Any) -> tuple[Tensor, ...] | None:
+    """None leaves an answer as it is: where it is plain already, and where something in it is no tensor."""
+    import torch
+
+    if isinstance(answer, torch.Tensor) or (type(answer) in (tuple, list) and _tensors(answer)):
+        return None
+    leaves = tuple(_leaves(answer))
+    return leaves if leaves and _tensors(leaves) else None
+
+
+def _tensors(values: Iterable[Any]) -> bool:
+    import torch
+
+    return all(isinstance(one, torch.Tensor) for one in values)
+
+
+def _leaves(answer: Any) -> Iterator[Any]:
+    if isinstance(answer, Mapping):
+        parts: Any = answer.values()
+    elif isinstance(answer, tuple | list):
+        parts = answer
+    elif is_dataclass(answer):
+        parts = (getattr(answer, field.name) for field in fields(answer))
+    elif answer is None:
+        return
+    else:
+        yield answer
+        return
+    for part in parts:
+        yield from _leaves(part)
 
 
 def mistake(answer: Any, outputs: Sequence[TensorSpec], examples: int) -> str | None:

@@ -84,7 +84,7 @@ class ModelCode:
         if not isinstance(module, nn.Module):
             message = f"returned {type(module).__name__}, not a torch.nn.Module"
             raise UsageError(message, file=self.file, key=f"{builder}()")
-        return module
+        return answers.in_order(module)
 
     def _try(self, module: nn.Module, inputs: tuple[TensorSpec, ...], key: str) -> Any:
         import torch
