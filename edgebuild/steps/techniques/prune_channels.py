@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from annotated_types import Ge
 from pydantic import Field
 
 from edgebuild.nn import checkpoint, layers, records
-from edgebuild.nn.prune import channels, importance, sensitivity, shares, time_budget, units
+from edgebuild.nn.prune import channels, importance, sensitivity, shares, streamed, time_budget, trial, units
 from edgebuild.nn.prune.channels import Inventory
 from edgebuild.nn.prune.schedule import Schedule
 from edgebuild.nn.prune.slimming import Slimming
@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 
     from edgebuild.nn.checkpoint import Checkpoint
     from edgebuild.spec.rows import Split
+
+    Chosen = tuple[Units, Collection[int]]
 
 _NOTICEABLE = 0.005  # of all channels
 
@@ -129,17 +131,22 @@ class PruneChannels(Technique):
         ratios = scan["ratios"] if scan else {one.name: self._ratio(one) for one in able}
         counts = {one.name: len(one.members) for one in able}
         left = {one.name: [one.size, one.size] for one in inventory.units}
+        broken: dict[str, str] = {}
 
         def cut(share: float) -> None:
             nonlocal now
             fresh = units.scored(now.units, self._importance(module, io))
-            still = [one for one in now.units if one.name in fresh and one.name in ratios and not one.fixed]
+            may_go = (fresh.keys() & ratios.keys()) - broken.keys()
+            still = [one for one in now.units if one.name in may_go and not one.fixed]
             stays = self._stays(still, fresh, share, ratios, counts)
-            now = now.remove(module, units.least(still, fresh, stays))
-            left.update({one.name: [_size(one, stays[one.name]), left[one.name][1]] for one in still})
-            _run(model)
+            chosen = units.least(still, fresh, stays)
+            broken.update(_breaking(model, now, chosen))
+            now = now.remove(module, [(one, gone) for one, gone in chosen if one.name not in broken])
+            went = [one for one in still if one.name not in broken]
+            left.update({one.name: [_size(one, stays[one.name]), left[one.name][1]] for one in went})
 
         self.schedule.carry_out(model, io, cut, self.seed)
+        inventory = replace(inventory, unfollowed={**inventory.unfollowed, **broken})
         if all(stay == size for stay, size in left.values()):
             self._refuse_nothing(inventory)
         taken = self._taken(able, ratios, left)
@@ -203,7 +210,9 @@ class PruneChannels(Technique):
 
     def _refuse_nothing(self, inventory: Inventory) -> None:
         """UsageError with what was in the way."""
-        if inventory.unfollowed and not [one for one in inventory.units if not one.fixed]:
+        if inventory.unfollowed and not [
+            one for one in inventory.units if not one.fixed and one.name not in inventory.unfollowed
+        ]:
             message = "; ".join(channels.remarks(inventory.unfollowed))
             raise UsageError(f"nothing can be removed: {message}", hint="leave the step out, or take prune_weights")
         message = f"no channel can be removed at ratio {self.ratio} with round_to {self.round_to}"
@@ -222,17 +231,24 @@ class PruneChannels(Technique):
         return by_noun
 
 
-def _run(model: Checkpoint) -> None:
-    """UsageError where the code of the model counts on channels that are gone, as no trial of single ones has shown."""
-    try:
-        model.module(*model.example())
-    except Exception as error:  # a forward pass may fail in any way
-        if exhausted(error):
-            raise
-        first = str(error).strip().partition("\n")[0]
-        reason = f"without the channels of least weight the model does not run ({type(error).__name__}: {first})"
-        hint = "its code counts channels by numbers of its own: name the layers that make them in keep"
-        raise UsageError(reason, hint=hint) from None
+def _breaking(model: Checkpoint, inventory: Inventory, chosen: Sequence[Chosen]) -> dict[str, str]:
+    """The units without whose least channels the code of the model does not run, as no trial of single ones has shown,
+    and why: they stay.
+    """
+
+    def fault(some: Sequence[Chosen]) -> str | None:
+        tried = streamed.sharing(model.module).eval()
+        inventory.remove(tried, some)
+        try:
+            trial.answers(tried, model.example())
+        except Exception as error:  # a forward pass may fail in any way
+            if exhausted(error):
+                raise
+            first = str(error).strip().partition("\n")[0]
+            return f"without its least channels the model does not run ({type(error).__name__}: {first})"
+        return None
+
+    return {chosen[place][0].name: why for place, why in trial.unsound(chosen, fault).items()}
 
 
 def _differing(taken: Mapping[str, Mapping[str, float]], round_to: int) -> list[str]:

@@ -216,6 +216,33 @@ def test_code_that_counts_on_channels_that_went_is_told_in_a_line(tmp_path: Path
     assert "the model does not run (RuntimeError: " in refused.value.line
 
 
+BESIDE = """
+class Beside(N):
+    def __init__(self):
+        super().__init__()
+        self.d, self.e = nn.Linear(16, 12), nn.Linear(12, 3)
+
+    def forward(self, x):
+        return super().forward(x) + self.e(torch.relu(self.d(x)))
+
+def beside():
+    return Beside()
+"""
+
+
+def test_what_the_code_counts_on_stays_whole_and_the_others_go(tmp_path: Path) -> None:
+    (tmp_path / "source").mkdir()
+    (tmp_path / "source" / "model.py").write_text(COUNTED + BESIDE)
+    source, inputs = ModelCode(tmp_path / "source", "models/m"), (TensorSpec("x", (16,)),)
+    (tmp_path / "model").mkdir()
+    checkpoint.save(Checkpoint(source.build("beside", inputs), source, "beside", inputs), tmp_path / "model")
+    step = PruneChannels(ratio=0.4, round_to=2)
+    tiny.perform(step, tmp_path / "out", {"model": ("torch", tmp_path / "model")})
+    left = shapes(tmp_path / "out")
+    assert (left["a.weight"], left["d.weight"]) == ([10, 16], [8, 16])
+    assert "'a' stays whole: without its least channels the model does not run" in str(notes.read(tmp_path / "out"))
+
+
 def test_a_model_of_two_inputs_is_pruned(pair: tiny.Made) -> None:
     found = shapes(pair["pruned"])
     assert (found["seen.weight"], found["known.weight"], found["head.weight"]) == ([8, 1, 3, 3], [8, 5], [2, 16])
