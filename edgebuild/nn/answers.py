@@ -23,16 +23,12 @@ def listed(answer: Any) -> tuple[Tensor, ...]:
     return tuple(answers)
 
 
-def in_order(module: nn.Module) -> nn.Module:
-    """The module, answering the tensors of what it answers in a plain tuple, where that is a mapping, a dataclass, a
-    named tuple or something nested: in the order in which they stand in it, without those that are None.
+def in_order(module: nn.Module, inputs: Any, answer: Any) -> tuple[Tensor, ...] | None:
+    """A forward hook: the tensors of an answer in a plain tuple, where it is a mapping, a dataclass, a named tuple or
+    something nested, in the order in which they stand in it, without those that are None.
+
+    None leaves an answer as it is: where it is plain already, and where something in it is no tensor.
     """
-    module.register_forward_hook(_in_order)
-    return module
-
-
-def _in_order(module: nn.Module, inputs: Any, answer: Any) -> tuple[Tensor, ...] | None:
-    """None leaves an answer as it is: where it is plain already, and where something in it is no tensor."""
     import torch
 
     if isinstance(answer, torch.Tensor) or (type(answer) in (tuple, list) and _tensors(answer)):

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from edgebuild.nn import answers, compiled_torchvision
 from edgebuild.nn.network import Network
+from edgebuild.nn.usable import usable
 from edgebuild.spec.errors import EdgebuildError, UsageError, exhausted
 from edgebuild.spec.signature import TensorSpec
 
@@ -84,7 +85,7 @@ class ModelCode:
         if not isinstance(module, nn.Module):
             message = f"returned {type(module).__name__}, not a torch.nn.Module"
             raise UsageError(message, file=self.file, key=f"{builder}()")
-        return answers.in_order(module)
+        return usable(module)
 
     def _try(self, module: nn.Module, inputs: tuple[TensorSpec, ...], key: str) -> Any:
         import torch

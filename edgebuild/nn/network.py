@@ -12,8 +12,8 @@ from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from edgebuild.nn.answers import in_order
 from edgebuild.nn.offline import offline
+from edgebuild.nn.usable import usable
 from edgebuild.spec import sha256
 from edgebuild.spec.errors import UsageError, exhausted
 from edgebuild.spec.source import SOURCES, Source
@@ -41,7 +41,7 @@ class Network:
 
     def module(self) -> nn.Module:
         """With weights drawn at random; UsageError for what the package does not know, refuses, or would download."""
-        return in_order(self._asked(lambda: self._source.network(self.name, self.options)))
+        return usable(self._asked(lambda: self._source.network(self.name, self.options)))
 
     def usual(self) -> Usual:
         """What it is usually fed; UsageError as `module`."""

@@ -1,4 +1,4 @@
-"""What modules answer: one plain tuple of tensors, however their code puts them together."""
+"""What modules answer: one plain tuple of tensors, however their code puts them together, and to padding as well."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from edgebuild.spec.errors import UsageError
 from edgebuild.spec.registry import FORMATS
 from edgebuild.spec.signature import TensorSpec
 from edgebuild.steps.convert import Convert
+from edgebuild.steps.techniques.prune_channels import PruneChannels
 from tests import tiny
 
 CODE = """
@@ -39,6 +40,16 @@ WAYS = {
     "plain": lambda a, b: (a, b),
     "words": lambda a, b: {"out": a, "aux": b, "kind": "words"},
 }
+
+class Padded(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.words = nn.Embedding(9, 8, padding_idx=0)
+        self.mix = nn.TransformerEncoder(nn.TransformerEncoderLayer(8, 2, 16, batch_first=True), 1)
+        self.head = nn.Linear(8, 3)
+
+    def forward(self, x):
+        return self.head(self.mix(self.words(x), src_key_padding_mask=x == 0)[:, 0])
 
 class Net(nn.Module):
     def __init__(self, way):
@@ -85,3 +96,15 @@ def test_files_of_them_answer_the_same(code: ModelCode, tmp_path: Path, format: 
     (answers,) = FORMATS.get(format)().run(content, [(x.numpy(),)])
     for one, other in zip(answers, listed(module(x)), strict=True):
         torch.testing.assert_close(torch.from_numpy(one), other)
+
+
+def test_examples_that_are_nothing_but_padding_are_answered_and_what_is_padded_is_pruned(
+    code: ModelCode, tmp_path: Path
+) -> None:
+    tokens = (TensorSpec("x", (5,), "int64"),)
+    (tmp_path / "model").mkdir()
+    checkpoint.save(Checkpoint(code.build("Padded", tokens), code, "Padded", tokens), tmp_path / "model")
+    step = PruneChannels(ratio=0.5, round_to=1)
+    pruned = checkpoint.load(tiny.perform(step, tmp_path / "pruned", {"model": ("torch", tmp_path / "model")})).module
+    assert pruned.get_submodule("mix.layers.0.linear1").weight.shape == (8, 4)
+    assert pruned(torch.tensor([[3, 4, 0, 0, 0]]))[0].isfinite().all()
