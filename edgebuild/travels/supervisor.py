@@ -23,6 +23,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import functools
 import hashlib
 import json
 import os
@@ -146,7 +147,8 @@ class Supervisor:
         with open(self.path(stdout), "wb") as out, open(self.path(stderr), "wb") as err:
             self.process = subprocess.Popen(
                 command, cwd=self.path(cwd), env={**os.environ, **env}, stdin=subprocess.DEVNULL, stdout=out,
-                stderr=err, start_new_session=True, preexec_fn=end_with_parent,  # noqa: PLW1509 - one system call
+                stderr=err, start_new_session=True,
+                preexec_fn=functools.partial(end_with, os.getpid()),  # noqa: PLW1509 - two system calls
             )  # fmt: skip
         if self.lease:
             self.lease.renew(group=self.process.pid)
@@ -322,10 +324,12 @@ def clock() -> float:
     return time.clock_gettime(time.CLOCK_BOOTTIME)
 
 
-def end_with_parent() -> None:
+def end_with(parent: int) -> None:
     """A job ends with its supervisor, however that ends: nobody else may have the device while it runs."""
     if LIBC is not None:
         LIBC.prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
+    if os.getppid() != parent:  # which ended before the kernel was asked
+        os._exit(1)
 
 
 def lock_file(name: str) -> int:

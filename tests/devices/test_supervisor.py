@@ -44,3 +44,9 @@ def test_what_cannot_be_done_is_one_line(tmp_path: Path) -> None:
     run = {"do": "run", "argv": ["/no/program"], "env": {}, "cwd": "job", "stdout": "o", "stderr": "e"}
     assert "/no/program" in talk(opened, run)[1]["error"]
     assert "there is no folder" in talk(opened | {"base": str(tmp_path / "x")})[0]["error"]
+
+
+def test_a_job_does_not_start_whose_supervisor_has_ended_before_it() -> None:
+    code = "import os; from edgebuild.travels.supervisor import end_with; end_with(os.getpid()); print('started')"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stdout) == (1, "")

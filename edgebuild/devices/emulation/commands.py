@@ -1,5 +1,6 @@
 """Runs helper programs (the compiler, LLVM's tools, pip) so that none outlives us and failures are one line."""
 
+import os
 import re
 import shutil
 import subprocess
@@ -20,7 +21,7 @@ _LONGEST = 400  # characters of a message
 
 def launched(cpu_s: int = 0) -> list[str]:
     """The beginning of a command line: what follows is killed when we die (0: CPU time is not limited)."""
-    return [sys.executable, "-I", "-S", str(_LAUNCHER), str(cpu_s)]
+    return [sys.executable, "-I", "-S", str(_LAUNCHER), str(os.getpid()), str(cpu_s)]
 
 
 def run(

@@ -1,4 +1,4 @@
-"""Starts a program within limits, to die with its parent: `launch.py CPU_SECONDS PROGRAM ARGUMENT…` (0: no limit).
+"""Starts a program within limits, to die with its parent: `launch.py PARENT CPU_SECONDS PROGRAM ARGUMENT…` (0: no limit).
 
 It stands in for setpriv and prlimit, which small systems lack or have without these options. It is run by itself, by
 the Python that runs us, and becomes the program.
@@ -22,8 +22,10 @@ def _limit(kind: int, soft: int, hard: int) -> None:
     resource.setrlimit(kind, (soft, hard))
 
 
-def _main(cpu_s: int, program: list[str]) -> None:
+def _main(parent: int, cpu_s: int, program: list[str]) -> None:
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:  # it died before we asked to be told
+        sys.exit("error: what started this has ended")
     if cpu_s:
         _limit(resource.RLIMIT_CORE, 0, 0)
         _limit(resource.RLIMIT_CPU, cpu_s, cpu_s + _GRACE_S)
@@ -35,4 +37,4 @@ def _main(cpu_s: int, program: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    _main(int(sys.argv[1]), sys.argv[2:])
+    _main(int(sys.argv[1]), int(sys.argv[2]), sys.argv[3:])

@@ -169,6 +169,14 @@ def test_what_is_launched_has_its_limits_and_none_of_the_users_libraries(monkeyp
     assert done.stdout == "(7, 12) (0, 0) None\n"
 
 
+def test_nothing_is_launched_for_one_that_ended_before_the_launcher_had_begun():
+    """A launcher that another process inherits stands for it: the kernel tells nothing of an end that was before."""
+    other = "import subprocess, sys; sys.exit(subprocess.run(sys.argv[1:]).returncode)"
+    command = [sys.executable, "-c", other, *launched(), sys.executable, "-c", "print('ran')"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (1, "")
+
+
 def test_a_program_that_cannot_be_started_is_one_line(tmp_path):
     (tmp_path / "broken").write_bytes(b"no program")
     (tmp_path / "broken").chmod(0o755)
