@@ -1,4 +1,4 @@
-"""Starts a program within limits, to die with its parent: `launch.py PARENT CPU_SECONDS PROGRAM ARGUMENT…` (0: no limit).
+"""Starts a program in limits, to die with its parent: `launch.py PARENT CPU_SECONDS PROGRAM ARGUMENT…` (0: no limit).
 
 It stands in for setpriv and prlimit, which small systems lack or have without these options. It is run by itself, by
 the Python that runs us, and becomes the program.
