@@ -7,7 +7,7 @@ from pathlib import Path, PurePosixPath
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from edgebuild.formats import _onnx_batch, _onnx_files, _onnx_usual
+from edgebuild.formats import _onnx_batch, _onnx_files, _onnx_usual, _onnx_words
 from edgebuild.formats._adopted import attempt
 from edgebuild.spec.errors import UsageError
 from edgebuild.spec.signature import TensorSpec
@@ -35,6 +35,7 @@ def adopt(
     """
     model = attempt("is no ONNX model", lambda: parsed(path))
     _with_external_data(model, path.parent)
+    _onnx_words.numbers(model)
     _modern(model)
     _hold(model, constants)
     model = attempt("has functions of its own that cannot be put in their places", lambda: _inlined(model))

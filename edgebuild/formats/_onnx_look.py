@@ -7,7 +7,7 @@ from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from edgebuild.formats import _onnx_adopt
+from edgebuild.formats import _onnx_adopt, _onnx_words
 from edgebuild.formats._adopted import attempt
 from edgebuild.spec.look import UNKNOWN, Look, Port, Size
 
@@ -24,7 +24,9 @@ def look(path: Path) -> Look:
 
     model = attempt("is no ONNX model", lambda: _onnx_adopt.parsed(path))
     beside = tuple(_onnx_adopt.beside(model, path.parent))
-    attempt("is refused by ONNX Runtime", lambda: load_onnx.Model(str(path), {}))
+    named = _onnx_words.classes(model)
+    notes = _onnx_words.numbers(model)
+    attempt("is refused by ONNX Runtime", lambda: load_onnx.Model(_onnx_words.content(path), {}))
     graph = model.graph
     constants = {tensor.name for tensor in graph.initializer}
     operators = Counter(node.op_type for node in graph.node)
@@ -38,6 +40,8 @@ def look(path: Path) -> Look:
         sum(file.stat().st_size for file in (path, *(path.parent / name for name in beside))),
         beside,
         _onnx_adopt.integer_kind(model),
+        named,
+        notes,
     )
 
 

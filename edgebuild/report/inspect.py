@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
 from edgebuild.spec.units import show_bytes
 from edgebuild.verbs.inspect import Inspected
+
+_SHOWN = 12  # names of classes
 
 
 def document(inspected: Inspected) -> dict[str, Any]:
@@ -25,6 +27,10 @@ def show(inspected: Inspected) -> None:
     if look.operators:
         print(f"operators   {_counted(look.operators)}")
         print(f"computes in {f'integers ({look.integer})' if look.integer else 'floats'}")
+    if look.classes:
+        print(f"classes     {_few(look.classes)}")
+    for line in look.notes:
+        print(f"note        {line}")
     if look.beside:
         print(f"weights in  {', '.join(look.beside)}")
     print(f"source      {inspected.source}")
@@ -39,6 +45,11 @@ def show(inspected: Inspected) -> None:
 
 def _counted(operators: Mapping[str, int]) -> str:
     return ", ".join(f"{name} {count}" if count > 1 else name for name, count in operators.items())
+
+
+def _few(names: Sequence[str]) -> str:
+    shown = ", ".join(names[:_SHOWN])
+    return shown if len(names) <= _SHOWN else f"{shown} … ({len(names)})"
 
 
 def _by_reason(refused: Mapping[str, str]) -> dict[str, list[str]]:

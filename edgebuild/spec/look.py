@@ -28,7 +28,8 @@ class Port:
 @dataclass(frozen=True, slots=True)
 class Look:
     """A file in words, its ports, how often it has each operator, the numbers that were learnt, its bytes with those of
-    files beside it, which `beside` names, and what says that it computes in integers, if it does.
+    files beside it, which `beside` names, what says that it computes in integers, if it does, its classes in order,
+    where it names them, and a line for each output that is not taken as it came.
     """
 
     what: str
@@ -39,6 +40,8 @@ class Look:
     bytes: int = 0
     beside: tuple[str, ...] = ()
     integer: str | None = None
+    classes: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

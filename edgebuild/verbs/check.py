@@ -16,6 +16,7 @@ from edgebuild.spec.model import ModelSpec
 from edgebuild.spec.project import Project
 from edgebuild.spec.registry import STEPS
 from edgebuild.spec.target import Recipe, StepSpec, Target
+from edgebuild.verbs import class_order
 
 if TYPE_CHECKING:
     from edgebuild.engine.graph import Graph
@@ -110,6 +111,7 @@ def _checked(
         folders = _run(store, graph, weights, jobs, journal, limits)
         data = folders[weights.data]
         declared = model.declared.signature
+        right, order = ({}, []) if weights.untrained else _right(model, data, folders["answers"])
         return Checked(
             model.name,
             model.file,
@@ -117,8 +119,8 @@ def _checked(
             tuple(f"{one.name} {list(one.shape)} {one.dtype}" for one in declared.inputs),
             tuple(f"{one.name} {list(one.shape)} {one.dtype}" for one in declared.outputs),
             dataset.examples(data),
-            {} if weights.untrained else _right(model, data, folders["answers"]),
-            tuple(note for folder in folders.values() for note in notes.read(folder)),
+            right,
+            (*(note for folder in folders.values() for note in notes.read(folder)), *order),
             target.name,
             techniques,
             recipes,
@@ -143,8 +145,10 @@ def _run(store: Store, graph: Graph, weights: Weights, jobs: int, journal: Journ
     return folders | {"answers": store.path(done[answers].output)}
 
 
-def _right(model: ModelSpec, data: Path, answers: Path) -> dict[str, Right]:
-    """Of each head that chooses; UsageError where an answer is no number."""
+def _right(model: ModelSpec, data: Path, answers: Path) -> tuple[dict[str, Right], list[str]]:
+    """Of each head that chooses, and a line where its classes seem to be in another order; UsageError where an
+    answer is no number.
+    """
     import numpy as np
 
     split = dataset.read(data, "validation")
@@ -152,13 +156,25 @@ def _right(model: ModelSpec, data: Path, answers: Path) -> dict[str, Right]:
         outputs = [stored[str(place)] for place in range(len(stored.files))]
     if bad := [port.name for port, y in zip(model.declared.signature.outputs, outputs, strict=True) if not _finite(y)]:
         raise UsageError(f"output {bad[0]!r} is NaN or infinite on validation examples", file=model.file)
-    by_head = {}
+    by_head, order = {}, []
     for head, labels in zip(model.declared.heads, split.labels, strict=True):
         task = tasks.of(head)
         if task.choice:
-            hits = task.hits([outputs[place] for place in head.outputs], labels)
+            answered = [outputs[place] for place in head.outputs]
+            hits = task.hits(answered, labels)
             by_head[head.name] = Right(int(hits.sum()), int(hits.size))
-    return by_head
+            if better := class_order.other(task.choices(answered), labels, head.labels):
+                order.append(_other_order(head.name, len(labels), *better))
+    return by_head, order
+
+
+def _other_order(head: str, examples: int, names: tuple[str, ...], right: int) -> str:
+    order = ",".join(names)
+    return (
+        f"{head}: the model seems to have its classes in another order than declared: as {order} it would be right "
+        f"{right} times of {examples} (init --labels {order}, or labels in model.toml; where the data numbers its "
+        "classes, number them so)"
+    )
 
 
 def _finite(values: Array) -> bool:

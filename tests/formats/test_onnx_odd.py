@@ -348,3 +348,19 @@ def test_answers_of_several_sizes_are_refused_where_zeros_did_not_show_it(tmp_pa
     inputs = {"file": ("file", tmp_path), "data": ("data", data)}
     with pytest.raises(UsageError, match=r"answers \[\[1, 2, \d\]\] to one example and \[\[1, 2, \d\]\] to another"):
         tiny.perform(OriginalOutputs(Onnx("model.onnx"), path.name), tmp_path / "out", inputs)
+
+
+def test_an_example_that_the_runtime_refuses_is_the_datas_fault_and_says_what_to_do(tmp_path: Path) -> None:
+    rows = numpy_helper.from_array(np.zeros((1, 4), "float32"), "rows")
+    graph = helper.make_graph(
+        [node("Gather", ["rows", "x"], ["y"])], "g", [info("x", INT64, [1, 8])], [info("y", FLOAT, None)], [rows]
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    path = nets.written(model, tmp_path)
+    signature = Signature((TensorSpec("x", (8,), "int64"),), (TensorSpec("y", (8, 4)),))
+    data = tmp_path / "data"
+    tiny.perform(LoadData(Noise(examples=20), signature, (Head("y", "agreement"),)), data, {})
+    inputs = {"file": ("file", tmp_path), "data": ("data", data)}
+    with pytest.raises(UsageError, match="refuses an example of the test split: .*out of data bounds") as refused:
+        tiny.perform(OriginalOutputs(Onnx("model.onnx"), path.name), tmp_path / "out", inputs)
+    assert "numbers" in refused.value.line

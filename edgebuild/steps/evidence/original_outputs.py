@@ -6,13 +6,18 @@ from dataclasses import dataclass
 from importlib import metadata
 from typing import ClassVar
 
-from edgebuild.formats._adopted import FIXED
+from edgebuild.formats._adopted import FIXED, attempt
 from edgebuild.spec import dataset, documents, evidence, loop
 from edgebuild.spec.artifact import Step, StepIO
 from edgebuild.spec.errors import UsageError
 from edgebuild.spec.reader import Reader
 from edgebuild.spec.registry import FORMATS
 from edgebuild.spec.signature import Loop
+
+_VALUES = (
+    "has it values that the model does not take, such as an index beyond what it picks from? Of noise, [data] numbers "
+    "is what whole numbers stay below; best are real inputs (init --data)"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,11 +45,15 @@ class OriginalOutputs(Step):
 
         held_out = dataset.read(io.path("data"), self.split)
         file, streams = io.path("file") / self.name, dataset.streams(io.path("data"), self.split)
-        answers = list(
+        answered = (
             loop.through(lambda samples: self.reader.answers(file, samples), held_out.singly(), streams, self.loops)
             if self.loops
             else self.reader.answers(file, held_out.singly())
         )
+        try:
+            answers = attempt(f"the model refuses an example of the {self.split} split", lambda: list(answered))
+        except UsageError as error:
+            raise UsageError(error.reason, file=error.file, key=error.key, hint=error.hint or _VALUES) from None
         for other in answers[1:]:
             shapes = [[list(values.shape) for values in each] for each in (answers[0], other)]
             if shapes[0] != shapes[1]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -34,7 +35,8 @@ class Answers:
 def declared(interview: Interview, inputs: tuple[TensorSpec, ...], data: Recognised) -> Answers:
     """UsageError for a task or classes that nobody knows, and for classes that do not fit what the file answers."""
     outputs = _outputs(interview, inputs)
-    task = _task(interview, data)
+    interview.guesses.extend(interview.look.notes)
+    task = _task(interview, data, outputs)
     if TASKS.get(task).show == "boxes":
         return _boxes(interview, outputs, task, data)
     if not outputs or (len(outputs) == 1 and len(outputs[0].shape) == 1 and outputs[0].dtype == "float32"):
@@ -64,10 +66,13 @@ def _said(interview: Interview, port: Port) -> TensorSpec:
     return TensorSpec(port.name, tuple(int(size) for size in port.shape[1:]), element(interview, port.name, port.dtype))
 
 
-def _task(interview: Interview, data: Recognised) -> str:
+def _task(interview: Interview, data: Recognised, outputs: tuple[TensorSpec, ...]) -> str:
     if interview.wishes.task is not None:
         TASKS.get(interview.wishes.task, key="--task")
         return interview.wishes.task
+    if data.guess.count and all(spec.dtype.startswith("float") and math.prod(spec.shape) == 1 for spec in outputs):
+        interview.guesses.append("the labels are values, as the model answers one; --task says otherwise")
+        return "regression"
     return data.guess.task
 
 
@@ -91,14 +96,16 @@ def _boxes(interview: Interview, outputs: tuple[TensorSpec, ...], task: str, dat
 
 
 def _several(interview: Interview, outputs: tuple[TensorSpec, ...], task: str, data: Recognised) -> Answers:
-    """A table for each output, the first of which has the task."""
-    guess = f"{task} is asked of output {outputs[0].name!r}, the first; the others are held to parity"
+    """A table for each output, one of which has the task."""
+    asked = _asked(task, outputs)
+    which = ", the first" if asked == 0 else ", which has the scores"
+    guess = f"{task} is asked of output {outputs[asked].name!r}{which}; the others are held to parity"
     if len(outputs) > 1:
         interview.guesses.append(guess)
     lines, classes = [f"# {guess}"] if len(outputs) > 1 else [], list[str]()
     for position, spec in enumerate(outputs):
         lines += toml.tensor("outputs", _plain(spec.name), spec)
-        if position == 0:
+        if position == asked:
             lines += [f"task = {toml.quoted(task)}"]
             if TASKS.get(task).named:
                 classes, line = _labels(interview, data, TASKS.get(task).classes_of(spec))
@@ -106,11 +113,24 @@ def _several(interview: Interview, outputs: tuple[TensorSpec, ...], task: str, d
     return Answers(outputs, lines, classes)
 
 
+def _asked(task: str, outputs: tuple[TensorSpec, ...]) -> int:
+    """The place of the first output, or, where that is the number of a class, of one behind it with the scores."""
+    if TASKS.get(task).choice and not outputs[0].dtype.startswith("float"):
+        scores = (
+            place for place, spec in enumerate(outputs) if spec.dtype.startswith("float") and len(spec.shape) == 1
+        )
+        return next(scores, 0)
+    return 0
+
+
 def _labels(interview: Interview, data: Recognised, width: int | None) -> tuple[list[str], str]:
     """The names of classes and their line: those of --labels, else of the folders, else numbers."""
-    comment, folders = "", list(data.guess.classes)
+    comment, folders, named = "", list(data.guess.classes), list(interview.look.classes)
     if interview.wishes.labels is not None:
         classes = _names(interview.wishes.labels)
+    elif {*folders} <= {*named} and width in (None, len(named)) and len({*named}) == len(named) > 1:
+        interview.guesses.append("classes are those that the file names, in its order")
+        classes = named
     elif folders and width in (None, len(folders)):
         guess = f"classes are {data.guess.order}, as most training code has them"
         interview.guesses.append(guess)
