@@ -15,6 +15,7 @@ from edgebuild.formats import (
     _onnx_quantize,
     _onnx_ready,
     _onnx_single,
+    _onnx_table,
     _onnx_weights,
     _onnx_work,
     _refusals,
@@ -70,6 +71,7 @@ class Onnx(Format):
         """A float32 file with the static shapes of `example`; inputs, outputs and names as in PyTorch."""
         import torch
 
+        _onnx_table.keep()
         program = torch.onnx.export(
             module.eval(), example, dynamo=True, external_data=False, opset_version=OPSET, verbose=False
         )
