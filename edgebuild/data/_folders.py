@@ -11,6 +11,8 @@ from typing import Any
 from edgebuild.data import _splits
 from edgebuild.data._prepared import Prepared
 from edgebuild.data._splits import ALIASES, LABELLED, cut
+from edgebuild.data._without import FEWEST, unlabelled
+from edgebuild.spec import tasks
 from edgebuild.spec.data import DataRequest, Loaded
 from edgebuild.spec.errors import UsageError
 from edgebuild.spec.names import suggest
@@ -38,6 +40,8 @@ class Folders:
         """All splits; UsageError for folders of no class, and for what cannot be read when it comes to it."""
         if self.request.preprocess is None or self.request.preprocess.what != self.what:
             raise self.wrong(f"is missing: it says how a {self.what} becomes the model's input", key="preprocess")
+        if all(tasks.of(head).original for head in self.request.heads):
+            return self._unlabelled()
         if not self.request.classes or len(self.request.heads) != 1:
             raise self.wrong("has a folder for each class, which is for a model whose one answer is a class")
         top = Path(self.request.reads[0].place)
@@ -59,6 +63,20 @@ class Folders:
         if "unlabelled" in folders:
             prepared["unlabelled"] = self._prepared(below(folders["unlabelled"], self.endings))
         return Loaded(prepared, "validation" in missing, notes)
+
+    def _unlabelled(self) -> Loaded:
+        """Every file below the folder, for a model that is judged by what the original answers."""
+        top = Path(self.request.reads[0].place)
+        files = below(top, self.endings) if top.is_dir() else []
+        if len(files) < FEWEST:
+            message = (
+                f"{self.folder!r} has {len(files)} {self.what}s ({', '.join(self.endings)}), and {FEWEST} are needed"
+            )
+            raise self.wrong(f"{message} to choose and to judge by")
+        origin = f"{self.what}s of {top.name}"
+        note = f"there are no labels: answers are held against the original's on {origin}, which is no accuracy"
+        prepared = self._prepared(files)
+        return unlabelled(self.request, [prepared], len(files), origin, note, test=self.test, seed=self.seed)
 
     def _cut(self, splits: dict[str, Any]) -> tuple[dict[str, Any], tuple[str, ...]]:
         """With the splits that are missing cut from the training examples."""

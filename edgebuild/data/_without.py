@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from edgebuild.data._prepared import Prepared
 from edgebuild.data._splits import LABELLED, cut
 from edgebuild.data.npz import Rows
 from edgebuild.spec import drawing, tasks
@@ -17,9 +18,18 @@ if TYPE_CHECKING:
 
     Values = np.ndarray[Any, Any]
 
+FEWEST = 3  # examples: one for each split
+
 
 def unlabelled(
-    request: DataRequest, inputs: Sequence[Rows | Values], total: int, what: str, note: str, *, test: float, seed: int
+    request: DataRequest,
+    inputs: Sequence[Rows | Prepared | Values],
+    total: int,
+    what: str,
+    note: str,
+    *,
+    test: float,
+    seed: int,
 ) -> Loaded:
     """All splits, with labels that are none; UsageError for a model that is judged by labels.
 
@@ -40,5 +50,7 @@ def unlabelled(
     return Loaded(splits, True, (note, line), what)
 
 
-def _taken(values: Rows | Values, mask: Values) -> Any:
+def _taken(values: Rows | Prepared | Values, mask: Values) -> Any:
+    if isinstance(values, Prepared):
+        return replace(values, files=[file for file, own in zip(values.files, mask, strict=True) if own])
     return replace(values, mask=mask) if isinstance(values, Rows) else values[mask]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import wave
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -39,14 +38,15 @@ class Audio(Data):
     @staticmethod
     def seen(place: Path, inputs: tuple[TensorSpec, ...]) -> Guess | None:
         """Folders with recordings in them; how long these are follows from the input's frames."""
+        from edgebuild.travels import prepare_mel
+
         classes = _folders.classes_in(place, (".wav",))
         shape = [size for size in inputs[0].shape if size != 1] if len(inputs) == 1 else []
         if not classes or len(shape) != 2:
             return None
         try:
-            with wave.open(str(_folders.below(_folders.training(place), (".wav",))[0]), "rb") as file:
-                rate = file.getframerate()
-        except (wave.Error, EOFError, OSError) as error:
+            rate = prepare_mel.rate_of(_folders.below(_folders.training(place), (".wav",))[0])
+        except (ValueError, OSError) as error:
             raise UsageError(f"has a .wav file that cannot be read: {error}", file=str(place), key="--data") from None
         first = shape[0] not in _BANDS and shape[1] in _BANDS
         frames, bands = shape if first else reversed(shape)

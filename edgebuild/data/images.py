@@ -18,6 +18,10 @@ from edgebuild.spec.signature import TensorSpec
 
 ENDINGS = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm")
 
+_LOUD = (
+    "the pictures lie in no folders of classes: answers are held against the file's own on them, which is no accuracy"
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Images(Data):
@@ -25,6 +29,7 @@ class Images(Data):
 
     Folders are named as the `labels` of model.toml; where none is, they may be the numbers of classes. What becomes of
     a picture is said by `[preprocess]`. Splits that do not come along are cut at random, in proportion to the classes.
+    A model of the task `agreement` needs no folders of classes: every picture below `folder` is an example.
     """
 
     folder: Annotated[str, Field(description="from the model's folder, or absolute")]
@@ -39,10 +44,14 @@ class Images(Data):
 
     @staticmethod
     def seen(place: Path, inputs: tuple[TensorSpec, ...]) -> Guess | None:
-        """Folders with pictures in them."""
+        """Folders with pictures in them, or pictures alone, whose labels nobody says."""
         classes = _folders.classes_in(place, ENDINGS)
         what = f"pictures in {len(classes)} folders"
-        return Guess(what, {"folder": place}, classes=classes, pictures=True) if classes else None
+        if classes:
+            return Guess(what, {"folder": place}, classes=classes, pictures=True)
+        if not place.is_dir() or not any(_is_picture(one) for one in place.iterdir()):
+            return None
+        return Guess("pictures", {"folder": place}, "agreement", pictures=True, guesses=(_LOUD,), sure=0)
 
     def reads(self) -> Mapping[str, str]:
         """The folder."""
@@ -55,6 +64,10 @@ class Images(Data):
     def load(self, request: DataRequest) -> Loaded:
         """Pictures by split; UsageError for folders of no class, and for what is no picture when it comes to it."""
         return Folders(request, self.folder, "picture", ENDINGS, self.test, self.seed, self.slices).loaded()
+
+
+def _is_picture(path: Path) -> bool:
+    return path.suffix.lower() in ENDINGS and path.is_file() and path.name[0] != "."
 
 
 def pictures_below(place: Path) -> list[Path]:

@@ -11,7 +11,7 @@ from pydantic import Field
 
 from edgebuild.data import _npz_seen
 from edgebuild.data._splits import Share
-from edgebuild.data._without import unlabelled
+from edgebuild.data._without import FEWEST, unlabelled
 from edgebuild.data.npz import Archive, Npz
 from edgebuild.spec.data import Data, DataRequest, Guess, Loaded
 from edgebuild.spec.errors import UsageError
@@ -54,7 +54,7 @@ class Inputs(Data):
         if any(rows.shape[0] != count for rows in arrays):
             message = f"{self.file!r} has {', '.join(str(rows.shape[0]) for rows in arrays)} examples of its inputs"
             raise UsageError(message, file=f"{request.origin}/model.toml", key=_KEY)
-        if count < 3:
-            message = f"{self.file!r} has {count} examples, and 3 are needed to choose and to judge by"
+        if count < FEWEST:
+            message = f"{self.file!r} has {count} examples, and {FEWEST} are needed to choose and to judge by"
             raise UsageError(message, file=f"{request.origin}/model.toml", key=_KEY)
         return unlabelled(request, arrays, count, f"inputs of {name}", note, test=self.test, seed=self.seed)

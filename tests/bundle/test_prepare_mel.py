@@ -94,6 +94,34 @@ def test_recordings_of_every_width_are_read_and_channels_are_mixed(tmp_path: Pat
         prepare_mel.read_recording(tmp_path / "x.wav", 16000)
 
 
+def riff(kind: int, bits: int, data: bytes, behind: bytes = b"") -> bytes:
+    """A .wav file of two channels, with what some programs write before the samples."""
+    width = 2 * bits // 8
+    form = struct.pack("<HHIIHH", kind, 2, 8000, 8000 * width, width, bits) + behind
+    chunks = [(b"fmt ", form), (b"fact", bytes(4)), (b"LIST", b"odd"), (b"data", data)]
+    body = b"".join(name + struct.pack("<I", len(own)) + own + bytes(len(own) % 2) for name, own in chunks)
+    return b"RIFF" + struct.pack("<I", 4 + len(body)) + b"WAVE" + body
+
+
+@pytest.mark.parametrize(("kind", "bits"), [(3, 32), (3, 64), (0xFFFE, 24), (0xFFFE, 32)])
+def test_floats_and_formats_that_are_said_further_on_are_read(tmp_path: Path, kind: int, bits: int) -> None:
+    values = np.array([0.5, 0.0, -0.5, -0.25, 0.25, 0.25])
+    if kind == 3 or bits == 32:
+        data = values.astype(f"<f{bits // 8}").tobytes()
+    else:
+        data = b"".join(struct.pack("<q", int(value * 2**23))[:3] for value in values)
+    behind = b"" if kind == 3 else struct.pack("<HHIH", 22, bits, 3, 3 if bits == 32 else 1) + bytes(14)
+    (tmp_path / "x.wav").write_bytes(riff(kind, bits, data, behind))
+    assert prepare_mel.read_recording(tmp_path / "x.wav", 8000) == pytest.approx([0.25, -0.375, 0.25])
+
+
+@pytest.mark.parametrize(("kind", "bits"), [(6, 8), (2, 4), (3, 16)])
+def test_other_formats_are_named_with_what_to_do(tmp_path: Path, kind: int, bits: int) -> None:
+    (tmp_path / "x.wav").write_bytes(riff(kind, bits, bytes(64)))
+    with pytest.raises(ValueError, match=rf"unknown format: {kind} of {bits} bits \(save it as 16-bit PCM\)"):
+        prepare_mel.read_recording(tmp_path / "x.wav", 8000)
+
+
 def test_16_bit_samples_are_shares_of_the_full_scale() -> None:
     whole = np.clip(np.rint(SOUND * 32768), -32768, 32767).astype(np.int16)
     assert made(MelInput("mel"), whole) == pytest.approx(made(MelInput("mel"), whole / 32768), abs=1e-6)

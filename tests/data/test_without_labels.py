@@ -6,6 +6,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import pytest
+from PIL import Image
 
 from edgebuild.spec import dataset, notes
 from tests.data.conftest import PREPROCESS, Load
@@ -71,3 +73,26 @@ def test_a_file_without_an_input_is_refused(refused: Callable[..., str], tmp_pat
     assert refused(INPUTS, HEAD).startswith(
         "models/m/model.toml: data.file: '../../d.npz' has no array for input 'image'"
     )
+
+
+def test_pictures_without_labels_need_no_folders_of_classes(load: Load, tmp_path: Path) -> None:
+    (tmp_path / "pictures" / "more").mkdir(parents=True)
+    for number in range(10):
+        place = tmp_path / "pictures" / ("more" if number % 2 else ".")
+        Image.fromarray(np.full((4, 4, 3), number, np.uint8)).save(place / f"{number}.png")
+    lines = PREPROCESS + '[data]\nuse = "images"\nfolder = "../../pictures"\ntest = 0.5\n'
+    out = load(lines, HEAD)
+    assert dataset.examples(out) == {"train": 4, "validation": 1, "test": 5}
+    assert dataset.without_labels(out) == "pictures of pictures"
+    values = [np.asarray(dataset.read(out, split).inputs[0]) for split in ("train", "validation", "test")]
+    assert sorted(np.concatenate(values)[:, 0, 0, 0] * 255) == pytest.approx(range(10))
+    assert notes.read(out)[0].startswith("there are no labels: answers are held against the original's on pictures")
+
+
+def test_two_pictures_without_labels_are_too_few(refused: Callable[..., str], tmp_path: Path) -> None:
+    (tmp_path / "pictures").mkdir()
+    for number in range(2):
+        Image.new("RGB", (4, 4)).save(tmp_path / "pictures" / f"{number}.png")
+    told = refused(PREPROCESS + '[data]\nuse = "images"\nfolder = "../../pictures"\n', HEAD)
+    assert "'../../pictures' has 2 pictures" in told
+    assert told.endswith("and 3 are needed to choose and to judge by")

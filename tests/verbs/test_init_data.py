@@ -149,6 +149,16 @@ def boxes(folder: Path, count: int = 8) -> None:
         Image.new("RGB", (8, 8), (k, k, k)).save(folder / f"{k}.jpg")
 
 
+def test_pictures_in_no_folders_are_inputs_without_labels(drafted: Callable[..., Drafted], tmp_path: Path) -> None:
+    (tmp_path / "photos").mkdir()
+    for number in range(8):
+        Image.new("RGB", (9, 7), (number, 0, 0)).save(tmp_path / "photos" / f"{number}.jpg")
+    declared, guesses, out = drafted(tmp_path / "photos", [3, 4, 4], [5])
+    assert (declared["task"], declared["data"]["use"]) == ("agreement", "images")
+    assert dataset.examples(out)["test"] == 4
+    assert guesses[0].startswith("the pictures lie in no folders of classes: answers are held against the file's own")
+
+
 def test_annotations_of_coco_are_found_with_their_pictures(drafted: Callable[..., Drafted], tmp_path: Path) -> None:
     boxes(tmp_path / "set" / "train2017")
     content = {
