@@ -26,6 +26,7 @@ from pathlib import Path
 import numpy as np
 
 HERE = Path(__file__).resolve().parent
+ROUNDED = 0.02  # how far from 1 the rounding to 8 bits may take the sum of a softmax
 
 
 def read_values(path):
@@ -158,10 +159,12 @@ def self_test():
     print("self-test: %d golden inputs are answered as when the model was judged" % len(golden()[0][0]))
 
 
-def ranked(logits, labels):
-    """[(label, probability)], most likely first."""
-    shares = np.exp(logits - logits.max())
-    shares /= shares.sum()
+def ranked(scores, labels):
+    """[(label, probability)], most likely first, of logits or of what a softmax has made probabilities already."""
+    shares = scores
+    if scores.min() < 0 or abs(scores.sum() - 1) > ROUNDED:
+        shares = np.exp(scores - scores.max())
+        shares /= shares.sum()
     return [(labels[k], float(shares[k])) for k in np.argsort(-shares, kind="stable")]
 
 

@@ -28,6 +28,13 @@ def test_an_answer_is_shown_as_its_task_says(show: str) -> None:
     assert run.shown(HEAD | {"show": show}, answers, [np.array([[2.0, 4.0]])], 2) == text
 
 
+@pytest.mark.parametrize("scores", [[0.1, 0.7, 0.2], [0.1016, 0.6953, 0.1914]])
+def test_probabilities_are_shown_as_they_are(scores: list[float]) -> None:
+    """Of a model that ends in a softmax, or in one of 8 bits, whose sum is rounded; no second softmax flattens them."""
+    text = run.shown(HEAD | {"show": "ranked"}, [np.array(scores)], [], 1)
+    assert text == f"dog ({100 * scores[1]:.1f} %)"
+
+
 def test_nothing_at_all_is_said_so() -> None:
     assert run.shown(HEAD | {"show": "several"}, [np.array([-1.0, -2.0, -3.0])], [], 1) == "nothing"
 

@@ -6,6 +6,7 @@ import com.google.ai.edge.litert.Accelerator
 import com.google.ai.edge.litert.CompiledModel
 import org.json.JSONArray
 import org.json.JSONObject
+import kotlin.math.abs
 import kotlin.math.exp
 
 /** What one task makes of the answers: the places of its outputs, its labels, and how outputs become boxes. */
@@ -53,7 +54,8 @@ class Model private constructor(
     fun ranked(outputs: List<FloatArray>, head: Head = heads.first()): List<Scored> {
         val logits = outputs[head.outputs.first()]
         val most = logits.maxOrNull() ?: 0f
-        val raised = logits.map { exp(it - most) }
+        val isSoftmax = logits.all { it >= 0 } && abs(logits.sum() - 1) <= 0.02f // 8 bits round probabilities
+        val raised = if (isSoftmax) logits.toList() else logits.map { exp(it - most) }
         val sum = raised.sum()
         return head.labels.zip(raised.map { it / sum }).map { (label, share) -> Scored(label, share) }
             .sortedByDescending { it.probability }
