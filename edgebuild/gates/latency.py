@@ -178,7 +178,8 @@ class Latency(Metric[Limit]):
             (least, largest), most, unit = predicted.ratio_limits, limit.change, "change"
             value, low, high = (ours / theirs * each - 1 for each in (1, least, largest))
             far, beyond = limit.far, min(most, 0.0)
-            reason = f"{tell(value, 'time')} by counted work, ratio {_band(least, largest)}"
+            doubt = "" if band.figures else f" ({band.basis})"  # of the runtime on the core, so of the ratio as well
+            reason = f"{tell(value, 'time')} by counted work{doubt}, ratio {_band(least, largest)}"
             reason += f": at most {tell(high, 'time')}" if limit.predicted is not None else ""
         passes, fails = value <= most and high < far, value > most and low > beyond
         status: Status = "pass" if passes else "fail" if fails else "inconclusive"

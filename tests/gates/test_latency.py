@@ -208,7 +208,13 @@ def test_a_prediction_shows_its_band_in_the_unit_of_the_limit() -> None:
     assert (time.estimate, time.low, time.high) == pytest.approx((0.02, 0.014, 0.026))
     assert (change.estimate, change.low, change.high) == pytest.approx((-0.8, -0.84, -0.76))
     assert time.reason == "predicted 20 ms ± 30% from counted work (not calibrated)"
-    assert change.reason == "80.0% less time by counted work, ratio ± 20%"
+    assert change.reason == "80.0% less time by counted work (not calibrated), ratio ± 20%"
+
+
+def test_a_predicted_change_on_a_runtime_that_is_calibrated_goes_without_a_word_on_that() -> None:
+    known = measured.predicted(0.02)
+    verdict = judge("-50 %", replace(known, band=replace(known.band, figures=9)))
+    assert verdict.reason == "80.0% less time by counted work, ratio ± 20%"
 
 
 @pytest.mark.parametrize("ours", [0.0, 1e-6, 0.02, 1.0])
@@ -304,6 +310,6 @@ def test_a_limit_for_predictions_is_the_weaker_one() -> None:
 
 def test_what_is_predicted_of_files_that_share_most_of_their_work_can_be_told_apart_by_little() -> None:
     verdict = judge("+3 %", measured.predicted(0.1, ratio_limits=(0.99, 1.01)))
-    assert (verdict.status, verdict.reason) == ("pass", "0.0% more time by counted work, ratio ± 1%")
+    assert (verdict.status, verdict.reason) == ("pass", "0.0% more time by counted work (not calibrated), ratio ± 1%")
     uneven = judge("+3 %", measured.predicted(0.1, ratio_limits=(0.9, 1.05)))
     assert (uneven.status, uneven.reason.partition("ratio ")[2]) == ("inconclusive", "−10% +5%")
