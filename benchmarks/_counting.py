@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 
-from benchmarks.mobilenets import File, build, noise
+from benchmarks.mobilenets import NUMBERS, File, build, noise
 from edgebuild.devices.emulation import counted
 from edgebuild.devices.jobs import job as jobs
 from edgebuild.devices.jobs.job import INPUTS, JobModel, write_inputs
@@ -23,7 +23,6 @@ from edgebuild.spec.evidence import Counted
 from edgebuild.spec.registry import FORMATS
 from edgebuild.spec.target import Target
 
-NUMBERS = ("float", "int8")
 KEPT = Path.home() / ".cache" / "edgebuild" / "benchmarks" / "counts"
 _TIMEOUT = 7200.0
 _TOOLS = ("torch", "litert-torch", "ai-edge-quantizer", "ai-edge-litert", "onnxruntime", "numpy")
@@ -71,10 +70,9 @@ def _count(device: Qemu, net: str, kind: str, missing: Collection[str], folder: 
     """Build the files, execute each that is missing twice, and count the second time."""
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as scratch:
-        for file in build(Path(scratch), net, kind):
-            if file.numbers in missing:
-                print(f"counting {file.title} {file.numbers} {kind} on {folder.name}", file=sys.stderr, flush=True)
-                _count_file(device, file, Path(scratch) / file.numbers, folder)
+        for file in build(Path(scratch), net, kind, wanted=missing):
+            print(f"counting {file.title} {file.numbers} {kind} on {folder.name}", file=sys.stderr, flush=True)
+            _count_file(device, file, Path(scratch) / file.numbers, folder)
 
 
 def _count_file(device: Qemu, file: File, job: Path, results: Path) -> None:

@@ -27,6 +27,10 @@ _V3_LARGE = (
     (3, 480, 112, 1, 1, 1), (3, 672, 112, 1, 1, 1), (5, 672, 160, 1, 1, 2), (5, 960, 160, 1, 1, 1),
     (5, 960, 160, 1, 1, 1),
 )  # fmt: skip
+# ncnn's MobileNetV3: as the paper's first edition has it, where the stride comes a block later, with more channels.
+_V3_LARGE_FIRST = (
+    *_V3_LARGE[:12], (5, 672, 160, 1, 1, 1), (5, 672, 160, 1, 1, 2), (5, 960, 160, 1, 1, 1),
+)  # fmt: skip
 _V3_SMALL = (
     (3, 16, 16, 1, 0, 2), (3, 72, 24, 0, 0, 2), (3, 88, 24, 0, 0, 1), (5, 96, 40, 1, 1, 2), (5, 240, 40, 1, 1, 1),
     (5, 240, 40, 1, 1, 1), (5, 120, 48, 1, 1, 1), (5, 144, 48, 1, 1, 1), (5, 288, 96, 1, 1, 2), (5, 576, 96, 1, 1, 1),
@@ -82,10 +86,10 @@ class Pool(nn.Module):
 class Squeeze(nn.Module):
     """Squeeze and excitation: channels scaled by what their means say."""
 
-    def __init__(self, channels: int) -> None:
-        """With a quarter of the channels in between."""
+    def __init__(self, channels: int, exactly: bool = False) -> None:
+        """With a quarter of the channels in between, rounded to a multiple of 8 unless `exactly`."""
         super().__init__()
-        narrow = _rounded(channels // 4)
+        narrow = channels // 4 if exactly else _rounded(channels // 4)
         self.gate = nn.Sequential(
             nn.Conv2d(channels, narrow, 1), nn.ReLU(), nn.Conv2d(narrow, channels, 1), nn.Hardsigmoid()
         )
@@ -118,12 +122,19 @@ def _conv(
 
 
 def _bottleneck(
-    inputs: int, hidden: int, outputs: int, kernel: int, stride: int, act: type[nn.Module], squeeze: bool = False
+    inputs: int,
+    hidden: int,
+    outputs: int,
+    kernel: int,
+    stride: int,
+    act: type[nn.Module],
+    squeeze: nn.Module | None = None,
+    always: bool = False,
 ) -> nn.Module:
-    """Expand, filter each channel, project back: V2's and V3's block."""
-    parts = [_conv(inputs, hidden, 1, act)] if hidden != inputs else []
+    """Expand (`always`: also to as many channels), filter each channel, project back: V2's and V3's block."""
+    parts = [_conv(inputs, hidden, 1, act)] if always or hidden != inputs else []
     parts.append(_conv(hidden, hidden, kernel, act, stride, hidden))
-    parts += [Squeeze(hidden)] if squeeze else []
+    parts += [squeeze] if squeeze else []
     block = nn.Sequential(*parts, _conv(hidden, outputs, 1, None))
     return Residual(block) if stride == 1 and inputs == outputs else block
 
@@ -136,20 +147,22 @@ def _v1() -> nn.Module:
     return nn.Sequential(*layers, Pool(), nn.Linear(channels, 1000))
 
 
-def _v2() -> nn.Module:
+def _v2(always: bool = False) -> nn.Module:
+    """`always`: the first block expands too, as the port to Caffe does that ncnn measures."""
     blocks, channels = [_conv(3, 32, 3, nn.ReLU6, 2)], 32
     for expansion, wide, repeats, stride in _V2:
         for step in (stride, *[1] * (repeats - 1)):
-            blocks.append(_bottleneck(channels, channels * expansion, wide, 3, step, nn.ReLU6))
+            blocks.append(_bottleneck(channels, channels * expansion, wide, 3, step, nn.ReLU6, always=always))
             channels = wide
     return nn.Sequential(*blocks, _conv(channels, 1280, 1, nn.ReLU6), Pool(), nn.Linear(1280, 1000))
 
 
-def _v3(rows: tuple[tuple[int, ...], ...], last: int, wide: int) -> nn.Module:
+def _v3(rows: tuple[tuple[int, ...], ...], last: int, wide: int, exactly: bool = False) -> nn.Module:
     blocks, channels = [_conv(3, 16, 3, nn.Hardswish, 2)], 16
     for kernel, hidden, outputs, squeeze, swish, stride in rows:
         act = nn.Hardswish if swish else nn.ReLU
-        blocks.append(_bottleneck(channels, hidden, outputs, kernel, stride, act, bool(squeeze)))
+        gate = Squeeze(hidden, exactly) if squeeze else None
+        blocks.append(_bottleneck(channels, hidden, outputs, kernel, stride, act, gate))
         channels = outputs
     head = [Pool(), nn.Linear(last, wide), nn.Hardswish(), nn.Linear(wide, 1000)]
     return nn.Sequential(*blocks, _conv(channels, last, 1, nn.Hardswish), *head)
@@ -173,6 +186,8 @@ MAKERS: dict[str, Callable[[], nn.Module]] = {
     "tiny": _tiny,
     "v1": _v1,
     "v2": _v2,
+    "v2-expanded": partial(_v2, always=True),
     "v3-large": partial(_v3, _V3_LARGE, 960, 1280),
+    "v3-large-first": partial(_v3, _V3_LARGE_FIRST, 960, 1280, exactly=True),
     "v3-small": partial(_v3, _V3_SMALL, 576, 1024),
 }

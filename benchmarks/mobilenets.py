@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import tempfile
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,11 +21,14 @@ TITLES = {
     "tiny": "28×28 CNN",
     "v1": "MobileNetV1",
     "v2": "MobileNetV2",
+    "v2-expanded": "MobileNetV2, expanded from the first block on",
     "v3-large": "MobileNetV3 large",
+    "v3-large-first": "MobileNetV3 large, first edition",
     "v3-small": "MobileNetV3 small",
 }
 MOBILENETS = ("v1", "v2", "v3-large", "v3-small")
 FORMATS = ("tflite", "onnx")
+NUMBERS = ("float", "int8")
 CALIBRATION, FEW = 8, 2  # images of noise; their values matter to no figure here
 _COLUMNS = {
     "model": ("model", ""),
@@ -72,8 +76,8 @@ def _row(file: File) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def build(folder: Path, net: str, kind: str, seed: int = 0) -> list[File]:
-    """The float and the static int8 file of `net` in the format `kind`, as the product's own steps make them."""
+def build(folder: Path, net: str, kind: str, seed: int = 0, wanted: Collection[str] = NUMBERS) -> list[File]:
+    """Those `wanted` of the float and the static int8 file of `net` in the format `kind`, as the product makes them."""
     import torch
 
     from benchmarks._networks import network, shape
@@ -82,8 +86,10 @@ def build(folder: Path, net: str, kind: str, seed: int = 0) -> list[File]:
 
     target_format = registry.FORMATS.get(kind)()
     floating = target_format.convert(network(net, seed), (torch.zeros(1, *shape(net)),))
-    samples = [(example,) for example in noise(net, CALIBRATION if net in TITLES else FEW, seed + 1)[:, None]]
-    contents = {"float": floating, "int8": target_format.quantize(floating, Int8().quantization(), samples)}
+    contents = {"float": floating} if "float" in wanted else {}
+    if "int8" in wanted:
+        samples = [(example,) for example in noise(net, CALIBRATION if net in TITLES else FEW, seed + 1)[:, None]]
+        contents["int8"] = target_format.quantize(floating, Int8().quantization(), samples)
     files = [File(net, kind, numbers, folder / f"{net}-{seed}-{numbers}.{kind}") for numbers in contents]
     for file in files:
         file.path.write_bytes(contents[file.numbers])
