@@ -17,10 +17,12 @@ Of the Cortex-A72 and A53 less was decided blindly. `SAME` came when two of the 
 and its others had been read. The A53's pipelines were chosen in sight of its figures. After the comparison:
 
 - XNNPACK's figures of the A53, of a build for 32 bits, count as of the same library; else its band of four threads
-  would be 55 %, not 28 %.
+  would be 45 %, not 28 %.
 - int8 figures of other libraries make no band. On four threads of one Pi 4 ncnn takes 1.7 times what XNNPACK takes for
   MobileNetV1 in int8 (as published, clocks made equal), so they are of other work; without this the band of one thread
-  of the A72 would be 56 %, not 27 %.
+  of the A72 would be 55 %, not 17 %.
+- ncnn's figures of MobileNetV2 and V3 are of networks of its own. The papers' had been counted for them, which made the
+  A72's band of one thread 27 %; that they differ was found when it was asked which figures make that band wide.
 """
 
 from __future__ import annotations
