@@ -9,12 +9,17 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pytest
+from filelock import FileLock
+
+from tests.scenarios.resident import Resident
 
 PROJECT = Path(__file__).parent / "project"
+_TIMEOUT = 300  # seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,10 +44,20 @@ class Workspace:
     store: Path
 
     def run(self, *arguments: str, **variables: str) -> Ran:
-        """`edgebuild ARGUMENTS` as a user would start it."""
+        """`edgebuild ARGUMENTS` as a user would start it: in a process of its own where `variables` are those of steps
+        too, and for the first use of each verb. What comes after runs in one that stays, which saves each most of its
+        time.
+        """
+        environment = os.environ | {"EDGEBUILD_STORE": str(self.store), "COLUMNS": "200"} | variables
+        if _first(arguments[0]) or not _resident().suits(environment):
+            return self.start(*arguments, **variables)
+        return Ran(*_resident().run(arguments, self.root, environment, _TIMEOUT))
+
+    def start(self, *arguments: str, **variables: str) -> Ran:
+        """`edgebuild ARGUMENTS` in a process of its own."""
         environment = os.environ | {"EDGEBUILD_STORE": str(self.store), "COLUMNS": "200"} | variables
         command = [sys.executable, "-P", "-m", "edgebuild", *arguments]
-        done = subprocess.run(command, cwd=self.root, env=environment, capture_output=True, text=True, timeout=300)
+        done = subprocess.run(command, cwd=self.root, env=environment, capture_output=True, text=True, timeout=_TIMEOUT)
         return Ran(done.returncode, done.stdout, done.stderr)
 
     def edit(self, name: str, old: str, new: str) -> None:
@@ -58,10 +73,48 @@ class Workspace:
         return self.root / "dist" / "board" / "tiny"
 
 
+_USED = set[str]()
+
+
+def _first(word: str) -> bool:
+    """Whether no command of this run began so before."""
+    new = word not in _USED
+    _USED.add(word)
+    return new
+
+
+@cache
+def _resident() -> Resident:
+    return Resident()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def resident() -> Iterator[None]:
+    """The process that runs commands has the environment of before the first test, and ends with the last."""
+    _resident()
+    yield
+    _resident().close()
+
+
 @pytest.fixture(scope="session")
-def shared_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """One store for all scenarios."""
-    return tmp_path_factory.mktemp("store")
+def shared_store(tmp_path_factory: pytest.TempPathFactory, common: Path) -> Path:
+    """One store for all scenarios that a process runs; what the board needs is in it, and made once for all processes.
+
+    Not one for all of them: some copy it whole, which another's build would disturb.
+    """
+    made, project = common / "scenarios" / "made", common / "scenarios" / "project"
+    made.parent.mkdir(exist_ok=True)
+    with FileLock(f"{made}.lock"):
+        if not made.is_dir():
+            shutil.rmtree(project, ignore_errors=True)
+            ran = Workspace(_copied(project), made.with_name("making")).start("--target", "board")
+            assert ran.code == 0, ran.err
+            made.with_name("making").rename(made)
+    return Path(shutil.copytree(made, tmp_path_factory.mktemp("store") / "own"))
+
+
+def _copied(root: Path) -> Path:
+    return Path(shutil.copytree(PROJECT, root, ignore=shutil.ignore_patterns("__pycache__")))
 
 
 @pytest.fixture(scope="session")
@@ -69,9 +122,7 @@ def fresh(tmp_path_factory: pytest.TempPathFactory, shared_store: Path) -> Calla
     """Makes copies of the project, below a path with a space."""
 
     def make() -> Workspace:
-        root = tmp_path_factory.mktemp("a project") / "with space"
-        shutil.copytree(PROJECT, root, ignore=shutil.ignore_patterns("__pycache__"))
-        return Workspace(root, shared_store)
+        return Workspace(_copied(tmp_path_factory.mktemp("a project") / "with space"), shared_store)
 
     return make
 
