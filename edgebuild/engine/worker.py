@@ -11,7 +11,7 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from multiprocessing import connection, forkserver, resource_tracker, spawn
 from typing import Any
@@ -48,12 +48,8 @@ class Worker:
             raise StepError(f"step {task.label} cannot start: the server that it is forked from was killed") from None
 
     def _start(self, line: Any) -> None:
-        context = multiprocessing.get_context("forkserver")
-        self._process = context.Process(target=child.watch, args=(self.task, self.limits, line), name=self.task.label)
         try:
-            resource_tracker.ensure_running()  # first: it would clear the mask
-            with _undisturbed():
-                self._process.start()
+            self._process = started(child.watch, (self.task, self.limits, line), self.task.label)
         except BaseException:
             self._line.close()  # which ends the step, should it be there
             raise
@@ -61,7 +57,8 @@ class Worker:
     @property
     def sentinel(self) -> int:
         """Ready when the step and all that it started have ended (for `multiprocessing.connection.wait`)."""
-        return self._process.sentinel
+        sentinel: int = self._process.sentinel
+        return sentinel
 
     @property
     def ended(self) -> bool:
@@ -124,12 +121,22 @@ class Worker:
         self._process.join()
         self._listen()
         if self._said is _SILENCE:
-            return StepError(f"step {self.task.label} {_cause(self._process.exitcode, self.limits)}")
+            why = cause(self._process.exitcode, self.limits)
+            return StepError(f"step {self.task.label} crashed: its process {why}")
         return from_json(self._said) if self._said else None
 
     def too_late(self) -> StepError:
         """The error for a step that was stopped because its time was up."""
         return StepError(f"step {self.task.label} was stopped: still running after {self.limits.seconds:g} s")
+
+
+def started(target: Callable[..., object], arguments: tuple[Any, ...], name: str | None = None) -> Any:
+    """The process, forked from the server, that calls `target`; OSError or EOFError where it cannot be started."""
+    process = multiprocessing.get_context("forkserver").Process(target=target, args=arguments, name=name)
+    resource_tracker.ensure_running()  # first: it would clear the mask
+    with _undisturbed():
+        process.start()
+    return process
 
 
 def preload(modules: Collection[str]) -> None:
@@ -173,11 +180,12 @@ def _undisturbed() -> Iterator[None]:
             signal.raise_signal(number)
 
 
-def _cause(exitcode: int | None, limits: Limits) -> str:
+def cause(exitcode: int | None, limits: Limits | None = None) -> str:
+    """How a process ended that said nothing; the limit on memory that it had is told where that may be why."""
     if exitcode is None or exitcode >= 0:
-        return f"crashed: its process ended with code {exitcode} and said nothing"
+        return f"ended with code {exitcode} and said nothing"
     known = {item.value: item.name for item in signal.Signals}
     # The kernel kills, and compiled code (Rust, C++) aborts, where memory cannot be had.
-    starved = -exitcode in (signal.SIGKILL, signal.SIGABRT)
-    hint = f"; perhaps out of memory, its limit is {limits.memory / 2**30:.3g} GiB" if starved else ""
-    return f"crashed: its process was ended by {known.get(-exitcode, f'signal {-exitcode}')}{hint}"
+    starved = limits is not None and -exitcode in (signal.SIGKILL, signal.SIGABRT)
+    hint = f"; perhaps out of memory, its limit is {limits.memory / 2**30:.3g} GiB" if starved and limits else ""
+    return f"was ended by {known.get(-exitcode, f'signal {-exitcode}')}{hint}"

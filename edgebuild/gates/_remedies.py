@@ -34,7 +34,7 @@ def remedy(gate: Gate, verdict: Verdict, evidence: Evidence, tried: Tried) -> st
 
 def gentler(tried: Tried) -> str:
     """What costs fewer right answers: a recipe that changes less, or other options of the steps of this one."""
-    recipes = [name for name in _GENTLE if name != tried.recipe and (name,) != tried.steps]
+    recipes = [name for name in _untried(_GENTLE, tried) if (name,) != tried.steps]
     return _ways("a recipe that changes less", recipes, _options(tried, lambda technique: _gentler(technique, tried)))
 
 
@@ -55,7 +55,7 @@ def faster(tried: Tried) -> str:
 def _stronger(tried: Tried, recipes: Sequence[str]) -> str:
     options = _options(tried, lambda technique: technique.stronger)
     if tried.trainable:
-        return _ways("a recipe that takes more away", [name for name in recipes if name != tried.recipe], options)
+        return _ways("a recipe that takes more away", _untried(recipes, tried), options)
     module = tried.instead or "give a builder in PyTorch and its weights"
     return _joined(f"what takes more away, for which it takes a PyTorch module: {module}", options)
 
@@ -69,6 +69,10 @@ def _options(tried: Tried, way: Callable[[type[Technique]], str | None]) -> list
     """What each technique of the recipe offers this way, once."""
     known = [name for name in dict.fromkeys(tried.steps) if name in STEPS.names()]
     return [f"{name} with {offer}" for name in known if (offer := way(STEPS.get(name)))]
+
+
+def _untried(recipes: Sequence[str], tried: Tried) -> list[str]:
+    return [name for name in recipes if name not in (tried.recipe, *tried.failed)]
 
 
 def _ways(noun: str, recipes: list[str], options: list[str]) -> str:

@@ -130,7 +130,17 @@ class ModelCode:
         except BaseException as error:  # the user's code may raise anything
             if exhausted(error):
                 raise
-            raise UsageError(f"raised {_first_line(error)}{self._line(error)}", file=self.file, key=key) from None
+            reason = f"raised {_first_line(error)}{self._line(error)}"
+            raise UsageError(reason, file=self.file, key=key, hint=self._place(error)) from None
+
+    def _place(self, error: BaseException) -> str | None:
+        """Of a file that was not found by a path from the working folder, how the code can name it."""
+        name = error.filename if isinstance(error, FileNotFoundError) else None
+        if not isinstance(name, str) or Path(name).is_absolute() or self.folder is None:
+            return None
+        if (self.folder / name).exists():
+            return f"Path(__file__).parent / {name!r} is the one beside {self.name}"
+        return f"it was looked for from {Path.cwd()}: Path(__file__).parent is the code's own folder"
 
     def _line(self, error: BaseException) -> str:
         frames = traceback.extract_tb(error.__traceback__)

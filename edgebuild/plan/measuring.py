@@ -134,7 +134,9 @@ class Measuring:
         # What is said to whom a gate stops, the techniques say themselves.
         codes = (*(GATES.module(gate.metric) for gate in self._gates), *map(STEPS.module, sorted({*steps})))
         taken = (True, "") if source is None else (source.trainable, source.instead)
-        judge = Judge(self._gates, formats, len(self._target.runtimes), recipe.name, steps, *taken)
+        judge = Judge(
+            self._gates, formats, len(self._target.runtimes), recipe.name, steps, *taken, failed=recipe.failed
+        )
         node = Node(judge, self.evidence | self._judged_files(pairs), "verdicts", code=codes)
         self.evidence["verdicts"] = self._graph.add(f"{self._prefix}/judge", node)
         return self.evidence["verdicts"]

@@ -6,7 +6,7 @@ import errno
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import ClassVar, Self
+from typing import Any, ClassVar, Self
 
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 # What the runtimes' own allocators say where Python's would raise a MemoryError.
@@ -35,6 +35,10 @@ class EdgebuildError(Exception):
         self.option = option
         super().__init__(self.line)
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """As it is, also in another process: exceptions are otherwise made anew of their line alone."""
+        return _again, (type(self), self.reason, self.file, self.key, self.option, self.hint)
+
     @property
     def line(self) -> str:
         """The whole message in one line: `file: key: reason (hint)`."""
@@ -58,6 +62,12 @@ class EdgebuildError(Exception):
             "key": self.key or self.option,
             "hint": self.hint,
         }
+
+
+def _again(
+    kind: type[EdgebuildError], reason: str, file: str | None, key: str | None, option: str | None, hint: str | None
+) -> EdgebuildError:
+    return kind(reason, file=file, key=key, option=option, hint=hint)
 
 
 def _readable(reason: str) -> str:

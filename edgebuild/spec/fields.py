@@ -15,6 +15,8 @@ OPEN = ConfigDict(extra="allow", defer_build=True)
 
 Seed = Annotated[int, Field(ge=0, lt=2**32, description="of the random numbers; the same seed, the same bytes")]
 
+Distribution = Annotated[str, Field(pattern=r"^[A-Za-z0-9]([\w.-]*[A-Za-z0-9])?$")]  # as PyPI names them
+
 
 def _inside(path: str) -> str:
     parts = PurePosixPath(path).parts

@@ -73,9 +73,10 @@ def read_recipe(path: Path, shown: str, recipes: Callable[[str], Recipe] | None 
     if recipes is None:
         raise UsageError("stands in another's first_of, and is a choice itself", file=shown, key="first_of")
     chain: Recipe | None = None
-    for name in reversed(declared.first_of):
-        named = recipes(name)
-        chain = dataclasses.replace(named, drop_useless=named.drop_useless or declared.drop_useless, otherwise=chain)
+    for number, name in reversed([*enumerate(declared.first_of)]):
+        named, failed = recipes(name), declared.first_of[:number]
+        dropped = named.drop_useless or declared.drop_useless
+        chain = dataclasses.replace(named, drop_useless=dropped, otherwise=chain, failed=failed)
     assert chain is not None  # the table has at least two names
     return dataclasses.replace(chain, name=path.stem, description=declared.description)
 

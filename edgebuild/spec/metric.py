@@ -26,6 +26,7 @@ Limit = TypeVar("Limit")
 class Tried(NamedTuple):
     """The recipe that a verdict is about: its name where it has one, and the techniques that are in it.
 
+    failed: recipes that were tried before it
     trainable: whether the model is a module, which steps on PyTorch take; where it is a file, `instead` is what would
         make one of it, as its source says
     """
@@ -34,6 +35,7 @@ class Tried(NamedTuple):
     steps: tuple[str, ...] = ()
     trainable: bool = True
     instead: str = ""
+    failed: tuple[str, ...] = ()
 
 
 class Percentile(NamedTuple):

@@ -14,7 +14,7 @@ from edgebuild.spec import places
 from edgebuild.spec.checked import placed
 from edgebuild.spec.decoder import Decoder
 from edgebuild.spec.errors import UsageError
-from edgebuild.spec.fields import STRICT, Inside, Seed
+from edgebuild.spec.fields import STRICT, Distribution, Inside, Seed
 from edgebuild.spec.layout import Layout
 from edgebuild.spec.outputs import Answers, Labels, Outputs
 from edgebuild.spec.preprocess import Preprocess
@@ -170,7 +170,7 @@ class ModelFile:
     reads: Annotated[
         tuple[str, ...], Field(description="files, folders or patterns elsewhere that data reads; their content counts")
     ] = ()
-    tools: Annotated[tuple[str, ...], Field(description="distributions that the code uses")] = ()
+    tools: Annotated[tuple[Distribution, ...], Field(description="distributions that the code uses")] = ()
     base: Annotated[
         str | None, Field(description="model of the project whose declaration and folder hold where this one is silent")
     ] = None

@@ -19,6 +19,9 @@ def of(folder: Path, name: str) -> Path:
 
     UsageError for a package that is not installed, and a variable that is not set. Nothing of a package is imported.
     """
+    name = os.fsdecode(
+        name.encode(errors="surrogateescape")
+    )  # another text than the file's where the system's file names are no UTF-8
     if name.startswith(PACKAGE):
         return _packaged(name)
     variable = _VARIABLE.fullmatch(name)

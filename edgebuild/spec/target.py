@@ -152,7 +152,8 @@ USUAL = "balanced"  # and where there was none, for this one
 class Recipe:
     """The techniques in order; with `drop_useless` those that cost and buy nothing on the target are left out.
 
-    `otherwise` takes its place for a model on a target where what it makes does not pass.
+    `otherwise` takes its place for a model on a target where what it makes does not pass; `failed` are the names of
+    those that did not, in whose place it is.
     """
 
     steps: tuple[StepSpec, ...] = ()
@@ -160,6 +161,7 @@ class Recipe:
     name: str | None = None
     description: str = ""
     otherwise: Recipe | None = None
+    failed: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
-from edgebuild.engine import keys
+from edgebuild.engine import apart, keys
 from edgebuild.plan.packages import need
 from edgebuild.spec.errors import UsageError
 from edgebuild.spec.look import Look
@@ -13,6 +14,7 @@ from edgebuild.spec.names import suggest
 from edgebuild.spec.registry import FORMATS, STEPS, takes
 from edgebuild.spec.source import SOURCES, Source
 from edgebuild.verbs._quiet import runtimes_silent
+from edgebuild.verbs.preloading import preload_reader
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,15 +37,20 @@ def run(path: Path) -> Inspected:
     name = source_for(path)
     source = SOURCES.get(name)
     need(source.requires, f"looking at {path.suffix or path.name}", file=str(path), key=None, extra=source.extra)
+    preload_reader(source.kind)
     try:
-        with runtimes_silent():
-            look = source.look(path)
+        look = apart.call(partial(_looked_at, source, path), str(path))
     except UsageError as error:
         raise UsageError(error.reason, file=str(path), hint=error.hint) from None
     refused = {step: why for step in STEPS.names() if (why := _why_not(step, source, look))}
     formats = tuple(kind for kind in FORMATS.names() if kind == source.kind or (source.trainable and _installed(kind)))
     techniques = tuple(step for step in STEPS.names() if step not in refused)
     return Inspected(str(path), name, look, techniques, refused, formats, source.instead if refused else "")
+
+
+def _looked_at(source: type[Source], path: Path) -> Look:
+    with runtimes_silent():
+        return source.look(path)
 
 
 def source_for(path: Path) -> str:

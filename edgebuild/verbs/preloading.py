@@ -14,6 +14,7 @@ from edgebuild.spec.surroundings import QUIET
 # Imported once by the server that steps are forked from, with what formats name. Only what is safe to fork: no thread
 # may be running.
 _ALWAYS = ("numpy",)
+_MODULE = "torch"  # the kind of artifact that is a module
 # PyTorch imports the second where it is asked to be deterministic, as every training is, which takes as long as itself;
 # the third where a module is exported, as pruning and every conversion do.
 _TORCH = (
@@ -35,6 +36,11 @@ def preload_all() -> None:
     """Have workers forked with what steps of any kind need: where it is not known which will run, and many will."""
     exporters = (module for kind in FORMATS.usable().values() for module in kind.preloads)
     ready((*USUAL, *exporters))
+
+
+def preload_reader(kind: str) -> None:
+    """Have processes forked with what takes longest of what artifacts of this kind are opened with."""
+    ready((*_ALWAYS, *(("torch",) if kind == _MODULE else ())))
 
 
 def ready(modules: Collection[str]) -> None:

@@ -53,6 +53,16 @@ def test_what_was_tried_is_not_said_again() -> None:
     )  # without its name as well
 
 
+def test_recipes_that_failed_before_this_one_are_not_said_again() -> None:
+    """`careful` ends with `lossless`, and told to try its own first two."""
+    recipe = PROJECT.recipe("careful")
+    while recipe.otherwise is not None:
+        recipe = recipe.otherwise
+    assert (recipe.name, recipe.failed) == ("lossless", ("int8", "float16"))
+    tried = Tried(recipe.name, tuple(step.use for step in recipe.steps), failed=recipe.failed)
+    assert "--recipe" not in advice("accuracy", "1 pp", accuracy(300, 10, 2000), tried)
+
+
 @pytest.mark.parametrize("kind", [kind for kind in SOURCES.names() if not SOURCES.get(kind).trainable])
 def test_of_a_model_that_is_a_file_only_what_works_on_files_is_advised(kind: str) -> None:
     """`qat` and `--recipe fastest` stop at such a model in the plan; what would make a module of it is said instead."""

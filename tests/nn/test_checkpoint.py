@@ -194,6 +194,8 @@ def test_a_script_reads_its_own_arguments_and_changes_nothing_for_others(
 ODD = {
     "raise Odd()": "models/m/model.py: build(): raised Odd at line 9",
     "raise Stop('now')": "models/m/model.py: build(): raised Stop: now at line 9",
+    "open('sizes.txt')": "(Path(__file__).parent / 'sizes.txt' is the one beside model.py)",
+    "open('absent.txt')": ": Path(__file__).parent is the code's own folder)",
     "return torch.nn.Linear(3, 2).double()": "it has parameters of torch.float64: .float() makes them float32)",
 }
 
@@ -201,6 +203,7 @@ ODD = {
 @pytest.mark.parametrize("line", ODD)
 def test_whatever_a_models_code_does_is_one_line_of_its_own(tmp_path: Path, line: str) -> None:
     code = "import torch\nclass Odd(Exception):\n    def __str__(self):\n        raise ValueError\n"
+    (tmp_path / "sizes.txt").touch()
     (tmp_path / "model.py").write_text(f"{code}class Stop(BaseException):\n    pass\n\ndef build():\n    {line}\n")
     with pytest.raises(UsageError) as caught:
         ModelCode(tmp_path, "models/m").build("build", (TensorSpec("x", (3,)),))

@@ -71,6 +71,7 @@ def test_a_model_is_read_with_whole_numbers_standing_for_floats(tmp_path: Path) 
         ("learning_rate = 1", "learning_rate = inf", "training.learning_rate: input should be a finite number, got"),
         ("epochs = 2", "seed = -1", "training.seed: input should be greater than or equal to 0, got -1"),
         ("epochs = 2", "ephocs = 2", "training: unknown key 'ephocs' (did you mean 'epochs'? known: averaging, "),
+        ('include = ["tables/*.csv"]', 'tools = [""]', "tools[0]: string should match pattern "),
         ("[3, 8, 16]", "[3, 8.0, 16]", "inputs[0].shape[1]: input should be a valid integer, got 8.0"),
         ("[3, 8, 16]", "[3, 0, 16]", "inputs[0].shape[1]: input should be greater than or equal to 1, got 0"),
         ('["no", "yes"]', '["yes"]', "labels: tuple should have at least 2 items"),
@@ -98,6 +99,13 @@ def test_declarations_that_contradict_each_other_are_refused(tmp_path: Path) -> 
     shape = "preprocess makes one float32 input of shape [3, 8, 9]; inputs says otherwise"
     assert refusal(tmp_path, "width = 16", "width = 9") == shape
     assert refusal(tmp_path, "mean = [0.5]", "mean = [0.5, 0.5]") == "preprocess: mean has 2 values for 3 channels"
+
+
+@pytest.mark.parametrize("value", ['"image"', "1.5", "[]", "[{}]"])
+def test_a_preprocessing_that_is_no_table_is_refused(tmp_path: Path, value: str) -> None:
+    table = GOOD[GOOD.index("[preprocess]") : GOOD.index("[training]")]
+    with pytest.raises(UsageError, match=r"model\.toml: preprocess: input should be an object, got "):
+        read(tmp_path, GOOD.replace(table, "").replace("[[inputs]]", f"preprocess = {value}\n[[inputs]]"))
 
 
 @pytest.mark.parametrize("path", ["/etc/passwd", "../other/w.bin", "a/../../b", "", "a\\\\b", "a\\u0000b"])

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from edgebuild.spec import places
 from edgebuild.spec.errors import UsageError
+from tests import ROOT
 
 
 @pytest.fixture
@@ -60,3 +63,12 @@ def test_what_is_nowhere_is_told_with_the_way_out(name: str, told: str) -> None:
     with pytest.raises(UsageError) as caught:
         places.of(Path("models/x"), name)
     assert caught.value.line == told
+
+
+def test_accents_are_found_where_the_systems_file_names_are_no_utf_8(tmp_path: Path) -> None:
+    (tmp_path / "modèle.onnx").touch()
+    ask = "from pathlib import Path; from edgebuild.spec import places; print(places.of(Path(), 'mod\\xe8le.onnx').exists())"
+    plain = {"LC_ALL": "C", "PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "0", "PYTHONPATH": str(ROOT)}
+    command = [sys.executable, "-c", ask]
+    done = subprocess.run(command, cwd=tmp_path, env=plain, capture_output=True, text=True)
+    assert done.stdout == "True\n", done.stderr

@@ -15,7 +15,7 @@ from PIL import Image
 from edgebuild.engine.task import Limits
 from edgebuild.nn.network import Network
 from edgebuild.report.lines import Lines
-from edgebuild.spec.errors import UsageError
+from edgebuild.spec.errors import StepError, UsageError
 from edgebuild.spec.model import ModelSpec
 from edgebuild.spec.project import Project, open_project
 from edgebuild.spec.signature import TensorSpec
@@ -322,6 +322,22 @@ def test_a_file_that_builds_nothing_is_refused(net_file: Path, name: str, option
     with pytest.raises(UsageError) as caught:
         built()
     assert caught.value.line.replace(f"{net_file.parent}/", "").startswith(told)
+
+
+def test_a_file_that_ends_its_process_is_named(net_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It ended the command, in silence and with what code it liked."""
+    net_file.write_text("import os\nos._exit(0)\nclass Net: ...\n")
+    monkeypatch.chdir(net_file.parent)
+    asked = {"weights": "random", "data": pictures_of(net_file.parent), "shapes": ("image=1,1,12,12",)}
+    with pytest.raises(StepError) as caught:
+        begin(Path("net.py:Net"), **asked)
+    ended = "net.py:Net: crashed what looks at it: the process ended with code 0 and said nothing"
+    assert caught.value.line == ended
+    assert not Path("models").exists()
+
+
+def pictures_of(folder: Path) -> Path:
+    return brought.pictures(folder / "pictures", 8)
 
 
 WRONG: dict[str, tuple[dict[str, Any], str]] = {

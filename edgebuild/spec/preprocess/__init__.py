@@ -20,8 +20,9 @@ __all__ = ["ImageInput", "MelInput", "Pixels", "Preprocess", "WindowInput", "Wor
 
 
 def _kind_of(declared: Any) -> str:
-    """The tag of a table; without `kind` it is about pictures."""
-    return f"[{declared.get('kind', 'image') if isinstance(declared, Mapping) else declared.kind}]"
+    """The tag of a table; without `kind` it is about pictures, and so is refused what is no table."""
+    kind = declared.get("kind", "image") if isinstance(declared, Mapping) else getattr(declared, "kind", "image")
+    return f"[{kind}]"
 
 
 Preprocess = Annotated[

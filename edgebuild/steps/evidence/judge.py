@@ -26,7 +26,7 @@ class Judge(Step):
     own baseline has changed nothing.
 
     The shipped file is the best `of` so many; the gates' confidence allows for it (`plan/limits.py`), verdicts tell it.
-    The name of the `recipe` and its `steps`, and whether the model is a module, or what `instead` would be one, are for
+    The name of the `recipe`, its `steps` and those that `failed` before it, and whether the model is a module, or what `instead` would be one, are for
     what is said to whom a gate stops.
     """
 
@@ -37,6 +37,7 @@ class Judge(Step):
     steps: tuple[str, ...] = ()
     trainable: bool = True
     instead: str = ""
+    failed: tuple[str, ...] = ()
 
     consumes: ClassVar[tuple[str, ...]] = ()
     produces: ClassVar[str | None] = "verdicts"
@@ -63,8 +64,8 @@ class Judge(Step):
         exact = _by_identity(gate) if identical else None
         narrowed = evidence.of_output(gathered, gate.output)
         verdict = exact or self._of_best(GATES.get(gate.metric)().judge(gate, narrowed))
-        tried = remedy(gate, verdict, narrowed, Tried(self.recipe, self.steps, self.trainable, self.instead))
-        return replace(verdict, next=tried, output=gate.output or "")
+        tried = Tried(self.recipe, self.steps, self.trainable, self.instead, self.failed)
+        return replace(verdict, next=remedy(gate, verdict, narrowed, tried), output=gate.output or "")
 
     def _of_best(self, verdict: Verdict) -> Verdict:
         """The verdict, which says so where the file that ships is the best of several."""

@@ -8,10 +8,12 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from edgebuild.engine import apart
 from edgebuild.formats._adopted import FIXED, attempt
 from edgebuild.spec.errors import UsageError
 from edgebuild.spec.signature import TensorSpec
 from edgebuild.verbs._quiet import runtimes_silent
+from edgebuild.verbs.preloading import preload_reader
 
 if TYPE_CHECKING:
     from edgebuild.spec.preprocess import ImageInput
@@ -54,14 +56,19 @@ def of_pictures(reader: Reader, file: Path, how: ImageInput, pictures: Sequence[
     wrong = "is no picture that can be read"
     read = (attempt(f"{path} {wrong}", partial(prepare_image.read_picture, path)) for path in pictures)
     samples = [(prepare_image.prepare(pixels, asdict(how)),) for pixels in read]
-    with runtimes_silent():
-        return attempt("cannot be run", lambda: list(reader.answers(file, samples)))
+    preload_reader(reader.kind)
+    return apart.call(partial(_answers, reader, file, samples), str(file))
 
 
 def answers(reader: Reader, file: Path, sample: tuple[Array, ...]) -> tuple[Array, ...]:
     """What the file answers to one example."""
+    preload_reader(reader.kind)
     try:
-        with runtimes_silent():
-            return attempt("cannot be run", lambda: next(iter(reader.answers(file, [sample]))))
+        return apart.call(partial(_answers, reader, file, [sample]), str(file))[0]
     except UsageError as error:
         raise UsageError(error.reason, file=str(file)) from None
+
+
+def _answers(reader: Reader, file: Path, samples: Sequence[tuple[Array, ...]]) -> list[tuple[Array, ...]]:
+    with runtimes_silent():
+        return attempt("cannot be run", lambda: list(reader.answers(file, samples)))

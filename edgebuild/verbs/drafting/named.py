@@ -5,9 +5,11 @@ from __future__ import annotations
 import importlib.util
 import json
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from edgebuild.engine import apart
 from edgebuild.plan.packages import need
 from edgebuild.spec.errors import UsageError
 from edgebuild.spec.look import Look
@@ -19,6 +21,7 @@ from edgebuild.verbs._quiet import runtimes_silent
 from edgebuild.verbs.drafting import examples, script, toml
 from edgebuild.verbs.drafting.script import Script
 from edgebuild.verbs.inspect import Inspected
+from edgebuild.verbs.preloading import preload_reader
 
 if TYPE_CHECKING:
     from edgebuild.nn.network import Network
@@ -80,6 +83,14 @@ def completed(interview: Interview, network: Network | Script, data: Recognised)
 
 def answers(network: Network | Script, inputs: tuple[TensorSpec, ...]) -> list[tuple[str, tuple[int, ...], str]]:
     """Name, shape of one example and type of each output, as zeros are answered; UsageError where they are not."""
+    preload_reader(SOURCES.get(IMPORTED).kind)
+    ports = apart.call(partial(_answers, network, inputs), shown(network))
+    names = ["output"] if len(ports) == 1 else [f"output_{number}" for number in range(len(ports))]
+    return [(name, *port) for name, port in zip(names, ports, strict=True)]
+
+
+def _answers(network: Network | Script, inputs: tuple[TensorSpec, ...]) -> list[tuple[tuple[int, ...], str]]:
+    """Shape of one example and type of each output: somebody's code is run."""
     import torch
 
     from edgebuild.nn.answers import listed
@@ -94,11 +105,7 @@ def answers(network: Network | Script, inputs: tuple[TensorSpec, ...]) -> list[t
         taken = "; ".join(f"{spec.name} {list(spec.shape)}" for spec in inputs)
         reason = str(error).strip().partition("\n")[0]
         raise UsageError(f"does not take {taken}: {reason}", file=shown(network), key="--shape") from None
-    names = ["output"] if len(tensors) == 1 else [f"output_{number}" for number in range(len(tensors))]
-    return [
-        (name, tuple(tensor.shape[1:]), str(tensor.dtype).removeprefix("torch."))
-        for name, tensor in zip(names, tensors, strict=True)
-    ]
+    return [(tuple(tensor.shape[1:]), str(tensor.dtype).removeprefix("torch.")) for tensor in tensors]
 
 
 def table(network: Network, weights: str) -> list[str]:
