@@ -35,6 +35,7 @@ def _silent() -> Iterator[None]:
                 os.close(before)
 
 
+sys.excepthook = lambda *_: None  # whoever asks a server that is gone says so; it has no words of its own
 if program := os.environ.get(PROGRAM):  # a module without a file has no such attribute, and inspect relies on that
     sys.modules["__main__"].__file__ = program
 # What is imported stays: no collection looks through it, neither here nor in workers, which would copy its memory.

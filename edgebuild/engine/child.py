@@ -7,6 +7,7 @@ that started it is gone. This rests on Linux: child subreaper and pidfd.
 from __future__ import annotations
 
 import ctypes
+import errno
 import faulthandler
 import io
 import os
@@ -163,6 +164,9 @@ def disk_or_step(error: OSError, label: str) -> EdgebuildError:
     """What an OSError in a step means: a disk that the user must see to, or a failure of the step."""
     if error.errno in FULL:
         return UsageError(f"step {label} cannot write: {error.strerror}", file=error.filename)
+    if error.errno in (errno.EMFILE, errno.ENFILE):
+        reason = "the limit on open files is too low"
+        return StepError(f"step {label} failed: {reason}", hint="ulimit -n 1024, or whatever the shell may raise it to")
     return StepError(f"step {label} failed: {type(error).__name__}: {error}")
 
 

@@ -6,9 +6,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+from tests import ROOT
+
 PROGRAM = """
 import sys
 from pathlib import Path
+
+from tests import ROOT
 from edgebuild.engine import worker
 from edgebuild.engine.task import Limits, Task
 from tests.engine.loaded import Loaded
@@ -50,3 +54,22 @@ def test_modules_are_there_and_what_they_print_is_not_and_others_come_later(tmp_
     assert (done.returncode, done.stderr) == (0, "")
     assert (tmp_path / "imports").read_text() == "__main__\n"  # no step is part of the program that starts a build
     assert done.stdout.splitlines() == ["noisy_module", "noisy_module other_module", "noisy_module other_module"]
+
+
+END = """
+import os, socket
+from multiprocessing import forkserver
+from edgebuild.engine import worker
+worker.preload(())
+worker.started(os.getpid, ()).join()
+server = forkserver._forkserver
+with socket.socket(socket.AF_UNIX) as line:
+    line.connect(server._forkserver_address)
+print(os.waitpid(server._forkserver_pid, 0)[1])
+"""
+
+
+def test_a_server_that_ends_by_an_error_has_no_words_of_its_own() -> None:
+    """As one does that may not open as many files as it is sent: the build says so, in one line."""
+    done = subprocess.run([sys.executable, "-c", END], cwd=ROOT, capture_output=True, text=True)
+    assert (done.stdout, done.stderr) == ("256\n", "")

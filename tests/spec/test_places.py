@@ -67,7 +67,8 @@ def test_what_is_nowhere_is_told_with_the_way_out(name: str, told: str) -> None:
 
 def test_accents_are_found_where_the_systems_file_names_are_no_utf_8(tmp_path: Path) -> None:
     (tmp_path / "modèle.onnx").touch()
-    ask = "from pathlib import Path; from edgebuild.spec import places; print(places.of(Path(), 'mod\\xe8le.onnx').exists())"
+    name = "mod\\xe8le.onnx"
+    ask = f"import pathlib; from edgebuild.spec import places; print(places.of(pathlib.Path(), '{name}').exists())"
     plain = {"LC_ALL": "C", "PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "0", "PYTHONPATH": str(ROOT)}
     command = [sys.executable, "-c", ask]
     done = subprocess.run(command, cwd=tmp_path, env=plain, capture_output=True, text=True)

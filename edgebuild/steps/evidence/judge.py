@@ -26,8 +26,8 @@ class Judge(Step):
     own baseline has changed nothing.
 
     The shipped file is the best `of` so many; the gates' confidence allows for it (`plan/limits.py`), verdicts tell it.
-    The name of the `recipe`, its `steps` and those that `failed` before it, and whether the model is a module, or what `instead` would be one, are for
-    what is said to whom a gate stops.
+    The name of the `recipe`, its `steps` and those that `failed` before it, and whether the model is a module, or what
+    `instead` would be one, are for what is said to whom a gate stops.
     """
 
     gates: tuple[Gate, ...]
