@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import importlib
 import io
+import json
 import os
 import pkgutil
 import signal
@@ -108,8 +109,7 @@ def main(args: list[str] | None = None) -> int:
     _write_any_text()
     gc.set_threshold(_BETWEEN_COLLECTIONS)
     with _told_to_end() as told:
-        code = _answered(args)
-    code = 128 + told[0] if told and code == _INTERRUPTED else code
+        code = _answered(args, told)
     try:
         sys.stdout.flush()  # or a pipe gets it when Python ends, where nobody could answer for a reader that has left
     except BrokenPipeError:
@@ -119,20 +119,19 @@ def main(args: list[str] | None = None) -> int:
     return code
 
 
-def _answered(args: list[str] | None) -> int:
-    """The exit code of what the command line asks for."""
+def _answered(args: list[str] | None, told: list[int]) -> int:
+    """The exit code of what the command line asks for; `told` is what told it to end, if anything did."""
+    as_json = "--json" in (sys.argv[1:] if args is None else args)
     try:
         code: Any = root.main(args=args, prog_name="edgebuild", standalone_mode=False)
     except Abort:
-        with suppress(OSError):  # of a terminal that is gone
-            print("edgebuild: stopped; what was finished is kept", file=sys.stderr)
-        return _INTERRUPTED
+        return _stopped(128 + told[0] if told else _INTERRUPTED, as_json)
     except click.ClickException as error:
         from edgebuild.cli._verb import failed
         from edgebuild.spec.errors import UsageError
 
         reason = " ".join(error.format_message().split())
-        return failed(UsageError(reason), "--json" in (sys.argv[1:] if args is None else args))
+        return failed(UsageError(reason), as_json)
     except Exit as stop:
         return stop.exit_code
     except (SystemExit, BrokenPipeError):  # click's answer when nobody reads what it prints
@@ -141,8 +140,18 @@ def _answered(args: list[str] | None) -> int:
         return leave_reader()
     except Exception as error:  # outside of any verb
         from edgebuild.cli._unforeseen import foreseen
+        from edgebuild.cli._verb import failed
 
-        failure = foreseen(error)
-        print(f"edgebuild: {failure.line}", file=sys.stderr)
-        return failure.exit_code
+        return failed(foreseen(error), as_json)
     return code if isinstance(code, int) else 0
+
+
+def _stopped(code: int, as_json: bool) -> int:
+    """Say that the command was told to end, in JSON as well where that is asked for; `code`."""
+    reason = "stopped; what was finished is kept"
+    with suppress(OSError):  # of a terminal that is gone
+        print(f"edgebuild: {reason}", file=sys.stderr)
+        if as_json:
+            error = {"kind": "Stopped", "reason": reason, "file": None, "key": None, "hint": None}
+            print(json.dumps({"error": error, "exit_code": code}), flush=True)
+    return code

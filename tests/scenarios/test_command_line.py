@@ -179,7 +179,7 @@ def test_what_is_told_to_end_ends_in_one_line(number: signal.Signals, code: int)
         "    finally:\n"
         "        print('given back', flush=True)\n"
         "project.open_project = wait\n"
-        "sys.exit(cli.main(['targets']))\n"
+        "sys.exit(cli.main(['targets', '--json']))\n"
     )
     words = [sys.executable, "-c", program]
     with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT) as process:
@@ -187,8 +187,11 @@ def test_what_is_told_to_end_ends_in_one_line(number: signal.Signals, code: int)
         assert process.stdout.readline() == "here\n"
         process.send_signal(number)
         out, err = process.communicate(timeout=30)
-    assert (process.returncode, out) == (code, "given back\n")
+    given_back, _, document = out.partition("\n")
+    assert (process.returncode, given_back) == (code, "given back")
     assert err.strip() == "edgebuild: stopped; what was finished is kept"
+    told = json.loads(document)
+    assert (told["exit_code"], told["error"]["reason"]) == (code, "stopped; what was finished is kept")
 
 
 def test_a_shell_completes_names(monkeypatch: pytest.MonkeyPatch) -> None:
