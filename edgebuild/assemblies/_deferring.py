@@ -28,6 +28,8 @@ def check(whole: Joined, what: str) -> None:
     if [head.task for head in whole.heads] != [_TASK] or len(whole.signature.outputs) != 1:
         shown = " and ".join(head.task for head in whole.heads)
         raise ValueError(f"{what} needs a probability to be sure by: one {_TASK}, not {shown}")
+    if whole.signature.outputs[0].shape == (1,):
+        raise ValueError(f"{what} needs a score of every class to be sure by, and one stands for two here")
     if whole.signature.loops:
         raise ValueError(f"{what} through a recurrent state is none: a part that does not run leaves no state")
 

@@ -201,7 +201,8 @@ def _port(spec: TensorSpec, how: str | None) -> Port:
 
 
 def _shown(head: Head) -> ShownHead:
-    return ShownHead(head.name, head.task, head.outputs, tasks.of(head).show, head.labels, head.decoder)
+    show = tasks.of(head).show
+    return ShownHead(head.name, head.task, head.outputs, show, head.labels, head.decoder, head.scores)
 
 
 def _sources(io: StepIO, assembly: Assembly) -> dict[str, str]:

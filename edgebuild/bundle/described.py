@@ -77,8 +77,10 @@ def _outputs(bundle: Contents, part: ShippedPart) -> list[Tensor]:
     tensors = [_tensor(port) for port in part.outputs]
     for head in bundle.facts.heads:
         place = head.outputs[0]
-        if head.labels and head.show in _BY_VALUE:
-            kind = metadata.VALUE_LABELS if part.outputs[place].dtype[0] in "iu" else metadata.AXIS_LABELS
+        whole = part.outputs[place].dtype[0] in "iu"
+        alone = not whole and part.outputs[place].shape[1:] == (1,) and len(head.labels) > 1  # one score of two classes
+        if head.labels and head.show in _BY_VALUE and not alone:
+            kind = metadata.VALUE_LABELS if whole else metadata.AXIS_LABELS
             labels = metadata.File(_labels_of(head.name), f"Labels of {head.name}.", kind)
             tensors[place] = replace(tensors[place], files=(labels,))
     return tensors

@@ -12,7 +12,7 @@ from edgebuild.spec.decoder import Decoder
 from edgebuild.spec.documents import named
 from edgebuild.spec.evidence import Evidence, Status, Verdict
 from edgebuild.spec.preprocess import Preprocess
-from edgebuild.spec.signature import Element, Head, Signature, State
+from edgebuild.spec.signature import Element, Head, Scores, Signature, State
 from edgebuild.spec.target import Fidelity, Runtime, Soc
 
 Standing = Literal["released", "candidate", "withdrawn"]
@@ -76,6 +76,7 @@ class ShownHead:
     show: str
     labels: tuple[str, ...] = ()
     decoder: Decoder | None = field(default=None, metadata=named("decoder"))
+    scores: Scores | None = field(default=None, metadata=named("scores"))
 
 
 @dataclass(frozen=True, slots=True)

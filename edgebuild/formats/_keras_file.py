@@ -58,6 +58,13 @@ class Opened:
             names = [f"output_{place}" for place in range(len(names))]
         return tuple(_port(*pair) for pair in zip(names, self.model.outputs, strict=True))
 
+    @property
+    def sigmoids(self) -> tuple[str, ...]:
+        """The names of the outputs whose layer ends in a sigmoid."""
+        layers = [tensor._keras_history.operation for tensor in self.model.outputs]
+        ends = [getattr(getattr(layer, "activation", None), "__name__", "") == "sigmoid" for layer in layers]
+        return tuple(port.name for port, ends_so in zip(self.outputs, ends, strict=True) if ends_so)
+
     def call(self, values: Sequence[Any]) -> list[Any]:
         """The tensors [N, …] that it answers to tensors [N, …], as in use and not in training."""
         answer = self._given(values)

@@ -34,7 +34,9 @@ def look(path: Path) -> Look:
     layers = Counter(type(layer).__name__ for layer in model.model._flatten_layers(include_self=False))
     layers.pop("InputLayer", None)
     parameters = sum(math.prod(weight.shape) for weight in model.model.weights)
-    return Look("Keras model", model.inputs, model.outputs, dict(layers.most_common()), parameters, path.stat().st_size)
+    operators, size = dict(layers.most_common()), path.stat().st_size
+    sigmoids = model.sigmoids
+    return Look("Keras model", model.inputs, model.outputs, operators, parameters, size, probabilities=sigmoids)
 
 
 def adopt(path: Path, inputs: Sequence[TensorSpec]) -> bytes:

@@ -29,7 +29,8 @@ class Port:
 class Look:
     """A file in words, its ports, how often it has each operator, the numbers that were learnt, its bytes with those of
     files beside it, which `beside` names, what says that it computes in integers, if it does, its classes in order,
-    where it names them, and a line for each output that is not taken as it came.
+    where it names them, a line for each output that is not taken as it came, and the outputs that it says end in a
+    sigmoid.
     """
 
     what: str
@@ -42,6 +43,7 @@ class Look:
     integer: str | None = None
     classes: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    probabilities: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

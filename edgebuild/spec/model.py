@@ -16,9 +16,9 @@ from edgebuild.spec.decoder import Decoder
 from edgebuild.spec.errors import UsageError
 from edgebuild.spec.fields import STRICT, Distribution, Inside, Seed
 from edgebuild.spec.layout import Layout
-from edgebuild.spec.outputs import Answers, Labels, Outputs
+from edgebuild.spec.outputs import SCORES, Answers, Labels, Outputs
 from edgebuild.spec.preprocess import Preprocess
-from edgebuild.spec.signature import Head, Signature, TensorSpec
+from edgebuild.spec.signature import Head, Scores, Signature, TensorSpec
 from edgebuild.spec.target import Recipe
 
 # Which of its two forms `data` has; no part of a key that messages name.
@@ -159,6 +159,7 @@ class ModelFile:
         Outputs | None, Field(description="values that the model answers, or a table for each output")
     ] = None
     decoder: Annotated[Decoder | None, Field(description="how a detector's answers become boxes")] = None
+    scores: Annotated[Scores | None, Field(description=SCORES)] = None
     augment: str | None = None
     fit: Annotated[
         str | None, Field(description="function fit(module, data, io) in model.py that trains in the place of ours")
@@ -294,7 +295,7 @@ class ModelFile:
     @property
     def answers(self) -> Answers:
         """All that is said of the outputs."""
-        return Answers(self.outputs, self.task, self.labels, self.decoder)
+        return Answers(self.outputs, self.task, self.labels, self.decoder, self.scores)
 
 
 def _known(**options: str | None) -> dict[str, str]:

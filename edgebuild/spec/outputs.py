@@ -11,11 +11,12 @@ from pydantic import ConfigDict, Discriminator, Field, Tag
 from edgebuild.spec.decoder import Decoder
 from edgebuild.spec.errors import UsageError
 from edgebuild.spec.fields import STRICT
-from edgebuild.spec.signature import ANSWER, Element, Head, TensorSpec
+from edgebuild.spec.signature import ANSWER, Element, Head, Scores, TensorSpec
 
 USUAL_TASK = "classification"
 _COUNT, _TABLES = "[count]", "[tables]"  # which of its two forms `outputs` has; no part of a key that messages name
 
+SCORES = "what scores of classes are, each for itself: logits, or probabilities behind a sigmoid"
 Labels = Annotated[tuple[str, ...], Field(min_length=2, description="names of the classes, in output order")]
 
 
@@ -38,6 +39,7 @@ class Output:
     labels: Labels = ()
     weight: Annotated[float, Field(gt=0, description="of its loss in training")] = 1.0
     decoder: Decoder | None = None
+    scores: Annotated[Scores | None, Field(description=SCORES)] = None
 
 
 def _form(outputs: object) -> str:
@@ -53,12 +55,13 @@ Outputs = Annotated[
 
 @dataclass(frozen=True, slots=True)
 class Answers:
-    """What a file says of all outputs: `outputs`, and `task`, `labels` and `decoder` of the model as a whole."""
+    """What a file says of all outputs: `outputs`, and `task`, `labels`, `decoder` and `scores` of the whole model."""
 
     outputs: int | tuple[Output, ...] | None
     task: str | None
     labels: tuple[str, ...]
     decoder: Decoder | None = None
+    scores: Scores | None = None
 
     @property
     def tables(self) -> tuple[Output, ...]:
@@ -77,10 +80,12 @@ class Answers:
         """What has a task: each output with one of its own, or all outputs together where the model has one."""
         own = [(place, table) for place, table in enumerate(self.tables) if table.task]
         if own:
-            return tuple(Head(t.name, str(t.task), (place,), t.weight, t.labels, t.decoder) for place, t in own)
+            return tuple(
+                Head(t.name, str(t.task), (place,), t.weight, t.labels, t.decoder, t.scores) for place, t in own
+            )
         every, task = self.specs, self.task or USUAL_TASK
         name = every[0].name if len(every) == 1 else task
-        return (Head(name, task, tuple(range(len(every))), 1.0, self.labels, self.decoder),)
+        return (Head(name, task, tuple(range(len(every))), 1.0, self.labels, self.decoder, self.scores),)
 
     def key(self, head: Head) -> str:
         """The table that declares a head; empty where the model as a whole does."""
@@ -101,11 +106,12 @@ class Answers:
             key = f"outputs[{place}]"
             if table.name in names[:place]:
                 raise UsageError(f"outputs must have different names, not {', '.join(names)}", key=f"{key}.name")
-            if table.task and (self.task or self.labels or self.decoder):
-                both = "task" if self.task else "labels" if self.labels else "decoder"
+            if table.task and (self.task or self.labels or self.decoder or self.scores):
+                both = "task" if self.task else "labels" if self.labels else "decoder" if self.decoder else "scores"
                 raise UsageError(f"{both} is said of the whole model as well: keep one of the two", key=f"{key}.task")
-            if not table.task and (table.labels or table.decoder or table.weight != 1.0):
-                unused = "labels" if table.labels else "decoder" if table.decoder else "weight"
+            if not table.task and (table.labels or table.decoder or table.scores or table.weight != 1.0):
+                first = "labels" if table.labels else "decoder" if table.decoder else "scores" if table.scores else ""
+                unused = first or "weight"
                 raise UsageError(f"output {table.name!r} has no task to use it", key=f"{key}.{unused}")
         if self.tables and not (any(table.task for table in self.tables) or self.task or self.labels):
             message = "no output has a task, so there is nothing to learn or to judge"

@@ -13,6 +13,7 @@ from edgebuild.spec.decoder import Decoder
 from edgebuild.spec.documents import named
 from edgebuild.spec.fields import STRICT
 
+Scores = Literal["logits", "probabilities"]
 Element = Literal[
     "float32", "float16", "float64", "int64", "int32", "int16", "int8", "uint64", "uint32", "uint16", "uint8", "bool"
 ]
@@ -63,7 +64,8 @@ class Head:
     """What one task makes of a model's answers: the positions of the `outputs` that it reads, and its loss's weight.
 
     `labels` name the classes, where there are any. They are for people: no artifact that is learnt from has them.
-    `decoder` says how outputs become boxes, where they do.
+    `decoder` says how outputs become boxes, where they do, `scores` whether scores of classes are probabilities; they
+    are logits where nothing is said.
     """
 
     name: str
@@ -72,6 +74,7 @@ class Head:
     weight: float = 1.0
     labels: tuple[str, ...] = ()
     decoder: Decoder | None = field(default=None, metadata=named("decoder"))
+    scores: Scores | None = field(default=None, metadata=named("scores"))
 
 
 @dataclass(frozen=True, slots=True)

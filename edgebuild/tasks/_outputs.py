@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from edgebuild.spec.equality import whole
 from edgebuild.spec.errors import UsageError
-from edgebuild.spec.signature import TensorSpec
+from edgebuild.spec.signature import Scores, TensorSpec
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -45,3 +45,17 @@ def floats(task: str, outputs: Sequence[TensorSpec]) -> None:
     for output in outputs:
         if not output.dtype.startswith("float"):
             raise ValueError(f"task {task!r} learns from float32 answers, and output {output.name!r} is {output.dtype}")
+
+
+def threshold(scores: Scores) -> float:
+    """Above which a class is there."""
+    return 0.5 if scores == "probabilities" else 0.0
+
+
+def in_logits(answers: Tensor, scores: Scores) -> Tensor:
+    """Scores of classes, each for itself, as logits."""
+    import torch
+
+    if scores == "logits":
+        return answers
+    return torch.logit(answers, eps=torch.finfo(torch.float32).eps)

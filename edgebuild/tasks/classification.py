@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 from edgebuild.spec.errors import StepError
-from edgebuild.spec.signature import Head, TensorSpec
+from edgebuild.spec.signature import Head, Scores, TensorSpec
 from edgebuild.spec.task import Goal, Show, Task
-from edgebuild.tasks._outputs import floats, is_chosen, learnt, single
+from edgebuild.tasks._outputs import floats, in_logits, is_chosen, learnt, single, threshold
 from edgebuild.tasks._teachers import only, stacked
 
 if TYPE_CHECKING:
@@ -26,10 +26,12 @@ class Classification(Task):
     """Answers are logits [N, C], labels class numbers [N]; the largest logit is the answer.
 
     Models of others often end in a softmax: probabilities are trained, and teach, as the logits that they are of. Where
-    one ends in an ArgMax, its whole number is the answer.
+    one ends in an ArgMax, its whole number is the answer. Of two classes the second's score may be all, [N, 1]: a
+    logit, or a probability where the head says so.
     """
 
     classes: int = 0
+    scores: Scores = "logits"
 
     labels: ClassVar[str] = "[N] class numbers"
     element: ClassVar[Literal["int64", "float32"]] = "int64"
@@ -41,8 +43,8 @@ class Classification(Task):
 
     @classmethod
     def of(cls, head: Head) -> Self:
-        """With the number of its classes."""
-        return cls(len(head.labels))
+        """With the number of its classes, and what a single score is."""
+        return cls(len(head.labels), head.scores or "logits")
 
     def check(self, head: Head, outputs: Sequence[TensorSpec]) -> None:
         """One output with a score for each named class, or the number of one."""
@@ -52,20 +54,20 @@ class Classification(Task):
         if is_chosen(output) and math.prod(output.shape) == 1:
             return
         floats("classification", outputs)
-        if output.shape != (len(head.labels),):
+        if output.shape != (len(head.labels),) and not (output.shape == (1,) and len(head.labels) == 2):
             shape = list(output.shape)
             raise ValueError(f"{len(head.labels)} labels are named, and output {output.name!r} has the shape {shape}")
 
     @classmethod
     def classes_of(cls, output: TensorSpec) -> int | None:
-        """As many as there are logits."""
-        return None if is_chosen(output) else output.shape[-1]
+        """As many as there are logits; two where there is one."""
+        return None if is_chosen(output) else max(output.shape[-1], 2)
 
     def label_mistake(self, labels: Array, outputs: Sequence[TensorSpec]) -> str | None:
         """Whole numbers below the number of classes."""
         if labels.ndim != 1 or labels.dtype.kind not in "iu":
             return f"needs whole-number labels of shape [N], got {labels.dtype} {list(labels.shape)}{_way_out(labels)}"
-        classes = self.classes if is_chosen(outputs[0]) else outputs[0].shape[0]
+        classes = self.classes if is_chosen(outputs[0]) else max(outputs[0].shape[0], 2)
         if labels.min() < 0 or labels.max() >= classes:
             return f"has labels from {labels.min()} to {labels.max()}; the model declares {classes} classes"
         return None
@@ -75,7 +77,7 @@ class Classification(Task):
         from torch.nn import functional
 
         (scores,) = learnt(answers)
-        return functional.cross_entropy(_logits(scores), labels, label_smoothing=smoothing)
+        return functional.cross_entropy(self._logits(scores), labels, label_smoothing=smoothing)
 
     def distilled(
         self, goal: Goal, answers: Sequence[Tensor], teachers: Sequence[Sequence[Tensor]], temperature: float
@@ -89,8 +91,8 @@ class Classification(Task):
         import torch
         from torch.nn import functional
 
-        student = _logits(learnt(answers)[0])
-        every = stacked(student, [_logits(answer) for answer in only(teachers)])
+        student = self._logits(learnt(answers)[0])
+        every = stacked(student, [self._logits(answer) for answer in only(teachers)])
         if goal == "logits":
             return functional.mse_loss(student, every.mean(0))
         if goal == "pseudo_labels":
@@ -112,7 +114,7 @@ class Classification(Task):
 
         (logits,) = answers
         if logits.dtype.kind not in "iu":
-            return logits
+            return self._both(logits)
         chosen: Array = self.choices(answers)[:, None] == np.arange(self.classes)
         return chosen.astype(np.float32)
 
@@ -121,7 +123,7 @@ class Classification(Task):
         (logits,) = answers
         if logits.dtype.kind in "iu":
             return logits.reshape(len(logits))
-        largest: Array = logits.reshape(len(logits), -1).argmax(1)
+        largest: Array = self._both(logits.reshape(len(logits), -1)).argmax(1)
         return largest
 
     def hits(self, answers: Sequence[Array], labels: Array) -> Flags:
@@ -132,14 +134,27 @@ class Classification(Task):
         right: Flags = self.choices(answers) == labels
         return right
 
+    def _both(self, scores: Array) -> Array:
+        """Scores of two classes, [N, 2], where the second's is answered alone: how far it is above its threshold."""
+        import numpy as np
 
-def _logits(scores: Tensor) -> Tensor:
-    """Scores [N, C] as logits: a batch of probabilities, each row of which sums to 1, is its logarithm."""
-    import torch
+        if scores.ndim != 2 or scores.shape[1] != 1:
+            return scores
+        above = scores.astype(np.float64) - threshold(self.scores)
+        return np.concatenate([-above, above], 1)
 
-    if bool((scores < 0).any()) or bool(((scores.sum(1) - 1).abs() > _SUMS_TO_1).any()):
-        return scores
-    return scores.clamp_min(torch.finfo(scores.dtype).tiny).log()
+    def _logits(self, scores: Tensor) -> Tensor:
+        """Scores [N, C] as logits: a batch of probabilities, each row of which sums to 1, is its logarithm; one score
+        alone is the logit of the second of two classes against 0.
+        """
+        import torch
+
+        if scores.shape[1] == 1:
+            second = in_logits(scores, self.scores)
+            return torch.cat([torch.zeros_like(second), second], 1)
+        if bool((scores < 0).any()) or bool(((scores.sum(1) - 1).abs() > _SUMS_TO_1).any()):
+            return scores
+        return scores.clamp_min(torch.finfo(scores.dtype).tiny).log()
 
 
 def _way_out(labels: Array) -> str:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, ClassVar, Literal
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
-from edgebuild.spec.signature import Head, TensorSpec
+from edgebuild.spec.signature import Head, Scores, TensorSpec
 from edgebuild.spec.task import Goal, Show, Task
-from edgebuild.tasks._outputs import single
+from edgebuild.tasks._outputs import in_logits, single, threshold
 from edgebuild.tasks._teachers import only, stacked
 
 if TYPE_CHECKING:
@@ -16,8 +17,13 @@ if TYPE_CHECKING:
     from edgebuild.spec.task import Array, Errors
 
 
+@dataclass(frozen=True)
 class Multilabel(Task):
-    """Answers are logits [N, C], above 0 for what is there; labels are 0 or 1 for each class, [N, C]."""
+    """Answers are logits [N, C], above 0 for what is there, or probabilities of which the head says that they are some,
+    above 0.5; labels are 0 or 1 for each class, [N, C].
+    """
+
+    scores: Scores = "logits"
 
     labels: ClassVar[str] = "[N, C] 0 or 1 for each class"
     element: ClassVar[Literal["int64", "float32"]] = "float32"
@@ -25,6 +31,11 @@ class Multilabel(Task):
     named: ClassVar[bool] = True
     show: ClassVar[Show] = "several"
     metrics: ClassVar[tuple[str, ...]] = ("f1",)
+
+    @classmethod
+    def of(cls, head: Head) -> Self:
+        """With what its scores are."""
+        return cls(head.scores or "logits")
 
     def check(self, head: Head, outputs: Sequence[TensorSpec]) -> None:
         """One output with a score for each named class."""
@@ -52,7 +63,7 @@ class Multilabel(Task):
         """Binary cross-entropy of each class."""
         from torch.nn import functional
 
-        (logits,) = answers
+        logits = in_logits(answers[0], self.scores)
         return functional.binary_cross_entropy_with_logits(logits, labels)
 
     def distilled(
@@ -61,8 +72,8 @@ class Multilabel(Task):
         """T²·KL of each class as a yes or no at temperature T; squared difference; or the teachers' own yes or no."""
         from torch.nn import functional
 
-        (student,) = answers
-        every = stacked(student, only(teachers))
+        student = in_logits(answers[0], self.scores)
+        every = stacked(student, [in_logits(each, self.scores) for each in only(teachers)])
         if goal == "logits":
             return functional.mse_loss(student, every.mean(0))
         if goal == "pseudo_labels":
@@ -71,10 +82,16 @@ class Multilabel(Task):
         entropy = functional.binary_cross_entropy(target, target)
         return temperature**2 * (cross(student / temperature, target) - entropy)
 
+    def scored(self, answers: Sequence[Array], inputs: Sequence[Any] = ()) -> Array:
+        """Above 0 for what is there, [N, C]."""
+        import numpy as np
+
+        above: np.ndarray[tuple[int, ...], np.dtype[np.float64]] = answers[0].astype(np.float64)
+        return above - threshold(self.scores)
+
     def errors(self, answers: Sequence[Array], labels: Array) -> Errors:
         """The share of classes that are wrong (Hamming loss) of each example."""
         import numpy as np
 
-        (logits,) = answers
-        errors: Errors = ((logits.astype(np.float64) > 0) != (labels.astype(np.float64) > 0.5)).mean(1)
+        errors: Errors = ((self.scored(answers).astype(np.float64) > 0) != (labels.astype(np.float64) > 0.5)).mean(1)
         return errors

@@ -159,13 +159,24 @@ def self_test():
     print("self-test: %d golden inputs are answered as when the model was judged" % len(golden()[0][0]))
 
 
-def ranked(scores, labels):
-    """[(label, probability)], most likely first, of logits or of what a softmax has made probabilities already."""
+def ranked(scores, labels, how=None):
+    """[(label, probability)], most likely first, of logits or of what a softmax has made probabilities already.
+
+    A single score is that of the second of two classes, a probability where `how` says so.
+    """
+    if scores.size == 1:
+        second = alone(scores.reshape(1), how)
+        scores = np.concatenate([1 - second, second])
     shares = scores
     if scores.min() < 0 or abs(scores.sum() - 1) > ROUNDED:
         shares = np.exp(scores - scores.max())
         shares /= shares.sum()
     return [(labels[k], float(shares[k])) for k in np.argsort(-shares, kind="stable")]
+
+
+def alone(scores, how):
+    """The probability of each class by itself: its score, or the sigmoid of what is a logit."""
+    return scores if how == "probabilities" else 1 / (1 + np.exp(-scores))
 
 
 def told(outputs, values, top):
@@ -190,13 +201,13 @@ def show_ranked(head, answers, values, top):
     if answers[0].dtype.kind in "iu":
         number = int(answers[0].reshape(()))
         return head["labels"][number] if 0 <= number < len(head["labels"]) else "class %d, which has no name" % number
-    ranks = ranked(answers[0].astype(np.float64), head["labels"])[:top]
+    ranks = ranked(answers[0].astype(np.float64), head["labels"], head.get("scores"))[:top]
     return ", ".join("%s (%.1f %%)" % (name, 100 * share) for name, share in ranks)
 
 
 def show_several(head, answers, values, top):
     """All labels that are likelier than not."""
-    shares = 1 / (1 + np.exp(-answers[0].astype(np.float64)))
+    shares = alone(answers[0].astype(np.float64), head.get("scores"))
     there = [k for k in np.argsort(-shares, kind="stable") if shares[k] > 0.5]
     return ", ".join("%s (%.1f %%)" % (head["labels"][k], 100 * shares[k]) for k in there) or "nothing"
 

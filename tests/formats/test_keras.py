@@ -58,6 +58,14 @@ def test_it_knows_its_pictures_in_keras_and_is_looked_at(trained: Path) -> None:
     assert (seen.operators["Conv2D"], seen.integer) == (2, None)
 
 
+def test_outputs_that_end_in_a_sigmoid_are_seen(tmp_path: Path) -> None:
+    layers = keras().layers
+    x = layers.Input((3,), name="x")
+    ends = [layers.Dense(1, "sigmoid", name="pet")(x), layers.Dense(2, name="place")(x)]
+    keras().Model(x, ends).save(tmp_path / "m.keras")
+    assert _keras_onnx.look(tmp_path / "m.keras").probabilities == ("pet",)
+
+
 def test_inputs_and_outputs_by_name_are_in_the_order_of_their_names(tmp_path: Path) -> None:
     layers = keras().layers
     picture, extra = keras().Input((8, 8, 3), name="one"), keras().Input((2,), name="two")

@@ -16,9 +16,13 @@ from edgebuild.verbs._quiet import runtimes_silent
 from edgebuild.verbs.preloading import preload_reader
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from edgebuild.spec.preprocess import ImageInput
     from edgebuild.spec.reader import Reader
     from edgebuild.spec.rows import Array
+
+_DRAWN, _SPREAD = 32, 3.0  # examples of noise, and its deviation
 
 
 def shapes(reader: Reader, file: Path, inputs: tuple[TensorSpec, ...]) -> list[tuple[tuple[int, ...], str]]:
@@ -58,6 +62,26 @@ def of_pictures(reader: Reader, file: Path, how: ImageInput, pictures: Sequence[
     samples = [(prepare_image.prepare(pixels, asdict(how)),) for pixels in read]
     preload_reader(reader.kind)
     return apart.call(partial(_answers, reader, file, samples), str(file))
+
+
+def shares(reader: Reader, file: Path, inputs: tuple[TensorSpec, ...], place: int) -> bool:
+    """Whether every value of an output lies in 0 to 1 as noise is answered, which logits of that many do not."""
+    import numpy as np
+
+    drawn = np.random.default_rng(0)
+    for _ in range(_DRAWN):
+        sample = tuple(_noise(spec, drawn) for spec in inputs)
+        values = answers(reader, file, sample)[place]
+        if values.size and (values.min() < 0 or values.max() > 1):
+            return False
+    return True
+
+
+def _noise(spec: TensorSpec, drawn: np.random.Generator) -> Array:
+    """One example: numbers far from 0, or zeros and ones where they are whole."""
+    shape = (1, *spec.shape)
+    values = drawn.normal(0, _SPREAD, shape) if spec.dtype.startswith("float") else drawn.integers(0, 2, shape)
+    return values.astype(spec.dtype)
 
 
 def answers(reader: Reader, file: Path, sample: tuple[Array, ...]) -> tuple[Array, ...]:

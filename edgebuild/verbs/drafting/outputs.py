@@ -40,8 +40,8 @@ def declared(interview: Interview, inputs: tuple[TensorSpec, ...], data: Recogni
     if TASKS.get(task).show == "boxes":
         return _boxes(interview, outputs, task, data)
     if not outputs or (len(outputs) == 1 and len(outputs[0].shape) == 1 and outputs[0].dtype == "float32"):
-        return _one(interview, outputs, task, data)
-    return _several(interview, outputs, task, data)
+        return _one(interview, inputs, outputs, task, data)
+    return _several(interview, inputs, outputs, task, data)
 
 
 def _outputs(interview: Interview, inputs: tuple[TensorSpec, ...]) -> tuple[TensorSpec, ...]:
@@ -70,19 +70,23 @@ def _task(interview: Interview, data: Recognised, outputs: tuple[TensorSpec, ...
     if interview.wishes.task is not None:
         TASKS.get(interview.wishes.task, key="--task")
         return interview.wishes.task
-    if data.guess.count and all(spec.dtype.startswith("float") and math.prod(spec.shape) == 1 for spec in outputs):
+    if data.guess.count > 2 and all(spec.dtype.startswith("float") and math.prod(spec.shape) == 1 for spec in outputs):
         interview.guesses.append("the labels are values, as the model answers one; --task says otherwise")
         return "regression"
     return data.guess.task
 
 
-def _one(interview: Interview, outputs: tuple[TensorSpec, ...], task: str, data: Recognised) -> Answers:
-    """The short form: keys of the model itself."""
+def _one(
+    interview: Interview, inputs: tuple[TensorSpec, ...], outputs: tuple[TensorSpec, ...], task: str, data: Recognised
+) -> Answers:
+    """The short form: keys of the model itself; a table where two classes have one score."""
+    if outputs and outputs[0].shape == (1,) and TASKS.get(task).choice:
+        return _several(interview, inputs, outputs, task, data)
     lines = [] if task == USUAL_TASK else [f"task = {toml.quoted(task)}"]
     width = outputs[0].shape[0] if outputs else None
     if TASKS.get(task).named:
         classes, line = _labels(interview, data, width)
-        return Answers(outputs, [*lines, line], classes)
+        return Answers(outputs, [*lines, line, *_scores(interview, inputs, outputs, 0, task)], classes)
     guessed = "" if width else "  # guessed: how many values it answers"
     return Answers(outputs, [*lines, f"outputs = {width or 1}{guessed}"], [])
 
@@ -95,7 +99,9 @@ def _boxes(interview: Interview, outputs: tuple[TensorSpec, ...], task: str, dat
     return Answers(outputs, lines, classes, boxes=True)
 
 
-def _several(interview: Interview, outputs: tuple[TensorSpec, ...], task: str, data: Recognised) -> Answers:
+def _several(
+    interview: Interview, inputs: tuple[TensorSpec, ...], outputs: tuple[TensorSpec, ...], task: str, data: Recognised
+) -> Answers:
     """A table for each output, one of which has the task."""
     asked = _asked(task, outputs)
     which = ", the first" if asked == 0 else ", which has the scores"
@@ -109,7 +115,7 @@ def _several(interview: Interview, outputs: tuple[TensorSpec, ...], task: str, d
             lines += [f"task = {toml.quoted(task)}"]
             if TASKS.get(task).named:
                 classes, line = _labels(interview, data, TASKS.get(task).classes_of(spec))
-                lines += [line]
+                lines += [line, *_scores(interview, inputs, outputs, position, task)]
     return Answers(outputs, lines, classes)
 
 
@@ -121,6 +127,25 @@ def _asked(task: str, outputs: tuple[TensorSpec, ...]) -> int:
         )
         return next(scores, 0)
     return 0
+
+
+def _scores(
+    interview: Interview, inputs: tuple[TensorSpec, ...], outputs: tuple[TensorSpec, ...], place: int, task: str
+) -> list[str]:
+    """The line that says that scores of classes, each for itself, are probabilities: as the file says, or as noise is
+    answered.
+    """
+    spec = outputs[place] if outputs else None
+    by_itself = TASKS.get(task).show == "several" or (spec is not None and spec.shape == (1,))
+    if spec is None or not by_itself or interview.network is not None or interview.coded:
+        return []
+    if interview.trainable:
+        behind = spec.name in interview.look.probabilities
+    else:
+        behind = answered.shares(interview.reader(), interview.file, inputs, place)
+    what = "probabilities" if behind else "logits"
+    interview.guesses.append(f"scores are {what}, by what the file {'says' if interview.trainable else 'answers'}")
+    return [f"scores = {toml.quoted(what)}  # guessed"] if behind else []
 
 
 def _labels(interview: Interview, data: Recognised, width: int | None) -> tuple[list[str], str]:

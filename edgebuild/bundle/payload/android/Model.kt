@@ -16,6 +16,7 @@ class Head internal constructor(json: JSONObject) {
     val outputs: List<Int> = json.getJSONArray("outputs").let { list -> List(list.length()) { list.getInt(it) } }
     val labels: List<String> = json.getJSONArray("labels").let { list -> List(list.length()) { list.getString(it) } }
     val decoder: JSONObject? = json.optJSONObject("decoder")
+    internal val areProbabilities = json.optString("scores") == "probabilities"
 }
 
 /** A label and its probability. */
@@ -53,6 +54,11 @@ class Model private constructor(
     /** The labels of a head that ranks the values of one output, likeliest first. */
     fun ranked(outputs: List<FloatArray>, head: Head = heads.first()): List<Scored> {
         val logits = outputs[head.outputs.first()]
+        if (logits.size == 1) { // of the second of two classes
+            val second = if (head.areProbabilities) logits[0] else 1 / (1 + exp(-logits[0]))
+            return head.labels.zip(listOf(1 - second, second)).map { (label, share) -> Scored(label, share) }
+                .sortedByDescending { it.probability }
+        }
         val most = logits.maxOrNull() ?: 0f
         val isSoftmax = logits.all { it >= 0 } && abs(logits.sum() - 1) <= 0.02f // 8 bits round probabilities
         val raised = if (isSoftmax) logits.toList() else logits.map { exp(it - most) }

@@ -1,0 +1,64 @@
+"""A file with one score for two classes is a classification, and what its scores are is seen by what it answers."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+from onnx import helper, numpy_helper
+from PIL import Image
+
+from edgebuild.spec.project import open_project
+from edgebuild.verbs import inspect
+from edgebuild.verbs.drafting import draft
+from edgebuild.verbs.drafting.interview import Interview, Wishes
+
+
+def file(folder: Path, width: int, *, sigmoid: bool) -> Path:
+    """Scores of a picture [3, 4, 4], each for itself."""
+    weights = np.random.default_rng(0).normal(size=(48, width)).astype("float32")
+    nodes = [
+        helper.make_node("Flatten", ["x"], ["flat"]),
+        helper.make_node("MatMul", ["flat", "w"], ["z"]),
+        helper.make_node("Sigmoid" if sigmoid else "Identity", ["z"], ["y"]),
+    ]
+    ports = [helper.make_tensor_value_info(name, 1, [1, *size]) for name, size in (("x", [3, 4, 4]), ("y", [width]))]
+    graph = helper.make_graph(nodes, "g", ports[:1], ports[1:], [numpy_helper.from_array(weights, "w")])
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9), folder / "m.onnx")
+    return folder / "m.onnx"
+
+
+def drafted(path: Path, data: Path, **wishes: Any) -> dict[str, Any]:
+    project = open_project(path.parent)
+    interview = Interview(project, path, "m", inspect.run(path), Wishes(data=data, **wishes), None)
+    return tomllib.loads(draft.text(interview))
+
+
+@pytest.mark.parametrize("sigmoid", [True, False])
+def test_one_score_for_two_folders_is_a_classification(tmp_path: Path, sigmoid: bool) -> None:
+    for name in ("cat", "dog"):
+        (tmp_path / "pets" / name).mkdir(parents=True)
+        for number in range(6):
+            Image.new("RGB", (5, 5), (number, 0, 9)).save(tmp_path / "pets" / name / f"{number}.png")
+    (output,) = drafted(file(tmp_path, 1, sigmoid=sigmoid), tmp_path / "pets")["outputs"]
+    assert (output["shape"], output["task"], output["labels"]) == ([1], "classification", ["cat", "dog"])
+    assert output.get("scores") == ("probabilities" if sigmoid else None)
+
+
+@pytest.mark.parametrize("sigmoid", [True, False])
+def test_scores_of_several_classes_are_seen_too(tmp_path: Path, sigmoid: bool) -> None:
+    marks = np.random.default_rng(0).integers(0, 2, (20, 5))
+    np.savez(tmp_path / "d.npz", x=np.zeros((20, 3, 4, 4), "float32"), y=marks)
+    model = drafted(file(tmp_path, 5, sigmoid=sigmoid), tmp_path / "d.npz")
+    assert model["task"] == "multilabel"
+    assert model.get("scores") == ("probabilities" if sigmoid else None)
+
+
+def test_rows_of_zeros_and_ones_are_two_classes(tmp_path: Path) -> None:
+    np.savez(tmp_path / "d.npz", x=np.zeros((20, 3, 4, 4), "float32"), y=np.arange(20) % 2)
+    (output,) = drafted(file(tmp_path, 1, sigmoid=True), tmp_path / "d.npz")["outputs"]
+    assert (output["task"], output["labels"]) == ("classification", ["0", "1"])
