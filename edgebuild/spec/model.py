@@ -47,6 +47,13 @@ Processes = Annotated[
     int, Field(ge=1, le=64, description="processes that each hold a part of the model while it is trained")
 ]
 
+Replicas = Annotated[
+    int | None,
+    Field(
+        ge=1, le=64, description="processes that each have the whole model and a share of every batch; none: by GPUs"
+    ),
+]
+
 
 @dataclass(frozen=True, slots=True)
 class Training:
@@ -54,6 +61,7 @@ class Training:
 
     patience: epochs without a lower validation loss after which it ends, with the weights of the best one
     processes: that each hold a part of the model, with its gradients and its optimizer's state
+    replicas: processes that each have all of it and a share of every batch; None: one for each CUDA device
     """
 
     __pydantic_config__: ClassVar[ConfigDict] = STRICT
@@ -69,9 +77,14 @@ class Training:
     patience: Patience = None
     averaging: Averaging = None
     processes: Processes = 1
+    replicas: Replicas = None
 
     def __post_init__(self) -> None:
-        """ValueError for what looks at the whole model while it is trained in parts."""
+        """ValueError for what looks at the whole model while it is trained in parts, and for no share of a batch."""
+        if self.processes > 1 and (self.replicas or 1) > 1:
+            raise ValueError("processes hold a part of the model each, replicas all of it: keep one of the two")
+        if (self.replicas or 1) > self.batch_size:
+            raise ValueError(f"replicas is {self.replicas}, and a batch has {self.batch_size} examples to share")
         whole = {"patience": self.patience, "averaging": self.averaging}
         if self.processes > 1 and (named := [name for name, value in whole.items() if value is not None]):
             raise ValueError(
@@ -215,8 +228,11 @@ class ModelFile:
                 raise ValueError("reads is for a function of model.py; [data] names its own files")
         if self.assembly is not None and not isinstance(self.assembly.get("use"), str):
             raise ValueError("assembly.use must name what joins the parts")
-        if self.fit is not None and self.training.processes > 1:
-            raise ValueError("fit trains in the place of our loop, and training.processes is ours: keep one of the two")
+        several = [name for name in ("processes", "replicas") if (getattr(self.training, name) or 1) > 1]
+        if self.fit is not None and several:
+            raise ValueError(
+                f"fit trains in the place of our loop, and training.{several[0]} is ours: keep one of the two"
+            )
         if self.teacher is not None and self.teachers:
             raise ValueError("teacher is for one, teachers for several: keep one of the two")
         self.answers.check()

@@ -205,6 +205,14 @@ class TestNested:
             key(Holder(value))
 
 
+def driver_of(folder: Path, *models: str) -> None:
+    """What NVIDIA's kernel module says of devices."""
+    for number, model in enumerate(models):
+        (folder / "gpus" / f"0000:0{number}:00.0").mkdir(parents=True)
+        (folder / "gpus" / f"0000:0{number}:00.0" / "information").write_text(f"Model: \t\t {model}\nIRQ: 7\n")
+    (folder / "version").write_text("NVRM version: 550\nGCC\n")
+
+
 class TestParts:
     def test_parts_have_names(self) -> None:
         node = Node(Holder(Inner(3)), {}, "toy", code=("edgebuild.gates.size",), tools=("click",), facts={"cpu": "a72"})
@@ -217,20 +225,47 @@ class TestParts:
             parts
         )
 
-    def test_the_machine_counts_for_steps_that_train_alone(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_the_machine_counts_for_steps_that_train_alone(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         def machine_of(step: Step) -> dict[str, str]:
             parts = keys.parts(Node(step, {}, "toy"), {}, MEMO)
             return {name: text for name, text in parts.items() if name.startswith("machine.")}
 
         monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
-        monkeypatch.setattr(surroundings, "_cuda", lambda: None)
+        monkeypatch.setattr(surroundings, "_DRIVER", tmp_path)
         assert machine_of(toys.Learns()) == {"machine.cores": str(len(os.sched_getaffinity(0)))}
         assert machine_of(Holder()) == {}
         monkeypatch.setattr(surroundings, "cores", lambda: 64)
-        monkeypatch.setattr(surroundings, "_cuda", lambda: "NVIDIA L4, 550")
-        assert machine_of(toys.Learns()) == {"machine.cores": "64", "machine.cuda": "NVIDIA L4, 550"}
+        driver_of(tmp_path, "NVIDIA L4")
+        assert machine_of(toys.Learns()) == {"machine.cores": "64", "machine.cuda": "NVIDIA L4, NVRM version: 550"}
         monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
         assert machine_of(toys.Learns()) == {"machine.cores": "64"}
+
+    @pytest.mark.parametrize(
+        ("models", "visible", "named"),
+        [
+            ("L4", None, "L4"),
+            ("L4,L4,L4", None, "3 × L4"),
+            ("L4,L4,L4", "0,2", "2 × L4"),
+            ("L4,L4,L4", "GPU-1f", "L4"),
+            ("L4,L4", "1,-1,0", "L4"),
+            ("L4,L4", "-1", None),
+            ("L4,L4", "", None),
+            ("L4,T4,L4", None, "3 × L4 or T4"),
+            ("L4,T4", "1", "L4 or T4 (CUDA_VISIBLE_DEVICES=1)"),
+        ],
+    )
+    def test_the_cuda_devices_that_may_be_used_count(
+        self, models: str, visible: str | None, named: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(surroundings, "_DRIVER", tmp_path)
+        driver_of(tmp_path, *models.split(","))
+        monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+        if visible is not None:
+            monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
+        told = surroundings.machine().get("cuda")
+        assert told == (named and f"{named}, NVRM version: 550")
 
     def test_the_kind_and_the_digest_of_an_input_count(self) -> None:
         step, found = Holder(), Artifact("torch", "0" * 64)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+from edgebuild.nn import shared_batch
 from edgebuild.nn.graph import OUTPUT_AXIS, operator
 from edgebuild.nn.quantize.points import from_input
 
@@ -67,7 +68,8 @@ def moving_average(low: float, high: float, momentum: float) -> nn.Module:
             if x.is_meta:  # a shape alone, for which torch has no such operator: the values are in another process
                 return x
             if self.training:
-                for kept, seen in ((self.low, x.detach().amin()), (self.high, x.detach().amax())):
+                least, most = shared_batch.extremes(x.detach().amin(), x.detach().amax())
+                for kept, seen in ((self.low, least), (self.high, most)):
                     kept.add_(momentum * (seen - kept))
             scale, zero = affine(self.low, self.high)
             return torch.fake_quantize_per_tensor_affine(x, scale, zero, 0, LEVELS)
@@ -98,7 +100,7 @@ def learnt_scale(low: float, high: float) -> nn.Module:
 
         def forward(self, x: Tensor) -> Tensor:
             self.scale.data.clamp_min_(0.1 * first)
-            share = 1 / (x.numel() * max(most, 1)) ** 0.5
+            share = 1 / (shared_batch.of_all(x.numel()) * max(most, 1)) ** 0.5
             scale = self.scale.detach() + share * (self.scale - self.scale.detach())
             steps = (x / scale).clamp(least, most)
             rounded = steps + (steps.round() - steps).detach()

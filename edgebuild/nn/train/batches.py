@@ -39,10 +39,11 @@ class Order:
         return self.rows[place * self.size : (place + 1) * self.size]
 
     def state(self) -> dict[str, Tensor]:
-        """All that decides what is drawn from here on, torch's own generator with it."""
+        """All that decides what is drawn from here on, torch's own generators with it."""
         import torch
 
-        return {"rows": self.rows, "generator": self.generator.get_state(), "random": torch.get_rng_state()}
+        cuda = {"cuda": torch.cuda.get_rng_state()} if torch.cuda.is_available() else {}
+        return {"rows": self.rows, "generator": self.generator.get_state(), "random": torch.get_rng_state()} | cuda
 
     def take(self, state: Mapping[str, Tensor]) -> None:
         """Go on from where `state` was taken."""
@@ -51,6 +52,8 @@ class Order:
         self.rows = state["rows"]
         self.generator.set_state(state["generator"])
         torch.set_rng_state(state["random"])
+        if "cuda" in state:
+            torch.cuda.set_rng_state(state["cuda"])
 
 
 def per_epoch(total: int, training: Training) -> int:

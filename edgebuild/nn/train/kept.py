@@ -18,14 +18,14 @@ class Kept:
     It is written aside and renamed, so that a kill leaves the one before. What cannot be read is no checkpoint.
     """
 
-    def __init__(self, folder: Path | None, name: str = _NAME) -> None:
-        """Nothing is read or written yet."""
-        self._folder, self._name = folder, name
+    def __init__(self, folder: Path | None, name: str = _NAME, *, writes: bool = True) -> None:
+        """Nothing is read or written yet; who does not write only reads what another process does."""
+        self._folder, self._name, self._writes = folder, name, writes
         self._next = time.monotonic() + _LEAST
 
     def due(self) -> bool:
         """Whether it is time for one: writing them takes a fiftieth of the training at the most."""
-        return self._folder is not None and time.monotonic() >= self._next
+        return self._folder is not None and self._writes and time.monotonic() >= self._next
 
     def write(self, state: dict[str, Any], step: int | None = None) -> None:
         """Keep this state in the place of the last, or of the last of this step."""

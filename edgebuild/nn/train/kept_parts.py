@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from edgebuild.nn.train.group import least
 from edgebuild.nn.train.kept import Kept
 from edgebuild.spec.stage import Stage
 
@@ -31,22 +32,12 @@ class KeptParts:
 
     def read(self) -> dict[str, Any] | None:
         """This process's part of the last step that all have; None, everywhere, where there is none."""
-        newest = _least(max(self._kept.steps(), default=-1))
+        newest = least(max(self._kept.steps(), default=-1))
         state = self._kept.read(newest)
-        everywhere = bool(_least(int(state is not None)))
+        everywhere = bool(least(int(state is not None)))
         self._kept.forget(step for step in self._kept.steps() if not everywhere or step != newest)
         return state if everywhere else None
 
     def clear(self) -> None:
         """Forget all: the training begins anew."""
         self._kept.forget(self._kept.steps())
-
-
-def _least(number: int) -> int:
-    """The least that any process has."""
-    import torch
-    from torch import distributed
-
-    every = torch.tensor(number)
-    distributed.all_reduce(every, op=distributed.ReduceOp.MIN)
-    return int(every)

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 
 # Floating-point operations of a batch's forward pass below which one thread is as fast as several: a tenth of a second.
 PAYS = 4e9
+# The same for CUDA devices: some hundredths of a second of one, beside which starting kernels and telling others takes
+# little. Reckoned, not measured.
+PAYS_DEVICES = 1e11
 
 
 def device() -> torch.device:
@@ -29,20 +32,36 @@ def device() -> torch.device:
     return torch.device("cuda")
 
 
+def devices() -> int:
+    """How many CUDA devices there are."""
+    import torch
+
+    return torch.cuda.device_count() if torch.cuda.is_available() else 0
+
+
+def replicas(module: nn.Module, example: tuple[Tensor, ...], batch: int) -> int:
+    """How many processes share a batch where nobody says it: one for each CUDA device where it is work enough."""
+    count = min(devices(), batch)
+    return count if count > 1 and _work(module, example) * batch >= PAYS_DEVICES else 1
+
+
 @contextmanager
-def threads(module: nn.Module, example: tuple[Tensor, ...], batch: int, cores: Cores) -> Iterator[int]:
+def threads(
+    module: nn.Module, example: tuple[Tensor, ...], batch: int, cores: Cores, processes: int = 1
+) -> Iterator[int]:
     """Compute meanwhile with the process's threads where a batch is work enough, else with one; how many there are.
 
     The choice is the model's and the number the machine's, whoever else works there: both decide bytes. Cores that
-    nobody holds are held for it.
+    nobody holds are held for it. `processes` that share a batch share the threads too.
     """
     import torch
 
     before = torch.get_num_threads()
-    count = before if before > 1 and _work(module, example) * batch >= PAYS else 1
+    most = max(1, before // processes)
+    count = most if most > 1 and _work(module, example) * batch / processes >= PAYS else 1
     torch.set_num_threads(count)
     try:
-        with cores.more(count - 1):
+        with cores.more(count * processes - 1):
             yield count
     finally:
         torch.set_num_threads(before)

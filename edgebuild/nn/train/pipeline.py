@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
-from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from edgebuild.nn.train import batches, machine, stages
+from edgebuild.nn.train import batches, group, stages
 from edgebuild.nn.train.kept_parts import KeptParts
 from edgebuild.nn.train.optimizers import optimizer, rate
 from edgebuild.nn.train.training import DivergedError, hold, seeded
@@ -31,7 +30,6 @@ if TYPE_CHECKING:
     from edgebuild.nn.train.losses import Loss
     from edgebuild.nn.train.training import Augment
 
-_WAIT = timedelta(hours=1)  # for one step of another process
 _TOLD = 10  # steps between two looks at the loss, as in one process
 
 
@@ -65,7 +63,7 @@ def fit(
     learning = {name for name, each in module.named_parameters(remove_duplicate=False) if each.requires_grad}
     part = parts[stage.index]
     stages.drop(module, part)
-    meet(stage)
+    group.meet(stage)
     try:
         run = _Run(module, part, crossing, data, loss, training, stage, masks, augment, KeptParts(folder, stage))
         lines = _from_first_weights(run, progress, restarts)
@@ -75,18 +73,6 @@ def fit(
         distributed.destroy_process_group()
     places = " and ".join(repr(each.leaves) for each in parts[:-1])
     return [*lines, f"trained by {stage.count} processes, cut where {places} begins"]
-
-
-def meet(stage: Stage) -> None:
-    """Find the other processes, which must all be there; on this machine, over its loopback."""
-    import os
-
-    from torch import distributed
-
-    os.environ.setdefault("GLOO_SOCKET_IFNAME", "lo")
-    backend = "cpu:gloo,cuda:nccl" if _device(stage).type == "cuda" else "gloo"
-    place = f"file://{stage.meeting}"
-    distributed.init_process_group(backend, init_method=place, rank=stage.index, world_size=stage.count, timeout=_WAIT)
 
 
 def whole(module: nn.Module, parts: Sequence[stages.Part], stage: Stage, learning: Collection[str]) -> None:
@@ -134,16 +120,6 @@ def _from_first_weights(run: _Run, progress: Progress, restarts: int) -> list[st
     raise UsageError(f"training diverged: {reason}", option="learning_rate", hint="lower it")
 
 
-def _device(stage: Stage) -> torch.device:
-    """A CUDA device of its own for each process, where there are as many; else all are on the processor."""
-    import torch
-
-    if machine.device().type == "cuda" and torch.cuda.device_count() >= stage.count:
-        torch.cuda.set_device(stage.index)
-        return torch.device("cuda", stage.index)
-    return torch.device("cpu")
-
-
 @dataclass(slots=True)
 class _Run:
     """One process's part of a training."""
@@ -169,7 +145,7 @@ class _Run:
         """
         import torch
 
-        generator, device = seeded(training.seed), _device(self.stage)
+        generator, device = seeded(training.seed), group.device(self.stage)
         self._place(device, torch.channels_last)
         self.module.train()
         mine = [each for each in self.module.parameters() if not each.is_meta]

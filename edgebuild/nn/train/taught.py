@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from edgebuild.nn import shared_batch
 from edgebuild.nn.answers import listed
 from edgebuild.nn.train import losses
 
@@ -35,7 +36,9 @@ class Features:
         self.regressors = nn.ModuleList(nn.Identity() if a == b else nn.Linear(a, b) for a, b in channels or ())
 
     def distance(self) -> Tensor:
-        """The sum over the pairs of layers, of the last run of both."""
+        """The sum over the pairs of layers, of the last run of both; where processes share a batch, weighted so that
+        their mean is that of all examples.
+        """
         import torch
         from torch.nn import functional
 
@@ -47,7 +50,7 @@ class Features:
             else:
                 brought = self.regressors[number](answer.movedim(1, -1)).movedim(-1, 1)
                 total = total + functional.mse_loss(brought, goal)
-        return total
+        return total * shared_batch.share()
 
 
 def with_regressors(student: nn.Module, regressors: nn.Module) -> nn.Module:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from edgebuild.nn.train import averaging, batches, machine, statistics, stopping
 from edgebuild.nn.train.kept import Kept
 from edgebuild.nn.train.optimizers import optimizer, rate
+from edgebuild.nn.train.replicas import Replicas
 from edgebuild.spec.artifact import Progress
 from edgebuild.spec.errors import UsageError
 from edgebuild.spec.model import Training
@@ -50,6 +51,7 @@ def fit(
     validation: Split | Stored | None = None,
     folder: Path | None = None,
     restarts: int = 0,
+    replicas: Replicas | None = None,
 ) -> list[str]:
     """Minimise `loss(module, inputs, labels)` over shuffled batches; the module is left in eval mode.
 
@@ -59,14 +61,19 @@ def fit(
     best epoch's weights are what is left. Where the loss is no number any more, it starts again from the first weights
     at a tenth of the rate, as many times as it may, and says so in the lines that are returned; else UsageError.
 
-    `folder` is where it keeps what it needs to go on after a kill, to the same bytes.
+    `folder` is where it keeps what it needs to go on after a kill, to the same bytes. Where several processes are
+    `replicas`, all call this at once, with the same: the first keeps, and each is left with the same module.
     """
-    kept, masks = Kept(folder), held(sparse)
+    replicas = replicas or Replicas()
+    kept, masks = Kept(folder, writes=replicas.first), held(sparse)
+    replicas.begin_alike(module)
     first = {name: tensor.detach().clone() for name, tensor in module.state_dict().items()}
     state = kept.read()
+    if not replicas.agree(state["step"] if state else 0):
+        state = None
     for attempt in range(state["attempt"] if state else 0, restarts + 1):
         gentler = replace(training, learning_rate=training.learning_rate / 10**attempt)
-        run = _Run(module, data, loss, gentler, masks, augment, validation, kept, attempt)
+        run = _Run(module, data, loss, gentler, masks, augment, validation, kept, attempt, replicas)
         try:
             run.go(progress, state)
         except DivergedError as error:
@@ -102,6 +109,7 @@ class _Run:
     validation: Split | Stored | None
     kept: Kept
     attempt: int
+    replicas: Replicas
     lines: list[str] = field(default_factory=list)
 
     def go(self, progress: Progress, state: dict[str, Any] | None) -> None:
@@ -123,6 +131,8 @@ class _Run:
             schedule.step()
             step += 1
             mean.see(step, self.module)
+            if step == 1:
+                self.replicas.compare(self.module)
             if step % 10 == 1 or step == last:
                 self._tell(progress, step, value, float(schedule.get_last_lr()[0]))
             if step % order.per_epoch == 0 and self._enough(best, device):
@@ -150,6 +160,7 @@ class _Run:
         here = [tuple(tensor.to(device) for tensor in side) for side in (inputs, labels)]
         value = self.loss(self.module, here[0], here[1])
         value.backward()  # type: ignore[no-untyped-call]
+        self.replicas.average(self.module.parameters())
         if self.training.clip is not None:
             nn.utils.clip_grad_norm_(self.module.parameters(), self.training.clip)
         descent.step()
@@ -157,7 +168,7 @@ class _Run:
         return value
 
     def _tell(self, progress: Progress, step: int, value: Tensor, learning_rate: float) -> None:
-        loss = value.item()
+        loss = self.replicas.mean(value.item())
         if not math.isfinite(loss):
             raise DivergedError(f"the loss is {loss} at step {step}")
         progress(step / self._last, f"loss {loss:.3f}", step=step, loss=loss, learning_rate=learning_rate)
@@ -166,7 +177,7 @@ class _Run:
         """Whether the validation loss has not fallen for as many epochs as are waited; looks at it once an epoch."""
         if self.training.patience is None or self.validation is None:
             return False
-        best.see(stopping.validation_loss(self.module, self.validation, self.loss, device), self.module)
+        best.see(self._validated(device), self.module)
         return best.waited >= self.training.patience
 
     def _take(self, mean: averaging.Averaged, device: torch.device) -> None:
@@ -187,7 +198,7 @@ class _Run:
     def _validated(self, device: torch.device) -> float:
         if self.validation is None:
             return math.inf
-        return stopping.validation_loss(self.module, self.validation, self.loss, device)
+        return self.replicas.mean(stopping.validation_loss(self.module, self.validation, self.loss, device))
 
     def _state(
         self,
@@ -202,7 +213,7 @@ class _Run:
         return order.state() | {
             "attempt": self.attempt, "step": step, "module": self.module.state_dict(),
             "optimizer": descent.state_dict(), "schedule": schedule.state_dict(),
-            "best": best.as_plain(), "mean": mean.as_plain(),
+            "best": best.as_plain(), "mean": mean.as_plain(), "forwards": self.replicas.forwards,
         }  # fmt: skip
 
     def _resume(
@@ -221,6 +232,7 @@ class _Run:
         best.take(state["best"])
         mean.take(state["mean"])
         order.take(state)
+        self.replicas.forwards = state["forwards"]
         return int(state["step"])
 
 

@@ -15,7 +15,7 @@ from edgebuild.spec import dataset, notes, tasks
 from edgebuild.spec.artifact import StepIO
 from edgebuild.spec.errors import UsageError
 from edgebuild.spec.fields import Seed
-from edgebuild.spec.model import Averaging, Clip, Optimizer, Patience, Processes, Training
+from edgebuild.spec.model import Averaging, Clip, Optimizer, Patience, Processes, Replicas, Training
 from edgebuild.spec.task import Goal
 from edgebuild.spec.technique import Technique
 from edgebuild.steps import _training
@@ -61,6 +61,7 @@ class Distill(Technique):
     patience: Patience = None
     averaging: Averaging = None
     processes: Processes = 1
+    replicas: Replicas = None
 
     consumes: ClassVar[tuple[str, ...]] = ("torch",)
     needs: ClassVar[tuple[str, ...]] = ("model", "teacher", "data")
@@ -86,7 +87,7 @@ class Distill(Technique):
         """How its weights are made."""
         how = Training(self.epochs, self.batch_size, self.learning_rate, self.weight_decay, seed=self.seed)
         how = replace(how, optimizer=self.optimizer, clip=self.clip, patience=self.patience)
-        return replace(how, averaging=self.averaging, processes=self.processes)
+        return replace(how, averaging=self.averaging, processes=self.processes, replicas=self.replicas)
 
     def opens(self) -> tuple[str, ...]:
         """Inner layers are those of modules."""
@@ -107,13 +108,15 @@ class Distill(Technique):
         with ExitStack() as stack:
             modules = stack.enter_context(remembered.remembering(self._memory(io), taught_by, taught.modules))
             module, loss = self._lesson(student, modules, heads, stack)
-            lines = _training.fit(io, self, _training.learner(student, module), data, loss, self.training, "distill")
+            lines = _training.fit(
+                io, self, _training.learner(student, module, modules), data, loss, self.training, "distill"
+            )
         checkpoint.save(student, io.output)
         notes.write(io.output, lines)
 
     def _memory(self, io: StepIO) -> Path | None:
         """Where answers are remembered; inner layers are only there when the teacher is run."""
-        return io.kept if self.features is None and self.processes == 1 else None
+        return io.kept if self.features is None and self.processes == (self.replicas or 1) == 1 else None
 
     def _lesson(
         self, student: Checkpoint, taught_by: Sequence[nn.Module], heads: tuple[Head, ...], stack: ExitStack

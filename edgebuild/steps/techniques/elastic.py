@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from annotated_types import Ge, Gt
@@ -21,7 +21,7 @@ from edgebuild.spec import dataset, notes
 from edgebuild.spec.artifact import StepIO
 from edgebuild.spec.errors import UsageError
 from edgebuild.spec.fields import Seed
-from edgebuild.spec.model import Clip, Training
+from edgebuild.spec.model import Clip, Replicas, Training
 from edgebuild.spec.technique import Technique
 from edgebuild.steps import _training
 
@@ -65,6 +65,7 @@ class Elastic(Technique):
     weight_decay: Annotated[float, Ge(0)] = 5e-4
     seed: Seed = 0
     clip: Clip = 2.0
+    replicas: Replicas = None
 
     consumes: ClassVar[tuple[str, ...]] = ("torch",)
     needs: ClassVar[tuple[str, ...]] = ("model", "data")
@@ -73,7 +74,8 @@ class Elastic(Technique):
     gentler: ClassVar[str] = "more `epochs`"
 
     def __post_init__(self) -> None:
-        """ValueError where there is nothing to slice."""
+        """ValueError where there is nothing to slice, and for options of a training that do not go together."""
+        _ = self.training
         if not self.widths and not self.blocks:
             raise ValueError("without widths and blocks there is nothing but the whole")
 
@@ -85,9 +87,8 @@ class Elastic(Technique):
     @property
     def training(self) -> Training:
         """How its weights are made."""
-        return Training(
-            self.epochs, self.batch_size, self.learning_rate, self.weight_decay, seed=self.seed, clip=self.clip
-        )
+        how = Training(self.epochs, self.batch_size, self.learning_rate, self.weight_decay, seed=self.seed)
+        return replace(how, clip=self.clip, replicas=self.replicas)
 
     def run(self, io: StepIO) -> None:
         """Train and save the whole with the order of what its slices lack; the record has each slice's quality."""
@@ -97,7 +98,8 @@ class Elastic(Technique):
         heads, data = dataset.heads(io.path("data")), dataset.read(io.path("data"), "train")
         least, *others = [sliced.shared(one) for one in sliced.nest.slices()[:-1]]
         loss = sandwich.lesson(heads, least, others, self.drawn, self.alpha, self.temperature)
-        lines = _training.fit(io, self, _training.learner(model, model.module), data, loss, self.training, "distill")
+        learner = _training.learner(model, model.module, [one.module for one in (least, *others)])
+        lines = _training.fit(io, self, learner, data, loss, self.training, "distill")
         checkpoint.save(model, io.output)
         sliced.nest.write(io.output)
         table = measured(sliced, io, model.example(), heads, self.examples, self.seed)

@@ -18,7 +18,7 @@ from edgebuild.nn.train.taught import lesson
 from edgebuild.spec import dataset, notes
 from edgebuild.spec.artifact import StepIO
 from edgebuild.spec.fields import Seed
-from edgebuild.spec.model import Averaging, Clip, Optimizer, Patience, Processes, Training
+from edgebuild.spec.model import Averaging, Clip, Optimizer, Patience, Processes, Replicas, Training
 from edgebuild.spec.rows import Split
 from edgebuild.spec.task import Goal
 from edgebuild.spec.technique import Technique
@@ -59,6 +59,7 @@ class Qat(Technique):
     patience: Patience = None
     averaging: Averaging = None
     processes: Processes = 1
+    replicas: Replicas = None
 
     consumes: ClassVar[tuple[str, ...]] = ("torch",)
     needs: ClassVar[tuple[str, ...]] = ("model", "teacher", "data")
@@ -81,7 +82,7 @@ class Qat(Technique):
         """How its weights are made."""
         how = Training(self.epochs, self.batch_size, self.learning_rate, self.weight_decay, seed=self.seed)
         how = replace(how, optimizer=self.optimizer, clip=self.clip, patience=self.patience)
-        return replace(how, averaging=self.averaging, processes=self.processes)
+        return replace(how, averaging=self.averaging, processes=self.processes, replicas=self.replicas)
 
     def run(self, io: StepIO) -> None:
         """Fold, train with rounding, save the float model with its ranges."""
@@ -95,10 +96,10 @@ class Qat(Technique):
         taught_by = [io.inputs["teacher"], *io.roles("teacher").values()]
         taught = teachers.load(taught_by)
         data = taught.beside(dataset.read(io.path("data"), "train"), ("train",))
-        memory = io.kept if self.processes == 1 else None
+        memory = io.kept if self.processes == (self.replicas or 1) == 1 else None
         with remembering(memory, taught_by, taught.modules) as modules:
             loss = lesson(dataset.heads(io.path("data")), self.goal, self.alpha, self.temperature, modules)
-            lines = _training.fit(io, self, _training.learner(model, graph), data, loss, self.training, "qat")
+            lines = _training.fit(io, self, _training.learner(model, graph, modules), data, loss, self.training, "qat")
         checkpoint.save(model, io.output)
         notes.write(io.output, lines)
         learnt = {name: module.ends() for name, module in learning.items()}
