@@ -156,8 +156,20 @@ def report_options(function: Callable[..., Answer]) -> Callable[..., Answer]:
         "junit": "Write the verdicts as JUnit XML.",
     }
     for name, text in help_texts.items():
-        function = click.option(f"--{name}", type=click.Path(path_type=Path, dir_okay=False), help=text)(function)
+        kind = click.Path(path_type=Path, dir_okay=False)
+        function = click.option(f"--{name}", type=kind, callback=_writable, help=text)(function)
     return function
+
+
+def _writable(context: click.Context, option: click.Parameter, path: Path | None) -> Path | None:
+    """The path of a report; BadParameter where it cannot be written, before anything is run for it."""
+    if path is not None:
+        folder = path.absolute().parent
+        if not folder.is_dir():
+            raise click.BadParameter(f"{folder} is no folder")
+        if not os.access(path if path.exists() else folder, os.W_OK):
+            raise click.BadParameter(f"{path} cannot be written")
+    return path
 
 
 def cache_options(function: Callable[..., Answer]) -> Callable[..., Answer]:

@@ -18,6 +18,7 @@ from edgebuild.spec.names import suggest
 T = TypeVar("T")
 
 _UNKNOWN = ("extra_forbidden", "unexpected_keyword_argument")
+_MISSING = ("missing", "missing_argument")
 
 
 _CREDENTIALS = re.compile(r"[^\s:@]+:[^\s@]*@")
@@ -65,7 +66,8 @@ def _date(value: object) -> dict[str, str]:
 
 def _first_mistake(error: ValidationError, kind: type, file: str, prefix: str) -> UsageError:
     mistakes = error.errors(include_url=False)
-    mistake = min(mistakes, key=lambda candidate: candidate["type"] not in _UNKNOWN)  # it may be why another is missing
+    # An unknown key may be why another is missing, and so may a value that says where to look for the others.
+    mistake = min(mistakes, key=lambda one: (one["type"] not in _UNKNOWN, one["type"] in _MISSING))
     location, reason = mistake["loc"], mistake["msg"]
     key = _key(location, prefix) or None
     if mistake["type"] in _UNKNOWN:
@@ -73,7 +75,7 @@ def _first_mistake(error: ValidationError, kind: type, file: str, prefix: str) -
         hint = suggest(name, _known_keys(kind, location))
         return UsageError(f"unknown key {name!r}", file=file, key=_key(location[:-1], prefix) or None, hint=hint)
     match mistake["type"]:
-        case "missing" | "missing_argument":
+        case missing if missing in _MISSING:
             return UsageError("is missing", file=file, key=key)
         case "value_error":
             return UsageError(reason.removeprefix("Value error, "), file=file, key=key)

@@ -113,8 +113,8 @@ def read_model(folder: Path, shown: str) -> ModelSpec:
     """
     table, home = read_toml(folder / "model.toml", shown), folder
     if isinstance(name := table.get("base"), str):
-        home = folder.parent / name
-        table = _based(table, home, shown)
+        home = folder.parent / (name if Path(name).name == name else "")
+        table = _based(table, home, name, shown)
     declared = check(ModelFile, table, file=shown)
     try:
         tasks.check(declared.answers, smoothed=declared.smooths)
@@ -134,11 +134,12 @@ _OWN = ("description", "by_name", "budgets", "assembly", "base")
 _ORIGIN = ("builder", "source", "weights")
 
 
-def _based(table: dict[str, Any], home: Path, shown: str) -> dict[str, Any]:
+def _based(table: dict[str, Any], home: Path, base: str, shown: str) -> dict[str, Any]:
     """The tables of a model with those of its base where it has none; UsageError for what can be no base."""
     if not (home / "model.toml").is_file():
-        beside = [path.parent.name for path in sorted(home.parent.glob("*/model.toml"))]
-        raise UsageError(f"there is no model {home.name!r}", file=shown, key="base", hint=suggest(home.name, beside))
+        models = home.parent if home.name == base else home
+        beside = [path.parent.name for path in sorted(models.glob("*/model.toml"))]
+        raise UsageError(f"there is no model {base!r}", file=shown, key="base", hint=suggest(base, beside))
     of_base = str(Path(shown).parent.parent / home.name / "model.toml")
     inherited = read_toml(home / "model.toml", of_base)
     if "base" in inherited or "assembly" in inherited:

@@ -242,6 +242,16 @@ def test_a_project_that_is_none(
     refuse(capsys, verb, *needed.get(verb, []), "-C", str(tmp_path / "wrong"), codes=(2,))
 
 
+@pytest.mark.parametrize("verb", ["build", "gate"])
+@pytest.mark.parametrize("option", ["--junit", "--sarif", "--markdown"])
+def test_a_report_that_cannot_be_written_is_told_before_anything_runs(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], verb: str, option: str
+) -> None:
+    report = str(tmp_path / "absent" / "report")
+    told = refuse(capsys, verb, *(["b"] if verb == "gate" else []), "-t", "none", option, report, codes=(2,))
+    assert f"Invalid value for '{option}': {tmp_path / 'absent'} is no folder" in told
+
+
 @pytest.mark.parametrize("verb", ["build", "plan", "explain", "gate", "baseline", "cache"])
 @pytest.mark.parametrize("kind", ["file", "loop", "under a file"])
 def test_a_store_that_is_none(

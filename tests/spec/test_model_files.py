@@ -108,6 +108,20 @@ def test_a_preprocessing_that_is_no_table_is_refused(tmp_path: Path, value: str)
         read(tmp_path, GOOD.replace(table, "").replace("[[inputs]]", f"preprocess = {value}\n[[inputs]]"))
 
 
+@pytest.mark.parametrize(
+    ("base", "told"),
+    [
+        ("3", "base: input should be a valid string, got 3"),
+        ('""', "base: there is no model '' (known: thing)"),
+        ('"../thing"', "base: there is no model '../thing' (did you mean 'thing'? known: thing)"),
+    ],
+)
+def test_a_base_that_is_none_is_told_before_what_it_leaves_open(tmp_path: Path, base: str, told: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        read(tmp_path, f'description = "x"\nbase = {base}\n')
+    assert caught.value.line == f"models/thing/model.toml: {told}"
+
+
 @pytest.mark.parametrize("path", ["/etc/passwd", "../other/w.bin", "a/../../b", "", "a\\\\b", "a\\u0000b"])
 def test_paths_must_stay_inside_the_models_folder(tmp_path: Path, path: str) -> None:
     told = "must name something inside the model's folder"
