@@ -34,11 +34,14 @@ def check(whole: Joined, what: str) -> None:
         raise ValueError(f"{what} through a recurrent state is none: a part that does not run leaves no state")
 
 
-def choose(first: Outputs, second: Outputs, validated: Validated, loss: float, confidence: float) -> Choice:
+def choose(
+    first: Outputs, second: Outputs, validated: Validated, loss: float, confidence: float, share: float | None = None
+) -> Choice:
     """The threshold and the temperature by what both answer to the validation examples.
 
-    The threshold is the lowest that keeps the drop in right answers against the second part alone below `loss` (a
-    share) at `confidence`. UsageError where there are too few examples for any.
+    Without a `share` the threshold is the lowest that keeps the drop in right answers against the second part alone
+    below `loss` (a share) at `confidence`; with one it is the highest that at most so many examples do not reach, of
+    which that must hold. UsageError where there are too few examples for any, or it does not hold.
     """
     from edgebuild.travels import route_cascade
 
@@ -47,17 +50,22 @@ def choose(first: Outputs, second: Outputs, validated: Validated, loss: float, c
     sure = route_cascade.confidence(first[0], heat)
     right = [tasks.of(head).hits(each, labels) for each in (first, second)]
     _refuse_few(len(labels), loss, confidence)
-    threshold = _threshold(sure, right[0], right[1], loss, confidence)
+    threshold = _threshold(sure, *right, loss, confidence) if share is None else _quantile(sure, share)
     deferred = float((sure < threshold).mean())
     notes = [f"sure from a probability of {min(threshold, 1):.4f} on, at temperature {heat:.3g}"]
     lost, won = _discordant(sure >= threshold, *right)
     bound = paired.drop_bound(lost, won, len(labels), confidence)
+    if share is not None and bound.high > loss:
+        reason = f"{deferred:.1%} go on, and up to {bound.high:.2%} of right answers are lost, more than {loss:.2%}"
+        raise UsageError(reason, option="share", hint="let more go on, allow a larger loss, or leave it out")
     notes.append(
         f"on {len(labels)} validation examples {deferred:.1%} go to the second part, and at most "
         f"{100 * bound.high:.2f} pp of right answers are lost against it alone ({100 * confidence:.4g} % sure)"
     )
     if threshold >= NEVER:
         notes.append("the first part answers nothing: it is never sure enough to pay")
+    if not deferred:
+        notes.append("the second part is never asked: the first one alone would do, unless `share` lets some go on")
     return Choice({"threshold": threshold, "temperature": heat}, tuple(notes))
 
 
@@ -86,6 +94,16 @@ def _threshold(sure: Values, first: Flags, second: Flags, loss: float, confidenc
         below = levels[place + 1] if place + 1 < len(levels) else 0.0
         held = float((level + below) / 2)
     return held
+
+
+def _quantile(sure: Values, share: float) -> float:
+    """The highest threshold that at most this share of examples does not reach, half-way to the next probability."""
+    import numpy as np
+
+    levels = np.unique(sure)
+    places = np.searchsorted(np.sort(sure), levels)  # of examples below each level
+    place = int(np.flatnonzero(places <= share * len(sure))[-1])
+    return float((levels[place] + (levels[place - 1] if place else 0.0)) / 2)
 
 
 def _discordant(answered: Flags, first: Flags, second: Flags) -> tuple[int, int]:

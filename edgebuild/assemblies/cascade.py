@@ -25,11 +25,17 @@ class Cascade(Joining):
     The threshold is the lowest that keeps the drop in right answers against the second part alone, on the validation
     examples, below `loss` (a share) at `confidence`. Thresholds are tried from the highest down, and the first that
     fails ends it, so that the bound holds for the one that is taken (fixed-sequence testing; Angelopoulos et al. 2021,
-    Learn then Test).
+    Learn then Test). With `share` it is the one that so many examples do not reach, where the bound holds for that.
     """
 
     loss: Annotated[float, Gt(0), Field(lt=1, description="most right answers that it may cost, as a share")] = 0.01
     confidence: Annotated[float, Field(gt=0.5, lt=1)] = 0.95
+    share: Annotated[
+        float | None,
+        Field(
+            gt=0, lt=1, description="share of examples that go on, the least sure; left out: as few as `loss` allows"
+        ),
+    ] = None
     server: Annotated[bool, Field(description="whether the second part runs on a server, over a link")] = False
     timeout: Annotated[Seconds, Field(description="longest wait for the server")] = 2.0
     offline: Annotated[
@@ -50,7 +56,7 @@ class Cascade(Joining):
     def choose(self, validated: Validated) -> Choice:
         """The threshold and the temperature, which makes the first part's probabilities honest."""
         first, second = validated.answers
-        chosen = _deferring.choose(first, second, validated, self.loss, self.confidence)
+        chosen = _deferring.choose(first, second, validated, self.loss, self.confidence, self.share)
         if not self.server:
             return chosen
         most = max(_frame(validated.signature.inputs), _frame(validated.signature.outputs))

@@ -20,7 +20,7 @@ class EarlyExit(Joining):
 
     The head answers where the calibrated probability of its choice reaches a threshold, which is chosen as a cascade's
     is: the lowest that keeps the drop in right answers against the whole network, on the validation examples, below
-    `loss` (a share) at `confidence`.
+    `loss` (a share) at `confidence`, or the one that the `share` of them does not reach.
     """
 
     after: Annotated[
@@ -32,6 +32,12 @@ class EarlyExit(Joining):
     ] = ""
     loss: Annotated[float, Gt(0), Field(lt=1, description="most right answers that it may cost, as a share")] = 0.01
     confidence: Annotated[float, Field(gt=0.5, lt=1)] = 0.95
+    share: Annotated[
+        float | None,
+        Field(
+            gt=0, lt=1, description="share of examples that go on, the least sure; left out: as few as `loss` allows"
+        ),
+    ] = None
     grid: Annotated[int, Ge(1), Field(description="places along each axis of the features that the head looks at")] = 4
     alpha: Annotated[float, Field(ge=0, le=1, description="weight of the labels, beside the network's answers")] = 0.5
     temperature: Annotated[float, Gt(0)] = 2.0
@@ -53,4 +59,4 @@ class EarlyExit(Joining):
     def choose(self, validated: Validated) -> Choice:
         """The threshold and the temperature, which makes the exit's probabilities honest."""
         (*answers, _), rest = validated.answers
-        return _deferring.choose(answers, rest, validated, self.loss, self.confidence)
+        return _deferring.choose(answers, rest, validated, self.loss, self.confidence, self.share)

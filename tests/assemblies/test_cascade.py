@@ -71,6 +71,34 @@ def test_a_looser_bound_sends_fewer_on(validated: Validated) -> None:
     assert len({*thresholds}) == 3
 
 
+def test_a_share_sends_so_many_on_the_least_sure_ones_whatever_more_the_bound_allows(validated: Validated) -> None:
+    (first,), _ = validated.answers
+    choice = Cascade(loss=0.1, share=0.3).choose(validated)
+    stands = route_cascade.sure(choice.rule, [first])
+    assert N - stands.sum() == 0.3 * N
+    sure = route_cascade.confidence(first, choice.rule["temperature"])
+    assert sure[~stands].max() < sure[stands].min()
+    assert "30.0% go to the second part" in choice.notes[1]
+
+
+def test_as_sure_examples_go_the_same_way_and_no_more_than_the_share(validated: Validated) -> None:
+    labels, margin = validated.labels[0], np.where(np.arange(N) < N // 4, 2.0, 8.0)
+    first = scores(labels, np.arange(N) % 8 > 0, margin)
+    ways = [Cascade(share=share).choose(replace(validated, answers=[[first], [first]])).rule for share in (0.2, 0.3)]
+    assert [int((~route_cascade.sure(rule, [first])).sum()) for rule in ways] == [0, N // 4]
+
+
+def test_a_share_that_loses_more_than_allowed_is_refused_with_what_it_loses(validated: Validated) -> None:
+    with pytest.raises(UsageError, match=r"share: 1.0% go on, and up to \d+.\d\d% of right answers are lost"):
+        Cascade(loss=0.01, share=0.01).choose(validated)
+
+
+def test_a_second_part_that_is_never_asked_is_told(validated: Validated) -> None:
+    first = scores(validated.labels[0], np.ones(N, bool), np.full(N, 5.0))
+    choice = Cascade(loss=0.01).choose(replace(validated, answers=[[first], validated.answers[1]]))
+    assert "the second part is never asked" in choice.notes[-1]
+
+
 def test_a_first_part_that_misleads_answers_nothing_and_that_is_told(validated: Validated) -> None:
     labels = validated.labels[0]
     wrong = scores(labels, np.zeros(N, bool), np.linspace(1, 9, N))
