@@ -176,7 +176,7 @@ def _scores(file: Path, form: str, x: np.ndarray) -> np.ndarray:
 def _over_a_link(built: _Built) -> Table:
     """What a cascade sends to a server, and what is sent where the server answers everything."""
     facts, bundle = built.manifest("cascade"), built.bundle("cascade")
-    rows = []
+    rows: list[dict[str, Any]] = []
     with _served(bundle / "serve_part.py") as where:
         for name, edge in (("the cascade", str(bundle)), ("the server alone", "-")):
             wire = _wire(where)
@@ -201,13 +201,14 @@ def _split(built: _Built, examples: int) -> Table:
     whole = _project.made(built.store, f"{TARGET}/split/onnx/int8") / FORMATS.get("onnx").file
     x, link = built.x[:examples], f"{BIT_RATE:.0f}"
     alone = _scores(whole, "onnx", x)
-    rows = []
-    ways = {
-        "in two halves": (["serve_part.py"], str(bundle), ["edge", str(best["edge_seconds"])], best["total"][link]),
-        "all at the server": ([_HERE / "whole.py", bundle, whole], "-", [], cuts["there"][link]),
+    rows: list[dict[str, Any]] = []
+    halves, alone_there = [bundle / "serve_part.py"], [_HERE / "whole.py", bundle, whole]
+    ways: dict[str, tuple[list[Path], str, list[str], float]] = {
+        "in two halves": (halves, str(bundle), ["edge", str(best["edge_seconds"])], best["total"][link]),
+        "all at the server": (alone_there, "-", [], cuts["there"][link]),
     }
     for name, (program, edge, slow, predicted) in ways.items():
-        with _served(*(bundle / part if part == "serve_part.py" else part for part in program)) as where:
+        with _served(*program) as where:
             wire = _wire(where, BIT_RATE)
             outputs, times = _answers(built, edge, wire, x, *slow, server=bundle)
         rows.append(

@@ -5,11 +5,15 @@ PART that part takes at least SECONDS, as the device at the edge does. Without a
 server as they are, over the link of the bundle that SERVER_BUNDLE names.
 """
 
+from __future__ import annotations
+
 import importlib.util
 import os
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -17,10 +21,10 @@ import numpy as np
 class Slow:
     """A part that takes at least so long."""
 
-    def __init__(self, part, seconds):
+    def __init__(self, part: Any, seconds: float) -> None:
         self._part, self._seconds = part, seconds
 
-    def answer(self, values):
+    def answer(self, values: Any) -> Any:
         """What the part answers, not before its time is over."""
         end = time.perf_counter() + self._seconds
         outputs = self._part.answer(values)
@@ -29,15 +33,17 @@ class Slow:
         return outputs
 
 
-def module(path):
+def module(path: Path) -> Any:
     """A Python file of a bundle."""
     spec = importlib.util.spec_from_file_location("of_a_bundle", str(path))
+    assert spec is not None
+    assert spec.loader is not None
     loaded = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(loaded)
     return loaded
 
 
-def answering(bundle, slow):
+def answering(bundle: str, slow: tuple[str, ...]) -> Callable[[Any], Any]:
     """What answers an example, with a batch of one."""
     if bundle == "-":
         run = module(Path(os.environ["SERVER_BUNDLE"]) / "run.py")
@@ -50,7 +56,7 @@ def answering(bundle, slow):
     return lambda row: run.answer([row])[0]
 
 
-def main(bundle, examples, result, *slow):
+def main(bundle: str, examples: str, result: str, *slow: str) -> None:
     """Answer all examples."""
     answer, outputs, times = answering(bundle, slow), [], []
     rows = np.load(examples)

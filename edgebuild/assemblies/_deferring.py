@@ -48,12 +48,12 @@ def choose(
     (head,), (labels,) = validated.heads, validated.labels
     heat = temperature(route_cascade.as_logits(first[0].astype("float64")), labels)
     sure = route_cascade.confidence(first[0], heat)
-    right = [tasks.of(head).hits(each, labels) for each in (first, second)]
+    right, reference = (tasks.of(head).hits(each, labels) for each in (first, second))
     _refuse_few(len(labels), loss, confidence)
-    threshold = _threshold(sure, *right, loss, confidence) if share is None else _quantile(sure, share)
+    threshold = _threshold(sure, right, reference, loss, confidence) if share is None else _quantile(sure, share)
     deferred = float((sure < threshold).mean())
     notes = [f"sure from a probability of {min(threshold, 1):.4f} on, at temperature {heat:.3g}"]
-    lost, won = _discordant(sure >= threshold, *right)
+    lost, won = _discordant(sure >= threshold, right, reference)
     bound = paired.drop_bound(lost, won, len(labels), confidence)
     if share is not None and bound.high > loss:
         reason = f"{deferred:.1%} go on, and up to {bound.high:.2%} of right answers are lost, more than {loss:.2%}"
