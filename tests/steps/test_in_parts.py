@@ -73,9 +73,10 @@ def test_two_processes_learn_what_one_does_also_after_a_kill(made: tiny.Made, tm
         ("raised", StepError, "process 2 of 2 of the training failed: ZeroDivisionError: by chance"),
         ("killed", StepError, "process 2 of the training ended with signal 9"),
         ("late", StepError, "process 2 of 2 of the training ran out of memory"),
+        ("first", UsageError, "here: has no place here"),
     ],
 )
-def test_why_another_process_failed_is_what_is_said(
+def test_why_the_process_failed_that_did_is_what_is_said(
     how: str, kind: type[EdgebuildError], told: str, tmp_path: Path
 ) -> None:
     for name in ("out", "scratch"):

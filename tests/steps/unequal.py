@@ -1,4 +1,4 @@
-"""A step that fails, or ends, in the process that it starts alone."""
+"""A step that fails, or ends, in the process that it starts, or in its own alone."""
 
 from __future__ import annotations
 
@@ -13,7 +13,9 @@ from edgebuild.steps import _stages
 
 @dataclass(frozen=True, slots=True)
 class Unequal(Step):
-    """`how`: "told" in an error for the user, "raised", "killed", or "late", when all had come to the training."""
+    """`how`: "told" in an error for the user, "raised", "killed", or "late", when all had come to the training; "first"
+    fails in the step's own process.
+    """
 
     how: str
 
@@ -30,5 +32,8 @@ class Unequal(Step):
             raise ZeroDivisionError("by chance")
         if other and self.how == "killed":
             os.kill(os.getpid(), 9)
+        broken = RuntimeError("Connection closed by peer")
         with _stages.together(io, self, 2):
-            raise MemoryError if other else RuntimeError("Connection closed by peer")
+            if self.how == "first":
+                raise broken if other else UsageError("has no place here", key="here")
+            raise MemoryError if other else broken

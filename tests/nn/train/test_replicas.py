@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import importlib
 import multiprocessing
+import traceback
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
@@ -74,9 +75,10 @@ def plain(_: ExitStack) -> Case:
 def norms(_: ExitStack) -> Case:
     torch.manual_seed(7)
     first, second = nn.Conv2d(2, 4, 3, bias=False), nn.Linear(4, 6)
-    second.weight.requires_grad_(False)  # no gradient here, and none is made up
+    second.weight.requires_grad_(False)
     body = [first, nn.BatchNorm2d(4), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), second]
     module = nn.Sequential(*body, nn.BatchNorm1d(6, affine=False, momentum=None), nn.Linear(6, 3))
+    module.register_parameter("unused", nn.Parameter(torch.ones(2, 2)))  # without a gradient, and so without decay
     return Case(module, data(2, 6, 6), how=replace(HOW, averaging="ema"), options={"validation": data(2, 6, 6, seed=1)})
 
 
@@ -225,8 +227,8 @@ def process(index: int, folder: Path, line: Any) -> None:
             results["small"] = small().learn(group)
         torch.save(results, folder / str(index))
         line.send(None)
-    except BaseException as error:
-        line.send(error)
+    except BaseException:
+        line.send(traceback.format_exc())
         raise
 
 
@@ -248,14 +250,15 @@ def both(one_thread: None, tmp_path_factory: pytest.TempPathFactory) -> list[dic
     children = [context.Process(target=process, args=(k, folder, line[1])) for k, line in enumerate(lines)]
     for child in children:
         child.start()
+    for _, theirs in lines:
+        theirs.close()
     try:
-        errors = [line.recv() if line.poll(60) else TimeoutError() for line, _ in lines]
+        failures = [line.recv() if line.poll(60) else "it takes too long" for line, _ in lines]
     finally:
         for child in children:
             child.kill()
             child.join()
-    for error in filter(None, errors):
-        raise error
+    assert failures == [None, None], "\n".join(filter(None, failures))
     return [torch.load(folder / str(index)) for index in range(2)]
 
 
