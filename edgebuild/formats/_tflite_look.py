@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import zipfile
+import zlib
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -10,6 +12,8 @@ from typing import Any
 from edgebuild.formats import _tflite_adopt
 from edgebuild.formats._adopted import attempt
 from edgebuild.spec.look import Look, Port
+
+_LABELS = 1 << 20  # bytes of a file of labels, at most
 
 
 def look(path: Path) -> Look:
@@ -27,7 +31,21 @@ def look(path: Path) -> Look:
         parameters,
         len(content),
         integer=_tflite_adopt.integer(content),
+        classes=_classes(path),
     )
+
+
+def _classes(path: Path) -> tuple[str, ...]:
+    """The classes of the one file of labels that its metadata carries: they are a zip archive behind the model."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            files = [info for info in archive.infolist() if "label" in info.filename.lower()]
+            if len(files) != 1 or not files[0].filename.endswith(".txt") or files[0].file_size > _LABELS:
+                return ()
+            lines = archive.read(files[0]).decode("utf-8").splitlines()
+    except (zipfile.BadZipFile, zlib.error, OSError, RuntimeError, NotImplementedError, UnicodeDecodeError):
+        return ()
+    return tuple(line.strip() for line in lines if line.strip())
 
 
 def _port(port: Any) -> Port:

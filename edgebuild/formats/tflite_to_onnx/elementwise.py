@@ -93,6 +93,19 @@ def select(call: Call) -> str:
     return call.node("Where", choice, *call.inputs[1:])
 
 
+def floor_mod(call: Call) -> str:
+    """The rest of a division, with the sign of the divisor; ONNX's has it of whole numbers alone."""
+    divisor = call.inputs[1]
+    rest = call.node("Mod", *call.inputs, fmod=1)  # with the sign of the dividend
+    against = call.node("Less", call.node("Mul", rest, divisor), call.node("Sub", divisor, divisor))
+    return call.node("Where", against, call.node("Add", rest, divisor), rest)
+
+
+def floor_div(call: Call) -> str:
+    """The quotient without its rest, of whole numbers as of others: ONNX rounds the former towards 0."""
+    return call.node("Div", call.node("Sub", call.inputs[0], floor_mod(call)), call.inputs[1])
+
+
 def cast(call: Call) -> str:
     """To the type of the output, of those that both have."""
     onnx_types = {0: 1, 2: 6, 4: 7, 6: 9}
@@ -150,5 +163,7 @@ OPERATORS: Mapping[str, Callable[[Call], str]] = {
     "LOGICAL_NOT": partial(_same, "Not"),
     "SELECT": select,
     "SELECT_V2": partial(_same, "Where"),
+    "FLOOR_MOD": floor_mod,
+    "FLOOR_DIV": floor_div,
     "SIGN": partial(_same, "Sign"),
 }
