@@ -12,10 +12,15 @@ import pytest
 from onnx import helper, numpy_helper
 from PIL import Image
 
+from edgebuild.spec.data import Guess
+from edgebuild.spec.look import Look
 from edgebuild.spec.project import open_project
+from edgebuild.spec.signature import TensorSpec
 from edgebuild.verbs import inspect
-from edgebuild.verbs.drafting import draft
+from edgebuild.verbs.drafting import draft, pictures
+from edgebuild.verbs.drafting.examples import Recognised
 from edgebuild.verbs.drafting.interview import Interview, Wishes
+from edgebuild.verbs.drafting.outputs import Answers
 
 
 def file(folder: Path, width: int, *, sigmoid: bool) -> Path:
@@ -62,3 +67,13 @@ def test_rows_of_zeros_and_ones_are_two_classes(tmp_path: Path) -> None:
     np.savez(tmp_path / "d.npz", x=np.zeros((20, 3, 4, 4), "float32"), y=np.arange(20) % 2)
     (output,) = drafted(file(tmp_path, 1, sigmoid=True), tmp_path / "d.npz")["outputs"]
     assert (output["task"], output["labels"]) == ("classification", ["0", "1"])
+
+
+@pytest.mark.parametrize(("layer", "std"), [("Rescaling", 1 / 255), ("Dense", 1.0)])
+def test_pixels_go_as_they_are_into_a_keras_model_that_scales_them(tmp_path: Path, layer: str, std: float) -> None:
+    look = Look("Keras model", operators={layer: 1})
+    seen = inspect.Inspected("m.keras", "keras", look, (), {}, ())
+    interview = Interview(open_project(tmp_path), tmp_path / "m.keras", "m", seen, Wishes(), None)
+    data = Recognised("images", Guess("pictures", {}, pictures=True))
+    lines = pictures.table(interview, (TensorSpec("x", (8, 8, 3)),), data, Answers((), [], []))
+    assert tomllib.loads("\n".join(lines))["preprocess"]["std"] == [pytest.approx(std)]

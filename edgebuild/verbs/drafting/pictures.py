@@ -29,6 +29,7 @@ WAYS: Mapping[str, Way] = {
     "as 0 to 255": ((0.0,), (1 / 255,)),
 }
 _TRIED = 32  # pictures
+_SCALES = ("Rescaling", "Normalization")  # layers of Keras that a model has which takes pixels as they are
 
 
 def expected(interview: Interview, data: Recognised) -> bool:
@@ -115,6 +116,8 @@ def _best(
     What is loaded by workers alone is not tried here.
     """
     outputs, pictures = answers.outputs, _some(data.guess, answers.classes)
+    if interview.trainable and (own := next((layer for layer in _SCALES if layer in interview.look.operators), None)):
+        return "as 0 to 255", f", since the model scales them itself ({own})"
     if interview.trainable or len(outputs) != 1 or len(outputs[0].shape) > 1 or not pictures:
         return next(iter(ways)), ""
     right = {
