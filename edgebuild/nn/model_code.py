@@ -134,10 +134,14 @@ class ModelCode:
             raise UsageError(reason, file=self.file, key=key, hint=self._place(error)) from None
 
     def _place(self, error: BaseException) -> str | None:
-        """Of a file that was not found by a path from the working folder, how the code can name it."""
+        """Of a file that was not found from the working folder, or beside the code, what lets the code find it."""
         name = error.filename if isinstance(error, FileNotFoundError) else None
-        if not isinstance(name, str) or Path(name).is_absolute() or self.folder is None:
+        if not isinstance(name, str) or self.folder is None:
             return None
+        if Path(name).is_absolute():
+            beside = Path(name).is_relative_to(self.folder)
+            missing = Path(name).relative_to(self.folder) if beside else None
+            return f'beside code are the files that model.toml names: include = ["{missing}"]' if beside else None
         if (self.folder / name).exists():
             return f"Path(__file__).parent / {name!r} is the one beside {self.name}"
         return f"it was looked for from {Path.cwd()}: Path(__file__).parent is the code's own folder"
