@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from edgebuild.formats import _masks, _onnx_attention, _onnx_bounds, _onnx_files, _onnx_statistics, _tail
+from edgebuild.formats import _masks, _onnx_attention, _onnx_bounds, _onnx_files, _onnx_statistics, _places, _tail
 from edgebuild.formats._layers import kept
 from edgebuild.formats._masks import Operation
 from edgebuild.spec.quantization import NO_RANGE, Layer, Quantization, Range
@@ -286,7 +286,8 @@ def excluded(model: onnx.ModelProto, how: Quantization) -> list[str]:
 
 def _float_for_others(model: onnx.ModelProto, ranges: Mapping[str, Range], how: Quantization) -> list[str]:
     """Names of the nodes that stay float besides: those on masks, those that join an output of several kinds of values,
-    of what pays those of attention and of spelled-out norms, and, among layers, products of two activations.
+    those that reckon places, of what pays those of attention and of spelled-out norms, and, among layers, products of
+    two activations.
 
     (The quantizer has an option for the last and does not obey it.)
     """
@@ -295,7 +296,12 @@ def _float_for_others(model: onnx.ModelProto, ranges: Mapping[str, Range], how: 
         name for node in model.graph.node if constants.intersection(weights(node)[:1]) for name in node.output
     }
     ends = [model.graph.output[place].name for place in how.apart]
-    float_ = (*_masks.touching(ranges, operations(model)), *_tail.tail(operations(model), ends, layer_outputs))
+    every = operations(model)
+    float_ = (
+        *_masks.touching(ranges, every),
+        *_tail.tail(every, ends, layer_outputs),
+        *_places.reckoning(every, layer_outputs),
+    )
     masked = {name for one in float_ for name in one.outputs}
     weighted = [node.name for node in model.graph.node if constants.intersection(weights(node)[:1])]
     others = set[str]()

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from edgebuild.formats import _masks, _tail, _tflite_graph, _tflite_large
+from edgebuild.formats import _masks, _places, _tail, _tflite_graph, _tflite_large
 from edgebuild.formats._layers import kept, refuse_without_kernel
 from edgebuild.formats._masks import Operation
 from edgebuild.spec.errors import UsageError
@@ -97,6 +97,7 @@ def _static(model: bytes, ranges: Mapping[str, Range], how: Quantization) -> byt
     for one in (
         *_masks.touching(ranges, operations(model)),
         *_tail.tail(operations(model), ends, layer_outputs),
+        *_places.reckoning(operations(model), layer_outputs),
         *(_readers(model) if how.borders == "float32" else ()),
         *_inner(model),
         *_callers(model),

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from typing import TYPE_CHECKING, Any
+
+from edgebuild.spec.signature import ANSWER
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -37,6 +41,30 @@ def in_order(module: nn.Module, inputs: Any, answer: Any) -> tuple[Tensor, ...] 
     return leaves if leaves and _tensors(leaves) else None
 
 
+def names(answer: Any) -> list[str]:
+    """What the tensors of an answer are called, in the order of `in_order`: by the keys or fields that lead to each,
+    joined by "_", and by numbers where there are none ("output_1"). Each is an identifier, and no two are the same.
+    """
+    paths = [path for path, _ in _named(answer, ())]
+    plain = [_identifier(path) for path in paths]
+    if len(paths) == 1 and all(isinstance(step, int) for step in paths[0]):
+        plain = [ANSWER]
+    unique: list[str] = []
+    for name in plain:
+        unique.append(next(each for each in _numbered(name) if each not in unique))
+    return unique
+
+
+def _identifier(path: tuple[Any, ...]) -> str:
+    joined = re.sub(r"[^A-Za-z0-9]+", "_", "_".join(map(str, path))).strip("_")
+    return joined if joined[:1].isalpha() else f"{ANSWER}_{joined}"
+
+
+def _numbered(name: str) -> Iterator[str]:
+    yield name
+    yield from (f"{name}_{number}" for number in itertools.count(2))
+
+
 def _tensors(values: Iterable[Any]) -> bool:
     import torch
 
@@ -44,19 +72,34 @@ def _tensors(values: Iterable[Any]) -> bool:
 
 
 def _leaves(answer: Any) -> Iterator[Any]:
+    yield from (leaf for _, leaf in _named(answer, ()))
+
+
+def _named(answer: Any, path: tuple[Any, ...]) -> Iterator[tuple[tuple[Any, ...], Any]]:
+    """What an answer holds but None, each behind the keys, fields and places that lead to it."""
     if isinstance(answer, Mapping):
-        parts: Any = answer.values()
+        parts: Iterable[tuple[Any, Any]] = answer.items()
     elif isinstance(answer, tuple | list):
-        parts = answer
+        parts = zip(getattr(answer, "_fields", range(len(answer))), answer, strict=True)
     elif is_dataclass(answer):
-        parts = (getattr(answer, field.name) for field in fields(answer))
+        parts = ((field.name, getattr(answer, field.name)) for field in fields(answer))
     elif answer is None:
         return
     else:
-        yield answer
+        yield path, answer
         return
-    for part in parts:
-        yield from _leaves(part)
+    for step, part in parts:
+        yield from _named(part, (*path, step))
+
+
+def misplaced(called: Sequence[str], outputs: Sequence[TensorSpec]) -> str | None:
+    """How the keys of an answer are those that are declared in another order, behind "the model answers"; None where
+    they are not. Outputs are told apart by their order, and shapes need not show it.
+    """
+    declared = [output.name for output in outputs]
+    if declared == [*called] or sorted(declared) != sorted(called):
+        return None
+    return f"{', '.join(called)}, in this order, not {', '.join(declared)}, which outputs declares"
 
 
 def mistake(answer: Any, outputs: Sequence[TensorSpec], examples: int) -> str | None:

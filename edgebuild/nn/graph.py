@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from edgebuild.nn import untraceable
 from edgebuild.nn.model_code import example
 from edgebuild.spec.errors import UsageError, exhausted
 from edgebuild.spec.signature import TensorSpec
@@ -82,8 +83,8 @@ def trace(module: nn.Module, inputs: tuple[TensorSpec, ...]) -> fx.GraphModule:
     except Exception as error:  # models that cannot be traced fail in many ways
         if exhausted(error):
             raise
-        message = f"the model cannot be traced: {type(error).__name__}: {str(error).strip().partition(chr(10))[0]}"
-        raise UsageError(message, key="builder") from None
+        reason, hint = untraceable.why(error)
+        raise UsageError(f"the model cannot be traced: {reason}", key="builder", hint=hint) from None
     graph = fx.GraphModule(traced, traced.graph)  # without the train() and eval() that exported modules refuse
     _without_writing_in_place(graph)
     graph.graph.eliminate_dead_code()

@@ -65,9 +65,19 @@ class ModelCode:
             file, key, module = f"{self.origin}/model.toml", "source", self._named(builder)
         else:
             file, key, module = self.file, f"{builder}()", self.module(builder)
-        answer = self._try(module, inputs, key)
-        if outputs is not None and (mistake := answers.mistake(answer, outputs, _TRIED)):
-            raise UsageError(f"its model answers {mistake}", file=file, key=key)
+        called: list[str] = []
+        hook = module.register_forward_hook(lambda _, __, answer: called.extend(answers.names(answer)), prepend=True)
+        try:
+            answer = self._try(module, inputs, key)
+        finally:
+            hook.remove()
+        wrong = (
+            answers.mistake(answer, outputs, _TRIED) or answers.misplaced(called, outputs)
+            if outputs is not None
+            else None
+        )
+        if wrong:
+            raise UsageError(f"its model answers {wrong}", file=file, key=key)
         return module
 
     def _named(self, network: Network) -> nn.Module:
@@ -85,6 +95,9 @@ class ModelCode:
         if not isinstance(module, nn.Module):
             message = f"returned {type(module).__name__}, not a torch.nn.Module"
             raise UsageError(message, file=self.file, key=f"{builder}()")
+        if (scripted := _scripted(module)) is not None:
+            hint = "build it from its class, and give its state_dict() as weights"
+            raise UsageError(f"{scripted} is a program of TorchScript", file=self.file, key=f"{builder}()", hint=hint)
         return usable(module)
 
     def _try(self, module: nn.Module, inputs: tuple[TensorSpec, ...], key: str) -> Any:
@@ -123,7 +136,7 @@ class ModelCode:
 
     def _guarded(self, call: Callable[[], Any], key: str) -> Any:
         try:
-            with _as_a_program(self.name):
+            with _as_a_program(self.name), _unscripted():
                 return call()
         except (EdgebuildError, KeyboardInterrupt):
             raise
@@ -170,6 +183,24 @@ def _as_a_program(name: str) -> Iterator[None]:
             sys.modules["torch"].set_grad_enabled(gradients)
 
 
+@contextmanager
+def _unscripted() -> Iterator[None]:
+    """`torch.jit.script` and `trace` give back what they are given, as PYTORCH_JIT=0 has it: a program of TorchScript
+    can be neither exported nor pruned.
+    """
+    if "torch" not in sys.modules:  # data may do without it
+        yield
+        return
+    import torch
+
+    switch = torch.jit._state._enabled
+    before, switch.enabled = switch.enabled, False
+    try:
+        yield
+    finally:
+        switch.enabled = before
+
+
 def example(inputs: tuple[TensorSpec, ...], batch: int) -> tuple[Tensor, ...]:
     """Zeros of the declared shapes and types with this batch size."""
     import torch
@@ -192,6 +223,16 @@ def _lies_in(module: Any, folder: str) -> bool:
     spec = own.get("__spec__")
     places = [own.get("__file__"), *(getattr(spec, "submodule_search_locations", None) or ())]
     return any(Path(place).is_relative_to(folder) for place in places if isinstance(place, str))
+
+
+def _scripted(module: nn.Module) -> str | None:
+    """The first part, or the whole, of which only TorchScript knows what it computes."""
+    import torch
+
+    for name, part in module.named_modules():
+        if isinstance(part, torch.jit.ScriptModule):
+            return repr(name) if name else "what it returned"
+    return None
 
 
 def _uncompiled(module: Any) -> Any:

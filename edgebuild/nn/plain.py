@@ -1,4 +1,6 @@
-"""Weights that are reckoned from others whenever they are used (weight norm, spectral norm) as weights of their own."""
+"""Weights that are reckoned anew whenever they are used (weight norm, spectral norm, rows of a largest length) as plain
+weights.
+"""
 
 from __future__ import annotations
 
@@ -14,6 +16,7 @@ def plain(module: nn.Module) -> nn.Module:
     Its answers stay as they are. What derives weights is for training alone (Salimans & Kingma 2016): in a network that
     is pruned, a norm over the inputs of a layer would change all that is left of its weights.
     """
+    from torch import nn
     from torch.nn.utils import parametrize, remove_spectral_norm, remove_weight_norm
     from torch.nn.utils.spectral_norm import SpectralNorm
     from torch.nn.utils.weight_norm import WeightNorm
@@ -29,7 +32,19 @@ def plain(module: nn.Module) -> nn.Module:
         if parametrize.is_parametrized(part):
             for name in [*part.parametrizations]:  # type: ignore[misc]
                 parametrize.remove_parametrizations(part, name)
+        if getattr(part, "max_norm", None) is not None and isinstance(part, nn.Embedding | nn.EmbeddingBag):
+            _shorten(part)
     return module
+
+
+def _shorten(part: nn.Embedding | nn.EmbeddingBag) -> None:
+    """Every row as PyTorch writes it back when it is looked up, in the graph of no file."""
+    import torch
+
+    with torch.no_grad():
+        every = torch.arange(len(part.weight), device=part.weight.device)
+        torch.embedding_renorm_(part.weight.detach(), every, float(part.max_norm or 0), float(part.norm_type))
+    part.max_norm = None
 
 
 def _forget(part: nn.Module) -> None:

@@ -59,7 +59,7 @@ class Convert(Step):
         """The file, with the exporter's names, and what the model declares; the module is given back before that is
         named, so that its weights are not in memory beside two files.
         """
-        from edgebuild.nn import checkpoint
+        from edgebuild.nn import checkpoint, untraceable
         from edgebuild.nn.legalize.legalize import legal
 
         model = checkpoint.load(place)
@@ -70,7 +70,10 @@ class Convert(Step):
         except Exception as error:  # exporters raise whatever they like, over many lines
             if exhausted(error):
                 raise
-            raise StepError(f"the model cannot be converted to {self.format}: {_cause(error)}") from None
+            cannot = f"the model cannot be converted to {self.format}"
+            if (refusal := untraceable.refusal(model.module, model.example(), cannot)) is not None:
+                raise refusal from None
+            raise StepError(f"{cannot}: {_cause(error)}") from None
 
 
 def _give_back() -> None:

@@ -6,11 +6,14 @@ from pathlib import Path
 
 import pytest
 import torch
+from torch import nn
 
 from edgebuild.nn import checkpoint
-from edgebuild.nn.answers import listed
+from edgebuild.nn.answers import listed, names
 from edgebuild.nn.checkpoint import Checkpoint
 from edgebuild.nn.model_code import ModelCode
+from edgebuild.nn.plain import plain
+from edgebuild.nn.usable import usable
 from edgebuild.spec.errors import UsageError
 from edgebuild.spec.registry import FORMATS
 from edgebuild.spec.signature import TensorSpec
@@ -81,6 +84,39 @@ def test_answers_come_in_a_plain_tuple_in_their_order(code: ModelCode, way: str)
         torch.testing.assert_close(one, layer(x))
 
 
+@pytest.mark.parametrize(
+    ("answer", "called"),
+    [
+        ({"out": 1, "aux": {"low res": 2, "more": [3, 4]}}, ["out", "aux_low_res", "aux_more_0", "aux_more_1"]),
+        ((1, None, [2, {"é": 3}]), ["output_0", "output_2_0", "output_2_1"]),
+        ({0: 1, "a.b": 2, "a_b": 3}, ["output_0", "a_b", "a_b_2"]),
+        (1, ["output"]),
+        ([1, None], ["output"]),
+        ({"logits": 1}, ["logits"]),
+    ],
+)
+def test_outputs_are_called_by_what_leads_to_them(answer: object, called: list[str]) -> None:
+    assert names(answer) == called
+
+
+def test_names_are_those_of_the_tensors_in_order(code: ModelCode) -> None:
+    for way, called in (("named", ["seen", "also"]), ("dataclass", ["seen", "also"]), ("mapping", ["out", "aux"])):
+        seen: list[str] = []
+        module = code.build(way, INPUTS, OUTPUTS)
+        module.register_forward_hook(lambda _, __, answer, seen=seen: seen.extend(names(answer)), prepend=True)
+        module(torch.randn(1, 4))
+        assert seen == called
+
+
+def test_keys_that_are_declared_in_another_order_are_refused(code: ModelCode) -> None:
+    swapped = (TensorSpec("aux", (3,)), TensorSpec("out", (2,)))
+    with pytest.raises(
+        UsageError, match=r"its model answers out, aux, in this order, not aux, out, which outputs decl"
+    ):
+        code.build("mapping", INPUTS, swapped)
+    assert code.build("mapping", INPUTS, (TensorSpec("out", (3,)), TensorSpec("aux", (2,))))
+
+
 def test_what_is_no_tensor_is_refused(code: ModelCode) -> None:
     with pytest.raises(UsageError, match=r"its model answers dict to 2 examples, not a tensor or a tuple of tensors"):
         code.build("words", INPUTS, OUTPUTS)
@@ -96,6 +132,68 @@ def test_files_of_them_answer_the_same(code: ModelCode, tmp_path: Path, format: 
     (answers,) = FORMATS.get(format)().run(content, [(x.numpy(),)])
     for one, other in zip(answers, listed(module(x)), strict=True):
         torch.testing.assert_close(torch.from_numpy(one), other)
+
+
+SCRIPTED = """
+import torch
+from torch import nn
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.inner = torch.jit.script(nn.Sequential(nn.Linear(4, 3), nn.ReLU()))
+
+    def forward(self, x):
+        return self.inner(x)
+
+def parts():
+    return Net()
+
+def whole():
+    return torch.jit.trace(nn.Linear(4, 3), torch.zeros(1, 4))
+
+def loaded():
+    torch.jit._state._enabled.enabled = True  # as in what torch.jit.load gives
+    return nn.Sequential(torch.jit.script(nn.Linear(4, 3)))
+"""
+
+
+def test_what_code_scripts_itself_stays_what_it_is_and_what_was_scripted_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "model.py").write_text(SCRIPTED)
+    code = ModelCode(tmp_path, "models/m")
+    for builder in ("parts", "whole"):
+        module = code.build(builder, INPUTS)
+        assert not any(isinstance(part, torch.jit.ScriptModule) for part in module.modules())
+    assert torch.jit._state._enabled
+    with pytest.raises(UsageError, match=r"loaded\(\): '0' is a program of TorchScript \(build it from its class"):
+        code.build("loaded", INPUTS)
+
+
+def test_a_mask_that_a_caller_makes_is_not_looked_at() -> None:
+    class Net(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.mix = nn.TransformerEncoder(nn.TransformerEncoderLayer(8, 2, 16, batch_first=True), 1)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return self.mix(x, nn.Transformer.generate_square_subsequent_mask(x.shape[1]))
+
+    module, x = Net().eval(), torch.randn(1, 5, 8)
+    wanted = module(x)
+    torch.testing.assert_close(torch.export.export(usable(module), (x,)).module()(x)[0], wanted[0])
+
+
+def test_rows_that_may_not_be_long_are_shortened_once() -> None:
+    net = nn.Sequential(nn.Embedding(9, 4, max_norm=0.5), nn.Flatten(), nn.EmbeddingBag(3, 2, max_norm=1.0))
+    words = torch.arange(9).reshape(1, 9)
+    with torch.no_grad():
+        wanted = nn.functional.embedding(words, net[0].weight.clone(), max_norm=0.5)
+    plain(net)
+    assert net[0].max_norm is None
+    assert net[2].max_norm is None
+    torch.testing.assert_close(net[0](words), wanted)
+    assert float(net[0].weight.norm(dim=1).max()) <= 0.5 + 1e-6
+    assert float(net[2].weight.norm(dim=1).max()) <= 1.0 + 1e-6
 
 
 def test_examples_that_are_nothing_but_padding_are_answered_and_what_is_padded_is_pruned(

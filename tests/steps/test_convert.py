@@ -13,7 +13,7 @@ from edgebuild.nn import checkpoint
 from edgebuild.nn.checkpoint import Checkpoint
 from edgebuild.nn.model_code import ModelCode
 from edgebuild.spec import notes
-from edgebuild.spec.errors import StepError
+from edgebuild.spec.errors import StepError, UsageError
 from edgebuild.spec.signature import TensorSpec
 from edgebuild.steps.convert import Convert
 from tests import tiny
@@ -29,18 +29,66 @@ def build():
 """
 
 
-def test_a_model_that_cannot_be_converted_is_told_with_format_and_cause(
-    source: Callable[[str], Path], tmp_path: Path
+PACKING = """
+import torch
+from torch import nn
+from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
+class N(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.mix = nn.LSTM(1, 2, batch_first=True)
+    def forward(self, x):
+        packed = pack_padded_sequence(x.unsqueeze(-1), torch.full((len(x),), 3), batch_first=True)
+        return pad_packed_sequence(self.mix(packed)[0], batch_first=True)[0][:, -1]
+def build():
+    return N()
+"""
+REFUSED = """
+import torch
+from torch import nn
+class N(nn.Module):
+    def forward(self, x):
+        return x + torch.randn_like(x)
+def build():
+    return N()
+"""
+
+
+def saved(text: str, source: Callable[[str], Path], folder: Path) -> dict[str, tuple[str, Path]]:
+    """The input of a conversion."""
+    taken, inputs = ModelCode(source(text), "models/m"), (TensorSpec("x", (3,)),)
+    folder.mkdir()
+    checkpoint.save(Checkpoint(taken.build("build", inputs), taken, "build", inputs), folder)
+    return {"model": ("torch", folder)}
+
+
+@pytest.mark.parametrize(
+    ("text", "reason", "hint"),
+    [
+        (
+            STRANGE,
+            "its code decides by what tensors hold, or has as many values as they say (model.py:6)",
+            "torch.where",
+        ),
+        (PACKING, "its code packs sequences by their lengths (model.py:11)", "where not self.training"),
+    ],
+    ids=["decides", "packs"],
+)
+def test_code_that_no_format_takes_is_told_with_its_line_and_what_to_write(
+    text: str, reason: str, hint: str, source: Callable[[str], Path], tmp_path: Path
 ) -> None:
-    taken, inputs = ModelCode(source(STRANGE), "models/m"), (TensorSpec("x", (3,)),)
-    (tmp_path / "model").mkdir()
-    checkpoint.save(Checkpoint(taken.build("build", inputs), taken, "build", inputs), tmp_path / "model")
-    with pytest.raises(StepError) as caught:
-        tiny.perform(Convert("onnx"), tmp_path / "output", {"model": ("torch", tmp_path / "model")})
-    line = caught.value.line
-    assert line.startswith("the model cannot be converted to onnx: ")
-    assert len(line) < 400
+    with pytest.raises(UsageError) as caught:
+        tiny.perform(Convert("onnx"), tmp_path / "output", saved(text, source, tmp_path / "model"))
+    assert caught.value.line.startswith(f"convert: the model cannot be converted to onnx: {reason} ({hint}")
     assert torch.is_grad_enabled()
+
+
+def test_what_a_format_alone_refuses_is_told_with_its_cause(source: Callable[[str], Path], tmp_path: Path) -> None:
+    with pytest.raises(StepError) as caught:
+        tiny.perform(Convert("tflite"), tmp_path / "output", saved(REFUSED, source, tmp_path / "model"))
+    line = caught.value.line
+    assert line.startswith("the model cannot be converted to tflite: ")
+    assert len(line) < 400
 
 
 SAME = """

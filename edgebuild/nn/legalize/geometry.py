@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -66,3 +66,31 @@ def transposed_sizes(
     """What a transposed convolution makes of these sizes (`torch.nn.ConvTranspose2d` has the formula)."""
     every = zip(sizes, kernel, stride, padding, more, dilation, strict=True)
     return [(n - 1) * s - 2 * p + d * (k - 1) + o + 1 for n, k, s, p, o, d in every]
+
+
+_MOST_COMPARED = 2**22
+
+
+def comparable(onto: Tensor, axis: int, index: Tensor) -> bool:
+    """Whether each number in `index` may be compared with all places of an axis."""
+    return onto.shape[axis] * index.numel() <= _MOST_COMPARED
+
+
+def hits(onto: Tensor, axis: int, index: Tensor) -> Tensor:
+    """[…, places of the axis, numbers]: which of the numbers of `index`, whose own axis has moved last, names which."""
+    import torch
+
+    places = torch.arange(onto.shape[axis]).unsqueeze(-1)
+    moved = index.movedim(axis, -1) if index.ndim > 1 else index
+    return moved.unsqueeze(-2) == places
+
+
+def in_place(name: str, function: Callable[..., Tensor]) -> Callable[..., Tensor]:
+    """The function, which writes into its first argument where the operator of this name does (`add_.default`)."""
+    if not name.partition(".")[0].endswith("_"):
+        return function
+
+    def writing(onto: Tensor, *arguments: Any, **named: Any) -> Tensor:
+        return onto.copy_(function(onto, *arguments, **named))
+
+    return writing

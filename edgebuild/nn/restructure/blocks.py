@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from edgebuild.nn import untraceable
 from edgebuild.nn.graph import operator
 from edgebuild.nn.restructure import swaps
 from edgebuild.nn.restructure.swaps import Swap
@@ -54,8 +55,9 @@ def _inside(module: nn.Module, example: Example) -> tuple[dict[str, list[fx.Node
     except Exception as error:  # models that cannot be exported fail in many ways
         if exhausted(error):
             raise
-        first = str(error).strip().partition("\n")[0][:160]
-        raise UsageError(f"the model cannot be traced: {type(error).__name__}: {first}", hint="leave it out") from None
+        reason, hint = untraceable.why(error)
+        hint = "; ".join(filter(None, (hint, "or leave the step out")))
+        raise UsageError(f"the model cannot be traced: {reason}", hint=hint) from None
     inside: dict[str, list[fx.Node]] = defaultdict(list)
     for node in program.graph.nodes:
         for path, _ in (node.meta.get("nn_module_stack") or {}).values():

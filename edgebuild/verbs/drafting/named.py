@@ -82,30 +82,42 @@ def completed(interview: Interview, network: Network | Script, data: Recognised)
 
 
 def answers(network: Network | Script, inputs: tuple[TensorSpec, ...]) -> list[tuple[str, tuple[int, ...], str]]:
-    """Name, shape of one example and type of each output, as zeros are answered; UsageError where they are not."""
+    """Name, shape of one example and type of each output, as zeros are answered; UsageError where they are not.
+
+    Keys and fields of the answer are the names; one that is an input's as well has another.
+    """
     preload_reader(SOURCES.get(IMPORTED).kind)
-    ports = apart.call(partial(_answers, network, inputs), shown(network))
-    names = ["output"] if len(ports) == 1 else [f"output_{number}" for number in range(len(ports))]
-    return [(name, *port) for name, port in zip(names, ports, strict=True)]
+    return apart.call(partial(_answers, network, inputs), shown(network))
 
 
-def _answers(network: Network | Script, inputs: tuple[TensorSpec, ...]) -> list[tuple[tuple[int, ...], str]]:
-    """Shape of one example and type of each output: somebody's code is run."""
+def _answers(network: Network | Script, inputs: tuple[TensorSpec, ...]) -> list[tuple[str, tuple[int, ...], str]]:
+    """The same: somebody's code is run."""
     import torch
 
-    from edgebuild.nn.answers import listed
+    from edgebuild.nn.answers import listed, names
     from edgebuild.nn.model_code import example
+
+    called: list[str] = []
+
+    def see(_: Any, __: Any, answer: Any) -> None:
+        called[:] = names(answer)
 
     try:
         with torch.no_grad(), runtimes_silent():
-            tensors = listed(network.module().eval()(*example(inputs, 1)))
+            module = network.module().eval()
+            module.register_forward_hook(see, prepend=True)  # before what makes a plain tuple of the answer
+            tensors = listed(module(*example(inputs, 1)))
     except UsageError as error:
         raise _placed(network, error) from None
     except Exception as error:  # a forward pass may fail in any way
         taken = "; ".join(f"{spec.name} {list(spec.shape)}" for spec in inputs)
         reason = str(error).strip().partition("\n")[0]
         raise UsageError(f"does not take {taken}: {reason}", file=shown(network), key="--shape") from None
-    return [(tuple(tensor.shape[1:]), str(tensor.dtype).removeprefix("torch.")) for tensor in tensors]
+    fed = {spec.name for spec in inputs}
+    return [
+        (f"{name}_out" if name in fed else name, tuple(tensor.shape[1:]), str(tensor.dtype).removeprefix("torch."))
+        for name, tensor in zip(called, tensors, strict=True)
+    ]
 
 
 def table(network: Network, weights: str) -> list[str]:

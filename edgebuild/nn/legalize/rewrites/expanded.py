@@ -19,18 +19,31 @@ _REPEATING = ("add.Tensor", "div.Tensor", "mul.Tensor", "sub.Tensor")
 class Expanded(Rewrite):
     """`expand` in four axes is left to arithmetic behind it, or made in three: with channels last it is mixed up."""
 
-    operators: ClassVar[tuple[str, ...]] = ("expand.default", "expand_as.default")
+    operators: ClassVar[tuple[str, ...]] = ("expand.default", "expand_as.default", "mul.Tensor")
     formats: ClassVar[Mapping[str, Trouble]] = {"tflite": "wrong"}
 
     @staticmethod
     def instead(node: fx.Node) -> Callable[..., Any] | None:
-        """Where anything is repeated."""
+        """Where anything is repeated, also by a product with ones, which the converter takes for the same."""
+        if str(node.target) == "aten.mul.Tensor":
+            return _by_ones(node)
         own, sizes = node.all_input_nodes[0].meta["val"].shape, [*node.meta["val"].shape]
         if len(sizes) != 4 or len(own) != 4 or [*own] == sizes:
             return None
         if all(_repeats(user, node) for user in node.users):
             return lambda x, *_, **__: x
         return lambda x, *_, **__: _spread(x, sizes)
+
+
+def _by_ones(node: fx.Node) -> Callable[..., Any] | None:
+    ones = [str(getattr(each, "target", "")).startswith("aten.ones") for each in node.args]
+    if sum(ones) != 1 or node.meta["val"].ndim != 4:
+        return None
+    place, sizes = ones.index(False), [*node.meta["val"].shape]
+    value: Any = node.args[place]
+    if not hasattr(value, "meta") or value.meta["val"].ndim != 4 or [*value.meta["val"].shape] == sizes:
+        return None
+    return lambda *factors, **_: _spread(factors[place], sizes)
 
 
 def _spread(x: Tensor, sizes: list[int]) -> Tensor:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import traceback
 import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from edgebuild.nn import untraceable
 from edgebuild.nn.prune import streamed
-from edgebuild.nn.prune.trace.call import is_users
 from edgebuild.spec.errors import UsageError, exhausted
 
 if TYPE_CHECKING:
@@ -58,8 +57,7 @@ def exported(module: nn.Module, example: Example) -> Parts:
             if exhausted(error):
                 raise
             errors.append(error)
-    first = str(errors[0]).strip().partition("\n")[0][:160]
-    why = f"{type(errors[0]).__name__}: {first}{_where(errors[0])}"
+    why, _ = untraceable.why(errors[0])
     parts = tuple(_largest(streamed.sharing(module), example))
     if not parts:
         message = f"the model's channels cannot be traced: {why}"
@@ -130,13 +128,6 @@ def _noting(calls: dict[str, Arguments], name: str) -> Any:
         calls.setdefault(name, (args, kwargs))
 
     return note
-
-
-def _where(error: Exception) -> str:
-    """The innermost line of the user's that an error came from, in brackets."""
-    frames = traceback.extract_tb(error.__traceback__)
-    own = [frame for frame in frames if frame.filename != __file__ and is_users(frame.filename)]
-    return f" ({own[-1].filename.rpartition('/')[2]}:{own[-1].lineno})" if own else ""
 
 
 def _doubled(example: Example) -> Example:
