@@ -40,11 +40,9 @@ class Nearest(nn.Module):
 
 
 def samples(*shape: int) -> list[tuple[np.ndarray, ...]]:
-    """Waves: neighbours are alike, as in a picture."""
-    steps = [
-        np.linspace(0, 3, size, dtype=np.float32).reshape(-1, *[1] * place) for place, size in enumerate(shape[::-1])
-    ]
-    return [(np.sin(sum(step * (place + 1) for place, step in enumerate(steps)) + 0.7 * k)[None],) for k in range(8)]
+    """Noise: another place has another value."""
+    rng = np.random.default_rng(0)
+    return [(rng.normal(size=(1, *shape)).astype(np.float32),) for _ in range(8)]
 
 
 def agreement(answer: np.ndarray, expected: np.ndarray) -> float:
@@ -59,7 +57,7 @@ def test_places_of_a_grid_are_not_rounded_to_8_bits() -> None:
     small = Tflite().quantize(file, Quantization("static", operators="all"), given)
     (answer,) = next(iter(Tflite().run(small, given)))
     wanted = module(torch.from_numpy(given[0][0])).detach().numpy()
-    assert agreement(answer, wanted) > 0.99
+    assert agreement(answer, wanted) > 0.9
 
 
 def test_distances_to_a_codebook_are_not_rounded_to_8_bits() -> None:
