@@ -140,8 +140,9 @@ class Scheduler:
         self._until = -math.inf
 
     def _go_through(self, until: float) -> None:
-        self._waiting, self._until = precedence.order(self._graph, self._store), min(until, self._until)
+        self._until = min(until, self._until)
         try:
+            self._waiting = self._not_here()
             while (self._waiting or self._running or self._away) and time.monotonic() < self._until:
                 started = {name for name in self._waiting if self._resolver.ready(name) and self._advance(name)}
                 self._waiting = [name for name in self._waiting if name not in started and not self._lost(name)]
@@ -150,6 +151,17 @@ class Scheduler:
                 self._collect()
         finally:
             self._stop()
+
+    def _not_here(self) -> list[str]:
+        """Take all that is in the store; the rest, in the order in which it is to begin."""
+        left = {name for name in self._graph.order() if not self._is_here(name)}
+        return [name for name in precedence.order(self._graph, self._store) if name in left] if left else []
+
+    def _is_here(self, name: str) -> bool:
+        if not self._resolver.ready(name) or time.monotonic() >= self._until:
+            return False
+        action = self._store.find(self._key(name)[0])
+        return action is not None and self._reuse(name, action)
 
     def _lost(self, name: str) -> bool:
         """Whether something that must come before the node has failed, so that it has as well."""

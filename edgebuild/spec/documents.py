@@ -20,6 +20,7 @@ Document = TypeVar("Document")
 Json = Any  # what `json` reads and writes
 
 SCHEMA = 2  # of all documents; another number is another version's
+_PLAIN = (float, int, str, bool)
 _NAME = "document"  # the key of a field's metadata
 _HINT = "it is of another version of edgebuild: build it again with this one"
 
@@ -141,6 +142,8 @@ class _Reader:
 
     def tuple_(self, kinds: tuple[Any, ...], content: Json, key: str) -> tuple[Any, ...]:
         items = content if isinstance(content, list | tuple) else _refuse(key, "a list", content)
+        if kinds[0] in _PLAIN and kinds[1:] == (Ellipsis,) and {*map(type, items)} <= {kinds[0]}:
+            return tuple(items)  # times: many, and each would be given a name first
         each = kinds[:1] * len(items) if kinds[1:] == (Ellipsis,) else kinds
         if len(each) != len(items):
             _refuse(key, f"a list of {len(each)}", content)

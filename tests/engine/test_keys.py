@@ -12,6 +12,7 @@ import types
 import typing
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -285,6 +286,8 @@ class TestParts:
     def test_a_tool_that_is_not_installed_is_absent(self) -> None:
         assert keys.version("no-such-distribution-anywhere") == "absent"
         assert keys.version("pytest") == pytest.__version__
+        for each in metadata.distributions():
+            assert keys.version(each.name) == metadata.version(each.name)
 
     def test_what_the_plan_says_counts(self) -> None:
         plain = Node(Holder(), {}, "toy")

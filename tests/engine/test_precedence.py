@@ -74,3 +74,11 @@ def test_the_time_of_a_kind_of_step_outlives_a_build(store: Store) -> None:
     names = {label: graph.add(label, node(step)) for label, step in steps.items()}
     assert precedence.order(graph, later) == [names["learns"], names["other"], names["one"]]
     later.close()
+
+
+def test_where_nothing_has_to_run_nothing_is_put_in_order(box: Toybox, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = box.add("first", toys.Write("first"))
+    box.add("second", toys.Join(), one=first)
+    box.build()
+    monkeypatch.setattr(precedence, "order", lambda graph, store: pytest.fail("what there is has an order already"))
+    box.build()

@@ -11,7 +11,7 @@ from annotated_types import Ge
 from pydantic import Field
 
 from edgebuild.nn import checkpoint, layers, records
-from edgebuild.nn.prune import channels, importance, sensitivity, shares, streamed, time_budget, trial, units
+from edgebuild.nn.prune import channels, importance, sensitivity, shares, time_budget, units
 from edgebuild.nn.prune.channels import Inventory
 from edgebuild.nn.prune.schedule import Schedule
 from edgebuild.nn.prune.slimming import Slimming
@@ -235,6 +235,7 @@ def _breaking(model: Checkpoint, inventory: Inventory, chosen: Sequence[Chosen])
     """The units without whose least channels the code of the model does not run, as no trial of single ones has shown,
     and why: they stay.
     """
+    from edgebuild.nn.prune import streamed, trial
 
     def fault(some: Sequence[Chosen]) -> str | None:
         tried = streamed.sharing(model.module).eval()
