@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterator
 from edgebuild.engine import worker
 from edgebuild.engine.graph import Graph
 from edgebuild.engine.store import Store
-from edgebuild.spec.registry import FORMATS
+from edgebuild.spec.registry import FORMATS, STEPS
 from edgebuild.spec.surroundings import QUIET
 
 # Imported once by the server that steps are forked from, with what formats name. Only what is safe to fork: no thread
@@ -29,13 +29,14 @@ def preload(graph: Graph, store: Store, names: Collection[str], least: int) -> N
 
     `least`: how many new steps must work with a format for what takes it longest to be imported ahead.
     """
-    ready((*_ALWAYS, *_frameworks(graph, names), *_exporters(graph, store, names, least)))
+    ready((*_ALWAYS, *_frameworks(graph, names), *_exporters(graph, store, names, least), *_steps(graph, names)))
 
 
 def preload_all() -> None:
     """Have workers forked with what steps of any kind need: where it is not known which will run, and many will."""
     exporters = (module for kind in FORMATS.usable().values() for module in kind.preloads)
-    ready((*USUAL, *exporters))
+    techniques = (kind.__module__ for kind in STEPS.usable().values())
+    ready((*USUAL, *exporters, "edgebuild.plan.planner", *filter(_ours, techniques)))
 
 
 def preload_reader(kind: str) -> None:
@@ -47,6 +48,15 @@ def ready(modules: Collection[str]) -> None:
     """Have workers forked from a server that has imported these modules."""
     os.environ.update(QUIET)  # workers inherit it
     worker.preload(modules)
+
+
+def _steps(graph: Graph, names: Collection[str]) -> tuple[str, ...]:
+    """The modules of our own steps, with all that says what a step is: workers took most of their time to import it."""
+    return tuple(sorted({*filter(_ours, (type(graph.nodes[name].step).__module__ for name in names))}))
+
+
+def _ours(module: str) -> bool:
+    return module.startswith("edgebuild.")
 
 
 def _frameworks(graph: Graph, names: Collection[str]) -> tuple[str, ...]:

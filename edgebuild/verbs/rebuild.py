@@ -15,7 +15,9 @@ from edgebuild.engine import digests
 from edgebuild.spec import sha256
 from edgebuild.spec.errors import IntegrityError, UsageError
 from edgebuild.spec.project import Project
+from edgebuild.verbs import preloading
 from edgebuild.verbs.explain import replayed
+from edgebuild.verbs.journal import SEVERAL
 from edgebuild.verbs.request import Request
 
 if TYPE_CHECKING:
@@ -48,6 +50,7 @@ def rebuild(bundle: Path, project: Project, limits: Limits, recipe: str | None =
         resolver, (product,) = Resolver(plan.graph, store), plan.products
         recorded = dict(_recorded(bundle, facts, resolver, product))
         again = [name for name in recorded if plan.graph.nodes[name].step.deterministic == "everywhere"]
+        preloading.preload(plan.graph, store, again, SEVERAL)
         for number, name in enumerate(again):
             output, label = _run(resolver, name, Path(scratch, str(number)), limits), plan.graph.label(name)
             whole = name == product.bundle

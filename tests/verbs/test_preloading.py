@@ -34,9 +34,17 @@ def modules(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., li
 
 
 def test_pytorch_is_there_only_where_a_step_may_run_that_counts_its_version(modules: Callable[..., list[str]]) -> None:
-    assert modules("/latency", "/judge", "/bundle") == ["numpy"]
+    measured = modules("/latency", "/judge", "/bundle")
+    assert measured[0] == "numpy"
+    assert not any(module.startswith("torch") for module in measured)
     assert modules("/latency", "/float")[:2] == ["numpy", "torch"]
     assert {name: os.environ[name] for name in QUIET} == QUIET
+
+
+def test_the_modules_of_the_steps_that_may_run_are_there(modules: Callable[..., list[str]]) -> None:
+    ahead = modules("/judge", "onnx/convert")
+    assert {"edgebuild.steps.evidence.judge", "edgebuild.steps.convert"} <= {*ahead}
+    assert "edgebuild.steps.train" not in ahead
 
 
 def test_what_a_format_converts_with_is_there_where_several_steps_may_run_that_do(
