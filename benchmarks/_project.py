@@ -53,16 +53,18 @@ def _timing(looks: int) -> str:
 _SHORT = f"""
 description = "This machine, measured in a moment"
 hardware = {{arch = "x86_64", cpu = "x86-64"}}
-runtimes = [{{format = "tflite"}}]
 devices = [{{transport = "local"}}]
 {_timing(looks=1)}
 """
 
 
-def short_target(folder: Path, name: str, more: str = "") -> None:
-    """Give a project the target `name` that a short run builds for: this machine, hardly measured; `more` of TOML."""
+def short_target(folder: Path, name: str, more: str = "", format: str = "tflite") -> None:
+    """Give a project the target `name` that a short run builds for: this machine, hardly measured, with one `format`;
+    `more` of TOML.
+    """
     (folder / "targets").mkdir()
-    (folder / "targets" / f"{name}.toml").write_text(_SHORT + more, encoding="utf-8")
+    text = f'{_SHORT}runtimes = [{{format = "{format}"}}]\n{more}'
+    (folder / "targets" / f"{name}.toml").write_text(text, encoding="utf-8")
 
 
 def digits(folder: Path, *, small: bool) -> Project:
