@@ -34,11 +34,12 @@ class GridSamples(Rewrite):
 def _sampled(x: Tensor, grid: Tensor, mode: int, border: int, align: bool) -> Tensor:
     """[1, channels, …] at the places of `grid` [1, …, axes], whose last number is that of the first axis."""
     import torch
+    from torch.nn import functional
 
     sizes, shape = x.shape[2:], grid.shape[1:-1]
     wanted = [_place(grid[0, ..., axis].reshape(-1), size, border, align) for axis, size in enumerate(reversed(sizes))]
     wanted = wanted[::-1]
-    table = x.reshape(x.shape[1], -1)
+    table = x.reshape(x.shape[1], -1).transpose(0, 1)
     lows = [torch.round(place) if mode == _NEAREST else torch.floor(place) for place in wanted]
     result: Tensor | None = None
     for corner in itertools.product((0, 1), repeat=len(sizes) if mode == _LINEAR else 0):
@@ -50,10 +51,10 @@ def _sampled(x: Tensor, grid: Tensor, mode: int, border: int, align: bool) -> Te
             if border == _ZEROS:
                 weight = weight * ((each >= 0) & (each <= size - 1)).to(x.dtype)
             number = number * size + each.clamp(0, size - 1)
-        part = table.index_select(1, number.to(torch.int64)) * weight
+        part = functional.embedding(number.to(torch.int64), table) * weight.unsqueeze(1)
         result = part if result is None else result + part
     assert result is not None
-    return result.reshape(1, x.shape[1], *shape)
+    return result.transpose(0, 1).reshape(1, x.shape[1], *shape)
 
 
 def _place(where: Tensor, size: int, border: int, align: bool) -> Tensor:
