@@ -7,13 +7,16 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from functools import cache
-from typing import Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from pydantic import TypeAdapter, ValidationError, with_config
 
 from edgebuild.spec.errors import UsageError
 from edgebuild.spec.fields import STRICT
 from edgebuild.spec.names import suggest
+
+if TYPE_CHECKING:
+    from pydantic_core import ErrorDetails
 
 T = TypeVar("T")
 
@@ -66,8 +69,16 @@ def _date(value: object) -> dict[str, str]:
 
 def _first_mistake(error: ValidationError, kind: type, file: str, prefix: str) -> UsageError:
     mistakes = error.errors(include_url=False)
-    # An unknown key may be why another is missing, and so may a value that says where to look for the others.
-    mistake = min(mistakes, key=lambda one: (one["type"] not in _UNKNOWN, one["type"] in _MISSING))
+    places = [one["loc"] for one in mistakes]
+
+    def rank(one: ErrorDetails) -> tuple[bool, bool, bool]:
+        """An unknown key may be why another is missing, and so may a value that says where to look for the others; what
+        is said of a list that holds a mistake (it counts those without) follows from that.
+        """
+        holds = any(len(place) > len(one["loc"]) and place[: len(one["loc"])] == one["loc"] for place in places)
+        return one["type"] not in _UNKNOWN, holds, one["type"] in _MISSING
+
+    mistake = min(mistakes, key=rank)
     location, reason = mistake["loc"], mistake["msg"]
     key = _key(location, prefix) or None
     if mistake["type"] in _UNKNOWN:

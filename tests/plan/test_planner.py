@@ -290,7 +290,7 @@ def test_a_device_that_takes_some_examples_answers_for_itself_in_parity(store: S
             there = {role: plan.graph.nodes[node.inputs[f"device_{role}"]].step for role in ("converted", "candidate")}
             here = plan.graph.nodes[node.inputs["converted"]].step
             assert [step.device.transport for step in (here, *there.values())] == ["local", "qemu", "qemu"]  # type: ignore[attr-defined]
-            assert [step.most for step in (here, *there.values())] == [None, 8, 1000]  # type: ignore[attr-defined]
+            assert [step.most for step in (here, *there.values())] == [None, 8, 2000]  # type: ignore[attr-defined]
     assert "rpi4/digits/tflite/baseline-agreement" in labels(plan)
     assert "rpi4/digits/onnx/outputs-device-baseline" in labels(plan)
 

@@ -55,7 +55,10 @@ def test_another_machine_takes_what_one_has_made_and_runs_nothing(served: Served
 def test_what_a_cache_has_is_not_foreseen_to_run(machine: New) -> None:
     one, other = machine(), machine()
     one.build(toys.Write("a"), Times("b"), then=toys.Join())
-    assert one.heard.foreseen in ([["part0", "part1", "then"]], [["part1", "then"]])  # as the answer comes before or not
+    assert one.heard.foreseen in (
+        [["part0", "part1", "then"]],
+        [["part1", "then"]],
+    )  # as the answer comes before or not
     other.build(toys.Write("a"), Times("b"), then=toys.Join())
     assert other.heard.foreseen == [["part1", "then"]]
 
