@@ -138,7 +138,7 @@ class Classification(Task):
         """Scores of two classes, [N, 2], where the second's is answered alone: how far it is above its threshold."""
         import numpy as np
 
-        if scores.ndim != 2 or scores.shape[1] != 1:
+        if self.classes != 2 or scores.ndim != 2 or scores.shape[1] != 1:
             return scores
         above = scores.astype(np.float64) - threshold(self.scores)
         return np.concatenate([-above, above], 1)

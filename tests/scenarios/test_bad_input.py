@@ -138,10 +138,10 @@ def test_a_missing_runtime_names_what_to_install(workspace: Workspace) -> None:
     hide.mkdir()
     (hide / "sitecustomize.py").write_text(
         "import importlib.metadata as m\n"
-        "real = m.version\n"
-        "def version(name):\n"
+        "real = m.distribution\n"
+        "def distribution(name):\n"
         "    if name == 'ai-edge-litert': raise m.PackageNotFoundError(name)\n"
         "    return real(name)\n"
-        "m.version = version\n"
+        "m.distribution = distribution\n"
     )
     refused(workspace.run("--target", "board", PYTHONPATH=str(hide)), 2, TARGET, "ai-edge-litert", "pip install")
