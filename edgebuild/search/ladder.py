@@ -7,6 +7,7 @@ whole, by what they would add to the points that are known.
 from __future__ import annotations
 
 import math
+import statistics
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -23,6 +24,7 @@ _ALIKE = 0.01  # of bytes: the same layers quantized a little otherwise
 _NOTHING = "another that passes takes no more time and bytes, and nobody has lost less"
 _OFTEN = 6  # times that the same format was the fastest, after which it is counted first
 _NEAR = 0.25  # of a limit: beyond, a file in another format, which has the same weights, misses it as well
+_DIGITS = 6  # of a volume: as much is as much, however it is added up
 _SHARE = 3  # one in so many of those that were trained a little is trained whole
 
 
@@ -164,16 +166,18 @@ class Ladder:
         return self._whole([*untaught, *chosen])
 
     def _choose(self, trained: Sequence[_Open]) -> tuple[list[_Open], list[Trial]]:
-        """Of those that were trained a little the third that would add most, and the others; but none for which nothing
-        that a whole training has done so far would be enough.
+        """Of those that were trained a little the third that would add most, and the others. Of what would add as much
+        that comes first which would add more if it lost nothing, and then what lost less.
         """
         room = math.ceil(len(trained) / (self._share or 1))
-        usual, best = self._left(trained)
-        gains, hopes = self._gains(trained, usual), self._gains(trained, best)
-        ranked = sorted(trained, key=lambda one: (-gains[one.draft.number], -hopes[one.draft.number]))
-        chosen = [one for one in ranked[:room] if hopes[one.draft.number] > 0]
-        behind = [one for one in ranked if one not in chosen]
-        return chosen, [self._behind(one, hopes[one.draft.number]) for one in behind]
+        likely, best = self._gains(trained, self._left(trained)), self._gains(trained, partial(min, 0.0))
+
+        def rank(one: _Open) -> tuple[float, float, float]:
+            gain, hope = (round(each[one.draft.number], _DIGITS) for each in (likely, best))
+            return -gain, -hope, one.short.share if one.short else 0.0
+
+        ranked = sorted(trained, key=rank)
+        return ranked[:room], [self._behind(one) for one in ranked[room:]]
 
     def _gains(self, trained: Sequence[_Open], left: Callable[[float], float]) -> dict[int, float]:
         """What each would add to the volume that is known, by number, if a whole training left so much of its loss."""
@@ -188,25 +192,31 @@ class Ladder:
         volume = pareto.hypervolume(known)
         return [pareto.hypervolume([*known, pareto.in_box(point)]) - volume for point in points]
 
-    def _left(self, trained: Sequence[_Open]) -> tuple[Callable[[float], float], Callable[[float], float]]:
-        """What a whole training leaves of what a brief one lost, as a rule and at best: the part of it that was left
-        others, in the median and the least. What goes deeper loses more at first and comes back further, so it is a
-        part and no difference. Before any is known, what brings the best of these to no loss.
+    def _left(self, trained: Sequence[_Open]) -> Callable[[float], float]:
+        """What a whole training is likely to leave of what a brief one lost: as much as it left others, in the median,
+        by the square root of what these had lost, for what goes deeper loses more at first and comes back further.
+        Before any is known, what brings the best of these to no loss.
         """
-        parts = sorted(
-            max(trial.point.loss.share, 0.0) / trial.short
+        pairs = [
+            (trial.short, max(trial.point.loss.share, 0.0))
             for trial in self.known
             if trial.rung == "whole" and trial.short and trial.short > 0 and trial.point and trial.point.loss
-        )
-        if not parts:
+        ]
+        if not pairs:
             least = min((one.short.share for one in trained if one.short), default=0.0)
-            return (lambda share: share - least), (lambda share: share - least)
-        return partial(_part, parts[len(parts) // 2]), partial(_part, parts[0])
+            return lambda share: share - least
 
-    def _behind(self, one: _Open, gain: float) -> Trial:
+        def left(share: float) -> float:
+            if share <= 0:
+                return share
+            return min(share, statistics.median(whole * math.sqrt(share / short) for short, whole in pairs))
+
+        return left
+
+    @staticmethod
+    def _behind(one: _Open) -> Trial:
         lost = one.short and f"lost {one.short.share:.1f} times what {one.short.metric} may lose after a brief training"
-        why = "others of its batch promise more" if gain > 0 else "it promises nothing that another has not"
-        reason = f"{lost}, and {why}" if lost else why
+        reason = f"{lost}, and others of its batch promise more" if lost else "others of its batch promise more"
         point, short = replace(one.point, loss=one.short), one.short.share if one.short else None
         return _trial(one.draft, "short", reason, point=point, status="behind", short=short)
 
@@ -253,11 +263,6 @@ def _again(point: Point, weighed: Weighed) -> Point:
     footprint = known(weighed.evidence.footprint)
     ours, theirs = footprint.candidate, footprint.baseline
     return replace(point, bytes=ours.download, size=ours.bytes, bytes_share=ours.download / theirs.download)
-
-
-def _part(part: float, share: float) -> float:
-    """So much of a loss; what is none stays."""
-    return share * part if share > 0 else share
 
 
 def _rejected(
