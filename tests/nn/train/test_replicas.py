@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import importlib
 import multiprocessing
 import traceback
 from collections.abc import Callable, Iterator, Sequence
@@ -214,6 +213,7 @@ def small() -> Case:
 
 def process(index: int, folder: Path, line: Any) -> None:
     """Do all trainings as one of two processes."""
+    torch.set_num_threads(1)
     try:
         results: dict[str, Any] = {}
         with replicas.joined(Stage(index, 2, folder / "meeting"), 3) as group, ExitStack() as stack:
@@ -234,7 +234,7 @@ def process(index: int, folder: Path, line: Any) -> None:
 
 @pytest.fixture(scope="module", autouse=True)
 def one_thread() -> Iterator[None]:
-    """As a training has of so little work; processes that are copied from this one too."""
+    """As a training has of so little work."""
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     yield
@@ -243,9 +243,11 @@ def one_thread() -> Iterator[None]:
 
 @pytest.fixture(scope="module")
 def both(one_thread: None, tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
-    """What each of two processes is left with, by the name of the training."""
-    folder, context = tmp_path_factory.mktemp("replicas"), multiprocessing.get_context("fork")
-    importlib.import_module("torch._dynamo")  # what optimizers import when they are made, once for both
+    """What each of two processes is left with, by the name of the training.
+
+    They are no copies of this one: where other tests have trained, PyTorch lets none of its copies do.
+    """
+    folder, context = tmp_path_factory.mktemp("replicas"), multiprocessing.get_context("spawn")
     lines = [context.Pipe() for _ in range(2)]
     children = [context.Process(target=process, args=(k, folder, line[1])) for k, line in enumerate(lines)]
     for child in children:
@@ -253,7 +255,7 @@ def both(one_thread: None, tmp_path_factory: pytest.TempPathFactory) -> list[dic
     for _, theirs in lines:
         theirs.close()
     try:
-        failures = [line.recv() if line.poll(60) else "it takes too long" for line, _ in lines]
+        failures = [line.recv() if line.poll(180) else "it takes too long" for line, _ in lines]
     finally:
         for child in children:
             child.kill()
