@@ -19,9 +19,8 @@ def of(folder: Path, name: str) -> Path:
 
     UsageError for a package that is not installed, and a variable that is not set. Nothing of a package is imported.
     """
-    name = os.fsdecode(
-        name.encode(errors="surrogateescape")
-    )  # another text than the file's where the system's file names are no UTF-8
+    # Another text than the file's, where the system's file names are no UTF-8.
+    name = os.fsdecode(name.encode(errors="surrogateescape"))
     if name.startswith(PACKAGE):
         return _packaged(name)
     variable = _VARIABLE.fullmatch(name)

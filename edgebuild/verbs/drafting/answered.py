@@ -60,8 +60,7 @@ def of_pictures(reader: Reader, file: Path, how: ImageInput, pictures: Sequence[
     wrong = "is no picture that can be read"
     read = (attempt(f"{path} {wrong}", partial(prepare_image.read_picture, path)) for path in pictures)
     samples = [(prepare_image.prepare(pixels, asdict(how)),) for pixels in read]
-    preload_reader(reader.kind)
-    return apart.call(partial(_answers, reader, file, samples), str(file))
+    return _apart(reader, file, samples)
 
 
 def shares(reader: Reader, file: Path, inputs: tuple[TensorSpec, ...], place: int) -> bool:
@@ -69,12 +68,9 @@ def shares(reader: Reader, file: Path, inputs: tuple[TensorSpec, ...], place: in
     import numpy as np
 
     drawn = np.random.default_rng(0)
-    for _ in range(_DRAWN):
-        sample = tuple(_noise(spec, drawn) for spec in inputs)
-        values = answers(reader, file, sample)[place]
-        if values.size and (values.min() < 0 or values.max() > 1):
-            return False
-    return True
+    samples = [tuple(_noise(spec, drawn) for spec in inputs) for _ in range(_DRAWN)]
+    answered = [outputs[place] for outputs in _apart(reader, file, samples)]
+    return all(not values.size or (values.min() >= 0 and values.max() <= 1) for values in answered)
 
 
 def _noise(spec: TensorSpec, drawn: np.random.Generator) -> Array:
@@ -86,11 +82,16 @@ def _noise(spec: TensorSpec, drawn: np.random.Generator) -> Array:
 
 def answers(reader: Reader, file: Path, sample: tuple[Array, ...]) -> tuple[Array, ...]:
     """What the file answers to one example."""
-    preload_reader(reader.kind)
     try:
-        return apart.call(partial(_answers, reader, file, [sample]), str(file))[0]
+        return _apart(reader, file, [sample])[0]
     except UsageError as error:
         raise UsageError(error.reason, file=str(file)) from None
+
+
+def _apart(reader: Reader, file: Path, samples: Sequence[tuple[Array, ...]]) -> list[tuple[Array, ...]]:
+    """What the file answers to each example, opened once, in a process that it may end."""
+    preload_reader(reader.kind)
+    return apart.call(partial(_answers, reader, file, samples), str(file))
 
 
 def _answers(reader: Reader, file: Path, samples: Sequence[tuple[Array, ...]]) -> list[tuple[Array, ...]]:
