@@ -234,9 +234,14 @@ def limit_options(function: Callable[..., Answer]) -> Callable[..., Answer]:
     jobs = click.option(
         "--jobs", "-j", type=click.IntRange(min=1), help="Steps side by side; default: the cores there are."
     )
+    return jobs(step_limits(function))
+
+
+def step_limits(function: Callable[..., Answer]) -> Callable[..., Answer]:
+    """Add the options that say what one step, or a look at a file, may use: `step_memory` and `step_time`."""
     memory = click.option("--step-memory", default="8 GiB", show_default=True, help="Most memory a step may use.")
     seconds = click.option("--step-time", default="60 min", show_default=True, help="Most time a step may take.")
-    return jobs(memory(seconds(function)))
+    return memory(seconds(function))
 
 
 def limits(step_memory: str, step_time: str) -> Limits:

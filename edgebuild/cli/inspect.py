@@ -6,12 +6,13 @@ from pathlib import Path
 
 import rich_click as click
 
-from edgebuild.cli._verb import Answer, verb
+from edgebuild.cli._verb import Answer, limits, step_limits, verb
 
 
 @verb("inspect")
 @click.argument("file", type=click.Path(path_type=Path))
-def command(file: Path) -> Answer:
+@step_limits
+def command(file: Path, step_memory: str, step_time: str) -> Answer:
     """Say what a model file is: inputs, outputs, operators, parameters, what works on it.
 
     No project is needed, and nothing in the file is run. Example: edgebuild inspect model.onnx
@@ -19,5 +20,5 @@ def command(file: Path) -> Answer:
     from edgebuild.report.inspect import document, show
     from edgebuild.verbs import inspect
 
-    inspected = inspect.run(file)
+    inspected = inspect.run(file, limits(step_memory, step_time))
     return Answer(document(inspected), lambda: show(inspected))

@@ -1,58 +1,71 @@
-"""Calls a function in a process of its own, which somebody's code or a runtime on somebody's file may end: that is an
-error here, and no end.
+"""Calls a function in a process of its own, which somebody's code or a runtime on somebody's file may end, or keep:
+either is an error here.
 """
 
 from __future__ import annotations
 
 import multiprocessing
 import os
-import signal
 from collections.abc import Callable
-from contextlib import suppress
+from functools import partial
 from multiprocessing.connection import Connection
 from typing import Any, NoReturn, TypeVar, cast
 
-from edgebuild.engine import worker
+from edgebuild.engine import child, worker
+from edgebuild.engine.task import Limits
+from edgebuild.spec import surroundings
 from edgebuild.spec.errors import EdgebuildError, StepError, starved
 
 T = TypeVar("T")
 
 
-def call(function: Callable[[], T], file: str) -> T:
+def call(function: Callable[[], T], file: str, limits: Limits | None = None) -> T:
     """What `function` gives, or the EdgebuildError that it raises; both are pickled, and so is `function`.
 
-    StepError, which names `file`, where its process ends without a word, or with another exception.
+    StepError, which names `file`, where its process ends without a word, with another exception, or uses up what a step
+    may (`limits`, or the usual ones).
     """
-    line, theirs = multiprocessing.Pipe(duplex=False)
+    limits = limits or Limits()
+    line, theirs = multiprocessing.Pipe()
     with line:
-        process = worker.started(_answer, (function, file, theirs))
+        process = worker.started(_guarded, (function, file, limits, theirs))
         theirs.close()
         try:
+            if not line.poll(limits.seconds):
+                reason = f"looking at it was stopped: still running after {limits.seconds:g} s"
+                raise StepError(reason, file=file, hint="--step-time allows more")
             given, error = line.recv()
         except EOFError:  # it is gone, and so is its end of the pipe
             process.join()
-            reason = f"crashed what looks at it: the process {worker.cause(process.exitcode)}"
+            reason = f"crashed what looks at it: the process {worker.cause(process.exitcode, limits)}"
             raise StepError(reason, file=file) from None
         finally:
-            with suppress(ProcessLookupError, PermissionError):
-                os.killpg(process.pid, signal.SIGKILL)  # with whatever it has started
-            process.kill()  # where it has no group yet
-            process.join()
+            line.close()  # which ends it, with whatever it has started
+            worker.end(process)
     if error is not None:
         raise error
     return cast(T, given)
 
 
-def _answer(function: Callable[[], Any], file: str, line: Connection) -> NoReturn:
-    os.setsid()
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # whoever waits for it is told, and ends it
+def _guarded(function: Callable[[], Any], file: str, limits: Limits, line: Connection) -> NoReturn:
+    child.guard(partial(_answer, function, file, limits, line), line)
+
+
+def _answer(function: Callable[[], Any], file: str, limits: Limits, line: Connection) -> NoReturn:
     given, error = None, None
     try:
+        child.confine(limits, surroundings.cores())
         given = function()
     except EdgebuildError as told:
         error = told
     except BaseException as unforeseen:
-        what = "ran out of memory" if starved(unforeseen) else f"failed: {type(unforeseen).__name__}: {unforeseen}"
-        error = StepError(f"looking at it {what}", file=file)
+        error = _shown(unforeseen, file, limits)
     line.send((given, error))
     os._exit(0)
+
+
+def _shown(error: BaseException, file: str, limits: Limits) -> StepError:
+    if starved(error):
+        reason = f"looking at it ran out of memory (its limit is {limits.memory / 2**30:.3g} GiB)"
+        return StepError(reason, file=file, hint="--step-memory allows more")
+    return StepError(f"looking at it failed: {type(error).__name__}: {error}", file=file)

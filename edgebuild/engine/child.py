@@ -1,4 +1,4 @@
-"""The two processes of a running step: one does the work, the other watches over it and leaves nobody behind.
+"""The two processes of a running step, or look: one does the work, the other watches over it and leaves nobody behind.
 
 Whatever a step starts, even in a session of its own, is gone before the watcher ends; so is the step when the build
 that started it is gone. This rests on Linux: child subreaper and pidfd.
@@ -17,7 +17,9 @@ import stat
 import sys
 import time
 import traceback
+from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from multiprocessing import connection
 from multiprocessing.connection import Connection
 from multiprocessing.util import _run_finalizers  # type: ignore[attr-defined]
@@ -37,31 +39,40 @@ _LAST_WORDS_SECONDS = 1.0
 
 
 def watch(task: Task, limits: Limits, line: Connection) -> NoReturn:
-    """Run the step in a process of its own and end as it ended, once all that it started is gone.
+    """Run the step under `guard`; on `line` it tells the build how far it is and how it ended."""
+    guard(partial(_be_step, task, limits, line), line)
 
-    On `line` the step tells the build how far it is and how it ended. A build that closes its end, or dies, stops it.
+
+def guard(work: Callable[[], NoReturn], line: Connection) -> NoReturn:
+    """Let a process of its own do the work, and end as it ended, once all that it started is gone.
+
+    Whoever closes the other end of `line`, or dies, stops it.
     """
     os.setsid()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     _prctl(_PR_SET_CHILD_SUBREAPER, 1)
     watcher = os.getpid()
-    step = os.fork()
-    if step == 0:
-        _be_step(task, limits, line, watcher)
-    end = os.pidfd_open(step)
+    worker = os.fork()
+    if worker == 0:
+        _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+        if os.getppid() != watcher:
+            os._exit(1)
+        os.setpgid(0, 0)  # what signals its group does not meet the watcher
+        work()
+    end = os.pidfd_open(worker)
     connection.wait([line, end])
-    _stop(step, end)
-    _, status = os.waitpid(step, 0)
+    _stop(worker, end)
+    _, status = os.waitpid(worker, 0)
     _end_offspring()
     _end_like(os.waitstatus_to_exitcode(status))
 
 
-def _stop(step: int, end: int) -> None:
-    """End the step, which first prints where it is into its log; when it has ended, this changes nothing."""
-    os.kill(step, signal.SIGABRT)
+def _stop(worker: int, end: int) -> None:
+    """End the process, a step's prints first where it is into its log; when it has ended, this changes nothing."""
+    os.kill(worker, signal.SIGABRT)
     connection.wait([end], _LAST_WORDS_SECONDS)
-    os.kill(step, signal.SIGKILL)
+    os.kill(worker, signal.SIGKILL)
 
 
 def _end_offspring() -> None:
@@ -94,12 +105,8 @@ def _end_like(exitcode: int) -> NoReturn:
     os._exit(exitcode if exitcode >= 0 else 1)
 
 
-def _be_step(task: Task, limits: Limits, line: Connection, watcher: int) -> NoReturn:
+def _be_step(task: Task, limits: Limits, line: Connection) -> NoReturn:
     """Run the step, say how it ended, and end without waiting for threads that it may have left."""
-    _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() != watcher:
-        os._exit(1)
-    os.setpgid(0, 0)  # a step that signals its group does not meet the watcher
     error, refused = _run(task, limits, line)
     with suppress(OSError, ValueError):
         sys.stdout.flush()
@@ -121,7 +128,7 @@ def _run(task: Task, limits: Limits, line: Connection) -> tuple[EdgebuildError |
         return disk_or_step(error, task.label), False
     curves = Curves(task.curves)
     try:
-        _confine(limits, surroundings.cores() if task.step.trains else limits.threads)
+        confine(limits, surroundings.cores() if task.step.trains else limits.threads)
         output = task.folder / "output"
         report = _reporter(line, curves)
         scratch = task.folder / "scratch"
@@ -182,7 +189,8 @@ def _redirect(log: Path) -> None:
     faulthandler.enable()
 
 
-def _confine(limits: Limits, threads: int) -> None:
+def confine(limits: Limits, threads: int) -> None:
+    """Hold this process, and what it starts, to the limit on memory and to as many threads of kernels."""
     _, most = resource.getrlimit(resource.RLIMIT_DATA)
     memory = limits.memory if most == resource.RLIM_INFINITY else min(limits.memory, most)
     resource.setrlimit(resource.RLIMIT_DATA, (memory, memory))

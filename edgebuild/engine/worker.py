@@ -111,10 +111,7 @@ class Worker:
     def kill(self) -> None:
         """End the step and all that it started; nothing happens when it has ended."""
         self._line.close()
-        self._process.join(5)
-        if self._process.is_alive():
-            self._process.kill()
-            self._process.join(5)
+        end(self._process)
 
     def outcome(self) -> EdgebuildError | None:
         """None when the step ended well, else the error to show, which names the step and the cause."""
@@ -137,6 +134,14 @@ def started(target: Callable[..., object], arguments: tuple[Any, ...], name: str
     with _undisturbed():
         process.start()
     return process
+
+
+def end(process: Any) -> None:
+    """See to it that a process ends whose line is closed; it has some seconds to end what it started."""
+    process.join(5)
+    if process.is_alive():
+        process.kill()
+        process.join(5)
 
 
 def preload(modules: Collection[str]) -> None:

@@ -53,9 +53,9 @@ def run(
     """
     network = named.asked(str(file), wishes.options)
     if network is None:
-        inspected, copied, stem = inspect.run(file), [file], file.stem
+        inspected, copied, stem = inspect.run(file, limits), [file], file.stem
     else:
-        inspected, copied, stem = *_of_name(network, wishes), network.name.rpartition(":")[2]
+        inspected, copied, stem = *_of_name(network, wishes, limits), network.name.rpartition(":")[2]
     name = wishes.name or _folder_name(stem)
     if not _NAME.fullmatch(name):
         raise UsageError(f"{name!r} is no name for a folder: letters, digits, - and _", key="--name")
@@ -64,7 +64,9 @@ def run(
         hint = "name another with --name, or take it away"
         raise UsageError("is there already", file=project.shown(place), hint=hint)
     targets = _targets(project, wishes.target)
-    interview = Interview(project, next(iter(copied), file), name, inspected, wishes, ask, network=network)
+    interview = Interview(
+        project, next(iter(copied), file), name, inspected, wishes, ask, network=network, limits=limits
+    )
     text, code = draft.text(interview), draft.code(interview)
     with _staged(place) as staging:
         for each in (*copied, *(network.beside() if isinstance(network, Script) else ())):
@@ -101,14 +103,14 @@ def _checked(
         raise UsageError(error.reason, file=f"draft of {error.file}", key=error.key, hint=error.hint) from None
 
 
-def _of_name(network: Network | Script, wishes: Wishes) -> tuple[Inspected, list[Path]]:
+def _of_name(network: Network | Script, wishes: Wishes, limits: Limits) -> tuple[Inspected, list[Path]]:
     """What is known of a network, and the file of its weights, if it has any."""
     if wishes.weights is None:
         hint = f'a .safetensors or .pth file with its state dict, or "{named.RANDOM}" to train it from nothing'
         reason = "is missing: nothing is downloaded"
         raise UsageError(reason, file=named.shown(network), key="--weights", hint=hint)
     files = [] if wishes.weights == named.RANDOM else [Path(wishes.weights)]
-    return named.inspected(network, wishes.weights), files
+    return named.inspected(network, wishes.weights, limits), files
 
 
 def _folder_name(stem: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from edgebuild.engine import apart, keys
 from edgebuild.plan.packages import need
@@ -15,6 +16,9 @@ from edgebuild.spec.registry import FORMATS, STEPS, takes
 from edgebuild.spec.source import SOURCES, Source
 from edgebuild.verbs._quiet import runtimes_silent
 from edgebuild.verbs.preloading import preload_reader
+
+if TYPE_CHECKING:
+    from edgebuild.engine.task import Limits
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,14 +36,16 @@ class Inspected:
     instead: str = ""
 
 
-def run(path: Path) -> Inspected:
-    """Look at one file; UsageError for one that is missing, empty, of no known kind, or damaged."""
+def run(path: Path, limits: Limits | None = None) -> Inspected:
+    """Look at one file; UsageError for one that is missing, empty, of no known kind, or damaged, StepError for one that
+    ends the process that looks, or uses up its limits.
+    """
     name = source_for(path)
     source = SOURCES.get(name)
     need(source.requires, f"looking at {path.suffix or path.name}", file=str(path), key=None, extra=source.extra)
     preload_reader(source.kind)
     try:
-        look = apart.call(partial(_looked_at, source, path), str(path))
+        look = apart.call(partial(_looked_at, source, path), str(path), limits)
     except UsageError as error:
         raise UsageError(error.reason, file=str(path), hint=error.hint) from None
     refused = {step: why for step in STEPS.names() if (why := _why_not(step, source, look))}

@@ -6,12 +6,14 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from functools import partial
 from pathlib import Path
 
 import pytest
 
 from edgebuild.engine import apart
+from edgebuild.engine.task import Limits
 from edgebuild.spec.errors import StepError, UsageError
 from edgebuild.spec.reader import NoGraphError
 from tests.engine.processes import eventually, marked
@@ -24,6 +26,10 @@ def refuse() -> None:
 def start_and_abort(mark: str) -> None:
     subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)", mark])
     os.abort()
+
+
+def hang(mark: str) -> None:
+    subprocess.run([sys.executable, "-c", "import time; time.sleep(60)", mark], check=True)
 
 
 def test_what_it_gives_comes_back() -> None:
@@ -59,6 +65,29 @@ def test_what_it_started_ends_with_it(tmp_path: Path) -> None:
     mark = str(tmp_path / "mark")
     with pytest.raises(StepError, match="SIGABRT"):
         apart.call(partial(start_and_abort, mark), "a.py")
+    assert eventually(lambda: not marked(mark))
+
+
+def test_what_never_ends_is_stopped_when_its_time_is_up() -> None:
+    with pytest.raises(StepError) as caught:
+        apart.call(partial(time.sleep, 60), "a.py", Limits(seconds=0.3))
+    assert caught.value.line == ("a.py: looking at it was stopped: still running after 0.3 s (--step-time allows more)")
+
+
+def test_what_takes_all_memory_is_told_its_limit() -> None:
+    with pytest.raises(StepError) as caught:
+        apart.call(partial(bytes, 2**30), "a.py", Limits(memory=2**29))
+    assert caught.value.line == (
+        "a.py: looking at it ran out of memory (its limit is 0.5 GiB) (--step-memory allows more)"
+    )
+
+
+def test_nothing_is_left_of_it_where_whoever_asked_is_killed(tmp_path: Path) -> None:
+    mark = str(tmp_path / "mark")
+    asks = f"from tests.engine import test_apart as t; t.apart.call(t.partial(t.hang, {mark!r}), 'a.py')"
+    with subprocess.Popen([sys.executable, "-c", asks]) as asking:
+        assert eventually(lambda: len(marked(mark)) > 1)  # itself, and what it started
+        asking.kill()
     assert eventually(lambda: not marked(mark))
 
 

@@ -16,6 +16,7 @@ from edgebuild.spec.source import SOURCES
 from edgebuild.verbs.inspect import Inspected
 
 if TYPE_CHECKING:
+    from edgebuild.engine.task import Limits
     from edgebuild.nn.network import Network
     from edgebuild.spec.reader import Reader
     from edgebuild.spec.source import Source
@@ -51,7 +52,8 @@ class Wishes:
 class Interview:
     """A file that becomes the model `name`; `guesses` grows with each thing that nobody said.
 
-    `network` is what the file has the weights of, where it was asked for by its name.
+    `network` is what the file has the weights of, where it was asked for by its name; `limits` are what a look may
+    use.
     """
 
     project: Project
@@ -62,6 +64,7 @@ class Interview:
     ask: Ask | None
     guesses: list[str] = field(default_factory=list)
     network: Network | Script | None = None
+    limits: Limits | None = None
 
     @property
     def look(self) -> Look:

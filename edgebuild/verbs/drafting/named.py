@@ -24,6 +24,7 @@ from edgebuild.verbs.inspect import Inspected
 from edgebuild.verbs.preloading import preload_reader
 
 if TYPE_CHECKING:
+    from edgebuild.engine.task import Limits
     from edgebuild.nn.network import Network
     from edgebuild.spec.look import Usual
     from edgebuild.verbs.drafting.examples import Recognised
@@ -61,9 +62,9 @@ def shown(network: Network | Script) -> str:
     return f"{network.use}:{network.name}"
 
 
-def inspected(network: Network | Script, weights: str) -> Inspected:
+def inspected(network: Network | Script, weights: str, limits: Limits) -> Inspected:
     """What is known of it before any data: UsageError for an unknown name, and for weights that cannot be read."""
-    size = 0 if weights == RANDOM else inspect.run(Path(weights)).look.bytes
+    size = 0 if weights == RANDOM else inspect.run(Path(weights), limits).look.bytes
     look = Look(f"{network.name} of {network.use}", _usual(network).inputs, bytes=size)
     source = BUILT if isinstance(network, Script) else network.use
     return Inspected(shown(network), source, look, (), {}, ())
@@ -81,13 +82,15 @@ def completed(interview: Interview, network: Network | Script, data: Recognised)
     return replace(network, options={**network.options, key: count})
 
 
-def answers(network: Network | Script, inputs: tuple[TensorSpec, ...]) -> list[tuple[str, tuple[int, ...], str]]:
+def answers(
+    network: Network | Script, inputs: tuple[TensorSpec, ...], limits: Limits | None = None
+) -> list[tuple[str, tuple[int, ...], str]]:
     """Name, shape of one example and type of each output, as zeros are answered; UsageError where they are not.
 
     Keys and fields of the answer are the names; one that is an input's as well has another.
     """
     preload_reader(SOURCES.get(IMPORTED).kind)
-    return apart.call(partial(_answers, network, inputs), shown(network))
+    return apart.call(partial(_answers, network, inputs), shown(network), limits)
 
 
 def _answers(network: Network | Script, inputs: tuple[TensorSpec, ...]) -> list[tuple[str, tuple[int, ...], str]]:

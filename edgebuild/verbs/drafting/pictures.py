@@ -121,7 +121,9 @@ def _best(
     if interview.trainable or len(outputs) != 1 or len(outputs[0].shape) > 1 or not pictures:
         return next(iter(ways)), ""
     right = {
-        name: answered.right(interview.reader(), interview.file, replace(how, mean=mean, std=std), pictures)
+        name: answered.right(
+            interview.reader(), interview.file, replace(how, mean=mean, std=std), pictures, interview.limits
+        )
         for name, (mean, std) in ways.items()
     }
     best = max(right, key=lambda name: right[name])
