@@ -78,7 +78,7 @@ def _outputs(bundle: Contents, part: ShippedPart) -> list[Tensor]:
     for head in bundle.facts.heads:
         place = head.outputs[0]
         whole = part.outputs[place].dtype[0] in "iu"
-        alone = not whole and part.outputs[place].shape[1:] == (1,) and len(head.labels) > 1  # one score of two classes
+        alone = not whole and len(head.labels) not in part.outputs[place].shape[1:]  # one score, or map, of two classes
         if head.labels and head.show in _BY_VALUE and not alone:
             kind = metadata.VALUE_LABELS if whole else metadata.AXIS_LABELS
             labels = metadata.File(_labels_of(head.name), f"Labels of {head.name}.", kind)

@@ -60,6 +60,11 @@ class Task(Protocol):
         """How many classes an output has scores of; None where it has none, or its shape does not say."""
         return None
 
+    @classmethod
+    def by_itself(cls, output: TensorSpec) -> bool:
+        """Whether each score of an output is one class's alone: a logit, or behind a sigmoid a probability."""
+        return False
+
     @abstractmethod
     def check(self, head: Head, outputs: Sequence[TensorSpec]) -> None:
         """ValueError where the declaration of a head is not one of this task; the messages name no key."""

@@ -63,6 +63,11 @@ class Classification(Task):
         """As many as there are logits; two where there is one."""
         return None if is_chosen(output) else max(output.shape[-1], 2)
 
+    @classmethod
+    def by_itself(cls, output: TensorSpec) -> bool:
+        """The one score of two classes."""
+        return output.shape == (1,) and not is_chosen(output)
+
     def label_mistake(self, labels: Array, outputs: Sequence[TensorSpec]) -> str | None:
         """Whole numbers below the number of classes."""
         if labels.ndim != 1 or labels.dtype.kind not in "iu":

@@ -51,6 +51,11 @@ class Multilabel(Task):
         """As many as there are scores."""
         return output.shape[-1] if output.shape else None
 
+    @classmethod
+    def by_itself(cls, output: TensorSpec) -> bool:
+        """Always."""
+        return True
+
     def label_mistake(self, labels: Array, outputs: Sequence[TensorSpec]) -> str | None:
         """Zeros and ones, one for each class."""
         (classes,) = outputs[0].shape

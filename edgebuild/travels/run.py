@@ -214,10 +214,23 @@ def show_several(head, answers, values, top):
 
 def show_areas(head, answers, values, top):
     """The share of the picture that each label has."""
-    predicted = answers[0] if answers[0].dtype.kind in "iu" else answers[0].argmax(0)
+    predicted = of_pixels(head, answers[0])
     areas = np.bincount(predicted.reshape(-1), minlength=len(head["labels"]))[: len(head["labels"])] / predicted.size
     order = [k for k in np.argsort(-areas, kind="stable") if areas[k] > 0]
     return ", ".join("%s (%.1f %% of the area)" % (head["labels"][k], 100 * areas[k]) for k in order)
+
+
+def of_pixels(head, maps):
+    """The class of each pixel, [H, W]: as it is answered, or the largest of maps in front or behind, or one of two."""
+    if maps.ndim == 2:
+        return maps
+    whole, count = maps.dtype.kind in "iu", len(head["labels"])
+    counts = [1] if whole else [count, 1] if count == 2 else [count]
+    axis = next(axis for size in counts for axis in (0, 2) if maps.shape[axis] == size)
+    maps = np.moveaxis(maps, axis, 0)
+    if whole or len(maps) > 1:
+        return maps[0] if whole else maps.argmax(0)
+    return (maps[0] > (0.5 if head.get("scores") == "probabilities" else 0)).astype(int)
 
 
 def show_boxes(head, answers, values, top):
@@ -347,7 +360,7 @@ def draw(path, outputs, folder):
             labels = head["labels"]
             boxes += [(k, "%s %.0f %%" % (labels[k], 100 * s), box) for k, s, box in detections(head, answers)]
         elif head["show"] == "areas":
-            areas = answers[0] if answers[0].dtype.kind in "iu" else answers[0].argmax(0)
+            areas = of_pixels(head, answers[0])
     how = json.loads((HERE / "preprocess.json").read_text(encoding="utf-8"))
     folder.mkdir(parents=True, exist_ok=True)
     name = "_".join(part for part in Path(path).with_suffix("").parts if part not in ("/", ".."))

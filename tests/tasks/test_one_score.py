@@ -9,9 +9,10 @@ from torch.nn import functional
 
 from edgebuild.gates.auc import Auc
 from edgebuild.gates.f1 import F1
-from edgebuild.spec.signature import Head, TensorSpec
+from edgebuild.spec.signature import Head, Scores, TensorSpec
 from edgebuild.tasks.classification import Classification
 from edgebuild.tasks.multilabel import Multilabel
+from edgebuild.tasks.segmentation import Segmentation
 from edgebuild.travels import run
 
 LOGITS = np.array([[-2.0], [0.3], [4.0], [-0.1]], "float32")
@@ -67,3 +68,58 @@ def test_run_py_shows_both_classes_and_what_is_there(how: str | None, score: flo
     assert run.shown(head | {"show": "ranked"}, [np.array([score])], [], 2) == "dog (90.0 %), cat (10.0 %)"
     both = [np.array([score, -score if how is None else 1 - score])]
     assert run.shown(head | {"show": "several"}, both, [], 2) == "cat (90.0 %)"
+
+
+MAPS = (
+    np.stack([np.array([[3.0, -1, -2], [0, 2, -4]]), np.array([[-3, 1, 2], [-1, -2, 4]])])[None]
+    .astype("float32")
+    .repeat(2, 2)
+)
+AREAS = np.array([[[0, 1, 1], [0, 0, 1]]]).repeat(2, 1)
+ONE = MAPS[:, 1:]  # the second class's; what it has above 0 is its own
+
+
+@pytest.mark.parametrize("behind", [False, True])
+@pytest.mark.parametrize(
+    ("scores", "maps"),
+    [(None, MAPS), (None, ONE), ("probabilities", 1 / (1 + np.exp(-ONE)))],
+    ids=["all", "one", "share"],
+)
+def test_maps_lie_in_front_or_behind_and_one_chooses_between_two_classes(
+    behind: bool, scores: Scores | None, maps: np.ndarray
+) -> None:
+    head = Head("y", "segmentation", labels=("road", "else"), scores=scores)
+    answers = np.moveaxis(maps, 1, -1) if behind else maps
+    task, output = Segmentation.of(head), TensorSpec("y", answers.shape[1:])
+    task.check(head, [output])
+    assert task.scored([answers]).tolist() == AREAS.tolist()
+    assert task.errors([answers], AREAS).tolist() == [0]
+    assert task.label_mistake(AREAS, [output]) is None
+    assert task.classes_of(output) == 2
+    assert task.by_itself(output) == (maps.shape[1] == 1)
+    wanted = functional.cross_entropy(torch.from_numpy(MAPS), torch.from_numpy(AREAS))
+    if maps.shape[1] == 1:
+        wanted = functional.binary_cross_entropy_with_logits(
+            torch.from_numpy(ONE[:, 0]), torch.from_numpy(AREAS).float()
+        )
+    assert float(task.loss([torch.from_numpy(answers)], torch.from_numpy(AREAS))) == pytest.approx(
+        float(wanted), rel=1e-4
+    )
+    goal = task.distilled("pseudo_labels", [torch.from_numpy(answers)], [[torch.from_numpy(maps)]], 1.0)
+    assert float(goal) == pytest.approx(float(wanted), rel=1e-4)
+    shown = {"name": "y", "show": "areas", "labels": ["road", "else"], "scores": scores}
+    assert run.shown(shown, [answers[0]], [], 2) == "road (50.0 % of the area), else (50.0 % of the area)"
+
+
+@pytest.mark.parametrize(
+    ("shape", "classes"),
+    [((21, 8, 8), 21), ((8, 8, 21), 21), ((3, 4, 5), 3), ((6, 4, 5), 5), ((1, 4, 4), 2), ((4, 5, 1), 2)],
+)
+def test_how_many_classes_maps_are_of_is_seen_by_their_shape(shape: tuple[int, ...], classes: int) -> None:
+    assert Segmentation.classes_of(TensorSpec("y", shape)) == classes
+
+
+def test_maps_of_other_classes_are_refused() -> None:
+    head = Head("y", "segmentation", labels=("a", "b", "c"))
+    with pytest.raises(ValueError, match=r"not \[3, H, W\] or \[H, W, 3\]"):
+        Segmentation.of(head).check(head, [TensorSpec("y", (4, 5, 6))])

@@ -136,8 +136,7 @@ def _scores(
     answered.
     """
     spec = outputs[place] if outputs else None
-    by_itself = TASKS.get(task).show == "several" or (spec is not None and spec.shape == (1,))
-    if spec is None or not by_itself or interview.network is not None or interview.coded:
+    if spec is None or not TASKS.get(task).by_itself(spec) or interview.network is not None or interview.coded:
         return []
     if interview.trainable:
         behind = spec.name in interview.look.probabilities
