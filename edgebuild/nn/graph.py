@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from edgebuild.nn import untraceable
+from edgebuild.nn.exporting import exported
 from edgebuild.nn.model_code import example
 from edgebuild.spec.errors import UsageError, exhausted
 from edgebuild.spec.signature import TensorSpec
@@ -79,7 +80,7 @@ def trace(module: nn.Module, inputs: tuple[TensorSpec, ...]) -> fx.GraphModule:
     arguments = example(inputs, 2)
     try:
         sizes = tuple({0: torch.export.Dim.AUTO} for _ in arguments)
-        traced = torch.export.export(module.eval(), arguments, dynamic_shapes=sizes).module(check_guards=False)
+        traced = exported(module, arguments, dynamic_shapes=sizes).module(check_guards=False)
     except Exception as error:  # models that cannot be traced fail in many ways
         if exhausted(error):
             raise

@@ -16,7 +16,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-from edgebuild.nn import answers, compiled_torchvision
+from edgebuild.nn import answers, chance, compiled_torchvision
 from edgebuild.nn.network import Network
 from edgebuild.nn.usable import usable
 from edgebuild.spec.errors import EdgebuildError, UsageError, exhausted
@@ -67,6 +67,7 @@ class ModelCode:
             file, key, module = self.file, f"{builder}()", self.module(builder)
         called: list[str] = []
         hook = module.register_forward_hook(lambda _, __, answer: called.extend(answers.names(answer)), prepend=True)
+        before = chance.state()
         try:
             answer = self._try(module, inputs, key)
         finally:
@@ -78,6 +79,11 @@ class ModelCode:
         )
         if wrong:
             raise UsageError(f"its model answers {wrong}", file=file, key=key)
+        asked = outputs is not None and not chance.state().equal(before)
+        if asked and (place := chance.drawn(module, example(inputs, _TRIED))):
+            hint = "let it draw where self.training alone, as nn.Dropout does; functional.dropout must be told so"
+            reason = f"its model draws random numbers in evaluation: {place} makes other answers to the same examples"
+            raise UsageError(reason, file=file, key=key, hint=hint)
         return module
 
     def _named(self, network: Network) -> nn.Module:

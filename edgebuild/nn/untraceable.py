@@ -5,13 +5,13 @@ from __future__ import annotations
 import traceback
 from typing import TYPE_CHECKING
 
+from edgebuild.nn.exporting import by_values, exported
 from edgebuild.nn.prune.trace.call import is_users
 from edgebuild.spec.errors import UsageError, exhausted
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-_BY_VALUES = ("data-dependent", "DataDependent", "dynamic shape operator")  # as PyTorch names it
 _PACKED = "packs sequences by their lengths"
 _UNPACK = "where not self.training, hand the layer the padded batch, and gather the last step of each by its length"
 _DECIDED = "decides by what tensors hold, or has as many values as they say"
@@ -23,10 +23,9 @@ def why(error: BaseException) -> tuple[str, str | None]:
     frames = traceback.extract_tb(error.__traceback__)
     own = [frame for frame in frames if is_users(frame.filename) and "/edgebuild/nn/" not in frame.filename]
     where = f" ({own[-1].filename.rpartition('/')[2]}:{own[-1].lineno})" if own else ""
-    names = {kind.__name__ for kind in type(error).__mro__}
     if _packed(error):
         return f"its code {_PACKED}{where}", _UNPACK
-    if any(words in str(error) or any(words in name for name in names) for words in _BY_VALUES):
+    if by_values(error):
         return f"its code {_DECIDED}{where}", _DECIDE
     first = str(error).strip().partition("\n")[0][:160]
     return f"{type(error).__name__}: {first}{where}", None
@@ -45,10 +44,8 @@ def _packed(error: BaseException) -> bool:
 
 def refusal(module: nn.Module, example: tuple[Tensor, ...], prefix: str) -> UsageError | None:
     """What to say where no format can have the module because it cannot be exported; None where it can."""
-    import torch
-
     try:
-        torch.export.export(module.eval(), example)
+        exported(module, example)
     except Exception as error:  # models that cannot be exported fail in many ways
         if exhausted(error):
             raise

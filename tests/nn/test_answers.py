@@ -169,6 +169,50 @@ def test_what_code_scripts_itself_stays_what_it_is_and_what_was_scripted_is_refu
         code.build("loaded", INPUTS)
 
 
+DRAWING = """
+import torch
+from torch import nn
+from torch.nn import functional
+
+class Net(nn.Module):
+    def __init__(self, forward):
+        super().__init__()
+        self.inner, self.own = nn.Linear(4, 3), forward
+
+    def forward(self, x):
+        return self.own(self.inner, x)
+
+def forgotten():
+    return Net(lambda inner, x: inner(functional.dropout(x)))
+
+def sampled():
+    return Net(lambda inner, x: inner(x) + torch.randn_like(inner(x)))
+
+def unread():
+    return Net(lambda inner, x: inner(x) + 0 * torch.rand(3))
+
+def made_late():
+    return nn.Sequential(nn.LazyLinear(5), nn.Dropout(), nn.Linear(5, 3))
+"""
+
+
+def test_a_model_that_draws_its_answers_is_refused_with_the_line_that_draws(tmp_path: Path) -> None:
+    (tmp_path / "model.py").write_text(DRAWING)
+    code, outputs = ModelCode(tmp_path, "models/m"), (TensorSpec("y", (3,)),)
+    for builder in ("unread", "made_late"):
+        drawn = []
+        for asked in (outputs, None):
+            torch.manual_seed(1)
+            code.build(builder, INPUTS, asked)
+            drawn.append(torch.rand(3))
+        assert drawn[0].equal(drawn[1])  # whether it was asked does not change what is drawn next
+    for builder, place in (("forgotten", "bernoulli_ (model.py:15)"), ("sampled", "randn_like (model.py:18)")):
+        with pytest.raises(UsageError, match="let it draw where self.training alone") as caught:
+            code.build(builder, INPUTS, outputs)
+        assert caught.value.line.startswith(f"models/m/model.py: {builder}(): its model draws random numbers")
+        assert place in caught.value.line
+
+
 def test_a_mask_that_a_caller_makes_is_not_looked_at() -> None:
     class Net(nn.Module):
         def __init__(self) -> None:

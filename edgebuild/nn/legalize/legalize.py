@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from edgebuild.nn import exporting
 from edgebuild.nn.legalize import proof
 from edgebuild.spec.errors import exhausted
 from edgebuild.spec.registry import REWRITES
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
     Example = tuple[Tensor, ...]
 
+_SETTLED = "what the model's code decides by numbers that it keeps in buffers is settled as they are"
 _ROUNDS = 4  # what one rewrite is made of may be what another rewrites
 
 
@@ -66,6 +68,9 @@ def _legal(module: nn.Module, example: Example, format_name: str) -> Legal:
     refused: dict[str, float] = {}
     lines: dict[str, None] = {}
     now = module
+    if exporting.decided(module, example) and (settled := _settled(module, example)) is not None:
+        now = settled
+        lines[_SETTLED] = None
     for _ in range(_ROUNDS if known else 0):
         rewritten = _rewritten(now, example, {name: kind for name, kind in known.items() if name not in refused})
         if rewritten is None:
@@ -77,6 +82,16 @@ def _legal(module: nn.Module, example: Example, format_name: str) -> Legal:
         now = rewritten.module
         lines |= dict.fromkeys(_told(name, rewritten, known, format_name) for name in rewritten.layers)
     return Legal(now, (*lines, *(_left(name, far) for name, far in refused.items())))
+
+
+def _settled(module: nn.Module, example: Example) -> nn.Module | None:
+    """What decides by numbers that it keeps as the graph of what it decides now; None where that answers otherwise."""
+    import torch
+
+    program = _exported(module, example)
+    settled = _renamed(torch.export.unflatten(program)).eval() if program is not None else None
+    right = settled is not None and proof.distance(module, settled, example) <= proof.LARGEST
+    return settled if right else None
 
 
 def _rewritten(module: nn.Module, example: Example, known: Mapping[str, type[Rewrite]]) -> proof.Rewritten | None:
@@ -98,10 +113,8 @@ def _rewritten(module: nn.Module, example: Example, known: Mapping[str, type[Rew
 
 
 def _exported(module: nn.Module, example: Example) -> ExportedProgram | None:
-    import torch
-
     try:
-        return torch.export.export(module.eval(), example)
+        return exporting.exported(module, example)
     except Exception as error:  # models that cannot be exported fail in many ways
         if exhausted(error):
             raise

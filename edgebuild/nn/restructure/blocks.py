@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from edgebuild.nn import untraceable
+from edgebuild.nn.exporting import exported
 from edgebuild.nn.graph import operator
 from edgebuild.nn.restructure import swaps
 from edgebuild.nn.restructure.swaps import Swap
@@ -48,10 +49,8 @@ def residual(module: nn.Module, example: Example, keep: Iterable[nn.Module] = ()
 
 def _inside(module: nn.Module, example: Example) -> tuple[dict[str, list[fx.Node]], set[fx.Node]]:
     """The nodes of each sub-module, by its name, in order of execution; and those that hold weights."""
-    import torch
-
     try:
-        program = torch.export.export(module.eval(), example)
+        program = exported(module, example)
     except Exception as error:  # models that cannot be exported fail in many ways
         if exhausted(error):
             raise

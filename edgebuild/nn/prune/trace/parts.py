@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from edgebuild.nn import untraceable
+from edgebuild.nn import exporting, untraceable
 from edgebuild.nn.prune import streamed
 from edgebuild.spec.errors import UsageError, exhausted
 
@@ -70,7 +70,7 @@ def _program(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -
 
     with warnings.catch_warnings(), torch.enable_grad():
         warnings.simplefilter("ignore")
-        program = torch.export.export(module, args, kwargs, strict=False)
+        program = exporting.exported(module, args, kwargs, strict=False)
         functional: ExportedProgram = program.run_decompositions({})
         return functional
 
