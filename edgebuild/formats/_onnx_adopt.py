@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from pathlib import Path, PurePosixPath
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from edgebuild.formats import _onnx_batch, _onnx_files, _onnx_usual, _onnx_words
+from edgebuild.formats import _onnx_batch, _onnx_beside, _onnx_files, _onnx_usual, _onnx_words
 from edgebuild.formats._adopted import attempt
 from edgebuild.spec.errors import UsageError
 from edgebuild.spec.signature import TensorSpec
@@ -34,7 +34,7 @@ def adopt(
     decide: what puts the branches in their places (in place) that constants decide
     """
     model = attempt("is no ONNX model", lambda: parsed(path))
-    _with_external_data(model, path.parent)
+    _onnx_beside.put_inside(model, path.parent)
     _onnx_words.numbers(model)
     _modern(model)
     _hold(model, constants)
@@ -71,44 +71,6 @@ def parsed(path: Path) -> onnx.ModelProto:
     if not model.graph.node or not model.graph.output:
         raise UsageError("is no ONNX model: it has no operators")
     return model
-
-
-def _with_external_data(model: onnx.ModelProto, folder: Path) -> None:
-    """Read weights that lie in other files, which must be beside the model, into it."""
-    from onnx.external_data_helper import load_external_data_for_model
-
-    beside(model, folder)
-    attempt("has weights that cannot be read", lambda: load_external_data_for_model(model, str(folder)))
-
-
-def beside(model: onnx.ModelProto, folder: Path) -> list[str]:
-    """The other files that its weights lie in, from its own folder, in which they must be; UsageError where not."""
-    locations = list(dict.fromkeys(_locations(model)))
-    for location in locations:
-        parts = PurePosixPath(location).parts
-        if not parts or parts[0] == "/" or ".." in parts or "\\" in location:
-            raise UsageError(f"names weights outside its folder: {location!r}", hint="save it with its weights beside")
-        if not (folder / location).is_file():
-            hint = f'put it beside the file, and name it: external = ["{location}"], a path from there'
-            raise UsageError(f"has weights in {location!r}, which the build does not read", hint=hint)
-    return locations
-
-
-def _locations(model: onnx.ModelProto) -> Iterator[str]:
-    for tensor in tensors(model.graph):
-        for entry in tensor.external_data:
-            if entry.key == "location":
-                yield entry.value
-
-
-def tensors(graph: onnx.GraphProto) -> Iterator[onnx.TensorProto]:
-    """Every constant, those of inner graphs too."""
-    yield from graph.initializer
-    for node in graph.node:
-        for attribute in node.attribute:
-            yield from [attribute.t, *attribute.tensors]
-            for inner in [attribute.g, *attribute.graphs]:
-                yield from tensors(inner)
 
 
 def _modern(model: onnx.ModelProto) -> None:

@@ -7,7 +7,7 @@ from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from edgebuild.formats import _onnx_adopt, _onnx_words
+from edgebuild.formats import _onnx_adopt, _onnx_beside, _onnx_words
 from edgebuild.formats._adopted import attempt
 from edgebuild.spec.look import UNKNOWN, Look, Port, Size
 
@@ -23,14 +23,14 @@ def look(path: Path) -> Look:
     from edgebuild.travels import load_onnx
 
     model = attempt("is no ONNX model", lambda: _onnx_adopt.parsed(path))
-    beside = tuple(_onnx_adopt.beside(model, path.parent))
+    beside = tuple(_onnx_beside.beside(model, path.parent))
     named = _onnx_words.classes(model)
     notes = _onnx_words.numbers(model)
     attempt("is refused by ONNX Runtime", lambda: load_onnx.Model(_onnx_words.content(path), {}))
     graph = model.graph
     constants = {tensor.name for tensor in graph.initializer}
     operators = Counter(node.op_type for node in graph.node)
-    sizes = [math.prod(tensor.dims) for tensor in _onnx_adopt.tensors(graph) if tensor.data_type in _LEARNT]
+    sizes = [math.prod(tensor.dims) for tensor in _onnx_beside.tensors(graph) if tensor.data_type in _LEARNT]
     return Look(
         f"ONNX model, opset {_onnx_adopt.opset(model)}",
         tuple(_port(value) for value in graph.input if value.name not in constants),

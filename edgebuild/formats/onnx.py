@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from edgebuild.formats import (
     _calibration,
     _onnx_apart,
+    _onnx_beside,
     _onnx_files,
     _onnx_half,
     _onnx_memory,
@@ -84,6 +86,12 @@ class Onnx(Format):
         """The same file with the declared names of inputs and outputs, in their order."""
         whole, weights = _onnx_apart.apart(model)
         return _onnx_apart.together(_onnx_files.name_ends(whole, signature), weights)
+
+    def whole(self, file: Path) -> bytes | None:
+        """The content of a file whose weights lie in others beside it, with these inside; None for one that is whole,
+        and for what is no model, of which its runtime says what it is.
+        """
+        return _onnx_beside.whole(file)
 
     def operators(self, model: bytes) -> tuple[str, ...]:
         """The kind of every operator of any file, in the file's order."""

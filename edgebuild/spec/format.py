@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from edgebuild.spec.constant import Constant
@@ -73,6 +74,13 @@ class Format(Protocol):
     @abstractmethod
     def constants(self, model: bytes) -> list[Constant]:
         """Where the weights are in the file; those that it does not store as plain elements are left out."""
+
+    def whole(self, file: Path) -> bytes | None:
+        """The content of a file whose weights lie in others beside it, with these inside; None for one that is whole.
+
+        UsageError where one of these is missing.
+        """
+        return None
 
     def named(self, model: bytes, signature: Signature) -> bytes:
         """The same file with the declared names of inputs and outputs; as it is where a format has no such names.

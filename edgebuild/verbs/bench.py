@@ -97,13 +97,15 @@ def run(
     alone = not (instrument.device.counts or instrument.device.elsewhere)
     with tempfile.TemporaryDirectory(prefix="edgebuild-bench-") as folder, turn(alone=alone):
         inputs = Path(folder) / "inputs.npz"
-        fed = _feed(instruments.host.device, model, feed, Path(folder), seed)
+        file = _whole(model, Path(folder))
+        feeder = feeds.Feeder(model, ports(instruments.host.device, file, Path(folder)))
+        fed = _feed(feeder, feed, Path(folder), seed)
         if instrument.device.counts and target.hardware.core is not None and target.hardware.core.time is not None:
-            result = _counted(instrument, target, target.hardware.core.time, model, inputs, Path(folder), threads)
+            result = _counted(instrument, target, target.hardware.core.time, file, inputs, Path(folder), threads)
         elif instrument.fidelity == "emulated":  # time under an emulator says nothing
             raise DeviceError("work cannot be counted here, and emulated time is no latency", hint="edgebuild doctor")
         else:
-            result = _timed(instrument, model, inputs, Path(folder), threads)
+            result = _timed(instrument, file, inputs, Path(folder), threads)
     return Bench(
         model=str(model),
         target=target.name,
@@ -136,13 +138,25 @@ def ports(host: Device, model: Path, folder: Path) -> tuple[Port, ...]:
     return read(Described, job).models["model"].inputs
 
 
-def _feed(host: Device, model: Path, feed: Feed, folder: Path, seed: int) -> tuple[feeds.Fed, ...]:
+def _whole(model: Path, folder: Path) -> Path:
+    """The file, or where its weights lie beside it one in `folder` that has them inside: it travels alone."""
+    try:
+        content = FORMATS.get(_format(model))().whole(model)
+    except UsageError as error:
+        raise UsageError(error.reason, file=str(model), hint=error.hint) from None
+    if content is None:
+        return model
+    alone = folder / f"whole{model.suffix}"
+    alone.write_bytes(content)
+    return alone
+
+
+def _feed(feeder: feeds.Feeder, feed: Feed, folder: Path, seed: int) -> tuple[feeds.Fed, ...]:
     """Write `inputs.npz`: one example, which is all that the model takes; what each input got."""
     shapes = feeds.parse_shapes(feed.shapes)
     arrays = feeds.read_arrays(feed.inputs) if feed.inputs is not None else None
     if arrays is not None and shapes:
         raise UsageError("goes without --inputs, which has shapes of its own", key="--shape")
-    feeder = feeds.Feeder(model, ports(host, model, folder))
     chosen, fed = feeder.random(shapes, seed) if arrays is None else feeder.from_file(arrays, str(feed.inputs))
     write_inputs(folder / "inputs.npz", tuple(values[None] for values in chosen))
     return fed

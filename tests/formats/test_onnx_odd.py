@@ -14,6 +14,7 @@ from edgebuild.data.noise import Noise
 from edgebuild.formats.onnx import Onnx as Format
 from edgebuild.nn.lift import lift, prove
 from edgebuild.sources.onnx import Onnx
+from edgebuild.spec import dataset, notes
 from edgebuild.spec.errors import UsageError
 from edgebuild.spec.quantization import Quantization
 from edgebuild.spec.signature import Head, Signature, TensorSpec
@@ -364,3 +365,20 @@ def test_an_example_that_the_runtime_refuses_is_the_datas_fault_and_says_what_to
     with pytest.raises(UsageError, match="refuses an example of the test split: .*out of data bounds") as refused:
         tiny.perform(OriginalOutputs(Onnx("model.onnx"), path.name), tmp_path / "out", inputs)
     assert "numbers" in refused.value.line
+
+
+@pytest.mark.parametrize("kind", ["RandomNormalLike", "Identity"])
+def test_a_file_that_answers_otherwise_the_second_time_is_told(tmp_path: Path, kind: str) -> None:
+    nodes = [node(kind, ["x"], ["z"]), node("Add", ["x", "z"], ["y"])]
+    graph = helper.make_graph(nodes, "g", [info("x", FLOAT, [1, 8])], [info("y", FLOAT, [1, 8])])
+    path = nets.written(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), tmp_path)
+    signature, data = Signature((TensorSpec("x", (8,)),), (TensorSpec("y", (8,)),)), tmp_path / "data"
+    tiny.perform(LoadData(Noise(examples=20), signature, (Head("y", "agreement"),)), data, {})
+    inputs = {"file": ("file", tmp_path), "data": ("data", data)}
+    step = OriginalOutputs(Onnx("model.onnx"), path.name)
+    lines = notes.read(tiny.perform(step, tmp_path / "out", inputs))
+    assert [line.partition(", is answered")[0] for line in lines] == (
+        ["the first example, asked once more at the end"] if kind == "RandomNormalLike" else []
+    )
+    with np.load(tmp_path / "out" / "outputs.npz") as stored:
+        assert len(stored["0"]) == len(dataset.read(data, "test"))

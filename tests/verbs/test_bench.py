@@ -16,9 +16,10 @@ from edgebuild.devices.timing import feeds
 from edgebuild.report.bench import show
 from edgebuild.spec.errors import DeviceError, EdgebuildError, UsageError
 from edgebuild.spec.project import open_project
-from edgebuild.spec.target import Target
+from edgebuild.spec.target import Target, Timing
 from edgebuild.verbs import bench
 from tests import ROOT, runtimes, tiny
+from tests.sources import nets
 
 FORMATS = runtimes.formats()
 
@@ -125,6 +126,20 @@ def test_the_command_prints_a_time_with_its_range(made: tiny.Made, capsys: pytes
     assert document["layers"][0]["op"] in {row.split()[0] for row in rows}
     assert sum(layer["share"] for layer in document["layers"]) == pytest.approx(1)
     assert document["layers_reason"] is None
+
+
+def test_weights_beside_a_file_are_measured_with_it(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Alone in the job's folder, the file was refused by its runtime."""
+    monkeypatch.setattr(bench, "_LOOK", Timing(looks=(1,), iterations=2, warmup=0.01))
+    file = nets.with_weights_at("inner/w.bin", tmp_path)
+    arguments = ["bench", str(file), "-C", str(ROOT), "-t", "host", "--shape", "x=1,4"]
+    assert cli.main(arguments) == 0
+    assert capsys.readouterr().out.startswith(f"{file} on host")
+    (tmp_path / "inner" / "w.bin").unlink()
+    assert cli.main(arguments) == 2
+    assert f"{file}: has weights in 'inner/w.bin'" in capsys.readouterr().err
 
 
 def test_what_is_no_model_file_is_a_usage_error(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
