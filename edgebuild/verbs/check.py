@@ -16,6 +16,7 @@ from edgebuild.spec.model import ModelSpec
 from edgebuild.spec.project import Project
 from edgebuild.spec.registry import STEPS
 from edgebuild.spec.target import Recipe, StepSpec, Target
+from edgebuild.steps.import_file import integer
 from edgebuild.verbs import class_order
 
 if TYPE_CHECKING:
@@ -107,8 +108,9 @@ def _checked(
             bring_up(store, graph, jobs, journal, limits)
             graph = Graph()
             weights = Weights.plan(graph, store, model)
-        techniques, recipes = _takers(project, store, model, target)
         folders = _run(store, graph, weights, jobs, journal, limits)
+        operator = integer(folders[weights.untrained or weights.float])
+        techniques, recipes = _takers(project, store, model, target, operator)
         data = folders[weights.data]
         declared = model.declared.signature
         right, order = ({}, []) if weights.untrained else _right(model, data, folders["answers"])
@@ -183,14 +185,28 @@ def _finite(values: Array) -> bool:
     return bool(np.isfinite(values).all())
 
 
-def _takers(project: Project, store: Store, model: ModelSpec, target: Target) -> tuple[dict[str, str], dict[str, str]]:
-    """Why each technique, and each recipe, does not take the model; "" where it does."""
+def _takers(
+    project: Project, store: Store, model: ModelSpec, target: Target, operator: str | None
+) -> tuple[dict[str, str], dict[str, str]]:
+    """Why each technique, and each recipe, does not take the model; "" where it does. `operator` says of its file that
+    it computes in integers already.
+    """
     single = {
         name: Recipe((StepSpec(name, {}, name, target.file),)) for name in STEPS.names() if STEPS.get(name) is not None
     }
     named = {name: project.recipe(name) for name in project.recipe_files()}
-    reasons = {name: _why_not(store, model, target, recipe) for name, recipe in {**single, **named}.items()}
+    every = {**single, **named}
+    reasons = {
+        name: _requantizes(recipe, operator) or _why_not(store, model, target, recipe) for name, recipe in every.items()
+    }
     return {name: reasons[name] for name in single}, {name: reasons[name] for name in named}
+
+
+def _requantizes(recipe: Recipe, operator: str | None) -> str:
+    """Why a recipe does not take a file with integers, or ""; a choice of several begins with its first."""
+    if operator is None or not any(STEPS.get(step.use).numbers for step in recipe.steps):
+        return ""
+    return f"the file computes in integers already ({operator})"
 
 
 def _why_not(store: Store, model: ModelSpec, target: Target, recipe: Recipe) -> str:

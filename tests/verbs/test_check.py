@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
+
 import pytest
 
+from edgebuild import cli
 from edgebuild.verbs.check import Checked
+from tests import tiny
 
 
 def checked(examples: int, **recipes: str) -> Checked:
@@ -23,3 +28,15 @@ def test_what_takes_the_model_is_named_and_nothing_where_nothing_does() -> None:
     assert checked(60_000, balanced="cannot be trained", careful="", float16="").recipe == "careful"
     assert checked(58, balanced="", careful="integers already", float16="").recipe == "balanced"
     assert checked(58, balanced="no", int8="no").recipe is None
+
+
+def test_a_file_with_integers_is_sent_to_what_takes_it(
+    made: tiny.Made, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The command that init names ended in a refusal: its recipe began with int8."""
+    assert cli.main(["init", str(made.file("onnx-int8")), "-C", str(tmp_path), "--name", "whole", "--json"]) == 0
+    seen = json.loads(capsys.readouterr().out)["checked"]
+    assert seen["recipes"]["careful"].startswith("the file computes in integers already")
+    assert seen["techniques"]["int8"] == seen["recipes"]["careful"]
+    assert (seen["techniques"]["encode"], seen["recipes"]["lossless"]) == ("", "")
+    assert Checked(**seen).recipe == "lossless"

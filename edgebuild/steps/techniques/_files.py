@@ -31,7 +31,7 @@ def read(io: StepIO) -> tuple[Any, bytes]:
     target_format = FORMATS.get(io.kind("model"))()
     if (operator := import_file.integer(io.path("model"))) is not None:
         message = f"the file computes in integers already ({operator}): it can be coded, judged and bundled as it is"
-        raise UsageError(message, hint="give the float file to quantize it here, or take this step out of the recipe")
+        raise UsageError(message, hint="--recipe lossless codes it; to quantize it here, give the float file")
     return target_format, (io.path("model") / target_format.file).read_bytes()
 
 
