@@ -217,6 +217,23 @@ def test_a_missing_package_is_named_with_what_brings_it(
     assert refusal().startswith(told)
 
 
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [
+        ("nunpy", "did you mean 'numpy'? else pip install 'nunpy'"),
+        ("PIL", "did you mean 'pillow', which has the module PIL? else pip install 'PIL'"),
+        ("no-such-thing", "pip install 'no-such-thing'"),
+    ],
+)
+def test_a_tool_that_is_no_distribution_here_is_told_with_the_one_that_is_near(
+    refusal: Refuse, name: str, hint: str
+) -> None:
+    """Whoever installs a misspelt name may get anything."""
+    text = (tiny.MODELS / "tiny" / "model.toml").read_text().replace('tools = ["numpy"]', f'tools = ["{name}"]')
+    line = refusal(files={"model.toml": text})
+    assert line.endswith(f"the model's code needs {name}, which is not installed ({hint})")
+
+
 def test_several_missing_packages_are_named_together(refusal: Refuse, monkeypatch: pytest.MonkeyPatch) -> None:
     absent(monkeypatch, "onnx", "onnxscript")
     assert "onnx needs onnx, onnxscript, which are not installed" in refusal()
