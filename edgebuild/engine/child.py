@@ -15,6 +15,7 @@ import resource
 import signal
 import stat
 import sys
+import tempfile
 import time
 import traceback
 from collections.abc import Callable
@@ -124,6 +125,7 @@ def _run(task: Task, limits: Limits, line: Connection) -> tuple[EdgebuildError |
     """
     try:
         _redirect(task.folder / "log.txt")
+        _keep_temporary(task.folder / "temporary")
     except OSError as error:
         return disk_or_step(error, task.label), False
     curves = Curves(task.curves)
@@ -187,6 +189,14 @@ def _redirect(log: Path) -> None:
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(line_buffering=True)
     faulthandler.enable()
+
+
+def _keep_temporary(folder: Path) -> None:
+    """Let temporary files lie where they are cleared away with the step, however it ends; the system may have no place
+    for them.
+    """
+    folder.mkdir()
+    os.environ["TMPDIR"] = tempfile.tempdir = str(folder)
 
 
 def confine(limits: Limits, threads: int) -> None:

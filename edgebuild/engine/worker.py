@@ -193,4 +193,6 @@ def cause(exitcode: int | None, limits: Limits | None = None) -> str:
     # The kernel kills, and compiled code (Rust, C++) aborts, where memory cannot be had.
     starved = limits is not None and -exitcode in (signal.SIGKILL, signal.SIGABRT)
     hint = f"; perhaps out of memory, its limit is {limits.memory / 2**30:.3g} GiB" if starved and limits else ""
+    if exitcode == -signal.SIGBUS:  # of a mapped file
+        hint = "; perhaps a disk is full, or a file was cut short while it was read"
     return f"was ended by {known.get(-exitcode, f'signal {-exitcode}')}{hint}"

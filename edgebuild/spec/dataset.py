@@ -11,6 +11,7 @@ to keep in float, steps to leave out), and `test` belongs to the judge, who woul
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
@@ -43,10 +44,19 @@ def write_inputs(folder: Path, name: str, inputs: tuple[Array, ...]) -> None:
 
 
 def room(folder: Path, name: str, position: int, shape: tuple[int, ...], dtype: str) -> Array:
-    """An array on disk, to be filled, for the examples [N, …] of a split's input; N above 0."""
+    """An array on disk, to be filled, for the examples [N, …] of a split's input; N above 0.
+
+    OSError where the disk is too small: on one that gets full later, filling it would be a SIGBUS.
+    """
     import numpy as np
 
-    values: Array = np.lib.format.open_memmap(folder / f"{name}.{position}.npy", "w+", np.dtype(dtype), shape)
+    path = folder / f"{name}.{position}.npy"
+    values: Array = np.lib.format.open_memmap(path, "w+", np.dtype(dtype), shape)
+    with path.open("r+b") as file:
+        try:
+            os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
+        except OSError as error:
+            raise OSError(error.errno, error.strerror, str(path)) from None
     return values
 
 

@@ -86,6 +86,7 @@ class TestDeath:
             ("abort", "SIGABRT"),
             ("sigkill", "SIGKILL; perhaps out of memory, its limit is 8 GiB"),
             ("sigkill_group", "SIGKILL"),
+            ("bus_error", "SIGBUS; perhaps a disk is full, or a file was cut short while it was read"),
             ("rare_signal", "signal 35"),
             ("exit_3", "ended with code 3 and said nothing"),
             ("exit_0", "ended with code 0 and said nothing"),
@@ -130,6 +131,13 @@ class TestLeftBehind:
     def test_nothing_outlives_a_step_that_crashes(self, box: Toybox, mark: str) -> None:
         assert "SIGSEGV" in fail(box, "start_session_and_crash", mark).reason
         assert not marked(mark)
+
+    def test_temporary_files_go_with_a_step_that_is_killed(self, box: Toybox, tmp_path: Path) -> None:
+        fail(box, "leave_temporary", str(tmp_path / "places"))
+        box.store.close()
+        left = (tmp_path / "places").read_text().split()
+        assert len(left) == 2
+        assert not any(Path(place).exists() for place in left)
 
     def test_nothing_outlives_a_step_that_is_stopped(self, box: Toybox, mark: str) -> None:
         assert "was stopped" in fail(box, "start_session_and_sleep", mark, seconds=0.8).reason

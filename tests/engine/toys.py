@@ -9,6 +9,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from dataclasses import dataclass, field
@@ -190,6 +191,14 @@ class Misbehaves(Toy):
 
     def system_exit(self, io: StepIO) -> None:
         sys.exit(3)
+
+    def bus_error(self, io: StepIO) -> None:
+        signal.raise_signal(signal.SIGBUS)
+
+    def leave_temporary(self, io: StepIO) -> None:
+        other = subprocess.run(["mktemp", "-d"], capture_output=True, text=True, check=True).stdout
+        Path(self.note).write_text(f"{tempfile.mkdtemp()}\n{other}")
+        os.kill(os.getpid(), signal.SIGKILL)
 
     def disk_full(self, io: StepIO) -> None:
         raise OSError(28, os.strerror(28), "/somewhere/file")

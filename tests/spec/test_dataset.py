@@ -28,6 +28,12 @@ def test_what_is_written_is_read_in_the_order_of_the_inputs(tmp_path: Path) -> N
     assert isinstance(found.inputs[0][:].base, np.memmap)
 
 
+def test_room_on_the_disk_is_there_before_it_is_filled(tmp_path: Path) -> None:
+    """Where it cannot be had that is an OSError, and no SIGBUS later on."""
+    dataset.room(tmp_path, "train", 0, (1000, 100), "float32")
+    assert (tmp_path / "train.0.npy").stat().st_blocks * 512 >= 400_000
+
+
 def test_columns_first_arrays_are_stored_rows_first(tmp_path: Path) -> None:
     dataset.write(tmp_path, "train", Split((np.asfortranarray(np.ones((4, 3))),), (np.zeros(4, np.int64),)))
     assert dataset.read(tmp_path, "train").inputs[0][:].flags.c_contiguous

@@ -62,7 +62,7 @@ def shown(network: Network | Script) -> str:
     return f"{network.use}:{network.name}"
 
 
-def inspected(network: Network | Script, weights: str, limits: Limits) -> Inspected:
+def inspected(network: Network | Script, weights: str, limits: Limits | None = None) -> Inspected:
     """What is known of it before any data: UsageError for an unknown name, and for weights that cannot be read."""
     size = 0 if weights == RANDOM else inspect.run(Path(weights), limits).look.bytes
     look = Look(f"{network.name} of {network.use}", _usual(network).inputs, bytes=size)
