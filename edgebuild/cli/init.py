@@ -26,6 +26,9 @@ from edgebuild.cli._verb import Answer, limit_options, limits, project_option, v
     "--weights", help='Of a network by its name: its state dict (.pth, .safetensors), or "random" to train it.'
 )
 @click.option("--option", "options", multiple=True, help="Of a network by its name, as num_classes=10.")
+@click.option(
+    "--include", multiple=True, type=click.Path(path_type=Path), help="Of net.py:Net: a file or folder that it reads."
+)
 @click.option("--target", "-t", default="host", show_default=True, help="Profile for a project that has none.")
 @limit_options
 @project_option
@@ -43,6 +46,7 @@ def command(
     crop: float | None,
     weights: str | None,
     options: tuple[str, ...],
+    include: tuple[Path, ...],
     target: str,
     jobs: int | None,
     step_memory: str,
@@ -79,6 +83,7 @@ def command(
         options,
         target,
         constants=constants,
+        include=include,
     )
     ask = _ask if sys.stdin.isatty() and sys.stderr.isatty() else None
     allowed = limits(step_memory, step_time)

@@ -160,7 +160,8 @@ class ModelCode:
         if Path(name).is_absolute():
             beside = Path(name).is_relative_to(self.folder)
             missing = Path(name).relative_to(self.folder) if beside else None
-            return f'beside code are the files that model.toml names: include = ["{missing}"]' if beside else None
+            told = f'beside code are the files that model.toml names: include = ["{missing}"] (init: --include)'
+            return told if beside else None
         if (self.folder / name).exists():
             return f"Path(__file__).parent / {name!r} is the one beside {self.name}"
         return f"it was looked for from {Path.cwd()}: Path(__file__).parent is the code's own folder"

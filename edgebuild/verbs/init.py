@@ -51,7 +51,7 @@ def run(
     `file` may be a network by its name, such as timm:resnet18 or net.py:Net; its weights are those that are wished.
     `ask` gets an answer from somebody at a terminal; None where nobody is there.
     """
-    network = named.asked(str(file), wishes.options)
+    network = named.asked(str(file), wishes.options, wishes.include)
     if network is None:
         inspected, copied, stem = inspect.run(file, limits), [file], file.stem
     else:
@@ -69,9 +69,11 @@ def run(
     )
     text, code = draft.text(interview), draft.code(interview)
     with _staged(place) as staging:
-        for each in (*copied, *(network.beside() if isinstance(network, Script) else ())):
-            copy = shutil.copytree if each.is_dir() else shutil.copyfile
-            copy(each, staging / each.name)
+        for each in copied:
+            _copy(each, staging / each.name)
+        if isinstance(network, Script):
+            for each in network.beside():
+                _copy(each, staging / each.relative_to(network.path.parent))
         for beside in inspected.look.beside:
             (staging / beside).parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(file.parent / beside, staging / beside)
@@ -101,6 +103,15 @@ def _checked(
         if error.file is None or not error.file.startswith(f"{model.origin}/"):
             raise
         raise UsageError(error.reason, file=f"draft of {error.file}", key=error.key, hint=error.hint) from None
+
+
+def _copy(path: Path, place: Path) -> None:
+    """A file, or a folder with all that it holds."""
+    place.parent.mkdir(parents=True, exist_ok=True)
+    if path.is_dir():
+        shutil.copytree(path, place, dirs_exist_ok=True)
+    else:
+        shutil.copyfile(path, place)
 
 
 def _of_name(network: Network | Script, wishes: Wishes, limits: Limits) -> tuple[Inspected, list[Path]]:

@@ -195,7 +195,7 @@ ODD = {
     "raise Odd()": "models/m/model.py: build(): raised Odd at line 9",
     "raise Stop('now')": "models/m/model.py: build(): raised Stop: now at line 9",
     "open('sizes.txt')": "(Path(__file__).parent / 'sizes.txt' is the one beside model.py)",
-    "open(__file__[:-8] + 'a.txt')": '(beside code are the files that model.toml names: include = ["a.txt"])',
+    "open(__file__[:-8] + 'a.txt')": 'files that model.toml names: include = ["a.txt"] (init: --include))',
     "open('absent.txt')": ": Path(__file__).parent is the code's own folder)",
     "return torch.nn.Linear(3, 2).double()": "it has parameters of torch.float64: .float() makes them float32)",
 }

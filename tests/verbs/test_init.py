@@ -14,6 +14,7 @@ from PIL import Image
 
 from edgebuild.engine.task import Limits
 from edgebuild.nn.network import Network
+from edgebuild.plan import weights
 from edgebuild.report.lines import Lines
 from edgebuild.spec.errors import StepError, UsageError
 from edgebuild.spec.model import ModelSpec
@@ -293,6 +294,40 @@ def test_a_class_in_somebodys_file_becomes_the_models_code(net_file: Path, pictu
     assert isinstance(plain, Script)
     assert (plain.builder, plain.code()) == ("Net", NET)
     assert plain.module().body[1][0].out_features == 4  # type: ignore[index,union-attr]
+
+
+def test_what_a_class_reads_goes_along(net_file: Path, pictures: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the packages beside it that it imports, as model.toml names them: nothing else is part of the code."""
+    folder, seen = net_file.parent, dict[str, str]()
+    (folder / "tables").mkdir()
+    (folder / "tables" / "[1].txt").write_text("5")
+    net_file.write_text(
+        f"from pathlib import Path\n{NET}\nint((Path(__file__).parent / 'tables/[1].txt').read_text())\n"
+    )
+
+    def look(project: Project, model: ModelSpec, *_: object) -> None:
+        seen.update({name: path.read_text() for name, path in weights._files(model).items()})
+
+    monkeypatch.setattr(check, "run", look)
+    read = (folder / "tables" / "[1].txt",)
+    begin(Path(f"{net_file}:Net"), name="m", data=pictures, shapes=("image=1,1,12,12",), weights="random", include=read)
+    own = {"model.py", "blocks.py", "far.py", "near.py"}
+    assert seen.keys() == own | {"parts/__init__.py", "parts/plain.py", "tables/[1].txt"}
+    assert seen["tables/[1].txt"] == "5"
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [("theirs/none", "no such file or folder"), ("digits", "does not lie in the folder of the code, theirs")],
+)
+def test_what_the_code_could_not_find_is_refused(
+    net_file: Path, monkeypatch: pytest.MonkeyPatch, name: str, told: str
+) -> None:
+    monkeypatch.chdir(net_file.parent.parent)
+    Path("digits").touch()
+    with pytest.raises(UsageError) as caught:
+        named.asked("theirs/net.py:Net", (), (Path(name),))
+    assert caught.value.line.startswith(f"{name}: --include: {told}")
 
 
 @pytest.mark.parametrize(

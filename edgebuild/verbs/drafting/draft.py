@@ -53,6 +53,8 @@ def _head(interview: Interview) -> list[str]:
     if isinstance(interview.network, Script):
         weights_ = interview.wishes.weights
         lines += [f"builder = {toml.quoted(interview.network.builder)}"]
+        if include := interview.network.include():
+            lines += [f"include = {toml.quoted(include)}"]
         return lines if weights_ == named.RANDOM else [*lines, f"weights = {toml.quoted(file)}"]
     return [*lines, 'builder = "build"', f"weights = {toml.quoted(file)}"] if interview.coded else lines
 

@@ -30,7 +30,8 @@ class Wishes:
     """What flags say; `shapes` are texts such as "image=1,3,224,224", `constants` such as "sr=16000", `size` of
     pictures is (height, width).
 
-    Of a network by its name are `weights` and `options`, which are texts such as "num_classes=10".
+    Of a network by its name are `weights` and `options`, which are texts such as "num_classes=10"; of one in a Python
+    file also what its code reads (`include`).
     """
 
     name: str | None = None
@@ -39,6 +40,7 @@ class Wishes:
     labels: str | None = None
     shapes: tuple[str, ...] = ()
     constants: tuple[str, ...] = field(default=(), kw_only=True)
+    include: tuple[Path, ...] = field(default=(), kw_only=True)
     mean: tuple[float, ...] | None = None
     std: tuple[float, ...] | None = None
     size: tuple[int, int] | None = None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -35,15 +36,17 @@ IMPORTED = "package"  # the source of what is imported from MODULE:CLASS
 BUILT = "torch"  # the source of what the project's own code builds
 
 
-def asked(text: str, options: tuple[str, ...]) -> Network | Script | None:
+def asked(text: str, options: tuple[str, ...], include: Sequence[Path] = ()) -> Network | Script | None:
     """The network that `use:name`, MODULE:CLASS or FILE.py:NAME names; None for the path of a model file.
 
     UsageError for an option that is none.
     """
     from edgebuild.nn.network import Network
 
-    if (own := script.asked(text, dict(_option(each) for each in options))) is not None:
+    if (own := script.asked(text, dict(_option(each) for each in options), include)) is not None:
         return own
+    if include:
+        raise UsageError("is for a class or function of a Python file, such as net.py:Net", key="--include")
     use, colon, name = text.partition(":")
     if colon and not Path(text).exists() and use not in SOURCES.names() and _importable(use):
         use, name = IMPORTED, text

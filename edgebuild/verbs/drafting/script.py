@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import ast
+import glob
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -26,6 +27,7 @@ class Script:
     path: Path
     name: str
     options: Mapping[str, Any] = field(default_factory=dict, hash=False)
+    files: tuple[str, ...] = ()  # and folders in its own one that its code reads
 
     @property
     def use(self) -> str:
@@ -60,7 +62,7 @@ class Script:
         return f"{text.rstrip()}\n\n\ndef {BUILDER}():\n    return {self.name}({arguments})\n"
 
     def beside(self) -> list[Path]:
-        """The files and packages beside it that it imports, and that these import."""
+        """The files and packages beside it that it imports, and that these import, and what its code reads."""
         folder, seen = self.path.parent, dict[Path, None]()
         rest = [self.path]
         while rest:
@@ -69,11 +71,23 @@ class Script:
                     if each != self.path and each not in seen and (each.is_file() or (each / "__init__.py").is_file()):
                         seen[each] = None
                         rest += [each] if each.is_file() else sorted(each.rglob("*.py"))
-        return [*seen]
+        return [*seen, *(path for name in self.files if (path := folder / name) not in seen)]
+
+    def include(self) -> list[str]:
+        """Patterns for what is beside the code and is taken by name alone: all but the Python files of its folder."""
+        folder, patterns = self.path.parent, list[str]()
+        for each in self.beside():
+            name = glob.escape(each.relative_to(folder).as_posix())
+            if each.parent != folder or each.suffix != ".py":
+                patterns.append(f"{name}/**/*" if each.is_dir() else name)
+        return patterns
 
 
-def asked(text: str, options: Mapping[str, Any]) -> Script | None:
-    """The network that FILE.py:NAME names; None for anything else. UsageError where the file has no such name."""
+def asked(text: str, options: Mapping[str, Any], files: Sequence[Path] = ()) -> Script | None:
+    """The network that FILE.py:NAME names, whose code reads `files`; None for anything else.
+
+    UsageError where the file has no such name, and for what does not lie in its folder: the code could not find it.
+    """
     file, colon, name = text.rpartition(":")
     path = Path(file)
     if not colon or path.suffix != ".py" or Path(text).exists():
@@ -81,7 +95,20 @@ def asked(text: str, options: Mapping[str, Any]) -> Script | None:
     known = [node.name for node in _tree(path).body if isinstance(node, ast.ClassDef | ast.FunctionDef)]
     if name not in known:
         raise UsageError(f"has no class or function {name!r}", file=file, hint=suggest(name, known))
-    return Script(path, name, options)
+    return Script(path, name, options, tuple(_read(path.parent, each) for each in files))
+
+
+def _read(folder: Path, path: Path) -> str:
+    """The name of what the code reads, from the code's folder."""
+    if not path.exists():
+        raise UsageError("no such file or folder", file=str(path), key="--include")
+    whole, above = path.resolve(), folder.resolve()
+    if above not in whole.parents:
+        hint = "the code finds it from its own folder, which becomes the model's"
+        raise UsageError(
+            f"does not lie in the folder of the code, {folder}", file=str(path), key="--include", hint=hint
+        )
+    return whole.relative_to(above).as_posix()
 
 
 def _tree(path: Path) -> ast.Module:
