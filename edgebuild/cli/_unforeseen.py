@@ -10,7 +10,7 @@ import traceback
 from contextlib import suppress
 
 from edgebuild import __version__
-from edgebuild.spec.errors import FULL, EdgebuildError, StepError, UsageError, starved
+from edgebuild.spec.errors import EdgebuildError, StepError, UsageError, full, placeless, starved
 
 READER_GONE = 128 + 13  # what a shell says of a program whose reader has left, as `edgebuild plan | head -1` does
 
@@ -25,7 +25,9 @@ def foreseen(error: Exception) -> EdgebuildError:
         return error
     if starved(error):
         return StepError("ran out of memory", hint=_logged(error))
-    if isinstance(error, OSError) and (error.filename is not None or error.errno in FULL):
+    if placeless(error):
+        return UsageError("no folder for temporary files can be written", key="TMPDIR", hint="let it name one that can")
+    if isinstance(error, OSError) and (error.filename is not None or full(error)):
         return UsageError(_lower(error.strerror or str(error)), file=_text(error.filename))
     message = f"unforeseen {type(error).__name__}: {error}" if str(error) else f"unforeseen {type(error).__name__}"
     return EdgebuildError(message, hint=_logged(error))

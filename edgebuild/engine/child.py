@@ -31,7 +31,7 @@ from edgebuild.engine.curves import Curves
 from edgebuild.engine.task import Limits, Task
 from edgebuild.spec import surroundings, waiting
 from edgebuild.spec.artifact import Progress, StepIO, perform
-from edgebuild.spec.errors import FULL, EdgebuildError, StepError, UsageError, starved
+from edgebuild.spec.errors import EdgebuildError, StepError, UsageError, full, placeless, starved
 
 _PR_SET_PDEATHSIG = 1
 _PR_SET_CHILD_SUBREAPER = 36
@@ -154,6 +154,8 @@ def _classified(error: BaseException, label: str, limits: Limits) -> EdgebuildEr
         return StepError(f"step {label} ran out of memory (its limit is {limits.memory / 2**30:.3g} GiB)")
     if isinstance(error, OSError):
         return disk_or_step(error, label)
+    if full(error):
+        return UsageError(f"step {label} cannot write: {error}")
     return StepError(f"step {label} failed: {type(error).__name__}: {error}")
 
 
@@ -171,7 +173,10 @@ def _explain(error: BaseException) -> None:
 
 def disk_or_step(error: OSError, label: str) -> EdgebuildError:
     """What an OSError in a step means: a disk that the user must see to, or a failure of the step."""
-    if error.errno in FULL:
+    if placeless(error):
+        reason = f"step {label} cannot start: no folder for temporary files can be written"
+        return UsageError(reason, key="TMPDIR", hint="let it name one that can")
+    if full(error):
         return UsageError(f"step {label} cannot write: {error.strerror}", file=error.filename)
     if error.errno in (errno.EMFILE, errno.ENFILE):
         reason = "the limit on open files is too low"

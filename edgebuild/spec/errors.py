@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import errno
+import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, ClassVar, Self
 
-FULL = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
+# Libraries in other languages have errors of their own, with the kernel's words in them.
+_NO_ROOM = re.compile("|".join(map(os.strerror, _FULL)))
 # What the runtimes' own allocators say where Python's would raise a MemoryError.
 _STARVED = re.compile(r"bad_?alloc|(?i:can't allocate memory|cannot allocate memory|failed to allocate memory)")
 
@@ -108,7 +111,17 @@ def starved(error: BaseException) -> bool:
 
 def exhausted(error: BaseException) -> bool:
     """Whether the machine ran out of memory or disk: the code in which it happened is not to blame for that."""
-    return starved(error) or (isinstance(error, OSError) and error.errno in FULL)
+    return starved(error) or full(error)
+
+
+def full(error: BaseException) -> bool:
+    """Whether a disk is full, or lets nobody write, as the kernel or a library that asked it says it."""
+    return error.errno in _FULL if isinstance(error, OSError) else bool(_NO_ROOM.search(str(error)))
+
+
+def placeless(error: BaseException) -> bool:
+    """Whether Python found no folder for temporary files."""
+    return isinstance(error, FileNotFoundError) and "usable temporary directory" in str(error)
 
 
 @contextmanager

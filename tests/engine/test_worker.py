@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import os
 import signal
+import tempfile
 from multiprocessing import forkserver
 from pathlib import Path
 
 import pytest
 
+from edgebuild.engine import worker
 from edgebuild.engine.store import Store
 from edgebuild.spec.errors import DeviceError, EdgebuildError, StepError, UsageError
 from tests.engine import toys
@@ -213,7 +215,24 @@ class TestBlame:
         assert error.reason == "step target/model/bad ran out of memory (its limit is 8 GiB)"
 
     def test_a_full_disk_is_for_the_user_to_see_to(self, box: Toybox) -> None:
-        assert (type(fail(box, "disk_full")), fail(box, "disk_full").exit_code) == (UsageError, 2)
+        for what in ("disk_full", "library_finds_disk_full"):
+            error = fail(box, what)
+            assert (type(error), error.exit_code) == (UsageError, 2)
+
+    def test_a_machine_without_a_place_for_temporary_files_is_too(
+        self, box: Toybox, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def none_usable(*_: object) -> None:
+            monkeypatch.setattr(tempfile, "tempdir", None)
+            monkeypatch.setattr(tempfile, "_candidate_tempdir_list", lambda: ["/no/such/folder"])
+            tempfile.gettempdir()
+
+        monkeypatch.setattr(worker, "started", none_usable)
+        box.add("bad", toys.Write("good"))
+        with pytest.raises(UsageError) as caught:
+            box.build()
+        reason = "step bad cannot start: no folder for temporary files can be written"
+        assert caught.value.line.startswith(f"TMPDIR: {reason} (let it name one that can")
 
     def test_what_nobody_foresaw_is_a_failure_of_the_step(self, box: Toybox) -> None:
         assert {type(fail(box, what)) for what in ("value_error", "missing_file", "system_exit")} == {StepError}

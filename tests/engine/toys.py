@@ -203,6 +203,9 @@ class Misbehaves(Toy):
     def disk_full(self, io: StepIO) -> None:
         raise OSError(28, os.strerror(28), "/somewhere/file")
 
+    def library_finds_disk_full(self, io: StepIO) -> None:
+        raise RuntimeError("Error while serializing: I/O error: No space left on device (os error 28)")
+
     def out_of_memory(self, io: StepIO) -> None:
         raise MemoryError
 
