@@ -1,4 +1,4 @@
-"""Assemblies: a cascade on one device and over a link, and a model that is split between an edge and a server."""
+"""Assemblies: a cascade on one device and over a link, an early exit, and a model split between edge and server."""
 
 from __future__ import annotations
 
@@ -44,6 +44,8 @@ accuracy = "0.5 pp"
 """
 _CASCADE = 'use = "cascade"\nserver = true\nshare = 0.02\nparts = [{ recipe = "fastest" }, { recipe = "balanced" }]'
 _SMALL = _CASCADE.replace("fastest", "int8").replace("balanced", "float16").replace("share = 0.02", "loss = 0.5")
+_EXIT = 'use = "early_exit"\nparts = [{ recipe = "balanced" }]'
+_SMALL_EXIT = _EXIT.replace("balanced", "int8") + "\nloss = 0.5"
 _SPLIT = 'use = "split"\nlink = "1 Mbit/s"\ntimeout = "20 s"\nparts = [{ recipe = "int8" }]'
 _ROUTED = {
     "name": ("what answers", ""),
@@ -57,6 +59,7 @@ _ROUTED = {
     "share": ("go on to it", ".2%"),
     "verdict": ("verdict", ""),
 }
+_SHARE = {"share": "accuracy", "low": "low", "high": "high"}  # figures of documents, by what manifests call them
 _LINKED = {
     "name": ("what answers", ""),
     "examples": ("examples", ",d"),
@@ -97,10 +100,10 @@ class _Built:
 
 
 def run(*, small: bool) -> list[Table]:
-    """Three tables; `small`: of a model that knows nothing, on this machine."""
+    """Four tables; `small`: of a model that knows nothing, on this machine."""
     with tempfile.TemporaryDirectory() as folder:
         built = _built(Path(folder), small=small)
-        return [_cascade(built), _over_a_link(built), _split(built, 3 if small else SPLIT_EXAMPLES)]
+        return [_cascade(built), _over_a_link(built), _split(built, 3 if small else SPLIT_EXAMPLES), _early_exit(built)]
 
 
 def _built(root: Path, *, small: bool) -> _Built:
@@ -109,7 +112,8 @@ def _built(root: Path, *, small: bool) -> _Built:
     if small:
         _project.with_target(root, TARGET, examples=20, formats=("onnx",), short=True)
     own = project.store if small else open_project(_project.ROOT).store
-    assemblies = {"cascade": _SMALL if small else _CASCADE, "split": _SPLIT}
+    early_exit = _SMALL_EXIT if small else _EXIT
+    assemblies = {"cascade": _SMALL if small else _CASCADE, "split": _SPLIT, "early_exit": early_exit}
     for model, assembly in assemblies.items():
         (root / "models" / model).mkdir()
         text = _MODEL.format(assembly=assembly, target=TARGET)
@@ -127,43 +131,63 @@ def _built(root: Path, *, small: bool) -> _Built:
 def _cascade(built: _Built) -> Table:
     """On one device: what each part does alone, and both together."""
     facts = built.manifest("cascade")
-    joined, head = facts["evidence"]["joined"], facts["evidence"]["accuracy"]["heads"]["output"]
-    float_seconds = facts["evidence"]["latency"]["baseline_seconds"]
-    rows = [
-        {
-            "name": "float",
-            "right": head["baseline"]["accuracy"],
-            "bytes": facts["evidence"]["footprint"]["baseline"]["bytes"],
-            "ms": 1000 * statistics.median(float_seconds),
-        }
-    ]
-    for part in joined["parts"]:
-        scores = _scores(built.bundle("cascade") / f"{part['name']}.{facts['format']}", facts["format"], built.x)
-        row = {"name": f"`{part['name']}` alone", "right": built.right(scores), "bytes": part["bytes"]}
-        rows.append(row | {"ms": 1000 * part["seconds"]})
-    share, times = joined["parts"][1]["runs"]["share"], joined["times"]
-    verdict = next(one for one in facts["verdicts"] if one["metric"] == "accuracy")
-    rows.append(
-        {
-            "name": "the cascade",
-            "right": head["candidate"]["accuracy"],
-            "drop": 100 * verdict["high"],
-            "bytes": facts["evidence"]["footprint"]["candidate"]["bytes"],
-            "ms": 1000 * times["mean"],
-            "low": 1000 * times["low"],
-            "high": 1000 * times["high"],
-            "worst": 1000 * times["worst"],
-            "share": share["accuracy"],
-            "verdict": facts["status"],
-        }
-    )
+    alone = [_alone(built, facts, part) for part in facts["evidence"]["joined"]["parts"]]
+    notes = ["`share` is 0.02 of the validation examples."]
+    return _routed("A cascade", "", built, facts, [*alone, _together("the cascade", facts)], notes)
+
+
+def _early_exit(built: _Built) -> Table:
+    """One network, whole and with an exit."""
+    facts, cascade = built.manifest("early_exit"), built.manifest("cascade")
+    whole = _alone(built, cascade, cascade["evidence"]["joined"]["parts"][1])
+    rule = facts["evidence"]["joined"]["joined"]["rule"]
+    notes = [f"Sure from a probability of {rule['threshold']:.2f} on, at temperature {rule['temperature']:.2f}."]
+    return _routed("An early exit", "exit_", built, facts, [whole, _together("with the exit", facts)], notes)
+
+
+def _routed(
+    name: str, prefix: str, built: _Built, facts: dict[str, Any], rows: list[dict[str, Any]], notes: list[str]
+) -> Table:
+    """The float model, then `rows`; its figures' names begin with `prefix`."""
+    evidence = facts["evidence"]
+    share = evidence["joined"]["parts"][1]["runs"]["share"]
+    plain = {
+        "name": "float",
+        "right": evidence["accuracy"]["heads"]["output"]["baseline"]["accuracy"],
+        "bytes": evidence["footprint"]["baseline"]["bytes"],
+        "ms": 1000 * statistics.median(evidence["latency"]["baseline_seconds"]),
+    }
     notes = [
         f"{TARGET}, emulated, one thread, {facts['format']}; {len(built.x):,} held-out digits, of which none chose "
-        "anything; `share` is 0.02 of the validation examples.",
-        f"Of the held-out ones {share['accuracy']:.2%} [{share['low']:.2%}, {share['high']:.2%}] go on (95 %).",
+        "anything.",
+        f"Of these {share['accuracy']:.2%} [{share['low']:.2%}, {share['high']:.2%}] go on (95 %).",
+        *notes,
     ]
-    figures = {"share": f"{share['accuracy']:.1%}", "low": f"{share['low']:.1%}", "high": f"{share['high']:.1%}"}
-    return Table("A cascade", _ROUTED, [dict.fromkeys(_ROUTED) | row for row in rows], notes, figures)
+    figures = {f"{prefix}{key}": f"{share[end]:.1%}" for key, end in _SHARE.items()}
+    return Table(name, _ROUTED, [dict.fromkeys(_ROUTED) | row for row in (plain, *rows)], notes, figures)
+
+
+def _alone(built: _Built, facts: dict[str, Any], part: dict[str, Any]) -> dict[str, Any]:
+    """The row of one part of a cascade, when it answers everything."""
+    scores = _scores(built.bundle("cascade") / f"{part['name']}.{facts['format']}", facts["format"], built.x)
+    row = {"name": f"`{part['name']}` alone", "right": built.right(scores), "bytes": part["bytes"]}
+    return row | {"ms": 1000 * part["seconds"]}
+
+
+def _together(name: str, facts: dict[str, Any]) -> dict[str, Any]:
+    """The row of an assembly whose second part answers what the first one is not sure of."""
+    evidence = facts["evidence"]
+    times = {key: 1000 * value for key, value in evidence["joined"]["times"].items() if key != "fidelity"}
+    return {
+        "name": name,
+        "right": evidence["accuracy"]["heads"]["output"]["candidate"]["accuracy"],
+        "drop": 100 * next(one for one in facts["verdicts"] if one["metric"] == "accuracy")["high"],
+        "bytes": evidence["footprint"]["candidate"]["bytes"],
+        "ms": times.pop("mean"),
+        **times,
+        "share": evidence["joined"]["parts"][1]["runs"]["share"]["accuracy"],
+        "verdict": facts["status"],
+    }
 
 
 def _scores(file: Path, form: str, x: np.ndarray) -> np.ndarray:

@@ -11,9 +11,10 @@ run     argv, env, cwd, stdout, stderr  → code, once the process has ended (�
 read    path                            → text, the first 64 KiB of a file
 end                                     nothing more
 
-The lock is the kernel's. Beside it lies a lease: who has it, by which name of the device, and until when, which every
-sign of life puts off. Who waits ends a holder whose lease has expired, as when its machine sleeps; a holder that cannot
-be ended keeps the lock, so no two ever have it.
+The lock is the kernel's, and the process that is started has it too, so it is free only when neither lives. Beside it
+lies a lease: who has it, by which name of the device, and until when, which every sign of life puts off. Who waits ends
+a holder whose lease has expired, as when its machine sleeps; a holder that cannot be ended keeps the lock, so no two
+ever have it.
 
 Whatever ends it (`end`, the end of its input as when the connection is cut, `patience` seconds of silence, a signal)
 kills the process with its group and removes the folder.  A request that fails is answered by `error`, one line.
@@ -50,6 +51,7 @@ class Supervisor:
         self.patience: float | None = None
         self.unread = b""
         self.lease: Optional[Lease] = None
+        self.locked: tuple[int, ...] = ()  # the handle whose lock is the device's
         self.ended, self.ending = os.pipe()  # a byte arrives when the process has ended
 
     def serve(self) -> None:
@@ -114,6 +116,7 @@ class Supervisor:
         """Take the device for as long as this process lives; who comes later waits in the kernel's queue."""
         self.lease = lease = Lease({"name": name, "by": by, "pid": os.getpid(), "folder": self.folder}, seconds)
         handle = lock_file(DEVICE)
+        self.locked = (handle,)
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -147,7 +150,7 @@ class Supervisor:
         with open(self.path(stdout), "wb") as out, open(self.path(stderr), "wb") as err:
             self.process = subprocess.Popen(
                 command, cwd=self.path(cwd), env={**os.environ, **env}, stdin=subprocess.DEVNULL, stdout=out,
-                stderr=err, start_new_session=True,
+                stderr=err, start_new_session=True, pass_fds=self.locked,
                 preexec_fn=functools.partial(end_with, os.getpid()),  # noqa: PLW1509 - two system calls
             )  # fmt: skip
         if self.lease:
@@ -228,7 +231,11 @@ class Lease:
         while not self.held:
             time.sleep(min(1.0, self.seconds / 10))
             for lease in leases():
-                if not self.held and lives(lease) and clock() > lease["until"]:
+                if self.held:
+                    return
+                if not lives(lease):
+                    end_job(lease)  # what it started outlives it, and has the lock
+                elif clock() > lease["until"]:
                     end(lease)
 
     def end(self) -> None:

@@ -29,16 +29,18 @@ from tests.devices.sshd import Sshd
 from tests.engine.processes import alive, eventually
 
 SOURCE = Path(supervisor.__file__).read_text()
+ALONE = SOURCE.replace("LIBC: Any = ctypes.CDLL(None)", "raise ImportError")  # its jobs may outlive it
+JOB = "import os, time\nopen('part', 'w').write(str(os.getpid()))\nos.rename('part', 'pid')\ntime.sleep(600)"
 
 
 class Holder:
     """A client with a supervisor of its own on this machine, which is the device."""
 
-    def __init__(self, locks: Path, name: str, seconds: float = 60.0) -> None:
+    def __init__(self, locks: Path, name: str, seconds: float = 60.0, source: str = SOURCE) -> None:
         environment = os.environ | {"EDGEBUILD_LOCKS": str(locks)}
         self.name, self.seconds, self.folder = name, seconds, locks.parent
         self.process = subprocess.Popen(
-            [sys.executable, "-I", "-c", SOURCE], stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment
+            [sys.executable, "-I", "-c", source], stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment
         )
 
     def ask(self, do: str, **request: Any) -> Any:
@@ -65,6 +67,13 @@ class Holder:
     def run(self, code: str) -> None:
         argv = [sys.executable, "-c", code]
         self.send(json.dumps({"do": "run", "argv": argv, "env": {}, "cwd": "job", "stdout": "o", "stderr": "e"}))
+
+    def job(self) -> int:
+        """Start what runs until it is ended; its number, once it runs."""
+        self.run(JOB)
+        assert eventually(lambda: [*self.folder.glob("edgebuild-*/job/pid")])
+        (place,) = self.folder.glob("edgebuild-*/job/pid")
+        return int(place.read_text())
 
     def leave(self) -> None:
         assert self.process.stdin is not None
@@ -121,10 +130,7 @@ def test_a_sign_of_life_puts_it_off_and_silence_does_not(locks: Path) -> None:
 def test_what_has_expired_is_taken_over_and_its_job_ends_first(locks: Path, tmp_path: Path) -> None:
     with holders(locks, "asleep", "awake", seconds=0.5) as (asleep, awake):
         asleep.lock()
-        asleep.run("import os, time\nopen('pid', 'w').write(str(os.getpid()))\ntime.sleep(600)")
-        assert eventually(lambda: [path for path in tmp_path.glob("edgebuild-*/job/pid") if path.read_text()])
-        (place,) = tmp_path.glob("edgebuild-*/job/pid")
-        job = int(place.read_text())
+        job = asleep.job()
         os.kill(asleep.process.pid, signal.SIGSTOP)
         assert awake.lock()["locked"] is False
         assert awake.hear() == {"locked": True}
@@ -134,14 +140,31 @@ def test_what_has_expired_is_taken_over_and_its_job_ends_first(locks: Path, tmp_
         assert lease(locks)["name"] == "awake"
 
 
-def test_a_job_does_not_outlive_a_supervisor_that_is_killed(locks: Path, tmp_path: Path) -> None:
+def test_a_job_does_not_outlive_a_supervisor_that_is_killed(locks: Path) -> None:
     with holders(locks, "board") as (holder,):
         holder.lock()
-        holder.run("import os, time\nopen('pid', 'w').write(str(os.getpid()))\ntime.sleep(600)")
-        assert eventually(lambda: [path for path in tmp_path.glob("edgebuild-*/job/pid") if path.read_text()])
-        (place,) = tmp_path.glob("edgebuild-*/job/pid")
+        job = holder.job()
         holder.process.kill()
-        assert eventually(lambda: not alive(int(place.read_text())))
+        assert eventually(lambda: not alive(job))
+
+
+@pytest.mark.parametrize("written", [True, False])
+def test_nobody_has_the_device_while_a_job_outlives_its_supervisor(locks: Path, written: bool) -> None:
+    """Which a kernel that is late to end it, or cannot be asked to, lets it do; the lease may name the job or not."""
+    with holders(locks, "next") as (later,):
+        killed = Holder(locks, "killed", source=ALONE).open()
+        killed.lock()
+        job = killed.job()
+        if not written:
+            next(locks.glob("*.lease")).unlink()
+        killed.process.kill()
+        killed.leave()
+        assert later.lock() == {"locked": False, "holder": {}}
+        if not written:
+            assert alive(job)
+            os.kill(job, signal.SIGKILL)
+        assert later.hear() == {"locked": True}
+        assert not alive(job)
 
 
 def test_who_comes_next_sees_to_it_that_nothing_runs_of_a_holder_that_was_killed(locks: Path) -> None:
