@@ -44,8 +44,8 @@ accuracy = "0.5 pp"
 """
 _CASCADE = 'use = "cascade"\nserver = true\nshare = 0.02\nparts = [{ recipe = "fastest" }, { recipe = "balanced" }]'
 _SMALL = _CASCADE.replace("fastest", "int8").replace("balanced", "float16").replace("share = 0.02", "loss = 0.5")
-_EXIT = 'use = "early_exit"\nparts = [{ recipe = "balanced" }]'
-_SMALL_EXIT = _EXIT.replace("balanced", "int8") + "\nloss = 0.5"
+_EXIT = 'use = "early_exit"\nshare = 0.05\nparts = [{ recipe = "balanced" }]'
+_SMALL_EXIT = _EXIT.replace("balanced", "int8").replace("share = 0.05", "loss = 0.5")
 _SPLIT = 'use = "split"\nlink = "1 Mbit/s"\ntimeout = "20 s"\nparts = [{ recipe = "int8" }]'
 _ROUTED = {
     "name": ("what answers", ""),
