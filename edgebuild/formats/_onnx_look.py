@@ -16,6 +16,12 @@ if TYPE_CHECKING:
 
 
 _LEARNT = (1, 2, 3, 10, 11, 16, 21, 22)  # of onnx.TensorProto.DataType: floats and whole numbers of 8 and 4 bits
+_MOVING = (
+    *("Identity", "Flatten", "Reshape", "Squeeze", "Unsqueeze", "Transpose", "Cast"),
+    *("QuantizeLinear", "DequantizeLinear"),
+)
+_SHARES = ("Sigmoid", "Softmax", "HardSigmoid")
+_LAYERS = ("Gemm", "MatMul", "Conv", "ConvTranspose")
 
 
 def look(path: Path) -> Look:
@@ -27,7 +33,7 @@ def look(path: Path) -> Look:
     named = _onnx_words.classes(model)
     notes = _onnx_words.numbers(model)
     attempt("is refused by ONNX Runtime", lambda: load_onnx.Model(_onnx_words.content(path), {}))
-    graph = model.graph
+    graph, ends = model.graph, _ends(model.graph)
     constants = {tensor.name for tensor in graph.initializer}
     operators = Counter(node.op_type for node in graph.node)
     sizes = [math.prod(tensor.dims) for tensor in _onnx_beside.tensors(graph) if tensor.data_type in _LEARNT]
@@ -42,7 +48,24 @@ def look(path: Path) -> Look:
         _onnx_adopt.integer_kind(model),
         named,
         notes,
+        tuple(name for name, kind in ends.items() if kind in _SHARES),
+        tuple(name for name, kind in ends.items() if kind in _LAYERS),
     )
+
+
+def _ends(graph: onnx.GraphProto) -> dict[str, str]:
+    """The operator that each output comes from, behind those that move, round or name its values; a bias is its
+    layer's.
+    """
+    makers = {name: node for node in graph.node for name in node.output}
+    constants = {tensor.name for tensor in graph.initializer}
+    ends = {}
+    for value in graph.output:
+        node = makers.get(value.name)
+        while node is not None and (node.op_type in _MOVING or (node.op_type == "Add" and constants & {*node.input})):
+            node = next((makers[name] for name in node.input if name in makers), None)
+        ends[value.name] = "" if node is None else node.op_type
+    return ends
 
 
 def _port(value: onnx.ValueInfoProto) -> Port:

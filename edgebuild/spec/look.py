@@ -30,7 +30,7 @@ class Look:
     """A file in words, its ports, how often it has each operator, the numbers that were learnt, its bytes with those of
     files beside it, which `beside` names, what says that it computes in integers, if it does, its classes in order,
     where it names them, a line for each output that is not taken as it came, and the outputs that it says end in a
-    sigmoid.
+    sigmoid (or softmax), and those that end in a layer.
     """
 
     what: str
@@ -44,6 +44,7 @@ class Look:
     classes: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     probabilities: tuple[str, ...] = ()
+    logits: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,16 +23,20 @@ from edgebuild.verbs.drafting.interview import Interview, Wishes
 from edgebuild.verbs.drafting.outputs import Answers
 
 
-def file(folder: Path, width: int, *, sigmoid: bool) -> Path:
-    """Scores of a picture [3, 4, 4], each for itself."""
-    weights = np.random.default_rng(0).normal(size=(48, width)).astype("float32")
+def file(folder: Path, width: int, *, sigmoid: bool, scale: float = 1.0) -> Path:
+    """Scores of a picture [3, 4, 4], each for itself; `scale` is that of the layer's weights, whose bias is 0.5."""
+    weights = np.random.default_rng(0).normal(0, scale, size=(48, width)).astype("float32")
+    bias = np.full(width, 0.5, "float32")
     nodes = [
         helper.make_node("Flatten", ["x"], ["flat"]),
-        helper.make_node("MatMul", ["flat", "w"], ["z"]),
+        helper.make_node("MatMul", ["flat", "w"], ["m"]),
+        helper.make_node("Add", ["m", "b"], ["z"]),
         helper.make_node("Sigmoid" if sigmoid else "Identity", ["z"], ["y"]),
     ]
     ports = [helper.make_tensor_value_info(name, 1, [1, *size]) for name, size in (("x", [3, 4, 4]), ("y", [width]))]
-    graph = helper.make_graph(nodes, "g", ports[:1], ports[1:], [numpy_helper.from_array(weights, "w")])
+    graph = helper.make_graph(
+        nodes, "g", ports[:1], ports[1:], [numpy_helper.from_array(weights, "w"), numpy_helper.from_array(bias, "b")]
+    )
     onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9), folder / "m.onnx")
     return folder / "m.onnx"
 
@@ -61,6 +65,16 @@ def test_scores_of_several_classes_are_seen_too(tmp_path: Path, sigmoid: bool) -
     model = drafted(file(tmp_path, 5, sigmoid=sigmoid), tmp_path / "d.npz")
     assert model["task"] == "multilabel"
     assert model.get("scores") == ("probabilities" if sigmoid else None)
+
+
+@pytest.mark.parametrize("sigmoid", [True, False])
+def test_logits_that_lie_between_0_and_1_are_logits_where_the_file_ends_in_a_layer(
+    tmp_path: Path, sigmoid: bool
+) -> None:
+    """By what noise is answered they were taken for probabilities, and all of them were of the second class or none."""
+    np.savez(tmp_path / "d.npz", x=np.zeros((20, 3, 4, 4), "float32"), y=np.arange(20) % 2)
+    (output,) = drafted(file(tmp_path, 1, sigmoid=sigmoid, scale=1e-3), tmp_path / "d.npz")["outputs"]
+    assert output.get("scores") == ("probabilities" if sigmoid else None)
 
 
 def test_rows_of_zeros_and_ones_are_two_classes(tmp_path: Path) -> None:

@@ -138,12 +138,13 @@ def _scores(
     spec = outputs[place] if outputs else None
     if spec is None or not TASKS.get(task).by_itself(spec) or interview.network is not None or interview.coded:
         return []
-    if interview.trainable:
+    said = interview.trainable or spec.name in (*interview.look.probabilities, *interview.look.logits)
+    if said:
         behind = spec.name in interview.look.probabilities
     else:
         behind = answered.shares(interview.reader(), interview.file, inputs, place, interview.limits)
     what = "probabilities" if behind else "logits"
-    interview.guesses.append(f"scores are {what}, by what the file {'says' if interview.trainable else 'answers'}")
+    interview.guesses.append(f"scores are {what}, by what the file {'says' if said else 'answers'}")
     return [f"scores = {toml.quoted(what)}  # guessed"] if behind else []
 
 
