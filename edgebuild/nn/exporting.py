@@ -1,10 +1,12 @@
-"""A module as torch.export sees it, also where its code decides by numbers that it keeps in buffers."""
+"""A module as torch.export sees it, also where its code decides by what it keeps, writes to its weights or checks."""
 
 from __future__ import annotations
 
+import copy
+import dis
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from edgebuild.spec.errors import exhausted
 
@@ -13,52 +15,72 @@ if TYPE_CHECKING:
     from torch.export import ExportedProgram
 
 _BY_VALUES = ("data-dependent", "DataDependent", "dynamic shape operator")  # as PyTorch names it
+_WRITING = "fake tensor in the exported program constant's list"  # what is read as `weight.data`
+_TORCH = "/torch/"
+_MOST = 32  # decisions that are tried the other way
+
+
+class Exported(NamedTuple):
+    """A graph, and whether the module's code is settled in it."""
+
+    program: ExportedProgram
+    settled: bool
 
 
 def exported(
     module: nn.Module, arguments: tuple[Any, ...], named: Mapping[str, Any] | None = None, **how: Any
 ) -> ExportedProgram:
-    """What `torch.export.export` gives for the module in eval mode, or raises.
+    """What `torch.export.export` gives for the module in eval mode, settled where it must be; raises what it raises."""
+    return attempt(module, arguments, named, **how).program
 
-    Where the module decides by what a buffer of one number holds (`if self.initialized:`), as codebooks and
-    normalizations do that set themselves up when they are first trained, its decisions are those of the numbers that
-    it has now.
+
+def attempt(
+    module: nn.Module, arguments: tuple[Any, ...], named: Mapping[str, Any] | None = None, **how: Any
+) -> Exported:
+    """As `exported`. What torch.export refuses, or leaves to be decided when the file runs, is settled.
+
+    - Decisions by a buffer of one number (`if self.initialized:`), as codebooks and normalizations have them that set
+      themselves up when they are first trained, are those of the number that it has now.
+    - What the code writes to its weights (`weight.data`, a largest norm) is written once, before.
+    - A check of values that ends in the code's own `raise` or `assert` is passed.
     """
     import torch
 
     try:
-        return torch.export.export(module.eval(), arguments, dict(named or {}), **how)
+        program = torch.export.export(module.eval(), arguments, dict(named or {}), **how)
     except Exception as error:  # models that cannot be exported fail in many ways
-        if exhausted(error) or not by_values(error) or not any(_numbers(part) for part in module.modules()):
+        if exhausted(error) or not (by_values(error) or _WRITING in str(error)):
             raise
-        try:
-            with _known(module):
-                return torch.export.export(module, arguments, dict(named or {}), **how)
-        except Exception as again:
-            if exhausted(again):
-                raise
-            raise error from None
-
-
-def decided(module: nn.Module, example: tuple[Tensor, ...]) -> bool:
-    """Whether the module can be exported for the numbers that it keeps, and not without them."""
-    import torch
-
-    if not any(_numbers(part) for part in module.modules()):
-        return False
-    try:
-        torch.export.export(module.eval(), example)
-    except Exception as error:  # as above
-        if exhausted(error):
+        settled = _attempt_settled(module, arguments, named or {}, how)
+        if settled is None:
             raise
-        return by_values(error)
-    return False
+        return Exported(settled, True)
+    if any(str(node.target) == "aten.item.default" for node in program.graph.nodes):
+        settled = _attempt_settled(module, arguments, named or {}, how)
+        if settled is not None:
+            return Exported(settled, True)
+    return Exported(program, False)
 
 
 def by_values(error: BaseException) -> bool:
     """Whether code that is exported decides by what tensors hold, or makes as many values as they say."""
     names = {kind.__name__ for kind in type(error).__mro__}
     return any(words in str(error) or any(words in name for name in names) for words in _BY_VALUES)
+
+
+def _attempt_settled(
+    module: nn.Module, arguments: tuple[Any, ...], named: Mapping[str, Any], how: Mapping[str, Any]
+) -> ExportedProgram | None:
+    import torch
+
+    try:
+        checks = _checks(module, arguments, named)
+        with _known(module), _settling(checks):
+            return torch.export.export(module, arguments, dict(named), **how)
+    except Exception as error:  # as above; why it could not be exported as it is says more
+        if exhausted(error):
+            raise
+        return None
 
 
 @contextmanager
@@ -88,3 +110,70 @@ def _constant(number: Tensor) -> property:
 
     values, dtype = number.tolist(), number.dtype
     return property(lambda _: torch.tensor(values, dtype=dtype))
+
+
+@contextmanager
+def _settling(checks: Mapping[int, bool]) -> Iterator[None]:
+    """The n-th truth of a tensor is what `checks` has for n; data of tensors are copies."""
+    import torch
+    from torch.overrides import TorchFunctionMode
+
+    read, write = torch.Tensor.data.__get__, torch.Tensor.data.__set__  # type: ignore[attr-defined]
+
+    class Settling(TorchFunctionMode):
+        asked = 0
+
+        def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+            if func == read:
+                return args[0].detach().clone()
+            if func == write:
+                return None
+            if getattr(func, "__name__", "") != "__bool__":
+                return func(*args, **(kwargs or {}))
+            number, self.asked = self.asked, self.asked + 1
+            return checks[number] if number in checks else func(*args)
+
+    with Settling():
+        yield
+
+
+def _checks(module: nn.Module, arguments: tuple[Any, ...], named: Mapping[str, Any]) -> dict[int, bool]:
+    """By its number the truth of each tensor that the code asks for, where the other ends in the code's own raise."""
+    truths = _asked(module, arguments, named, None)
+    return {n: truth for n, truth in enumerate(truths[:_MOST]) if _raises(module, arguments, named, n)}
+
+
+def _raises(module: nn.Module, arguments: tuple[Any, ...], named: Mapping[str, Any], other: int) -> bool:
+    """Whether code that is told a truth the other way raises; on a copy, which it may set up anew by that."""
+    try:
+        _asked(copy.deepcopy(module), arguments, named, other)
+    except Exception as error:  # the user's code may raise anything
+        if exhausted(error):
+            raise
+        last = error.__traceback__
+        while last is not None and last.tb_next is not None:
+            last = last.tb_next
+        code = last.tb_frame.f_code if last is not None else None
+        own = code is not None and _TORCH not in code.co_filename
+        return own and code.co_code[last.tb_lasti] == dis.opmap["RAISE_VARARGS"]  # type: ignore[union-attr]
+    return False
+
+
+def _asked(module: nn.Module, arguments: tuple[Any, ...], named: Mapping[str, Any], other: int | None) -> list[bool]:
+    """The truths of tensors that the code asks for, in their order; the number `other` is told it the other way."""
+    import torch
+    from torch.overrides import TorchFunctionMode
+
+    truths: list[bool] = []
+
+    class Asked(TorchFunctionMode):
+        def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+            answer = func(*args, **(kwargs or {}))
+            if getattr(func, "__name__", "") != "__bool__":
+                return answer
+            truths.append(answer)
+            return not answer if len(truths) - 1 == other else answer
+
+    with torch.no_grad(), Asked():
+        module(*arguments, **named)
+    return truths

@@ -21,9 +21,14 @@ if TYPE_CHECKING:
     from torch import Tensor, fx, nn
     from torch.export import ExportedProgram
 
+    from edgebuild.nn.exporting import Exported
+
     Example = tuple[Tensor, ...]
 
-_SETTLED = "what the model's code decides by numbers that it keeps in buffers is settled as they are"
+_SETTLED = (
+    "settled as the model is now, and no part of the file: what its code decides by numbers that it keeps in buffers, "
+    "writes to its own weights, and checks before it raises"
+)
 _ROUNDS = 4  # what one rewrite is made of may be what another rewrites
 
 
@@ -67,12 +72,14 @@ def _legal(module: nn.Module, example: Example, format_name: str) -> Legal:
     known = {name: kind for name, kind in REWRITES.usable().items() if format_name in kind.formats}
     refused: dict[str, float] = {}
     lines: dict[str, None] = {}
-    now = module
-    if exporting.decided(module, example) and (settled := _settled(module, example)) is not None:
-        now = settled
-        lines[_SETTLED] = None
+    now, program = module, _exported(module, example)
+    if program is not None and program.settled:
+        now, program = _settled(module, program, example), None
+        lines |= {_SETTLED: None} if now is not module else {}
     for _ in range(_ROUNDS if known else 0):
-        rewritten = _rewritten(now, example, {name: kind for name, kind in known.items() if name not in refused})
+        able = {name: kind for name, kind in known.items() if name not in refused}
+        rewritten = _rewritten(now, example, able, program or _exported(now, example))
+        program = None  # it has been written into
         if rewritten is None:
             break
         wrong = proof.wrong(module, example, rewritten)
@@ -84,21 +91,20 @@ def _legal(module: nn.Module, example: Example, format_name: str) -> Legal:
     return Legal(now, (*lines, *(_left(name, far) for name, far in refused.items())))
 
 
-def _settled(module: nn.Module, example: Example) -> nn.Module | None:
-    """What decides by numbers that it keeps as the graph of what it decides now; None where that answers otherwise."""
+def _settled(module: nn.Module, exported: Exported, example: Example) -> nn.Module:
+    """A graph of what the module's code is settled to, as a module; itself where that answers otherwise."""
     import torch
 
-    program = _exported(module, example)
-    settled = _renamed(torch.export.unflatten(program)).eval() if program is not None else None
-    right = settled is not None and proof.distance(module, settled, example) <= proof.LARGEST
-    return settled if right else None
+    settled = _renamed(torch.export.unflatten(exported.program)).eval()
+    return settled if proof.distance(module, settled, example) <= proof.LARGEST else module
 
 
-def _rewritten(module: nn.Module, example: Example, known: Mapping[str, type[Rewrite]]) -> proof.Rewritten | None:
+def _rewritten(
+    module: nn.Module, example: Example, known: Mapping[str, type[Rewrite]], exported: Exported | None
+) -> proof.Rewritten | None:
     """The module with all that these rewrite; None where there is nothing of it."""
-    program = _exported(module, example)
-    sites = _sites(program, known) if program is not None else []
-    if program is None or not sites:
+    sites = _sites(exported.program, known) if exported is not None else []
+    if exported is None or not sites:
         return None
     layers: dict[str, list[str]] = {}
     for site in sites:
@@ -107,14 +113,14 @@ def _rewritten(module: nn.Module, example: Example, known: Mapping[str, type[Rew
     def only(names: Collection[str]) -> nn.Module:
         fresh = _exported(module, example)
         assert fresh is not None
-        return _replaced(fresh, {name: kind for name, kind in known.items() if name in names})
+        return _replaced(fresh.program, {name: kind for name, kind in known.items() if name in names})
 
-    return proof.Rewritten(_replaced(program, known), layers, only)
+    return proof.Rewritten(_replaced(exported.program, known), layers, only)
 
 
-def _exported(module: nn.Module, example: Example) -> ExportedProgram | None:
+def _exported(module: nn.Module, example: Example) -> Exported | None:
     try:
-        return exporting.exported(module, example)
+        return exporting.attempt(module, example)
     except Exception as error:  # models that cannot be exported fail in many ways
         if exhausted(error):
             raise
