@@ -24,6 +24,7 @@ from edgebuild.engine.durations import Durations
 from edgebuild.spec import reads, sha256
 from edgebuild.spec.artifact import Artifact
 from edgebuild.spec.errors import EdgebuildError, UsageError, from_json
+from edgebuild.spec.names import spelled
 
 if TYPE_CHECKING:
     from filelock import FileLock
@@ -185,6 +186,8 @@ class Store:
 
         Files that are here already are not copied again: weights are large, and a plan is often made anew.
         """
+        for path in source.values():
+            spelled(path)
         known = self._known(source, kind)
         if known is not None and self.holds(known):
             return known

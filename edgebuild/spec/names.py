@@ -5,6 +5,9 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Iterable
+from pathlib import Path
+
+from edgebuild.spec.errors import UsageError
 
 
 def suggest(name: str, known: Iterable[str]) -> str:
@@ -13,6 +16,17 @@ def suggest(name: str, known: Iterable[str]) -> str:
     close = difflib.get_close_matches(name, names, n=1)
     listed = ", ".join(names) or "none"
     return f"did you mean {close[0]!r}? known: {listed}" if close else f"known: {listed}"
+
+
+def spelled(path: Path) -> Path:
+    """The path; UsageError for one whose name is not UTF-8: what runs models opens none of these, and no document can
+    have such a name.
+    """
+    try:
+        str(path).encode()
+    except UnicodeEncodeError:
+        raise UsageError("has a name that is not UTF-8", file=str(path), hint="give it another name") from None
+    return path
 
 
 def class_name(name: str) -> str:

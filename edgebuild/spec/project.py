@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from edgebuild.spec.errors import UsageError
 from edgebuild.spec.files import is_built_by_name_alone, read_model, read_parts, read_policy, read_recipe, read_target
 from edgebuild.spec.model import ModelSpec, PartSpec
-from edgebuild.spec.names import suggest
+from edgebuild.spec.names import spelled, suggest
 from edgebuild.spec.target import SEARCHED, USUAL, Policy, Recipe, Target
 
 if TYPE_CHECKING:
@@ -168,9 +168,11 @@ class Project:
 
 
 def open_project(root: Path, dist: Path | None = None) -> Project:
-    """The project in `root`; EDGEBUILD_STORE names another place for the store."""
-    root = root.resolve()
-    store = Path(os.environ.get("EDGEBUILD_STORE") or root / ".edgebuild")
+    """The project in `root`; EDGEBUILD_STORE names another place for the store. UsageError for names of either that
+    are not UTF-8.
+    """
+    root = spelled(root.resolve())
+    store = spelled(Path(os.environ.get("EDGEBUILD_STORE") or root / ".edgebuild"))
     return Project(root=root, store=store, dist=(dist or root / "dist").absolute())
 
 

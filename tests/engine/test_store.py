@@ -393,6 +393,12 @@ class TestSnapshot:
         assert (store.path(artifact) / "code" / "model.py").read_text() == "one"
         assert store.snapshot({"code/model.py": source}, "source") != artifact
 
+    def test_a_name_that_is_not_utf_8_is_refused(self, store: Store, tmp_path: Path) -> None:
+        odd = tmp_path / os.fsdecode(b"caf\xe9.py")
+        odd.touch()
+        with pytest.raises(UsageError, match="has a name that is not UTF-8"):
+            store.snapshot({odd.name: odd}, "code")
+
     def test_its_digest_is_that_of_the_copy_also_when_the_file_changes_meanwhile(
         self, store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:

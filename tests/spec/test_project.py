@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from pathlib import Path
 
@@ -22,6 +23,18 @@ def test_a_project_without_files_has_the_built_in_targets_and_digits(tmp_path: P
     assert [model.name for model in project.models()] == ["digits"]  # the others want to be named
     assert [model.name for model in project.models(["activity", "digits", "activity"])] == ["activity", "digits"]
     assert project.model("digits").declared.builder == "build"
+
+
+@pytest.mark.parametrize("place", ["project", "store"])
+def test_a_name_that_is_not_utf_8_is_refused_before_a_runtime_or_a_document_fails_on_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str
+) -> None:
+    odd = tmp_path / os.fsdecode(b"caf\xe9")
+    odd.mkdir()
+    if place == "store":
+        monkeypatch.setenv("EDGEBUILD_STORE", str(odd))
+    with pytest.raises(UsageError, match="has a name that is not UTF-8"):
+        open_project(odd if place == "project" else tmp_path)
 
 
 def test_a_target_of_the_project_hides_the_built_in_one_of_the_same_name(tmp_path: Path) -> None:
