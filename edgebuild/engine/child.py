@@ -12,6 +12,7 @@ import faulthandler
 import io
 import os
 import resource
+import shutil
 import signal
 import stat
 import sys
@@ -41,11 +42,13 @@ _LAST_WORDS_SECONDS = 1.0
 
 def watch(task: Task, limits: Limits, line: Connection) -> NoReturn:
     """Run the step under `guard`; on `line` it tells the build how far it is and how it ended."""
-    guard(partial(_be_step, task, limits, line), line)
+    temporary = task.folder / "temporary"
+    link = _short_name(temporary)
+    guard(partial(_be_step, task, limits, line, temporary, link or temporary), line, partial(_forget, link))
 
 
-def guard(work: Callable[[], NoReturn], line: Connection) -> NoReturn:
-    """Let a process of its own do the work, and end as it ended, once all that it started is gone.
+def guard(work: Callable[[], NoReturn], line: Connection, last: Callable[[], None] = lambda: None) -> NoReturn:
+    """Let a process of its own do the work, and end as it ended, once all that it started is gone; `last` comes then.
 
     Whoever closes the other end of `line`, or dies, stops it.
     """
@@ -66,6 +69,7 @@ def guard(work: Callable[[], NoReturn], line: Connection) -> NoReturn:
     _stop(worker, end)
     _, status = os.waitpid(worker, 0)
     _end_offspring()
+    last()
     _end_like(os.waitstatus_to_exitcode(status))
 
 
@@ -106,9 +110,31 @@ def _end_like(exitcode: int) -> NoReturn:
     os._exit(exitcode if exitcode >= 0 else 1)
 
 
-def _be_step(task: Task, limits: Limits, line: Connection) -> NoReturn:
-    """Run the step, say how it ended, and end without waiting for threads that it may have left."""
-    error, refused = _run(task, limits, line)
+def _short_name(folder: Path) -> Path | None:
+    """A link to the folder, which may come later, in a folder of its own where the system has temporary files; None
+    where it has no place for them.
+
+    `multiprocessing` makes sockets among temporary files, whose whole names may have 107 characters (unix(7)).
+    """
+    with suppress(OSError):
+        link = Path(tempfile.mkdtemp(prefix="edgebuild-")) / "t"
+        link.symlink_to(folder)
+        return link
+    return None
+
+
+def _forget(link: Path | None) -> None:
+    if link is not None:
+        shutil.rmtree(link.parent, ignore_errors=True)
+
+
+def _be_step(task: Task, limits: Limits, line: Connection, temporary: Path, temporary_name: Path) -> NoReturn:
+    """Run the step, say how it ended, and end without waiting for threads that it may have left.
+
+    Temporary files lie in `temporary`, which is cleared away with the step, and are known by `temporary_name`.
+    """
+    os.environ["TMPDIR"] = tempfile.tempdir = str(temporary_name)
+    error, refused = _run(task, limits, line, temporary)
     with suppress(OSError, ValueError):
         sys.stdout.flush()
         sys.stderr.flush()
@@ -119,13 +145,13 @@ def _be_step(task: Task, limits: Limits, line: Connection) -> NoReturn:
     os._exit(0)
 
 
-def _run(task: Task, limits: Limits, line: Connection) -> tuple[EdgebuildError | None, bool]:
+def _run(task: Task, limits: Limits, line: Connection, temporary: Path) -> tuple[EdgebuildError | None, bool]:
     """The error that the step ended with, and whether it refused what it was given: it would again. What it prints goes
     to its log.
     """
     try:
         _redirect(task.folder / "log.txt")
-        _keep_temporary(task.folder / "temporary")
+        temporary.mkdir()
     except OSError as error:
         return disk_or_step(error, task.label), False
     curves = Curves(task.curves)
@@ -194,14 +220,6 @@ def _redirect(log: Path) -> None:
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(line_buffering=True)
     faulthandler.enable()
-
-
-def _keep_temporary(folder: Path) -> None:
-    """Let temporary files lie where they are cleared away with the step, however it ends; the system may have no place
-    for them.
-    """
-    folder.mkdir()
-    os.environ["TMPDIR"] = tempfile.tempdir = str(folder)
 
 
 def confine(limits: Limits, threads: int) -> None:

@@ -141,6 +141,14 @@ class TestLeftBehind:
         assert len(left) == 2
         assert not any(Path(place).exists() for place in left)
 
+    def test_sockets_have_room_among_temporary_files_however_deep_the_store_is(self, tmp_path: Path) -> None:
+        store = Store(tmp_path / ("d" * 100) / "store")
+        reason = fail(Toybox(store), "listen").reason
+        store.close()
+        place = Path(reason.partition("listening at '")[2].partition("'")[0])
+        assert place.is_absolute()
+        assert not place.parent.parent.exists()
+
     def test_nothing_outlives_a_step_that_is_stopped(self, box: Toybox, mark: str) -> None:
         assert "was stopped" in fail(box, "start_session_and_sleep", mark, seconds=0.8).reason
         assert not marked(mark)

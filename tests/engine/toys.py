@@ -7,6 +7,7 @@ import errno
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -199,6 +200,12 @@ class Misbehaves(Toy):
         other = subprocess.run(["mktemp", "-d"], capture_output=True, text=True, check=True).stdout
         Path(self.note).write_text(f"{tempfile.mkdtemp()}\n{other}")
         os.kill(os.getpid(), signal.SIGKILL)
+
+    def listen(self, io: StepIO) -> None:
+        place = Path(tempfile.mkdtemp(prefix="pymp-")) / "listener-12345678"  # as multiprocessing names one
+        with socket.socket(socket.AF_UNIX) as listener:
+            listener.bind(str(place))
+            raise ValueError(f"listening at {str(place)!r}")
 
     def disk_full(self, io: StepIO) -> None:
         raise OSError(28, os.strerror(28), "/somewhere/file")
