@@ -7,7 +7,7 @@ from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from edgebuild.formats import _onnx_adopt, _onnx_beside, _onnx_words
+from edgebuild.formats import _ends, _onnx_adopt, _onnx_beside, _onnx_words
 from edgebuild.formats._adopted import attempt
 from edgebuild.spec.look import UNKNOWN, Look, Port, Size
 
@@ -33,7 +33,7 @@ def look(path: Path) -> Look:
     named = _onnx_words.classes(model)
     notes = _onnx_words.numbers(model)
     attempt("is refused by ONNX Runtime", lambda: load_onnx.Model(_onnx_words.content(path), {}))
-    graph, ends = model.graph, _ends(model.graph)
+    graph, ends = model.graph, _kinds(model.graph)
     constants = {tensor.name for tensor in graph.initializer}
     operators = Counter(node.op_type for node in graph.node)
     sizes = [math.prod(tensor.dims) for tensor in _onnx_beside.tensors(graph) if tensor.data_type in _LEARNT]
@@ -53,19 +53,14 @@ def look(path: Path) -> Look:
     )
 
 
-def _ends(graph: onnx.GraphProto) -> dict[str, str]:
-    """The operator that each output comes from, behind those that move, round or name its values; a bias is its
-    layer's.
-    """
-    makers = {name: node for node in graph.node for name in node.output}
+def _kinds(graph: onnx.GraphProto) -> dict[str, str]:
     constants = {tensor.name for tensor in graph.initializer}
-    ends = {}
-    for value in graph.output:
-        node = makers.get(value.name)
-        while node is not None and (node.op_type in _MOVING or (node.op_type == "Add" and constants & {*node.input})):
-            node = next((makers[name] for name in node.input if name in makers), None)
-        ends[value.name] = "" if node is None else node.op_type
-    return ends
+    makers = {
+        name: _ends.Maker(node.op_type, tuple(node.input), bool(constants & {*node.input}))
+        for node in graph.node
+        for name in node.output
+    }
+    return _ends.kinds([value.name for value in graph.output], makers, _MOVING, "Add")
 
 
 def _port(value: onnx.ValueInfoProto) -> Port:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -13,15 +14,18 @@ if TYPE_CHECKING:
 
     Array = np.ndarray[Any, Any]
 
+_LEARNT = (1, 10, 11)  # TensorProto's float, half and double
+_SIZES = 8  # the most numbers that are a size or a scale, which converters of opsets look for in an operator
 _ONE_AXIS = 13  # from this opset on a Hardmax has the axis alone that it names
 _CENTRED = 11  # from this opset on a Resize takes the centres of pixels where nothing else is said
 
 
 def usual(model: onnx.ModelProto) -> onnx.ModelProto:
-    """The model (in place): constants as whole tensors, no names of nothing at the end of lists of inputs
-    or outputs, operators behind those whose results they read.
+    """The model (in place): constants as whole tensors, weights where weights are, no names of nothing at the end of
+    lists of inputs or outputs, operators behind those whose results they read.
     """
     _everywhere(model.graph, _whole)
+    _everywhere(model.graph, _stored)
     _everywhere(model.graph, _trimmed)
     _onnx_files.in_order(model.graph)
     return model
@@ -61,6 +65,26 @@ def _whole(graph: onnx.GraphProto) -> None:
         if values is not None:
             node.ClearField("attribute")
             node.attribute.append(helper.make_attribute("value", numpy_helper.from_array(values)))
+
+
+def _stored(graph: onnx.GraphProto) -> None:
+    """Some exporters give weights by Constant operators, or number by number: nothing counts, shares or codes these."""
+    from onnx import numpy_helper
+
+    results = {value.name for value in graph.output}
+    nodes = [*graph.node]
+    graph.ClearField("node")
+    for node in nodes:
+        weights = node.attribute[0].t if node.op_type == "Constant" and node.attribute else None
+        learnt = weights is not None and weights.data_type in _LEARNT and math.prod(weights.dims) > _SIZES
+        if weights is None or not learnt or node.output[0] in results:
+            graph.node.append(node)
+        else:
+            graph.initializer.add().CopyFrom(weights)
+            graph.initializer[-1].name = node.output[0]
+    for tensor in graph.initializer:
+        if tensor.data_type in _LEARNT and not tensor.raw_data:
+            tensor.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(tensor), tensor.name))
 
 
 def _written(attribute: onnx.AttributeProto) -> Array | None:

@@ -9,10 +9,13 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from edgebuild.formats import _tflite_adopt
+from edgebuild.formats import _ends, _tflite_adopt, _tflite_graph
 from edgebuild.formats._adopted import attempt
 from edgebuild.spec.look import Look, Port
 
+_MOVING = ("RESHAPE", "SQUEEZE", "EXPAND_DIMS", "TRANSPOSE", "CAST", "QUANTIZE", "DEQUANTIZE")
+_SHARES = ("LOGISTIC", "SOFTMAX")
+_LAYERS = ("FULLY_CONNECTED", "CONV_2D", "DEPTHWISE_CONV_2D", "TRANSPOSE_CONV", "BATCH_MATMUL")
 _LABELS = 1 << 20  # bytes of a file of labels, at most
 
 
@@ -23,6 +26,8 @@ def look(path: Path) -> Look:
     content = _tflite_adopt.content(path)
     model = attempt("is refused by LiteRT", lambda: load_tflite.Model(content, {}))
     operators, parameters = attempt("cannot be read", lambda: _counted(content))
+    kinds = attempt("cannot be read", lambda: _kinds(content))
+    ends = dict(zip([port.name for port in model.outputs], kinds, strict=True))
     return Look(
         "TFLite model",
         tuple(map(_port, model.inputs)),
@@ -32,7 +37,21 @@ def look(path: Path) -> Look:
         len(content),
         integer=_tflite_adopt.integer(content),
         classes=_classes(path),
+        probabilities=tuple(name for name, kind in ends.items() if kind in _SHARES),
+        logits=tuple(name for name, kind in ends.items() if kind in _LAYERS),
     )
+
+
+def _kinds(content: bytes) -> list[str]:
+    """Those of the operators that the outputs come from."""
+    makers = {
+        name: _ends.Maker(operator.kind, operator.inputs, bool(operator.constants))
+        for operator in _tflite_graph.operators(content)
+        for name in operator.outputs
+    }
+    _, outputs = _tflite_graph.ends(content)
+    kinds = _ends.kinds(outputs, makers, _MOVING, "ADD")
+    return [kinds[name] for name in outputs]
 
 
 def _classes(path: Path) -> tuple[str, ...]:

@@ -202,7 +202,8 @@ class Recipes:
         if kind == runtime.format == source.kind:
             name = self._model.name
             reason = f"{line.use!r} works on {works_on}, and {name} comes as {kind}, which cannot be trained"
-            raise UsageError(reason, **where, hint=f"--recipe careful takes it; {source.instead}")
+            hint = f"--recipe careful takes it (lossless, if it has integers already); {source.instead}"
+            raise UsageError(reason, **where, hint=hint)
         if kind == runtime.format:
             before = self._lines[number - 1].use
             reason = f"{line.use!r} works on {works_on}, but {before!r} before it makes {kind}"

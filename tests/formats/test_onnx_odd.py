@@ -324,6 +324,26 @@ def test_operators_before_those_that_they_read_become_a_module(tmp_path: Path) -
     assert prove(lift(adopted), adopted).equal
 
 
+@pytest.mark.parametrize("way", ["operator", "numbers"])
+def test_weights_count_however_a_file_has_them(tmp_path: Path, way: str) -> None:
+    plain = file([node("MatMul", ["x", "w"], ["y"])], ["y"])
+    other = file([node("MatMul", ["x", "k"], ["y"])], ["y"])
+    numbers = helper.make_tensor("k", FLOAT, [8, 4], HELD["w"].ravel())
+    if way == "operator":
+        other.graph.node.insert(0, node("Constant", [], ["k"], value=numbers))
+    else:
+        other.graph.initializer.append(numbers)
+    for model in (plain, other):
+        kept = [tensor for tensor in model.graph.initializer if tensor.name in ("w" if model is plain else "k")]
+        model.graph.ClearField("initializer")
+        model.graph.initializer.extend(kept)
+    ways = [nets.written(model, tmp_path, f"{k}.onnx") for k, model in enumerate((plain, other))]
+    files = [Onnx(path.name).adopt(path, (TensorSpec("x", (8,)),)) for path in ways]
+    assert [[one.count for one in Format().constants(content)] for content in files] == [[32], [32]]
+    sizes = [len(Format().quantize(content, Quantization("weights_only"), ())) for content in files]
+    assert abs(sizes[0] - sizes[1]) < 16
+
+
 def chosen(least: float) -> onnx.ModelProto:
     """The places of what is above a value, as many as there are."""
     nodes = [node("Greater", ["x", "least"], ["k"]), node("NonZero", ["k"], ["y"])]

@@ -21,6 +21,7 @@ from edgebuild.verbs.drafting import draft, pictures
 from edgebuild.verbs.drafting.examples import Recognised
 from edgebuild.verbs.drafting.interview import Interview, Wishes
 from edgebuild.verbs.drafting.outputs import Answers
+from tests.formats import lite
 
 
 def file(folder: Path, width: int, *, sigmoid: bool, scale: float = 1.0) -> Path:
@@ -75,6 +76,18 @@ def test_logits_that_lie_between_0_and_1_are_logits_where_the_file_ends_in_a_lay
     np.savez(tmp_path / "d.npz", x=np.zeros((20, 3, 4, 4), "float32"), y=np.arange(20) % 2)
     (output,) = drafted(file(tmp_path, 1, sigmoid=sigmoid, scale=1e-3), tmp_path / "d.npz")["outputs"]
     assert output.get("scores") == ("probabilities" if sigmoid else None)
+
+
+@pytest.mark.parametrize(("kind", "scores"), [("FULLY_CONNECTED", None), ("LOGISTIC", "probabilities")])
+def test_so_are_those_of_a_tflite_file(tmp_path: Path, kind: str, scores: str | None) -> None:
+    held = {1: np.full((1, 8), 1e-3, "float32"), 2: np.full(1, 0.5, "float32")} if scores is None else {}
+    size = 1 if scores else 8
+    (tmp_path / "m.tflite").write_bytes(
+        lite.file(kind, [(1, size)], (1, 1), held, "" if scores else "FullyConnectedOptions")
+    )
+    np.savez(tmp_path / "d.npz", x=np.zeros((20, size), "float32"), y=np.arange(20) % 2)
+    (output,) = drafted(tmp_path / "m.tflite", tmp_path / "d.npz")["outputs"]
+    assert output.get("scores") == scores
 
 
 def test_rows_of_zeros_and_ones_are_two_classes(tmp_path: Path) -> None:

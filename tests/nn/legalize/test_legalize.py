@@ -35,6 +35,22 @@ class Pair(nn.Module):
         return y
 
 
+def capped(x: Tensor) -> Tensor:
+    """Values beyond a limit are the limit."""
+    y = x.clone()
+    y[y > 1] = 1.0
+    y[torch.isnan(y)] = 0.0
+    return y
+
+
+def blanked(x: Tensor) -> Tensor:
+    """Rows that hold a large value are another row."""
+    y = x * 2
+    y[:, y.amax((0, 2, 3)) > 4] = 0.5
+    y[y.amax((1, 2, 3)) > 4.5] = torch.arange(12, dtype=x.dtype)
+    return y
+
+
 # By rewrite: layers over so many axes, which a TFLite file has not, has slowly or has wrongly.
 LAYERS: dict[str, list[tuple[int, Callable[[], nn.Module]]]] = {
     "string_padding": [
@@ -74,6 +90,7 @@ LAYERS: dict[str, list[tuple[int, Callable[[], nn.Module]]]] = {
         (2, lambda: Call(lambda x: torch.relu(x.amax(1).unsqueeze(-1).expand(-1, -1, -1, 2)))),
     ],
     "powers": [(2, lambda: Call(lambda x: (x.unsqueeze(1) - 1).pow(2) - x.unsqueeze(1) ** 3))],
+    "masked_writes": [(2, lambda: Call(capped)), (2, lambda: Call(blanked))],
     "assertions": [(1, lambda: Call(asserted))],
     "elementary": [(2, lambda: Call(lambda x: x.exp2() + x.erfc()))],
     "identity_matrix": [(1, lambda: Call(lambda x: x + torch.eye(8, 20, dtype=x.dtype)))],

@@ -1,0 +1,28 @@
+"""What kind of operator the outputs of a file come from: a layer gives logits, a sigmoid shares."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Maker:
+    """The operator that a value comes from; `biased`: whether one of its inputs is a constant."""
+
+    kind: str
+    inputs: tuple[str, ...]
+    biased: bool
+
+
+def kinds(outputs: Iterable[str], makers: Mapping[str, Maker], moving: Collection[str], add: str) -> dict[str, str]:
+    """The kind of operator of each output, behind those that move, round or name its values (`moving`); an `add` of a
+    constant is the bias of its layer. Empty for an output that no operator gives.
+    """
+    ends = {}
+    for name in outputs:
+        maker = makers.get(name)
+        while maker is not None and (maker.kind in moving or (maker.kind == add and maker.biased)):
+            maker = next((makers[each] for each in maker.inputs if each in makers), None)
+        ends[name] = "" if maker is None else maker.kind
+    return ends
