@@ -106,7 +106,7 @@ def starved(error: BaseException) -> bool:
     """Whether memory ran out, as Python, the kernel or a runtime's own allocator says it."""
     if isinstance(error, OSError):
         return error.errno == errno.ENOMEM
-    return isinstance(error, MemoryError) or (isinstance(error, RuntimeError) and bool(_STARVED.search(str(error))))
+    return isinstance(error, MemoryError) or (isinstance(error, RuntimeError) and bool(_STARVED.search(_words(error))))
 
 
 def exhausted(error: BaseException) -> bool:
@@ -116,7 +116,15 @@ def exhausted(error: BaseException) -> bool:
 
 def full(error: BaseException) -> bool:
     """Whether a disk is full, or lets nobody write, as the kernel or a library that asked it says it."""
-    return error.errno in _FULL if isinstance(error, OSError) else bool(_NO_ROOM.search(str(error)))
+    return error.errno in _FULL if isinstance(error, OSError) else bool(_NO_ROOM.search(_words(error)))
+
+
+def _words(error: BaseException) -> str:
+    """What an exception says; nothing where it is somebody's own and cannot."""
+    try:
+        return str(error)
+    except Exception:
+        return ""
 
 
 def placeless(error: BaseException) -> bool:
