@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Hashable, Iterable, Mapping
+from typing import Generic, NamedTuple, TypeVar
+
+Value = TypeVar("Value", bound=Hashable)
 
 
-@dataclass(frozen=True, slots=True)
-class Maker:
+class Maker(NamedTuple, Generic[Value]):
     """The operator that a value comes from; `biased`: whether one of its inputs is a constant."""
 
     kind: str
-    inputs: tuple[str, ...]
+    inputs: tuple[Value, ...]
     biased: bool
 
 
-def kinds(outputs: Iterable[str], makers: Mapping[str, Maker], moving: Collection[str], add: str) -> dict[str, str]:
+def kinds(
+    outputs: Iterable[Value], makers: Mapping[Value, Maker[Value]], moving: Collection[str], add: str
+) -> dict[Value, str]:
     """The kind of operator of each output, behind those that move, round or name its values (`moving`); an `add` of a
     constant is the bias of its layer. Empty for an output that no operator gives.
     """

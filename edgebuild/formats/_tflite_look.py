@@ -9,9 +9,10 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from edgebuild.formats import _ends, _tflite_adopt, _tflite_graph
+from edgebuild.formats import _ends, _tflite_adopt
 from edgebuild.formats._adopted import attempt
 from edgebuild.spec.look import Look, Port
+from edgebuild.travels.load_tflite import numbered
 
 _MOVING = ("RESHAPE", "SQUEEZE", "EXPAND_DIMS", "TRANSPOSE", "CAST", "QUANTIZE", "DEQUANTIZE")
 _SHARES = ("LOGISTIC", "SOFTMAX")
@@ -25,8 +26,7 @@ def look(path: Path) -> Look:
 
     content = _tflite_adopt.content(path)
     model = attempt("is refused by LiteRT", lambda: load_tflite.Model(content, {}))
-    operators, parameters = attempt("cannot be read", lambda: _counted(content))
-    kinds = attempt("cannot be read", lambda: _kinds(content))
+    operators, parameters, kinds = attempt("cannot be read", lambda: _counted(content))
     ends = dict(zip([port.name for port in model.outputs], kinds, strict=True))
     return Look(
         "TFLite model",
@@ -40,18 +40,6 @@ def look(path: Path) -> Look:
         probabilities=tuple(name for name, kind in ends.items() if kind in _SHARES),
         logits=tuple(name for name, kind in ends.items() if kind in _LAYERS),
     )
-
-
-def _kinds(content: bytes) -> list[str]:
-    """Those of the operators that the outputs come from."""
-    makers = {
-        name: _ends.Maker(operator.kind, operator.inputs, bool(operator.constants))
-        for operator in _tflite_graph.operators(content)
-        for name in operator.outputs
-    }
-    _, outputs = _tflite_graph.ends(content)
-    kinds = _ends.kinds(outputs, makers, _MOVING, "ADD")
-    return [kinds[name] for name in outputs]
 
 
 def _classes(path: Path) -> tuple[str, ...]:
@@ -73,19 +61,40 @@ def _port(port: Any) -> Port:
     return Port(port.name, tuple(size if size >= 0 else "?" for size in port.shape), str(np.dtype(port.dtype)))
 
 
-def _counted(content: bytes) -> tuple[dict[str, int], int]:
-    """How often there is each operator, and the elements of all constants that are no shapes or indices."""
+def _counted(content: bytes) -> tuple[dict[str, int], int, list[str]]:
+    """How often there is each operator, the elements of all constants that are no shapes or indices, and the operator
+    that each output comes from.
+    """
     from ai_edge_litert.tools import flatbuffer_utils
 
     parsed = flatbuffer_utils.read_model_from_bytearray(bytearray(content))
     for code in parsed.operatorCodes:  # before 2021 the other field had it
         code.builtinCode = max(code.builtinCode, code.deprecatedBuiltinCode)
-    kinds = (operator.opcodeIndex for graph in parsed.subgraphs for operator in graph.operators)
-    counts = Counter(flatbuffer_utils.opcode_to_name(parsed, kind) or "CUSTOM" for kind in kinds)
+    names = [flatbuffer_utils.opcode_to_name(parsed, number) or "CUSTOM" for number in range(len(parsed.operatorCodes))]
+    counts = Counter(names[operator.opcodeIndex] for graph in parsed.subgraphs for operator in graph.operators)
     stored = {
         tensor.buffer: math.prod(map(int, tensor.shape)) if tensor.shape is not None else 1
         for graph in parsed.subgraphs
         for tensor in graph.tensors
         if parsed.buffers[tensor.buffer].data is not None and tensor.type in _tflite_adopt.LEARNT
     }
-    return dict(counts.most_common()), sum(stored.values())
+    return dict(counts.most_common()), sum(stored.values()), _kinds(parsed, names)
+
+
+def _kinds(parsed: Any, names: list[str]) -> list[str]:
+    """Those of the operators that the outputs come from, in the order of arguments; tensors need have no names."""
+    graph = parsed.subgraphs[0]
+    constant = [parsed.buffers[tensor.buffer].data is not None for tensor in graph.tensors]
+    makers = {
+        int(output): _ends.Maker(
+            names[operator.opcodeIndex],
+            tuple(map(int, operator.inputs)),
+            any(constant[number] for number in operator.inputs if number >= 0),
+        )
+        for operator in graph.operators
+        for output in operator.outputs
+    }
+    entries = {entry.name.decode(): entry for each in (parsed.signatureDefs or [])[:1] for entry in each.outputs}
+    outputs = [int(entries[name].tensorIndex) for name in numbered(entries)] or [int(each) for each in graph.outputs]
+    kinds = _ends.kinds(outputs, makers, _MOVING, "ADD")
+    return [kinds[number] for number in outputs]
