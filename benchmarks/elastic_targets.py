@@ -20,7 +20,7 @@ from edgebuild.verbs.build import Outcome, build
 from edgebuild.verbs.request import Request
 
 BOARD, MODEL, FORMAT, EPOCHS = "rpi4", "digits", "tflite", 6
-ROUND_TO = 8
+ROUND_TO = 8  # the board's multiple of channels
 # By target: the slice's width, and the gates that were written before anything was built.
 TARGETS = {
     "small": (0.25, {"size": "64 KiB", "latency": "-90 %"}),
@@ -62,13 +62,12 @@ def run(*, small: bool) -> list[Table]:
         root = Path(folder)
         _project.digits(root, small=small)
         if small:
-            chosen = {name: TARGETS[name] for name in ("middle",)}
             # the few channels of the small model stay apart in multiples of 2
-            _project.short_target(root, "middle", _recipe(0.5, epochs=1, round_to=2), looks=6)
-        else:
-            chosen = TARGETS
-            _boards(root)
-        return [_table(root, chosen, small=small)]
+            recipe = _recipe(TARGETS["middle"][0], epochs=1, round_to=2)
+            _project.short_target(root, "middle", recipe, looks=6)
+            return [_table(root, {"middle": TARGETS["middle"]}, small=True)]
+        _boards(root)
+        return [_table(root, TARGETS, small=False)]
 
 
 def _boards(root: Path) -> None:

@@ -20,12 +20,13 @@ def kinds(
     outputs: Iterable[Value], makers: Mapping[Value, Maker[Value]], moving: Collection[str], add: str
 ) -> dict[Value, str]:
     """The kind of operator of each output, behind those that move, round or name its values (`moving`); an `add` of a
-    constant is the bias of its layer. Empty for an output that no operator gives.
+    constant is the bias of its layer. Empty for an output that no operator gives, or a damaged file makes of itself.
     """
     ends = {}
     for name in outputs:
-        maker = makers.get(name)
+        ahead = dict(makers)
+        maker = ahead.pop(name, None)
         while maker is not None and (maker.kind in moving or (maker.kind == add and maker.biased)):
-            maker = next((makers[each] for each in maker.inputs if each in makers), None)
+            maker = next((ahead.pop(each) for each in maker.inputs if each in ahead), None)
         ends[name] = "" if maker is None else maker.kind
     return ends

@@ -27,7 +27,7 @@ def look(path: Path) -> Look:
     content = _tflite_adopt.content(path)
     model = attempt("is refused by LiteRT", lambda: load_tflite.Model(content, {}))
     operators, parameters, kinds = attempt("cannot be read", lambda: _counted(content))
-    ends = dict(zip([port.name for port in model.outputs], kinds, strict=True))
+    ends = dict(zip([port.name for port in model.outputs], kinds, strict=False))  # a damaged file may name other ones
     return Look(
         "TFLite model",
         tuple(map(_port, model.inputs)),

@@ -12,6 +12,7 @@ import pytest
 from onnx import helper, numpy_helper
 from PIL import Image
 
+from edgebuild.formats import _ends
 from edgebuild.spec.data import Guess
 from edgebuild.spec.look import Look
 from edgebuild.spec.project import open_project
@@ -88,6 +89,11 @@ def test_so_are_those_of_a_tflite_file(tmp_path: Path, kind: str, scores: str | 
     np.savez(tmp_path / "d.npz", x=np.zeros((20, size), "float32"), y=np.arange(20) % 2)
     (output,) = drafted(tmp_path / "m.tflite", tmp_path / "d.npz")["outputs"]
     assert output.get("scores") == scores
+
+
+def test_what_a_damaged_file_makes_of_itself_comes_from_nothing() -> None:
+    makers = {"y": _ends.Maker("RESHAPE", ("z",), False), "z": _ends.Maker("ADD", ("y", "z"), True)}
+    assert _ends.kinds(["y", "x"], makers, ("RESHAPE",), "ADD") == {"y": "", "x": ""}
 
 
 def test_rows_of_zeros_and_ones_are_two_classes(tmp_path: Path) -> None:
