@@ -35,7 +35,7 @@ def show(checked: Checked) -> None:
 def following(checked: Checked) -> str:
     """The command that builds it."""
     words = f"edgebuild --target {checked.target} --model {checked.model}"
-    return f"{words} --recipe {checked.recipe}" if checked.recipe else words
+    return words if checked.recipe in (None, checked.unnamed) else f"{words} --recipe {checked.recipe}"
 
 
 def _taking(reasons: Mapping[str, str]) -> str:

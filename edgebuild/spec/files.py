@@ -132,6 +132,8 @@ def is_built_by_name_alone(folder: Path, shown: str) -> bool:
 _OWN = ("description", "by_name", "budgets", "assembly", "base")
 # Where a model comes from: who says one of these takes none of the base's.
 _ORIGIN = ("builder", "source", "weights")
+# And what goes with that: a recipe for a file is none for a network.
+_BY_ORIGIN = (*_ORIGIN, "recipe")
 
 
 def _based(table: dict[str, Any], home: Path, base: str, shown: str) -> dict[str, Any]:
@@ -146,7 +148,7 @@ def _based(table: dict[str, Any], home: Path, base: str, shown: str) -> dict[str
         what = "has a base of its own" if "base" in inherited else "is an assembly"
         raise UsageError(f"{home.name!r} {what}: take the model that it is made of", file=shown, key="base")
     check(ModelFile, inherited, file=of_base)
-    unsaid = (*_OWN, *(_ORIGIN if any(name in table for name in _ORIGIN) else ()))
+    unsaid = (*_OWN, *(_BY_ORIGIN if any(name in table for name in _ORIGIN) else ()))
     return {name: value for name, value in inherited.items() if name not in unsaid} | table
 
 

@@ -191,6 +191,9 @@ class ModelFile:
     assembly: Annotated[
         Mapping[str, Any] | None, Field(description="parts that answer together, and what joins them")
     ] = None
+    recipe: Annotated[
+        str | None, Field(description="what a build takes where neither target nor search says; usually balanced")
+    ] = None
     by_name: Annotated[
         bool, Field(description="built only where --model names it: what is heavy, or needs packages of its own")
     ] = False
@@ -326,7 +329,8 @@ def _plugin(table: Mapping[str, Any], key: str) -> PluginSpec:
 class PartLine:
     """A line of `[[assembly.parts]]`: another model of the project in the place of this one, and how it is compressed.
 
-    Without a recipe it is the target's; without a name the part is called by its recipe, or its model.
+    Without a recipe it is the other model's, else the target's; without a name the part is called by its recipe, or
+    its model.
     """
 
     __pydantic_config__: ClassVar[ConfigDict] = STRICT

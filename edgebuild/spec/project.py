@@ -61,6 +61,10 @@ class Project:
             raise UsageError(f"unknown recipe {name!r}", file=file, key=key, hint=hint)
         return read_recipe(files[name], self.shown(files[name]), self._alternative(name))
 
+    def recipe_of(self, model: ModelSpec) -> Recipe:
+        """The recipe for a model where neither a target nor a search says one; UsageError where it is unknown."""
+        return self.recipe(model.declared.recipe or USUAL, file=model.file, key="recipe")
+
     def _alternative(self, choice: str) -> Callable[[str], Recipe]:
         """Finds the recipes that the file of a choice names: each a file with steps."""
 
@@ -150,7 +154,9 @@ class Project:
             if part.declared.assembly is not None:
                 reason = f"{part.name!r} is an assembly: name its parts here"
                 raise UsageError(reason, file=model.file, key=f"{key}.model")
-            recipe = self.recipe(line.recipe, file=model.file, key=f"{key}.recipe") if line.recipe else None
+            recipe = self.recipe_of(part) if line.model and part.declared.recipe else None
+            if line.recipe:
+                recipe = self.recipe(line.recipe, file=model.file, key=f"{key}.recipe")
             name = line.name or line.recipe or line.model or f"part{number}"
             if name in used:
                 raise UsageError(f"two parts are called {name!r}", file=model.file, key=key, hint="give each a name")

@@ -145,7 +145,7 @@ class StepSpec:
 
 
 SEARCHED = "search"  # a recipe of this name stands for what the last search has found
-USUAL = "balanced"  # and where there was none, for this one
+USUAL = "balanced"  # and where there was none, for the model's own, else for this one
 
 
 @dataclass(frozen=True, slots=True)

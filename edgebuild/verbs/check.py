@@ -15,7 +15,7 @@ from edgebuild.spec.errors import EdgebuildError, UsageError
 from edgebuild.spec.model import ModelSpec
 from edgebuild.spec.project import Project
 from edgebuild.spec.registry import STEPS
-from edgebuild.spec.target import Recipe, StepSpec, Target
+from edgebuild.spec.target import SEARCHED, USUAL, Recipe, StepSpec, Target
 from edgebuild.steps.import_file import integer
 from edgebuild.verbs import class_order
 
@@ -43,7 +43,8 @@ class Right:
 @dataclass(frozen=True, slots=True)
 class Checked:
     """What was seen of a model: examples by split, right answers of each head that chooses (of a model that is yet to
-    be trained none), and for every technique and every recipe why it does not take the model, or "".
+    be trained none), and for every technique and every recipe why it does not take the model, or "". `declared` is the
+    recipe that the model's file names, `of_target` the one that the target's does (None: steps without a name).
     """
 
     model: str
@@ -57,15 +58,23 @@ class Checked:
     target: str
     techniques: Mapping[str, str]
     recipes: Mapping[str, str]
+    declared: str | None = None
+    of_target: str | None = SEARCHED
 
     @property
     def recipe(self) -> str | None:
-        """The best recipe that takes it: that changes most where there is enough to learn from, else `careful`."""
+        """The best recipe that takes it: its own, else that changes most where there is enough to learn from, else
+        `careful`.
+        """
         taken = [name for name, why in self.recipes.items() if not why]
         learns = self.examples["train"] >= _TO_LEARN_FROM
-        return next(
-            (name for name in (*(("balanced",) if learns else ()), "careful", "int8", *taken) if name in taken), None
-        )
+        liked = (self.declared, *((USUAL,) if learns else ()), "careful", "int8", *taken)
+        return next((name for name in liked if name in taken), None)
+
+    @property
+    def unnamed(self) -> str | None:
+        """The recipe that a build takes that names none, before any search; None for the target's own steps."""
+        return (self.declared or USUAL) if self.of_target == SEARCHED else self.of_target
 
 
 def run(
@@ -97,6 +106,7 @@ def _checked(
     from edgebuild.plan.weights import Weights
     from edgebuild.verbs.journal import bring_up
 
+    project.recipe_of(model)
     if model.declared.assembly is not None:
         joining_of(model)
     store = Store(project.store)
@@ -126,6 +136,8 @@ def _checked(
             target.name,
             techniques,
             recipes,
+            model.declared.recipe,
+            target.recipe.name,
         )
     finally:
         store.close()

@@ -8,7 +8,7 @@ import shutil
 import unicodedata
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,6 +16,7 @@ from edgebuild.spec.errors import UsageError
 from edgebuild.spec.files import read_model
 from edgebuild.spec.model import ModelSpec
 from edgebuild.spec.project import Project
+from edgebuild.spec.target import USUAL
 from edgebuild.verbs import check, inspect
 from edgebuild.verbs.drafting import draft, named
 from edgebuild.verbs.drafting.interview import Ask, Interview, Wishes
@@ -87,6 +88,7 @@ def run(
         unwritten = code is not None and network is None
         if not unwritten:
             checked = _checked(project, model, wishes, jobs, events, limits)
+            checked = _with_recipe(checked, staging / "model.toml")
         os.rename(staging, place)
     targets()
     todo = f"write build() in {project.shown(place / 'model.py')}" if unwritten else None
@@ -103,6 +105,15 @@ def _checked(
         if error.file is None or not error.file.startswith(f"{model.origin}/"):
             raise
         raise UsageError(error.reason, file=f"draft of {error.file}", key=error.key, hint=error.hint) from None
+
+
+def _with_recipe(checked: check.Checked, file: Path) -> check.Checked:
+    """Write down the recipe that takes the model, so that a build need not be told, where it is not the usual one."""
+    if checked.recipe in (None, USUAL):
+        return checked
+    description, rest = file.read_text(encoding="utf-8").split("\n", 1)
+    file.write_text(f"{description}\n{draft.recipe(str(checked.recipe))}\n{rest}", encoding="utf-8")
+    return replace(checked, declared=checked.recipe)
 
 
 def _copy(path: Path, place: Path) -> None:

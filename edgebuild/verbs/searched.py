@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from edgebuild.spec.errors import UsageError
 from edgebuild.spec.model import ModelSpec
 from edgebuild.spec.project import Project
-from edgebuild.spec.target import SEARCHED, USUAL, Policy, Recipe, Target
+from edgebuild.spec.target import SEARCHED, Policy, Recipe, Target
 
 if TYPE_CHECKING:
     from edgebuild.search.record import Result
@@ -45,7 +45,7 @@ def chosen(
 
 
 def _one(project: Project, target: Target, model: ModelSpec, policy: Policy, trial: int | None) -> tuple[Recipe, str]:
-    usual, folder = project.recipe(USUAL), place(project, target.name, model.name)
+    usual, folder = project.recipe_of(model), place(project, target.name, model.name)
     if not folder.is_dir():
         return usual, ""
     from edgebuild.search import record
@@ -55,9 +55,9 @@ def _one(project: Project, target: Target, model: ModelSpec, policy: Policy, tri
     if trial is not None:
         return result.recipe(trial), ""
     if not _is_of(result, target, model, policy):
-        return usual, f"the last search was for other gates: its recipe is not taken, {USUAL} is"
+        return usual, f"the last search was for other gates: its recipe is not taken, {usual.name} is"
     if result.taken is None:
-        return usual, f"the last search found no recipe that passes: {USUAL} is taken"
+        return usual, f"the last search found no recipe that passes: {usual.name} is taken"
     recipe = result.recipe(result.taken)
     return recipe, f"the recipe is number {result.taken} of the last search: {result.told(result.taken)}"
 

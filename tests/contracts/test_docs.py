@@ -121,9 +121,13 @@ KINDS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
 
 
 def kind_of(text: str, table: dict[str, Any]) -> str:
-    """Which kind of file a block is of: the one that its first line names, or that has its keys."""
+    """Which kind of file a block is of: the one that its first line names, or that has its keys. A model's recipe is a
+    name.
+    """
     if folder := re.match(r"# (target|model|recipe|space)s/", text):
         return folder[1]
+    if not isinstance(table.get("recipe", ""), str):
+        return "target"
     (kind,) = [name for name, (schema, _) in KINDS.items() if table.keys() <= schema["properties"].keys()][:1]
     return kind
 

@@ -50,7 +50,7 @@ def test_a_file_and_pictures_become_a_judged_bundle_by_two_commands(empty: Works
     checked = begun.document["checked"]
     assert checked["examples"] == {"train": 180, "validation": 20, "test": 200}
     assert checked["right"]["output"]["right"] >= 19
-    assert begun.document["next"] == "edgebuild --target host --model quarters --recipe careful"
+    assert begun.document["next"] == "edgebuild --target host --model quarters"
     empty.edit("targets/host.toml", "description", f"{TIMED}description")
     ran = empty.run(*begun.document["next"].split()[1:], "--json")
     assert ran.code == 0, ran.err

@@ -78,3 +78,27 @@ def test_the_store_may_be_placed_elsewhere(tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.setenv("EDGEBUILD_STORE", str(tmp_path / "big disk"))
     assert open_project(tmp_path).store == tmp_path / "big disk"
     assert open_project(tmp_path).dist == tmp_path / "dist"
+
+
+def test_a_models_own_recipe_goes_with_what_it_is_made_of(tmp_path: Path) -> None:
+    """A based model has its base's, unless it comes from elsewhere; a part of an assembly has its model's."""
+    shutil.copytree(TINY, tmp_path / "models" / "tiny")
+    declared = tmp_path / "models" / "tiny" / "model.toml"
+    declared.write_text('recipe = "int8"\n' + declared.read_text())
+    others = {
+        "same": 'base = "tiny"',
+        "trained": 'base = "tiny"\nbuilder = "build"',
+        "own": 'base = "tiny"\nrecipe = "qat"',
+        "wrong": 'base = "tiny"\nrecipe = "int9"',
+        "both": 'base = "tiny"\n[assembly]\nuse = "average"\nparts = [{ model = "tiny" }, { recipe = "qat" }, {}]',
+    }
+    for name, text in others.items():
+        (tmp_path / "models" / name).mkdir()
+        (tmp_path / "models" / name / "model.toml").write_text(f'description = "x"\n{text}\n')
+    project = open_project(tmp_path)
+    names = {name: project.recipe_of(project.model(name)).name for name in ("tiny", "same", "trained", "own")}
+    assert names == {"tiny": "int8", "same": "int8", "trained": "balanced", "own": "qat"}
+    with pytest.raises(UsageError, match="models/wrong/model.toml: recipe: unknown recipe 'int9'"):
+        project.recipe_of(project.model("wrong"))
+    of_parts = [part.recipe and part.recipe.name for part in project.model("both").parts]
+    assert of_parts == ["int8", "qat", None]

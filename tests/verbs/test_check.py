@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from edgebuild import cli
+from edgebuild.report import check as report
+from edgebuild.spec.files import read_model
 from edgebuild.verbs.check import Checked
 from tests import tiny
 
@@ -30,6 +33,17 @@ def test_what_takes_the_model_is_named_and_nothing_where_nothing_does() -> None:
     assert checked(58, balanced="no", int8="no").recipe is None
 
 
+def test_a_recipe_is_in_the_next_command_where_a_build_would_take_another() -> None:
+    taken = {"balanced": "", "careful": "", "qat": ""}
+    seen = replace(checked(58, **taken), declared="careful")
+    assert report.following(seen) == "edgebuild --target host --model net"
+    assert report.following(replace(seen, declared=None)).endswith(" --recipe careful")
+    assert report.following(replace(seen, declared="qat")) == "edgebuild --target host --model net"
+    assert report.following(replace(seen, of_target="balanced")).endswith(" --recipe careful")
+    assert report.following(replace(seen, of_target=None)).endswith(" --recipe careful")
+    assert report.following(checked(500, **taken)) == "edgebuild --target host --model net"
+
+
 def test_a_file_with_integers_is_sent_to_what_takes_it(
     made: tiny.Made, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -40,3 +54,4 @@ def test_a_file_with_integers_is_sent_to_what_takes_it(
     assert seen["techniques"]["int8"] == seen["recipes"]["careful"]
     assert (seen["techniques"]["encode"], seen["recipes"]["lossless"]) == ("", "")
     assert Checked(**seen).recipe == "lossless"
+    assert read_model(tmp_path / "models" / "whole", "model.toml").declared.recipe == "lossless"

@@ -46,6 +46,11 @@ def text(interview: Interview) -> str:
     return "\n\n".join("\n".join(lines) for lines in tables) + "\n"
 
 
+def recipe(name: str) -> str:
+    """The line that names the recipe of the model."""
+    return f"recipe = {toml.quoted(name)}  # what a build takes that names none; --recipe NAME is for one build"
+
+
 def _head(interview: Interview) -> list[str]:
     file = interview.file.name
     weights = f"weights of {file}" if interview.network else f"from {file}"
