@@ -166,29 +166,31 @@ class Ladder:
         return self._whole([*untaught, *chosen])
 
     def _choose(self, trained: Sequence[_Open]) -> tuple[list[_Open], list[Trial]]:
-        """Of those that were trained a little the third that would add most, and the others. Of what would add as much
-        that comes first which would add more if it lost nothing, and then what lost less.
+        """Of those that were trained a little at most a third, that which would add most first, and the others. Each is
+        held beside those chosen before it as these are likely to come out, and after the first none is chosen that
+        would add nothing to them. Of what would add as much that comes first which would add more if it lost nothing,
+        and then what lost less.
         """
-        room = math.ceil(len(trained) / (self._share or 1))
-        likely, best = self._gains(trained, self._left(trained)), self._gains(trained, partial(min, 0.0))
+        room, left = math.ceil(len(trained) / (self._share or 1)), self._left(trained)
+        chosen: list[_Open] = []
+        others = [*trained]
+        while others and len(chosen) < room:
+            beside = [_left_with(one, left) for one in chosen]
+            likely = self._added([_left_with(one, left) for one in others], beside)
+            best = self._added([_left_with(one, partial(min, 0.0)) for one in others], beside)
+            ranked = sorted(
+                (-round(gain, _DIGITS), -round(hope, _DIGITS), one.short.share if one.short else 0.0, place)
+                for place, (one, gain, hope) in enumerate(zip(others, likely, best, strict=True))
+            )
+            if chosen and not ranked[0][0]:
+                break
+            chosen.append(others.pop(ranked[0][-1]))
+        return chosen, [self._behind(one) for one in others]
 
-        def rank(one: _Open) -> tuple[float, float, float]:
-            gain, hope = (round(each[one.draft.number], _DIGITS) for each in (likely, best))
-            return -gain, -hope, one.short.share if one.short else 0.0
-
-        ranked = sorted(trained, key=rank)
-        return ranked[:room], [self._behind(one) for one in ranked[room:]]
-
-    def _gains(self, trained: Sequence[_Open], left: Callable[[float], float]) -> dict[int, float]:
-        """What each would add to the volume that is known, by number, if a whole training left so much of its loss."""
-        points = [
-            replace(one.point, loss=one.short and replace(one.short, share=left(one.short.share))) for one in trained
-        ]
-        return {one.draft.number: gain for one, gain in zip(trained, self._added(points), strict=True)}
-
-    def _added(self, points: Sequence[Point]) -> list[float]:
-        """What each point would add to the volume of those that pass."""
-        known = [pareto.in_box(trial.point) for trial in self.known if trial.passes and trial.point]
+    def _added(self, points: Sequence[Point], beside: Sequence[Point] = ()) -> list[float]:
+        """What each point would add to the volume of those that pass, and of those beside it."""
+        passing = (trial.point for trial in self.known if trial.passes and trial.point)
+        known = [pareto.in_box(point) for point in (*passing, *beside)]
         volume = pareto.hypervolume(known)
         return [pareto.hypervolume([*known, pareto.in_box(point)]) - volume for point in points]
 
@@ -249,6 +251,11 @@ class Ladder:
     def _known(self, weighed: Weighed, gates: Sequence[Gate]) -> list[weighing.Judged]:
         """The verdicts for which there is evidence: others were told when it was counted."""
         return self._judge(weighed, [gate for gate in gates if weighing.is_known(gate, weighed.evidence)])
+
+
+def _left_with(one: _Open, left: Callable[[float], float]) -> Point:
+    """The point with what a whole training leaves of the loss after a brief one."""
+    return replace(one.point, loss=one.short and replace(one.short, share=left(one.short.share)))
 
 
 def _differs(point: Point, weighed: Weighed | Refused | None) -> bool:

@@ -135,10 +135,19 @@ def test_the_fastest_format_within_the_limits_is_the_one_that_is_trained() -> No
 
 def test_of_those_that_are_trained_a_little_a_third_is_trained_whole() -> None:
     toy = Toy()
-    trials = climbed(toy, *(recipe(ratio) for ratio in (0.3, 0.35, 0.4, 0.45, 0.5, 0.55)))
-    assert [trial.status for trial in trials] == ["behind"] * 4 + ["passes"] * 2  # the smallest add most
+    trials = climbed(toy, *(recipe(ratio) for ratio in (0.3, 0.35, 0.4, 0.45, 0.5, 0.6)))
+    assert [trial.status for trial in trials] == ["behind"] * 4 + [
+        "passes"
+    ] * 2  # the smallest, and one that loses less
     assert sum(line.endswith(f"@{WHOLE}") for line in toy.ran) == 2
     assert "lost 10.0 times what accuracy may lose after a brief training, and others of its batch" in trials[0].reason
+
+
+def test_what_adds_nothing_to_those_that_were_chosen_before_it_is_not_trained_whole() -> None:
+    toy = Toy()
+    trials = climbed(toy, *(recipe(ratio) for ratio in (0.3, 0.35, 0.4, 0.45, 0.5, 0.55)))
+    assert [trial.status for trial in trials] == ["behind"] * 5 + ["passes"]  # as much is lost by the smallest
+    assert [line for line in toy.ran if line.endswith(f"@{WHOLE}")] == [f"answer 0.55@{WHOLE}"]
 
 
 def test_what_would_add_nothing_even_if_it_lost_nothing_is_not_trained_at_all() -> None:
