@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from edgebuild.nn.inlined import inlined
 from edgebuild.spec.errors import exhausted
 
 if TYPE_CHECKING:
@@ -47,7 +48,7 @@ def attempt(
     import torch
 
     try:
-        program = torch.export.export(module.eval(), arguments, dict(named or {}), **how)
+        program = inlined(torch.export.export(module.eval(), arguments, dict(named or {}), **how))
     except Exception as error:  # models that cannot be exported fail in many ways
         if exhausted(error) or not (by_values(error) or _WRITING in str(error)):
             raise
@@ -76,7 +77,7 @@ def _attempt_settled(
     try:
         checks = _checks(module, arguments, named)
         with _known(module), _settling(checks):
-            return torch.export.export(module, arguments, dict(named), **how)
+            return inlined(torch.export.export(module, arguments, dict(named), **how))
     except Exception as error:  # as above; why it could not be exported as it is says more
         if exhausted(error):
             raise

@@ -83,6 +83,47 @@ def test_checks_and_what_is_written_to_weights_are_no_part_of_a_graph(example: t
     assert float(module.inner.weight.norm(dim=1).max()) < 0.3 + 1e-5
 
 
+class Apart(nn.Module):
+    """Computes in blocks that torch.export keeps apart, one within the other, and answers with what is made there."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.inner = nn.Conv2d(3, 4, 3)
+        self.pool = nn.MaxPool2d(3, 2, ceil_mode=True)
+
+    @torch.no_grad()
+    def made(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        with torch.autocast("cuda", enabled=True):
+            y = self.pool(self.inner(x)) + torch.tensor([0.5])
+        return y, y.sum((2, 3))
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        y, total = self.made(x)
+        return torch.relu(y) * 2, total
+
+
+def test_what_stands_in_a_block_of_its_own_is_rewritten_and_followed() -> None:
+    module, inputs = Apart().eval(), (torch.randn(2, 3, 12, 12),)
+    program = exported(module, inputs)
+    assert "higher_order" not in str(program.graph)
+    settled = legal(module, inputs, "tflite")
+    assert ["'pool'" in line and "wrong otherwise" in line for line in settled.lines] == [True]
+    torch.testing.assert_close(settled.module(*inputs), module(*inputs))
+    torch.testing.assert_close(exported(settled.module, inputs).module()(*inputs), module(*inputs))
+
+
+def test_an_autocast_that_changes_types_on_the_processor_stays() -> None:
+    class Half(nn.Linear):
+        def forward(self, x: Tensor) -> Tensor:
+            with torch.autocast("cpu", torch.bfloat16):
+                y = super().forward(x)
+            return y * 2
+
+    module, inputs = Half(6, 6).eval(), (torch.randn(1, 6),)
+    assert module(*inputs).dtype is torch.bfloat16
+    assert "wrap_with_autocast" in str(exported(module, inputs).graph)
+
+
 class Either(nn.Module):
     """A branch whose other end fails for these inputs, and yet is no check."""
 
