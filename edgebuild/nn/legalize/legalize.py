@@ -132,9 +132,19 @@ def _sites(program: ExportedProgram, known: Mapping[str, type[Rewrite]]) -> list
     sites: list[_Site] = []
     for node in program.graph.nodes:
         name = str(node.target).removeprefix("aten.")
-        able = ((each, kind.instead(node)) for each, kind in known.items() if name in kind.operators)
+        able = ((each, _instead(kind, node)) for each, kind in known.items() if name in kind.operators)
         sites += [_Site(each, node, function) for each, function in able if function is not None][:1]
     return sites
+
+
+def _instead(kind: type[Rewrite], node: fx.Node) -> Callable[..., Any] | None:
+    """What a rewrite has for a use; nothing for sizes that only the file will know when it runs."""
+    try:
+        return kind.instead(node)
+    except Exception as error:  # PyTorch's own, of several classes
+        if exhausted(error) or not exporting.by_values(error):
+            raise
+        return None
 
 
 def _replaced(program: ExportedProgram, known: Mapping[str, type[Rewrite]]) -> nn.Module:

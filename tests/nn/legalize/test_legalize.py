@@ -92,7 +92,15 @@ LAYERS: dict[str, list[tuple[int, Callable[[], nn.Module]]]] = {
     "powers": [(2, lambda: Call(lambda x: (x.unsqueeze(1) - 1).pow(2) - x.unsqueeze(1) ** 3))],
     "masked_writes": [(2, lambda: Call(capped)), (2, lambda: Call(blanked))],
     "assertions": [(1, lambda: Call(asserted))],
-    "elementary": [(2, lambda: Call(lambda x: x.exp2() + x.erfc()))],
+    "elementary": [
+        (2, lambda: Call(lambda x: x.exp2() + x.erfc())),
+        (2, lambda: Call(lambda x: torch.lerp(x, x.relu(), -1.5))),
+    ],
+    "hypotenuses": [
+        (2, lambda: Call(lambda x: torch.hypot(x, x.flip(2)))),
+        (2, lambda: Call(lambda x: torch.copysign(x, x.flip(2) * 0.0) + torch.copysign(x.exp(), -1.0))),
+    ],
+    "squeezes": [(2, lambda: Call(lambda x: x.squeeze(1) * 2)), (2, lambda: Call(lambda x: x.squeeze((0, 1)) * 2))],
     "identity_matrix": [(1, lambda: Call(lambda x: x + torch.eye(8, 20, dtype=x.dtype)))],
     "average_counts": [
         (1, lambda: nn.AvgPool1d(3, 2, 1, count_include_pad=False)),
@@ -408,7 +416,8 @@ def test_onnx_has_no_operator_for_maxima_of_uneven_windows() -> None:
 
 
 def test_onnx_answers_as_torch_does_to_what_it_has_not_or_has_wrongly() -> None:
-    module, given = Every([LAYERS[name][0] for name in ("scattered_means", "projected_lstm")]).eval(), example()
+    names = ("scattered_means", "projected_lstm", "squeezes", "hypotenuses")
+    module, given = Every([LAYERS[name][0] for name in names]).eval(), example()
     file = Onnx().convert(legal(module, given, "onnx").module, given)
     (answers,) = Onnx().run(file, [tuple(values.numpy() for values in given)])
     for one, other in zip(answers, module(*given), strict=True):
@@ -450,6 +459,11 @@ def test_what_a_format_takes_is_left_alone(layer: nn.Module) -> None:
     found = legal(layer, given, "tflite")
     assert found.module is layer
     assert found.lines == ()
+
+
+def test_sizes_that_only_the_file_will_know_are_nothing_to_a_rewrite() -> None:
+    module = Call(lambda x: (x[:, :, (x[0, :, 0, 0] > 0).nonzero()[:, 0]] @ torch.ones(12, 5)).sum(2)).eval()
+    assert legal(module, (torch.randn(1, 8, 8, 12),), "tflite").module is module
 
 
 def test_no_other_format_is_rewritten_for_what_tflite_lacks() -> None:

@@ -13,17 +13,20 @@ if TYPE_CHECKING:
 
 
 class Elementary(Rewrite):
-    """A power of two is an exponential, and the complementary error function one without the error function."""
+    """Powers of two, complementary error functions and values between two others are arithmetic."""
 
-    operators: ClassVar[tuple[str, ...]] = ("exp2.default", "erfc.default", "special_erfc.default")
+    operators: ClassVar[tuple[str, ...]] = (
+        *("exp2.default", "erfc.default", "special_erfc.default"),
+        *("lerp.Scalar", "lerp.Tensor"),
+    )
     formats: ClassVar[Mapping[str, Trouble]] = {"tflite": "refused"}
 
     @staticmethod
     def instead(node: fx.Node) -> Callable[..., Any] | None:
         """Of float values, each by its name."""
-        if not node.meta["val"].dtype.is_floating_point:
-            return None
-        return _power if str(node.target).startswith("aten.exp2") else _rest
+        name = str(node.target).removeprefix("aten.").partition(".")[0]
+        named: dict[str, Callable[..., Any]] = {"exp2": _power, "lerp": _between}
+        return named.get(name, _rest) if node.meta["val"].dtype.is_floating_point else None
 
 
 def _power(x: Tensor) -> Tensor:
@@ -32,3 +35,7 @@ def _power(x: Tensor) -> Tensor:
 
 def _rest(x: Tensor) -> Tensor:
     return 1 - x.erf()
+
+
+def _between(start: Tensor, end: Tensor, weight: Tensor | float) -> Tensor:
+    return start + weight * (end - start)
