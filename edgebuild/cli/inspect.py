@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import rich_click as click
@@ -17,8 +18,12 @@ def command(file: Path, step_memory: str, step_time: str) -> Answer:
 
     No project is needed, and nothing in the file is run. Example: edgebuild inspect model.onnx
     """
+    from edgebuild.engine.apart import Patience
+    from edgebuild.report import progress
     from edgebuild.report.inspect import document, show
     from edgebuild.verbs import inspect
 
-    inspected = inspect.run(file, limits(step_memory, step_time))
+    allowed = limits(step_memory, step_time)
+    with progress.display(sys.stderr) as events:
+        inspected = inspect.run(file, Patience(allowed, events.waiting))
     return Answer(document(inspected), lambda: show(inspected))

@@ -7,6 +7,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from functools import partial
 from multiprocessing.connection import Connection
 from typing import Any, NoReturn, TypeVar, cast
@@ -19,19 +20,31 @@ from edgebuild.spec.errors import EdgebuildError, StepError, starved
 T = TypeVar("T")
 
 
-def call(function: Callable[[], T], file: str, limits: Limits | None = None) -> T:
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How long, and with how much, something may run apart, and who is told (its name, and why) where it still runs
+    after `silence` seconds.
+    """
+
+    limits: Limits = field(default_factory=Limits)
+    waiting: Callable[[str, str], None] | None = None
+    silence: float = 10.0
+
+
+def call(function: Callable[[], T], file: str, patience: Patience | None = None) -> T:
     """What `function` gives, or the EdgebuildError that it raises; both are pickled, and so is `function`.
 
     StepError, which names `file`, where its process ends without a word, with another exception, or uses up what a step
-    may (`limits`, or the usual ones).
+    may (the limits of `patience`, or the usual ones).
     """
-    limits = limits or Limits()
+    patience = patience or Patience()
+    limits = patience.limits
     line, theirs = multiprocessing.Pipe()
     with line:
         process = worker.started(_guarded, (function, file, limits, theirs))
         theirs.close()
         try:
-            if not line.poll(limits.seconds):
+            if not _answered(line, file, patience):
                 reason = f"looking at it was stopped: still running after {limits.seconds:g} s"
                 raise StepError(reason, file=file, hint="--step-time allows more")
             given, error = line.recv()
@@ -45,6 +58,17 @@ def call(function: Callable[[], T], file: str, limits: Limits | None = None) -> 
     if error is not None:
         raise error
     return cast(T, given)
+
+
+def _answered(line: Connection, file: str, patience: Patience) -> bool:
+    """Whether an answer comes, or the end, while there is time; what is waited for is told once."""
+    seconds, silence = patience.limits.seconds, patience.silence
+    if patience.waiting is None or seconds <= silence:
+        return line.poll(seconds)
+    if line.poll(silence):
+        return True
+    patience.waiting(file, f"still being looked at after {silence:g} s; ended after {seconds:g} s (--step-time)")
+    return line.poll(seconds - silence)
 
 
 def _guarded(function: Callable[[], Any], file: str, limits: Limits, line: Connection) -> NoReturn:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from edgebuild.engine.apart import Patience
 from edgebuild.spec.errors import UsageError
 from edgebuild.spec.files import read_model
 from edgebuild.spec.model import ModelSpec
@@ -52,11 +53,12 @@ def run(
     `file` may be a network by its name, such as timm:resnet18 or net.py:Net; its weights are those that are wished.
     `ask` gets an answer from somebody at a terminal; None where nobody is there.
     """
+    patience = Patience(limits, events.waiting)
     network = named.asked(str(file), wishes.options, wishes.include)
     if network is None:
-        inspected, copied, stem = inspect.run(file, limits), [file], file.stem
+        inspected, copied, stem = inspect.run(file, patience), [file], file.stem
     else:
-        inspected, copied, stem = *_of_name(network, wishes, limits), network.name.rpartition(":")[2]
+        inspected, copied, stem = *_of_name(network, wishes, patience), network.name.rpartition(":")[2]
     name = wishes.name or _folder_name(stem)
     if not _NAME.fullmatch(name):
         raise UsageError(f"{name!r} is no name for a folder: letters, digits, - and _", key="--name")
@@ -66,7 +68,7 @@ def run(
         raise UsageError("is there already", file=project.shown(place), hint=hint)
     targets = _targets(project, wishes.target)
     interview = Interview(
-        project, next(iter(copied), file), name, inspected, wishes, ask, network=network, limits=limits
+        project, next(iter(copied), file), name, inspected, wishes, ask, network=network, patience=patience
     )
     text, code = draft.text(interview), draft.code(interview)
     with _staged(place) as staging:
@@ -125,14 +127,14 @@ def _copy(path: Path, place: Path) -> None:
         shutil.copyfile(path, place)
 
 
-def _of_name(network: Network | Script, wishes: Wishes, limits: Limits) -> tuple[Inspected, list[Path]]:
+def _of_name(network: Network | Script, wishes: Wishes, patience: Patience) -> tuple[Inspected, list[Path]]:
     """What is known of a network, and the file of its weights, if it has any."""
     if wishes.weights is None:
         hint = f'a .safetensors or .pth file with its state dict, or "{named.RANDOM}" to train it from nothing'
         reason = "is missing: nothing is downloaded"
         raise UsageError(reason, file=named.shown(network), key="--weights", hint=hint)
     files = [] if wishes.weights == named.RANDOM else [Path(wishes.weights)]
-    return named.inspected(network, wishes.weights, limits), files
+    return named.inspected(network, wishes.weights, patience), files
 
 
 def _folder_name(stem: str) -> str:

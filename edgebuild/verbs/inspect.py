@@ -18,7 +18,7 @@ from edgebuild.verbs._quiet import runtimes_silent
 from edgebuild.verbs.preloading import preload_reader
 
 if TYPE_CHECKING:
-    from edgebuild.engine.task import Limits
+    from edgebuild.engine.apart import Patience
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +36,7 @@ class Inspected:
     instead: str = ""
 
 
-def run(path: Path, limits: Limits | None = None) -> Inspected:
+def run(path: Path, patience: Patience | None = None) -> Inspected:
     """Look at one file; UsageError for one that is missing, empty, of no known kind, or damaged, StepError for one that
     ends the process that looks, or uses up its limits.
     """
@@ -45,7 +45,7 @@ def run(path: Path, limits: Limits | None = None) -> Inspected:
     need(source.requires, f"looking at {path.suffix or path.name}", file=str(path), key=None, extra=source.extra)
     preload_reader(source.kind)
     try:
-        look = apart.call(partial(_looked_at, source, path), str(path), limits)
+        look = apart.call(partial(_looked_at, source, path), str(path), patience)
     except UsageError as error:
         raise UsageError(error.reason, file=str(path), hint=error.hint) from None
     refused = {step: why for step in STEPS.names() if (why := _why_not(step, source, look))}

@@ -70,13 +70,21 @@ def test_what_it_started_ends_with_it(tmp_path: Path) -> None:
 
 def test_what_never_ends_is_stopped_when_its_time_is_up() -> None:
     with pytest.raises(StepError) as caught:
-        apart.call(partial(time.sleep, 60), "a.py", Limits(seconds=0.3))
+        apart.call(partial(time.sleep, 60), "a.py", apart.Patience(Limits(seconds=0.3)))
     assert caught.value.line == ("a.py: looking at it was stopped: still running after 0.3 s (--step-time allows more)")
+
+
+def test_what_takes_long_is_told_once_and_waited_for() -> None:
+    told: list[tuple[str, str]] = []
+    patience = apart.Patience(Limits(seconds=30), lambda *line: told.append(line), silence=0.2)
+    assert apart.call(partial(divmod, 7, 3), "b.py", apart.Patience(Limits(seconds=30), patience.waiting)) == (2, 1)
+    assert apart.call(partial(time.sleep, 0.6), "a.py", patience) is None
+    assert told == [("a.py", "still being looked at after 0.2 s; ended after 30 s (--step-time)")]
 
 
 def test_what_takes_all_memory_is_told_its_limit() -> None:
     with pytest.raises(StepError) as caught:
-        apart.call(partial(bytes, 2**30), "a.py", Limits(memory=2**29))
+        apart.call(partial(bytes, 2**30), "a.py", apart.Patience(Limits(memory=2**29)))
     assert caught.value.line == (
         "a.py: looking at it ran out of memory (its limit is 0.5 GiB) (--step-memory allows more)"
     )

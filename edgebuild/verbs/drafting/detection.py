@@ -107,7 +107,7 @@ def _chosen(
 
     def tried(several: Sequence[ImageInput]) -> Iterator[tuple[int, Decoder, ImageInput]]:
         for how in several:
-            answers = answered.of_pictures(interview.reader(), file, how, places, interview.limits)
+            answers = answered.of_pictures(interview.reader(), file, how, places, interview.patience)
             yield from ((found(decoder, answers, boxes), decoder, how) for decoder in decoders)
 
     best = max(tried(ways), key=_count)

@@ -16,7 +16,7 @@ from edgebuild.spec.source import SOURCES
 from edgebuild.verbs.inspect import Inspected
 
 if TYPE_CHECKING:
-    from edgebuild.engine.task import Limits
+    from edgebuild.engine.apart import Patience
     from edgebuild.nn.network import Network
     from edgebuild.spec.reader import Reader
     from edgebuild.spec.source import Source
@@ -54,8 +54,8 @@ class Wishes:
 class Interview:
     """A file that becomes the model `name`; `guesses` grows with each thing that nobody said.
 
-    `network` is what the file has the weights of, where it was asked for by its name; `limits` are what a look may
-    use.
+    `network` is what the file has the weights of, where it was asked for by its name; `patience` is what a look may
+    use, and who is told that it takes long.
     """
 
     project: Project
@@ -66,7 +66,7 @@ class Interview:
     ask: Ask | None
     guesses: list[str] = field(default_factory=list)
     network: Network | Script | None = None
-    limits: Limits | None = None
+    patience: Patience | None = None
 
     @property
     def look(self) -> Look:

@@ -25,7 +25,7 @@ from edgebuild.verbs.inspect import Inspected
 from edgebuild.verbs.preloading import preload_reader
 
 if TYPE_CHECKING:
-    from edgebuild.engine.task import Limits
+    from edgebuild.engine.apart import Patience
     from edgebuild.nn.network import Network
     from edgebuild.spec.look import Usual
     from edgebuild.verbs.drafting.examples import Recognised
@@ -65,9 +65,9 @@ def shown(network: Network | Script) -> str:
     return f"{network.use}:{network.name}"
 
 
-def inspected(network: Network | Script, weights: str, limits: Limits | None = None) -> Inspected:
+def inspected(network: Network | Script, weights: str, patience: Patience | None = None) -> Inspected:
     """What is known of it before any data: UsageError for an unknown name, and for weights that cannot be read."""
-    size = 0 if weights == RANDOM else inspect.run(Path(weights), limits).look.bytes
+    size = 0 if weights == RANDOM else inspect.run(Path(weights), patience).look.bytes
     look = Look(f"{network.name} of {network.use}", _usual(network).inputs, bytes=size)
     source = BUILT if isinstance(network, Script) else network.use
     return Inspected(shown(network), source, look, (), {}, ())
@@ -86,14 +86,14 @@ def completed(interview: Interview, network: Network | Script, data: Recognised)
 
 
 def answers(
-    network: Network | Script, inputs: tuple[TensorSpec, ...], limits: Limits | None = None
+    network: Network | Script, inputs: tuple[TensorSpec, ...], patience: Patience | None = None
 ) -> list[tuple[str, tuple[int, ...], str]]:
     """Name, shape of one example and type of each output, as zeros are answered; UsageError where they are not.
 
     Keys and fields of the answer are the names; one that is an input's as well has another.
     """
     preload_reader(SOURCES.get(IMPORTED).kind)
-    return apart.call(partial(_answers, network, inputs), shown(network), limits)
+    return apart.call(partial(_answers, network, inputs), shown(network), patience)
 
 
 def _answers(network: Network | Script, inputs: tuple[TensorSpec, ...]) -> list[tuple[str, tuple[int, ...], str]]:

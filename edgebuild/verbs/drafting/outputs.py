@@ -47,13 +47,13 @@ def declared(interview: Interview, inputs: tuple[TensorSpec, ...], data: Recogni
 def _outputs(interview: Interview, inputs: tuple[TensorSpec, ...]) -> tuple[TensorSpec, ...]:
     """What the file answers to zeros, or says of itself where only a worker loads it; a state dict says nothing."""
     if interview.network is not None:
-        ports = named.answers(interview.network, inputs, interview.limits)
+        ports = named.answers(interview.network, inputs, interview.patience)
         return tuple(TensorSpec(name, shape, element(interview, name, dtype)) for name, shape, dtype in ports)
     if interview.coded:
         return ()
     if interview.trainable:
         return tuple(_said(interview, port) for port in interview.look.outputs)
-    shapes = answered.shapes(interview.reader(), interview.file, inputs, interview.limits)
+    shapes = answered.shapes(interview.reader(), interview.file, inputs, interview.patience)
     return tuple(
         TensorSpec(port.name, shape, element(interview, port.name, dtype))
         for port, (shape, dtype) in zip(interview.look.outputs, shapes, strict=True)
@@ -142,7 +142,7 @@ def _scores(
     if said:
         behind = spec.name in interview.look.probabilities
     else:
-        behind = answered.shares(interview.reader(), interview.file, inputs, place, interview.limits)
+        behind = answered.shares(interview.reader(), interview.file, inputs, place, interview.patience)
     what = "probabilities" if behind else "logits"
     interview.guesses.append(f"scores are {what}, by what the file {'says' if said else 'answers'}")
     return [f"scores = {toml.quoted(what)}  # guessed"] if behind else []

@@ -122,7 +122,7 @@ def _best(
         return next(iter(ways)), ""
     right = {
         name: answered.right(
-            interview.reader(), interview.file, replace(how, mean=mean, std=std), pictures, interview.limits
+            interview.reader(), interview.file, replace(how, mean=mean, std=std), pictures, interview.patience
         )
         for name, (mean, std) in ways.items()
     }
