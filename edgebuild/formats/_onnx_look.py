@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from edgebuild.formats import _ends, _onnx_adopt, _onnx_beside, _onnx_words
+from edgebuild.formats import _ends, _onnx_adopt, _onnx_beside, _onnx_files, _onnx_words
 from edgebuild.formats._adopted import attempt
 from edgebuild.spec.look import UNKNOWN, Look, Port, Size
 
@@ -35,7 +36,7 @@ def look(path: Path) -> Look:
     attempt("is refused by ONNX Runtime", lambda: load_onnx.Model(_onnx_words.content(path), {}))
     graph, ends = model.graph, _kinds(model.graph)
     constants = {tensor.name for tensor in graph.initializer}
-    operators = Counter(node.op_type for node in graph.node)
+    operators = Counter(_operators(graph))
     sizes = [math.prod(tensor.dims) for tensor in _onnx_beside.tensors(graph) if tensor.data_type in _LEARNT]
     return Look(
         f"ONNX model, opset {_onnx_adopt.opset(model)}",
@@ -51,6 +52,14 @@ def look(path: Path) -> Look:
         tuple(name for name, kind in ends.items() if kind in _SHARES),
         tuple(name for name, kind in ends.items() if kind in _LAYERS),
     )
+
+
+def _operators(graph: onnx.GraphProto) -> Iterator[str]:
+    """Each operator's kind, those within branches and loops too, as their weights are counted."""
+    for node in graph.node:
+        yield node.op_type
+    for inner in _onnx_files.subgraphs(graph):
+        yield from _operators(inner)
 
 
 def _kinds(graph: onnx.GraphProto) -> dict[str, str]:

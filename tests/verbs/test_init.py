@@ -26,6 +26,7 @@ from edgebuild.verbs.drafting.interview import Interview
 from edgebuild.verbs.drafting.script import BUILDER, Script
 from edgebuild.verbs.init import Begun, Wishes, run
 from tests import brought, tiny
+from tests.verbs import branching
 
 NOBODY: Any = cast(Any, Lines)  # who would be told of steps, of which none runs
 
@@ -216,6 +217,22 @@ def test_a_batch_behind_the_time_is_known_for_what_it_is(tmp_path: Path, refused
     model.graph.ClearField("input")
     onnx.save(model, scalar)
     assert refused(scalar).startswith("scalar.onnx: takes no inputs: it answers the same whatever it is asked")
+
+
+def test_a_number_that_may_be_always_the_same_is_told_with_its_flag(
+    tmp_path: Path, refused: Callable[..., str]
+) -> None:
+    """Zeros go into the branch that does not take this shape."""
+    path = branching.written(tmp_path / "m.onnx")
+    flag = "where it is always the same, such as a sample rate: --constant rate=…"
+    told = refused(path)
+    assert told.startswith("m.onnx: cannot be run: ")
+    assert told.endswith(f"(tried with rate = 0; {flag})")
+    declared, guesses = drafted(path, constants=("rate=1",))
+    assert declared["source"]["constants"] == {"rate": 1}
+    assert not any("rate" in guess for guess in guesses)
+    taken = branching.written(tmp_path / "m.onnx", size=4)
+    assert f"'rate' may be any number; {flag}" in drafted(taken)[1]
 
 
 def test_weights_alone_get_code_to_be_filled_in(tmp_path: Path, pictures: Path) -> None:

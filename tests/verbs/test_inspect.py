@@ -16,6 +16,7 @@ from edgebuild.spec.errors import UsageError
 from edgebuild.spec.look import Port
 from edgebuild.verbs import inspect
 from tests import tiny
+from tests.verbs import branching
 
 
 def refused(path: Path) -> str:
@@ -41,6 +42,11 @@ def test_an_onnx_file_tells_its_ports_operators_and_parameters(zoo: Path, made: 
     assert integers.look.integer
     assert "encode" in integers.techniques
     assert integers.refused["int8"].startswith("the file computes in integers already")
+
+
+def test_operators_within_branches_are_counted_as_their_weights_are(tmp_path: Path) -> None:
+    found = inspect.run(branching.written(tmp_path / "m.onnx"))
+    assert found.look.operators == {"Cast": 1, "If": 1, "MatMul": 1, "Reshape": 1}
 
 
 def test_weights_beside_the_file_are_counted(made: tiny.Made, tmp_path: Path) -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import fields
 from typing import TYPE_CHECKING, cast, get_args
 
 from edgebuild.devices.timing.feeds import parse_shapes
@@ -37,7 +38,22 @@ def declared(interview: Interview) -> tuple[TensorSpec, ...]:
     free = [port for port in ports if port.name not in interview.constants]
     if not free:
         raise UsageError("would leave no input at all", file=str(interview.file), key="--constant")
+    if names := numbers(interview):
+        interview.guesses.append(f"{' and '.join(map(repr, names))} may be any number; {fixed(names)}")
     return tuple(_spec(interview, port, shapes) for port in free)
+
+
+def numbers(interview: Interview) -> list[str]:
+    """Inputs that are one whole number, as rates and switches are, of a source that may have them always the same."""
+    if all(each.name != "constants" for each in fields(SOURCES.get(interview.source))):
+        return []
+    free = (port for port in interview.look.inputs if port.name not in interview.constants)
+    return [port.name for port in free if port.shape in ((), (1,)) and "int" in port.dtype]
+
+
+def fixed(names: Sequence[str]) -> str:
+    """What says that inputs are always the same."""
+    return f"where it is always the same, such as a sample rate: {' '.join(f'--constant {name}=…' for name in names)}"
 
 
 def element(interview: Interview, name: str, dtype: str) -> Element:

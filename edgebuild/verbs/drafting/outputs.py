@@ -12,7 +12,7 @@ from edgebuild.spec.outputs import USUAL_TASK
 from edgebuild.spec.registry import TASKS
 from edgebuild.spec.signature import TensorSpec
 from edgebuild.verbs.drafting import answered, named, toml
-from edgebuild.verbs.drafting.inputs import element
+from edgebuild.verbs.drafting.inputs import element, fixed, numbers
 
 if TYPE_CHECKING:
     from edgebuild.spec.look import Port
@@ -53,7 +53,12 @@ def _outputs(interview: Interview, inputs: tuple[TensorSpec, ...]) -> tuple[Tens
         return ()
     if interview.trainable:
         return tuple(_said(interview, port) for port in interview.look.outputs)
-    shapes = answered.shapes(interview.reader(), interview.file, inputs, interview.patience)
+    try:
+        shapes = answered.shapes(interview.reader(), interview.file, inputs, interview.patience)
+    except UsageError as error:
+        names = numbers(interview)
+        hint = f"tried with {' and '.join(names)} = 0; {fixed(names)}" if names else None
+        raise UsageError(error.reason, file=error.file, hint=error.hint or hint) from None
     return tuple(
         TensorSpec(port.name, shape, element(interview, port.name, dtype))
         for port, (shape, dtype) in zip(interview.look.outputs, shapes, strict=True)
