@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from edgebuild.engine.apart import Patience
 
 
+_OF_FLOATS = "it can be coded, judged and bundled as it is; what quantizes or trains needs its float file"
+
+
 @dataclass(frozen=True, slots=True)
 class Inspected:
     """A file, the source that takes it, the techniques that work on it, the formats that are made of it, and for each
@@ -51,7 +54,8 @@ def run(path: Path, patience: Patience | None = None) -> Inspected:
     refused = {step: why for step in STEPS.names() if (why := _why_not(step, source, look))}
     formats = tuple(kind for kind in FORMATS.names() if kind == source.kind or (source.trainable and _installed(kind)))
     techniques = tuple(step for step in STEPS.names() if step not in refused)
-    return Inspected(str(path), name, look, techniques, refused, formats, source.instead if refused else "")
+    instead = _OF_FLOATS if look.integer else source.instead
+    return Inspected(str(path), name, look, techniques, refused, formats, instead if refused else "")
 
 
 def _looked_at(source: type[Source], path: Path) -> Look:

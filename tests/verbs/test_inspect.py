@@ -41,6 +41,8 @@ def test_an_onnx_file_tells_its_ports_operators_and_parameters(zoo: Path, made: 
     integers = inspect.run(made.file("onnx-int8"))
     assert integers.look.integer
     assert "encode" in integers.techniques
+    assert "needs its float file" in integers.instead
+    assert "takes int8" not in integers.instead
     assert integers.refused["int8"].startswith("the file computes in integers already")
 
 

@@ -54,11 +54,21 @@ def apart(io: StepIO, how: Quantization) -> Quantization:
 
 
 def quantize(io: StepIO, how: Quantization, samples: Sequence[Sample] = ()) -> None:
-    """Write the quantized file, and note what calibration could not say."""
+    """Write the quantized file, and note what calibration could not say, or that nothing in the file was quantized."""
     target_format, model = read(io)
     if samples:
         how = calibrated(io, target_format, model, how, samples)
-    (io.output / target_format.file).write_bytes(target_format.quantize(model, how))
+    quantized = target_format.quantize(model, how)
+    if _anatomy(target_format, quantized) == _anatomy(target_format, model):
+        untouched = "it has no operator of a kind that is quantized so: it computes as before"
+        notes.write(io.output, [*notes.read(io.output), untouched])
+    (io.output / target_format.file).write_bytes(quantized)
+
+
+def _anatomy(target_format: Format, model: bytes) -> tuple[list[str], list[tuple[int, int]]]:
+    """Kinds of operators, and counts and widths of weights: whatever is quantized changes one of these."""
+    weights = target_format.constants(model)
+    return sorted(target_format.operators(model)), sorted((each.count, each.width) for each in weights)
 
 
 def calibrated(

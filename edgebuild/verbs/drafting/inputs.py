@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import fields
+from dataclasses import fields, is_dataclass
 from typing import TYPE_CHECKING, cast, get_args
 
 from edgebuild.devices.timing.feeds import parse_shapes
@@ -45,7 +45,8 @@ def declared(interview: Interview) -> tuple[TensorSpec, ...]:
 
 def numbers(interview: Interview) -> list[str]:
     """Inputs that are one whole number, as rates and switches are, of a source that may have them always the same."""
-    if all(each.name != "constants" for each in fields(SOURCES.get(interview.source))):
+    source = SOURCES.get(interview.source)
+    if not is_dataclass(source) or all(each.name != "constants" for each in fields(source)):
         return []
     free = (port for port in interview.look.inputs if port.name not in interview.constants)
     return [port.name for port in free if port.shape in ((), (1,)) and "int" in port.dtype]

@@ -9,6 +9,7 @@ import numpy as np
 import onnx
 import pytest
 
+from edgebuild.spec import notes
 from edgebuild.steps.techniques.dynamic_int8 import DynamicInt8
 from tests import runtimes, tiny
 
@@ -49,3 +50,13 @@ def test_a_kept_layer_stays_float(tokens: tiny.Made, tmp_path: Path) -> None:
     output = tiny.perform(DynamicInt8(keep=("head",)), tmp_path / "out", {"model": ("onnx", tokens["onnx"])})
     operators = Counter(node.op_type for node in onnx.load(output / "model.onnx").graph.node)
     assert (operators["MatMulInteger"], operators["Gemm"] + operators["MatMul"]) == (1, 1)
+
+
+def test_a_file_without_anything_to_quantize_is_said_to_be_as_before(made: tiny.Made, tmp_path: Path) -> None:
+    ends = [[onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, [1, 4])] for name in "xy"]
+    graph = onnx.helper.make_graph([onnx.helper.make_node("Neg", ["x"], ["y"])], "g", *ends)
+    opset = onnx.helper.make_opsetid("", 17)
+    onnx.save(onnx.helper.make_model(graph, opset_imports=[opset], ir_version=8), tmp_path / "model.onnx")
+    for name, folder, said in (("none", tmp_path, 1), ("some", made["onnx"], 0)):
+        output = tiny.perform(DynamicInt8(), tmp_path / name, {"model": ("onnx", folder)})
+        assert sum("no operator of a kind that is quantized" in note for note in notes.read(output)) == said
