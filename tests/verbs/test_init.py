@@ -5,6 +5,7 @@ from __future__ import annotations
 import tomllib
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, cast
 
 import numpy as np
@@ -322,8 +323,9 @@ def test_what_a_class_reads_goes_along(net_file: Path, pictures: Path, monkeypat
         f"from pathlib import Path\n{NET}\nint((Path(__file__).parent / 'tables/[1].txt').read_text())\n"
     )
 
-    def look(project: Project, model: ModelSpec, *_: object) -> None:
+    def look(project: Project, model: ModelSpec, *_: object) -> SimpleNamespace:
         seen.update({name: path.read_text() for name, path in weights._files(model).items()})
+        return SimpleNamespace(recipe=None)
 
     monkeypatch.setattr(check, "run", look)
     read = (folder / "tables" / "[1].txt",)
