@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -23,6 +25,7 @@ from edgebuild.spec.registry import FORMATS
 from edgebuild.spec.target import Target, Timing
 
 _TIMEOUT = 1800.0
+_FAILED = "inference-failed"  # as runners call it that a runtime refuses the values
 _COUNT = "count"  # the folder of the job that counts
 # A quick look, not a verdict: no baseline is interleaved and no limit decides when to stop.
 _REPEATS = 3  # whatever disturbs a count can only add to it, so the least of three is taken
@@ -100,12 +103,14 @@ def run(
         file = _whole(model, Path(folder))
         feeder = feeds.Feeder(model, ports(instruments.host.device, file, Path(folder)))
         fed = _feed(feeder, feed, Path(folder), seed)
-        if instrument.device.counts and target.hardware.core is not None and target.hardware.core.time is not None:
-            result = _counted(instrument, target, target.hardware.core.time, file, inputs, Path(folder), threads)
-        elif instrument.fidelity == "emulated":  # time under an emulator says nothing
-            raise DeviceError("work cannot be counted here, and emulated time is no latency", hint="edgebuild doctor")
-        else:
-            result = _timed(instrument, file, inputs, Path(folder), threads)
+        with _told_what_was_fed(model, fed):
+            if instrument.device.counts and target.hardware.core is not None and target.hardware.core.time is not None:
+                result = _counted(instrument, target, target.hardware.core.time, file, inputs, Path(folder), threads)
+            elif instrument.fidelity == "emulated":  # time under an emulator says nothing
+                reason = "work cannot be counted here, and emulated time is no latency"
+                raise DeviceError(reason, hint="edgebuild doctor")
+            else:
+                result = _timed(instrument, file, inputs, Path(folder), threads)
     return Bench(
         model=str(model),
         target=target.name,
@@ -123,6 +128,19 @@ def run(
         band=result.band,
         outside=result.outside,
     )
+
+
+@contextmanager
+def _told_what_was_fed(model: Path, fed: tuple[feeds.Fed, ...]) -> Iterator[None]:
+    """A file that does not answer is named, with what it was given: random values may be none that it takes."""
+    try:
+        yield
+    except DeviceError as error:
+        if not error.reason.startswith(_FAILED):
+            raise
+        given = ", ".join(f"{each.name} {list(each.shape)} {each.source}" for each in fed)
+        hint = f"fed {given}; --inputs FILE.npz gives other values"
+        raise DeviceError(error.reason, file=str(model), hint=hint) from None
 
 
 def named(address: str, target: Target) -> Instrument:

@@ -6,6 +6,7 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from edgebuild import cli
@@ -20,6 +21,7 @@ from edgebuild.spec.target import Target, Timing
 from edgebuild.verbs import bench
 from tests import ROOT, runtimes, tiny
 from tests.sources import nets
+from tests.verbs import branching
 
 FORMATS = runtimes.formats()
 
@@ -173,6 +175,18 @@ def test_a_damaged_file_ends_in_one_line_and_not_with_this_process(
     file.write_bytes(damaged(made.file(name).read_bytes())[kind])
     told = refused(capsys, str(file), "--device", "local", code=4)
     assert any(word in told for word in ("bad-model", "crashed with", "out-of-memory"))
+
+
+def test_a_file_that_does_not_take_what_it_is_fed_is_named_with_that(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The first random number decides for a branch in which these 4 values do not become 6."""
+    file = branching.written(tmp_path / "m.onnx")
+    np.savez(tmp_path / "zero.npz", x=np.zeros((1, 4), np.float32), rate=np.array(0))
+    given = ("--device", "local", "--inputs", str(tmp_path / "zero.npz"))
+    told = refused(capsys, str(file), *given, code=4)
+    assert told.startswith(f"edgebuild: {file}: inference-failed: ")
+    assert f"(fed x [1, 4] {given[-1]}, rate [] {given[-1]}; --inputs FILE.npz gives other values)" in told
 
 
 def test_an_unknown_device_is_a_usage_error(made: tiny.Made, pi: Target) -> None:
