@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from edgebuild.nn import own_numbers
 from edgebuild.nn.inlined import inlined
 from edgebuild.spec.errors import exhausted
 
@@ -42,6 +43,8 @@ def attempt(
 
     - Decisions by a buffer of one number (`if self.initialized:`), as codebooks and normalizations have them that set
       themselves up when they are first trained, are those of the number that it has now.
+    - What is read of other tensors that no input reaches (places of a mask, how often an edge is repeated) is as it is
+      now.
     - What the code writes to its weights (`weight.data`, a largest norm) is written once, before.
     - A check of values that ends in the code's own `raise` or `assert` is passed.
     """
@@ -56,11 +59,19 @@ def attempt(
         if settled is None:
             raise
         return Exported(settled, True)
-    if any(str(node.target) == "aten.item.default" for node in program.graph.nodes):
-        settled = _attempt_settled(module, arguments, named or {}, how)
-        if settled is not None:
-            return Exported(settled, True)
+    unknown = _unknown(program)
+    settled = _attempt_settled(module, arguments, named or {}, how) if unknown else None
+    if settled is not None and _unknown(settled) < unknown:
+        return Exported(settled, True)
     return Exported(program, False)
+
+
+def _unknown(program: ExportedProgram) -> int:
+    """How many of a graph's values are, or are as many as, only a file will know when it runs."""
+    from torch.fx.experimental.symbolic_shapes import free_unbacked_symbols
+
+    values = [node.meta.get("val") for node in program.graph.nodes if node.op == "call_function"]
+    return sum(bool(free_unbacked_symbols(value)) for value in values if value is not None)
 
 
 def by_values(error: BaseException) -> bool:
@@ -75,8 +86,12 @@ def _attempt_settled(
     import torch
 
     try:
-        checks = _checks(module, arguments, named)
-        with _known(module), _settling(checks):
+        read = own_numbers.reads(module, arguments, named)
+        if how.get("dynamic_shapes"):
+            twice = tuple(torch.cat([argument, argument]) for argument in arguments)
+            read = read.where_equal(own_numbers.reads(module, twice, named))
+        checks = _checks(module, arguments, named) | read.truths
+        with _known(module), _settling(checks), own_numbers.known(module, read.values):
             return inlined(torch.export.export(module, arguments, dict(named), **how))
     except Exception as error:  # as above; why it could not be exported as it is says more
         if exhausted(error):

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 _SETTLED = (
     "settled as the model is now, and no part of the file: what its code decides by numbers that it keeps in buffers, "
-    "writes to its own weights, and checks before it raises"
+    "picks by masks that no input reaches, writes to its own weights, and checks before it raises"
 )
 _ROUNDS = 4  # what one rewrite is made of may be what another rewrites
 
