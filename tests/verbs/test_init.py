@@ -508,6 +508,23 @@ def test_without_data_the_draft_says_loudly_that_nothing_is_known_of_accuracy(ne
     assert any(guess.startswith("THERE IS NO DATA") for guess in interview.guesses)
 
 
+def test_without_labels_every_output_is_held_against_the_originals(tmp_path: Path) -> None:
+    """What had no task was held to parity, which sees nothing of what quantization makes of it."""
+    from onnx import TensorProto, helper, save
+
+    x, y, z = (helper.make_tensor_value_info(name, TensorProto.FLOAT, [1, 4]) for name in "xyz")
+    nodes = [helper.make_node("Neg", ["x"], ["y"]), helper.make_node("Abs", ["x"], ["z"])]
+    graph = helper.make_graph(nodes, "g", [x], [y, z])
+    save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), tmp_path / "m.onnx")
+    declared, guesses = drafted(tmp_path / "m.onnx")
+    assert [output["task"] for output in declared["outputs"]] == ["agreement", "agreement"]
+    assert "agreement is asked of every output" in guesses
+    np.savez(tmp_path / "d.npz", x=np.zeros((4, 4), np.float32), y=np.array([0, 1, 2, 3]))
+    declared, guesses = drafted(tmp_path / "m.onnx", data=tmp_path / "d.npz")
+    assert ["task" in output for output in declared["outputs"]] == [True, False]
+    assert any(guess.endswith("held to parity alone, which sees nothing of what quantizes") for guess in guesses)
+
+
 def test_pixels_go_as_they_are_into_an_input_of_whole_numbers(tmp_path: Path, pictures: Path) -> None:
     """What scales pixels is in the file, so neither mean nor deviation is guessed; `run.py` gives what pixels are."""
     from onnx import TensorProto, helper, save

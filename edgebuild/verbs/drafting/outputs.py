@@ -107,16 +107,17 @@ def _boxes(interview: Interview, outputs: tuple[TensorSpec, ...], task: str, dat
 def _several(
     interview: Interview, inputs: tuple[TensorSpec, ...], outputs: tuple[TensorSpec, ...], task: str, data: Recognised
 ) -> Answers:
-    """A table for each output, one of which has the task."""
-    asked = _asked(task, outputs)
+    """A table for each output, one of which has the task, or all where nobody has labels: the original answers all."""
+    every, asked = TASKS.get(task).original, _asked(task, outputs)
     which = ", the first" if asked == 0 else ", which has the scores"
-    guess = f"{task} is asked of output {outputs[asked].name!r}{which}; the others are held to parity"
+    guess = f"{task} is asked of output {outputs[asked].name!r}{which}; the others are held to parity alone"
+    guess = f"{task} is asked of every output" if every else f"{guess}, which sees nothing of what quantizes"
     if len(outputs) > 1:
         interview.guesses.append(guess)
     lines, classes = [f"# {guess}"] if len(outputs) > 1 else [], list[str]()
     for position, spec in enumerate(outputs):
         lines += toml.tensor("outputs", _plain(spec.name), spec)
-        if position == asked:
+        if every or position == asked:
             lines += [f"task = {toml.quoted(task)}"]
             if TASKS.get(task).named:
                 classes, line = _labels(interview, data, TASKS.get(task).classes_of(spec))
