@@ -421,7 +421,7 @@ def test_folders_that_are_not_all_classes_ask_for_their_names(
     net: Path, pictures: Path, refused: Callable[..., str]
 ) -> None:
     (pictures / "more").mkdir()
-    told = "my net.onnx: --labels: is missing: the model answers 4 classes, the data has 5 folders: name all, in order"
+    told = "my net.onnx: --labels: is missing: the model answers 4 classes, the data has 5: name all, in order"
     assert refused(net, data=pictures) == told
 
 

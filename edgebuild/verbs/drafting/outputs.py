@@ -167,7 +167,7 @@ def _labels(interview: Interview, data: Recognised, width: int | None) -> tuple[
         interview.guesses.append(guess)
         classes, comment = folders, f"  # guessed: {data.guess.order}"
     elif folders:
-        question = f"the model answers {width} classes, the data has {len(folders)} folders: name all, in order"
+        question = f"the model answers {width} classes, the data has {len(folders)}: name all, in order"
         classes = _names(interview.needed("--labels", question))
     else:
         interview.guesses.append("classes are named by their numbers; --labels names them")
