@@ -86,6 +86,7 @@ LAYERS: dict[str, list[tuple[int, Callable[[], nn.Module]]]] = {
     "expanded": [
         (2, lambda: Call(lambda x: torch.cat([x, x.mean((1, 3), keepdim=True).expand(-1, 1, -1, 12)], 1))),
         (2, lambda: Call(lambda x: x * x.amax((2, 3), keepdim=True).expand_as(x))),
+        (2, lambda: Call(lambda x: x + x * (1 - x.amax(1, keepdim=True).expand_as(x)).sqrt().exp())),
         (2, lambda: Call(lambda x: torch.relu(x.amax(1).unsqueeze(-1) * torch.ones(1, 1, 1, 2, dtype=x.dtype)))),
         (2, lambda: Call(lambda x: torch.relu(x.amax(1).unsqueeze(-1).expand(-1, -1, -1, 2)))),
     ],
@@ -536,6 +537,14 @@ def test_tflite_takes_a_layer_of_every_rewrite_and_answers_as_torch_does() -> No
     far = [np.abs(one - other).max() / np.abs(other).max() for one, other in zip(answers, wanted, strict=True)]
     assert max(far) < 1e-5, dict(enumerate(far))
     assert not {"STABLEHLO_REDUCE_WINDOW", "GATHER_ND", "STABLEHLO_CONVOLUTION"} & {*Tflite().operators(file)}
+
+
+def test_what_is_expanded_meets_a_picture_behind_other_arithmetic() -> None:
+    """Between convolutions, as a decoder trusts what it was surer of; made in three axes it was mixed up there."""
+    before, x = nn.Conv2d(6, 6, 1), torch.randn(1, 6, 5, 4)
+    module = Call(lambda x: before(x) + x * (1 - before(x).amax(1, keepdim=True).expand_as(x))).eval()
+    (answer,) = next(Tflite().run(Tflite().convert(legal(module, (x,), "tflite").module, (x,)), [(x.numpy(),)]))
+    np.testing.assert_allclose(answer, module(x).detach().numpy(), atol=1e-5)
 
 
 def test_a_network_may_end_in_an_expand() -> None:

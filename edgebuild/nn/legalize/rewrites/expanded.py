@@ -57,9 +57,16 @@ def _spread(x: Tensor, sizes: list[int]) -> Tensor:
 
 
 def _repeats(user: fx.Node, node: fx.Node) -> bool:
-    """Whether an operator gives the same to what is not repeated, for another of its values is as large."""
+    """Whether an operator gives the same to what is not repeated, for another of its values is as large.
+
+    What works value by value on it alone (`1 - x`) hands it on.
+    """
+    import torch
+
     if user.op == "output":
         return False
+    if user.all_input_nodes == [node] and torch.Tag.pointwise in getattr(user.target, "tags", ()):
+        return bool(user.users) and all(_repeats(later, user) for later in user.users)
     others = [one for one in user.all_input_nodes if one is not node]
     as_large = any(one.meta["val"].shape == user.meta["val"].shape for one in others)
     return as_large and str(user.target).removeprefix("aten.") in _REPEATING
