@@ -21,7 +21,7 @@ from edgebuild.spec.project import Project, open_project
 from edgebuild.verbs import search
 
 TARGET, MODEL = "rpi4", "digits"
-MINUTES, RECIPES, JOBS = 22, 300, 2  # of the half hour that is asked for: the grid and the builds take time too
+MINUTES, RECIPES, JOBS = 22, 400, 2  # of the half hour that is asked for: the grid and the builds take time too
 _COLUMNS = {
     "number": ("number", ""),
     "recipe": ("recipe", ""),
