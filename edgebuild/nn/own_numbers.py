@@ -230,8 +230,8 @@ def _reader(call: Call) -> Callable[[Own, Any, Call], Any] | None:
 
 
 def _value(own: Own, func: Any, call: Call) -> _Value | None:
-    given = tensors(call[1:])
-    return _Value(func(*call[1], **call[2])) if all(one in own for one in given) else None
+    operands = tensors(call[1:])
+    return _Value(func(*call[1], **call[2])) if all(one in own for one in operands) else None
 
 
 def _repeats(own: Own, _: Any, call: Call) -> _Repeats | None:
@@ -246,13 +246,13 @@ def _repeats(own: Own, _: Any, call: Call) -> _Repeats | None:
 def _places(own: Own, _: Any, call: Call) -> _Places | None:
     import torch
 
-    found: list[list[Tensor | int] | None] = []
+    named: list[list[Tensor | int] | None] = []
     for item in _index(call):
         if not _asks(item) or item not in own:
-            found.append(None)
+            named.append(None)
         else:
-            found.append([*item.nonzero(as_tuple=True)] if item.dtype == torch.bool else [int(item)])
-    return _Places(found) if any(places is not None for places in found) else None
+            named.append([*item.nonzero(as_tuple=True)] if item.dtype == torch.bool else [int(item)])
+    return _Places(named) if any(places is not None for places in named) else None
 
 
 def _asks(item: Any) -> bool:

@@ -525,6 +525,21 @@ def test_without_labels_every_output_is_held_against_the_originals(tmp_path: Pat
     assert any(guess.endswith("held to parity alone, which sees nothing of what quantizes") for guess in guesses)
 
 
+def test_what_nothing_is_learnt_through_has_no_task_where_the_model_is_trained(tmp_path: Path) -> None:
+    (tmp_path / "net.py").write_text(
+        "from torch import nn\n\n\nclass Net(nn.Linear):\n    def forward(self, x):\n"
+        "        y = super().forward(x)\n        return y, y.argmax(-1), y.softmax(-1)\n"
+    )
+    asked = named.asked(f"{tmp_path / 'net.py'}:Net", ("in_features=4", "out_features=3"))
+    assert asked is not None
+    seen, wishes = named.inspected(asked, named.RANDOM), Wishes(shapes=("x=1,4",), weights=named.RANDOM)
+    interview = Interview(open_project(tmp_path), tmp_path / "net.py", "m", seen, wishes, None, network=asked)
+    declared = tomllib.loads(draft.text(interview))
+    assert [output.get("task") for output in declared["outputs"]] == ["agreement", None, "agreement"]
+    told = "agreement is asked of every output that something can be learnt through; the others have parity"
+    assert told in interview.guesses
+
+
 def test_pixels_go_as_they_are_into_an_input_of_whole_numbers(tmp_path: Path, pictures: Path) -> None:
     """What scales pixels is in the file, so neither mean nor deviation is guessed; `run.py` gives what pixels are."""
     from onnx import TensorProto, helper, save

@@ -108,21 +108,33 @@ def _several(
     interview: Interview, inputs: tuple[TensorSpec, ...], outputs: tuple[TensorSpec, ...], task: str, data: Recognised
 ) -> Answers:
     """A table for each output, one of which has the task, or all where nobody has labels: the original answers all."""
-    every, asked = TASKS.get(task).original, _asked(task, outputs)
+    every, asked = _originals(interview, task, outputs), _asked(task, outputs)
     which = ", the first" if asked == 0 else ", which has the scores"
     guess = f"{task} is asked of output {outputs[asked].name!r}{which}; the others are held to parity alone"
-    guess = f"{task} is asked of every output" if every else f"{guess}, which sees nothing of what quantizes"
+    guess = f"{guess}, which sees nothing of what quantizes"
+    if every:
+        learnt = "" if len(every) == len(outputs) else " that something can be learnt through; the others have parity"
+        guess = f"{task} is asked of every output{learnt}"
     if len(outputs) > 1:
         interview.guesses.append(guess)
     lines, classes = [f"# {guess}"] if len(outputs) > 1 else [], list[str]()
     for position, spec in enumerate(outputs):
         lines += toml.tensor("outputs", _plain(spec.name), spec)
-        if every or position == asked:
+        if position in (every or (asked,)):
             lines += [f"task = {toml.quoted(task)}"]
             if TASKS.get(task).named:
                 classes, line = _labels(interview, data, TASKS.get(task).classes_of(spec))
                 lines += [line, *_scores(interview, inputs, outputs, position, task)]
     return Answers(outputs, lines, classes)
+
+
+def _originals(interview: Interview, task: str, outputs: tuple[TensorSpec, ...]) -> list[int]:
+    """The places of outputs that are held against the original's, where the task has no other labels: of what is
+    trained not those in whole numbers, through which nothing is learnt.
+    """
+    if not TASKS.get(task).original:
+        return []
+    return [place for place, spec in enumerate(outputs) if not interview.trainable or spec.dtype.startswith("float")]
 
 
 def _asked(task: str, outputs: tuple[TensorSpec, ...]) -> int:
