@@ -73,8 +73,8 @@ def test_classes_that_are_numbers_stay_an_output_which_the_task_is_not_asked_of(
     label, probability = text.partition('name = "probability"')[::2]
     assert "task =" not in label.partition("[[outputs]]")[2]
     assert 'task = "classification"\nlabels = ["0", "1", "2"]' in probability
-    asked = "classification is asked of output 'probability', which has the scores; the others are held to parity"
-    assert asked in interview.guesses
+    asked = "classification is asked of output 'probability', which has the scores; the others are held to parity alone"
+    assert any(guess.startswith(asked) for guess in interview.guesses)
 
 
 def test_classes_that_the_file_names_come_before_those_of_folders_in_their_order(tmp_path: Path) -> None:
