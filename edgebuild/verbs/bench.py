@@ -138,8 +138,8 @@ def _told_what_was_fed(model: Path, fed: tuple[feeds.Fed, ...]) -> Iterator[None
     except DeviceError as error:
         if not error.reason.startswith(_FAILED):
             raise
-        given = ", ".join(f"{each.name} {list(each.shape)} {each.source}" for each in fed)
-        hint = f"fed {given}; --inputs FILE.npz gives other values"
+        values = ", ".join(f"{each.name} {list(each.shape)} {each.source}" for each in fed)
+        hint = f"fed {values}; --inputs FILE.npz gives other values"
         raise DeviceError(error.reason, file=str(model), hint=hint) from None
 
 
