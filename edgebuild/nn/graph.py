@@ -6,9 +6,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from edgebuild.nn import untraceable
+from edgebuild.nn import untraceable, writes
 from edgebuild.nn.exporting import exported
 from edgebuild.nn.model_code import example
+from edgebuild.nn.operators import operator
 from edgebuild.spec.errors import UsageError, exhausted
 from edgebuild.spec.signature import TensorSpec
 
@@ -87,7 +88,7 @@ def trace(module: nn.Module, inputs: tuple[TensorSpec, ...]) -> fx.GraphModule:
         reason, hint = untraceable.why(error)
         raise UsageError(f"the model cannot be traced: {reason}", key="builder", hint=hint) from None
     graph = fx.GraphModule(traced, traced.graph)  # without the train() and eval() that exported modules refuse
-    _without_writing_in_place(graph)
+    writes.without(graph)
     graph.graph.eliminate_dead_code()
     graph.recompile()
     for node in graph.graph.find_nodes(op="placeholder"):
@@ -95,26 +96,6 @@ def trace(module: nn.Module, inputs: tuple[TensorSpec, ...]) -> fx.GraphModule:
             message = f"the model's code fixes the batch size that input {node.name!r} may have"
             raise UsageError(message, key="builder", hint="take it from the input: x.shape[0], or -1 in a reshape")
     return graph
-
-
-def _without_writing_in_place(graph: fx.GraphModule) -> None:
-    """`relu_` becomes `relu`: a graph can only be reasoned about when a value never changes."""
-    import torch
-
-    for node in graph.graph.nodes:
-        name = operator(node)
-        if name.endswith("_") and not name.endswith("__") and node.target._schema.is_mutable:
-            written = node.args[0]
-            node.target = getattr(getattr(torch.ops.aten, name[:-1]), node.target._overloadname)
-            later = {user for user in written.users if user is not node and node < user}
-            written.replace_all_uses_with(node, delete_user_cb=lambda user, later=later: user in later)
-
-
-def operator(node: fx.Node) -> str:
-    """The name of an ATen operator without its overload (`conv2d`); empty for any other node."""
-    from torch._ops import OpOverload
-
-    return node.target._schema.name.partition("::")[2] if isinstance(node.target, OpOverload) else ""
 
 
 def layers(graph: fx.GraphModule) -> list[Layer]:

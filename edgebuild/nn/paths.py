@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from edgebuild.nn.graph import Layer, operator
+from edgebuild.nn.graph import Layer
+from edgebuild.nn.operators import operator
 
 if TYPE_CHECKING:
     from torch import Tensor, fx

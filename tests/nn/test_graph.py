@@ -6,7 +6,8 @@ import pytest
 import torch
 from torch import nn
 
-from edgebuild.nn.graph import layers, operator, parameter, trace, walk
+from edgebuild.nn.graph import layers, parameter, trace, walk
+from edgebuild.nn.operators import operator
 from edgebuild.spec.errors import UsageError
 from edgebuild.spec.signature import TensorSpec
 from tests.nn import nets

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from edgebuild.nn.graph import Layer, layers, operator, parameter
+from edgebuild.nn.graph import Layer, layers, parameter
+from edgebuild.nn.operators import operator
 
 if TYPE_CHECKING:
     from torch import Tensor, fx

@@ -10,7 +10,8 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from edgebuild.nn import shared_batch
-from edgebuild.nn.graph import OUTPUT_AXIS, operator
+from edgebuild.nn.graph import OUTPUT_AXIS
+from edgebuild.nn.operators import operator
 from edgebuild.nn.quantize.points import from_input
 
 if TYPE_CHECKING:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from edgebuild.nn.graph import Layer, layers, operator, parameter, trace
+from edgebuild.nn.graph import Layer, layers, parameter, trace
+from edgebuild.nn.operators import operator
 from edgebuild.spec.signature import TensorSpec
 
 if TYPE_CHECKING:

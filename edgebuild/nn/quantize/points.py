@@ -5,7 +5,8 @@ from __future__ import annotations
 import operator as python
 from typing import TYPE_CHECKING, Any
 
-from edgebuild.nn.graph import OUTPUT_AXIS, is_float, operator, walk
+from edgebuild.nn.graph import OUTPUT_AXIS, is_float, walk
+from edgebuild.nn.operators import operator
 from edgebuild.spec.spread import Spread
 
 if TYPE_CHECKING:
@@ -42,13 +43,13 @@ def _is_tensor(node: fx.Node) -> bool:
 def owners(graph: fx.GraphModule) -> dict[fx.Node, fx.Node]:
     """{node: the node whose range it has} for all values that an integer file holds.
 
-    Left out are whole numbers and what is computed together with its one user: a convolution before its batch norm,
-    a sum before its ReLU.
+    Left out are whole numbers, floats of half the width, which stay what they are, and what is computed together with
+    its one user: a convolution before its batch norm, a sum before its ReLU.
     """
     owned: dict[fx.Node, fx.Node] = {}
     varying = from_input(graph)
     for node in graph.graph.nodes:
-        if node not in varying or _is_fused(node):
+        if node not in varying or _is_fused(node) or _is_half(node):
             continue
         if _moves(node) and node.args[0] in owned:
             owned[node] = owned[node.args[0]]
@@ -57,14 +58,18 @@ def owners(graph: fx.GraphModule) -> dict[fx.Node, fx.Node]:
     return owned
 
 
+def _is_half(node: fx.Node) -> bool:
+    return is_float(node) and node.meta["val"].dtype.itemsize < 4
+
+
 def _moves(node: fx.Node) -> bool:
     return operator(node) in _MOVES or node.target is python.getitem
 
 
 def _is_fused(node: fx.Node) -> bool:
-    (user, *others) = node.users
-    if others or operator(node) not in _FUSE:
+    if len(node.users) != 1 or operator(node) not in _FUSE:
         return False
+    (user,) = node.users
     return operator(user) in _FUSED or (operator(user) == "batch_norm" and operator(node) in OUTPUT_AXIS)
 
 

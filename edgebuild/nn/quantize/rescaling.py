@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from edgebuild.nn.answers import listed
-from edgebuild.nn.graph import layers, operator, parameter
+from edgebuild.nn.graph import layers, parameter
+from edgebuild.nn.operators import operator
 from edgebuild.nn.paths import Reader, readers
 from edgebuild.spec.errors import StepError
 

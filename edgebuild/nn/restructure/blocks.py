@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from edgebuild.nn import untraceable
 from edgebuild.nn.exporting import exported
-from edgebuild.nn.graph import operator
+from edgebuild.nn.operators import operator
 from edgebuild.nn.restructure import swaps
 from edgebuild.nn.restructure.swaps import Swap
 from edgebuild.spec.errors import UsageError, exhausted

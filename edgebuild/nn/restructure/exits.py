@@ -14,8 +14,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from edgebuild.nn import checkpoint
-from edgebuild.nn.graph import is_float, operator, trace
+from edgebuild.nn.graph import is_float, trace
 from edgebuild.nn.lift import lifted
+from edgebuild.nn.operators import operator
 from edgebuild.nn.prune.work import layer_work
 from edgebuild.spec.errors import UsageError
 from edgebuild.spec.signature import TensorSpec

@@ -9,7 +9,8 @@ import pytest
 import torch
 
 from edgebuild.nn import checkpoint
-from edgebuild.nn.graph import operator, trace, walk
+from edgebuild.nn.graph import trace, walk
+from edgebuild.nn.operators import operator
 from edgebuild.spec import dataset
 from edgebuild.spec.errors import UsageError
 from edgebuild.steps.convert import Convert

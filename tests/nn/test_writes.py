@@ -1,0 +1,70 @@
+"""Writing into a part of a value, or into what shows it another way, is seen by all that reads the memory later."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from edgebuild.nn.graph import trace
+from edgebuild.nn.operators import operator
+from edgebuild.spec.errors import UsageError
+from edgebuild.spec.signature import TensorSpec
+from tests.nn import nets
+
+Code = Callable[[nets.Forward, Tensor], Tensor]
+INPUTS = (TensorSpec("x", (6, 4)),)
+
+
+def into_slices(net: nets.Forward, x: Tensor) -> Tensor:
+    y = net.inner(x)
+    y[:, 1:3] = 0.5
+    y[..., 0].mul_(3)
+    y.narrow(1, 4, 2).add_(x[:, :2])
+    return y.cumsum(1)
+
+
+def into_views(net: nets.Forward, x: Tensor) -> Tensor:
+    y = net.inner(x)
+    y.transpose(1, 2).flatten(1).mul_(2)  # a copy, which nobody reads
+    y.permute(2, 0, 1)[1].sub_(1)
+    y.view(-1, 24).unflatten(1, (3, 8))[:, 2].exp_()
+    y.unsqueeze(1).squeeze(1).detach().relu_()
+    return y * 2
+
+
+def shown_before(net: nets.Forward, x: Tensor) -> Tensor:
+    y = net.inner(x)
+    flat, rows, kept = y.flatten(1), y.transpose(1, 2), y * 1
+    first = rows[:, 0]
+    torch.relu_(y)
+    first += 1
+    return flat[:, :6] + first + rows[:, 1] + kept[:, :, 0]
+
+
+def again_and_again(net: nets.Forward, x: Tensor) -> Tensor:
+    y = net.inner(x)
+    for k in range(3):
+        y[:, k + 1] += y[:, k]
+    return y
+
+
+@pytest.mark.parametrize("code", [into_slices, into_views, shown_before, again_and_again])
+def test_who_reads_written_memory_reads_what_was_written(code: Code) -> None:
+    module = nets.Forward(code, inner=nn.Linear(4, 4)).eval()
+    graph, x = trace(module, INPUTS), torch.randn(3, 6, 4)
+    with torch.no_grad():
+        assert torch.equal(graph(x), module(x))
+    assert not [node for node in graph.graph.nodes if operator(node).endswith("_")]
+
+
+def test_memory_that_is_shown_in_an_unknown_way_is_refused() -> None:
+    def code(net: nets.Forward, x: Tensor) -> Tensor:
+        y = net.inner(x)
+        y.unfold(1, 2, 2).add_(1)
+        return y
+
+    with pytest.raises(UsageError, match="its code writes into what 'unfold' shows of a value"):
+        trace(nets.Forward(code, inner=nn.Linear(4, 4)), INPUTS)
