@@ -18,6 +18,7 @@ from edgebuild.spec import drawing, tasks
 from edgebuild.spec.data import Data, DataRequest, Guess, Loaded
 from edgebuild.spec.errors import UsageError, exhausted
 from edgebuild.spec.fields import Seed
+from edgebuild.spec.names import suggest
 from edgebuild.spec.signature import TensorSpec
 
 if TYPE_CHECKING:
@@ -35,17 +36,21 @@ class Npz(Data):
     """Arrays `NAME`, or `NAME_train`, `NAME_test` and so on (or `train_NAME`): an input's name or x, a head's or y.
 
     Values are as the model takes them, but for uint8 pictures [N, h, w] or [N, h, w, c], which `[preprocess]` makes its
-    input. Splits that do not come along are cut at random, in proportion to the classes. An array `slice` names the
-    slice of each (test) example.
+    input. Splits that do not come along are cut at random, in proportion to the classes, or by `group`. Labels may be
+    the names of classes. An array `slice` names the slice of each (test) example.
     """
 
     file: Annotated[str, Field(description="from the model's folder, or absolute")]
     inputs: Annotated[tuple[str, ...], Field(description="names of the arrays, without that of a split")] = ()
     labels: Annotated[tuple[str, ...], Field(description="the same of the labels of each head")] = ()
+    group: Annotated[
+        str | None, Field(description="the array of what examples have in common (a person): never in two splits")
+    ] = None
     test: Share = 0.2
     seed: Seed = 0
 
     prepares: ClassVar[bool] = True
+    by_name: ClassVar[bool] = True
 
     @staticmethod
     def seen(place: Path, inputs: tuple[TensorSpec, ...]) -> Guess | None:
@@ -78,6 +83,7 @@ class Rows:
     dtype: np.dtype[Any]
     wrong: Callable[[str], UsageError]
     mask: Values | None = None
+    by_columns: bool = False
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -148,6 +154,8 @@ class Archive:
             raise self._wrong(f"{self.options.file!r} has a split {labelled[0]!r} and none 'train'")
         splits: dict[str, Any] = {split: self._pair(known, split) for split in labelled}
         splits = splits or {"train": self._pair(known, "")}
+        if self.options.group is not None:
+            splits["groups"] = {split: self._group(known, split if labelled else "") for split in labelled or ["train"]}
         if (slices := self._find(known, ("slice",), "test" if "test" in splits else "")) is not None:
             splits["slices"] = slices
         missing, notes = [name for name in LABELLED if name not in splits], tuple[str, ...]()
@@ -168,8 +176,12 @@ class Archive:
         heads = (head.name for head in self.request.heads if tasks.of(head).choice and labels[head.name].ndim == 1)
         first = next(heads, None)
         classes = None if first is None else labels[first]
+        groups = splits["groups"]["train"] if "groups" in splits else None
+        if groups is not None and groups.shape != (total,):
+            message = f"{self.options.file!r} has groups {[*groups.shape]} for {total} examples"
+            raise self._wrong(message, key="data.group")
         try:
-            rows, note = cut(total, classes, splits, test=self.options.test, seed=self.options.seed)
+            rows, note = cut(total, classes, splits, test=self.options.test, seed=self.options.seed, groups=groups)
         except ValueError as error:
             raise self._wrong(f"{self.options.file!r} {error}") from None
         masks = {name: drawing.mask(own, total) for name, own in rows.items()}
@@ -184,6 +196,8 @@ class Archive:
                 )
                 raise self._wrong(message)
             parts["slices"] = replace(splits["slices"], mask=masks["test"])
+        if groups is not None:
+            parts["groups"] = splits["groups"] | {name: groups[own] for name, own in rows.items()}
         return splits | parts, (note,)
 
     def _arrays(self) -> dict[str, Rows]:
@@ -198,15 +212,8 @@ class Archive:
                 name = member.removesuffix(".npy")
                 with archive.open(member) as stream:
                     shape, fortran, dtype = header(stream)
-                if dtype.hasobject:
-                    raise self._wrong(
-                        f"array {name!r} of {self.options.file!r} holds Python objects, which may be code"
-                    )
-                if fortran and len(shape) > 1:
-                    message = f"array {name!r} of {self.options.file!r} is stored by columns (Fortran order)"
-                    raise self._wrong(message, hint="save numpy.ascontiguousarray of it")
                 if shape:  # one number is no examples
-                    arrays[name] = Rows(file, name, shape, np.dtype(dtype), self._wrong)
+                    arrays[name] = Rows(file, name, shape, np.dtype(dtype), self._wrong, by_columns=fortran)
         return arrays
 
     def _pair(self, known: Mapping[str, Rows], split: str) -> tuple[tuple[Rows, ...], dict[str, Values]]:
@@ -223,13 +230,32 @@ class Archive:
         return tuple(inputs)
 
     def _labels(self, known: Mapping[str, Rows], split: str, position: int) -> Values:
-        """The labels of a head, all in memory; [N, 1] numbers of classes are [N]."""
+        """The labels of a head, all in memory; [N, 1] numbers of classes are [N], and so are their names."""
         head = self.request.heads[position]
         rows = self._find(known, self._label_names(position), split)
         if rows is None:
             raise self._missing(known, f"the labels of {head.name!r}", self._label_names(position), split, "labels")
         values = _whole(rows)
-        return values[:, 0] if tasks.of(head).choice and values.shape[1:] == (1,) else values
+        values = values[:, 0] if tasks.of(head).choice and values.shape[1:] == (1,) else values
+        return self._numbered(rows, values) if tasks.of(head).choice and values.dtype.kind in "US" else values
+
+    def _numbered(self, rows: Rows, names: Values) -> Values:
+        """The number of the class that each name [N] is of."""
+        import numpy as np
+
+        places, words = {name: place for place, name in enumerate(self.request.classes)}, _npz_seen.texts(names)
+        if (row := next((row for row, word in enumerate(words) if word not in places), None)) is not None:
+            message = f"{rows.place(row)} of {self.options.file!r} is {words[row]!r}, which is no class"
+            raise self._wrong(message, hint=suggest(words[row], places))
+        return np.array([places[word] for word in words], np.int64).reshape(names.shape)
+
+    def _group(self, known: Mapping[str, Rows], split: str) -> Values:
+        """What the examples of a split have in common, [N]."""
+        own = str(self.options.group)
+        rows = self._find(known, (own,), split)
+        if rows is None:
+            raise self._missing(known, "groups", (own,), split, "group")
+        return _whole(rows)
 
     def _input_names(self, position: int) -> tuple[str, ...]:
         specs = self.request.signature.inputs
@@ -249,12 +275,19 @@ class Archive:
             return (self.options.labels[position],)
         return (heads[position].name, *(USUAL_LABELS if len(heads) == 1 else ()))
 
-    @staticmethod
-    def _find(known: Mapping[str, Rows], names: tuple[str, ...], split: str) -> Rows | None:
-        """The first array that is called by one of these names in a split; "" is the data set as a whole."""
+    def _find(self, known: Mapping[str, Rows], names: tuple[str, ...], split: str) -> Rows | None:
+        """The first array that is called by one of these names in a split; "" is the data set as a whole. UsageError
+        for one that is not read.
+        """
         parts = [(f"{name}_{alias}", f"{alias}_{name}") for name in names for alias in ALIASES.get(split, ())]
         spelt = [text for pair in parts for text in pair] if split else [*names]
-        return next((known[text] for text in spelt if text in known), None)
+        rows = next((known[text] for text in spelt if text in known), None)
+        if rows is not None and rows.dtype.hasobject:
+            raise self._wrong(f"array {rows.name!r} of {self.options.file!r} holds Python objects, which may be code")
+        if rows is not None and rows.by_columns and len(rows.whole) > 1:
+            message = f"array {rows.name!r} of {self.options.file!r} is stored by columns (Fortran order)"
+            raise self._wrong(message, hint="save numpy.ascontiguousarray of it")
+        return rows
 
     def _missing(
         self, known: Mapping[str, Rows], what: str, names: tuple[str, ...], split: str, option: str

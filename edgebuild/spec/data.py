@@ -98,7 +98,8 @@ class Guess:
     what: the data in words
     options: keys of [data] beside `use`
     task: what labels are
-    classes: their names, in an order that `order` says; empty where they are numbers, `count` of them
+    classes: their names, in an order that `order` says; empty where they are numbers, `count` of them (with a count,
+        labels are numbers all the same, and names that are not as many as the model answers are none)
     preprocess: keys of [preprocess]; of pictures, whose size and scale follow from the model, `pictures` alone
     guesses: what was guessed, a line each
     sure: of several kinds that may be meant, the surest is

@@ -66,7 +66,7 @@ def test_splits_that_come_along_are_kept_with_what_nobody_labelled(load: Load, t
     out = load(NPZ)
     assert dataset.examples(out) == {"train": 20, "validation": 3, "test": 40, "unlabelled": 7}
     assert not dataset.is_cut(out)
-    assert notes.read(out) == ["split 'test' has no example of 1 of 2 classes: 0"]
+    assert notes.read(out) == ["split 'test' has no example of 1 of 2 classes: 'cat'"]
 
 
 def test_other_names_are_given_in_the_table(load: Load, tmp_path: Path) -> None:
@@ -125,6 +125,26 @@ def test_two_inputs_are_found_by_their_names(load: Load, tmp_path: Path) -> None
     assert [values.dtype for values in dataset.read(out, "train").inputs] == [np.float32, np.int64]
 
 
+GROUPS = np.array([f"p{row % 6}" for row in range(60)])
+
+
+@pytest.mark.parametrize("whole", [True, False])
+def test_examples_of_one_group_are_in_one_split(load: Load, tmp_path: Path, whole: bool) -> None:
+    if whole:
+        save(tmp_path, x=X, y=Y, who=GROUPS)
+    else:
+        save(tmp_path, **SPLITS, who_train=GROUPS[:20], who_test=np.arange(40))
+    out = load(NPZ + 'group = "who"\n')
+    own = [{*dataset.groups(out, split).tolist()} for split in ("train", "validation", "test")]  # type: ignore[union-attr]
+    assert sum(map(len, own)) == len(set().union(*own)) == (6 if whole else 46)
+    assert dataset.examples(out)["validation"] == (10 if whole else 3)
+
+
+def test_what_nothing_asks_for_may_be_anything(load: Load, tmp_path: Path) -> None:
+    save(tmp_path, x=X, y=Y, files=np.array(["a.png", None]), turned=np.asfortranarray(X))
+    assert sum(dataset.examples(load(NPZ)).values()) == 60
+
+
 KEY = "models/m/model.toml: data.file: "
 WRONG: dict[str, tuple[dict[str, Any], str]] = {
     "no input": (
@@ -158,8 +178,21 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
         "split 'test' input 'image' has NaN, infin",
     ),
     "another label": ({"x": X, "y": Y + 1}, "split 'train' has labels from 1 to 2; the model decla"),
+    "a word": (
+        {"x": X, "y": np.where(Y, "dog", "bat")},
+        "row 0 of array 'y' of '../../d.npz' is 'bat', which is no class (did you mean 'cat'",
+    ),
     "one example": ({"x": X[:1], "y": Y[:1]}, "'../../d.npz' has 1 example, and 3 are needed: one to lear"),
 }
+
+
+def test_groups_that_are_not_those_of_the_examples_are_refused(refused: Callable[..., str], tmp_path: Path) -> None:
+    save(tmp_path, x=X, y=Y, who=GROUPS[:50])
+    told = "'../../d.npz' has groups [50] for 60 examples"
+    assert refused(NPZ + 'group = "who"\n') == KEY.replace("file", "group") + told
+    assert "has no array for groups (looked for people); it has x, y, who" in refused(NPZ + 'group = "people"\n')
+    save(tmp_path, **SPLITS, who_train=GROUPS[:20], who_test=GROUPS[20:])
+    assert "the group 'p0' is in split 'train' and in 'test'" in refused(NPZ + 'group = "who"\n')
 
 
 @pytest.mark.parametrize("kind", WRONG)

@@ -525,6 +525,28 @@ def test_without_labels_every_output_is_held_against_the_originals(tmp_path: Pat
     assert any(guess.endswith("held to parity alone, which sees nothing of what quantizes") for guess in guesses)
 
 
+@pytest.mark.parametrize("stateful", [True, False])
+def test_what_may_come_back_with_the_next_step_is_suggested(tmp_path: Path, stateful: bool) -> None:
+    """Only where an input and an output are left that are no states; the line holds as it stands."""
+    from onnx import TensorProto, helper, numpy_helper, save
+
+    sizes = {"x": 3, "h/0": 4, "y": 2 if stateful else 3, "h/1": 4}
+    ports = [helper.make_tensor_value_info(name, TensorProto.FLOAT, [1, size]) for name, size in sizes.items()]
+    nodes = [helper.make_node("Slice", ["x", "a", "b", "axis"], ["y"]), helper.make_node("Tanh", ["h/0"], ["h/1"])]
+    numbers = {"a": 0, "b": sizes["y"], "axis": 1}
+    constants = [numpy_helper.from_array(np.array([number]), name) for name, number in numbers.items()]
+    graph = helper.make_graph(nodes, "g", ports[:2], ports[2:], constants)
+    save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), tmp_path / "m.onnx")
+    interview = Interview(
+        open_project(tmp_path), tmp_path / "m.onnx", "m", inspect.run(tmp_path / "m.onnx"), Wishes(), None
+    )
+    text = draft.text(interview)
+    assert any("'h/0' (output 'h/1') may be by shape" in guess for guess in interview.guesses) == stateful
+    if stateful:
+        declared = tomllib.loads(text.replace('# state = {from = "h_1"}', 'state = {from = "h_1"}'))
+        assert [one.get("state") for one in declared["inputs"]] == [None, {"from": "h_1"}]
+
+
 def test_what_nothing_is_learnt_through_has_no_task_where_the_model_is_trained(tmp_path: Path) -> None:
     (tmp_path / "net.py").write_text(
         "from torch import nn\n\n\nclass Net(nn.Linear):\n    def forward(self, x):\n"

@@ -143,6 +143,69 @@ def test_recordings_of_sound_are_mel_bands(drafted: Callable[..., Drafted], tmp_
     assert dataset.read(out, "test").inputs[0].shape[1:] == (1, 40, 98)
 
 
+def test_an_array_of_names_names_the_classes_whatever_it_is_called(
+    drafted: Callable[..., Drafted], tmp_path: Path
+) -> None:
+    """Also where labels usually have that name."""
+    x, y = np.zeros((40, 2), np.float32), np.arange(40) % 2
+    np.savez(tmp_path / "d.npz", x=x, target=y, labels=np.array(["off", "on"]))
+    declared, guesses, out = drafted(tmp_path / "d.npz", [2], [2])
+    assert (declared["labels"], declared["data"]["labels"]) == (["off", "on"], ["target"])
+    assert "classes are those of the array 'labels', as most training code has them" in guesses
+    assert dataset.read(out, "test").labels[0].sum() == 10
+
+
+def test_names_that_are_not_as_many_as_classes_are_left_out(drafted: Callable[..., Drafted], tmp_path: Path) -> None:
+    np.savez(tmp_path / "d.npz", x=np.zeros((40, 2)), y=np.arange(40) % 2, names=np.array(["a", "b", "c"]))
+    declared, guesses, _ = drafted(tmp_path / "d.npz", [2], [2])
+    assert declared["labels"] == ["0", "1"]
+    assert "classes are named by their numbers, since the data names 3; --labels names them" in guesses
+
+
+@pytest.mark.parametrize("kind", [str, bytes])
+def test_labels_that_are_words_are_classes(drafted: Callable[..., Drafted], tmp_path: Path, kind: type) -> None:
+    words = ["on" if row % 4 else "off" for row in range(40)]
+    spelt = np.array([word.encode() if kind is bytes else word for word in words])
+    np.savez(tmp_path / "d.npz", x=np.zeros((40, 2)), y=spelt)
+    declared, guesses, out = drafted(tmp_path / "d.npz", [2], [2])
+    assert declared["labels"] == ["off", "on"]
+    assert "classes are words of the labels by the alphabet, as most training code has them" in guesses
+    assert np.bincount(dataset.read(out, "test").labels[0]).tolist() == [5, 15]
+
+
+@pytest.mark.parametrize("name", ["speaker", "groups"])
+def test_arrays_are_cut_between_groups(drafted: Callable[..., Drafted], tmp_path: Path, name: str) -> None:
+    own = np.array([f"p{row % 5}" for row in range(40)])
+    np.savez(tmp_path / "d.npz", x=np.stack([np.arange(40) % 5] * 2, 1), kind=np.arange(40) % 2, **{name: own})
+    declared, guesses, out = drafted(tmp_path / "d.npz", [2], [2])
+    assert (declared["data"]["group"], declared["data"]["labels"]) == (name, ["kind"])
+    assert f"array {name!r} says what examples have in common: nobody is in two splits" in guesses
+    splits = [{*np.asarray(dataset.read(out, split).inputs[0])[:, 0].tolist()} for split in dataset.examples(out)]
+    assert sorted(number for split in splits for number in split) == [0, 1, 2, 3, 4]
+
+
+UNCUT: dict[str, tuple[dict[str, Any], str]] = {
+    "too few": ({"x": np.zeros((40, 2)), "y": np.arange(40) % 2, "subject": np.arange(40) % 2}, "it names 2, and each"),
+    "cut by something else": (
+        {
+            f"{name}_{split}": own
+            for split in ("train", "test")
+            for name, own in (("x", np.zeros((40, 2))), ("y", np.arange(40) % 2), ("subject", np.arange(40) % 4))
+        },
+        "'0' is in two splits",
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", UNCUT)
+def test_what_cannot_be_cut_between_groups_is_said(drafted: Callable[..., Drafted], tmp_path: Path, kind: str) -> None:
+    arrays, told = UNCUT[kind]
+    np.savez(tmp_path / "d.npz", **arrays)
+    declared, guesses, _ = drafted(tmp_path / "d.npz", [2], [2])
+    assert "group" not in declared["data"]
+    assert any(guess.startswith(f"array 'subject' is left out: {told}") for guess in guesses)
+
+
 def boxes(folder: Path, count: int = 8) -> None:
     folder.mkdir(parents=True)
     for k in range(count):

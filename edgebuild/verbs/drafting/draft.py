@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from edgebuild.verbs.drafting import detection, examples, inputs, named, outputs, pictures, toml
+from edgebuild.verbs.drafting import detection, examples, inputs, named, outputs, pictures, states, toml
 from edgebuild.verbs.drafting.interview import Interview
 from edgebuild.verbs.drafting.script import Script
 
@@ -36,7 +36,11 @@ def text(interview: Interview) -> str:
     tables = [_head(interview) + answers.lines, examples.table(interview, data)]
     if not interview.coded:
         tables += [_source(interview)]
-    tables += [toml.tensor("inputs", spec.name, spec) for spec in taken]
+    back = states.possible(taken, answers.outputs)
+    interview.guesses.extend([states.guess(back)] if back else [])
+    for spec in taken:
+        more = [states.line(outputs.plain(back[spec.name]))] if spec.name in back else []
+        tables += [toml.tensor("inputs", spec.name, spec) + more]
     if answers.boxes:
         tables += [detection.table(interview, taken, data, answers)]
     elif pictures.expected(interview, data):

@@ -100,7 +100,7 @@ def _boxes(interview: Interview, outputs: tuple[TensorSpec, ...], task: str, dat
     """All outputs together; what makes boxes of them is a table of its own."""
     classes, line = _labels(interview, data, None)
     lines = [f"task = {toml.quoted(task)}", line]
-    lines += [text for spec in outputs for text in toml.tensor("outputs", _plain(spec.name), spec)]
+    lines += [text for spec in outputs for text in toml.tensor("outputs", plain(spec.name), spec)]
     return Answers(outputs, lines, classes, boxes=True)
 
 
@@ -119,7 +119,7 @@ def _several(
         interview.guesses.append(guess)
     lines, classes = [f"# {guess}"] if len(outputs) > 1 else [], list[str]()
     for position, spec in enumerate(outputs):
-        lines += toml.tensor("outputs", _plain(spec.name), spec)
+        lines += toml.tensor("outputs", plain(spec.name), spec)
         if position in (every or (asked,)):
             lines += [f"task = {toml.quoted(task)}"]
             if TASKS.get(task).named:
@@ -178,11 +178,12 @@ def _labels(interview: Interview, data: Recognised, width: int | None) -> tuple[
         guess = f"classes are {data.guess.order}, as most training code has them"
         interview.guesses.append(guess)
         classes, comment = folders, f"  # guessed: {data.guess.order}"
-    elif folders:
+    elif folders and not data.guess.count:
         question = f"the model answers {width} classes, the data has {len(folders)}: name all, in order"
         classes = _names(interview.needed("--labels", question))
     else:
-        interview.guesses.append("classes are named by their numbers; --labels names them")
+        why = f", since the data names {len(folders)}" if folders else ""
+        interview.guesses.append(f"classes are named by their numbers{why}; --labels names them")
         classes = [str(number) for number in range(width or data.guess.count or 2)]
     if width is not None and len(classes) != width:
         raise UsageError(f"names {len(classes)} classes, and the model answers {width}", key="--labels")
@@ -203,7 +204,7 @@ def _names(text: str) -> list[str]:
     return names
 
 
-def _plain(name: str) -> str:
+def plain(name: str) -> str:
     """A name that an output may have in a model.toml."""
     plain = "".join(letter if letter.isalnum() or letter in "_-" else "_" for letter in name)
     return plain if plain[:1].isalpha() or plain[:1] == "_" else f"_{plain}"
