@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     Chosen = Sequence[tuple[Group, Collection[int]]]
 
 _SEED, _GOLDEN = 0, (5**0.5 - 1) / 2
-_ALL, _NONE = "all attributes", "no attribute"
+_ALL, _NONE, _BUT = "all attributes", "no attribute", "all but "
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +115,7 @@ class _Trials:
         reasons: dict[int, str] = {}
         left = [*fresh]
         for mode in self._modes(fresh):
-            able = [_Tried(k, mode) for k in left if mode in (_ALL, _NONE) or self._named(k, mode)]
+            able = [_Tried(k, mode) for k in left if mode in (_ALL, _NONE) or mode in self._own_modes(k)]
             if mode == _NONE:
                 able = [one for one in able if self._all[one.place]]
             bad = self._unsound(able)
@@ -133,18 +133,25 @@ class _Trials:
         return bad if not good or self._fault(good) is None else trial.unsound(able, self._fault)
 
     def _modes(self, fresh: Sequence[int]) -> list[str]:
-        names = dict.fromkeys(one.name for k in fresh for one in self._all[k])
-        return [_ALL, _NONE, *(names if len(names) > 1 else ())]
+        own = dict.fromkeys(mode for k in fresh for mode in self._own_modes(k))
+        return [_ALL, _NONE, *sorted(own, key=lambda mode: mode.startswith(_BUT))]
 
-    def _named(self, place: int, name: str) -> bool:
-        return any(one.name == name for one in self._all[place])
+    def _own_modes(self, place: int) -> list[str]:
+        """One attribute alone, and all but one whose value is another's as well: it may have it by chance."""
+        every = self._all[place]
+        alone = dict.fromkeys(one.name for one in every)
+        values = [(one.module, len(one.ids)) for one in every]
+        chance = dict.fromkeys(one.name for one, value in zip(every, values, strict=True) if values.count(value) > 1)
+        other = len(alone) > 1 or not all(one.innermost for one in every)
+        return [*(alone if other else ()), *(f"{_BUT}{name}" for name in chance if len(alone) > 2)]
 
     def _chosen(self, tried: _Tried) -> list[Correction]:
-        if tried.mode == _NONE:
+        every, mode = self._all[tried.place], tried.mode
+        if mode == _NONE:
             return []
-        return [
-            one for one in self._all[tried.place] if (one.innermost if tried.mode == _ALL else one.name == tried.mode)
-        ]
+        if mode == _ALL or mode.startswith(_BUT):
+            return [one for one in every if one.innermost and one.name != mode.removeprefix(_BUT)]
+        return [one for one in every if one.name == mode]
 
     def _fault(self, chosen: Sequence[_Tried]) -> str | None:
         """Why a copy cannot lose some of the units of these, None when it can."""

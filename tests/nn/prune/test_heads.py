@@ -204,3 +204,30 @@ def test_the_librarys_attention_loses_heads_and_width_apart() -> None:
     left.remove(module, [(one, range(12)) for one in left.units if one.name == "0"])
     assert module[1].self_attn.in_proj_weight.shape == (48, 20)
     assert module(x).shape == (3, 6, 4)
+
+
+class ByChance(nn.Module):
+    """Attention that keeps three sizes, of which the size of a key is by chance that of the heads."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.heads, self.key, self.value, self.width = 4, 4, 6, 24
+        self.queries, self.rest, self.out = nn.Linear(8, 16), nn.Linear(8, 40), nn.Linear(24, 8)
+
+    def forward(self, x: Tensor) -> Tensor:
+        batch, places, _ = x.shape
+        q = self.queries(x).view(batch, places, self.heads, self.key).transpose(1, 2)
+        k, v = self.rest(x).view(batch, places, self.heads, -1).split([self.key, self.value], 3)
+        weights = torch.softmax(q @ k.permute(0, 2, 3, 1), -1)
+        said: Tensor = self.out((weights @ v.transpose(1, 2)).transpose(1, 2).reshape(batch, places, self.width))
+        return said
+
+
+def test_a_size_that_is_by_chance_the_number_of_heads_stays_when_heads_go() -> None:
+    net = built(ByChance)
+    found = inventory(net, EXAMPLE, [], 1)
+    assert not found.unfollowed
+    (one,) = (units for units in found.units if units.noun == "heads")
+    found.remove(net, [(one, [1])])
+    assert (net.heads, net.key, net.value, net.width) == (3, 4, 6, 18)
+    assert net(torch.randn(2, 6, 8)).shape == (2, 6, 8)
