@@ -10,6 +10,7 @@ from edgebuild.engine.graph import Graph
 from edgebuild.engine.store import Action, Store
 from edgebuild.spec import calibration, documents, notes
 from edgebuild.spec.artifact import Artifact, Input, Record
+from edgebuild.spec.errors import EdgebuildError
 
 
 class Resolver:
@@ -99,3 +100,19 @@ def _foresee(resolver: Resolver, name: str) -> Outlook:
     resolver.done[name] = action
     source = f", from cache {action.source}" if action.source else ""
     return Outlook(label, "current", f"nothing changed{source}", action)
+
+
+def refusals(graph: Graph, store: Store) -> dict[str, EdgebuildError]:
+    """By id the nodes whose step has refused exactly what it would be given now, as far as all before it is up to date;
+    and with which error.
+    """
+    resolver, errors = Resolver(graph, store), dict[str, EdgebuildError]()
+    for name in graph.order():
+        if not resolver.ready(name):
+            continue
+        key = keys.of(resolver.parts(name))
+        if (action := store.find(key)) is not None:
+            resolver.done[name] = action
+        elif (error := store.refused(key)) is not None:
+            errors[name] = error
+    return errors

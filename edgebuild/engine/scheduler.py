@@ -419,12 +419,11 @@ class Scheduler:
         run.worker.kill()
         task = run.worker.task
         log = self._store.keep_log(task.label, task.folder / "log.txt")
-        whole = error if log is None else error.with_hint(f"log: {log}")
-        if self._failed is None:
-            raise whole
-        self._failed[name] = error
         if run.worker.refused and run.node.step.deterministic != "no":
             self._store.refuse(run.key, error)
+        if self._failed is None:
+            raise error if log is None else error.with_hint(f"log: {log}")
+        self._failed[name] = error
         self._give_way()
         files.remove_tree(task.folder)
         self._running.pop(name).release()

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 _LOG_TAIL = 64 * 1024
 _DAY = 24 * 3600.0
 _STALE = {"partial": 7 * _DAY, "kept": 90 * _DAY}  # seconds after which nobody is expected to come back for it
+_REFUSED = "refused-"
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
@@ -284,7 +285,7 @@ class Store:
     def refuse(self, key: str, error: EdgebuildError) -> None:
         """Remember why the step with this key takes nothing of what it is given."""
         place = self._refusal(key)
-        with suppress(OSError):  # only to spare the next search the same
+        with suppress(OSError):  # only to spare the next search or build the same
             place.parent.mkdir(exist_ok=True)
             files.write_file(place, _seal(error.to_json()), self._session)
 
@@ -293,8 +294,12 @@ class Store:
         content = _unseal(self._refusal(key))
         return from_json(content) if content else None
 
+    def refuses(self) -> bool:
+        """Whether any step has refused anything here."""
+        return any(self.kept("").glob(f"{_REFUSED}*"))
+
     def _refusal(self, key: str) -> Path:
-        return self.kept(f"refused-{key}") / "error.json"
+        return self.kept(f"{_REFUSED}{key}") / "error.json"
 
     def claim(self, key: str) -> FileLock:
         """The lock that lets one build at a time run the step with this key; `acquire(blocking=False)` asks for it."""

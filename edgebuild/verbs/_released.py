@@ -27,7 +27,7 @@ def copied(bundle: Path, release: str | None, *, unreleased: bool) -> Iterator[t
     """A copy of the bundle that nobody else changes, every byte checked, in a scratch folder that is there meanwhile.
 
     UsageError for what is no bundle or no version, IntegrityError for a byte that is not as built, Unreleased for a
-    bundle that is no release, and not `unreleased`.
+    bundle that is no release, and not `unreleased`. What is said of the copy meanwhile is said of the bundle.
     """
     manifest.verify_bundle(bundle)
     if release is not None and not _VERSION.fullmatch(release):
@@ -38,8 +38,22 @@ def copied(bundle: Path, release: str | None, *, unreleased: bool) -> Iterator[t
             shutil.copytree(bundle, copy, symlinks=True, copy_function=shutil.copyfile)
         except (OSError, shutil.Error) as error:
             raise UsageError(f"cannot be read: {error}", file=str(bundle)) from None
-        facts = manifest.verify_bundle(copy)
+        with _named(copy, bundle):
+            facts = manifest.verify_bundle(copy)
         if facts.status != "released" and not unreleased:
             reason = f"is a {facts.status}, not released: not every gate has passed"
             raise Unreleased(reason, file=str(bundle), hint="--unreleased takes it, marked as that")
-        yield Contents(copy, facts, release), Path(scratch)
+        with _named(copy, bundle):
+            yield Contents(copy, facts, release), Path(scratch)
+
+
+@contextmanager
+def _named(copy: Path, bundle: Path) -> Iterator[None]:
+    """Errors that name the copy, or a file in it, name the bundle, which is what its owner knows."""
+    try:
+        yield
+    except EdgebuildError as error:
+        if error.file is None or not Path(error.file).is_relative_to(copy):
+            raise
+        named = str(bundle / Path(error.file).relative_to(copy))
+        raise type(error)(error.reason, file=named, key=error.key, option=error.option, hint=error.hint) from None

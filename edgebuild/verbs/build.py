@@ -14,11 +14,11 @@ from edgebuild.engine import digests, files, owned
 from edgebuild.engine.store import Store, disk_error
 from edgebuild.spec import calibration, notes, sha256
 from edgebuild.spec.calibration import Calibration
-from edgebuild.spec.errors import EdgebuildError
+from edgebuild.spec.errors import EdgebuildError, UsageError
 from edgebuild.spec.evidence import Judged, Status, Verdicts
 from edgebuild.spec.project import Project
 from edgebuild.verbs.journal import Journal, Listener, bring_up, clustered, shared
-from edgebuild.verbs.request import Request, Revised, planned, revise, verdicts_of
+from edgebuild.verbs.request import Request, Revised, pass_over, planned, revise, verdicts_of
 
 if TYPE_CHECKING:
     from edgebuild.engine.store import Action
@@ -61,7 +61,7 @@ def build(request: Request, events: Listener, limits: Limits) -> tuple[list[Outc
     """Build everything that was asked for and publish it; raises the first error, with nothing half-written.
 
     Where a recipe drops what is useless, the build is repeated without the steps that proved so, until none does; where
-    it names another for what does not pass, with that one.
+    it names another for what does not pass, or what a technique of it refuses, with that one.
     Whether a model can be lifted is found out first: the plan depends on it.
     """
     journal = Journal(events)
@@ -82,14 +82,30 @@ def _build(request: Request, journal: Journal, limits: Limits) -> list[Outcome]:
                 continue
             for notice in plan.notices:
                 journal.notice(notice)
-            done = bring_up(store, plan.graph, request.jobs, journal, limits)
-            revisions = revise(store, plan, done, revised)
+            done, revisions = _brought_up(store, plan, request.jobs, journal, limits, revised)
             for notice in revisions:
                 journal.notice(notice)
             if not revisions:
                 outcomes = [_publish(request.project, store, product, done) for product in plan.products]
                 _remember(request.project, plan, outcomes, done, journal)
                 return [_packaged(request.project, outcome) for outcome in outcomes]
+
+
+def _brought_up(
+    store: Store, plan: Plan, jobs: int, journal: Journal, limits: Limits, revised: Revised
+) -> tuple[dict[str, Action], list[str]]:
+    """The actions by node, and a line for each product of which the plan must be made again; with none of the actions
+    where a technique refuses what it is given, and the recipe names another.
+    """
+    if passed := pass_over(store, plan, revised):
+        return {}, passed
+    try:
+        done = bring_up(store, plan.graph, jobs, journal, limits)
+    except UsageError:
+        if passed := pass_over(store, plan, revised):
+            return {}, passed
+        raise
+    return done, revise(store, plan, done, revised)
 
 
 def _check_output(dist: Path) -> None:

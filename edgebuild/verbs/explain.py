@@ -12,7 +12,7 @@ from edgebuild.spec import documents, notes
 from edgebuild.spec.errors import UsageError
 from edgebuild.spec.evidence import VERDICTS, Verdict, Verdicts
 from edgebuild.spec.registry import GATES
-from edgebuild.verbs.request import Request, Revised, planned, revise
+from edgebuild.verbs.request import Request, Revised, pass_over, planned, revise
 
 if TYPE_CHECKING:
     from edgebuild.engine.resolve import Outlook
@@ -37,7 +37,7 @@ def _with_notes(item: Outlook, store: Store) -> Outlook:
 @contextmanager
 def replayed(request: Request) -> Iterator[tuple[Store, Plan]]:
     """The plan that a build would arrive at by what is known: less what proofs that are up to date call useless, and
-    with the recipe that took the place of one that did not pass.
+    with the recipe that took the place of one that did not pass, or could not be gone by.
 
     What was revised is kept nowhere: the rounds of the build are gone through again in its stored verdicts, up to the
     first that would be judged anew.
@@ -51,7 +51,7 @@ def replayed(request: Request) -> Iterator[tuple[Store, Plan]]:
             foreseen = {item.label: item for item in outlook(plan.graph, store)} if revisable else {}
             judged = [(p.verdicts, foreseen.get(plan.graph.label(p.verdicts))) for p in plan.products]
             done = {name: item.action for name, item in judged if item and item.action and item.state == "current"}
-            if not revise(store, plan, done, revised):
+            if not (pass_over(store, plan, revised) or revise(store, plan, done, revised)):
                 yield store, plan
                 return
 

@@ -88,6 +88,23 @@ def revise(store: Store, plan: Plan, done: Mapping[str, Action], revised: Revise
     return [line for line in lines if line]
 
 
+def pass_over(store: Store, plan: Plan, revised: Revised) -> list[str]:
+    """Pass over a recipe of which a technique is known to refuse what it is given, where the recipe names another; a
+    line for each product of which the plan must be made again.
+    """
+    from edgebuild.engine.resolve import refusals
+
+    choices = [product for product in plan.products if product.otherwise is not None]
+    errors = refusals(plan.graph, store) if choices and store.refuses() else {}
+    lines = []
+    for product in choices:
+        steps = (stage.output for chain in product.chains for stage in chain.stages)
+        if name := next((each for each in steps if each in errors), None):
+            why = f"{plan.graph.label(name).rpartition('/')[2]}: {errors[name].reason}"
+            lines.append(_passed_over(product, why, revised))
+    return lines
+
+
 def _revised(product: Product, verdicts: Verdicts, revised: Revised) -> str:
     place = product.target, product.model
     if product.drop_useless:
@@ -98,10 +115,17 @@ def _revised(product: Product, verdicts: Verdicts, revised: Revised) -> str:
             return f"{'/'.join(place)}: {len(dropped)} useless steps are left out of the recipe"
     if product.otherwise is None or verdicts.status == "pass":
         return ""
+    short = dict.fromkeys(one.metric for one in verdicts.shipped.verdicts if one.status != "pass")
+    return _passed_over(product, f"does not pass by {', '.join(short)}", revised)
+
+
+def _passed_over(product: Product, why: str, revised: Revised) -> str:
+    """Another recipe takes the place of the product's own; the line that says so."""
+    assert product.otherwise is not None
+    place = product.target, product.model
     revised.recipes[place] = product.otherwise
     revised.without.pop(place, None)  # they were steps of another recipe
-    short = dict.fromkeys(one.metric for one in verdicts.shipped.verdicts if one.status != "pass")
-    return f"{'/'.join(place)}: does not pass by {', '.join(short)}: the recipe {product.otherwise.name} is tried"
+    return f"{'/'.join(place)}: {why}: the recipe {product.otherwise.name} is tried"
 
 
 def verdicts_of(store: Store, product: Product, done: Mapping[str, Action]) -> Verdicts:

@@ -232,18 +232,23 @@ def test_a_recipe_can_be_named_on_the_command_line(workspace: Workspace) -> None
 
 
 def test_of_a_choice_of_recipes_the_first_that_passes_is_shipped(workspace: Workspace) -> None:
-    """`plan` and `explain` follow the build to it, and with none that passes the last one's verdict stands."""
+    """`plan` and `explain` follow the build to it, also past what a technique refuses, and with none that passes the
+    last one's verdict stands.
+    """
     recipes = workspace.root / "recipes"
     recipes.mkdir()
     (recipes / "half.toml").write_text('description = "Half"\nsteps = [{use = "float16"}]\n')
     lines = (workspace.root / "targets" / "board.toml").read_text()
     steps = lines[lines.index("[[recipe]]") : lines.index("[[", lines.rindex("[[recipe]]") + 2)]
     (recipes / "own.toml").write_text('description = "The board\'s"\n' + steps.replace("[[recipe]]", "[[steps]]"))
-    (recipes / "choice.toml").write_text('description = "Half, or the board\'s"\nfirst_of = ["half", "own"]\n')
+    (recipes / "gates.toml").write_text('description = "Gates"\nsteps = [{use = "fix_gates"}]\n')
+    (recipes / "choice.toml").write_text('description = "Three"\nfirst_of = ["gates", "half", "own"]\n')
     assert "float16; else prune_channels → distill → int8" in workspace.run("recipes").out
 
     ran = workspace.run("--target", "board", "--recipe", "choice", "--json")
     assert ran.code == 0, ran.err
+    refused = "fix_gates: the model has no gate by channel in a module of one name"
+    assert f"board/tiny: {refused}: the recipe half is tried" in ran.err
     assert "board/tiny: does not pass by size: the recipe own is tried" in ran.err
     shipped = json.loads((workspace.bundle / "manifest.json").read_text())["evidence"]["proof"]["steps"]
     assert [step["step"] for step in shipped] == ["prune_channels", "distill", "int8"]
@@ -252,6 +257,9 @@ def test_of_a_choice_of_recipes_the_first_that_passes_is_shipped(workspace: Work
     assert {step["state"] for step in foreseen} == {"current"}
     assert not any("float16" in step["step"] for step in foreseen)
 
+    (recipes / "choice.toml").write_text('description = "Half, or no gates"\nfirst_of = ["half", "gates"]\n')
+    last = workspace.run("--target", "board", "--recipe", "choice")
+    assert (last.code, "edgebuild: " in last.err, refused.partition(": ")[2] in last.err) == (2, True, True)
     (recipes / "choice.toml").write_text('description = "Half twice"\nfirst_of = ["half", "half"]\n')
     assert workspace.run("--target", "board", "--recipe", "choice").code == 1
     (recipes / "choice.toml").write_text('description = "Itself"\nfirst_of = ["half", "choice"]\n')

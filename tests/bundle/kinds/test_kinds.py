@@ -92,7 +92,7 @@ def test_what_cannot_be_is_said_in_one_line_and_nothing_is_replaced_that_is_not_
     lite: Path, onnx: Path, tmp_path: Path
 ) -> None:
     for arguments, word in (
-        ((onnx, "--as", "c"), "is of onnx, and 'c' packages one tflite file"),
+        ((onnx, "--as", "c"), f"edgebuild: {onnx}: --as: is of onnx, and 'c' packages one tflite file"),
         ((lite, "--as", "zip"), "unknown kind of package 'zip'"),
         ((lite, "--as", "c", "--release", "v1"), "'v1' is no version"),
     ):
