@@ -54,7 +54,7 @@ MIXED = {
     "softmax": (lambda x: x.softmax(-1), "softmax (nets.py:26) takes all of them together"),
     "own mean": (lambda x: x - x.mean(-1, keepdim=True), "mean (nets.py:26) takes all of them together"),
     "constant": (lambda x: x * torch.arange(12.0), "it meets what arange (nets.py:26) makes in mul (nets.py:26)"),
-    "unknown": (lambda x: torch.fft.rfft(x, dim=1).abs(), "fft_rfft (nets.py:26) cannot be followed"),
+    "unknown": (lambda x: x.masked_scatter(x > 0, x.exp()), "masked_scatter (nets.py:26) cannot be followed"),
     "data": (lambda x: x.gather(2, x.argsort(2)), "argsort (nets.py:26) takes all of them together"),
 }
 

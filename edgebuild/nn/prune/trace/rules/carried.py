@@ -51,17 +51,36 @@ def prelu(call: Call) -> list[Value]:
     return [Value(value.axes)]
 
 
+def by_value(call: Call) -> list[Value]:
+    """Each value by itself among all of a list."""
+    value, *lists = call.values()
+    for one in lists:
+        for ids in one.axes:
+            call.protect(ids, "compares with all of them")
+    return [Value(value.axes)]
+
+
 def over_axes(call: Call) -> list[Value]:
-    """Reductions, softmax, sorting: all along an axis depends on all else there, so nothing of it can go."""
-    value = call.values()[0]
+    """Reductions, softmax, sorting: all along an axis depends on all else there, so nothing of it can go but of a sum,
+    to which what is silent adds nothing. Several tensors lose the same on all other axes.
+    """
+    value, *others = call.values()
     argument = call.arguments.get("dim", call.arguments.get("dims"))
     every = range(len(value.axes))
     dims = [*every] if argument is None or argument == [] else [argument] if isinstance(argument, int) else [*argument]
     dims = [dim % max(1, len(every)) for dim in dims]
-    for dim in dims:
-        if value.axes:
-            call.protect(value.axes[dim], "takes all of them together")
+    for one in (value, *others):
+        beside = len(one.axes) == len(value.axes)
+        for k, ids in enumerate(one.axes):
+            if not beside or (k in dims and not _adds(call)):
+                call.protect(ids, "takes all of them together")
+            elif one is not value and k not in dims and len(ids) == len(value.axes[k]):
+                call.unite(value.axes[k], ids)
     return [Value(_left(call, value, dims, shape)) for shape in call.shapes]
+
+
+def _adds(call: Call) -> bool:
+    return call.name in _SUMS and call.arguments.get("ord", 2) in (1, 2)
 
 
 def _left(call: Call, value: Value, dims: Sequence[int], shape: Sequence[int]) -> tuple[Ids, ...]:
@@ -77,8 +96,7 @@ def over_places(call: Call) -> list[Value]:
     """Pooling and resizing: each channel by itself, its places all together."""
     value = call.values()[0]
     matched = re.search(r"(\d)d", call.name)
-    assert matched is not None
-    count = int(matched.group(1))
+    count = int(matched.group(1)) if matched is not None else len(value.axes) - 2
     for ids in value.axes[-count:]:
         call.protect(ids, "takes places together")
     for other in call.values()[1:]:
@@ -105,34 +123,39 @@ def glu(call: Call) -> list[Value]:
     return [Value(tuple(axes))]
 
 
+_SUMS = {"sum", "nansum", "linalg_vector_norm", "cosine_similarity"}
 _OVER = (
     "mean sum amax amin max min var std var_mean std_mean prod any all argmax argmin softmax _softmax log_softmax"
     " _log_softmax logsumexp cumsum cumprod sort topk linalg_vector_norm norm median kthvalue argsort nanmean nansum"
-    " cummax cummin logcumsumexp count_nonzero"
+    " cummax cummin logcumsumexp count_nonzero quantile nanquantile nanmedian mode diff trapezoid cosine_similarity"
+    " fft_fft fft_ifft fft_rfft fft_irfft fft_fft2 fft_ifft2 fft_rfft2 fft_irfft2 fft_fftn fft_ifftn fft_rfftn"
+    " fft_irfftn fft_hfft fft_ihfft _fft_c2c _fft_r2c _fft_c2r fft_fftshift fft_ifftshift"
 )
 _POINTWISE = (
     "hardswish hardsigmoid mish celu selu rrelu leaky_relu elu logit hardshrink softshrink prelu_ where masked_fill"
     " relu6 silu softplus _prelu_kernel clamp hardtanh square rsub floor_divide remainder lerp addcmul addcdiv"
-    " logical_and logical_or logical_not bitwise_and bitwise_or isfinite isinf isnan"
+    " copy logical_and logical_or logical_not bitwise_and bitwise_or isfinite isinf isnan"
 )
 _SAME = (
     "dropout alpha_dropout feature_dropout native_dropout clone contiguous alias detach to _to_copy"
     " lift_fresh_copy type_as positive _assert_tensor_metadata bernoulli float double view_as_real_copy"
 )
+_ALIKE = "zeros_like ones_like full_like empty_like fill zero rand_like randn_like"
 _PLACES = (
     "max_pool1d max_pool2d max_pool3d max_pool1d_with_indices max_pool2d_with_indices max_pool3d_with_indices"
     " avg_pool1d avg_pool2d avg_pool3d adaptive_avg_pool1d adaptive_avg_pool2d adaptive_avg_pool3d"
     " _adaptive_avg_pool2d adaptive_max_pool1d adaptive_max_pool2d upsample_nearest1d upsample_nearest2d"
     " upsample_nearest3d _upsample_nearest_exact1d _upsample_nearest_exact2d upsample_bilinear2d"
     " _upsample_bilinear2d_aa upsample_bicubic2d _upsample_bicubic2d_aa upsample_linear1d upsample_trilinear3d"
-    " grid_sampler_2d grid_sampler_3d"
+    " grid_sampler grid_sampler_2d grid_sampler_3d"
 )
 RULES: dict[str, Rule] = {
     **dict.fromkeys(_POINTWISE.split(), pointwise),
     **dict.fromkeys(_OVER.split(), over_axes),
     **dict.fromkeys(_SAME.split(), same),
     **dict.fromkeys(_PLACES.split(), over_places),
-    **dict.fromkeys(["zeros_like", "ones_like", "full_like", "empty_like", "fill", "rand_like", "randn_like"], alike),
+    **dict.fromkeys(_ALIKE.split(), alike),
+    "bucketize": by_value,
     "prelu": prelu,
     "embedding": embedding,
     "glu": glu,

@@ -143,6 +143,30 @@ def slice_scatter(call: Call) -> list[Value]:
     return [Value(whole.axes)]
 
 
+def select_scatter(call: Call) -> list[Value]:
+    """One place of an axis is written over."""
+    whole, part = call.arguments["self"], call.arguments["src"]
+    dim = call.arguments["dim"] % len(whole.axes)
+    for ours, theirs in zip((ids for k, ids in enumerate(whole.axes) if k != dim), part.axes, strict=True):
+        call.unite(ours, theirs)
+    return [Value(whole.axes)]
+
+
+def scattered(call: Call) -> list[Value]:
+    """Along one axis anything may be written over; the others go with those of what is written there."""
+    whole, dim = call.arguments["self"], call.arguments["dim"] % len(call.shapes[0])
+    call.protect(whole.axes[dim], "writes to what is found at run time")
+    for other in call.values():
+        beside = len(other.axes) == len(whole.axes) and other is not whole
+        for k, ids in enumerate(other.axes if other is not whole else ()):
+            if beside and k != dim and len(ids) == len(whole.axes[k]):
+                call.unite(whole.axes[k], ids)
+            else:
+                call.protect(ids)
+                call.protect(whole.axes[k] if beside else ids)
+    return [Value(whole.axes)]
+
+
 def pixel_shuffle(call: Call) -> list[Value]:
     """Channels become places: whole squares of them go together."""
     value, factor = call.arguments["self"], call.arguments["upscale_factor"]
@@ -229,7 +253,9 @@ RULES: dict[str, Rule] = {
     "pad": pad,
     "constant_pad_nd": pad,
     "stack": stack,
+    **dict.fromkeys(["scatter", "scatter_add", "scatter_reduce", "index_add", "index_copy", "index_fill"], scattered),
     "slice_scatter": slice_scatter,
+    "select_scatter": select_scatter,
     "pixel_shuffle": pixel_shuffle,
     "index": index,
     "index_select": index_select,
