@@ -31,7 +31,9 @@ def lifetimes(model: bytes) -> tuple[Lifetime, ...]:
 
 
 def optimized(model: bytes) -> onnx.ModelProto:
-    """The graph as the runtime executes it, up to layouts of one processor family."""
+    """The graph as the runtime executes it, up to layouts of one processor family; the model itself where the runtime
+    would not take that back, since what it adds to inner graphs (Scan, Loop, If) has one name several times.
+    """
     import onnx
     import onnxruntime
 
@@ -42,7 +44,18 @@ def optimized(model: bytes) -> onnx.ModelProto:
         options.optimized_model_filepath = str(file)
         options.log_severity_level = 3  # it warns that the file fits this machine only
         onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
-        return onnx.load(file)
+        fused = onnx.load(file)
+    return fused if assigned_once(fused.graph) else onnx.load_from_string(model)
+
+
+def assigned_once(graph: onnx.GraphProto, around: frozenset[str] = frozenset()) -> bool:
+    """Whether no operator of a graph, or of one inside it, makes what is there already: in the same graph, or in one
+    around it.
+    """
+    names = [name for node in graph.node for name in node.output if name]
+    known = around | {*names}
+    inner = (own for node in graph.node for one in node.attribute for own in (one.g, *one.graphs))
+    return len(known) == len(around) + len(names) and all(assigned_once(own, known) for own in inner)
 
 
 def values(optimized: onnx.ModelProto) -> dict[str, Any]:

@@ -34,6 +34,7 @@ def adopt(path: Path, inputs: Sequence[TensorSpec]) -> bytes:
     for code in parsed.operatorCodes:  # before 2021 the other field had it, and 0 in this one is ADD
         code.builtinCode = max(code.builtinCode, code.deprecatedBuiltinCode)
     graph = parsed.subgraphs[0]
+    _alone(parsed, graph)
     _widen(parsed, graph)
     _name(parsed.subgraphs)
     _empty(parsed)
@@ -46,6 +47,20 @@ def adopt(path: Path, inputs: Sequence[TensorSpec]) -> bytes:
     model = bytes(flatbuffer_utils.convert_object_to_bytearray(parsed))
     attempt("is refused by LiteRT", lambda: _check(model, inputs))
     return model
+
+
+def _alone(parsed: Any, graph: Any) -> None:
+    """Leave out the graphs of other signatures, where no operator of this one calls another: nobody will ask for them,
+    and what quantizes would keep their weights beside this one's.
+    """
+    options = (own for each in graph.operators for own in (each.builtinOptions, each.builtinOptions2) if own)
+    if len(parsed.subgraphs) == 1 or any("subgraph" in key.lower() for own in options for key in vars(own)):
+        return
+    parsed.subgraphs = [graph]
+    used = {tensor.buffer for tensor in graph.tensors} | {entry.buffer for entry in parsed.metadata or []}
+    for number, buffer in enumerate(parsed.buffers):
+        if number not in used:
+            buffer.data = None
 
 
 def content(path: Path) -> bytes:

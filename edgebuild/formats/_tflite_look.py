@@ -37,9 +37,21 @@ def look(path: Path) -> Look:
         len(content),
         integer=_tflite_adopt.integer(content),
         classes=_classes(path),
+        notes=attempt("cannot be read", lambda: _signatures(content)),
         probabilities=tuple(name for name, kind in ends.items() if kind in _SHARES),
         logits=tuple(name for name, kind in ends.items() if kind in _LAYERS),
     )
+
+
+def _signatures(content: bytes) -> tuple[str, ...]:
+    """A line on the signatures that are left out, those of another graph than the first."""
+    from ai_edge_litert.tools import flatbuffer_utils
+
+    parsed = flatbuffer_utils.read_model_from_bytearray(bytearray(content))
+    others = [each.signatureKey.decode() for each in parsed.signatureDefs or [] if each.subgraphIndex]
+    names = ", ".join(map(repr, others))
+    which = "signature" if len(others) == 1 else "signatures"
+    return (f"the first graph of the file is taken, and not what it has for the {which} {names}",) if others else ()
 
 
 def _classes(path: Path) -> tuple[str, ...]:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from edgebuild.formats import _lifetimes
+from edgebuild.formats import _lifetimes, _onnx_memory
 from edgebuild.spec.lifetime import Lifetime
 from edgebuild.spec.registry import FORMATS
 from edgebuild.steps.evidence._packing import planned
@@ -84,3 +84,14 @@ def test_inputs_of_other_kinds_are_counted_in_their_own_type(tokens: tiny.Made, 
     assert 7 * (4 if name == "tflite" else 8) in sizes  # TFLite stores whole numbers of 64 bits in 32
     given = {4 * int(np.prod(spec.shape)) for spec in tiny.spec("pair").declared.inputs}
     assert given <= {tensor.bytes for tensor in lifetimes(pair, name)}
+
+
+@pytest.mark.parametrize(("inside", "whole"), [("b", True), ("a", False)])
+def test_a_fused_graph_whose_inner_graph_makes_a_name_again_is_none_to_count(inside: str, whole: bool) -> None:
+    """ONNX Runtime writes such for integers in a Scan, and would not take them back. Both branches may have a name."""
+    from onnx import helper
+
+    inner = helper.make_graph([helper.make_node("Identity", ["x"], [inside])], "inner", [], [])
+    branch = helper.make_node("If", ["c"], ["y"], then_branch=inner, else_branch=inner)
+    graph = helper.make_graph([helper.make_node("Identity", ["x"], ["a"]), branch], "g", [], [])
+    assert _onnx_memory.assigned_once(graph) is whole

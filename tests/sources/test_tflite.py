@@ -130,7 +130,9 @@ def test_an_operator_that_only_a_delegate_knows_ends_calibration_in_one_line(who
 
 
 def test_signatures_of_other_graphs_stay_out_of_the_way(tmp_path: Path) -> None:
-    """A batch axis is put in front of this graph's ends, not of those that another graph has at the same places."""
+    """A batch axis is put in front of this graph's ends, not of those that another graph has at the same places; and
+    that graph, which nobody will ask for, is left out and said.
+    """
 
     def two(parsed: Any) -> None:
         inner_twin(parsed)
@@ -145,6 +147,9 @@ def test_signatures_of_other_graphs_stay_out_of_the_way(tmp_path: Path) -> None:
     adopted = Tflite(path.name).adopt(path, (TensorSpec("in/0", (10, 4)),))
     values = np.random.default_rng(0).normal(size=(1, 10, 4)).astype("float32")
     assert np.array_equal(answers(adopted, values), np.maximum(values, 0))
+    assert len(flatbuffer_utils.read_model_from_bytearray(bytearray(adopted)).subgraphs) == 1
+    (note,) = _tflite_look.look(path).notes
+    assert note == "the first graph of the file is taken, and not what it has for the signature 'other'"
 
 
 def test_weights_in_blocks_are_integers() -> None:

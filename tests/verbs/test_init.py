@@ -22,7 +22,7 @@ from edgebuild.spec.model import ModelSpec
 from edgebuild.spec.project import Project, open_project
 from edgebuild.spec.signature import TensorSpec
 from edgebuild.verbs import check, inspect
-from edgebuild.verbs.drafting import draft, named
+from edgebuild.verbs.drafting import draft, named, states
 from edgebuild.verbs.drafting.interview import Interview
 from edgebuild.verbs.drafting.script import BUILDER, Script
 from edgebuild.verbs.init import Begun, Wishes, run
@@ -545,6 +545,16 @@ def test_what_may_come_back_with_the_next_step_is_suggested(tmp_path: Path, stat
     if stateful:
         declared = tomllib.loads(text.replace('# state = {from = "h_1"}', 'state = {from = "h_1"}'))
         assert [one.get("state") for one in declared["inputs"]] == [None, {"from": "h_1"}]
+
+
+def test_of_several_outputs_that_may_come_back_all_are_named() -> None:
+    """Nothing says which of them: the first line would be wrong half of the time."""
+    inputs = [TensorSpec(name, shape) for name, shape in (("x", (8,)), ("b", (4,)), ("a", (4,)))]
+    outputs = [TensorSpec(name, shape) for name, shape in (("y", (2,)), ("one", (4,)), ("two", (4,)))]
+    back = states.possible(inputs, outputs)
+    assert back == {"b": ["one", "two"], "a": ["two", "one"]}
+    assert states.line(back["a"]).startswith('# state = {from = "two"}  #')
+    assert ', or "one"; data' in states.line(back["a"])
 
 
 def test_what_nothing_is_learnt_through_has_no_task_where_the_model_is_trained(tmp_path: Path) -> None:

@@ -39,7 +39,7 @@ def text(interview: Interview) -> str:
     back = states.possible(taken, answers.outputs)
     interview.guesses.extend([states.guess(back)] if back else [])
     for spec in taken:
-        more = [states.line(outputs.plain(back[spec.name]))] if spec.name in back else []
+        more = [states.line([outputs.plain(each) for each in back[spec.name]])] if spec.name in back else []
         tables += [toml.tensor("inputs", spec.name, spec) + more]
     if answers.boxes:
         tables += [detection.table(interview, taken, data, answers)]

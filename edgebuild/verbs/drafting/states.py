@@ -11,27 +11,30 @@ if TYPE_CHECKING:
     from edgebuild.spec.signature import TensorSpec
 
 
-def possible(inputs: Sequence[TensorSpec], outputs: Sequence[TensorSpec]) -> dict[str, str]:
-    """The output that each of some inputs may be the last value of: as many of each have that shape and type, in their
-    order, and an input and an output are left that are neither.
+def possible(inputs: Sequence[TensorSpec], outputs: Sequence[TensorSpec]) -> dict[str, list[str]]:
+    """The outputs that each of some inputs may be the last value of, the likeliest first: as many of each have that
+    shape and type, and an input and an output are left that are neither.
     """
-    pairs = dict[str, str]()
+    pairs = dict[str, list[str]]()
     for kind in dict.fromkeys(map(_kind, inputs)):
         came, left = ([one.name for one in side if _kind(one) == kind] for side in (inputs, outputs))
-        pairs |= dict(zip(came, left, strict=True)) if len(came) == len(left) else {}
+        if len(came) == len(left):
+            pairs |= {name: [left[place], *left[:place], *left[place + 1 :]] for place, name in enumerate(came)}
     return pairs if len(pairs) < min(len(inputs), len(outputs)) else {}
 
 
-def guess(pairs: dict[str, str]) -> str:
+def guess(pairs: dict[str, list[str]]) -> str:
     """The line for who drafts."""
-    shown = " and ".join(f"{came!r} (output {left!r})" for came, left in pairs.items())
+    shown = " and ".join(f"{came!r} (output {' or '.join(map(repr, left))})" for came, left in pairs.items())
     told = "is not taken for states" if len(pairs) > 1 else "is not taken for a state"
     return f"what comes back from step to step {told}, which {shown} may be by shape: `state` in [[inputs]] says so"
 
 
-def line(left: str) -> str:
+def line(left: list[str]) -> str:
     """The line of [[inputs]], for who knows better."""
-    return f"# state = {{from = {toml.quoted(left)}}}  # where it is what the step before answered; data then lacks it"
+    others = f", or {' or '.join(map(toml.quoted, left[1:]))}" if left[1:] else ""
+    state = f"state = {{from = {toml.quoted(left[0])}}}"
+    return f"# {state}  # where it is what the step before answered there{others}; data then lacks it"
 
 
 def _kind(spec: TensorSpec) -> tuple[tuple[int, ...], str]:

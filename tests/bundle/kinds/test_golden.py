@@ -17,14 +17,15 @@ from tests import tiny
 from tests.bundle.test_assemble import execute
 
 
-def test_they_are_held_out_examples_and_what_the_shipped_file_answers(made: tiny.Made, onnx: Path) -> None:
+def test_they_are_the_first_held_out_examples_and_what_the_shipped_file_answers(made: tiny.Made, onnx: Path) -> None:
+    """In order, since a file may keep a state from one to the next."""
     facts = manifest.verify_bundle(onnx)
     assert facts.golden is not None
     assert facts.golden.file in facts.files
     (inputs,), (outputs,) = golden.read(onnx, facts.golden)
     test = dataset.read(made["data"], "test")
     assert inputs.shape == (4, 1, 12, 12)
-    assert all(any(np.array_equal(one, other) for other in np.asarray(test.inputs[0])) for one in inputs)
+    assert np.array_equal(inputs, np.asarray(test.inputs[0])[:4])
     assert outputs.shape == (4, 4)
 
 
