@@ -23,7 +23,8 @@ def bound(steps: Sequence[Technique], baseline: Weight) -> Weight:
     """The least that a file made by these steps can weigh and do, given what the float model does."""
     kept = math.prod(step.leaves() for step in steps)
     sizes = [_BITS[how.weights] for step in steps if (how := step.quantization()) is not None]
-    size = int(_FOLDED * kept * baseline.parameters * min(sizes, default=_FLOAT) / 8)
+    came = baseline.bytes * 8 / max(1, baseline.parameters)  # fewer than of floats where integers or halves came
+    size = int(_FOLDED * kept * baseline.parameters * min([*sizes, _FLOAT, came]) / 8)
     coded = any(FILE in step.consumes and step.numbers is None for step in steps)
     return Weight(size, 0 if coded else size, int(kept * baseline.parameters), int(kept * baseline.macs))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -69,3 +70,11 @@ def test_heads_may_go_beyond_the_ratio() -> None:
     assert math.isclose(PruneChannels(ratio=0.5).leaves(), 0.25)
     assert math.isclose(PruneChannels(ratio=0.5, heads=0.75).leaves(), 0.0625)
     assert Distill().leaves() == Int8().leaves() == 1
+
+
+@pytest.mark.parametrize("bits", [8, 16])
+def test_a_file_that_came_with_fewer_bits_may_stay_as_it_is(bits: int) -> None:
+    """Floats were taken for what every file has, so that nothing at all could be done to one of integers."""
+    came = replace(BASE, bytes=BASE.parameters * bits // 8)
+    for steps in ((), (Encode(),)):
+        assert bounds.refused(steps, came, [Gate("size", "+0 %")]) == ()
