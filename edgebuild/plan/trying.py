@@ -7,7 +7,7 @@ they are not in the data that its evidence is made of. Answers are this machine'
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from edgebuild.engine.graph import Graph, Node
@@ -69,10 +69,13 @@ def _measured(target: Target) -> Target:
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """What is to be known of a recipe: ids of evidence by role, and the formats of its files."""
+    """What is to be known of a recipe: ids of evidence by role, the formats of its files, and by id of what is made
+    untrained the place of its step in the recipe.
+    """
 
     evidence: Mapping[str, str]
     formats: tuple[str, ...]
+    places: Mapping[str, int] = field(default_factory=dict)
 
 
 class Trying:
@@ -106,7 +109,9 @@ class Trying:
         chains = self._chains(self.untrained(recipe), place, self._in(formats))
         measuring = self._measuring(place)
         measuring.count(chains, self.weights)
-        return Look(measuring.evidence, tuple(chain.runtime.format for chain in chains))
+        kept = [place for place, step in enumerate(self.steps(recipe)) if not _teaches(step)]
+        places = {stage.output: kept[stage.number] for chain in chains for stage in chain.stages}
+        return Look(measuring.evidence, tuple(chain.runtime.format for chain in chains), places)
 
     def answered(
         self, recipe: Recipe, format_name: str, place: str, *, alone: bool = False, again: bool = False

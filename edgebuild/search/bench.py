@@ -14,10 +14,15 @@ from edgebuild.spec.technique import Technique
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """Why nothing can be known of a recipe: it cannot be planned, or a step of it failed."""
+    """Why nothing can be known of a recipe: it cannot be planned, or a step of it failed.
+
+    `place` is that of the step in the recipe, where it refused what the steps before it make untrained: no recipe that
+    begins so can do better.
+    """
 
     reason: str
     planned: bool = False
+    place: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -130,7 +130,8 @@ class Ladder:
         if counts is None:
             return None
         if isinstance(counts, Refused):
-            return _rejected(draft, "planned" if counts.planned else "counted", counts.reason)
+            refused = _rejected(draft, "planned" if counts.planned else "counted", counts.reason)
+            return replace(refused, refused_at=counts.place)
         judged = [(each, weighing.misses(self._judge(each, self._counted))) for each in counts]
         passing = [(weighing.point(each), each) for each, missed in judged if not missed]
         if not passing:

@@ -9,6 +9,7 @@ import json
 import warnings
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +18,7 @@ from edgebuild.search.bench import Draft
 from edgebuild.search.trial import Trial
 from edgebuild.spec import documents
 from edgebuild.spec.enumeration import every
-from edgebuild.spec.space import Choices, Domain, Range, Space, text
+from edgebuild.spec.space import Choices, Domain, Range, Space, begins, text
 
 if TYPE_CHECKING:
     import optuna
@@ -59,6 +60,7 @@ class Study:
         self._next = 1 + max((trial.number for trial in self.trials), default=-1)  # those drawn again have none
         self._known = {text(self._recipe_of(trial.values)): trial for trial in self.trials}
         self._all = None if recipes is None else {text(self._recipe_of(values)): values for values in recipes}
+        self._refused = {beginning for trial in self.trials for beginning in self._refusal(trial)}
 
     @property
     def size(self) -> int | None:
@@ -66,19 +68,21 @@ class Study:
         return len(self._all) if self._all is not None else None
 
     def propose(self, count: int) -> list[Draft]:
-        """Up to so many recipes that were not tried yet, each another; fewer where the space has no more."""
+        """Up to so many recipes that were not tried yet, each another, and none that begins as one whose step refused
+        what came to it; fewer where the space has no more.
+        """
         drafts: dict[str, Draft] = {}
         again, values = 0, None
         while len(drafts) < count and again < _NEVER:
             draft = self._draft(values)
             key = text(draft.recipe)
-            if key not in drafts and key not in self._known:
+            if key not in drafts and self._is_open(key):
                 drafts[key], again, values = draft, 0, None
                 continue
             self._forget(draft)
             again += 1
             if again >= _AGAIN and self._all is not None:
-                values = self._nearest({*self._known, *drafts}, draft.values)
+                values = self._nearest(drafts, draft.values)
                 if values is None:
                     break
         return [*drafts.values()]
@@ -90,6 +94,17 @@ class Study:
                 self._tell(self._asked.pop(trial.number), trial)
         self.trials += trials
         self._known |= {text(self._recipe_of(trial.values)): trial for trial in trials}
+        self._refused |= {beginning for trial in trials for beginning in self._refusal(trial)}
+
+    def _is_open(self, recipe: str) -> bool:
+        """Whether a recipe, as `text` writes it, was neither tried nor begins as one that was refused."""
+        return recipe not in self._known and not any(begins(recipe, each) for each in self._refused)
+
+    def _refusal(self, trial: Trial) -> Iterator[str]:
+        """How every recipe begins that is refused as this one was; nothing where it was not."""
+        if trial.refused_at is not None:
+            recipe = self._recipe_of(trial.values)
+            yield text(replace(recipe, steps=recipe.steps[: trial.refused_at + 1]))
 
     def _draft(self, values: Mapping[str, Any] | None) -> Draft:
         """The next recipe, or the one with these values."""
@@ -108,10 +123,12 @@ class Study:
         self._next += 1
         return Draft(self._next - 1, drawn, recipe)
 
-    def _nearest(self, known: Collection[str], values: Mapping[str, Any]) -> Mapping[str, Any] | None:
-        """The values of the recipe that nobody tried which differs least from these; None where all were tried."""
+    def _nearest(self, drawn: Collection[str], values: Mapping[str, Any]) -> Mapping[str, Any] | None:
+        """The values of the open recipe, not among those just drawn, which differs least from these; None where there
+        is none.
+        """
         dimensions = self._space.dimensions()
-        open_ = [each for name, each in (self._all or {}).items() if name not in known]
+        open_ = [each for name, each in (self._all or {}).items() if name not in drawn and self._is_open(name)]
         return min(open_, key=lambda each: _distance(each, values, dimensions), default=None)
 
     def _recipe_of(self, values: Mapping[str, Any]) -> Any:

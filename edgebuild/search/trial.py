@@ -88,7 +88,10 @@ class Point:
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """A recipe that was tried, by its number in the search."""
+    """A recipe that was tried, by its number in the search.
+
+    `refused_at` is the place of the step that refuses what comes to it in every recipe that begins so.
+    """
 
     number: int
     values: Mapping[str, Any]
@@ -100,6 +103,7 @@ class Trial:
     misses: tuple[Miss, ...] = ()
     short: float | None = None
     satisfies: bool = False
+    refused_at: int | None = None
 
     @property
     def passes(self) -> bool:

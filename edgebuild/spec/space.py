@@ -188,6 +188,7 @@ class Space:
 
 
 _SWITCH = Choices((False, True))
+_NEXT = " → "  # between two steps of a recipe in one line
 
 
 def _orders(row: Sequence[str]) -> Choices:
@@ -214,7 +215,12 @@ def domains(name: str, value: Json) -> Iterator[tuple[str, Domain]]:
 
 def text(recipe: Recipe) -> str:
     """A recipe in one line: `prune_channels ratio=0.5 → int8`; two that are equal do the same."""
-    return " → ".join(" ".join([step.use, *_options(step.options)]) for step in recipe.steps) or "nothing"
+    return _NEXT.join(" ".join([step.use, *_options(step.options)]) for step in recipe.steps) or "nothing"
+
+
+def begins(recipe: str, beginning: str) -> bool:
+    """Whether a recipe has the steps of another in front; both as `text` writes them."""
+    return recipe == beginning or recipe.startswith(f"{beginning}{_NEXT}")
 
 
 def _options(options: Mapping[str, Json]) -> list[str]:

@@ -145,7 +145,8 @@ class Trials:
         if failed is None:
             return None
         if isinstance(failed, UsageError | StepError):
-            return Refused(failed.line)
+            places = [place for item, place in look.places.items() if item in done.failed]
+            return Refused(failed.line, place=min(places, default=None))
         raise failed
 
     def _counts(self, look: Look, done: Attempt) -> Counts | None:

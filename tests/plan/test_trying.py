@@ -53,6 +53,8 @@ def test_what_is_counted_is_counted_of_what_nothing_was_taught(tmp_path: Path, s
     assert "PruneChannels" in kinds
     assert "Int8" in kinds
     assert not {"Distill", "Qat", "Outputs", "Accuracy", "Parity"} & {*kinds}
+    made = {(type(plan.graph.nodes[item].step).__name__, place) for item, place in look.places.items()}
+    assert made == {("PruneChannels", 0), ("Int8", 3)}  # places in the recipe with its trainings
 
 
 def test_answers_are_those_of_one_format_and_are_counted_again_where_asked(tmp_path: Path, store: Store) -> None:

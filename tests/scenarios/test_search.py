@@ -11,6 +11,9 @@ from tests.scenarios.conftest import Ran, Workspace
 SPACE = """\
 description = "a few"
 [[steps]]
+use = "remove_blocks"
+optional = true
+[[steps]]
 use = "prune_channels"
 optional = true
 ratio = 0.5
@@ -24,6 +27,22 @@ name = "numbers"
 use = "int8"
 [[steps.one_of]]
 use = "float16"
+[[starts]]
+remove_blocks = true
+prune_channels = false
+"numbers.use" = "int8"
+[[starts]]
+remove_blocks = false
+prune_channels = false
+"numbers.use" = "int8"
+[[starts]]
+remove_blocks = false
+prune_channels = true
+"numbers.use" = "int8"
+[[starts]]
+remove_blocks = false
+prune_channels = true
+"numbers.use" = "float16"
 """
 
 
@@ -44,7 +63,7 @@ def test_every_recipe_has_what_became_of_it_and_the_best_is_told(searched: tuple
     workspace, ran = searched
     assert ran.code == 0, ran.err
     told = ran.document
-    assert (told["ended"], told["size"]) == ("every recipe of the space was tried", 4)
+    assert (told["ended"], told["size"]) == ("every recipe of the space was tried", 8)
     became = {trial["number"]: (trial["rung"], trial["status"]) for trial in told["trials"]}
     by_recipe = {
         tuple(step["use"] for step in trial["steps"]): (*became[trial["number"]], trial["reason"])
@@ -63,9 +82,18 @@ def test_every_recipe_has_what_became_of_it_and_the_best_is_told(searched: tuple
     assert "size -60 %" in page
 
 
+def test_a_step_that_refuses_what_comes_to_it_is_tried_once_whatever_follows(searched: tuple[Workspace, Ran]) -> None:
+    _, ran = searched
+    trials = ran.document["trials"]
+    assert len(trials) == 5  # of eight recipes
+    (refused,) = [trial for trial in trials if trial["steps"][0]["use"] == "remove_blocks"]
+    assert (refused["rung"], refused["status"]) == ("counted", "rejected")
+    assert "remove_blocks" in refused["reason"]
+
+
 def test_it_says_how_far_it_is_and_the_best_so_far(searched: tuple[Workspace, Ran]) -> None:
     _, ran = searched
-    assert "4 of 200 recipes, " in ran.err
+    assert "5 of 200 recipes, " in ran.err
     assert "; best #" in ran.err
 
 
@@ -133,8 +161,8 @@ def test_a_gate_that_no_recipe_passes_is_named_with_what_the_nearest_missed(work
 @pytest.mark.parametrize(
     ("old", "new", "told"),
     [
-        ('use = "int8"', 'use = "int9"', "few.toml: steps[2].one_of[0].use: unknown step 'int9' (did you mean 'int8'?"),
-        ("ratio = 0.5", "ratoi = 0.5", "few.toml: steps[0]: unknown key 'ratoi' (did you mean 'ratio'?"),
+        ('use = "int8"', 'use = "int9"', "few.toml: steps[3].one_of[0].use: unknown step 'int9' (did you mean 'int8'?"),
+        ("ratio = 0.5", "ratoi = 0.5", "few.toml: steps[1]: unknown key 'ratoi' (did you mean 'ratio'?"),
         (SPACE, 'description = "x"\nsteps = []\n', "few.toml: steps: "),
     ],
 )

@@ -100,6 +100,32 @@ def test_what_it_was_told_is_there_when_it_is_opened_again(tmp_path: Path) -> No
     assert Study(tmp_path / "journal.log", "another", space(tmp_path)).trials == []
 
 
+OPEN_ENDED = """\
+description = "x"
+[[steps]]
+use = "low_rank"
+optional = true
+energy = {{ choices = [0.5, 0.9] }}
+[[steps]]
+use = "prune_channels"
+ratio = {{ choices = [0.2, 0.4, 0.6] }}
+"""
+
+
+def test_what_begins_as_a_recipe_that_was_refused_is_not_proposed(tmp_path: Path) -> None:
+    small = space(tmp_path, text=OPEN_ENDED)
+    first = Study(tmp_path / "journal.log", "one", small)
+    draft = first._draft({"low_rank": True, "low_rank.energy": 0.5, "prune_channels.ratio": 0.4})
+    first.tell([Trial(draft.number, draft.values, Step.of(draft.recipe), "counted", "rejected", "no", refused_at=0)])
+    again = Study(tmp_path / "journal.log", "one", small)
+    left = [
+        *(f"low_rank energy=0.9 → prune_channels ratio={ratio}" for ratio in (0.2, 0.4, 0.6)),
+        *(f"prune_channels ratio={ratio}" for ratio in (0.2, 0.4, 0.6)),
+    ]
+    for study in (again, first):
+        assert sorted(text(draft.recipe) for draft in study.propose(9)) == left
+
+
 def test_a_small_space_is_tried_to_its_end(tmp_path: Path) -> None:
     small = 'description = "x"\n[[steps]]\nuse = "prune_channels"\nratio = {{ choices = [0.2, 0.4, 0.6] }}\n'
     study = Study(tmp_path / "journal.log", "one", space(tmp_path, text=small))
