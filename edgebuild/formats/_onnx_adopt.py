@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 _NONE: Mapping[str, float] = MappingProxyType({})
 # What the quantizer of weights by channel needs; older files are rewritten.
 _OPSET, _IR = 13, 8
+# Whose operators the runtime has, or may have by its version.
+_DOMAINS = ("", "ai.onnx", "ai.onnx.ml", "com.microsoft", "com.microsoft.nchwc", "com.ms.internal.nhwc")
+_NAMED = 5  # operators that a message names
 _INTEGER = ("QuantizeLinear", "DequantizeLinear", "ConvInteger", "MatMulInteger", "DynamicQuantizeLinear")
 
 
@@ -45,9 +48,24 @@ def adopt(
     _onnx_files.names_apart(_onnx_files.outputs_computed(model))
     if decide is not None:
         decide(model)
-    attempt("is refused by ONNX Runtime", lambda: _opened(model))
+    runnable(model, lambda: _opened(model))
     model = attempt("cannot be run with the declared shapes", lambda: _onnx_batch.lead(_with_shapes(model)))
     return _onnx_files.to_bytes(_renamed(model))
+
+
+def runnable(model: onnx.ModelProto, opened: Callable[[], object]) -> None:
+    """UsageError where ONNX Runtime refuses the model; it names operators of other makers, which it does not have."""
+    try:
+        attempt("is refused by ONNX Runtime", opened)
+    except UsageError:
+        known = {*_DOMAINS, *(function.domain for function in model.functions)}
+        nodes = [*model.graph.node, *(node for function in model.functions for node in function.node)]
+        kinds = sorted({f"{node.op_type} of {node.domain}" for node in nodes if node.domain not in known})
+        if not kinds:
+            raise
+        more = f" and {len(kinds) - _NAMED} more" if len(kinds) > _NAMED else ""
+        reason = f"has operators that ONNX Runtime does not know: {', '.join(kinds[:_NAMED])}{more}"
+        raise UsageError(reason, hint="export it with ONNX's own operators alone") from None
 
 
 def integer(model: bytes) -> str | None:

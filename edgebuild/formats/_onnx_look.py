@@ -33,7 +33,7 @@ def look(path: Path) -> Look:
     beside = tuple(_onnx_beside.beside(model, path.parent))
     named = _onnx_words.classes(model)
     notes = _onnx_words.numbers(model)
-    attempt("is refused by ONNX Runtime", lambda: load_onnx.Model(_onnx_words.content(path), {}))
+    _onnx_adopt.runnable(model, lambda: load_onnx.Model(_onnx_words.content(path), {}))
     graph, ends = model.graph, _kinds(model.graph)
     constants = {tensor.name for tensor in graph.initializer}
     operators = Counter(_operators(graph))

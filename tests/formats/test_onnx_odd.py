@@ -11,6 +11,7 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from edgebuild.data.noise import Noise
+from edgebuild.formats import _onnx_look
 from edgebuild.formats.onnx import Onnx as Format
 from edgebuild.nn.lift import lift, prove
 from edgebuild.sources.onnx import Onnx
@@ -308,6 +309,19 @@ def test_whatever_becomes_of_it_it_answers_as_it_did(tmp_path: Path, case: str) 
             for mine, theirs in zip(answer, right, strict=True):
                 assert mine.shape == theirs.shape
                 np.testing.assert_allclose(mine, theirs, atol=0.1 * np.abs(theirs).max() + 0.2, err_msg=how.technique)
+
+
+@pytest.mark.parametrize("named", [True, False])
+def test_operators_of_others_are_named_with_what_to_do(tmp_path: Path, named: bool) -> None:
+    """Whether the file names their domain among its opsets or not."""
+    model = file([node("Quant", ["x"], ["y"], domain="finn.custom")], ["y"])
+    model.opset_import.extend([helper.make_opsetid("finn.custom", 1)] if named else [])
+    path = nets.written(model, tmp_path)
+    told = "has operators that ONNX Runtime does not know: Quant of finn.custom"
+    for look in (lambda: _onnx_look.look(path), lambda: Onnx("model.onnx").adopt(path, (TensorSpec("x", (8,)),))):
+        with pytest.raises(UsageError) as caught:
+            look()
+        assert caught.value.reason == told
 
 
 def test_a_file_of_whole_numbers_has_no_activations(tmp_path: Path) -> None:

@@ -112,7 +112,7 @@ def cyclic() -> onnx.ModelProto:
     ("model", "told"),
     [
         (nets.linear(kind="Gemmm"), "is refused by ONNX Runtime: "),
-        (nets.linear(kind="Own", domain="me.org"), "is refused by ONNX Runtime: "),
+        (nets.linear(kind="Own", domain="me.org"), "has operators that ONNX Runtime does not know: Own of me.org"),
         (nets.linear(opset=99), "is refused by ONNX Runtime: "),
         (cyclic(), "is refused by ONNX Runtime: "),
         (nets.linear(shape=("N", 5)), "takes 'x' [N, 5] float32, which cannot be [1, 4] float32"),
