@@ -36,6 +36,7 @@ def labelled(file: Path, inputs: tuple[TensorSpec, ...]) -> Guess:
     own, labels = _sides({plain: ports[one] for one, plain in names.items()}, inputs)
     pictures = len(inputs) <= 1 and any(_picture(ports[one]) for one, plain in names.items() if plain not in labels)
     options: dict[str, Any] = {"file": file}
+    shapes = [ports[one][0][1:] for one, plain in names.items() if plain in own[:1]]
     guesses = []
     for key, several, usual in (("inputs", own, USUAL_INPUTS), ("labels", labels, USUAL_LABELS)):
         plainly = {*several} & {*usual, *(spec.name for spec in inputs)} and (key == "inputs" or called not in usual)
@@ -59,6 +60,7 @@ def labelled(file: Path, inputs: tuple[TensorSpec, ...]) -> Guess:
         order,
         count=count,
         pictures=pictures,
+        example=() if pictures or len(inputs) != 1 or not shapes else shapes[0],
         guesses=(*guesses, *line, f"task {task!r}, since labels are {why}"),
     )
 

@@ -89,6 +89,16 @@ def refuse(options: Mapping[str, Any], downloading: Iterable[str]) -> None:
             )
 
 
+def sized(options: Mapping[str, Any], key: str, usual: tuple[int, int]) -> tuple[int, int]:
+    """Height and width of pictures: of the option that a network is told them by, one number or two, else the usual."""
+    match options.get(key):
+        case int(side):
+            return side, side
+        case [int(height), int(width)]:
+            return height, width
+    return usual
+
+
 def unknown(name: str, known: Iterable[str], package: str) -> UsageError:
     """The error for a name that the package does not have; there are too many to list them."""
     near = get_close_matches(name, [*known], n=3)

@@ -36,7 +36,8 @@ class Timm(Named):
     def usual(name: str, options: Mapping[str, Any]) -> Usual:
         """As its weights of timm's own were trained."""
         known = _package(name).get_pretrained_cfg(name)
-        channels, height, width = known.input_size if known else (3, 224, 224)
+        channels, *sides = known.input_size if known else (3, 224, 224)
+        height, width = _named.sized(options, "img_size", (sides[0], sides[1]))
         port = Port("image", ("batch", options.get("in_chans", channels), height, width), "float32")
         return Usual((port,), tuple(known.mean), tuple(known.std), known.crop_pct) if known else Usual((port,))
 

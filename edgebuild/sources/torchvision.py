@@ -41,10 +41,11 @@ class Torchvision(Named):
         """As its weights of torchvision's own were trained, where it has some for single pictures."""
         (own, *_) = [*_package(name).get_model_weights(name)] or [None]
         how: Any = own.transforms() if own else None
+        (size,) = {*how.crop_size} if _classifies(how) else {224}
+        key = "image_size" if "image_size" in options else "input_size"  # of its vision transformers, and of MaxVit
+        port = Port("image", ("batch", 3, *_named.sized(options, key, (size, size))), "float32")
         if not _classifies(how):
-            return Usual((Port("image", ("batch", 3, 224, 224), "float32"),))
-        (size,) = {*how.crop_size}
-        port = Port("image", ("batch", 3, size, size), "float32")
+            return Usual((port,))
         return Usual((port,), tuple(how.mean), tuple(how.std), round(size / how.resize_size[0], 4))
 
 

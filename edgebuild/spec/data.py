@@ -101,6 +101,7 @@ class Guess:
     classes: their names, in an order that `order` says; empty where they are numbers, `count` of them (with a count,
         labels are numbers all the same, and names that are not as many as the model answers are none)
     preprocess: keys of [preprocess]; of pictures, whose size and scale follow from the model, `pictures` alone
+    example: the shape of one example that goes into the only input as it is, where that is known
     guesses: what was guessed, a line each
     sure: of several kinds that may be meant, the surest is
     """
@@ -113,6 +114,7 @@ class Guess:
     count: int = 0
     pictures: bool = False
     preprocess: Mapping[str, Any] = field(default_factory=dict)
+    example: tuple[int, ...] = ()
     guesses: tuple[str, ...] = ()
     sure: int = 1
 

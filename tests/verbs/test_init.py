@@ -496,6 +496,32 @@ def test_a_network_by_its_name_is_fed_as_it_usually_is(tmp_path: Path, pictures:
     assert any("pixels go in as timm:test_efficientnet is usually trained" in guess for guess in interview.guesses)
 
 
+def test_a_network_by_its_name_is_as_large_as_the_arrays_that_go_in(tmp_path: Path) -> None:
+    np.savez(tmp_path / "d.npz", x=np.zeros((40, 3, 64, 48), np.float32), y=np.arange(40) % 4)
+    network = Network("timm", "test_efficientnet")
+    wishes = Wishes(data=tmp_path / "d.npz", weights="random")
+    seen = named.inspected(network, "random")
+    interview = Interview(open_project(tmp_path), Path("timm:x"), "m", seen, wishes, None, network=network)
+    declared = tomllib.loads(draft.text(interview))
+    assert declared["inputs"][0]["shape"] == [3, 64, 48]
+    assert declared["description"] == "m: test_efficientnet of timm, trained from random weights"
+    told = "input 'image' is [3, 64, 48], as the examples are; --shape image=1,3,160,160 is what is usual"
+    assert told in interview.guesses
+
+
+@pytest.mark.parametrize(
+    ("network", "sides"),
+    [
+        (Network("timm", "test_vit", {"img_size": 32}), (32, 32)),
+        (Network("timm", "test_vit", {"img_size": [32, 48]}), (32, 48)),
+        (Network("torchvision", "vit_b_16", {"image_size": 64}), (64, 64)),
+        (Network("torchvision", "maxvit_t", {"input_size": [64, 96]}), (64, 96)),
+    ],
+)
+def test_a_network_that_is_told_the_size_of_pictures_is_fed_that(network: Network, sides: tuple[int, int]) -> None:
+    assert named.inspected(network, "random").look.inputs[0].shape == ("batch", 3, *sides)
+
+
 def test_without_data_the_draft_says_loudly_that_nothing_is_known_of_accuracy(net: Path) -> None:
     interview = Interview(open_project(net.parent), net, "m", inspect.run(net), Wishes(), None)
     text = draft.text(interview)

@@ -31,6 +31,7 @@ def text(interview: Interview) -> str:
     taken = inputs.declared(interview)
     data = examples.place(interview, taken)
     if interview.network is not None:
+        taken = named.fitted(interview, taken, data)
         interview = replace(interview, network=named.completed(interview, interview.network, data))
     answers = outputs.declared(interview, taken, data)
     tables = [_head(interview) + answers.lines, examples.table(interview, data)]
@@ -58,6 +59,7 @@ def recipe(name: str) -> str:
 def _head(interview: Interview) -> list[str]:
     file = interview.file.name
     weights = f"weights of {file}" if interview.network else f"from {file}"
+    weights = "trained from random weights" if interview.wishes.weights == named.RANDOM else weights
     lines = [f"description = {toml.quoted(f'{interview.name}: {interview.look.what}, {weights}')}"]
     if isinstance(interview.network, Script):
         weights_ = interview.wishes.weights

@@ -85,6 +85,22 @@ def completed(interview: Interview, network: Network | Script, data: Recognised)
     return replace(network, options={**network.options, key: count})
 
 
+def fitted(interview: Interview, taken: tuple[TensorSpec, ...], data: Recognised) -> tuple[TensorSpec, ...]:
+    """The inputs as large as examples that go in as they are, where nobody said it and only the usual size is known."""
+    example = data.guess.example
+    if isinstance(interview.network, Script) or interview.wishes.shapes or len(taken) != 1:
+        return taken
+    (spec,) = taken
+    other = len(example) == len(spec.shape) and example[:1] == spec.shape[:1] and example != spec.shape
+    if not other:
+        return taken
+    sizes = ",".join(map(str, (1, *spec.shape)))
+    interview.guesses.append(
+        f"input {spec.name!r} is {list(example)}, as the examples are; --shape {spec.name}={sizes} is what is usual"
+    )
+    return (replace(spec, shape=example),)
+
+
 def answers(
     network: Network | Script, inputs: tuple[TensorSpec, ...], patience: Patience | None = None
 ) -> list[tuple[str, tuple[int, ...], str]]:
