@@ -61,3 +61,27 @@ def test_channels_go_through(code: nets.Callable[..., Tensor]) -> None:
     assert [(one.name, len(one.members)) for one in found.units] == [("first", 8), ("second", 8)]
     found.remove(net, [(one, [0, 2, 5]) for one in found.units])
     assert net(torch.randn(2, 3, 6, 6)).isfinite().all()
+
+
+class Paths(nn.Module):
+    """Halves of a width that the code reckons from what it keeps, as selective kernels do."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.width = 8
+        self.first, self.last = nn.Conv2d(3, 8, 1), nn.Linear(5, 2)
+        self.paths = nn.ModuleList([nn.Conv2d(4, 5, 3), nn.Conv2d(4, 5, 1, padding=0)])
+
+    def forward(self, x: Tensor) -> Tensor:
+        halves = torch.split(self.first(x), self.width // len(self.paths), 1)
+        y: Tensor = self.last(sum(path(half).mean((2, 3)) for path, half in zip(self.paths, halves, strict=True)))
+        return y
+
+
+def test_a_width_from_which_code_reckons_its_pieces_is_told_what_is_left() -> None:
+    net = lively(Paths())
+    found = inventory(net, (torch.zeros(1, 3, 6, 6),), [], 1)
+    assert not found.unfollowed
+    found.remove(net, [(one, [0]) for one in found.units if one.name == "first"])
+    assert (net.width, net.paths[0].weight.shape[1]) == (6, 3)
+    assert net(torch.randn(2, 3, 6, 6)).shape == (2, 2)

@@ -78,6 +78,7 @@ def pieces(call: Call) -> list[Value]:
         _coupled(call, ids, lengths.pop())
     for result in results:
         call.sized(result.axes[dim])
+    call.sized(ids)  # of which code may reckon that of a piece: `split(x, self.width // 2, 1)`
     return results
 
 
