@@ -85,3 +85,27 @@ def test_a_width_from_which_code_reckons_its_pieces_is_told_what_is_left() -> No
     found.remove(net, [(one, [0]) for one in found.units if one.name == "first"])
     assert (net.width, net.paths[0].weight.shape[1]) == (6, 3)
     assert net(torch.randn(2, 3, 6, 6)).shape == (2, 2)
+
+
+class Standardized(nn.Conv2d):
+    def forward(self, x: Tensor) -> Tensor:
+        rows = self.weight.reshape(1, self.out_channels, -1)
+        weight = functional.batch_norm(rows, None, None, training=True, momentum=0.0)
+        return functional.conv2d(x, weight.reshape_as(self.weight), self.bias)
+
+
+class Normalized(nn.Linear):
+    def forward(self, x: Tensor) -> Tensor:
+        return functional.linear(x, functional.normalize(self.weight, dim=1), self.bias)
+
+
+def test_layers_whose_weights_are_computed_by_code_lose_channels_or_are_told() -> None:
+    """They were in no list: what standardizes a weight takes all of its inputs, its outputs are free."""
+    parts = [Standardized(8, 8, 1), Standardized(8, 8, 1), nn.AdaptiveAvgPool2d(1), nn.Flatten(), Normalized(8, 8)]
+    net = lively(nn.Sequential(nn.Conv2d(3, 8, 1), *parts, nn.ReLU(), nn.Linear(8, 5)))
+    found = inventory(net, (torch.zeros(1, 3, 4, 4),), [], 1)
+    assert [(one.name, len(one.members)) for one in found.units] == [("2", 8), ("5", 8)]
+    assert {*found.unfollowed} == {"0", "1"}
+    assert found.unfollowed["1"].startswith("it meets an axis of places in conv2d (test_rules.py:")
+    found.remove(net, [(one, [0, 2]) for one in found.units])
+    assert net(torch.randn(2, 3, 4, 4)).isfinite().all()

@@ -132,10 +132,32 @@ class _Walk:
             if exhausted(error):
                 raise
             results = layers.unknown(call)
+        self._computed(node, call)
         constant = self._constant(node, fake)
         if constant is not None and not many:
             results[0] = Value(results[0].axes, constant, results[0].parameter)
         return results if many else results[0]
+
+    def _computed(self, node: fx.Node, call: Call) -> None:
+        """A weight that code computes from a parameter of its shape (standardized, normalized) is that layer's."""
+        weight = call.arguments.get("weight")
+        if call.name not in layers.MAKING or not isinstance(weight, Value) or weight.parameter is not None:
+            return
+        for name in self._from_parameters(node.args[1]):
+            held = self._parameters[name]
+            if held.shape == weight.shape:
+                call.born(held, held.axes[1 if call.name.startswith("conv_transpose") else 0])
+
+    def _from_parameters(self, node: Any) -> list[str]:
+        """The parameters that a value is computed from; none where an input has a part in it."""
+        sources, left = {node}, [node]
+        while left:
+            fresh = {*left.pop().all_input_nodes} - sources
+            sources |= fresh
+            left += fresh
+        given = [self._known[one] for one in sources if one.op == "placeholder"]
+        names = [value.parameter for value in given if isinstance(value, Value)]
+        return [name for name in names if name is not None] if None not in names else []
 
     def _rule(self, node: fx.Node, call: Call) -> Rule:
         import torch

@@ -198,8 +198,9 @@ def batch_norm(call: Call) -> list[Value]:
 
 
 def instance_norm(call: Call) -> list[Value]:
-    """As batch norm, with statistics over the places of each example."""
-    for axis in call.arguments["input"].axes[2:]:
+    """As batch norm, with statistics of what it is given, over the places of each example or of all."""
+    batch, _, *places = call.arguments["input"].axes
+    for axis in (batch, *places):
         call.protect(axis, "takes places together")
     return batch_norm(call)
 
@@ -255,6 +256,7 @@ def unknown(call: Call) -> list[Value]:
 
 
 _CONVOLUTIONS = "conv1d conv2d conv3d conv_transpose1d conv_transpose2d conv_transpose3d convolution"
+MAKING = (*_CONVOLUTIONS.split(), "linear")  # with a weight as their second argument
 RULES: Mapping[str, Rule] = {
     **dict.fromkeys(_CONVOLUTIONS.split(), convolution),
     **dict.fromkeys(["mm", "bmm", "addmm", "baddbmm", "matmul", "mv"], matmul),
@@ -262,7 +264,7 @@ RULES: Mapping[str, Rule] = {
     **dict.fromkeys(["batch_norm", "_native_batch_norm_legit_no_training", "native_batch_norm"], batch_norm),
     **dict.fromkeys(["group_norm", "native_group_norm"], group_norm),
     **dict.fromkeys(["layer_norm", "native_layer_norm", "rms_norm"], layer_norm),
-    "instance_norm": instance_norm,
+    **dict.fromkeys(["instance_norm", "_native_batch_norm_legit"], instance_norm),
     "linear": linear,
     "einsum": einsum,
     "scaled_dot_product_attention": attention,
