@@ -26,6 +26,9 @@ _FAST: Mapping[tuple[str, str], tuple[str, ...]] = {
     ("weights_only", "float16"): ("ALL_SUPPORTED",),
 }
 
+# What the quantizer appends to the name of a constant that it copies: one that layers share has a scale for each.
+_DUPLICATED = re.compile(r"(_duplicated_\d+)+$")
+
 # Where the weights of convolutions stand among their inputs.
 _CONVOLUTIONS: Mapping[str, int] = {"CONV_2D": 1, "DEPTHWISE_CONV_2D": 1, "TRANSPOSE_CONV": 1}
 
@@ -246,7 +249,8 @@ def mend_dead_channels(quantized: bytes, model: bytes) -> bytes:
         scale = mended.setdefault(int(operator.inputs[1]), _usual(np.asarray(steps, np.float32)))
         if (scale != steps).any():
             step = np.float32(source.quantization.scale[0]) * scale
-            whole = np.round(biases[bias.name.decode()] / step).astype(np.int32)
+            own = _DUPLICATED.sub("", bias.name.decode())
+            whole = np.round(biases[own] / step).astype(np.int32)
             weights.quantization.scale, bias.quantization.scale = scale, step
             parsed.buffers[bias.buffer].data = whole.view(np.uint8)
     return bytes(flatbuffer_utils.convert_object_to_bytearray(parsed))

@@ -375,6 +375,20 @@ def in_int8(format_name: str, module: Any, how: Quantization, given: dict[str, R
     return answered, np.concatenate([module(torch.from_numpy(x)).detach().numpy() for (x,) in samples]), ranges
 
 
+@formats
+def test_a_bias_that_two_layers_share_is_right_where_one_has_a_channel_without_weights(format_name: str) -> None:
+    """A TFLite file has such a bias once, and the quantizer copies it under another name."""
+    import torch
+    from torch import nn
+
+    module = around(nn.Sequential(nn.Conv2d(4, 4, 1), nn.ReLU()))
+    with torch.no_grad():
+        module[1][0].bias.copy_(module[0].bias)
+        module[0].weight[2] = 0
+    answered, wanted, _ = in_int8(format_name, module, STATIC, {})
+    assert nets.distance(wanted, answered) < 0.1
+
+
 KINDS = [("onnx", "int8"), ("onnx", "uint8"), ("tflite", "int8")]
 
 
