@@ -6,7 +6,7 @@ changes with it, so it is made anew behind the write where something reads it th
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from edgebuild.nn.operators import operator
@@ -22,6 +22,10 @@ _RESHAPING = {
     *("contiguous", "to", "detach", "alias", "type_as", "float", "expand_as", "lift_fresh"),
 }
 _ITS_OWN_INVERSE = {"transpose", "t", "swapaxes", "swapdims", "numpy_T", "mT"}
+# What changes how a value is shown and not its memory, so that nothing else shows it otherwise.
+_TURNING = {"detach_", "squeeze_", "unsqueeze_", "transpose_", "t_", "swapaxes_", "swapdims_"}
+# What PyTorch calls a view while it traces, and copies: numbers that code writes down.
+_COPYING = {"lift_fresh_copy"}
 
 
 def without(graph: fx.GraphModule) -> None:
@@ -32,8 +36,12 @@ def without(graph: fx.GraphModule) -> None:
     fresh: set[fx.Node] = set()
     for node in [*graph.graph.nodes]:
         if _writes(node):
+            turns = operator(node) in _TURNING
             node.target = _functional(node)
-            fresh |= {node, *_made_anew(node, fresh | {node})}
+            if turns:
+                _read_behind(node, {node.args[0]: node}, {node})
+            else:
+                fresh |= {node, *_made_anew(node, fresh | {node})}
 
 
 def _writes(node: fx.Node) -> bool:
@@ -42,9 +50,20 @@ def _writes(node: fx.Node) -> bool:
 
 
 def _functional(node: fx.Node) -> Any:
+    """The operator that gives what this one writes: of the same arguments, under whichever name of an overload."""
     import torch
 
-    return getattr(getattr(torch.ops.aten, operator(node)[:-1]), node.target._overloadname)  # type: ignore[union-attr]
+    packet = getattr(torch.ops.aten, operator(node)[:-1])
+    overloads = [getattr(packet, name) for name in packet.overloads()]
+    types = _types(node.target)
+    alike = [each for each in overloads if _types(each) == types and not each._schema.is_mutable]
+    if not alike:
+        raise UsageError(f"the model cannot be traced: nothing computes what {operator(node)!r} writes", key="builder")
+    return alike[0]
+
+
+def _types(overload: Any) -> list[str]:
+    return [str(argument.type) for argument in overload._schema.arguments]
 
 
 def _made_anew(write: fx.Node, fresh: set[fx.Node]) -> list[fx.Node]:
@@ -69,10 +88,14 @@ def _made_anew(write: fx.Node, fresh: set[fx.Node]) -> list[fx.Node]:
         shown = _shown(node, fresh)
         if node not in new and shown in new and any(write < user for user in _readers(node, fresh)):
             call(node, node.target, new[shown], *node.args[1:], **node.kwargs)
-    mine = {*made}
+    _read_behind(write, new, {*made})
+    return wholes
+
+
+def _read_behind(write: fx.Node, new: Mapping[Any, fx.Node], mine: set[fx.Node]) -> None:
+    """Let all that comes behind a write, and is not `mine`, read the new values in the place of the old ones."""
     for old, now in new.items():
         old.replace_all_uses_with(now, delete_user_cb=lambda user: write < user and user not in mine)
-    return wholes
 
 
 def _before(write: fx.Node) -> Iterator[fx.Node]:
@@ -94,7 +117,8 @@ def _shown(node: fx.Node, fresh: set[fx.Node]) -> fx.Node | None:
     """The value whose memory a node shows another way; None for one that has its own."""
     from torch import fx
 
-    first = node.args[0] if node.op == "call_function" and node.args and node not in fresh else None
+    own = node.op != "call_function" or node in fresh or operator(node) in _COPYING
+    first = node.args[0] if node.args and not own else None
     return first if isinstance(first, fx.Node) and _memory(node) & _memory(first) else None
 
 

@@ -51,7 +51,26 @@ def again_and_again(net: nets.Forward, x: Tensor) -> Tensor:
     return y
 
 
-@pytest.mark.parametrize("code", [into_slices, into_views, shown_before, again_and_again])
+def turned(net: nets.Forward, x: Tensor) -> Tensor:
+    y = net.inner(x)
+    z = y * 1
+    z.transpose_(1, 2)
+    z[:, 0] = 2
+    rest = z.flatten(1)
+    z.unsqueeze_(1).detach_()
+    z.relu_()
+    return z.squeeze(1) + y.transpose(1, 2) + rest[:, :6].unsqueeze(1)
+
+
+def into_numbers_of_the_code(net: nets.Forward, x: Tensor) -> Tensor:
+    factors = torch.tensor([1.0, 2.0, 3.0, 4.0])
+    factors[1] = 5
+    return net.inner(x) * factors
+
+
+@pytest.mark.parametrize(
+    "code", [into_slices, into_views, shown_before, again_and_again, turned, into_numbers_of_the_code]
+)
 def test_who_reads_written_memory_reads_what_was_written(code: Code) -> None:
     module = nets.Forward(code, inner=nn.Linear(4, 4)).eval()
     graph, x = trace(module, INPUTS), torch.randn(3, 6, 4)
