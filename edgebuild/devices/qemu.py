@@ -78,7 +78,8 @@ class Qemu(Device):
         device, caches = self._device(timeout), _profile(self._profiled()).caches
         counting = emulation.Counting(job / COUNTS, caches) if mode in _COUNTING else None
         try:  # in the job's folder, named alike wherever it is: what is counted must not depend on its path
-            emulation.execute(job, device, Path(runner.__file__), ["."], counting=counting)
+            script = device.emulator.programs / Path(runner.__file__).name
+            emulation.execute(job, device, script, ["."], counting=counting)
         except DeviceError:
             if (job / outcome.RESULT).is_file():  # the runner's own words, where it had any, say more
                 outcome.check(job, runner.FAILED)

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from edgebuild.devices.emulation import bytecode, compiler, debs, faster, hosttools, pinned, wheels
+from edgebuild.devices.emulation import bytecode, compiler, debs, faster, hosttools, pinned, programs, wheels
 from edgebuild.devices.emulation.host import Host, this_host
 from edgebuild.devices.emulation.parts import Download, Part, manifest, obtain, present
 from edgebuild.devices.emulation.supply import Network, Supply
@@ -53,13 +53,15 @@ class Emulator:
     """Where the finished parts lie.
 
     `tools` holds bin/ and lib/ for this machine, `system` the ARM root, `site` the ARM Python packages; `plugin` is
-    the file that counts, `faster` the emulator compiled here that computes the same sooner, where it was asked for.
+    the file that counts, `programs` our own that run there, `faster` the emulator compiled here that computes the same
+    sooner, where it was asked for.
     """
 
     tools: Path
     system: Path
     site: Path
     plugin: Path
+    programs: Path
     faster: Path | None = None
 
     @property
@@ -131,7 +133,9 @@ def prepare(
     """
     supply = supply or Network()
     trees = obtain(cache, _parts(cache, supply), verify=verify, progress=progress)
-    emulator = Emulator(trees["tools"], trees["system"], trees["site"], trees["plugin"] / _PLUGIN)
+    own = programs.part(trees["tools"], trees["system"])  # another one for each version of edgebuild
+    ours = obtain(cache, [own], verify=verify)[own.name]
+    emulator = Emulator(trees["tools"], trees["system"], trees["site"], trees["plugin"] / _PLUGIN, ours)
     part = _faster(emulator, supply)
     if not quicken and not present(cache, [part]):
         return emulator

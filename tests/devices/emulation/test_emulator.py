@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from edgebuild import travels
 from edgebuild.devices.emulation.counted import parse
 from edgebuild.devices.emulation.cpu_profile import CpuProfile, view
 from edgebuild.devices.emulation.emulator import Counting, Device, Limits, execute
@@ -197,6 +198,17 @@ def test_both_runtimes_load_in_one_thread(tmp_path, device):
     output = tmp_path / "counts"
     _run(tmp_path, device, code, counting=Counting(output))
     assert parse(output) == []
+
+
+def test_the_runner_is_a_copy_with_bytecode_of_the_guests_own(tmp_path, device, emulator: Emulator):
+    names = [Path(name) for name in travels.RUNNER]
+    assert all((emulator.programs / name).read_bytes() == travels.file(str(name)).read_bytes() for name in names)
+    compiled = {path.name for path in (emulator.programs / "__pycache__").iterdir()}
+    assert compiled == {f"{name.stem}.cpython-311.pyc" for name in names}
+    code = (
+        f"import sys; sys.path.insert(0, {str(emulator.programs)!r}); import runner_models as own; print(own.__file__)"
+    )
+    assert Path(_run(tmp_path, device, code).strip()).parent == emulator.programs
 
 
 def test_a_second_set_up_reads_only_manifests(cache):
