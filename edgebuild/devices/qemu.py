@@ -69,6 +69,7 @@ class Qemu(Device):
     def execute(self, job: Path, *, timeout: float) -> None:
         """Run the job on the emulated core; a job that counts leaves `counts.jsonl`. See `Device.execute`."""
         from edgebuild.devices.emulation import emulator as emulation
+        from edgebuild.devices.emulation import programs
         from edgebuild.devices.jobs import job as jobs
         from edgebuild.devices.jobs import outcome
         from edgebuild.travels import runner
@@ -78,8 +79,7 @@ class Qemu(Device):
         device, caches = self._device(timeout), _profile(self._profiled()).caches
         counting = emulation.Counting(job / COUNTS, caches) if mode in _COUNTING else None
         try:  # in the job's folder, named alike wherever it is: what is counted must not depend on its path
-            script = device.emulator.programs / Path(runner.__file__).name
-            emulation.execute(job, device, script, ["."], counting=counting)
+            emulation.execute(job, device, programs.runner(device.emulator.programs), ["."], counting=counting)
         except DeviceError:
             if (job / outcome.RESULT).is_file():  # the runner's own words, where it had any, say more
                 outcome.check(job, runner.FAILED)

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from edgebuild.devices.emulation import programs
 from edgebuild.travels import runner
 from tests.devices.adbd import Adbd
 from tests.devices.places import WHERE, Place, make
@@ -102,6 +103,7 @@ def program(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[[str], 
         path = tmp_path / "other.py"
         path.write_text("import os, signal, sys, time\n" + source)
         monkeypatch.setattr(runner, "__file__", str(path))
+        monkeypatch.setattr(programs, "runner", lambda _: path)
         return str(path)
 
     return replace

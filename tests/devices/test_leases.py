@@ -164,7 +164,7 @@ def test_nobody_has_the_device_while_a_job_outlives_its_supervisor(locks: Path, 
             assert alive(job)
             os.kill(job, signal.SIGKILL)
         assert later.hear() == {"locked": True}
-        assert not alive(job)
+        assert not alive(job) if written else eventually(lambda: not alive(job))  # the kernel lets go of locks first
 
 
 def test_who_comes_next_sees_to_it_that_nothing_runs_of_a_holder_that_was_killed(locks: Path) -> None:

@@ -69,8 +69,9 @@ def test_every_recipe_has_what_became_of_it_and_the_best_is_told(searched: tuple
         tuple(step["use"] for step in trial["steps"]): (*became[trial["number"]], trial["reason"])
         for trial in told["trials"]
     }
-    pruned = sorted(became[:2] for steps, became in by_recipe.items() if steps[0] == "prune_channels")
-    assert pruned == [("short", "behind"), ("whole", "passes")]  # which of the two is this machine's time
+    pruned = {became[1]: became[0] for steps, became in by_recipe.items() if steps[0] == "prune_channels"}
+    assert pruned.keys() == {"behind", "passes"}  # which of the two, and how far the other came, is this machine's time
+    assert pruned["passes"] == "whole"
     assert by_recipe["int8",][:2] == ("whole", "passes")
     assert by_recipe["float16",][0] == "bounded"
     assert "size '-60 %'" in by_recipe["float16",][2]

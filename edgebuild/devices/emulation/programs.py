@@ -24,3 +24,8 @@ def part(tools: Path, system: Path) -> Part:
 
     files = {name: sha256.of_bytes(travels.file(name).read_bytes()) for name in travels.RUNNER}
     return Part("runner", {"files": files, "bytecode": list(bytecode.OPTIONS)}, build, "our own runner")
+
+
+def runner(programs: Path) -> Path:
+    """The program that runs a job, in a copy."""
+    return programs / travels.RUNNER[0]
