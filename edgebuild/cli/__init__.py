@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import gc
 import importlib
 import io
@@ -108,6 +109,7 @@ def main(args: list[str] | None = None) -> int:
     _open_streams()
     _write_any_text()
     gc.set_threshold(_BETWEEN_COLLECTIONS)
+    atexit.register(gc.freeze)  # Python collects everything once more as it ends: 13 % of a build with nothing to do
     with _told_to_end() as told:
         code = _answered(args, told)
     try:
