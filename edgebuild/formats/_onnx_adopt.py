@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 _NONE: Mapping[str, float] = MappingProxyType({})
 # What the quantizer of weights by channel needs; older files are rewritten.
 _OPSET, _IR = 13, 8
+_OLDEST = 7  # opset of which ONNX Runtime has all operators
 # Whose operators the runtime has, or may have by its version.
 _DOMAINS = ("", "ai.onnx", "ai.onnx.ml", "com.microsoft", "com.microsoft.nchwc", "com.ms.internal.nhwc")
 _NAMED = 5  # operators that a message names
@@ -57,10 +58,14 @@ def runnable(model: onnx.ModelProto, opened: Callable[[], object]) -> None:
     """UsageError where ONNX Runtime refuses the model; it names operators of other makers, which it does not have."""
     try:
         attempt("is refused by ONNX Runtime", opened)
-    except UsageError:
+    except UsageError as error:
         known = {*_DOMAINS, *(function.domain for function in model.functions)}
         nodes = [*model.graph.node, *(node for function in model.functions for node in function.node)]
         kinds = sorted({f"{node.op_type} of {node.domain}" for node in nodes if node.domain not in known})
+        if not kinds and 0 < opset(model) < _OLDEST:
+            hint = "in Python, onnx.save(onnx.version_converter.convert_version(onnx.load(FILE), 17), OTHER) raises it"
+            reason = f"has opset {opset(model)}, and ONNX Runtime has operators of {_OLDEST} and on: {error.reason}"
+            raise UsageError(reason, hint=hint) from None
         if not kinds:
             raise
         more = f" and {len(kinds) - _NAMED} more" if len(kinds) > _NAMED else ""

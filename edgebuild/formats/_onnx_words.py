@@ -13,25 +13,29 @@ from typing import TYPE_CHECKING, Any
 
 from edgebuild.formats import _onnx_files
 from edgebuild.spec.errors import UsageError
+from edgebuild.spec.look import NUMBERS
 
 if TYPE_CHECKING:
     import onnx
 
 _MAPS = "ZipMap"
+_OTHERS = ("sequence_type", "map_type", "optional_type", "sparse_tensor_type")  # of onnx.TypeProto
 _NAMES = re.compile(r"classlabels_(int64s|ints|strings)$")  # of every classifier of ai.onnx.ml, and of ZipMap
 
 
 def numbers(model: onnx.ModelProto) -> tuple[str, ...]:
     """Make of every output an array of numbers, or leave it out (in place): a line for each that is another now.
 
-    UsageError for words that go in, and where no output would be left.
+    UsageError for words and for no arrays that go in, and where no output would be left.
     """
     graph = model.graph
     weights = {tensor.name for tensor in graph.initializer}
     for value in graph.input:
         if value.name not in weights and _words(value):
-            hint = "let the file begin behind what makes numbers of words (an encoder, a tokenizer), and give it these"
-            raise UsageError(f"takes words ({value.name!r}), and models take numbers here", hint=hint)
+            raise UsageError(f"takes words ({value.name!r}), and models take numbers here", hint=NUMBERS)
+        if value.type.WhichOneof("value") in _OTHERS:
+            reason = f"takes a sequence, a map or an optional value ({value.name!r}), and models take arrays here"
+            raise UsageError(reason, hint="export it with an input for each array")
     outputs, lines = [*graph.output], list[str]()
     graph.ClearField("output")
     for value in outputs:

@@ -136,7 +136,7 @@ def _opened(folder: Path, tflite: Path | None = None) -> Iterator[tuple[subproce
             line = child.stdout.readline()
             described: dict[str, Any] = json.loads(line) if line else {"error": _last_words(child, log)}
             if "error" in described:
-                raise UsageError(f"is refused by TensorFlow: {described['error']}")
+                raise UsageError(f"is refused by TensorFlow: {described['error']}", hint=described.get("hint"))
             yield child, described
         finally:
             child.kill()

@@ -11,10 +11,11 @@ import io
 import json
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO
 
+_SERVING = "serving_default"
 # Operators by which a graph reaches files, or Python; those that restore weights are in every SavedModel.
 _REACHING = {"EagerPyFunc", "MatchingFiles", "PyFunc", "PyFuncStateless", "ReadFile", "WriteFile"}
 
@@ -30,10 +31,24 @@ def main(folder: Path, tflite: Path | None = None) -> None:
         described = {"inputs": _ports(taken), "outputs": _ports(answers), **_counted(signature)}
     except Exception as error:  # TensorFlow raises whatever it likes
         lines = [line for line in str(error).splitlines() if line.strip()]
-        _say(out, {"error": lines[0] if lines else type(error).__name__})
+        hint = error.hint if isinstance(error, Unsigned) else None
+        _say(out, {"error": lines[0] if lines else type(error).__name__, "hint": hint})
         return
     _say(out, described)
     _answer(signature, taken, answers, sys.stdin.buffer, out)
+
+
+class Unsigned(ValueError):
+    """A model of which no signature says what serves; `hint` is the Python that names one."""
+
+    def __init__(self, names: Sequence[str]) -> None:
+        super().__init__(f"has no signature {_SERVING!r} (it has {', '.join(names) or 'none'})")
+        served = f"model.signatures[{names[0]!r}]" if names else "model.f.get_concrete_function(tf.TensorSpec(…))"
+        chosen = f"the one of {', '.join(names)} that is meant, " if names else "a function of it, "
+        self.hint = (
+            f"name {chosen}in TensorFlow: model = tf.saved_model.load('FOLDER'); "
+            f"tf.saved_model.save(model, 'OTHER', signatures={{{_SERVING!r}: {served}}})"
+        )
 
 
 def _say(out: BinaryIO, words: Mapping[str, Any]) -> None:
@@ -48,9 +63,9 @@ def _opened(folder: Path) -> tuple[str, Any, dict[str, Any], dict[str, Any]]:
 
     model = tf.saved_model.load(str(folder))
     names = [*model.signatures]
-    name = "serving_default" if "serving_default" in names else names[0] if len(names) == 1 else None
+    name = _SERVING if _SERVING in names else names[0] if len(names) == 1 else None
     if name is None:
-        raise ValueError(f"has no signature 'serving_default' (it has {', '.join(names) or 'none'})")
+        raise Unsigned(names)
     signature = model.signatures[name]
     signature.keeps = model  # its weights go with it
     _, taken = signature.structured_input_signature

@@ -38,12 +38,12 @@ def assembly(
         splitting = Splitting(graph, target, model, weights, instruments, prefix, gates)
         halves, verdicts = splitting.judge()
         bundle = graph.add(f"{prefix}/bundle", _split_node(target, model, weights[model.name], halves, splitting))
-        return Product(target.name, model.name, verdicts, bundle, (), False, target.recipe.otherwise)
+        return Product(target.name, model.name, verdicts, bundle, (), target.recipe)
     assembling = Assembling(graph, target, model, weights, instruments, prefix, gates)
     wholes, verdicts = assembling.judge()
     node = _whole_node(target, model, weights[model.name], wholes, assembling)
     bundle = graph.add(f"{prefix}/bundle", node)
-    return Product(target.name, model.name, verdicts, bundle, (), False, target.recipe.otherwise)
+    return Product(target.name, model.name, verdicts, bundle, (), target.recipe)
 
 
 def _whole_node(

@@ -122,8 +122,7 @@ def _product(
     preflight.add(graph, target, weights, instruments, prefix)
     verdicts = measuring.judge(chains, weights)
     bundle = graph.add(f"{prefix}/bundle", bundle_node(target, model, weights, chains, measuring, without))
-    recipe = target.recipe
-    return Product(target.name, model.name, verdicts, bundle, tuple(chains), recipe.drop_useless, recipe.otherwise)
+    return Product(target.name, model.name, verdicts, bundle, tuple(chains), target.recipe)
 
 
 def _check_packages(target: Target) -> None:

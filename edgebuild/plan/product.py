@@ -11,8 +11,7 @@ from edgebuild.spec.target import Recipe
 @dataclass(frozen=True, slots=True)
 class Product:
     """What a build makes for one model on one target: ids of the nodes with the verdicts and with the bundle, the
-    chains that they come from, whether useless steps of the recipe are to be left out, and the recipe that is tried
-    where this one does not pass.
+    chains that they come from, and the recipe.
     """
 
     target: str
@@ -20,5 +19,4 @@ class Product:
     verdicts: str
     bundle: str
     chains: tuple[Chain, ...]
-    drop_useless: bool
-    otherwise: Recipe | None
+    recipe: Recipe

@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 
 Size = int | str  # a number, or what an open axis is called ("?" where it has no name)
 
-
 UNKNOWN: tuple[Size, ...] = ("...",)  # of a file that does not say how many axes there are
+# What to do with a file that takes words.
+NUMBERS = "let the file begin behind what makes numbers of words (an encoder, a tokenizer), and give it these"
 
 
 @dataclass(frozen=True, slots=True)

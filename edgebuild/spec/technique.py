@@ -13,6 +13,7 @@ from edgebuild.spec.quantization import Quantization
 from edgebuild.spec.target import Hardware
 
 _MODULE = "torch"
+_HALF = "float16"
 
 
 class Shapes(Protocol):
@@ -32,6 +33,17 @@ class Timed:
 
     multiple: int | None = None
     shapes: Shapes | None = None
+
+
+def recomputed(numbers: str | None, operator: str | None, dtypes: Iterable[str]) -> str:
+    """Why a technique that makes a file compute in `numbers` does not take one that has integers inside (`operator`) or
+    whose inputs and outputs have these types; "" where it takes it, and where it changes no numbers.
+    """
+    if numbers and operator:
+        return f"the file computes in integers already ({operator})"
+    if numbers == _HALF and _HALF in dtypes:
+        return "the file computes in half precision already"
+    return ""
 
 
 class Technique(Step, Protocol):

@@ -15,7 +15,9 @@ from edgebuild.spec.errors import EdgebuildError, UsageError
 from edgebuild.spec.model import ModelSpec
 from edgebuild.spec.project import Project
 from edgebuild.spec.registry import STEPS
+from edgebuild.spec.source import SOURCES
 from edgebuild.spec.target import SEARCHED, USUAL, Recipe, StepSpec, Target
+from edgebuild.spec.technique import recomputed
 from edgebuild.steps.import_file import integer
 from edgebuild.verbs import class_order
 
@@ -209,16 +211,20 @@ def _takers(
     named = {name: project.recipe(name) for name in project.recipe_files()}
     every = {**single, **named}
     reasons = {
-        name: _requantizes(recipe, operator) or _why_not(store, model, target, recipe) for name, recipe in every.items()
+        name: _recomputes(recipe, model, operator) or _why_not(store, model, target, recipe)
+        for name, recipe in every.items()
     }
     return {name: reasons[name] for name in single}, {name: reasons[name] for name in named}
 
 
-def _requantizes(recipe: Recipe, operator: str | None) -> str:
-    """Why a recipe does not take a file with integers, or ""; a choice of several begins with its first."""
-    if operator is None or not any(STEPS.get(step.use).numbers for step in recipe.steps):
-        return ""
-    return f"the file computes in integers already ({operator})"
+def _recomputes(recipe: Recipe, model: ModelSpec, operator: str | None) -> str:
+    """Why a recipe does not take a file that computes in fewer bits already, or ""; a choice begins with its first."""
+    declared = model.declared
+    file = not SOURCES.get(declared.origin.use).trainable
+    ports = (*declared.signature.inputs, *declared.signature.outputs) if file else ()
+    dtypes = {port.dtype for port in ports}
+    reasons = (recomputed(STEPS.get(step.use).numbers, operator, dtypes) for step in recipe.steps)
+    return next(filter(None, reasons), "")
 
 
 def _why_not(store: Store, model: ModelSpec, target: Target, recipe: Recipe) -> str:

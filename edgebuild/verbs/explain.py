@@ -47,7 +47,7 @@ def replayed(request: Request) -> Iterator[tuple[Store, Plan]]:
     revised = Revised()
     while True:
         with planned(request, revised) as (store, plan):
-            revisable = any(product.drop_useless or product.otherwise for product in plan.products)
+            revisable = any(each.recipe.drop_useless or each.recipe.otherwise for each in plan.products)
             foreseen = {item.label: item for item in outlook(plan.graph, store)} if revisable else {}
             judged = [(p.verdicts, foreseen.get(plan.graph.label(p.verdicts))) for p in plan.products]
             done = {name: item.action for name, item in judged if item and item.action and item.state == "current"}

@@ -14,6 +14,7 @@ from edgebuild.spec.look import Look
 from edgebuild.spec.names import suggest
 from edgebuild.spec.registry import FORMATS, STEPS, takes
 from edgebuild.spec.source import SOURCES, Source
+from edgebuild.spec.technique import recomputed
 from edgebuild.verbs._quiet import runtimes_silent
 from edgebuild.verbs.preloading import preload_reader
 
@@ -90,9 +91,7 @@ def _why_not(step: str, source: type[Source], look: Look) -> str:
         return ""
     if not takes(technique, source.kind):
         return f"works on {' or '.join(technique.consumes)}"
-    if look.integer and technique.numbers:
-        return f"the file computes in integers already ({look.integer})"
-    return ""
+    return recomputed(technique.numbers, look.integer, (port.dtype for port in (*look.inputs, *look.outputs)))
 
 
 def _installed(kind: str) -> bool:

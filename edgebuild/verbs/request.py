@@ -42,12 +42,13 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Revised:
-    """What verdicts have changed of recipes, by target and model: the steps that are left out, and the recipes that
-    took the place of those that did not pass.
+    """What verdicts have changed of recipes, by target and model: the steps that are left out, the recipes that took
+    the place of those that did not pass, and the last of these that was judged.
     """
 
     without: dict[tuple[str, str], Without] = field(default_factory=dict)
     recipes: dict[tuple[str, str], Recipe] = field(default_factory=dict)
+    judged: dict[tuple[str, str], Recipe] = field(default_factory=dict)
 
 
 @contextmanager
@@ -89,12 +90,12 @@ def revise(store: Store, plan: Plan, done: Mapping[str, Action], revised: Revise
 
 
 def pass_over(store: Store, plan: Plan, revised: Revised) -> list[str]:
-    """Pass over a recipe of which a technique is known to refuse what it is given, where the recipe names another; a
-    line for each product of which the plan must be made again.
+    """Pass over a recipe of which a technique is known to refuse what it is given, where the recipe names another; go
+    back to the one judged before where it is the last. A line for each product of which the plan must be made again.
     """
     from edgebuild.engine.resolve import refusals
 
-    choices = [product for product in plan.products if product.otherwise is not None]
+    choices = [each for each in plan.products if each.recipe.otherwise or (each.target, each.model) in revised.judged]
     errors = refusals(plan.graph, store) if choices and store.refuses() else {}
     lines = []
     for product in choices:
@@ -107,25 +108,30 @@ def pass_over(store: Store, plan: Plan, revised: Revised) -> list[str]:
 
 def _revised(product: Product, verdicts: Verdicts, revised: Revised) -> str:
     place = product.target, product.model
-    if product.drop_useless:
+    if product.recipe.drop_useless:
         from edgebuild.plan.useless import useless
 
         if dropped := useless(product.chains, verdicts):
             revised.without[place] = revised.without.get(place, frozenset()) | dropped
             return f"{'/'.join(place)}: {len(dropped)} useless steps are left out of the recipe"
-    if product.otherwise is None or verdicts.status == "pass":
+    if product.recipe.otherwise is None or verdicts.status == "pass":
         return ""
+    revised.judged[place] = product.recipe
     short = dict.fromkeys(one.metric for one in verdicts.shipped.verdicts if one.status != "pass")
     return _passed_over(product, f"does not pass by {', '.join(short)}", revised)
 
 
 def _passed_over(product: Product, why: str, revised: Revised) -> str:
-    """Another recipe takes the place of the product's own; the line that says so."""
-    assert product.otherwise is not None
+    """Another recipe takes the place of the product's own, the last that was judged where none is left; the line that
+    says so.
+    """
     place = product.target, product.model
-    revised.recipes[place] = product.otherwise
     revised.without.pop(place, None)  # they were steps of another recipe
-    return f"{'/'.join(place)}: {why}: the recipe {product.otherwise.name} is tried"
+    if (following := product.recipe.otherwise) is None:
+        revised.recipes[place] = replace(revised.judged.pop(place), otherwise=None)
+        return f"{'/'.join(place)}: {why}: no other recipe is left, and the verdict on the one before stands"
+    revised.recipes[place] = following
+    return f"{'/'.join(place)}: {why}: the recipe {following.name} is tried"
 
 
 def verdicts_of(store: Store, product: Product, done: Mapping[str, Action]) -> Verdicts:

@@ -105,6 +105,15 @@ def test_words_that_go_in_are_named_with_what_to_do(tmp_path: Path) -> None:
     assert "encoder" in str(caught.value.hint)
 
 
+def test_what_goes_in_as_no_array_is_named_with_what_to_do(tmp_path: Path) -> None:
+    joined = helper.make_node("ConcatFromSequence", ["several"], ["y"], axis=0)
+    several = helper.make_tensor_sequence_value_info("several", TensorProto.FLOAT, None)
+    file = saved(tmp_path / "m.onnx", helper.make_graph([joined], "g", [several], [info("y", 1, [None, 1])]))
+    with pytest.raises(UsageError, match=r"takes a sequence, a map or an optional value \('several'\)") as caught:
+        Onnx.look(file)
+    assert "an input for each array" in str(caught.value.hint)
+
+
 def test_a_file_that_answers_words_alone_is_refused(tmp_path: Path) -> None:
     file = classifier(tmp_path)
     model = onnx.load(file)

@@ -233,7 +233,7 @@ def test_a_recipe_can_be_named_on_the_command_line(workspace: Workspace) -> None
 
 def test_of_a_choice_of_recipes_the_first_that_passes_is_shipped(workspace: Workspace) -> None:
     """`plan` and `explain` follow the build to it, also past what a technique refuses, and with none that passes the
-    last one's verdict stands.
+    last verdict stands.
     """
     recipes = workspace.root / "recipes"
     recipes.mkdir()
@@ -259,7 +259,14 @@ def test_of_a_choice_of_recipes_the_first_that_passes_is_shipped(workspace: Work
 
     (recipes / "choice.toml").write_text('description = "Half, or no gates"\nfirst_of = ["half", "gates"]\n')
     last = workspace.run("--target", "board", "--recipe", "choice")
-    assert (last.code, "edgebuild: " in last.err, refused.partition(": ")[2] in last.err) == (2, True, True)
+    assert f"{refused}: no other recipe is left, and the verdict on the one before stands" in last.err
+    assert (last.code, "size" in last.out, workspace.bundle.exists()) == (1, True, False)
+    assert workspace.bundle.with_name("tiny.evidence").is_dir()
+    foreseen = workspace.run("plan", "--target", "board", "--recipe", "choice", "--json").document["steps"]
+    assert {(step["state"], "fix_gates" in step["step"]) for step in foreseen} == {("current", False)}
+    (recipes / "choice.toml").write_text('description = "No gates"\nfirst_of = ["gates", "gates"]\n')
+    none = workspace.run("--target", "board", "--recipe", "choice")
+    assert (none.code, "edgebuild: " in none.err, refused.partition(": ")[2] in none.err) == (2, True, True)
     (recipes / "choice.toml").write_text('description = "Half twice"\nfirst_of = ["half", "half"]\n')
     assert workspace.run("--target", "board", "--recipe", "choice").code == 1
     (recipes / "choice.toml").write_text('description = "Itself"\nfirst_of = ["half", "choice"]\n')

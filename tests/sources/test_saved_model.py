@@ -13,6 +13,7 @@ import pytest
 
 from edgebuild.engine.task import Limits
 from edgebuild.formats import _tensorflow
+from edgebuild.formats._tensorflow_child import Unsigned
 from edgebuild.report.lines import Lines
 from edgebuild.sources.saved_model import SavedModel
 from edgebuild.spec.errors import UsageError
@@ -88,6 +89,33 @@ def test_init_takes_the_folder_with_all_that_is_in_it(tmp_path: Path) -> None:
 def test_a_graph_that_reaches_python_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"PyFunc.*reaches files or code"):
         _tensorflow.look(make(tmp_path / "net", "python"))
+
+
+@needs_tensorflow
+def test_a_model_that_does_not_say_what_serves_is_told_how_to_name_it(tmp_path: Path) -> None:
+    """What is told is done here, word for word."""
+    folder = make(tmp_path / "net")
+    twice = (
+        "import sys, tensorflow as tf\nmodel = tf.saved_model.load(sys.argv[1])\n"
+        "serving = [*model.signatures.values()]\n"
+        "tf.saved_model.save(model, sys.argv[2], signatures={'one': serving[0], 'other': serving[0]})"
+    )
+    subprocess.run([sys.executable, "-c", twice, folder, tmp_path / "two"], check=True, capture_output=True)
+    with pytest.raises(UsageError) as caught:
+        inspect.run(tmp_path / "two")
+    assert caught.value.hint is not None
+    advice = caught.value.hint.partition(": ")[2].replace("FOLDER", "two").replace("OTHER", "named")
+    command = [sys.executable, "-c", f"import tensorflow as tf; {advice}"]
+    subprocess.run(command, check=True, capture_output=True, cwd=tmp_path)
+    assert [port.name for port in inspect.run(tmp_path / "named").look.inputs] == ["alpha", "zeta"]
+
+
+def test_what_no_signature_serves_is_told_what_to_write() -> None:
+    told = [str(Unsigned(names)) + Unsigned(names).hint for names in (["one", "other"], [])]
+    assert "it has one, other)" in told[0]
+    assert "signatures={'serving_default': model.signatures['one']}" in told[0]
+    assert "it has none)" in told[1]
+    assert "get_concrete_function" in told[1]
 
 
 @needs_tensorflow

@@ -6,7 +6,10 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
+import onnx
 import pytest
+from onnx import TensorProto, helper, numpy_helper
 
 from edgebuild import cli
 from edgebuild.report import check as report
@@ -55,3 +58,21 @@ def test_a_file_with_integers_is_sent_to_what_takes_it(
     assert (seen["techniques"]["encode"], seen["recipes"]["lossless"]) == ("", "")
     assert Checked(**seen).recipe == "lossless"
     assert read_model(tmp_path / "models" / "whole", "model.toml").declared.recipe == "lossless"
+
+
+def test_a_file_in_half_precision_is_not_offered_half_precision(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """`float16` was listed, and ended in a refusal."""
+    values = [helper.make_tensor_value_info(name, TensorProto.FLOAT16, [1, 4]) for name in "xy"]
+    weight = numpy_helper.from_array(np.eye(4, dtype=np.float16), "w")
+    graph = helper.make_graph([helper.make_node("MatMul", ["x", "w"], ["y"])], "g", values[:1], values[1:], [weight])
+    file = tmp_path / "half.onnx"
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9), file)
+    assert cli.main(["inspect", str(file), "--json"]) == 0
+    assert "half precision already" in json.loads(capsys.readouterr().out)["refused"]["float16"]
+    assert cli.main(["init", str(file), "-C", str(tmp_path), "--name", "half", "--json"]) == 0
+    seen = json.loads(capsys.readouterr().out)["checked"]
+    assert "half precision already" in seen["techniques"]["float16"]
+    assert seen["recipes"]["float16"] == seen["techniques"]["float16"]
+    assert (seen["techniques"]["int8"], seen["recipes"]["careful"]) == ("", "")

@@ -220,6 +220,20 @@ def test_a_batch_behind_the_time_is_known_for_what_it_is(tmp_path: Path, refused
     assert refused(scalar).startswith("scalar.onnx: takes no inputs: it answers the same whatever it is asked")
 
 
+def test_outputs_whose_plain_names_are_the_same_are_numbered(tmp_path: Path) -> None:
+    """init wrote one name twice, and refused what it had written."""
+    import onnx
+    from onnx import TensorProto, helper
+
+    names = ["o/1", "o:1", "o_1_2"]
+    nodes = [helper.make_node("Relu", ["x"], [name]) for name in names]
+    value, *outputs = (helper.make_tensor_value_info(name, TensorProto.FLOAT, ["n", 4]) for name in ("x", *names))
+    graph = helper.make_graph(nodes, "g", [value], outputs)
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), tmp_path / "m.onnx")
+    declared, _ = drafted(tmp_path / "m.onnx")
+    assert [one["name"] for one in declared["outputs"]] == ["o_1", "o_1_2", "o_1_2_2"]
+
+
 def test_a_number_that_may_be_always_the_same_is_told_with_its_flag(
     tmp_path: Path, refused: Callable[..., str]
 ) -> None:

@@ -38,9 +38,10 @@ def text(interview: Interview) -> str:
     if not interview.coded:
         tables += [_source(interview)]
     back = states.possible(taken, answers.outputs)
+    plain = dict(zip((one.name for one in answers.outputs), outputs.plain(answers.outputs), strict=True))
     interview.guesses.extend([states.guess(back)] if back else [])
     for spec in taken:
-        more = [states.line([outputs.plain(each) for each in back[spec.name]])] if spec.name in back else []
+        more = [states.line([plain[each] for each in back[spec.name]])] if spec.name in back else []
         tables += [toml.tensor("inputs", spec.name, spec) + more]
     if answers.boxes:
         tables += [detection.table(interview, taken, data, answers)]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, cast, get_args
 
 from edgebuild.devices.timing.feeds import parse_shapes
 from edgebuild.spec.errors import UsageError
-from edgebuild.spec.look import UNKNOWN
+from edgebuild.spec.look import NUMBERS, UNKNOWN
 from edgebuild.spec.names import suggest
 from edgebuild.spec.signature import Element, TensorSpec
 from edgebuild.spec.source import SOURCES
@@ -61,7 +61,7 @@ def element(interview: Interview, name: str, dtype: str) -> Element:
     """The element type of a tensor; UsageError for one that no model has here."""
     if dtype not in get_args(Element):
         reason = f"{name!r} has elements of type {dtype}, and models have {', '.join(get_args(Element))}"
-        raise UsageError(reason, file=str(interview.file))
+        raise UsageError(reason, file=str(interview.file), hint=NUMBERS if dtype == "string" else None)
     return cast(Element, dtype)
 
 
@@ -76,7 +76,7 @@ def _spec(interview: Interview, port: Port, shapes: Shapes) -> TensorSpec:
     whole = _unbatched(interview, port)
     if not whole and (not sizes or (sizes[0] != 1 and not isinstance(sizes[0], str))):
         reason = f"input {port.shown} has no batch axis of 1 in front, and examples go in one by one"
-        raise UsageError(reason, file=str(interview.file))
+        raise UsageError(reason, file=str(interview.file), hint="export it with an open batch, or one of 1")
     fits = len(sizes) == len(port.shape) and all(
         isinstance(own, str) or own == size for own, size in zip(port.shape, sizes, strict=True)
     )

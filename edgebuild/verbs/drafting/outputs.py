@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import chain, count
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -100,7 +102,9 @@ def _boxes(interview: Interview, outputs: tuple[TensorSpec, ...], task: str, dat
     """All outputs together; what makes boxes of them is a table of its own."""
     classes, line = _labels(interview, data, None)
     lines = [f"task = {toml.quoted(task)}", line]
-    lines += [text for spec in outputs for text in toml.tensor("outputs", plain(spec.name), spec)]
+    lines += [
+        text for name, spec in zip(plain(outputs), outputs, strict=True) for text in toml.tensor("outputs", name, spec)
+    ]
     return Answers(outputs, lines, classes, boxes=True)
 
 
@@ -118,8 +122,8 @@ def _several(
     if len(outputs) > 1:
         interview.guesses.append(guess)
     lines, classes = [f"# {guess}"] if len(outputs) > 1 else [], list[str]()
-    for position, spec in enumerate(outputs):
-        lines += toml.tensor("outputs", plain(spec.name), spec)
+    for position, (name, spec) in enumerate(zip(plain(outputs), outputs, strict=True)):
+        lines += toml.tensor("outputs", name, spec)
         if position in (every or (asked,)):
             lines += [f"task = {toml.quoted(task)}"]
             if TASKS.get(task).named:
@@ -204,7 +208,12 @@ def _names(text: str) -> list[str]:
     return names
 
 
-def plain(name: str) -> str:
-    """A name that an output may have in a model.toml."""
-    plain = "".join(letter if letter.isalnum() or letter in "_-" else "_" for letter in name)
-    return plain if plain[:1].isalpha() or plain[:1] == "_" else f"_{plain}"
+def plain(outputs: Sequence[TensorSpec]) -> list[str]:
+    """Names that outputs may have in a model.toml, each another: those of the file in plain letters."""
+    names = list[str]()
+    for spec in outputs:
+        plain = "".join(letter if letter.isalnum() or letter in "_-" else "_" for letter in spec.name)
+        plain = plain if plain[:1].isalpha() or plain[:1] == "_" else f"_{plain}"
+        numbered = (f"{plain}_{number}" for number in count(2))
+        names.append(next(name for name in chain([plain], numbered) if name not in names))
+    return names
