@@ -16,7 +16,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-from edgebuild.nn import answers, chance, compiled_torchvision
+from edgebuild.nn import answers, chance, compiled_torchvision, taking
 from edgebuild.nn.network import Network
 from edgebuild.nn.usable import usable
 from edgebuild.spec.errors import EdgebuildError, UsageError, exhausted
@@ -97,7 +97,7 @@ class ModelCode:
         """What a function or class of the file returns, given these keyword arguments; UsageError unless a module."""
         from torch import nn
 
-        module = _uncompiled(self.function(builder, "builder")(**options or {}))
+        module = _unwrapped(self.function(builder, "builder")(**options or {}))
         if not isinstance(module, nn.Module):
             message = f"returned {type(module).__name__}, not a torch.nn.Module"
             raise UsageError(message, file=self.file, key=f"{builder}()")
@@ -112,7 +112,7 @@ class ModelCode:
         shapes = ", ".join(f"{spec.name} {list(spec.shape)} {spec.dtype}" for spec in inputs)
         try:
             with torch.no_grad():
-                return module.eval()(*example(inputs, _TRIED))
+                return taking.answered(module.eval(), inputs, example(inputs, _TRIED))
         except Exception as error:  # a forward pass may fail in any way
             if exhausted(error):
                 raise
@@ -242,9 +242,15 @@ def _scripted(module: nn.Module) -> str | None:
     return None
 
 
-def _uncompiled(module: Any) -> Any:
-    """What torch.compile was given: compiling is done by formats, and would need a C compiler here."""
-    return getattr(module, "_orig_mod", module)
+def _unwrapped(module: Any) -> Any:
+    """What torch.compile, DataParallel or DistributedDataParallel was given: compiling is done by formats, and would
+    need a C compiler here; the others spread a batch over devices.
+    """
+    from torch.nn.parallel import DataParallel, DistributedDataParallel
+
+    while isinstance(module, DataParallel | DistributedDataParallel) or hasattr(module, "_orig_mod"):
+        module = getattr(module, "_orig_mod", None) or module.module
+    return module
 
 
 def _first_line(error: BaseException) -> str:

@@ -1,7 +1,8 @@
 """Trained weights from elsewhere: read without running code, under the model's own names, and held against the model.
 
 What PyTorch itself accepts is accepted: batch norms that do not say how many batches they saw, and the prefix that a
-wrapper put before every name. Nothing else is guessed.
+wrapper put before every name. Beside the model's tensors a file may have others (of a loss, an average, an optimizer)
+where one place or prefix in it has all of the model's: what is left out is said. Nothing else is guessed.
 """
 
 from __future__ import annotations
@@ -14,7 +15,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from edgebuild.spec.errors import UsageError
+from edgebuild.nn import inert
+from edgebuild.spec.errors import UsageError, exhausted
 from edgebuild.spec.look import Look
 
 if TYPE_CHECKING:
@@ -24,11 +26,15 @@ if TYPE_CHECKING:
 
 # What DataParallel, a module that holds the model, and torch.compile put before the names of all tensors.
 _WRAPPERS = ("module.", "model.", "_orig_mod.")
-# Where training scripts keep the state dict beside the optimizer's.
+# Where training scripts keep the state dict that others (of an average, a loss) lie beside.
 _PLACES = ("state_dict", "model", "model_state", "model_state_dict")
 _COUNTER = "num_batches_tracked"
 _SHOWN = 3
+_ONE = "save the one that is meant alone: torch.save(torch.load(…)[{!r}], …)"
 _ALONE = "save the state dict alone: torch.save(model.state_dict(), …), or safetensors.torch.save_file"
+
+
+_LOOKED = "tensors are looked for at its top and below each of its keys"
 
 
 def read(path: Path, shown: str) -> tuple[Tensors, list[str]]:
@@ -38,8 +44,7 @@ def read(path: Path, shown: str) -> tuple[Tensors, list[str]]:
     """
     if _is_safetensors(path):
         return _safetensors(path, shown), []
-    state, place = _state(_saved(path, shown), shown)
-    return state, [f"tensors are those under {place!r} in the file"] if place else []
+    return _state(_saved(path, shown), shown)
 
 
 def look(path: Path) -> Look:
@@ -62,6 +67,7 @@ def fit(module: nn.Module, tensors: Tensors, shown: str) -> list[str]:
     named_well = [
         reading for reading in readings if not _absent(expected, reading[1]) and not _unknown(expected, reading[1])
     ]
+    named_well = named_well or _below(expected, tensors, shown)
     # Where none fits, the error speaks of the names that are nearest to the model's.
     nearest = max(readings, key=lambda reading: len(reading[1].keys() & expected.keys()))
     dropped, named = named_well[0] if named_well else nearest
@@ -70,6 +76,9 @@ def fit(module: nn.Module, tensors: Tensors, shown: str) -> list[str]:
     counters = {name: tensor for name, tensor in expected.items() if name not in named}
     module.load_state_dict({**counters, **named}, strict=True)
     done = [f"the prefix {dropped!r} of all names is left out"] if dropped else []
+    if others := [name for name in tensors if not name.startswith(dropped)]:
+        kept = f"tensors are those whose names begin with {dropped!r}"
+        done = [f"{kept}, which is left out; not {_few(list(map(repr, others)))}"]
     return done + ([f"{_COUNTER} is absent {len(counters)} times and stays 0"] if counters else [])
 
 
@@ -83,6 +92,24 @@ def _readings(tensors: Tensors) -> Iterator[tuple[str, Tensors]]:
             return
         prefix += shared[0]
         tensors = {name.removeprefix(shared[0]): tensor for name, tensor in tensors.items()}
+
+
+def _below(expected: Tensors, tensors: Tensors, shown: str) -> list[tuple[str, Tensors]]:
+    """The one prefix below which all of the model's tensors lie, and nothing but these, where others lie beside it: a
+    module that was trained keeps its loss there. UsageError where there are several, such as a teacher's.
+    """
+    first = next(iter(expected), None)
+    heads = [name.removesuffix(first) for name in tensors if first and name.endswith(f".{first}")]
+    readings = [
+        (head, {name.removeprefix(head): tensor for name, tensor in tensors.items() if name.startswith(head)})
+        for head in heads
+    ]
+    fitting = [reading for reading in readings if _misfit(expected, reading[1]) is None]
+    if len(fitting) > 1:
+        places = _few([repr(head) for head, _ in fitting])
+        hint = "save those of one alone, without what stands before their names"
+        raise UsageError(f"several state dicts of this model: names begin with {places}", file=shown, hint=hint)
+    return fitting
 
 
 def _unknown(expected: Tensors, tensors: Tensors) -> list[str]:
@@ -142,6 +169,10 @@ def _saved(path: Path, shown: str) -> Any:
         with warnings.catch_warnings(action="ignore"):  # of TorchScript, which is refused in our words
             return torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # it raises whatever the bytes lead to
+        if exhausted(error):
+            raise
+        if _mappings(saved := inert.load(path, _unsafe(path))):
+            return saved
         reason, hint = _why_unreadable(path, error)
         raise UsageError(reason, file=shown, hint=hint) from None
 
@@ -168,30 +199,49 @@ def _is_program(path: Path) -> bool:
 
 
 def _why_no_tensors(path: Path, error: Exception) -> str:
-    from torch.serialization import get_unsafe_globals_in_checkpoint
-
-    try:
-        needed = get_unsafe_globals_in_checkpoint(path)
-    except Exception:  # only files of the new format can be asked
-        needed = re.findall(r"GLOBAL (\S+)", str(error))
-    if needed:
+    if needed := _unsafe(path) or re.findall(r"GLOBAL (\S+)", str(error)):
         return f"not plain tensors: it needs the code of {_few(sorted({*needed}))}, which is not run"
     return f"not a file of torch.save with plain tensors ({type(error).__name__})"
 
 
-def _state(saved: Any, shown: str) -> tuple[Tensors, str | None]:
-    """The state dict in what was saved, and the key that it lies under where it is not all of it."""
+def _unsafe(path: Path) -> list[str]:
+    """What code a file needs, as module.name; nothing of a file that is not in the new format."""
+    from torch.serialization import get_unsafe_globals_in_checkpoint
+
+    try:
+        return get_unsafe_globals_in_checkpoint(path)
+    except Exception:  # it raises whatever the bytes lead to
+        return []
+
+
+def _state(saved: Any, shown: str) -> tuple[Tensors, list[str]]:
+    """The state dict in what was saved, and the line about where it lies where it is not all of it."""
     if _all_tensors(saved):
-        return dict(saved), None
-    places = [key for key in _PLACES if isinstance(saved, Mapping) and _all_tensors(saved.get(key))]
-    if len(places) == 1:
-        return dict(saved[places[0]]), places[0]
-    if places:
-        raise UsageError(f"several state dicts: under {_few(list(map(repr, places)))}", file=shown)
+        return dict(saved), []
+    found = _mappings(saved)
+    usual = [key for key in found if key in _PLACES]
+    if len(usual) == 1 or len(found) == 1:
+        (place,) = usual or found
+        others = [repr(key) for key in found if key != place]
+        return found[place], [f"tensors are those under {place!r} in the file", *_beside(others)]
+    if found:
+        reason = f"several state dicts: under {_few(list(map(repr, usual or found)))}"
+        raise UsageError(reason, file=shown, hint=_ONE.format((usual or [*found])[0]))
     keys = [repr(key) for key in saved] if isinstance(saved, Mapping) else []
     held = f"a mapping with {_few(keys) or 'nothing in it'}" if isinstance(saved, Mapping) else type(saved).__name__
-    looked = f"tensors are looked for at its top and under {', '.join(_PLACES)}"
-    raise UsageError(f"holds no state dict but {held}; {looked}", file=shown)
+    raise UsageError(f"holds no state dict but {held}; {_LOOKED}", file=shown, hint=_ALONE)
+
+
+def _beside(others: list[str]) -> list[str]:
+    return [f"not those under {_few(others)}"] if others else []
+
+
+def _mappings(saved: Any) -> dict[str, Tensors]:
+    """The state dicts of a mapping by their keys, none but itself where it is one."""
+    if _all_tensors(saved):
+        return {"": saved}
+    named = saved.items() if isinstance(saved, Mapping) else ()
+    return {key: dict(value) for key, value in named if isinstance(key, str) and _all_tensors(value)}
 
 
 def _all_tensors(value: Any) -> bool:

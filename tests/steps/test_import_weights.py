@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
@@ -102,6 +103,21 @@ WRAPPED = (
 )
 
 
+@pytest.mark.parametrize("prefix", ["model.", "module.net.", "student."])
+def test_tensors_below_a_prefix_that_others_lie_beside_are_taken_and_told(take: Take, prefix: str) -> None:
+    tensors, notes = take(NET, {prefix + name: one for name, one in GOOD.items()} | {"loss.weight": torch.ones(3)})
+    assert all(torch.equal(tensors[name], GOOD[name]) for name in GOOD)
+    kept = f"tensors are those whose names begin with '{prefix}', which is left out; not 'loss.weight'"
+    assert notes == [f"models/m/w.safetensors: {kept}"]
+
+
+def test_two_of_the_same_model_in_a_file_are_named(refusal: Refuse, weights: Path) -> None:
+    both = {f"{prefix}.{name}": tensor.clone() for prefix in ("teacher", "student") for name, tensor in GOOD.items()}
+    save_file(both, weights / "w.safetensors")
+    told = "several state dicts of this model: names begin with 'student.', 'teacher.' (save those of one alone, "
+    assert refusal(STEP, NET, weights=weights).startswith(f"models/m/w.safetensors: {told}")
+
+
 @pytest.mark.parametrize(("prefix", "lines"), [("", 0), ("module.", 1)])
 def test_a_models_own_name_is_no_wrapper(take: Take, prefix: str, lines: int) -> None:
     tensors, told = take(WRAPPED, {f"{prefix}model.{name}": tensor for name, tensor in GOOD.items()})
@@ -159,7 +175,7 @@ def test_safetensors_are_known_by_content_too(weights: Path) -> None:
 
 
 @pytest.mark.parametrize("zipped", [True, False])
-@pytest.mark.parametrize("place", ["", "state_dict", "model", "model_state", "model_state_dict"])
+@pytest.mark.parametrize("place", ["", "state_dict", "model", "model_state", "model_state_dict", "ema", "net"])
 def test_a_state_dict_that_torch_saved_is_taken_wherever_it_lies(take: Take, place: str, zipped: bool) -> None:
     wrapped = {f"module.{name}": tensor for name, tensor in GOOD.items()}
     saved = {place: wrapped, "epoch": 3, "optimizer": {"lr": 0.1}} if place else wrapped
@@ -190,6 +206,29 @@ def test_a_file_that_would_run_code_is_refused_unread_and_names_it(
     assert not (tmp_path / "ran").exists()
 
 
+class Hyper(dict[str, Any]):
+    """A mapping of a class of its own, as Lightning writes what it was told."""
+
+
+@pytest.mark.parametrize("beside", [Namespace(lr=0.1), np.float64(71.3), np.arange(3), Hyper(lr=0.1), Path("data")])
+def test_what_training_scripts_keep_beside_the_tensors_is_left_unread(take: Take, beside: Any) -> None:
+    tensors, notes = take(NET, {"model": GOOD, "beside": beside}, zipped=True)
+    assert all(torch.equal(tensors[name], GOOD[name]) for name in GOOD)
+    assert notes == ["models/m/w.safetensors: tensors are those under 'model' in the file"]
+
+
+def test_code_beside_the_tensors_does_not_run(take: Take, tmp_path: Path) -> None:
+    take(NET, {"model": GOOD, "beside": Spoils(tmp_path / "ran")}, zipped=True)
+    assert not (tmp_path / "ran").exists()
+
+
+def test_an_average_beside_the_state_dict_is_told(take: Take) -> None:
+    tensors, notes = take(NET, {"state_dict": GOOD, "state_dict_ema": {n: 0 * t for n, t in GOOD.items()}}, zipped=True)
+    assert torch.equal(tensors["1.bias"], GOOD["1.bias"])
+    told = "tensors are those under 'state_dict' in the file; not those under 'state_dict_ema'"
+    assert notes == [f"models/m/w.safetensors: {told}"]
+
+
 @pytest.mark.parametrize(
     ("write", "told"),
     [
@@ -205,7 +244,11 @@ def test_a_file_that_would_run_code_is_refused_unread_and_names_it(
         ),
         (lambda file: torch.save([torch.ones(1)], file), "holds no state dict but list"),
         (lambda file: torch.save({}, file), "holds no state dict but a mapping with nothing"),
-        (lambda file: torch.save({"model": GOOD, "state_dict": GOOD}, file), "several state dicts: under 'state_dict'"),
+        (
+            lambda file: torch.save({"model": GOOD, "state_dict": GOOD}, file),
+            "several state dicts: under 'model', 'state_dict' (save the one that is meant alone: torch.save(torch.load",
+        ),
+        (lambda file: torch.save({"g": GOOD, "d": GOOD}, file), "several state dicts: under 'g', 'd' (save the one"),
         (lambda file: file.write_bytes(b"PK\x03\x04 and more"), "not a file of torch.save with plain tensors"),
         (lambda file: file.write_bytes(b"\x80\x02"), "not a file of torch.save with plain tensors (EOFError)"),
         (lambda file: file.write_text("hello there"), "not a file of torch.save with plain tensors (KeyError)"),

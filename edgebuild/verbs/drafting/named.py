@@ -116,6 +116,7 @@ def _answers(network: Network | Script, inputs: tuple[TensorSpec, ...]) -> list[
     """The same: somebody's code is run."""
     import torch
 
+    from edgebuild.nn import taking
     from edgebuild.nn.answers import listed, names
     from edgebuild.nn.model_code import example
 
@@ -128,7 +129,7 @@ def _answers(network: Network | Script, inputs: tuple[TensorSpec, ...]) -> list[
         with torch.no_grad(), runtimes_silent():
             module = network.module().eval()
             module.register_forward_hook(see, prepend=True)  # before what makes a plain tuple of the answer
-            tensors = listed(module(*example(inputs, 1)))
+            tensors = listed(taking.answered(module, inputs, example(inputs, 1)))
     except UsageError as error:
         raise _placed(network, error) from None
     except Exception as error:  # a forward pass may fail in any way
