@@ -31,12 +31,27 @@ def drawn(module: nn.Module, example: tuple[Tensor, ...]) -> str | None:
     import torch
 
     with torch.random.fork_rng(devices=[]), torch.no_grad():
-        torch.manual_seed(_SEED)
-        inputs = tuple(torch.rand_like(one) if one.is_floating_point() else one for one in example)
+        inputs = _noise(example)
         answers = [_answers(module, inputs) for _ in range(2)]
         if all(map(_same, *answers)):
             return None
         return _first(module, inputs)
+
+
+def alike(module: nn.Module, other: nn.Module, example: tuple[Tensor, ...]) -> bool:
+    """Whether two modules in eval mode answer the same, tried on the same noise."""
+    import torch
+
+    with torch.random.fork_rng(devices=[]), torch.no_grad():
+        inputs = _noise(example)
+        return all(map(_same, _answers(module, inputs), _answers(other, inputs)))
+
+
+def _noise(example: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+    import torch
+
+    torch.manual_seed(_SEED)
+    return tuple(torch.rand_like(one) if one.is_floating_point() else one.clone() for one in example)
 
 
 def _answers(module: nn.Module, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:

@@ -9,6 +9,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from edgebuild.spec.errors import exhausted
+
 
 class _Nothing:
     """In the place of an object of any class: takes whatever it is made of, and keeps none of it."""
@@ -29,14 +31,17 @@ def load(path: Path, names: Iterable[str]) -> Any:
     """What the file holds, without what the code of `names` (module.class) would make; None where it is not readable
     so. PyTorch's reader of plain tensors reads it: it calls nothing but what stands here for these names.
     """
+    saved = _load(path, names, _Nothing)
+    return _load(path, names, _Mapping) if saved is None else saved
+
+
+def _load(path: Path, names: Iterable[str], stand_in: type) -> Any:
     import torch
 
-    for one in (_Nothing, _Mapping):
-        try:
-            with torch.serialization.safe_globals([(one, name) for name in names]):
-                return torch.load(path, map_location="cpu", weights_only=True)
-        except MemoryError:
+    try:
+        with torch.serialization.safe_globals([(stand_in, name) for name in names]):
+            return torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # it raises whatever the bytes lead to; the caller has the first reason
+        if exhausted(error):
             raise
-        except Exception:  # it raises whatever the bytes lead to; the caller has the first reason
-            continue
-    return None
+        return None

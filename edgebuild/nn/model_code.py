@@ -16,7 +16,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-from edgebuild.nn import answers, chance, compiled_torchvision, taking
+from edgebuild.nn import answers, chance, compiled_torchvision, redrawn, taking
 from edgebuild.nn.network import Network
 from edgebuild.nn.usable import usable
 from edgebuild.spec.errors import EdgebuildError, UsageError, exhausted
@@ -83,6 +83,12 @@ class ModelCode:
         if asked and (place := chance.drawn(module, example(inputs, _TRIED))):
             hint = "let it draw where self.training alone, as nn.Dropout does; functional.dropout must be told so"
             reason = f"its model draws random numbers in evaluation: {place} makes other answers to the same examples"
+            raise UsageError(reason, file=file, key=key, hint=hint)
+        if outputs is not None and (
+            names := redrawn.aside(module, lambda: self.build(builder, inputs), example(inputs, _TRIED))
+        ):
+            hint = "register_buffer or nn.Parameter keeps tensors, nn.ModuleList layers; or draw from a seed of its own"
+            reason = f"its model answers by what is drawn anew whenever it is built, and is in no state dict: {names}"
             raise UsageError(reason, file=file, key=key, hint=hint)
         return module
 

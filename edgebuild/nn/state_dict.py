@@ -100,7 +100,7 @@ def _below(expected: Tensors, tensors: Tensors, shown: str) -> list[tuple[str, T
     """
     first = next(iter(expected), None)
     heads = [name.removesuffix(first) for name in tensors if first and name.endswith(f".{first}")]
-    readings = [
+    readings: list[tuple[str, Tensors]] = [
         (head, {name.removeprefix(head): tensor for name, tensor in tensors.items() if name.startswith(head)})
         for head in heads
     ]

@@ -213,6 +213,64 @@ def test_a_model_that_draws_its_answers_is_refused_with_the_line_that_draws(tmp_
         assert place in caught.value.line
 
 
+ASIDE = """
+import random
+import numpy as np
+import torch
+from torch import nn
+
+class Net(nn.Module):
+    def __init__(self, kept, use):
+        super().__init__()
+        self.a, self.kept, self.use = nn.Linear(4, 4), kept, use
+
+    def forward(self, x):
+        return self.use(self.kept, self.a(x))
+
+def layers():
+    return Net([nn.Linear(4, 3), nn.Linear(3, 3)], lambda kept, x: kept[1](kept[0](x)))
+
+def buffer():
+    net = Net(None, lambda kept, x: x @ net.drawn)
+    net.register_buffer("drawn", torch.randn(4, 3), persistent=False)
+    return net
+
+def by_numpy():
+    return Net({"w": torch.from_numpy(np.random.randn(4, 3)).float()}, lambda kept, x: x @ kept["w"])
+
+def seeded():
+    drawn = torch.randn(4, 3, generator=torch.Generator().manual_seed(1))
+    return Net([nn.Identity(), drawn], lambda kept, x: x @ kept[1])
+
+def unread():
+    return Net([torch.randn(3)], lambda kept, x: x[:, :3])
+
+def saved():
+    net = Net([nn.Linear(4, 3)], lambda kept, x: kept[0](x))
+    net.more = nn.ModuleList(net.kept)
+    return net
+"""
+
+
+def test_a_model_that_is_built_otherwise_every_time_is_refused_with_what_no_state_dict_has(tmp_path: Path) -> None:
+    (tmp_path / "model.py").write_text(ASIDE)
+    code, output = ModelCode(tmp_path, "models/m"), (TensorSpec("output", (3,)),)
+    for builder, aside in {
+        "layers": "kept.0.weight, kept.0.bias, kept.1.weight and 1 more",
+        "buffer": "drawn",
+        "by_numpy": "kept.w",
+    }.items():
+        with pytest.raises(UsageError, match=rf"{builder}\(\): .* in no state dict: {aside} \(register_buffer or"):
+            code.build(builder, INPUTS, output)
+    for builder in ("seeded", "unread", "saved"):
+        torch.manual_seed(5)
+        code.build(builder, INPUTS, output)
+        after = torch.rand(1)
+        torch.manual_seed(5)
+        code.build(builder, INPUTS)
+        assert after == torch.rand(1), "as if nobody had asked"
+
+
 def test_a_mask_that_a_caller_makes_is_not_looked_at() -> None:
     class Net(nn.Module):
         def __init__(self) -> None:
