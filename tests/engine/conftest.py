@@ -72,12 +72,13 @@ def start(tmp_path: Path, runs: Path) -> Iterator[Program]:
     """Starts a build as a program with a process group of its own, as a shell does; it may import from `tmp_path`."""
     started: list[subprocess.Popen[str]] = []
     path = os.pathsep.join((str(ROOT), str(tmp_path)))
+    warned = "always,ignore:unclosed file:ResourceWarning"  # Ctrl-C may come between an opening and its `with`
 
     def program(*arguments: str, store: str = "store") -> subprocess.Popen[str]:
         started.append(
             subprocess.Popen(
                 [sys.executable, "-m", "tests.engine.program", str(tmp_path / store), str(runs), *arguments],
-                env=os.environ | {"PYTHONPATH": path, "PYTHONWARNINGS": "always"},
+                env=os.environ | {"PYTHONPATH": path, "PYTHONWARNINGS": warned},
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
                 text=True,
