@@ -159,6 +159,9 @@ class _Spool:
             return self._named(example, names, done) + self._named(example, heads, done, _USUAL_LABELS)
         if not self.labelled:
             return self._listed(example, names, "inputs", done)
+        every = len(names) + len(heads)
+        if isinstance(example, tuple | list) and len(example) == every > 2:  # as a TensorDataset of all of them has it
+            return list(example)
         if not isinstance(example, tuple | list) or len(example) != 2:
             raise self._refused(done, f"is {_shown(example)}, not a pair (inputs, labels) or a mapping by name")
         return self._listed(example[0], names, "inputs", done) + self._listed(example[1], heads, "labels", done)

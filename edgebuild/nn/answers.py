@@ -22,9 +22,19 @@ def listed(answer: Any) -> tuple[Tensor, ...]:
 
     answers = (answer,) if isinstance(answer, torch.Tensor) else answer
     if not isinstance(answers, tuple | list) or not _tensors(answers):
-        kinds = ", ".join(type(one).__name__ for one in answers) if isinstance(answers, tuple | list) else ""
-        raise TypeError(f"{type(answer).__name__}{f' of {kinds}' if kinds else ''}")
+        raise TypeError(f"{type(answer).__name__}{_no_tensor(answer)}")
     return tuple(answers)
+
+
+def _no_tensor(answer: Any) -> str:
+    """What in an answer is none, behind its type, by the keys, fields and places that lead there."""
+    import torch
+
+    others = [(path, one) for path, one in _named(answer, ()) if not isinstance(one, torch.Tensor) and path]
+    if not others:
+        return " of nothing" if isinstance(answer, Mapping | tuple | list) else ""
+    path, one = others[0]
+    return f", whose {'.'.join(map(str, path))} is {type(one).__name__},"
 
 
 def in_order(module: nn.Module, inputs: Any, answer: Any) -> tuple[Tensor, ...] | None:

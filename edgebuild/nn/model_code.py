@@ -123,8 +123,7 @@ class ModelCode:
             if exhausted(error):
                 raise
             reason = f"its model does not accept the declared inputs ({shapes}): {_first_line(error)}"
-            kinds = {own.dtype for own in module.parameters() if own.is_floating_point()} - {torch.float32}
-            hint = f"it has parameters of {', '.join(map(str, kinds))}: .float() makes them float32" if kinds else None
+            hint = taking.hint(module, inputs)
             raise UsageError(reason, file=f"{self.origin}/model.toml", key=f"inputs, {key}", hint=hint) from None
 
     def _import(self) -> ModuleType:

@@ -39,6 +39,20 @@ def answered(module: nn.Module, inputs: tuple[TensorSpec, ...], tensors: tuple[T
     raise first
 
 
+def hint(module: nn.Module, inputs: tuple[TensorSpec, ...]) -> str | None:
+    """What is likely to be wrong with a module that raised: parameters in other floats, or zeros where whole
+    numbers such as lengths may not be 0.
+    """
+    import torch
+
+    kinds = {own.dtype for own in module.parameters() if own.is_floating_point()} - {torch.float32}
+    if kinds:
+        return f"it has parameters of {', '.join(map(str, kinds))}: .float() makes them float32"
+    whole = [spec.name for spec in inputs if "int" in spec.dtype]
+    zeros = f"it is tried and exported with zeros, also for {', '.join(whole)}: clamp what may not be 0"
+    return zeros if whole else None
+
+
 def _ways(module: nn.Module, names: Sequence[str]) -> Iterator[Call | None]:
     """Those in which its forward may take inputs of these names, the likeliest first; None is by position, as it is."""
     try:

@@ -67,7 +67,7 @@ def test_examples_that_come_one_after_another_are_kept(tmp_path: Path, kind: str
 
 
 @pytest.mark.parametrize(
-    "example", ["((a, b), c)", "({'words': b, 'image': a}, c)", "{'image': a, 'words': b, 'y': c}"]
+    "example", ["(a, b, c)", "((a, b), c)", "({'words': b, 'image': a}, c)", "{'image': a, 'words': b, 'y': c}"]
 )
 def test_several_inputs_keep_their_types(tmp_path: Path, example: str) -> None:
     splits = f'def load():\n    s = [{example} for a, b, c in zip(x, w, y)]\n    return {{"train": s, "test": s}}\n'

@@ -118,7 +118,7 @@ def test_keys_that_are_declared_in_another_order_are_refused(code: ModelCode) ->
 
 
 def test_what_is_no_tensor_is_refused(code: ModelCode) -> None:
-    with pytest.raises(UsageError, match=r"its model answers dict to 2 examples, not a tensor or a tuple of tensors"):
+    with pytest.raises(UsageError, match=r"answers dict, whose kind is str, to 2 examples, not a tensor or"):
         code.build("words", INPUTS, OUTPUTS)
 
 

@@ -67,6 +67,14 @@ def wrapped():
 class One(Net):
     def forward(self, batch): return self.add(batch["query"], batch["query"])
 
+class Words(Net):
+    def forward(self, words):
+        assert words.min() > 0, "words begin at 1"
+        return self.add(words.float(), words.float())
+
+def half():
+    return Plain().half()
+
 class Three(Net):
     def forward(self, query, key, mask): return self.add(query, key) * mask
 """
@@ -119,3 +127,10 @@ def test_names_that_are_no_words_of_python_are_taken(code: ModelCode) -> None:
 def test_what_takes_them_in_no_way_says_what_it_misses(code: ModelCode) -> None:
     with pytest.raises(UsageError, match=r"does not accept the declared inputs .*argument: 'mask'"):
         code.build("Three", (QUERY, KEY))
+
+
+def test_what_zeros_or_other_floats_may_be_to_blame_for_is_said(code: ModelCode) -> None:
+    with pytest.raises(UsageError, match=r"begin at 1 \(it is tried and exported with zeros, also for words: clamp"):
+        code.build("Words", (TensorSpec("words", (5,), "int64"),))
+    with pytest.raises(UsageError, match=r"it has parameters of torch.float16: .float\(\) makes them float32"):
+        code.build("half", (QUERY, KEY))

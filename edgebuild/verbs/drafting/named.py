@@ -121,6 +121,7 @@ def _answers(network: Network | Script, inputs: tuple[TensorSpec, ...]) -> list[
     from edgebuild.nn.model_code import example
 
     called: list[str] = []
+    hint: str | None = None
 
     def see(_: Any, __: Any, answer: Any) -> None:
         called[:] = names(answer)
@@ -128,6 +129,7 @@ def _answers(network: Network | Script, inputs: tuple[TensorSpec, ...]) -> list[
     try:
         with torch.no_grad(), runtimes_silent():
             module = network.module().eval()
+            hint = taking.hint(module, inputs)
             module.register_forward_hook(see, prepend=True)  # before what makes a plain tuple of the answer
             tensors = listed(taking.answered(module, inputs, example(inputs, 1)))
     except UsageError as error:
@@ -135,7 +137,7 @@ def _answers(network: Network | Script, inputs: tuple[TensorSpec, ...]) -> list[
     except Exception as error:  # a forward pass may fail in any way
         taken = "; ".join(f"{spec.name} {list(spec.shape)}" for spec in inputs)
         reason = str(error).strip().partition("\n")[0]
-        raise UsageError(f"does not take {taken}: {reason}", file=shown(network), key="--shape") from None
+        raise UsageError(f"does not take {taken}: {reason}", file=shown(network), key="--shape", hint=hint) from None
     fed = {spec.name for spec in inputs}
     return [
         (f"{name}_out" if name in fed else name, tuple(tensor.shape[1:]), str(tensor.dtype).removeprefix("torch."))
