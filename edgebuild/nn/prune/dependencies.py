@@ -146,7 +146,6 @@ def without(traced: Traced, gone: Collection[int]) -> Traced:
         [left(ids) for ids in notes.heads],
         [Norm(norm.weight, left(norm.ids)) for norm in notes.norms],
         [Size(size.modules, left(size.ids)) for size in notes.sizes],
-        notes.unknown,
     )
     parameters = {name: replace(value, axes=tuple(map(left, value.axes))) for name, value in traced.parameters.items()}
     return Traced(traced.numbers, parameters, fresh, [left(ids) for ids in traced.families], traced.outside)

@@ -53,12 +53,14 @@ def _narrow() -> type[nn.MultiheadAttention]:
             inputs = [one if self.batch_first else one.transpose(0, 1) for one in (query, key, value)]
             q, k, v = (self._heads(one) for one in self._projected(*inputs))
             mask = self._mask(attn_mask, key_padding_mask, q)
+            dropped = self.dropout if self.training else 0.0
             if need_weights:
                 scores = q @ k.transpose(2, 3) * self.head_dim**-0.5
                 weights = torch.softmax(scores if mask is None else scores + mask, 3)
+                weights = functional.dropout(weights, dropped)
                 y = weights @ v
             else:
-                weights, y = None, functional.scaled_dot_product_attention(q, k, v, mask)
+                weights, y = None, functional.scaled_dot_product_attention(q, k, v, mask, dropped)
             y = self.out_proj(y.transpose(1, 2).flatten(2))
             if weights is not None and average_attn_weights:
                 weights = weights.mean(1)

@@ -82,6 +82,8 @@ class _Trials:
         units = {place: {*dependencies.groups[place].units} for place in places}
         self._all = {place: sizes.candidates(module, dependencies.traced, gone) for place, gone in units.items()}
         self._faults: dict[tuple[frozenset[int], frozenset[Correction], int], str | None] = {}
+        unread = {name for name, _ in module.named_parameters()} - {*dependencies.traced.parameters}
+        self._trains = bool(unread) and self._trial.trains()  # which reads more than the trace of evaluation
 
     def proven(self) -> Proven:
         groups = self._found.groups
@@ -155,7 +157,7 @@ class _Trials:
 
     def _fault(self, chosen: Sequence[_Tried]) -> str | None:
         """Why a copy cannot lose some of the units of these, None when it can."""
-        draws = range(self._draws.count if len(chosen) > 1 else 1)  # one alone need not be told from others
+        draws = range(self._draws.count if len(chosen) > 1 else 2)  # one alone need not be told from others
         return next((why for draw in draws if (why := self._fault_of(chosen, draw)) is not None), None)
 
     def _fault_of(self, chosen: Sequence[_Tried], draw: int) -> str | None:
@@ -178,6 +180,8 @@ class _Trials:
             return f"without some of its {noun} the model does not run ({type(error).__name__}: {first})"
         if not self._trial.fits(answers, self._trial.silenced(traced, gone)):
             return f"without some of its {noun} the model does not answer as if they were silent"
+        if self._trains and not self._trial.trains(lambda module: take_out(module, traced, gone, corrections)):
+            return f"without some of its {noun} the model does not run in training mode"
         return None
 
     def _drawn(self, place: int, draw: int) -> list[int]:
@@ -190,13 +194,14 @@ class _Draws:
 
     Code that takes the width of one group for that of another runs while both lose as many. In the first draw each
     group loses another share, the multiples of the golden ratio being as far from each other as can be (Knuth, TAOCP
-    6.4). In the others two groups of as many units lose another number at least once: the digits of their rank.
+    6.4). In the second the first half goes: of code that cuts at a place of its own, fixed or reckoned from what is left,
+    the pieces are then others, while in some draw they may be the same. In the rest two
     """
 
     def __init__(self, sizes: Sequence[int]) -> None:
         self._sizes = sizes
         self._ranks = [sizes[:place].count(size) for place, size in enumerate(sizes)]
-        self.count = 1 + max((_digits(sizes.count(size), _base(size)) for size in {*sizes}), default=0)
+        self.count = 2 + max((_digits(sizes.count(size), _base(size)) for size in {*sizes}), default=0)
 
     def units(self, place: int, draw: int) -> list[int]:
         """Places of the units that go, of a group by its place."""
@@ -205,10 +210,12 @@ class _Draws:
         size = self._sizes[place]
         share = 0.2 + 0.6 * ((place + 1) * _GOLDEN % 1)
         gone = min(size - 1, max(1, round(share * size)))
-        if draw:
-            digit = self._ranks[place] // _base(size) ** (draw - 1) % _base(size)
-            gone = digit if size == 2 else digit + 1
+        if draw == 1:
+            return [*range(size // 2)]
         drawn = torch.randperm(size, generator=torch.Generator().manual_seed(_SEED + place))
+        if draw:
+            digit = self._ranks[place] // _base(size) ** (draw - 2) % _base(size)
+            gone = digit if size == 2 else digit + 1
         return sorted(drawn[:gone].tolist())
 
 

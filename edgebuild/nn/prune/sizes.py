@@ -31,8 +31,8 @@ class Correction:
 def candidates(module: nn.Module, traced: Traced, gone: Collection[int]) -> list[Correction]:
     """Attributes with the old value of a size that changes with these numbers, in modules whose code used the size.
 
-    Of each size, those of the innermost module that has any are marked so. Torch's own layers are not searched: what
-    they count is known, or left to `refreshed`.
+    Of each size, those of the innermost module that has any are marked so. Torch's own layers with parameters are not
+    searched: what they count is known, or left to `refreshed`.
     """
     corrections: dict[tuple[str, str, int | None], Correction] = {}
     ends = fate(traced.numbers, gone)
@@ -45,7 +45,7 @@ def candidates(module: nn.Module, traced: Traced, gone: Collection[int]) -> list
             if counter is not None and getattr(part, counter) == len(size.ids):
                 corrections.setdefault((name, counter, None), Correction(name, counter, None, size.ids, True))
                 break
-            if _is_torchs(part):
+            if _is_torchs(part) and part._parameters:
                 continue
             holding = [*_holding(part, len(size.ids))]
             for attribute, place in holding:
@@ -129,6 +129,7 @@ def _tellers() -> dict[Any, Callable[[Any], None]]:
         nn.PReLU: lambda layer: setattr(layer, "num_parameters", layer.weight.numel()),
         nn.Embedding: lambda layer: setattr(layer, "embedding_dim", layer.weight.shape[1]),
         nn.RNNBase: _recurrent,
+        nn.RNNCellBase: _cell,
         nn.MultiheadAttention: resized,
     }
 
@@ -152,6 +153,10 @@ def _linear(layer: Any) -> None:
 
 def _last_axis(norm: Any) -> None:
     norm.normalized_shape = (*norm.normalized_shape[:-1], norm.weight.shape[-1])
+
+
+def _cell(layer: Any) -> None:
+    layer.hidden_size, layer.input_size = layer.weight_hh.shape[1], layer.weight_ih.shape[1]
 
 
 def _recurrent(layer: Any) -> None:

@@ -56,6 +56,21 @@ class Trial:
         with self._handed(tried, tried):
             return self._answers(tried)
 
+    def trains(self, take_out: Callable[[nn.Module], None] = lambda _: None) -> bool:
+        """Whether a copy that something was taken out of runs in training mode, on as many examples as there are."""
+        import torch
+
+        tried = streamed.sharing(self.module)
+        try:
+            take_out(tried)
+            with self._handed(tried, tried), torch.random.fork_rng(devices=[]):
+                answers(tried.train(), max(self.examples, key=lambda example: len(example[0])))
+        except Exception as error:  # the user's code may fail in any way
+            if exhausted(error):
+                raise
+            return False
+        return True
+
     def silenced(self, traced: Traced, gone: Collection[int]) -> list[Answers]:
         """The answers where what goes with these numbers is silent."""
         tried = self._standing()
@@ -153,10 +168,16 @@ def alike(observed: Answers, expected: Answers, tolerance: float) -> bool:
     """Whether answers have the same shapes, and differ by no more than `tolerance` of the largest."""
     if [value.shape for value in observed] != [value.shape for value in expected]:
         return False
-    return all(
-        bool(((one - other).abs() <= tolerance * (other.abs().max() + 1e-12)).all()) if one.numel() else True
-        for one, other in zip(observed, expected, strict=True)
-    )
+    pairs = zip(observed, expected, strict=True)
+    return all(one.numel() == 0 or _near(one, other, tolerance) for one, other in pairs)
+
+
+def _near(one: Tensor, other: Tensor, tolerance: float) -> bool:
+    import torch
+
+    if one.dtype == torch.bool:
+        return bool((one == other).all())
+    return bool(((one - other).abs() <= tolerance * (other.abs().max() + 1e-12)).all())
 
 
 def _shaken(module: nn.Module) -> nn.Module:

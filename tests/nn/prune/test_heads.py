@@ -231,3 +231,17 @@ def test_a_size_that_is_by_chance_the_number_of_heads_stays_when_heads_go() -> N
     found.remove(net, [(one, [1])])
     assert (net.heads, net.key, net.value, net.width) == (3, 4, 6, 18)
     assert net(torch.randn(2, 6, 8)).shape == (2, 6, 8)
+
+
+@pytest.mark.parametrize("need_weights", [True, False])
+def test_attention_that_lost_heads_drops_as_much_in_training(need_weights: bool) -> None:
+    """It dropped nothing: all of it dropped leaves the bias of the last layer."""
+    net = nn.MultiheadAttention(8, 4, dropout=1.0, batch_first=True)
+    net.num_heads, net.head_dim = 2, 2
+    net.in_proj_weight.data, net.in_proj_bias.data = net.in_proj_weight[:12].detach(), net.in_proj_bias[:12].detach()
+    net.out_proj.weight.data = net.out_proj.weight[:, :4].detach()
+    narrowed(net)
+    x = torch.randn(2, 3, 8)
+    answer = net.train()(x, x, x, need_weights=need_weights)[0]
+    assert torch.allclose(answer, net.out_proj.bias.expand_as(answer))
+    assert not torch.allclose(net.eval()(x, x, x, need_weights=need_weights)[0], answer)

@@ -109,3 +109,129 @@ def test_layers_whose_weights_are_computed_by_code_lose_channels_or_are_told() -
     assert found.unfollowed["1"].startswith("it meets an axis of places in conv2d (test_rules.py:")
     found.remove(net, [(one, [0, 2]) for one in found.units])
     assert net(torch.randn(2, 3, 4, 4)).isfinite().all()
+
+
+def cut(net: nets.Forward, x: Tensor) -> Tensor:
+    return torch.cat([x[:, :3] * 2, x[:, 3:]], 1)
+
+
+def cut_in_three(net: nets.Forward, x: Tensor) -> Tensor:
+    one, two, three = x.chunk(3, 1)
+    return torch.cat([two, one, three * 2], 1)
+
+
+@pytest.mark.parametrize("code", [cut, cut_in_three])
+def test_channels_that_code_cuts_at_a_place_of_its_own_stay(code: nets.Callable[..., Tensor]) -> None:
+    """One draw of channels may lie behind the place, or leave as many as make the same pieces; others do not."""
+    parts = {"first": nn.Conv2d(3, 6, 1), "second": nn.Conv2d(6, 16, 1), "last": nn.Conv2d(16, 5, 1)}
+    net = lively(nets.Forward(lambda net, x: net.last(code(net, net.second(net.first(x)))), **parts))
+    found = inventory(net, (torch.zeros(1, 3, 4, 4),), [], 1)
+    assert [one.name for one in found.units] == ["first"]
+    assert {*found.unfollowed} == {"second"}
+
+
+class Auxiliary(nn.Module):
+    """A second head that trains with the first and is in no graph of evaluation."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.second = nn.Conv2d(3, 8, 1), nn.Conv2d(8, 8, 1)
+        self.beside, self.last = nn.Linear(8, 5), nn.Linear(8, 5)
+
+    def forward(self, x: Tensor) -> Tensor | tuple[Tensor, Tensor]:
+        first = self.first(x).relu()
+        answer: Tensor = self.last(self.second(first).mean((2, 3)))
+        return (answer, self.beside(first.mean((2, 3)))) if self.training else answer
+
+
+def test_channels_that_are_read_in_training_alone_stay() -> None:
+    found = inventory(lively(Auxiliary()), (torch.zeros(1, 3, 4, 4),), [], 1)
+    assert [one.name for one in found.units] == ["second"]
+    assert found.unfollowed == {"first": "without some of its channels the model does not run in training mode"}
+
+
+class Stepwise(nn.Module):
+    """A cell that code repeats, from a state of zeros."""
+
+    def __init__(self, cell: nn.RNNCellBase) -> None:
+        super().__init__()
+        self.first, self.cell, self.last = nn.Linear(5, 6), cell, nn.Linear(8, 2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        state = None
+        for step in self.first(x).unbind(1):
+            state = self.cell(step, state)
+        y: Tensor = self.last(state[0] if isinstance(state, tuple) else state)
+        return y
+
+
+class Decoder(nn.Module):
+    """Rows as pictures: how many channels these have is in a layer without weights."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.rows = nn.Sequential(nn.Linear(5, 6 * 4), nn.Unflatten(1, (6, 2, 2)))
+        self.last = nn.Conv2d(6, 2, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        y: Tensor = self.last(self.rows(x[:, 0]))
+        return y
+
+
+class Stream(nn.Module):
+    """The last places of a run are kept for the next."""
+
+    kept: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.last = nn.Linear(5, 6), nn.Linear(6, 2)
+        self.register_buffer("kept", torch.zeros(1, 2, 6))
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = torch.cat([self.kept.expand(len(x), -1, -1), self.first(x).relu()], 1)
+        self.kept.copy_(y[:1, -2:])
+        answer: Tensor = self.last(y.amax(1))
+        return answer
+
+
+def translator() -> nn.Module:
+    body = nn.Transformer(6, 2, 1, 1, 8, batch_first=True)
+    parts = {"first": nn.Linear(5, 6), "body": body, "last": nn.Linear(6, 2)}
+    return nets.Forward(lambda net, x: net.last(net.body(net.first(x), net.first(x))), **parts)
+
+
+@pytest.mark.parametrize(
+    ("build", "names"),
+    [
+        (lambda: Stepwise(nn.GRUCell(6, 8)), ["first", "cell"]),
+        (lambda: Stepwise(nn.LSTMCell(6, 8)), ["first", "cell"]),
+        (Decoder, ["rows.0"]),
+        (Stream, ["first"]),
+        (translator, ["first"]),
+    ],
+    ids=["gru cell", "lstm cell", "unflatten", "kept", "transformer"],
+)
+def test_channels_that_code_counts_or_keeps_elsewhere_go(build: nets.Callable[[], nn.Module], names: list[str]) -> None:
+    """Cells, sizes in layers without weights, and buffers that are written kept their layers whole."""
+    torch.manual_seed(0)
+    net = lively(build())
+    found = inventory(net, (torch.zeros(1, 3, 5),), [], 1)
+    units = {one.name: one for one in found.units}
+    assert {*names} <= {*units}
+    found.remove(net, [(units[name], [0]) for name in names])
+    assert net(torch.randn(2, 3, 5)).isfinite().all()
+
+
+def test_a_layer_that_no_rule_knows_is_named() -> None:
+    """It was in no list: neither pruned nor said to stay."""
+    parts = {"state": nn.LSTM(5, 8, proj_size=4, batch_first=True), "last": nn.Linear(4, 3)}
+    net = lively(nets.Forward(lambda net, x: net.last(net.state(x)[0]), **parts))
+    found = inventory(net, (torch.zeros(1, 3, 5),), [], 1)
+    assert found.unfollowed["state"].startswith("lstm (")
+
+
+def test_answers_that_are_truths_are_compared() -> None:
+    parts = {"first": nn.Linear(5, 8), "last": nn.Linear(8, 3)}
+    net = lively(nets.Forward(lambda net, x: net.last(net.first(x).relu()) > 0, **parts))
+    assert [one.name for one in inventory(net, (torch.zeros(1, 5),), [], 1).units] == ["first"]

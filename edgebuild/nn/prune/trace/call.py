@@ -49,7 +49,6 @@ class Notes:
     heads: list[Ids] = field(default_factory=list)
     norms: list[Norm] = field(default_factory=list)
     sizes: list[Size] = field(default_factory=list)
-    unknown: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -83,7 +83,7 @@ class _Walk:
 
         with torch.no_grad():
             for node in self._program.graph.nodes:
-                if node.op == "placeholder":
+                if node.op == "placeholder" and node.users:
                     self._known[node] = self._given(node)
                 elif node.op == "call_function":
                     self._known[node] = self._called(node)
@@ -200,12 +200,24 @@ class _Walk:
         return result
 
     def _ends(self, node: fx.Node) -> None:
-        from torch.utils import _pytree
+        from torch.export.graph_signature import OutputKind
 
         why = f"it leaves {self._part.name!r}, around which nothing can be exported" if self._part.name else OUTPUT
-        for value in _pytree.tree_leaves(self._value(node.args[0])):
-            for ids in value.axes if isinstance(value, Value) else ():
+        for spec, value in zip(self._program.graph_signature.output_specs, self._value(node.args[0]), strict=True):
+            if not isinstance(value, Value):
+                continue
+            if spec.kind is OutputKind.BUFFER_MUTATION and spec.target is not None:
+                self._keeps(spec.target, value)
+                continue
+            for ids in value.axes:
                 self._numbers.protect(ids, why)
+
+    def _keeps(self, buffer: str, value: Value) -> None:
+        """What a buffer keeps for the next run goes with its own places."""
+        full = self._part.full(buffer)
+        held = self._parameter(self._canonical.get(full, full), buffer)
+        for ours, theirs in zip(held.axes, value.axes, strict=True):
+            self._numbers.unite(ours, theirs, f"what {full!r} keeps")
 
 
 def fx_values(node: fx.Node, known: Mapping[fx.Node, Any]) -> tuple[Any, Any]:

@@ -185,6 +185,26 @@ def recurrent(call: Call) -> list[Value]:
     return [Value((*value.axes[:-1], state)), *ends]
 
 
+def cell(call: Call) -> list[Value]:
+    """One step of a recurrent layer, which code repeats: as `recurrent`."""
+    state = call.arguments["hx"]
+    states = [*state] if isinstance(state, list | tuple) else [state]
+    gates = _GATES[call.name.removesuffix("_cell")]
+    inward, again = call.arguments["w_ih"], call.arguments["w_hh"]
+    hidden = again.axes[1]
+    for one in (inward, again, call.arguments.get("b_ih"), call.arguments.get("b_hh")):
+        for gate in range(gates if one is not None else 0):
+            call.unite(one.axes[0][gate * len(hidden) : (gate + 1) * len(hidden)], hidden)
+    call.unite(call.arguments["input"].axes[-1], inward.axes[1])
+    for one in states:
+        call.unite(one.axes[-1], hidden)
+    for weight in (inward, again):
+        call.born(weight, weight.axes[0])
+        call.read(weight, weight.axes[1])
+    call.sized(hidden)
+    return [Value((*one.axes[:-1], hidden)) for one in states]
+
+
 def batch_norm(call: Call) -> list[Value]:
     """Every channel has its own statistics, scale and shift."""
     value: Value = call.arguments["input"]
@@ -247,8 +267,9 @@ def _normed(call: Call, ids: Ids) -> None:
 
 def unknown(call: Call) -> list[Value]:
     """Whatever an operator does that no rule knows, nothing of what it takes can go."""
-    call.notes.unknown.setdefault(call.name, call.where)
     for value in call.values():
+        if value.parameter is not None and len(value.axes) > 1:  # of a layer, which is then named with the reason
+            call.born(value, value.axes[0])
         for ids in value.axes:
             call.protect(ids)
     kind = f"what {call.where} makes"
@@ -261,6 +282,7 @@ RULES: Mapping[str, Rule] = {
     **dict.fromkeys(_CONVOLUTIONS.split(), convolution),
     **dict.fromkeys(["mm", "bmm", "addmm", "baddbmm", "matmul", "mv"], matmul),
     **dict.fromkeys(_GATES, recurrent),
+    **dict.fromkeys([f"{kind}_cell" for kind in _GATES], cell),
     **dict.fromkeys(["batch_norm", "_native_batch_norm_legit_no_training", "native_batch_norm"], batch_norm),
     **dict.fromkeys(["group_norm", "native_group_norm"], group_norm),
     **dict.fromkeys(["layer_norm", "native_layer_norm", "rms_norm"], layer_norm),
