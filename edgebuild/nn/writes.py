@@ -42,6 +42,23 @@ def without(graph: fx.GraphModule) -> None:
                 _read_behind(node, {node.args[0]: node}, {node})
             else:
                 fresh |= {node, *_made_anew(node, fresh | {node})}
+    _without_copies(graph)
+
+
+def _without_copies(graph: fx.GraphModule) -> None:
+    """What `copy` gives (of `copy_`, `y[:, 0] = x`) is its second argument as long as its first; it has no gradient."""
+    import torch
+
+    aten = torch.ops.aten
+    for node in graph.graph.find_nodes(op="call_function", target=aten.copy.default):
+        whole, part = node.args[:2]
+        dtype = node.meta["val"].dtype
+        if part.meta["val"].dtype != dtype:
+            with graph.graph.inserting_before(node):
+                value = part.meta["val"]
+                part = graph.graph.call_function(aten.to.dtype, (part, dtype))
+                part.meta["val"] = value.to(dtype)
+        node.target, node.args, node.kwargs = aten.expand_as.default, (part, whole), {}
 
 
 def _writes(node: fx.Node) -> bool:

@@ -87,3 +87,24 @@ def test_memory_that_is_shown_in_an_unknown_way_is_refused() -> None:
 
     with pytest.raises(UsageError, match="its code writes into what 'unfold' shows of a value"):
         trace(nets.Forward(code, inner=nn.Linear(4, 4)), INPUTS)
+
+
+def test_what_is_assigned_has_the_gradients_that_code_gives() -> None:
+    """Of `copy`, which assignments were, there is none: training such a graph ended in that."""
+
+    def assigned(net: nets.Forward, x: Tensor) -> Tensor:
+        y = net.inner(x)
+        y[:, 1:3] = y[:, 3:5].double()
+        y[:, 0] = y[:, 5].mean(1, keepdim=True)
+        return y
+
+    torch.manual_seed(0)
+    net = nets.Forward(assigned, inner=nn.Linear(4, 4)).eval()
+    x = torch.randn(3, 6, 4)
+    graph = trace(net, INPUTS)
+    gradients = []
+    for run in (net, graph):
+        net.inner.weight.grad = None
+        (run(x) * torch.arange(24.0).view(6, 4)).sum().backward()
+        gradients.append(net.inner.weight.grad)
+    assert torch.allclose(*gradients, rtol=1e-4)

@@ -194,8 +194,9 @@ class _Draws:
 
     Code that takes the width of one group for that of another runs while both lose as many. In the first draw each
     group loses another share, the multiples of the golden ratio being as far from each other as can be (Knuth, TAOCP
-    6.4). In the second the first half goes: of code that cuts at a place of its own, fixed or reckoned from what is left,
-    the pieces are then others, while in some draw they may be the same. In the rest two
+    6.4). In the second the first half goes: where code cuts at a place of its own, fixed or reckoned from what is left,
+    the pieces are then others, while in another draw they may be the same. In the rest two groups of as many units
+    lose another number at least once: the digits of their rank.
     """
 
     def __init__(self, sizes: Sequence[int]) -> None:

@@ -37,14 +37,17 @@ def freeze(graph: fx.GraphModule) -> None:
 
 
 def _can_fold(layer: Layer) -> bool:
-    """Not where there is no place for the bias, or the norm's channels are not the layer's outputs."""
+    """Not where there is no place for the bias, the norm's channels are not the layer's outputs, or either is given
+    what others read too or code computes.
+    """
     from torch import fx
 
     one_each = operator(layer.node) != "linear" or layer.node.meta["val"].ndim == 2
     simple = layer.axis == 0 or layer.groups == 1
     assert layer.norm is not None
     has_statistics = all(place is not None for place in layer.norm.args[3:5])
-    alone = all(len(place.users) == 1 for place in layer.norm.args[1:5] if isinstance(place, fx.Node))
+    given = (*layer.node.args[2:3], *layer.norm.args[1:5])
+    alone = all(one.op == "get_attr" and len(one.users) == 1 for one in given if isinstance(one, fx.Node))
     return one_each and simple and has_statistics and alone and layer.shift is not None
 
 

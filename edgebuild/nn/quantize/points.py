@@ -17,7 +17,7 @@ _MOVES = {
     *("view", "reshape", "flatten", "unflatten", "permute", "transpose", "t", "movedim", "unsqueeze", "squeeze"),
     *("select", "slice", "chunk", "split", "split_with_sizes", "unbind", "expand", "contiguous", "clone", "alias"),
     *("dropout", "max_pool1d", "max_pool2d", "max_pool3d", "adaptive_max_pool2d", "pad", "constant_pad_nd"),
-    *("pixel_shuffle", "upsample_nearest2d", "repeat", "flip", "to"),
+    *("pixel_shuffle", "upsample_nearest2d", "repeat", "flip", "to", "expand_as"),
 }
 # Both formats compute these together with what stands before them.
 _FUSED = {"relu", "relu6", "hardtanh"}

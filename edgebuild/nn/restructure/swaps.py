@@ -41,13 +41,17 @@ def place(module: nn.Module, path: str, part: nn.Module) -> None:
 
 
 def candidates(module: nn.Module, kinds: Sequence[type[nn.Module]], keep: Iterable[nn.Module]) -> dict[str, nn.Module]:
-    """The sub-modules of exactly these kinds, by name: each that has one name only and is not to be kept."""
+    """The sub-modules of exactly these kinds, by name: each that has one name only and is not to be kept.
+
+    Left out are those with hooks, which what stands in their place would not have.
+    """
     kept = {id(part) for part in keep}
     names: dict[int, list[str]] = {}
     for name, part in module.named_modules(remove_duplicate=False):
         names.setdefault(id(part), []).append(name)
     parts = {name: part for name, part in module.named_modules() if name and type(part) in kinds}
-    return {name: part for name, part in parts.items() if len(names[id(part)]) == 1 and id(part) not in kept}
+    able = {name: part for name, part in parts.items() if len(names[id(part)]) == 1 and id(part) not in kept}
+    return {name: part for name, part in able.items() if not part._forward_hooks and not part._forward_pre_hooks}
 
 
 def exchanged(

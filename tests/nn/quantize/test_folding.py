@@ -49,3 +49,14 @@ def test_a_norm_that_is_not_alone_or_has_other_channels_stays() -> None:
     assert fold(shared, (TensorSpec("x", (3, 8, 8)),)) == []
     assert fold(rows, (TensorSpec("x", (6, 16)),)) == []
     assert fold(bare, (TensorSpec("x", (3, 8, 8)),)) == []
+
+
+def test_a_layer_whose_bias_another_reads_too_stays() -> None:
+    """Its norm took the bias up and the layer kept it: it was added twice."""
+    parts = {"first": nn.Conv2d(3, 3, 1), "norm": nn.BatchNorm2d(3), "last": nn.Conv2d(3, 3, 1)}
+    parts["last"].bias = parts["first"].bias
+    module = nets.lively(nets.Forward(lambda net, x: net.last(net.norm(net.first(x)).relu()), **parts))
+    x = torch.randn(2, 3, 8, 8)
+    before = module(x)
+    assert fold(module, (TensorSpec("x", (3, 8, 8)),)) == []
+    assert torch.equal(module(x), before)

@@ -63,3 +63,10 @@ def test_multiplications_are_counted_where_they_happen() -> None:
     layer = nn.Conv2d(64, 32, 3, stride=2, padding=1)
     assert ranks.macs(layer, (16, 8), (100, 25)) == (25 * 9 * 64 * 32, 100 * 64 * 16 + 25 * (9 * 16 * 8 + 8 * 32))
     assert ranks.macs(nn.Linear(64, 32), (8,), (10, 10)) == (10 * 64 * 32, 10 * 8 * (64 + 32))
+
+
+def test_a_layer_with_hooks_stays() -> None:
+    """What stands in its place would not have them, and the answers were others."""
+    module = nn.Sequential(nn.Linear(4, 4), nn.Linear(4, 4))
+    module[0].register_forward_hook(lambda layer, taken, returned: 2 * returned)
+    assert [*swaps.candidates(module, (nn.Linear,), [])] == ["1"]

@@ -192,8 +192,9 @@ def cell(call: Call) -> list[Value]:
     gates = _GATES[call.name.removesuffix("_cell")]
     inward, again = call.arguments["w_ih"], call.arguments["w_hh"]
     hidden = again.axes[1]
-    for one in (inward, again, call.arguments.get("b_ih"), call.arguments.get("b_hh")):
-        for gate in range(gates if one is not None else 0):
+    biases = [call.arguments[name] for name in ("b_ih", "b_hh") if call.arguments.get(name) is not None]
+    for one in (inward, again, *biases):
+        for gate in range(gates):
             call.unite(one.axes[0][gate * len(hidden) : (gate + 1) * len(hidden)], hidden)
     call.unite(call.arguments["input"].axes[-1], inward.axes[1])
     for one in states:
