@@ -16,7 +16,7 @@ from edgebuild.formats._keras_file import Opened
 from edgebuild.formats.onnx import OPSET
 from edgebuild.spec.errors import UsageError, exhausted
 from edgebuild.spec.look import Look
-from edgebuild.spec.signature import TensorSpec
+from edgebuild.spec.signature import Signature, TensorSpec
 
 if TYPE_CHECKING:
     import numpy as np
@@ -83,13 +83,12 @@ def _exported(model: Opened, inputs: Sequence[TensorSpec]) -> onnx.ModelProto:
             dynamo=True,
             external_data=False,
             opset_version=OPSET,
-            input_names=[port.name for port in model.inputs],
-            output_names=[port.name for port in model.outputs],
             verbose=False,
         )
     assert program is not None  # dynamo=True always returns a program
-    written: onnx.ModelProto = program.model_proto
-    return written
+    # The exporter gives two values one name where an inner one of its own is called as an output is (`conv2d_1`).
+    named = Signature(*(tuple(TensorSpec(port.name, ()) for port in side) for side in (model.inputs, model.outputs)))
+    return _onnx_files.name_ends(_onnx_files.outputs_computed(program.model_proto), named)
 
 
 def _module(model: Opened) -> nn.Module:

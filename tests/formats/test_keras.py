@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import tomllib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,8 +16,12 @@ import pytest
 
 from edgebuild.formats import _keras_file, _keras_onnx
 from edgebuild.spec.errors import UsageError
+from edgebuild.spec.project import open_project
 from edgebuild.spec.signature import TensorSpec
 from edgebuild.travels import load_onnx
+from edgebuild.verbs import inspect
+from edgebuild.verbs.drafting import draft
+from edgebuild.verbs.drafting.interview import Interview, Wishes
 from tests import brought, keras_nets
 from tests.keras_nets import keras
 
@@ -64,6 +69,21 @@ def test_outputs_that_end_in_a_sigmoid_are_seen(tmp_path: Path) -> None:
     ends = [layers.Dense(1, "sigmoid", name="pet")(x), layers.Dense(2, name="place")(x)]
     keras().Model(x, ends).save(tmp_path / "m.keras")
     assert _keras_onnx.look(tmp_path / "m.keras").probabilities == ("pet",)
+
+
+def test_what_takes_pictures_of_any_size_ends_in_a_layer_and_is_drafted(tmp_path: Path) -> None:
+    """The exporter called two values as the last layer is, and the sizes that the answers have were asked of nobody."""
+    picture = keras().Input((None, None, 1), name="picture")
+    inner = keras().layers.Conv2D(2, 3, padding="same", activation="relu")(picture)
+    file = tmp_path / "map.keras"
+    keras().Model(picture, keras().layers.Conv2D(3, 3, padding="same", name="conv2d_1")(inner)).save(file)
+    wishes = Wishes(shapes=("picture=1,6,8,1",))
+    text = draft.text(Interview(open_project(tmp_path), file, "m", inspect.run(file), wishes, None))
+    (output,) = tomllib.loads(text)["outputs"]
+    assert output["shape"] == [6, 8, 3]
+    model, difference = apart(file, [TensorSpec("picture", (6, 8, 1))])
+    assert [value.name for value in model.graph.output] == ["conv2d_1"]
+    assert difference < 1e-4
 
 
 def test_inputs_and_outputs_by_name_are_in_the_order_of_their_names(tmp_path: Path) -> None:

@@ -47,13 +47,14 @@ def declared(interview: Interview, inputs: tuple[TensorSpec, ...], data: Recogni
 
 
 def _outputs(interview: Interview, inputs: tuple[TensorSpec, ...]) -> tuple[TensorSpec, ...]:
-    """What the file answers to zeros, or says of itself where only a worker loads it; a state dict says nothing."""
+    """What the file answers to zeros, or says of itself with all sizes where only a worker loads it; else nothing."""
     if interview.network is not None:
         ports = named.answers(interview.network, inputs, interview.patience)
         return tuple(TensorSpec(name, shape, element(interview, name, dtype)) for name, shape, dtype in ports)
     if interview.coded:
         return ()
-    if interview.trainable:
+    sizes = (size for port in interview.look.outputs for size in port.shape[1:])
+    if interview.trainable and not any(isinstance(size, str) for size in sizes):
         return tuple(_said(interview, port) for port in interview.look.outputs)
     try:
         shapes = answered.shapes(interview.reader(), interview.file, inputs, interview.patience)
@@ -68,8 +69,6 @@ def _outputs(interview: Interview, inputs: tuple[TensorSpec, ...]) -> tuple[Tens
 
 
 def _said(interview: Interview, port: Port) -> TensorSpec:
-    if any(isinstance(size, str) for size in port.shape[1:]):
-        raise UsageError(f"answers {port.shown}, whose sizes are open", file=str(interview.file))
     return TensorSpec(port.name, tuple(int(size) for size in port.shape[1:]), element(interview, port.name, port.dtype))
 
 
