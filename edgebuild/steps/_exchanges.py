@@ -1,20 +1,40 @@
-"""What techniques share that exchange layers where that saves time on the target: which pay, which change, and why."""
+"""What techniques share that exchange layers: which can and pay, which change, and why."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, TypeVar
 
 from edgebuild.nn.prune import time_budget
 from edgebuild.nn.prune.sensitivity import Quality
 from edgebuild.nn.prune.time_budget import TimeBudget
-from edgebuild.nn.restructure import choice, times
+from edgebuild.nn.restructure import choice, stand_ins, times
+from edgebuild.nn.restructure.swaps import Swap
 from edgebuild.nn.restructure.times import Exchange, Times
 from edgebuild.spec.errors import UsageError
 from edgebuild.spec.signature import Head
 
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
 Exchanges = Mapping[str, Exchange]
 Budget = TimeBudget | float | None
+Part = TypeVar("Part")
 WHOLE = ""  # the name under which the quality of the model as it is stands
+
+
+def exchangeable(
+    module: nn.Module, example: tuple[Tensor, ...], able: Mapping[str, Part], swap: Callable[[str], Swap]
+) -> tuple[dict[str, Part], list[str]]:
+    """Those for which the module's code lets their swaps stand, and a line for each of the others; UsageError where
+    these are all.
+    """
+    reasons = stand_ins.unable(module, example, {name: swap(name) for name in able})
+    left, lines = {name: one for name, one in able.items() if name not in reasons}, stand_ins.remarks(reasons)
+    if lines and not left:
+        hint = "let the code take sizes and types from its values (x.dtype), or leave the step out"
+        raise UsageError(f"nothing can be exchanged: {'; '.join(lines)}", hint=hint)
+    return left, lines
 
 
 def paying(able: Exchanges, clock: Times, reason: str) -> dict[str, Exchange]:

@@ -65,9 +65,14 @@ def form(shape: LayerShape, kernels: int) -> tuple[LayerShape, LayerShape]:
     return replace(shape, outputs=inner, groups=shape.inputs), points
 
 
+def swap(name: str, kernels: int) -> Swap:
+    """What stands for a convolution."""
+    return Swap(name, "separable", (kernels,))
+
+
 def separated(module: nn.Module, names: Sequence[str], kernels: int) -> tuple[nn.Module, tuple[Swap, ...]]:
     """A copy of the module with these convolutions in two."""
-    parts = {name: Swap(name, "separable", (kernels,)) for name in names}
+    parts = {name: swap(name, kernels) for name in names}
     return swaps.exchanged(module, parts, fill), tuple(parts.values())
 
 

@@ -38,6 +38,11 @@ def split(module: nn.Module, chosen: Ranks) -> tuple[nn.Module, tuple[Swap, ...]
     return swaps.exchanged(module, parts, fill), tuple(parts.values())
 
 
+def least(name: str, layer: Any) -> Swap:
+    """A layer in factors of rank 1: what stands there, whatever its ranks."""
+    return Swap(name, "low_rank", tuple(1 for _ in full(layer)))
+
+
 def unfoldings(layer: Any) -> tuple[Tensor, ...]:
     """Matrices whose singular values say what a rank holds: one [out, in], or by inputs and by outputs of a kernel."""
     weight = layer.weight.detach().double()

@@ -12,8 +12,9 @@ from pydantic import Field
 from edgebuild.nn import checkpoint, layers, records
 from edgebuild.nn.prune import channels, importance, sensitivity, units
 from edgebuild.nn.prune.work import layer_work
-from edgebuild.nn.restructure import blocks, sites, slices
+from edgebuild.nn.restructure import blocks, sites, slices, stand_ins
 from edgebuild.nn.restructure.slices import Nest, Slice, Sliced
+from edgebuild.nn.restructure.swaps import Swap
 from edgebuild.nn.restructure.times import Times
 from edgebuild.nn.train import losses, sandwich, statistics, training
 from edgebuild.nn.train.batches import in_order
@@ -136,10 +137,14 @@ class Elastic(Technique):
         """Residual blocks, those that change least first, as many as slices may lack."""
         if not self.blocks:
             return ()
-        residual = blocks.residual(model.module, model.example(), layers.named(model.module, self.keep, "elastic.keep"))
+        every = blocks.residual(model.module, model.example(), layers.named(model.module, self.keep, "elastic.keep"))
+        nothing = {path: Swap(path, "nothing") for path in every}
+        stuck = stand_ins.unable(model.module, model.example(), nothing)
+        residual = [path for path in every if path not in stuck]
         if len(residual) < self.blocks:
             reason = f"{self.blocks} blocks cannot be left out: there are {len(residual)}"
-            raise UsageError(reason + (f" ({', '.join(residual)})" if residual else ""), option="blocks")
+            reason += f" ({', '.join(residual)})" if residual else ""
+            raise UsageError("; ".join([reason, *stand_ins.remarks(stuck)]), option="blocks")
         data = dataset.calibration(io.path("data"), self.examples, self.seed)
         agree = blocks.agreements(model.module, residual, (inputs for inputs, _ in in_order(data, _BATCH)))
         return tuple(sorted(residual, key=lambda path: -agree[path].cosine)[: self.blocks])

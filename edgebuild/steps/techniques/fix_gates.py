@@ -15,6 +15,7 @@ from edgebuild.nn.prune.time_budget import TimeBudget
 from edgebuild.nn.prune.work import layer_work
 from edgebuild.nn.restructure import gating
 from edgebuild.nn.restructure.gating import Gated
+from edgebuild.nn.restructure.swaps import Swap
 from edgebuild.nn.restructure.times import Times
 from edgebuild.nn.train.batches import in_order
 from edgebuild.spec import dataset, notes
@@ -68,9 +69,12 @@ class FixGates(Technique):
         """
         model = checkpoint.load(io.path("model"))
         keep = layers.named(model.module, self.keep, "fix_gates.keep")
-        able = gating.exchanges(model.module, model.example(), keep)
-        if not able:
+        every = gating.exchanges(model.module, model.example(), keep)
+        if not every:
             raise UsageError("the model has no gate by channel in a module of one name", hint="leave the step out")
+        able, stuck = _exchanges.exchangeable(
+            model.module, model.example(), every, lambda name: Swap(name, "scale", (1, 2))
+        )
         work = [one for one in layer_work(model.module, model.example()) if not _within(one.parameter, able)]
         gates = [shape for one in able.values() for shape in one.before]
         clock = Times.of([*(one.shape for one in work), *gates], curves(io))
@@ -90,7 +94,7 @@ class FixGates(Technique):
         alone = {name: one.recorded() for name, one in tried.items()}
         records.write(io.output, {"fixed": names, "times": times, "alone": alone})
         count = f"{len(names)} of {len(able)} gates are fixed scales now"
-        notes.write(io.output, [count, *_exchanges.lines(able, names, clock, self.budget)])
+        notes.write(io.output, [count, *stuck, *_exchanges.lines(able, names, clock, self.budget)])
 
 
 def _within(parameter: str, gates: Iterable[str]) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
@@ -19,8 +19,11 @@ from edgebuild.spec.fields import Seed
 from edgebuild.spec.target import Hardware
 from edgebuild.spec.technique import Technique
 from edgebuild.spec.units import Share
+from edgebuild.steps import _exchanges
 
 if TYPE_CHECKING:
+    from torch import nn
+
     from edgebuild.nn.checkpoint import Checkpoint
 
     Layers = Mapping[str, tuple[Any, tuple[int, int]]]
@@ -62,7 +65,8 @@ class LowRank(Technique):
     def run(self, io: StepIO) -> None:
         """Split and save; the record has ranks and multiplications. UsageError where no layer would take fewer."""
         model = checkpoint.load(io.path("model"))
-        able = ranks.able(model.module, model.example(), layers.named(model.module, self.keep, "low_rank.keep"))
+        keep = layers.named(model.module, self.keep, "low_rank.keep")
+        able, stuck = self._able(model, keep)
         scan = self._scan(model, able, io) if self.budget is not None else None
         chosen = self._chosen(able, scan)
         counts = {name: ranks.macs(layer, chosen[name], places) for name, (layer, places) in able.items()}
@@ -76,7 +80,13 @@ class LowRank(Technique):
         whole = {name: _why(*counts[name]) for name in able if name not in paying}
         record = {"ranks": {name: list(of) for name, of in paying.items()}, "whole": whole, "sensitivity": scan}
         records.write(io.output, record | {"macs": [before, after]})
-        notes.write(io.output, [_told(len(paying), len(able), before, after)])
+        notes.write(io.output, [_told(len(paying), len(able), before, after), *stuck])
+
+    def _able(self, model: Checkpoint, keep: Sequence[nn.Module]) -> tuple[Layers, list[str]]:
+        """The layers that the model's code lets be split, and a line for each other one."""
+        module, example = model.module, model.example()
+        able = ranks.able(module, example, keep)
+        return _exchanges.exchangeable(module, example, able, lambda name: ranks.least(name, able[name][0]))
 
     def _chosen(self, able: Layers, scan: Mapping[str, Any] | None) -> Ranks:
         if scan is None:

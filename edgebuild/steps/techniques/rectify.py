@@ -76,7 +76,8 @@ class Rectify(Technique):
         model = checkpoint.load(io.path("model"))
         keep = layers.named(model.module, self.keep, "rectify.keep")
         example = model.example()
-        exchanges = self._found(rectifying.exchanges(model.module, example, self.activations, self.by, keep))
+        every = self._found(rectifying.exchanges(model.module, example, self.activations, self.by, keep))
+        exchanges, stuck = _exchanges.exchangeable(model.module, example, every, lambda name: Swap(name, self.by))
         clock = self._clock(model, io, exchanges)
         names = self._chosen(model.module, io, self._paying(exchanges, clock), clock)
         added = tuple(Swap(name, self.by) for name in names)
@@ -88,9 +89,8 @@ class Rectify(Technique):
             io.output, {"exchanged": names, "time": left, "times": pairs} if clock.counted else {"exchanged": names}
         )
         count = f"{len(names)} of {len(exchanges)} activations are {self.by} now"
-        notes.write(
-            io.output, [count, *(_exchanges.lines(exchanges, names, clock, self.budget) if clock.counted else [])]
-        )
+        lines = _exchanges.lines(exchanges, names, clock, self.budget) if clock.counted else []
+        notes.write(io.output, [count, *stuck, *lines])
 
     def _found(self, exchanges: Mapping[str, Exchange]) -> Mapping[str, Exchange]:
         """UsageError where there is none."""

@@ -12,6 +12,7 @@ from pydantic import Field
 from edgebuild.nn import checkpoint, layers, records
 from edgebuild.nn.prune import sensitivity
 from edgebuild.nn.restructure import blocks, choice, sites
+from edgebuild.nn.restructure.swaps import Swap
 from edgebuild.nn.train.batches import in_order
 from edgebuild.spec import dataset, notes
 from edgebuild.spec.artifact import StepIO
@@ -19,6 +20,7 @@ from edgebuild.spec.errors import UsageError
 from edgebuild.spec.fields import Seed
 from edgebuild.spec.technique import Technique
 from edgebuild.spec.units import Share
+from edgebuild.steps import _exchanges
 
 if TYPE_CHECKING:
     from edgebuild.nn.checkpoint import Checkpoint
@@ -52,10 +54,14 @@ class RemoveBlocks(Technique):
         """Remove and save; the record has every block's agreement. UsageError where there is nothing to remove."""
         model = checkpoint.load(io.path("model"))
         keep = layers.named(model.module, self.keep, "remove_blocks.keep")
-        residual = blocks.residual(model.module, model.example(), keep)
-        if not residual:
+        every = blocks.residual(model.module, model.example(), keep)
+        if not every:
             message = "the model has no block that adds something to what it takes, in the same shape"
             raise UsageError(message, hint="leave the step out")
+        able, stuck = _exchanges.exchangeable(
+            model.module, model.example(), dict.fromkeys(every), lambda path: Swap(path, "nothing")
+        )
+        residual = [*able]
         examples = dataset.calibration(io.path("data"), self.examples, self.seed)
         fed = (inputs for inputs, _ in in_order(examples, _BATCH))
         agree = blocks.agreements(model.module, residual, fed)
@@ -68,7 +74,7 @@ class RemoveBlocks(Technique):
         record = {"agreement": {path: asdict(one) for path, one in agree.items()}, "removed": gone, "trials": trials}
         records.write(io.output, record | {"macs": [before, after]})
         message = f"{len(gone)} of {len(residual)} residual blocks are gone ({', '.join(gone)})"
-        notes.write(io.output, [f"{message}: {after / before:.0%} of the multiplications are left"])
+        notes.write(io.output, [f"{message}: {after / before:.0%} of the multiplications are left", *stuck])
 
     def _gone(self, model: Checkpoint, order: Sequence[str], io: StepIO) -> tuple[list[str], Mapping[str, Any] | None]:
         """The blocks to remove, and what each trial of the budget gave."""

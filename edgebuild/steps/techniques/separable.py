@@ -72,8 +72,11 @@ class Separable(Technique):
         work = layer_work(model.module, model.example())
         clock = Times.of([one.shape for one in work], curves(io))
         keep = layers.named(model.module, self.keep, "separable.keep")
-        able = decoupling.exchanges(model.module, model.example(), work, self.kernels, keep)
-        paid = _exchanges.paying(self._able(able), clock, _SLOWER)
+        every = self._able(decoupling.exchanges(model.module, model.example(), work, self.kernels, keep))
+        able, stuck = _exchanges.exchangeable(
+            model.module, model.example(), every, lambda name: decoupling.swap(name, self.kernels)
+        )
+        paid = _exchanges.paying(able, clock, _SLOWER)
         names, tried = self._chosen(model.module, io, paid, clock)
         module, added = decoupling.separated(model.module, names, self.kernels)
         thin = replace(model, module=module, swaps=(*model.swaps, *added))
@@ -84,7 +87,7 @@ class Separable(Technique):
         whole = tried[_exchanges.WHOLE].recorded()
         records.write(io.output, {"replaced": names, "alone": alone, "whole": whole, "time": left, "macs": macs})
         count = f"{len(names)} of {len(able)} convolutions are depthwise-separable"
-        notes.write(io.output, [count, *_exchanges.lines(able, names, clock, self.budget)])
+        notes.write(io.output, [count, *stuck, *_exchanges.lines(able, names, clock, self.budget)])
 
     def _able(self, able: Mapping[str, Exchange]) -> Mapping[str, Exchange]:
         """UsageError where there is none."""

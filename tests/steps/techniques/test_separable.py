@@ -25,6 +25,7 @@ from edgebuild.spec.signature import TensorSpec
 from edgebuild.spec.technique import Shapes
 from edgebuild.steps.convert import Convert
 from edgebuild.steps.evidence.layer_shapes import LayerShapes as LayerShapesOf
+from edgebuild.steps.techniques.low_rank import LowRank
 from edgebuild.steps.techniques.rectify import Rectify
 from edgebuild.steps.techniques.separable import Separable
 from tests import tiny
@@ -170,3 +171,30 @@ def test_a_share_of_the_time_is_refused_where_nothing_counts(swish: Path, made: 
     given = {"model": ("torch", swish), "data": ("data", made["data"])}
     with pytest.raises(UsageError, match=r"^rectify.budget.time: no emulated core counts for this target"):
         tiny.perform(Rectify(budget=TimeBudget(0.5)), tmp_path / "out", given)
+
+
+ASKING = """
+from torch import nn
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.first, self.second, self.head = nn.Conv1d(16, 16, 3), nn.Conv1d(16, 16, 3), nn.Linear(80, 16)
+    def forward(self, x):
+        y = self.second(self.first(x).to(self.second.weight.dtype)).flatten(1)
+        return self.head(y).view(-1, self.head.out_features)
+"""
+
+
+def test_layers_that_the_code_asks_for_their_weight_or_size_stay_and_are_named(made: tiny.Made, tmp_path: Path) -> None:
+    (tmp_path / "source").mkdir()
+    (tmp_path / "source" / "model.py").write_text(ASKING)
+    code, inputs = ModelCode(tmp_path / "source", "models/m"), (TensorSpec("x", (16, 9)),)
+    (tmp_path / "model").mkdir()
+    checkpoint.save(Checkpoint(code.build("Net", inputs), code, "Net", inputs), tmp_path / "model")
+    given = {"model": ("torch", tmp_path / "model")}
+    done = tiny.perform(LowRank(energy=0.2), tmp_path / "out", given)
+    assert [swap.path for swap in checkpoint.load(done).swaps] == ["first"]
+    named = [line.partition(":")[0] for line in notes.read(done)[1:]]
+    assert named == ["'second' stays as it is", "'head' stays as it is"]
+    with pytest.raises(UsageError, match=r"^low_rank: nothing can be exchanged: 'second' stays as it is: with an"):
+        tiny.perform(LowRank(energy=0.2, keep=("first",)), tmp_path / "none", given)
