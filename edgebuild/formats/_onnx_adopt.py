@@ -7,7 +7,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from edgebuild.formats import _onnx_batch, _onnx_beside, _onnx_files, _onnx_usual, _onnx_words
+from edgebuild.formats import _onnx_batch, _onnx_beside, _onnx_files, _onnx_repaired, _onnx_usual
 from edgebuild.formats._adopted import attempt
 from edgebuild.spec.errors import UsageError
 from edgebuild.spec.signature import TensorSpec
@@ -39,7 +39,7 @@ def adopt(
     """
     model = attempt("is no ONNX model", lambda: parsed(path))
     _onnx_beside.put_inside(model, path.parent)
-    _onnx_words.numbers(model)
+    _onnx_repaired.repaired(model)
     _modern(model)
     _hold(model, constants)
     model = attempt("has functions of its own that cannot be put in their places", lambda: _inlined(model))

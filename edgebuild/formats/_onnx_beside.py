@@ -6,28 +6,11 @@ from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
-from edgebuild.formats import _onnx_files
 from edgebuild.formats._adopted import attempt
-from edgebuild.spec.errors import UsageError, exhausted
+from edgebuild.spec.errors import UsageError
 
 if TYPE_CHECKING:
     import onnx
-
-
-def whole(path: Path) -> bytes | None:
-    """The content of a file with the weights that lie in others; None where none do, or where it is no model."""
-    try:
-        import onnx
-
-        model = onnx.load(path, load_external_data=False)
-    except Exception as error:  # protobuf raises classes of its own; onnx may not be there
-        if exhausted(error):
-            raise
-        return None
-    if not any(_locations(model)):
-        return None
-    put_inside(model, path.parent)
-    return _onnx_files.to_bytes(model)
 
 
 def put_inside(model: onnx.ModelProto, folder: Path) -> None:
@@ -40,22 +23,21 @@ def put_inside(model: onnx.ModelProto, folder: Path) -> None:
 
 def beside(model: onnx.ModelProto, folder: Path) -> list[str]:
     """The other files that its weights lie in, from its own folder, in which they must be; UsageError where not."""
-    locations = list(dict.fromkeys(_locations(model)))
-    for location in locations:
+    names = locations(model)
+    for location in names:
         parts = PurePosixPath(location).parts
         if not parts or parts[0] == "/" or ".." in parts or "\\" in location:
             raise UsageError(f"names weights outside its folder: {location!r}", hint="save it with its weights beside")
         if not (folder / location).is_file():
             hint = f'put it beside the file, and name it: external = ["{location}"], a path from there'
             raise UsageError(f"has weights in {location!r}, which the build does not read", hint=hint)
-    return locations
+    return names
 
 
-def _locations(model: onnx.ModelProto) -> Iterator[str]:
-    for tensor in tensors(model.graph):
-        for entry in tensor.external_data:
-            if entry.key == "location":
-                yield entry.value
+def locations(model: onnx.ModelProto) -> list[str]:
+    """The other files that its weights lie in, as it names them."""
+    entries = (entry for tensor in tensors(model.graph) for entry in tensor.external_data)
+    return list(dict.fromkeys(entry.value for entry in entries if entry.key == "location"))
 
 
 def tensors(graph: onnx.GraphProto) -> Iterator[onnx.TensorProto]:

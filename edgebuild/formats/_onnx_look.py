@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from edgebuild.formats import _ends, _onnx_adopt, _onnx_beside, _onnx_files, _onnx_words
+from edgebuild.formats import _ends, _onnx_adopt, _onnx_beside, _onnx_files, _onnx_repaired, _onnx_words
 from edgebuild.formats._adopted import attempt
 from edgebuild.spec.look import UNKNOWN, Look, Port, Size
 
@@ -32,8 +32,8 @@ def look(path: Path) -> Look:
     model = attempt("is no ONNX model", lambda: _onnx_adopt.parsed(path))
     beside = tuple(_onnx_beside.beside(model, path.parent))
     named = _onnx_words.classes(model)
-    notes = _onnx_words.numbers(model)
-    _onnx_adopt.runnable(model, lambda: load_onnx.Model(_onnx_words.content(path), {}))
+    notes = (*_onnx_repaired.repaired(model), *_onnx_repaired.fixed(model))
+    _onnx_adopt.runnable(model, lambda: load_onnx.Model(_onnx_repaired.content(path), {}))
     graph, ends = model.graph, _kinds(model.graph)
     constants = {tensor.name for tensor in graph.initializer}
     operators = Counter(_operators(graph))

@@ -8,7 +8,6 @@ from __future__ import annotations
 import re
 from ast import literal_eval
 from collections.abc import Iterator
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edgebuild.formats import _onnx_files
@@ -54,17 +53,6 @@ def numbers(model: onnx.ModelProto) -> tuple[str, ...]:
     if lines:
         _prune(graph)
     return tuple(lines)
-
-
-def content(path: Path) -> str | bytes:
-    """What a runtime opens: the file's path, or where it is changed its content, with weights of other files."""
-    import onnx
-
-    model = onnx.load(path, load_external_data=False)
-    if not numbers(model):
-        return str(path)
-    onnx.external_data_helper.load_external_data_for_model(model, str(path.parent))
-    return _onnx_files.to_bytes(model)
 
 
 def classes(model: onnx.ModelProto) -> tuple[str, ...]:

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from edgebuild.formats import (
     _calibration,
     _onnx_apart,
-    _onnx_beside,
     _onnx_files,
     _onnx_half,
     _onnx_memory,
     _onnx_quantize,
     _onnx_ready,
+    _onnx_repaired,
     _onnx_single,
     _onnx_table,
     _onnx_weights,
@@ -87,11 +87,11 @@ class Onnx(Format):
         whole, weights = _onnx_apart.apart(model)
         return _onnx_apart.together(_onnx_files.name_ends(whole, signature), weights)
 
-    def whole(self, file: Path) -> bytes | None:
-        """The content of a file whose weights lie in others beside it, with these inside; None for one that is whole,
-        and for what is no model, of which its runtime says what it is.
+    def whole(self, file: Path) -> tuple[bytes | None, tuple[str, ...]]:
+        """With weights of other files inside, outputs that are arrays of numbers, and operators with names of their
+        own; None for what is no model, of which its runtime says what it is.
         """
-        return _onnx_beside.whole(file)
+        return _onnx_repaired.whole(file)
 
     def operators(self, model: bytes) -> tuple[str, ...]:
         """The kind of every operator of any file, in the file's order."""

@@ -13,7 +13,7 @@ from edgebuild.plan.instruments import Instruments
 from edgebuild.plan.limits import gates_of, regressions_of
 from edgebuild.plan.measuring import Measuring
 from edgebuild.plan.product import Product
-from edgebuild.plan.recipe import Recipes, Without, reachable
+from edgebuild.plan.recipe import RecipeError, Recipes, Without, reachable
 from edgebuild.plan.shipping import bundle_node
 from edgebuild.plan.weights import Weights
 from edgebuild.spec.errors import UsageError
@@ -51,7 +51,7 @@ def make(
     place of the target's own for one model.
 
     The models' own files are copied into the store, so that a build sees them as they are now. Raises UsageError
-    for what cannot be built and DeviceError where no device can measure.
+    for what cannot be built, RecipeError where that is for its recipe, and DeviceError where no device can measure.
     """
     graph = Graph()
     for target in targets:
@@ -74,15 +74,12 @@ def make(
             for part in (model, *(part.model for part in model.parts)):
                 reached, unreached = reach(reached, part, weights[part.name].source)
                 lacking |= dict.fromkeys(unreached)
-            if model.declared.assembly is not None:
-                from edgebuild.plan.assemblies import (
-                    assembly,
-                )  # a fifth of what planning imports, and few projects have one
-
-                products.append(assembly(graph, reached, model, weights, instruments, gates))
-            else:
-                left_out = (without or {}).get((target.name, model.name), frozenset())
-                products.append(_product(graph, reached, model, weights[model.name], instruments, gates, left_out))
+            left_out = (without or {}).get((target.name, model.name), frozenset())
+            try:
+                products.append(_product(graph, reached, model, weights, instruments, gates, left_out))
+            except RecipeError as error:
+                error.place, error.recipe = (target.name, model.name), own
+                raise
             notices += enough.notices(graph, store, target, model, gates, weights[model.name])
             lacking |= dict.fromkeys(trust.notices(instruments, gates))
         notices += [*instruments.notices, *lacking]
@@ -110,11 +107,17 @@ def _product(
     graph: Graph,
     target: Target,
     model: ModelSpec,
-    weights: Weights,
+    every: Mapping[str, Weights],
     instruments: Instruments,
     gates: tuple[Gate, ...],
     without: Without,
 ) -> Product:
+    """`every` by the names of models and of their parts."""
+    if model.declared.assembly is not None:
+        from edgebuild.plan.assemblies import assembly  # a fifth of what planning imports, and few projects have one
+
+        return assembly(graph, target, model, every, instruments, gates)
+    weights = every[model.name]
     prefix = f"{target.name}/{model.name}"
     recipes = Recipes(graph, target, model, weights, prefix, without, instruments)
     measuring = Measuring(graph, target, model, weights.data, instruments, prefix, gates)

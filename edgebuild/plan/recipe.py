@@ -16,7 +16,7 @@ from edgebuild.spec.model import ModelSpec
 from edgebuild.spec.quantization import Quantization, refusal
 from edgebuild.spec.registry import FORMATS, STEPS, rewriting, takes
 from edgebuild.spec.source import Source
-from edgebuild.spec.target import Runtime, StepSpec, Target
+from edgebuild.spec.target import Recipe, Runtime, StepSpec, Target
 from edgebuild.spec.technique import Technique
 from edgebuild.steps.convert import Convert
 
@@ -52,6 +52,15 @@ class Chain:
     candidate: str
     baseline: str
     stages: tuple[Stage, ...] = ()
+
+
+class RecipeError(UsageError):
+    """A step of a recipe does not take the model, or what the steps before it make of that for the runtime; another
+    recipe may do. `place` is the target and the model, and `recipe` the one that was planned, as the planner knows.
+    """
+
+    place: tuple[str, str]
+    recipe: Recipe
 
 
 _MODULE = "torch"
@@ -99,7 +108,9 @@ class Recipes:
         return self._steps
 
     def chain(self, runtime: Runtime) -> Chain:
-        """The nodes for one runtime; UsageError for an unknown or misplaced step, option, format or package."""
+        """The nodes for one runtime; UsageError for an unknown or misplaced step, option, format or package,
+        RecipeError for a step that does not take the model.
+        """
         self._need_packages(runtime)
         current = unconverted = self._weights.float
         converted: str | None = None
@@ -192,24 +203,24 @@ class Recipes:
         return check(kind, options, file=line.file, prefix=line.key)
 
     def _may_convert(self, line: StepSpec, step: Technique, kind: str, runtime: Runtime, number: int) -> None:
-        """UsageError unless converting makes what the step works on."""
+        """UsageError unless converting makes what the step works on; RecipeError where that is for the model's sake."""
         where = {"file": line.file, "key": f"{line.key}.use"}
         works_on, source = " or ".join(step.consumes), self._weights.source
         if kind == runtime.format == source.kind and self._weights.refusal:
             hint = f"{line.use!r} works on one; recipes of steps for files take it as it is: int8, float16, encode, …"
             shown = f"{self._model.origin}/{self._model.declared.origin.options['file']}"
-            raise UsageError(self._weights.refusal, file=shown, hint=hint)
+            raise RecipeError(self._weights.refusal, file=shown, hint=hint)
         if kind == runtime.format == source.kind:
             name = self._model.name
             reason = f"{line.use!r} works on {works_on}, and {name} comes as {kind}, which cannot be trained"
             hint = f"--recipe careful takes it (lossless, if it has integers already); {source.instead}"
-            raise UsageError(reason, **where, hint=hint)
+            raise RecipeError(reason, **where, hint=hint)
         if kind == runtime.format:
             before = self._lines[number - 1].use
             reason = f"{line.use!r} works on {works_on}, but {before!r} before it makes {kind}"
             raise UsageError(reason, **where, hint=f"move {line.use!r} before {before!r}")
         if not takes(step, runtime.format):
-            raise UsageError(f"{line.use!r} works on {works_on}, not on {runtime.format}", **where)
+            raise RecipeError(f"{line.use!r} works on {works_on}, not on {runtime.format}", **where)
 
     def _convert(self, model: str, runtime: Runtime, stage: str) -> str:
         """The float file of a model, which is that file already where it comes in the runtime's format."""
@@ -262,7 +273,7 @@ class Recipes:
         }
 
     def _refuse_unreal(self, line: StepSpec, step: Technique, runtime: Runtime) -> None:
-        """UsageError for a quantization that no kernel of the runtime computes."""
+        """RecipeError for a quantization that no kernel of the runtime computes."""
         how = step.quantization()
         if how is None:
             return
@@ -270,7 +281,7 @@ class Recipes:
         gap = refusal(kind.real, kind.unreal, how)
         if gap is not None:
             reason = f"{line.use!r} cannot be had on {runtime.format} with these options: {gap.reason}"
-            raise UsageError(reason, file=line.file, key=line.key, hint=f"instead: {gap.instead}")
+            raise RecipeError(reason, file=line.file, key=line.key, hint=f"instead: {gap.instead}")
 
     def _connected(self, role: str, step: Technique, line: StepSpec) -> dict[str, str]:
         """What a step gets for a role that it needs: every further teacher has a role `teacher/<number>` of its own."""
@@ -283,5 +294,5 @@ class Recipes:
         connected = {role: known[role]} | more
         if role in step.opens() and any(self._graph.kind(item) != _MODULE for item in connected.values()):
             reason = f"{line.use!r} looks into its {role} with these options, and of one that comes as a file only the "
-            raise UsageError(f"{reason}answers are known", file=line.file, key=line.key)
+            raise RecipeError(f"{reason}answers are known", file=line.file, key=line.key)
         return connected

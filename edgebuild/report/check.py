@@ -27,7 +27,10 @@ def show(checked: Checked) -> None:
         print(f"note        {note}")
     print(f"techniques  {_taking(checked.techniques)}")
     print(f"recipes     {_taking(checked.recipes)}")
-    for why, names in _by_reason({**checked.techniques, **checked.recipes}).items():
+    for name, other in checked.onward.items():
+        print(f"goes on     {name} to {other}: {checked.recipes[name]}")
+    refused = {name: why for name, why in checked.recipes.items() if name not in checked.onward}
+    for why, names in _by_reason({**checked.techniques, **refused}).items():
         print(f"not here    {', '.join(names)}: {why}")
     print(f"next        {following(checked)}")
 

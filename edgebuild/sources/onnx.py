@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from pydantic import Field
 
-from edgebuild.formats import _onnx_adopt, _onnx_look, _onnx_words, _whole
+from edgebuild.formats import _onnx_adopt, _onnx_look, _onnx_repaired, _whole
 from edgebuild.nn.lift import branches
 from edgebuild.sources import _files
 from edgebuild.spec.dataset import Held
@@ -88,7 +88,7 @@ class Onnx(Source):
         """What the file answers to one sample after another."""
         from edgebuild.travels import load_onnx
 
-        model = load_onnx.Model(_onnx_words.content(path), {})
+        model = load_onnx.Model(_onnx_repaired.content(path), {})
         free = [port for port in model.inputs if port.name not in self.constants]
         ranks = [len(port.shape) for port in free]
         fixed = {

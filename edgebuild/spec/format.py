@@ -75,12 +75,13 @@ class Format(Protocol):
     def constants(self, model: bytes) -> list[Constant]:
         """Where the weights are in the file; those that it does not store as plain elements are left out."""
 
-    def whole(self, file: Path) -> bytes | None:
-        """The content of a file whose weights lie in others beside it, with these inside; None for one that is whole.
+    def whole(self, file: Path) -> tuple[bytes | None, tuple[str, ...]]:
+        """The content of a file that does not run as it lies there alone, such as one whose weights lie in others
+        beside it; None for one that does. And a line for each thing that is another than in the file.
 
-        UsageError where one of these is missing.
+        UsageError where that cannot be made, such as where weights are missing.
         """
-        return None
+        return None, ()
 
     def named(self, model: bytes, signature: Signature) -> bytes:
         """The same file with the declared names of inputs and outputs; as it is where a format has no such names.

@@ -100,7 +100,7 @@ def run(
     alone = not (instrument.device.counts or instrument.device.elsewhere)
     with tempfile.TemporaryDirectory(prefix="edgebuild-bench-") as folder, turn(alone=alone):
         inputs = Path(folder) / "inputs.npz"
-        file = _whole(model, Path(folder))
+        file, lines = _whole(model, Path(folder))
         feeder = feeds.Feeder(model, ports(instruments.host.device, file, Path(folder)))
         fed = _feed(feeder, feed, Path(folder), seed)
         with _told_what_was_fed(model, fed):
@@ -124,7 +124,7 @@ def run(
         layers=result.layers,
         layers_reason=result.layers_reason,
         fed=fed,
-        notices=tuple(instruments.notices),
+        notices=(*instruments.notices, *lines),
         band=result.band,
         outside=result.outside,
     )
@@ -156,17 +156,17 @@ def ports(host: Device, model: Path, folder: Path) -> tuple[Port, ...]:
     return read(Described, job).models["model"].inputs
 
 
-def _whole(model: Path, folder: Path) -> Path:
-    """The file, or where its weights lie beside it one in `folder` that has them inside: it travels alone."""
+def _whole(model: Path, folder: Path) -> tuple[Path, tuple[str, ...]]:
+    """The file, or where it does not run alone one in `folder` that does, and what is another in that."""
     try:
-        content = FORMATS.get(_format(model))().whole(model)
+        content, lines = FORMATS.get(_format(model))().whole(model)
     except UsageError as error:
         raise UsageError(error.reason, file=str(model), hint=error.hint) from None
     if content is None:
-        return model
+        return model, lines
     alone = folder / f"whole{model.suffix}"
     alone.write_bytes(content)
-    return alone
+    return alone, lines
 
 
 def _feed(feeder: feeds.Feeder, feed: Feed, folder: Path, seed: int) -> tuple[feeds.Fed, ...]:

@@ -5,8 +5,8 @@ The steps are those that a build begins with, so that what ran here is there alr
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -47,6 +47,7 @@ class Checked:
     """What was seen of a model: examples by split, right answers of each head that chooses (of a model that is yet to
     be trained none), and for every technique and every recipe why it does not take the model, or "". `declared` is the
     recipe that the model's file names, `of_target` the one that the target's does (None: steps without a name).
+    `onward` names, of a choice of recipes whose first does not take the model, the one that a build goes on to.
     """
 
     model: str
@@ -62,6 +63,7 @@ class Checked:
     recipes: Mapping[str, str]
     declared: str | None = None
     of_target: str | None = SEARCHED
+    onward: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def recipe(self) -> str | None:
@@ -122,7 +124,7 @@ def _checked(
             weights = Weights.plan(graph, store, model)
         folders = _run(store, graph, weights, jobs, journal, limits)
         operator = integer(folders[weights.untrained or weights.float])
-        techniques, recipes = _takers(project, store, model, target, operator)
+        techniques, recipes, onward = _takers(project, store, model, target, operator)
         data = folders[weights.data]
         declared = model.declared.signature
         right, order = ({}, []) if weights.untrained else _right(model, data, folders["answers"])
@@ -140,6 +142,7 @@ def _checked(
             recipes,
             model.declared.recipe,
             target.recipe.name,
+            onward,
         )
     finally:
         store.close()
@@ -201,24 +204,38 @@ def _finite(values: Array) -> bool:
 
 def _takers(
     project: Project, store: Store, model: ModelSpec, target: Target, operator: str | None
-) -> tuple[dict[str, str], dict[str, str]]:
-    """Why each technique, and each recipe, does not take the model; "" where it does. `operator` says of its file that
-    it computes in integers already.
+) -> tuple[dict[str, str], dict[str, str], dict[str, str]]:
+    """Why each technique, and each recipe, does not take the model; "" where it does. And by the name of a choice whose
+    first recipe does not, the first that does. `operator` says of its file that it computes in integers already.
     """
+
+    def reason(recipe: Recipe) -> str:
+        return _recomputes(recipe, model, operator) or _why_not(store, model, target, recipe)
+
     single = {
-        name: Recipe((StepSpec(name, {}, name, target.file),)) for name in STEPS.names() if STEPS.get(name) is not None
+        name: reason(Recipe((StepSpec(name, {}, name, target.file),)))
+        for name in STEPS.names()
+        if STEPS.get(name) is not None
     }
     named = {name: project.recipe(name) for name in project.recipe_files()}
-    every = {**single, **named}
-    reasons = {
-        name: _recomputes(recipe, model, operator) or _why_not(store, model, target, recipe)
-        for name, recipe in every.items()
+    reasons = {name: reason(recipe) for name, recipe in named.items()}
+    onward = {
+        name: str(following.name)
+        for name, recipe in named.items()
+        if reasons[name] and (following := next((one for one in _others(recipe) if not reason(one)), None))
     }
-    return {name: reasons[name] for name in single}, {name: reasons[name] for name in named}
+    return single, reasons, onward
+
+
+def _others(recipe: Recipe) -> Iterator[Recipe]:
+    """Those behind the first of a choice."""
+    while (following := recipe.otherwise) is not None:
+        yield following
+        recipe = following
 
 
 def _recomputes(recipe: Recipe, model: ModelSpec, operator: str | None) -> str:
-    """Why a recipe does not take a file that computes in fewer bits already, or ""; a choice begins with its first."""
+    """Why a recipe does not take a file that computes in fewer bits already, or ""; of a choice, its first."""
     declared = model.declared
     file = not SOURCES.get(declared.origin.use).trainable
     ports = (*declared.signature.inputs, *declared.signature.outputs) if file else ()

@@ -53,8 +53,11 @@ class Revised:
 
 @contextmanager
 def planned(request: Request, revised: Revised | None = None) -> Iterator[tuple[Store, Plan]]:
-    """The open store and the plan for a request, with its recipes as they were revised."""
+    """The open store and the plan for a request, with its recipes as they were revised; one of which a step does not
+    take the model is passed over as in `pass_over`, and `notices` of the plan say so.
+    """
     from edgebuild.plan import planner
+    from edgebuild.plan.recipe import RecipeError
 
     project = request.project
     targets = [project.target(name) for name in dict.fromkeys(request.targets)]
@@ -71,8 +74,17 @@ def planned(request: Request, revised: Revised | None = None) -> Iterator[tuple[
     try:
         recipes, notices = chosen(project, targets, models, policy, request.trial)
         revised = revised or Revised()
-        every = {**recipes, **revised.recipes}
-        plan = planner.make(store, targets, models, tuple(project.target_files()), policy, revised.without, every)
+        while True:
+            every = {**recipes, **revised.recipes}
+            try:
+                plan = planner.make(
+                    store, targets, models, tuple(project.target_files()), policy, revised.without, every
+                )
+                break
+            except RecipeError as error:
+                if error.recipe.otherwise is None and error.place not in revised.judged:
+                    raise
+                notices.append(_passed_over(error.place, error.recipe, error.reason, revised))
         yield store, replace(plan, notices=(*plan.notices, *notices))
     finally:
         store.close()
@@ -102,7 +114,7 @@ def pass_over(store: Store, plan: Plan, revised: Revised) -> list[str]:
         steps = (stage.output for chain in product.chains for stage in chain.stages)
         if name := next((each for each in steps if each in errors), None):
             why = f"{plan.graph.label(name).rpartition('/')[2]}: {errors[name].reason}"
-            lines.append(_passed_over(product, why, revised))
+            lines.append(_passed_over((product.target, product.model), product.recipe, why, revised))
     return lines
 
 
@@ -118,16 +130,15 @@ def _revised(product: Product, verdicts: Verdicts, revised: Revised) -> str:
         return ""
     revised.judged[place] = product.recipe
     short = dict.fromkeys(one.metric for one in verdicts.shipped.verdicts if one.status != "pass")
-    return _passed_over(product, f"does not pass by {', '.join(short)}", revised)
+    return _passed_over(place, product.recipe, f"does not pass by {', '.join(short)}", revised)
 
 
-def _passed_over(product: Product, why: str, revised: Revised) -> str:
-    """Another recipe takes the place of the product's own, the last that was judged where none is left; the line that
+def _passed_over(place: tuple[str, str], recipe: Recipe, why: str, revised: Revised) -> str:
+    """Another recipe takes the place of a product's own, the last that was judged where none is left; the line that
     says so.
     """
-    place = product.target, product.model
     revised.without.pop(place, None)  # they were steps of another recipe
-    if (following := product.recipe.otherwise) is None:
+    if (following := recipe.otherwise) is None:
         revised.recipes[place] = replace(revised.judged.pop(place), otherwise=None)
         return f"{'/'.join(place)}: {why}: no other recipe is left, and the verdict on the one before stands"
     revised.recipes[place] = following

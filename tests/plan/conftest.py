@@ -11,7 +11,7 @@ import pytest
 from edgebuild.engine.store import Store
 from edgebuild.plan import planner
 from edgebuild.plan.planner import Plan
-from edgebuild.spec.errors import EdgebuildError
+from edgebuild.spec.errors import EdgebuildError, UsageError
 from edgebuild.spec.files import read_model, read_target
 from edgebuild.spec.target import Policy
 from tests import tiny
@@ -66,7 +66,7 @@ def refusal(plan: Planner) -> Callable[..., str]:
     def refuse(**lines: str) -> str:
         with pytest.raises(EdgebuildError) as caught:
             plan(**lines)
-        assert caught.value.exit_code == (2 if type(caught.value).__name__ == "UsageError" else 4)
+        assert caught.value.exit_code == (2 if isinstance(caught.value, UsageError) else 4)
         return caught.value.line
 
     return refuse

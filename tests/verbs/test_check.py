@@ -57,6 +57,10 @@ def test_a_file_with_integers_is_sent_to_what_takes_it(
     assert seen["techniques"]["int8"] == seen["recipes"]["careful"]
     assert (seen["techniques"]["encode"], seen["recipes"]["lossless"]) == ("", "")
     assert Checked(**seen).recipe == "lossless"
+    report.show(Checked(**seen))
+    shown = capsys.readouterr().out
+    assert "\ngoes on     careful to lossless: the file computes in integers already" in shown
+    assert not any("careful" in line.partition(":")[0] for line in shown.splitlines() if line.startswith("not here"))
     assert read_model(tmp_path / "models" / "whole", "model.toml").declared.recipe == "lossless"
 
 
