@@ -16,7 +16,9 @@ from edgebuild.cli._verb import Answer, limit_options, limits, project_option, v
 @click.option("--data", type=click.Path(path_type=Path), help="Examples: see below.")
 @click.option("--task", help="What its answers are (edgebuild tasks); default: as the labels look.")
 @click.option("--labels", help="Names of all classes in order: a,b,c or a file with a line each.")
-@click.option("--shape", "shapes", multiple=True, help="Sizes that the file leaves open, as image=1,3,224,224.")
+@click.option(
+    "--shape", "shapes", multiple=True, help="Sizes that the file leaves open, as image=1,3,224,224 or ids=1,16:int64."
+)
 @click.option("--constant", "constants", multiple=True, help="An input that is always the same number, as sr=16000.")
 @click.option("--mean", help="Of pixels in 0..1, subtracted: one number, or one a channel as 0.485,0.456,0.406.")
 @click.option("--std", help="Of pixels in 0..1, divided by.")

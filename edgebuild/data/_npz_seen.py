@@ -37,6 +37,8 @@ def labelled(file: Path, inputs: tuple[TensorSpec, ...]) -> Guess:
     pictures = len(inputs) <= 1 and any(_picture(ports[one]) for one, plain in names.items() if plain not in labels)
     options: dict[str, Any] = {"file": file}
     shapes = [ports[one][0][1:] for one, plain in names.items() if plain in own[:1]]
+    types = {plain: ports[one][1].name for one, plain in names.items() if plain in own}
+    types = {inputs[0].name: types[own[0]]} if len(inputs) == 1 and own else types
     guesses = []
     for key, several, usual in (("inputs", own, USUAL_INPUTS), ("labels", labels, USUAL_LABELS)):
         plainly = {*several} & {*usual, *(spec.name for spec in inputs)} and (key == "inputs" or called not in usual)
@@ -61,17 +63,20 @@ def labelled(file: Path, inputs: tuple[TensorSpec, ...]) -> Guess:
         count=count,
         pictures=pictures,
         example=() if pictures or len(inputs) != 1 or not shapes else shapes[0],
+        dtypes={} if pictures else types,
         guesses=(*guesses, *line, f"task {task!r}, since labels are {why}"),
     )
 
 
 def alone(file: Path, inputs: tuple[TensorSpec, ...]) -> Guess | None:
     """Arrays by the names of inputs and no others; None where there are others."""
-    names = {*_ports(file)}
+    ports = _ports(file)
+    names = {*ports}
     if not names or names != {spec.name for spec in inputs}:
         return None
     note = "there are no labels: answers are held against the file's own, which says nothing of accuracy"
-    return Guess("inputs without labels", {"file": file}, "agreement", guesses=(note,), sure=2)
+    types = {name: dtype.name for name, (_, dtype) in ports.items()}
+    return Guess("inputs without labels", {"file": file}, "agreement", dtypes=types, guesses=(note,), sure=2)
 
 
 def _class_names(ports: Mapping[str, Port]) -> str | None:

@@ -102,6 +102,7 @@ class Guess:
         labels are numbers all the same, and names that are not as many as the model answers are none)
     preprocess: keys of [preprocess]; of pictures, whose size and scale follow from the model, `pictures` alone
     example: the shape of one example that goes into the only input as it is, where that is known
+    dtypes: element types of the arrays that go into inputs as they are, by the names of inputs, where they are known
     guesses: what was guessed, a line each
     sure: of several kinds that may be meant, the surest is
     """
@@ -115,6 +116,7 @@ class Guess:
     pictures: bool = False
     preprocess: Mapping[str, Any] = field(default_factory=dict)
     example: tuple[int, ...] = ()
+    dtypes: Mapping[str, str] = field(default_factory=dict)
     guesses: tuple[str, ...] = ()
     sure: int = 1
 

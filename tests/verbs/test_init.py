@@ -648,3 +648,74 @@ def test_pixels_go_as_they_are_into_an_input_of_whole_numbers(tmp_path: Path, pi
     np.testing.assert_array_equal(given, pixels)
     with pytest.raises(UsageError, match="--mean: is for inputs of real numbers"):
         drafted(net, data=pictures, mean=(0.5,))
+
+
+TEXT = """import torch
+
+
+class Net(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.table = torch.nn.Embedding(9, 4)
+
+    def forward(self, ids):
+        return self.table(ids).mean(1)
+
+
+class Masked(Net):
+    def forward(self, ids, scale, mask):
+        return (self.table(ids) * scale[..., None]).masked_fill(~mask[..., None], 0).mean(1)
+
+
+class Either(Net):
+    def forward(self, ids):
+        return super().forward(ids.long())
+"""
+
+
+def types_of(folder: Path, name: str, shapes: tuple[str, ...], arrays: dict[str, Any]) -> tuple[list[str], list[str]]:
+    """Element types of the inputs that a network of TEXT gets, with data of these arrays, and what was guessed."""
+    (folder / "net.py").write_text(TEXT)
+    if arrays:
+        np.savez(folder / "data.npz", **arrays)
+    asked = named.asked(name if ":" in name else f"{folder / 'net.py'}:{name}", ())
+    assert asked is not None
+    data = folder / "data.npz" if arrays else None
+    seen, wishes = named.inspected(asked, named.RANDOM), Wishes(data=data, shapes=shapes, weights=named.RANDOM)
+    interview = Interview(open_project(folder), folder / "net.py", "m", seen, wishes, None, network=asked)
+    declared = tomllib.loads(draft.text(interview))
+    return [spec.get("dtype", "float32") for spec in declared["inputs"]], interview.guesses
+
+
+def test_a_network_gets_the_types_of_inputs_that_it_takes(tmp_path: Path) -> None:
+    """A text network took float32 alone, and nothing could say otherwise."""
+    types, guesses = types_of(tmp_path, "Net", ("ids=1,5",), {})
+    told = "input 'ids' is int64, since float32 is not what it takes; --shape ids=1,5:TYPE says otherwise"
+    assert types == ["int64"]
+    assert told in guesses
+    assert types_of(tmp_path, "torch.nn:Identity", ("x=1,5",), {})[0] == ["float32"]  # a package's says nothing either
+    masked = ("ids=1,5", "scale=1,5", "mask=1,5")
+    assert types_of(tmp_path, "Masked", masked, {})[0] == ["int64", "float32", "bool"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "shape", "types"),
+    [
+        ("int32", "ids=1,5", "int32"),
+        ("bool", "ids=1,5", "bool"),
+        ("float64", "ids=1,5", "float32"),
+        ("int32", "ids=1,5:int64", "int64"),
+    ],
+)
+def test_arrays_say_the_types_of_inputs_that_nobody_says(tmp_path: Path, kind: str, shape: str, types: str) -> None:
+    arrays = {"x": np.zeros((12, 5), kind), "y": np.arange(12) % 4}
+    assert types_of(tmp_path, "Either", (shape,), arrays)[0] == [types]
+
+
+def test_a_type_that_is_none_or_another_than_the_files_is_refused(net: Path, refused: Callable[..., str]) -> None:
+    with pytest.raises(UsageError) as caught:
+        types_of(net.parent, "Net", ("ids=1,5:int46",), {})
+    assert caught.value.line.startswith("--shape: 'ids=1,5:int46' has no element type 'int46' (did you mean 'int64'?")
+    (net.parent / "net.py").unlink()
+    told = refused(net, shapes=("image=1,1,12,12:int64",))
+    assert "--shape: input is image [1, 1, 12, 12] float32, not int64" in told

@@ -33,6 +33,7 @@ def text(interview: Interview) -> str:
     if interview.network is not None:
         taken = named.fitted(interview, taken, data)
         interview = replace(interview, network=named.completed(interview, interview.network, data))
+    taken = inputs.typed(interview, taken, data)
     answers = outputs.declared(interview, taken, data)
     tables = [_head(interview) + answers.lines, examples.table(interview, data)]
     if not interview.coded:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import fields, is_dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import fields, is_dataclass, replace
 from typing import TYPE_CHECKING, cast, get_args
 
 from edgebuild.devices.timing.feeds import parse_shapes
@@ -12,35 +12,72 @@ from edgebuild.spec.look import NUMBERS, UNKNOWN
 from edgebuild.spec.names import suggest
 from edgebuild.spec.signature import Element, TensorSpec
 from edgebuild.spec.source import SOURCES
+from edgebuild.verbs.drafting import named
 
 if TYPE_CHECKING:
     from edgebuild.spec.look import Port, Size
+    from edgebuild.verbs.drafting.examples import Recognised
     from edgebuild.verbs.drafting.interview import Interview
 
 Shapes = Mapping[str, tuple[int, ...]]  # of --shape, with their batch axes
 
+UNSAID: Element = "float32"  # what an input is where nobody says its type
+_OTHERS: tuple[Element, ...] = ("int64", "bool")  # what networks take besides: indices and masks
+_OF_ARRAYS = ("int64", "int32", "bool")  # smaller whole numbers are pixels and samples, which become float32
+
 
 def declared(interview: Interview) -> tuple[TensorSpec, ...]:
     """With the batch axis left out; UsageError for axes that stay open, and for a flag that fits no input."""
-    shapes = parse_shapes(interview.wishes.shapes)
+    shapes, types = _parsed(interview.wishes.shapes)
     ports = interview.look.inputs
-    if not ports and not interview.coded:
+    if not ports and not interview.coded and interview.network is None:
         reason = "takes no inputs: it answers the same whatever it is asked"
         raise UsageError(
             reason, file=str(interview.file), hint="export it with its inputs, not with an example of them"
         )
-    if not ports:  # a state dict does not say what it takes
-        shapes = shapes or parse_shapes([interview.needed("--shape", "NAME=1,SIZE,… of its input")])
-        return tuple(TensorSpec(name, shape[1:]) for name, shape in shapes.items())
+    if not ports:  # neither a state dict nor a class says what it takes
+        if not shapes:
+            shapes, types = _parsed([interview.needed("--shape", "NAME=1,SIZE,… of its input")])
+        return tuple(TensorSpec(name, shape[1:], types.get(name, UNSAID)) for name, shape in shapes.items())
     names = [port.name for port in ports]
     for name in shapes.keys() - {*names}:
         raise UsageError(f"has no input {name!r}", file=str(interview.file), key="--shape", hint=suggest(name, names))
+    for port in ports:
+        if types.get(port.name, port.dtype) != port.dtype:
+            reason = f"input is {port.shown}, not {types[port.name]}"
+            raise UsageError(reason, file=str(interview.file), key="--shape")
     free = [port for port in ports if port.name not in interview.constants]
     if not free:
         raise UsageError("would leave no input at all", file=str(interview.file), key="--constant")
     if names := numbers(interview):
         interview.guesses.append(f"{' and '.join(map(repr, names))} may be any number; {fixed(names)}")
     return tuple(_spec(interview, port, shapes) for port in free)
+
+
+def typed(interview: Interview, taken: tuple[TensorSpec, ...], data: Recognised) -> tuple[TensorSpec, ...]:
+    """With the element types that neither a file nor a flag says: those of arrays that hold whole numbers or truth
+    values, as far as the network takes them, else float32 or what it takes in its place.
+    """
+    said = {port.name for port in interview.look.inputs} | _parsed(interview.wishes.shapes)[1].keys()
+    unsaid = [spec for spec in taken if spec.name not in said]
+    arrays = {
+        spec.name: cast(Element, dtype)
+        for spec in unsaid
+        if (dtype := data.guess.dtypes.get(spec.name, UNSAID)) in _OF_ARRAYS
+    }
+    if not unsaid:
+        return taken
+    if interview.network is None:  # nobody can ask it
+        chosen = tuple(replace(spec, dtype=arrays.get(spec.name, spec.dtype)) for spec in taken)
+    else:
+        kinds = {spec.name: tuple(dict.fromkeys([arrays.get(spec.name, UNSAID), UNSAID, *_OTHERS])) for spec in unsaid}
+        chosen = named.typed(interview.network, taken, kinds, interview.patience)
+    for spec in (spec for spec in chosen if spec not in taken):
+        why = "as its array" if arrays.get(spec.name) == spec.dtype else f"since {UNSAID} is not what it takes"
+        sizes = ",".join(map(str, (1, *spec.shape)))
+        line = f"input {spec.name!r} is {spec.dtype}, {why}; --shape {spec.name}={sizes}:TYPE says otherwise"
+        interview.guesses.append(line)
+    return chosen
 
 
 def numbers(interview: Interview) -> list[str]:
@@ -63,6 +100,20 @@ def element(interview: Interview, name: str, dtype: str) -> Element:
         reason = f"{name!r} has elements of type {dtype}, and models have {', '.join(get_args(Element))}"
         raise UsageError(reason, file=str(interview.file), hint=NUMBERS if dtype == "string" else None)
     return cast(Element, dtype)
+
+
+def _parsed(texts: Iterable[str]) -> tuple[dict[str, tuple[int, ...]], dict[str, Element]]:
+    """Shapes by input, and the element types of those that have one behind a colon, as in "ids=1,16:int64"."""
+    plain, types = list[str](), dict[str, Element]()
+    for text in texts:
+        name, equals, value = text.rpartition("=")
+        sizes, colon, dtype = value.partition(":")
+        if colon and dtype not in get_args(Element):
+            hint = suggest(dtype, get_args(Element))
+            raise UsageError(f"{text!r} has no element type {dtype!r}", key="--shape", hint=hint)
+        plain.append(f"{name}{equals}{sizes}")
+        types |= {name: cast(Element, dtype)} if colon else {}
+    return parse_shapes(plain), types
 
 
 def _spec(interview: Interview, port: Port, shapes: Shapes) -> TensorSpec:
@@ -104,4 +155,4 @@ def _sizes(interview: Interview, port: Port, shapes: Shapes) -> tuple[Size, ...]
     first = port.shape[0] if isinstance(port.shape[0], int) else 1
     example = ",".join([str(first), *("N" if isinstance(size, str) else str(size) for size in port.shape[1:])])
     question = f"a shape for input {port.shown}, such as {port.name}={example}"
-    return parse_shapes([interview.needed("--shape", question)])[port.name]
+    return _parsed([interview.needed("--shape", question)])[0][port.name]

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import importlib.util
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
+from itertools import islice, product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edgebuild.engine import apart
 from edgebuild.plan.packages import need
-from edgebuild.spec.errors import UsageError
+from edgebuild.spec.errors import UsageError, exhausted
 from edgebuild.spec.look import Look
 from edgebuild.spec.outputs import USUAL_TASK
 from edgebuild.spec.signature import TensorSpec
@@ -28,12 +29,14 @@ if TYPE_CHECKING:
     from edgebuild.engine.apart import Patience
     from edgebuild.nn.network import Network
     from edgebuild.spec.look import Usual
+    from edgebuild.spec.signature import Element
     from edgebuild.verbs.drafting.examples import Recognised
     from edgebuild.verbs.drafting.interview import Interview
 
 RANDOM = "random"  # as the sources have it
 IMPORTED = "package"  # the source of what is imported from MODULE:CLASS
 BUILT = "torch"  # the source of what the project's own code builds
+_TRIED = 100  # combinations of element types: all those of four inputs
 
 
 def asked(text: str, options: tuple[str, ...], include: Sequence[Path] = ()) -> Network | Script | None:
@@ -110,6 +113,49 @@ def answers(
     """
     preload_reader(SOURCES.get(IMPORTED).kind)
     return apart.call(partial(_answers, network, inputs), shown(network), patience)
+
+
+def typed(
+    network: Network | Script,
+    inputs: tuple[TensorSpec, ...],
+    kinds: Mapping[str, Sequence[Element]],
+    patience: Patience | None = None,
+) -> tuple[TensorSpec, ...]:
+    """The inputs with the first element types, of those that each may have, whose zeros are answered; as they are where
+    none are, which `answers` then says.
+
+    kinds: by the names of inputs, the likeliest first
+    """
+    preload_reader(SOURCES.get(IMPORTED).kind)
+    return apart.call(partial(_typed, network, inputs, kinds), shown(network), patience)
+
+
+def _typed(
+    network: Network | Script, inputs: tuple[TensorSpec, ...], kinds: Mapping[str, Sequence[Element]]
+) -> tuple[TensorSpec, ...]:
+    """The same: somebody's code is run."""
+    import torch
+
+    from edgebuild.nn import taking
+    from edgebuild.nn.model_code import example
+
+    try:
+        with runtimes_silent():
+            module = network.module().eval()
+    except UsageError as error:
+        raise _placed(network, error) from None
+    for types in islice(product(*kinds.values()), _TRIED):
+        chosen = dict(zip(kinds, types, strict=True))
+        specs = tuple(replace(spec, dtype=chosen.get(spec.name, spec.dtype)) for spec in inputs)
+        try:
+            with torch.no_grad(), runtimes_silent():
+                taking.answered(module, specs, example(specs, 1))
+        except Exception as error:  # a forward pass may fail in any way
+            if exhausted(error):
+                raise
+        else:
+            return specs
+    return inputs
 
 
 def _answers(network: Network | Script, inputs: tuple[TensorSpec, ...]) -> list[tuple[str, tuple[int, ...], str]]:
