@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from edgebuild.nn import untraceable, writes
+from edgebuild.nn import faithful, untraceable, writes
 from edgebuild.nn.exporting import exported
 from edgebuild.nn.model_code import example
 from edgebuild.nn.operators import operator
@@ -71,8 +71,8 @@ class Layer:
 def trace(module: nn.Module, inputs: tuple[TensorSpec, ...]) -> fx.GraphModule:
     """The module's graph in eval mode, for any batch size; its parameters are the module's own, not copies.
 
-    UsageError for a module that cannot be traced or whose code fixes the batch size. Both converters trace in the
-    same way, so such a module could not be converted either, or for one batch size alone.
+    UsageError for a module that cannot be traced, whose graph answers otherwise, or whose code fixes the batch size.
+    Both converters trace in the same way, so such a module could not be converted either, or for one batch size alone.
     """
     import torch
     from torch import fx
@@ -95,6 +95,7 @@ def trace(module: nn.Module, inputs: tuple[TensorSpec, ...]) -> fx.GraphModule:
         if node.users and is_concrete_int(node.meta["val"].shape[0]):
             message = f"the model's code fixes the batch size that input {node.name!r} may have"
             raise UsageError(message, key="builder", hint="take it from the input: x.shape[0], or -1 in a reshape")
+    faithful.refuse_otherwise(graph, module, arguments)
     return graph
 
 

@@ -17,6 +17,18 @@ _UNPACK = "where not self.training, hand the layer the padded batch, and gather 
 _DECIDED = "decides by what tensors hold, or has as many values as they say"
 _DECIDE = "torch.where chooses between values; decide by shapes, options or self.training"
 
+# What PyTorch has no gradient of, by what it says.
+_WRITING = {
+    "output of a function that returns multiple views": (
+        "writes into one of the parts that chunk, split or unbind give, which has no gradient",
+        "write into a slice of the whole (y[:, :n] += 1), or into a .clone() of the part",
+    ),
+    "functions with out=... arguments": (
+        "gives an operator out=, which has no gradient",
+        "take the result instead: y = torch.add(a, b)",
+    ),
+}
+
 
 def why(error: BaseException) -> tuple[str, str | None]:
     """The reason, with the user's innermost line, and what to do where that is known."""
@@ -25,6 +37,9 @@ def why(error: BaseException) -> tuple[str, str | None]:
     where = f" ({own[-1].filename.rpartition('/')[2]}:{own[-1].lineno})" if own else ""
     if _packed(error):
         return f"its code {_PACKED}{where}", _UNPACK
+    for said, (reason, hint) in _WRITING.items():
+        if said in str(error):
+            return f"its code {reason}{where}", hint
     if by_values(error):
         return f"its code {_DECIDED}{where}", _DECIDE
     first = str(error).strip().partition("\n")[0][:160]

@@ -108,3 +108,38 @@ def test_what_is_assigned_has_the_gradients_that_code_gives() -> None:
         (run(x) * torch.arange(24.0).view(6, 4)).sum().backward()
         gradients.append(net.inner.weight.grad)
     assert torch.allclose(*gradients, rtol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("code", "reason", "hint"),
+    [
+        (lambda net, x: net.inner(x).chunk(2, 1)[0].add_(1), "writes into one of the parts that chunk", ".clone()"),
+        (lambda net, x: net.inner(x).unbind(1)[0].relu_(), "writes into one of the parts that chunk", "y[:, :n]"),
+        (lambda net, x: torch.add(net.inner(x), 1, out=x), "gives an operator out=, which has no", "y = torch.add"),
+    ],
+)
+def test_writes_without_gradients_are_refused_with_what_to_write(code: Code, reason: str, hint: str) -> None:
+    with pytest.raises(UsageError, match=f"its code {reason}.*test_writes.py:") as refused:
+        trace(nets.Forward(code, inner=nn.Linear(4, 4)), INPUTS)
+    assert hint in str(refused.value.hint)
+
+
+def through_data(net: nets.Forward, x: Tensor) -> Tensor:
+    y = net.inner(x)
+    y.data.add_(1)
+    return y
+
+
+def by_chance(net: nets.Forward, x: Tensor) -> Tensor:
+    return net.inner(x) + torch.empty(4).uniform_() * next(COUNT)
+
+
+COUNT = iter(range(1000))
+
+
+def test_a_graph_that_answers_otherwise_than_the_code_is_refused() -> None:
+    """No trace sees what is written through `.data`: training went on with a network that computes something else."""
+    with pytest.raises(UsageError, match="its graph answers otherwise than its code") as refused:
+        trace(nets.Forward(through_data, inner=nn.Linear(4, 4)), INPUTS)
+    assert "y.data += 1" in str(refused.value.hint)
+    trace(nets.Forward(by_chance, inner=nn.Linear(4, 4)), INPUTS)

@@ -69,6 +69,29 @@ def proven(
     return _Trials(module, example, dependencies, places).proven() if places else Proven(dependencies, (), (), {})
 
 
+def broken(module: nn.Module, example: Example, known: Proven, chosen: Chosen) -> dict[Group, str]:
+    """The groups without these very units a copy of the module does not run or answer as if they were silent, and why.
+
+    Other trials take units by chance, so code that does otherwise for fewer of them, or for some, can have passed.
+    """
+    tried, traced = trial.prepared(module, example), known.dependencies.traced
+    able = [one for one in chosen if one[1]]
+
+    def fault(some: Chosen) -> str | None:
+        try:
+            answers = tried.pruned(lambda copy: known.remove(copy, some))
+        except Exception as error:  # a forward pass may fail in any way
+            if exhausted(error):
+                raise
+            first = str(error).strip().partition("\n")[0][:160]
+            return f"without its least channels the model does not run ({type(error).__name__}: {first})"
+        if tried.fits(answers, tried.silenced(traced, numbers_of(some))):
+            return None
+        return "without its least channels the model does not answer as if they were silent"
+
+    return {able[place][0]: why for place, why in trial.unsound(able, fault).items()}
+
+
 @dataclass(frozen=True, slots=True)
 class _Tried:
     place: int

@@ -20,7 +20,7 @@ from edgebuild.nn.prune.units import Units
 from edgebuild.nn.train import losses, training
 from edgebuild.spec import dataset, notes
 from edgebuild.spec.artifact import StepIO
-from edgebuild.spec.errors import UsageError, exhausted
+from edgebuild.spec.errors import UsageError
 from edgebuild.spec.fields import Seed
 from edgebuild.spec.target import Hardware
 from edgebuild.spec.technique import Technique, Timed
@@ -232,24 +232,13 @@ class PruneChannels(Technique):
 
 
 def _breaking(model: Checkpoint, inventory: Inventory, chosen: Sequence[Chosen]) -> dict[str, str]:
-    """The units without whose least channels the code of the model does not run, as no trial of single ones has shown,
-    and why: they stay.
-    """
-    from edgebuild.nn.prune import streamed, trial
+    """The units whose least channels cannot go, as no trial of others has shown, and why: they stay."""
+    from edgebuild.nn.prune import proof
 
-    def fault(some: Sequence[Chosen]) -> str | None:
-        tried = streamed.sharing(model.module).eval()
-        inventory.remove(tried, some)
-        try:
-            trial.answers(tried, model.example())
-        except Exception as error:  # a forward pass may fail in any way
-            if exhausted(error):
-                raise
-            first = str(error).strip().partition("\n")[0]
-            return f"without its least channels the model does not run ({type(error).__name__}: {first})"
-        return None
-
-    return {chosen[place][0].name: why for place, why in trial.unsound(chosen, fault).items()}
+    names = {units.group: units.name for units, _ in chosen}
+    gone = [(units.group, numbers) for units, numbers in chosen]
+    faults = proof.broken(model.module, model.example(), inventory.proven, gone)
+    return {names[group]: why for group, why in faults.items()}
 
 
 def _differing(taken: Mapping[str, Mapping[str, float]], round_to: int) -> list[str]:

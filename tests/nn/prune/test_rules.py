@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 import torch
 from torch import Tensor, nn
@@ -10,6 +12,8 @@ from torch.nn import functional
 from edgebuild.nn.prune.channels import inventory
 from tests.nn import nets
 from tests.nn.nets import lively
+
+Code = Callable[[nets.Forward, Tensor], Tensor]
 
 
 def rows_written(net: nets.Forward, x: Tensor) -> Tensor:
@@ -235,3 +239,18 @@ def test_answers_that_are_truths_are_compared() -> None:
     parts = {"first": nn.Linear(5, 8), "last": nn.Linear(8, 3)}
     net = lively(nets.Forward(lambda net, x: net.last(net.first(x).relu()) > 0, **parts))
     assert [one.name for one in inventory(net, (torch.zeros(1, 5),), [], 1).units] == ["first"]
+
+
+@pytest.mark.parametrize(
+    ("code", "cause"),
+    [
+        (lambda net, x: x * (torch.arange(8).float().view(1, 8) / 8), "what arange ("),
+        (lambda net, x: x * torch.tensor([2.0] * 8).view(1, 8), "a constant in the code"),
+        (lambda net, x: x * torch.stack([torch.tensor(1.0 + k) for k in range(8)]), "what stack ("),
+    ],
+)
+def test_channels_that_meet_numbers_of_the_code_are_told_which(code: Code, cause: str) -> None:
+    """All these were "an axis of places", which says nothing of what to change."""
+    net = lively(nn.Sequential(nn.Linear(4, 8), nets.Forward(code), nn.Linear(8, 3)))
+    found = inventory(net, (torch.zeros(1, 4),), [], 1)
+    assert found.unfollowed["0"].startswith(f"it meets {cause}")

@@ -205,7 +205,6 @@ def build():
 
 
 def test_code_that_counts_on_channels_that_went_is_told_in_a_line(tmp_path: Path) -> None:
-    """The trials of single channels had not shown it."""
     (tmp_path / "source").mkdir()
     (tmp_path / "source" / "model.py").write_text(COUNTED)
     source, inputs = ModelCode(tmp_path / "source", "models/m"), (TensorSpec("x", (16,)),)
@@ -240,7 +239,39 @@ def test_what_the_code_counts_on_stays_whole_and_the_others_go(tmp_path: Path) -
     tiny.perform(step, tmp_path / "out", {"model": ("torch", tmp_path / "model")})
     left = shapes(tmp_path / "out")
     assert (left["a.weight"], left["d.weight"]) == ([10, 16], [8, 16])
-    assert "'a' stays whole: without its least channels the model does not run" in str(notes.read(tmp_path / "out"))
+    assert "'a' stays whole: without some of its channels the model does not run" in str(notes.read(tmp_path / "out"))
+
+
+FEW = """
+import torch
+from torch import nn
+
+class Few(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.a, self.b, self.d, self.e = nn.Linear(16, 16), nn.Linear(16, 3), nn.Linear(16, 12), nn.Linear(12, 3)
+
+    def forward(self, x):
+        y = torch.relu(self.a(x))
+        return self.b(y.tanh() if y.shape[1] < 6 else y) + self.e(torch.relu(self.d(x)))
+"""
+
+
+def test_the_channels_that_are_chosen_are_tried_themselves(tmp_path: Path) -> None:
+    """Draws of one group leave about half of it, so code that does otherwise for few channels passed."""
+    (tmp_path / "source").mkdir()
+    (tmp_path / "source" / "model.py").write_text(FEW)
+    source, inputs = ModelCode(tmp_path / "source", "models/m"), (TensorSpec("x", (16,)),)
+    (tmp_path / "model").mkdir()
+    checkpoint.save(Checkpoint(source.build("Few", inputs), source, "Few", inputs), tmp_path / "model")
+    given = {"model": ("torch", tmp_path / "model")}
+    tiny.perform(PruneChannels(ratio=0.75, round_to=1), tmp_path / "out", given)
+    left = shapes(tmp_path / "out")
+    assert (left["a.weight"], left["d.weight"]) == ([16, 16], [3, 16])
+    why = "without its least channels the model does not answer as if they were silent"
+    assert f"'a' stays whole: {why}" in str(notes.read(tmp_path / "out"))
+    with pytest.raises(UsageError, match=rf"nothing can be removed: 'a' stays whole: {why}"):
+        tiny.perform(PruneChannels(ratio=0.75, round_to=1, keep=("d",)), tmp_path / "none", given)
 
 
 def test_a_model_of_two_inputs_is_pruned(pair: tiny.Made) -> None:

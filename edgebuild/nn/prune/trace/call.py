@@ -83,6 +83,10 @@ class Call:
         """An axis of no channels."""
         return self.numbers.fixed("an axis of one" if size == 1 else PLACES, size)
 
+    def made(self, size: int) -> Ids:
+        """An axis of no channels, which this operator makes: reasons name it and the line of the code."""
+        return self.numbers.fixed("an axis of one" if size == 1 else f"what {self.where} makes", size)
+
     def sized(self, ids: Ids) -> None:
         """The operator's arguments hold the length of this axis."""
         self.notes.sizes.append(Size(self.modules, ids))

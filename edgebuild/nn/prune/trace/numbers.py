@@ -56,6 +56,11 @@ class Numbers:
             self._why[self._kinds[kind]] = kind
         return np.full(count, self._kinds[kind], dtype=np.int64)
 
+    def kind(self, ids: Ids) -> str | None:
+        """What `fixed` was told of an axis, where all of it is of one kind."""
+        roots = {*self.find(ids).tolist()}
+        return next((kind for kind, number in self._kinds.items() if roots == {self.root(number)}), None)
+
     @property
     def count(self) -> int:
         """All numbers are less than this."""

@@ -63,18 +63,26 @@ def moved(numbers: Numbers, value: Value, run: Callable[[Tensor], Any], where: s
         output = run(torch.zeros((), dtype=torch.float64))
         shapes = [tuple(t.shape) for t in ([output] if isinstance(output, torch.Tensor) else output)]
         results = [[[] for _ in shape] for shape in shapes]
+    kind = _kind(numbers, value)
     return [
         Value(
-            tuple(_axis(numbers, columns, size) for columns, size in zip(result, shape, strict=True)),
+            tuple(_axis(numbers, columns, size, kind) for columns, size in zip(result, shape, strict=True)),
             parameter=value.parameter,
         )
         for result, shape in zip(results, shapes, strict=True)
     ]
 
 
-def _axis(numbers: Numbers, columns: Sequence[Ids], size: int) -> Ids:
+def _kind(numbers: Numbers, value: Value) -> str:
+    """What an axis is called that none of a value's numbers is on: what the whole value is, a constant or an input."""
+    kinds = {numbers.kind(axis) for axis in value.axes if len(axis) > 1}
+    (kind,) = kinds if len(kinds) == 1 else (None,)
+    return kind or PLACES
+
+
+def _axis(numbers: Numbers, columns: Sequence[Ids], size: int, kind: str) -> Ids:
     if not columns:
-        return numbers.fixed("an axis of one" if size == 1 else PLACES, size)
+        return numbers.fixed("an axis of one" if size == 1 else kind, size)
     return columns[0] if len(columns) == 1 else numbers.compose(columns)
 
 

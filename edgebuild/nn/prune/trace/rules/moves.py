@@ -128,7 +128,7 @@ def stack(call: Call) -> list[Value]:
     for value in every[1:]:
         for ours, theirs in zip(axes, value.axes, strict=True):
             call.unite(ours, theirs)
-    axes.insert(dim, call.places(len(every)))
+    axes.insert(dim, call.made(len(every)))
     return [Value(tuple(axes))]
 
 
@@ -194,7 +194,7 @@ def index(call: Call) -> list[Value]:
         for ids in one.axes if one is not None else ():
             call.protect(ids)
     behind = len(value.axes) - taken[-1] - 1
-    axes = [call.places(size) for size in call.shapes[0]]
+    axes = [call.made(size) for size in call.shapes[0]]
     if taken == [*range(taken[0], taken[-1] + 1)]:
         axes[: taken[0]] = value.axes[: taken[0]]
         axes[len(axes) - behind :] = value.axes[len(value.axes) - behind :]
@@ -212,7 +212,7 @@ def index_select(call: Call) -> list[Value]:
     axes = list(value.axes)
     dim %= len(axes)
     call.protect(axes[dim], "takes what is found at run time")
-    axes[dim] = call.places(call.shapes[0][dim])
+    axes[dim] = call.made(call.shapes[0][dim])
     return [Value(tuple(axes))]
 
 
