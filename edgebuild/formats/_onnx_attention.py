@@ -13,6 +13,9 @@ if TYPE_CHECKING:
 
 _SUMS = ("Add", "Concat")
 
+# What gives some or all of the values that it is given, in another shape or order.
+_MOVING = ("Gather", "Identity", "Reshape", "Slice", "Split", "Squeeze", "Transpose", "Unsqueeze")
+
 
 def costly(model: onnx.ModelProto) -> list[str]:
     """Names of the nodes that are better left float.
@@ -22,11 +25,49 @@ def costly(model: onnx.ModelProto) -> list[str]:
     values are less than a step of the largest; its products with activations then sum up what was rounded to nothing.
     """
     constants = {tensor.name for tensor in model.graph.initializer}
-    normed = {name for node in model.graph.node if node.op_type == "LayerNormalization" for name in node.input[:1]}
+    normed = _normed(model)
+    joined = _joined(model, normed, constants)
     return [
         node.name
         for node in model.graph.node
         if node.op_type in ("LayerNormalization", "Softmax")
-        or (node.op_type in _SUMS and normed.intersection(node.output))
+        or (node.op_type in (*_SUMS, *_MOVING) and normed.intersection(node.output))
+        or joined.intersection(node.output)
         or (node.op_type == "MatMul" and not constants.intersection(node.input))
     ]
+
+
+def _normed(model: onnx.ModelProto) -> set[str]:
+    """What layer norms read, and what moves or joins into that: a class token is cut out of the sum of all tokens, and
+    is the small one there (XCiT, CaiT).
+    """
+    names: set[str] = set()
+    for node in reversed(model.graph.node):  # operators are in order of execution
+        if node.op_type == "LayerNormalization":
+            names.add(node.input[0])
+        elif node.op_type in (*_MOVING, "Concat") and names.intersection(node.output):
+            names.update(node.input if node.op_type == "Concat" else node.input[:1])
+    return names
+
+
+def _joined(model: onnx.ModelProto, normed: set[str], constants: set[str]) -> set[str]:
+    """What is joined to become a part of such a sum, up to the sum: what was made of a class token, beside the tokens
+    themselves.
+    """
+    sums = [node for node in model.graph.node if node.op_type == "Add" and normed.intersection(node.output)]
+    parts = {name for node in sums for name in node.input}
+    for node in reversed(model.graph.node):
+        if parts.intersection(node.output) and (node.op_type == "Concat" or _scales(node, constants)):
+            parts.update(node.input)
+    joined: set[str] = set()
+    for node in model.graph.node:
+        if parts.intersection(node.output) and (
+            node.op_type == "Concat" or (_scales(node, constants) and joined.intersection(node.input))
+        ):
+            joined.update(node.output)
+    return joined
+
+
+def _scales(node: onnx.NodeProto, constants: set[str]) -> bool:
+    """Whether it moves values, or multiplies them by constants."""
+    return node.op_type in _MOVING or (node.op_type == "Mul" and bool(constants.intersection(node.input)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from dataclasses import replace
 from functools import cache
 from typing import Any
@@ -60,27 +61,57 @@ def pictures(count: int, seed: int) -> list[tuple[Any]]:
 
 
 @cache
-def quantized(operators: Any) -> bytes:
+def apart() -> Any:
+    """The same whose last blocks attend and answer for the class token alone, as XCiT's and CaiT's do."""
+    import torch
+    from torch import nn
+
+    class Last(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.first, self.second = nn.LayerNorm(WIDTH), nn.LayerNorm(WIDTH)
+            self.mixed, self.scale = nn.Linear(WIDTH, WIDTH), nn.Parameter(torch.ones(WIDTH) * 0.9)
+
+        def forward(self, x: Any) -> Any:
+            x = x + self.scale * torch.cat([0.1 * self.mixed(self.first(x).mean(1, keepdim=True)), x[:, 1:]], 1)
+            return x + torch.cat([0.1 * self.mixed(self.second(x[:, :1])), x[:, 1:]], 1)
+
+    vision = copy.deepcopy(net())
+    torch.manual_seed(1)
+    vision.blocks = nn.Sequential(Last(), Last())
+    return vision.eval()
+
+
+@cache
+def quantized(operators: Any, made_by: Any = net) -> bytes:
     import torch
 
     made = FORMATS.get("onnx")()
-    floating = made.convert(net(), (torch.zeros(1, 1, 3 * SIDE, 3 * SIDE),))
+    floating = made.convert(made_by(), (torch.zeros(1, 1, 3 * SIDE, 3 * SIDE),))
     return bytes(made.quantize(floating, replace(STATIC, operators=operators), pictures(16, 0)))
 
 
-def cosine(operators: Any) -> float:
+def cosine(operators: Any, made_by: Any = net) -> float:
     import torch
 
     judged = pictures(16, 1)
-    given = np.stack([outputs[0] for outputs in FORMATS.get("onnx")().run(quantized(operators), judged)])[:, 0]
+    given = np.stack([outputs[0] for outputs in FORMATS.get("onnx")().run(quantized(operators, made_by), judged)])[:, 0]
     with torch.no_grad():
-        wanted = np.stack([net()(torch.from_numpy(one)).numpy() for (one,) in judged])[:, 0]
+        wanted = np.stack([made_by()(torch.from_numpy(one)).numpy() for (one,) in judged])[:, 0]
     return float(((given * wanted).sum(1) / np.linalg.norm(given, axis=1) / np.linalg.norm(wanted, axis=1)).mean())
 
 
 def test_a_small_token_keeps_its_values_where_what_pays_is_in_integers() -> None:
     assert cosine("all") < 0.97  # what is held here does cost it
     assert cosine("auto") > 0.99
+
+
+def test_a_small_token_that_is_cut_out_and_put_back_keeps_its_values() -> None:
+    """Sums that a layer norm reads through a slice, and what is joined for them, were in integers: of XCiT-Nano's
+    answers a cosine of 0.60 was left.
+    """
+    assert cosine("all", apart) < 0.97
+    assert cosine("auto", apart) > 0.99
 
 
 @pytest.mark.parametrize(("operators", "float_"), [("auto", True), ("layers", True), ("all", False)])
