@@ -35,6 +35,9 @@ _CONVOLUTIONS: Mapping[str, int] = {"CONV_2D": 1, "DEPTHWISE_CONV_2D": 1, "TRANS
 # Operators that run a graph of the file's.
 _CALLERS = ("CALL", "IF", "STABLEHLO_CASE", "STABLEHLO_COMPOSITE", "STABLEHLO_WHILE", "WHILE")
 
+# As often weights are read at least that are of a recurrent layer: heads of a detector share theirs over fewer scales.
+_STEPS = 8
+
 _BIASED = ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED")
 
 
@@ -107,7 +110,22 @@ def _static(model: bytes, ranges: Mapping[str, Range], how: Quantization) -> byt
         *_weightless(model),
     ):
         _leave(job, f"^{re.escape(';'.join(one.outputs))};$", (qtyping.TFLOperationName.ALL_SUPPORTED,))
-    return mend_dead_channels(_run(job, _statistics(model, _masks.usable(ranges))), model)
+    return mend_dead_channels(_run(job, _statistics(model, _of_steps(model, _masks.usable(ranges)))), model)
+
+
+def _of_steps(model: bytes, ranges: Mapping[str, Range]) -> dict[str, Range]:
+    """The ranges, with one for what a layer reads in all steps of time: a recurrent layer is written out step by step,
+    and its bias, which is in steps of the input's scale, would be there once for each, with a scale a channel.
+    """
+    sources: dict[str, list[str]] = {}
+    for one in _tflite_graph.operators(model):
+        if one.kind == "FULLY_CONNECTED" and one.inputs[1] in one.constants and one.inputs[0] in ranges:
+            sources.setdefault(one.inputs[1], []).append(one.inputs[0])
+    shared = dict(ranges)
+    for names in (each for each in sources.values() if len(each) >= _STEPS):
+        ends = [ranges[name] for name in names]
+        shared |= dict.fromkeys(names, (min(low for low, _ in ends), max(high for _, high in ends)))
+    return shared
 
 
 def _readers(model: bytes) -> list[Operation]:
