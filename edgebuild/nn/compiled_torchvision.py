@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sys
 from functools import cache
-from importlib.util import find_spec
+from importlib.machinery import PathFinder
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,7 @@ _kept: list[Any] = []  # operators live as long as what declared them
 @cache
 def stand_in() -> None:
     """Declare what torchvision's import asks for, unless its own compiled part does; called before that import."""
-    package = find_spec("torchvision")
+    package = PathFinder.find_spec("torchvision")  # not by all finders, of which `_Ahead` would call this again
     if package is None or package.origin is None or _fits(Path(package.origin).parent):
         return
     from torch import library

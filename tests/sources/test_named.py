@@ -247,3 +247,11 @@ def test_whatever_asks_another_machine_is_refused_with_its_name() -> None:
         one, other = socket.socketpair()
         one.close()
         other.close()
+
+
+def test_what_torchvision_lacks_is_stood_in_for_once_whoever_asks_first():
+    code = (
+        "from edgebuild.nn import compiled_torchvision as lacking\n"
+        "lacking.stand_in_when_imported()\nlacking.stand_in()\nimport torchvision"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=120)
