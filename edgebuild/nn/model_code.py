@@ -158,7 +158,11 @@ class ModelCode:
             raise UsageError(reason, file=self.file, key=key, hint=self._place(error)) from None
 
     def _place(self, error: BaseException) -> str | None:
-        """Of a file that was not found from the working folder, or beside the code, what lets the code find it."""
+        """Of a file that was not found from the working folder, or beside the code, what lets the code find it; of a
+        module that was not, whose it is.
+        """
+        if isinstance(error, ImportError):
+            return self._whose(error)
         name = error.filename if isinstance(error, FileNotFoundError) else None
         if not isinstance(name, str) or self.folder is None:
             return None
@@ -170,6 +174,16 @@ class ModelCode:
         if (self.folder / name).exists():
             return f"Path(__file__).parent / {name!r} is the one beside {self.name}"
         return f"it was looked for from {Path.cwd()}: Path(__file__).parent is the code's own folder"
+
+    def _whose(self, error: ImportError) -> str | None:
+        """A file of a package finds the rest of it only where it is imported as a part of that."""
+        top = (error.name or "").partition(".")[0]
+        if self.folder is not None and (self.folder / "__init__.py").is_file() and top in ("", self.folder.name):
+            whole = self.folder.name
+            return f"it is part of {whole}: pip install that, and name {whole}.{Path(self.name).stem}:… in its place"
+        if not top or not isinstance(error, ModuleNotFoundError):
+            return None
+        return f"pip install what has {top}, in the environment of edgebuild, or put it beside {self.name}"
 
     def _line(self, error: BaseException) -> str:
         frames = traceback.extract_tb(error.__traceback__)

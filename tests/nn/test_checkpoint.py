@@ -197,6 +197,7 @@ ODD = {
     "open('sizes.txt')": "(Path(__file__).parent / 'sizes.txt' is the one beside model.py)",
     "open(__file__[:-8] + 'a.txt')": 'files that model.toml names: include = ["a.txt"] (init: --include))',
     "open('absent.txt')": ": Path(__file__).parent is the code's own folder)",
+    "import no_such.parts": " what has no_such, in the environment of edgebuild, or put it beside model.py)",
     "return torch.nn.Linear(3, 2).double()": "it has parameters of torch.float64: .float() makes them float32)",
 }
 
@@ -209,6 +210,17 @@ def test_whatever_a_models_code_does_is_one_line_of_its_own(tmp_path: Path, line
     with pytest.raises(UsageError) as caught:
         ModelCode(tmp_path, "models/m").build("build", (TensorSpec("x", (3,)),))
     assert caught.value.line.endswith(ODD[line])
+
+
+@pytest.mark.parametrize("line", ["import steady", "from steady.model import build", "from .. import others"])
+def test_a_file_of_a_package_that_imports_the_rest_of_it_is_told_its_name(tmp_path: Path, line: str) -> None:
+    folder = tmp_path / "steady"
+    folder.mkdir()
+    (folder / "__init__.py").touch()
+    (folder / "model.py").write_text(f"{line}\n")
+    with pytest.raises(UsageError, match="raised") as caught:
+        ModelCode(folder, str(folder)).build("build", (TensorSpec("x", (3,)),))
+    assert caught.value.hint == "it is part of steady: pip install that, and name steady.model:… in its place"
 
 
 def test_a_models_folder_is_a_package_and_what_is_compiled_is_taken_as_it_was(tmp_path: Path) -> None:

@@ -22,7 +22,7 @@ from edgebuild.spec.model import ModelSpec
 from edgebuild.spec.project import Project, open_project
 from edgebuild.spec.signature import TensorSpec
 from edgebuild.verbs import check, inspect
-from edgebuild.verbs.drafting import draft, named, states
+from edgebuild.verbs.drafting import draft, inputs, named, states
 from edgebuild.verbs.drafting.interview import Interview
 from edgebuild.verbs.drafting.script import BUILDER, Script
 from edgebuild.verbs.init import Begun, Wishes, run
@@ -252,6 +252,9 @@ def test_a_number_that_may_be_always_the_same_is_told_with_its_flag(
 
 def test_weights_alone_get_code_to_be_filled_in(tmp_path: Path, pictures: Path) -> None:
     torch.save(torch.nn.Linear(144, 4).state_dict(), tmp_path / "w.pth")
+    told = r"--shape: is missing: .*\(these are weights without their network: edgebuild init"
+    with pytest.raises(UsageError, match=told):
+        begin(tmp_path / "w.pth", data=pictures)
     begun = begin(tmp_path / "w.pth", data=pictures, shapes=("image=1,1,12,12",))
     folder = tmp_path / "models" / "w"
     assert sorted(path.name for path in folder.iterdir()) == ["model.py", "model.toml", "w.pth"]
@@ -455,6 +458,15 @@ def test_somebody_at_a_terminal_is_asked(net: Path, pictures: Path) -> None:
     interview = Interview(open_project(net.parent), net, "m", inspect.run(net), Wishes(), ask)
     assert 'use = "images"' in draft.text(interview)
     assert asked == ["--data"]
+
+
+def test_a_network_of_a_package_has_the_inputs_of_the_flag(tmp_path: Path) -> None:
+    """It was taken for a file that takes none, and refused."""
+    network = Network("package", "torch.nn:Linear", {"in_features": 4, "out_features": 2})
+    known = named.inspected(network, "random")
+    asked = Wishes(shapes=("x=1,4",), weights="random")
+    interview = Interview(open_project(tmp_path), Path("torch.nn:Linear"), "m", known, asked, None, network=network)
+    assert inputs.declared(interview) == (TensorSpec("x", (4,)),)
 
 
 BY_NAME: dict[str, tuple[str, dict[str, Any], str]] = {

@@ -37,7 +37,9 @@ def declared(interview: Interview) -> tuple[TensorSpec, ...]:
         )
     if not ports:  # neither a state dict nor a class says what it takes
         if not shapes:
-            shapes, types = _parsed([interview.needed("--shape", "NAME=1,SIZE,… of its input")])
+            alone = f"edgebuild init net.py:CLASS --weights {interview.file} takes both"
+            hint = None if interview.network else f"these are weights without their network: {alone}"
+            shapes, types = _parsed([interview.needed("--shape", "NAME=1,SIZE,… of its input", hint)])
         return tuple(TensorSpec(name, shape[1:], types.get(name, UNSAID)) for name, shape in shapes.items())
     names = [port.name for port in ports]
     for name in shapes.keys() - {*names}:

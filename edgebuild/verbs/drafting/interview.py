@@ -116,8 +116,8 @@ class Interview:
         assert reader is not None  # what is not asked here is code of the project's
         return reader
 
-    def needed(self, flag: str, question: str) -> str:
+    def needed(self, flag: str, question: str, hint: str | None = None) -> str:
         """What somebody answers; UsageError with the flag where nobody is there."""
         if self.ask is None:
-            raise UsageError(f"is missing: {question}", file=str(self.file), key=flag)
+            raise UsageError(f"is missing: {question}", file=str(self.file), key=flag, hint=hint)
         return self.ask(flag, question)
