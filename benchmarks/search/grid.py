@@ -18,12 +18,11 @@ from edgebuild.engine.task import Limits
 from edgebuild.plan.trying import Subject
 from edgebuild.report import progress
 from edgebuild.search import pareto
-from edgebuild.search.bench import Answered, Bench, Counts, Draft, Refused
+from edgebuild.search.bench import Answered, Bench, Counted, Draft, Measured, Refused
 from edgebuild.search.ladder import Ladder
 from edgebuild.search.run import Budget, Trier, search
 from edgebuild.search.study import Study
 from edgebuild.search.trial import Trial
-from edgebuild.search.weighing import Weighed
 from edgebuild.spec.enumeration import every
 from edgebuild.spec.evidence import Weight
 from edgebuild.spec.project import Project
@@ -55,6 +54,7 @@ class Replay:
     """Recipes that were tried whole already: each comes to what it came to, whoever asks."""
 
     known: Mapping[str, Trial]
+    waiting: int = 0
 
     @classmethod
     def of(cls, trials: Sequence[Trial], recipes: Sequence[Draft]) -> Replay:
@@ -73,8 +73,7 @@ class Remembering:
     """A bench that measures nothing twice: searches one after the other cost what is new in them."""
 
     bench: Bench
-    counts: dict[tuple[str, tuple[str, ...]], Counts | Refused | None] = field(default_factory=dict)
-    answers: dict[tuple[str, str, bool, bool], Weighed | Refused | None] = field(default_factory=dict)
+    known: dict[str, Measured] = field(default_factory=dict)
 
     @property
     def baselines(self) -> Mapping[str, Weight]:
@@ -89,19 +88,12 @@ class Remembering:
         """Of the bench."""
         return self.bench.short(recipe)
 
-    def count(self, recipes: Sequence[Recipe], formats: tuple[str, ...]) -> list[Counts | Refused | None]:
+    def measure(self, candidates: Sequence[Counted | Answered]) -> list[Measured]:
         """What is known, and of the bench what is not."""
-        keys = [(text(recipe), formats) for recipe in recipes]
-        new = {key: recipe for key, recipe in zip(keys, recipes, strict=True) if key not in self.counts}
-        self.counts.update(zip(new, self.bench.count([*new.values()], formats), strict=True))
-        return [self.counts[key] for key in keys]
-
-    def answer(self, candidates: Sequence[Answered]) -> list[Weighed | Refused | None]:
-        """What is known, and of the bench what is not."""
-        keys = [(text(one.recipe), one.format, one.alone, one.again) for one in candidates]
-        new = {key: one for key, one in zip(keys, candidates, strict=True) if key not in self.answers}
-        self.answers.update(zip(new, self.bench.answer([*new.values()]), strict=True))
-        return [self.answers[key] for key in keys]
+        keys = [f"{text(one.recipe)} {replace(one, recipe=Recipe())}" for one in candidates]
+        new = {key: one for key, one in zip(keys, candidates, strict=True) if key not in self.known}
+        self.known.update(zip(new, self.bench.measure([*new.values()]), strict=True))
+        return [self.known[key] for key in keys]
 
 
 def table(project: Project, target: str, model: str, *, small: bool) -> Table:
@@ -119,7 +111,8 @@ def table(project: Project, target: str, model: str, *, small: bool) -> Table:
             trials.start()
             bench = Remembering(trials)
             drafts = [Draft(number, values, space.recipe(_drawing(values))) for number, values in enumerate(recipes)]
-            whole = Ladder(bench, subject.gates, share=None).climb(drafts)
+            grid = Ladder(bench, subject.gates, share=None)
+            whole = [*grid.climb(drafts), *grid.climb([])]
             halving = [_searched(Ladder(bench, subject.gates), space, allowed, seed) for seed in seeds]
     finally:
         store.close()

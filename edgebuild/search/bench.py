@@ -26,6 +26,14 @@ class Refused:
 
 
 @dataclass(frozen=True, slots=True)
+class Counted:
+    """A recipe whose files are to be counted untrained, in these formats; in all where none is named."""
+
+    recipe: Recipe
+    formats: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Answered:
     """A recipe whose file's answers are to be known in one format: these `alone`, or `again` with what is counted."""
 
@@ -35,11 +43,11 @@ class Answered:
     again: bool = False
 
 
-Counts = tuple[Weighed, ...]  # of a recipe's files, by format
+Measured = tuple[Weighed, ...] | Refused | None  # a recipe's files by format; None where the time did not suffice
 
 
 class Bench(Protocol):
-    """What plans recipes and measures them; of those that the time did not suffice for nothing is known (None)."""
+    """What plans recipes and measures them."""
 
     @property
     def baselines(self) -> Mapping[str, Weight]:
@@ -48,11 +56,8 @@ class Bench(Protocol):
     def steps(self, recipe: Recipe) -> tuple[Technique, ...] | Refused:
         """The steps of a recipe, if it can be planned."""
 
-    def count(self, recipes: Sequence[Recipe], formats: tuple[str, ...]) -> list[Counts | Refused | None]:
-        """What is counted of their files, untrained, in these formats; in all where none is named."""
-
-    def answer(self, candidates: Sequence[Answered]) -> list[Weighed | Refused | None]:
-        """What their files answer to the examples that choose."""
+    def measure(self, candidates: Sequence[Counted | Answered]) -> list[Measured]:
+        """What is counted of each, or what its file answers to the examples that choose; all side by side."""
 
     def short(self, recipe: Recipe) -> Recipe | None:
         """The same with brief trainings; None where there is none in it."""

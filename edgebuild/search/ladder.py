@@ -1,5 +1,6 @@
 """Tries recipes as far as it pays: planned, bounded, counted untrained, trained a little, and the best of those whole.
 
+What is trained whole is so while the next recipes are counted: a training has one core, and others would wait for it.
 Successive halving (Jamieson & Talwalkar 2016): of the recipes that were trained a little the best third is trained
 whole, by what they would add to the points that are known.
 """
@@ -8,12 +9,13 @@ from __future__ import annotations
 
 import math
 import statistics
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
 from edgebuild.search import bounds, pareto, weighing
-from edgebuild.search.bench import Answered, Bench, Counts, Draft, Refused
+from edgebuild.search.bench import Answered, Bench, Counted, Draft, Measured, Refused
 from edgebuild.search.trial import Loss, Miss, Point, Rung, Status, Step, Trial
 from edgebuild.search.weighing import Weighed
 from edgebuild.spec.evidence import known
@@ -22,7 +24,7 @@ from edgebuild.spec.target import Gate
 _PASSES = "passes every gate that a search looks at"
 _ALIKE = 0.01  # of bytes: the same layers quantized a little otherwise
 _NOTHING = "another that passes takes no more time and bytes, and nobody has lost less"
-_OFTEN = 6  # times that the same format was the fastest, after which it is counted first
+_OFTEN = 6  # times that the same format, and no other, was the fastest, after which it is counted first
 _NEAR = 0.25  # of a limit: beyond, a file in another format, which has the same weights, misses it as well
 _DIGITS = 6  # of a volume: as much is as much, however it is added up
 _SHARE = 3  # one in so many of those that were trained a little is trained whole
@@ -57,25 +59,29 @@ class Ladder:
         self._bench, self._goals, self.known, self._share = bench, goals, [*known], share
         self._counted = [gate for gate in gates if weighing.is_counted(gate)]
         self._gates = [gate for gate in gates if weighing.is_seen(gate)]
+        self._fastest = Counter[str]()
+        self._chosen: list[_Open] = []
+
+    @property
+    def waiting(self) -> int:
+        """How many were chosen to be trained whole, which the next `climb` does."""
+        return len(self._chosen)
 
     def climb(self, drafts: Sequence[Draft]) -> list[Trial]:
-        """What became of each, except of those that the time did not suffice for."""
-        ended: list[Trial] = []
-        able = [draft for draft in drafts if not self._end(ended, self._refusal(draft))]
-        counted: list[_Open] = []
-        for reached in self._counts(able):
-            if isinstance(reached, _Open):
-                counted.append(reached)
-            self._end(ended, reached)
-        for one in self._promoted(self._promising(counted, ended), ended):
-            self._end(ended, one)
-        self.known += ended
-        return ended
+        """What became of those that ended, and of those that waited; nothing of what the time did not suffice for."""
+        before, (waited, self._chosen) = len(self.known), (self._chosen, [])
+        able = [draft for draft in drafts if not self._end(self._refusal(draft))]
+        reached, whole = self._measured(able, waited)
+        for each in whole:
+            self._end(each)
+        counted = [each for each in reached if not self._end(each) and isinstance(each, _Open)]
+        self._chosen = self._promoted(self._promising(counted))
+        return self.known[before:]
 
-    @staticmethod
-    def _end(ended: list[Trial], reached: _Open | Trial | None) -> bool:
+    def _end(self, reached: _Open | Trial | None) -> bool:
+        """Whether this is an end, which is known from now on."""
         if isinstance(reached, Trial):
-            ended.append(reached)
+            self.known.append(reached)
         return isinstance(reached, Trial)
 
     def _refusal(self, draft: Draft) -> Trial | None:
@@ -89,27 +95,45 @@ class Ladder:
         least = min(refused, key=lambda each: each[0].excess)
         return _rejected(draft, "bounded", f"at best {least[0]}", least)
 
-    def _counts(self, drafts: Sequence[Draft]) -> list[_Open | Trial | None]:
-        """What each reaches when it is counted: in the format that was the fastest all along if there is one, and in
-        the others where that is just beyond a limit.
+    def _measured(
+        self, drafts: Sequence[Draft], waited: Sequence[_Open]
+    ) -> tuple[list[_Open | Trial | None], list[Trial | None]]:
+        """What drafts reach when they are counted, and what those come to that are trained whole meanwhile.
+
+        Counted is the format that was the fastest all along if there is one, and the others where that is just beyond a
+        limit; a trained file that is another than was counted is counted again.
         """
         usual = self._usual()
-        counts = self._bench.count([draft.recipe for draft in drafts], usual)
+        counts, whole = self._side_by_side(
+            [Counted(draft.recipe, usual) for draft in drafts],
+            [Answered(one.draft.recipe, one.point.format) for one in waited],
+        )
         reached = [self._reached(*pair) for pair in zip(drafts, counts, strict=True)]
-        if usual:
-            again = [n for n, each in enumerate(reached) if isinstance(each, Trial) and 0 < each.excess <= _NEAR]
-            whole = self._bench.count([drafts[n].recipe for n in again], ())
-            for n, each in zip(again, whole, strict=True):
-                reached[n] = self._reached(drafts[n], each)
-        return reached
+        near = [n for n, each in enumerate(reached) if usual and isinstance(each, Trial) and 0 < each.excess <= _NEAR]
+        others = [n for n, (one, files) in enumerate(zip(waited, whole, strict=True)) if _differs(one.point, files)]
+        counts, again = self._side_by_side(
+            [Counted(drafts[n].recipe) for n in near],
+            [Answered(waited[n].draft.recipe, waited[n].point.format, again=True) for n in others],
+        )
+        for n, files in zip(near, counts, strict=True):
+            reached[n] = self._reached(drafts[n], files)
+        for n, files in zip(others, again, strict=True):
+            whole[n] = files
+        return reached, [self._ended(*pair) for pair in zip(waited, whole, strict=True)]
+
+    def _side_by_side(
+        self, counted: Sequence[Counted], answered: Sequence[Answered]
+    ) -> tuple[list[Measured], list[Measured]]:
+        measured = self._bench.measure([*counted, *answered])
+        return measured[: len(counted)], measured[len(counted) :]
 
     def _usual(self) -> tuple[str, ...]:
-        """The format that was the fastest within the limits so often that nobody need ask; none where there is none."""
-        formats = [trial.point.format for trial in self.known if trial.point and trial.status != "rejected"]
-        several = len(self._bench.baselines) > 1
-        return tuple({*formats}) if several and len(formats) >= _OFTEN and len({*formats}) == 1 else ()
+        """The format that was the fastest so often that nobody need ask; none where there is none. A file within the
+        limits whose other format is beyond them says nothing of which is faster.
+        """
+        return tuple(self._fastest) if len(self._fastest) == 1 and self._fastest.total() >= _OFTEN else ()
 
-    def _promising(self, counted: Sequence[_Open], ended: list[Trial]) -> list[_Open]:
+    def _promising(self, counted: Sequence[_Open]) -> list[_Open]:
         """Those that would add something to what is known if they lost as little as the best of these."""
         if self._share is None:
             return [*counted]
@@ -117,21 +141,20 @@ class Ladder:
         least = min((point.loss.share for point in known if point.loss), default=0.0)
         best = Loss("", "", 0, min(least, 0.0), 0.0, 0.0, 0.0)
         gains = self._added([replace(one.point, loss=best) for one in counted])
-        promising = [one for one, gain in zip(counted, gains, strict=True) if gain > 0]
-        ended += [
-            _trial(one.draft, "counted", _NOTHING, point=one.point, status="behind")
-            for one in counted
-            if one not in promising
-        ]
-        return promising
+        for one, gain in zip(counted, gains, strict=True):
+            if gain <= 0:
+                self._end(_trial(one.draft, "counted", _NOTHING, point=one.point, status="behind"))
+        return [one for one, gain in zip(counted, gains, strict=True) if gain > 0]
 
-    def _reached(self, draft: Draft, counts: Counts | Refused | None) -> _Open | Trial | None:
+    def _reached(self, draft: Draft, counts: Measured) -> _Open | Trial | None:
         """The fastest file within the limits on what is counted, or what the nearest one missed."""
         if counts is None:
             return None
         if isinstance(counts, Refused):
             refused = _rejected(draft, "planned" if counts.planned else "counted", counts.reason)
             return replace(refused, refused_at=counts.place)
+        if len(counts) > 1:
+            self._fastest[min(counts, key=lambda each: weighing.point(each).seconds).format] += 1
         judged = [(each, weighing.misses(self._judge(each, self._counted))) for each in counts]
         passing = [(weighing.point(each), each) for each, missed in judged if not missed]
         if not passing:
@@ -145,28 +168,22 @@ class Ladder:
     def _judge(weighed: Weighed, gates: Sequence[Gate]) -> list[weighing.Judged]:
         return weighing.judge(gates, weighed.evidence)
 
-    def _promoted(self, counted: Sequence[_Open], ended: list[Trial]) -> list[Trial | None]:
-        """What becomes of those that are within the limits: some are trained whole, others are behind."""
+    def _promoted(self, counted: Sequence[_Open]) -> list[_Open]:
+        """Those that are to be trained whole, of those that are within the limits; the others are behind."""
         if self._share is None:
-            return self._whole(counted)
-        shortened = {one.draft.number: self._bench.short(one.draft.recipe) for one in counted}
-        brief = [one for one in counted if shortened[one.draft.number] is not None]
-        recipes = [shortened[one.draft.number] or one.draft.recipe for one in brief]
-        candidates = [
-            Answered(recipe, one.point.format, alone=True) for recipe, one in zip(recipes, brief, strict=True)
-        ]
+            return [*counted]
+        pairs = [(one, self._bench.short(one.draft.recipe)) for one in counted]
+        brief = [(one, recipe) for one, recipe in pairs if recipe is not None]
+        files = self._bench.measure([Answered(recipe, one.point.format, alone=True) for one, recipe in brief])
         trained: list[_Open] = []
-        for one, weighed in zip(brief, self._bench.answer(candidates), strict=True):
+        for (one, _), weighed in zip(brief, files, strict=True):
             if isinstance(weighed, Refused):
-                ended.append(_rejected(one.draft, "short", weighed.reason, point=one.point))
+                self._end(_rejected(one.draft, "short", weighed.reason, point=one.point))
             elif weighed is not None:
-                trained.append(replace(one, short=weighing.loss(self._gates, weighed)))
-        chosen, behind = self._choose(trained)
-        ended += behind
-        untaught = [one for one in counted if shortened[one.draft.number] is None]
-        return self._whole([*untaught, *chosen])
+                trained.append(replace(one, short=weighing.loss(self._gates, weighed[0])))
+        return [*(one for one, recipe in pairs if recipe is None), *self._choose(trained)]
 
-    def _choose(self, trained: Sequence[_Open]) -> tuple[list[_Open], list[Trial]]:
+    def _choose(self, trained: Sequence[_Open]) -> list[_Open]:
         """Of those that were trained a little at most a third, that which would add most first, and the others. Each is
         held beside those chosen before it as these are likely to come out, and after the first none is chosen that
         would add nothing to them. Of what would add as much that comes first which would add more if it lost nothing,
@@ -186,7 +203,9 @@ class Ladder:
             if chosen and not ranked[0][0]:
                 break
             chosen.append(others.pop(ranked[0][-1]))
-        return chosen, [self._behind(one) for one in others]
+        for one in others:
+            self._end(self._behind(one))
+        return chosen
 
     def _added(self, points: Sequence[Point], beside: Sequence[Point] = ()) -> list[float]:
         """What each point would add to the volume of those that pass, and of those beside it."""
@@ -223,22 +242,13 @@ class Ladder:
         point, short = replace(one.point, loss=one.short), one.short.share if one.short else None
         return _trial(one.draft, "short", reason, point=point, status="behind", short=short)
 
-    def _whole(self, chosen: Sequence[_Open]) -> list[Trial | None]:
-        """What those come to that are trained whole; a file that is another than was counted is counted again."""
-        weighed = self._bench.answer([Answered(one.draft.recipe, one.point.format) for one in chosen])
-        others = [
-            place for place, (one, now) in enumerate(zip(chosen, weighed, strict=True)) if _differs(one.point, now)
-        ]
-        candidates = [Answered(chosen[place].draft.recipe, chosen[place].point.format, again=True) for place in others]
-        for place, now in zip(others, self._bench.answer(candidates), strict=True):
-            weighed[place] = now
-        return [self._ended(*pair) for pair in zip(chosen, weighed, strict=True)]
-
-    def _ended(self, one: _Open, weighed: Weighed | Refused | None) -> Trial | None:
-        if weighed is None:
+    def _ended(self, one: _Open, files: Measured) -> Trial | None:
+        """What it comes to that was trained whole."""
+        if files is None:
             return None
-        if isinstance(weighed, Refused):
-            return _rejected(one.draft, "whole", weighed.reason, point=one.point)
+        if isinstance(files, Refused):
+            return _rejected(one.draft, "whole", files.reason, point=one.point)
+        (weighed,) = files
         missed = weighing.misses(self._known(weighed, self._gates))
         counts = weighing.point(weighed) if weighed.evidence.latency is not None else _again(one.point, weighed)
         point = replace(counts, loss=weighing.loss(self._gates, weighed))
@@ -259,11 +269,11 @@ def _left_with(one: _Open, left: Callable[[float], float]) -> Point:
     return replace(one.point, loss=one.short and replace(one.short, share=left(one.short.share)))
 
 
-def _differs(point: Point, weighed: Weighed | Refused | None) -> bool:
+def _differs(point: Point, files: Measured) -> bool:
     """Whether a file is another than was counted, as one may be whose steps go by what was learnt."""
-    if weighed is None or isinstance(weighed, Refused):
+    if files is None or isinstance(files, Refused):
         return False
-    return abs(known(weighed.evidence.footprint).candidate.bytes / point.size - 1) > _ALIKE
+    return abs(known(files[0].evidence.footprint).candidate.bytes / point.size - 1) > _ALIKE
 
 
 def _again(point: Point, weighed: Weighed) -> Point:

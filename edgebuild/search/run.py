@@ -47,8 +47,12 @@ class Budget:
 class Trier(Protocol):
     """What recipes are tried by: the ladder."""
 
+    @property
+    def waiting(self) -> int:
+        """How many recipes the next `climb` will end."""
+
     def climb(self, drafts: Sequence[Draft]) -> list[Trial]:
-        """What became of each, except of those that the time did not suffice for."""
+        """What became of those that ended, and of those that waited; nothing of what the time did not suffice for."""
 
 
 # Called with what became of a batch, and all that is known.
@@ -60,23 +64,25 @@ def search(study: Study, ladder: Trier, budget: Budget, watch: Watch, keep: Call
 
     UsageError for a space of which no recipe can be planned.
     """
-    while (why := _ended(study, budget)) is None:
-        known = len(study.trials)
-        drafts = study.propose(min(budget.batch, _FIRST + known, budget.trials - known))
-        if not drafts:
+    while True:
+        why, known = _ended(study, budget), len(study.trials)
+        if why is not None and (not ladder.waiting or _satisfied(study)):
+            return why
+        room = 0 if why is not None else budget.trials - known - ladder.waiting
+        drafts = study.propose(min(budget.batch, _FIRST + known, room))
+        if not drafts and not ladder.waiting:
             return "every recipe of the space was tried"
         trials = ladder.climb(drafts)
         study.tell(trials)
         keep()
         watch(trials, study.trials)
         _refuse_hopeless(study)
-    return why
 
 
 def _ended(study: Study, budget: Budget) -> str | None:
     """Why there is nothing more to do; None where there is."""
     known = study.trials
-    if any(trial.satisfies for trial in known):
+    if _satisfied(study):
         return "a recipe within all goals was found"
     if len(known) >= budget.trials:
         return f"{budget.trials} recipes were tried"
@@ -87,6 +93,10 @@ def _ended(study: Study, budget: Budget) -> str | None:
     if is_flat(known, budget.patience):
         return f"the last {budget.patience} recipes added nothing"
     return None
+
+
+def _satisfied(study: Study) -> bool:
+    return any(trial.satisfies for trial in study.trials)
 
 
 def is_flat(known: list[Trial], last: int) -> bool:

@@ -11,9 +11,8 @@ from edgebuild.engine.graph import Graph
 from edgebuild.engine.store import Store
 from edgebuild.plan.instruments import Instruments
 from edgebuild.plan.trying import Look, Subject, Trying
-from edgebuild.search.bench import Answered, Counts, Refused
-from edgebuild.search.record import Baseline
-from edgebuild.search.record import Counts as StepCounts
+from edgebuild.search.bench import Answered, Counted, Measured, Refused
+from edgebuild.search.record import Baseline, Counts
 from edgebuild.search.weighing import Weighed
 from edgebuild.spec import evidence
 from edgebuild.spec.errors import EdgebuildError, StepError, UsageError
@@ -37,8 +36,8 @@ class Trials:
     limits: Limits
     jobs: int
     until: float
-    counts: StepCounts = field(default_factory=StepCounts)
-    _float: Counts = ()
+    counts: Counts = field(default_factory=Counts)
+    _float: tuple[Weighed, ...] = ()
     _instruments: Instruments = field(init=False)
     _planner: Trying = field(init=False)
 
@@ -68,7 +67,7 @@ class Trials:
         trying.graph.keep(look.evidence.values())
         done = self._run(trying.graph, {"float": look})
         self._raise(done, [*look.evidence.values()])
-        self._float = self._counts(look, done) or ()
+        self._float = self._files(look, done) or ()
         if not self._float:
             raise UsageError("the time is over before the float model was made", key="--minutes", hint="allow more")
 
@@ -100,30 +99,20 @@ class Trials:
         """The same with brief trainings; None where there is none in it."""
         return self._planner.short(recipe)
 
-    def count(self, recipes: Sequence[Recipe], formats: tuple[str, ...]) -> list[Counts | Refused | None]:
-        """What is counted of their files, untrained, in these formats; in all where none is named."""
-        if not recipes:
-            return []
-        trying = self._trying()
-        looks = {str(place): trying.counted(recipe, str(place), formats) for place, recipe in enumerate(recipes)}
-        done = self._run(trying.graph, looks)
-        return [self._refusal(look, done) or self._counts(look, done) for look in looks.values()]
-
-    def answer(self, candidates: Sequence[Answered]) -> list[Weighed | Refused | None]:
-        """What their files answer to the examples that choose."""
+    def measure(self, candidates: Sequence[Counted | Answered]) -> list[Measured]:
+        """What is counted of each, or what its file answers to the examples that choose; all side by side."""
         if not candidates:
             return []
         trying = self._trying()
-        looks = {
-            str(place): trying.answered(one.recipe, one.format, str(place), alone=one.alone, again=one.again)
-            for place, one in enumerate(candidates)
-        }
+        looks = {str(place): self._look(trying, one, str(place)) for place, one in enumerate(candidates)}
         done = self._run(trying.graph, looks)
-        weighed: list[Weighed | Refused | None] = []
-        for look in looks.values():
-            counts = self._counts(look, done)
-            weighed.append(self._refusal(look, done) or (counts[0] if counts else None))
-        return weighed
+        return [self._refusal(look, done) or self._files(look, done) for look in looks.values()]
+
+    @staticmethod
+    def _look(trying: Trying, one: Counted | Answered, place: str) -> Look:
+        if isinstance(one, Counted):
+            return trying.counted(one.recipe, place, one.formats)
+        return trying.answered(one.recipe, one.format, place, alone=one.alone, again=one.again)
 
     def _trying(self) -> Trying:
         return Trying(Graph(), self.store, self.subject, self._instruments)
@@ -135,7 +124,7 @@ class Trials:
         before = len(self.journal.ran)
         done = attempt(self.store, graph, self.jobs, self.journal, self.limits, self.until)
         requested = sum(len(_needed(graph, look)) for look in looks.values())
-        self.counts += StepCounts(requested, len(self.journal.ran) - before)
+        self.counts += Counts(requested, len(self.journal.ran) - before)
         return done
 
     @staticmethod
@@ -149,7 +138,7 @@ class Trials:
             return Refused(failed.line, place=min(places, default=None))
         raise failed
 
-    def _counts(self, look: Look, done: Attempt) -> Counts | None:
+    def _files(self, look: Look, done: Attempt) -> tuple[Weighed, ...] | None:
         """All evidence of a look by format; None where the time did not suffice for some."""
         if not all(item in done.done for item in look.evidence.values()):
             return None

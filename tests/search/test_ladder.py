@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from edgebuild.search.bench import Answered, Counts, Draft, Refused
+from edgebuild.search.bench import Answered, Counted, Draft, Measured, Refused
 from edgebuild.search.ladder import Ladder
 from edgebuild.search.trial import Trial
 from edgebuild.search.weighing import Weighed
@@ -42,6 +42,7 @@ class Toy:
     refusing: Callable[[Recipe], str | None] = lambda recipe: None
     late: bool = False
     grown: int = 0
+    heavier: Mapping[str, float] = field(default_factory=dict)
     ran: list[str] = field(default_factory=list)
 
     @property
@@ -59,17 +60,17 @@ class Toy:
         steps = (replace(one, options={"epochs": SHORT}) if one.use == "distill" else one for one in recipe.steps)
         return replace(recipe, steps=tuple(steps))
 
-    def count(self, recipes: Sequence[Recipe], formats: tuple[str, ...]) -> list[Counts | Refused | None]:
-        self.ran += [" ".join(["count", str(_ratio(one)), *formats]) for one in recipes]
-        speeds = {name: speed for name, speed in (("onnx", 1.0), ("tflite", 0.5)) if name in (formats or (name,))}
-        counts = [tuple(_file(one, name, speed) for name, speed in speeds.items()) for one in recipes]
-        return [None if self.late else each for each in counts]
+    def measure(self, candidates: Sequence[Counted | Answered]) -> list[Measured]:
+        self.ran += [_told(one) for one in candidates]
+        return [None if self.late else self._files(one) for one in candidates]
 
-    def answer(self, asked: Sequence[Answered]) -> list[Weighed | Refused | None]:
-        self.ran += [
-            f"{'again' if one.again else 'answer'} {_ratio(one.recipe)}@{_epochs(one.recipe)}" for one in asked
-        ]
-        return [self._answered(one) for one in asked]
+    def _files(self, one: Counted | Answered) -> tuple[Weighed, ...]:
+        if isinstance(one, Answered):
+            return (self._answered(one),)
+        speeds = {"onnx": 1.0, "tflite": 0.5}
+        return tuple(
+            _file(one.recipe, name, speeds[name], heavier=self.heavier.get(name, 1.0)) for name in one.formats or speeds
+        )
 
     def _answered(self, one: Answered) -> Weighed:
         weighed = _file(one.recipe, one.format, 0.5, more=self.grown)
@@ -80,6 +81,12 @@ class Toy:
         return replace(weighed, evidence=replace(weighed.evidence, accuracy=answers, latency=latency))
 
 
+def _told(one: Counted | Answered) -> str:
+    if isinstance(one, Counted):
+        return " ".join(["count", str(_ratio(one.recipe)), *one.formats])
+    return f"{'again' if one.again else 'answer'} {_ratio(one.recipe)}@{_epochs(one.recipe)}"
+
+
 def _ratio(one: Recipe) -> float:
     return next((float(step.options["ratio"]) for step in one.steps if step.use == "prune_channels"), 0.0)
 
@@ -88,16 +95,21 @@ def _epochs(one: Recipe) -> int:
     return next((int(step.options["epochs"]) for step in one.steps if step.use == "distill"), 0)
 
 
-def _file(one: Recipe, kind: str, speed: float, more: int = 0) -> Weighed:
+def _file(one: Recipe, kind: str, speed: float, more: int = 0, heavier: float = 1.0) -> Weighed:
     kept = (1 - _ratio(one)) ** 2
-    footprint = measured.footprint(measured.weight(int(250_000 * kept) + more), BASE).footprint
+    footprint = measured.footprint(measured.weight(int(250_000 * kept * heavier) + more), BASE).footprint
     latency = measured.predicted(0.1 * kept * speed, ratio_limits=(0.9, 1.1))
     return Weighed(kind, Evidence(footprint=footprint, latency=latency))
 
 
 def climbed(toy: Toy, *recipes: Recipe, gates: Sequence[Gate] = GATES, **options: Any) -> list[Trial]:
-    drafts = [Draft(number, {}, one) for number, one in enumerate(recipes)]
-    return sorted(Ladder(toy, gates, **options).climb(drafts), key=lambda trial: trial.number)
+    return tried(Ladder(toy, gates, **options), *recipes)
+
+
+def tried(ladder: Ladder, *recipes: Recipe, first: int = 0) -> list[Trial]:
+    """What becomes of recipes of numbers from `first` on when nothing comes after them."""
+    drafts = [Draft(number, {}, one) for number, one in enumerate(recipes, first)]
+    return sorted([*ladder.climb(drafts), *ladder.climb([])], key=lambda trial: trial.number)
 
 
 def test_nothing_runs_for_a_recipe_that_cannot_be_planned() -> None:
@@ -153,9 +165,9 @@ def test_what_adds_nothing_to_those_that_were_chosen_before_it_is_not_trained_wh
 def test_what_would_add_nothing_even_if_it_lost_nothing_is_not_trained_at_all() -> None:
     toy = Toy()
     ladder = Ladder(toy, GATES)
-    ladder.climb([Draft(0, {}, recipe(0.5))])
+    tried(ladder, recipe(0.5))
     toy.ran.clear()
-    (trial,) = ladder.climb([Draft(1, {}, recipe(0.4))])
+    (trial,) = tried(ladder, recipe(0.4), first=1)
     assert (trial.status, trial.rung) == ("behind", "counted")
     assert trial.reason == "another that passes takes no more time and bytes, and nobody has lost less"
     assert toy.ran == ["count 0.4"]
@@ -164,27 +176,51 @@ def test_what_would_add_nothing_even_if_it_lost_nothing_is_not_trained_at_all() 
 def test_what_goes_deeper_and_so_loses_more_at_first_is_trained_whole_all_the_same() -> None:
     """A whole training leaves a part of what a brief one lost: by their difference, 12 times the limit would stay."""
     ladder = Ladder(Toy(deeper=3.0), GATES)
-    (before,) = ladder.climb([Draft(0, {}, recipe(0.35))])
-    trials = {trial.number: trial for trial in ladder.climb([Draft(1, {}, recipe(0.36)), Draft(2, {}, recipe(0.75))])}
-    assert (before.short, trials[2].short) == (pytest.approx(20.33, abs=0.01), pytest.approx(33.33, abs=0.01))
-    assert [(trials[number].rung, trials[number].status) for number in (1, 2)] == [
-        ("short", "behind"),
-        ("whole", "passes"),
-    ]
+    (before,) = tried(ladder, recipe(0.35))
+    near, deep = tried(ladder, recipe(0.36), recipe(0.75), first=1)
+    assert (before.short, deep.short) == (pytest.approx(20.33, abs=0.01), pytest.approx(33.33, abs=0.01))
+    assert [(each.rung, each.status) for each in (near, deep)] == [("short", "behind"), ("whole", "passes")]
 
 
 def test_a_format_that_is_always_the_fastest_is_counted_first_and_others_where_it_just_misses() -> None:
     toy = Toy()
-    ladder = Ladder(toy, GATES)
-    ladder.climb([Draft(n, {}, recipe(0.3 + 0.04 * n)) for n in range(6)])
+    fast, *slower = (Ladder(toy, (*GATES[:2], Gate("latency", limit))) for limit in ("-50 %", "-88 %", "-95 %"))
+    for ladder in (fast, *slower):
+        tried(ladder, *(recipe(0.3 + 0.04 * n) for n in range(6)))
     toy.ran.clear()
-    ladder.climb([Draft(6, {}, recipe(0.6)), Draft(7, {}, recipe(0.11))])
+    tried(fast, recipe(0.6), recipe(0.11), first=6)
     assert [line for line in toy.ran if line.startswith("count")] == ["count 0.6 tflite", "count 0.11 tflite"]
-    for limit, counts in (("-88 %", ["count 0.5 tflite", "count 0.5"]), ("-95 %", ["count 0.5 tflite"])):
+    for ladder, counts in zip(slower, (["count 0.5 tflite", "count 0.5"], ["count 0.5 tflite"]), strict=True):
         toy.ran.clear()
-        slow = Ladder(toy, (*GATES[:2], Gate("latency", limit)), known=ladder.known)
-        slow.climb([Draft(8, {}, recipe(0.5))])
+        tried(ladder, recipe(0.5), first=8)
         assert toy.ran == counts
+
+
+def test_a_format_is_the_fastest_also_where_only_the_other_is_within_the_limits() -> None:
+    """A TFLite file that is a little larger was taken for a slower one, and both were counted from then on."""
+    toy = Toy(heavier={"tflite": 1.8})
+    ladder = Ladder(toy, GATES)
+    *_, last = tried(ladder, *(recipe(ratio) for ratio in (0.5, 0.48, 0.46, 0.44, 0.42, 0.3)))
+    assert last.point is not None
+    assert last.point.format == "onnx"
+    toy.ran.clear()
+    tried(ladder, recipe(0.6), first=6)
+    assert toy.ran[0] == "count 0.6 tflite"
+
+
+def test_the_next_recipes_are_counted_while_those_before_are_trained_whole() -> None:
+    toy = Toy()
+    ladder = Ladder(toy, GATES)
+    assert ladder.climb([Draft(0, {}, recipe(0.5))]) == []
+    assert ladder.waiting == 1
+    toy.ran.clear()
+    trials = ladder.climb([Draft(1, {}, recipe(0.4)), Draft(2, {}, recipe(0.6))])
+    assert toy.ran == ["count 0.4", "count 0.6", f"answer 0.5@{WHOLE}", f"answer 0.6@{SHORT}"]
+    assert [(trial.number, trial.rung, trial.status) for trial in trials] == [
+        (0, "whole", "passes"),
+        (1, "counted", "behind"),  # by what was learnt meanwhile
+    ]
+    assert ladder.waiting == 1
 
 
 def test_with_no_share_every_recipe_is_trained_whole_at_once() -> None:

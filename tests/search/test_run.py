@@ -23,11 +23,30 @@ from tests.search import test_study as toy
 class Climbs:
     """Tries drafts as the toy model does, or by another rule."""
 
+    waiting = 0
+
     def __init__(self, rule: Any = toy.tried) -> None:
         self.rule = rule
 
     def climb(self, drafts: Sequence[Draft]) -> list[Trial]:
         return [self.rule(draft) for draft in drafts]
+
+
+class Later(Climbs):
+    """The last of a batch ends with the next one."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.left: list[Draft] = []
+
+    @property
+    def waiting(self) -> int:  # type: ignore[override]
+        return len(self.left)
+
+    def climb(self, drafts: Sequence[Draft]) -> list[Trial]:
+        trials = super().climb([*self.left, *drafts[:-1]])
+        self.left = [*drafts[-1:]]
+        return trials
 
 
 def ended(folder: Path, ladder: Climbs, trials: int = 1000, seconds: float = 600.0) -> tuple[str, list[Trial], int]:
@@ -41,6 +60,11 @@ def ended(folder: Path, ladder: Climbs, trials: int = 1000, seconds: float = 600
 def test_it_ends_after_the_recipes_that_are_allowed_and_keeps_after_each_batch(tmp_path: Path) -> None:
     why, trials, kept = ended(tmp_path, Climbs(), trials=20)
     assert (why, len(trials), kept) == ("20 recipes were tried", 20, 10)
+
+
+def test_what_waits_is_ended_and_is_among_those_that_are_allowed(tmp_path: Path) -> None:
+    why, trials, _ = ended(tmp_path, Later(), trials=20)
+    assert (why, len(trials)) == ("20 recipes were tried", 20)
 
 
 @pytest.mark.parametrize(("trials", "batch", "patience"), [(16, 2, 60), (120, 10, 60), (300, 16, 150)])
