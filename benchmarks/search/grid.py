@@ -108,7 +108,7 @@ def table(project: Project, target: str, model: str, *, small: bool) -> Table:
     try:
         with progress.display(sys.stderr) as events:
             trials = Trials(store, subject, Journal(events), Limits(), 2, time.monotonic() + 3600 * _HOURS)
-            trials.start()
+            trials.start(taught=True)
             bench = Remembering(trials)
             drafts = [Draft(number, values, space.recipe(_drawing(values))) for number, values in enumerate(recipes)]
             grid = Ladder(bench, subject.gates, share=None)

@@ -21,6 +21,7 @@ from edgebuild.search.trial import Trial
 from edgebuild.search.weighing import is_seen
 from edgebuild.spec.errors import UsageError
 from edgebuild.spec.project import Project
+from edgebuild.spec.registry import STEPS
 from edgebuild.spec.space import Space
 from edgebuild.spec.target import FIDELITIES, Gate
 from edgebuild.verbs import searched
@@ -93,7 +94,7 @@ class _Search:
         before = self._before(name)
         for notice in self._notices():
             watcher.notice(notice)
-        self.trials.start()
+        self.trials.start(taught=_is_taught(self.space))
         ladder = Ladder(self.trials, self.subject.gates, self._goals(), study.trials)
         budget = Budget(self.request.trials, self.trials.until)
 
@@ -156,6 +157,11 @@ class _Search:
 
     def _goals(self) -> list[Gate]:
         return [Gate(goal.metric, goal.limit, goal.confidence, FIDELITIES[0], goal.output) for goal in self.space.goals]
+
+
+def _is_taught(space: Space) -> bool:
+    """Whether there are recipes in it that a teacher teaches."""
+    return any("teacher" in STEPS.get(way.use).needs for line in space.lines for way in line.ways)
 
 
 def _dropping(keep: Callable[[], Result]) -> Callable[[], None]:

@@ -60,11 +60,13 @@ class Trials:
         """What the user should know of devices and formats."""
         return [*self._planner.notices, *self._instruments.notices]
 
-    def start(self) -> None:
-        """Make the float model and count what it does; raises what is wrong with it."""
+    def start(self, *, taught: bool) -> None:
+        """Make the float model and count what it does, and beside it the teachers where recipes are `taught`; raises
+        what is wrong with the model.
+        """
         trying = self._trying()
         look = trying.counted(Recipe(), "float")
-        trying.graph.keep(look.evidence.values())
+        trying.graph.keep([*look.evidence.values(), *(trying.weights.teachers if taught else ())])
         done = self._run(trying.graph, {"float": look})
         self._raise(done, [*look.evidence.values()])
         self._float = self._files(look, done) or ()
@@ -105,6 +107,7 @@ class Trials:
             return []
         trying = self._trying()
         looks = {str(place): self._look(trying, one, str(place)) for place, one in enumerate(candidates)}
+        trying.graph.keep(item for look in looks.values() for item in look.evidence.values())
         done = self._run(trying.graph, looks)
         return [self._refusal(look, done) or self._files(look, done) for look in looks.values()]
 
@@ -119,8 +122,6 @@ class Trials:
 
     def _run(self, graph: Graph, looks: Mapping[str, Look]) -> Attempt:
         """Bring up what the looks need, and count how many steps each of them asked for."""
-        if looks:
-            graph.keep(item for look in looks.values() for item in look.evidence.values())
         before = len(self.journal.ran)
         done = attempt(self.store, graph, self.jobs, self.journal, self.limits, self.until)
         requested = sum(len(_needed(graph, look)) for look in looks.values())
