@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from benchmarks.structured_pruning.architectures import example, network, parameters
-from edgebuild.nn.prune import channels, importance, shares, trial, units
+from edgebuild.nn import comparison
+from edgebuild.nn.prune import channels, importance, shares, units
 from edgebuild.nn.prune.dependencies import numbers_of
 from edgebuild.nn.prune.slicing import silenced
 from edgebuild.spec.registry import FORMATS
@@ -73,9 +74,9 @@ def _difference(name: str, net: nn.Module, small: nn.Module, stock: Inventory, c
     given = tuple(one.double() if one.is_floating_point() else one for one in example(name, batch))
     silent = copy.deepcopy(net).double()
     gone = numbers_of([(one.group, numbers) for one, numbers in chosen])
-    answers = trial.answers(copy.deepcopy(small).double(), given)
+    answers = comparison.answers(copy.deepcopy(small).double(), given)
     with silenced(silent, stock.proven.dependencies.traced, gone):
-        wanted = trial.answers(silent, given)
+        wanted = comparison.answers(silent, given)
     return max(_apart(*pair) for pair in zip(answers, wanted, strict=True))
 
 
@@ -89,7 +90,7 @@ def _converted(kind: str, small: nn.Module, given: tuple[Any, ...]) -> float | s
         (answers,) = made.run(file, [tuple(one.numpy() for one in given)])
     except Exception as error:  # converters fail in any way
         return f"{type(error).__name__}: {str(error).strip().partition(chr(10))[0][:120]}"
-    pairs = zip(map(torch.from_numpy, answers), trial.answers(small, given), strict=True)
+    pairs = zip(map(torch.from_numpy, answers), comparison.answers(small, given), strict=True)
     return max(_apart(one.reshape(other.shape), other) for one, other in pairs)
 
 

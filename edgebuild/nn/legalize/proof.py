@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from edgebuild.nn.prune import trial
+from edgebuild.nn import comparison
 from edgebuild.spec.errors import exhausted
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ def distance(original: nn.Module, rewritten: nn.Module, example: Example) -> flo
     import torch
 
     for dtype in (torch.float64, torch.float32):
-        inputs = trial.noise(example, "normal", len(example[0]), dtype) if example else ()
+        inputs = comparison.noise(example, "normal", len(example[0]), dtype) if example else ()
         with contextlib.suppress(_Unable):
             return _distance(*(_answers(module, inputs, dtype) for module in (rewritten, original)))
     return float("inf")
@@ -67,7 +67,7 @@ def _answers(module: nn.Module, example: Example, dtype: torch.dtype) -> list[Te
     own = [*module.named_parameters(), *module.named_buffers()]
     values = {name: value.to(dtype) if value.is_floating_point() else value for name, value in own}
     try:
-        return trial.answers(Typed(), example)
+        return comparison.answers(Typed(), example)
     except Exception as error:  # in whatever words
         if exhausted(error):
             raise

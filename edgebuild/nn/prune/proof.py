@@ -11,6 +11,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from edgebuild.nn import halving
 from edgebuild.nn.prune import sizes, trial
 from edgebuild.nn.prune.dependencies import Dependencies, Group, numbers_of
 from edgebuild.nn.prune.sizes import Correction
@@ -89,7 +90,7 @@ def broken(module: nn.Module, example: Example, known: Proven, chosen: Chosen) -
             return None
         return "without its least channels the model does not answer as if they were silent"
 
-    return {able[place][0]: why for place, why in trial.unsound(able, fault).items()}
+    return {able[place][0]: why for place, why in halving.unsound(able, fault).items()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +115,7 @@ class _Trials:
         bad: dict[int, str] = {}
         while fresh := self._next(good, bad):
             passed, failed = self._round(fresh)
-            joint = trial.unsound([*good, *passed], self._fault)
+            joint = halving.unsound([*good, *passed], self._fault)
             every = [*good, *passed]
             bad |= failed | {every[k].place: why for k, why in joint.items()}
             good = [one for k, one in enumerate(every) if k not in joint]
@@ -153,9 +154,9 @@ class _Trials:
 
     def _unsound(self, able: Sequence[_Tried]) -> dict[int, str]:
         """Found in one draw, which is enough but for widths that the code takes for one another."""
-        bad = trial.unsound(able, lambda chosen: self._fault_of(chosen, 0))
+        bad = halving.unsound(able, lambda chosen: self._fault_of(chosen, 0))
         good = [one for k, one in enumerate(able) if k not in bad]
-        return bad if not good or self._fault(good) is None else trial.unsound(able, self._fault)
+        return bad if not good or self._fault(good) is None else halving.unsound(able, self._fault)
 
     def _modes(self, fresh: Sequence[int]) -> list[str]:
         own = dict.fromkeys(mode for k in fresh for mode in self._own_modes(k))

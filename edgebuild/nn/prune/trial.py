@@ -1,14 +1,14 @@
-"""What a trial of a model needs: examples on which every change shows, answers compared, candidates tried by halves."""
+"""What a trial of a model needs: a copy that shows every change, and examples on which it does."""
 
 from __future__ import annotations
 
 import copy
-import warnings
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
+from edgebuild.nn.comparison import alike, answers, noise
 from edgebuild.nn.prune import streamed
 from edgebuild.nn.prune.dependencies import lost
 from edgebuild.nn.prune.slicing import silenced
@@ -16,19 +16,15 @@ from edgebuild.spec.errors import exhausted
 
 if TYPE_CHECKING:
     import torch
-    from torch import Tensor, nn
+    from torch import nn
 
+    from edgebuild.nn.comparison import Answers, Example
     from edgebuild.nn.prune.streamed import Axes
     from edgebuild.nn.prune.trace.follow import Traced
-
-    Example = tuple[Tensor, ...]
-    Answers = list[Tensor]
 
 _BATCHES = (1, 3)
 _SEED = 0
 _TOLERANCES = {"float64": 1e-6, "float32": 1e-3}  # of the largest answer: what rounding may change
-
-Candidate = TypeVar("Candidate")
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,60 +122,6 @@ def prepared(module: nn.Module, example: Example) -> Trial:
     raise last or ValueError("the model's answers are not finite")
 
 
-def unsound(candidates: Sequence[Candidate], fault: Callable[[Sequence[Candidate]], str | None]) -> dict[int, str]:
-    """The candidates, by their place, that cannot go, and why: all at once if that works, else by halves.
-
-    Most models pass at once. What each passes alone and not together is taken in one by one.
-    """
-    return _unsound([*range(len(candidates))], lambda chosen: fault([candidates[number] for number in chosen]))
-
-
-def _unsound(chosen: list[int], fault: Callable[[list[int]], str | None]) -> dict[int, str]:
-    if not chosen or (why := fault(chosen)) is None:
-        return {}
-    if len(chosen) == 1:
-        return {chosen[0]: why}
-    half = len(chosen) // 2
-    bad = _unsound(chosen[:half], fault) | _unsound(chosen[half:], fault)
-    good = [number for number in chosen if number not in bad]
-    if not good or fault(good) is None:
-        return bad
-    kept: list[int] = []
-    for number in good:
-        if (why := fault([*kept, number])) is None:
-            kept.append(number)
-        else:
-            bad[number] = why
-    return bad
-
-
-def answers(module: nn.Module, example: Example) -> Answers:
-    """All tensors that the module gives."""
-    import torch
-    from torch.utils import _pytree
-
-    with torch.no_grad(), warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        answer = module(*example)
-    return [value for value in _pytree.tree_leaves(answer) if isinstance(value, torch.Tensor)]
-
-
-def alike(observed: Answers, expected: Answers, tolerance: float) -> bool:
-    """Whether answers have the same shapes, and differ by no more than `tolerance` of the largest."""
-    if [value.shape for value in observed] != [value.shape for value in expected]:
-        return False
-    pairs = zip(observed, expected, strict=True)
-    return all(one.numel() == 0 or _near(one, other, tolerance) for one, other in pairs)
-
-
-def _near(one: Tensor, other: Tensor, tolerance: float) -> bool:
-    import torch
-
-    if one.dtype == torch.bool:
-        return bool((one == other).all())
-    return bool(((one - other).abs() <= tolerance * (other.abs().max() + 1e-12)).all())
-
-
 def _shaken(module: nn.Module) -> nn.Module:
     import torch
 
@@ -198,21 +140,3 @@ def _with_buffers(module: nn.Module, dtype: torch.dtype) -> nn.Module:
         if held.is_floating_point():
             held.data = held.data.to(dtype)
     return module
-
-
-def noise(example: Example, kind: str, batch: int, dtype: torch.dtype) -> Example:
-    """Seeded noise in the shapes of an example, of another batch and type: "normal", "positive", or zeros."""
-    import torch
-
-    generator = torch.Generator().manual_seed(_SEED)
-
-    def one(like: Any) -> Tensor:
-        shape = (batch, *like.shape[1:])
-        if kind == "zeros":
-            return torch.zeros(shape, dtype=dtype if like.is_floating_point() else like.dtype)
-        if not like.is_floating_point():
-            return torch.randint(0, 2, shape, generator=generator).to(like.dtype)
-        draw = torch.randn if kind == "normal" else torch.rand
-        return draw(shape, generator=generator, dtype=dtype)
-
-    return tuple(one(like) for like in example)

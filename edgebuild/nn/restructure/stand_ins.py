@@ -11,16 +11,16 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from edgebuild.nn.prune import streamed, trial
+from edgebuild.nn import comparison, halving
+from edgebuild.nn.prune import streamed
 from edgebuild.nn.restructure import swaps
 from edgebuild.nn.restructure.swaps import Swap
 from edgebuild.spec.errors import exhausted
 
 if TYPE_CHECKING:
-    from torch import Tensor, nn
+    from torch import nn
 
-    Example = tuple[Tensor, ...]
-    Answers = list[Tensor]
+    from edgebuild.nn.comparison import Answers, Example
 
 _BATCH, _SEED = 2, 0
 _TOLERANCE = 1e-5  # of the largest answer: the same kernels compute both
@@ -37,7 +37,7 @@ def unable(module: nn.Module, example: Example, chosen: Mapping[str, Swap]) -> d
         tried = {name: chosen[name] for name in some}
         return next((why for run in runs if (why := run.fault(tried)) is not None), None)
 
-    return {names[place]: why for place, why in trial.unsound(names, fault).items()}
+    return {names[place]: why for place, why in halving.unsound(names, fault).items()}
 
 
 def remarks(reasons: Mapping[str, str]) -> list[str]:
@@ -66,20 +66,20 @@ class _Run:
                 raise
             first = str(error).strip().partition("\n")[0][:160]
             return f"{within} does not run{mode} ({type(error).__name__}: {first})"
-        if trial.alike(observed, self.expected, _TOLERANCE) or not self._steady():
+        if comparison.alike(observed, self.expected, _TOLERANCE) or not self._steady():
             return None
         return f"{within} answers otherwise{mode}, so its code asks for the class"
 
     def _steady(self) -> bool:
         """Whether the module as it is answers the same twice; else answers tell nothing."""
-        return trial.alike(_answers(self.module, self.example, self.training, {}), self.expected, _TOLERANCE)
+        return comparison.alike(_answers(self.module, self.example, self.training, {}), self.expected, _TOLERANCE)
 
 
 def _runs(module: nn.Module, example: Example) -> Iterator[_Run]:
     """In eval mode, on noise where it runs on that; in training mode where it runs at all."""
     import torch
 
-    noise = [trial.noise(example, "normal", batch, torch.float32) for batch in (_BATCH, len(example[0]))]
+    noise = [comparison.noise(example, "normal", batch, torch.float32) for batch in (_BATCH, len(example[0]))]
     for training in (False, True):
         for inputs in (*noise, example):
             try:
@@ -104,4 +104,4 @@ def _answers(module: nn.Module, inputs: Example, training: bool, chosen: Mapping
         swaps.place(tried, name, part)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(_SEED)
-        return trial.answers(tried, inputs)
+        return comparison.answers(tried, inputs)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 from torch.nn import functional
 
-from edgebuild.nn.prune import trial
+from edgebuild.nn import comparison
 from edgebuild.nn.prune.dependencies import dependencies, numbers_of
 from edgebuild.nn.prune.proof import proven
 from edgebuild.nn.prune.slicing import silenced
@@ -183,4 +183,4 @@ def test_what_goes_is_as_if_silent_and_the_rest_stays(kinds: list[str], seed: in
         with torch.no_grad(), silenced(silent, found.dependencies.traced, numbers_of(chosen)):
             wanted = silent(x)
         with torch.no_grad():
-            assert trial.alike([pruned(x)], [wanted], 1e-6)
+            assert comparison.alike([pruned(x)], [wanted], 1e-6)
