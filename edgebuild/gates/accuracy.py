@@ -41,7 +41,7 @@ class Accuracy(RightAnswers):
             reason = f"inside the margin, but only {fidelity}; the gate asks for {gate.fidelity}"
         else:
             status, reason = "pass", f"the drop is below {points(bound.high)}{on_device(head, allowed)}"
-        reason += of_groups(head.answers) + _worst(head.answers)
+        reason += of_groups(head.answers) + _worst(head.answers) + _no_better_than_one_answer(head.answers)
         return Verdict("accuracy", gate.limit, "share", status, reason, fidelity, pairs.n, *bound, gate.confidence)
 
     def mend(self, gate: Gate, verdict: Verdict, evidence: Evidence, tried: Tried) -> str:
@@ -71,3 +71,12 @@ def _worst(answers: Answers) -> str:
     if worst is None or worst.drop <= 0:
         return ""
     return f"; most in class {name!r}: {points(worst.drop)} of {worst.n} examples"
+
+
+def _no_better_than_one_answer(answers: Answers) -> str:
+    """Where what nothing may be lost from is itself not proved to be better than the same answer to every example."""
+    name, most = max(answers.classes.items(), key=lambda item: item[1].n, default=("", None))
+    if most is None or len(answers.classes) < 2 or answers.baseline.low > most.n / answers.n:
+        return ""
+    right = f"the float model itself is right in {answers.baseline.accuracy:.0%}"
+    return f"; {right}, not proved to be more than {name!r} as every answer: {most.n / answers.n:.0%}"

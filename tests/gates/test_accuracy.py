@@ -214,3 +214,15 @@ def test_the_class_that_lost_most_is_named() -> None:
     assert reason == "the drop is below 0.17 pp; most in class 'cat': 4.00 pp of 50 examples"
     classes = groups({"cat": (0, 0, 50), "dog": (0, 6, 60)})
     assert "class" not in Accuracy().judge(Gate("accuracy", "1 pp"), accuracy(10, 9, 5000, classes=classes)).reason
+
+
+@pytest.mark.parametrize(("most", "told"), [(900, True), (799, False), (1000, False)])
+def test_a_float_model_that_is_no_better_than_one_answer_is_told(most: int, told: bool) -> None:
+    """Nothing is lost from a model that has learnt nothing, and the gate passed without a word."""
+    counts = {"cat": (0, 0, most), "dog": (0, 0, 1000 - most)}
+    evidence = accuracy(0, 0, 1000, classes=groups({name: each for name, each in counts.items() if each[2]}))
+    verdict = Accuracy().judge(Gate("accuracy", "1 pp"), evidence)
+    words = (
+        f"; the float model itself is right in 90%, not proved to be more than 'cat' as every answer: {most / 10:.0f}%"
+    )
+    assert (verdict.status, words in verdict.reason) == ("pass", told)
