@@ -30,7 +30,9 @@ devices: setup
 bare:
 	scripts/bare
 
+# The tests that `make test` leaves out for their time, then every benchmark: hours.
 bench: setup
+	"$(VENV)/bin/pytest" --numprocesses 2 -m slow
 	"$(VENV)/bin/python" -m benchmarks
 
 clean:

@@ -14,6 +14,12 @@ from edgebuild.devices.emulation import sysroot
 from edgebuild.devices.qemu import cache_folder
 
 TOOLS = {"numpy": "2"}
+# Their short runs train and measure for a quarter of a minute and longer.
+SLOW = {
+    *("deep_compression", "elastic", "elastic_targets", "first_contact", "keras_teacher", "peers", "recipes"),
+    *("search", "two_devices"),
+}
+NAMES = [pytest.param(name, marks=pytest.mark.slow) if name in SLOW else name for name in command.names()]
 
 
 @pytest.fixture(scope="module")
@@ -22,7 +28,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("short-runs") / "store"
 
 
-@pytest.mark.parametrize("name", command.names())
+@pytest.mark.parametrize("name", NAMES)
 def test_a_short_run_gives_every_figure_that_its_columns_show(
     name: str, store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -36,6 +42,10 @@ def test_a_short_run_gives_every_figure_that_its_columns_show(
     write(tmp_path, name, render(name, "", tables, TOOLS), tables, TOOLS)
     json.loads((tmp_path / f"{name}.json").read_text())
     assert [table.markdown() for table in read(tmp_path, name)] == [table.markdown() for table in tables]
+
+
+def test_what_is_slow_is_there() -> None:
+    assert {*command.names()} >= SLOW
 
 
 def test_help_and_the_list_answer_without_running_anything() -> None:

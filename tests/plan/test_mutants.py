@@ -11,6 +11,8 @@ import pytest
 from tests import ROOT
 from tests.plan.mutants import MUTANTS
 
+LABELS = [f"{one.file}: {one.left_out}" for one in MUTANTS]
+
 
 @pytest.fixture(scope="module")
 def reasons() -> list[str | None]:
@@ -21,6 +23,12 @@ def reasons() -> list[str | None]:
     return list(json.loads(done.stdout.splitlines()[-1]))
 
 
-@pytest.mark.parametrize("index", range(len(MUTANTS)), ids=[f"{one.file}: {one.left_out}" for one in MUTANTS])
+def test_each_names_a_line_that_is_there_once() -> None:
+    texts = {file: (ROOT / "edgebuild" / file).read_text() for file in {one.file for one in MUTANTS}}
+    assert {one.left_out: texts[one.file].count(one.old) for one in MUTANTS} == {one.left_out: 1 for one in MUTANTS}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("index", range(len(MUTANTS)), ids=LABELS)
 def test_a_test_of_keys_sees_it(reasons: list[str | None], index: int) -> None:
     assert reasons[index] is None
