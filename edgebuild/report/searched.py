@@ -60,9 +60,12 @@ def show(result: Result, plot: Path) -> None:
 
 def _show_next(result: Result) -> None:
     if result.front:
-        first = result.front[0].number
-        command = f"edgebuild search --target {result.target} --model {result.model} --apply {first}"
-        line(("next: ", "bold"), f"{command} builds {name(result.front[0])} and judges it on the test examples")
+        command = f"edgebuild search --target {result.target} --model {result.model}"
+        proved = ", ".join(name(trial) for trial in pareto.from_the_safest(result.trials))
+        line(
+            ("next: ", "bold"), f"{command} --prove builds {proved} and judges each on the test examples, to the first"
+        )
+        line(f"      that does not pass; --apply {result.front[0].number} builds {name(result.front[0])} alone")
     elif (missed := _missed(result)) is not None:
         line(("fail: ", "red"), missed)
 

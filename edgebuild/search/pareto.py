@@ -39,6 +39,21 @@ def front(trials: Sequence[Trial]) -> tuple[Trial, ...]:
     return tuple(sorted(unlike.values(), key=cost))
 
 
+def from_the_safest(trials: Sequence[Trial]) -> tuple[Trial, ...]:
+    """Of the points worth having the one that lost least, and then each that costs less than all before it: the dearer
+    of those that lost as much first.
+    """
+    chosen: list[Trial] = []
+    for trial in sorted(front(trials), key=lambda each: (_lost(each), -cost(each))):
+        if not chosen or cost(trial) < cost(chosen[-1]):
+            chosen.append(trial)
+    return tuple(chosen)
+
+
+def _lost(trial: Trial) -> float:
+    return trial.point.loss.share if trial.point and trial.point.loss else 0.0
+
+
 def cost(trial: Trial) -> float:
     """The logarithm of the mean of the shares of time and of bytes: what a point costs on the target."""
     assert trial.point is not None

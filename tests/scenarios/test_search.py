@@ -140,6 +140,23 @@ def test_a_trial_is_built_like_any_recipe_and_taken_from_then_on(searched: tuple
     target.write_text(lines)
 
 
+def test_points_are_built_from_the_safest_on_until_one_does_not_pass(searched: tuple[Workspace, Ran]) -> None:
+    workspace, ran = searched
+    losses = {trial["number"]: trial["point"]["loss"] for trial in ran.document["trials"] if trial["point"]}
+    front = [trial["number"] for trial in ran.document["front"]]
+    safest = min(reversed(front), key=lambda number: losses[number]["estimate"])
+    proved = workspace.run("search", "--target", "board", "--prove", "--json")
+    verdicts = [notice.partition(",")[0] for notice in proved.document["notices"] if ": #" in notice]
+    assert verdicts[0] == f"pass: #{safest}"
+    assert all(verdict.startswith("pass") for verdict in verdicts[:-1])
+    assert (proved.code, proved.document["status"]) == (0, "pass")
+    last = [verdict.rpartition("#")[2] for verdict in verdicts if verdict.startswith("pass")][-1]
+    shown = workspace.run("search", "--target", "board", "--show", "--json")
+    assert shown.document["taken"] == int(last)
+    both = workspace.run("search", "--target", "board", "--prove", "--apply", "0")
+    assert (both.code, both.err.count("\n")) == (2, 1)
+
+
 def test_a_trial_that_there_is_not_ends_in_one_line(searched: tuple[Workspace, Ran]) -> None:
     workspace, _ = searched
     ran = workspace.run("search", "--target", "board", "--apply", "99")

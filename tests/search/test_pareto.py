@@ -28,6 +28,20 @@ def test_a_point_is_worth_having_unless_another_is_nowhere_worse_and_somewhere_b
     assert [each.number for each in pareto.front(trials)] == [1, 0]  # the cheapest first
 
 
+def test_from_the_safest_on_each_point_costs_less_than_all_before_it() -> None:
+    trials = [
+        trial(0, 0.5, 0.5, -0.3),
+        trial(1, 0.4, 0.4, 0.3),
+        trial(2, 0.3, 0.3, 0.0),
+        trial(3, 0.2, 0.2, 0.6),
+        trial(4, 0.31, 0.31, 0.3),
+        trial(5, 0.1, 0.1, 2.0, passes=False),
+    ]
+    assert [each.number for each in pareto.from_the_safest(trials)] == [0, 2, 3]
+    assert [each.number for each in pareto.from_the_safest(trials[1:5])] == [2, 3]
+    assert pareto.from_the_safest([]) == ()
+
+
 def test_of_two_points_that_are_equal_the_first_is_told() -> None:
     assert [each.number for each in pareto.front([trial(0, 0.5, 0.5, 0.0), trial(1, 0.5, 0.5, 0.0)])] == [0]
 
