@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import warnings
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -51,7 +51,7 @@ class Study:
                 storage=storage, study_name=name, directions=directions, load_if_exists=True,
                 sampler=_sampler(space, len(recipes) if recipes is not None else _MOST, seed),
             )  # fmt: skip
-            self._asked: dict[int, Any] = {}
+            self._asked: dict[int, tuple[str, Any]] = {}  # what is not told yet: the recipe, and Optuna's trial
             if not self._study.trials:
                 for start in space.starts:
                     self._study.enqueue_trial(self._as_told(start))
@@ -68,37 +68,41 @@ class Study:
         return len(self._all) if self._all is not None else None
 
     def propose(self, count: int) -> list[Draft]:
-        """Up to so many recipes that were not tried yet, each another, and none that begins as one whose step refused
-        what came to it; fewer where the space has no more.
+        """Up to so many recipes that were not proposed yet, each another, and none that begins as one whose step
+        refused what came to it; fewer where the space has no more.
         """
-        drafts: dict[str, Draft] = {}
+        drafts: list[Draft] = []
         again, values = 0, None
         while len(drafts) < count and again < _NEVER:
             draft = self._draft(values)
-            key = text(draft.recipe)
-            if key not in drafts and self._is_open(key):
-                drafts[key], again, values = draft, 0, None
+            if self._is_open(text(draft.recipe), but=draft.number):
+                drafts.append(draft)
+                again, values = 0, None
                 continue
             self._forget(draft)
             again += 1
             if again >= _AGAIN and self._all is not None:
-                values = self._nearest(drafts, draft.values)
+                values = self._nearest(draft.values)
                 if values is None:
                     break
-        return [*drafts.values()]
+        return drafts
 
     def tell(self, trials: Sequence[Trial]) -> None:
         """Remember what became of recipes."""
         with _quiet():
             for trial in trials:
-                self._tell(self._asked.pop(trial.number), trial)
+                _, optuna_trial = self._asked.pop(trial.number)
+                self._tell(optuna_trial, trial)
         self.trials += trials
         self._known |= {text(self._recipe_of(trial.values)): trial for trial in trials}
         self._refused |= {beginning for trial in trials for beginning in self._refusal(trial)}
 
-    def _is_open(self, recipe: str) -> bool:
-        """Whether a recipe, as `text` writes it, was neither tried nor begins as one that was refused."""
-        return recipe not in self._known and not any(begins(recipe, each) for each in self._refused)
+    def _is_open(self, recipe: str, but: int | None = None) -> bool:
+        """Whether a recipe, as `text` writes it, was neither tried, nor proposed `but` under this number, nor begins as
+        one that was refused.
+        """
+        waits = any(each == recipe for number, (each, _) in self._asked.items() if number != but)
+        return not waits and recipe not in self._known and not any(begins(recipe, each) for each in self._refused)
 
     def _refusal(self, trial: Trial) -> Iterator[str]:
         """How every recipe begins that is refused as this one was; nothing where it was not."""
@@ -119,16 +123,14 @@ class Study:
                 return drawn[name]
 
             recipe = self._space.recipe(draw)
-        self._asked[self._next] = optuna_trial
+        self._asked[self._next] = text(recipe), optuna_trial
         self._next += 1
         return Draft(self._next - 1, drawn, recipe)
 
-    def _nearest(self, drawn: Collection[str], values: Mapping[str, Any]) -> Mapping[str, Any] | None:
-        """The values of the open recipe, not among those just drawn, which differs least from these; None where there
-        is none.
-        """
+    def _nearest(self, values: Mapping[str, Any]) -> Mapping[str, Any] | None:
+        """The values of the open recipe which differs least from these; None where there is none."""
         dimensions = self._space.dimensions()
-        open_ = [each for name, each in (self._all or {}).items() if name not in drawn and self._is_open(name)]
+        open_ = [each for name, each in (self._all or {}).items() if self._is_open(name)]
         return min(open_, key=lambda each: _distance(each, values, dimensions), default=None)
 
     def _recipe_of(self, values: Mapping[str, Any]) -> Any:
@@ -136,7 +138,7 @@ class Study:
 
     def _forget(self, draft: Draft) -> None:
         """Leave out a recipe that was proposed before: nothing new is known of it."""
-        optuna_trial = self._asked.pop(draft.number)
+        _, optuna_trial = self._asked.pop(draft.number)
         self._next = draft.number
         with _quiet() as optuna:
             self._study.tell(optuna_trial, state=optuna.trial.TrialState.FAIL)

@@ -69,6 +69,13 @@ def test_it_begins_with_the_starts_and_proposes_each_recipe_once(tmp_path: Path)
     assert [draft.number for draft in drafts] == [*range(20)]
 
 
+def test_what_was_proposed_and_is_not_told_yet_is_not_proposed_again(tmp_path: Path) -> None:
+    small = 'description = "x"\n[[steps]]\nuse = "prune_channels"\nratio = {{ choices = [0.2, 0.4, 0.6] }}\n'
+    study = Study(tmp_path / "journal.log", "one", space(tmp_path, text=small))
+    ratios = [draft.values["prune_channels.ratio"] for count in (2, 2, 2) for draft in study.propose(count)]
+    assert sorted(ratios) == [0.2, 0.4, 0.6]
+
+
 def _step(study: Study) -> list[Draft]:
     drafts = study.propose(4)
     study.tell([tried(draft) for draft in drafts])
