@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from edgebuild import cli
 from edgebuild.spec import plugins
 from edgebuild.spec.errors import UsageError
 from edgebuild.spec.plugins import Registry
@@ -39,7 +40,7 @@ hardware = {arch = "aarch64", cpu = "cortex-a72"}
 runtimes = [{format = "box"}]
 recipe = [{use = "round_weights", decimals = 4}]
 devices = [{transport = "twin"}]
-timing = {looks = [6], iterations = 20, warmup = "10 ms"}
+timing = {looks = [1], iterations = 2, warmup_iterations = 1, warmup = "0.01 s"}
 gates = [{metric = "heft", limit = "1 MiB"}, {metric = "accuracy", limit = "5 pp"}]
 """
 MEMBERS = [(name, member) for name, (registry, _) in NOUNS.items() for member in registry.required()]
@@ -184,17 +185,24 @@ LINES = {
 
 @pytest.mark.parametrize("kind", NOUNS)
 def test_a_plan_that_names_a_broken_one_ends_with_2_and_says_where_it_is_named(
-    project: Path, tmp_path: Path, kind: str
+    project: Path,
+    installed: Callable[..., Path],
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+    kind: str,
 ) -> None:
     member, line = LINES[kind]
     if kind == "Crate":
         declared = project / "models" / "tiny" / "model.toml"
         text = declared.read_text().replace('builder = "build"\n', "")
         declared.write_text(text.partition("[training]")[0] + '[source]\nuse = "crate"\nfile = "model.crate"\n')
-    ran = run(project, distribution(tmp_path / "installed", without(kind, member)), "plan", "--target", "board")
-    assert (ran.code, ran.out) == (2, "")
-    assert ran.err.startswith(f"edgebuild: {line}: expected {member}"), ran.err
-    assert ran.err.count("\n") == 1
+    installed(without(kind, member))
+    monkeypatch.chdir(project)
+    monkeypatch.setenv("EDGEBUILD_STORE", str(project / "store"))
+    code, (out, err) = cli.main(["plan", "--target", "board"]), capfd.readouterr()
+    assert (code, out) == (2, "")
+    assert err.startswith(f"edgebuild: {line}: expected {member}"), err
+    assert err.count("\n") == 1
 
 
 def test_one_that_cannot_even_be_imported_harms_nobody_who_does_not_name_it(project: Path, tmp_path: Path) -> None:

@@ -127,7 +127,7 @@ caches = [{level = 1, kind = "Data", size = "32 KiB", ways = 2}]}}
 runtimes = [{format = "onnx"}]
 recipe = [{use = "float16"}]
 devices = [{transport = "qemu"}, {transport = "local"}]
-timing = {looks = [6], iterations = 20, warmup = "10 ms"}
+timing = {looks = [6], iterations = 2, warmup_iterations = 1, warmup = "0.01 s"}
 gates = [{metric = "size", limit = "1 MiB"}, {metric = "latency", limit = "+900 %", fidelity = "emulated"}]
 """
 

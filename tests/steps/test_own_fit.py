@@ -6,6 +6,7 @@ import json
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -15,6 +16,7 @@ import torch
 
 from edgebuild.nn import checkpoint
 from edgebuild.spec import dataset
+from edgebuild.spec.artifact import Input, StepIO
 from edgebuild.spec.errors import UsageError
 from edgebuild.spec.model import Training
 from edgebuild.spec.signature import Signature
@@ -133,37 +135,36 @@ import sys
 from pathlib import Path
 import torch
 from edgebuild.nn.train import kept
-from edgebuild.spec.artifact import Input, StepIO
-from edgebuild.spec.model import Training
-from edgebuild.steps.train import Train
-from tests import tiny
+from tests.steps import test_own_fit
 
 torch.set_num_threads(1)
 kept._LEAST, kept._SHARE = 0.0, 1
-code, data, output, partial = map(Path, sys.argv[1:])
-output.mkdir(parents=True)
-step = Train("build", tiny.spec("tiny").declared.signature.bare, Training(epochs=60, batch_size=16))
-inputs = {"code": Input("code", "0" * 64, code), "data": Input("data", "0" * 64, data)}
-step.run(StepIO(inputs, output, output, partial=partial))
+test_own_fit.long(*map(Path, sys.argv[1:]))
 """
+
+
+def long(code: Path, data: Path, output: Path, partial: Path) -> None:
+    """A training with time to be killed in; what it keeps on the way is in `partial`."""
+    output.mkdir(parents=True)
+    inputs = {"code": Input("code", "0" * 64, code), "data": Input("data", "0" * 64, data)}
+    Train("build", ENDS, Training(epochs=60, batch_size=16)).run(StepIO(inputs, output, output, partial=partial))
 
 
 def test_a_step_that_was_killed_while_it_trained_goes_on_to_the_same_bytes(
     made: tiny.Made, source: Callable[[str], Path], tmp_path: Path
 ) -> None:
-    code, words = source(NET.format("pass")), {}
-    for name in ("killed", "resumed", "whole"):
-        partial = tmp_path / ("other" if name == "whole" else "partial")
-        words[name] = [sys.executable, "-c", STEP, *map(str, (code, made["data"], tmp_path / name, partial))]
-    process = subprocess.Popen(words["killed"])
+    code = source(NET.format("pass"))
+    places = [str(place) for place in (code, made["data"], tmp_path / "killed", tmp_path / "partial")]
+    process = subprocess.Popen([sys.executable, "-c", STEP, *places])
     file = tmp_path / "partial" / "training.pt"
     while not file.exists():
         assert process.poll() is None, "it ended before it kept anything"
+        time.sleep(0.002)
     process.send_signal(signal.SIGKILL)
     assert process.wait() == -signal.SIGKILL
     at = torch.load(file, weights_only=True)["step"]
     assert at > 0
-    for name in ("resumed", "whole"):
-        subprocess.run(words[name], check=True)
+    for name, partial in (("resumed", "partial"), ("whole", "other")):
+        long(code, made["data"], tmp_path / name, tmp_path / partial)
     files = [(tmp_path / name / checkpoint.WEIGHTS).read_bytes() for name in ("resumed", "whole")]
     assert files[0] == files[1]
