@@ -45,11 +45,11 @@ class Workspace:
 
     def run(self, *arguments: str, **variables: str) -> Ran:
         """`edgebuild ARGUMENTS` as a user would start it: in a process of its own where `variables` are those of steps
-        too, and for the first use of each verb. What comes after runs in one that stays, which saves each most of its
-        time.
+        too, and for the first use of each verb by any test. What comes after runs in one that stays, which saves each
+        most of its time.
         """
         environment = os.environ | {"EDGEBUILD_STORE": str(self.store), "COLUMNS": "200"} | variables
-        if _first(arguments[0]) or not _resident().suits(environment):
+        if not _resident().suits(environment) or _first(arguments[0]):
             return self.start(*arguments, **variables)
         return Ran(*_resident().run(arguments, self.root, environment, _TIMEOUT))
 
@@ -73,14 +73,16 @@ class Workspace:
         return self.root / "dist" / "board" / "tiny"
 
 
-_USED = set[str]()
+_USED: list[Path] = []  # the folder in which all processes of this run note the verbs that they use
 
 
 def _first(word: str) -> bool:
-    """Whether no command of this run began so before."""
-    new = word not in _USED
-    _USED.add(word)
-    return new
+    """Whether no command of this run began so before, in whatever process."""
+    try:
+        (_USED[0] / word).touch(exist_ok=False)
+    except FileExistsError:
+        return False
+    return True
 
 
 @cache
@@ -89,8 +91,10 @@ def _resident() -> Resident:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def resident() -> Iterator[None]:
+def resident(common: Path) -> Iterator[None]:
     """The process that runs commands has the environment of before the first test, and ends with the last."""
+    (common / "verbs").mkdir(exist_ok=True)
+    _USED[:] = [common / "verbs"]
     _resident()
     yield
     _resident().close()

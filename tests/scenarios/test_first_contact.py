@@ -136,7 +136,9 @@ def test_a_name_and_pictures_become_a_judged_bundle_by_two_commands(tmp_path: Pa
     begun = empty.run(*asked, "--weights", "random", "--shape", "image=1,1,12,12", "--name", "quarters", "--json")
     assert begun.code == 0, begun.err
     assert begun.document["checked"]["techniques"]["prune_channels"] == ""
-    empty.edit("models/quarters/model.toml", "[data]", "[training]\nlearning_rate = 0.02\n\n[data]\ntest = 0.5")
+    empty.edit(
+        "models/quarters/model.toml", "[data]", "[training]\nepochs = 10\nlearning_rate = 0.02\n\n[data]\ntest = 0.5"
+    )
     empty.edit("targets/host.toml", "description", f"{TIMED}description")
     empty.edit("targets/host.toml", '[[runtimes]]\nformat = "tflite"\n', "")  # another file, the same again
     ran = empty.run("--target", "host", "--model", "quarters", "--recipe", "int8", "--json")
