@@ -18,6 +18,7 @@ from edgebuild.formats.tflite import Tflite
 from edgebuild.nn.legalize import proof
 from edgebuild.nn.legalize.legalize import legal
 from edgebuild.spec import plugins
+from edgebuild.spec.layout import NHWC
 from edgebuild.spec.registry import REWRITES
 
 SIZES = {1: (8, 20), 2: (8, 11, 12), 3: (4, 5, 6, 8)}
@@ -529,7 +530,8 @@ def test_tflite_takes_a_layer_of_every_rewrite_and_answers_as_torch_does() -> No
     layers = [every[0] for every in LAYERS.values()]
     others = [LAYERS[name][place] for name, place in (("output_padding", 1), ("transposed_groups", 1), ("expanded", 2))]
     module, given = Every([*layers, *others]).eval(), example()
-    file = Tflite().convert(legal(module, given, "tflite").module, given)
+    # In one layout: without it the file would be made twice.
+    file = Tflite().convert(legal(module, given, "tflite").module, given, NHWC)
     (answers,) = Tflite().run(file, [tuple(values.numpy() for values in given)])
     with torch.no_grad():
         wanted = [value.numpy() for value in module(*given)]
