@@ -6,13 +6,13 @@ names that they had. What is not known to do harm is left alone: a module withou
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from edgebuild.nn import exporting
-from edgebuild.nn.legalize import proof
+from edgebuild.nn.legalize import branches, proof
 from edgebuild.spec.errors import exhausted
 from edgebuild.spec.registry import REWRITES
 from edgebuild.spec.rewrite import Rewrite
@@ -76,6 +76,8 @@ def _legal(module: nn.Module, example: Example, format_name: str) -> Legal:
     if program is not None and program.settled:
         now, program = _settled(module, program, example), None
         lines |= {_SETTLED: None} if now is not module else {}
+    now, program, line = _merged(now, module, program or _exported(now, example), example)
+    lines |= dict.fromkeys(line)
     for _ in range(_ROUNDS if known else 0):
         able = {name: kind for name, kind in known.items() if name not in refused}
         rewritten = _rewritten(now, example, able, program or _exported(now, example))
@@ -97,6 +99,22 @@ def _settled(module: nn.Module, exported: Exported, example: Example) -> nn.Modu
 
     settled = _renamed(torch.export.unflatten(exported.program)).eval()
     return settled if proof.distance(module, settled, example) <= proof.LARGEST else module
+
+
+def _merged(
+    now: nn.Module, original: nn.Module, exported: Exported | None, example: Example
+) -> tuple[nn.Module, Exported | None, list[str]]:
+    """The module with parallel convolutions as one, else what it was exported as, and a line that says so."""
+    import torch
+
+    layers = branches.merge(exported.program) if exported is not None else ()
+    if exported is None or not layers:
+        return now, exported, []
+    merged = _renamed(torch.export.unflatten(exported.program)).eval()
+    far = proof.distance(original, merged, example)
+    if far > proof.LARGEST:
+        return now, None, [_left("branches", far)]
+    return merged, None, [f"branches that are added became one convolution, in {_named(layers)}"]
 
 
 def _rewritten(
@@ -217,11 +235,16 @@ def _layer(node: fx.Node) -> str:
 
 
 def _told(name: str, rewritten: proof.Rewritten, known: Mapping[str, type[Rewrite]], format_name: str) -> str:
-    layers = [*dict.fromkeys(filter(None, rewritten.layers[name]))]
-    where = ", ".join(map(repr, layers[:3])) + (f" and {len(layers) - 3} more" if len(layers) > 3 else "")
+    where = _named(rewritten.layers[name])
     what = (known[name].__doc__ or name).split("\n")[0].rstrip(".")
     trouble = known[name].formats[format_name]
     return f"rewritten for {format_name} ({trouble} otherwise): {what}" + (f", in {where}" if where else "")
+
+
+def _named(layers: Iterable[str]) -> str:
+    """The first three, and how many more."""
+    names = [*dict.fromkeys(filter(None, layers))]
+    return ", ".join(map(repr, names[:3])) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
 
 
 def _left(name: str, far: float) -> str:
