@@ -1,7 +1,7 @@
 """Reads an HDF5 file from end to end in a process of its own, with limits: `python -m … FILE SECONDS BYTES`.
 
 A damaged file may keep libhdf5 in a loop that nothing in Python interrupts, or end the process. What this has read, any
-other may read. One line of JSON says what the attribute `model_config` holds, or what is wrong.
+other may read. One line of JSON says what the attributes `model_config` and `keras_version` hold, or what is wrong.
 """
 
 from __future__ import annotations
@@ -11,11 +11,11 @@ import resource
 import sys
 from typing import Any
 
-ATTRIBUTE = "model_config"
+ATTRIBUTE, VERSION = "model_config", "keras_version"
 
 
 def main(path: str, seconds: int, memory: int) -> None:
-    """Print {"config": …} or {"error": …}."""
+    """Print {"config": …, "version": …} or {"error": …}."""
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds + 5))
     resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
@@ -23,9 +23,9 @@ def main(path: str, seconds: int, memory: int) -> None:
         import h5py
 
         with h5py.File(path, "r") as file:
-            text = file.attrs.get(ATTRIBUTE)
+            said = {"config": file.attrs.get(ATTRIBUTE), "version": file.attrs.get(VERSION)}
             file.visititems(_read)
-        reply = {"config": text.decode() if isinstance(text, bytes) else text}
+        reply = {key: text.decode() if isinstance(text, bytes) else text for key, text in said.items()}
         print(json.dumps(reply))
     except Exception as error:  # whatever h5py raises
         print(json.dumps({"error": str(error).strip().partition("\n")[0] or type(error).__name__}))

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -16,7 +18,7 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from edgebuild.formats import _h5_child
+from edgebuild.formats import _h5_child, _keras_torch, _keras_two
 from edgebuild.formats._adopted import attempt
 from edgebuild.spec.errors import UsageError
 from edgebuild.spec.look import Port
@@ -26,13 +28,14 @@ if TYPE_CHECKING:
 
     Sample = tuple[np.ndarray[Any, Any], ...]
 
+_MODERN = 3  # the version of Keras that reads files here
 _AT_ONCE = 32  # examples: one by one Keras spends most of its time in Python
 _HDF5 = b"\x89HDF\r\n\x1a\n"
 _SECONDS, _A_SECOND, _MEMORY = 10, 50_000_000, 1 << 32  # to read a file: at least, bytes in one more, and of memory
 _WHOLE = "model.save('model.keras') writes the whole model"
 _NO_CODE = "save it from layers of Keras alone, or export it to ONNX or as a SavedModel where its code is"
-# Layers that Keras 2 writes with `groups`, and Keras 3 reads without.
-_UNGROUPED = ("DepthwiseConv2D", "DepthwiseConv1D", "SeparableConv2D", "SeparableConv1D", "Conv2DTranspose")
+_CONFIG, _METADATA = "config.json", "metadata.json"  # in a .keras
+_NO_LAYER = "export it to ONNX or as a SavedModel by the Keras that made it: this one has no such layer"
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,17 +83,31 @@ class Opened:
 
 def opened(path: Path) -> Opened:
     """The model, on the CPU; UsageError for what is none, has code in it, or does not say what it takes."""
-    _refuse_code(_config(path))
+    described, version = _config(path)
+    modern, archive = copy.deepcopy(described), zipfile.is_zipfile(path)
+    if _old(version):
+        _keras_two.rewrite(modern, flat=not archive)
+    if not archive:
+        _keras_two.keep_axes(modern)
+    _refuse_code(modern)
     keras = backend()
-    known = {name: _ungrouped(getattr(keras.layers, name)) for name in _UNGROUPED}
-    custom = None if zipfile.is_zipfile(path) else known
+    flat = () if archive else _keras_two.OF_AXES
+    custom = {name: _of_axes(getattr(keras.layers, name)) for name in flat}
+    if _old(version):
+        custom[_keras_two.HARD] = _hard_sigmoid(keras)
     try:
-        with keras.device("cpu"):
-            model = keras.models.load_model(str(path), custom_objects=custom, compile=False, safe_mode=True)
+        with (
+            _saying(path, modern, described != modern) as file,
+            keras.device("cpu"),
+            keras.saving.custom_object_scope(custom),
+        ):
+            model = keras.models.load_model(str(file), compile=False, safe_mode=True)
     except Exception as error:
-        raise UsageError(f"is refused by Keras: {_told(error)}", hint=_hint(error)) from None
+        raise UsageError(f"is refused by Keras: {_told(error)}", hint=_hint(error, _old(version))) from None
     if not getattr(model, "inputs", None):
         raise UsageError("is a Keras model that does not say what it takes", hint="save it after it was called once")
+    for layer in model._flatten_layers(include_self=False):
+        _keras_torch.correct(layer)
     taken = model.get_config().get("input_layers")
     return Opened(model, tuple(sorted(taken)) if isinstance(taken, dict) else None)
 
@@ -138,34 +155,38 @@ def answers(path: Path, samples: Iterable[Sample]) -> Iterator[Sample]:
             yield from (tuple(value[row : row + 1] for value in outputs) for row in range(len(block)))
 
 
-def _config(path: Path) -> dict[str, Any]:
-    """How the file describes the model; UsageError for what is no Keras file, and for weights alone."""
+def _config(path: Path) -> tuple[dict[str, Any], str]:
+    """How the file describes the model, and by which version of Keras (empty where it does not say); UsageError for
+    what is no Keras file, and for weights alone.
+    """
     return attempt("is no Keras model, or a damaged one", lambda: _described(path))
 
 
-def _described(path: Path) -> dict[str, Any]:
+def _described(path: Path) -> tuple[dict[str, Any], str]:
     """The same; of a damaged file whatever zipfile, h5py or json raise."""
     if zipfile.is_zipfile(path):
         with zipfile.ZipFile(path) as archive, tempfile.TemporaryDirectory() as folder:
-            read = json.loads(archive.read("config.json"))
+            read = json.loads(archive.read(_CONFIG))
+            metadata = json.loads(archive.read(_METADATA)) if _METADATA in archive.namelist() else {}
+            version = metadata.get("keras_version")
             for name in (name for name in archive.namelist() if name.endswith(".h5")):
                 _read_through(Path(archive.extract(name, folder)))
     else:
         with path.open("rb") as file:
             if file.read(len(_HDF5)) != _HDF5:
                 raise UsageError("is no Keras model, neither as .keras nor as .h5: it is damaged, or something else")
-        text = _read_through(path)
+        text, version = _read_through(path)
         if text is None:
             raise UsageError("has weights alone, and not the layers that they are of", hint=_WHOLE)
         read = json.loads(text)
     if not isinstance(read, dict):
         raise ValueError("its config is no object of JSON")
-    return read
+    return read, str(version or "")
 
 
-def _read_through(path: Path) -> str | None:
-    """What an HDF5 file says of the model, after a process with limits has read all of it; ValueError where that ends
-    in an error, and UsageError where it does not end.
+def _read_through(path: Path) -> tuple[str | None, str | None]:
+    """What an HDF5 file says of the model and its version of Keras, after a process with limits has read all of it;
+    ValueError where that ends in an error, and UsageError where it does not end.
     """
     size = path.stat().st_size
     limits = [_SECONDS + size // _A_SECOND, _MEMORY + 4 * size]
@@ -178,7 +199,34 @@ def _read_through(path: Path) -> str | None:
     reply: dict[str, str | None] = json.loads(done.stdout)
     if (error := reply.get("error")) is not None:
         raise ValueError(error)
-    return reply["config"]
+    return reply["config"], reply["version"]
+
+
+def _old(version: str) -> bool:
+    """Whether a file is of Keras 2 or before: what says no version is, since Keras 3 always does."""
+    major = version.partition(".")[0]
+    return not major.isdigit() or int(major) < _MODERN
+
+
+@contextmanager
+def _saying(path: Path, described: dict[str, Any], changed: bool) -> Iterator[Path]:
+    """A file of the same weights that describes the model so: the file itself, where nothing changed."""
+    if not changed:
+        yield path
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        written, text = Path(folder, path.name), json.dumps(described)
+        if zipfile.is_zipfile(path):
+            with zipfile.ZipFile(path) as archive, zipfile.ZipFile(written, "w") as other:
+                for name in archive.namelist():
+                    other.writestr(name, text if name == _CONFIG else archive.read(name))
+        else:
+            import h5py
+
+            shutil.copyfile(path, written)
+            with h5py.File(written, "r+") as file:
+                file.attrs[_h5_child.ATTRIBUTE] = text.encode()
+        yield written
 
 
 def _refuse_code(config: Any) -> None:
@@ -186,8 +234,8 @@ def _refuse_code(config: Any) -> None:
 
     Keras 2 names classes without modules: what it does not know there, it refuses itself.
     """
-    parts = {name: value for name, value in config.items() if name != "compile_config"}
-    for part in _parts(parts):
+    read = {name: value for name, value in config.items() if name != "compile_config"}
+    for part in _keras_two.parts(read):
         kind, module = str(part["class_name"]), part.get("module", "keras")
         name = part["config"].get("name") if isinstance(part.get("config"), dict) else None
         if kind in ("Lambda", "__lambda__"):
@@ -198,26 +246,27 @@ def _refuse_code(config: Any) -> None:
             raise UsageError(message, hint=_NO_CODE)
 
 
-def _parts(described: Any) -> Iterator[dict[str, Any]]:
-    if isinstance(described, dict):
-        if isinstance(described.get("class_name"), str):
-            yield described
-        for value in described.values():
-            yield from _parts(value)
-    elif isinstance(described, list):
-        for value in described:
-            yield from _parts(value)
+def _of_axes(kind: Any) -> Any:
+    """A class that reads the layer of an .h5 with its axes."""
 
-
-def _ungrouped(kind: Any) -> Any:
-    """A class that reads the layer of Keras 2, and makes the layer of Keras 3."""
-
-    class Ungrouped(kind):  # type: ignore[misc]
+    class OfAxes(kind):  # type: ignore[misc]
         @classmethod
         def from_config(cls, config: dict[str, Any]) -> Any:
-            return kind.from_config({name: value for name, value in config.items() if name != "groups"})
+            own = dict(config)
+            if _keras_two.AXES in own:
+                own["axis"] = own.pop(_keras_two.AXES) or None
+            return kind.from_config(own)
 
-    return Ungrouped
+    return OfAxes
+
+
+def _hard_sigmoid(keras: Any) -> Any:
+    """The function of Keras 2 under its name."""
+
+    def hard_sigmoid(values: Any) -> Any:
+        return keras.ops.clip(0.2 * values + 0.5, 0.0, 1.0)
+
+    return hard_sigmoid
 
 
 def _told(error: Exception) -> str:
@@ -226,5 +275,6 @@ def _told(error: Exception) -> str:
     return lines[0].partition(". Please")[0] if lines else type(error).__name__
 
 
-def _hint(error: Exception) -> str | None:
-    return _NO_CODE if "Unknown layer" in str(error) or "custom" in str(error) else None
+def _hint(error: Exception, old: bool) -> str | None:
+    unknown = "Unknown layer" in str(error) or "KerasSaveable" in str(error)
+    return _NO_LAYER if unknown and old else _NO_CODE if unknown or "custom" in str(error) else None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import tomllib
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -71,6 +72,118 @@ def test_outputs_that_end_in_a_sigmoid_are_seen(tmp_path: Path) -> None:
     assert _keras_onnx.look(tmp_path / "m.keras").probabilities == ("pet",)
 
 
+def of_keras_2(path: Path, change: Callable[[dict[str, Any]], None]) -> Path:
+    """A file of Keras 3 (in place) as if Keras 2 had written what `change` makes of the config of each layer."""
+
+    def changed(text: str | bytes) -> str:
+        described = json.loads(text)
+        for layer in described["config"]["layers"]:
+            change(layer)
+        return json.dumps(described)
+
+    if path.suffix == ".h5":
+        with h5py.File(path, "r+") as file:
+            file.attrs["keras_version"] = "2.15.0"
+            file.attrs["model_config"] = changed(file.attrs["model_config"])
+        return path
+    with zipfile.ZipFile(path) as archive:
+        content = {name: archive.read(name) for name in archive.namelist()}
+    content["metadata.json"] = b'{"keras_version": "2.15.0"}'
+    content["config.json"] = changed(content["config.json"]).encode()
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, data in content.items():
+            archive.writestr(name, data)
+    return path
+
+
+def answered(path: Path, *shape: int) -> tuple[Any, Any]:
+    """Noise [4, shape…], and what the file answers to it."""
+    values = np.random.default_rng(0).normal(0, 2, (4, *shape)).astype(np.float32)
+    return values, np.concatenate([each for (each,) in _keras_file.answers(path, [(row[None],) for row in values])])
+
+
+@pytest.mark.parametrize("ending", [".h5", ".keras"])
+def test_the_hard_sigmoid_of_keras_2_is_another_function(tmp_path: Path, ending: str) -> None:
+    model = keras().Sequential([keras().Input((6,)), keras().layers.Activation("hard_sigmoid")])
+    model.save(file := tmp_path / f"m{ending}")
+    values, answers = answered(file, 6)
+    assert np.allclose(answers, np.clip(values / 6 + 0.5, 0, 1), atol=1e-6)
+    values, answers = answered(of_keras_2(file, lambda layer: None), 6)
+    assert np.allclose(answers, np.clip(values / 5 + 0.5, 0, 1), atol=1e-6)
+
+
+@pytest.mark.parametrize("ending", [".h5", ".keras"])
+def test_layers_of_keras_2_have_arguments_that_keras_3_has_no_more(tmp_path: Path, ending: str) -> None:
+    layers = keras().layers
+    stack = [
+        keras().Input((3, 8, 8, 2)),
+        layers.ConvLSTM2D(4, 3, padding="same"),
+        layers.SeparableConv2D(4, 3),
+        layers.DepthwiseConv2D(3),
+        layers.Conv2DTranspose(4, 3),
+        layers.BatchNormalization(),
+        layers.SpatialDropout2D(0.1),
+        layers.Flatten(),
+        layers.RepeatVector(3),
+        layers.LSTM(4),
+        layers.ReLU(threshold=0.1),
+    ]
+    keras().Sequential(stack).save(file := tmp_path / f"m{ending}")
+    _, expected = answered(file, 3, 8, 8, 2)
+
+    def old(layer: dict[str, Any]) -> None:
+        kind, config = layer["class_name"], layer["config"]
+        more = {
+            "LSTM": {"time_major": False},
+            "ConvLSTM2D": {"time_major": False},
+            "SeparableConv2D": {"groups": 1, "kernel_initializer": None, "kernel_constraint": None},
+            "DepthwiseConv2D": {"groups": 1},
+            "Conv2DTranspose": {"groups": 1},
+            "BatchNormalization": {"axis": [3]},
+            "SpatialDropout2D": {"trainable": True, "noise_shape": None},
+        }
+        config |= more.get(kind, {})
+        if kind == "ReLU":
+            layer["class_name"], layer["config"] = "ThresholdedReLU", {"name": "cut", "theta": config["threshold"]}
+
+    assert np.array_equal(answered(of_keras_2(file, old), 3, 8, 8, 2)[1], expected)
+
+
+def test_a_model_of_keras_2_that_is_a_graph_is_taken_from_wherever_its_class_was(tmp_path: Path) -> None:
+    taken = keras().Input((4,))
+    keras().Model(taken, keras().layers.Dense(2)(taken)).save(file := tmp_path / "m.keras")
+    _, expected = answered(file, 4)
+    of_keras_2(file, lambda layer: None)
+    with zipfile.ZipFile(file) as archive:
+        content = {name: archive.read(name) for name in archive.namelist()}
+    for module in ("keras.src.engine.functional", "tf_keras.src.engine.functional", "keras.engine.functional"):
+        described = json.loads(content["config.json"]) | {"module": module}
+        with zipfile.ZipFile(file, "w") as archive:
+            for name, data in (content | {"config.json": json.dumps(described).encode()}).items():
+                archive.writestr(name, data)
+        assert np.array_equal(answered(file, 4)[1], expected)
+
+
+def test_an_h5_keeps_several_axes(tmp_path: Path) -> None:
+    model = keras().Sequential([keras().Input((3, 4)), keras().layers.Softmax(axis=[1, 2])])
+    model.save(file := tmp_path / "m.h5")
+    assert np.allclose(answered(file, 3, 4)[1].sum((1, 2)), 1)
+
+
+def test_layers_that_keras_computes_otherwise_on_pytorch(tmp_path: Path) -> None:
+    layers = keras().layers
+    keras().Sequential([keras().Input((5, 4, 1)), layers.AveragePooling2D(3, 2, "same")]).save(tmp_path / "m.keras")
+    values, answers = answered(tmp_path / "m.keras", 5, 4, 1)
+    rows, columns = ((0, 2), (1, 4), (3, 5)), ((0, 3), (2, 4))  # of 5 one is added on both sides, of 4 one behind
+    means = [[values[:, top:low, left:right].mean((1, 2)) for left, right in columns] for top, low in rows]
+    assert np.allclose(answers, np.transpose(means, (2, 0, 1, 3)), atol=1e-6)
+    assert apart(tmp_path / "m.keras", [TensorSpec("keras_tensor", (5, 4, 1))])[1] < 1e-6
+    bicubic = layers.UpSampling2D(2, interpolation="bicubic")
+    keras().Sequential([keras().Input((5, 4, 1)), bicubic]).save(tmp_path / "up.keras")
+    with pytest.raises(UsageError, match=r"resizes in the layer 'up_sampling2d\w*' by other cubics"):
+        _keras_file.opened(tmp_path / "up.keras")
+
+
 def test_what_takes_pictures_of_any_size_ends_in_a_layer_and_is_drafted(tmp_path: Path) -> None:
     """The exporter called two values as the last layer is, and the sizes that the answers have were asked of nobody."""
     picture = keras().Input((None, None, 1), name="picture")
@@ -97,20 +210,6 @@ def test_inputs_and_outputs_by_name_are_in_the_order_of_their_names(tmp_path: Pa
     assert difference < 1e-5
     with pytest.raises(UsageError, match=r"takes extra \[\?, 2\] .* \[\[inputs\]\] must name these, in this order"):
         _keras_onnx.adopt(tmp_path / "two.keras", [TensorSpec("picture", (8, 8, 3)), TensorSpec("extra", (2,))])
-
-
-def test_a_depthwise_layer_of_keras_2_is_read(tmp_path: Path) -> None:
-    """Its configuration names `groups`, which Keras 3 has no place for."""
-    path = tmp_path / "old.h5"
-    keras().Sequential([keras().Input((4, 4, 2)), keras().layers.DepthwiseConv2D(3)]).save(path)
-    with h5py.File(path, "r+") as file:
-        described = json.loads(file.attrs["model_config"])
-        (layer,) = [one for one in described["config"]["layers"] if one["class_name"] == "DepthwiseConv2D"]
-        layer["config"]["groups"] = 1
-        file.attrs["model_config"] = json.dumps(described)
-    with pytest.raises(Exception, match="groups"):
-        keras().models.load_model(path)
-    assert [type(layer).__name__ for layer in _keras_file.opened(path).model.layers] == ["DepthwiseConv2D"]
 
 
 def _lambda() -> Any:
