@@ -60,7 +60,7 @@ def _results(node: onnx.NodeProto, opsets: Mapping[str, int], builder: Builder) 
     """What one node gives, by name."""
     domain = names.domain(node.domain)
     call = Call(node, opsets.get(domain, 1), builder)
-    if any(node.input) and all(name in builder.arrays for name in node.input if name):
+    if any(node.input) and all(name in builder.arrays for name in fold.read(node)):
         return _folded(node, builder, opsets)
     operator = operators.find(domain, node.op_type)
     if operator is None:
@@ -82,7 +82,7 @@ def _folded(node: onnx.NodeProto, builder: Builder, opsets: Mapping[str, int]) -
     import onnx
 
     listed = [onnx.helper.make_opsetid(domain, version) for domain, version in opsets.items()]
-    results = fold.fold(node, {name: builder.arrays[name] for name in node.input if name}, listed)
+    results = fold.fold(node, {name: builder.arrays[name] for name in fold.read(node)}, listed)
     return dict(zip(filter(None, node.output), results, strict=True))
 
 

@@ -232,3 +232,23 @@ def test_an_output_that_is_a_constant_is_not_learnt() -> None:
     nodes = [helper.make_node("Relu", ["x"], ["y"])]
     _, constant = lift(model(nodes, [picture()], ["y", "c"], [held]))(example((3, 8, 8)))
     assert constant.numpy().tolist() == [1, 2]
+
+
+@pytest.mark.parametrize("own", ["x", "step"])
+def test_a_loop_whose_inputs_are_known_reads_what_is_outside_of_it(own: str) -> None:
+    """As tf2onnx writes a masked LSTM: only the body reads the input, and the loop was computed without it."""
+    ends = [helper.make_tensor_value_info(name, 1, [1, 2]) for name in ("x", "y")]
+    state = [helper.make_tensor_value_info(name, 1, [1, 2]) for name in ("before", "after")]
+    flags = [helper.make_tensor_value_info(name, kind, []) for name, kind in (("i", 7), ("go", 9), ("on", 9))]
+    nodes = [helper.make_node("Add", ["before", own], ["after"]), helper.make_node("Identity", ["go"], ["on"])]
+    body = helper.make_graph(nodes, "body", [*flags[:2], state[0]], [flags[2], state[1]])
+    loop = helper.make_node("Loop", ["count", "", "start"], ["sum"], "again", body=body)
+    held = [numpy_helper.from_array(np.array(3), "count")]
+    held += [numpy_helper.from_array(np.ones((1, 2), np.float32), name) for name in ("start", "step")]
+    graph = helper.make_graph([loop, helper.make_node("Add", ["sum", "x"], ["y"])], "g", ends[:1], ends[1:], held)
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9).SerializeToString()
+    if own == "x":
+        with pytest.raises(LiftError, match="again and again"):
+            lift(model)
+    else:
+        assert lift(model)(torch.zeros(1, 2)).tolist() == [[4, 4]]
