@@ -20,22 +20,32 @@ from edgebuild.spec.errors import DeviceError, UsageError
 from tests.devices.packages import packages
 from tests.devices.places import ROOT
 
+# Of the contract what rests on its own link; `make test` holds what it shares with ssh over ssh alone.
+OWN = ("outputs_are_right", "files_in_folders_travel", "leaves_running_ends", "no_python", "that_the_phone_refuses")
 
-def test_the_contract_holds_over_adb(tmp_path: Path) -> None:
+
+@pytest.mark.parametrize(
+    "which",
+    [pytest.param(f"adb and ({' or '.join(OWN)})", id="own"), pytest.param("adb", id="all", marks=pytest.mark.slow)],
+)
+def test_the_contract_holds_over_adb(which: str, tmp_path: Path) -> None:
     """adbd trusts whoever reaches it, so it and its tests run where nobody else is."""
     packages("adbd")
     environment = os.environ | {"EDGEBUILD_TEST_DEVICES": "adb"}
-    # The contract as it holds of this device, and its own tests: others of the files have run outside.
-    inside = ["tests/devices/test_contract.py", "tests/devices/adb_inside.py", "-k", "adb"]
-    pytest_ = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", f"--basetemp={tmp_path / 'in'}", *inside]
+    # What asks for this device: other tests of these files have run outside.
+    inside = ["tests/devices/test_contract.py", "tests/devices/adb_inside.py", "-k", which]
+    pytest_ = [sys.executable, "-m", "pytest", "-rsp", "-p", "no:cacheprovider", f"--basetemp={tmp_path / 'in'}"]
     # With its own processes too: none outlives the tests.
     command = ["unshare", "--user", "--map-root-user", "--net", "--mount", "--pid", "--fork", "--mount-proc"]
     command += ["--kill-child"]
     tried = subprocess.run([*command, "true"], capture_output=True, text=True)
     if tried.returncode:
         pytest.skip(f"this machine lets its users make no namespaces: {tried.stderr.strip()}")
-    done = subprocess.run([*command, *pytest_], cwd=ROOT, env=environment, capture_output=True, text=True, timeout=900)
+    done = subprocess.run(
+        [*command, *pytest_, *inside], cwd=ROOT, env=environment, capture_output=True, text=True, timeout=900
+    )
     assert done.returncode == 0, (done.stdout + done.stderr)[-6000:]
+    assert done.stdout.count("PASSED ") >= len(OWN), done.stdout
 
 
 @pytest.fixture
