@@ -54,6 +54,9 @@ def rewrite(described: dict[str, Any], flat: bool) -> None:
         if config.get("time_major"):
             reason = f"has the layer {config.get('name')!r} with time before the batch, which Keras 3 does not know"
             raise UsageError(reason, hint="export it to ONNX or as a SavedModel by the Keras that made it")
+        if isinstance(policy := config.get("dtype"), dict) and isinstance(policy.get("config"), dict):
+            config["dtype"] = policy["config"].get("name", "float32")
+        _counted(config)
         for key in _DROPPED.get(kind, ()):
             config.pop(key, None)
         if kind == "GRU":
@@ -70,6 +73,18 @@ def rewrite(described: dict[str, Any], flat: bool) -> None:
                     "config": HARD,
                     "registered_name": HARD,
                 }
+
+
+def _counted(config: dict[str, Any]) -> None:
+    """Calls of a model within a model (in place), which Keras 2 counts from 1: its own making is 0 there."""
+    layers = config.get("layers")
+    listed = [one for one in layers if isinstance(one, dict)] if isinstance(layers, list) else []
+    inner = {one.get("name") for one in listed if one.get("class_name") in _MODELS}
+    for layer in listed:
+        for call in layer.get("inbound_nodes") or []:
+            for read in call if isinstance(call, list) else []:
+                if isinstance(read, list) and len(read) > 1 and read[0] in inner and read[1] > 0:
+                    read[1] -= 1
 
 
 def keep_axes(described: dict[str, Any]) -> None:

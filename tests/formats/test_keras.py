@@ -164,6 +164,21 @@ def test_a_model_of_keras_2_that_is_a_graph_is_taken_from_wherever_its_class_was
         assert np.array_equal(answered(file, 4)[1], expected)
 
 
+def test_a_model_within_a_model_and_half_precision_of_keras_2(tmp_path: Path) -> None:
+    layers = keras().layers
+    inner = keras().Sequential([keras().Input((4,)), layers.Dense(3)], name="inner")
+    taken = keras().Input((4,), name="x")
+    keras().Model(taken, layers.Dense(2)(inner(taken))).save(file := tmp_path / "m.h5")
+    _, expected = answered(file, 4)
+
+    def old(layer: dict[str, Any]) -> None:
+        before = {"inner": ["x", 0, 0, {}], "dense": ["inner", 1, 0, {}]}
+        layer["inbound_nodes"] = [[before[kind]]] if (kind := layer["name"].partition("_")[0]) in before else []
+        layer["config"]["dtype"] = {"class_name": "Policy", "config": {"name": "float32"}}
+
+    assert np.array_equal(answered(of_keras_2(file, old), 4)[1], expected)
+
+
 def test_an_h5_keeps_several_axes(tmp_path: Path) -> None:
     model = keras().Sequential([keras().Input((3, 4)), keras().layers.Softmax(axis=[1, 2])])
     model.save(file := tmp_path / "m.h5")
