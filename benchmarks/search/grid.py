@@ -12,6 +12,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from benchmarks._tables import Table
 from edgebuild.engine.store import Store
 from edgebuild.engine.task import Limits
@@ -35,7 +37,8 @@ from edgebuild.verbs.trials import Trials
 
 _GRID = Path(__file__).with_name("grid.toml")
 _ALLOWED = 0.35  # of the recipes of the grid
-_SEEDS = 20
+_ENOUGH = 0.95  # of the hypervolume of the whole grid
+_SEEDS, _DRAWS = 40, 1000  # of searches, and of recipes drawn at random, which takes no time
 _HOURS = 6.0
 _COLUMNS = {
     "way": ("way", ""),
@@ -46,6 +49,7 @@ _COLUMNS = {
     "share": ("of the whole grid's", ".1%"),
     "low": ("lowest seed", ".1%"),
     "high": ("highest seed", ".1%"),
+    "reach": (f"seeds that have {_ENOUGH:.0%}", ".0%"),
 }
 
 
@@ -117,7 +121,9 @@ def table(project: Project, target: str, model: str, *, small: bool) -> Table:
     finally:
         store.close()
     replay = Replay.of(whole, drafts)
-    return _compared(whole, [_searched(replay, space, allowed, seed) for seed in seeds], halving)
+    draws = [np.random.default_rng(seed).choice(len(whole), allowed, replace=False) for seed in range(_DRAWS)]
+    by_chance = [[whole[number] for number in draw] for draw in draws]
+    return _compared(whole, by_chance, [_searched(replay, space, allowed, seed) for seed in seeds], halving)
 
 
 def _drawing(values: Mapping[str, Any]) -> Draw:
@@ -132,14 +138,22 @@ def _searched(by: Trier, space: Space, allowed: int, seed: int) -> Sequence[Tria
         return study.trials
 
 
-def _compared(whole: Sequence[Trial], seeds: Sequence[Sequence[Trial]], halving: Sequence[Sequence[Trial]]) -> Table:
+def _compared(
+    whole: Sequence[Trial],
+    by_chance: Sequence[Sequence[Trial]],
+    seeds: Sequence[Sequence[Trial]],
+    halving: Sequence[Sequence[Trial]],
+) -> Table:
     best, of = _volume(whole), f"the median of {len(seeds)} seeds"
     rows = [
         _row("the grid, each recipe whole", whole, best),
+        _median(f"drawn at random, each recipe whole: the median of {len(by_chance):,} draws", by_chance, best),
         _median(f"a search, each recipe whole: {of}", seeds, best),
         _median(f"a search that trains a third of its recipes whole: {of}", halving, best),
     ]
-    shares = {"grid_share": rows[1]["share"], "halving_share": rows[2]["share"]}
+    _, chance, searched, halved = rows
+    shares = {"grid_share": searched["share"], "halving_share": halved["share"]}
+    shares |= {"random_reach": chance["reach"], "grid_reach": searched["reach"], "halving_reach": halved["reach"]}
     figures = {name: f"{share:.0%}" if isinstance(share, float) else "–" for name, share in shares.items()}
     notes = [
         "Of time and bytes against the float model, and of what answers may lose; judged by validation examples.",
@@ -151,9 +165,11 @@ def _compared(whole: Sequence[Trial], seeds: Sequence[Sequence[Trial]], halving:
 
 
 def _median(way: str, searches: Sequence[Sequence[Trial]], best: float) -> dict[str, Any]:
-    """The row of the search in the middle, with the shares of the first and the last one."""
+    """The row of the search in the middle, with the shares of the first and the last one, and how many have enough."""
     ordered = sorted(searches, key=_volume)
     ends = {"low": _share(ordered[0], best), "high": _share(ordered[-1], best)}
+    if best:
+        ends["reach"] = sum(_volume(each) >= _ENOUGH * best for each in ordered) / len(ordered)
     return _row(way, ordered[len(ordered) // 2], best) | ends
 
 
@@ -182,6 +198,7 @@ def _row(way: str, trials: Sequence[Trial], best: float) -> dict[str, Any]:
         "share": _share(trials, best),
         "low": None,
         "high": None,
+        "reach": None,
     }
 
 
