@@ -52,7 +52,8 @@ def test_points_have_their_intervals_and_every_other_recipe_its_reason(capsys: p
     assert "+0.00 pp [-1.00 pp, +1.20 pp] of 300" in out
     assert "rejected: size '160 KiB': too large by 10%" in out
     assert "3 recipes of 12 in 60 s: it was stopped; 70% of 100 steps came from the store" in out
-    assert "next: edgebuild search --target rpi4 --model digits --apply 4 builds #4" in out
+    assert "next: edgebuild search --target rpi4 --model digits --prove builds #4 and judges" in out
+    assert "--apply 4 builds #4 alone" in out
     assert out.index("#4") < out.index("#2") < out.index("#1")  # what passes, then what missed by least
 
 
