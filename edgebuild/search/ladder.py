@@ -184,23 +184,28 @@ class Ladder:
         return [*(one for one, recipe in pairs if recipe is None), *self._choose(trained)]
 
     def _choose(self, trained: Sequence[_Open]) -> list[_Open]:
-        """Of those that were trained a little at most a third, that which would add most first, and the others. Each is
-        held beside those chosen before it as these are likely to come out, and after the first none is chosen that
-        would add nothing to them. Of what would add as much that comes first which would add more if it lost nothing,
-        and then what lost less.
+        """Of those that were trained a little at most a third, that which would add most first, and the others.
+
+        Each is held beside those chosen before it as these are likely to come out, and after the first none is chosen
+        that would add nothing to them, unless nothing passes yet and it is not likely to either. Of what would add as
+        much that comes first which is likely to be least beyond the limit, then which would add more if it lost
+        nothing, and then what lost less.
         """
         room, left = math.ceil(len(trained) / (self._share or 1)), self._left(trained)
+        passes = any(trial.passes for trial in self.known)
         chosen: list[_Open] = []
         others = [*trained]
         while others and len(chosen) < room:
             beside = [_left_with(one, left) for one in chosen]
             likely = self._added([_left_with(one, left) for one in others], beside)
             best = self._added([_left_with(one, partial(min, 0.0)) for one in others], beside)
+            lost = [one.short.share if one.short else 0.0 for one in others]
             ranked = sorted(
-                (-round(gain, _DIGITS), -round(hope, _DIGITS), one.short.share if one.short else 0.0, place)
-                for place, (one, gain, hope) in enumerate(zip(others, likely, best, strict=True))
+                (-round(gain, _DIGITS), max(left(share) - 1, 0.0), -round(hope, _DIGITS), share, place)
+                for place, (share, gain, hope) in enumerate(zip(lost, likely, best, strict=True))
             )
-            if chosen and not ranked[0][0]:
+            gain, beyond, *_ = ranked[0]
+            if chosen and not gain and (passes or not beyond):
                 break
             chosen.append(others.pop(ranked[0][-1]))
         for one in others:

@@ -182,6 +182,15 @@ def test_what_goes_deeper_and_so_loses_more_at_first_is_trained_whole_all_the_sa
     assert [(each.rung, each.status) for each in (near, deep)] == [("short", "behind"), ("whole", "passes")]
 
 
+def test_where_none_is_likely_to_pass_those_nearest_to_it_are_trained_whole() -> None:
+    """The cheapest were, of which a sixth of the training had lost sixty times the limit."""
+    ladder = Ladder(Toy(deeper=3.0), GATES)
+    (before,) = tried(ladder, recipe(0.8))
+    assert (before.rung, before.status) == ("whole", "rejected")
+    trials = tried(ladder, *(recipe(ratio) for ratio in (0.9, 0.85, 0.75, 0.7, 0.46, 0.45)), first=1)
+    assert [(each.rung, each.status) for each in trials] == [("short", "behind")] * 4 + [("whole", "passes")] * 2
+
+
 def test_a_format_that_is_always_the_fastest_is_counted_first_and_others_where_it_just_misses() -> None:
     toy = Toy()
     fast, *slower = (Ladder(toy, (*GATES[:2], Gate("latency", limit))) for limit in ("-50 %", "-88 %", "-95 %"))
