@@ -12,7 +12,7 @@ from edgebuild.spec.target import Gate
 from edgebuild.steps.evidence.accuracy import counted
 
 if TYPE_CHECKING:
-    from edgebuild.spec.rows import Mask
+    from edgebuild.spec.rows import Array, Mask
     from edgebuild.steps.evidence.accuracy import Masks
 
 # How outputs differ beyond the answers decides nothing.
@@ -21,7 +21,8 @@ _ANY = evidence.Differences(False, 0, 0.0, 0, 0)
 
 @dataclass(frozen=True, slots=True)
 class Deciding:
-    """`gates` on right answers, what the host gets right of all examples ([N] bool by role), classes and slices.
+    """`gates` on right answers, what the host gets right of all examples ([N] bool by role), classes and slices, and
+    what examples have in common ([N], None where they are independent): the judge has the same.
 
     At most `most` examples will run on the device, whatever comes of them. How far a gate is from being decided is
     known from the host before any has run, so the first look is placed where a decision first is possible, and each
@@ -32,6 +33,7 @@ class Deciding:
     hits: Masks
     classes: Masks
     slices: Masks
+    groups: Array | None
     most: int
 
     def next_look(self, there: Mask) -> int | None:
@@ -62,7 +64,7 @@ class Deciding:
         right = np.concatenate([there, answers[len(there) :]])
         if count == len(here):
             right = right[np.argsort(drawing.drawn(len(here)))]
-        answers = counted(self.hits, self.classes, self.slices, right)
+        answers = counted(self.hits, self.classes, self.slices, right, self.groups)
         origin = evidence.Origin(gate.fidelity, "", {}, looks=evidence.Looks((), self.most, ""))
         agreement = evidence.Agreement(origin, count, len(here), count == len(here), {evidence.ONLY: _ANY})
         accuracy = evidence.Accuracy(origin, {evidence.ONLY: answers}, agreement)

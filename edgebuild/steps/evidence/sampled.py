@@ -88,12 +88,13 @@ class Sampled(Step):
 
         files = {role: read(io.path(role)) for role in ("candidate", "baseline") if self.gates}
         deciding, slices = {}, dataset.slices(io.path("data"))
+        groups = dataset.together(io.path("data"), "test")
         for head, own in zip(dataset.heads(io.path("data")), labels, strict=True):
             if gates := self._asked(head):
                 right = {role: hits(head, outputs, own) for role, outputs in files.items()}
                 numbers = np.unique(own).tolist() if own.ndim == 1 else []
                 classes = {str(number): own == number for number in numbers}
-                deciding[head.name] = Deciding(gates, right, classes, slices, most)
+                deciding[head.name] = Deciding(gates, right, classes, slices, groups, most)
         return Heads(deciding) if deciding else None
 
     def _asked(self, head: Head) -> tuple[Gate, ...]:

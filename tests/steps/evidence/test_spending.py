@@ -46,23 +46,24 @@ def spend(
     wrong: int = 0,
     seconds: float = float("inf"),
     gates: tuple[Gate, ...] = (GATE,),
+    groups: Any = None,
 ) -> tuple[Ran, Spending, str]:
     """Run examples until no more are wanted; on the device the first `wrong` are wrong that are right here."""
     total = len(hits["candidate"])
     there = hits["candidate"][drawing.drawn(total)]
     there[np.flatnonzero(there)[:wrong]] = False
-    spending, ran = Spending(most, seconds, Deciding(gates, hits, {}, {}, most)), Ran()
+    spending, ran = Spending(most, seconds, Deciding(gates, hits, {}, {}, groups, most)), Ran()
     while (goal := spending.goal(ran, there[: ran.n])) is not None:
         ran.n += min(100, goal - ran.n)
-    return ran, spending, verdict(hits, there[: ran.n], spending)
+    return ran, spending, verdict(hits, there[: ran.n], spending, groups)
 
 
-def verdict(hits: dict[str, Any], right: Any, spending: Spending) -> str:
+def verdict(hits: dict[str, Any], right: Any, spending: Spending, groups: Any = None) -> str:
     """What the gate says of these answers."""
     total = len(hits["candidate"])
     if len(right) == total:
         right = right[np.argsort(drawing.drawn(total))]
-    answers, origin = counted(hits, {}, {}, right), Origin("emulated", "that", {}, looks=spending.looks())
+    answers, origin = counted(hits, {}, {}, right, groups), Origin("emulated", "that", {}, looks=spending.looks())
     agreement = Agreement(origin, len(right), total, len(right) == total, {ONLY: Differences(False, 0, 0.0, 0, 0)})
     evidence = Evidence(accuracy=kinds.Accuracy(origin, {ONLY: answers}, agreement))
     return Accuracy().judge(GATE, evidence).status
@@ -115,6 +116,17 @@ def test_enough_time_changes_nothing() -> None:
     ran, spending, _ = spend(host(3, 4, 2000), seconds=5000.0)
     assert ran.n == spend(host(3, 4, 2000))[0].n
     assert spending.looks().cut is None
+
+
+def test_examples_that_have_something_in_common_decide_later() -> None:
+    """The device was asked no further than independent ones would have needed, and the gate stayed undecided."""
+    rows, groups = np.arange(2000), np.arange(2000) // 4
+    hits = {"candidate": rows >= 6, "baseline": (rows < 6) | (rows >= 12)}  # whole groups are lost or won
+    (alone, _, _), (ran, spending, status) = spend(hits, 2000), spend(hits, 2000, groups=groups)
+    assert (status, spending.why) == ("pass", "decided")
+    assert alone.n < ran.n < 2000
+    there = hits["candidate"][drawing.drawn(2000)]
+    assert verdict(hits, there[: alone.n], spending, groups) == "inconclusive"
 
 
 def test_without_gates_all_are_run_as_long_as_there_is_time() -> None:
