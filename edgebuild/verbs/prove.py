@@ -44,6 +44,7 @@ def prove(request: Request, events: Listener, limits: Limits) -> tuple[list[Outc
         passed = trial.number
     if passed is not None:
         searched.take(request.project, target, model, passed)
-        outcomes, journal = build(replace(request, trial=passed), events, limits)
+        if passed != trial.number:  # what failed lies where the last that passed is to be
+            outcomes, journal = build(replace(request, trial=passed), events, limits)
     journal.notices += notices
     return outcomes, journal

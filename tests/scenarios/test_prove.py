@@ -68,7 +68,7 @@ TRIALS = (trial(0, 0.5, 0.5, -0.3), trial(1, 0.4, 0.4, 0.0), trial(2, 0.2, 0.2, 
     ("verdicts", "built", "taken"),
     [
         (("pass", "pass", "inconclusive", "pass"), [0, 1, 2, 1], 1),
-        (("pass", "pass", "pass", "pass"), [0, 1, 2, 3, 3], 3),
+        (("pass", "pass", "pass", "pass"), [0, 1, 2, 3], 3),
         (("fail", "pass", "pass", "pass"), [0], 99),
     ],
 )
